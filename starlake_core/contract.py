@@ -1,0 +1,193 @@
+"""The Starlake command line as data, and a strict parser of argument vectors.
+
+The facts are in ``contract.json``, taken from the command definitions of Starlake 1.5.16 to 1.8. The
+parser follows the rules of scopt 4, the library that Starlake parses with: exact and case-sensitive names,
+``--name value``, ``--name=value`` or ``--name:value``, a value is always consumed even when it begins with
+dashes, an option that may stand once is unknown the second time, a list is split on commas without
+escaping, and a map refuses an empty string and a part without ``=``.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any
+
+from .errors import ContractError, did_you_mean
+
+__all__ = ["ParsedCommand", "commands", "parse_arguments", "parse_map", "parse_seq", "validate_arguments"]
+
+_BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+@dataclass(frozen=True)
+class ParsedCommand:
+    """What a vector of arguments says.
+
+    Attributes:
+        name: the command, ``load``.
+        values: option name to typed value: ``str``, ``int``, ``bool``, ``list[str]`` for a list and
+            ``dict[str, str]`` for a map. An alias (``--include``) is stored under the option it stands for.
+    """
+
+    name: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@functools.cache
+def commands() -> Mapping[str, Any]:
+    """The content of ``contract.json``: command name to its options and positional arguments."""
+    text = resources.files(__package__).joinpath("contract.json").read_text(encoding="utf-8")
+    result: dict[str, Any] = json.loads(text)
+    return result
+
+
+def parse_seq(text: str) -> list[str]:
+    """Split a list value as the command line does: ``""`` is one empty name, trailing commas are dropped.
+
+    >>> parse_seq("a,,b,,")
+    ['a', '', 'b']
+    >>> parse_seq("")
+    ['']
+    """
+    if text == "":
+        return [""]
+    parts = text.split(",")
+    while parts and parts[-1] == "":
+        parts.pop()
+    return parts
+
+
+def parse_map(text: str) -> dict[str, str]:
+    """Split a map value as the command line does: at the first ``=`` of every comma-separated part.
+
+    >>> parse_map("a=b=c,d=")
+    {'a': 'b=c', 'd': ''}
+
+    Raises:
+        ValueError: a part has no ``=``; the empty string is such a part.
+    """
+    result: dict[str, str] = {}
+    for part in parse_seq(text):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise ValueError(f"expected a key=value pair, found {part!r}")
+        result[key] = value
+    return result
+
+
+def _parse_int(text: str) -> int:
+    sign, digits = (text[0], text[1:]) if text[:1] in ("+", "-") else ("", text)
+    base = 16 if digits[:2].lower() == "0x" else 10
+    return int(sign + (digits[2:] if base == 16 else digits), base)
+
+
+def _parse_value(option: Mapping[str, Any], text: str) -> Any:
+    kind = option["type"]
+    if kind == "seq":
+        return parse_seq(text)
+    if kind == "map":
+        return parse_map(text)
+    if kind == "bool":
+        if text.lower() not in _BOOLEANS:
+            raise ValueError(f"expected true, false, yes, no, 1 or 0, found {text!r}")
+        return _BOOLEANS[text.lower()]
+    if kind == "int":
+        return _parse_int(text)
+    allowed = option.get("allowed")
+    if allowed and text not in allowed:
+        raise ValueError(f"expected one of {', '.join(allowed)}, found {text!r}")
+    return text
+
+
+def parse_arguments(arguments: Sequence[str]) -> ParsedCommand:
+    """Read a vector of arguments as the Starlake command line would.
+
+    Args:
+        arguments: the command and what follows it, without the executable: ``["load", "--domains", "starbake"]``.
+
+    Returns:
+        The command and its typed values.
+
+    Raises:
+        ContractError: with one line for every problem, as the command line reports all of them at once.
+    """
+    if not arguments:
+        raise ContractError(["no command given; the commands are " + ", ".join(commands())])
+    name, *rest = arguments
+    command = commands().get(name)
+    if command is None:
+        raise ContractError([f"Unknown command {name}.{did_you_mean(name, commands())}"])
+    options = {option["name"]: option for option in command["options"]}
+    positional = list(command.get("positional", ()))
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    seen: set[str] = set()
+    index = 0
+    while index < len(rest):
+        token = rest[index]
+        index += 1
+        if not token.startswith("--"):
+            if positional:
+                option = positional.pop(0)
+                _store(option, token, values, problems)
+            else:
+                problems.append(f"{name}: Unknown argument '{token}'")
+            continue
+        flag, value = token[2:], None
+        if flag not in options:
+            cut = min((i for i in (flag.find("="), flag.find(":")) if i >= 0), default=-1)
+            if cut >= 0:
+                flag, value = flag[:cut], flag[cut + 1 :]
+        found = options.get(flag)
+        if found is None or (flag in seen and not found.get("repeatable")):
+            again = " a second time" if found is not None else did_you_mean(flag, options)
+            problems.append(f"{name}: Unknown option --{flag}{again}")
+            continue
+        seen.add(flag)
+        if found["type"] == "flag":
+            if value is not None:
+                problems.append(f"{name}: --{flag} takes no value")
+            values[flag] = True
+            continue
+        if value is None:
+            if index >= len(rest):
+                problems.append(f"{name}: Missing value after --{flag}")
+                continue
+            value = rest[index]
+            index += 1
+        _store(found, value, values, problems)
+    for option in command["options"]:
+        if option.get("required") and option["name"] not in seen:
+            problems.append(f"{name}: Missing option --{option['name']}")
+    if problems:
+        raise ContractError(problems)
+    return ParsedCommand(name, values)
+
+
+def _store(option: Mapping[str, Any], text: str, values: dict[str, Any], problems: list[str]) -> None:
+    field_name = option.get("field", option["name"])
+    try:
+        value = _parse_value(option, text)
+    except ValueError as error:
+        problems.append(f"--{option['name']}: {error}")
+        return
+    if option.get("repeatable") and isinstance(value, dict) and field_name in values:
+        values[field_name] = {**values[field_name], **value}
+    else:
+        values[field_name] = value
+
+
+def validate_arguments(arguments: Sequence[str]) -> None:
+    """Check a vector of arguments against the contract.
+
+    Args:
+        arguments: the command and what follows it.
+
+    Raises:
+        ContractError: the command line would refuse them.
+    """
+    parse_arguments(arguments)

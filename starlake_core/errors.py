@@ -1,0 +1,164 @@
+"""Every exception that starlake_core raises on purpose.
+
+One class per cause, all of them below :class:`StarlakeError`, so that a caller catches as much or as
+little as it wants::
+
+    StarlakeError
+    ├── PluginError
+    │   ├── PluginNotFoundError      no plugin of that name is installed
+    │   ├── PluginLoadError          it is installed but its module does not import
+    │   ├── PluginConflictError      two distributions provide the same name
+    │   └── PluginContractError      a hook is missing, misspelt, or broke its promise
+    ├── OptionsError                 one or more option values are wrong (all of them, at once)
+    ├── ContractError                an argument vector that the Starlake command line would refuse
+    ├── CommandError                 a value that cannot be written as a Starlake argument
+    ├── ScheduleError                a cron expression, a time zone or a date that cannot be read
+    ├── DependenciesError            a lineage that cannot be read
+    ├── DatasetError                 two datasets that fall on one name
+    ├── GraphError
+    │   ├── CycleError               tasks that wait for each other
+    │   ├── DuplicateIdError         two nodes with one id
+    │   └── EdgeError                an edge that the graph cannot hold
+    ├── BindError                    a run-time value that is unknown or missing
+    ├── RunError                     a run that cannot be started, resumed or found
+    │   └── RunnerError              an environment that cannot submit or watch a job
+    └── PipelineFileError            a pipeline file that does not load
+
+A message says what was asked, what was found and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+__all__ = [
+    "BindError",
+    "CommandError",
+    "ContractError",
+    "CycleError",
+    "DatasetError",
+    "DependenciesError",
+    "DuplicateIdError",
+    "EdgeError",
+    "GraphError",
+    "OptionsError",
+    "PipelineFileError",
+    "PluginConflictError",
+    "PluginContractError",
+    "PluginError",
+    "PluginLoadError",
+    "PluginNotFoundError",
+    "RunError",
+    "RunnerError",
+    "ScheduleError",
+    "StarlakeError",
+    "did_you_mean",
+]
+
+
+class StarlakeError(Exception):
+    """The root of the tree above."""
+
+
+class PluginError(StarlakeError):
+    """A plugin cannot be used."""
+
+
+class PluginNotFoundError(PluginError):
+    """No plugin of the wanted name and role is installed."""
+
+
+class PluginLoadError(PluginError):
+    """A plugin is installed but its module does not import."""
+
+
+class PluginConflictError(PluginError):
+    """Two distributions provide a plugin of one name and role."""
+
+
+class PluginContractError(PluginError):
+    """A plugin misses a hook, misspells one, or broke the promise of one."""
+
+
+class _Problems(StarlakeError):
+    """An error that reports several problems at once.
+
+    Args:
+        problems: one complete sentence each.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class OptionsError(_Problems):
+    """One or more options have a wrong value; ``problems`` holds a line for each."""
+
+
+class ContractError(_Problems):
+    """The Starlake command line would refuse these arguments; ``problems`` holds a line for each."""
+
+
+class CommandError(StarlakeError):
+    """A value cannot be written as an argument of a Starlake command."""
+
+
+class ScheduleError(StarlakeError):
+    """A cron expression, a time zone or a date cannot be read."""
+
+
+class DependenciesError(StarlakeError):
+    """A lineage cannot be read."""
+
+
+class DatasetError(StarlakeError):
+    """Two datasets fall on one name."""
+
+
+class GraphError(StarlakeError):
+    """The graph of a pipeline is wrong."""
+
+
+class CycleError(GraphError):
+    """Nodes of a graph wait for each other."""
+
+
+class DuplicateIdError(GraphError):
+    """Two nodes of one group have the same id."""
+
+
+class EdgeError(GraphError):
+    """An edge joins nodes that it cannot join."""
+
+
+class BindError(StarlakeError):
+    """A run-time value of a job is unknown or missing."""
+
+
+class RunError(StarlakeError):
+    """A run cannot be started, resumed or found."""
+
+
+class RunnerError(RunError):
+    """An environment cannot submit, watch or cancel a job."""
+
+
+class PipelineFileError(StarlakeError):
+    """A pipeline file does not load."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The hint at the end of a message about an unknown name.
+
+    Args:
+        word: what was given.
+        known: what would have been right.
+
+    Returns:
+        ``" Did you mean 'x'?"`` or an empty string.
+    """
+    by_lower = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.75)
+    return f" Did you mean '{by_lower[close[0]]}'?" if close else ""
