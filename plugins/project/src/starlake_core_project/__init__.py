@@ -1,0 +1,46 @@
+"""Reads a Starlake project: the YAML and SQL files below ``metadata`` as typed, frozen data.
+
+>>> from pathlib import Path
+>>> from starlake_core_project import Project
+>>> project = Project.load(Path("examples/starbake"))  # doctest: +SKIP
+>>> [table.final_name for table in project.tables("starbake")]  # doctest: +SKIP
+['Customers', 'Ingredients', 'Orders', 'Products']
+"""
+
+from __future__ import annotations
+
+from .errors import ProjectError
+from .model import (
+    Application,
+    Areas,
+    Attribute,
+    Connection,
+    DataType,
+    Domain,
+    Format,
+    Freshness,
+    Metadata,
+    Table,
+    Task,
+    WriteStrategy,
+)
+from .project import Project
+from .variables import parse_scheduled_date
+
+__all__ = [
+    "Application",
+    "Areas",
+    "Attribute",
+    "Connection",
+    "DataType",
+    "Domain",
+    "Format",
+    "Freshness",
+    "Metadata",
+    "Project",
+    "ProjectError",
+    "Table",
+    "Task",
+    "WriteStrategy",
+    "parse_scheduled_date",
+]

@@ -1,0 +1,178 @@
+"""The project: reads each file when it is first asked for."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+
+from .application import read_application
+from .errors import ProjectError
+from .model import Application, DataType, Domain, Table, Task
+from .tables import domain_names, read_domain, read_table
+from .tasks import read_task, task_files
+from .text import read_text, render
+from .types import read_types
+from .variables import active_variables, date_variables
+
+__all__ = ["Project"]
+
+
+@dataclass(frozen=True, eq=False)
+class Project:
+    """A Starlake project. Build it with :meth:`load`.
+
+    Attributes:
+        root: the directory, ``SL_ROOT``.
+        application: ``metadata/application.sl.yml``.
+        variables: what Jinja expressions in YAML and SQL may use.
+    """
+
+    root: Path
+    application: Application
+    variables: Mapping[str, str] = field(repr=False)
+
+    @classmethod
+    def load(
+        cls,
+        root: Path,
+        *,
+        env: str | None = None,
+        variables: Mapping[str, str] | None = None,
+        scheduled_date: datetime | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> Project:
+        """Open a project. Reads the variables and the application file, and no other file yet.
+
+        Args:
+            root: the directory that holds ``metadata``.
+            env: which ``env.<env>.sl.yml`` to use; without it, what ``SL_ENV`` says.
+            variables: the values of ``--options``, stronger than every file.
+            scheduled_date: the moment of ``sl_date`` and its siblings, in its own time zone; without it, now (UTC).
+            environ: the process environment; without it, ``os.environ``.
+
+        Raises:
+            ProjectError: the directory is no project, or one of these files is broken.
+        """
+        environ = os.environ if environ is None else environ
+        root = Path(os.path.abspath(root))
+        metadata = root / (environ.get("SL_METADATA") or "metadata")
+        if not metadata.is_dir():
+            raise ProjectError(
+                f"{root} is not a Starlake project: {metadata} does not exist; "
+                "SL_ROOT has to name the directory that holds metadata/"
+            )
+        base = {
+            **environ,
+            "SL_ROOT": str(root),
+            "SL_METADATA": str(metadata),
+            "SL_DATASETS": str(root / (environ.get("SL_DATASETS") or "datasets")),
+            **date_variables(scheduled_date or datetime.now(timezone.utc)),
+        }
+        active = active_variables(metadata, base, environ.get("SL_ENV") if env is None else env, variables or {})
+        return cls(root, read_application(root, metadata, environ, active), active)
+
+    @property
+    def metadata(self) -> Path:
+        """The directory of the project's files."""
+        return self.application.metadata
+
+    @functools.cached_property
+    def types(self) -> Mapping[str, DataType]:
+        """The types by name.
+
+        Raises:
+            ProjectError: a file below ``metadata/types`` is broken.
+        """
+        return read_types(self.metadata, self.variables)
+
+    def domain_names(self) -> tuple[str, ...]:
+        """The names of the domains, sorted; no file is read."""
+        return domain_names(self.metadata)
+
+    def domain(self, name: str) -> Domain | None:
+        """A domain by the name of its directory, or None.
+
+        Raises:
+            ProjectError: its ``_config.sl.yml`` is broken.
+        """
+        return read_domain(self.metadata, name, self.variables)
+
+    def table(self, domain: Domain, name: str) -> Table | None:
+        """A table by the name of its file, or None.
+
+        Raises:
+            ProjectError: its file is broken.
+        """
+        return read_table(domain, name, self.variables)
+
+    def tables(self, domain: str | Domain, names: Iterable[str] | None = None) -> tuple[Table, ...]:
+        """The tables of a domain, sorted by name.
+
+        Args:
+            domain: the domain or the name of its directory; an unknown one has no tables.
+            names: only these, unknown ones are left out; without it, all. No other file is read.
+
+        Raises:
+            ProjectError: one of the files is broken.
+        """
+        found = self.domain(domain) if isinstance(domain, str) else domain
+        if found is None:
+            return ()
+        wanted = found.table_names if names is None else sorted(set(names))
+        return tuple(table for name in wanted if (table := self.table(found, name)) is not None)
+
+    def tasks(self) -> tuple[Task, ...]:
+        """Every transform, sorted by directory and file.
+
+        Raises:
+            ProjectError: one of the files is broken.
+        """
+        found = (
+            read_task(self.metadata, directory, name, self.variables) for directory, name in task_files(self.metadata)
+        )
+        return tuple(task for task in found if task is not None)
+
+    def task(self, full_name: str) -> Task | None:
+        """A transform by ``domain.name``, or None.
+
+        Raises:
+            ProjectError: one of the files that had to be read is broken.
+        """
+        directory, dot, name = full_name.partition(".")
+        if not dot:
+            return None
+        task = read_task(self.metadata, directory, name, self.variables)
+        if task is not None and task.full_name == full_name:
+            return task
+        return next((other for other in self.tasks() if other.full_name == full_name), None)
+
+    def render(self, text: str, source: Path, variables: Mapping[str, str] | None = None) -> str:
+        """Fill the Jinja expressions of a text.
+
+        Args:
+            text: the text.
+            source: the file it is from, for messages.
+            variables: more variables, stronger than the project's.
+
+        Raises:
+            ProjectError: a variable is missing, or the template is broken.
+        """
+        return render(text, {**self.variables, **(variables or {})}, source)
+
+    def sql(self, task: Task) -> str:
+        """The query of a transform, rendered.
+
+        Raises:
+            ProjectError: it has none, or it cannot be rendered.
+        """
+        if task.sql_path is not None:
+            return self.render(read_text(task.sql_path), task.sql_path)
+        if task.inline_sql is not None:
+            return task.inline_sql
+        raise ProjectError(
+            f"{task.path}: transform {task.full_name} has no query; put one into {task.name}.sql next to it"
+        )
