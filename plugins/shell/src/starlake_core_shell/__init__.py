@@ -1,0 +1,1 @@
+"""The environment ``shell``: Starlake commands as processes of the worker's machine."""

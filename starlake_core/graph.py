@@ -1,0 +1,551 @@
+"""The graph of a pipeline: tasks, groups of tasks, and the edges between them. Plain data, no orchestrator."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timezone, tzinfo
+from typing import Any, TypeAlias
+
+from .command import Command
+from .dataset import DatasetTrigger, StarlakeDataset, check_datasets, sanitize_id
+from .errors import CycleError, DuplicateIdError, EdgeError
+from .job import Job
+from .masking import mask_mapping
+
+__all__ = ["Node", "Pipeline", "Task", "TaskGroup", "TriggerRule", "Wait", "graph_json"]
+
+
+class TriggerRule(str, enum.Enum):
+    """When a task runs, given how the tasks before it ended.
+
+    ``ALL_SUCCESS`` all succeeded; ``NONE_FAILED`` none failed, some may have been skipped; ``ALL_DONE`` all ended,
+    however.
+    """
+
+    ALL_SUCCESS = "all_success"
+    NONE_FAILED = "none_failed"
+    ALL_DONE = "all_done"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Wait:
+    """A check that is asked again until it is ready.
+
+    Attributes:
+        interval: seconds between two looks.
+        timeout: seconds after which it gives up.
+        soft_fail: giving up skips what depends on it, instead of failing.
+    """
+
+    interval: int
+    timeout: int
+    soft_fail: bool = False
+
+
+class Node:
+    """A node of the graph: a task or a group. ``a >> b`` runs ``b`` after ``a``; lists of nodes work on both sides.
+
+    Attributes:
+        id: unique within its group.
+        name: what the id was made from.
+        parent: the group that holds it, None for a pipeline.
+    """
+
+    __slots__ = ("id", "name", "parent")
+
+    def __init__(self, name: str, parent: TaskGroup | None) -> None:
+        self.name = name
+        self.id = sanitize_id(name)
+        self.parent = parent
+        if parent is not None:
+            parent._adopt(self)
+
+    @property
+    def path(self) -> str:
+        """The ids of the groups that hold it and its own, joined with dots; the pipeline itself is left out."""
+        parts = [self.id]
+        group = self.parent
+        while group is not None and group.parent is not None:
+            parts.append(group.id)
+            group = group.parent
+        return ".".join(reversed(parts))
+
+    def __rshift__(self, other: Operand) -> Any:
+        link(self, other)
+        return other
+
+    def __lshift__(self, other: Operand) -> Any:
+        link(other, self)
+        return other
+
+    def __rrshift__(self, other: Operand) -> Node:
+        link(other, self)
+        return self
+
+    def __rlshift__(self, other: Operand) -> Node:
+        link(self, other)
+        return self
+
+    def set_downstream(self, other: Operand) -> None:
+        """The same as ``self >> other``."""
+        link(self, other)
+
+    def set_upstream(self, other: Operand) -> None:
+        """The same as ``self << other``."""
+        link(other, self)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.path!r})"
+
+
+Operand: TypeAlias = "Node | Iterable[Node]"
+
+
+def _nodes(operand: Any) -> Sequence[Node]:
+    if isinstance(operand, Node):
+        return (operand,)
+    if isinstance(operand, (list, tuple, set, frozenset)):
+        nodes = [node for item in operand for node in _nodes(item)]
+        # A set has no order, and the order of edges must not depend on hashes.
+        return sorted(nodes, key=lambda node: node.path) if isinstance(operand, (set, frozenset)) else nodes
+    if operand is None:
+        raise EdgeError(
+            "None cannot be linked with >> or <<. pre_tasks(), post_tasks(), sl_pre_load() and skip_or_start() return None when "
+            "there is nothing to do: link them under an 'if'"
+        )
+    raise EdgeError(
+        f"{operand!r} cannot be linked with >> or <<: it is not a task or group of this pipeline. A native "
+        "node enters with pipeline.add_native(id, factory)"
+    )
+
+
+def link(upstream: Operand, downstream: Operand) -> None:
+    """Add the edges from every upstream node to every downstream node; an edge that exists is left as it is.
+
+    Raises:
+        EdgeError: the nodes are not children of one group.
+    """
+    befores, afters = _nodes(upstream), _nodes(downstream)
+    for before in befores:
+        for after in afters:
+            if before.parent is None or before.parent is not after.parent:
+                raise _misplaced(before, after)
+            if before is after:
+                raise CycleError(f"{before.path} cannot run after itself")
+            before.parent.edges.setdefault(before.id, {})[after.id] = None
+
+
+def _misplaced(before: Node, after: Node) -> EdgeError:
+    def line(node: Node) -> list[Node]:
+        found = [node]
+        while found[-1].parent is not None:
+            found.append(found[-1].parent)
+        return found[::-1]
+
+    left, right = line(before), line(after)
+    asked = f"cannot link '{before.path}' >> '{after.path}'"
+    if left[0] is not right[0]:
+        return EdgeError(f"{asked}: they belong to two pipelines ('{left[0].id}' and '{right[0].id}')")
+    shared = 0
+    while shared < min(len(left), len(right)) and left[shared] is right[shared]:
+        shared += 1
+    if shared == len(left) or shared == len(right):
+        outer, inner = (before, after) if shared == len(left) else (after, before)
+        return EdgeError(f"{asked}: '{inner.path}' is inside '{outer.path}'. A group cannot run before or after itself")
+    return EdgeError(
+        f"{asked}: they are in different groups. Link '{left[shared].path}' >> '{right[shared].path}' instead, which are "
+        f"both in '{left[shared - 1].path}'"
+    )
+
+
+class Task(Node):
+    """One task.
+
+    Attributes:
+        job: what it runs; None for start, end and dummies, which are native no-ops.
+        command: the Starlake command behind the job, if there is one.
+        trigger: when it runs.
+        gate: its job is a check; *not ready* skips what depends on it.
+        setup, teardown: it prepares or cleans up; it is no work of its own, and a tear-down always runs.
+        end: it closes the pipeline: skipped, without emitting anything, when gates closed and no work was done.
+        wait: ask the check again until it is ready.
+        inlets, outlets: datasets it reads and produces.
+        retries: further tries after a failure; retry_delay: seconds between two tries.
+        timeout: seconds for one try, None for no limit.
+        pool: pool of slots, where the orchestrator has pools.
+        params: what the user attached to it.
+        native: keywords of the orchestrator, checked by it.
+        factory: makes a native node of the user's own, in place of all of the above.
+    """
+
+    __slots__ = (
+        "command",
+        "end",
+        "factory",
+        "gate",
+        "inlets",
+        "job",
+        "native",
+        "outlets",
+        "params",
+        "pool",
+        "retries",
+        "retry_delay",
+        "setup",
+        "teardown",
+        "timeout",
+        "trigger",
+        "wait",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        parent: TaskGroup,
+        *,
+        job: Job | None = None,
+        command: Command | None = None,
+        trigger: TriggerRule = TriggerRule.ALL_SUCCESS,
+        gate: bool = False,
+        setup: bool = False,
+        teardown: bool = False,
+        end: bool = False,
+        wait: Wait | None = None,
+        inlets: Iterable[StarlakeDataset] = (),
+        outlets: Iterable[StarlakeDataset] = (),
+        retries: int = 0,
+        retry_delay: int = 0,
+        timeout: int | None = None,
+        pool: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        native: Mapping[str, Any] | None = None,
+        factory: Callable[[], Any] | None = None,
+    ) -> None:
+        self.job = job
+        self.command = command
+        self.trigger = TriggerRule.ALL_DONE if teardown else trigger
+        self.gate = gate
+        self.setup = setup
+        self.teardown = teardown
+        self.end = end
+        self.wait = wait
+        self.inlets = tuple(inlets)
+        self.outlets = tuple(outlets)
+        self.retries = retries
+        self.retry_delay = retry_delay
+        self.timeout = timeout
+        self.pool = pool
+        self.params = dict(params or {})
+        self.native = dict(native or {})
+        self.factory = factory
+        super().__init__(name, parent)
+
+    @property
+    def is_work(self) -> bool:
+        """Whether it is what the pipeline is for: neither a check, an import, a dummy, a set-up nor a tear-down."""
+        if self.gate or self.setup or self.teardown:
+            return False
+        return self.factory is not None or (self.job is not None and (self.command is None or self.command.name != "stage"))
+
+    @property
+    def domain(self) -> str:
+        """The domain it is about, empty for none."""
+        return self.command.domain if self.command is not None else ""
+
+
+class TaskGroup(Node):
+    """A group of tasks and groups.
+
+    Attributes:
+        nodes: its children by id, in the order in which they were made.
+        edges: id of a child to the ids of the children that run after it.
+    """
+
+    __slots__ = ("_order", "edges", "nodes")
+
+    def __init__(self, name: str, parent: TaskGroup | None) -> None:
+        self.nodes: dict[str, Node] = {}
+        self.edges: dict[str, dict[str, None]] = {}
+        self._order: tuple[Node, ...] | None = None
+        super().__init__(name, parent)
+
+    def _adopt(self, node: Node) -> None:
+        twin = self.nodes.setdefault(node.id, node)
+        if twin is not node:
+            where = f"group '{self.path}'" if self.parent is not None else f"pipeline '{self.id}'"
+            if twin.name == node.name:
+                raise DuplicateIdError(f"{where} has two nodes '{node.id}'; give one of them another task_id or group_id")
+            raise DuplicateIdError(
+                f"the names '{twin.name}' and '{node.name}' in {where} both become the id '{node.id}' (an id has "
+                "letters, digits, '_' and '-'); give one of them another task_id or group_id"
+            )
+
+    @property
+    def group_id(self) -> str:
+        """The id; the documented name of it."""
+        return self.id
+
+    @property
+    def pipeline(self) -> TaskGroup:
+        """The pipeline that holds the group, at whatever depth."""
+        group: TaskGroup = self
+        while group.parent is not None:
+            group = group.parent
+        return group
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        """The children in topological order, as checked; in the order in which they were made before that."""
+        return self._order if self._order is not None else tuple(self.nodes.values())
+
+    def upstream(self) -> dict[str, list[str]]:
+        """Id of each child to the ids of the children that run before it."""
+        result: dict[str, list[str]] = {node_id: [] for node_id in self.nodes}
+        for before, afters in self.edges.items():
+            for after in afters:
+                result[after].append(before)
+        return result
+
+    def roots(self) -> list[Node]:
+        """The children that no other child runs before."""
+        later = {after for afters in self.edges.values() for after in afters}
+        return [node for node in self.children if node.id not in later]
+
+    def leaves(self) -> list[Node]:
+        """The children that no other child runs after."""
+        return [node for node in self.children if not self.edges.get(node.id)]
+
+    def tasks(self) -> Iterator[Task]:
+        """All tasks of the group and of the groups in it, in topological order."""
+        stack = [iter(self.children)]
+        while stack:
+            node = next(stack[-1], None)
+            if node is None:
+                stack.pop()
+            elif isinstance(node, TaskGroup):
+                stack.append(iter(node.children))
+            elif isinstance(node, Task):
+                yield node
+
+    def groups(self) -> Iterator[TaskGroup]:
+        """The group and all groups in it, outer ones first."""
+        todo: deque[TaskGroup] = deque([self])
+        while todo:
+            group = todo.popleft()
+            yield group
+            todo.extend(node for node in group.nodes.values() if isinstance(node, TaskGroup))
+
+    def _remove_empty_groups(self) -> None:
+        """Take out children without a task, and let what ran before them run before what ran after them."""
+        empty = [node.id for node in self.nodes.values() if isinstance(node, TaskGroup) and not node.nodes]
+        if not empty:
+            return
+        befores = {node_id: dict.fromkeys(ids) for node_id, ids in self.upstream().items()}
+        for node_id in empty:
+            afters = self.edges.pop(node_id, {})
+            for before in befores[node_id]:
+                del self.edges[before][node_id]
+                self.edges[before].update(afters)
+            for after in afters:
+                del befores[after][node_id]
+                befores[after].update(befores[node_id])
+            del self.nodes[node_id]
+
+    def _sort(self) -> None:
+        waiting = {node_id: len(ids) for node_id, ids in self.upstream().items()}
+        ready = deque(node for node_id, node in self.nodes.items() if not waiting[node_id])
+        order: list[Node] = []
+        while ready:
+            node = ready.popleft()
+            order.append(node)
+            for after in self.edges.get(node.id, ()):
+                waiting[after] -= 1
+                if not waiting[after]:
+                    ready.append(self.nodes[after])
+        if len(order) < len(self.nodes):
+            raise CycleError(
+                f"tasks of {self.path} wait for each other: " + " >> ".join(self._cycle({n for n in waiting if waiting[n]}))
+            )
+        self._order = tuple(order)
+
+    def _cycle(self, left: set[str]) -> list[str]:
+        """One cycle among the nodes that could not be sorted. Each of them has one of them before it: walk back."""
+        befores = self.upstream()
+        node_id = next(n for n in self.nodes if n in left)
+        path: dict[str, None] = {}
+        while node_id not in path:
+            path[node_id] = None
+            node_id = next(before for before in befores[node_id] if before in left)
+        loop = [*path][[*path].index(node_id) :][::-1]
+        return [*loop, loop[0]]
+
+
+@dataclass(frozen=True)
+class TriggerPolicy:
+    """When events may start a run, for orchestrators that start on events.
+
+    Attributes:
+        optional_datasets: a dataset slower than the cycle may be missing.
+        cycle: the data cycle, ``none`` for the computed one; None when cycles are off.
+        beyond_cycle: widen the cycle by the freshness of a dataset.
+        min_seconds: least time between two runs.
+    """
+
+    optional_datasets: bool = False
+    cycle: str | None = None
+    beyond_cycle: bool = True
+    min_seconds: int = 900
+
+
+class Pipeline(TaskGroup):
+    """A pipeline: the outermost group, with what starts it.
+
+    Attributes:
+        cron: when it starts, in ``zone``; None if not by the clock.
+        trigger: the datasets that start it; None if not by datasets.
+        zone: time zone of the schedule.
+        start_date, end_date: first and last date of the schedule, aware.
+        catchup: run the intervals that were missed.
+        max_active_runs: how many runs at once.
+        tags: for people.
+        description: for people.
+        policy: for orchestrators that start on events.
+        source: the file it was defined in; empty if unknown.
+        native_options: keywords of the orchestrator for the pipeline itself, checked by it.
+    """
+
+    __slots__ = (
+        "catchup",
+        "cron",
+        "description",
+        "end_date",
+        "max_active_runs",
+        "native_options",
+        "policy",
+        "source",
+        "start_date",
+        "tags",
+        "trigger",
+        "zone",
+        "zone_name",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        cron: str | None = None,
+        trigger: DatasetTrigger | None = None,
+        zone: tzinfo = timezone.utc,
+        zone_name: str = "UTC",
+        start_date: datetime | date | None = None,
+        end_date: datetime | date | None = None,
+        catchup: bool = False,
+        max_active_runs: int = 3,
+        tags: Iterable[str] = (),
+        description: str = "",
+        policy: TriggerPolicy | None = None,
+        source: str = "",
+        native_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(name, None)
+        self.cron = cron
+        self.trigger = trigger
+        self.zone = zone
+        self.zone_name = zone_name
+        self.start_date = start_date
+        self.end_date = end_date
+        self.catchup = catchup
+        self.max_active_runs = max_active_runs
+        self.tags = tuple(tags)
+        self.description = description
+        self.policy = policy or TriggerPolicy()
+        self.source = source
+        self.native_options = dict(native_options or {})
+
+    @property
+    def outlets(self) -> tuple[StarlakeDataset, ...]:
+        """Every dataset that a task of the pipeline produces, once, in the order of the tasks."""
+        return tuple(dict.fromkeys(dataset for task in self.tasks() for dataset in task.outlets))
+
+    def check(self) -> None:
+        """Remove empty groups, sort every group, and refuse what cannot be rendered.
+
+        Raises:
+            CycleError: nodes wait for each other.
+            DatasetError: two datasets fall on one name.
+        """
+        groups = list(self.groups())
+        for group in reversed(groups):
+            group._remove_empty_groups()
+        for group in self.groups():
+            group._sort()
+        datasets = [dataset for task in self.tasks() for dataset in (*task.inlets, *task.outlets)]
+        check_datasets([*datasets, *(self.trigger.datasets if self.trigger else ())], self.id)
+
+
+
+
+def graph_json(pipeline: Pipeline) -> str:
+    """The whole graph as JSON: the same pipeline gives the same bytes in every process. Secrets are masked."""
+    return json.dumps(_group(pipeline) | _pipeline(pipeline), indent=2, sort_keys=True, ensure_ascii=False)
+
+
+def _pipeline(pipeline: Pipeline) -> dict[str, Any]:
+    trigger = pipeline.trigger
+    return {
+        "cron": pipeline.cron,
+        "datasets": None
+        if trigger is None
+        else {"policy": trigger.policy, "cron": trigger.cron, "datasets": [dataset.uri for dataset in trigger.datasets]},
+        "timezone": pipeline.zone_name,
+        "start_date": str(pipeline.start_date),
+        "end_date": None if pipeline.end_date is None else str(pipeline.end_date),
+        "catchup": pipeline.catchup,
+        "max_active_runs": pipeline.max_active_runs,
+        "tags": list(pipeline.tags),
+        "description": pipeline.description,
+    }
+
+
+def _group(group: TaskGroup) -> dict[str, Any]:
+    return {
+        "id": group.id,
+        "nodes": [_group(node) if isinstance(node, TaskGroup) else _task(node) for node in group.children],
+        "edges": sorted([before, after] for before, afters in group.edges.items() for after in afters),
+    }
+
+
+def _task(node: Node) -> dict[str, Any]:
+    assert isinstance(node, Task)
+    return {
+        "id": node.id,
+        "job": None if node.job is None else node.job.masked().to_dict(),
+        "trigger": node.trigger.value,
+        "gate": node.gate,
+        "setup": node.setup,
+        "teardown": node.teardown,
+        "end": node.end,
+        "wait": None
+        if node.wait is None
+        else {"interval": node.wait.interval, "timeout": node.wait.timeout, "soft_fail": node.wait.soft_fail},
+        "inlets": [dataset.uri for dataset in node.inlets],
+        "outlets": [dataset.uri for dataset in node.outlets],
+        "retries": node.retries,
+        "retry_delay": node.retry_delay,
+        "timeout": node.timeout,
+        "pool": node.pool,
+        "params": {name: str(value) for name, value in mask_mapping(node.params).items()},
+        "native": sorted(node.native),
+        "kind": "native" if node.factory is not None else "task",
+    }

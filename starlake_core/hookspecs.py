@@ -1,0 +1,243 @@
+"""The contract between the core and its plugins: every hook, when it is called, and what None means.
+
+A plugin is a module of functions marked with :data:`hookimpl`. It has one role: *orchestrator* (when tasks run),
+*environment* (where their commands run) or *add-on* (a cross-cutting concern). ``sl_create_*`` hooks stop at the
+first answer that is not None; None always means "not mine, ask on".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from .command import Command, Preload
+    from .graph import Pipeline, Task, TaskGroup
+    from .job import Job
+    from .options import Option, Options
+    from .run import Report, Run
+    from .runtime import Runner
+
+__all__ = ["CreateChildren", "HookSpecs", "Lifecycle", "hookimpl", "hookspec"]
+
+hookspec = pluggy.HookspecMarker("starlake_core")
+hookimpl = pluggy.HookimplMarker("starlake_core")
+"""Marks a function of a plugin as the implementation of a hook: ``@hookimpl``."""
+
+CreateChildren = Callable[[], "Mapping[str, Any]"]
+"""Makes the native children of a group: id to native object, in topological order. To be called exactly once."""
+
+
+@dataclass(frozen=True)
+class Lifecycle:
+    """Jobs around a pipeline, such as the creation and deletion of a cluster.
+
+    Attributes:
+        setup: task id and job of each step before the work, in order.
+        teardown: task id and job of each step after the work, in order; they run whatever happened.
+    """
+
+    setup: tuple[tuple[str, Job], ...] = ()
+    teardown: tuple[tuple[str, Job], ...] = ()
+
+
+class HookSpecs:
+    """The hooks. A plugin implements those of its role and leaves out the rest."""
+
+    @hookspec
+    def sl_options(self) -> Sequence[Option]:
+        """Declare the options that the plugin understands.
+
+        Called once when an orchestration opens, for every selected plugin, and by ``starlake-orchestrate options``. Optional for
+        every role; leaving it out means that the plugin has no options of its own.
+
+        Example::
+
+            @hookimpl
+            def sl_options():
+                return [Option("SL_STARLAKE_PATH", STR, "starlake", doc="The executable.")]
+        """
+        raise NotImplementedError
+
+    @hookspec
+    def sl_task_keywords(self) -> Sequence[str]:
+        """Name the orchestrator's own keywords that the verbs of a pipeline accept (``trigger_rule``, a callback ...).
+
+        Called once when an orchestration opens. Optional, for orchestrators and add-ons; a keyword that nobody names is refused.
+        What was given arrives in ``task.native`` (``pipeline.native_options`` for ``sl_create_pipeline``).
+
+        Example::
+
+            @hookimpl
+            def sl_task_keywords():
+                return ["trigger_rule", "on_failure_callback"]
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def sl_create_job(self, command: Command, options: Options) -> Job | None:
+        """Say where and how a Starlake command runs. Required of an environment.
+
+        Called by the verbs of a pipeline, while the pipeline file is read. Pure: no SDK import, no I/O, no clock; the same
+        input gives an equal job. ``options`` are typed, checked and overlaid with those of the task. None from an add-on: the
+        environment answers.
+
+        Example::
+
+            @hookimpl
+            def sl_create_job(command, options):
+                return Job("shell", command.vector, options["sl_env_var"], {"executable": options["SL_STARLAKE_PATH"]})
+        """
+
+    @hookspec(firstresult=True)
+    def sl_create_runner(self, job: Job) -> Runner | None:
+        """Make the object that submits, polls and cancels jobs like this one. Required of an environment.
+
+        Called in the worker at run time, once per endpoint and process. SDKs are imported here and not before. All it needs
+        is in the job and in the worker's own credentials: the pipeline file is not read again.
+
+        Example::
+
+            @hookimpl
+            def sl_create_runner(job):
+                return ProcessRunner(lambda job: (job.spec["executable"], *job.arguments))
+        """
+
+    @hookspec(firstresult=True)
+    def sl_create_preload(self, preload: Preload, options: Options) -> Job | None:
+        """Make the check of a domain, in place of ``starlake preload``. Optional, for environments and add-ons.
+
+        Called by ``sl_pre_load`` unless the strategy is none. None from all: the command ``preload`` is built and given to
+        ``sl_create_job``. The job is marked as a check in any case.
+
+        Example::
+
+            @hookimpl(tryfirst=True)
+            def sl_create_preload(preload, options):
+                return Job("shell", preload.command().vector) if preload.domain == "sales" else None
+        """
+
+    @hookspec(firstresult=True)
+    def sl_create_lifecycle(self, pipeline: Pipeline, options: Options) -> Lifecycle | None:
+        """Give the jobs that prepare a pipeline and clean up after it. Optional, for environments.
+
+        Called by ``pre_tasks`` and ``post_tasks``. None: there is nothing to prepare, and both return None.
+
+        Example::
+
+            @hookimpl
+            def sl_create_lifecycle(pipeline, options):
+                return Lifecycle(setup=(("create_cluster", Job("dataproc", spec={"create": "c-${sl_run_hash}"})),))
+        """
+
+    @hookspec(firstresult=True)
+    def sl_create_task(self, task: Task) -> Any:
+        """Make the native form of a task: operator, op, step. Required of an orchestrator.
+
+        Called by the rendering, once per task, while the native container of the task is open (if the container made its
+        children inside of itself). None from an add-on: the orchestrator answers.
+
+        Example::
+
+            @hookimpl
+            def sl_create_task(task):
+                return Step(task.id, task.job)
+        """
+
+    @hookspec(firstresult=True)
+    def sl_create_task_group(self, group: TaskGroup, create_children: CreateChildren) -> Any:
+        """Make the native form of a group that is not empty. Required of an orchestrator.
+
+        Called by the rendering. The plugin calls ``create_children`` exactly once, whenever its children have to come to life, and
+        applies ``group.edges`` to what it returns.
+
+        Example::
+
+            @hookimpl
+            def sl_create_task_group(group, create_children):
+                return Steps(group.id, create_children(), group.edges)
+        """
+
+    @hookspec(firstresult=True)
+    def sl_create_pipeline(self, pipeline: Pipeline, create_children: CreateChildren) -> Any:
+        """Make the native form of the whole pipeline: DAG, job, plan. Required of an orchestrator.
+
+        Called once, when the ``with`` block of the pipeline ends without an exception; otherwise as ``sl_create_task_group``.
+
+        Example::
+
+            @hookimpl
+            def sl_create_pipeline(pipeline, create_children):
+                return Plan(pipeline.id, create_children(), pipeline.edges)
+        """
+
+    @hookspec
+    def sl_publish_pipelines(self, pipelines: Sequence[Pipeline], namespace: dict[str, Any]) -> None:
+        """Put what the orchestrator's loader looks for into the module of the pipeline file. Optional, for orchestrators.
+
+        Called when the ``with`` block of the orchestration ends without an exception. ``namespace`` is the dictionary of that module;
+        each pipeline carries its native form in ``native``.
+
+        Example::
+
+            @hookimpl
+            def sl_publish_pipelines(pipelines, namespace):
+                namespace["defs"] = Definitions(jobs=[pipeline.native for pipeline in pipelines])
+        """
+
+    @hookspec(firstresult=True)
+    def sl_run_pipeline(self, pipeline: Pipeline, run: Run) -> Report | None:
+        """Run a pipeline now, and wait for its end. Optional, for orchestrators.
+
+        Called by ``pipeline.run()``, ``dry_run()`` and ``backfill()`` and by the command line. None: the orchestrator cannot do this from here.
+
+        Example::
+
+            @hookimpl
+            def sl_run_pipeline(pipeline, run):
+                return Report(pipeline.id, run.run_id, "success")
+        """
+
+    @hookspec(firstresult=True)
+    def sl_list_runs(self, options: Options, folder: Path) -> Sequence[Report] | None:
+        """List the runs that the orchestrator remembers, the newest first. Optional, for orchestrators.
+
+        Called by ``starlake-orchestrate runs`` and ``resume``. ``folder`` is where the pipeline files are. None: it keeps no record that can be
+        read from here.
+
+        Example::
+
+            @hookimpl
+            def sl_list_runs(options, folder):
+                return []
+        """
+
+    @hookspec(firstresult=True)
+    def sl_deploy(self, files: Sequence[Path], options: Options) -> Sequence[Path] | None:
+        """Bring pipeline files to where the orchestrator loads them. Optional, for orchestrators.
+
+        Called by ``starlake-orchestrate deploy``. Returns the files written. None: the orchestrator has no such place.
+
+        Example::
+
+            @hookimpl
+            def sl_deploy(files, options):
+                return [Path(shutil.copy(file, "dags")) for file in files]
+        """
+
+    @hookspec(firstresult=True)
+    def sl_delete(self, files: Sequence[Path], options: Options) -> Sequence[Path] | None:
+        """Take deployed pipeline files away again. Optional, for orchestrators.
+
+        Called by ``starlake-orchestrate delete``. Returns the files removed. None: the orchestrator has no such place.
+
+        Example::
+
+            @hookimpl
+            def sl_delete(files, options):
+                return []
+        """

@@ -1,0 +1,125 @@
+"""One piece of work in one environment: all that an orchestrator has to hand over at run time."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .errors import StarlakeError
+from .masking import mask_arguments, mask_mapping
+from .run import PLACEHOLDERS, Run
+
+__all__ = ["Job"]
+
+_PLACEHOLDER = re.compile(r"\$\{(" + "|".join(PLACEHOLDERS) + r"|var:[^{}]+)\}")
+
+
+@dataclass(frozen=True, repr=False)
+class Job:
+    """One piece of work in one environment. Frozen, comparable, JSON-serialisable.
+
+    Attributes:
+        environment: the entry-point name of the environment that runs it.
+        arguments: the Starlake command and its arguments, without an executable; empty for a job that is no
+            Starlake command (setting up a cluster).
+        env: variables for the process or container.
+        spec: what belongs to the environment alone, as JSON values: executable, project, cluster, sizing.
+        endpoint: jobs with one endpoint share one runner and are polled in one call.
+        check: the job is a check of a pre-load: *not ready* is an answer, not a failure.
+        plugins: what the worker has to load besides the environment, by entry-point name.
+    """
+
+    environment: str
+    arguments: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    endpoint: str = ""
+    check: bool = False
+    plugins: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "arguments", tuple(self.arguments))
+        object.__setattr__(self, "plugins", tuple(self.plugins))
+        for argument in self.arguments:
+            if not isinstance(argument, str):
+                raise StarlakeError(f"an argument of a job is a text, found {argument!r} in {self.arguments!r}")
+        for name, value in self.env.items():
+            if not isinstance(name, str) or not isinstance(value, str):
+                raise StarlakeError(f"a variable of a job is a text, found {name!r}: {value!r}")
+
+    def __hash__(self) -> int:
+        return hash((self.environment, self.arguments, self.endpoint))
+
+    def __repr__(self) -> str:
+        shown = self.masked()
+        parts = [f"environment={shown.environment!r}", f"arguments={list(shown.arguments)!r}"]
+        if shown.env:
+            parts.append(f"env={dict(shown.env)!r}")
+        if shown.spec:
+            parts.append(f"spec={dict(shown.spec)!r}")
+        if shown.check:
+            parts.append("check=True")
+        return f"Job({', '.join(parts)})"
+
+    def masked(self) -> Job:
+        """The same job without its secrets, for people and for stores."""
+        return replace(
+            self, arguments=mask_arguments(self.arguments), env=mask_mapping(self.env), spec=mask_mapping(self.spec)
+        )
+
+    def bind(self, run: Run) -> Job:
+        """Fill in what only a run knows.
+
+        Args:
+            run: the run, seen from one attempt of the task (:meth:`Run.for_attempt`).
+
+        Returns:
+            A job without placeholders. A ``$`` or a brace that is no placeholder of the closed list stays as
+            it is.
+
+        Raises:
+            BindError: a variable is not in the orchestrator's variable store.
+        """
+
+        def fill(value: Any) -> Any:
+            if isinstance(value, str):
+                return _PLACEHOLDER.sub(lambda found: run.value(found[1]), value) if "${" in value else value
+            if isinstance(value, Mapping):
+                return {name: fill(item) for name, item in value.items()}
+            if isinstance(value, (list, tuple)):
+                return [fill(item) for item in value]
+            return value
+
+        return replace(self, arguments=tuple(fill(self.arguments)), env=fill(self.env), spec=fill(self.spec))
+
+    def to_json(self) -> str:
+        """The job as one canonical line of JSON: the same job, the same bytes."""
+        return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The job as JSON values."""
+        return {
+            "environment": self.environment,
+            "arguments": list(self.arguments),
+            "env": dict(self.env),
+            "spec": dict(self.spec),
+            "endpoint": self.endpoint,
+            "check": self.check,
+            "plugins": list(self.plugins),
+        }
+
+    @classmethod
+    def from_json(cls, text: str) -> Job:
+        """The job that :meth:`to_json` wrote.
+
+        Raises:
+            StarlakeError: the text is not such a job.
+        """
+        try:
+            values = json.loads(text)
+            return cls(**values)
+        except (TypeError, ValueError) as error:
+            raise StarlakeError(f"not the JSON of a job ({error}): {text[:80]!r}") from error

@@ -1,0 +1,87 @@
+"""Secrets are hidden wherever a person or a store could keep them: logs, reprs, tables, run records."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+__all__ = ["MASK", "is_secret_name", "mask_arguments", "mask_mapping", "mask_text", "secret_values"]
+
+MASK = "***"
+
+_SECRET_NAME = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|KEY|CREDENTIAL", re.IGNORECASE)
+_NOT_SECRET = frozenset({"sl_run_key", "primarykeys", "primarykey"})
+_URL_USER = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/@]+@")
+# A shorter value ("1", "yes", "true") would blacken half of a log without hiding anything.
+_SHORTEST_SECRET = 6
+
+
+def is_secret_name(name: str) -> bool:
+    """Tell whether the value of a variable or option of this name has to be hidden.
+
+    >>> is_secret_name("SNOWFLAKE_PASSWORD"), is_secret_name("SL_ROOT"), is_secret_name("SL_RUN_KEY")
+    (True, False, False)
+    """
+    return name.lower() not in _NOT_SECRET and _SECRET_NAME.search(name) is not None
+
+
+def mask_text(text: str, secrets: Iterable[str] = ()) -> str:
+    """Hide known secret values and the user part of URLs in a text.
+
+    >>> mask_text("jdbc:postgresql://me:pw@host/db hunter22", ["hunter22"])
+    'jdbc:postgresql://***@host/db ***'
+    """
+    for secret in secrets:
+        text = text.replace(secret, MASK)
+    return _URL_USER.sub(rf"\g<scheme>{MASK}@", text) if "@" in text else text
+
+
+def secret_values(env: Mapping[str, str]) -> tuple[str, ...]:
+    """The values in an environment that must not show up in output, longest first."""
+    found = {value for name, value in env.items() if is_secret_name(name) and len(value) >= _SHORTEST_SECRET}
+    return tuple(sorted(found, key=lambda value: (-len(value), value)))
+
+
+def mask_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Hide secret values in an argument vector: ``--accessToken X``, ``--options password=X``.
+
+    >>> mask_arguments(["load", "--accessToken", "abc", "--options", "a=1,db_password=2"])
+    ('load', '--accessToken', '***', '--options', 'a=1,db_password=***')
+    """
+    masked: list[str] = []
+    hide_next = False
+    for argument in arguments:
+        if hide_next:
+            masked.append(MASK)
+            hide_next = False
+            continue
+        flag, equals, value = argument.partition("=")
+        if flag.startswith("--") and is_secret_name(flag[2:]):
+            masked.append(f"{flag}={MASK}" if equals else flag)
+            hide_next = not equals
+        elif "=" in argument and not flag.startswith("--"):
+            masked.append(",".join(_mask_pair(pair) for pair in argument.split(",")))
+        else:
+            masked.append(mask_text(argument))
+    return tuple(masked)
+
+
+def _mask_pair(pair: str) -> str:
+    name, equals, value = pair.partition("=")
+    return f"{name}={MASK}" if equals and is_secret_name(name) else mask_text(pair)
+
+
+def mask_mapping(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Hide the values of secret names in a mapping, nested ones and lists of mappings included."""
+    return {name: MASK if is_secret_name(name) and value else _mask_value(value) for name, value in values.items()}
+
+
+def _mask_value(value: Any) -> Any:
+    if isinstance(value, str):
+        return mask_text(value)
+    if isinstance(value, Mapping):
+        return mask_mapping(value)
+    if isinstance(value, (list, tuple)):
+        return [_mask_value(item) for item in value]
+    return value

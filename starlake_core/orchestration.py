@@ -1,0 +1,224 @@
+"""An orchestration: the plugins and options under which pipelines are drawn."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from .caller import calling_module
+from .dependencies import StarlakeDependencies, StarlakeDependency
+from .errors import OptionsError, StarlakeError
+from .graph import Pipeline
+from .options import Options, resolve_options
+from .pipeline import StarlakePipeline, StarlakeTaskGroup
+from .plugins import Plugins, choose, select
+from .schedule import StarlakeSchedule, read_cron
+
+__all__ = ["Orchestration", "Overrides", "collecting", "overriding"]
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What the command line decides for every orchestration that a pipeline file opens.
+
+    Attributes:
+        orchestrator, environment: names that win over those in the file.
+        options: options that win over those in the file.
+        strict: refuse options that no selected plugin knows.
+        collected: every orchestration that was opened.
+    """
+
+    orchestrator: str | None = None
+    environment: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    strict: bool = False
+    collected: list[Orchestration] | None = None
+
+
+_overrides: ContextVar[Overrides] = ContextVar("starlake_core_overrides", default=Overrides())
+
+
+class overriding:
+    """While this block is open, orchestrations obey some overrides and are collected in ``collected``.
+
+    Args:
+        overrides: see :class:`Overrides`.
+    """
+
+    def __init__(self, overrides: Overrides) -> None:
+        self.overrides = overrides
+
+    def __enter__(self) -> Overrides:
+        self._token = _overrides.set(self.overrides)
+        return self.overrides
+
+    def __exit__(self, *error: object) -> None:
+        _overrides.reset(self._token)
+
+
+def collecting() -> Overrides:
+    """The overrides that are in force."""
+    return _overrides.get()
+
+
+class Orchestration:
+    """The plugins and options under which pipelines are drawn; used as a context manager.
+
+    Args:
+        options: explicit options; see ``starlake-orchestrate options``. A mapping under the name of a transform or task holds
+            options of it alone.
+        orchestrator: entry-point name or plugin object. Where it is not given, what loads the file decides.
+        environment: entry-point name or plugin object. Where it is not given, ``SL_EXECUTION_ENVIRONMENT`` or the only one installed.
+        filename: of the pipeline file; that of the caller by default.
+        namespace: of the module of the pipeline file, where the orchestrator publishes; that of the caller by default.
+        addons: add-ons besides those of the option ``plugins``: names or plugin objects.
+
+    Raises:
+        PluginError: a plugin cannot be used.
+        OptionsError: with one line for every wrong option.
+
+    Attributes:
+        plugins: the selected plugins.
+        options: typed options of all of them.
+        pipelines: those whose block has ended.
+    """
+
+    def __init__(
+        self,
+        options: Mapping[str, Any] | None = None,
+        *,
+        orchestrator: Any = None,
+        environment: Any = None,
+        filename: str | None = None,
+        namespace: dict[str, Any] | None = None,
+        addons: Sequence[Any] = (),
+    ) -> None:
+        overrides = _overrides.get()
+        module = calling_module() if filename is None or namespace is None else {}
+        self.namespace = module if namespace is None else namespace
+        self.filename = filename if filename is not None else str(module.get("__file__", ""))
+        given = {**(options or {}), **overrides.options}
+        self.plugins: Plugins = select(
+            choose("orchestrator", overrides.orchestrator, orchestrator),
+            choose("environment", overrides.environment, environment),
+            (*addons, *_addons(given)),
+        )
+        where = os.path.basename(self.filename)
+        self.options: Options = resolve_options(
+            self.plugins.declared_options(), given, strict=overrides.strict, where=where
+        )
+        _check_together(self.options, where)
+        self.task_keywords = self.plugins.task_keywords()
+        self.create_job = self.plugins.hook.sl_create_job
+        self.pipelines: list[Pipeline] = []
+        if overrides.collected is not None:
+            overrides.collected.append(self)
+
+    def __enter__(self) -> Orchestration:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None and self.pipelines:
+            self.plugins.hook.sl_publish_pipelines(pipelines=tuple(self.pipelines), namespace=self.namespace)
+
+    def add(self, pipeline: Pipeline) -> None:
+        """Take a finished pipeline in.
+
+        Raises:
+            StarlakeError: another pipeline of this orchestration has the same id.
+        """
+        if any(other.id == pipeline.id for other in self.pipelines):
+            raise StarlakeError(
+                f"two pipelines of {self.filename or 'this orchestration'} have the id '{pipeline.id}'; give one of them another "
+                "name: sl_create_pipeline(name=...)"
+            )
+        self.pipelines.append(pipeline)
+
+    def sl_create_pipeline(
+        self,
+        schedule: StarlakeSchedule | None = None,
+        dependencies: StarlakeDependencies | Iterable[StarlakeDependency] | str | None = None,
+        *,
+        name: str | None = None,
+        cron: str | None = None,
+        tags: Iterable[str] = (),
+        description: str = "",
+        **native: Any,
+    ) -> StarlakePipeline:
+        """Begin a pipeline; used as ``with orchestration.sl_create_pipeline(...) as pipeline:``.
+
+        Args:
+            schedule: the domains it loads.
+            dependencies: the lineage it transforms; nodes, or the JSON of ``dag-generate``.
+            name: its id; the names of the file and of the schedule by default.
+            cron: when it starts; that of the schedule, or what follows from the lineage, by default.
+            tags: for people.
+            description: for people.
+            **native: keywords that the orchestrator declares.
+
+        Raises:
+            StarlakeError: a keyword that nobody declares.
+        """
+        for keyword in native:
+            if keyword not in self.task_keywords:
+                raise StarlakeError(
+                    f"sl_create_pipeline() does not take the keyword '{keyword}'; {self.plugins.label('orchestrator')} takes "
+                    f"{', '.join(sorted(self.task_keywords)) or 'none'}"
+                )
+        if dependencies is not None and not isinstance(dependencies, StarlakeDependencies):
+            dependencies = StarlakeDependencies(dependencies)
+        stem = Path(self.filename).stem if self.filename else "pipeline"
+        suffix = f"_{schedule.name}" if schedule is not None and schedule.name else ""
+        return StarlakePipeline(
+            self,
+            name or f"{stem}{suffix}",
+            schedule=schedule,
+            dependencies=dependencies,
+            cron=read_cron(cron),
+            tags=tags,
+            description=description,
+            native_options=native,
+        )
+
+    def sl_create_task_group(self, group_id: str, pipeline: StarlakePipeline) -> StarlakeTaskGroup:
+        """Begin a group in the current group of a pipeline; see :meth:`StarlakePipeline.sl_create_task_group`.
+
+        Args:
+            group_id: unique within the group that holds it.
+            pipeline: the pipeline.
+        """
+        return pipeline.sl_create_task_group(group_id)
+
+
+def _addons(given: Mapping[str, Any]) -> tuple[str, ...]:
+    value = given.get("plugins", os.environ.get("SL_PLUGINS", ""))
+    words = value.split(",") if isinstance(value, str) else list(value)
+    return tuple(word.strip() for word in words if word.strip())
+
+
+def _check_together(options: Options, where: str) -> None:
+    """What no option can be checked for alone."""
+    prefix = f"{where}: " if where else ""
+    problems = []
+    poke, limit = options["pre_load_poke_interval"], options["pre_load_timeout"]
+    if poke < 1:
+        problems.append(f"{prefix}option 'pre_load_poke_interval' is {poke}; it takes a duration greater than 0")
+    elif options["pre_load_sensor"] and limit < poke:
+        problems.append(
+            f"{prefix}option 'pre_load_timeout' ({limit} s) is less than 'pre_load_poke_interval' ({poke} s); a pre-load that waits "
+            "has to look at least twice"
+        )
+    if options["data_cycle"] not in ("none", "hourly", "daily", "weekly", "monthly", "yearly"):
+        try:
+            read_cron(options["data_cycle"])
+        except StarlakeError as error:
+            problems.append(f"{prefix}option 'data_cycle': {error}")
+    if problems:
+        raise OptionsError(problems)

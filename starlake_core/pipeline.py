@@ -1,0 +1,845 @@
+"""The verbs with which a user draws a pipeline."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from .command import (
+    Command,
+    Preload,
+    StarlakePreLoadStrategy,
+    StarlakeSparkConfig,
+    load_command,
+    stage_command,
+    transform_command,
+)
+from .contract import commands, parse_arguments
+from .dataset import DatasetTrigger, StarlakeDataset, sanitize_id
+from .dependencies import StarlakeDependencies, StarlakeDependency
+from .errors import CommandError, GraphError, PluginContractError, StarlakeError, did_you_mean
+from .graph import Node, Pipeline, Task, TaskGroup, TriggerPolicy, TriggerRule, Wait
+from .job import Job
+from .options import Options
+from .render import render
+from .run import Report, Run
+from .schedule import StarlakeDomain, StarlakeSchedule, aware_date, cron_frequency, fire_times, time_zone
+
+if TYPE_CHECKING:
+    from .orchestration import Orchestration
+
+__all__ = ["StarlakePipeline", "StarlakeTaskGroup"]
+
+logger = logging.getLogger(__name__)
+
+_current: ContextVar[TaskGroup | None] = ContextVar("starlake_core_current_group", default=None)
+
+_DS = re.compile(r"\{+\s*ds\s*\}+")
+_JINJA = re.compile(r"\{\{.*?\}\}")
+
+
+class StarlakeTaskGroup(TaskGroup):
+    """A group that tasks join while its ``with`` block is open."""
+
+    __slots__ = ("_token",)
+
+    def __init__(self, name: str, parent: TaskGroup) -> None:
+        super().__init__(name, parent)
+        self._token: Token[TaskGroup | None] | None = None
+
+    def __enter__(self) -> StarlakeTaskGroup:
+        self._token = _current.set(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._token is not None:
+            _current.reset(self._token)
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """The keywords that every verb takes, and those that only the orchestrator understands."""
+
+    retries: int | None = None
+    retry_delay: int | timedelta | None = None
+    timeout: int | timedelta | None = None
+    pool: str | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    trigger: TriggerRule | str | None = None
+    inlets: Iterable[StarlakeDataset] = ()
+    outlets: Iterable[StarlakeDataset] = ()
+    native: Mapping[str, Any] = field(default_factory=dict)
+
+
+_SETTINGS = frozenset(_Settings.__dataclass_fields__) - {"native"}
+_DEFAULT = _Settings()
+
+
+def _seconds(value: int | timedelta | None, default: int | None, what: str) -> int | None:
+    if value is None:
+        return default
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or seconds < 0:
+        raise CommandError(f"{what}={value!r} is not allowed; it takes seconds or a timedelta, not negative")
+    return int(seconds)
+
+
+class StarlakePipeline(Pipeline):
+    """A pipeline that is being drawn: its verbs add tasks to the group whose ``with`` block is open.
+
+    Made by :meth:`Orchestration.sl_create_pipeline`. When its own ``with`` block ends without an exception, the graph is
+    checked and rendered; ``native`` (and its documented name ``dag``) is then the orchestrator's object.
+
+    Attributes:
+        orchestration: the orchestration that made it.
+        options: typed options.
+        schedule: the schedule that it loads, if it does.
+        dependencies: the lineage that it transforms, if it does.
+        native: the orchestrator's object, None until rendered.
+    """
+
+    __slots__ = (
+        "_finals",
+        "_lifecycle",
+        "_spark",
+        "_token",
+        "dependencies",
+        "native",
+        "options",
+        "orchestration",
+        "schedule",
+    )
+
+    def __init__(
+        self,
+        orchestration: Orchestration,
+        name: str,
+        *,
+        schedule: StarlakeSchedule | None = None,
+        dependencies: StarlakeDependencies | None = None,
+        cron: str | None = None,
+        tags: Iterable[str] = (),
+        description: str = "",
+        native_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.orchestration = orchestration
+        self.options: Options = orchestration.options
+        self.schedule = schedule
+        self.dependencies = dependencies
+        self.native: Any = None
+        self._token: Token[TaskGroup | None] | None = None
+        self._finals = {
+            (domain.name, table.name): (domain.final_name, table.final_name)
+            for domain in (schedule.domains if schedule else ())
+            for table in domain.tables
+        }
+        self._spark: dict[str, StarlakeSparkConfig] = {}
+        self._lifecycle: Any = None
+        options = self.options
+        cron = cron or (schedule.cron if schedule else None)
+        trigger = None
+        if dependencies is not None and cron is None:
+            cron, trigger = self._start_of(dependencies)
+        zone = time_zone(options["timezone"])
+        most = options["max_active_runs"]
+        super().__init__(
+            name,
+            cron=cron,
+            trigger=trigger,
+            zone=zone,
+            zone_name=options["timezone"],
+            start_date=aware_date(options["start_date"], zone),
+            end_date=None if options["end_date"] is None else aware_date(options["end_date"], zone),
+            catchup=options["catchup"],
+            max_active_runs=most if most is not None else 1 if trigger else 3,
+            tags=self._tags(tags),
+            description=description,
+            policy=TriggerPolicy(
+                optional_datasets=options["optional_dataset_enabled"],
+                cycle=options["data_cycle"] if options["data_cycle_enabled"] else None,
+                beyond_cycle=options["beyond_data_cycle_enabled"],
+                min_seconds=options["min_timedelta_between_runs"],
+            ),
+            source=orchestration.filename,
+            native_options=native_options,
+        )
+
+    # -- what it is
+
+    @property
+    def pipeline_id(self) -> str:
+        """The id of the pipeline."""
+        return self.id
+
+    @property
+    def schedule_name(self) -> str | None:
+        """The name of the schedule, None without one."""
+        return (self.schedule.name or None) if self.schedule else None
+
+    @property
+    def pre_load_strategy(self) -> StarlakePreLoadStrategy:
+        """What has to be there before a domain is loaded, unless a call says otherwise."""
+        return StarlakePreLoadStrategy(self.options["pre_load_strategy"])
+
+    @property
+    def dag(self) -> Any:
+        """The native object: the documented name of ``native``."""
+        return self.native
+
+    # -- the block
+
+    def __enter__(self) -> StarlakePipeline:
+        self._token = _current.set(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._token is not None:
+            _current.reset(self._token)
+        if error is not None:
+            return
+        self.check()
+        self._check_task_options()
+        self.native = render(self, self.orchestration.plugins)
+        self.orchestration.add(self)
+
+    def _check_task_options(self) -> None:
+        if not self.options.tasks:
+            return
+        known: set[str] = set()
+        for task in self.tasks():
+            known.update(self._option_names(task.id, task.command))
+        for name in self.options.tasks:
+            if name not in known:
+                logger.info("pipeline %s: no task takes the options of '%s'.%s", self.id, name, did_you_mean(name, known))
+
+    def _option_names(self, task_id: str, command: Command | None) -> tuple[str, ...]:
+        about = ()
+        if command is not None and command.transform:
+            about = (command.transform,)
+        elif command is not None and command.name == "load":
+            about = (f"{command.domain}.{command.tables[0]}",)
+        return (*about, task_id)
+
+    # -- adding nodes
+
+    def _group(self) -> TaskGroup:
+        current = _current.get()
+        return current if current is not None and current.pipeline is self else self
+
+    def _settings(self, verb: str, keywords: Mapping[str, Any]) -> _Settings:
+        if not keywords:
+            return _DEFAULT
+        known = {name: value for name, value in keywords.items() if name in _SETTINGS}
+        native = {name: value for name, value in keywords.items() if name not in _SETTINGS}
+        allowed = self.orchestration.task_keywords
+        for name in native:
+            if name not in allowed:
+                raise CommandError(
+                    f"{verb}() of pipeline {self.id} does not take the keyword '{name}'; it takes "
+                    f"{', '.join(sorted(_SETTINGS))}, and of {self.orchestration.plugins.label('orchestrator')}: "
+                    f"{', '.join(sorted(allowed)) or 'nothing more'}.{did_you_mean(name, _SETTINGS | allowed)}"
+                )
+        return _Settings(**known, native=native)
+
+    def _add(
+        self,
+        task_id: str,
+        settings: _Settings,
+        *,
+        options: Options | None = None,
+        job: Job | None = None,
+        command: Command | None = None,
+        trigger: TriggerRule = TriggerRule.ALL_SUCCESS,
+        gate: bool = False,
+        setup: bool = False,
+        teardown: bool = False,
+        end: bool = False,
+        wait: Wait | None = None,
+        inlets: Iterable[StarlakeDataset] = (),
+        outlets: Iterable[StarlakeDataset] = (),
+    ) -> Task:
+        options = options or self.options
+        work = job is not None
+        return Task(
+            task_id,
+            self._group(),
+            job=job,
+            command=command,
+            trigger=TriggerRule(settings.trigger) if settings.trigger else trigger,
+            gate=gate,
+            setup=setup,
+            teardown=teardown,
+            end=end,
+            wait=wait,
+            inlets=(*inlets, *settings.inlets),
+            outlets=(*outlets, *settings.outlets),
+            retries=(options["retries"] if settings.retries is None else settings.retries) if work else 0,
+            retry_delay=_seconds(settings.retry_delay, options["retry_delay"], "retry_delay") or 0,
+            timeout=_seconds(settings.timeout, options["task_timeout"], "timeout"),
+            pool=settings.pool or options["default_pool"],
+            params=settings.params,
+            native=settings.native,
+        )
+
+    def _job(self, command: Command, options: Options) -> Job:
+        made = self.orchestration.create_job(command=command, options=options)
+        if not isinstance(made, Job):
+            raise PluginContractError(
+                f"{self.orchestration.plugins.label('environment')} returned {made!r} from sl_create_job for {command.vector}"
+            )
+        return made
+
+    def _command_task(
+        self, command: Command, settings: _Settings, outlets: tuple[StarlakeDataset, ...] = (), inlets: tuple[StarlakeDataset, ...] = ()
+    ) -> Task:
+        options = self.options
+        if options.tasks:
+            options = options.for_task(*self._option_names(command.task_id, command))
+        return self._add(
+            command.task_id,
+            settings,
+            options=options,
+            job=self._job(command, options),
+            command=command,
+            inlets=inlets,
+            outlets=outlets,
+        )
+
+    def sl_create_task_group(self, group_id: str) -> StarlakeTaskGroup:
+        """Open a group of tasks in the current one; used as ``with pipeline.sl_create_task_group("loads") as group:``.
+
+        Args:
+            group_id: unique within the group that holds it.
+        """
+        return StarlakeTaskGroup(group_id, self._group())
+
+    def start_task(self, task_id: str | None = None, **keywords: Any) -> Task:
+        """Add the first task, which does nothing by itself.
+
+        Args:
+            task_id: ``start_<schedule>`` or ``start`` by default.
+            **keywords: of every verb, or of the orchestrator.
+        """
+        name = task_id or (f"start_{self.schedule_name}" if self.schedule_name else "start")
+        return self._add(name, self._settings("start_task", keywords))
+
+    def end_task(
+        self, task_id: str | None = None, output_datasets: Iterable[StarlakeDataset] | None = None, **keywords: Any
+    ) -> Task:
+        """Add the last task. It runs if nothing before it failed, and is skipped when all that could be done was skipped.
+
+        Args:
+            task_id: ``end_<schedule>`` or ``end`` by default.
+            output_datasets: what the pipeline as a whole produces; a dataset with the pipeline's id by default.
+            **keywords: of every verb, or of the orchestrator.
+        """
+        name = task_id or (f"end_{self.schedule_name}" if self.schedule_name else "end")
+        outlets = [StarlakeDataset(self.id, self.cron)] if output_datasets is None else list(output_datasets)
+        return self._add(
+            name, self._settings("end_task", keywords), trigger=TriggerRule.NONE_FAILED, end=True, outlets=outlets
+        )
+
+    def sl_dummy_op(self, task_id: str, **keywords: Any) -> Task:
+        """Add a task that does nothing. One with the id ``all_done`` runs however the tasks before it ended.
+
+        Args:
+            task_id: its id.
+            **keywords: of every verb, or of the orchestrator.
+        """
+        trigger = TriggerRule.ALL_DONE if sanitize_id(task_id) == "all_done" else TriggerRule.ALL_SUCCESS
+        return self._add(task_id, self._settings("sl_dummy_op", keywords), trigger=trigger)
+
+    dummy_task = sl_dummy_op
+
+    def pre_tasks(self, **keywords: Any) -> Node | None:
+        """Add the tasks that the environment needs before the work, None if it needs none.
+
+        Args:
+            **keywords: of every verb, or of the orchestrator.
+        """
+        return self._lifecycle_tasks("pre_tasks", self._get_lifecycle().setup, keywords, setup=True)
+
+    def post_tasks(self, **keywords: Any) -> Node | None:
+        """Add the tasks that the environment needs after the work, whatever happened; None if it needs none.
+
+        Args:
+            **keywords: of every verb, or of the orchestrator.
+        """
+        return self._lifecycle_tasks("post_tasks", self._get_lifecycle().teardown, keywords, teardown=True)
+
+    def _get_lifecycle(self) -> Any:
+        if self._lifecycle is None:
+            from .hookspecs import Lifecycle
+
+            made = self.orchestration.plugins.hook.sl_create_lifecycle(pipeline=self, options=self.options)
+            self._lifecycle = made or Lifecycle()
+        return self._lifecycle
+
+    def _lifecycle_tasks(
+        self,
+        name: str,
+        steps: Iterable[tuple[str, Job]],
+        keywords: Mapping[str, Any],
+        *,
+        setup: bool = False,
+        teardown: bool = False,
+    ) -> Node | None:
+        settings = self._settings(name, keywords)
+        steps = list(steps)
+        if not steps:
+            return None
+        if len(steps) == 1:
+            return self._add(steps[0][0], settings, job=steps[0][1], setup=setup, teardown=teardown)
+        with self.sl_create_task_group(name) as group:
+            before: Task | None = None
+            for task_id, job in steps:
+                task = self._add(task_id, settings, job=job, setup=setup, teardown=teardown)
+                if before is not None:
+                    before >> task
+                before = task
+        return group
+
+    def sl_pre_load(
+        self,
+        domain: str,
+        tables: Iterable[str] = (),
+        pre_load_strategy: StarlakePreLoadStrategy | str | None = None,
+        task_id: str | None = None,
+        **keywords: Any,
+    ) -> Task | None:
+        """Add the check whether a domain is ready. It is a gate: when it is not, what depends on it is skipped.
+
+        Args:
+            domain: logical name.
+            tables: logical names; all of the domain when empty.
+            pre_load_strategy: what has to be there; the option by default.
+            task_id: ``check_<domain>_incoming_files``, ``_pending_files`` or ``_ack_file`` by default.
+            **keywords: of every verb, or of the orchestrator.
+
+        Returns:
+            The task, or None if the strategy is none.
+        """
+        strategy = (
+            self.pre_load_strategy if pre_load_strategy is None else StarlakePreLoadStrategy.parse(pre_load_strategy)
+        )
+        if strategy is StarlakePreLoadStrategy.NONE:
+            return None
+        settings = self._settings("sl_pre_load", keywords)
+        what = {"imported": "incoming_files", "pending": "pending_files", "ack": "ack_file"}[strategy.value]
+        name = task_id or f"check_{domain}_{what}"
+        options = self.options.for_task(domain, sanitize_id(name))
+        prefix = options["pre_load_not_ready_sentinel_path"]
+        preload = Preload(
+            name,
+            domain,
+            tuple(sorted(set(tables))),
+            strategy,
+            ack_file=self._ack_file(domain, options) if strategy is StarlakePreLoadStrategy.ACK else "",
+            sentinel=f"{prefix.rstrip('/')}/{sanitize_id(domain)}/${{sl_attempt_hash}}.notready" if prefix else "",
+            params=settings.params,
+        )
+        command = preload.command()
+        job = self.orchestration.plugins.hook.sl_create_preload(preload=preload, options=options)
+        if job is None:
+            job = self._job(command, options)
+        return self._add(
+            name,
+            settings,
+            options=options,
+            job=job if job.check else replace(job, check=True),
+            command=command,
+            gate=True,
+            wait=self._wait(strategy, options),
+        )
+
+    def _ack_file(self, domain: str, options: Options) -> str:
+        path = options["global_ack_file_path"]
+        if path is None:
+            env = options["sl_env_var"]
+            root = env.get("SL_ROOT", "").rstrip("/")
+            # Without a known root the path is relative: the working directory of the command is the root.
+            datasets = env.get("SL_DATASETS", f"{root}/datasets" if root else "datasets").rstrip("/")
+            path = f"{datasets}/pending/{domain}/${{sl_ds}}.ack"
+        path = _DS.sub("${sl_ds}", path).replace("{domain}", domain)
+        if _JINJA.search(path):
+            logger.warning(
+                "pipeline %s: %s in global_ack_file_path is passed on as it is: only {{ds}} is a run-time value here, as are ${sl_ds} and "
+                "${sl_data_interval_end}",
+                self.id,
+                _JINJA.search(path)[0],  # type: ignore[index]
+            )
+        return str(path)
+
+    def _wait(self, strategy: StarlakePreLoadStrategy, options: Options) -> Wait | None:
+        interval, sensor = options["pre_load_poke_interval"], options["pre_load_sensor"]
+        if strategy is StarlakePreLoadStrategy.ACK:
+            limit = options["ack_wait_timeout"]
+            if not limit:
+                return None
+            return Wait(min(interval, limit), limit, not sensor or options["pre_load_sensor_soft_fail"])
+        return Wait(interval, options["pre_load_timeout"], options["pre_load_sensor_soft_fail"]) if sensor else None
+
+    def skip_or_start(self, task_id: str | None = None, upstream_task: Node | None = None, **keywords: Any) -> None:
+        """Do nothing: the check of a domain is the gate by itself. Kept for pipeline files that call it; returns None, which they expect.
+
+        Args:
+            task_id: ignored.
+            upstream_task: ignored.
+            **keywords: checked, then ignored.
+        """
+        self._settings("skip_or_start", keywords)
+
+    def sl_import(
+        self, task_id: str | None = None, domain: str | None = None, tables: Iterable[str] = (), **keywords: Any
+    ) -> Task:
+        """Add the move of a domain's incoming files to its stage directory (the command ``stage``).
+
+        Args:
+            task_id: ``<domain>_import`` by default.
+            domain: logical name.
+            tables: logical names; all of the domain when empty.
+            **keywords: of every verb, or of the orchestrator.
+        """
+        domain = self._needed("sl_import", "domain", domain)
+        settings = self._settings("sl_import", keywords)
+        command = stage_command(task_id or f"{domain}_import", domain, tables, params=settings.params)
+        return self._command_task(command, settings)
+
+    def sl_load(
+        self,
+        task_id: str | None = None,
+        domain: str | None = None,
+        table: str | None = None,
+        spark_config: StarlakeSparkConfig | None = None,
+        **keywords: Any,
+    ) -> Task:
+        """Add the load of one table. It produces the dataset of the table.
+
+        Args:
+            task_id: ``<domain>_<table>_load`` by default.
+            domain: logical name.
+            table: logical name.
+            spark_config: sizing; the options by default.
+            **keywords: of every verb, or of the orchestrator.
+        """
+        domain = self._needed("sl_load", "domain", domain)
+        table = self._needed("sl_load", "table", table)
+        settings = self._settings("sl_load", keywords)
+        name = task_id or f"{domain}_{table}_load"
+        about = f"{domain}.{table}"
+        options = self.options.command_options(about, name) if self.options.tasks else None
+        spark = spark_config or self.sl_spark_config(about.lower())
+        command = load_command(name, domain, table, options=options, spark=spark, params=settings.params)
+        final_domain, final_table = self._finals.get((domain, table), (domain, table))
+        outlet = StarlakeDataset.table(
+            final_domain, final_table, style=self.options["dataset_style"], cron=self.cron
+        )
+        return self._command_task(command, settings, (outlet,))
+
+    def sl_transform(
+        self,
+        task_id: str | None = None,
+        transform_name: str | None = None,
+        transform_options: Mapping[str, Any] | str | None = None,
+        spark_config: StarlakeSparkConfig | None = None,
+        **keywords: Any,
+    ) -> Task:
+        """Add one transform. It produces the dataset of its table, and reads those of the lineage.
+
+        Args:
+            task_id: the transform's name by default.
+            transform_name: ``domain.task``.
+            transform_options: substitution variables, ``"k=v,k2=v2"`` or a mapping; those of the options by default.
+            spark_config: sizing; the options by default.
+            **keywords: of every verb, or of the orchestrator.
+        """
+        transform = self._needed("sl_transform", "transform_name", transform_name)
+        settings = self._settings("sl_transform", keywords)
+        name = task_id or transform
+        if transform_options is None and self.options.tasks:
+            transform_options = self.options.command_options(transform, name)
+        spark = spark_config or self.sl_spark_config(transform.lower())
+        command = transform_command(name, transform, options=transform_options, spark=spark, params=settings.params)
+        node = self.dependencies.get_dependency(transform) if self.dependencies else None
+        if node is None or self.dependencies is None:
+            return self._command_task(command, settings, (self._dataset(StarlakeDependency(transform)),))
+        inlets = tuple(self._dataset(self.dependencies.nodes[name]) for name in self.dependencies.upstream[transform])
+        return self._command_task(command, settings, (self._dataset(node),), inlets)
+
+    def sl_job(
+        self, task_id: str, arguments: Iterable[str], spark_config: StarlakeSparkConfig | None = None, **keywords: Any
+    ) -> Task:
+        """Add any Starlake command.
+
+        Args:
+            task_id: its id.
+            arguments: the command and what follows it: ``["freshness", "--tables", "sales.orders"]``.
+            spark_config: sizing; the options by default.
+            **keywords: of every verb, or of the orchestrator.
+
+        Raises:
+            ContractError: the Starlake command line would refuse the arguments.
+        """
+        vector = tuple(str(argument) for argument in arguments)
+        parse_arguments(vector)
+        settings = self._settings("sl_job", keywords)
+        spark = spark_config or self.sl_spark_config(task_id.lower())
+        return self._command_task(
+            Command(vector[0], vector[1:], task_id, spark=spark, params=dict(settings.params)), settings
+        )
+
+    def add_native(self, task_id: str, factory: Callable[[], Any]) -> Task:
+        """Add a node of the orchestrator's own.
+
+        Args:
+            task_id: its id here; edges join it like any other node.
+            factory: called without arguments while the native container is open; returns the native node.
+        """
+        return Task(task_id, self._group(), factory=factory)
+
+    def sl_spark_config(self, spark_config_name: str) -> StarlakeSparkConfig:
+        """The Spark sizing of a name.
+
+        Args:
+            spark_config_name: ``domain.table``, a transform's name, or any name under which per-task options stand.
+        """
+        name = self.options["spark_config_name"] or spark_config_name
+        key = name if name in self.options.tasks else ""
+        if key not in self._spark:
+            options = self.options.for_task(key)
+            self._spark[key] = StarlakeSparkConfig(
+                options["spark_executor_memory"],
+                options["spark_executor_cores"],
+                options["spark_executor_instances"],
+                {k: str(v) for k, v in options["spark_properties"].items()},
+            )
+        return self._spark[key]
+
+    def _needed(self, verb: str, name: str, value: str | None) -> str:
+        if not value:
+            raise CommandError(f"{verb}() of pipeline {self.id} needs {name}=")
+        return value
+
+    def _tags(self, tags: Iterable[str]) -> tuple[str, ...]:
+        words = re.split(r"[\s,]+", self.options["tags"])
+        domains = [domain.name for domain in self.schedule.domains] if self.schedule else []
+        return tuple(dict.fromkeys(word for word in (*words, *tags, *domains) if word))
+
+    # -- the standard shapes
+
+    def add_schedule(self) -> None:
+        """Add everything that a schedule of loads needs: start, one gated group per domain, one load per table, end.
+
+        Raises:
+            GraphError: the pipeline has no schedule.
+        """
+        if self.schedule is None:
+            raise GraphError(f"pipeline {self.id} has no schedule; give one: sl_create_pipeline(schedule=...)")
+        start = self.start_task()
+        domains = [self._domain_group(domain) for domain in self.schedule.domains]
+        self._close(start, domains, domains)
+
+    def _close(self, start: Task, first: list[Any], last: list[Any]) -> None:
+        """Link start, set-up, work, tear-down and end; first and last are the nodes of the work without neighbours."""
+        end = self.end_task()
+        before = self.pre_tasks()
+        if before is not None:
+            start >> before >> first
+        else:
+            start >> first
+        last >> end
+        if not first:
+            start >> end
+        after = self.post_tasks()
+        if after is not None:
+            all_done = self.sl_dummy_op("all_done")
+            all_done << (last or start)
+            all_done >> after >> end
+
+    def _domain_group(self, domain: StarlakeDomain) -> TaskGroup:
+        name = f"{domain.name}_{self.schedule_name}" if self.schedule_name else domain.name
+        tables = {table.name for table in domain.tables}
+        cron = self.schedule.cron if self.schedule else None
+        with self.sl_create_task_group(name) as group:
+            gate: TaskGroup | None = None
+            if self.pre_load_strategy is not StarlakePreLoadStrategy.NONE:
+                with self.sl_create_task_group(f"pre_load_{name}") as gate:
+                    check = self.sl_pre_load(domain.name, tables, params={"cron": cron, "schedule": self.schedule_name})
+                    if check is not None and self.pre_load_strategy is StarlakePreLoadStrategy.IMPORTED:
+                        check >> self.sl_import(f"import_{name}", domain.name, tables)
+            with self.sl_create_task_group(f"load_{name}") as loads:
+                for table in domain.tables:
+                    self.sl_load(f"load_{domain.name}_{table.name}", domain.name, table.name, params={"cron": cron})
+            if gate is not None:
+                gate >> loads
+        return group
+
+    def add_lineage(self) -> None:
+        """Add everything that a lineage needs: start, one task per transform with the edges of the lineage, end.
+
+        With the option ``run_dependencies_first`` the upstream transforms and loads are tasks too; without it they are datasets that start
+        the pipeline.
+
+        Raises:
+            GraphError: the pipeline has no dependencies.
+        """
+        lineage = self.dependencies
+        if lineage is None:
+            raise GraphError(f"pipeline {self.id} has no dependencies; give them: sl_create_pipeline(dependencies=...)")
+        start = self.start_task()
+        names = self._own_nodes(lineage)
+        tasks: dict[str, Task] = {}
+        with_upstream: set[str] = set()
+        read: set[str] = set()
+        for name in names:
+            node = lineage.nodes[name]
+            tasks[name] = self.sl_transform(name, name) if node.is_task else self._load_node(node)
+            for parent in lineage.upstream[name]:
+                if parent in tasks:
+                    tasks[parent] >> tasks[name]
+                    with_upstream.add(name)
+                    read.add(parent)
+        self._close(
+            start,
+            [task for name, task in tasks.items() if name not in with_upstream],
+            [task for name, task in tasks.items() if name not in read],
+        )
+
+    def _load_node(self, node: StarlakeDependency) -> Task:
+        domain, _, table = node.name.partition(".")
+        self._finals.setdefault((domain, table), tuple(node.sink.split(".", 1)))  # type: ignore[arg-type]
+        return self.sl_load(node.name, domain, table)
+
+    def _own_nodes(self, lineage: StarlakeDependencies) -> list[str]:
+        """The nodes that run in this pipeline, upstream ones first."""
+        if self.options["run_dependencies_first"]:
+            return list(lineage.nodes)
+        roots = set(lineage.roots)
+        return [name for name in lineage.nodes if name in roots]
+
+    def _dataset(self, node: StarlakeDependency) -> StarlakeDataset:
+        domain, _, table = node.sink.partition(".")
+        return StarlakeDataset.table(
+            domain, table, style=self.options["dataset_style"], cron=node.cron, freshness=node.freshness
+        )
+
+    def _start_of(self, lineage: StarlakeDependencies) -> tuple[str | None, DatasetTrigger | None]:
+        """When a lineage without a cron starts: on its upstream datasets, or as often as the most frequent of its own."""
+        options = self.options
+        if options["cron"]:
+            return options["cron"], None
+        period = options["cron_period_frequency"]
+
+        def frequency(cron: str) -> tuple[int, int, str]:
+            return cron_frequency(cron, period), cron_frequency(cron, "year"), cron
+
+        own = set(self._own_nodes(lineage))
+        filtered = {name.lower() for name in options["filtered_datasets"]}
+        upstream = sorted(
+            {parent for name in own for parent in lineage.upstream[name] if parent not in own}
+            - {name for name in lineage.nodes if {name.lower(), lineage.nodes[name].sink.lower()} & filtered}
+        )
+        if upstream:
+            nodes = [lineage.nodes[name] for name in upstream]
+            datasets = sorted({self._dataset(node) for node in nodes}, key=lambda dataset: dataset.uri)
+            policies = {lineage.nodes[name].dataset_triggering_strategy for name in own} - {None}
+            policy = policies.pop() if len(policies) == 1 else options["dataset_triggering_strategy"]
+            crons = sorted({node.cron for node in nodes if node.cron}, key=frequency)
+            return None, DatasetTrigger(tuple(datasets), str(policy).lower(), crons[0] if crons else None)
+        crons = sorted({lineage.nodes[name].cron for name in own} - {None}, key=frequency)  # type: ignore[arg-type]
+        return (crons[-1] if crons else None), None
+
+    # -- running
+
+    def run(
+        self,
+        scheduled_date: datetime | None = None,
+        *,
+        run_id: str | None = None,
+        dry_run: bool = False,
+        variables: Mapping[str, str] | None = None,
+        select: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        parallelism: int | None = None,
+        listener: Callable[..., None] | None = None,
+    ) -> Report:
+        """Run the pipeline now and wait for its end.
+
+        Args:
+            scheduled_date: end of the data interval; the last time at which the schedule fired by default.
+            run_id: a name for the run; made up by default.
+            dry_run: show what would be done.
+            variables: values for ``${var:NAME}``.
+            select, exclude: patterns of task ids, paths or domains.
+            parallelism: tasks at once, where the orchestrator lets the caller decide.
+            listener: called with every :class:`TaskEvent`.
+
+        Raises:
+            RunError: the orchestrator cannot run it from here.
+        """
+        from .runs import new_run
+
+        run = new_run(
+            self,
+            scheduled_date,
+            run_id=run_id,
+            dry_run=dry_run,
+            variables=variables,
+            select=tuple(select),
+            exclude=tuple(exclude),
+            parallelism=parallelism,
+            listener=listener,
+        )
+        return self.start_run(run)
+
+    def start_run(self, run: Run) -> Report:
+        """Run the pipeline as a :class:`Run` says; see :meth:`run`."""
+        from .errors import RunError
+
+        if self.native is None:
+            raise RunError(f"pipeline {self.id} is not finished: run it after its 'with' block")
+        report = self.orchestration.plugins.hook.sl_run_pipeline(pipeline=self, run=run)
+        if report is None:
+            label = self.orchestration.plugins.label("orchestrator")
+            raise RunError(f"{label} cannot run pipeline {self.id} from here; use its own user interface or scheduler")
+        if not isinstance(report, Report):
+            raise StarlakeError(f"{self.orchestration.plugins.label('orchestrator')} returned {report!r} from sl_run_pipeline")
+        return report
+
+    def dry_run(self, scheduled_date: datetime | None = None) -> Report:
+        """Show what a run would do; see :meth:`run`."""
+        return self.run(scheduled_date, dry_run=True)
+
+    def backfill(self, start: datetime, end: datetime, **keywords: Any) -> list[Report]:
+        """Run every interval of the schedule whose scheduled date is between two dates, both included, one after the other.
+
+        It stops at the first run that does not succeed.
+
+        Args:
+            start, end: aware, or in the zone of the schedule.
+            **keywords: of :meth:`run`.
+
+        Raises:
+            RunError: the pipeline has no cron schedule.
+        """
+        from .errors import RunError
+
+        if self.cron is None:
+            raise RunError(f"pipeline {self.id} has no cron schedule, so there are no intervals to backfill")
+        reports = []
+        for moment in fire_times(self.cron, aware_date(start, self.zone), aware_date(end, self.zone), self.zone):
+            reports.append(self.run(moment, **keywords))
+            if not reports[-1].succeeded:
+                break
+        return reports

@@ -1,0 +1,238 @@
+"""What is known only at run time: the run, the name of one attempt of one task, and what a run reports."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone, tzinfo
+
+from .errors import BindError, RunError
+
+__all__ = ["DataInterval", "Report", "Run", "RunKey", "TaskEvent", "TaskReport", "TaskState"]
+
+
+@dataclass(frozen=True)
+class DataInterval:
+    """The stretch of time whose data a run processes, ``start`` included and ``end`` excluded; both aware."""
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        if self.start.tzinfo is None or self.end.tzinfo is None:
+            raise RunError(f"a data interval needs dates with a time zone, found {self.start} to {self.end}")
+        if self.start > self.end:
+            raise RunError(f"a data interval cannot end ({self.end}) before it starts ({self.start})")
+
+
+def short_hash(*parts: str) -> str:
+    """Twelve lower-case hexadecimal digits that stand for some text; legal in the name of a cluster or a file."""
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """The name of one attempt of one task.
+
+    Attributes:
+        task: stable over re-runs of the same run: pipeline, root run, task, and partition or map index.
+        attempt: unique for this attempt: a try number, ``run_id:retry_number``, plus the poke number of a
+            check that waits.
+    """
+
+    task: str
+    attempt: str
+
+    @property
+    def task_hash(self) -> str:
+        """Twelve hexadecimal digits for the task."""
+        return short_hash(self.task)
+
+    @property
+    def attempt_hash(self) -> str:
+        """Twelve hexadecimal digits for the attempt."""
+        return short_hash(self.task, self.attempt)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a pipeline, and after :meth:`for_attempt` one attempt of one of its tasks.
+
+    Attributes:
+        pipeline_id: the pipeline.
+        run_id: the orchestrator's name of the run.
+        interval: the data interval; its end is the scheduled date.
+        zone: the time zone of the schedule, for dates without a time.
+        root_run_id: the first run of which this one is a re-execution; the run itself by default.
+        task: path of the task within the pipeline.
+        attempt: number or name of the attempt, unique for the task.
+        dry_run: show what would be done, do nothing.
+        variables: the orchestrator's variable store, for ``${var:NAME}``.
+        select: patterns of task ids, paths or domains to run; empty means all.
+        exclude: patterns of those not to run.
+        parallelism: how many tasks may run at once, where the orchestrator lets the caller decide.
+        resume: the run to finish is an earlier one of this ``run_id``.
+        listener: called with every :class:`TaskEvent`, where the run happens in this process.
+    """
+
+    pipeline_id: str
+    run_id: str
+    interval: DataInterval
+    zone: tzinfo = timezone.utc
+    root_run_id: str = ""
+    task: str = ""
+    attempt: str = "1"
+    dry_run: bool = False
+    variables: Mapping[str, str] = field(default_factory=dict)
+    select: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    parallelism: int | None = None
+    resume: bool = False
+    listener: Callable[[TaskEvent], None] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def scheduled_date(self) -> datetime:
+        """The end of the data interval."""
+        return self.interval.end
+
+    @property
+    def key(self) -> RunKey:
+        """The key of the attempt; stable parts first, so that a person can read it in a console."""
+        return RunKey(f"{self.pipeline_id}/{self.root_run_id or self.run_id}/{self.task}", self.attempt)
+
+    def for_attempt(self, task: str, attempt: str) -> Run:
+        """The same run, seen from one attempt of one task."""
+        return replace(self, task=task, attempt=attempt)
+
+    def value(self, name: str) -> str:
+        """The text that stands for the placeholder ``${name}``.
+
+        Raises:
+            BindError: ``var:NAME`` is not in the variable store.
+        """
+        if name.startswith("var:"):
+            variable = name[4:]
+            if variable not in self.variables:
+                raise BindError(
+                    f"variable '{variable}' is not set; the task {self.task or self.pipeline_id} uses ${{{name}}}. "
+                    "Set it in the orchestrator's variable store (on the command line: --var "
+                    f"{variable}=VALUE)"
+                )
+            return self.variables[variable]
+        return _VALUES[name](self)
+
+
+_VALUES: Mapping[str, Callable[[Run], str]] = {
+    # The format that Starlake documents for --scheduledDate: yyyy-MM-dd'T'HH:mm:ss.SSSZ
+    "sl_scheduled_date": lambda run: run.scheduled_date.astimezone(run.zone).strftime("%Y-%m-%dT%H:%M:%S.000%z"),
+    "sl_ds": lambda run: run.scheduled_date.astimezone(run.zone).strftime("%Y-%m-%d"),
+    "sl_data_interval_start": lambda run: run.interval.start.astimezone(run.zone).isoformat(timespec="seconds"),
+    "sl_data_interval_end": lambda run: run.interval.end.astimezone(run.zone).isoformat(timespec="seconds"),
+    "sl_run_id": lambda run: run.run_id,
+    "sl_run_hash": lambda run: short_hash(run.pipeline_id, run.root_run_id or run.run_id),
+    "sl_attempt_hash": lambda run: run.key.attempt_hash,
+}
+
+PLACEHOLDERS = tuple(_VALUES)
+"""The closed list of run-time values; ``var:NAME`` comes on top."""
+
+
+class TaskState:
+    """The states of a task in a report, in the words that every orchestrator's users know."""
+
+    WAITING = "waiting"
+    QUEUED = "queued"
+    RUNNING = "running"
+    POKING = "up for reschedule"
+    RETRYING = "up for retry"
+    SUCCEEDED = "success"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    UPSTREAM_FAILED = "upstream failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    EXCLUDED = "excluded"
+
+
+@dataclass(frozen=True)
+class TaskEvent:
+    """A task changed its state, or wrote a line.
+
+    Attributes:
+        task: path of the task.
+        state: one of :class:`TaskState`.
+        attempt: which attempt, from 1; 0 before the first.
+        reason: why it is in that state, for a skip and for a failure.
+        line: a line of its output; the state did not change then.
+        log: where its output is.
+    """
+
+    task: str
+    state: str
+    attempt: int = 0
+    reason: str = ""
+    line: str = ""
+    log: str = ""
+
+
+@dataclass(frozen=True)
+class TaskReport:
+    """How a task ended.
+
+    Attributes:
+        id: path of the task.
+        state: one of :class:`TaskState`.
+        reason: why it was skipped or failed.
+        exit_code: of its last attempt.
+        attempts: how many it took.
+        log: where the output of the last attempt is.
+        duration: seconds of the last attempt.
+    """
+
+    id: str
+    state: str
+    reason: str = ""
+    exit_code: int | None = None
+    attempts: int = 0
+    log: str = ""
+    duration: float = 0.0
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a run ended.
+
+    Attributes:
+        pipeline_id: the pipeline.
+        run_id: the run.
+        state: ``success``, ``failed``, ``cancelled`` or ``dry run``.
+        tasks: one report a task, in topological order.
+        datasets: URIs of the datasets that the run emitted.
+        reason: a sentence on the run as a whole, where there is one.
+    """
+
+    pipeline_id: str
+    run_id: str
+    state: str
+    tasks: tuple[TaskReport, ...] = ()
+    datasets: tuple[str, ...] = ()
+    reason: str = ""
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether nothing failed and nobody stopped it; a run in which all was skipped succeeded."""
+        return self.state in (TaskState.SUCCEEDED, "dry run")
+
+    def task(self, task_id: str) -> TaskReport:
+        """The report of the task with this path or, if only one task has it, this id.
+
+        Raises:
+            KeyError: there is none, or more than one.
+        """
+        found = [t for t in self.tasks if t.id == task_id] or [
+            t for t in self.tasks if t.id.rpartition(".")[2] == task_id
+        ]
+        if len(found) != 1:
+            raise KeyError(f"{task_id}: {len(found)} tasks of {self.pipeline_id} have this id")
+        return found[0]

@@ -1,0 +1,82 @@
+"""Making the run of a pipeline, from what a person asks for."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from fnmatch import fnmatchcase
+
+from .errors import RunError
+from .graph import Pipeline, Task
+from .run import DataInterval, Run
+from .schedule import aware_date, data_interval
+
+__all__ = ["new_run", "selected"]
+
+
+def new_run(
+    pipeline: Pipeline,
+    scheduled_date: datetime | None = None,
+    *,
+    run_id: str | None = None,
+    dry_run: bool = False,
+    variables: Mapping[str, str] | None = None,
+    select: tuple[str, ...] = (),
+    exclude: tuple[str, ...] = (),
+    parallelism: int | None = None,
+    listener: Callable[..., None] | None = None,
+) -> Run:
+    """Make a run of a pipeline with the data interval that its schedule gives.
+
+    Args:
+        pipeline: what to run.
+        scheduled_date: end of the data interval; now by default. Where the schedule does not fire then, the last complete
+            interval is taken.
+        run_id: made up by default.
+        dry_run, variables, select, exclude, parallelism, listener: see :class:`Run`.
+
+    Raises:
+        RunError: a pattern fits no task.
+    """
+    now = datetime.now(timezone.utc).replace(microsecond=0)
+    moment = aware_date(scheduled_date, pipeline.zone) if scheduled_date is not None else now
+    interval: DataInterval = data_interval(_cron(pipeline), moment, pipeline.zone)
+    known = list(pipeline.tasks())
+    for pattern in (*select, *exclude):
+        if not any(_fits(task, pattern) for task in known):
+            raise RunError(
+                f"pattern '{pattern}' fits no task of pipeline {pipeline.id}; it takes the id or path of a task or a domain, with * "
+                "and ? as wildcards. See the tasks with: starlake-orchestrate graph"
+            )
+    return Run(
+        pipeline.id,
+        run_id or f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
+        interval,
+        pipeline.zone,
+        dry_run=dry_run,
+        variables=dict(variables or {}),
+        select=select,
+        exclude=exclude,
+        parallelism=parallelism,
+        listener=listener,
+    )
+
+
+def _cron(pipeline: Pipeline) -> str | None:
+    return pipeline.cron or (pipeline.trigger.cron if pipeline.trigger else None)
+
+
+def _fits(task: Task, pattern: str) -> bool:
+    about = task.command
+    names = [task.id, task.path, task.domain, about.transform if about else ""]
+    if about is not None:
+        names.extend(f"{about.domain}.{table}" for table in about.tables)
+    return any(fnmatchcase(name, pattern) for name in names if name)
+
+
+def selected(task: Task, run: Run) -> bool:
+    """Whether a run includes a task."""
+    if any(_fits(task, pattern) for pattern in run.exclude):
+        return False
+    return not run.select or any(_fits(task, pattern) for pattern in run.select)

@@ -1,0 +1,218 @@
+"""One attempt of one task: start it, wait for its end, finish it.
+
+``execute`` is the three in a row. A deferrable operator calls ``start`` in the worker, waits in the trigger, and calls ``finish`` on
+resume. Retries of a task belong to the orchestrator.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from ..job import Job
+from ..run import RunKey
+from .outcome import Outcome, Runner, Verdict
+
+__all__ = ["OlderAttempt", "cancel_and_settle", "execute", "finish", "start", "wait"]
+
+logger = logging.getLogger(__name__)
+
+_TAIL_LINES = 20
+_SETTLE_SECONDS = 60.0
+_DEFAULT_INTERVAL = 5.0
+
+OnLine = Callable[[str], None]
+
+
+class OlderAttempt(str, enum.Enum):
+    """What a new attempt does with an older one that is still going: take it over, or stop it first."""
+
+    ADOPT = "adopt"
+    CANCEL = "cancel"
+
+
+def start(job: Job, runner: Runner, key: RunKey, older: OlderAttempt = OlderAttempt.ADOPT) -> str:
+    """Start an attempt, or find that it is going already.
+
+    The environment is asked first. A run of this very attempt is taken back, also when it has ended. A live older attempt
+    of the task is adopted or cancelled. An older attempt that has ended is never taken for the result of this one.
+
+    Args:
+        job: bound.
+        runner: of the job's endpoint.
+        key: of the attempt.
+        older: what to do with a live older attempt.
+
+    Returns:
+        The handle to wait for.
+
+    Raises:
+        RunnerError: the environment cannot start it.
+    """
+    found = runner.find(job, key.task)
+    for attempt in found:
+        if attempt.attempt == key.attempt:
+            logger.info("%s attempt %s was started before; taking it back (%s)", key.task, key.attempt, attempt.handle)
+            return attempt.handle
+    live = [attempt for attempt in found if not attempt.status.ended]
+    keep = live[-1] if live and older is OlderAttempt.ADOPT else None
+    for attempt in live:
+        if attempt is keep:
+            continue
+        logger.warning("%s: stopping attempt %s, which is still going (%s)", key.task, attempt.attempt, attempt.handle)
+        cancel_and_settle(runner, attempt.handle)
+    if keep is not None:
+        logger.info("%s: attempt %s takes over attempt %s, still going (%s)", key.task, key.attempt, keep.attempt, keep.handle)
+        return keep.handle
+    return runner.submit(job, key)
+
+
+def wait(
+    runner: Runner,
+    handle: str,
+    *,
+    timeout: float | None = None,
+    interval: float | None = None,
+    on_line: OnLine | None = None,
+    stop: Callable[[], bool] | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Outcome:
+    """Wait until an attempt has ended.
+
+    Args:
+        runner: that started it.
+        handle: of the attempt.
+        timeout: seconds after which it is cancelled and counts as failed.
+        interval: seconds between two polls; the runner's own by default.
+        on_line: called with every line of output.
+        stop: asked between two polls; true cancels the attempt.
+        clock, sleep: for tests.
+
+    Returns:
+        How it ended. An attempt that ended by itself while it was being cancelled keeps its true end.
+
+    Raises:
+        BaseException: whatever interrupted the wait, after the attempt was cancelled.
+    """
+    deadline = None if timeout is None else clock() + timeout
+    pause = interval if interval is not None else float(getattr(runner, "interval", _DEFAULT_INTERVAL))
+    notified = getattr(runner, "wait", None)
+    cursor: str | None = None
+    try:
+        while True:
+            status = runner.poll([handle])[handle]
+            if on_line is not None:
+                cursor = _forward(runner, handle, cursor, on_line)
+            if status.outcome is not None:
+                return status.outcome
+            now = clock()
+            if stop is not None and stop():
+                return _cancelled(runner, handle, Verdict.CANCELLED, "cancelled")
+            if deadline is not None and now >= deadline:
+                return _cancelled(runner, handle, Verdict.FAILED, f"stopped after its time-out of {timeout:g} s")
+            left = pause if deadline is None else max(0.0, min(pause, deadline - now))
+            if notified is not None:
+                notified([handle], left)
+            else:
+                sleep(left)
+    except BaseException:
+        runner.cancel(handle)
+        raise
+
+
+def _forward(runner: Runner, handle: str, cursor: str | None, on_line: OnLine) -> str | None:
+    try:
+        lines, cursor = runner.logs(handle, cursor)
+    except Exception as error:  # a log that cannot be read must not change how the attempt ends
+        logger.warning("the output of %s cannot be read now: %s", handle, error)
+        return cursor
+    for line in lines:
+        on_line(line)
+    return cursor
+
+
+def _cancelled(runner: Runner, handle: str, verdict: Verdict, reason: str) -> Outcome:
+    outcome = cancel_and_settle(runner, handle)
+    if outcome is None:
+        return Outcome(verdict, reason=f"{reason}; the environment has not confirmed its end")
+    if outcome.verdict in (Verdict.SUCCEEDED, Verdict.NOT_READY):
+        return outcome
+    return replace(outcome, verdict=verdict, reason=reason)
+
+
+def cancel_and_settle(runner: Runner, handle: str, seconds: float = _SETTLE_SECONDS) -> Outcome | None:
+    """Cancel an attempt and wait for its true end.
+
+    Args:
+        runner: that started it.
+        handle: of the attempt.
+        seconds: how long to wait.
+
+    Returns:
+        How it ended, or None if it had not by then.
+    """
+    runner.cancel(handle)
+    deadline = time.monotonic() + seconds
+    pause = min(1.0, float(getattr(runner, "interval", 1.0)))
+    notified = getattr(runner, "wait", None)
+    while True:
+        status = runner.poll([handle])[handle]
+        if status.outcome is not None or time.monotonic() >= deadline:
+            return status.outcome
+        if notified is not None:
+            notified([handle], pause)
+        else:
+            time.sleep(pause)
+
+
+def finish(runner: Runner, handle: str, outcome: Outcome) -> Outcome:
+    """Complete what is known of an ended attempt: a failure gets the end of its output into its reason.
+
+    Args:
+        runner: that started it.
+        handle: of the attempt.
+        outcome: how it ended.
+    """
+    if outcome.verdict in (Verdict.SUCCEEDED, Verdict.NOT_READY):
+        return outcome
+    tail = outcome.tail
+    if not tail:
+        lines: list[str] = []
+        _forward(runner, handle, None, lines.append)
+        tail = "\n".join(lines[-_TAIL_LINES:])
+    return replace(outcome, tail=tail)
+
+
+def execute(
+    job: Job,
+    runner: Runner,
+    key: RunKey,
+    *,
+    timeout: float | None = None,
+    interval: float | None = None,
+    on_line: OnLine | None = None,
+    stop: Callable[[], bool] | None = None,
+    older: OlderAttempt = OlderAttempt.ADOPT,
+) -> Outcome:
+    """Run one attempt of one task and wait for its end.
+
+    Args:
+        job: bound.
+        runner: of the job's endpoint.
+        key: of the attempt.
+        timeout, interval, on_line, stop: see :func:`wait`.
+        older: see :func:`start`.
+
+    Returns:
+        How it ended.
+
+    Raises:
+        RunnerError: the environment cannot start or watch it.
+    """
+    handle = start(job, runner, key, older)
+    outcome = wait(runner, handle, timeout=timeout, interval=interval, on_line=on_line, stop=stop)
+    return finish(runner, handle, outcome)

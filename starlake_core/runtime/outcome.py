@@ -1,0 +1,139 @@
+"""How an attempt ends, and what an environment has to do to run one."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from ..job import Job
+from ..run import RunKey
+
+__all__ = ["Found", "Outcome", "Runner", "Status", "Verdict"]
+
+
+class Verdict(str, enum.Enum):
+    """How an attempt ended.
+
+    ``SUCCEEDED`` and ``FAILED`` as one expects; ``NOT_READY`` a check said that there is nothing to do yet; ``CANCELLED``
+    somebody stopped it; ``LOST`` the environment no longer knows it, so nobody can tell.
+    """
+
+    SUCCEEDED = "succeeded"
+    NOT_READY = "not ready"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of an attempt.
+
+    Attributes:
+        verdict: how it ended.
+        exit_code: of the process or container, where there is one.
+        reason: one line for people; for a failure, what happened and what to do.
+        log: where the output is: a path or the URL of a console.
+        tail: the last lines of the output.
+    """
+
+    verdict: Verdict
+    exit_code: int | None = None
+    reason: str = ""
+    log: str = ""
+    tail: str = ""
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it did what it was for."""
+        return self.verdict is Verdict.SUCCEEDED
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a poll says of an attempt.
+
+    Attributes:
+        outcome: how it ended; None while it is pending or running.
+        detail: the environment's own word for its state.
+    """
+
+    outcome: Outcome | None = None
+    detail: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the attempt is over."""
+        return self.outcome is not None
+
+
+@dataclass(frozen=True)
+class Found:
+    """An attempt of a task that the environment knows.
+
+    Attributes:
+        attempt: the attempt part of its key.
+        handle: names it in calls.
+        status: its state when it was looked up.
+    """
+
+    attempt: str
+    handle: str
+    status: Status
+
+
+@runtime_checkable
+class Runner(Protocol):
+    """What an environment does at run time. One runner serves all jobs of an endpoint, from several threads.
+
+    Only errors of the service (throttled, unavailable, deadline) are retried, inside the runner and with backoff; they never look
+    like a failed job. Errors of permission, quota and missing resources raise a :class:`RunnerError` that says what to grant
+    or create.
+
+    A runner that can be told of the end of an attempt may have ``wait(handles, timeout)`` too: it returns when one of them may
+    have ended, or after ``timeout`` seconds. ``interval`` is the number of seconds between two polls where it has not.
+    """
+
+    def find(self, job: Job, task: str) -> Sequence[Found]:
+        """Every attempt of a task that the environment knows, the oldest first.
+
+        Args:
+            job: the bound job of the attempt that asks.
+            task: the stable part of the key.
+        """
+        ...
+
+    def submit(self, job: Job, key: RunKey) -> str:
+        """Start an attempt and return its handle. Idempotent: the same key twice is the same attempt.
+
+        Args:
+            job: without placeholders.
+            key: of the attempt.
+        """
+        ...
+
+    def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
+        """The states of many attempts, in as few calls of the service as it allows.
+
+        Args:
+            handles: what :meth:`submit` and :meth:`find` returned.
+        """
+        ...
+
+    def cancel(self, handle: str) -> None:
+        """Ask for the end of an attempt; one that has ended stays as it is. Idempotent."""
+        ...
+
+    def logs(self, handle: str, cursor: str | None) -> tuple[Sequence[str], str | None]:
+        """Lines of output after a cursor, and the next cursor. Best effort: it never changes a verdict.
+
+        Args:
+            handle: of the attempt.
+            cursor: what the last call returned; None at first.
+        """
+        ...

@@ -1,0 +1,108 @@
+"""One poll per tick for all the tasks that wait in one process."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from .outcome import Outcome, Runner
+
+__all__ = ["BatchPoller", "shared_poller"]
+
+logger = logging.getLogger(__name__)
+
+_SLOWEST = 60.0
+
+
+class BatchPoller:
+    """Waits for many attempts with one :meth:`Runner.poll` a tick, in one thread that lives as long as somebody waits.
+
+    Args:
+        runner: that started the attempts.
+        interval: seconds between two ticks; the runner's own by default. A tick that raises is tried again, with a
+            growing pause of at most a minute: an outage of the service is no end of a job.
+        sleep: for tests.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        interval: float | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._runner = runner
+        self._interval = interval if interval is not None else float(getattr(runner, "interval", 5.0))
+        self._sleep = sleep
+        self._futures: dict[str, Future[Outcome]] = {}
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self.ticks = 0
+
+    def watch(self, handle: str) -> Future[Outcome]:
+        """A future of the end of an attempt; many callers may watch one. In a coroutine: ``await asyncio.wrap_future(...)``.
+
+        Args:
+            handle: of the attempt.
+        """
+        with self._lock:
+            future = self._futures.get(handle)
+            if future is None:
+                future = self._futures[handle] = Future()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._poll, name="starlake-poller", daemon=True)
+                self._thread.start()
+        return future
+
+    def forget(self, handle: str) -> None:
+        """Watch an attempt no longer; those who still wait see their future cancelled."""
+        with self._lock:
+            future = self._futures.pop(handle, None)
+        if future is not None:
+            future.cancel()
+
+    def _poll(self) -> None:
+        failures = 0
+        while True:
+            with self._lock:
+                handles = list(self._futures)
+                if not handles:
+                    self._thread = None
+                    return
+            try:
+                statuses = self._runner.poll(handles)
+                failures = 0
+            except Exception as error:
+                failures += 1
+                logger.warning("the states of %d jobs cannot be read, trying again: %s", len(handles), error)
+                statuses = {}
+            self.ticks += 1
+            for handle, status in statuses.items():
+                if status.outcome is not None:
+                    with self._lock:
+                        future = self._futures.pop(handle, None)
+                    if future is not None and not future.cancelled():
+                        future.set_result(status.outcome)
+            if self._futures:
+                self._sleep(min(_SLOWEST, self._interval * 2**failures))
+
+
+_pollers: dict[int, BatchPoller] = {}
+_pollers_lock = threading.Lock()
+
+
+def shared_poller(runner: Runner, interval: float | None = None) -> BatchPoller:
+    """The poller of a runner, shared by everybody in this process.
+
+    Args:
+        runner: of an endpoint.
+        interval: seconds between two ticks; that of the first caller counts.
+    """
+    with _pollers_lock:
+        poller = _pollers.get(id(runner))
+        if poller is None:
+            # The poller keeps its runner, so that the id stays taken.
+            poller = _pollers[id(runner)] = BatchPoller(runner, interval)
+        return poller

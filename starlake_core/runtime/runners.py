@@ -1,0 +1,47 @@
+"""One runner per endpoint and process."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+
+from ..errors import PluginContractError
+from ..job import Job
+from ..plugins import Plugins, select
+from .outcome import Runner
+
+__all__ = ["runner_for"]
+
+_runners: weakref.WeakKeyDictionary[Plugins, dict[tuple[str, str], Runner]] = weakref.WeakKeyDictionary()
+_selections: dict[tuple[str, tuple[str, ...]], Plugins] = {}
+_lock = threading.Lock()
+
+
+def runner_for(job: Job, plugins: Plugins | None = None) -> Runner:
+    """The runner that serves a job; jobs with one environment and endpoint share it.
+
+    Args:
+        job: bound or not.
+        plugins: the selected plugins where the pipeline was built in this process; otherwise the environment
+            and the add-ons that the job names are loaded.
+
+    Raises:
+        PluginError: the environment cannot be loaded, or gives no runner.
+    """
+    with _lock:
+        if plugins is None:
+            wanted = (job.environment, job.plugins)
+            plugins = _selections.get(wanted)
+            if plugins is None:
+                plugins = _selections[wanted] = select(None, job.environment, job.plugins)
+        runners = _runners.setdefault(plugins, {})
+        key = (job.environment, job.endpoint)
+        if key not in runners:
+            made = plugins.hook.sl_create_runner(job=job)
+            missing = [name for name in ("find", "submit", "poll", "cancel", "logs") if not callable(getattr(made, name, None))]
+            if missing:
+                raise PluginContractError(
+                    f"{plugins.label('environment')} returned {made!r} from sl_create_runner; it misses {', '.join(missing)}"
+                )
+            runners[key] = made
+        return runners[key]

@@ -1,0 +1,123 @@
+"""Kills what a dead process left behind. Run as a script, in a session of its own, with nothing but the standard library.
+
+The parent writes lines to the standard input: ``+PGID`` a process group lives, ``-PGID`` it ended, ``L PATH`` hold a shared lock on a
+file (answered with a line), ``U PATH`` release it. When the pipe closes, the parent is gone: every group that still lives is killed, and
+so is every process that carries the parent's token in its environment (one that was started but not yet announced, or that left its
+group). The locks fall when this process ends, which tells others that nothing is left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import sys
+import time
+
+GUARD_VARIABLE = "STARLAKE_CORE_GUARD"
+
+_TERM_SECONDS = 2.0
+_SCAN_SECONDS = 0.5
+
+
+def carriers(token: str) -> set[int]:
+    """Process ids that have the token in their environment; empty where the system has no /proc."""
+    wanted = f"{GUARD_VARIABLE}={token}".encode()
+    found: set[int] = set()
+    try:
+        entries = os.listdir("/proc")
+    except OSError:
+        return found
+    for entry in entries:
+        if not entry.isdigit() or int(entry) == os.getpid():
+            continue
+        try:
+            with open(f"/proc/{entry}/environ", "rb") as file:
+                if wanted in file.read().split(b"\0"):
+                    found.add(int(entry))
+        except OSError:
+            continue
+    return found
+
+
+def living_groups() -> set[int] | None:
+    """Process groups with a member that is more than a zombie; None where the system has no /proc."""
+    found = set()
+    try:
+        entries = os.listdir("/proc")
+    except OSError:
+        return None
+    for entry in entries:
+        if not entry.isdigit():
+            continue
+        try:
+            with open(f"/proc/{entry}/stat") as file:
+                state, _, group = file.read().rpartition(")")[2].split()[:3]
+        except (OSError, ValueError):
+            continue
+        if state not in "ZX":
+            found.add(int(group))
+    return found or None
+
+
+def still_living(groups: set[int]) -> set[int]:
+    """Those of some process groups that have not ended."""
+    living = living_groups() if groups else None
+    if living is not None:
+        return groups & living
+    found = set()
+    for group in groups:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            continue
+        except PermissionError:
+            pass
+        found.add(group)
+    return found
+
+
+def end(groups: set[int], token: str) -> None:
+    """Kill groups and carriers of the token, politely first, and return when they are gone."""
+    started = time.monotonic()
+    while True:
+        elapsed = time.monotonic() - started
+        sign = signal.SIGTERM if elapsed < _TERM_SECONDS else signal.SIGKILL
+        groups = still_living(groups)
+        strays = carriers(token)
+        # Nothing may be found at first: a process that was being started shows its environment a moment later.
+        if not groups and not strays and elapsed >= _SCAN_SECONDS:
+            return
+        for group in groups:
+            with contextlib.suppress(OSError):
+                os.killpg(group, sign)
+        for process in strays:
+            with contextlib.suppress(OSError):
+                os.kill(process, sign)
+        time.sleep(0.02 if elapsed < 1 else 0.1)
+
+
+def main(token: str) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    groups: set[int] = set()
+    locks: dict[str, int] = {}
+    for line in sys.stdin:
+        word = line.rstrip("\n")
+        if word.startswith("+"):
+            groups.add(int(word[1:]))
+        elif word.startswith("-"):
+            groups.discard(int(word[1:]))
+        elif word.startswith("L "):
+            locks[word[2:]] = os.open(word[2:], os.O_RDWR | os.O_CREAT, 0o644)
+            fcntl.flock(locks[word[2:]], fcntl.LOCK_SH)
+            sys.stdout.write("locked\n")
+            sys.stdout.flush()
+        elif word.startswith("U "):
+            os.close(locks.pop(word[2:]))
+    end(groups, token)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

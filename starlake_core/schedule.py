@@ -1,0 +1,259 @@
+"""What is loaded when: schedules, domains, tables; cron and data-interval arithmetic."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
+
+from .errors import ScheduleError
+from .run import DataInterval
+
+__all__ = [
+    "StarlakeDomain",
+    "StarlakeSchedule",
+    "StarlakeTable",
+    "aware_date",
+    "cron_frequency",
+    "data_interval",
+    "fire_times",
+    "next_fire",
+    "previous_fire",
+    "read_cron",
+    "time_zone",
+]
+
+# No zone moves its clock by more than this at once, apart from the islands that changed their day.
+_LARGEST_SHIFT = timedelta(hours=3)
+
+
+@dataclass(frozen=True)
+class StarlakeTable:
+    """A table of a domain.
+
+    Attributes:
+        name: the logical name, which the command line takes.
+        final_name: the name in the warehouse, which datasets carry; the logical name by default.
+    """
+
+    name: str
+    final_name: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "final_name", self.final_name or self.name)
+
+
+@dataclass(frozen=True)
+class StarlakeDomain:
+    """A domain and the tables of it that are loaded.
+
+    Attributes:
+        name: the logical name, which the command line takes.
+        final_name: the name in the warehouse, which datasets carry; the logical name by default.
+        tables: tables, or logical names of tables.
+    """
+
+    name: str
+    final_name: str = ""
+    tables: tuple[StarlakeTable, ...] = ()
+
+    # Written out so that tables may be given as names and as any iterable, in the documented order.
+    def __init__(self, name: str, final_name: str = "", tables: Iterable[StarlakeTable | str] = ()) -> None:
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "final_name", final_name or name)
+        made = (table if isinstance(table, StarlakeTable) else StarlakeTable(table) for table in tables)
+        object.__setattr__(self, "tables", tuple(made))
+
+
+@dataclass(frozen=True)
+class StarlakeSchedule:
+    """Domains that are loaded together.
+
+    Attributes:
+        name: of the schedule, part of the name of its pipeline; may be empty.
+        cron: five fields, or None to run on demand. The text ``None`` means None, as generated files write it.
+        domains: what is loaded.
+
+    Raises:
+        ScheduleError: the cron expression cannot be read.
+    """
+
+    name: str = ""
+    cron: str | None = None
+    domains: tuple[StarlakeDomain, ...] = ()
+
+    def __init__(self, name: str = "", cron: str | None = None, domains: Iterable[StarlakeDomain] = ()) -> None:
+        object.__setattr__(self, "name", name or "")
+        object.__setattr__(self, "cron", read_cron(cron))
+        object.__setattr__(self, "domains", tuple(domains))
+
+
+@functools.lru_cache(maxsize=1024)
+def read_cron(cron: str | None) -> str | None:
+    """A cron expression, checked.
+
+    Args:
+        cron: five fields, a macro such as ``@daily``, or ``None`` as a value or as a text.
+
+    Returns:
+        The expression with single spaces, or None.
+
+    Raises:
+        ScheduleError: it cannot be read.
+    """
+    if cron is None or cron.strip() in ("", "None"):
+        return None
+    text = " ".join(cron.split())
+    from croniter import croniter
+
+    fields = text.split(" ")
+    if not (text.startswith("@") or len(fields) == 5) or not croniter.is_valid(text):
+        raise ScheduleError(
+            f"cron expression {cron!r} cannot be read; write five fields (minute hour day month weekday) such as "
+            "'0 2 * * *', or None"
+        )
+    return text
+
+
+@functools.lru_cache(maxsize=64)
+def time_zone(name: str) -> tzinfo:
+    """The time zone of an IANA name.
+
+    Raises:
+        ScheduleError: no such zone is known on this machine.
+    """
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    if name.upper() == "UTC":
+        return timezone.utc
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ScheduleError(
+            f"time zone {name!r} is not known; write a name such as UTC or Europe/Paris (where the machine has no time "
+            "zone data: pip install tzdata)"
+        ) from None
+
+
+def aware_date(value: date | datetime, zone: tzinfo) -> datetime:
+    """A date as the first instant of that day in a zone; a date with time gets the zone if it has none."""
+    moment = value if isinstance(value, datetime) else datetime.combine(value, time.min)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
+
+
+def _walls(cron: str, start: datetime, forward: bool) -> Iterator[datetime]:
+    """The times on the wall clock that match an expression, from a start on; none for the 30th of February."""
+    from croniter import CroniterBadDateError, croniter
+
+    walls = croniter(cron, start, ret_type=datetime)
+    try:
+        while True:
+            yield walls.get_next(datetime) if forward else walls.get_prev(datetime)
+    except CroniterBadDateError:
+        return
+
+
+def _repeats_within_the_day(cron: str) -> bool:
+    """Whether the expression fires by the clock hand (``*/15 * * * *``) rather than at a time of day (``30 2 * * *``).
+
+    The first kind follows real time when the clock is moved; the second kind happens once a day whatever the clock does.
+    This is the rule of Vixie cron.
+    """
+    fields = cron.split(" ")
+    return len(fields) == 5 and (fields[0].startswith("*") or fields[1].startswith("*")) or cron == "@hourly"
+
+
+def _instants(wall: datetime, zone: tzinfo, repeats: bool) -> list[datetime]:
+    """The instants (in UTC) at which a time on the wall clock of a zone fires: none, one or two."""
+    early = wall.replace(tzinfo=zone, fold=0).astimezone(timezone.utc)
+    late = wall.replace(tzinfo=zone, fold=1).astimezone(timezone.utc)
+    if early == late:
+        return [early]
+    if early < late:
+        return [early, late] if repeats else [early]
+    # The wall clock never shows this time. A time of day still happens, shifted by the gap.
+    return [] if repeats else [early]
+
+
+def _neighbour(cron: str, moment: datetime, zone: tzinfo, forward: bool) -> datetime:
+    moment = moment.astimezone(timezone.utc)
+    local = moment.astimezone(zone).replace(tzinfo=None, fold=0)
+    day = timedelta(days=1)
+    steady = zone.utcoffset((local - day)) == zone.utcoffset((local + day))
+    repeats = _repeats_within_the_day(cron)
+    start = local if steady else local - _LARGEST_SHIFT if forward else local + _LARGEST_SHIFT
+    best: datetime | None = None
+    for wall in _walls(cron, start, forward):
+        for instant in _instants(wall, zone, repeats):
+            if (instant > moment if forward else instant < moment) and (
+                best is None or (instant < best if forward else instant > best)
+            ):
+                best = instant
+        if best is None:
+            continue
+        # Around a shift of the clock a later time on the wall may be the earlier instant.
+        seen = best.astimezone(zone).replace(tzinfo=None, fold=0)
+        near_shift = zone.utcoffset(seen - day) != zone.utcoffset(seen + day)
+        if not near_shift or abs(wall - seen) > _LARGEST_SHIFT:
+            return best.astimezone(zone)
+    raise ScheduleError(f"cron expression {cron!r} never fires {'after' if forward else 'before'} {moment.isoformat()}")
+
+
+def next_fire(cron: str, after: datetime, zone: tzinfo = timezone.utc) -> datetime:
+    """The first time after an instant at which a schedule fires.
+
+    Args:
+        cron: five fields, read on the wall clock of the zone.
+        after: aware; not itself part of the answer.
+        zone: of the schedule.
+
+    Returns:
+        An aware time in the zone. An hour that the clock shows twice fires twice for expressions that repeat within the day
+        and once otherwise; a time of day that the clock skips fires after the gap.
+    """
+    return _neighbour(cron, after, zone, forward=True)
+
+
+def previous_fire(cron: str, before: datetime, zone: tzinfo = timezone.utc) -> datetime:
+    """The last time before an instant at which a schedule fires; see :func:`next_fire`."""
+    return _neighbour(cron, before, zone, forward=False)
+
+
+def fire_times(cron: str, start: datetime, end: datetime, zone: tzinfo = timezone.utc) -> Iterator[datetime]:
+    """The times at which a schedule fires, from ``start`` to ``end``, both included."""
+    moment = next_fire(cron, start - timedelta(microseconds=1), zone)
+    while moment <= end:
+        yield moment
+        moment = next_fire(cron, moment, zone)
+
+
+def data_interval(cron: str | None, scheduled: datetime, zone: tzinfo = timezone.utc) -> DataInterval:
+    """The interval whose data the run of a scheduled date processes: it ends there.
+
+    Args:
+        cron: of the schedule; without one the interval is empty.
+        scheduled: aware. Where the schedule does not fire at this instant (a manual run), the interval is the last complete
+            one.
+        zone: of the schedule.
+    """
+    if cron is None:
+        return DataInterval(scheduled, scheduled)
+    end = previous_fire(cron, scheduled + timedelta(microseconds=1), zone)
+    return DataInterval(previous_fire(cron, end, zone), end)
+
+
+@functools.lru_cache(maxsize=256)
+def cron_frequency(cron: str, period: str = "week") -> int:
+    """How often a schedule fires in a period that begins on a fixed Monday.
+
+    Args:
+        cron: the expression.
+        period: ``day``, ``week``, ``month`` or ``year``.
+
+    Returns:
+        The number of times; crons that fire less than once a period are told apart by the year.
+    """
+    days = {"day": 1, "week": 7, "month": 31, "year": 366}[period]
+    start = datetime(2024, 1, 1, tzinfo=timezone.utc)
+    return sum(1 for _ in fire_times(cron, start, start + timedelta(days=days) - timedelta(seconds=1)))
