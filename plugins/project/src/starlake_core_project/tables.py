@@ -22,6 +22,14 @@ def is_plain_name(name: str) -> bool:
     return bool(name) and "/" not in name and "\0" not in name and name not in (".", "..")
 
 
+def _plain(section: Fields, default: str) -> str:
+    # The name becomes a directory of the datasets area.
+    name = section.text("name") or default
+    if not is_plain_name(name):
+        raise ProjectError(f"{section.source}: {section.where}.name {name!r} cannot be the name of a directory")
+    return name
+
+
 def domain_names(metadata: Path) -> tuple[str, ...]:
     """The directories below ``metadata/load``, sorted."""
     folder = metadata / "load"
@@ -44,7 +52,7 @@ def read_domain(metadata: Path, name: str, variables: Mapping[str, str]) -> Doma
         return None
     config = folder / f"_config{SUFFIX}"
     section = Fields.document(read_yaml(config, variables) if config.is_file() else None, config).child("load")
-    logical = section.text("name") or name
+    logical = _plain(section, name)
     return Domain(
         name=logical,
         final_name=section.text("rename") or logical,
@@ -97,7 +105,7 @@ def read_table(domain: Domain, name: str, variables: Mapping[str, str]) -> Table
         re.compile(pattern)
     except re.error as error:
         raise ProjectError(f"{path}: table.pattern {pattern!r} is not a regular expression: {error}") from error
-    logical = section.text("name") or name
+    logical = _plain(section, name)
     return Table(
         name=logical,
         final_name=section.text("rename") or logical,

@@ -1,0 +1,132 @@
+"""All rows of the files of one table, typed and checked, in a temporary table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+from starlake_core_project import Table
+
+from .casting import Column, column_checks
+from .database import Work, utc_now
+from .dsv import as_utf8, dialect_of, dsv_source
+from .errors import EngineError
+from .json_files import json_source
+from .sql import Parameters, identifier
+
+__all__ = ["BATCH", "ORDER", "Counts", "read_batch"]
+
+BATCH = "temp.main.sl_batch"
+_REJECTS = "sl_rejects"
+ORDER = ("sl$file", "sl$row")
+_FILE, _ROW, _ERRORS, _RECORD = (identifier(name) for name in (*ORDER, "sl$errors", "sl$record"))
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many rows of a table were taken and how many refused."""
+
+    accepted: int
+    rejected: int
+
+
+def _insert(table: Table, columns: Sequence[Column], path: Path, name: str, number: int) -> tuple[str, Parameters]:
+    parameters = Parameters()
+    if (table.metadata.format.format or "DSV") == "DSV":
+        source = dsv_source(table, columns, path, name, _REJECTS, parameters)
+    else:
+        source = json_source(table, columns, path, _REJECTS, parameters)
+    checks = [column_checks(table, column, f"v{index}", parameters) for index, column in enumerate(columns)]
+    typed = "".join(f", {value} AS t{index}" for index, (value, _) in enumerate(checks))
+    errors = "".join(f", {error}" for _, error in checks)
+    kept = "".join(f", t{index}" for index in range(len(columns)))
+    statement = (
+        f"INSERT INTO {BATCH} SELECT {parameters.add(number)}, n{kept}, nullif(errors, ''), "
+        f"CASE WHEN errors <> '' THEN record END FROM ("
+        f"SELECT n, record, coalesce(broken, concat_ws('; '{errors})) AS errors{typed} FROM ({source}))"
+    )
+    return statement, parameters
+
+
+def _keep_malformed(connection: duckdb.DuckDBPyConnection, table: Table, name: str, number: int, work: Work) -> int:
+    """Move the records that DuckDB could not split into fields to the audit; count them."""
+    # The reader of JSON arrays makes no such table: there a broken record fails the file.
+    if (
+        connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = $name", {"name": _REJECTS}).fetchone()
+        is None
+    ):
+        return 0
+    header = int((table.metadata.format.format or "DSV") == "DSV" and dialect_of(table).with_header)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE sl_malformed AS SELECT line - $header AS line, min(csv_line) AS record, "
+        f"min(error_message) AS error FROM {_REJECTS} GROUP BY line",
+        {"header": header},
+    )
+    found = connection.execute("SELECT count(*) FROM sl_malformed").fetchone()
+    if not found or not found[0]:
+        return 0
+    connection.execute(
+        "INSERT INTO audit.rejected SELECT $key, $domain, $table, $file, line, record, error, $now FROM sl_malformed",
+        {"key": work.run_key, "domain": table.domain, "table": table.name, "file": name, "now": utc_now()},
+    )
+    # Rows are counted without the malformed ones before them; their number in the file is wanted.
+    connection.execute(
+        f"UPDATE {BATCH} SET {_ROW} = {_ROW} + (SELECT count(*) FROM ("
+        f"SELECT line - row_number() OVER (ORDER BY line) AS before FROM sl_malformed) WHERE before < {_ROW}) "
+        f"WHERE {_FILE} = $number AND {_ERRORS} IS NOT NULL",
+        {"number": number},
+    )
+    return int(found[0])
+
+
+def read_batch(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    columns: Sequence[Column],
+    files: Sequence[tuple[Path, str]],
+    work: Work,
+) -> Counts:
+    """Read files into :data:`BATCH`, in order, and keep the refused rows in ``audit.rejected``.
+
+    What is left in the batch are the accepted rows, in the order of files and rows (:data:`ORDER`).
+
+    Args:
+        files: the files and the names they came with.
+
+    Raises:
+        EngineError: a file cannot be read as what the table says it is.
+    """
+    declared = ", ".join(f"{identifier(column.name)} {column.ddl}" for column in columns)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE sl_batch ({_FILE} INTEGER, {_ROW} BIGINT, {declared}, "
+        f"{_ERRORS} VARCHAR, {_RECORD} VARCHAR)"
+    )
+    malformed = 0
+    for number, (path, name) in enumerate(files):
+        connection.execute(f"DROP TABLE IF EXISTS {_REJECTS}")
+        connection.execute(f"DROP TABLE IF EXISTS {_REJECTS}_scan")
+        try:
+            with as_utf8(table, path) as readable:
+                statement, parameters = _insert(table, columns, readable, name, number)
+                connection.execute(statement, parameters.values)
+        except duckdb.Error as error:
+            raise EngineError(f"{name} cannot be loaded into {table.domain}.{table.name}: {error}") from error
+        malformed += _keep_malformed(connection, table, name, number, work)
+        connection.execute(
+            f"INSERT INTO audit.rejected SELECT $key, $domain, $table, $file, {_ROW}, {_RECORD}, "
+            f"{_ERRORS}, $now FROM {BATCH} WHERE {_FILE} = $number AND {_ERRORS} IS NOT NULL",
+            {
+                "key": work.run_key,
+                "domain": table.domain,
+                "table": table.name,
+                "file": name,
+                "now": utc_now(),
+                "number": number,
+            },
+        )
+    total = connection.execute(f"SELECT count(*), count({_ERRORS}) FROM {BATCH}").fetchone()
+    rows, wrong = total if total else (0, 0)
+    connection.execute(f"DELETE FROM {BATCH} WHERE {_ERRORS} IS NOT NULL")
+    return Counts(accepted=rows - wrong, rejected=wrong + malformed)

@@ -1,0 +1,171 @@
+"""From the text of a value to its type, as SQL expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from starlake_core_project import Attribute, DataType, Table
+
+from starlake_core.errors import did_you_mean
+
+from .dates import is_iso_name, strptime_format
+from .errors import EngineError, unsupported
+from .sql import Parameters, identifier, sql_type
+
+__all__ = ["Column", "column_checks", "columns_of"]
+
+_DDL = {
+    "string": "VARCHAR",
+    "byte": "TINYINT",
+    "short": "SMALLINT",
+    "int": "INTEGER",
+    "integer": "INTEGER",
+    "long": "BIGINT",
+    "float": "DOUBLE",
+    "double": "DOUBLE",
+    "decimal": "DECIMAL(38, 9)",
+    "boolean": "BOOLEAN",
+    "date": "DATE",
+    "timestamp": "TIMESTAMP",
+    "variant": "JSON",
+}
+_TEMPORAL = ("date", "timestamp")
+_TRUE_FALSE = "<-TF->"
+# DuckDB ignores the offset of a text that it casts to TIMESTAMP.
+_WITH_OFFSET = r"[T ].*(Z|[+-]\d{2}(:?\d{2})?)$"
+
+
+@dataclass(frozen=True)
+class Column:
+    """An attribute that becomes a column.
+
+    Attributes:
+        attribute: what the project says.
+        name: the name in the database.
+        type: the project's type, or None for a nested structure.
+        ddl: the type in the database.
+    """
+
+    attribute: Attribute
+    name: str
+    type: DataType | None
+    ddl: str
+
+    @property
+    def nested(self) -> bool:
+        """Whether its values are JSON, not text."""
+        return self.type is None or self.attribute.array or self.type.primitive_type == "variant"
+
+
+def columns_of(table: Table, types: Mapping[str, DataType]) -> tuple[Column, ...]:
+    """The columns of a table.
+
+    Raises:
+        EngineError: a type is unknown, or an attribute wants what this engine cannot do.
+    """
+    if not table.attributes:
+        raise EngineError(f"{table.path}: table.attributes is missing; the engine loads declared columns only")
+    columns = tuple(_column(table, item, types) for item in table.attributes if not item.ignore)
+    seen: set[str] = set()
+    for column in columns:
+        if column.name.lower() in seen:
+            raise EngineError(f"{table.path}: two attributes are named {column.name!r}; names do not differ by case")
+        seen.add(column.name.lower())
+    return columns
+
+
+def _column(table: Table, attribute: Attribute, types: Mapping[str, DataType]) -> Column:
+    where = f"{table.path}: attribute {attribute.name!r}"
+    if attribute.script:
+        raise unsupported(f"{where}: script")
+    if (attribute.privacy or "none").lower() != "none":
+        raise unsupported(f"{where}: privacy {attribute.privacy}")
+    ddl = _ddl(attribute, types, where)
+    return Column(attribute, attribute.final_name, _type_of(attribute, types, where), ddl)
+
+
+def _type_of(attribute: Attribute, types: Mapping[str, DataType], where: str) -> DataType | None:
+    if attribute.attributes or attribute.type.lower() == "struct":
+        return None
+    found = types.get(attribute.type)
+    if found is None:
+        raise EngineError(
+            f"{where}: the type {attribute.type!r} is not defined in metadata/types."
+            f"{did_you_mean(attribute.type, types)}"
+        )
+    return found
+
+
+def _ddl(attribute: Attribute, types: Mapping[str, DataType], where: str) -> str:
+    found = _type_of(attribute, types, where)
+    if found is not None:
+        ddl = found.ddl_mapping.get("duckdb") or _DDL.get(found.primitive_type)
+        if ddl is None:
+            raise unsupported(f"{where}: the primitive type {found.primitive_type!r}")
+        ddl = sql_type(ddl, where)
+    elif attribute.attributes:
+        fields = (f"{identifier(item.name)} {_ddl(item, types, where)}" for item in attribute.attributes)
+        ddl = f"STRUCT({', '.join(fields)})"
+    else:
+        ddl = "JSON"
+    return f"{ddl}[]" if attribute.array and ddl != "JSON" else ddl
+
+
+def _boolean(value: str, pattern: str, parameters: Parameters) -> str:
+    true, _, false = pattern.partition(_TRUE_FALSE)
+    matches = [f"regexp_full_match({value}, {parameters.add(part)}, 's')" for part in (true, false)]
+    return f"CASE WHEN {matches[0]} THEN true WHEN {matches[1]} THEN false END"
+
+
+def _temporal(value: str, column: Column, pattern: str | None, parameters: Parameters, where: str) -> str:
+    if pattern in ("epoch_second", "epoch_milli"):
+        factor = 1_000_000 if pattern == "epoch_second" else 1_000
+        return f"TRY_CAST(make_timestamp(TRY_CAST({value} AS BIGINT) * {factor}) AS {column.ddl})"
+    if pattern is None or is_iso_name(pattern):
+        plain = f"TRY_CAST({value} AS {column.ddl})"
+        if column.ddl != "TIMESTAMP":
+            return plain
+        zoned = f"CAST(TRY_CAST({value} AS TIMESTAMP WITH TIME ZONE) AS TIMESTAMP)"
+        return f"CASE WHEN regexp_matches({value}, {parameters.add(_WITH_OFFSET)}) THEN {zoned} ELSE {plain} END"
+    date_format = strptime_format(pattern)
+    if date_format is None:
+        raise unsupported(f"{where}: the date pattern {pattern!r}")
+    return f"TRY_CAST(try_strptime({value}, {parameters.add(date_format)}) AS {column.ddl})"
+
+
+def column_checks(table: Table, column: Column, value: str, parameters: Parameters) -> tuple[str, str]:
+    """Two SQL expressions for the value of a column: the typed value, and what is wrong with it, or NULL.
+
+    Args:
+        value: the SQL name of the text, or of the JSON for a nested column; NULL stands for no value.
+        parameters: collects the values that the expressions need.
+
+    Raises:
+        EngineError: the type's pattern has no equivalent.
+    """
+    where = f"{table.path}: attribute {column.attribute.name!r}"
+    kind = column.type
+    checks: list[str] = []
+    if column.nested or kind is None:
+        typed = value if column.ddl == "JSON" else f"TRY_CAST({value} AS {column.ddl})"
+        shown = f"left(CAST({value} AS VARCHAR), 100)"
+    else:
+        shown = f"left({value}, 100)"
+        if kind.primitive_type == "boolean" and kind.pattern and _TRUE_FALSE in kind.pattern:
+            typed = _boolean(value, kind.pattern, parameters)
+        elif kind.primitive_type in _TEMPORAL:
+            typed = _temporal(value, column, kind.pattern, parameters, where)
+        else:
+            typed = value if column.ddl == "VARCHAR" else f"TRY_CAST({value} AS {column.ddl})"
+            if kind.pattern:
+                checks.append(f"NOT regexp_full_match({value}, {parameters.add(kind.pattern)}, 's')")
+    type_name = kind.name if kind else "struct"
+    wanted = parameters.add(f"' is not a valid {type_name}{' list' if column.attribute.array else ''}")
+    label = parameters.add(f"{column.attribute.name}: '")
+    checks.append(f"({typed}) IS NULL")
+    wrong = f"WHEN {value} IS NOT NULL AND ({' OR '.join(checks)}) THEN concat({label}, {shown}, {wanted})"
+    if column.attribute.required:
+        missing = parameters.add(f"{column.attribute.name}: a value is required")
+        wrong = f"WHEN {value} IS NULL THEN {missing} {wrong}"
+    return typed, f"CASE {wrong} END"

@@ -1,0 +1,69 @@
+"""The program: arguments in, exit code out."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+from starlake_core.contract import commands, parse_arguments
+from starlake_core.errors import StarlakeError
+
+from .context import open_context
+from .errors import unsupported
+
+__all__ = ["main"]
+
+_SUPPORTED = ("preload", "stage", "load", "transform")
+_HELP = ("help", "--help")
+
+
+def _usage() -> str:
+    lines = ["Usage: python -m starlake_core_duckdb <command> [options]", ""]
+    for name in _SUPPORTED:
+        options = commands()[name]["options"]
+        lines.append(
+            f"  {name} " + " ".join(f"--{o['name']}" if o.get("required") else f"[--{o['name']}]" for o in options)
+        )
+    lines += [
+        "",
+        "SL_ROOT names the project. Every other Starlake command needs the real command line, 'starlake'.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    parsed = parse_arguments(arguments)
+    if parsed.name not in _SUPPORTED:
+        raise unsupported(f"the command {parsed.name}")
+    context = open_context(parsed.name, tuple(arguments[1:]), parsed.values, environ)
+    # By name, because DuckDB is only loaded by the commands that need it.
+    module = importlib.import_module(f".commands.{parsed.name}", __package__)
+    code: int = module.run(context)
+    return code
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> int:
+    """Carry out one command.
+
+    Args:
+        arguments: the command and its options.
+        environ: the environment; without it, the process's own.
+
+    Returns:
+        The exit code: 0 for success and help, 1 for everything else.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
+    if not arguments or arguments[0] in _HELP or (len(arguments) > 1 and arguments[1] == "--help"):
+        sys.stdout.write(_usage())
+        return 0
+    try:
+        return _run(arguments, os.environ if environ is None else environ)
+    except StarlakeError as error:
+        sys.stderr.write(f"ERROR {error}\n")
+    except OSError as error:
+        sys.stderr.write(f"ERROR {error}\n")
+    return 1

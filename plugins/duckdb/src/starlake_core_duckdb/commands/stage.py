@@ -1,0 +1,83 @@
+"""``stage``: files move from the incoming directory of a domain to the stage directory."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from starlake_core_project import Domain, Table
+
+from ..context import Context
+from ..errors import EngineError
+from ..files import ack_companion, data_files, matches, move
+from ..locks import locked
+
+__all__ = ["incoming_directory", "incoming_files", "run"]
+
+_log = logging.getLogger(__name__)
+
+
+def incoming_directory(context: Context, domain: Domain) -> Path:
+    """Where the files of a domain arrive.
+
+    Raises:
+        EngineError: the domain does not say it.
+    """
+    if not domain.metadata.directory:
+        raise EngineError(
+            f'directory attribute is mandatory for the "stage" command; '
+            f"add metadata.directory to {domain.path / '_config.sl.yml'}"
+        )
+    return context.project.root / domain.metadata.directory
+
+
+def incoming_files(directory: Path, tables: Sequence[Table]) -> list[tuple[Path, Path | None]]:
+    """The files of some tables that are complete, each with the ack file that says so."""
+    found: list[tuple[Path, Path | None]] = []
+    for path in data_files(directory):
+        table = next((table for table in tables if matches(table, path.name)), None)
+        if table is None:
+            continue
+        ack = ack_companion(path, table.metadata.ack)
+        if ack is None or (ack != path and ack.is_file()):
+            found.append((path, ack))
+    return found
+
+
+def _stage_domain(context: Context, domain: Domain, tables: Sequence[Table]) -> None:
+    source, target = incoming_directory(context, domain), context.stage(domain.name)
+    moved = 0
+    with locked(context.domain_lock(domain.name)):
+        if not source.is_dir():
+            _log.warning("the incoming directory %s of domain %s does not exist", source, domain.name)
+        for path, ack in incoming_files(source, tables):
+            if os.path.lexists(target / path.name):
+                _log.warning(
+                    "%s stays where it is: an older file of that name waits in %s; load that first", path, target
+                )
+                continue
+            move(path, target / path.name)
+            if ack is not None:
+                ack.unlink(missing_ok=True)
+            moved += 1
+    sys.stdout.write(f"staged {domain.name}: {moved} file(s)\n")
+
+
+def run(context: Context) -> int:
+    """Carry out the command. Unknown domains and tables are left out, as Starlake does.
+
+    Raises:
+        EngineError: a domain has no directory.
+        ProjectError: a file of the project is broken.
+    """
+    domains = context.values.get("domains")
+    # Starlake reads --tables only next to --domains.
+    names = context.values.get("tables") if domains is not None else None
+    for domain in context.selected_domains(domains):
+        tables = context.project.tables(domain, names)
+        if tables:
+            _stage_domain(context, domain, tables)
+    return 0

@@ -1,0 +1,132 @@
+"""``transform``: a query becomes the rows of a table, in one transaction."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import duckdb
+from starlake_core_project import Task
+
+from ..context import Context, refuse_options
+from ..database import Work, connect, database_path, transaction
+from ..errors import EngineError, unsupported
+from ..sql import identifier, qualified
+from ..statements import query_parts, run_statements
+from ..strategies import Strategy, checked_strategy, ensure_table, write
+
+__all__ = ["run"]
+
+_REFUSED = (
+    "dry-run",
+    "format",
+    "interactive",
+    "pageNumber",
+    "pageSize",
+    "query",
+    "recursive",
+    "sync-apply",
+    "sync-preview",
+    "test",
+)
+_RESULT = "temp.main.sl_result"
+_ORDER = "sl$row"
+
+
+def _find(context: Context) -> Task:
+    name = context.values["name"]
+    if "tags" in context.values:
+        raise EngineError("transform: --name and --tags cannot be given together; drop --tags")
+    if context.values.get("action", "run") != "run":
+        raise unsupported(f"transform --action {context.values['action']}")
+    refuse_options("transform", context.values, _REFUSED)
+    task = context.project.task(name)
+    if task is None:
+        known = ", ".join(sorted(found.full_name for found in context.project.tasks())) or "none"
+        raise EngineError(f"transform {name!r} does not exist; a name is domain.task (known: {known})")
+    if task.python_path is not None and task.sql_path is None:
+        raise unsupported(f"the Python transform {name}")
+    return task
+
+
+def _write_result(
+    connection: duckdb.DuckDBPyConnection, task: Task, strategy: Strategy, query: str, truncate: bool
+) -> int:
+    # Line breaks, because a query may end with a comment.
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE sl_result AS SELECT *, row_number() OVER () AS {identifier(_ORDER)} "
+        f"FROM (\n{query}\n)"
+    )
+    columns = [(row[0], row[1]) for row in connection.execute(f"DESCRIBE {_RESULT}").fetchall() if row[0] != _ORDER]
+    names = [name for name, _ in columns]
+    place = qualified(task.domain, task.table)
+    if strategy.type == "OVERWRITE":
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(task.domain)}")
+        listed = ", ".join(identifier(name) for name in names)
+        connection.execute(
+            f"CREATE OR REPLACE TABLE {place} AS SELECT {listed} FROM {_RESULT} ORDER BY {identifier(_ORDER)}"
+        )
+    else:
+        ensure_table(connection, task.domain, task.table, columns)
+        if truncate:
+            connection.execute(f"DELETE FROM {place}")
+        write(connection, strategy, (task.domain, task.table), _RESULT, names, (_ORDER,))
+    found = connection.execute(f"SELECT count(*) FROM {_RESULT}").fetchone()
+    return int(found[0]) if found else 0
+
+
+def _transform(
+    context: Context, connection: duckdb.DuckDBPyConnection, task: Task, strategy: Strategy, sql: str, work: Work
+) -> int:
+    source = task.sql_path or task.path
+    target = (task.domain, task.table)
+    try:
+        with transaction(connection):
+            run_statements(connection, task.presql, task.path)
+            before, query = query_parts(connection, sql, source)
+            run_statements(connection, before, source)
+            try:
+                rows = _write_result(connection, task, strategy, query, bool(context.values.get("truncate")))
+            except duckdb.Error as error:
+                raise EngineError(f"{source}: the query fails: {error}") from error
+            run_statements(connection, task.postsql, task.path)
+            work.log(connection, target, accepted=rows, rejected=0)
+            work.record(connection, {"rows": rows})
+    except (duckdb.Error, EngineError) as error:
+        work.log_failure(connection, [target], str(error))
+        raise
+    return rows
+
+
+def run(context: Context) -> int:
+    """Carry out the command.
+
+    Raises:
+        EngineError: the transform does not exist, fails, or needs what this engine does not have.
+        ProjectError: a file of the project is broken, or a variable of the query is missing.
+    """
+    task = _find(context)
+    sql = context.project.sql(task)
+    if context.values.get("compile"):
+        sys.stdout.write(f"{sql.rstrip()}\n")
+        return 0
+    strategy = checked_strategy(task.write_strategy, "OVERWRITE", (), {}, task.full_name)
+    application = context.project.application
+    connection_ref = (
+        task.sink_connection_ref
+        or task.connection_ref
+        or application.transform_connection_ref
+        or application.connection_ref
+    )
+    path: Path = database_path(context, connection_ref, task.full_name)
+    work = Work.of(context)
+    with connect(context, path) as connection:
+        try:
+            first = work.first_result(connection)
+            rows = first["rows"] if first is not None else _transform(context, connection, task, strategy, sql, work)
+        except duckdb.Error as error:
+            raise EngineError(f"transform {task.full_name} failed: {error}") from error
+    if first is not None:
+        sys.stdout.write("already done under this run key\n")
+    sys.stdout.write(f"transformed {task.full_name}: {rows} row(s) into {task.domain}.{task.table}\n")
+    return 0

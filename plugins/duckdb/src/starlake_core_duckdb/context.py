@@ -1,0 +1,128 @@
+"""What every command needs to know: the project, the directories, and how the process was asked to behave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from starlake_core_project import Domain, Project, Table, parse_scheduled_date
+
+from .errors import EngineError, unsupported
+
+__all__ = ["Context", "open_context", "refuse_options"]
+
+_TRUE = ("true", "yes", "1")
+
+
+@dataclass(frozen=True)
+class Context:
+    """One call of the program.
+
+    Attributes:
+        command: ``load``.
+        arguments: everything after the command, as it was given.
+        values: the parsed options.
+        run_key: the name of the work, or None when it needs no name.
+    """
+
+    project: Project
+    command: str
+    arguments: tuple[str, ...]
+    values: Mapping[str, Any]
+    run_key: str | None
+    timezone: str
+    duckdb_path: str | None
+    reject_all_on_error: bool
+    print_counters: bool
+
+    def stage(self, domain: str) -> Path:
+        """Where the files of a domain wait to be loaded."""
+        return self.project.application.datasets / self.project.application.areas.stage / domain
+
+    def ingesting(self, domain: str) -> Path:
+        """Where the files of a domain are while they are loaded."""
+        return self.project.application.datasets / self.project.application.areas.ingesting / domain
+
+    def archive(self, domain: str) -> Path:
+        """Where the files of a domain are kept once they are loaded."""
+        return self.project.application.datasets / self.project.application.areas.archive / domain
+
+    def unresolved(self, domain: str) -> Path:
+        """Where the files go that belong to no table of their domain."""
+        return self.project.application.datasets / self.project.application.areas.unresolved / domain
+
+    def domain_lock(self, domain: str) -> Path:
+        """Held while files of a domain change places."""
+        return self.ingesting(domain) / ".lock"
+
+    def table_lock(self, table: Table) -> Path:
+        """Held while a table is loaded: its files in the ingesting directory belong to the holder."""
+        return self.ingesting(table.domain) / f".{table.name}.lock"
+
+    def selected_domains(self, names: list[str] | None) -> tuple[Domain, ...]:
+        """The known ones of the named domains, or all; sorted."""
+        wanted = self.project.domain_names() if names is None else sorted(set(names))
+        return tuple(domain for name in wanted if (domain := self.project.domain(name)) is not None)
+
+
+def refuse_options(command: str, values: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    """Refuse what would change the meaning of a command if it were ignored.
+
+    Raises:
+        EngineError: one of the options was given.
+    """
+    given = [f"--{name}" for name in names if name in values]
+    if given:
+        raise unsupported(f"{command} {' '.join(given)}")
+
+
+def open_context(
+    command: str, arguments: tuple[str, ...], values: Mapping[str, Any], environ: Mapping[str, str]
+) -> Context:
+    """Read the environment and open the project.
+
+    Args:
+        command: the name of the command.
+        arguments: what followed it.
+        values: the parsed options.
+        environ: the process environment.
+
+    Raises:
+        EngineError: ``SL_ROOT`` or ``SL_TIMEZONE`` is missing or wrong.
+        ProjectError: the project cannot be read.
+    """
+    root = environ.get("SL_ROOT")
+    if not root:
+        raise EngineError(
+            "SL_ROOT not defined; set it to the directory of the Starlake project, the one that holds metadata/"
+        )
+    zone_name = environ.get("SL_TIMEZONE") or "UTC"
+    scheduled = values.get("scheduledDate")
+    variables = dict(values.get("options") or {})
+    moment = None
+    if scheduled is not None:
+        text = scheduled.replace("T", " ").replace("'", "")
+        moment = parse_scheduled_date(text, _zone(zone_name))
+        variables = {"sl_scheduled_date": text, **variables}
+    project = Project.load(Path(root), variables=variables, scheduled_date=moment, environ=environ)
+    return Context(
+        project=project,
+        command=command,
+        arguments=arguments,
+        values=values,
+        run_key=environ.get("SL_RUN_KEY") or None,
+        timezone=zone_name,
+        duckdb_path=environ.get("SL_DUCKDB_PATH") or None,
+        reject_all_on_error=environ.get("SL_REJECT_ALL_ON_ERROR", "").lower() in _TRUE,
+        print_counters=bool(environ.get("SL_API")),
+    )
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise EngineError(f"SL_TIMEZONE is {name!r}, which is no time zone; write it as UTC or Europe/Paris") from None

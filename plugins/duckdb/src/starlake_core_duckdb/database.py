@@ -1,0 +1,210 @@
+"""The database file: where it is, who may write, and what the engine keeps in it for itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from .context import Context
+from .errors import EngineError, unsupported
+from .fingerprint import fingerprint
+from .locks import locked
+
+__all__ = ["Work", "connect", "database_path", "transaction", "utc_now"]
+
+_URL = "jdbc:duckdb:"
+
+_SCHEMA = """
+CREATE SCHEMA IF NOT EXISTS audit;
+CREATE TABLE IF NOT EXISTS audit.run_keys (
+    run_key VARCHAR NOT NULL, command VARCHAR NOT NULL, arguments_hash VARCHAR NOT NULL,
+    result VARCHAR NOT NULL, committed_at TIMESTAMP NOT NULL);
+CREATE TABLE IF NOT EXISTS audit.loaded_files (
+    path VARCHAR NOT NULL, domain VARCHAR NOT NULL, "table" VARCHAR NOT NULL);
+CREATE TABLE IF NOT EXISTS audit.rejected (
+    run_key VARCHAR, domain VARCHAR NOT NULL, "table" VARCHAR NOT NULL, file VARCHAR NOT NULL,
+    row_number BIGINT, record VARCHAR, errors VARCHAR NOT NULL, rejected_at TIMESTAMP NOT NULL);
+CREATE TABLE IF NOT EXISTS audit.log (
+    run_key VARCHAR, command VARCHAR NOT NULL, domain VARCHAR NOT NULL, "table" VARCHAR NOT NULL,
+    success BOOLEAN NOT NULL, accepted BIGINT, rejected BIGINT, message VARCHAR,
+    started_at TIMESTAMP NOT NULL, ended_at TIMESTAMP NOT NULL);
+"""
+
+
+def utc_now() -> datetime:
+    """The time for audit tables: UTC without a zone, as DuckDB's TIMESTAMP keeps it."""
+    return datetime.now(timezone.utc).replace(tzinfo=None)
+
+
+def database_path(context: Context, connection_ref: str | None, what: str) -> Path:
+    """The file of a connection.
+
+    ``SL_DUCKDB_PATH`` is stronger than the application's ``duckdbPath``, which is stronger than the URL; a
+    project without connections gets ``duckdb.db`` in its datasets directory.
+
+    Args:
+        connection_ref: the connection to use, or None for a project that names none.
+        what: what wants it, for messages.
+
+    Raises:
+        EngineError: the connection does not exist or is not DuckDB.
+    """
+    application = context.project.application
+    url_path = None
+    if connection_ref is not None:
+        connection = application.connections.get(connection_ref)
+        if connection is None:
+            known = ", ".join(sorted(application.connections)) or "none"
+            raise EngineError(
+                f"{what} uses the connection {connection_ref!r}, which metadata/application.sl.yml does not define "
+                f"(defined: {known})"
+            )
+        url = connection.options.get("url", "")
+        if not url.startswith(_URL) and connection.type != "duckdb":
+            raise unsupported(f"the connection {connection_ref!r} of {what} (type {connection.type or 'missing'!r})")
+        url_path = url.removeprefix(_URL).partition("?")[0] or connection.options.get("path")
+        if url_path == ":memory:":
+            raise EngineError(f"the connection {connection_ref!r} is an in-memory database; give its url a file")
+    chosen = context.duckdb_path or application.duckdb_path or url_path
+    return context.project.root / chosen if chosen else application.datasets / "duckdb.db"
+
+
+@contextmanager
+def connect(context: Context, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the database as its only writer; wait for the processes that came before.
+
+    Raises:
+        EngineError: a program that does not take the lock has the file open, or it is no database.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(path.with_name(f"{path.name}.lock")):
+        try:
+            # Extensions are never fetched: this engine works without a network.
+            connection = duckdb.connect(
+                str(path), config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+            )
+        except duckdb.Error as error:
+            raise EngineError(
+                f"cannot open {path}: {error}; close other programs that have the database open for writing"
+            ) from error
+        try:
+            connection.execute("SET TimeZone = $zone", {"zone": context.timezone})
+            connection.execute("SELECT 1 FROM duckdb_tables() WHERE schema_name = 'audit' AND table_name = 'log'")
+            if connection.fetchone() is None:
+                with transaction(connection):
+                    connection.execute(_SCHEMA)
+            yield connection
+        finally:
+            connection.close()
+
+
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """All of it or nothing."""
+    connection.begin()
+    try:
+        yield
+        connection.commit()
+    except BaseException:
+        _rollback(connection)
+        raise
+
+
+def _rollback(connection: duckdb.DuckDBPyConnection) -> None:
+    # A failed commit has ended the transaction already.
+    with suppress(duckdb.Error):
+        connection.rollback()
+
+
+@dataclass(frozen=True)
+class Work:
+    """The work of one call, as the database remembers it.
+
+    Attributes:
+        run_key: its name, or None when a repeat is new work.
+        command: ``load``.
+        arguments_hash: tells two pieces of work under one key apart.
+        started_at: for the audit.
+    """
+
+    run_key: str | None
+    command: str
+    arguments_hash: str
+    started_at: datetime
+
+    @classmethod
+    def of(cls, context: Context) -> Work:
+        """The work that a context describes."""
+        return cls(context.run_key, context.command, fingerprint(context.command, context.arguments), utc_now())
+
+    def first_result(self, connection: duckdb.DuckDBPyConnection) -> Any:
+        """What the first call under this key reported, or None."""
+        if self.run_key is None:
+            return None
+        row = connection.execute(
+            "SELECT result FROM audit.run_keys WHERE run_key = $key AND command = $command AND arguments_hash = $hash",
+            {"key": self.run_key, "command": self.command, "hash": self.arguments_hash},
+        ).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def record(self, connection: duckdb.DuckDBPyConnection, result: object) -> None:
+        """Remember the result, as part of the current transaction."""
+        if self.run_key is not None:
+            connection.execute(
+                "INSERT INTO audit.run_keys VALUES ($key, $command, $hash, $result, $now)",
+                {
+                    "key": self.run_key,
+                    "command": self.command,
+                    "hash": self.arguments_hash,
+                    "result": json.dumps(result),
+                    "now": utc_now(),
+                },
+            )
+
+    def log(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        target: tuple[str, str],
+        *,
+        accepted: int | None = None,
+        rejected: int | None = None,
+        failure: str | None = None,
+    ) -> None:
+        """Write a line of ``audit.log``.
+
+        Args:
+            target: domain and table.
+            accepted, rejected: rows.
+            failure: why it failed, or None.
+        """
+        connection.execute(
+            "INSERT INTO audit.log VALUES ($key, $command, $domain, $table, $success, $accepted, $rejected, $message, "
+            "$started, $ended)",
+            {
+                "key": self.run_key,
+                "command": self.command,
+                "domain": target[0],
+                "table": target[1],
+                "success": failure is None,
+                "accepted": accepted,
+                "rejected": rejected,
+                "message": failure,
+                "started": self.started_at,
+                "ended": utc_now(),
+            },
+        )
+
+    def log_failure(
+        self, connection: duckdb.DuckDBPyConnection, targets: Sequence[tuple[str, str]], message: str
+    ) -> None:
+        """Write the failure of the work to ``audit.log``, in a transaction of its own."""
+        with transaction(connection):
+            for target in targets:
+                self.log(connection, target, failure=message)

@@ -1,0 +1,76 @@
+"""Finding and moving data files. Every move is one atomic rename and never replaces a file."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from starlake_core_project import Table
+
+__all__ = ["ack_companion", "data_files", "free_name", "matches", "move", "owner"]
+
+
+def data_files(directory: Path) -> list[Path]:
+    """The files of a directory, sorted by name; none when it does not exist. Hidden files are no data."""
+    try:
+        return sorted(path for path in directory.iterdir() if path.name[0] != "." and path.is_file())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def matches(table: Table, name: str) -> bool:
+    """Whether a file of this name belongs to a table."""
+    return re.fullmatch(table.pattern, name) is not None
+
+
+def owner(tables: Iterable[Table], name: str) -> Table | None:
+    """The first of the tables that a file of this name belongs to."""
+    return next((table for table in tables if matches(table, name)), None)
+
+
+def ack_companion(path: Path, extension: str | None) -> Path | None:
+    """The file that says that a data file is complete: same name, other extension. None when none is wanted."""
+    extension = (extension or "").lstrip(".")
+    return path.with_name(f"{path.stem}.{extension}") if extension else None
+
+
+def _candidates(directory: Path, name: str) -> Iterator[Path]:
+    yield directory / name
+    stem, dot, extension = name.partition(".")
+    number = 1
+    while True:
+        yield directory / f"{stem}.{number}{dot}{extension}"
+        number += 1
+
+
+def free_name(directory: Path, name: str) -> Path:
+    """A path in a directory that no file has: ``orders.csv``, else ``orders.1.csv``, ``orders.2.csv`` ..."""
+    return next(path for path in _candidates(directory, name) if not os.path.lexists(path))
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename a file; across file systems, copy it under a hidden name first.
+
+    The caller holds the domain's lock and knows that the target is free.
+
+    Raises:
+        OSError: the file cannot be moved.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.rename(source, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        copy = target.with_name(f".{uuid.uuid4().hex}")
+        try:
+            shutil.copy2(source, copy)
+            os.rename(copy, target)
+        finally:
+            copy.unlink(missing_ok=True)
+        source.unlink()

@@ -1,0 +1,122 @@
+"""The way of a data file through the directories: stage, ingesting, archive.
+
+While a table is loaded its files have unique names in the ingesting directory. The database records those
+names in the transaction that holds the rows, so whoever finds a file there later knows whether its rows are in.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+from starlake_core_project import Domain, ProjectError, Table
+
+from .context import Context
+from .files import data_files, free_name, matches, move, owner
+from .locks import locked
+
+__all__ = ["Claimed", "archive", "claim", "give_back", "leftovers", "loaded_paths", "sweep_unresolved"]
+
+_log = logging.getLogger(__name__)
+_PREFIX = len(uuid.uuid4().hex) + 1
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A file in the ingesting directory.
+
+    Attributes:
+        name: the name that it came with.
+    """
+
+    table: Table
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name[_PREFIX:]
+
+
+def _directory(context: Context, table: Table) -> Path:
+    return context.ingesting(table.domain) / table.name
+
+
+def leftovers(context: Context, table: Table) -> list[Claimed]:
+    """The files that an earlier load of the table did not finish. The caller holds the table's lock."""
+    found = [Claimed(table, path) for path in data_files(_directory(context, table)) if len(path.name) > _PREFIX]
+    return sorted(found, key=lambda item: (item.name, item.path))
+
+
+def _all_tables(context: Context, domain: Domain, selected: Sequence[Table]) -> tuple[Sequence[Table], bool]:
+    """Every table of the domain, and whether that is true: a broken neighbour must not stop a load."""
+    try:
+        return context.project.tables(domain), True
+    except ProjectError as error:
+        _log.warning("files of other tables stay in %s: %s", context.stage(domain.name), error)
+        return selected, False
+
+
+def claim(context: Context, domain: Domain, selected: Sequence[Table]) -> list[Claimed]:
+    """Move the files of some tables from stage to ingesting. The caller holds the tables' locks.
+
+    A file that fits several tables of the domain belongs to the first of them by name.
+    """
+    wanted = {table.name for table in selected}
+    claimed: list[Claimed] = []
+    with locked(context.domain_lock(domain.name)):
+        waiting = data_files(context.stage(domain.name))
+        tables, _ = _all_tables(context, domain, selected) if waiting else ((), True)
+        for path in waiting:
+            table = owner(tables, path.name)
+            if table is None or table.name not in wanted:
+                continue
+            others = [other.name for other in tables if other is not table and matches(other, path.name)]
+            if others:
+                _log.warning("%s fits %s and also %s; it is loaded into the first", path.name, table.name, others)
+            target = _directory(context, table) / f"{uuid.uuid4().hex}-{path.name}"
+            move(path, target)
+            claimed.append(Claimed(table, target))
+    return claimed
+
+
+def sweep_unresolved(context: Context, domain: Domain) -> None:
+    """Move the staged files that belong to no table of the whole domain to the unresolved directory."""
+    with locked(context.domain_lock(domain.name)):
+        waiting = data_files(context.stage(domain.name))
+        tables, complete = _all_tables(context, domain, ()) if waiting else ((), False)
+        for path in waiting if complete else ():
+            if owner(tables, path.name) is None:
+                target = free_name(context.unresolved(domain.name), path.name)
+                move(path, target)
+                _log.warning("%s belongs to no table of %s; it is now %s", path.name, domain.name, target)
+
+
+def give_back(context: Context, claimed: Sequence[Claimed]) -> None:
+    """Move files whose load failed back to stage, where a check sees them; one whose name is taken waits here."""
+    for item in claimed:
+        target = context.stage(item.table.domain) / item.name
+        with locked(context.domain_lock(item.table.domain)):
+            if item.path.exists() and not os.path.lexists(target):
+                move(item.path, target)
+
+
+def loaded_paths(connection: duckdb.DuckDBPyConnection, table: Table) -> set[str]:
+    """The files in ingesting whose rows are in the database."""
+    rows = connection.execute(
+        'SELECT path FROM audit.loaded_files WHERE domain = $domain AND "table" = $table',
+        {"domain": table.domain, "table": table.name},
+    ).fetchall()
+    return {row[0] for row in rows}
+
+
+def archive(context: Context, claimed: Sequence[Claimed]) -> None:
+    """Move loaded files to the archive; an older file of the same name keeps its name."""
+    for item in claimed:
+        with locked(context.domain_lock(item.table.domain)):
+            if item.path.exists():
+                move(item.path, free_name(context.archive(item.table.domain), item.name))
