@@ -255,7 +255,9 @@ class Task(Node):
         """Whether it is what the pipeline is for: neither a check, an import, a dummy, a set-up nor a tear-down."""
         if self.gate or self.setup or self.teardown:
             return False
-        return self.factory is not None or (self.job is not None and (self.command is None or self.command.name != "stage"))
+        return self.factory is not None or (
+            self.job is not None and (self.command is None or self.command.name != "stage")
+        )
 
     @property
     def domain(self) -> str:
@@ -284,7 +286,9 @@ class TaskGroup(Node):
         if twin is not node:
             where = f"group '{self.path}'" if self.parent is not None else f"pipeline '{self.id}'"
             if twin.name == node.name:
-                raise DuplicateIdError(f"{where} has two nodes '{node.id}'; give one of them another task_id or group_id")
+                raise DuplicateIdError(
+                    f"{where} has two nodes '{node.id}'; give one of them another task_id or group_id"
+                )
             raise DuplicateIdError(
                 f"the names '{twin.name}' and '{node.name}' in {where} both become the id '{node.id}' (an id has "
                 "letters, digits, '_' and '-'); give one of them another task_id or group_id"
@@ -374,7 +378,8 @@ class TaskGroup(Node):
                     ready.append(self.nodes[after])
         if len(order) < len(self.nodes):
             raise CycleError(
-                f"tasks of {self.path} wait for each other: " + " >> ".join(self._cycle({n for n in waiting if waiting[n]}))
+                f"tasks of {self.path} wait for each other: "
+                + " >> ".join(self._cycle({n for n in waiting if waiting[n]}))
             )
         self._order = tuple(order)
 
@@ -494,8 +499,6 @@ class Pipeline(TaskGroup):
         check_datasets([*datasets, *(self.trigger.datasets if self.trigger else ())], self.id)
 
 
-
-
 def graph_json(pipeline: Pipeline) -> str:
     """The whole graph as JSON: the same pipeline gives the same bytes in every process. Secrets are masked."""
     return json.dumps(_group(pipeline) | _pipeline(pipeline), indent=2, sort_keys=True, ensure_ascii=False)
@@ -507,7 +510,11 @@ def _pipeline(pipeline: Pipeline) -> dict[str, Any]:
         "cron": pipeline.cron,
         "datasets": None
         if trigger is None
-        else {"policy": trigger.policy, "cron": trigger.cron, "datasets": [dataset.uri for dataset in trigger.datasets]},
+        else {
+            "policy": trigger.policy,
+            "cron": trigger.cron,
+            "datasets": [dataset.uri for dataset in trigger.datasets],
+        },
         "timezone": pipeline.zone_name,
         "start_date": str(pipeline.start_date),
         "end_date": None if pipeline.end_date is None else str(pipeline.end_date),

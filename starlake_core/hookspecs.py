@@ -202,6 +202,20 @@ class HookSpecs:
                 return Report(pipeline.id, run.run_id, "success")
         """
 
+    @hookspec
+    def sl_plan_runs(self, pipelines: Sequence[Pipeline], runs: Sequence[Run]) -> None:
+        """Take note of runs that are about to be started one after the other. Optional, for orchestrators.
+
+        Called before the first of several runs that were asked for together, so that those that never started can be resumed too.
+
+        Example::
+
+            @hookimpl
+            def sl_plan_runs(pipelines, runs):
+                for pipeline, run in zip(pipelines, runs):
+                    remember(pipeline.id, run.run_id, run.group)
+        """
+
     @hookspec(firstresult=True)
     def sl_list_runs(self, options: Options, folder: Path) -> Sequence[Report] | None:
         """List the runs that the orchestrator remembers, the newest first. Optional, for orchestrators.

@@ -56,7 +56,7 @@ def mask_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
             masked.append(MASK)
             hide_next = False
             continue
-        flag, equals, value = argument.partition("=")
+        flag, equals, _ = argument.partition("=")
         if flag.startswith("--") and is_secret_name(flag[2:]):
             masked.append(f"{flag}={MASK}" if equals else flag)
             hide_next = not equals
@@ -68,7 +68,7 @@ def mask_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
 
 
 def _mask_pair(pair: str) -> str:
-    name, equals, value = pair.partition("=")
+    name, equals, _ = pair.partition("=")
     return f"{name}={MASK}" if equals and is_secret_name(name) else mask_text(pair)
 
 

@@ -58,7 +58,7 @@ def _read_text(value: Any) -> str:
     if isinstance(value, (str, int, float)) and not isinstance(value, bool):
         return str(value)
     if isinstance(value, os.PathLike):
-        return os.fspath(value)
+        return str(os.fspath(value))
     raise ValueError
 
 
@@ -329,18 +329,14 @@ def resolve_options(
         if isinstance(value, Mapping) and near is None:
             tasks[key] = _task_values(key, value, by_key, problems, prefix)
         elif near is not None:
-            problems.append(
-                f"{prefix}unknown option '{key}'. Did you mean '{near}' of plugin '{by_key[near].plugin}'?"
-            )
+            problems.append(f"{prefix}unknown option '{key}'. Did you mean '{near}' of plugin '{by_key[near].plugin}'?")
         elif strict:
             problems.append(
                 f"{prefix}unknown option '{key}': none of the plugins {_plugins(declared)} knows it; remove it or select "
                 "the plugin that does"
             )
         else:
-            logger.warning(
-                "%soption '%s' is ignored: none of the plugins %s knows it", prefix, key, _plugins(declared)
-            )
+            logger.warning("%soption '%s' is ignored: none of the plugins %s knows it", prefix, key, _plugins(declared))
     values: dict[str, Any] = {}
     for item in declared:
         option = item.option

@@ -40,7 +40,8 @@ class Overrides:
     collected: list[Orchestration] | None = None
 
 
-_overrides: ContextVar[Overrides] = ContextVar("starlake_core_overrides", default=Overrides())
+_NONE = Overrides()
+_overrides: ContextVar[Overrides] = ContextVar("starlake_core_overrides")
 
 
 class overriding:
@@ -63,7 +64,7 @@ class overriding:
 
 def collecting() -> Overrides:
     """The overrides that are in force."""
-    return _overrides.get()
+    return _overrides.get(_NONE)
 
 
 class Orchestration:
@@ -98,7 +99,7 @@ class Orchestration:
         namespace: dict[str, Any] | None = None,
         addons: Sequence[Any] = (),
     ) -> None:
-        overrides = _overrides.get()
+        overrides = _overrides.get(_NONE)
         module = calling_module() if filename is None or namespace is None else {}
         self.namespace = module if namespace is None else namespace
         self.filename = filename if filename is not None else str(module.get("__file__", ""))

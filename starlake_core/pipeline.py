@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -21,7 +20,7 @@ from .command import (
     stage_command,
     transform_command,
 )
-from .contract import commands, parse_arguments
+from .contract import parse_arguments
 from .dataset import DatasetTrigger, StarlakeDataset, sanitize_id
 from .dependencies import StarlakeDependencies, StarlakeDependency
 from .errors import CommandError, GraphError, PluginContractError, StarlakeError, did_you_mean
@@ -221,10 +220,12 @@ class StarlakePipeline(Pipeline):
             known.update(self._option_names(task.id, task.command))
         for name in self.options.tasks:
             if name not in known:
-                logger.info("pipeline %s: no task takes the options of '%s'.%s", self.id, name, did_you_mean(name, known))
+                logger.info(
+                    "pipeline %s: no task takes the options of '%s'.%s", self.id, name, did_you_mean(name, known)
+                )
 
     def _option_names(self, task_id: str, command: Command | None) -> tuple[str, ...]:
-        about = ()
+        about: tuple[str, ...] = ()
         if command is not None and command.transform:
             about = (command.transform,)
         elif command is not None and command.name == "load":
@@ -301,7 +302,11 @@ class StarlakePipeline(Pipeline):
         return made
 
     def _command_task(
-        self, command: Command, settings: _Settings, outlets: tuple[StarlakeDataset, ...] = (), inlets: tuple[StarlakeDataset, ...] = ()
+        self,
+        command: Command,
+        settings: _Settings,
+        outlets: tuple[StarlakeDataset, ...] = (),
+        inlets: tuple[StarlakeDataset, ...] = (),
     ) -> Task:
         options = self.options
         if options.tasks:
@@ -542,9 +547,7 @@ class StarlakePipeline(Pipeline):
         spark = spark_config or self.sl_spark_config(about.lower())
         command = load_command(name, domain, table, options=options, spark=spark, params=settings.params)
         final_domain, final_table = self._finals.get((domain, table), (domain, table))
-        outlet = StarlakeDataset.table(
-            final_domain, final_table, style=self.options["dataset_style"], cron=self.cron
-        )
+        outlet = StarlakeDataset.table(final_domain, final_table, style=self.options["dataset_style"], cron=self.cron)
         return self._command_task(command, settings, (outlet,))
 
     def sl_transform(
@@ -814,7 +817,9 @@ class StarlakePipeline(Pipeline):
             label = self.orchestration.plugins.label("orchestrator")
             raise RunError(f"{label} cannot run pipeline {self.id} from here; use its own user interface or scheduler")
         if not isinstance(report, Report):
-            raise StarlakeError(f"{self.orchestration.plugins.label('orchestrator')} returned {report!r} from sl_run_pipeline")
+            raise StarlakeError(
+                f"{self.orchestration.plugins.label('orchestrator')} returned {report!r} from sl_run_pipeline"
+            )
         return report
 
     def dry_run(self, scheduled_date: datetime | None = None) -> Report:

@@ -98,7 +98,9 @@ def _scan() -> Mapping[str, tuple[Installed, ...]]:
             # An editable install may list an entry point twice; the same distribution and value is one plugin.
             key = (entry_point.name, name.lower().replace("_", "-"), entry_point.value)
             found[role].setdefault(key, Installed(role, entry_point.name, entry_point, name, distribution.version))
-    return {role: tuple(sorted(plugins.values(), key=lambda p: (p.name, p.distribution))) for role, plugins in found.items()}
+    return {
+        role: tuple(sorted(plugins.values(), key=lambda p: (p.name, p.distribution))) for role, plugins in found.items()
+    }
 
 
 def installed(role: str | None = None) -> tuple[Installed, ...]:
@@ -218,7 +220,9 @@ class Plugins:
             found = find(role, plugin)
             name, label, module = found.name, str(found), found.load()
         else:
-            name = str(getattr(plugin, "name", None) or getattr(plugin, "__name__", type(plugin).__name__)).rpartition(".")[2]
+            name = str(getattr(plugin, "name", None) or getattr(plugin, "__name__", type(plugin).__name__)).rpartition(
+                "."
+            )[2]
             label, module = f"{role} '{name}'", plugin
         key = f"{role}:{name}"
         try:
@@ -250,9 +254,7 @@ class Plugins:
             if name not in known:
                 raise PluginContractError(f"{label} implements unknown hook {name}.{did_you_mean(name, known)}")
             implemented.add(name)
-        forgotten = [
-            name for name in known if name not in implemented and callable(getattr(plugin, name, None))
-        ]
+        forgotten = [name for name in known if name not in implemented and callable(getattr(plugin, name, None))]
         if forgotten:
             raise PluginContractError(f"{label} defines {forgotten[0]} without the @hookimpl marker; add it")
         for name in _REQUIRED[role]:

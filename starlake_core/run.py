@@ -73,6 +73,8 @@ class Run:
         exclude: patterns of those not to run.
         parallelism: how many tasks may run at once, where the orchestrator lets the caller decide.
         resume: the run to finish is an earlier one of this ``run_id``.
+        group: names the runs that were asked for together, and are resumed together.
+        skip: run nothing, and record this reason.
         listener: called with every :class:`TaskEvent`, where the run happens in this process.
     """
 
@@ -89,6 +91,8 @@ class Run:
     exclude: tuple[str, ...] = ()
     parallelism: int | None = None
     resume: bool = False
+    group: str = ""
+    skip: str = ""
     listener: Callable[[TaskEvent], None] | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -141,6 +145,7 @@ PLACEHOLDERS = tuple(_VALUES)
 class TaskState:
     """The states of a task in a report, in the words that every orchestrator's users know."""
 
+    PLANNED = "planned"
     WAITING = "waiting"
     QUEUED = "queued"
     RUNNING = "running"
@@ -153,6 +158,7 @@ class TaskState:
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
     EXCLUDED = "excluded"
+    DRY_RUN = "dry run"
 
 
 @dataclass(frozen=True)
@@ -206,10 +212,14 @@ class Report:
     Attributes:
         pipeline_id: the pipeline.
         run_id: the run.
-        state: ``success``, ``failed``, ``cancelled`` or ``dry run``.
+        state: ``success``, ``failed``, ``cancelled``, ``dry run``; of a run that is listed also ``planned``,
+            ``running`` and ``interrupted``.
         tasks: one report a task, in topological order.
         datasets: URIs of the datasets that the run emitted.
         reason: a sentence on the run as a whole, where there is one.
+        started, ended: when it ran; ``ended`` is None while it does.
+        interval: the data interval.
+        group: names the runs that were asked for together.
     """
 
     pipeline_id: str
@@ -218,11 +228,15 @@ class Report:
     tasks: tuple[TaskReport, ...] = ()
     datasets: tuple[str, ...] = ()
     reason: str = ""
+    started: datetime | None = None
+    ended: datetime | None = None
+    interval: DataInterval | None = None
+    group: str = ""
 
     @property
     def succeeded(self) -> bool:
         """Whether nothing failed and nobody stopped it; a run in which all was skipped succeeded."""
-        return self.state in (TaskState.SUCCEEDED, "dry run")
+        return self.state in (TaskState.SUCCEEDED, TaskState.DRY_RUN)
 
     def task(self, task_id: str) -> TaskReport:
         """The report of the task with this path or, if only one task has it, this id.

@@ -25,6 +25,7 @@ def new_run(
     select: tuple[str, ...] = (),
     exclude: tuple[str, ...] = (),
     parallelism: int | None = None,
+    group: str = "",
     listener: Callable[..., None] | None = None,
 ) -> Run:
     """Make a run of a pipeline with the data interval that its schedule gives.
@@ -34,7 +35,7 @@ def new_run(
         scheduled_date: end of the data interval; now by default. Where the schedule does not fire then, the last complete
             interval is taken.
         run_id: made up by default.
-        dry_run, variables, select, exclude, parallelism, listener: see :class:`Run`.
+        dry_run, variables, select, exclude, parallelism, group, listener: see :class:`Run`.
 
     Raises:
         RunError: a pattern fits no task.
@@ -59,6 +60,7 @@ def new_run(
         select=select,
         exclude=exclude,
         parallelism=parallelism,
+        group=group,
         listener=listener,
     )
 

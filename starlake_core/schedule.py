@@ -161,7 +161,7 @@ def _repeats_within_the_day(cron: str) -> bool:
     This is the rule of Vixie cron.
     """
     fields = cron.split(" ")
-    return len(fields) == 5 and (fields[0].startswith("*") or fields[1].startswith("*")) or cron == "@hourly"
+    return (len(fields) == 5 and (fields[0].startswith("*") or fields[1].startswith("*"))) or cron == "@hourly"
 
 
 def _instants(wall: datetime, zone: tzinfo, repeats: bool) -> list[datetime]:
@@ -180,7 +180,7 @@ def _neighbour(cron: str, moment: datetime, zone: tzinfo, forward: bool) -> date
     moment = moment.astimezone(timezone.utc)
     local = moment.astimezone(zone).replace(tzinfo=None, fold=0)
     day = timedelta(days=1)
-    steady = zone.utcoffset((local - day)) == zone.utcoffset((local + day))
+    steady = zone.utcoffset(local - day) == zone.utcoffset(local + day)
     repeats = _repeats_within_the_day(cron)
     start = local if steady else local - _LARGEST_SHIFT if forward else local + _LARGEST_SHIFT
     best: datetime | None = None

@@ -21,7 +21,11 @@ HERE = Path(__file__).resolve().parent
 FIRST = ["Amélie", "Björn", "Chloé", "Dario", "Elif", "Farah", "Giulia", "Hugo", "Inès", "Jonas", "Katarzyna", "Liam"]
 LAST = ["Martin", "O'Brien", "Müller", "Rossi", "García", "Nguyễn", "Smith, Jr.", "Kowalska", "de Vries", "Öztürk"]
 CITIES = ["Paris", "Lyon", "Berlin", "Milano", "San Sebastián", "Łódź", "Gent", None]
-INGREDIENTS = ["flour", "rye", "spelt", "oats", "butter", "milk", "cream", "eggs", "sugar", "honey", "salt", "yeast", "vanilla", "cinnamon", "cardamom", "cocoa", "chocolate", "almonds", "hazelnuts", "walnuts", "pistachios", "sesame", "poppy", "raisins", "apples", "pears", "cherries", "apricots", "lemons", "oranges", "blueberries", "raspberries", "ricotta", "mascarpone", "cheddar", "olives", "rosemary", "tomatoes", "ham", "coffee"]
+INGREDIENT_NAMES = """
+flour rye spelt oats butter milk cream eggs sugar honey salt yeast vanilla cinnamon cardamom cocoa chocolate almonds
+hazelnuts walnuts pistachios sesame poppy raisins apples pears cherries apricots lemons oranges blueberries raspberries
+ricotta mascarpone cheddar olives rosemary tomatoes ham coffee
+"""
 ALLERGENS = {"flour", "rye", "spelt", "butter", "milk", "cream", "eggs", "almonds", "hazelnuts", "walnuts", "sesame"}
 KINDS = {"bread": ["Loaf", "Roll", "Baguette"], "pastry": ["Croissant", "Danish", "Bun"], "cake": ["Tart", "Cake"]}
 
@@ -81,7 +85,7 @@ def make_ingredients(rng: random.Random) -> list[Ingredient]:
         Ingredient(
             number, name, rng.choice(["kg", "l", "piece"]), Decimal(rng.randrange(20, 2500)) / 100, name in ALLERGENS
         )
-        for number, name in enumerate(INGREDIENTS, start=1)
+        for number, name in enumerate(INGREDIENT_NAMES.split(), start=1)
     ]
 
 

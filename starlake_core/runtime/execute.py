@@ -65,7 +65,9 @@ def start(job: Job, runner: Runner, key: RunKey, older: OlderAttempt = OlderAtte
         logger.warning("%s: stopping attempt %s, which is still going (%s)", key.task, attempt.attempt, attempt.handle)
         cancel_and_settle(runner, attempt.handle)
     if keep is not None:
-        logger.info("%s: attempt %s takes over attempt %s, still going (%s)", key.task, key.attempt, keep.attempt, keep.handle)
+        logger.info(
+            "%s: attempt %s takes over attempt %s, still going (%s)", key.task, key.attempt, keep.attempt, keep.handle
+        )
         return keep.handle
     return runner.submit(job, key)
 

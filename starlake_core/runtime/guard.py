@@ -17,7 +17,7 @@ from pathlib import Path
 from ..errors import RunError
 from . import watchdog
 
-__all__ = ["Guard", "guard", "run_lock"]
+__all__ = ["Guard", "guard", "is_locked", "run_lock"]
 
 
 class Guard:
@@ -168,6 +168,21 @@ def run_lock(path: Path, *, patience: float = 120.0) -> Iterator[bool]:
             guard.release(str(path))
     finally:
         os.close(descriptor)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether somebody holds the lock of a run."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _lock_alone(descriptor: int, path: Path, patience: float) -> bool:

@@ -95,8 +95,9 @@ class Runner(Protocol):
     like a failed job. Errors of permission, quota and missing resources raise a :class:`RunnerError` that says what to grant
     or create.
 
-    A runner that can be told of the end of an attempt may have ``wait(handles, timeout)`` too: it returns when one of them may
-    have ended, or after ``timeout`` seconds. ``interval`` is the number of seconds between two polls where it has not.
+    Three more attributes are optional. ``wait(handles, timeout)``, where the runner is told of the end of an attempt: it returns when one of
+    them may have ended, or after ``timeout`` seconds. ``interval``: seconds between two polls. ``describe(job)``: a bound job
+    as a line that a person can paste into a shell.
     """
 
     def find(self, job: Job, task: str) -> Sequence[Found]:

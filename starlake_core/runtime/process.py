@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import select
+import shlex
 import signal
 import subprocess
 import tempfile
@@ -19,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 from ..errors import RunnerError
 from ..job import Job
-from ..masking import mask_text, secret_values
+from ..masking import mask_arguments, mask_mapping, mask_text, secret_values
 from ..run import RunKey
 from .guard import guard
 from .outcome import Found, Outcome, Status, Verdict
@@ -100,7 +101,7 @@ class ProcessRunner:
         missing: what to do when the program does not exist, for the error.
     """
 
-    interval = 1.0
+    interval = 0.25
 
     def __init__(
         self,
@@ -115,6 +116,18 @@ class ProcessRunner:
         self._told: deque[str] = deque()
         self._lock = threading.Lock()
         self._any_ended = threading.Condition()
+
+    def describe(self, job: Job) -> str:
+        """The command as a line that can be pasted into a shell; secrets are masked.
+
+        Args:
+            job: bound.
+        """
+        env = mask_mapping(job.env)
+        folder = local_folder(job.env.get("SL_ROOT"))
+        words = [f"{name}={shlex.quote(value)}" for name, value in sorted(env.items())]
+        words += [shlex.quote(word) for word in mask_arguments(self._vector(job))]
+        return (f"cd {shlex.quote(folder)} && " if folder else "") + " ".join(words)
 
     def find(self, job: Job, task: str) -> Sequence[Found]:
         """Nothing: see the class."""
@@ -137,7 +150,9 @@ class ProcessRunner:
         env = {**self._environment(job), **guard.environment(), "SL_RUN_KEY": key.task}
         folder = local_folder(env.get("SL_ROOT"))
         if folder is not None and not os.path.isdir(folder):
-            raise RunnerError(f"SL_ROOT is {folder!r}, which is no folder on this machine; create it or set SL_ROOT to the project")
+            raise RunnerError(
+                f"SL_ROOT is {folder!r}, which is no folder on this machine; create it or set SL_ROOT to the project"
+            )
         sentinel, job = self._with_sentinel(job, key, folder)
         vector = [*self._vector(job)]
         try:
@@ -153,7 +168,9 @@ class ProcessRunner:
         except FileNotFoundError:
             raise RunnerError(f"the program {vector[0]!r} was not found. {self._missing}".rstrip()) from None
         except (OSError, ValueError) as error:
-            raise RunnerError(f"the program {vector[0]!r} cannot be started: {error}. {self._missing}".rstrip()) from error
+            raise RunnerError(
+                f"the program {vector[0]!r} cannot be started: {error}. {self._missing}".rstrip()
+            ) from error
         guard.add(process.pid)
         running = _Running(key, process, job.check, sentinel, secret_values(env))
         with self._lock:
@@ -176,7 +193,13 @@ class ProcessRunner:
             base = os.path.join(folder or tempfile.gettempdir(), ".starlake-core", "not-ready")
             path = os.path.join(os.path.abspath(base), key.attempt_hash)
             job = Job(
-                job.environment, (*job.arguments, _SENTINEL_FLAG, path), job.env, job.spec, job.endpoint, True, job.plugins
+                job.environment,
+                (*job.arguments, _SENTINEL_FLAG, path),
+                job.env,
+                job.spec,
+                job.endpoint,
+                True,
+                job.plugins,
             )
         else:
             return None, job

@@ -38,7 +38,9 @@ def runner_for(job: Job, plugins: Plugins | None = None) -> Runner:
         key = (job.environment, job.endpoint)
         if key not in runners:
             made = plugins.hook.sl_create_runner(job=job)
-            missing = [name for name in ("find", "submit", "poll", "cancel", "logs") if not callable(getattr(made, name, None))]
+            missing = [
+                name for name in ("find", "submit", "poll", "cancel", "logs") if not callable(getattr(made, name, None))
+            ]
             if missing:
                 raise PluginContractError(
                     f"{plugins.label('environment')} returned {made!r} from sl_create_runner; it misses {', '.join(missing)}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from .locks import locked
 
 __all__ = ["Work", "connect", "database_path", "transaction", "utc_now"]
 
+_log = logging.getLogger(__name__)
 _URL = "jdbc:duckdb:"
 
 _SCHEMA = """
@@ -76,6 +79,20 @@ def database_path(context: Context, connection_ref: str | None, what: str) -> Pa
     return context.project.root / chosen if chosen else application.datasets / "duckdb.db"
 
 
+def _open(path: Path) -> duckdb.DuckDBPyConnection:
+    # Extensions are never fetched: this engine works without a network.
+    return duckdb.connect(str(path), config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
+
+
+def _create(path: Path) -> None:
+    """Make the database under another name first: DuckDB cannot open a file that a crash left half made."""
+    unfinished = path.with_name(f"{path.name}.new")
+    for leftover in (unfinished, path.with_name(f"{path.name}.new.wal")):
+        leftover.unlink(missing_ok=True)
+    _open(unfinished).close()
+    os.rename(unfinished, path)
+
+
 @contextmanager
 def connect(context: Context, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the database as its only writer; wait for the processes that came before.
@@ -86,10 +103,9 @@ def connect(context: Context, path: Path) -> Iterator[duckdb.DuckDBPyConnection]
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path.with_name(f"{path.name}.lock")):
         try:
-            # Extensions are never fetched: this engine works without a network.
-            connection = duckdb.connect(
-                str(path), config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
-            )
+            if not path.exists():
+                _create(path)
+            connection = _open(path)
         except duckdb.Error as error:
             raise EngineError(
                 f"cannot open {path}: {error}; close other programs that have the database open for writing"
@@ -205,6 +221,10 @@ class Work:
         self, connection: duckdb.DuckDBPyConnection, targets: Sequence[tuple[str, str]], message: str
     ) -> None:
         """Write the failure of the work to ``audit.log``, in a transaction of its own."""
-        with transaction(connection):
-            for target in targets:
-                self.log(connection, target, failure=message)
+        try:
+            with transaction(connection):
+                for target in targets:
+                    self.log(connection, target, failure=message)
+        except duckdb.Error as error:
+            # The failure itself is what has to be reported, not that it could not be written down.
+            _log.warning("cannot write the failure to audit.log: %s", error)

@@ -38,8 +38,8 @@ def _records(table: Table, path: Path, rejects: str, parameters: Parameters) -> 
     return (
         "SELECT row_number() OVER () AS n, line FROM "
         f"read_csv({place}, auto_detect = false, header = false, delim = {parameters.add(chr(1))}, "
-        f"quote = '', escape = '', columns = {{'line': 'VARCHAR'}}, strict_mode = false, max_line_size = {_LONGEST_RECORD}, "
-        f"store_rejects = true, rejects_table = '{rejects}', rejects_scan = '{rejects}_scan')"
+        "quote = '', escape = '', columns = {'line': 'VARCHAR'}, strict_mode = false, "
+        f"max_line_size = {_LONGEST_RECORD}, store_rejects = true, rejects_table = '{rejects}', rejects_scan = '{rejects}_scan')"
     )
 
 

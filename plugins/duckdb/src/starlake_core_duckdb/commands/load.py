@@ -24,7 +24,7 @@ from ..strategies import Strategy, checked_strategy, ensure_table, write
 
 __all__ = ["run"]
 
-_FORMATS = ("DSV", "JSON", "JSON_FLAT", "JSON_ARRAY", "SIMPLE_JSON")
+_FORMATS = ("DSV", "JSON", "JSON_FLAT")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,5 @@
+"""``ai.starlake.dataset``, as documented."""
+
+from starlake_core import StarlakeDataset
+
+__all__ = ["StarlakeDataset"]

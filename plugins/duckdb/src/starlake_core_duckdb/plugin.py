@@ -1,0 +1,39 @@
+"""The hooks of the environment ``duckdb``: the engine of this package, started as a process like the Starlake command line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from starlake_core import CSV, Command, Job, Option, Options, hookimpl
+from starlake_core.runtime import ProcessRunner, Runner
+from starlake_core.runtime.process import worker_environment
+
+_PROGRAM = ("-m", "starlake_core_duckdb")
+
+
+@hookimpl
+def sl_options() -> Sequence[Option]:
+    return [
+        Option(
+            "sl_include_env_vars",
+            CSV,
+            (),
+            doc="Variables of the worker that the engine gets besides PATH, HOME, SL_* and the like; * for all.",
+        ),
+    ]
+
+
+@hookimpl
+def sl_create_job(command: Command, options: Options) -> Job:
+    return Job("duckdb", command.vector, options["sl_env_var"], {"include_env": list(options["sl_include_env_vars"])})
+
+
+@hookimpl
+def sl_create_runner(job: Job) -> Runner:
+    # The interpreter is the worker's own: the one that built the pipeline may be on another machine.
+    return ProcessRunner(
+        lambda job: (sys.executable, *_PROGRAM, *job.arguments),
+        lambda job: {**worker_environment(job.spec["include_env"]), **job.env},
+        "The DuckDB engine needs the Python interpreter that runs this process",
+    )

@@ -1,0 +1,75 @@
+"""The program itself: help, refusals, and what it says when something is missing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Sandbox
+
+
+@pytest.mark.parametrize("arguments", [(), ("help",), ("--help",), ("help", "load"), ("load", "--help")])
+def test_help_goes_to_stdout_and_succeeds(sandbox: Sandbox, arguments: tuple[str, ...]) -> None:
+    result = sandbox.run(*arguments)
+    assert result.code == 0
+    assert result.out.startswith("Usage:")
+    assert "transform --name" in result.out.replace("[--action] ", "")
+
+
+def test_every_problem_of_an_argument_vector_is_reported(sandbox: Sandbox) -> None:
+    result = sandbox.run("load", "--domain", "shop", "--options", "", "extra")
+    assert result.code == 1
+    assert "Unknown option --domain" in result.err
+    assert "key=value" in result.err
+    assert "Unknown argument 'extra'" in result.err
+
+
+@pytest.mark.parametrize("arguments", [("import",), ("watch",), ("Load",)])
+def test_unknown_commands_fail(sandbox: Sandbox, arguments: tuple[str, ...]) -> None:
+    result = sandbox.run(*arguments)
+    assert result.code == 1
+    assert f"Unknown command {arguments[0]}" in result.err
+
+
+def test_a_known_command_that_is_not_supported_names_the_real_program(sandbox: Sandbox) -> None:
+    result = sandbox.run("dag-generate", "--clean")
+    assert result.code == 1
+    assert "the command dag-generate is not supported" in result.err
+    assert "Starlake command line" in result.err
+
+
+def test_sl_root_is_required(sandbox: Sandbox) -> None:
+    result = sandbox.run("load", SL_ROOT="")
+    assert result.code == 1
+    assert "SL_ROOT not defined; set it to" in result.err
+
+
+def test_a_directory_without_metadata_is_no_project(sandbox: Sandbox) -> None:
+    result = sandbox.run("load", SL_ROOT=str(sandbox.root / "incoming"))
+    assert result.code == 1
+    assert "is not a Starlake project" in result.err
+
+
+def test_an_unknown_time_zone_is_refused(sandbox: Sandbox) -> None:
+    result = sandbox.run("load", "--scheduledDate", "2026-11-03", SL_TIMEZONE="Mars/Olympus")
+    assert result.code == 1
+    assert "SL_TIMEZONE is 'Mars/Olympus'" in result.err
+
+
+def test_the_program_runs_as_a_module(sandbox: Sandbox) -> None:
+    process = sandbox.process("stage", "--domains", "nowhere")
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_preload_starts_neither_duckdb_nor_jinja(sandbox: Sandbox) -> None:
+    sandbox.incoming("items1.csv", "id\n1\n")
+    program = (
+        "import sys; from starlake_core_duckdb import main\n"
+        "code = main(['preload', '--domain', 'shop', '--strategy', 'imported'])\n"
+        "sys.exit(code or (2 if {'duckdb', 'jinja2'} & set(sys.modules) else 0))"
+    )
+    done = sandbox.python("-c", program)
+    assert done.wait(timeout=30) == 0

@@ -1,0 +1,1 @@
+"""The orchestrator ``local``: pipelines run in this process, recorded and resumable."""

@@ -1,0 +1,105 @@
+"""The native form of a pipeline: a flat list of steps with counted edges.
+
+A group becomes two steps that do nothing, its entry and its exit, so that an edge between two groups is one edge however many tasks
+they hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlake_core import Pipeline, Run, StarlakeError, Task, TaskGroup
+
+__all__ = ["Container", "Plan", "Step", "flatten"]
+
+
+@dataclass(eq=False)
+class Step:
+    """A step of a plan.
+
+    Attributes:
+        path: of the task; empty for the entry and exit of a group.
+        task: what it stands for; None for an entry, an exit and a native node.
+        call: a native node: called with the run in a worker thread.
+        upstream: how many steps have to end before it.
+        downstream: the steps that wait for it.
+    """
+
+    path: str = ""
+    task: Task | None = None
+    call: Callable[[Run], object] | None = None
+    upstream: int = 0
+    downstream: list[Step] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Container:
+    """A group before it is flattened: its children by id, and the edges between them."""
+
+    group: TaskGroup
+    children: Mapping[str, Any]
+    entry: Step = field(default_factory=Step)
+    exit: Step = field(default_factory=Step)
+
+
+@dataclass(eq=False)
+class Plan:
+    """A pipeline, ready to run.
+
+    Attributes:
+        pipeline: what was rendered.
+        steps: in topological order.
+    """
+
+    pipeline: Pipeline
+    steps: list[Step]
+
+    @property
+    def tasks(self) -> list[Step]:
+        """The steps that a person knows: no entries and exits of groups."""
+        return [step for step in self.steps if step.path]
+
+
+def _join(before: Step, after: Step) -> None:
+    before.downstream.append(after)
+    after.upstream += 1
+
+
+def _flatten_into(container: Container, steps: list[Step], outermost: bool) -> None:
+    group = container.group
+    first: dict[str, Step] = {}
+    last: dict[str, Step] = {}
+    if not outermost:
+        steps.append(container.entry)
+    for node in group.children:
+        child = container.children[node.id]
+        if isinstance(child, Container):
+            _flatten_into(child, steps, False)
+            first[node.id], last[node.id] = child.entry, child.exit
+            continue
+        if not isinstance(child, Step):
+            if not callable(child):
+                raise StarlakeError(
+                    f"the native node '{node.path}' of the orchestrator 'local' is a callable that takes the run, found {child!r}"
+                )
+            child = Step(node.path, call=child)
+        steps.append(child)
+        first[node.id] = last[node.id] = child
+    for before, afters in group.edges.items():
+        for after in afters:
+            _join(last[before], first[after])
+    if not outermost:
+        for node in group.roots():
+            _join(container.entry, first[node.id])
+        for node in group.leaves():
+            _join(last[node.id], container.exit)
+        steps.append(container.exit)
+
+
+def flatten(container: Container, pipeline: Pipeline) -> Plan:
+    """The plan of the outermost container."""
+    steps: list[Step] = []
+    _flatten_into(container, steps, True)
+    return Plan(pipeline, steps)

@@ -1,0 +1,190 @@
+"""The hooks of the orchestrator ``local``."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from starlake_core import (
+    STR,
+    CreateChildren,
+    Integer,
+    Job,
+    Option,
+    Options,
+    Pipeline,
+    Report,
+    Run,
+    RunError,
+    StarlakePipeline,
+    Task,
+    TaskGroup,
+    TaskReport,
+    TaskState,
+    graph_json,
+    hookimpl,
+    selected,
+)
+from starlake_core.runtime import runner_for
+from starlake_core.runtime.guard import guard, is_locked, run_lock
+
+from .folders import project_root, state_folder
+from .plan import Container, Plan, Step, flatten
+from .scheduler import Scheduler
+from .store import RunRecord, Store
+
+PATIENCE = 300.0
+"""Seconds that a run waits for the processes of an earlier one to be gone."""
+
+
+@hookimpl
+def sl_options() -> Sequence[Option]:
+    return [
+        Option("parallelism", Integer(1), 4, doc="Tasks at once."),
+        Option(
+            "state_dir", STR, None, doc="Folder for run records and logs; .starlake-core in the project by default."
+        ),
+    ]
+
+
+@hookimpl
+def sl_create_task(task: Task) -> Step:
+    return Step(task.path, task)
+
+
+@hookimpl
+def sl_create_task_group(group: TaskGroup, create_children: CreateChildren) -> Container:
+    return Container(group, create_children())
+
+
+@hookimpl
+def sl_create_pipeline(pipeline: Pipeline, create_children: CreateChildren) -> Plan:
+    return flatten(Container(pipeline, create_children()), pipeline)
+
+
+def _prepared(job: Job, source: str) -> Job:
+    """The job with the project of its pipeline file as SL_ROOT, where nothing else says what it is."""
+    if job.env.get("SL_ROOT") or os.environ.get("SL_ROOT"):
+        return job
+    root = project_root(source)
+    return replace(job, env={**job.env, "SL_ROOT": root}) if root else job
+
+
+def _fingerprint(pipeline: Pipeline) -> str:
+    return hashlib.sha256(graph_json(pipeline).encode()).hexdigest()
+
+
+def _record(pipeline: Pipeline, run: Run) -> RunRecord:
+    return RunRecord(
+        run.run_id, pipeline.id, _fingerprint(pipeline), "", run.interval, run.select, run.exclude, run.group
+    )
+
+
+@hookimpl
+def sl_plan_runs(pipelines: Sequence[Pipeline], runs: Sequence[Run]) -> None:
+    stores: dict[Path, list[RunRecord]] = {}
+    for pipeline, run in zip(pipelines, runs, strict=True):
+        assert isinstance(pipeline, StarlakePipeline)
+        folder = state_folder(pipeline.options, pipeline.source)
+        stores.setdefault(folder, []).append(_record(pipeline, run))
+    for folder, records in stores.items():
+        with closing(Store(folder)) as store:
+            store.plan(records)
+
+
+@hookimpl
+def sl_run_pipeline(pipeline: Pipeline, run: Run) -> Report:
+    assert isinstance(pipeline, StarlakePipeline)
+    if run.dry_run:
+        return _dry_run(pipeline, pipeline.native, run)
+    options = pipeline.options
+    folder = state_folder(options, pipeline.source)
+    with closing(Store(folder)) as store:
+        record = store.get(run.run_id)
+        if record is not None and record.state != TaskState.PLANNED:
+            run = _taken_up(record, pipeline, run)
+        elif record is None and run.resume:
+            raise RunError(f"there is no run '{run.run_id}' in {folder}; see: starlake-orchestrate runs")
+        with run_lock(folder / "locks" / f"{run.run_id}.lock", patience=PATIENCE):
+            guard.start()
+            store.begin(_record(pipeline, run))
+            scheduler = Scheduler(
+                pipeline.native,
+                run,
+                pipeline.orchestration.plugins,
+                store,
+                run.parallelism or options["parallelism"],
+                lambda job: _prepared(job, pipeline.source),
+            )
+            state, reason = scheduler.execute(store.tasks(run.run_id))
+            store.end(run.run_id, state, reason)
+            return Report(
+                pipeline.id,
+                run.run_id,
+                state,
+                scheduler.reports(),
+                scheduler.datasets(),
+                reason,
+                interval=run.interval,
+                group=run.group,
+            )
+
+
+def _taken_up(record: RunRecord, pipeline: Pipeline, run: Run) -> Run:
+    if not run.resume:
+        raise RunError(
+            f"there is a run '{run.run_id}' of pipeline {record.pipeline_id} already. To finish it: "
+            f"starlake-orchestrate resume --run {run.run_id}"
+        )
+    if record.pipeline_id != pipeline.id:
+        raise RunError(f"run '{run.run_id}' is one of pipeline {record.pipeline_id}, not of {pipeline.id}")
+    if record.state == TaskState.SUCCEEDED:
+        raise RunError(f"run '{run.run_id}' of pipeline {pipeline.id} succeeded; there is nothing to resume")
+    if record.fingerprint != _fingerprint(pipeline):
+        raise RunError(
+            f"pipeline {pipeline.id} is no longer the one that run '{run.run_id}' began with: its tasks or options "
+            "changed. Resume with the same file and the same --option values, or start a new run"
+        )
+    return replace(run, interval=record.interval, select=record.select, exclude=record.exclude, group=record.group)
+
+
+def _dry_run(pipeline: StarlakePipeline, plan: Plan, run: Run) -> Report:
+    reports = []
+    for step in plan.tasks:
+        task = step.task
+        if task is not None and not selected(task, run):
+            reports.append(TaskReport(step.path, TaskState.EXCLUDED, "not selected"))
+        elif task is None or task.job is None:
+            reports.append(TaskReport(step.path, TaskState.DRY_RUN))
+        else:
+            job = _prepared(task.job.bind(run.for_attempt(step.path, "1")), pipeline.source)
+            reports.append(TaskReport(step.path, TaskState.DRY_RUN, _described(job, pipeline)))
+    return Report(pipeline.id, run.run_id, TaskState.DRY_RUN, tuple(reports), interval=run.interval)
+
+
+def _described(job: Job, pipeline: StarlakePipeline) -> str:
+    describe: Any = getattr(runner_for(job, pipeline.orchestration.plugins), "describe", None)
+    return (
+        str(describe(job))
+        if describe is not None
+        else f"starlake {' '.join(job.masked().arguments)}  # {job.environment}"
+    )
+
+
+@hookimpl
+def sl_list_runs(options: Options, folder: Path) -> Sequence[Report]:
+    state = state_folder(options, folder)
+    if not (state / "runs.db").exists():
+        return []
+    with closing(Store(state)) as store:
+        return [
+            replace(report, state=TaskState.INTERRUPTED)
+            if report.state == TaskState.RUNNING and not is_locked(state / "locks" / f"{report.run_id}.lock")
+            else report
+            for report in store.reports()
+        ]

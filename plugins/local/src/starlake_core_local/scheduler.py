@@ -1,0 +1,450 @@
+"""The loop that runs a plan: what may run, runs; every state is recorded before it is acted on."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from starlake_core import (
+    Job,
+    Run,
+    StarlakeError,
+    Task,
+    TaskEvent,
+    TaskReport,
+    TaskState,
+    TriggerRule,
+    selected,
+)
+from starlake_core.plugins import Plugins
+from starlake_core.runtime import Outcome, Verdict, execute, runner_for
+
+from .plan import Plan, Step
+from .store import Store, TaskRow
+
+__all__ = ["Scheduler"]
+
+logger = logging.getLogger(__name__)
+
+# What the steps before a step say together: a set of these.
+_GOOD, _SKIPPED, _BAD = 1, 2, 4
+_LARGEST_LOG = 10 * 1024 * 1024
+_FINAL = {
+    TaskState.SUCCEEDED: _GOOD,
+    TaskState.EXCLUDED: _GOOD,
+    TaskState.SKIPPED: _SKIPPED,
+    TaskState.FAILED: _BAD,
+    TaskState.UPSTREAM_FAILED: _BAD,
+    TaskState.CANCELLED: _BAD,
+}
+
+
+@dataclass(eq=False)
+class _Progress:
+    """Where a step stands."""
+
+    step: Step
+    waiting: int
+    mask: int = 0
+    reason: str = ""
+    row: TaskRow = field(default_factory=lambda: TaskRow("", TaskState.WAITING))
+    used: int = 0
+    pokes: int = 0
+    first_poke: float = 0.0
+
+
+class Scheduler:
+    """Runs a plan once.
+
+    Args:
+        plan: of the pipeline.
+        run: what is known of the run.
+        plugins: of the orchestration.
+        store: the record.
+        parallelism: tasks at once.
+        prepare: last word on a bound job, before it is started.
+    """
+
+    def __init__(
+        self, plan: Plan, run: Run, plugins: Plugins, store: Store, parallelism: int, prepare: Callable[[Job], Job]
+    ) -> None:
+        self._plan = plan
+        self._run = run
+        self._plugins = plugins
+        self._store = store
+        self._parallelism = parallelism
+        self._prepare = prepare
+        self._progress = {id(step): _Progress(step, step.upstream) for step in plan.steps}
+        self._ready: deque[_Progress] = deque()
+        self._timers: list[tuple[float, int, _Progress]] = []
+        self._results: queue.SimpleQueue[tuple[_Progress, Outcome, float]] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        self._dirty: dict[str, TaskRow] = {}
+        self._live = 0
+        self._order = 0
+        self._closed_gates: list[str] = []
+        self._work_done = 0
+
+    # -- the loop
+
+    def execute(self, recorded: dict[str, TaskRow]) -> tuple[str, str]:
+        """Run to the end.
+
+        Args:
+            recorded: states of an earlier process that ran the same run.
+
+        Returns:
+            State of the run, and a sentence on it.
+        """
+        self._recall(recorded)
+        for step in self._plan.steps:
+            if not step.upstream:
+                self._settle(self._progress[id(step)])
+        with ThreadPoolExecutor(self._parallelism, thread_name_prefix="starlake-task") as pool:
+            try:
+                self._loop(pool)
+            except KeyboardInterrupt:
+                self._cancel()
+        self._flush()
+        return self._verdict()
+
+    def _loop(self, pool: ThreadPoolExecutor) -> None:
+        while True:
+            self._wake()
+            starting = [self._ready.popleft() for _ in range(min(len(self._ready), self._parallelism - self._live))]
+            for progress in starting:
+                self._begin(progress)
+            self._flush()
+            for progress in starting:
+                self._live += 1
+                pool.submit(self._attempt, progress, progress.row.attempt, progress.pokes)
+            if not self._live and not self._ready:
+                if not self._timers:
+                    return
+                time.sleep(max(0.0, self._timers[0][0] - time.monotonic()))
+                continue
+            self._take(self._next_timer())
+            while not self._results.empty():
+                self._take(None)
+
+    def _next_timer(self) -> float | None:
+        return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+
+    def _take(self, timeout: float | None) -> None:
+        try:
+            progress, outcome, seconds = self._results.get(timeout=timeout)
+        except queue.Empty:
+            return
+        self._live -= 1
+        self._conclude(progress, outcome, seconds)
+
+    def _wake(self) -> None:
+        while self._timers and self._timers[0][0] <= time.monotonic():
+            self._ready.append(heapq.heappop(self._timers)[2])
+
+    def _later(self, progress: _Progress, seconds: float) -> None:
+        self._order += 1
+        heapq.heappush(self._timers, (time.monotonic() + seconds, self._order, progress))
+
+    def _cancel(self) -> None:
+        """Stop what runs, wait for it, and mark the rest."""
+        self._stop.set()
+        self._ready.clear()
+        self._timers.clear()
+        while self._live:
+            progress, outcome, seconds = self._results.get()
+            self._live -= 1
+            if outcome.succeeded:
+                self._conclude(progress, outcome, seconds)
+            else:
+                self._end(progress, TaskState.CANCELLED, "stopped by the user", exit_code=outcome.exit_code)
+        self._ready.clear()
+
+    # -- states
+
+    def _recall(self, recorded: dict[str, TaskRow]) -> None:
+        for step in self._plan.tasks:
+            row = recorded.get(step.path)
+            if row is None:
+                continue
+            progress = self._progress[id(step)]
+            if row.state in (TaskState.SUCCEEDED, TaskState.SKIPPED, TaskState.EXCLUDED) and not (
+                row.state == TaskState.SKIPPED and not row.not_ready
+            ):
+                progress.row = row
+                continue
+            if row.state == TaskState.RUNNING:
+                row = replace(row, state=TaskState.INTERRUPTED, reason="its process was killed")
+                self._set(progress, row)
+            progress.row = replace(row, state=TaskState.WAITING)
+
+    def _set(self, progress: _Progress, row: TaskRow) -> None:
+        progress.row = row
+        self._dirty[row.task] = row
+        self._tell(TaskEvent(row.task, row.state, row.attempt, row.reason, log=row.log))
+
+    def _tell(self, event: TaskEvent) -> None:
+        if self._run.listener is not None:
+            self._run.listener(event)
+        elif event.line:
+            logger.debug("%s: %s", event.task, event.line)
+        else:
+            logger.info("%s: %s%s", event.task, event.state, f" ({event.reason})" if event.reason else "")
+
+    def _flush(self) -> None:
+        if self._dirty:
+            self._store.write(self._run.run_id, self._dirty.values())
+            self._dirty.clear()
+
+    def _settle(self, first: _Progress) -> None:
+        """All before this step has ended: decide what becomes of it, and of those that depend on it alone."""
+        todo = deque([first])
+        while todo:
+            progress = todo.popleft()
+            for follower in self._decide(progress):
+                todo.append(follower)
+
+    def _decide(self, progress: _Progress) -> list[_Progress]:
+        step, mask = progress.step, progress.mask or _GOOD
+        if not step.path:
+            return self._pass_on(progress, mask, progress.reason)
+        row = progress.row
+        if row.state in _FINAL:  # recorded by an earlier process
+            self._count(step, row)
+            self._tell(TaskEvent(row.task, row.state, row.attempt, row.reason, log=row.log))
+            return self._pass_on(progress, _FINAL[row.state], row.reason)
+        if self._run.skip:
+            self._set(progress, TaskRow(step.path, TaskState.SKIPPED, reason=self._run.skip))
+            return self._pass_on(progress, _SKIPPED, self._run.skip)
+        if step.task is not None and not selected(step.task, self._run):
+            self._set(progress, TaskRow(step.path, TaskState.EXCLUDED, reason="not selected"))
+            return self._pass_on(progress, mask, progress.reason)
+        state, reason = self._trigger(step, mask, progress.reason)
+        if state is None:
+            if step.call is None and (step.task is None or step.task.job is None):
+                state = TaskState.SUCCEEDED
+            else:
+                progress.row = replace(row, task=step.path, state=TaskState.QUEUED)
+                self._ready.append(progress)
+                return []
+        self._set(progress, replace(row, task=step.path, state=state, reason=reason))
+        return self._pass_on(progress, _FINAL[state], reason)
+
+    def _trigger(self, step: Step, mask: int, reason: str) -> tuple[str | None, str]:
+        task = step.task
+        rule = task.trigger if task is not None else TriggerRule.ALL_SUCCESS
+        if rule is not TriggerRule.ALL_DONE and mask & _BAD:
+            return TaskState.UPSTREAM_FAILED, reason
+        if rule is TriggerRule.ALL_SUCCESS and mask & _SKIPPED:
+            return TaskState.SKIPPED, reason
+        if task is not None and task.end and self._closed_gates and not self._work_done:
+            return TaskState.SKIPPED, "nothing was loaded or transformed: " + "; ".join(self._closed_gates)
+        return None, ""
+
+    def _pass_on(self, progress: _Progress, mask: int, reason: str) -> list[_Progress]:
+        followers = []
+        for step in progress.step.downstream:
+            follower = self._progress[id(step)]
+            follower.mask |= mask
+            if mask & (_SKIPPED | _BAD) and reason and (not follower.reason or mask & _BAD):
+                follower.reason = reason
+            follower.waiting -= 1
+            if not follower.waiting:
+                followers.append(follower)
+        return followers
+
+    def _count(self, step: Step, row: TaskRow) -> None:
+        if row.not_ready:
+            self._closed_gates.append(row.reason)
+        elif row.state == TaskState.SUCCEEDED and (
+            step.call is not None or (step.task is not None and step.task.is_work)
+        ):
+            self._work_done += 1
+
+    # -- attempts
+
+    def _begin(self, progress: _Progress) -> None:
+        poke_again = progress.pokes > 0
+        attempt = progress.row.attempt + (0 if poke_again else 1)
+        if not poke_again:
+            progress.used += 1
+            progress.first_poke = time.monotonic()
+        log = self._log_path(progress.step.path, attempt)
+        self._set(progress, TaskRow(progress.step.path, TaskState.RUNNING, attempt, log=str(log)))
+
+    def _log_path(self, path: str, attempt: int) -> Path:
+        return self._store.folder / "logs" / self._run.run_id / f"{path}.{attempt}.log"
+
+    def _attempt(self, progress: _Progress, attempt: int, poke: int) -> None:
+        """One attempt, in a worker thread."""
+        started = time.monotonic()
+        try:
+            outcome = self._run_step(progress.step, attempt, poke)
+        except StarlakeError as error:
+            # Something is missing or misspelt: trying again would find it so again.
+            outcome = Outcome(Verdict.FAILED, reason=str(error), tail="no retry")
+        except BaseException as error:
+            logger.exception("%s failed", progress.step.path)
+            outcome = Outcome(Verdict.FAILED, reason=f"{type(error).__name__}: {error}")
+        self._results.put((progress, outcome, time.monotonic() - started))
+
+    def _run_step(self, step: Step, attempt: int, poke: int) -> Outcome:
+        run = self._run.for_attempt(step.path, f"{attempt}.{poke}" if poke else str(attempt))
+        if step.call is not None:
+            step.call(run)
+            return Outcome(Verdict.SUCCEEDED)
+        task = step.task
+        assert task is not None
+        assert task.job is not None
+        job = self._prepare(task.job.bind(run))
+        with _LogFile(self._log_path(step.path, attempt)) as log:
+
+            def on_line(line: str) -> None:
+                log.write(line)
+                self._tell(TaskEvent(step.path, TaskState.RUNNING, attempt, line=line))
+
+            return execute(
+                job,
+                runner_for(job, self._plugins),
+                run.key,
+                timeout=task.timeout,
+                on_line=on_line,
+                stop=self._stop.is_set,
+            )
+
+    def _conclude(self, progress: _Progress, outcome: Outcome, seconds: float) -> None:
+        task = progress.step.task
+        if outcome.verdict is Verdict.SUCCEEDED:
+            self._end(progress, TaskState.SUCCEEDED, "", seconds, outcome.exit_code)
+        elif outcome.verdict is Verdict.NOT_READY and task is not None:
+            self._not_ready(progress, task, outcome, seconds)
+        elif outcome.verdict is Verdict.CANCELLED and self._stop.is_set():
+            self._end(progress, TaskState.CANCELLED, outcome.reason, seconds, outcome.exit_code)
+        elif task is not None and progress.used <= task.retries and outcome.tail != "no retry":
+            progress.pokes = 0
+            reason = f"{_reason(outcome)}; try {progress.used + 1} of {task.retries + 1} in {task.retry_delay} s"
+            self._set(
+                progress,
+                replace(
+                    progress.row, state=TaskState.RETRYING, reason=reason, exit_code=outcome.exit_code, duration=seconds
+                ),
+            )
+            self._later(progress, task.retry_delay)
+        else:
+            self._end(progress, TaskState.FAILED, _reason(outcome), seconds, outcome.exit_code)
+
+    def _not_ready(self, progress: _Progress, task: Task, outcome: Outcome, seconds: float) -> None:
+        wait = task.wait
+        about = f"{task.domain or task.id} is not ready ({progress.step.path})"
+        waited = time.monotonic() - progress.first_poke
+        if wait is not None and waited + wait.interval <= wait.timeout and not self._stop.is_set():
+            progress.pokes += 1
+            self._set(
+                progress,
+                replace(progress.row, state=TaskState.POKING, reason=f"{about}; looking again in {wait.interval} s"),
+            )
+            self._later(progress, wait.interval)
+            return
+        if wait is not None:
+            about = f"{about} within {wait.timeout} s"
+            if not wait.soft_fail:
+                self._end(progress, TaskState.FAILED, about, seconds, outcome.exit_code)
+                return
+        self._end(progress, TaskState.SKIPPED, about, seconds, outcome.exit_code, not_ready=True)
+
+    def _end(
+        self,
+        progress: _Progress,
+        state: str,
+        reason: str,
+        seconds: float = 0.0,
+        exit_code: int | None = None,
+        not_ready: bool = False,
+    ) -> None:
+        self._set(
+            progress,
+            replace(
+                progress.row, state=state, reason=reason, duration=seconds, exit_code=exit_code, not_ready=not_ready
+            ),
+        )
+        self._count(progress.step, progress.row)
+        shown = f"{progress.step.path}: {reason}" if state == TaskState.FAILED else reason
+        for follower in self._pass_on(progress, _FINAL[state], shown):
+            self._settle(follower)
+
+    # -- the end
+
+    def _verdict(self) -> tuple[str, str]:
+        states = [self._progress[id(step)].row.state for step in self._plan.tasks]
+        if self._stop.is_set():
+            return TaskState.CANCELLED, "stopped by the user"
+        bad = [s for s in states if s in (TaskState.FAILED, TaskState.CANCELLED)]
+        if bad:
+            return TaskState.FAILED, f"{len(bad)} task{'s' if len(bad) > 1 else ''} failed"
+        return TaskState.SUCCEEDED, self._run.skip or "; ".join(dict.fromkeys(self._closed_gates))
+
+    def reports(self) -> tuple[TaskReport, ...]:
+        """How each task ended."""
+        rows = [self._progress[id(step)].row for step in self._plan.tasks]
+        return tuple(
+            TaskReport(
+                step.path,
+                TaskState.CANCELLED if self._stop.is_set() and row.state not in _FINAL else row.state,
+                row.reason,
+                row.exit_code,
+                row.attempt,
+                row.log,
+                row.duration,
+            )
+            for step, row in zip(self._plan.tasks, rows, strict=True)
+        )
+
+    def datasets(self) -> tuple[str, ...]:
+        """URIs of what the tasks that succeeded produced."""
+        found = {
+            dataset.uri: None
+            for step in self._plan.tasks
+            if step.task is not None and self._progress[id(step)].row.state == TaskState.SUCCEEDED
+            for dataset in step.task.outlets
+        }
+        return tuple(found)
+
+
+def _reason(outcome: Outcome) -> str:
+    if outcome.verdict is Verdict.LOST:
+        return f"lost: {outcome.reason}"
+    return outcome.reason or outcome.verdict.value
+
+
+class _LogFile:
+    """The file for the output of an attempt, bounded."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._size = 0
+
+    def __enter__(self) -> _LogFile:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._stream = self._path.open("a", encoding="utf-8")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stream.close()
+
+    def write(self, line: str) -> None:
+        """Add a line, unless the file is full."""
+        if self._size > _LARGEST_LOG:
+            return
+        self._size += len(line) + 1
+        self._stream.write(line + "\n")
+        if self._size > _LARGEST_LOG:
+            self._stream.write(f"[left out: more than {_LARGEST_LOG} characters]\n")
+        self._stream.flush()
