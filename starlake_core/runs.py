@@ -12,7 +12,7 @@ from .graph import Pipeline, Task
 from .run import DataInterval, Run
 from .schedule import aware_date, data_interval
 
-__all__ = ["new_run", "selected"]
+__all__ = ["fits", "new_run", "selected"]
 
 
 def new_run(
@@ -45,7 +45,7 @@ def new_run(
     interval: DataInterval = data_interval(_cron(pipeline), moment, pipeline.zone)
     known = list(pipeline.tasks())
     for pattern in (*select, *exclude):
-        if not any(_fits(task, pattern) for task in known):
+        if not any(fits(task, pattern) for task in known):
             raise RunError(
                 f"pattern '{pattern}' fits no task of pipeline {pipeline.id}; it takes the id or path of a task or a domain, with * "
                 "and ? as wildcards. See the tasks with: starlake-orchestrate graph"
@@ -69,7 +69,8 @@ def _cron(pipeline: Pipeline) -> str | None:
     return pipeline.cron or (pipeline.trigger.cron if pipeline.trigger else None)
 
 
-def _fits(task: Task, pattern: str) -> bool:
+def fits(task: Task, pattern: str) -> bool:
+    """Whether a pattern names a task: by its id or path, its domain, ``domain.table`` or transform."""
     about = task.command
     names = [task.id, task.path, task.domain, about.transform if about else ""]
     if about is not None:
@@ -79,6 +80,6 @@ def _fits(task: Task, pattern: str) -> bool:
 
 def selected(task: Task, run: Run) -> bool:
     """Whether a run includes a task."""
-    if any(_fits(task, pattern) for pattern in run.exclude):
+    if any(fits(task, pattern) for pattern in run.exclude):
         return False
-    return not run.select or any(_fits(task, pattern) for pattern in run.select)
+    return not run.select or any(fits(task, pattern) for pattern in run.select)

@@ -71,5 +71,4 @@ def test_preload_starts_neither_duckdb_nor_jinja(sandbox: Sandbox) -> None:
         "code = main(['preload', '--domain', 'shop', '--strategy', 'imported'])\n"
         "sys.exit(code or (2 if {'duckdb', 'jinja2'} & set(sys.modules) else 0))"
     )
-    done = sandbox.python("-c", program)
-    assert done.wait(timeout=30) == 0
+    assert sandbox.finish(sandbox.python("-c", program)).code == 0

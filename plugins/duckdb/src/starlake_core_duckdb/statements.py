@@ -45,4 +45,4 @@ def query_parts(connection: duckdb.DuckDBPyConnection, text: str, source: Path) 
     statements = [statement.query for statement in _parsed(connection, text, source)]
     if not statements:
         raise EngineError(f"{source}: there is no query in this file")
-    return statements[:-1], statements[-1].rstrip().rstrip(";")
+    return statements[:-1], statements[-1]

@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 # What the steps before a step say together: a set of these.
 _GOOD, _SKIPPED, _BAD = 1, 2, 4
 _LARGEST_LOG = 10 * 1024 * 1024
+_MISSING = {"imported": "no incoming files", "pending": "no pending files", "ack": "no acknowledgement file"}
 _FINAL = {
     TaskState.SUCCEEDED: _GOOD,
     TaskState.EXCLUDED: _GOOD,
@@ -343,7 +344,7 @@ class Scheduler:
 
     def _not_ready(self, progress: _Progress, task: Task, outcome: Outcome, seconds: float) -> None:
         wait = task.wait
-        about = f"{task.domain or task.id} is not ready ({progress.step.path})"
+        about = f"{_what_is_missing(task)} ({task.id})"
         waited = time.monotonic() - progress.first_poke
         if wait is not None and waited + wait.interval <= wait.timeout and not self._stop.is_set():
             progress.pokes += 1
@@ -416,6 +417,15 @@ class Scheduler:
             for dataset in step.task.outlets
         }
         return tuple(found)
+
+
+def _what_is_missing(task: Task) -> str:
+    """What a check found wanting, in the words of its pre-load strategy."""
+    arguments = task.command.arguments if task.command is not None else ()
+    for word, missing in _MISSING.items():
+        if word in arguments:
+            return f"{task.domain} has {missing}"
+    return f"{task.domain or task.id} is not ready"
 
 
 def _reason(outcome: Outcome) -> str:

@@ -46,7 +46,8 @@ def _plan(context: Context, table: Table) -> _Plan:
     connection = table.metadata.connection_ref or application.load_connection_ref or application.connection_ref
     columns = columns_of(table, context.project.types)
     renamed = {column.attribute.name: column.name for column in columns}
-    strategy = checked_strategy(table.metadata.write_strategy, "APPEND", table.primary_key, renamed, what)
+    key = context.values.get("primaryKey") or table.primary_key
+    strategy = checked_strategy(table.metadata.write_strategy, "APPEND", key, renamed, what)
     return _Plan(table, columns, strategy, database_path(context, connection, what))
 
 
@@ -185,7 +186,7 @@ def run(context: Context) -> int:
         EngineError: a table cannot be loaded; then no table of this call is.
         ProjectError: a file of the project is broken.
     """
-    refuse_options("load", context.values, ("test", "files", "inPlace", "primaryKeys"))
+    refuse_options("load", context.values, ("test", "files", "inPlace"))
     selection: list[tuple[Domain, list[_Plan]]] = []
     for domain in context.selected_domains(context.values.get("domains")):
         tables = context.project.tables(domain, context.values.get("tables"))

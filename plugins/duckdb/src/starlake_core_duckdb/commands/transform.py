@@ -30,7 +30,7 @@ _REFUSED = (
     "test",
 )
 _RESULT = "temp.main.sl_result"
-_ORDER = "sl$row"
+_ORDER = "rowid"
 
 
 def _find(context: Context) -> Task:
@@ -52,12 +52,9 @@ def _find(context: Context) -> Task:
 def _write_result(
     connection: duckdb.DuckDBPyConnection, task: Task, strategy: Strategy, query: str, truncate: bool
 ) -> int:
-    # Line breaks, because a query may end with a comment.
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE sl_result AS SELECT *, row_number() OVER () AS {identifier(_ORDER)} "
-        f"FROM (\n{query}\n)"
-    )
-    columns = [(row[0], row[1]) for row in connection.execute(f"DESCRIBE {_RESULT}").fetchall() if row[0] != _ORDER]
+    # On a line of its own, and the last one, because a query may begin or end with a comment.
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE sl_result AS\n{query}")
+    columns = [(row[0], row[1]) for row in connection.execute(f"DESCRIBE {_RESULT}").fetchall()]
     names = [name for name, _ in columns]
     place = qualified(task.domain, task.table)
     if strategy.type == "OVERWRITE":

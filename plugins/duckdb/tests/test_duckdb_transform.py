@@ -1,0 +1,152 @@
+"""transform: queries, variables, strategies, and what is refused."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Sandbox
+
+
+def task(sandbox: Sandbox, sql: str, yaml: str = "{}", name: str = "t") -> None:
+    sandbox.write(f"metadata/transform/kpi/{name}.sl.yml", f"task: {yaml}")
+    sandbox.write(f"metadata/transform/kpi/{name}.sql", sql)
+
+
+def rows(sandbox: Sandbox, table: str = "kpi.t") -> list[tuple[object, ...]]:
+    return sandbox.query(f"SELECT * FROM {table} ORDER BY ALL")
+
+
+def test_overwrite_is_the_default(sandbox: Sandbox) -> None:
+    task(sandbox, "SELECT 1 AS a, 'x' AS b;\n-- the end")
+    for _ in range(2):
+        result = sandbox.run("transform", "--name", "kpi.t")
+        assert (result.code, result.out) == (0, "transformed kpi.t: 1 row(s) into kpi.t\n")
+    assert rows(sandbox) == [(1, "x")]
+    task(sandbox, "SELECT 2 AS other")
+    sandbox.run("transform", "--name", "kpi.t")
+    assert rows(sandbox) == [(2,)]
+
+
+def test_variables_are_sql_literals_when_they_come_in_quotes(sandbox: Sandbox) -> None:
+    task(
+        sandbox,
+        "SELECT {{sl_data_interval_start}} AS a, TIMESTAMPTZ {{ sl_data_interval_end }}::TIMESTAMP AS b, {{n}} AS n, "
+        "'{{sl_scheduled_date}}' AS d, '{{sl_date}}' AS e {% if n == '7' %}, true AS f{% endif %}",
+    )
+    result = sandbox.run(
+        "transform",
+        "--scheduledDate",
+        "2026-11-04T00:00:00+00:00",
+        "--name",
+        "kpi.t",
+        "--options",
+        "sl_data_interval_start='2026-11-03T00:00:00+00:00',sl_data_interval_end='2026-11-04T01:00:00+01:00',n=7",
+    )
+    assert result.code == 0
+    assert rows(sandbox) == [
+        ("2026-11-03T00:00:00+00:00", datetime(2026, 11, 4), 7, "2026-11-04 00:00:00+00:00", "20261104", True)
+    ]
+
+
+def test_append_and_upsert(sandbox: Sandbox) -> None:
+    task(sandbox, "SELECT {{id}} AS id, '{{label}}' AS label", "{writeStrategy: {type: APPEND}}")
+    for label in ("a", "b"):
+        sandbox.run("transform", "--name", "kpi.t", "--options", f"id=1,label={label}")
+    assert rows(sandbox) == [(1, "a"), (1, "b")]
+    task(sandbox, "SELECT {{id}} AS id, '{{label}}' AS label", "{writeStrategy: {type: UPSERT_BY_KEY, key: [id]}}")
+    sandbox.run("transform", "--name", "kpi.t", "--options", "id=1", "--options", "label=c")
+    assert rows(sandbox) == [(1, "c")]
+    sandbox.run("transform", "--name", "kpi.t", "--truncate", "true", "--options", "id=2,label=d")
+    assert rows(sandbox) == [(2, "d")]
+
+
+def test_a_transform_may_read_its_own_table(sandbox: Sandbox) -> None:
+    task(sandbox, "SELECT 1 AS n")
+    sandbox.run("transform", "--name", "kpi.t")
+    task(sandbox, "SELECT n + 1 AS n FROM kpi.t")
+    sandbox.run("transform", "--name", "kpi.t")
+    assert rows(sandbox) == [(2,)]
+
+
+def test_statements_around_the_query_share_its_transaction(sandbox: Sandbox) -> None:
+    task(
+        sandbox,
+        "SELECT 1 AS n",
+        "{presql: ['CREATE TABLE notes (n INT)'], postsql: ['INSERT INTO nowhere VALUES (1)']}",
+    )
+    result = sandbox.run("transform", "--name", "kpi.t")
+    assert result.code == 1
+    assert "t.sl.yml: 'INSERT INTO nowhere VALUES (1)' fails" in result.err
+    assert sandbox.query("SELECT table_name FROM duckdb_tables() WHERE schema_name <> 'audit'") == []
+    assert sandbox.query('SELECT command, domain, "table", success FROM audit.log') == [
+        ("transform", "kpi", "t", False)
+    ]
+
+
+def test_statements_in_the_query_file(sandbox: Sandbox) -> None:
+    task(sandbox, "CREATE TEMP TABLE x AS SELECT 5 AS n;\nSELECT n FROM x;")
+    assert sandbox.run("transform", "--name", "kpi.t").code == 0
+    assert rows(sandbox) == [(5,)]
+
+
+@pytest.mark.parametrize("statement", ["COMMIT", "BEGIN", "rollback"])
+def test_a_user_cannot_end_the_transaction(sandbox: Sandbox, statement: str) -> None:
+    task(sandbox, f"{statement}; SELECT 1")
+    result = sandbox.run("transform", "--name", "kpi.t")
+    assert result.code == 1
+    assert "a command is one transaction" in result.err
+
+
+def test_names_of_its_own(sandbox: Sandbox) -> None:
+    sandbox.write("metadata/transform/kpi/_config.sl.yml", "transform: {default: {writeStrategy: {type: APPEND}}}")
+    task(sandbox, "SELECT 1 AS n", "{name: daily, domain: mart, table: numbers}")
+    for _ in range(2):
+        assert sandbox.run("transform", "--name", "mart.daily").code == 0
+    assert rows(sandbox, "mart.numbers") == [(1,), (1,)]
+    assert sandbox.run("transform", "--name", "kpi.t").code == 1
+
+
+def test_a_query_without_yaml(sandbox: Sandbox) -> None:
+    sandbox.write("metadata/transform/kpi/alone.sql.j2", "SELECT '{{ 'a' ~ 'b' }}' AS x")
+    assert sandbox.run("transform", "--name", "kpi.alone").code == 0
+    assert rows(sandbox, "kpi.alone") == [("ab",)]
+
+
+def test_compile_prints_the_query_and_runs_nothing(sandbox: Sandbox) -> None:
+    task(sandbox, "SELECT {{n}} AS n\n")
+    result = sandbox.run("transform", "--name", "kpi.t", "--compile", "--options", "n=3")
+    assert (result.code, result.out) == (0, "SELECT 3 AS n\n")
+    assert not (sandbox.root / "datasets").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("--name", "kpi.nothing"),
+            "transform 'kpi.nothing' does not exist; a name is domain.task (known: kpi.py, kpi.t)",
+        ),
+        (("--name", "t"), "transform 't' does not exist"),
+        (("--name", "../kpi.t"), "does not exist"),
+        ((), "Missing option --name"),
+        (("--name", "kpi.t", "--tags", "a"), "--name and --tags cannot be given together"),
+        (("--name", "kpi.t", "--action", "create"), "transform --action create is not supported"),
+        (("--name", "kpi.t", "--recursive"), "transform --recursive is not supported"),
+        (("--name", "kpi.t", "--interactive", "csv"), "transform --interactive is not supported"),
+        (("--name", "kpi.t", "--truncate"), "Missing value after --truncate"),
+        (("--name", "kpi.t"), "t.sql: variable 'missing' is not defined"),
+        (("--name", "kpi.t", "--options", "missing=nothing"), "t.sql: the query fails"),
+        (("--name", "kpi.t", "--options", "missing=("), "t.sql: the SQL is broken"),
+        (("--name", "kpi.py"), "the Python transform kpi.py is not supported"),
+    ],
+)
+def test_refusals(sandbox: Sandbox, arguments: tuple[str, ...], message: str) -> None:
+    task(sandbox, "SELECT {{missing}}")
+    sandbox.write("metadata/transform/kpi/py.py", "")
+    result = sandbox.run("transform", *arguments)
+    assert result.code == 1
+    assert message in result.err

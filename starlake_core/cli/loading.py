@@ -1,0 +1,184 @@
+"""Loading pipeline files, each in isolation: the problems of one do not hide those of another."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import OptionsError, PipelineFileError, StarlakeError
+from ..orchestration import Orchestration, Overrides, overriding
+from ..pipeline import StarlakePipeline
+from ..run import short_hash
+
+__all__ = ["LoadedFile", "find_files", "load_file", "load_files"]
+
+_SKIPPED_FOLDERS = {"__pycache__", "node_modules", "site-packages", "datasets", "metadata", "tests", "venv"}
+
+
+@dataclass
+class LoadedFile:
+    """A pipeline file and what came of it.
+
+    Attributes:
+        path: of the file.
+        pipelines: those whose block ended.
+        orchestrations: those that were opened.
+        problems: one line or paragraph for every error.
+        warnings: one line for every warning.
+    """
+
+    path: Path
+    pipelines: list[StarlakePipeline] = field(default_factory=list)
+    orchestrations: list[Orchestration] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def find_files(paths: Sequence[Path]) -> list[Path]:
+    """The pipeline files that paths stand for: a file for itself, a folder for every Python file below it that opens an orchestration.
+
+    Args:
+        paths: files and folders.
+
+    Raises:
+        PipelineFileError: a path does not exist, or a folder has no pipeline file.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        if path.is_file():
+            found[path.resolve()] = None
+        elif path.is_dir():
+            inside = [file for file in sorted(_python_files(path)) if _opens_an_orchestration(file)]
+            if not inside:
+                raise PipelineFileError(
+                    f"no pipeline file in {path}: no Python file below it imports starlake_core and opens an Orchestration"
+                )
+            found.update((file.resolve(), None) for file in inside)
+        else:
+            raise PipelineFileError(f"there is no file or folder {path}")
+    return list(found)
+
+
+def _python_files(folder: Path) -> Iterator[Path]:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            if not entry.name.startswith(".") and entry.name not in _SKIPPED_FOLDERS:
+                yield from _python_files(entry)
+        elif entry.suffix == ".py":
+            yield entry
+
+
+def _opens_an_orchestration(file: Path) -> bool:
+    text = file.read_text(encoding="utf-8", errors="replace")
+    return "rchestration" in text and ("starlake_core" in text or "ai.starlake" in text)
+
+
+class _Warnings(logging.Handler):
+    """Keeps the warnings of this project's loggers."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+@contextmanager
+def _warnings() -> Iterator[list[str]]:
+    handler, logger = _Warnings(), logging.getLogger("starlake_core")
+    logger.addHandler(handler)
+    try:
+        yield handler.lines
+    finally:
+        logger.removeHandler(handler)
+
+
+def load_file(path: Path, overrides: Overrides) -> LoadedFile:
+    """Run a pipeline file and collect its pipelines and problems.
+
+    Args:
+        path: of the file.
+        overrides: what the command line decides.
+    """
+    loaded = LoadedFile(path)
+    name = f"starlake_pipeline_{short_hash(str(path))}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        loaded.problems.append(f"{path.name} is no Python file")
+        return loaded
+    module = importlib.util.module_from_spec(spec)
+    collected: list[Orchestration] = []
+    run = Overrides(overrides.orchestrator, overrides.environment, overrides.options, overrides.strict, collected)
+    sys.modules[name] = module
+    # A pipeline file may import its neighbours, as it may in the folder of an orchestrator.
+    sys.path.insert(0, str(path.parent))
+    try:
+        with _warnings() as loaded.warnings, overriding(run):
+            spec.loader.exec_module(module)
+    except OptionsError as error:
+        loaded.problems.extend(error.problems)
+    except StarlakeError as error:
+        loaded.problems.append(f"{_place(path, error)}: {error}")
+    except (Exception, SystemExit) as error:
+        loaded.problems.append(f"{_place(path, error)}: {type(error).__name__}: {error}")
+    finally:
+        sys.path.remove(str(path.parent))
+        sys.modules.pop(name, None)
+    loaded.orchestrations = collected
+    loaded.pipelines = [p for o in collected for p in o.pipelines if isinstance(p, StarlakePipeline)]
+    return loaded
+
+
+def _place(path: Path, error: BaseException) -> str:
+    if isinstance(error, SyntaxError):
+        return f"{path.name}, line {error.lineno}"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f"{path.name}, line {lines[-1]}" if lines else path.name
+
+
+def load_files(paths: Sequence[Path], overrides: Overrides) -> list[LoadedFile]:
+    """Load every pipeline file that paths stand for; an id that two files use is a problem of the second.
+
+    Args:
+        paths: files and folders.
+        overrides: what the command line decides.
+
+    Raises:
+        PipelineFileError: see :func:`find_files`.
+    """
+    files = [load_file(path, overrides) for path in find_files(paths)]
+    seen: dict[str, Path] = {}
+    for file in files:
+        for pipeline in file.pipelines:
+            other = seen.setdefault(pipeline.id, file.path)
+            if other != file.path:
+                file.problems.append(
+                    f"{file.path.name}: the pipeline id '{pipeline.id}' is taken by {other.name}; give one of them another name: "
+                    "sl_create_pipeline(name=...)"
+                )
+    return files
+
+
+def pipelines_of(files: Sequence[LoadedFile]) -> list[StarlakePipeline]:
+    """The pipelines of files without a problem.
+
+    Raises:
+        PipelineFileError: with every problem of every file, or because there is no pipeline.
+    """
+    problems = [problem for file in files for problem in file.problems]
+    if problems:
+        raise PipelineFileError("\n".join(problems))
+    pipelines = [pipeline for file in files for pipeline in file.pipelines]
+    if not pipelines:
+        names = ", ".join(file.path.name for file in files)
+        raise PipelineFileError(
+            f"no pipeline in {names}: no 'with orchestration.sl_create_pipeline(...)' block ended there"
+        )
+    return pipelines

@@ -1,0 +1,145 @@
+"""Running several pipelines that were asked for together, in the order in which they feed each other."""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+
+from ..dataset import StarlakeDataset
+from ..freshness import Event, decide
+from ..pipeline import StarlakePipeline
+from ..run import Report, Run, TaskState
+from .progress import Progress, summary
+
+__all__ = ["Planned", "new_group", "run_all", "sort_pipelines"]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run that was asked for.
+
+    Attributes:
+        pipeline: what runs.
+        run: what is known of the run.
+        done: how it ended, where it ended earlier.
+    """
+
+    pipeline: StarlakePipeline
+    run: Run
+    done: Report | None = None
+
+
+def new_group() -> str:
+    """A name for runs that are asked for together."""
+    return secrets.token_hex(4)
+
+
+def sort_pipelines(pipelines: Sequence[StarlakePipeline]) -> list[StarlakePipeline]:
+    """Pipelines in an order in which each runs after those whose datasets start it; otherwise as given."""
+    producers: dict[str, list[int]] = {}
+    for index, pipeline in enumerate(pipelines):
+        for dataset in pipeline.outlets:
+            producers.setdefault(dataset.identity, []).append(index)
+    before = [
+        {p for dataset in _triggers(pipeline) for p in producers.get(dataset.identity, ()) if p != index}
+        for index, pipeline in enumerate(pipelines)
+    ]
+    order: list[int] = []
+    todo = deque(range(len(pipelines)))
+    postponed = 0
+    while todo:
+        index = todo.popleft()
+        # Pipelines that start each other in a circle run as given.
+        if before[index] - set(order) and postponed <= len(todo):
+            todo.append(index)
+            postponed += 1
+            continue
+        order.append(index)
+        postponed = 0
+    return [pipelines[index] for index in order]
+
+
+def _triggers(pipeline: StarlakePipeline) -> tuple[StarlakeDataset, ...]:
+    return pipeline.trigger.datasets if pipeline.trigger is not None else ()
+
+
+def _emitted(pipeline: StarlakePipeline, report: Report) -> set[str]:
+    succeeded = {task.id for task in report.tasks if task.state == TaskState.SUCCEEDED}
+    return {dataset.identity for task in pipeline.tasks() if task.path in succeeded for dataset in task.outlets}
+
+
+def _with_events(planned: Planned, reports: Mapping[str, tuple[StarlakePipeline, Report]]) -> Run | str:
+    """The run with what its upstream pipelines gave it; a text says why it must not start."""
+    pipeline, run = planned.pipeline, planned.run
+    wanted = {dataset.identity: dataset for dataset in _triggers(pipeline)}
+    feeding = {
+        name: (other, report)
+        for name, (other, report) in reports.items()
+        if any(dataset.identity in wanted for dataset in other.outlets)
+    }
+    if not feeding:
+        return run
+    for name, (_, report) in feeding.items():
+        if not report.succeeded:
+            return f"not started, because {name} {'was stopped' if report.state == TaskState.CANCELLED else 'failed'}"
+    now = datetime.now(timezone.utc).replace(microsecond=0)
+    events = []
+    for other, report in feeding.values():
+        for identity in sorted(_emitted(other, report) & set(wanted)):
+            events.append(Event(wanted[identity].uri, report.interval, now))
+    produced = {identity for other, _ in feeding.values() for identity in (d.identity for d in other.outlets)}
+    missing = sorted(
+        wanted[identity].uri
+        for identity in set(wanted) & produced
+        if not any(event.dataset == wanted[identity].uri for event in events)
+    )
+    assert pipeline.trigger is not None
+    if missing and (pipeline.trigger.policy == "all" or not events):
+        which = "all" if pipeline.trigger.policy == "all" else "any"
+        return replace(
+            run, skip=f"{pipeline.id} starts on {which} of its datasets, and nothing new came for {', '.join(missing)}"
+        )
+    return replace(run, interval=decide(pipeline.policy, events, now).interval)
+
+
+def run_all(planned: Sequence[Planned], progress: Progress) -> list[Report]:
+    """Run one pipeline after the other; one whose upstream pipelines brought nothing new is skipped with that reason.
+
+    Args:
+        planned: in the order to run.
+        progress: told of everything.
+
+    Returns:
+        A report for each, in order, up to the one that the user stopped.
+    """
+    ended: dict[str, tuple[StarlakePipeline, Report]] = {}
+    reports: list[Report] = []
+    for item in planned:
+        if item.done is not None:
+            report = item.done
+        else:
+            run = _with_events(item, ended)
+            if isinstance(run, str):
+                report = Report(item.pipeline.id, item.run.run_id, TaskState.PLANNED, reason=run)
+                progress.console.print(f"{item.pipeline.id}: {run}", highlight=False, markup=False, soft_wrap=True)
+            else:
+                report = _run_one(item.pipeline, replace(run, listener=progress), progress)
+        reports.append(report)
+        ended[item.pipeline.id] = (item.pipeline, report)
+        if report.state == TaskState.CANCELLED:
+            break
+    return reports
+
+
+def _run_one(pipeline: StarlakePipeline, run: Run, progress: Progress) -> Report:
+    progress.begin(pipeline, run)
+    report = Report(pipeline.id, run.run_id, TaskState.FAILED, reason="it did not come to its end")
+    try:
+        report = pipeline.start_run(run)
+    finally:
+        progress.end(report)
+    summary(progress.console, report)
+    return report
