@@ -117,7 +117,8 @@ def parse_yaml(text: str, source: Path) -> Any:
         return yaml.load(text, Loader=_loader())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        where = f"{source}:{mark.line + 1}" if mark else str(source)
+        # At the end of a file the parser points behind its last line.
+        where = f"{source}:{min(mark.line + 1, len(text.splitlines()))}" if mark else str(source)
         hint = "; a value that begins with {{ has to stand in quotes" if "{{" in text else ""
         raise ProjectError(f"{where}: is not valid YAML: {error.problem or error.context}{hint}") from error
     except yaml.YAMLError as error:
