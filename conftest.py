@@ -1,0 +1,13 @@
+"""What every test of the workspace shares."""
+
+from __future__ import annotations
+
+import os
+import random
+
+# Chosen once, before workers are started, so that all of them kill at moments of one seed.
+os.environ.setdefault("STARLAKE_SOAK_SEED", str(random.SystemRandom().randrange(1, 10**6)))
+
+
+def pytest_report_header() -> str:
+    return f"seed of the random faults: STARLAKE_SOAK_SEED={os.environ['STARLAKE_SOAK_SEED']}"
