@@ -60,7 +60,7 @@ class Sandbox:
         return sorted(str(path.relative_to(folder)) for path in found)
 
     def run(self, *arguments: str, **environ: str) -> Result:
-        from starlake_core_duckdb import main
+        from starlake_core_duckdb.cli import main
 
         self.capture.readouterr()
         code = main(arguments, environment(self.root, {**self.environ, **environ}))

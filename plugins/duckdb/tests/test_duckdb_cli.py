@@ -67,7 +67,7 @@ def test_the_program_runs_as_a_module(sandbox: Sandbox) -> None:
 def test_preload_starts_neither_duckdb_nor_jinja(sandbox: Sandbox) -> None:
     sandbox.incoming("items1.csv", "id\n1\n")
     program = (
-        "import sys; from starlake_core_duckdb import main\n"
+        "import sys; from starlake_core_duckdb.cli import main\n"
         "code = main(['preload', '--domain', 'shop', '--strategy', 'imported'])\n"
         "sys.exit(code or (2 if {'duckdb', 'jinja2'} & set(sys.modules) else 0))"
     )

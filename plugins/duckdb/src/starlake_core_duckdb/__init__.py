@@ -1,11 +1,6 @@
 """The Starlake commands preload, stage, load and transform on DuckDB.
 
 A program, not a library: ``python -m starlake_core_duckdb load --domains starbake --tables orders`` takes the
-arguments of the Starlake command line and ends with its exit codes. :func:`main` is the same in-process.
+arguments of the Starlake command line and ends with its exit codes; ``starlake_core_duckdb.cli.main`` is the
+same in-process. Nothing is imported here, because whoever loads the plugin's hooks passes by.
 """
-
-from __future__ import annotations
-
-from .cli import main
-
-__all__ = ["main"]

@@ -10,11 +10,12 @@ import duckdb
 from starlake_core_project import Table
 
 from .casting import Column, column_checks
-from .database import Work, utc_now
-from .dsv import as_utf8, dialect_of, dsv_source
+from .dialect import as_utf8, dialect_of
+from .dsv import dsv_source
 from .errors import EngineError
 from .json_files import json_source
 from .sql import Parameters, identifier
+from .work import Work, utc_now
 
 __all__ = ["BATCH", "ORDER", "Counts", "read_batch"]
 

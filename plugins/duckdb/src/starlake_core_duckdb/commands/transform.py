@@ -9,11 +9,12 @@ import duckdb
 from starlake_core_project import Task
 
 from ..context import Context, refuse_options
-from ..database import Work, connect, database_path, transaction
+from ..database import connect, database_path, transaction
 from ..errors import EngineError, unsupported
 from ..sql import identifier, qualified
 from ..statements import query_parts, run_statements
 from ..strategies import Strategy, checked_strategy, ensure_table, write
+from ..work import Work
 
 __all__ = ["run"]
 

@@ -1,0 +1,116 @@
+"""What the database remembers about the work that was done in it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+import duckdb
+
+from .context import Context
+from .database import transaction
+from .fingerprint import fingerprint
+
+__all__ = ["Work", "utc_now"]
+
+_log = logging.getLogger(__name__)
+
+
+def utc_now() -> datetime:
+    """The time for audit tables: UTC without a zone, as DuckDB's TIMESTAMP keeps it."""
+    return datetime.now(timezone.utc).replace(tzinfo=None)
+
+
+@dataclass(frozen=True)
+class Work:
+    """The work of one call, as the database remembers it.
+
+    Attributes:
+        run_key: its name, or None when a repeat is new work.
+        command: ``load``.
+        arguments_hash: tells two pieces of work under one key apart.
+        started_at: for the audit.
+    """
+
+    run_key: str | None
+    command: str
+    arguments_hash: str
+    started_at: datetime
+
+    @classmethod
+    def of(cls, context: Context) -> Work:
+        """The work that a context describes."""
+        return cls(context.run_key, context.command, fingerprint(context.command, context.arguments), utc_now())
+
+    def first_result(self, connection: duckdb.DuckDBPyConnection) -> Any:
+        """What the first call under this key reported, or None."""
+        if self.run_key is None:
+            return None
+        row = connection.execute(
+            "SELECT result FROM audit.run_keys WHERE run_key = $key AND command = $command AND arguments_hash = $hash",
+            {"key": self.run_key, "command": self.command, "hash": self.arguments_hash},
+        ).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def record(self, connection: duckdb.DuckDBPyConnection, result: object) -> None:
+        """Remember the result, as part of the current transaction."""
+        if self.run_key is not None:
+            connection.execute(
+                "INSERT INTO audit.run_keys VALUES ($key, $command, $hash, $result, $now)",
+                {
+                    "key": self.run_key,
+                    "command": self.command,
+                    "hash": self.arguments_hash,
+                    "result": json.dumps(result),
+                    "now": utc_now(),
+                },
+            )
+
+    def log(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        target: tuple[str, str],
+        *,
+        accepted: int | None = None,
+        rejected: int | None = None,
+        failure: str | None = None,
+    ) -> None:
+        """Write a line of ``audit.log``.
+
+        Args:
+            target: domain and table.
+            accepted, rejected: rows.
+            failure: why it failed, or None.
+        """
+        connection.execute(
+            "INSERT INTO audit.log VALUES ($key, $command, $domain, $table, $success, $accepted, $rejected, $message, "
+            "$started, $ended)",
+            {
+                "key": self.run_key,
+                "command": self.command,
+                "domain": target[0],
+                "table": target[1],
+                "success": failure is None,
+                "accepted": accepted,
+                "rejected": rejected,
+                "message": failure,
+                "started": self.started_at,
+                "ended": utc_now(),
+            },
+        )
+
+    def log_failure(
+        self, connection: duckdb.DuckDBPyConnection, targets: Sequence[tuple[str, str]], message: str
+    ) -> None:
+        """Write the failure of the work to ``audit.log``, in a transaction of its own."""
+        try:
+            with transaction(connection):
+                for target in targets:
+                    self.log(connection, target, failure=message)
+        except duckdb.Error as error:
+            # The failure itself is what has to be reported, not that it could not be written down.
+            _log.warning("cannot write the failure to audit.log: %s", error)
