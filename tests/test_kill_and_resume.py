@@ -174,6 +174,7 @@ def kill_and_resume(root: Path, random_: random.Random, seconds: float, kills: i
 SEED = int(os.environ["STARLAKE_SOAK_SEED"])
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("number", [pytest.param(n, marks=pytest.mark.soak if n >= 5 else ()) for n in range(50)])
 def test_a_killed_run_is_resumed_to_the_same_end(
     number: int, project: Path, undisturbed: tuple[dict[str, object], float]
