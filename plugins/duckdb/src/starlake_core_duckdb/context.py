@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -102,10 +103,14 @@ def open_context(
     zone_name = environ.get("SL_TIMEZONE") or "UTC"
     scheduled = values.get("scheduledDate")
     variables = dict(values.get("options") or {})
-    moment = None
-    if scheduled is not None:
-        text = scheduled.replace("T", " ").replace("'", "")
-        moment = parse_scheduled_date(text, _zone(zone_name))
+    zone = _zone(zone_name)
+    if scheduled is None:
+        moment = datetime.now(zone)
+    else:
+        text = scheduled.replace("T", " ")
+        # Starlake forgives quotes around the date of a load, and only there.
+        text = text.replace("'", "") if command == "load" else text
+        moment = parse_scheduled_date(text, zone)
         variables = {"sl_scheduled_date": text, **variables}
     project = Project.load(Path(root), variables=variables, scheduled_date=moment, environ=environ)
     return Context(
