@@ -28,17 +28,14 @@ _PREFIX = len(uuid.uuid4().hex) + 1
 
 @dataclass(frozen=True)
 class Claimed:
-    """A file in the ingesting directory.
-
-    Attributes:
-        name: the name that it came with.
-    """
+    """A file in the ingesting directory, and the table that it is for."""
 
     table: Table
     path: Path
 
     @property
     def name(self) -> str:
+        """The name that it came with."""
         return self.path.name[_PREFIX:]
 
 
