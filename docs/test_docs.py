@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("plugins/*/README.md"), *ROOT.glob("examples/*/README.md")])
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("plugins/*/README.md"), *ROOT.glob("examples/*/README.md")]
+)
 BLOCK = re.compile(r"<!-- run: (?P<command>.+?) -->\n```(?P<language>\w*)\n(?P<output>.*?)```\n", re.DOTALL)
 TABLE = re.compile(r"<!-- table: (?P<command>.+?) -->\n(?P<output>.*?)<!-- end -->", re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:|#)(?P<target>[^)#\s]+)")
@@ -41,7 +43,9 @@ def normal(text: str) -> list[str]:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the examples in which commands may move files."""
     root = tmp_path_factory.mktemp("checkout")
-    ignored = shutil.ignore_patterns(".starlake-core", "duckdb.db*", "stage", "archive", "ingesting", "unresolved", "replay", "__pycache__")
+    ignored = shutil.ignore_patterns(
+        ".starlake-core", "duckdb.db*", "stage", "archive", "ingesting", "unresolved", "replay", "__pycache__"
+    )
     shutil.copytree(ROOT / "examples", root / "examples", ignore=ignored)
     return root
 
@@ -49,8 +53,15 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(command: str, folder: Path) -> str:
     env = {name: value for name, value in os.environ.items() if not name.startswith("SL_")}
     env |= {"PATH": f"{Path(sys.executable).parent}:{env['PATH']}", "COLUMNS": "200"}
+    # The commands are those of the pages, pipes included.
     done = subprocess.run(
-        command, shell=True, cwd=folder, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False  # noqa: S602
+        ["bash", "-c", command],
+        cwd=folder,
+        env=env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
     )
     output = done.stdout.replace(sys.executable, "python").replace(str(folder), HOME)
     return "\n".join(line.rstrip() for line in output.splitlines()) + "\n"
@@ -71,7 +82,9 @@ def test_outputs_are_those_of_the_commands(page: Path, checkout: Path) -> None:
         page.write_text(fresh)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if TABLE.search(page.read_text())], ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if TABLE.search(page.read_text())], ids=lambda page: str(page.relative_to(ROOT))
+)
 def test_tables_are_those_of_the_code(page: Path, checkout: Path) -> None:
     text = page.read_text()
     fresh = text
@@ -87,7 +100,9 @@ def test_tables_are_those_of_the_code(page: Path, checkout: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
-    missing = [found["target"] for found in LINK.finditer(page.read_text()) if not (page.parent / found["target"]).exists()]
+    missing = [
+        found["target"] for found in LINK.finditer(page.read_text()) if not (page.parent / found["target"]).exists()
+    ]
     assert not missing
 
 
