@@ -1,0 +1,393 @@
+"""Pipelines on the local orchestrator, with real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from local_project import Project
+
+from starlake_core import (
+    Orchestration,
+    Report,
+    Run,
+    RunError,
+    StarlakeDomain,
+    StarlakeError,
+    StarlakePipeline,
+    StarlakeSchedule,
+    TaskEvent,
+    TaskState,
+    TriggerRule,
+    new_run,
+)
+
+
+def states(report: Report) -> dict[str, str]:
+    return {task.id.rpartition(".")[2]: task.state for task in report.tasks}
+
+
+def gated(project: Project, *domains: str, **options: object) -> StarlakePipeline:
+    """One gated group with one load for each domain."""
+    schedule = StarlakeSchedule(
+        "daily", "0 0 * * *", [StarlakeDomain(domain, tables=[f"{domain}_t"]) for domain in domains]
+    )
+    given = project.options(**{"pre_load_strategy": "pending", **options})
+    with (
+        Orchestration(
+            given, orchestrator="local", environment="shell", filename="test.py", namespace={}
+        ) as orchestration,
+        orchestration.sl_create_pipeline(schedule=schedule) as pipeline,
+    ):
+        pipeline.add_schedule()
+    return pipeline
+
+
+def chain(pipeline: StarlakePipeline) -> None:
+    first, second, third = (pipeline.sl_load(domain="d", table=name) for name in ("a", "b", "c"))
+    first >> second >> third
+
+
+def test_tasks_run_in_order_and_once(project: Project) -> None:
+    report = project.pipeline(chain).run()
+    assert report.succeeded
+    assert project.calls() == ["load a", "load b", "load c"]
+    assert len(set(project.run_keys())) == 3
+
+
+@pytest.mark.parametrize("ready", [(), ("x",), ("x", "y")], ids=["none", "one of two", "both"])
+def test_a_gate_closes_its_own_domain_only(project: Project, ready: tuple[str, ...]) -> None:
+    project.ready(*ready)
+    report = gated(project, "x", "y").run()
+    assert report.succeeded
+    found = states(report)
+    for domain in ("x", "y"):
+        expected = TaskState.SUCCEEDED if domain in ready else TaskState.SKIPPED
+        assert found[f"load_{domain}_{domain}_t"] == expected
+    assert found["end_daily"] == (TaskState.SUCCEEDED if ready else TaskState.SKIPPED)
+    assert ("test_daily" in report.datasets) == bool(ready)
+    for task in report.tasks:
+        assert task.state != TaskState.SKIPPED or task.reason
+    if not ready:
+        end = report.task("end_daily").reason
+        assert "nothing was loaded or transformed" in end
+        assert "x has no pending files" in end
+        assert "y has no pending files" in end
+
+
+@pytest.mark.parametrize("code", [1, 2, 126, 127])
+def test_a_check_that_crashes_is_a_failure_and_never_a_skip(project: Project, code: int) -> None:
+    project.exits("preload-x", code)
+    report = gated(project, "x").run()
+    assert report.state == TaskState.FAILED
+    assert states(report)["check_x_pending_files"] == TaskState.FAILED
+    assert report.task("check_x_pending_files").exit_code == code
+    assert states(report)["load_x_x_t"] == TaskState.UPSTREAM_FAILED
+    assert project.calls() == ["preload preload-x"]
+
+
+def test_a_missing_executable_fails_at_once_and_says_what_to_do(project: Project) -> None:
+    report = gated(project, "x", SL_STARLAKE_PATH="/no/such/starlake", retries=3).run()
+    task = report.task("check_x_pending_files")
+    assert report.state == TaskState.FAILED
+    assert task.attempts == 1
+    assert "'/no/such/starlake' was not found" in task.reason
+    assert "SL_STARLAKE_PATH" in task.reason
+    assert "starlake-core-duckdb" in task.reason
+
+
+def test_without_a_marker_exit_code_1_is_not_ready(project: Project) -> None:
+    project.exits("preload-x", 1)
+    report = gated(project, "x", pre_load_not_ready_sentinel=False).run()
+    assert report.succeeded
+    assert states(report)["load_x_x_t"] == TaskState.SKIPPED
+
+
+def test_a_failure_is_tried_again_with_one_key(project: Project) -> None:
+    project.exits("a", 3, 0)
+    report = project.pipeline(chain, retries=1).run()
+    assert report.succeeded
+    assert report.task("d_a_load").attempts == 2
+    assert project.calls() == ["load a", "load a", "load b", "load c"]
+    assert len(set(project.run_keys())) == 3
+
+
+def test_a_failure_stops_what_depends_on_it_and_nothing_else(project: Project) -> None:
+    project.exits("b", 7)
+
+    def draw(pipeline: StarlakePipeline) -> None:
+        chain(pipeline)
+        pipeline.sl_load(domain="d", table="other")
+
+    report = project.pipeline(draw).run()
+    assert report.state == TaskState.FAILED
+    assert states(report) == {
+        "d_a_load": TaskState.SUCCEEDED,
+        "d_b_load": TaskState.FAILED,
+        "d_c_load": TaskState.UPSTREAM_FAILED,
+        "d_other_load": TaskState.SUCCEEDED,
+    }
+    failed = report.task("d_b_load")
+    assert failed.exit_code == 7
+    assert "exit code 7" in failed.reason
+    assert Path(failed.log).read_text() == "output of b\n"
+    assert "d_b_load" in report.task("d_c_load").reason
+
+
+def test_a_time_out_stops_the_process_and_all_that_it_started(project: Project) -> None:
+    (project.root / "hang" / "a").touch()
+    report = project.pipeline(lambda pipeline: pipeline.sl_load(domain="d", table="a", timeout=1)).run()
+    assert report.state == TaskState.FAILED
+    assert "time-out of 1 s" in report.task("d_a_load").reason
+    assert not living(project)
+
+
+def living(project: Project) -> list[int]:
+    found = []
+    for pid in (project.root / "pids").read_text().split():
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                found.append(int(pid))
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def test_a_waiting_check_looks_again_without_a_new_try(project: Project) -> None:
+    pipeline = gated(project, "x", pre_load_sensor=True, pre_load_poke_interval=1, pre_load_timeout=30)
+    seen: list[str] = []
+
+    def listener(event: TaskEvent) -> None:
+        if event.state == TaskState.POKING:
+            seen.append(event.reason)
+            project.ready("x")
+
+    report = pipeline.run(listener=listener)
+    assert report.succeeded
+    assert seen == ["x has no pending files (check_x_pending_files); looking again in 1 s"]
+    assert project.calls() == ["preload preload-x", "preload preload-x", "load x_t"]
+    assert report.task("check_x_pending_files").attempts == 1
+
+
+@pytest.mark.parametrize(("soft", "state"), [(True, TaskState.SKIPPED), (False, TaskState.FAILED)])
+def test_a_waiting_check_gives_up(project: Project, soft: bool, state: str) -> None:
+    options = {"pre_load_sensor": True, "pre_load_poke_interval": 1, "pre_load_timeout": 1}
+    report = gated(project, "x", pre_load_sensor_soft_fail=soft, **options).run()
+    assert states(report)["check_x_pending_files"] == state
+    assert "within 1 s" in report.task("check_x_pending_files").reason
+    assert report.succeeded == soft
+
+
+def test_what_always_runs_runs_after_a_failure_and_is_no_work(project: Project) -> None:
+    project.exits("a", 1)
+
+    def draw(pipeline: StarlakePipeline) -> None:
+        load = pipeline.sl_load(domain="d", table="a")
+        clean = pipeline.sl_load(domain="d", table="clean", trigger=TriggerRule.ALL_DONE)
+        load >> pipeline.sl_dummy_op("all_done") >> clean
+
+    report = project.pipeline(draw).run()
+    assert states(report) == {
+        "d_a_load": TaskState.FAILED,
+        "all_done": TaskState.SUCCEEDED,
+        "d_clean_load": TaskState.SUCCEEDED,
+    }
+    assert report.state == TaskState.FAILED
+
+
+def test_groups_pass_on_what_happened_in_them(project: Project) -> None:
+    project.exits("a", 1)
+
+    def draw(pipeline: StarlakePipeline) -> None:
+        with pipeline.sl_create_task_group("first") as first:
+            pipeline.sl_load(domain="d", table="a")
+            pipeline.sl_load(domain="d", table="b")
+        with pipeline.sl_create_task_group("second") as second, pipeline.sl_create_task_group("inner"):
+            pipeline.sl_load(domain="d", table="c")
+        first >> second
+
+    report = project.pipeline(draw).run()
+    assert report.task("second.inner.d_c_load").state == TaskState.UPSTREAM_FAILED
+    assert report.task("first.d_b_load").state == TaskState.SUCCEEDED
+
+
+def test_resume_does_again_what_failed_and_nothing_else(project: Project) -> None:
+    project.exits("b", 1)
+    pipeline = project.pipeline(chain)
+    report = pipeline.run(run_id="one")
+    assert report.state == TaskState.FAILED
+    project.exits("b", 0)
+    resumed = pipeline.start_run(resuming(pipeline, "one"))
+    assert resumed.succeeded
+    assert project.calls() == ["load a", "load b", "load b", "load c"]
+    keys = project.run_keys()
+    assert keys[1] == keys[2]
+    assert states(resumed) == dict.fromkeys(("d_a_load", "d_b_load", "d_c_load"), TaskState.SUCCEEDED)
+    with pytest.raises(RunError, match="nothing to resume"):
+        pipeline.start_run(resuming(pipeline, "one"))
+
+
+def resuming(pipeline: StarlakePipeline, run_id: str) -> Run:
+    from dataclasses import replace
+
+    return replace(new_run(pipeline, run_id=run_id), resume=True)
+
+
+def test_resume_keeps_a_closed_gate_closed(project: Project) -> None:
+    project.ready("y")
+    project.exits("y_t", 1)
+    pipeline = gated(project, "x", "y")
+    assert pipeline.run(run_id="one").state == TaskState.FAILED
+    project.ready("x")
+    project.exits("y_t", 0)
+    resumed = pipeline.start_run(resuming(pipeline, "one"))
+    assert resumed.succeeded
+    assert states(resumed)["load_x_x_t"] == TaskState.SKIPPED
+    assert project.calls().count("preload preload-x") == 1
+
+
+def test_resume_refuses_a_pipeline_that_changed(project: Project) -> None:
+    project.exits("b", 1)
+    project.pipeline(chain).run(run_id="one")
+    other = project.pipeline(lambda pipeline: pipeline.sl_load(domain="d", table="a"))
+    with pytest.raises(RunError, match="no longer the one that run 'one' began with"):
+        other.start_run(resuming(other, "one"))
+
+
+def test_a_run_id_is_used_once(project: Project) -> None:
+    pipeline = project.pipeline(chain)
+    pipeline.run(run_id="one")
+    with pytest.raises(RunError, match="there is a run 'one'"):
+        pipeline.run(run_id="one")
+
+
+def test_an_unknown_run_cannot_be_resumed(project: Project) -> None:
+    pipeline = project.pipeline(chain)
+    with pytest.raises(RunError, match="no run 'nope'"):
+        pipeline.start_run(resuming(pipeline, "nope"))
+
+
+def test_a_selection_runs_a_part_of_the_pipeline(project: Project) -> None:
+    report = project.pipeline(chain).run(select=["d.b", "d_c_load"], exclude=["d_c_*"])
+    assert report.succeeded
+    assert project.calls() == ["load b"]
+    assert states(report) == {
+        "d_a_load": TaskState.EXCLUDED,
+        "d_b_load": TaskState.SUCCEEDED,
+        "d_c_load": TaskState.EXCLUDED,
+    }
+
+
+def test_a_pattern_that_fits_nothing_is_an_error(project: Project) -> None:
+    with pytest.raises(RunError, match="pattern 'nope' fits no task"):
+        project.pipeline(chain).run(select=["nope"])
+
+
+def test_a_dry_run_shows_commands_and_runs_nothing(project: Project) -> None:
+    report = project.pipeline(chain).run(datetime(2026, 11, 2, tzinfo=timezone.utc), dry_run=True)
+    assert report.state == TaskState.DRY_RUN
+    line = report.task("d_a_load").reason
+    assert line.startswith(
+        f"cd {project.root} && SL_ROOT={project.root} {project.program} load --scheduledDate 2026-11-02T00:00:00.000+0000"
+    )
+    assert not project.calls()
+    assert not (project.root / "state").exists()
+
+
+def test_the_line_of_a_dry_run_can_be_pasted(project: Project) -> None:
+    def draw(pipeline: StarlakePipeline) -> None:
+        pipeline.sl_transform(transform_name="k.t", transform_options={"q": 'it\'s $HOME "x" `y`'})
+
+    report = project.pipeline(draw).run(dry_run=True)
+    subprocess.run(["bash", "-c", report.task("k_t").reason], check=True, capture_output=True)
+    assert project.calls() == ["transform k.t"]
+
+
+def test_a_backfill_runs_every_interval(project: Project) -> None:
+    dates: list[str] = []
+    pipeline = project.pipeline(lambda pipeline: pipeline.sl_load(domain="d", table="a"))
+    reports = pipeline.backfill(datetime(2026, 11, 1), datetime(2026, 11, 3))
+    dates = [report.interval.end.date().isoformat() for report in reports if report.interval]
+    assert dates == ["2026-11-01", "2026-11-02", "2026-11-03"]
+    assert len(project.calls()) == 3
+    assert len(set(project.run_keys())) == 3
+
+
+def test_a_native_node_is_called_with_the_run(project: Project) -> None:
+    seen: list[str] = []
+
+    def draw(pipeline: StarlakePipeline) -> None:
+        node = pipeline.add_native("mine", lambda: lambda run: seen.append(run.key.task))
+        pipeline.sl_load(domain="d", table="a") >> node
+
+    report = project.pipeline(draw).run(run_id="one")
+    assert report.succeeded
+    assert seen == ["test/one/mine"]
+
+
+def test_a_native_node_that_cannot_be_called_is_refused(project: Project) -> None:
+    with pytest.raises(StarlakeError, match="callable that takes the run"):
+        project.pipeline(lambda pipeline: pipeline.add_native("mine", lambda: 42))
+
+
+def test_parallelism_is_a_limit(project: Project) -> None:
+    running, most = set(), 0
+
+    def listener(event: TaskEvent) -> None:
+        nonlocal most
+        if event.line:
+            return
+        (running.add if event.state == TaskState.RUNNING else running.discard)(event.task)
+        most = max(most, len(running))
+
+    pipeline = project.pipeline(
+        lambda pipeline: [pipeline.sl_load(domain="d", table=f"t{n}") for n in range(12)] and None
+    )
+    assert pipeline.run(parallelism=3, listener=listener).succeeded
+    assert most == 3
+
+
+PIPELINE_FILE = """
+import pathlib
+from starlake_core import Orchestration
+project = pathlib.Path({root!r})
+options = {{"SL_STARLAKE_PATH": str(project / "starlake"), "sl_env_var": {{"SL_ROOT": str(project)}}, "retries": 0}}
+with Orchestration(options, environment="shell", orchestrator="local") as orchestration:
+    with orchestration.sl_create_pipeline(name="stopped") as pipeline:
+        pipeline.sl_load(domain="d", table="a") >> pipeline.sl_load(domain="d", table="b")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_kills_its_processes_and_can_be_resumed(project: Project, number: signal.Signals) -> None:
+    (project.root / "hang" / "a").touch()
+    file = project.root / "pipeline.py"
+    file.write_text(PIPELINE_FILE.format(root=str(project.root)))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "starlake_core", "run", str(file)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    deadline = time.monotonic() + 30
+    pids = project.root / "pids"
+    while not (pids.exists() and len(pids.read_text().split()) == 2):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(process.pid, number)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 130, output
+    assert "stopped: cancelled" in output
+    assert not living(project)
+    (project.root / "hang" / "a").unlink()
+    done = subprocess.run(
+        [sys.executable, "-m", "starlake_core", "resume", str(file)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert project.calls() == ["load a", "load a", "load b"]
