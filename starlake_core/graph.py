@@ -392,6 +392,8 @@ class TaskGroup(Node):
             path[node_id] = None
             node_id = next(before for before in befores[node_id] if before in left)
         loop = [*path][[*path].index(node_id) :][::-1]
+        first = loop.index(next(n for n in self.nodes if n in loop))
+        loop = loop[first:] + loop[:first]
         return [*loop, loop[0]]
 
 

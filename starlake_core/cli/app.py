@@ -76,7 +76,11 @@ def app(verbose: bool) -> None:
 
     PATHS are pipeline files, or folders that hold some.
     """
-    logging.basicConfig(level=logging.DEBUG if verbose else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    # Warnings about a pipeline file are collected while it is loaded, and shown with the file.
+    handler.setLevel(logging.DEBUG if verbose else logging.ERROR)
+    level = logging.DEBUG if verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", handlers=[handler])
 
 
 def _pairs(ctx: click.Context, parameter: click.Parameter, values: Sequence[str]) -> dict[str, str]:
