@@ -224,9 +224,11 @@ class Plugins:
                 "."
             )[2]
             label, module = f"{role} '{name}'", plugin
-        key = f"{role}:{name}"
+        # One object may have two roles; pluggy takes it once.
+        key = self._manager.get_name(module) or f"{role}:{name}"
         try:
-            self._manager.register(module, key)
+            if not self._manager.is_registered(module):
+                self._manager.register(module, key)
             self._check(key, role, label)
         except (ValueError, pluggy.PluginValidationError) as error:
             # A plugin that fails its validation stays half registered.
@@ -236,7 +238,7 @@ class Plugins:
         except PluginContractError:
             self._manager.unregister(name=key)
             raise
-        self._labels[key] = label
+        self._labels[role] = label
         if role == "orchestrator":
             self.orchestrator = name
         elif role == "environment":
@@ -263,7 +265,7 @@ class Plugins:
 
     def label(self, role: str) -> str:
         """Name, distribution and version of the plugin of a role, for messages."""
-        return next((label for key, label in self._labels.items() if key.startswith(f"{role}:")), role)
+        return self._labels.get(role, role)
 
     def declared_options(self) -> list[Declared]:
         """Every option of the core and of every selected plugin, in the order core, orchestrator, environment, add-ons."""

@@ -107,6 +107,9 @@ class Guard:
     def close(self) -> None:
         """End the watchdog; it kills what still lives."""
         with self._lock:
+            if self._process is not None and not self._groups:
+                with contextlib.suppress(OSError, ValueError):
+                    self._write("Q")
             process, self._process = self._process, None
         if process is None:
             return

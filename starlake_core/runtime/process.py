@@ -42,7 +42,7 @@ _LOOK_SECONDS = 0.25
 _KEPT = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "JAVA_HOME", "JAVA_OPTS", "PYTHONPATH",
          "PYTHONHASHSEED", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY",
          "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")  # fmt: skip
-_KEPT_PREFIXES = ("SL_", "LC_", "SPARK_", "STARLAKE_")
+_KEPT_PREFIXES = ("SL_", "LC_", "SPARK_", "HADOOP_")
 
 
 def worker_environment(include: Iterable[str] = (), environ: Mapping[str, str] | None = None) -> dict[str, str]:

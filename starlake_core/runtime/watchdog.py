@@ -1,7 +1,8 @@
 """Kills what a dead process left behind. Run as a script, in a session of its own, with nothing but the standard library.
 
 The parent writes lines to the standard input: ``+PGID`` a process group lives, ``-PGID`` it ended, ``L PATH`` hold a shared lock on a
-file (answered with a line), ``U PATH`` release it. When the pipe closes, the parent is gone: every group that still lives is killed, and
+file (answered with a line), ``U PATH`` release it, ``Q`` everything
+has ended. When the pipe closes, the parent is gone: every group that still lives is killed, and
 so is every process that carries the parent's token in its environment (one that was started but not yet announced, or that left its
 group). The locks fall when this process ends, which tells others that nothing is left.
 """
@@ -116,6 +117,8 @@ def main(token: str) -> None:
             sys.stdout.flush()
         elif word.startswith("U "):
             os.close(locks.pop(word[2:]))
+        elif word == "Q":
+            return
     end(groups, token)
 
 

@@ -220,7 +220,7 @@ class Scheduler:
         row = progress.row
         if row.state in _FINAL:  # recorded by an earlier process
             self._count(step, row)
-            self._tell(TaskEvent(row.task, row.state, row.attempt, row.reason, log=row.log))
+            self._tell(TaskEvent(row.task, row.state, row.attempt, row.reason or "done before", log=row.log))
             return self._pass_on(progress, _FINAL[row.state], row.reason)
         if self._run.skip:
             self._set(progress, TaskRow(step.path, TaskState.SKIPPED, reason=self._run.skip))
