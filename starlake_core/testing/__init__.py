@@ -1,0 +1,74 @@
+"""The conformance kit: what a plugin is tested with, whoever wrote it.
+
+Load its fixtures in the test module with ``pytest_plugins = ["starlake_core.testing.plugin"]``, inherit from a suite and say what the
+plugin can do. Importing this package does not import pytest; the suites do, on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ..contract import validate_arguments
+
+if TYPE_CHECKING:
+    from .corpus import CORPUS, Graph
+    from .environment import EnvironmentSuite
+    from .fake import FakeEnvironment, Submission
+    from .graphs import NativeGraph, NativeTask, neutral_graph
+    from .lab import Does
+    from .orchestrator import OrchestratorSuite
+    from .recording import Record, RecordingOrchestrator, Watcher, describe_records
+    from .stand_in import Call, StandIn, StandInEnvironment, Step
+    from .subjects import subject
+
+__all__ = [
+    "CORPUS",
+    "Call",
+    "Does",
+    "EnvironmentSuite",
+    "FakeEnvironment",
+    "Graph",
+    "NativeGraph",
+    "NativeTask",
+    "OrchestratorSuite",
+    "Record",
+    "RecordingOrchestrator",
+    "StandIn",
+    "StandInEnvironment",
+    "Step",
+    "Submission",
+    "Watcher",
+    "describe_records",
+    "neutral_graph",
+    "subject",
+    "validate_arguments",
+]
+
+_HOME = {
+    "CORPUS": "corpus",
+    "Call": "stand_in",
+    "Does": "lab",
+    "EnvironmentSuite": "environment",
+    "FakeEnvironment": "fake",
+    "Graph": "corpus",
+    "NativeGraph": "graphs",
+    "NativeTask": "graphs",
+    "OrchestratorSuite": "orchestrator",
+    "Record": "recording",
+    "RecordingOrchestrator": "recording",
+    "StandIn": "stand_in",
+    "StandInEnvironment": "stand_in",
+    "Step": "stand_in",
+    "Submission": "fake",
+    "Watcher": "recording",
+    "describe_records": "recording",
+    "neutral_graph": "graphs",
+    "subject": "subjects",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)

@@ -1,0 +1,139 @@
+"""What the author of an environment says about it, and how the checks make and start jobs in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ..command import Command, Preload
+from ..job import Job
+from ..orchestration import Orchestration
+from ..run import RunKey
+from ..runtime import OlderAttempt, Runner, start
+from .lab import SECRET, SECRET_NAME, Does, a_run, about, canonical, steps_of, with_env
+from .recording import RecordingOrchestrator
+from .stand_in import StandIn
+
+__all__ = ["EnvironmentBase"]
+
+
+class EnvironmentBase:
+    """The part of :class:`EnvironmentSuite` that an author fills in.
+
+    Attributes:
+        environment: the plugin: entry-point name or plugin object.
+        runs_any_program: its options can name the stand-in as the program that it runs.
+        remembers_attempts: ``find`` knows the attempts of a task, also those that another process started.
+        forbidden_imports: modules (the SDK) that nothing imports before a job runs.
+    """
+
+    environment: Any = None
+    runs_any_program = True
+    remembers_attempts = True
+    forbidden_imports: tuple[str, ...] = ()
+
+    root: Path
+    program: StandIn
+    _started: list[tuple[Runner, str]]
+
+    def environment_options(self, stand_in: StandIn, root: Path) -> Mapping[str, Any]:
+        """Options under which the environment runs the stand-in, or what takes its place.
+
+        Args:
+            stand_in: the program.
+            root: an empty folder of the test; it is SL_ROOT unless the options say otherwise.
+        """
+        if self.runs_any_program:
+            raise NotImplementedError(
+                "environment_options() returns the options that make the environment run stand_in.path"
+            )
+        return {}
+
+    def command(self, does: Does, stand_in: StandIn, root: Path) -> Command | Preload | None:
+        """A command whose job does something, or a check for ``READY``, ``NOT_READY`` and ``CRASHES``.
+
+        Override it where the stand-in cannot be the program: tell your fake of the service what happens to the job, or make a real one do
+        it. None: the environment cannot be brought to do that, and the check is skipped.
+
+        Args:
+            does: what the job has to do.
+            stand_in: the program; it is told what to do here.
+            root: SL_ROOT.
+        """
+        if not self.runs_any_program:
+            raise NotImplementedError("without runs_any_program, command() says which command does what")
+        made = canonical(does)
+        stand_in.script(about(made), *steps_of(does))
+        return made
+
+    # -- for the checks
+
+    @pytest.fixture(autouse=True)
+    def _place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stand_in: StandIn) -> Generator[None, None, None]:
+        for name in [name for name in os.environ if name.startswith("SL_")]:
+            monkeypatch.delenv(name)
+        self.root = tmp_path / "project"
+        self.root.mkdir()
+        self.program = stand_in
+        self._started = []
+        yield
+        for runner, handle in self._started:
+            runner.cancel(handle)
+
+    def options(self) -> dict[str, Any]:
+        """Options of the suite: those of the author, SL_ROOT and a secret."""
+        given = self.environment_options(self.program, self.root)
+        return with_env(given, {"SL_ROOT": str(self.root), SECRET_NAME: SECRET})
+
+    def orchestration(self, **options: Any) -> Orchestration:
+        """An orchestration of the environment that renders nothing."""
+        return Orchestration(
+            {**self.options(), **options},
+            orchestrator=RecordingOrchestrator(),
+            environment=self.environment,
+            filename=str(self.root / "corpus.py"),
+            namespace={},
+        )
+
+    def make(self, command: Command | Preload) -> Job:
+        """The job of a command, or of a check as the verbs of a pipeline make it; not bound."""
+        orchestration = self.orchestration()
+        hook, options = orchestration.plugins.hook, orchestration.options
+        if isinstance(command, Command):
+            made = hook.sl_create_job(command=command, options=options)
+        else:
+            made = hook.sl_create_preload(preload=command, options=options)
+            if made is None:
+                made = hook.sl_create_job(command=command.command(), options=options)
+            assert isinstance(made, Job), f"the environment made {made!r} of a check, not a job"
+            made = replace(made, check=True)
+        assert isinstance(made, Job), f"the environment made {made!r} of a command, not a job"
+        return made
+
+    def job(self, does: Does) -> Job:
+        """A bound job that does something."""
+        command = self.command(does, self.program, self.root)
+        if command is None:
+            pytest.skip(f"command() returns None: no job of the environment {does.value}")
+        return self.make(command).bind(a_run())
+
+    def runner(self, job: Job) -> Runner:
+        """A new runner, as a new process would have it."""
+        made: Runner = self.orchestration().plugins.hook.sl_create_runner(job=job)
+        assert isinstance(made, Runner), f"sl_create_runner returned {made!r}, which is no Runner"
+        return made
+
+    def key(self, attempt: str = "1", task: str = "group.task") -> RunKey:
+        """The key of an attempt, unique for the test."""
+        return RunKey(f"kit/{self.root.parent.name}/{task}", attempt)
+
+    def start(self, job: Job, runner: Runner, key: RunKey, older: OlderAttempt = OlderAttempt.ADOPT) -> str:
+        """Start an attempt as the runtime does; it is cancelled at the end of the test."""
+        handle = start(job, runner, key, older)
+        self._started.append((runner, handle))
+        return handle

@@ -1,0 +1,253 @@
+"""Checks of the runner of an environment: submit, find, poll, cancel, logs, verdicts."""
+
+from __future__ import annotations
+
+import pytest
+
+from ..errors import RunnerError
+from ..runtime import OlderAttempt, Outcome, Verdict, finish
+from .environment_base import EnvironmentBase
+from .lab import SECRET, Does, settle, until
+from .subjects import subject
+
+__all__ = ["RunnerChecks"]
+
+_CODES = {Does.FAILS: 3, Does.EXITS_1: 1, Does.EXITS_126: 126, Does.EXITS_127: 127}
+
+
+class RunnerChecks(EnvironmentBase):
+    """No run twice, no run lost, no verdict mistaken for another."""
+
+    def _outcome(self, does: Does) -> Outcome:
+        job = self.job(does)
+        runner = self.runner(job)
+        return settle(runner, self.start(job, runner, self.key()))
+
+    # -- verdicts
+
+    def test_success(self) -> None:
+        """Exit code 0 of a job that is no check is a success."""
+        assert self._outcome(Does.SUCCEEDS).verdict is Verdict.SUCCEEDED
+
+    @pytest.mark.parametrize("does", _CODES, ids=lambda does: does.name)
+    def test_failure(self, does: Does) -> None:
+        """Every other exit code is a failure, with a reason, the code and the end of the output."""
+        job = self.job(does)
+        runner = self.runner(job)
+        handle = self.start(job, runner, self.key())
+        outcome = settle(runner, handle)
+        assert outcome.verdict is Verdict.FAILED, f"a job that {does.value} is {outcome.verdict}"
+        assert outcome.reason, "a failure without a reason"
+        if self.runs_any_program:
+            assert outcome.exit_code == _CODES[does]
+            if does is Does.FAILS:
+                assert "it broke" in finish(runner, handle, outcome).tail, (
+                    "a failure does not show the end of the output"
+                )
+
+    @pytest.mark.parametrize(
+        ("does", "verdict"),
+        [
+            (Does.READY, Verdict.SUCCEEDED),
+            (Does.NOT_READY, Verdict.NOT_READY),
+            (Does.CRASHES, Verdict.FAILED),
+        ],
+        ids=lambda value: value.name,
+    )
+    def test_check(self, does: Does, verdict: Verdict) -> None:
+        """A check has three answers, and none is taken for another."""
+        outcome = self._outcome(does)
+        assert outcome.verdict is verdict, f"a job that {does.value} is {outcome.verdict}, not {verdict}"
+
+    def test_missing_program(self) -> None:
+        """A program that is not there is a failure or an error, and never anything else."""
+        if not self.runs_any_program:
+            pytest.skip("runs_any_program = False: the program cannot be taken away")
+        job = self.job(Does.READY)
+        self.program.path.unlink()
+        runner = self.runner(job)
+        try:
+            outcome = settle(runner, self.start(job, runner, self.key()))
+        except RunnerError as error:
+            outcome = Outcome(Verdict.FAILED, reason=str(error))
+        assert outcome.verdict is Verdict.FAILED, f"a job without its program is {outcome.verdict}"
+        assert outcome.reason, "a job without its program fails without a reason"
+
+    # -- attempts
+
+    def test_submit_is_idempotent(self) -> None:
+        """The same key twice is the same attempt, while it runs and after it has ended."""
+        job = self.job(Does.SUCCEEDS)
+        runner = self.runner(job)
+        first = runner.submit(job, self.key())
+        second = runner.submit(job, self.key())
+        settle(runner, first)
+        assert {first, second, runner.submit(job, self.key())} == {first}, "the same key twice gave two handles"
+        self._ran(Does.SUCCEEDS, 1)
+
+    def _ran(self, does: Does, times: int) -> None:
+        if self.runs_any_program:
+            found = len(self.program.calls(subject(self.job(does).arguments)))
+            assert found == times, f"the program ran {found} times, not {times} times"
+
+    def test_other_attempts_and_tasks_are_other_runs(self) -> None:
+        """Another attempt, and another task, is another run."""
+        job = self.job(Does.SUCCEEDS)
+        runner = self.runner(job)
+        keys = [self.key("1"), self.key("2"), self.key("1", "other")]
+        handles = [runner.submit(job, key) for key in keys]
+        assert len(set(handles)) == 3, "two keys share a handle"
+        assert [settle(runner, handle).verdict for handle in handles] == [Verdict.SUCCEEDED] * 3
+        self._ran(Does.SUCCEEDS, 3)
+
+    def test_restarted_attempt_gets_its_own_run_back(self) -> None:
+        """An attempt that starts again, in a new process where the environment remembers, gets its own run, even if it has ended."""
+        job = self.job(Does.SUCCEEDS)
+        runner = self.runner(job)
+        handle = self.start(job, runner, self.key())
+        settle(runner, handle)
+        again = self.runner(job) if self.remembers_attempts else runner
+        assert self.start(job, again, self.key()) == handle, (
+            "an attempt that started again did not get its own run back"
+        )
+        assert settle(again, handle).verdict is Verdict.SUCCEEDED
+        self._ran(Does.SUCCEEDS, 1)
+
+    def test_older_success_is_not_the_result_of_a_new_attempt(self) -> None:
+        """A new attempt runs, although an older one of the task has succeeded."""
+        job = self.job(Does.SUCCEEDS)
+        runner = self.runner(job)
+        first = self.start(job, runner, self.key("1"))
+        settle(runner, first)
+        second = self.start(job, self.runner(job) if self.remembers_attempts else runner, self.key("2"))
+        assert second != first, "a new attempt took the result of an older one for its own"
+        settle(runner, second)
+        self._ran(Does.SUCCEEDS, 2)
+
+    def test_older_failure_is_not_the_result_of_a_new_attempt(self) -> None:
+        """A new attempt can succeed after an older one has failed; each keeps its own end."""
+        job = self.job(Does.FAILS_ONCE)
+        runner = self.runner(job)
+        first = self.start(job, runner, self.key("1"))
+        assert settle(runner, first).verdict is Verdict.FAILED
+        second = self.start(job, runner, self.key("2"))
+        assert settle(runner, second).verdict is Verdict.SUCCEEDED, "a new attempt ended as an older one had"
+        assert settle(runner, first).verdict is Verdict.FAILED, "an older attempt changed its end"
+
+    def test_find(self) -> None:
+        """``find`` knows the attempts of a task and of no other, or nothing at all where the environment does not remember."""
+        job = self.job(Does.SUCCEEDS)
+        runner = self.runner(job)
+        handles = {attempt: runner.submit(job, self.key(attempt)) for attempt in ("1", "2")}
+        runner.submit(job, self.key("1", "other"))
+        for handle in handles.values():
+            settle(runner, handle)
+        found = self.runner(job).find(job, self.key().task)
+        if self.remembers_attempts:
+            assert [(attempt.attempt, attempt.handle) for attempt in found] == [*handles.items()]
+            assert all(attempt.status.ended for attempt in found), "an attempt that has ended is found as still running"
+        else:
+            assert not found, "remembers_attempts = False, but find() knows attempts"
+
+    def test_live_older_attempt_is_adopted(self) -> None:
+        """A new attempt takes over an older one that is still going, where the environment remembers it."""
+        if not self.remembers_attempts:
+            pytest.skip("remembers_attempts = False: an older attempt ends with the process that started it")
+        job = self.job(Does.GOES_ON)
+        runner = self.runner(job)
+        first = self.start(job, runner, self.key("1"))
+        assert self.start(job, self.runner(job), self.key("2")) == first, "the task now runs twice"
+
+    def test_live_older_attempt_is_cancelled(self) -> None:
+        """A new attempt that wants to run by itself stops the older one first."""
+        if not self.remembers_attempts:
+            pytest.skip("remembers_attempts = False: an older attempt ends with the process that started it")
+        job = self.job(Does.GOES_ON)
+        runner = self.runner(job)
+        first = self.start(job, runner, self.key("1"))
+        second = self.start(job, self.runner(job), self.key("2"), OlderAttempt.CANCEL)
+        assert second != first
+        assert settle(runner, first).verdict is Verdict.CANCELLED
+
+    # -- poll, cancel, logs
+
+    def test_poll_answers_for_many_handles(self) -> None:
+        """One call answers for many attempts, and for exactly those."""
+        job = self.job(Does.SUCCEEDS)
+        runner = self.runner(job)
+        handles = [runner.submit(job, self.key(str(number))) for number in range(4)]
+        for handle in handles:
+            settle(runner, handle)
+        assert set(runner.poll(handles)) == set(handles)
+        assert set(runner.poll(handles[:1])) == {handles[0]}
+        assert dict(runner.poll([])) == {}
+        assert all(status.ended for status in runner.poll(handles).values())
+
+    def test_unknown_handle_is_lost(self) -> None:
+        """A handle that the environment does not know is LOST, and does not spoil the answer for others."""
+        job = self.job(Does.SUCCEEDS)
+        runner = self.runner(job)
+        known = self.start(job, runner, self.key())
+        unknown = f"{known}-unknown"
+        settle(runner, known)
+        found = runner.poll([unknown, known])
+        outcome = found[unknown].outcome
+        assert outcome is not None, "an unknown handle is still running"
+        assert outcome.verdict is Verdict.LOST, f"an unknown handle is {outcome.verdict}, not lost"
+        assert found[known].outcome is not None
+        runner.cancel(unknown)
+
+    def test_cancel(self) -> None:
+        """An attempt that is cancelled, however often, ends as CANCELLED."""
+        job = self.job(Does.GOES_ON)
+        runner = self.runner(job)
+        handle = self.start(job, runner, self.key())
+        if self.runs_any_program:
+            until(lambda: bool(self.program.calls()), "the program runs")
+        assert not runner.poll([handle])[handle].ended, "an attempt that goes on has ended"
+        runner.cancel(handle)
+        runner.cancel(handle)
+        assert settle(runner, handle).verdict is Verdict.CANCELLED
+        runner.cancel(handle)
+        assert settle(runner, handle).verdict is Verdict.CANCELLED
+
+    @pytest.mark.parametrize(
+        ("does", "verdict"),
+        [(Does.SUCCEEDS, Verdict.SUCCEEDED), (Does.FAILS, Verdict.FAILED), (Does.NOT_READY, Verdict.NOT_READY)],
+        ids=lambda value: value.name,
+    )
+    def test_cancel_after_the_end_changes_nothing(self, does: Does, verdict: Verdict) -> None:
+        """An attempt that has ended keeps its end."""
+        job = self.job(does)
+        runner = self.runner(job)
+        handle = self.start(job, runner, self.key())
+        settle(runner, handle)
+        runner.cancel(handle)
+        assert settle(runner, handle).verdict is verdict
+
+    def test_logs_go_on_at_the_cursor(self) -> None:
+        """Reading piece by piece gives what reading at once gives: nothing twice, nothing left out."""
+        job = self.job(Does.WRITES)
+        runner = self.runner(job)
+        handle = self.start(job, runner, self.key())
+        pieces, cursor = runner.logs(handle, None)
+        lines = list(pieces)
+        settle(runner, handle)
+        until(lambda: len(runner.logs(handle, None)[0]) >= 3, "the output can be read")
+        pieces, cursor = runner.logs(handle, cursor)
+        lines += pieces
+        assert lines == list(runner.logs(handle, None)[0])
+        assert list(runner.logs(handle, cursor)[0]) == [], "lines are told twice"
+        if self.runs_any_program:
+            assert lines == ["one", "two", "three"]
+
+    def test_logs_hide_secrets(self) -> None:
+        """The value of a variable with a secret name does not show up in the output."""
+        job = self.job(Does.TELLS)
+        assert SECRET in job.env.values()
+        runner = self.runner(job)
+        handle = self.start(job, runner, self.key())
+        outcome = finish(runner, handle, settle(runner, handle))
+        until(lambda: len(runner.logs(handle, None)[0]) >= 1, "the output can be read")
+        assert SECRET not in "\n".join(runner.logs(handle, None)[0]), "the output shows a secret"
+        assert SECRET not in repr(outcome), "the outcome shows a secret"

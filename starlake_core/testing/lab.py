@@ -1,0 +1,113 @@
+"""What a suite does again and again: drawing, running, waiting for an end."""
+
+from __future__ import annotations
+
+import enum
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from ..command import Command, Preload, StarlakePreLoadStrategy, load_command
+from ..run import DataInterval, Run
+from ..runtime import Outcome, Runner, Verdict, wait
+from .stand_in import Step
+from .subjects import subject
+
+__all__ = [
+    "SCHEDULED",
+    "SECRET",
+    "SECRET_NAME",
+    "Does",
+    "a_run",
+    "canonical",
+    "settle",
+    "steps_of",
+    "until",
+    "with_env",
+]
+
+SCHEDULED = datetime(2026, 3, 30, tzinfo=timezone.utc)
+"""The scheduled date of the runs of the suites."""
+SECRET_NAME = "KIT_DB_PASSWORD"
+SECRET = "hunter2-and-more"
+"""A secret that must not show up anywhere."""
+
+_PATIENCE = 60.0
+
+
+class Does(enum.Enum):
+    """What a job of the environment suite is made to do."""
+
+    SUCCEEDS = "succeeds"
+    FAILS = "ends with an exit code that is not 0, 1, 126 or 127 (or just fails, where codes cannot be chosen)"
+    EXITS_1 = "ends with exit code 1"
+    EXITS_126 = "ends with exit code 126"
+    EXITS_127 = "ends with exit code 127"
+    FAILS_ONCE = "fails the first time and succeeds the second time"
+    GOES_ON = "writes a line and does not end by itself"
+    WRITES = "writes at least three lines and succeeds"
+    TELLS = f"writes the value of the variable {SECRET_NAME} and succeeds"
+    READY = "is a check that finds everything in place"
+    NOT_READY = "is a check that finds nothing"
+    CRASHES = "is a check that fails, without saying that anything is missing"
+
+
+_STEPS: Mapping[Does, tuple[Step, ...]] = {
+    Does.SUCCEEDS: (Step(),),
+    Does.FAILS: (Step(exit_code=3, lines=("it broke",)),),
+    Does.EXITS_1: (Step(exit_code=1),),
+    Does.EXITS_126: (Step(exit_code=126),),
+    Does.EXITS_127: (Step(exit_code=127),),
+    Does.FAILS_ONCE: (Step(exit_code=3), Step()),
+    Does.GOES_ON: (Step(lines=("going on",), goes_on=True),),
+    Does.WRITES: (Step(lines=("one", "two", "three")),),
+    Does.TELLS: (Step(lines=("before",), tells=(SECRET_NAME,)),),
+    Does.READY: (Step(),),
+    Does.NOT_READY: (Step(not_ready=True),),
+    Does.CRASHES: (Step(exit_code=1, lines=("it broke",)),),
+}
+
+
+def steps_of(does: Does) -> tuple[Step, ...]:
+    """What the stand-in has to do for a behaviour."""
+    return _STEPS[does]
+
+
+def canonical(does: Does) -> Command | Preload:
+    """The command that stands for a behaviour: a check of the domain, or a load of the table, that is named after it."""
+    name = does.name.lower()
+    if does in (Does.READY, Does.NOT_READY, Does.CRASHES):
+        return Preload(f"check_{name}", name, ("orders",), StarlakePreLoadStrategy.IMPORTED)
+    return load_command(f"load_{name}", "sales", name)
+
+
+def about(command: Command | Preload) -> str:
+    """The subject of a command or check."""
+    return subject((command.command() if isinstance(command, Preload) else command).vector)
+
+
+def a_run(task: str = "group.task", attempt: str = "1") -> Run:
+    """A run with fixed values, seen from one attempt of a task."""
+    interval = DataInterval(SCHEDULED - timedelta(days=1), SCHEDULED)
+    return Run("kit", "kit-run", interval, task=task, attempt=attempt)
+
+
+def settle(runner: Runner, handle: str) -> Outcome:
+    """Wait for the end of an attempt."""
+    outcome = wait(runner, handle, timeout=_PATIENCE)
+    assert outcome.verdict is not Verdict.FAILED or "time-out" not in outcome.reason, f"{handle} does not end"
+    return outcome
+
+
+def until(true: Callable[[], bool], what: str) -> None:
+    """Wait until something is true; the time is only there so that no test hangs."""
+    deadline = time.monotonic() + _PATIENCE
+    while not true():
+        assert time.monotonic() < deadline, f"it never came to this: {what}"
+        time.sleep(0.01)
+
+
+def with_env(options: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, Any]:
+    """Options with further variables in ``sl_env_var``; those that are there win."""
+    return {**options, "sl_env_var": {**env, **options.get("sl_env_var", {})}}

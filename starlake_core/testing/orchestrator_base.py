@@ -1,0 +1,155 @@
+"""What the author of an orchestrator says about it, and how the checks draw and run pipelines with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ..graph import Task
+from ..orchestration import Orchestration
+from ..pipeline import StarlakePipeline
+from ..run import Report, Run, TaskState
+from ..runs import new_run
+from .corpus import Graph
+from .fake import FakeEnvironment, serving
+from .graphs import NativeGraph
+from .lab import SCHEDULED, with_env
+from .stand_in import StandIn, StandInEnvironment
+from .subjects import subject
+
+__all__ = ["OrchestratorBase"]
+
+
+class OrchestratorBase:
+    """The part of :class:`OrchestratorSuite` that an author fills in.
+
+    Attributes:
+        orchestrator: the plugin: entry-point name or plugin object.
+        nested_groups: groups of the pipeline are groups natively.
+        runs_pipelines: ``sl_run_pipeline`` runs a pipeline and reports on it.
+        runs_in_process: its tasks run in this process, so that an environment in memory can serve them.
+        wait_interval: the least number of seconds between two looks of a check that waits.
+        task_timeout: the least time-out of a task, in seconds.
+    """
+
+    orchestrator: Any = None
+    nested_groups = True
+    runs_pipelines = True
+    runs_in_process = True
+    wait_interval = 0
+    task_timeout = 1
+
+    root: Path
+
+    def describe(self, native: Any) -> NativeGraph:
+        """Say what is in the native object of a pipeline, as it really is there: ask it, not the pipeline it was made from.
+
+        Args:
+            native: what ``sl_create_pipeline`` returned.
+        """
+        raise NotImplementedError("describe(native) returns the NativeGraph of what sl_create_pipeline returned")
+
+    def native_node(self, task_id: str) -> Any:
+        """A native node of the orchestrator's own that does nothing, as a user's factory would make it; None if it has no such thing.
+
+        Args:
+            task_id: that the node should have.
+        """
+        return None
+
+    def orchestrator_options(self, root: Path) -> Mapping[str, Any]:
+        """Options that the orchestrator needs.
+
+        Args:
+            root: an empty folder of the test.
+        """
+        return {}
+
+    def process_environment(self, stand_in: StandIn) -> tuple[Any, Mapping[str, Any]]:
+        """The environment that runs the stand-in program, and its options.
+
+        Where tasks run in another process, name an installed one: ``("shell", {"SL_STARLAKE_PATH": str(stand_in.path)})``.
+
+        Args:
+            stand_in: the program.
+        """
+        return StandInEnvironment(stand_in.path), {}
+
+    # -- for the checks
+
+    @pytest.fixture(autouse=True)
+    def _place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in [name for name in os.environ if name.startswith("SL_")]:
+            monkeypatch.delenv(name)
+        self.root = tmp_path / "project"
+        self.root.mkdir()
+
+    @pytest.fixture
+    def fake(self) -> FakeEnvironment:
+        """An environment in memory, for orchestrators that can be served by one."""
+        self.needs_runs()
+        if not self.runs_in_process:
+            pytest.skip("runs_in_process = False: an environment in memory cannot serve its tasks")
+        return FakeEnvironment()
+
+    def needs_runs(self) -> None:
+        """Skip the check of an orchestrator that runs nothing by itself."""
+        if not self.runs_pipelines:
+            pytest.skip("runs_pipelines = False: it runs no pipeline from here")
+
+    def orchestration(self, environment: Any = None, *addons: Any, **options: Any) -> Orchestration:
+        """An orchestration of the orchestrator: no retries, SL_ROOT in an empty folder."""
+        given = {"retries": 0, "retry_delay": 0, **self.orchestrator_options(self.root), **options}
+        return Orchestration(
+            with_env(given, {"SL_ROOT": str(self.root)}),
+            orchestrator=self.orchestrator,
+            environment=environment if environment is not None else FakeEnvironment(),
+            filename=str(self.root / "corpus.py"),
+            namespace={},
+            addons=addons,
+        )
+
+    def draw(self, graph: Graph, environment: Any = None, *addons: Any, **options: Any) -> StarlakePipeline:
+        """The rendered pipeline of a canonical graph."""
+        with self.orchestration(environment, *addons, **{**graph.options, **options}) as orchestration:
+            return graph(orchestration)
+
+    def run(self, pipeline: StarlakePipeline, run: Run | None = None) -> Report:
+        """Run a pipeline, and check what holds for every report."""
+        run = run or new_run(pipeline, SCHEDULED, run_id=f"run-of-{pipeline.id}")
+        with serving(pipeline.orchestration.plugins):
+            report = pipeline.start_run(run)
+        assert (report.pipeline_id, report.run_id) == (pipeline.id, run.run_id), (
+            f"the report is about run {report.run_id!r} of pipeline {report.pipeline_id!r}, not about run {run.run_id!r} of "
+            f"{pipeline.id!r}"
+        )
+        found, wanted = [task.id for task in report.tasks], [task.path for task in pipeline.tasks()]
+        assert sorted(found) == sorted(wanted), (
+            "the report does not name every task once, by its path: "
+            f"missing {sorted(set(wanted) - set(found))}, unknown {sorted(set(found) - set(wanted))}, of {len(found)}"
+        )
+        for task in report.tasks:
+            if task.state in (TaskState.SKIPPED, TaskState.FAILED):
+                assert task.reason.strip(), f"task '{task.id}' is {task.state!r} without a reason"
+        if any(task.state == TaskState.FAILED for task in report.tasks):
+            assert not report.succeeded, f"a task failed, but the run is {report.state!r}"
+        return report
+
+    def subjects(self, pipeline: StarlakePipeline) -> dict[str, str]:
+        """Path of each task that has a job to its subject."""
+        return {task.path: subject_of(task) for task in pipeline.tasks() if task.job is not None}
+
+
+def subject_of(task: Task) -> str:
+    """The subject of a task's job."""
+    assert task.job is not None
+    return subject(task.job.arguments) or f"job:{task.job.spec.get('task', '')}"
+
+
+def states(report: Report, ids: Iterable[str]) -> dict[str, str]:
+    """Task id to state, for some tasks."""
+    return {task_id: report.task(task_id).state for task_id in ids}

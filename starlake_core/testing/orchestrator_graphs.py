@@ -1,0 +1,104 @@
+"""Checks of what an orchestrator makes of a graph, without running it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from ..graph import Task, TaskGroup, graph_json
+from . import corpus
+from .corpus import CORPUS, Graph
+from .fake import FakeEnvironment
+from .graphs import differences, neutral_graph
+from .orchestrator_base import OrchestratorBase
+from .recording import Watcher
+
+__all__ = ["GraphChecks"]
+
+_every_graph = pytest.mark.parametrize("graph", CORPUS.values(), ids=CORPUS)
+_every_small_graph = pytest.mark.parametrize(
+    "graph", [graph for graph in CORPUS.values() if not graph.large], ids=[n for n, g in CORPUS.items() if not g.large]
+)
+
+
+class GraphChecks(OrchestratorBase):
+    """Every task once, in its group, in the right order; nothing changed on the way."""
+
+    @_every_graph
+    def test_native_graph_is_the_neutral_graph(self, graph: Graph) -> None:
+        """Every task is there once, in its groups, and runs after the tasks it ran after in the neutral graph."""
+        pipeline = self.draw(graph, FakeEnvironment(lifecycle=True))
+        problems = differences(
+            neutral_graph(pipeline), self.describe(pipeline.native), nested_groups=self.nested_groups
+        )
+        assert not problems, "\n".join([f"graph {graph.name}:", *problems])
+
+    @_every_small_graph
+    def test_every_node_is_asked_for_once(self, graph: Graph) -> None:
+        """The rendering asks for every task and every group that is not empty, once."""
+        watcher = Watcher()
+        pipeline = self.draw(graph, FakeEnvironment(lifecycle=True), watcher)
+        assert sorted(watcher.tasks) == sorted(task.path for task in pipeline.tasks())
+        assert sorted(watcher.groups) == sorted(group.path for group in pipeline.groups() if group is not pipeline)
+
+    @_every_small_graph
+    def test_create_children_is_called_once(self, graph: Graph) -> None:
+        """Every container calls ``create_children`` exactly once."""
+        pipeline = self.draw(graph, FakeEnvironment(lifecycle=True))
+        hook = pipeline.orchestration.plugins.hook
+        calls: dict[str, int] = {}
+
+        def children(group: TaskGroup) -> Callable[[], Mapping[str, Any]]:
+            made: dict[str, Any] = {}
+
+            def create_children() -> Mapping[str, Any]:
+                calls[group.path] = calls.get(group.path, 0) + 1
+                if not made:
+                    made.update({node.id: native(node) for node in group.children})
+                return made
+
+            return create_children
+
+        def native(node: Any) -> Any:
+            if isinstance(node, Task):
+                return hook.sl_create_task(task=node)
+            return hook.sl_create_task_group(group=node, create_children=children(node))
+
+        hook.sl_create_pipeline(pipeline=pipeline, create_children=children(pipeline))
+        for group in pipeline.groups():
+            assert calls.get(group.path, 0) == 1, (
+                f"create_children of '{group.path}' was called {calls.get(group.path, 0)} times, not once"
+            )
+
+    @_every_small_graph
+    def test_rendering_is_pure(self, graph: Graph) -> None:
+        """The same graph gives the same native graph, and the neutral graph is not touched."""
+        watcher = Watcher()
+        first = self.draw(graph, FakeEnvironment(lifecycle=True), watcher)
+        second = self.draw(graph, FakeEnvironment(lifecycle=True))
+        assert self.describe(first.native) == self.describe(first.native), "describing the native graph changes it"
+        assert self.describe(first.native) == self.describe(second.native), "drawn twice, the native graphs differ"
+        assert graph_json(first) == watcher.before, "the rendering changed the neutral graph"
+
+    def test_options_are_left_alone(self) -> None:
+        """Neither the options that the user gave nor those that the plugins see are changed."""
+        given: dict[str, Any] = {"tags": "a b", "sl_env_var": {"SL_ENV": "test"}, "kpi.only": {"options": {"k": "v"}}}
+        kept = copy.deepcopy(given)
+        with self.orchestration(None, **given) as orchestration:
+            typed = copy.deepcopy(dict(orchestration.options))
+            corpus.single_task(orchestration)
+        assert given == kept, "the options of the user were changed"
+        assert dict(orchestration.options) == typed, "the options of the orchestration were changed"
+
+    def test_native_node(self) -> None:
+        """A node of the orchestrator's own takes its place between the others."""
+        if self.native_node("native") is None:
+            pytest.skip("native_node() returns None: the orchestrator takes no native nodes")
+        pipeline = self.draw(corpus.native_node(self.native_node))
+        problems = differences(
+            neutral_graph(pipeline), self.describe(pipeline.native), nested_groups=self.nested_groups
+        )
+        assert not problems, "\n".join(problems)

@@ -1,0 +1,112 @@
+"""Checks of an orchestrator with real processes: what is on the command line, and what happens when there is no program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ..graph import graph_json
+from ..pipeline import StarlakePipeline
+from ..run import TaskReport, TaskState
+from . import corpus
+from .corpus import Graph
+from .lab import SECRET, SECRET_NAME
+from .orchestrator_base import OrchestratorBase, states
+from .stand_in import StandIn, Step
+
+__all__ = ["HOSTILE", "ProcessChecks"]
+
+HOSTILE = {
+    "spaces": " two  blanks and a tab\t ",
+    "commas": ",a,,b,",
+    "single_quotes": "it's 'quoted'",
+    "double_quotes": 'say "hi" \\"again\\"',
+    "shell": "$HOME `id` $(id) ; rm -rf * & | > < ~ ! #",
+    "placeholders": "${HOME} ${not_ours} {{ ds }} {% raw %} %(x)s {0} $$",
+    "newlines": "a\nb\r\nc\n",
+    "unicode": "größe 日本語 🦆 \u00a0",
+    "backslashes": "C:\\temp\\n \\",
+    "dashes": "--name=x -- -",
+    "empty": "",
+}
+"""Texts that something between the pipeline file and the process could spoil."""
+
+
+def _draw_hostile(p: StarlakePipeline) -> None:
+    for name, text in HOSTILE.items():
+        p.sl_job(name, ["transform", "--name", f"kpi.{name}", "--query", text, "--accessToken", ""])
+
+
+class ProcessChecks(OrchestratorBase):
+    """Arguments arrive as they are, verdicts are right and secrets stay secret, in processes."""
+
+    def draw_processes(self, graph: Graph, stand_in: StandIn) -> StarlakePipeline:
+        """The pipeline of a graph in the environment that runs the stand-in."""
+        self.needs_runs()
+        environment, options = self.process_environment(stand_in)
+        env = {SECRET_NAME: SECRET, **options.get("sl_env_var", {})}
+        return self.draw(graph, environment, **{**options, "sl_env_var": env})
+
+    def test_arguments_arrive_unchanged(self, stand_in: StandIn) -> None:
+        """Blanks, quotes, commas, dollars, newlines, other scripts and empty texts arrive as they are."""
+        pipeline = self.draw_processes(Graph("hostile", _draw_hostile), stand_in)
+        report = self.run(pipeline)
+        assert report.succeeded, [(task.id, task.reason) for task in report.tasks if task.reason]
+        calls = {call.subject: call.arguments for call in stand_in.calls()}
+        assert len(stand_in.calls()) == len(HOSTILE), "not every command was run exactly once"
+        for name, text in HOSTILE.items():
+            wanted = ("transform", "--name", f"kpi.{name}", "--query", text, "--accessToken", "")
+            assert calls[f"transform:kpi.{name}"] == wanted, (
+                f"the text with {name} was changed on its way to the process"
+            )
+
+    def test_variables_arrive(self, stand_in: StandIn) -> None:
+        """The variables of ``sl_env_var`` arrive, and the run key with them."""
+        self.run(self.draw_processes(corpus.single_task, stand_in))
+        (call,) = stand_in.calls()
+        assert call.env[SECRET_NAME] == SECRET
+        assert call.env["SL_ROOT"] == str(self.root)
+        assert call.env.get("SL_RUN_KEY"), "the process does not learn its run key"
+
+    def test_gates(self, stand_in: StandIn) -> None:
+        """With the marker, exit code 0 can mean *not ready*, and exit code 1 is a crash."""
+        stand_in.script("preload:sales", Step(not_ready=True))
+        report = self.run(self.draw_processes(corpus.two_domains, stand_in))
+        assert report.succeeded
+        ids = ["check_sales_incoming_files", "load_sales_orders", "load_hr_people", "end_daily"]
+        skipped, done = TaskState.SKIPPED, TaskState.SUCCEEDED
+        assert states(report, ids) == dict(zip(ids, [skipped, skipped, done, done], strict=True))
+
+    def test_crashed_check_fails_in_a_process(self, stand_in: StandIn) -> None:
+        """A check that crashes with exit code 1, as *not ready* once did, fails the run."""
+        stand_in.script("preload:sales", Step(exit_code=1, lines=("java.lang.OutOfMemoryError",)))
+        report = self.run(self.draw_processes(corpus.two_domains, stand_in))
+        assert report.task("check_sales_incoming_files").state == TaskState.FAILED
+        assert not report.succeeded, "a check crashed, but the run succeeded"
+        assert not stand_in.calls("load:sales.orders")
+
+    def test_missing_program_fails_with_a_message(self, stand_in: StandIn) -> None:
+        """A program that is not there fails the task, and the reason names it."""
+        stand_in.path.unlink()
+        report = self.run(self.draw_processes(corpus.chain, stand_in))
+        assert report.task("first").state == TaskState.FAILED
+        assert str(stand_in.path) in report.task("first").reason, "the reason does not name the program"
+        assert not report.succeeded
+        assert report.datasets == ()
+
+    @pytest.mark.parametrize("code", [0, 3])
+    def test_secrets_stay_secret(self, stand_in: StandIn, code: int) -> None:
+        """A secret that a command writes is not in the report, not in the log file, and not in the graph."""
+        stand_in.script("transform:kpi.only", Step(tells=(SECRET_NAME,), exit_code=code))
+        pipeline = self.draw_processes(corpus.single_task, stand_in)
+        report = self.run(pipeline)
+        assert report.succeeded is (code == 0)
+        assert SECRET not in repr(report), "a secret is in the report"
+        assert SECRET not in graph_json(pipeline), "a secret is in the graph"
+        assert SECRET not in _log(report.task("only")), "a secret is in the log file"
+
+
+def _log(task: TaskReport) -> str:
+    path = Path(task.log) if task.log and "://" not in task.log else None
+    return path.read_text(encoding="utf-8") if path is not None and path.is_file() else ""

@@ -1,0 +1,215 @@
+"""Checks of how an orchestrator runs tasks: order, values, failure, retries, time-outs, tear-down."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from ..pipeline import StarlakePipeline
+from ..run import TaskState
+from ..runs import new_run
+from ..runtime import Verdict
+from . import corpus
+from .corpus import CORPUS, Graph
+from .fake import FakeEnvironment
+from .graphs import neutral_graph, tasks_before
+from .lab import SCHEDULED
+from .orchestrator_base import OrchestratorBase, states
+
+__all__ = ["RunChecks"]
+
+_small = {name: graph for name, graph in CORPUS.items() if not graph.large}
+_PLACEHOLDERS = (
+    "sl_scheduled_date",
+    "sl_ds",
+    "sl_data_interval_start",
+    "sl_data_interval_end",
+    "sl_run_id",
+    "sl_run_hash",
+    "var:region",
+)
+
+
+def _draw_values(p: StarlakePipeline) -> None:
+    query = "|".join(f"${{{name}}}" for name in _PLACEHOLDERS)
+    p.sl_job("values", ["transform", "--name", "kpi.values", "--query", query])
+
+
+def _draw_retried(p: StarlakePipeline) -> None:
+    p.sl_transform("work", "kpi.work", retries=1, retry_delay=0) >> p.sl_transform("next", "kpi.next")
+
+
+class RunChecks(OrchestratorBase):
+    """Every task runs once, after those before it, with the values of the run; failures show."""
+
+    @pytest.mark.parametrize("graph", _small.values(), ids=_small)
+    def test_every_task_runs_once_and_in_order(self, graph: Graph, fake: FakeEnvironment) -> None:
+        """Each job is started once, unchanged, after the jobs before it; the run emits every dataset."""
+        fake.lifecycle = True
+        pipeline = self.draw(graph, fake)
+        run = new_run(pipeline, SCHEDULED, run_id="kit-run")
+        report = self.run(pipeline, run)
+        assert report.succeeded, f"everything succeeded, but the run is {report.state!r}: {report.reason}"
+        assert {task.state for task in report.tasks} == {TaskState.SUCCEEDED}
+        subjects = self.subjects(pipeline)
+        started = [submission.subject for submission in fake.submissions]
+        assert sorted(started) == sorted(subjects.values()), "not every job was started exactly once"
+        for path, befores in tasks_before(neutral_graph(pipeline)).items():
+            for before in befores:
+                if path in subjects and before in subjects:
+                    assert started.index(subjects[before]) < started.index(subjects[path]), (
+                        f"'{path}' was started before '{before}' had ended"
+                    )
+        for task in pipeline.tasks():
+            if task.job is None:
+                continue
+            wanted = task.job.bind(run.for_attempt(task.path, "1"))
+            found = fake.started(subjects[task.path])[0].job
+            assert found.arguments == wanted.arguments, f"the arguments of '{task.path}' changed on the way"
+            assert found.env.items() >= wanted.env.items(), f"variables of '{task.path}' changed on the way"
+            assert replace(found, env=wanted.env) == wanted, f"the job of '{task.path}' changed on the way"
+        assert set(report.datasets) == {dataset.uri for dataset in pipeline.outlets}, (
+            "a run in which all succeeded emits every dataset"
+        )
+
+    def test_run_time_values(self, fake: FakeEnvironment) -> None:
+        """The values that only the run knows are the same on every orchestrator."""
+        pipeline = self.draw(Graph("values", _draw_values), fake, timezone="Europe/Paris")
+        # The interval is the day on which the clock is put forward.
+        moment = datetime(2026, 3, 30, tzinfo=ZoneInfo("Europe/Paris"))
+        run = new_run(pipeline, moment, run_id="kit-values", variables={"region": "EU 1"})
+        report = self.run(pipeline, run)
+        assert report.succeeded, report.reason
+        assert report.interval in (None, run.interval), "the report has another data interval than the run"
+        (submission,) = fake.started("transform:kpi.values")
+        values = dict(zip(_PLACEHOLDERS, submission.job.arguments[-1].split("|"), strict=True))
+        assert values == {
+            "sl_scheduled_date": "2026-03-30T00:00:00.000+0200",
+            "sl_ds": "2026-03-30",
+            "sl_data_interval_start": "2026-03-29T00:00:00+01:00",
+            "sl_data_interval_end": "2026-03-30T00:00:00+02:00",
+            "sl_run_id": "kit-values",
+            "sl_run_hash": run.value("sl_run_hash"),
+            "var:region": "EU 1",
+        }
+
+    def test_a_variable_that_is_not_set_fails_the_task(self, fake: FakeEnvironment) -> None:
+        """A value that cannot be filled in is a failure that names it, and nothing is started."""
+        pipeline = self.draw(Graph("values", _draw_values), fake)
+        report = self.run(pipeline)
+        assert report.task("values").state == TaskState.FAILED
+        assert "region" in report.task("values").reason, "the reason does not name the variable"
+        assert not fake.submissions, "a job was started without one of its values"
+
+    def test_dry_run_starts_nothing(self, fake: FakeEnvironment) -> None:
+        """A dry run shows every task and starts none."""
+        pipeline = self.draw(corpus.two_domains, fake)
+        run = new_run(pipeline, SCHEDULED, run_id="kit-dry", dry_run=True)
+        report = self.run(pipeline, run)
+        assert not fake.submissions, "a dry run started a job"
+        assert report.state == TaskState.DRY_RUN
+        assert report.datasets == (), "a dry run emitted datasets"
+
+    def test_failure_stops_what_depends_on_it(self, fake: FakeEnvironment) -> None:
+        """A failure fails the run and stops what comes after it; what does not depend on it runs."""
+        fake.script("transform:kpi.left", Verdict.FAILED)
+        pipeline = self.draw(corpus.diamond, fake)
+        report = self.run(pipeline)
+        assert not report.succeeded, "a task failed, but the run succeeded"
+        assert states(report, ["top", "left", "right", "bottom", "end"]) == {
+            "top": TaskState.SUCCEEDED,
+            "left": TaskState.FAILED,
+            "right": TaskState.SUCCEEDED,
+            "bottom": TaskState.UPSTREAM_FAILED,
+            "end": TaskState.UPSTREAM_FAILED,
+        }
+        assert not fake.started("transform:kpi.bottom"), "a task ran although one before it had failed"
+        assert report.task("left").exit_code in (None, 1)
+        assert set(report.datasets) == {"starlake://kpi/top", "starlake://kpi/right"}, (
+            "a run emits what succeeded, and nothing else"
+        )
+
+    def test_lost_attempt_is_a_failure(self, fake: FakeEnvironment) -> None:
+        """What the environment no longer knows cannot have succeeded."""
+        fake.script("transform:kpi.only", Verdict.LOST)
+        report = self.run(self.draw(corpus.single_task, fake))
+        assert report.task("only").state == TaskState.FAILED
+        assert not report.succeeded
+
+    @pytest.mark.parametrize("broken", ["", "job:create_cluster", "transform:kpi.work"])
+    def test_tear_down_always_runs(self, fake: FakeEnvironment, broken: str) -> None:
+        """The cluster is deleted however the work ended, and a failure still fails the run."""
+        fake.lifecycle = True
+        if broken:
+            fake.script(broken, Verdict.FAILED)
+        report = self.run(self.draw(corpus.tear_down, fake))
+        assert len(fake.started("job:delete_cluster")) == 1, "the tear-down did not run exactly once"
+        assert report.task("delete_cluster").state == TaskState.SUCCEEDED
+        assert report.task("all_done").state == TaskState.SUCCEEDED
+        assert report.succeeded is not bool(broken), f"the run is {report.state!r}"
+        assert report.task("end").state == (TaskState.UPSTREAM_FAILED if broken else TaskState.SUCCEEDED)
+
+    def test_retry_after_a_failure(self, fake: FakeEnvironment) -> None:
+        """A task that fails once and then succeeds takes two attempts: one task key, two attempt keys."""
+        fake.script("transform:kpi.work", Verdict.FAILED, Verdict.SUCCEEDED)
+        report = self.run(self.draw(Graph("retried", _draw_retried), fake))
+        assert report.succeeded, report.reason
+        tries = fake.started("transform:kpi.work")
+        assert len(tries) == 2, f"{len(tries)} attempts, not 2"
+        assert len({submission.key.task for submission in tries}) == 1, "the task key is not the same for both attempts"
+        assert len({submission.key.attempt for submission in tries}) == 2, "the attempt key is not unique"
+        assert report.task("work").attempts == 2
+        assert len(fake.started("transform:kpi.next")) == 1
+
+    def test_retries_are_counted(self, fake: FakeEnvironment) -> None:
+        """One retry is two attempts and no more; no retry is one attempt."""
+        fake.script("transform:kpi.work", Verdict.FAILED)
+        report = self.run(self.draw(Graph("retried", _draw_retried), fake))
+        assert len(fake.started("transform:kpi.work")) == 2
+        assert report.task("work").state == TaskState.FAILED
+        assert not report.succeeded
+        fake.script("transform:kpi.only", Verdict.FAILED)
+        self.run(self.draw(corpus.single_task, fake))
+        assert len(fake.started("transform:kpi.only")) == 1, "a task without retries was tried again"
+
+    def test_keys_of_two_tasks_differ(self, fake: FakeEnvironment) -> None:
+        """Tasks with one id in different groups have different keys, and so have two runs."""
+        pipeline = self.draw(corpus.same_ids, fake)
+        for run_id in ("kit-1", "kit-2"):
+            assert self.run(pipeline, new_run(pipeline, SCHEDULED, run_id=run_id)).succeeded
+        keys = [submission.key.task for submission in fake.submissions]
+        assert len(keys) == len(set(keys)) == 8, "two tasks, or two runs, share a key"
+
+    def test_time_out(self, fake: FakeEnvironment) -> None:
+        """An attempt that takes too long is cancelled, and counts as failed."""
+        fake.script("transform:kpi.slow", None)
+
+        def draw(p: StarlakePipeline) -> None:
+            p.sl_transform("slow", "kpi.slow", timeout=self.task_timeout) >> p.sl_transform("next", "kpi.next")
+
+        report = self.run(self.draw(Graph("slow", draw), fake))
+        (submission,) = fake.started("transform:kpi.slow")
+        assert submission.handle in fake.cancelled, "the attempt goes on after its time-out"
+        assert report.task("slow").state == TaskState.FAILED
+        assert not report.succeeded
+        assert not fake.started("transform:kpi.next")
+
+    def test_attempts_are_polled_to_their_end(self, fake: FakeEnvironment) -> None:
+        """An attempt that is still running is waited for, also when several run."""
+        for number in range(5):
+            fake.delay(f"transform:kpi.leaf_{number}", 3 + number)
+        report = self.run(self.draw(corpus.fan, fake))
+        assert report.succeeded
+        assert fake.submissions[-1].subject == "transform:kpi.sink"
+
+    def test_native_node_runs(self, fake: FakeEnvironment) -> None:
+        """A pipeline with a node of the orchestrator's own runs, in order."""
+        if self.native_node("native") is None:
+            pytest.skip("native_node() returns None: the orchestrator takes no native nodes")
+        report = self.run(self.draw(corpus.native_node(self.native_node), fake))
+        assert states(report, ["before", "native", "after"]) == dict.fromkeys(
+            ["before", "native", "after"], TaskState.SUCCEEDED
+        )

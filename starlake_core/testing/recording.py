@@ -1,0 +1,115 @@
+"""An orchestrator that keeps what it is given, and an add-on that watches another one at work."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..graph import Node, Pipeline, Task, TaskGroup, graph_json
+from ..hookspecs import CreateChildren, hookimpl
+from .graphs import NativeGraph, NativeTask
+
+__all__ = ["Record", "RecordingOrchestrator", "Watcher", "describe_records"]
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """What was rendered for one node.
+
+    Attributes:
+        node: the neutral node.
+        children: native children by id; empty for a task.
+        edges: ids of children, the earlier one first.
+    """
+
+    node: Node
+    children: Mapping[str, Any] = field(default_factory=dict)
+    edges: tuple[tuple[str, str], ...] = ()
+
+
+def _edges(group: TaskGroup) -> tuple[tuple[str, str], ...]:
+    return tuple((before, after) for before, afters in group.edges.items() for after in afters)
+
+
+class RecordingOrchestrator:
+    """An orchestrator that runs nothing: its native objects are records. For tests of environments, and as a base for fakes."""
+
+    name = "recording"
+
+    @hookimpl
+    def sl_create_task(self, task: Task) -> Record:
+        """A record of the task."""
+        return Record(task)
+
+    @hookimpl
+    def sl_create_task_group(self, group: TaskGroup, create_children: CreateChildren) -> Record:
+        """A record of the group and its children."""
+        return Record(group, create_children(), _edges(group))
+
+    @hookimpl
+    def sl_create_pipeline(self, pipeline: Pipeline, create_children: CreateChildren) -> Record:
+        """A record of the pipeline and its children."""
+        return Record(pipeline, create_children(), _edges(pipeline))
+
+
+def describe_records(native: Record) -> NativeGraph:
+    """The native graph of a record of a pipeline; native nodes are any object that is no record."""
+    tasks: list[NativeTask] = []
+    edges: list[tuple[str, str]] = []
+    groups: list[str] = []
+    todo: list[tuple[Record, tuple[str, ...]]] = [(native, ())]
+    while todo:
+        record, path = todo.pop()
+
+        def name(child_id: str, suffix: str, path: tuple[str, ...] = path, record: Record = record) -> str:
+            child = record.children[child_id]
+            whole = ".".join((*path, child_id))
+            return f"{whole} {suffix}" if isinstance(child, Record) and isinstance(child.node, TaskGroup) else whole
+
+        edges.extend((name(before, "leaves"), name(after, "enters")) for before, after in record.edges)
+        for child_id, child in record.children.items():
+            if path:
+                edges.append((f"{'.'.join(path)} enters", name(child_id, "enters")))
+                edges.append((name(child_id, "leaves"), f"{'.'.join(path)} leaves"))
+            if isinstance(child, Record) and isinstance(child.node, TaskGroup):
+                groups.append(".".join((*path, child_id)))
+                todo.append((child, (*path, child_id)))
+            else:
+                tasks.append(NativeTask(".".join((*path, child_id)), path))
+    return NativeGraph(tuple(tasks), tuple(edges), tuple(groups))
+
+
+class Watcher:
+    """An add-on that changes nothing, and notes what the rendering asks for.
+
+    Attributes:
+        tasks: path of every task for which ``sl_create_task`` was called.
+        groups: path of every group for which ``sl_create_task_group`` was called.
+        before: the neutral graph as JSON, before anything was rendered.
+    """
+
+    name = "watcher"
+
+    def __init__(self) -> None:
+        self.tasks: list[str] = []
+        self.groups: list[str] = []
+        self.before = ""
+
+    @hookimpl(wrapper=True)
+    def sl_create_task(self, task: Task) -> Generator[None, Any, Any]:
+        """Note the task."""
+        self.tasks.append(task.path)
+        return (yield)
+
+    @hookimpl(wrapper=True)
+    def sl_create_task_group(self, group: TaskGroup) -> Generator[None, Any, Any]:
+        """Note the group."""
+        self.groups.append(group.path)
+        return (yield)
+
+    @hookimpl(wrapper=True)
+    def sl_create_pipeline(self, pipeline: Pipeline) -> Generator[None, Any, Any]:
+        """Note the graph as it is before the rendering."""
+        self.before = graph_json(pipeline)
+        return (yield)

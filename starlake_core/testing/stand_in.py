@@ -1,0 +1,195 @@
+"""A program that stands in for the Starlake command line: it checks its arguments strictly and does what a scenario says."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..command import Command
+from ..contract import parse_arguments
+from ..errors import ContractError
+from ..hookspecs import hookimpl
+from ..job import Job
+from ..options import Options
+from ..runtime import ProcessRunner, Runner
+from .subjects import subject
+
+__all__ = ["Call", "StandIn", "StandInEnvironment", "Step", "main"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one call does.
+
+    Attributes:
+        lines: that it writes first.
+        tells: names of variables whose values it writes.
+        exit_code: with which it ends.
+        not_ready: a check finds nothing: it writes the marker it was asked for and ends with 0, or with 1 without a marker.
+        goes_on: it never ends by itself.
+    """
+
+    lines: tuple[str, ...] = ()
+    tells: tuple[str, ...] = ()
+    exit_code: int = 0
+    not_ready: bool = False
+    goes_on: bool = False
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call, as the program saw it.
+
+    Attributes:
+        subject: what it was about.
+        arguments: the command and what follows it.
+        env: the whole environment.
+        folder: the working directory.
+    """
+
+    subject: str
+    arguments: tuple[str, ...]
+    env: dict[str, str]
+    folder: str
+
+
+# sh starts Python, because the first line of a script is limited in length and cannot have blanks in the path.
+_SCRIPT = """\
+#!/bin/sh
+'''exec' {python} "$0" "$@"
+' '''
+import sys
+
+sys.path.insert(0, {package!r})
+from starlake_core.testing.stand_in import main
+
+sys.exit(main({folder!r}, sys.argv[1:]))
+"""
+
+
+class StandIn:
+    """The program in a folder, its scenario and the calls that it got.
+
+    Args:
+        folder: where the program is written; made if it does not exist.
+
+    Attributes:
+        path: of the executable.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._steps: dict[str, list[dict[str, Any]]] = {}
+        self.path = folder / "starlake"
+        package = Path(__file__).resolve().parents[2]
+        script = _SCRIPT.format(python=shlex.quote(sys.executable), package=str(package), folder=str(folder))
+        self.path.write_text(script, encoding="utf-8")
+        self.path.chmod(0o755)
+
+    def script(self, about: str, *steps: Step) -> None:
+        """Say what the calls about a subject do, one after the other; the last one also holds for all further ones.
+
+        Args:
+            about: ``load:sales.orders``, see :func:`starlake_core.testing.subject`.
+            steps: what each call does.
+        """
+        self._steps[about] = [asdict(step) for step in steps]
+        (self._folder / "scenario.json").write_text(json.dumps(self._steps), encoding="utf-8")
+
+    def calls(self, about: str | None = None) -> list[Call]:
+        """The calls so far, in order.
+
+        Args:
+            about: only those about this subject.
+        """
+        try:
+            lines = (self._folder / "calls.jsonl").read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+        calls = [Call(d["subject"], tuple(d["arguments"]), d["env"], d["folder"]) for d in map(json.loads, lines)]
+        return [call for call in calls if about is None or call.subject == about]
+
+
+def _note(folder: Path, about: str, arguments: Sequence[str]) -> int:
+    """Write the call down; return how many came before it about the same subject."""
+    line = {"subject": about, "arguments": list(arguments), "env": dict(os.environ), "folder": os.getcwd()}
+    with (folder / "calls.jsonl").open("a+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        earlier = sum(1 for text in file if json.loads(text)["subject"] == about)
+        file.write(json.dumps(line) + "\n")
+    return earlier
+
+
+def _scenario(folder: Path, about: str, number: int) -> Step:
+    with contextlib.suppress(FileNotFoundError):
+        steps = json.loads((folder / "scenario.json").read_text(encoding="utf-8")).get(about)
+        if steps:
+            found = steps[min(number, len(steps) - 1)]
+            return Step(**{**found, "lines": tuple(found["lines"]), "tells": tuple(found["tells"])})
+    return Step()
+
+
+def main(folder: str, arguments: Sequence[str]) -> int:
+    """Be the program for one call.
+
+    Args:
+        folder: of its :class:`StandIn`.
+        arguments: the command and what follows it.
+
+    Returns:
+        The exit code.
+    """
+    about = subject(arguments)
+    number = _note(Path(folder), about, arguments)
+    try:
+        values = parse_arguments(arguments).values
+    except ContractError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    step = _scenario(Path(folder), about, number)
+    for line in (*step.lines, *(os.environ.get(name, "") for name in step.tells)):
+        sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+    while step.goes_on:
+        signal.pause()
+    if not step.not_ready:
+        return step.exit_code
+    marker = values.get("notReadySentinel")
+    if marker is None:
+        return 1
+    Path(marker).touch()
+    return 0
+
+
+class StandInEnvironment:
+    """A plugin object that runs Starlake commands as processes of a given program, as thinly as it can be done.
+
+    Args:
+        program: path of the program.
+    """
+
+    name = "stand_in"
+
+    def __init__(self, program: Path) -> None:
+        self.program = program
+
+    @hookimpl
+    def sl_create_job(self, command: Command, options: Options) -> Job:
+        """A job that names the program."""
+        return Job("stand_in", command.vector, options["sl_env_var"], {"program": str(self.program)})
+
+    @hookimpl
+    def sl_create_runner(self, job: Job) -> Runner:
+        """A runner of processes."""
+        return ProcessRunner(lambda job: (job.spec["program"], *job.arguments), missing="It stands in for Starlake")
