@@ -84,25 +84,49 @@ class StarlakeDataset:
         return hash(self.identity)
 
 
-def check_datasets(datasets: Iterable[StarlakeDataset], where: str) -> None:
+def check_datasets(
+    datasets: Iterable[StarlakeDataset], where: str, known: dict[str, StarlakeDataset] | None = None
+) -> None:
     """Refuse two datasets that fall on one name.
 
     Args:
-        datasets: all that one pipeline produces or waits for.
+        datasets: what one pipeline produces and waits for.
+        where: the pipeline, for the message.
+        known: datasets that were checked before, by identity; the new ones are added.
+
+    Raises:
+        DatasetError: two tables share a URI, or two URIs differ only by case.
+    """
+    known = {} if known is None else known
+    for dataset in datasets:
+        other = known.setdefault(dataset.identity, dataset)
+        if dataset.uri != other.uri or (dataset.sink and other.sink and dataset.sink != other.sink):
+            raise _same_name(other, dataset, where)
+
+
+def check_outlets(tables: Iterable[StarlakeDataset], where: str) -> None:
+    """Refuse a dataset that is a table for one task and something else for another: the pipeline itself, in the style ``flat``.
+
+    Args:
+        tables: everything that the tasks of one pipeline produce.
         where: the pipeline, for the message.
 
     Raises:
-        DatasetError: two sinks share a URI, or two URIs differ only by case.
+        DatasetError: there is such a dataset.
     """
-    by_identity: dict[str, StarlakeDataset] = {}
-    for dataset in datasets:
-        other = by_identity.setdefault(dataset.identity, dataset)
-        if dataset.uri != other.uri or (dataset.sink and other.sink and dataset.sink != other.sink):
-            raise DatasetError(
-                f"pipeline {where}: the datasets {other.sink or other.uri!r} and {dataset.sink or dataset.uri!r} fall on one name "
-                f"({dataset.identity}). Names that differ only by case are one name in a warehouse: rename one of them; in the "
-                "style 'flat' (a.b_c and a_b.c are both a_b_c), use the option dataset_style=qualified"
-            )
+    known: dict[str, StarlakeDataset] = {}
+    for dataset in tables:
+        other = known.setdefault(dataset.identity, dataset)
+        if dataset.sink != other.sink:
+            raise _same_name(other, dataset, where)
+
+
+def _same_name(one: StarlakeDataset, other: StarlakeDataset, where: str) -> DatasetError:
+    return DatasetError(
+        f"pipeline {where}: the datasets {one.sink or one.uri!r} and {other.sink or other.uri!r} fall on one name "
+        f"({one.identity}). Names that differ only by case are one name in a warehouse: rename one of them; in the "
+        "style 'flat' (a.b_c and a_b.c are both a_b_c), use the option dataset_style=qualified"
+    )
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from datetime import date, datetime, timezone, tzinfo
 from typing import Any, TypeAlias
 
 from .command import Command
-from .dataset import DatasetTrigger, StarlakeDataset, check_datasets, sanitize_id
+from .dataset import DatasetTrigger, StarlakeDataset, check_datasets, check_outlets, sanitize_id
 from .errors import CycleError, DuplicateIdError, EdgeError
 from .job import Job
 from .masking import mask_mapping
@@ -499,6 +499,7 @@ class Pipeline(TaskGroup):
             group._sort()
         datasets = [dataset for task in self.tasks() for dataset in (*task.inlets, *task.outlets)]
         check_datasets([*datasets, *(self.trigger.datasets if self.trigger else ())], self.id)
+        check_outlets([dataset for task in self.tasks() for dataset in task.outlets], self.id)
 
 
 def graph_json(pipeline: Pipeline) -> str:

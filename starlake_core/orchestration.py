@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from .caller import calling_module
+from .dataset import StarlakeDataset, check_datasets
 from .dependencies import StarlakeDependencies, StarlakeDependency
 from .errors import OptionsError, StarlakeError
 from .graph import Pipeline
@@ -117,6 +118,7 @@ class Orchestration:
         self.task_keywords = self.plugins.task_keywords()
         self.create_job = self.plugins.hook.sl_create_job
         self.pipelines: list[Pipeline] = []
+        self._produced: dict[str, StarlakeDataset] = {}
         if overrides.collected is not None:
             overrides.collected.append(self)
 
@@ -134,12 +136,14 @@ class Orchestration:
 
         Raises:
             StarlakeError: another pipeline of this orchestration has the same id.
+            DatasetError: another one produces a dataset whose name differs only by case.
         """
         if any(other.id == pipeline.id for other in self.pipelines):
             raise StarlakeError(
                 f"two pipelines of {self.filename or 'this orchestration'} have the id '{pipeline.id}'; give one of them another "
                 "name: sl_create_pipeline(name=...)"
             )
+        check_datasets(pipeline.outlets, pipeline.id, self._produced)
         self.pipelines.append(pipeline)
 
     def sl_create_pipeline(

@@ -392,6 +392,8 @@ def resume(
     together = [r for r in reversed(reports) if (r.group == group if group else r.run_id == unfinished[0].run_id)]
     planned = []
     for report in together:
+        if report.state == TaskState.RUNNING:
+            _stdout().print(f"run {report.run_id} still has processes; waiting until they are gone", highlight=False)
         pipeline = by_id[report.pipeline_id]
         assert report.interval is not None
         started = report.state != TaskState.PLANNED
