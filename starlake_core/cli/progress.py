@@ -187,7 +187,8 @@ def summary(console: Console, report: Report) -> None:
     for task in report.tasks:
         if task.state == TaskState.FAILED:
             console.print(Text(f"  {task.id} failed: {task.reason}", style="red"), soft_wrap=True)
-            for text in _tail(task.log):
+            tail = _tail(task.log)
+            for text in tail:
                 console.print(Text(f"    | {text}", style="dim"), soft_wrap=True)
-            if task.log:
+            if tail:
                 console.print(f"    log: {task.log}", highlight=False, markup=False, soft_wrap=True)

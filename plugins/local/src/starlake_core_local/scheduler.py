@@ -377,7 +377,7 @@ class Scheduler:
             ),
         )
         self._count(progress.step, progress.row)
-        shown = f"{progress.step.path}: {reason}" if state == TaskState.FAILED else reason
+        shown = f"{progress.step.path} failed" if state == TaskState.FAILED else reason
         for follower in self._pass_on(progress, _FINAL[state], shown):
             self._settle(follower)
 
