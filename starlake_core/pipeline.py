@@ -6,8 +6,8 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -21,15 +21,17 @@ from .command import (
     transform_command,
 )
 from .contract import parse_arguments
-from .dataset import DatasetTrigger, StarlakeDataset, sanitize_id
+from .dataset import StarlakeDataset, sanitize_id
 from .dependencies import StarlakeDependencies, StarlakeDependency
-from .errors import CommandError, GraphError, PluginContractError, StarlakeError, did_you_mean
+from .errors import CommandError, PluginContractError, StarlakeError, did_you_mean
 from .graph import Node, Pipeline, Task, TaskGroup, TriggerPolicy, TriggerRule, Wait
 from .job import Job
 from .options import Options
 from .render import render
 from .run import Report, Run
-from .schedule import StarlakeDomain, StarlakeSchedule, aware_date, cron_frequency, fire_times, time_zone
+from .schedule import StarlakeSchedule, aware_date, fire_times, time_zone
+from .settings import DEFAULT_SETTINGS, Settings, read_settings, seconds
+from .shapes import add_lineage, add_schedule, node_dataset, start_of
 
 if TYPE_CHECKING:
     from .orchestration import Orchestration
@@ -64,34 +66,6 @@ class StarlakeTaskGroup(TaskGroup):
             _current.reset(self._token)
 
 
-@dataclass(frozen=True)
-class _Settings:
-    """The keywords that every verb takes, and those that only the orchestrator understands."""
-
-    retries: int | None = None
-    retry_delay: int | timedelta | None = None
-    timeout: int | timedelta | None = None
-    pool: str | None = None
-    params: Mapping[str, Any] = field(default_factory=dict)
-    trigger: TriggerRule | str | None = None
-    inlets: Iterable[StarlakeDataset] = ()
-    outlets: Iterable[StarlakeDataset] = ()
-    native: Mapping[str, Any] = field(default_factory=dict)
-
-
-_SETTINGS = frozenset(_Settings.__dataclass_fields__) - {"native"}
-_DEFAULT = _Settings()
-
-
-def _seconds(value: int | timedelta | None, default: int | None, what: str) -> int | None:
-    if value is None:
-        return default
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or seconds < 0:
-        raise CommandError(f"{what}={value!r} is not allowed; it takes seconds or a timedelta, not negative")
-    return int(seconds)
-
-
 class StarlakePipeline(Pipeline):
     """A pipeline that is being drawn: its verbs add tasks to the group whose ``with`` block is open.
 
@@ -104,14 +78,15 @@ class StarlakePipeline(Pipeline):
         schedule: the schedule that it loads, if it does.
         dependencies: the lineage that it transforms, if it does.
         native: the orchestrator's object, None until rendered.
+        final_names: logical names of domain and table to those in the warehouse.
     """
 
     __slots__ = (
-        "_finals",
         "_lifecycle",
         "_spark",
         "_token",
         "dependencies",
+        "final_names",
         "native",
         "options",
         "orchestration",
@@ -136,7 +111,7 @@ class StarlakePipeline(Pipeline):
         self.dependencies = dependencies
         self.native: Any = None
         self._token: Token[TaskGroup | None] | None = None
-        self._finals = {
+        self.final_names = {
             (domain.name, table.name): (domain.final_name, table.final_name)
             for domain in (schedule.domains if schedule else ())
             for table in domain.tables
@@ -147,7 +122,7 @@ class StarlakePipeline(Pipeline):
         cron = cron or (schedule.cron if schedule else None)
         trigger = None
         if dependencies is not None and cron is None:
-            cron, trigger = self._start_of(dependencies)
+            cron, trigger = start_of(dependencies, options)
         zone = time_zone(options["timezone"])
         most = options["max_active_runs"]
         super().__init__(
@@ -238,25 +213,16 @@ class StarlakePipeline(Pipeline):
         current = _current.get()
         return current if current is not None and current.pipeline is self else self
 
-    def _settings(self, verb: str, keywords: Mapping[str, Any]) -> _Settings:
+    def _settings(self, verb: str, keywords: Mapping[str, Any]) -> Settings:
         if not keywords:
-            return _DEFAULT
-        known = {name: value for name, value in keywords.items() if name in _SETTINGS}
-        native = {name: value for name, value in keywords.items() if name not in _SETTINGS}
-        allowed = self.orchestration.task_keywords
-        for name in native:
-            if name not in allowed:
-                raise CommandError(
-                    f"{verb}() of pipeline {self.id} does not take the keyword '{name}'; it takes "
-                    f"{', '.join(sorted(_SETTINGS))}, and of {self.orchestration.plugins.label('orchestrator')}: "
-                    f"{', '.join(sorted(allowed)) or 'nothing more'}.{did_you_mean(name, _SETTINGS | allowed)}"
-                )
-        return _Settings(**known, native=native)
+            return DEFAULT_SETTINGS
+        label = self.orchestration.plugins.label("orchestrator")
+        return read_settings(f"{verb}() of pipeline {self.id}", keywords, self.orchestration.task_keywords, label)
 
     def _add(
         self,
         task_id: str,
-        settings: _Settings,
+        settings: Settings,
         *,
         options: Options | None = None,
         job: Job | None = None,
@@ -286,8 +252,8 @@ class StarlakePipeline(Pipeline):
             inlets=(*inlets, *settings.inlets),
             outlets=(*outlets, *settings.outlets),
             retries=(options["retries"] if settings.retries is None else settings.retries) if work else 0,
-            retry_delay=_seconds(settings.retry_delay, options["retry_delay"], "retry_delay") or 0,
-            timeout=_seconds(settings.timeout, options["task_timeout"], "timeout"),
+            retry_delay=seconds(settings.retry_delay, options["retry_delay"], "retry_delay") or 0,
+            timeout=seconds(settings.timeout, options["task_timeout"], "timeout"),
             pool=settings.pool or options["default_pool"],
             params=settings.params,
             native=settings.native,
@@ -304,7 +270,7 @@ class StarlakePipeline(Pipeline):
     def _command_task(
         self,
         command: Command,
-        settings: _Settings,
+        settings: Settings,
         outlets: tuple[StarlakeDataset, ...] = (),
         inlets: tuple[StarlakeDataset, ...] = (),
     ) -> Task:
@@ -546,7 +512,7 @@ class StarlakePipeline(Pipeline):
         options = self.options.command_options(about, name) if self.options.tasks else None
         spark = spark_config or self.sl_spark_config(about.lower())
         command = load_command(name, domain, table, options=options, spark=spark, params=settings.params)
-        final_domain, final_table = self._finals.get((domain, table), (domain, table))
+        final_domain, final_table = self.final_names.get((domain, table), (domain, table))
         outlet = StarlakeDataset.table(final_domain, final_table, style=self.options["dataset_style"], cron=self.cron)
         return self._command_task(command, settings, (outlet,))
 
@@ -576,9 +542,10 @@ class StarlakePipeline(Pipeline):
         command = transform_command(name, transform, options=transform_options, spark=spark, params=settings.params)
         node = self.dependencies.get_dependency(transform) if self.dependencies else None
         if node is None or self.dependencies is None:
-            return self._command_task(command, settings, (self._dataset(StarlakeDependency(transform)),))
-        inlets = tuple(self._dataset(self.dependencies.nodes[name]) for name in self.dependencies.upstream[transform])
-        return self._command_task(command, settings, (self._dataset(node),), inlets)
+            return self._command_task(command, settings, (node_dataset(StarlakeDependency(transform), self.options),))
+        upstream = [self.dependencies.nodes[name] for name in self.dependencies.upstream[transform]]
+        inlets = tuple(node_dataset(parent, self.options) for parent in upstream)
+        return self._command_task(command, settings, (node_dataset(node, self.options),), inlets)
 
     def sl_job(
         self, task_id: str, arguments: Iterable[str], spark_config: StarlakeSparkConfig | None = None, **keywords: Any
@@ -647,46 +614,7 @@ class StarlakePipeline(Pipeline):
         Raises:
             GraphError: the pipeline has no schedule.
         """
-        if self.schedule is None:
-            raise GraphError(f"pipeline {self.id} has no schedule; give one: sl_create_pipeline(schedule=...)")
-        start = self.start_task()
-        domains = [self._domain_group(domain) for domain in self.schedule.domains]
-        self._close(start, domains, domains)
-
-    def _close(self, start: Task, first: list[Any], last: list[Any]) -> None:
-        """Link start, set-up, work, tear-down and end; first and last are the nodes of the work without neighbours."""
-        end = self.end_task()
-        before = self.pre_tasks()
-        if before is not None:
-            start >> before >> first
-        else:
-            start >> first
-        last >> end
-        if not first:
-            start >> end
-        after = self.post_tasks()
-        if after is not None:
-            all_done = self.sl_dummy_op("all_done")
-            all_done << (last or start)
-            all_done >> after >> end
-
-    def _domain_group(self, domain: StarlakeDomain) -> TaskGroup:
-        name = f"{domain.name}_{self.schedule_name}" if self.schedule_name else domain.name
-        tables = {table.name for table in domain.tables}
-        cron = self.schedule.cron if self.schedule else None
-        with self.sl_create_task_group(name) as group:
-            gate: TaskGroup | None = None
-            if self.pre_load_strategy is not StarlakePreLoadStrategy.NONE:
-                with self.sl_create_task_group(f"pre_load_{name}") as gate:
-                    check = self.sl_pre_load(domain.name, tables, params={"cron": cron, "schedule": self.schedule_name})
-                    if check is not None and self.pre_load_strategy is StarlakePreLoadStrategy.IMPORTED:
-                        check >> self.sl_import(f"import_{name}", domain.name, tables)
-            with self.sl_create_task_group(f"load_{name}") as loads:
-                for table in domain.tables:
-                    self.sl_load(f"load_{domain.name}_{table.name}", domain.name, table.name, params={"cron": cron})
-            if gate is not None:
-                gate >> loads
-        return group
+        add_schedule(self)
 
     def add_lineage(self) -> None:
         """Add everything that a lineage needs: start, one task per transform with the edges of the lineage, end.
@@ -697,71 +625,7 @@ class StarlakePipeline(Pipeline):
         Raises:
             GraphError: the pipeline has no dependencies.
         """
-        lineage = self.dependencies
-        if lineage is None:
-            raise GraphError(f"pipeline {self.id} has no dependencies; give them: sl_create_pipeline(dependencies=...)")
-        start = self.start_task()
-        names = self._own_nodes(lineage)
-        tasks: dict[str, Task] = {}
-        with_upstream: set[str] = set()
-        read: set[str] = set()
-        for name in names:
-            node = lineage.nodes[name]
-            tasks[name] = self.sl_transform(name, name) if node.is_task else self._load_node(node)
-            for parent in lineage.upstream[name]:
-                if parent in tasks:
-                    tasks[parent] >> tasks[name]
-                    with_upstream.add(name)
-                    read.add(parent)
-        self._close(
-            start,
-            [task for name, task in tasks.items() if name not in with_upstream],
-            [task for name, task in tasks.items() if name not in read],
-        )
-
-    def _load_node(self, node: StarlakeDependency) -> Task:
-        domain, _, table = node.name.partition(".")
-        self._finals.setdefault((domain, table), tuple(node.sink.split(".", 1)))  # type: ignore[arg-type]
-        return self.sl_load(node.name, domain, table)
-
-    def _own_nodes(self, lineage: StarlakeDependencies) -> list[str]:
-        """The nodes that run in this pipeline, upstream ones first."""
-        if self.options["run_dependencies_first"]:
-            return list(lineage.nodes)
-        roots = set(lineage.roots)
-        return [name for name in lineage.nodes if name in roots]
-
-    def _dataset(self, node: StarlakeDependency) -> StarlakeDataset:
-        domain, _, table = node.sink.partition(".")
-        return StarlakeDataset.table(
-            domain, table, style=self.options["dataset_style"], cron=node.cron, freshness=node.freshness
-        )
-
-    def _start_of(self, lineage: StarlakeDependencies) -> tuple[str | None, DatasetTrigger | None]:
-        """When a lineage without a cron starts: on its upstream datasets, or as often as the most frequent of its own."""
-        options = self.options
-        if options["cron"]:
-            return options["cron"], None
-        period = options["cron_period_frequency"]
-
-        def frequency(cron: str) -> tuple[int, int, str]:
-            return cron_frequency(cron, period), cron_frequency(cron, "year"), cron
-
-        own = set(self._own_nodes(lineage))
-        filtered = {name.lower() for name in options["filtered_datasets"]}
-        upstream = sorted(
-            {parent for name in own for parent in lineage.upstream[name] if parent not in own}
-            - {name for name in lineage.nodes if {name.lower(), lineage.nodes[name].sink.lower()} & filtered}
-        )
-        if upstream:
-            nodes = [lineage.nodes[name] for name in upstream]
-            datasets = sorted({self._dataset(node) for node in nodes}, key=lambda dataset: dataset.uri)
-            policies = {lineage.nodes[name].dataset_triggering_strategy for name in own} - {None}
-            policy = policies.pop() if len(policies) == 1 else options["dataset_triggering_strategy"]
-            crons = sorted({node.cron for node in nodes if node.cron}, key=frequency)
-            return None, DatasetTrigger(tuple(datasets), str(policy).lower(), crons[0] if crons else None)
-        crons = sorted({lineage.nodes[name].cron for name in own} - {None}, key=frequency)  # type: ignore[arg-type]
-        return (crons[-1] if crons else None), None
+        add_lineage(self)
 
     # -- running
 

@@ -243,17 +243,24 @@ def data_interval(cron: str | None, scheduled: datetime, zone: tzinfo = timezone
     return DataInterval(previous_fire(cron, end, zone), end)
 
 
+_COUNTED = 500
+
+
 @functools.lru_cache(maxsize=256)
-def cron_frequency(cron: str, period: str = "week") -> int:
-    """How often a schedule fires in a period that begins on a fixed Monday.
+def cron_frequency(cron: str, period: str = "week") -> float:
+    """How often a schedule fires in a period, on average over its first five hundred times or ten years.
 
     Args:
         cron: the expression.
         period: ``day``, ``week``, ``month`` or ``year``.
-
-    Returns:
-        The number of times; crons that fire less than once a period are told apart by the year.
     """
-    days = {"day": 1, "week": 7, "month": 31, "year": 366}[period]
-    start = datetime(2024, 1, 1, tzinfo=timezone.utc)
-    return sum(1 for _ in fire_times(cron, start, start + timedelta(days=days) - timedelta(seconds=1)))
+    days = {"day": 1, "week": 7, "month": 365.25 / 12, "year": 365.25}[period]
+    start = datetime(2024, 1, 1)
+    last = start + timedelta(days=3653)
+    count = 0
+    for wall in _walls(cron, start, forward=True):
+        if wall > start + timedelta(days=3653) or count >= _COUNTED:
+            last = min(wall, last)
+            break
+        count += 1
+    return count * days / ((last - start).total_seconds() / 86400)

@@ -1,0 +1,181 @@
+"""The commands that show what is there: pipelines, plugins, options; and those that move files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from ..errors import PluginError, RunError
+from ..graph import graph_json
+from ..options import Declared
+from ..orchestration import Overrides
+from ..plugins import Installed, choose, installed, select
+from .drawing import dot, mermaid, tree
+from .loading import find_files, load_file, load_files, pipelines_of
+from .shared import Command, load, selection, stdout
+
+__all__ = ["COMMANDS"]
+
+
+@click.command(cls=Command)
+@selection
+@click.option(
+    "--format", "form", type=click.Choice(["tree", "mermaid", "dot", "json"]), default="tree", show_default=True
+)
+def graph(
+    paths: Sequence[Path], orchestrator: str | None, environment: str | None, options: dict[str, str], form: str
+) -> None:
+    """Show the graph of pipelines."""
+    pipelines = load(paths, Overrides(orchestrator, environment, options))
+    if form == "tree":
+        for pipeline in pipelines:
+            stdout().print(tree(pipeline))
+        return
+    draw = {"mermaid": mermaid, "dot": dot, "json": graph_json}[form]
+    texts = [draw(pipeline) for pipeline in pipelines]
+    click.echo("[\n" + ",\n".join(texts) + "\n]" if form == "json" and len(texts) > 1 else "\n\n".join(texts))
+
+
+@click.command(cls=Command)
+@selection
+@click.option("--strict", is_flag=True, help="Options that no selected plugin knows are errors.")
+def check(
+    paths: Sequence[Path], orchestrator: str | None, environment: str | None, options: dict[str, str], strict: bool
+) -> None:
+    """Build everything and report all problems of all files."""
+    console = stdout()
+    files = load_files(paths, Overrides(orchestrator, environment, options, strict))
+    problems = 0
+    for file in files:
+        mark = Text("failed", style="bold red") if file.problems else Text("ok", style="green")
+        about = ", ".join(f"{p.id} ({sum(1 for _ in p.tasks())} tasks)" for p in file.pipelines) or "no pipeline"
+        console.print(Text.assemble(mark, f"  {_short(file.path)}: {about}"), soft_wrap=True)
+        for problem in file.problems:
+            console.print(Text(f"    error: {problem}", style="red"), soft_wrap=True)
+        for warning in file.warnings:
+            console.print(Text(f"    warning: {warning}", style="yellow"), soft_wrap=True)
+        problems += len(file.problems)
+    if problems:
+        console.print(
+            f"{problems} problem{'s' if problems > 1 else ''} in {len(files)} file{'s' if len(files) > 1 else ''}"
+        )
+        sys.exit(1)
+
+
+def _short(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _status(plugin: Installed) -> Text:
+    orchestrator = plugin.name if plugin.role == "orchestrator" else None
+    environment = plugin.name if plugin.role == "environment" else None
+    try:
+        select(orchestrator, environment, [plugin.name] if plugin.role == "add-on" else [])
+    except PluginError as error:
+        return Text(str(error), style="red")
+    return Text("loads", style="green")
+
+
+@click.command(cls=Command)
+def plugins() -> None:
+    """List the installed plugins: role, name, distribution, version, and whether each loads."""
+    table = Table("role", "name", "distribution", "version", "status", box=None)
+    found = installed()
+    for plugin in found:
+        twins = [other for other in found if (other.role, other.name) == (plugin.role, plugin.name)]
+        twice = Text(f"provided {len(twins)} times; uninstall all but one", style="red")
+        status = _status(plugin) if len(twins) == 1 else twice
+        table.add_row(plugin.role, plugin.name, plugin.distribution, plugin.version, status)
+    stdout().print(
+        table
+        if found
+        else "no plugins are installed; for example: pip install starlake-core-local starlake-core-duckdb"
+    )
+
+
+@click.command(cls=Command)
+@click.option("--orchestrator", metavar="NAME", help="Which orchestrator.")
+@click.option("--environment", metavar="NAME", help="Which environment; all installed ones by default.")
+@click.option("--format", "form", type=click.Choice(["table", "markdown"]), default="table", show_default=True)
+def options(orchestrator: str | None, environment: str | None, form: str) -> None:
+    """List the options: of the core, of the orchestrator, and of the environments."""
+    declared: dict[tuple[str, str], Declared] = {}
+    environments = [environment] if environment else sorted({plugin.name for plugin in installed("environment")})
+    chosen = choose("orchestrator", orchestrator, None) if installed("orchestrator") or orchestrator else None
+    for name in environments or [""]:
+        for item in select(chosen, name or None).declared_options():
+            declared.setdefault((item.plugin, item.option.name), item)
+    rows = [_option_row(item) for item in declared.values()]
+    if form == "markdown":
+        click.echo("| option | plugin | type | default | variable | meaning |\n|---|---|---|---|---|---|")
+        for row in rows:
+            cells = [
+                f"`{row[0]}`",
+                row[1],
+                row[2],
+                f"`{row[3]}`" if row[3] else "",
+                f"`{row[4]}`" if row[4] else "",
+                row[5],
+            ]
+            click.echo("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        return
+    table = Table("option", "plugin", "type", "default", "variable", "meaning", box=None)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    stdout().print(table)
+
+
+def _option_row(item: Declared) -> list[str]:
+    option = item.option
+    kind = option.type.allowed.removeprefix("one of ") if option.type.name == "enum" else option.type.name
+    default = "required" if option.required else _default(option.default)
+    return [" / ".join([option.name, *option.aliases]), item.plugin, kind, default, option.env, option.doc]
+
+
+def _default(value: Any) -> str:
+    if value is None or value == () or value == {}:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _files(hook_name: str, paths: Sequence[Path], overrides: Overrides) -> None:
+    files = find_files(paths)
+    loaded = [load_file(path, overrides) for path in files]
+    pipelines = pipelines_of(loaded)
+    plugins_ = pipelines[0].orchestration.plugins
+    done = getattr(plugins_.hook, hook_name)(files=files, options=pipelines[0].options)
+    if done is None:
+        verb = hook_name.removeprefix("sl_")
+        raise RunError(
+            f"{plugins_.label('orchestrator')} has nothing to {verb}: it reads pipeline files where they are"
+        )
+    for path in done:
+        click.echo(str(path))
+
+
+@click.command(cls=Command)
+@selection
+def deploy(paths: Sequence[Path], orchestrator: str | None, environment: str | None, options: dict[str, str]) -> None:
+    """Bring pipeline files to where the orchestrator loads them."""
+    _files("sl_deploy", paths, Overrides(orchestrator, environment, options))
+
+
+@click.command(cls=Command)
+@selection
+def delete(paths: Sequence[Path], orchestrator: str | None, environment: str | None, options: dict[str, str]) -> None:
+    """Take deployed pipeline files away again."""
+    _files("sl_delete", paths, Overrides(orchestrator, environment, options))
+
+
+COMMANDS = (graph, check, plugins, options, deploy, delete)

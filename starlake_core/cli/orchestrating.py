@@ -1,0 +1,320 @@
+"""The commands that run pipelines, and those about their runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import NoReturn
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from ..errors import RunError
+from ..orchestration import Overrides
+from ..pipeline import StarlakePipeline
+from ..run import Report, TaskState
+from ..runs import fits, new_run
+from ..schedule import aware_date, fire_times
+from .drawing import tree
+from .progress import STYLES, LiveProgress, PlainProgress, Progress
+from .running import Planned, new_group, run_all
+from .shared import INTERRUPTED, Command, choice, date, load, pairs, selection, stdout
+
+__all__ = ["COMMANDS"]
+
+Restricted = tuple[StarlakePipeline, tuple[str, ...], tuple[str, ...]]
+
+
+def _restricted(pipelines: list[StarlakePipeline], select: Sequence[str], exclude: Sequence[str]) -> list[Restricted]:
+    """The pipelines that have a selected task, each with the patterns that fit it; a pattern that fits none is an error."""
+    for pattern in (*select, *exclude):
+        if not any(fits(task, pattern) for pipeline in pipelines for task in pipeline.tasks()):
+            raise RunError(
+                f"pattern '{pattern}' fits no task of {', '.join(p.id for p in pipelines)}; it takes the id or path of a task, a transform, a "
+                "domain or domain.table, with * and ? as wildcards. See the tasks with: starlake-orchestrate graph"
+            )
+    result = []
+    for pipeline in pipelines:
+        tasks = list(pipeline.tasks())
+        chosen = tuple(p for p in select if any(fits(task, p) for task in tasks))
+        if not select or chosen:
+            result.append((pipeline, chosen, tuple(p for p in exclude if any(fits(task, p) for task in tasks))))
+    return result
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """While this block is open, SIGTERM stops as Ctrl-C does."""
+
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run(planned: Sequence[Planned]) -> NoReturn:
+    console = stdout()
+    progress: Progress = (
+        LiveProgress(console) if console.is_terminal and not os.environ.get("NO_LIVE") else PlainProgress(console)
+    )
+    with _stoppable():
+        reports = run_all(planned, progress)
+    if any(report.state == TaskState.CANCELLED for report in reports):
+        sys.exit(INTERRUPTED)
+    sys.exit(0 if all(report.succeeded for report in reports) else 1)
+
+
+def _announce(planned: Sequence[Planned]) -> None:
+    """Tell every orchestrator of the runs that will follow, so that those that never start can be resumed."""
+    by_orchestration: dict[int, list[Planned]] = {}
+    for item in planned:
+        by_orchestration.setdefault(id(item.pipeline.orchestration), []).append(item)
+    for items in by_orchestration.values():
+        items[0].pipeline.orchestration.plugins.hook.sl_plan_runs(
+            pipelines=[item.pipeline for item in items], runs=[item.run for item in items]
+        )
+
+
+@click.command(cls=Command)
+@selection
+@choice
+@click.option("--parallelism", type=click.IntRange(1), help="Tasks at once, where the orchestrator lets you decide.")
+@click.option(
+    "--date",
+    "scheduled",
+    callback=date,
+    metavar="DATE",
+    help="Scheduled date (end of the data interval); now by default.",
+)
+def run(
+    paths: Sequence[Path],
+    orchestrator: str | None,
+    environment: str | None,
+    options: dict[str, str],
+    select: tuple[str, ...],
+    exclude: tuple[str, ...],
+    variables: dict[str, str],
+    parallelism: int | None,
+    scheduled: datetime | None,
+) -> None:
+    """Run pipelines, one after the other, and wait for their end.
+
+    A pipeline that others of these pipelines feed runs after them, and only if they brought something new.
+    """
+    pipelines = load(paths, Overrides(orchestrator, environment, options))
+    group = new_group()
+    planned = [
+        Planned(
+            pipeline,
+            new_run(
+                pipeline,
+                scheduled,
+                variables=variables,
+                select=chosen,
+                exclude=left_out,
+                parallelism=parallelism,
+                group=group,
+            ),
+        )
+        for pipeline, chosen, left_out in _restricted(pipelines, select, exclude)
+    ]
+    _announce(planned)
+    _run(planned)
+
+
+@click.command("dry-run", cls=Command)
+@selection
+@choice
+@click.option(
+    "--date",
+    "scheduled",
+    callback=date,
+    metavar="DATE",
+    help="Scheduled date (end of the data interval); now by default.",
+)
+def dry_run(
+    paths: Sequence[Path],
+    orchestrator: str | None,
+    environment: str | None,
+    options: dict[str, str],
+    select: tuple[str, ...],
+    exclude: tuple[str, ...],
+    variables: dict[str, str],
+    scheduled: datetime | None,
+) -> None:
+    """Show the graph and every command, ready to paste into a shell; run nothing."""
+    console = stdout()
+    pipelines = load(paths, Overrides(orchestrator, environment, options))
+    for pipeline, chosen, left_out in _restricted(pipelines, select, exclude):
+        run_ = new_run(pipeline, scheduled, variables=variables, select=chosen, exclude=left_out, dry_run=True)
+        report = pipeline.start_run(run_)
+        console.print(tree(pipeline))
+        for task in report.tasks:
+            if task.reason and task.state == TaskState.DRY_RUN:
+                console.print(f"# {task.id}", highlight=False, markup=False, style="dim", soft_wrap=True)
+                console.print(task.reason, highlight=False, markup=False, soft_wrap=True)
+
+
+@click.command(cls=Command)
+@selection
+@choice
+@click.option("--parallelism", type=click.IntRange(1), help="Tasks at once, where the orchestrator lets you decide.")
+@click.option("--start", required=True, callback=date, metavar="DATE", help="First scheduled date, included.")
+@click.option("--end", required=True, callback=date, metavar="DATE", help="Last scheduled date, included.")
+def backfill(
+    paths: Sequence[Path],
+    orchestrator: str | None,
+    environment: str | None,
+    options: dict[str, str],
+    select: tuple[str, ...],
+    exclude: tuple[str, ...],
+    variables: dict[str, str],
+    parallelism: int | None,
+    start: datetime,
+    end: datetime,
+) -> None:
+    """Run every interval of the schedules between two dates, one after the other."""
+    pipelines = load(paths, Overrides(orchestrator, environment, options))
+    group = new_group()
+    planned = []
+    for pipeline, chosen, left_out in _restricted(pipelines, select, exclude):
+        if pipeline.cron is None:
+            raise RunError(
+                f"pipeline {pipeline.id} has no cron schedule, so there are no intervals to backfill; name only files "
+                "whose pipelines have one"
+            )
+        first, last = aware_date(start, pipeline.zone), aware_date(end, pipeline.zone)
+        for moment in fire_times(pipeline.cron, first, last, pipeline.zone):
+            run_ = new_run(
+                pipeline,
+                moment,
+                variables=variables,
+                select=chosen,
+                exclude=left_out,
+                parallelism=parallelism,
+                group=group,
+            )
+            planned.append(Planned(pipeline, run_))
+    if not planned:
+        raise RunError(f"no schedule fires from {start.isoformat()} to {end.isoformat()}")
+    _announce(planned)
+    _run(planned)
+
+
+def _reports(paths: Sequence[Path], overrides: Overrides) -> tuple[list[StarlakePipeline], list[Report]]:
+    pipelines = load(paths, overrides)
+    reports: dict[str, Report] = {}
+    for pipeline in pipelines:
+        found = pipeline.orchestration.plugins.hook.sl_list_runs(
+            options=pipeline.options, folder=Path(pipeline.source or ".")
+        )
+        if found is None:
+            label = pipeline.orchestration.plugins.label("orchestrator")
+            raise RunError(f"{label} keeps no record of runs that can be read from here; use its own user interface")
+        reports.update((report.run_id, report) for report in found)
+    ids = {pipeline.id for pipeline in pipelines}
+    return pipelines, [report for report in reports.values() if report.pipeline_id in ids]
+
+
+@click.command(cls=Command)
+@selection
+@click.option("--run", "run_id", metavar="ID", help="The run to finish; the latest that did not finish by default.")
+@click.option(
+    "--var",
+    "variables",
+    multiple=True,
+    callback=pairs,
+    metavar="NAME=VALUE",
+    help="A value for ${var:NAME}; values are not recorded.",
+)
+@click.option("--parallelism", type=click.IntRange(1), help="Tasks at once.")
+def resume(
+    paths: Sequence[Path],
+    orchestrator: str | None,
+    environment: str | None,
+    options: dict[str, str],
+    run_id: str | None,
+    variables: dict[str, str],
+    parallelism: int | None,
+) -> None:
+    """Finish runs that were killed, stopped or failed, without doing again what had succeeded.
+
+    The runs that were asked for together are resumed together, those that had not begun included.
+    """
+    pipelines, reports = _reports(paths, Overrides(orchestrator, environment, options))
+    by_id = {pipeline.id: pipeline for pipeline in pipelines}
+    unfinished = [report for report in reports if report.state != TaskState.SUCCEEDED]
+    if run_id is not None:
+        unfinished = [report for report in unfinished if report.run_id == run_id]
+    if not unfinished:
+        known = next((report for report in reports if report.run_id == run_id), None)
+        if run_id is not None and known is None:
+            raise RunError(f"there is no run '{run_id}' of {', '.join(by_id)}; see: starlake-orchestrate runs")
+        stdout().print(
+            f"nothing to resume: run {run_id} succeeded" if known else "nothing to resume: every recorded run succeeded"
+        )
+        return
+    group = unfinished[0].group
+    together = [r for r in reversed(reports) if (r.group == group if group else r.run_id == unfinished[0].run_id)]
+    planned = []
+    for report in together:
+        if report.state == TaskState.RUNNING:
+            stdout().print(f"run {report.run_id} still has processes; waiting until they are gone", highlight=False)
+        pipeline = by_id[report.pipeline_id]
+        assert report.interval is not None
+        started = report.state != TaskState.PLANNED
+        run_ = replace(
+            new_run(
+                pipeline,
+                report.interval.end,
+                run_id=report.run_id,
+                variables=variables,
+                parallelism=parallelism,
+                group=group,
+            ),
+            interval=report.interval,
+            resume=started,
+        )
+        planned.append(Planned(pipeline, run_, report if report.state == TaskState.SUCCEEDED else None))
+    _run(planned)
+
+
+@click.command(cls=Command)
+@selection
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="How many at most.")
+def runs(
+    paths: Sequence[Path], orchestrator: str | None, environment: str | None, options: dict[str, str], limit: int
+) -> None:
+    """List the runs that the orchestrator remembers, the newest first."""
+    _, reports = _reports(paths, Overrides(orchestrator, environment, options))
+    table = Table("run", "pipeline", "state", "scheduled date", "started", "time", "tasks", "reason", box=None)
+    for report in reports[:limit]:
+        counts: dict[str, int] = {}
+        for task in report.tasks:
+            counts[task.state] = counts.get(task.state, 0) + 1
+        seconds = f"{(report.ended - report.started).total_seconds():.1f} s" if report.ended and report.started else ""
+        table.add_row(
+            report.run_id,
+            report.pipeline_id,
+            Text(report.state, style=STYLES.get(report.state, "")),
+            report.interval.end.isoformat(timespec="minutes") if report.interval else "",
+            report.started.astimezone().strftime("%Y-%m-%d %H:%M:%S") if report.started else "",
+            seconds,
+            ", ".join(f"{count} {state}" for state, count in counts.items()),
+            Text(report.reason),
+        )
+    stdout().print(table if reports else "no runs yet")
+
+
+COMMANDS = (run, dry_run, backfill, resume, runs)

@@ -1,0 +1,125 @@
+"""What the commands share: errors, options of the command line, loading."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from ..errors import StarlakeError
+from ..orchestration import Overrides
+from ..pipeline import StarlakePipeline
+from .loading import load_files, pipelines_of
+from .running import sort_pipelines
+
+__all__ = ["INTERRUPTED", "Command", "Group", "choice", "date", "fail", "load", "pairs", "selection", "stdout"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+INTERRUPTED = 130
+
+
+class Command(click.Command):
+    """A command whose errors are one message and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except StarlakeError as error:
+            fail(str(error))
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
+
+
+class Group(click.Group):
+    command_class = Command
+
+
+def fail(message: str, code: int = 1) -> NoReturn:
+    """Print a message and end."""
+    console = Console(stderr=True)
+    for line in message.splitlines():
+        console.print(Text("error: ", style="bold red").append(line, style="default not bold"), soft_wrap=True)
+    sys.exit(code)
+
+
+def stdout() -> Console:
+    """The console of results."""
+    # A pipe has no width: what is written to it must not be wrapped at the 80 columns of nobody's terminal.
+    return Console() if sys.stdout.isatty() else Console(width=200)
+
+
+def pairs(ctx: click.Context, parameter: click.Parameter, values: Sequence[str]) -> dict[str, str]:
+    """Read ``NAME=VALUE`` words."""
+    result = {}
+    for value in values:
+        name, equals, text = value.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"{value!r} is not of the form NAME=VALUE")
+        result[name] = text
+    return result
+
+
+def date(ctx: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
+    """Read a date."""
+    if value is None:
+        return None
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no date; write 2026-01-31 or 2026-01-31T06:00:00+01:00") from None
+
+
+def selection(function: F) -> F:
+    """The options of every command that loads pipeline files."""
+    decorators = [
+        click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path)),
+        click.option("--orchestrator", metavar="NAME", help="Which orchestrator; wins over the file."),
+        click.option("--environment", metavar="NAME", help="Which environment; wins over the file."),
+        click.option(
+            "--option",
+            "-o",
+            "options",
+            multiple=True,
+            callback=pairs,
+            metavar="NAME=VALUE",
+            help="An option; wins over the file.",
+        ),
+    ]
+    for decorator in reversed(decorators):
+        function = decorator(function)
+    return function
+
+
+def choice(function: F) -> F:
+    """The options of every command that runs tasks."""
+    decorators = [
+        click.option(
+            "--select",
+            multiple=True,
+            metavar="PATTERN",
+            help="Only these tasks: id, path, transform, domain or domain.table; * and ?.",
+        ),
+        click.option("--exclude", multiple=True, metavar="PATTERN", help="All but these tasks."),
+        click.option(
+            "--var", "variables", multiple=True, callback=pairs, metavar="NAME=VALUE", help="A value for ${var:NAME}."
+        ),
+    ]
+    for decorator in reversed(decorators):
+        function = decorator(function)
+    return function
+
+
+def load(paths: Sequence[Path], overrides: Overrides) -> list[StarlakePipeline]:
+    """Load pipelines, print warnings, and sort them so that each comes after those that feed it."""
+    files = load_files(paths, overrides)
+    for file in files:
+        for warning in file.warnings:
+            Console(stderr=True).print(Text("warning: ", style="yellow").append(warning), soft_wrap=True)
+    return sort_pipelines(pipelines_of(files))
