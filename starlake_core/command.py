@@ -170,6 +170,7 @@ def command_options(options: Mapping[str, object] | str | None, where: str) -> d
             raise CommandError(f"options of {where}: {error} in {options!r}; write k=v,k2=v2") from None
     result = {}
     for key, value in options.items():
+        key = str(key)
         text = ("true" if value else "false") if isinstance(value, bool) else str(value)
         if "," in text or "," in key or "=" in key or not key:
             raise CommandError(
@@ -177,7 +178,7 @@ def command_options(options: Mapping[str, object] | str | None, where: str) -> d
                 "no '=' and neither name nor value has a comma, and there is no escape. Pass a value with "
                 "commas through the variables of sl_env_var instead"
             )
-        result[str(key)] = text
+        result[key] = text
     return result
 
 
@@ -334,8 +335,8 @@ def transform_command(
     Raises:
         CommandError: a value cannot be passed.
     """
-    domain, dot, _ = transform.partition(".")
-    if not dot or not domain or "," in transform:
+    domain, _, name = transform.partition(".")
+    if not name or not domain or "," in transform:
         raise CommandError(f"transform {transform!r} is not of the form domain.task")
     variables = {
         "sl_data_interval_start": "'${sl_data_interval_start}'",

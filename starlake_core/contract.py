@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -20,6 +21,8 @@ from .errors import ContractError, did_you_mean
 
 __all__ = ["ParsedCommand", "commands", "parse_arguments", "parse_map", "parse_seq", "validate_arguments"]
 
+_DECIMAL = re.compile(r"[+-]?[0-9]+")
+_HEXADECIMAL = re.compile(r"0[xX][0-9a-fA-F]+")
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -80,9 +83,11 @@ def parse_map(text: str) -> dict[str, str]:
 
 
 def _parse_int(text: str) -> int:
-    sign, digits = (text[0], text[1:]) if text[:1] in ("+", "-") else ("", text)
-    base = 16 if digits[:2].lower() == "0x" else 10
-    return int(sign + (digits[2:] if base == 16 else digits), base)
+    # As Integer.parseInt reads it: ASCII digits, 32 bits; 0x only at the very beginning.
+    number = int(text[2:], 16) if _HEXADECIMAL.fullmatch(text) else int(text) if _DECIMAL.fullmatch(text) else None
+    if number is None or not -(2**31) <= number < 2**31:
+        raise ValueError(f"expected a whole number of 32 bits, found {text!r}")
+    return number
 
 
 def _parse_value(option: Mapping[str, Any], text: str) -> Any:
@@ -163,6 +168,7 @@ def parse_arguments(arguments: Sequence[str]) -> ParsedCommand:
     for option in command["options"]:
         if option.get("required") and option["name"] not in seen:
             problems.append(f"{name}: Missing option --{option['name']}")
+    problems.extend(f"{name}: Missing argument <{option['name']}>" for option in positional if option.get("required"))
     if problems:
         raise ContractError(problems)
     return ParsedCommand(name, values)

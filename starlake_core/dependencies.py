@@ -75,8 +75,16 @@ class StarlakeDependency:
         self.dependencies = list(dependencies)
         # Generators before 1.5.16 wrote the text None for the sink of a table.
         self.sink = sink if sink and sink != "None" and "." in sink else name
-        self.freshness = int(freshness)
-        self.dataset_triggering_strategy = dataset_triggering_strategy
+        try:
+            self.freshness = int(freshness)
+        except (TypeError, ValueError):
+            raise DependenciesError(f"dependency {name}: freshness {freshness!r} is not a number of seconds") from None
+        strategy = str(dataset_triggering_strategy).lower() if dataset_triggering_strategy else None
+        if strategy not in (None, "any", "all"):
+            raise DependenciesError(
+                f"dependency {name}: dataset_triggering_strategy {dataset_triggering_strategy!r} is neither 'any' nor 'all'"
+            )
+        self.dataset_triggering_strategy = strategy
         self.write_strategy = write_strategy
 
     @property
@@ -161,6 +169,8 @@ def _from_json(text: str) -> list[StarlakeDependency]:
         node = _node(tree)
         siblings.append(node)
         children = tree.get("children") or []
+        if not isinstance(children, list):
+            raise DependenciesError(f"dependency {node.name}: its children are a list, found {children!r}")
         todo.extend((child, node.dependencies) for child in reversed(children))
     return made
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from .command import Command
 from .dataset import DatasetTrigger, StarlakeDataset, check_datasets, check_outlets, sanitize_id
-from .errors import CycleError, DuplicateIdError, EdgeError
+from .errors import CycleError, DuplicateIdError, EdgeError, GraphError
 from .job import Job
 from .masking import mask_mapping
 
@@ -61,6 +61,10 @@ class Node:
     __slots__ = ("id", "name", "parent")
 
     def __init__(self, name: str, parent: TaskGroup | None) -> None:
+        if not name:
+            raise GraphError(
+                "a task, group or pipeline needs a name that is not empty; give a task_id, group_id or name"
+            )
         self.name = name
         self.id = sanitize_id(name)
         self.parent = parent
@@ -493,6 +497,8 @@ class Pipeline(TaskGroup):
             DatasetError: two datasets fall on one name.
         """
         groups = list(self.groups())
+        for group in groups:
+            group._sort()
         for group in reversed(groups):
             group._remove_empty_groups()
         for group in self.groups():
@@ -536,6 +542,10 @@ def _group(group: TaskGroup) -> dict[str, Any]:
     }
 
 
+def _shown(value: Any) -> str:
+    return str(sorted(map(str, value))) if isinstance(value, (set, frozenset)) else str(value)
+
+
 def _task(node: Node) -> dict[str, Any]:
     assert isinstance(node, Task)
     return {
@@ -555,7 +565,7 @@ def _task(node: Node) -> dict[str, Any]:
         "retry_delay": node.retry_delay,
         "timeout": node.timeout,
         "pool": node.pool,
-        "params": {name: str(value) for name, value in mask_mapping(node.params).items()},
+        "params": {name: _shown(value) for name, value in mask_mapping(node.params).items()},
         "native": sorted(node.native),
         "kind": "native" if node.factory is not None else "task",
     }

@@ -43,6 +43,8 @@ class Job:
     def __post_init__(self) -> None:
         object.__setattr__(self, "arguments", tuple(self.arguments))
         object.__setattr__(self, "plugins", tuple(self.plugins))
+        object.__setattr__(self, "env", dict(self.env))
+        object.__setattr__(self, "spec", dict(self.spec))
         for argument in self.arguments:
             if not isinstance(argument, str):
                 raise StarlakeError(f"an argument of a job is a text, found {argument!r} in {self.arguments!r}")

@@ -10,13 +10,15 @@ import difflib
 import json
 import logging
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Any
 
 from .errors import OptionsError, PluginContractError, ScheduleError
-from .masking import MASK, is_secret_name
+from .masking import MASK, is_secret_name, mask_mapping
 
 __all__ = [
     "BOOL",
@@ -70,11 +72,16 @@ def _read_bool(value: Any) -> bool:
 
 
 def _read_int(value: Any) -> int:
-    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+    if isinstance(value, str):
+        if not _DIGITS.fullmatch(value.strip()):
+            raise ValueError
+    elif isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
         raise ValueError
     return int(value)
 
 
+_DIGITS = re.compile(r"[+-]?[0-9]+")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?([+-]\d{2}:\d{2})?)?", re.ASCII)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -90,6 +97,8 @@ def _read_duration(value: Any) -> int:
 
 
 def _read_csv(value: Any) -> tuple[str, ...]:
+    if isinstance(value, (set, frozenset)):
+        value = sorted(value)
     parts = value.split(",") if isinstance(value, str) else [_read_text(item) for item in value]
     return tuple(part.strip() for part in parts if part.strip())
 
@@ -112,11 +121,11 @@ def _read_env_map(value: Any) -> dict[str, str]:
 
 
 def _read_date(value: Any) -> date:
-    if isinstance(value, datetime):
-        return value
     if isinstance(value, date):
         return value
-    text = str(value).strip()
+    text = _read_text(value).strip()
+    if not _DATE.fullmatch(text):
+        raise ValueError
     return date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text)
 
 
@@ -218,8 +227,10 @@ class Options(Mapping[str, Any]):
     __slots__ = ("_tasks", "_values")
 
     def __init__(self, values: Mapping[str, Any], tasks: Mapping[str, Mapping[str, Any]] | None = None) -> None:
-        self._values = dict(values)
-        self._tasks = {name: dict(overlay) for name, overlay in (tasks or {}).items()}
+        self._values = {name: _frozen(value) for name, value in values.items()}
+        self._tasks: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+            {name: MappingProxyType(dict(overlay)) for name, overlay in (tasks or {}).items()}
+        )
 
     def __getitem__(self, name: str) -> Any:
         return self._values[name]
@@ -231,8 +242,7 @@ class Options(Mapping[str, Any]):
         return len(self._values)
 
     def __repr__(self) -> str:
-        shown = {name: MASK if value and is_secret_name(name) else value for name, value in self._values.items()}
-        return f"Options({shown!r})"
+        return f"Options({mask_mapping(self._values)!r})"
 
     @property
     def tasks(self) -> Mapping[str, Mapping[str, Any]]:
@@ -268,14 +278,27 @@ class Options(Mapping[str, Any]):
 def _near(name: str, known: Iterable[str]) -> str | None:
     """A known name that this one is a slip of the pen for: closer than two related options are to each other."""
     by_lower = {word.lower(): word for word in known}
-    if name.lower() in by_lower:
-        return by_lower[name.lower()]
+    text = name.lower()
+    swapped = (text[:i] + text[i + 1] + text[i] + text[i + 2 :] for i in range(len(text) - 1))
+    for word in (text, *swapped):
+        if word in by_lower:
+            return by_lower[word]
     close = difflib.get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.88)
     return by_lower[close[0]] if close else None
 
 
 def _shown(option: Option, value: Any) -> str:
-    return MASK if is_secret_name(option.name) else repr(value)
+    if isinstance(value, Mapping):
+        return repr(mask_mapping(value))
+    if is_secret_name(option.name) or (isinstance(value, str) and option.type.name == "json" and is_secret_name(value)):
+        return MASK
+    return repr(value)
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return MappingProxyType({name: _frozen(item) for name, item in value.items()})
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
 
 
 def resolve_options(
@@ -301,17 +324,7 @@ def resolve_options(
     """
     environ = os.environ if environ is None else environ
     prefix = f"{where}: " if where else ""
-    by_key: dict[str, Declared] = {}
-    for item in declared:
-        for key in (item.option.name, *item.option.aliases):
-            other = by_key.setdefault(key, item)
-            if other.option.type.name != item.option.type.name or (
-                other.option.name == key and other.option.name != item.option.name
-            ):
-                raise PluginContractError(
-                    f"plugins '{other.plugin}' and '{item.plugin}' both declare the option '{key}', in different ways; "
-                    "one of them has to rename its option"
-                )
+    by_key = _by_key(declared)
     problems: list[str] = []
     explicit: dict[str, tuple[str, Any]] = {}
     tasks: dict[str, Mapping[str, Any]] = {}
@@ -319,9 +332,10 @@ def resolve_options(
         if key in by_key:
             name = by_key[key].option.name
             if name in explicit and explicit[name][1] != value:
+                option = by_key[key].option
                 problems.append(
-                    f"{prefix}option '{key}' ({value!r}) and option '{explicit[name][0]}' ({explicit[name][1]!r}) are the same "
-                    "option with two values; give one of them"
+                    f"{prefix}option '{key}' ({_shown(option, value)}) and option '{explicit[name][0]}' "
+                    f"({_shown(option, explicit[name][1])}) are the same option with two values; give one of them"
                 )
             explicit[name] = (key, value)
             continue
@@ -342,7 +356,7 @@ def resolve_options(
         option = item.option
         if option.name in values:
             continue
-        if option.name in explicit:
+        if option.name in explicit and explicit[option.name][1] is not None:
             key, raw = explicit[option.name]
             values[option.name] = _read(item, raw, f"{prefix}option '{key}'", problems)
         elif option.env and option.env in environ:
@@ -361,13 +375,26 @@ def resolve_options(
     return Options(values, tasks)
 
 
+def _by_key(declared: Sequence[Declared]) -> Mapping[str, Declared]:
+    """Names and aliases to their options; two plugins may share an option only if they declare it alike."""
+    by_key: dict[str, Declared] = {}
+    for item in declared:
+        for key in (item.option.name, *item.option.aliases):
+            other = by_key.setdefault(key, item)
+            mine, others = item.option, other.option
+            if (mine.name, mine.type.name, mine.type.allowed) != (others.name, others.type.name, others.type.allowed):
+                raise PluginContractError(
+                    f"plugins '{other.plugin}' and '{item.plugin}' both declare the option '{key}', in different ways; "
+                    "one of them has to rename its option"
+                )
+    return by_key
+
+
 def _plugins(declared: Sequence[Declared]) -> str:
     return ", ".join(dict.fromkeys(item.plugin for item in declared))
 
 
 def _read(item: Declared, raw: Any, source: str, problems: list[str]) -> Any:
-    if raw is None:
-        return item.option.default
     try:
         return item.option.type.read(raw)
     except (ValueError, TypeError, KeyError, IndexError, OverflowError, ScheduleError) as error:
@@ -394,8 +421,3 @@ def _task_values(
             hint = f" Did you mean '{near}'?" if near else ""
             problems.append(f"{prefix}unknown option '{key}' of task '{task}'.{hint}")
     return result
-
-
-def without_env(option: Option) -> Option:
-    """The same option, never read from the environment (for bare names such as ``cpu``)."""
-    return replace(option, env="")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
@@ -26,6 +27,9 @@ __all__ = [
 
 # No zone moves its clock by more than this at once, apart from the islands that changed their day.
 _LARGEST_SHIFT = timedelta(hours=3)
+# croniter draws R and H at random, anew in every process; and it takes a range of one value for the whole field.
+_RANDOM = re.compile(r"(?<![A-Z])[RH](?![A-Z])", re.IGNORECASE)
+_ONE_VALUE = re.compile(r"(?<![0-9])([0-9]+)-\1(?![0-9/])")
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ class StarlakeDomain:
     def __init__(self, name: str, final_name: str = "", tables: Iterable[StarlakeTable | str] = ()) -> None:
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "final_name", final_name or name)
+        tables = [tables] if isinstance(tables, str) else tables
         made = (table if isinstance(table, StarlakeTable) else StarlakeTable(table) for table in tables)
         object.__setattr__(self, "tables", tuple(made))
 
@@ -104,11 +109,11 @@ def read_cron(cron: str | None) -> str | None:
     """
     if cron is None or cron.strip() in ("", "None"):
         return None
-    text = " ".join(cron.split())
+    text = _ONE_VALUE.sub(r"\1", " ".join(cron.split()))
     from croniter import croniter
 
     fields = text.split(" ")
-    if not (text.startswith("@") or len(fields) == 5) or not croniter.is_valid(text):
+    if not (text.startswith("@") or len(fields) == 5) or _RANDOM.search(text) or not croniter.is_valid(text):
         raise ScheduleError(
             f"cron expression {cron!r} cannot be read; write five fields (minute hour day month weekday) such as "
             "'0 2 * * *', or None"
@@ -146,7 +151,7 @@ def _walls(cron: str, start: datetime, forward: bool) -> Iterator[datetime]:
     """The times on the wall clock that match an expression, from a start on; none for the 30th of February."""
     from croniter import CroniterBadDateError, croniter
 
-    walls = croniter(cron, start, ret_type=datetime)
+    walls = croniter(read_cron(cron), start, ret_type=datetime)
     try:
         while True:
             yield walls.get_next(datetime) if forward else walls.get_prev(datetime)
@@ -222,8 +227,10 @@ def previous_fire(cron: str, before: datetime, zone: tzinfo = timezone.utc) -> d
 
 def fire_times(cron: str, start: datetime, end: datetime, zone: tzinfo = timezone.utc) -> Iterator[datetime]:
     """The times at which a schedule fires, from ``start`` to ``end``, both included."""
-    moment = next_fire(cron, start - timedelta(microseconds=1), zone)
-    while moment <= end:
+    # In UTC: Python compares and shifts times of one zone on the wall clock, and an hour may come twice.
+    last = end.astimezone(timezone.utc)
+    moment = next_fire(cron, start.astimezone(timezone.utc) - timedelta(microseconds=1), zone)
+    while moment.astimezone(timezone.utc) <= last:
         yield moment
         moment = next_fire(cron, moment, zone)
 
@@ -239,7 +246,7 @@ def data_interval(cron: str | None, scheduled: datetime, zone: tzinfo = timezone
     """
     if cron is None:
         return DataInterval(scheduled, scheduled)
-    end = previous_fire(cron, scheduled + timedelta(microseconds=1), zone)
+    end = previous_fire(cron, scheduled.astimezone(timezone.utc) + timedelta(microseconds=1), zone)
     return DataInterval(previous_fire(cron, end, zone), end)
 
 
@@ -259,8 +266,10 @@ def cron_frequency(cron: str, period: str = "week") -> float:
     last = start + timedelta(days=3653)
     count = 0
     for wall in _walls(cron, start, forward=True):
-        if wall > start + timedelta(days=3653) or count >= _COUNTED:
-            last = min(wall, last)
+        if wall > last:
             break
         count += 1
+        if count == _COUNTED:
+            last = wall
+            break
     return count * days / ((last - start).total_seconds() / 86400)

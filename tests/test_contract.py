@@ -177,9 +177,6 @@ def test_a_text_that_is_no_integer_is_refused(text: str) -> None:
     assert any(line.startswith("--pageSize:") for line in problems("transform", "--name", "a.b", "--pageSize", text))
 
 
-@pytest.mark.xfail(
-    reason="contract._parse_int reads what Python's int() reads, not what Integer.parseInt does", strict=True
-)
 @pytest.mark.parametrize("text", ["1_000", " 5", "5 ", "2147483648", "-2147483649", "-0x10"])
 def test_an_integer_is_one_for_java(text: str) -> None:
     assert any(line.startswith("--pageSize:") for line in problems("transform", "--name", "a.b", "--pageSize", text))
@@ -206,9 +203,6 @@ def test_one_positional_argument_too_many_is_unknown() -> None:
     assert problems("ingest", "a", "b", "c", "k=v", "more") == ("ingest: Unknown argument 'more'",)
 
 
-@pytest.mark.xfail(
-    reason="contract.parse_arguments never looks whether a required positional argument was given", strict=True
-)
 def test_a_required_positional_argument_is_required() -> None:
     assert values("quack", "start") == {"action": "start"}
     assert "action" in problems("quack")[0]
