@@ -14,7 +14,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from types import MappingProxyType
 from typing import Any
 
 from .errors import OptionsError, PluginContractError, ScheduleError
@@ -81,7 +80,7 @@ def _read_int(value: Any) -> int:
 
 
 _DIGITS = re.compile(r"[+-]?[0-9]+")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?([+-]\d{2}:\d{2})?)?", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?(\.\d{6})?([+-]\d{2}:\d{2})?)?", re.ASCII)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -227,13 +226,13 @@ class Options(Mapping[str, Any]):
     __slots__ = ("_tasks", "_values")
 
     def __init__(self, values: Mapping[str, Any], tasks: Mapping[str, Mapping[str, Any]] | None = None) -> None:
-        self._values = {name: _frozen(value) for name, value in values.items()}
-        self._tasks: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-            {name: MappingProxyType(dict(overlay)) for name, overlay in (tasks or {}).items()}
-        )
+        self._values: dict[str, Any] = _copy(dict(values))
+        self._tasks: dict[str, dict[str, Any]] = _copy({name: dict(values) for name, values in (tasks or {}).items()})
 
     def __getitem__(self, name: str) -> Any:
-        return self._values[name]
+        # A copy of what could be changed: the values belong to every task.
+        value = self._values[name]
+        return _copy(value) if isinstance(value, (dict, list)) else value
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
@@ -247,7 +246,13 @@ class Options(Mapping[str, Any]):
     @property
     def tasks(self) -> Mapping[str, Mapping[str, Any]]:
         """The per-task values, by name."""
-        return self._tasks
+        tasks: dict[str, dict[str, Any]] = _copy(self._tasks)
+        return tasks
+
+    @property
+    def has_tasks(self) -> bool:
+        """Whether there are per-task values."""
+        return bool(self._tasks)
 
     def overlaid(self, values: Mapping[str, Any]) -> Options:
         """A copy in which some values are replaced; the names must be declared ones."""
@@ -295,10 +300,10 @@ def _shown(option: Option, value: Any) -> str:
     return repr(value)
 
 
-def _frozen(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return MappingProxyType({name: _frozen(item) for name, item in value.items()})
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+def _copy(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _copy(item) for name, item in value.items()}
+    return [_copy(item) for item in value] if isinstance(value, list) else value
 
 
 def resolve_options(

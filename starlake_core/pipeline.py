@@ -188,7 +188,7 @@ class StarlakePipeline(Pipeline):
         self.orchestration.add(self)
 
     def _check_task_options(self) -> None:
-        if not self.options.tasks:
+        if not self.options.has_tasks:
             return
         known: set[str] = set()
         for task in self.tasks():
@@ -275,7 +275,7 @@ class StarlakePipeline(Pipeline):
         inlets: tuple[StarlakeDataset, ...] = (),
     ) -> Task:
         options = self.options
-        if options.tasks:
+        if options.has_tasks:
             options = options.for_task(*self._option_names(command.task_id, command))
         return self._add(
             command.task_id,
@@ -509,7 +509,7 @@ class StarlakePipeline(Pipeline):
         settings = self._settings("sl_load", keywords)
         name = task_id or f"{domain}_{table}_load"
         about = f"{domain}.{table}"
-        options = self.options.command_options(about, name) if self.options.tasks else None
+        options = self.options.command_options(about, name) if self.options.has_tasks else None
         spark = spark_config or self.sl_spark_config(about.lower())
         command = load_command(name, domain, table, options=options, spark=spark, params=settings.params)
         final_domain, final_table = self.final_names.get((domain, table), (domain, table))
@@ -536,7 +536,7 @@ class StarlakePipeline(Pipeline):
         transform = self._needed("sl_transform", "transform_name", transform_name)
         settings = self._settings("sl_transform", keywords)
         name = task_id or transform
-        if transform_options is None and self.options.tasks:
+        if transform_options is None and self.options.has_tasks:
             transform_options = self.options.command_options(transform, name)
         spark = spark_config or self.sl_spark_config(transform.lower())
         command = transform_command(name, transform, options=transform_options, spark=spark, params=settings.params)
@@ -585,7 +585,7 @@ class StarlakePipeline(Pipeline):
             spark_config_name: ``domain.table``, a transform's name, or any name under which per-task options stand.
         """
         name = self.options["spark_config_name"] or spark_config_name
-        key = name if name in self.options.tasks else ""
+        key = name if self.options.has_tasks and name in self.options.tasks else ""
         if key not in self._spark:
             options = self.options.for_task(key)
             self._spark[key] = StarlakeSparkConfig(
