@@ -151,7 +151,7 @@ def _walls(cron: str, start: datetime, forward: bool) -> Iterator[datetime]:
     """The times on the wall clock that match an expression, from a start on; none for the 30th of February."""
     from croniter import CroniterBadDateError, croniter
 
-    walls = croniter(read_cron(cron), start, ret_type=datetime)
+    walls = croniter(read_cron(cron) or cron, start, ret_type=datetime)
     try:
         while True:
             yield walls.get_next(datetime) if forward else walls.get_prev(datetime)
