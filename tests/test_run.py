@@ -1,0 +1,118 @@
+"""Runs, keys, reports, and what starts a run on events."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from starlake_core import DataInterval, Report, Run, RunKey, TaskReport, TriggerPolicy
+from starlake_core.freshness import Event, decide
+
+UTC = timezone.utc
+START, END = datetime(2024, 7, 1, 22, tzinfo=UTC), datetime(2024, 7, 2, 22, tzinfo=UTC)
+PARIS = Run("p", "r", DataInterval(START, END), ZoneInfo("Europe/Paris"))
+TEXTS = st.text(max_size=8)
+
+
+def test_values_are_in_the_zone_of_the_schedule() -> None:
+    assert PARIS.scheduled_date == END
+    assert PARIS.value("sl_scheduled_date") == "2024-07-03T00:00:00.000+0200"
+    assert PARIS.value("sl_ds") == "2024-07-03"
+    assert PARIS.value("sl_data_interval_start") == "2024-07-02T00:00:00+02:00"
+    assert PARIS.value("sl_data_interval_end") == "2024-07-03T00:00:00+02:00"
+    assert PARIS.value("sl_run_id") == "r"
+    assert Run("p", "r", DataInterval(START, END)).value("sl_ds") == "2024-07-02"
+
+
+@given(TEXTS, TEXTS, TEXTS, TEXTS)
+def test_hashes_are_legal_in_the_name_of_a_cluster(pipeline: str, run_id: str, task: str, attempt: str) -> None:
+    run = Run(pipeline, run_id, DataInterval(START, END)).for_attempt(task, attempt)
+    key = run.key
+    for text in (run.value("sl_run_hash"), run.value("sl_attempt_hash"), key.task_hash, key.attempt_hash):
+        assert re.fullmatch(r"[0-9a-f]{12}", text)
+    assert run.value("sl_attempt_hash") == key.attempt_hash
+
+
+def test_a_hash_is_the_same_in_every_process_and_version() -> None:
+    assert RunKey("p/r/t", "1").task_hash == "fcaf16790cdc"
+
+
+@given(st.tuples(TEXTS, TEXTS), st.tuples(TEXTS, TEXTS))
+def test_two_attempts_have_two_hashes(one: tuple[str, str], other: tuple[str, str]) -> None:
+    assert (RunKey(*one).attempt_hash == RunKey(*other).attempt_hash) == (one == other)
+
+
+def test_a_key_is_stable_over_attempts_and_re_executions() -> None:
+    first = PARIS.for_attempt("g.t", "1")
+    again = PARIS.for_attempt("g.t", "2")
+    re_execution = Run("p", "r2", DataInterval(START, END), root_run_id="r").for_attempt("g.t", "r2:0")
+    assert first.key == RunKey("p/r/g.t", "1")
+    assert first.key.task == again.key.task == re_execution.key.task
+    assert len({run.key.attempt_hash for run in (first, again, re_execution)}) == 3
+    assert len({run.value("sl_run_hash") for run in (first, again, re_execution)}) == 1
+    assert PARIS.for_attempt("other", "1").key.task != first.key.task
+
+
+def test_an_attempt_keeps_the_run() -> None:
+    attempt = PARIS.for_attempt("t", "2")
+    assert (attempt.task, attempt.attempt, attempt.interval, attempt.run_id) == ("t", "2", PARIS.interval, "r")
+    assert PARIS.task == ""
+
+
+@pytest.mark.parametrize(
+    ("state", "succeeded"),
+    [("success", True), ("dry run", True), ("failed", False), ("cancelled", False), ("running", False)],
+)
+def test_when_a_report_is_a_success(state: str, succeeded: bool) -> None:
+    assert Report("p", "r", state).succeeded is succeeded
+
+
+def test_a_task_of_a_report_is_found_by_path_or_by_an_id_that_one_task_has() -> None:
+    a, b, c = (TaskReport(path, "success") for path in ("g.a", "h.a", "h.c"))
+    report = Report("p", "r", "success", (a, b, c))
+    assert report.task("g.a") is a
+    assert report.task("c") is c
+    with pytest.raises(KeyError, match="a: 2 tasks of p"):
+        report.task("a")
+    with pytest.raises(KeyError, match="x: 0 tasks of p"):
+        report.task("x")
+
+
+# events
+
+
+def event(name: str, hour: int | None, at: int = 12) -> Event:
+    interval = None if hour is None else DataInterval(START + timedelta(hours=hour), START + timedelta(hours=hour + 1))
+    return Event(name, interval, START + timedelta(hours=at))
+
+
+def test_the_interval_of_events_spans_theirs() -> None:
+    decision = decide(TriggerPolicy(), [event("b", 5), event("a", 2), event("a", 7)], END)
+    assert decision.start
+    assert decision.interval == DataInterval(START + timedelta(hours=2), START + timedelta(hours=8))
+    assert decision.reason == "started by a, b"
+
+
+def test_an_event_without_an_interval_counts_with_its_time() -> None:
+    moment = START + timedelta(hours=12)
+    assert decide(TriggerPolicy(), [event("a", None)], END).interval == DataInterval(moment, moment)
+
+
+def test_without_an_event_now_is_the_interval() -> None:
+    decision = decide(TriggerPolicy(), [], END)
+    assert (decision.start, decision.interval, decision.reason) == (
+        True,
+        DataInterval(END, END),
+        "started without an event",
+    )
+
+
+def test_an_interval_may_be_empty() -> None:
+    value: Any = DataInterval(END, END)
+    assert value.start == value.end
