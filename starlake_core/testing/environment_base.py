@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Generator, Mapping
 from dataclasses import replace
@@ -83,7 +84,8 @@ class EnvironmentBase:
         self._started = []
         yield
         for runner, handle in self._started:
-            runner.cancel(handle)
+            with contextlib.suppress(Exception):  # a broken cancel is told by the check of it
+                runner.cancel(handle)
 
     def options(self) -> dict[str, Any]:
         """Options of the suite: those of the author, SL_ROOT and a secret."""

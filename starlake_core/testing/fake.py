@@ -59,6 +59,7 @@ class FakeEnvironment:
 
     Attributes:
         submissions: everything that was started, in order.
+        history: ``start`` or ``end`` and the subject, in the order in which it happened (an end when it was told to somebody).
         cancelled: handles for which ``cancel`` was called.
         patience: seconds after which an attempt that never ends is lost, so that no test hangs.
     """
@@ -69,6 +70,7 @@ class FakeEnvironment:
         self.lifecycle = lifecycle
         self.submissions: list[Submission] = []
         self.cancelled: list[str] = []
+        self.history: list[tuple[str, str]] = []
         self.patience = 20.0
         self.attempts: dict[str, _Attempt] = {}
         self.changed = threading.Condition()
@@ -93,7 +95,7 @@ class FakeEnvironment:
         )
 
     def delay(self, about: str, polls: int) -> None:
-        """Say how many polls find the attempts of a subject still running."""
+        """Say how many polls find the attempts of a subject (``*``: of every other subject) still running."""
         self._polls[about] = polls
 
     def says(self, about: str, *lines: str) -> None:
@@ -140,7 +142,8 @@ class FakeEnvironment:
                 end = ends[min(len(self.started(about)), len(ends) - 1)]
                 submission = Submission(about, key, job, handle)
                 self.submissions.append(submission)
-                self.attempts[handle] = _Attempt(submission, end, self._polls.get(about, 0))
+                self.history.append(("start", about))
+                self.attempts[handle] = _Attempt(submission, end, self._polls.get(about, self._polls.get("*", 0)))
         return handle
 
     def status(self, handle: str, *, look: bool = True) -> Status:
@@ -150,12 +153,16 @@ class FakeEnvironment:
             if attempt is None:
                 return Status(Outcome(Verdict.LOST, reason="the fake environment does not know it"), "lost")
             if attempt.ended is None and attempt.polls <= 0 and attempt.end is not None:
-                attempt.ended = attempt.end
+                self._end(attempt, attempt.end)
             elif attempt.ended is None and time.monotonic() - attempt.started > self.patience:
-                attempt.ended = Outcome(Verdict.LOST, reason="nobody stopped an attempt that never ends")
+                self._end(attempt, Outcome(Verdict.LOST, reason="nobody stopped an attempt that never ends"))
             if look:
                 attempt.polls -= 1
             return Status(attempt.ended, "ended" if attempt.ended else "running")
+
+    def _end(self, attempt: _Attempt, outcome: Outcome) -> None:
+        attempt.ended = outcome
+        self.history.append(("end", attempt.submission.subject))
 
     def stop(self, handle: str) -> None:
         """Cancel an attempt."""
@@ -163,7 +170,7 @@ class FakeEnvironment:
             self.cancelled.append(handle)
             attempt = self.attempts.get(handle)
             if attempt is not None and attempt.ended is None:
-                attempt.ended = Outcome(Verdict.CANCELLED, None, "cancelled")
+                self._end(attempt, Outcome(Verdict.CANCELLED, None, "cancelled"))
             self.changed.notify_all()
 
     def written(self, handle: str) -> list[str]:
@@ -192,7 +199,7 @@ class FakeRunner:
         environment = self._environment
         return [
             Found(attempt.submission.key.attempt, handle, environment.status(handle, look=False))
-            for handle, attempt in environment.attempts.items()
+            for handle, attempt in list(environment.attempts.items())
             if attempt.submission.key.task == task
         ]
 

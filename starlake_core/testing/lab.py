@@ -21,6 +21,7 @@ __all__ = [
     "Does",
     "a_run",
     "canonical",
+    "plain",
     "settle",
     "steps_of",
     "until",
@@ -106,6 +107,15 @@ def until(true: Callable[[], bool], what: str) -> None:
     while not true():
         assert time.monotonic() < deadline, f"it never came to this: {what}"
         time.sleep(0.01)
+
+
+def plain(value: Any) -> Any:
+    """A copy that later changes do not reach, of plain containers, so that read-only ones can be compared with it too."""
+    if isinstance(value, Mapping):
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return type(value)(plain(item) for item in value)
+    return value
 
 
 def with_env(options: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, Any]:

@@ -33,6 +33,7 @@ class OrchestratorBase:
         runs_pipelines: ``sl_run_pipeline`` runs a pipeline and reports on it.
         runs_in_process: its tasks run in this process, so that an environment in memory can serve them.
         wait_interval: the least number of seconds between two looks of a check that waits.
+        wait_timeout: seconds within which three looks are certainly done.
         task_timeout: the least time-out of a task, in seconds.
     """
 
@@ -41,6 +42,7 @@ class OrchestratorBase:
     runs_pipelines = True
     runs_in_process = True
     wait_interval = 0
+    wait_timeout = 60
     task_timeout = 1
 
     root: Path

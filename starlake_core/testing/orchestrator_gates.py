@@ -110,7 +110,7 @@ class GateChecks(OrchestratorBase):
     def test_wait_until_ready(self, fake: FakeEnvironment) -> None:
         """A check that waits is asked until it is ready; every look is an attempt of its own, and none is a retry."""
         fake.script("preload:sales", Verdict.NOT_READY, Verdict.NOT_READY, Verdict.SUCCEEDED)
-        report = self._waiting(fake, 60)
+        report = self._waiting(fake, self.wait_timeout)
         looks = fake.started("preload:sales")
         assert len(looks) == 3, f"the check was asked {len(looks)} times, not 3 times"
         assert len({look.key.task for look in looks}) == 1, "the task key is not the same for all looks"
@@ -121,7 +121,7 @@ class GateChecks(OrchestratorBase):
     def test_wait_that_crashes_fails(self, fake: FakeEnvironment) -> None:
         """A crash ends the waiting at once."""
         fake.script("preload:sales", Verdict.NOT_READY, Verdict.FAILED)
-        report = self._waiting(fake, 60)
+        report = self._waiting(fake, self.wait_timeout)
         assert len(fake.started("preload:sales")) == 2
         assert report.task("check_sales_pending_files").state == TaskState.FAILED
         assert not report.succeeded

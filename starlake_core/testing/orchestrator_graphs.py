@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from . import corpus
 from .corpus import CORPUS, Graph
 from .fake import FakeEnvironment
 from .graphs import differences, neutral_graph
+from .lab import plain
 from .orchestrator_base import OrchestratorBase
 from .recording import Watcher
 
@@ -86,12 +86,12 @@ class GraphChecks(OrchestratorBase):
     def test_options_are_left_alone(self) -> None:
         """Neither the options that the user gave nor those that the plugins see are changed."""
         given: dict[str, Any] = {"tags": "a b", "sl_env_var": {"SL_ENV": "test"}, "kpi.only": {"options": {"k": "v"}}}
-        kept = copy.deepcopy(given)
+        kept = plain(given)
         with self.orchestration(None, **given) as orchestration:
-            typed = copy.deepcopy(dict(orchestration.options))
+            typed = plain(orchestration.options)
             corpus.single_task(orchestration)
         assert given == kept, "the options of the user were changed"
-        assert dict(orchestration.options) == typed, "the options of the orchestration were changed"
+        assert plain(orchestration.options) == typed, "the options of the orchestration were changed"
 
     def test_native_node(self) -> None:
         """A node of the orchestrator's own takes its place between the others."""

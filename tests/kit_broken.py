@@ -1,0 +1,546 @@
+"""Plugins that break one promise each. The names of their suites are what is broken."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import shlex
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta, timezone
+from typing import Any
+
+from kit_reference import Engine, FakeSuite, ReferenceOrchestrator, ReferenceSuite
+
+from starlake_core import (
+    Command,
+    CreateChildren,
+    DataInterval,
+    Job,
+    Options,
+    Pipeline,
+    PluginContractError,
+    Report,
+    Run,
+    RunKey,
+    StarlakeError,
+    Task,
+    TaskGroup,
+    TaskReport,
+    TaskState,
+    hookimpl,
+)
+from starlake_core.runtime import Found, Outcome, Runner, Status, Verdict, execute, runner_for, start
+from starlake_core.testing import EnvironmentSuite, FakeEnvironment, Record, describe_records
+from starlake_core.testing.fake import FakeRunner
+from starlake_core.testing.graphs import tasks_before
+
+# -- orchestrators that render wrongly
+
+
+class _DropsEdge(ReferenceOrchestrator):
+    @hookimpl
+    def sl_create_pipeline(self, pipeline: Pipeline, create_children: CreateChildren) -> Record:
+        made = super().sl_create_pipeline(pipeline, create_children)
+        return replace(made, edges=made.edges[:-1])
+
+
+class _DropsEdgeInGroup(ReferenceOrchestrator):
+    @hookimpl
+    def sl_create_task_group(self, group: TaskGroup, create_children: CreateChildren) -> Record:
+        made = super().sl_create_task_group(group, create_children)
+        return replace(made, edges=made.edges[1:])
+
+
+class _AddsEdge(ReferenceOrchestrator):
+    @hookimpl
+    def sl_create_pipeline(self, pipeline: Pipeline, create_children: CreateChildren) -> Record:
+        made = super().sl_create_pipeline(pipeline, create_children)
+        ids = [node.id for node in pipeline.children]
+        return replace(made, edges=tuple(itertools.pairwise(ids)))
+
+
+class _Flattens(ReferenceOrchestrator):
+    """All tasks are children of the pipeline; their order is right."""
+
+    @hookimpl
+    def sl_create_pipeline(self, pipeline: Pipeline, create_children: CreateChildren) -> Record:
+        befores = tasks_before(describe_records(super().sl_create_pipeline(pipeline, create_children)))
+        edges = tuple((before, after) for after, found in befores.items() for before in found)
+        return Record(pipeline, {path: object() for path in befores}, edges)
+
+
+class _ForgetsChildren(ReferenceOrchestrator):
+    @hookimpl
+    def sl_create_task_group(self, group: TaskGroup, create_children: CreateChildren) -> Record:
+        return Record(group)
+
+
+class _RepeatsChildren(ReferenceOrchestrator):
+    @hookimpl
+    def sl_create_pipeline(self, pipeline: Pipeline, create_children: CreateChildren) -> Record:
+        create_children()
+        return super().sl_create_pipeline(pipeline, create_children)
+
+
+class _RepeatsChildrenQuietly(ReferenceOrchestrator):
+    @hookimpl
+    def sl_create_task_group(self, group: TaskGroup, create_children: CreateChildren) -> Record:
+        made = super().sl_create_task_group(group, create_children)
+        with contextlib.suppress(PluginContractError):
+            create_children()
+        return made
+
+
+class _LosesTask(ReferenceOrchestrator):
+    @hookimpl
+    def sl_create_task_group(self, group: TaskGroup, create_children: CreateChildren) -> Record:
+        made = super().sl_create_task_group(group, create_children)
+        lost = list(made.children)[-1]
+        return Record(
+            group,
+            {node_id: child for node_id, child in made.children.items() if node_id != lost},
+            tuple(edge for edge in made.edges if lost not in edge),
+        )
+
+
+class _MutatesOptions(ReferenceOrchestrator):
+    @hookimpl
+    def sl_create_pipeline(self, pipeline: Any, create_children: CreateChildren) -> Record:
+        pipeline.options._values["sl_env_var"]["SL_SEEN"] = "1"
+        return super().sl_create_pipeline(pipeline, create_children)
+
+
+class _MutatesGraph(ReferenceOrchestrator):
+    @hookimpl
+    def sl_create_task(self, task: Task) -> Record:
+        task.retries += 1
+        return super().sl_create_task(task)
+
+
+class _Impure(ReferenceOrchestrator):
+    @hookimpl
+    def sl_create_pipeline(self, pipeline: Pipeline, create_children: CreateChildren) -> Record:
+        made = super().sl_create_pipeline(pipeline, create_children)
+        return replace(made, children={**made.children, f"helper_{uuid.uuid4().hex}": Record(pipeline)})
+
+
+# -- orchestrators that run wrongly
+
+
+class _IgnoresGate(Engine):
+    def attempt(self, task: Task, run: Run) -> Outcome:
+        outcome = super().attempt(task, run)
+        return Outcome(Verdict.SUCCEEDED) if outcome.verdict is Verdict.NOT_READY else outcome
+
+
+class _CrashIsNotReady(Engine):
+    def attempt(self, task: Task, run: Run) -> Outcome:
+        outcome = super().attempt(task, run)
+        return Outcome(Verdict.NOT_READY) if task.gate and outcome.verdict is Verdict.FAILED else outcome
+
+
+class _NotReadyIsFailure(Engine):
+    def attempt(self, task: Task, run: Run) -> Outcome:
+        outcome = super().attempt(task, run)
+        return replace(outcome, verdict=Verdict.FAILED) if outcome.verdict is Verdict.NOT_READY else outcome
+
+
+class _LostIsSuccess(Engine):
+    def attempt(self, task: Task, run: Run) -> Outcome:
+        outcome = super().attempt(task, run)
+        return Outcome(Verdict.SUCCEEDED) if outcome.verdict is Verdict.LOST else outcome
+
+
+class _SplitsArguments(Engine):
+    def attempt(self, task: Task, run: Run) -> Outcome:
+        job = task.job
+        if job is not None:
+            task.job = replace(job, arguments=tuple(" ".join(job.arguments).split(" ")))
+        try:
+            return super().attempt(task, run)
+        finally:
+            task.job = job
+
+
+class _DropsVariables(Engine):
+    def attempt(self, task: Task, run: Run) -> Outcome:
+        job = task.job
+        if job is not None:
+            task.job = replace(job, env={})
+        try:
+            return super().attempt(task, run)
+        finally:
+            task.job = job
+
+
+class _RunsTwice(Engine):
+    def perform(self, task: Task) -> TaskReport:
+        self.attempt(task, self.run.for_attempt(task.path, "first"))
+        return super().perform(task)
+
+
+class _RunsTooEarly(Engine):
+    def order(self) -> Mapping[str, list[str]]:
+        return {name: [] for name in reversed(super().order())}
+
+
+class _DoesNotWait(Engine):
+    def attempt(self, task: Task, run: Run) -> Outcome:
+        if task.job is not None:
+            job = task.job.bind(run)
+            start(job, runner_for(job, self.pipeline.orchestration.plugins), run.key)
+        return Outcome(Verdict.SUCCEEDED)
+
+
+class _EmitsSkipped(Engine):
+    def datasets(self) -> tuple[str, ...]:
+        return tuple(dataset.uri for task in self.tasks.values() for dataset in task.outlets)
+
+
+class _SwallowsFailure(Engine):
+    def state(self) -> str:
+        return TaskState.DRY_RUN if self.run.dry_run else TaskState.SUCCEEDED
+
+
+class _FailureIsSuccess(Engine):
+    def failed(self, task: Task, outcome: Outcome, attempt: int) -> TaskReport:
+        return TaskReport(task.path, TaskState.SUCCEEDED, "", 0, attempt)
+
+
+class _EndsGreenWithoutWork(Engine):
+    def nothing_done(self) -> bool:
+        return False
+
+
+class _SkipsWithoutReason(Engine):
+    def decide(self, task: Task, effects: set[str], reason: str) -> TaskReport:
+        report = super().decide(task, effects, reason)
+        return replace(report, reason="") if report.state == TaskState.SKIPPED else report
+
+
+class _OneAttemptKey(Engine):
+    def attempt(self, task: Task, run: Run) -> Outcome:
+        return super().attempt(task, replace(run, attempt="1"))
+
+
+class _TaskKeyForEveryAttempt(Engine):
+    def attempt(self, task: Task, run: Run) -> Outcome:
+        return super().attempt(task, replace(run, task=f"{run.task}-{run.attempt}"))
+
+
+class _OneKeyForEveryTask(Engine):
+    def attempt(self, task: Task, run: Run) -> Outcome:
+        return super().attempt(task, replace(run, task=task.id))
+
+
+class _RetriesTooOften(Engine):
+    def perform(self, task: Task) -> TaskReport:
+        retries, task.retries = task.retries, task.retries + 1
+        try:
+            return super().perform(task)
+        finally:
+            task.retries = retries
+
+
+class _NeverRetries(Engine):
+    def perform(self, task: Task) -> TaskReport:
+        retries, task.retries = task.retries, 0
+        try:
+            return super().perform(task)
+        finally:
+            task.retries = retries
+
+
+class _RetriesNotReady(Engine):
+    def not_ready(self, task: Task, attempt: int) -> TaskReport:
+        if attempt <= task.retries:
+            self.attempt(task, self.run.for_attempt(task.path, "again"))
+        return super().not_ready(task, attempt)
+
+
+class _ForgetsTimeOut(Engine):
+    def attempt(self, task: Task, run: Run) -> Outcome:
+        if task.job is None:
+            return Outcome(Verdict.SUCCEEDED)
+        job = task.job.bind(run)
+        return execute(job, runner_for(job, self.pipeline.orchestration.plugins), run.key)
+
+
+class _ForgetsTearDown(Engine):
+    def decide(self, task: Task, effects: set[str], reason: str) -> TaskReport:
+        if "bad" in effects:
+            return TaskReport(task.path, TaskState.UPSTREAM_FAILED, reason)
+        return super().decide(task, effects, reason)
+
+
+class _NeverWaits(Engine):
+    def perform(self, task: Task) -> TaskReport:
+        wait, task.wait = task.wait, None
+        try:
+            return super().perform(task)
+        finally:
+            task.wait = wait
+
+
+class _WaitingInVainIsSkip(Engine):
+    def not_ready(self, task: Task, attempt: int) -> TaskReport:
+        return TaskReport(task.path, TaskState.SKIPPED, "not ready", attempts=attempt)
+
+
+class _WrongInterval(Engine):
+    def attempt(self, task: Task, run: Run) -> Outcome:
+        end = run.interval.end.astimezone(timezone.utc)  # a day of 24 hours, whatever the clock does
+        return super().attempt(task, replace(run, interval=DataInterval(end - timedelta(days=1), end)))
+
+
+class _TellsSecret(Engine):
+    def failed(self, task: Task, outcome: Outcome, attempt: int) -> TaskReport:
+        assert task.job is not None
+        return replace(super().failed(task, outcome, attempt), reason=f"failed with {dict(task.job.env)}")
+
+
+class _MissingProgramIsSkip(Engine):
+    def attempt(self, task: Task, run: Run) -> Outcome:
+        try:
+            return super().attempt(task, run)
+        except StarlakeError:
+            return Outcome(Verdict.NOT_READY)
+
+
+class _DryRunRuns(Engine):
+    def go(self) -> Report:
+        for task in self.tasks.values():
+            self.attempt(task, self.run.for_attempt(task.path, "1"))
+        return super().go()
+
+
+class _LosesReport(Engine):
+    def go(self) -> Report:
+        report = super().go()
+        return replace(report, tasks=report.tasks[:-1])
+
+
+# -- environments that make wrong jobs
+
+
+class _SplitsJob(FakeEnvironment):
+    @hookimpl
+    def sl_create_job(self, command: Command, options: Options) -> Job:
+        job = super().sl_create_job(command, options)
+        return replace(job, arguments=tuple(" ".join(command.vector).split()))
+
+
+class _QuotesJob(FakeEnvironment):
+    @hookimpl
+    def sl_create_job(self, command: Command, options: Options) -> Job:
+        job = super().sl_create_job(command, options)
+        return replace(job, arguments=tuple(shlex.quote(word) for word in command.vector))
+
+
+class _WritesIntoOptions(FakeEnvironment):
+    @hookimpl
+    def sl_create_job(self, command: Command, options: Options) -> Job:
+        options._values["sl_env_var"]["SL_TASK"] = command.task_id
+        return super().sl_create_job(command, options)
+
+
+class _NewJobEveryTime(FakeEnvironment):
+    @hookimpl
+    def sl_create_job(self, command: Command, options: Options) -> Job:
+        job = super().sl_create_job(command, options)
+        return replace(job, spec={**job.spec, "name": uuid.uuid4().hex})
+
+
+class _CountsJobs(FakeEnvironment):
+    made = 0
+
+    @hookimpl
+    def sl_create_job(self, command: Command, options: Options) -> Job:
+        self.made += 1
+        job = super().sl_create_job(command, options)
+        return replace(job, spec={**job.spec, "number": self.made})
+
+
+class _NoJson(FakeEnvironment):
+    @hookimpl
+    def sl_create_job(self, command: Command, options: Options) -> Job:
+        job = super().sl_create_job(command, options)
+        return replace(job, spec={**job.spec, "sizes": (1, 2)})
+
+
+class _WrongName(FakeEnvironment):
+    @hookimpl
+    def sl_create_job(self, command: Command, options: Options) -> Job:
+        return replace(super().sl_create_job(command, options), environment="faked")
+
+
+class _NoVariables(FakeEnvironment):
+    @hookimpl
+    def sl_create_job(self, command: Command, options: Options) -> Job:
+        return replace(super().sl_create_job(command, options), env={})
+
+
+# -- environments that run jobs wrongly
+
+
+class _Runner(FakeRunner):
+    """The right runner, to be broken."""
+
+    def __init__(self, environment: FakeEnvironment) -> None:
+        super().__init__(environment)
+        self.environment = environment
+
+
+class _CrashedCheckIsNotReady(_Runner):
+    def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
+        return {handle: self.mistaken(handle, status) for handle, status in super().poll(handles).items()}
+
+    def mistaken(self, handle: str, status: Status) -> Status:
+        attempt = self.environment.attempts.get(handle)
+        if attempt is None or not attempt.submission.job.check or status.outcome is None:
+            return status
+        failed = status.outcome.verdict is Verdict.FAILED
+        return Status(Outcome(Verdict.NOT_READY, 1, "exit code 1")) if failed else status
+
+
+class _NotReadyIsSuccess(_Runner):
+    def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
+        return {
+            handle: Status(Outcome(Verdict.SUCCEEDED, 0))
+            if status.outcome is not None and status.outcome.verdict is Verdict.NOT_READY
+            else status
+            for handle, status in super().poll(handles).items()
+        }
+
+
+class _NotReadyIsCrash(_Runner):
+    def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
+        return {
+            handle: Status(Outcome(Verdict.FAILED, 1, "exit code 1"))
+            if status.outcome is not None and status.outcome.verdict is Verdict.NOT_READY
+            else status
+            for handle, status in super().poll(handles).items()
+        }
+
+
+class _OneRunForEveryAttempt(_Runner):
+    """The name of the run is made of the task alone, as a container name often is."""
+
+    def submit(self, job: Job, key: RunKey) -> str:
+        return super().submit(job, RunKey(key.task, "1"))
+
+
+class _OlderAttemptIsItsOwn(_Runner):
+    """``find`` gives every attempt out as the one that asks: whatever it is called, ``start`` takes it back."""
+
+    def find(self, job: Job, task: str) -> Sequence[Found]:
+        return [replace(found, attempt=number) for found in super().find(job, task) for number in ("1", "2")]
+
+
+class _NewRunForTheSameKey(_Runner):
+    def submit(self, job: Job, key: RunKey) -> str:
+        return super().submit(job, RunKey(key.task, f"{key.attempt}-{uuid.uuid4().hex}"))
+
+
+class _FindsNothing(_Runner):
+    def find(self, job: Job, task: str) -> Sequence[Found]:
+        return ()
+
+
+class _FindsOtherTasks(_Runner):
+    def find(self, job: Job, task: str) -> Sequence[Found]:
+        keys = dict.fromkeys(submission.key.task for submission in self.environment.submissions)
+        return [found for key in keys for found in FakeRunner.find(self, job, key)]
+
+
+class _PollsOne(_Runner):
+    def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
+        return super().poll(handles[:1])
+
+
+class _UnknownGoesOn(_Runner):
+    def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
+        return {
+            handle: status if handle in self.environment.attempts else Status()
+            for handle, status in super().poll(handles).items()
+        }
+
+
+class _UnknownRaises(_Runner):
+    def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
+        known = {handle: self.environment.attempts[handle] for handle in handles}
+        return super().poll([*known])
+
+
+class _CancelOverwrites(_Runner):
+    def cancel(self, handle: str) -> None:
+        attempt = self.environment.attempts[handle]
+        attempt.ended = Outcome(Verdict.CANCELLED, None, "cancelled")
+
+
+class _CancelledIsFailed(_Runner):
+    def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
+        return {
+            handle: Status(replace(status.outcome, verdict=Verdict.FAILED, reason="terminated"))
+            if status.outcome is not None and status.outcome.verdict is Verdict.CANCELLED
+            else status
+            for handle, status in super().poll(handles).items()
+        }
+
+
+class _CancelTwiceRaises(_Runner):
+    def cancel(self, handle: str) -> None:
+        if handle in self.environment.cancelled:
+            raise RuntimeError("409 already cancelled")
+        super().cancel(handle)
+
+
+class _RepeatsLogs(_Runner):
+    def logs(self, handle: str, cursor: str | None) -> tuple[Sequence[str], str | None]:
+        return super().logs(handle, None)
+
+
+class _TellsSecrets(_Runner):
+    def logs(self, handle: str, cursor: str | None) -> tuple[Sequence[str], str | None]:
+        about = self.environment.attempts[handle].submission.subject
+        return self.environment._lines.get(about, ())[int(cursor or 0) :], "9"
+
+
+class _ImportsSdk(EnvironmentSuite):
+    """pluggy stands for an SDK: it is imported while the pipeline is drawn."""
+
+    environment = "shell"
+    runs_any_program = False
+    forbidden_imports = ("pluggy",)
+
+
+class _ForbidsWhatIsNotInstalled(EnvironmentSuite):
+    environment = "shell"
+    runs_any_program = False
+    forbidden_imports = ("an_sdk_that_is_not_installed",)
+
+
+def suite(name: str) -> type:
+    """The suite of a broken plugin.
+
+    Args:
+        name: of its class here, without the underscore.
+    """
+    broken = globals()[f"_{name}"]
+    if issubclass(broken, EnvironmentSuite):
+        return broken
+    if issubclass(broken, FakeEnvironment):
+        return type(name, (FakeSuite,), {"fake": broken})
+    if issubclass(broken, FakeRunner):
+
+        class Broken(FakeEnvironment):
+            @hookimpl
+            def sl_create_runner(self, job: Job) -> Runner:
+                return broken(self)
+
+        return type(name, (FakeSuite,), {"fake": Broken})
+    if issubclass(broken, Engine):
+        broken = type("Broken", (ReferenceOrchestrator,), {"engine": broken})
+    return type(name, (ReferenceSuite,), {"orchestrator": broken()})

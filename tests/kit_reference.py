@@ -1,0 +1,217 @@
+"""Plugins that keep every promise, as plainly as it can be done; the broken ones of ``kit_broken`` differ from them in one thing each."""
+
+from __future__ import annotations
+
+import graphlib
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from starlake_core import (
+    Command,
+    Pipeline,
+    Preload,
+    Report,
+    Run,
+    StarlakeError,
+    StarlakePipeline,
+    Task,
+    TaskReport,
+    TaskState,
+    TriggerRule,
+    hookimpl,
+    selected,
+)
+from starlake_core.runtime import Outcome, Verdict, execute, runner_for
+from starlake_core.testing import (
+    Does,
+    EnvironmentSuite,
+    FakeEnvironment,
+    NativeGraph,
+    OrchestratorSuite,
+    Record,
+    RecordingOrchestrator,
+    StandIn,
+    describe_records,
+    subject,
+)
+from starlake_core.testing.lab import SECRET_NAME, canonical
+
+EFFECTS = {
+    TaskState.SUCCEEDED: "good",
+    TaskState.EXCLUDED: "good",
+    TaskState.SKIPPED: "skipped",
+    TaskState.FAILED: "bad",
+    TaskState.UPSTREAM_FAILED: "bad",
+}
+
+
+class Engine:
+    """Runs a pipeline, one task after the other."""
+
+    def __init__(self, pipeline: StarlakePipeline, run: Run) -> None:
+        self.pipeline = pipeline
+        self.run = run
+        self.tasks = {task.path: task for task in pipeline.tasks()}
+        self.reports: dict[str, TaskReport] = {}
+        self.effects: dict[str, set[str]] = {}
+        self.reasons: dict[str, str] = {}
+        self.closed: list[str] = []
+
+    def order(self) -> Mapping[str, list[str]]:
+        """Every node, each after those before it, with those directly before it."""
+        graph = describe_records(self.pipeline.native)
+        befores: dict[str, list[str]] = {task.path: [] for task in graph.tasks}
+        for before, after in graph.edges:
+            befores.setdefault(before, [])
+            befores.setdefault(after, []).append(before)
+        return {name: befores[name] for name in graphlib.TopologicalSorter(befores).static_order()}
+
+    def go(self) -> Report:
+        for name, befores in self.order().items():
+            effects = set().union(*(self.effects[before] for before in befores)) or {"good"}
+            reason = next((self.reasons[before] for before in befores if self.reasons[before]), "")
+            if name in self.tasks:
+                report = self.decide(self.tasks[name], effects, reason)
+                self.reports[name] = report
+                effects, reason = {EFFECTS.get(report.state, "good")}, report.reason
+            self.effects[name], self.reasons[name] = effects, reason
+        return Report(
+            self.pipeline.id,
+            self.run.run_id,
+            self.state(),
+            tuple(self.reports.values()),
+            self.datasets(),
+            interval=self.run.interval,
+        )
+
+    def state(self) -> str:
+        if self.run.dry_run:
+            return TaskState.DRY_RUN
+        return TaskState.FAILED if any("bad" in effects for effects in self.effects.values()) else TaskState.SUCCEEDED
+
+    def datasets(self) -> tuple[str, ...]:
+        return tuple(
+            dataset.uri
+            for path, task in self.tasks.items()
+            if self.reports[path].state == TaskState.SUCCEEDED
+            for dataset in task.outlets
+        )
+
+    def decide(self, task: Task, effects: set[str], reason: str) -> TaskReport:
+        if self.run.dry_run:
+            return TaskReport(task.path, TaskState.DRY_RUN)
+        if not selected(task, self.run):
+            return TaskReport(task.path, TaskState.EXCLUDED, "not selected")
+        if task.trigger is not TriggerRule.ALL_DONE and "bad" in effects:
+            return TaskReport(task.path, TaskState.UPSTREAM_FAILED, reason)
+        if task.trigger is TriggerRule.ALL_SUCCESS and "skipped" in effects:
+            return TaskReport(task.path, TaskState.SKIPPED, reason)
+        if task.end and self.nothing_done():
+            return TaskReport(task.path, TaskState.SKIPPED, "; ".join(self.closed))
+        return self.perform(task)
+
+    def nothing_done(self) -> bool:
+        done = [path for path, report in self.reports.items() if report.state == TaskState.SUCCEEDED]
+        return bool(self.closed) and not any(self.tasks[path].is_work for path in done)
+
+    def perform(self, task: Task) -> TaskReport:
+        attempt, poke, began = 1, 0, time.monotonic()
+        while True:
+            try:
+                outcome = self.attempt(task, self.run.for_attempt(task.path, f"{attempt}.{poke}"))
+            except StarlakeError as error:
+                return TaskReport(task.path, TaskState.FAILED, str(error), attempts=attempt)
+            if outcome.verdict is Verdict.NOT_READY:
+                if task.wait and time.monotonic() - began + task.wait.interval <= task.wait.timeout:
+                    poke += 1
+                    continue
+                return self.not_ready(task, attempt)
+            if outcome.verdict is Verdict.SUCCEEDED:
+                return TaskReport(task.path, TaskState.SUCCEEDED, "", outcome.exit_code, attempt)
+            if attempt > task.retries:
+                return self.failed(task, outcome, attempt)
+            attempt += 1
+
+    def not_ready(self, task: Task, attempt: int) -> TaskReport:
+        reason = f"{task.domain} is not ready"
+        if task.wait and not task.wait.soft_fail:
+            return TaskReport(task.path, TaskState.FAILED, reason, attempts=attempt)
+        self.closed.append(reason)
+        return TaskReport(task.path, TaskState.SKIPPED, reason, attempts=attempt)
+
+    def failed(self, task: Task, outcome: Outcome, attempt: int) -> TaskReport:
+        return TaskReport(task.path, TaskState.FAILED, outcome.reason, outcome.exit_code, attempt)
+
+    def attempt(self, task: Task, run: Run) -> Outcome:
+        if task.job is None:
+            return Outcome(Verdict.SUCCEEDED)
+        job = task.job.bind(run)
+        return execute(job, runner_for(job, self.pipeline.orchestration.plugins), run.key, timeout=task.timeout)
+
+
+class ReferenceOrchestrator(RecordingOrchestrator):
+    """Records, and an engine that runs them."""
+
+    name = "reference"
+    engine: type[Engine] = Engine
+
+    @hookimpl
+    def sl_run_pipeline(self, pipeline: Pipeline, run: Run) -> Report:
+        assert isinstance(pipeline, StarlakePipeline)
+        return self.engine(pipeline, run).go()
+
+
+class ReferenceSuite(OrchestratorSuite):
+    """The suite of the reference; an attempt that nobody stops is lost soon, for the sake of the broken engines."""
+
+    orchestrator: Any = ReferenceOrchestrator()
+    wait_timeout = 2
+
+    def describe(self, native: Record) -> NativeGraph:
+        return describe_records(native)
+
+    def native_node(self, task_id: str) -> object:
+        return object()
+
+    @pytest.fixture
+    def fake(self) -> FakeEnvironment:
+        environment = FakeEnvironment()
+        environment.patience = 3.0
+        return environment
+
+
+ENDS: Mapping[Does, tuple[Verdict | Outcome | None, ...]] = {
+    Does.FAILS: (Outcome(Verdict.FAILED, 3, "exit code 3"),),
+    Does.EXITS_1: (Outcome(Verdict.FAILED, 1, "exit code 1"),),
+    Does.EXITS_126: (Outcome(Verdict.FAILED, 126, "exit code 126"),),
+    Does.EXITS_127: (Outcome(Verdict.FAILED, 127, "exit code 127"),),
+    Does.FAILS_ONCE: (Verdict.FAILED, Verdict.SUCCEEDED),
+    Does.GOES_ON: (None,),
+    Does.NOT_READY: (Verdict.NOT_READY,),
+    Does.CRASHES: (Verdict.FAILED,),
+}
+
+
+class FakeSuite(EnvironmentSuite):
+    """The environment in memory keeps every promise too."""
+
+    fake: type[FakeEnvironment] = FakeEnvironment
+    runs_any_program = False
+
+    @pytest.fixture(autouse=True)
+    def _fresh(self) -> None:
+        self.environment = self.fake()
+
+    def command(self, does: Does, stand_in: StandIn, root: Path) -> Command | Preload:
+        made = canonical(does)
+        about = subject((made if isinstance(made, Command) else made.command()).vector)
+        self.environment.script(about, *ENDS.get(does, (Verdict.SUCCEEDED,)))
+        if does is Does.WRITES:
+            self.environment.says(about, "one", "two", "three")
+        if does is Does.TELLS:
+            self.environment.says(about, self.orchestration().options["sl_env_var"][SECRET_NAME])
+        return made

@@ -1,0 +1,281 @@
+"""The kit itself: plugins that keep every promise pass it, and each broken one is caught, with a message that says what is wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from kit_reference import FakeSuite, ReferenceSuite
+
+from starlake_core import ContractError, Job, Orchestration, RunKey
+from starlake_core.runtime import Verdict
+from starlake_core.testing import (
+    CORPUS,
+    FakeEnvironment,
+    NativeGraph,
+    NativeTask,
+    RecordingOrchestrator,
+    StandIn,
+    Step,
+    describe_records,
+    neutral_graph,
+    validate_arguments,
+)
+from starlake_core.testing.graphs import differences, tasks_before
+
+pytest_plugins = ["starlake_core.testing.plugin", "pytester"]
+
+
+class TestReference(ReferenceSuite):
+    """An orchestrator that keeps every promise."""
+
+
+class TestFake(FakeSuite):
+    """An environment that keeps every promise."""
+
+
+# What is broken, the check that has to catch it, and words of its message.
+BROKEN = [
+    ("DropsEdge", "test_native_graph_is_the_neutral_graph[diamond]", "does not wait for"),
+    ("DropsEdge", "test_native_graph_is_the_neutral_graph[group_to_group]", "does not wait for"),
+    ("DropsEdge", "test_native_graph_is_the_neutral_graph[chain_of_1000]", "does not wait for"),
+    ("DropsEdgeInGroup", "test_native_graph_is_the_neutral_graph[nested_groups]", "does not wait for"),
+    ("AddsEdge", "test_native_graph_is_the_neutral_graph[diamond]", "which the pipeline does not ask for"),
+    ("Flattens", "test_native_graph_is_the_neutral_graph[nested_groups]", "is in the group ''"),
+    ("ForgetsChildren", "test_native_graph_is_the_neutral_graph[nested_groups]", "never called create_children"),
+    ("RepeatsChildren", "test_native_graph_is_the_neutral_graph[chain]", "called create_children twice"),
+    ("RepeatsChildrenQuietly", "test_create_children_is_called_once[group_to_group]", "was called 2 times, not once"),
+    ("LosesTask", "test_native_graph_is_the_neutral_graph[group_to_group]", "is missing"),
+    ("MutatesOptions", "test_options_are_left_alone", "options of the orchestration were changed"),
+    ("MutatesGraph", "test_rendering_is_pure[chain]", "changed the neutral graph"),
+    ("Impure", "test_rendering_is_pure[chain]", "the native graphs differ"),
+    ("IgnoresGate", "test_not_ready_skips_its_domain_only", "was loaded although its check was not ready"),
+    ("IgnoresGate", "test_gates", None),
+    ("CrashIsNotReady", "test_crashed_check_fails", None),
+    ("CrashIsNotReady", "test_crashed_check_fails_in_a_process", None),
+    ("NotReadyIsFailure", "test_not_ready_skips_its_domain_only", None),
+    ("LostIsSuccess", "test_lost_attempt_is_a_failure", None),
+    ("SplitsArguments", "test_arguments_arrive_unchanged", None),
+    ("DropsVariables", "test_every_task_runs_once_and_in_order[chain]", "variables of 'first' changed"),
+    ("RunsTwice", "test_every_task_runs_once_and_in_order[chain]", "not every job was started exactly once"),
+    ("RunsTooEarly", "test_every_task_runs_once_and_in_order[diamond]", "was started before"),
+    ("DoesNotWait", "test_every_task_runs_once_and_in_order[chain]", "was started before 'first' had ended"),
+    ("EmitsSkipped", "test_not_ready_skips_its_domain_only", "datasets of tasks that did not run"),
+    ("DoesNotWait", "test_every_task_runs_once_and_in_order[chain]", "was started before 'first' had ended"),
+    ("EmitsSkipped", "test_nothing_ready_skips_the_end", "datasets of tasks that did not run"),
+    ("SwallowsFailure", "test_failure_stops_what_depends_on_it", "a task failed, but the run is 'success'"),
+    ("SwallowsFailure", "test_crashed_check_fails", "a task failed, but the run is 'success'"),
+    ("FailureIsSuccess", "test_failure_stops_what_depends_on_it", "the run succeeded"),
+    ("EndsGreenWithoutWork", "test_nothing_ready_skips_the_end", "nothing was loaded, but the end is 'success'"),
+    ("SkipsWithoutReason", "test_not_ready_skips_its_domain_only", "without a reason"),
+    ("OneAttemptKey", "test_retry_after_a_failure", None),
+    ("OneAttemptKey", "test_wait_until_ready", None),
+    ("TaskKeyForEveryAttempt", "test_retry_after_a_failure", "the task key is not the same"),
+    ("OneKeyForEveryTask", "test_keys_of_two_tasks_differ", None),
+    ("RetriesTooOften", "test_retries_are_counted", None),
+    ("NeverRetries", "test_retry_after_a_failure", None),
+    ("RetriesNotReady", "test_not_ready_is_not_retried", "was retried like a failure"),
+    ("ForgetsTimeOut", "test_time_out", "goes on after its time-out"),
+    ("ForgetsTearDown", "test_tear_down_always_runs[transform:kpi.work]", "did not run exactly once"),
+    ("NeverWaits", "test_wait_until_ready", "was asked 1 times, not 3 times"),
+    ("WaitingInVainIsSkip", "test_wait_in_vain_fails", None),
+    ("WrongInterval", "test_run_time_values", "sl_data_interval_start"),
+    ("TellsSecret", "test_secrets_stay_secret[3]", "a secret is in the report"),
+    ("MissingProgramIsSkip", "test_missing_program_fails_with_a_message", None),
+    ("DryRunRuns", "test_dry_run_starts_nothing", "a dry run started a job"),
+    ("LosesReport", "test_ready", "does not name every task once"),
+    ("SplitsJob", "test_arguments_are_those_of_the_command[spaces]", "not those of the command"),
+    ("QuotesJob", "test_arguments_are_those_of_the_command[single_quotes]", "not those of the command"),
+    ("WritesIntoOptions", "test_command_and_options_are_left_alone[load]", "the options were changed"),
+    ("NewJobEveryTime", "test_jobs_are_pure[chain]", "the jobs of 'first' differ"),
+    ("CountsJobs", "test_command_and_options_are_left_alone[load]", "gave two different jobs"),
+    ("NoJson", "test_jobs_survive_json[chain]", "does not survive JSON"),
+    ("WrongName", "test_jobs_name_their_environment[chain]", "names the environment 'faked'"),
+    ("NoVariables", "test_variables_are_in_the_job", "variables of sl_env_var are missing"),
+    ("CrashedCheckIsNotReady", "test_check[CRASHES-FAILED]", "is not ready, not failed"),
+    ("NotReadyIsSuccess", "test_check[NOT_READY-NOT_READY]", "is succeeded, not not ready"),
+    ("NotReadyIsCrash", "test_check[NOT_READY-NOT_READY]", "is failed, not not ready"),
+    (
+        "OneRunForEveryAttempt",
+        "test_older_success_is_not_the_result_of_a_new_attempt",
+        "took the result of an older one",
+    ),
+    ("OneRunForEveryAttempt", "test_older_failure_is_not_the_result_of_a_new_attempt", "ended as an older one had"),
+    ("OlderAttemptIsItsOwn", "test_older_failure_is_not_the_result_of_a_new_attempt", "ended as an older one had"),
+    ("NewRunForTheSameKey", "test_submit_is_idempotent", "the same key twice"),
+    ("FindsNothing", "test_find", None),
+    ("FindsNothing", "test_live_older_attempt_is_adopted", "the task now runs twice"),
+    ("FindsOtherTasks", "test_find", None),
+    ("PollsOne", "test_poll_answers_for_many_handles", None),
+    ("UnknownGoesOn", "test_unknown_handle_is_lost", "an unknown handle is still running"),
+    ("UnknownRaises", "test_unknown_handle_is_lost", "KeyError"),
+    ("CancelOverwrites", "test_cancel_after_the_end_changes_nothing[SUCCEEDS-SUCCEEDED]", None),
+    ("CancelledIsFailed", "test_cancel", None),
+    ("CancelTwiceRaises", "test_cancel", "409 already cancelled"),
+    ("RepeatsLogs", "test_logs_go_on_at_the_cursor", None),
+    ("TellsSecrets", "test_logs_hide_secrets", "the output shows a secret"),
+    ("ImportsSdk", "test_building_imports_no_sdk_and_is_the_same_everywhere", "drawing a pipeline imports pluggy"),
+    (
+        "ForbidsWhatIsNotInstalled",
+        "test_building_imports_no_sdk_and_is_the_same_everywhere",
+        "so that nothing is proved",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "check", "words"), BROKEN, ids=[f"{name}-{check}" for name, check, _ in BROKEN])
+def test_broken_plugin_is_caught(pytester: pytest.Pytester, name: str, check: str, words: str | None) -> None:
+    pytester.syspathinsert(Path(__file__).parent)
+    file = pytester.makepyfile(
+        f"""
+        from kit_broken import suite
+
+        pytest_plugins = ["starlake_core.testing.plugin"]
+        TestBroken = suite({name!r})
+        """
+    )
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:logging", f"{file}::TestBroken::{check}")
+    result.assert_outcomes(failed=1)
+    if words is not None:
+        assert words in result.stdout.str(), f"the check fails, but does not say: {words}"
+
+
+def test_every_broken_plugin_is_listed() -> None:
+    import kit_broken
+
+    defined = {
+        name[1:]
+        for name, value in vars(kit_broken).items()
+        if isinstance(value, type) and name.startswith("_") and name != "_Runner"
+    }
+    assert defined == {name for name, _, _ in BROKEN}
+
+
+def test_importing_the_kit_imports_no_pytest() -> None:
+    code = "import sys, starlake_core.testing as t; t.validate_arguments; print('pytest' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "False\n"
+
+
+def test_every_public_name_of_the_kit_exists() -> None:
+    import starlake_core.testing as kit
+
+    assert all(getattr(kit, name) is not None for name in kit.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
+        _ = kit.Nonsense
+
+
+# -- the corpus
+
+
+def _drawn(name: str) -> NativeGraph:
+    graph = CORPUS[name]
+    with Orchestration(
+        graph.options,
+        orchestrator=RecordingOrchestrator(),
+        environment=FakeEnvironment(),
+        filename="",
+        namespace={},
+    ) as orchestration:
+        pipeline = graph(orchestration)
+    assert describe_records(pipeline.native).group_paths() == neutral_graph(pipeline).group_paths()
+    return neutral_graph(pipeline)
+
+
+def test_an_edge_between_groups_orders_all_tasks_in_them() -> None:
+    befores = tasks_before(_drawn("group_to_group"))
+    assert sorted(befores["middle.d"]) == ["left.a", "left.b", "middle.c"]
+    assert sorted(befores["right.deep.f"]) == ["left.a", "left.b", "middle.c", "middle.d", "middle.e"]
+
+
+def test_an_empty_group_is_bridged() -> None:
+    graph = _drawn("empty_group")
+    assert tasks_before(graph) == {"first": [], "half.x": ["first"], "half.y": ["first", "half.x"], "last": ["first"]}
+    assert graph.group_paths() == {"half"}
+
+
+def test_names_are_sanitised() -> None:
+    assert [task.path for task in _drawn("odd_ids").tasks] == [
+        "1_first",
+        "gr__e__net__S.kpi_net_revenue",
+        "gr__e__net__S.kpi_gross_revenue",
+        "tail-end_",
+    ]
+
+
+def test_lineage_is_drawn_upstream_first() -> None:
+    befores = tasks_before(_drawn("lineage"))
+    assert sorted(befores["kpi_revenue"]) == ["sales_customers", "sales_orders", "start"]
+    assert len(befores["end"]) == len(befores) - 1
+
+
+def test_large_graphs_are_large() -> None:
+    assert len(_drawn("wide_200").tasks) == 202
+    assert len(tasks_before(_drawn("chain_of_1000"))["t0999"]) == 1000
+
+
+def test_a_helper_is_no_task_and_a_cycle_is_named() -> None:
+    expected = NativeGraph((NativeTask("a"), NativeTask("b")), (("a", "b"),))
+    helped = NativeGraph((NativeTask("a"), NativeTask("b")), (("a", "helper"), ("helper", "b")))
+    assert differences(expected, helped, nested_groups=True) == []
+    twice = NativeGraph((NativeTask("a"), NativeTask("b"), NativeTask("b")), (("a", "b"),))
+    assert differences(expected, twice, nested_groups=True) == ["task 'b' is there 2 times"]
+    cycle = NativeGraph(expected.tasks, (("a", "b"), ("b", "a")))
+    with pytest.raises(AssertionError, match="a, b wait for each other"):
+        differences(expected, cycle, nested_groups=False)
+
+
+# -- the fakes
+
+
+def test_fake_environment_ends_attempts_as_scripted() -> None:
+    fake_environment = FakeEnvironment()
+    job = Job("fake", ("load", "--domains", "sales", "--tables", "orders"))
+    fake_environment.script("load:sales.orders", Verdict.FAILED, Verdict.SUCCEEDED)
+    fake_environment.delay("load:sales.orders", 2)
+    runner = fake_environment.sl_create_runner(job)
+    ends = []
+    for attempt in ("1", "2", "3"):
+        handle = runner.submit(job, RunKey("p/r/t", attempt))
+        looks = [runner.poll([handle])[handle] for _ in range(3)]
+        assert [look.ended for look in looks] == [False, False, True]
+        assert looks[-1].outcome is not None
+        ends.append(looks[-1].outcome.verdict)
+    assert ends == [Verdict.FAILED, Verdict.SUCCEEDED, Verdict.SUCCEEDED]
+    assert [submission.key.attempt for submission in fake_environment.started("load:sales.orders")] == ["1", "2", "3"]
+
+
+def _call(stand_in: StandIn, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(stand_in.path), *arguments], capture_output=True, text=True, check=False)
+
+
+def test_stand_in_refuses_what_starlake_refuses(stand_in: StandIn) -> None:
+    done = _call(stand_in, "load", "--domain", "sales")
+    assert done.returncode == 1
+    assert "Unknown option --domain" in done.stderr
+    assert stand_in.calls()[0].arguments == ("load", "--domain", "sales")
+
+
+def test_stand_in_follows_its_scenario(stand_in: StandIn, tmp_path: Path) -> None:
+    load = ("load", "--domains", "sales", "--tables", "orders")
+    stand_in.script("load:sales.orders", Step(exit_code=7, lines=("no",)), Step(lines=("yes",)))
+    assert [(done.returncode, done.stdout) for done in (_call(stand_in, *load) for _ in range(3))] == [
+        (7, "no\n"),
+        (0, "yes\n"),
+        (0, "yes\n"),
+    ]
+    check = ("preload", "--domain", "sales", "--strategy", "imported")
+    stand_in.script("preload:sales", Step(not_ready=True))
+    assert _call(stand_in, *check).returncode == 1
+    marker = tmp_path / "not ready"
+    assert _call(stand_in, *check, "--notReadySentinel", str(marker)).returncode == 0
+    assert marker.exists()
+    assert len(stand_in.calls("preload:sales")) == 2
+
+
+def test_strict_contract_is_part_of_the_kit() -> None:
+    validate_arguments(["load", "--domains", "sales"])
+    with pytest.raises(ContractError, match="Unknown option --domain"):
+        validate_arguments(["load", "--domain", "sales"])
