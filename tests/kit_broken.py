@@ -309,6 +309,22 @@ class _MissingProgramIsSkip(Engine):
             return Outcome(Verdict.NOT_READY)
 
 
+class _IgnoresSelection(Engine):
+    def __init__(self, pipeline: Any, run: Run) -> None:
+        super().__init__(pipeline, replace(run, select=(), exclude=()))
+
+
+class _NeverTells(Engine):
+    def tell(self, report: TaskReport) -> None:
+        pass
+
+
+class _MixesReport(Engine):
+    def go(self) -> Report:
+        report = super().go()
+        return replace(report, tasks=report.tasks[::-1])
+
+
 class _DryRunRuns(Engine):
     def go(self) -> Report:
         for task in self.tasks.values():

@@ -19,6 +19,7 @@ from starlake_core import (
     StarlakeError,
     StarlakePipeline,
     Task,
+    TaskEvent,
     TaskReport,
     TaskState,
     TriggerRule,
@@ -77,6 +78,7 @@ class Engine:
             if name in self.tasks:
                 report = self.decide(self.tasks[name], effects, reason)
                 self.reports[name] = report
+                self.tell(report)
                 effects, reason = {EFFECTS.get(report.state, "good")}, report.reason
             self.effects[name], self.reasons[name] = effects, reason
         return Report(
@@ -87,6 +89,10 @@ class Engine:
             self.datasets(),
             interval=self.run.interval,
         )
+
+    def tell(self, report: TaskReport) -> None:
+        if self.run.listener is not None:
+            self.run.listener(TaskEvent(report.id, report.state, report.attempts, report.reason))
 
     def state(self) -> str:
         if self.run.dry_run:

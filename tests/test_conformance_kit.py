@@ -84,6 +84,9 @@ BROKEN = [
     ("WrongInterval", "test_run_time_values", "sl_data_interval_start"),
     ("TellsSecret", "test_secrets_stay_secret[3]", "a secret is in the report"),
     ("MissingProgramIsSkip", "test_missing_program_fails_with_a_message", None),
+    ("IgnoresSelection", "test_selection", "something else was run than what was selected"),
+    ("NeverTells", "test_listener_hears_how_every_task_ends", "the listener heard other ends"),
+    ("MixesReport", "test_every_task_runs_once_and_in_order[chain]", "not in topological order"),
     ("DryRunRuns", "test_dry_run_starts_nothing", "a dry run started a job"),
     ("LosesReport", "test_ready", "does not name every task once"),
     ("SplitsJob", "test_arguments_are_those_of_the_command[spaces]", "not those of the command"),
@@ -279,3 +282,15 @@ def test_strict_contract_is_part_of_the_kit() -> None:
     validate_arguments(["load", "--domains", "sales"])
     with pytest.raises(ContractError, match="Unknown option --domain"):
         validate_arguments(["load", "--domain", "sales"])
+
+
+# -- the documentation
+
+
+@pytest.mark.parametrize("plugin", ["shell", "local"])
+def test_examples_of_the_documentation_are_the_tests_of_our_plugins(plugin: str) -> None:
+    root = Path(__file__).parent.parent
+    text = (root / "docs" / "conformance.md").read_text(encoding="utf-8")
+    test = (root / "plugins" / plugin / "tests" / f"test_{plugin}_conformance.py").read_text(encoding="utf-8")
+    suite = test[test.index("\nclass Test") :].strip()
+    assert f"```python\n{suite}\n```" in text

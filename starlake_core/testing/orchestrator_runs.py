@@ -58,13 +58,20 @@ class RunChecks(OrchestratorBase):
         subjects = self.subjects(pipeline)
         started = [submission.subject for submission in fake.submissions]
         assert sorted(started) == sorted(subjects.values()), "not every job was started exactly once"
-        for path, befores in tasks_before(neutral_graph(pipeline)).items():
+        ordered = tasks_before(neutral_graph(pipeline))
+        for path, befores in ordered.items():
             for before in befores:
                 if path in subjects and before in subjects:
                     start, end = ("start", subjects[path]), ("end", subjects[before])
                     assert end in fake.history[: fake.history.index(start)], (
                         f"'{path}' was started before '{before}' had ended"
                     )
+        reported = [task.id for task in report.tasks]
+        for path, befores in ordered.items():
+            for before in befores:
+                assert reported.index(before) < reported.index(path), (
+                    f"the report is not in topological order: '{path}' stands before '{before}'"
+                )
         for task in pipeline.tasks():
             if task.job is None:
                 continue
@@ -114,6 +121,37 @@ class RunChecks(OrchestratorBase):
         assert not fake.submissions, "a dry run started a job"
         assert report.state == TaskState.DRY_RUN
         assert report.datasets == (), "a dry run emitted datasets"
+
+    def test_selection(self, fake: FakeEnvironment) -> None:
+        """Only what was selected runs, without what was excluded; the rest says that it was not asked for."""
+        pipeline = self.draw(corpus.diamond, fake)
+        run = new_run(pipeline, SCHEDULED, run_id="kit-some", select=("left", "kpi.right"), exclude=("right",))
+        report = self.run(pipeline, run)
+        assert [submission.subject for submission in fake.submissions] == ["transform:kpi.left"], (
+            "something else was run than what was selected"
+        )
+        assert states(report, ["left", "right", "bottom"]) == {
+            "left": TaskState.SUCCEEDED,
+            "right": TaskState.EXCLUDED,
+            "bottom": TaskState.EXCLUDED,
+        }
+        assert report.succeeded
+        assert report.datasets == ("starlake://kpi/left",), "what was not run was emitted"
+
+    def test_listener_hears_how_every_task_ends(self, fake: FakeEnvironment) -> None:
+        """The listener of a run in this process is told the state in which every task ends, as it is reported."""
+        fake.script("preload:sales", Verdict.NOT_READY)
+        fake.script("load:hr.people", Verdict.FAILED)
+        pipeline = self.draw(corpus.two_domains, fake)
+        heard: dict[str, str] = {}
+        run = new_run(
+            pipeline,
+            SCHEDULED,
+            run_id="kit-heard",
+            listener=lambda event: heard.__setitem__(event.task, event.state),
+        )
+        report = self.run(pipeline, run)
+        assert heard == {task.id: task.state for task in report.tasks}, "the listener heard other ends than the report"
 
     def test_failure_stops_what_depends_on_it(self, fake: FakeEnvironment) -> None:
         """A failure fails the run and stops what comes after it; what does not depend on it runs."""
