@@ -128,6 +128,7 @@ class Preload:
         ack_file: path of the acknowledgement file, with placeholders, for the strategy ``ack``.
         sentinel: path of the marker for *not ready*, with placeholders; empty where the runner chooses.
         params: what the user attached to the task.
+        options: substitution variables.
     """
 
     task_id: str
@@ -137,6 +138,7 @@ class Preload:
     ack_file: str = ""
     sentinel: str = ""
     params: Mapping[str, object] = field(default_factory=dict)
+    options: Mapping[str, object] | str | None = None
 
     def command(self) -> Command:
         """The Starlake command that does this check."""
@@ -147,6 +149,7 @@ class Preload:
             self.strategy,
             ack_file=self.ack_file,
             sentinel=self.sentinel,
+            options=self.options,
             params=self.params,
         )
 

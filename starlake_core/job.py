@@ -41,6 +41,8 @@ class Job:
     plugins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if isinstance(self.arguments, str):
+            raise StarlakeError(f"the arguments of a job are a vector, found the text {self.arguments!r}; split it")
         object.__setattr__(self, "arguments", tuple(self.arguments))
         object.__setattr__(self, "plugins", tuple(self.plugins))
         object.__setattr__(self, "env", dict(self.env))

@@ -12,6 +12,7 @@ MASK = "***"
 
 _SECRET_NAME = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|KEY|CREDENTIAL", re.IGNORECASE)
 _NOT_SECRET = frozenset({"sl_run_key", "primarykeys", "primarykey"})
+_OPTION = re.compile(r"--(?P<name>[^=:]*)(?P<sign>[=:]?)")
 _URL_USER = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/@]+@")
 # A shorter value ("1", "yes", "true") would blacken half of a log without hiding anything.
 _SHORTEST_SECRET = 6
@@ -56,14 +57,16 @@ def mask_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
             masked.append(MASK)
             hide_next = False
             continue
-        flag, equals, _ = argument.partition("=")
-        if flag.startswith("--") and is_secret_name(flag[2:]):
-            masked.append(f"{flag}={MASK}" if equals else flag)
-            hide_next = not equals
-        elif "=" in argument and not flag.startswith("--"):
-            masked.append(",".join(_mask_pair(pair) for pair in argument.split(",")))
-        else:
-            masked.append(mask_text(argument))
+        option = _OPTION.match(argument)
+        if option is not None and is_secret_name(option["name"]):
+            masked.append(f"--{option['name']}{option['sign']}{MASK}" if option["sign"] else argument)
+            hide_next = not option["sign"]
+            continue
+        prefix = option[0] if option is not None else ""
+        rest = argument[len(prefix) :]
+        masked.append(
+            prefix + (",".join(_mask_pair(pair) for pair in rest.split(",")) if "=" in rest else mask_text(rest))
+        )
     return tuple(masked)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -15,12 +17,18 @@ from .dataset import StarlakeDataset, check_datasets
 from .dependencies import StarlakeDependencies, StarlakeDependency
 from .errors import OptionsError, StarlakeError
 from .graph import Pipeline
+from .masking import is_secret_name
 from .options import Options, resolve_options
 from .pipeline import StarlakePipeline, StarlakeTaskGroup
 from .plugins import Plugins, choose, select
 from .schedule import StarlakeSchedule, read_cron
 
 __all__ = ["Orchestration", "Overrides", "collecting", "overriding"]
+
+logger = logging.getLogger(__name__)
+
+_DS = re.compile(r"\{+\s*ds\s*\}+")
+_TEMPLATE = re.compile(r"\{\{.*?\}\}")
 
 
 @dataclass(frozen=True)
@@ -115,6 +123,7 @@ class Orchestration:
             self.plugins.declared_options(), given, strict=overrides.strict, where=where
         )
         _check_together(self.options, where)
+        _warn_of_templates(self.options, where)
         self.task_keywords = self.plugins.task_keywords()
         self.create_job = self.plugins.hook.sl_create_job
         self.pipelines: list[Pipeline] = []
@@ -206,6 +215,20 @@ def _addons(given: Mapping[str, Any]) -> tuple[str, ...]:
     value = given.get("plugins", os.environ.get("SL_PLUGINS", ""))
     words = value.split(",") if isinstance(value, str) else list(value)
     return tuple(word.strip() for word in words if word.strip())
+
+
+def _warn_of_templates(options: Options, where: str) -> None:
+    """Say that double braces are passed on: nothing here renders them, apart from the date of an acknowledgement file."""
+    for name, value in options.items():
+        text = _DS.sub("", str(value)) if name == "global_ack_file_path" else str(value) if value else ""
+        found = _TEMPLATE.search(text)
+        if found is not None and not is_secret_name(name):
+            logger.warning(
+                "%s: %s in option '%s' is passed on as it is; run-time values are written ${sl_ds}, ${sl_data_interval_end} ...",
+                where or "options",
+                found[0],
+                name,
+            )
 
 
 def _check_together(options: Options, where: str) -> None:

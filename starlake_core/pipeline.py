@@ -16,6 +16,7 @@ from .command import (
     Preload,
     StarlakePreLoadStrategy,
     StarlakeSparkConfig,
+    command_options,
     load_command,
     stage_command,
     transform_command,
@@ -43,7 +44,6 @@ logger = logging.getLogger(__name__)
 _current: ContextVar[TaskGroup | None] = ContextVar("starlake_core_current_group", default=None)
 
 _DS = re.compile(r"\{+\s*ds\s*\}+")
-_JINJA = re.compile(r"\{\{.*?\}\}")
 
 
 class StarlakeTaskGroup(TaskGroup):
@@ -414,16 +414,21 @@ class StarlakePipeline(Pipeline):
         preload = Preload(
             name,
             domain,
-            tuple(sorted(set(tables))),
+            tuple(sorted({tables} if isinstance(tables, str) else set(tables))),
             strategy,
             ack_file=self._ack_file(domain, options) if strategy is StarlakePreLoadStrategy.ACK else "",
             sentinel=f"{prefix.rstrip('/')}/{sanitize_id(domain)}/${{sl_attempt_hash}}.notready" if prefix else "",
             params=settings.params,
+            options=self._variables(None, domain),
         )
         command = preload.command()
         job = self.orchestration.plugins.hook.sl_create_preload(preload=preload, options=options)
         if job is None:
             job = self._job(command, options)
+        elif not isinstance(job, Job):
+            raise PluginContractError(
+                f"a plugin returned {job!r} from sl_create_preload for the domain {domain}; it returns a Job"
+            )
         return self._add(
             name,
             settings,
@@ -434,6 +439,16 @@ class StarlakePipeline(Pipeline):
             wait=self._wait(strategy, options),
         )
 
+    def _variables(self, given: Mapping[str, Any] | str | None, name: str) -> Mapping[str, Any] | str | None:
+        """The substitution variables of a command: those of ``sl_options`` for all and for it, then those given for it."""
+        sections = self.options["sl_options"]
+        if not sections:
+            return given
+        merged: dict[str, str] = {}
+        for section in ("all", name):
+            merged.update(command_options(sections.get(section), f"the section {section} of sl_options"))
+        return {**merged, **command_options(given, name)}
+
     def _ack_file(self, domain: str, options: Options) -> str:
         path = options["global_ack_file_path"]
         if path is None:
@@ -442,15 +457,7 @@ class StarlakePipeline(Pipeline):
             # Without a known root the path is relative: the working directory of the command is the root.
             datasets = env.get("SL_DATASETS", f"{root}/datasets" if root else "datasets").rstrip("/")
             path = f"{datasets}/pending/{domain}/${{sl_ds}}.ack"
-        path = _DS.sub("${sl_ds}", path).replace("{domain}", domain)
-        if _JINJA.search(path):
-            logger.warning(
-                "pipeline %s: %s in global_ack_file_path is passed on as it is: only {{ds}} is a run-time value here, as are ${sl_ds} and "
-                "${sl_data_interval_end}",
-                self.id,
-                _JINJA.search(path)[0],  # type: ignore[index]
-            )
-        return str(path)
+        return _DS.sub("${sl_ds}", str(path)).replace("{domain}", domain)
 
     def _wait(self, strategy: StarlakePreLoadStrategy, options: Options) -> Wait | None:
         interval, sensor = options["pre_load_poke_interval"], options["pre_load_sensor"]
@@ -484,7 +491,13 @@ class StarlakePipeline(Pipeline):
         """
         domain = self._needed("sl_import", "domain", domain)
         settings = self._settings("sl_import", keywords)
-        command = stage_command(task_id or f"{domain}_import", domain, tables, params=settings.params)
+        command = stage_command(
+            task_id or f"{domain}_import",
+            domain,
+            tables,
+            options=self._variables(None, domain),
+            params=settings.params,
+        )
         return self._command_task(command, settings)
 
     def sl_load(
@@ -511,7 +524,8 @@ class StarlakePipeline(Pipeline):
         about = f"{domain}.{table}"
         options = self.options.command_options(about, name) if self.options.has_tasks else None
         spark = spark_config or self.sl_spark_config(about.lower())
-        command = load_command(name, domain, table, options=options, spark=spark, params=settings.params)
+        variables = self._variables(options, about)
+        command = load_command(name, domain, table, options=variables, spark=spark, params=settings.params)
         final_domain, final_table = self.final_names.get((domain, table), (domain, table))
         outlet = StarlakeDataset.table(final_domain, final_table, style=self.options["dataset_style"], cron=self.cron)
         return self._command_task(command, settings, (outlet,))
@@ -539,7 +553,8 @@ class StarlakePipeline(Pipeline):
         if transform_options is None and self.options.has_tasks:
             transform_options = self.options.command_options(transform, name)
         spark = spark_config or self.sl_spark_config(transform.lower())
-        command = transform_command(name, transform, options=transform_options, spark=spark, params=settings.params)
+        variables = self._variables(transform_options, transform)
+        command = transform_command(name, transform, options=variables, spark=spark, params=settings.params)
         node = self.dependencies.get_dependency(transform) if self.dependencies else None
         if node is None or self.dependencies is None:
             return self._command_task(command, settings, (node_dataset(StarlakeDependency(transform), self.options),))

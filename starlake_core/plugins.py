@@ -126,7 +126,7 @@ def find(role: str, name: str) -> Installed:
         PluginConflictError: two distributions provide it.
     """
     name = _ALIASES.get(name.lower(), name.lower())
-    found = [plugin for plugin in installed(role) if plugin.name == name]
+    found = [plugin for plugin in installed(role) if plugin.name.lower() == name]
     if len(found) > 1:
         providers = " and ".join(f"{plugin.distribution} {plugin.version}" for plugin in found)
         raise PluginConflictError(f"{role} '{name}' is provided by {providers}; uninstall all but one")
@@ -298,6 +298,7 @@ def select(orchestrator: Any = None, environment: Any = None, addons: Sequence[A
         plugins.add("orchestrator", orchestrator)
     if environment is not None:
         plugins.add("environment", environment)
-    for addon in addons:
-        plugins.add("add-on", addon)
+    for index, addon in enumerate(addons):
+        if addon not in addons[:index]:
+            plugins.add("add-on", addon)
     return plugins

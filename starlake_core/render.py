@@ -50,8 +50,9 @@ def render(pipeline: Pipeline, plugins: Plugins) -> Any:
 
         children: CreateChildren = create_children
         made = create(**{argument: group, "create_children": children})
-        if not calls:
-            raise PluginContractError(f"{plugins.label('orchestrator')} never called create_children for {group!r}")
+        if calls != 1:
+            how = "never called create_children" if not calls else "called create_children twice"
+            raise PluginContractError(f"{plugins.label('orchestrator')} {how} for {group!r}")
         return made
 
     made = contained(pipeline, hook.sl_create_pipeline, "pipeline")

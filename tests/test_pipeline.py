@@ -307,7 +307,6 @@ def test_a_preload_takes_the_options_of_its_domain_and_of_its_task(draw: Draw) -
     assert [task.retries for task in pipeline.tasks()] == [5, 6]
 
 
-@pytest.mark.xfail(reason="sl_options is declared as a general option, and nothing reads it", strict=True)
 def test_sl_options_reach_the_commands(draw: Draw) -> None:
     options = {"sl_options": {"all": {"k": "v"}, "kpi.a": {"x": "y"}}}
     task = one(draw, lambda p: p.sl_transform(transform_name="kpi.a"), options)
@@ -353,7 +352,6 @@ def test_the_option_is_the_default_strategy(draw: Draw) -> None:
     assert one(draw, lambda p: p.pre_load_strategy, {"pre_load_strategy": "ACK"}) is StarlakePreLoadStrategy.ACK
 
 
-@pytest.mark.xfail(reason="sl_pre_load iterates a text where sl_import takes it as one table", strict=True)
 def test_one_table_may_be_given_as_a_text(draw: Draw) -> None:
     assert one(draw, lambda p: p.sl_import(domain="d", tables="orders")).command.tables == ("orders",)
     assert one(draw, lambda p: p.sl_pre_load("d", "orders", "pending")).command.tables == ("orders",)
@@ -387,10 +385,6 @@ def test_other_jinja_in_an_ack_path_is_a_warning(draw: Draw, caplog: pytest.LogC
     assert "{{ ts_nodash }}" in caplog.text
 
 
-@pytest.mark.xfail(
-    reason="only global_ack_file_path is looked through for {{ }}; DESIGN 4 says any other in an option is a warning",
-    strict=True,
-)
 def test_jinja_in_another_option_is_a_warning(draw: Draw, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "starlake_core"):
         one(draw, lambda p: p.sl_load(domain="d", table="t"), {"sl_env_var": {"DAY": "{{ ds_nodash }}"}})
@@ -459,9 +453,6 @@ def test_an_addon_may_answer_for_a_preload(draw: Draw, orchestrate: Any) -> None
     assert addon.seen == [("d", "ack")]
 
 
-@pytest.mark.xfail(
-    reason="sl_pre_load reads .check of whatever sl_create_preload returned", raises=AttributeError, strict=True
-)
 def test_an_addon_that_answers_nonsense_for_a_preload_is_named(draw: Draw, orchestrate: Any) -> None:
     with pytest.raises(PluginContractError):
         one(

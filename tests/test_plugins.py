@@ -190,9 +190,6 @@ def test_a_name_is_found_in_any_case(install: Install) -> None:
     assert select(None, "SHELL").environment == "shell"
 
 
-@pytest.mark.xfail(
-    reason="plugins.find lowers what the user typed, so an entry point with a capital is never found", strict=True
-)
 def test_a_name_with_capitals_is_found(install: Install) -> None:
     install("environments", "MyCloud", ENVIRONMENT)
     assert select(None, "MyCloud").environment == "MyCloud"
@@ -287,9 +284,6 @@ def test_every_selection_has_plugins_of_its_own() -> None:
     assert other.hook.sl_create_job(command=None, options=None) == "job of other"
 
 
-@pytest.mark.xfail(
-    reason="Plugins.add unregisters the first of two add-ons with one name and speaks of a broken hook", strict=True
-)
 def test_an_addon_that_is_named_twice_is_loaded_once(install: Install) -> None:
     install("addons", "labels")
     assert select(addons=["labels", "labels"]).addons == ("labels",)

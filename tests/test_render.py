@@ -88,9 +88,6 @@ def test_a_container_that_repeats_its_children_is_named(render: Any, hook: str) 
         render(Recording(**{hook: lambda group, create_children: (create_children(), create_children())}))
 
 
-@pytest.mark.xfail(
-    reason="render.contained only looks whether there was any call once the container is done", strict=True
-)
 def test_a_container_that_repeats_its_children_and_hides_it_is_named(render: Any) -> None:
     def hiding(group: Any, create_children: CreateChildren) -> Any:
         children = create_children()

@@ -36,7 +36,7 @@ class BatchPoller:
         self._runner = runner
         self._interval = interval if interval is not None else float(getattr(runner, "interval", 5.0))
         self._sleep = sleep
-        self._futures: dict[str, Future[Outcome]] = {}
+        self._futures: dict[str, list[Future[Outcome]]] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self.ticks = 0
@@ -48,9 +48,9 @@ class BatchPoller:
             handle: of the attempt.
         """
         with self._lock:
-            future = self._futures.get(handle)
-            if future is None:
-                future = self._futures[handle] = Future()
+            # One for each caller: who cancels theirs, as asyncio does, must not cancel those of others.
+            future: Future[Outcome] = Future()
+            self._futures.setdefault(handle, []).append(future)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._poll, name="starlake-poller", daemon=True)
                 self._thread.start()
@@ -59,14 +59,17 @@ class BatchPoller:
     def forget(self, handle: str) -> None:
         """Watch an attempt no longer; those who still wait see their future cancelled."""
         with self._lock:
-            future = self._futures.pop(handle, None)
-        if future is not None:
+            futures = self._futures.pop(handle, [])
+        for future in futures:
             future.cancel()
 
     def _poll(self) -> None:
         failures = 0
         while True:
             with self._lock:
+                for handle, futures in list(self._futures.items()):
+                    if all(future.cancelled() for future in futures):
+                        del self._futures[handle]
                 handles = list(self._futures)
                 if not handles:
                     self._thread = None
@@ -82,11 +85,12 @@ class BatchPoller:
             for handle, status in statuses.items():
                 if status.outcome is not None:
                     with self._lock:
-                        future = self._futures.pop(handle, None)
-                    if future is not None and not future.cancelled():
-                        future.set_result(status.outcome)
+                        ended = self._futures.pop(handle, [])
+                    for future in ended:
+                        if future.set_running_or_notify_cancel():
+                            future.set_result(status.outcome)
             if self._futures:
-                self._sleep(min(_SLOWEST, self._interval * 2**failures))
+                self._sleep(min(_SLOWEST, self._interval * 2 ** min(failures, 10)))
 
 
 _pollers: dict[int, BatchPoller] = {}

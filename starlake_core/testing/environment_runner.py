@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
+from ..command import Command
 from ..errors import RunnerError
 from ..runtime import OlderAttempt, Outcome, Verdict, finish
 from .environment_base import EnvironmentBase
-from .lab import SECRET, Does, settle, until
+from .lab import SECRET, Does, a_run, settle, until
+from .stand_in import Step
 from .subjects import subject
 
 __all__ = ["RunnerChecks"]
 
+_THREADS = 4
 _CODES = {Does.FAILS: 3, Does.EXITS_1: 1, Does.EXITS_126: 126, Does.EXITS_127: 127}
 
 
@@ -84,6 +90,24 @@ class RunnerChecks(EnvironmentBase):
         settle(runner, first)
         assert {first, second, runner.submit(job, self.key())} == {first}, "the same key twice gave two handles"
         self._ran(Does.SUCCEEDS, 1)
+
+    def test_submit_is_idempotent_across_threads(self) -> None:
+        """Threads that submit one key at the same moment start one run: a runner serves several threads."""
+        job = self.job(Does.SUCCEEDS)
+        runner = self.runner(job)
+        together = threading.Barrier(_THREADS)
+
+        def submit(number: int) -> str:
+            together.wait()
+            return runner.submit(job, self.key())
+
+        with ThreadPoolExecutor(_THREADS) as pool:
+            handles = set(pool.map(submit, range(_THREADS)))
+        assert len(handles) == 1, "one key in several threads gave several handles"
+        # A second run would be behind the first one: what is started after both have begun is the last to be noted.
+        after = runner.submit(job, self.key("after"))
+        assert [settle(runner, handle).verdict for handle in (*handles, after)] == [Verdict.SUCCEEDED] * 2
+        self._ran(Does.SUCCEEDS, 2)
 
     def _ran(self, does: Does, times: int) -> None:
         if self.runs_any_program:
@@ -251,3 +275,20 @@ class RunnerChecks(EnvironmentBase):
         until(lambda: len(runner.logs(handle, None)[0]) >= 1, "the output can be read")
         assert SECRET not in "\n".join(runner.logs(handle, None)[0]), "the output shows a secret"
         assert SECRET not in repr(outcome), "the outcome shows a secret"
+
+    def test_logs_hide_secrets_of_arguments(self) -> None:
+        """A secret that is an argument (an access token, a password among the options) does not show up in the output either."""
+        if not self.runs_any_program:
+            pytest.skip("runs_any_program = False: no command writes its own arguments")
+        token, password = "a-secret-access-token", "a-secret-password"
+        self.program.script("transform:kpi.told", Step(lines=(token, f"connecting with {password}"), exit_code=3))
+        arguments = ("--name", "kpi.told", "--accessToken", token, "--options", f"k=v,db_password={password}")
+        job = self.make(Command("transform", arguments, "told")).bind(a_run())
+        assert {token, arguments[-1]} <= set(job.arguments), "the secrets did not reach the job"
+        runner = self.runner(job)
+        handle = self.start(job, runner, self.key())
+        outcome = finish(runner, handle, settle(runner, handle))
+        until(lambda: len(runner.logs(handle, None)[0]) >= 2, "the output can be read")
+        told = "\n".join((*runner.logs(handle, None)[0], repr(outcome)))
+        assert token not in told, "the output shows an access token"
+        assert password not in told, "the output shows a password"

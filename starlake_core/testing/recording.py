@@ -68,9 +68,11 @@ def describe_records(native: Record) -> NativeGraph:
             return f"{whole} {suffix}" if isinstance(child, Record) and isinstance(child.node, TaskGroup) else whole
 
         edges.extend((name(before, "leaves"), name(after, "enters")) for before, after in record.edges)
+        later, earlier = {after for _, after in record.edges}, {before for before, _ in record.edges}
         for child_id, child in record.children.items():
-            if path:
+            if path and child_id not in later:
                 edges.append((f"{'.'.join(path)} enters", name(child_id, "enters")))
+            if path and child_id not in earlier:
                 edges.append((name(child_id, "leaves"), f"{'.'.join(path)} leaves"))
             if isinstance(child, Record) and isinstance(child.node, TaskGroup):
                 groups.append(".".join((*path, child_id)))
