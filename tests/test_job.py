@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import string
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from starlake_core import BindError, DataInterval, Job, Run, StarlakeError
+from starlake_core.command import load_command
 from starlake_core.run import PLACEHOLDERS
 
 RUN = Run(
@@ -142,6 +144,14 @@ def test_a_variable_that_is_not_set_is_named() -> None:
         Job("x", ("${var:nobody}",)).bind(RUN)
     for part in ("variable 'nobody' is not set", "task t", "${var:nobody}", "--var nobody=VALUE"):
         assert part in str(caught.value)
+
+
+@pytest.mark.xfail(reason="Job.bind fills a map of --options without asking whether the value has a comma", strict=True)
+def test_a_variable_with_a_comma_does_not_become_another_option() -> None:
+    job = Job("x", load_command("t", "d", "t", options={"k": "${var:list}"}).vector)
+    with pytest.raises(StarlakeError):
+        job.bind(replace(RUN, variables={"list": "a,other=b"}))
+    assert job.bind(replace(RUN, variables={"list": "a=b"})).arguments[-1] == "k=a=b"
 
 
 def test_names_are_not_bound() -> None:
