@@ -141,6 +141,8 @@ def link(upstream: Operand, downstream: Operand) -> None:
     """
     befores, afters = _nodes(upstream), _nodes(downstream)
     for before in befores:
+        if before.parent is not None:
+            before.parent._open()
         for after in afters:
             if before.parent is None or before.parent is not after.parent:
                 raise _misplaced(before, after)
@@ -285,7 +287,19 @@ class TaskGroup(Node):
         self._order: tuple[Node, ...] | None = None
         super().__init__(name, parent)
 
+    def _open(self) -> None:
+        """Refuse a change after the graph was checked: nobody would render it.
+
+        Raises:
+            GraphError: the block of the pipeline has ended.
+        """
+        if self._order is not None:
+            raise GraphError(
+                f"pipeline '{self.pipeline.id}' is finished: tasks, groups and edges join it inside its 'with' block"
+            )
+
     def _adopt(self, node: Node) -> None:
+        self._open()
         twin = self.nodes.setdefault(node.id, node)
         if twin is not node:
             where = f"group '{self.path}'" if self.parent is not None else f"pipeline '{self.id}'"

@@ -6,9 +6,10 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
-from .errors import StarlakeError
+from .errors import BindError, StarlakeError
 from .masking import mask_arguments, mask_mapping
 from .run import PLACEHOLDERS, Run
 
@@ -85,8 +86,11 @@ class Job:
             it is.
 
         Raises:
-            BindError: a variable is not in the orchestrator's variable store.
+            BindError: a variable is not in the orchestrator's variable store, or its value cannot stand where it is used.
         """
+        for flag, value in pairwise(self.arguments):
+            if flag == "--options" and "${var:" in value:
+                self._check_variables(value, run)
 
         def fill(value: Any) -> Any:
             if isinstance(value, str):
@@ -98,6 +102,14 @@ class Job:
             return value
 
         return replace(self, arguments=tuple(fill(self.arguments)), env=fill(self.env), spec=fill(self.spec))
+
+    def _check_variables(self, options: str, run: Run) -> None:
+        for found in _PLACEHOLDER.finditer(options):
+            if found[1].startswith("var:") and "," in run.value(found[1]):
+                raise BindError(
+                    f"the value of variable '{found[1][4:]}' has a comma, and the options of a Starlake command have no escape for it "
+                    f"({run.task or run.pipeline_id}); pass it through a variable of sl_env_var instead"
+                )
 
     def to_json(self) -> str:
         """The job as one canonical line of JSON: the same job, the same bytes."""

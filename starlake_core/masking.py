@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["MASK", "is_secret_name", "mask_arguments", "mask_mapping", "mask_text", "secret_values"]
+__all__ = ["MASK", "is_secret_name", "mask_arguments", "mask_mapping", "mask_text", "secret_arguments", "secret_values"]
 
 MASK = "***"
 
 _SECRET_NAME = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|KEY|CREDENTIAL", re.IGNORECASE)
 _NOT_SECRET = frozenset({"sl_run_key", "primarykeys", "primarykey"})
 _OPTION = re.compile(r"--(?P<name>[^=:]*)(?P<sign>[=:]?)")
-_URL_USER = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/@]+@")
+_URL_USER = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/?#]+@")
 # A shorter value ("1", "yes", "true") would blacken half of a log without hiding anything.
 _SHORTEST_SECRET = 6
 
@@ -40,8 +40,31 @@ def mask_text(text: str, secrets: Iterable[str] = ()) -> str:
 
 def secret_values(env: Mapping[str, str]) -> tuple[str, ...]:
     """The values in an environment that must not show up in output, longest first."""
-    found = {value for name, value in env.items() if is_secret_name(name) and len(value) >= _SHORTEST_SECRET}
-    return tuple(sorted(found, key=lambda value: (-len(value), value)))
+    values = [value for name, value in env.items() if is_secret_name(name)]
+    # Output is masked line by line, and a key may have several.
+    found = {line for value in values for line in value.splitlines() if len(line) >= _SHORTEST_SECRET}
+    return tuple(sorted(found, key=lambda line: (-len(line), line)))
+
+
+def secret_arguments(arguments: Sequence[str]) -> dict[str, str]:
+    """The secrets in an argument vector, by name: those that :func:`mask_arguments` hides."""
+    found: dict[str, str] = {}
+    name = ""
+    for argument in arguments:
+        option = _OPTION.match(argument)
+        if name:
+            found[name], name = argument, ""
+        elif option is not None and is_secret_name(option["name"]):
+            value = argument[option.end() :]
+            name = "" if option["sign"] else option["name"]
+            if option["sign"]:
+                found[option["name"]] = value
+        else:
+            pairs = argument[option.end() if option is not None else 0 :].split(",")
+            found.update(
+                (key, value) for key, _, value in (pair.partition("=") for pair in pairs) if is_secret_name(key)
+            )
+    return found
 
 
 def mask_arguments(arguments: Sequence[str]) -> tuple[str, ...]:

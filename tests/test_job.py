@@ -146,7 +146,6 @@ def test_a_variable_that_is_not_set_is_named() -> None:
         assert part in str(caught.value)
 
 
-@pytest.mark.xfail(reason="Job.bind fills a map of --options without asking whether the value has a comma", strict=True)
 def test_a_variable_with_a_comma_does_not_become_another_option() -> None:
     job = Job("x", load_command("t", "d", "t", options={"k": "${var:list}"}).vector)
     with pytest.raises(StarlakeError):

@@ -182,10 +182,6 @@ def test_a_native_node_is_made_while_its_container_is_open(
     assert pipeline.dag is pipeline.native
 
 
-@pytest.mark.xfail(
-    reason="a verb or an edge after the block changes a graph that is rendered already, and is lost without a word",
-    strict=True,
-)
 @pytest.mark.parametrize("late", [lambda p: p.sl_dummy_op("late"), lambda p: p.nodes["start"] >> p.nodes["end"]])
 def test_nothing_joins_a_pipeline_that_is_rendered(draw: Draw, late: Any) -> None:
     pipeline = draw(lambda p: [p.start_task(), p.end_task()])

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from ..job import Job
 from ..run import RunKey
-from .outcome import Outcome, Runner, Verdict
+from .outcome import Outcome, Runner, Status, Verdict
 
 __all__ = ["OlderAttempt", "cancel_and_settle", "execute", "finish", "start", "wait"]
 
@@ -95,7 +95,8 @@ def wait(
         clock, sleep: for tests.
 
     Returns:
-        How it ended. An attempt that ended by itself while it was being cancelled keeps its true end.
+        How it ended. An attempt that succeeded while it was being cancelled keeps that end; one that failed meanwhile cannot be told
+        from one that was stopped, because environments report a stopped job as failed too.
 
     Raises:
         BaseException: whatever interrupted the wait, after the attempt was cancelled.
@@ -106,7 +107,7 @@ def wait(
     cursor: str | None = None
     try:
         while True:
-            status = runner.poll([handle])[handle]
+            status = _status(runner, handle)
             if on_line is not None:
                 cursor = _forward(runner, handle, cursor, on_line)
             if status.outcome is not None:
@@ -124,6 +125,11 @@ def wait(
     except BaseException:
         runner.cancel(handle)
         raise
+
+
+def _status(runner: Runner, handle: str) -> Status:
+    lost = Status(Outcome(Verdict.LOST, reason="the environment says nothing about it"))
+    return runner.poll([handle]).get(handle, lost)
 
 
 def _forward(runner: Runner, handle: str, cursor: str | None, on_line: OnLine) -> str | None:
@@ -162,7 +168,7 @@ def cancel_and_settle(runner: Runner, handle: str, seconds: float = _SETTLE_SECO
     pause = min(1.0, float(getattr(runner, "interval", 1.0)))
     notified = getattr(runner, "wait", None)
     while True:
-        status = runner.poll([handle])[handle]
+        status = _status(runner, handle)
         if status.outcome is not None or time.monotonic() >= deadline:
             return status.outcome
         if notified is not None:

@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 from ..errors import RunnerError
 from ..job import Job
-from ..masking import mask_arguments, mask_mapping, mask_text, secret_values
+from ..masking import mask_arguments, mask_mapping, mask_text, secret_arguments, secret_values
 from ..run import RunKey
 from .guard import guard
 from .outcome import Found, Outcome, Status, Verdict
@@ -113,6 +113,7 @@ class ProcessRunner:
         self._environment = environment
         self._missing = missing
         self._running: OrderedDict[str, _Running] = OrderedDict()
+        self._starting: dict[str, threading.Lock] = {}
         self._told: deque[str] = deque()
         self._lock = threading.Lock()
         self._any_ended = threading.Condition()
@@ -145,8 +146,15 @@ class ProcessRunner:
         """
         handle = f"{key.task}#{key.attempt}"
         with self._lock:
-            if handle in self._running:
-                return handle
+            starting = self._starting.setdefault(handle, threading.Lock())
+        with starting:
+            if handle not in self._running:
+                self._start(handle, job, key)
+        with self._lock:
+            self._starting.pop(handle, None)
+        return handle
+
+    def _start(self, handle: str, job: Job, key: RunKey) -> None:
         env = {**self._environment(job), **guard.environment(), "SL_RUN_KEY": key.task}
         folder = local_folder(env.get("SL_ROOT"))
         if folder is not None and not os.path.isdir(folder):
@@ -172,11 +180,11 @@ class ProcessRunner:
                 f"the program {vector[0]!r} cannot be started: {error}. {self._missing}".rstrip()
             ) from error
         guard.add(process.pid)
-        running = _Running(key, process, job.check, sentinel, secret_values(env))
+        secrets = secret_values({**secret_arguments(job.arguments), **env})
+        running = _Running(key, process, job.check, sentinel, secrets)
         with self._lock:
             self._running[handle] = running
         threading.Thread(target=self._follow, args=(running,), name=f"starlake-{process.pid}", daemon=True).start()
-        return handle
 
     def _with_sentinel(self, job: Job, key: RunKey, folder: str | None) -> tuple[str | None, Job]:
         """The marker of a check, in place: its folder exists and no old marker is left."""

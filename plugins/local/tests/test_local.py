@@ -81,6 +81,21 @@ def test_a_gate_closes_its_own_domain_only(project: Project, ready: tuple[str, .
         assert "y has no pending files" in end
 
 
+def test_the_end_asks_only_what_is_before_it(project: Project) -> None:
+    """What runs beside the end must not decide about it by being slow or fast."""
+
+    def draw(pipeline: StarlakePipeline) -> None:
+        check = pipeline.sl_pre_load("x", ["t"], "pending")
+        load = pipeline.sl_load(domain="x", table="t")
+        assert check is not None
+        check >> load >> pipeline.end_task()
+        pipeline.sl_load(domain="y", table="beside")
+
+    report = project.pipeline(draw).run()
+    assert states(report)["y_beside_load"] == TaskState.SUCCEEDED
+    assert states(report)["end"] == TaskState.SKIPPED
+
+
 @pytest.mark.parametrize("code", [1, 2, 126, 127])
 def test_a_check_that_crashes_is_a_failure_and_never_a_skip(project: Project, code: int) -> None:
     project.exits("preload-x", code)

@@ -56,6 +56,16 @@ class Plan:
     pipeline: Pipeline
     steps: list[Step]
 
+    def before(self, step: Step) -> list[Step]:
+        """The steps that a step depends on, at whatever distance, in topological order."""
+        wanted = {id(step)}
+        found = []
+        for other in reversed(self.steps):
+            if any(id(after) in wanted for after in other.downstream):
+                wanted.add(id(other))
+                found.append(other)
+        return found[::-1]
+
     @property
     def tasks(self) -> list[Step]:
         """The steps that a person knows: no entries and exits of groups."""

@@ -91,8 +91,6 @@ class Scheduler:
         self._dirty: dict[str, TaskRow] = {}
         self._live = 0
         self._order = 0
-        self._closed_gates: list[str] = []
-        self._work_done = 0
 
     # -- the loop
 
@@ -219,7 +217,6 @@ class Scheduler:
             return self._pass_on(progress, mask, progress.reason)
         row = progress.row
         if row.state in _FINAL:  # recorded by an earlier process
-            self._count(step, row)
             self._tell(TaskEvent(row.task, row.state, row.attempt, row.reason or "done before", log=row.log))
             return self._pass_on(progress, _FINAL[row.state], row.reason)
         if self._run.skip:
@@ -246,8 +243,11 @@ class Scheduler:
             return TaskState.UPSTREAM_FAILED, reason
         if rule is TriggerRule.ALL_SUCCESS and mask & _SKIPPED:
             return TaskState.SKIPPED, reason
-        if task is not None and task.end and self._closed_gates and not self._work_done:
-            return TaskState.SKIPPED, "nothing was loaded or transformed: " + "; ".join(self._closed_gates)
+        if task is not None and task.end:
+            rows = [self._progress[id(other)] for other in self._plan.before(step)]
+            closed = dict.fromkeys(other.row.reason for other in rows if other.row.not_ready)
+            if closed and not any(_did_work(other) for other in rows):
+                return TaskState.SKIPPED, "nothing was loaded or transformed: " + "; ".join(closed)
         return None, ""
 
     def _pass_on(self, progress: _Progress, mask: int, reason: str) -> list[_Progress]:
@@ -261,14 +261,6 @@ class Scheduler:
             if not follower.waiting:
                 followers.append(follower)
         return followers
-
-    def _count(self, step: Step, row: TaskRow) -> None:
-        if row.not_ready:
-            self._closed_gates.append(row.reason)
-        elif row.state == TaskState.SUCCEEDED and (
-            step.call is not None or (step.task is not None and step.task.is_work)
-        ):
-            self._work_done += 1
 
     # -- attempts
 
@@ -376,7 +368,6 @@ class Scheduler:
                 progress.row, state=state, reason=reason, duration=seconds, exit_code=exit_code, not_ready=not_ready
             ),
         )
-        self._count(progress.step, progress.row)
         shown = f"{progress.step.path} failed" if state == TaskState.FAILED else reason
         for follower in self._pass_on(progress, _FINAL[state], shown):
             self._settle(follower)
@@ -384,13 +375,15 @@ class Scheduler:
     # -- the end
 
     def _verdict(self) -> tuple[str, str]:
-        states = [self._progress[id(step)].row.state for step in self._plan.tasks]
+        rows = [self._progress[id(step)].row for step in self._plan.tasks]
         if self._stop.is_set():
             return TaskState.CANCELLED, "stopped by the user"
-        bad = [s for s in states if s in (TaskState.FAILED, TaskState.CANCELLED)]
+        bad = [row for row in rows if row.state in (TaskState.FAILED, TaskState.CANCELLED)]
         if bad:
             return TaskState.FAILED, f"{len(bad)} task{'s' if len(bad) > 1 else ''} failed"
-        return TaskState.SUCCEEDED, self._run.skip or "; ".join(dict.fromkeys(self._closed_gates))
+        return TaskState.SUCCEEDED, self._run.skip or "; ".join(
+            dict.fromkeys(row.reason for row in rows if row.not_ready)
+        )
 
     def reports(self) -> tuple[TaskReport, ...]:
         """How each task ended."""
@@ -417,6 +410,12 @@ class Scheduler:
             for dataset in step.task.outlets
         }
         return tuple(found)
+
+
+def _did_work(progress: _Progress) -> bool:
+    step = progress.step
+    work = step.call is not None or (step.task is not None and step.task.is_work)
+    return work and progress.row.state == TaskState.SUCCEEDED
 
 
 def _what_is_missing(task: Task) -> str:
