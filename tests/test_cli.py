@@ -55,7 +55,6 @@ def test_help_lists_every_command() -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        [],
         ["nope"],
         ["run"],
         ["run", ".", "--option", "x"],
