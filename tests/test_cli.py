@@ -81,14 +81,28 @@ def test_a_folder_without_pipelines(tmp_path: Path) -> None:
     assert "not a pipeline" not in done.stdout
 
 
+def rows(database: Path, table: str, columns: list[str]) -> list[list[str]]:
+    import duckdb
+
+    with duckdb.connect(str(database), read_only=True) as connection:
+        cast = ", ".join(f'CAST("{column}" AS VARCHAR)' for column in columns)
+        return sorted(map(list, connection.execute(f"SELECT {cast} FROM {table}").fetchall()), key=str)
+
+
 def test_the_example_runs_twice(example: Path) -> None:
+    expected = json.loads((example / "expected.json").read_text(encoding="utf-8"))
+    database = example / "datasets" / "duckdb.db"
     first = orchestrate("run", example)
     assert first.returncode == 0, first.stdout + first.stderr
     assert first.stdout.count(": success (") == 3
+    for table, content in expected.items():
+        assert rows(database, table, content["columns"]) == sorted(content["rows"], key=str), table
     second = orchestrate("run", example)
     assert second.returncode == 0
     assert "skipped: starbake has no incoming files (check_starbake_incoming_files)" in second.stdout
     assert "starbake_kpi: success (5 skipped)" in second.stdout
+    for table, content in expected.items():
+        assert rows(database, table, content["columns"]) == sorted(content["rows"], key=str), table
     listed = orchestrate("runs", example)
     assert listed.stdout.count("success") >= 6
     assert orchestrate("resume", example).stdout == "nothing to resume: every recorded run succeeded\n"
