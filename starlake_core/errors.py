@@ -22,7 +22,8 @@ little as it wants::
     ├── BindError                    a run-time value that is unknown or missing
     ├── RunError                     a run that cannot be started, resumed or found
     │   └── RunnerError              an environment that cannot submit or watch a job
-    └── PipelineFileError            a pipeline file that does not load
+    ├── PipelineFileError            a pipeline file that does not load
+    └── NothingFoundError            a path, a pattern or a run that names nothing
 
 A message says what was asked, what was found and what to do.
 """
@@ -42,6 +43,7 @@ __all__ = [
     "DuplicateIdError",
     "EdgeError",
     "GraphError",
+    "NothingFoundError",
     "OptionsError",
     "PipelineFileError",
     "PluginConflictError",
@@ -147,6 +149,10 @@ class RunnerError(RunError):
 
 class PipelineFileError(StarlakeError):
     """A pipeline file does not load."""
+
+
+class NothingFoundError(StarlakeError):
+    """A path, a pattern or the id of a run names nothing."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

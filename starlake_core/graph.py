@@ -16,6 +16,8 @@ from .errors import CycleError, DuplicateIdError, EdgeError, GraphError
 from .job import Job
 from .masking import mask_mapping
 
+_DEEPEST = 50
+
 __all__ = ["Node", "Pipeline", "Task", "TaskGroup", "TriggerRule", "Wait", "graph_json"]
 
 
@@ -266,6 +268,12 @@ class Task(Node):
         )
 
     @property
+    def pipeline(self) -> TaskGroup:
+        """The pipeline that holds it."""
+        assert self.parent is not None
+        return self.parent.pipeline
+
+    @property
     def domain(self) -> str:
         """The domain it is about, empty for none."""
         return self.command.domain if self.command is not None else ""
@@ -511,7 +519,13 @@ class Pipeline(TaskGroup):
             DatasetError: two datasets fall on one name.
         """
         groups = list(self.groups())
+        depth: dict[int, int] = {}
         for group in groups:
+            depth[id(group)] = depth.get(id(group.parent), -1) + 1
+            if depth[id(group)] > _DEEPEST:
+                raise GraphError(
+                    f"group '{group.id}' of pipeline '{self.id}' is nested deeper than {_DEEPEST} groups; flatten it"
+                )
             group._sort()
         for group in reversed(groups):
             group._remove_empty_groups()

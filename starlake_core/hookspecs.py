@@ -16,9 +16,10 @@ import pluggy
 
 if TYPE_CHECKING:
     from .command import Command, Preload
-    from .graph import Pipeline, Task, TaskGroup
+    from .graph import Task, TaskGroup
     from .job import Job
     from .options import Option, Options
+    from .pipeline import StarlakePipeline
     from .run import Report, Run
     from .runtime import Runner
 
@@ -122,7 +123,7 @@ class HookSpecs:
         """
 
     @hookspec(firstresult=True)
-    def sl_create_lifecycle(self, pipeline: Pipeline, options: Options) -> Lifecycle | None:
+    def sl_create_lifecycle(self, pipeline: StarlakePipeline, options: Options) -> Lifecycle | None:
         """Give the jobs that prepare a pipeline and clean up after it. Optional, for environments.
 
         Called by ``pre_tasks`` and ``post_tasks``. None: there is nothing to prepare, and both return None.
@@ -163,7 +164,7 @@ class HookSpecs:
         """
 
     @hookspec(firstresult=True)
-    def sl_create_pipeline(self, pipeline: Pipeline, create_children: CreateChildren) -> Any:
+    def sl_create_pipeline(self, pipeline: StarlakePipeline, create_children: CreateChildren) -> Any:
         """Make the native form of the whole pipeline: DAG, job, plan. Required of an orchestrator.
 
         Called once, when the ``with`` block of the pipeline ends without an exception; otherwise as ``sl_create_task_group``.
@@ -176,21 +177,21 @@ class HookSpecs:
         """
 
     @hookspec
-    def sl_publish_pipelines(self, pipelines: Sequence[Pipeline], namespace: dict[str, Any]) -> None:
+    def sl_publish_pipelines(self, pipelines: Sequence[StarlakePipeline], namespace: dict[str, Any]) -> None:
         """Put what the orchestrator's loader looks for into the module of the pipeline file. Optional, for orchestrators.
 
         Called when the ``with`` block of the orchestration ends without an exception. ``namespace`` is the dictionary of that module;
-        each pipeline carries its native form in ``native``.
+        each pipeline carries its native form in ``native``. A file may open several orchestrations: add to what is there.
 
         Example::
 
             @hookimpl
             def sl_publish_pipelines(pipelines, namespace):
-                namespace["defs"] = Definitions(jobs=[pipeline.native for pipeline in pipelines])
+                namespace.setdefault("jobs", []).extend(pipeline.native for pipeline in pipelines)
         """
 
     @hookspec(firstresult=True)
-    def sl_run_pipeline(self, pipeline: Pipeline, run: Run) -> Report | None:
+    def sl_run_pipeline(self, pipeline: StarlakePipeline, run: Run) -> Report | None:
         """Run a pipeline now, and wait for its end. Optional, for orchestrators.
 
         Called by ``pipeline.run()``, ``dry_run()`` and ``backfill()`` and by the command line. None: the orchestrator cannot do this from here.
@@ -203,7 +204,7 @@ class HookSpecs:
         """
 
     @hookspec
-    def sl_plan_runs(self, pipelines: Sequence[Pipeline], runs: Sequence[Run]) -> None:
+    def sl_plan_runs(self, pipelines: Sequence[StarlakePipeline], runs: Sequence[Run]) -> None:
         """Take note of runs that are about to be started one after the other. Optional, for orchestrators.
 
         Called before the first of several runs that were asked for together, so that those that never started can be resumed too.
@@ -217,16 +218,16 @@ class HookSpecs:
         """
 
     @hookspec(firstresult=True)
-    def sl_list_runs(self, options: Options, folder: Path) -> Sequence[Report] | None:
+    def sl_list_runs(self, options: Options, folder: Path, limit: int | None) -> Sequence[Report] | None:
         """List the runs that the orchestrator remembers, the newest first. Optional, for orchestrators.
 
-        Called by ``starlake-orchestrate runs`` and ``resume``. ``folder`` is where the pipeline files are. None: it keeps no record that can be
-        read from here.
+        Called by ``starlake-orchestrate runs`` and ``resume``. ``folder`` is where the pipeline files are, ``limit`` how many runs at most
+        (None for all). None: it keeps no record that can be read from here.
 
         Example::
 
             @hookimpl
-            def sl_list_runs(options, folder):
+            def sl_list_runs(options, folder, limit):
                 return []
         """
 

@@ -345,7 +345,9 @@ def resolve_options(
             explicit[name] = (key, value)
             continue
         near = _near(key, by_key)
-        if isinstance(value, Mapping) and near is None:
+        if isinstance(value, str) and value.startswith("{") and near is None:
+            value = _json_or_text(value)
+        if isinstance(value, Mapping) and near is None and _is_about_a_task(value, by_key):
             tasks[key] = _task_values(key, value, by_key, problems, prefix)
         elif near is not None:
             problems.append(f"{prefix}unknown option '{key}'. Did you mean '{near}' of plugin '{by_key[near].plugin}'?")
@@ -387,12 +389,16 @@ def _by_key(declared: Sequence[Declared]) -> Mapping[str, Declared]:
         for key in (item.option.name, *item.option.aliases):
             other = by_key.setdefault(key, item)
             mine, others = item.option, other.option
-            if (mine.name, mine.type.name, mine.type.allowed) != (others.name, others.type.name, others.type.allowed):
+            if _meaning(mine) != _meaning(others):
                 raise PluginContractError(
                     f"plugins '{other.plugin}' and '{item.plugin}' both declare the option '{key}', in different ways; "
                     "one of them has to rename its option"
                 )
     return by_key
+
+
+def _meaning(option: Option) -> tuple[object, ...]:
+    return option.name, option.type.name, option.type.allowed, option.default, option.required, option.env
 
 
 def _plugins(declared: Sequence[Declared]) -> str:
@@ -409,6 +415,19 @@ def _read(item: Declared, raw: Any, source: str, problems: list[str]) -> Any:
             f"{item.option.type.allowed}"
         )
         return item.option.default
+
+
+def _json_or_text(text: str) -> Any:
+    """A mapping that was written on the command line."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _is_about_a_task(values: Mapping[str, Any], by_key: Mapping[str, Declared]) -> bool:
+    """Whether a mapping holds options of a task, and is not the value of an option of a plugin that is not selected."""
+    return any(_near(str(key), [*by_key, "options"]) is not None for key in values)
 
 
 def _task_values(

@@ -15,8 +15,7 @@ from typing import Any
 from .caller import calling_module
 from .dataset import StarlakeDataset, check_datasets
 from .dependencies import StarlakeDependencies, StarlakeDependency
-from .errors import OptionsError, StarlakeError
-from .graph import Pipeline
+from .errors import OptionsError, StarlakeError, did_you_mean
 from .masking import is_secret_name
 from .options import Options, resolve_options
 from .pipeline import StarlakePipeline, StarlakeTaskGroup
@@ -126,7 +125,8 @@ class Orchestration:
         _warn_of_templates(self.options, where)
         self.task_keywords = self.plugins.task_keywords()
         self.create_job = self.plugins.hook.sl_create_job
-        self.pipelines: list[Pipeline] = []
+        self.pipelines: list[StarlakePipeline] = []
+        self._strict = overrides.strict
         self._produced: dict[str, StarlakeDataset] = {}
         if overrides.collected is not None:
             overrides.collected.append(self)
@@ -137,10 +137,28 @@ class Orchestration:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None and self.pipelines:
+        if error is not None:
+            return
+        self._check_task_options()
+        if self.pipelines:
             self.plugins.hook.sl_publish_pipelines(pipelines=tuple(self.pipelines), namespace=self.namespace)
 
-    def add(self, pipeline: Pipeline) -> None:
+    def _check_task_options(self) -> None:
+        """Per-task options that no task takes are a typing error, or belong to another file that shares the options."""
+        if not self.options.has_tasks:
+            return
+        known = {name for pipeline in self.pipelines for name in pipeline.option_names()}
+        problems = [
+            f"{os.path.basename(self.filename)}: no task takes the options of '{name}'.{did_you_mean(name, known)}"
+            for name in self.options.tasks
+            if name not in known
+        ]
+        if problems and self._strict:
+            raise OptionsError(problems)
+        for problem in problems:
+            logger.warning("%s", problem)
+
+    def add(self, pipeline: StarlakePipeline) -> None:
         """Take a finished pipeline in.
 
         Raises:

@@ -24,7 +24,7 @@ from .command import (
 from .contract import parse_arguments
 from .dataset import StarlakeDataset, sanitize_id
 from .dependencies import StarlakeDependencies, StarlakeDependency
-from .errors import CommandError, PluginContractError, StarlakeError, did_you_mean
+from .errors import CommandError, PluginContractError, StarlakeError
 from .graph import Node, Pipeline, Task, TaskGroup, TriggerPolicy, TriggerRule, Wait
 from .job import Job
 from .options import Options
@@ -183,21 +183,16 @@ class StarlakePipeline(Pipeline):
         if error is not None:
             return
         self.check()
-        self._check_task_options()
         self.native = render(self, self.orchestration.plugins)
         self.orchestration.add(self)
 
-    def _check_task_options(self) -> None:
-        if not self.options.has_tasks:
-            return
-        known: set[str] = set()
+    def option_names(self) -> set[str]:
+        """The names under which per-task options may stand: tasks, transforms, ``domain.table`` and domains."""
+        names: set[str] = set()
         for task in self.tasks():
-            known.update(self._option_names(task.id, task.command))
-        for name in self.options.tasks:
-            if name not in known:
-                logger.info(
-                    "pipeline %s: no task takes the options of '%s'.%s", self.id, name, did_you_mean(name, known)
-                )
+            names.update(self._option_names(task.id, task.command))
+            names.add(task.domain)
+        return names
 
     def _option_names(self, task_id: str, command: Command | None) -> tuple[str, ...]:
         about: tuple[str, ...] = ()
@@ -265,7 +260,12 @@ class StarlakePipeline(Pipeline):
             raise PluginContractError(
                 f"{self.orchestration.plugins.label('environment')} returned {made!r} from sl_create_job for {command.vector}"
             )
-        return made
+        return self._with_addons(made)
+
+    def _with_addons(self, job: Job) -> Job:
+        """The job with the add-ons that its worker has to load."""
+        addons = self.orchestration.plugins.loadable_addons
+        return replace(job, plugins=tuple(dict.fromkeys((*job.plugins, *addons)))) if addons else job
 
     def _command_task(
         self,
@@ -612,8 +612,9 @@ class StarlakePipeline(Pipeline):
         return self._spark[key]
 
     def _needed(self, verb: str, name: str, value: str | None) -> str:
-        if not value:
-            raise CommandError(f"{verb}() of pipeline {self.id} needs {name}=")
+        if not value or not isinstance(value, str):
+            found = f", found {value!r}" if value else ""
+            raise CommandError(f"{verb}() of pipeline {self.id} needs {name}=, one name{found}")
         return value
 
     def _tags(self, tags: Iterable[str]) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ class Installed:
         """
         try:
             return self.entry_point.load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginLoadError(f"{self} does not load: {type(error).__name__}: {error}") from error
 
 
@@ -191,6 +191,7 @@ class Plugins:
         orchestrator: name of the orchestrator, empty where only an environment was selected (in a worker).
         environment: name of the environment.
         addons: names of the add-ons.
+        loadable_addons: those that another process can load by name.
     """
 
     def __init__(self) -> None:
@@ -200,6 +201,7 @@ class Plugins:
         self.orchestrator = ""
         self.environment = ""
         self.addons: tuple[str, ...] = ()
+        self.loadable_addons: tuple[str, ...] = ()
 
     @property
     def hook(self) -> Any:
@@ -245,6 +247,8 @@ class Plugins:
             self.environment = name
         else:
             self.addons = (*self.addons, name)
+            if isinstance(plugin, str):
+                self.loadable_addons = (*self.loadable_addons, name)
 
     def _check(self, key: str, role: str, label: str) -> None:
         known = [name for name in vars(HookSpecs) if name.startswith("sl_")]

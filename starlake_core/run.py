@@ -29,7 +29,7 @@ class DataInterval:
 
 def short_hash(*parts: str) -> str:
     """Twelve lower-case hexadecimal digits that stand for some text; legal in the name of a cluster or a file."""
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:12]
+    return hashlib.sha256("\x1f".join(parts).encode(errors="surrogateescape")).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ class Run:
         root_run_id: the first run of which this one is a re-execution; the run itself by default.
         task: path of the task within the pipeline.
         attempt: number or name of the attempt, unique for the task.
+        partition: the partition or map index of the task, where it has several at once.
         dry_run: show what would be done, do nothing.
         variables: the orchestrator's variable store, for ``${var:NAME}``.
         select: patterns of task ids, paths or domains to run; empty means all.
@@ -86,6 +87,7 @@ class Run:
     root_run_id: str = ""
     task: str = ""
     attempt: str = "1"
+    partition: str = ""
     dry_run: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
     select: tuple[str, ...] = ()
@@ -104,7 +106,8 @@ class Run:
     @property
     def key(self) -> RunKey:
         """The key of the attempt; stable parts first, so that a person can read it in a console."""
-        return RunKey(f"{self.pipeline_id}/{self.root_run_id or self.run_id}/{self.task}", self.attempt)
+        part = f"[{self.partition}]" if self.partition else ""
+        return RunKey(f"{self.pipeline_id}/{self.root_run_id or self.run_id}/{self.task}{part}", self.attempt)
 
     def for_attempt(self, task: str, attempt: str) -> Run:
         """The same run, seen from one attempt of one task."""
@@ -171,7 +174,7 @@ class TaskEvent:
         state: one of :class:`TaskState`.
         attempt: which attempt, from 1; 0 before the first.
         reason: why it is in that state, for a skip and for a failure.
-        line: a line of its output; the state did not change then.
+        line: a line of its output; the state did not change then. None for a change of state.
         log: where its output is.
     """
 
@@ -179,7 +182,7 @@ class TaskEvent:
     state: str
     attempt: int = 0
     reason: str = ""
-    line: str = ""
+    line: str | None = None
     log: str = ""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 
-from .errors import RunError
+from .errors import NothingFoundError
 from .graph import Pipeline, Task
 from .run import DataInterval, Run
 from .schedule import aware_date, data_interval
@@ -38,7 +38,7 @@ def new_run(
         dry_run, variables, select, exclude, parallelism, group, listener: see :class:`Run`.
 
     Raises:
-        RunError: a pattern fits no task.
+        NothingFoundError: a pattern fits no task.
     """
     now = datetime.now(timezone.utc).replace(microsecond=0)
     moment = aware_date(scheduled_date, pipeline.zone) if scheduled_date is not None else now
@@ -46,7 +46,7 @@ def new_run(
     known = list(pipeline.tasks())
     for pattern in (*select, *exclude):
         if not any(fits(task, pattern) for task in known):
-            raise RunError(
+            raise NothingFoundError(
                 f"pattern '{pattern}' fits no task of pipeline {pipeline.id}; it takes the id or path of a task or a domain, with * "
                 "and ? as wildcards. See the tasks with: starlake-orchestrate graph"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -63,6 +64,10 @@ def read_settings(verb: str, keywords: Mapping[str, Any], native: frozenset[str]
                 f"{', '.join(sorted(native)) or 'nothing more'}.{did_you_mean(name, _NAMES | native)}"
             )
     known = {name: value for name, value in keywords.items() if name in _NAMES}
+    if not isinstance(known.get("params", {}), Mapping):
+        raise CommandError(f"{verb}: params={known['params']!r} is not allowed; it takes a mapping")
+    for name in ("inlets", "outlets"):
+        known[name] = _datasets(known.get(name, ()), f"{verb}: {name}")
     retries = known.get("retries")
     if retries is not None and (isinstance(retries, bool) or not isinstance(retries, int) or retries < 0):
         raise CommandError(f"{verb}: retries={retries!r} is not allowed; it takes a whole number, not negative")
@@ -75,6 +80,14 @@ def read_settings(verb: str, keywords: Mapping[str, Any], native: frozenset[str]
     return Settings(**known, native={name: value for name, value in keywords.items() if name not in _NAMES})
 
 
+def _datasets(values: Any, what: str) -> tuple[StarlakeDataset, ...]:
+    found = (values,) if isinstance(values, (StarlakeDataset, str)) else tuple(values)
+    for value in found:
+        if not isinstance(value, StarlakeDataset):
+            raise CommandError(f"{what} holds {value!r}; it takes datasets: StarlakeDataset.table('domain', 'table')")
+    return found
+
+
 def seconds(value: int | timedelta | None, default: int | None, what: str) -> int | None:
     """A duration in seconds, or the default.
 
@@ -84,6 +97,6 @@ def seconds(value: int | timedelta | None, default: int | None, what: str) -> in
     if value is None:
         return default
     number = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(number, bool) or not isinstance(number, (int, float)) or number < 0:
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number < math.inf:
         raise CommandError(f"{what}={value!r} is not allowed; it takes seconds or a timedelta, not negative")
-    return int(number)
+    return math.ceil(number)

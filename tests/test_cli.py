@@ -69,14 +69,14 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str]) -> None:
 
 def test_a_path_that_is_not_there(tmp_path: Path) -> None:
     done = orchestrate("run", tmp_path / "nope")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr == f"error: there is no file or folder {tmp_path / 'nope'}\n"
 
 
 def test_a_folder_without_pipelines(tmp_path: Path) -> None:
     (tmp_path / "helper.py").write_text("print('not a pipeline')")
     done = orchestrate("check", tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "no pipeline file in" in done.stderr
     assert "not a pipeline" not in done.stdout
 

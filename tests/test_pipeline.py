@@ -21,6 +21,7 @@ from starlake_core import (
     GraphError,
     Job,
     Lifecycle,
+    NothingFoundError,
     OptionsError,
     Orchestration,
     OrchestrationFactory,
@@ -865,7 +866,7 @@ def test_a_pattern_that_fits_nothing_is_refused(draw: Draw, orchestrate: Any) ->
             lambda p: p.sl_load(domain="d", table="t"), orchestration=orchestrate(addons=[Runs("success")])
         ).run(select=[pattern])
         assert pipeline_run.succeeded
-    with pytest.raises(RunError, match="pattern 'e' fits no task of pipeline p"):
+    with pytest.raises(NothingFoundError, match="pattern 'e' fits no task of pipeline p"):
         pipeline.run(exclude=["e"])
 
 

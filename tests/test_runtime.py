@@ -212,7 +212,27 @@ def test_an_end_that_is_not_confirmed_is_said_to_be(monkeypatch: pytest.MonkeyPa
     assert runner.called("cancel") == [("cancel", "h")]
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, RunnerError])
+def test_an_environment_that_cannot_be_asked_cancels_nothing() -> None:
+    def broken(seconds: float) -> None:
+        raise RunnerError("no permission")
+
+    runner = Scripted(script={"h": [GOING]})
+    with pytest.raises(RunnerError):
+        wait(runner, "h", clock=Clock(), sleep=broken)
+    assert runner.called("cancel") == []
+
+
+def test_an_interrupt_may_leave_the_attempt_to_be_found_again() -> None:
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    runner = Scripted(script={"h": [GOING]})
+    with pytest.raises(KeyboardInterrupt):
+        wait(runner, "h", cancel_on_interrupt=False, clock=Clock(), sleep=interrupt)
+    assert runner.called("cancel") == []
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_an_interrupt_cancels_and_goes_on(error: type[BaseException]) -> None:
     def interrupt(seconds: float) -> None:
         raise error
@@ -239,7 +259,7 @@ def test_every_line_is_forwarded_once() -> None:
 def test_a_log_that_cannot_be_read_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
     outcome, _ = waiting(Scripted(log_error=True), on_line=print)
     assert outcome.succeeded
-    assert "cannot be read now: no log" in caplog.text
+    assert "cannot be read or kept now: no log" in caplog.text
 
 
 def test_a_runner_that_is_told_of_the_end_is_not_slept_for() -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import OptionsError, PipelineFileError, StarlakeError
+from ..errors import NothingFoundError, OptionsError, PipelineFileError, StarlakeError
 from ..orchestration import Orchestration, Overrides, overriding
 from ..pipeline import StarlakePipeline
 from ..run import short_hash
@@ -47,7 +47,7 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
         paths: files and folders.
 
     Raises:
-        PipelineFileError: a path does not exist, or a folder has no pipeline file.
+        NothingFoundError: a path does not exist, or a folder has no pipeline file.
     """
     found: dict[Path, None] = {}
     for path in paths:
@@ -56,12 +56,12 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
         elif path.is_dir():
             inside = [file for file in sorted(_python_files(path)) if _opens_an_orchestration(file)]
             if not inside:
-                raise PipelineFileError(
+                raise NothingFoundError(
                     f"no pipeline file in {path}: no Python file below it imports starlake_core and opens an Orchestration"
                 )
             found.update((file.resolve(), None) for file in inside)
         else:
-            raise PipelineFileError(f"there is no file or folder {path}")
+            raise NothingFoundError(f"there is no file or folder {path}")
     return list(found)
 
 
@@ -117,6 +117,7 @@ def load_file(path: Path, overrides: Overrides) -> LoadedFile:
     collected: list[Orchestration] = []
     run = Overrides(overrides.orchestrator, overrides.environment, overrides.options, overrides.strict, collected)
     sys.modules[name] = module
+    before = set(sys.modules)
     # A pipeline file may import its neighbours, as it may in the folder of an orchestrator.
     sys.path.insert(0, str(path.parent))
     try:
@@ -131,9 +132,18 @@ def load_file(path: Path, overrides: Overrides) -> LoadedFile:
     finally:
         sys.path.remove(str(path.parent))
         sys.modules.pop(name, None)
+        _forget_neighbours(path.parent, before)
     loaded.orchestrations = collected
     loaded.pipelines = [p for o in collected for p in o.pipelines if isinstance(p, StarlakePipeline)]
     return loaded
+
+
+def _forget_neighbours(folder: Path, before: set[str]) -> None:
+    """Forget modules of a folder that a pipeline file imported: one of the same name may be beside the next file."""
+    for name in set(sys.modules) - before:
+        file = getattr(sys.modules[name], "__file__", None)
+        if file and Path(file).is_relative_to(folder):
+            del sys.modules[name]
 
 
 def _place(path: Path, error: BaseException) -> str:
@@ -151,7 +161,7 @@ def load_files(paths: Sequence[Path], overrides: Overrides) -> list[LoadedFile]:
         overrides: what the command line decides.
 
     Raises:
-        PipelineFileError: see :func:`find_files`.
+        NothingFoundError: see :func:`find_files`.
     """
     files = [load_file(path, overrides) for path in find_files(paths)]
     seen: dict[str, Path] = {}

@@ -16,7 +16,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from ..errors import RunError
+from ..errors import NothingFoundError, RunError
 from ..orchestration import Overrides
 from ..pipeline import StarlakePipeline
 from ..run import Report, TaskState
@@ -36,7 +36,7 @@ def _restricted(pipelines: list[StarlakePipeline], select: Sequence[str], exclud
     """The pipelines that have a selected task, each with the patterns that fit it; a pattern that fits none is an error."""
     for pattern in (*select, *exclude):
         if not any(fits(task, pattern) for pipeline in pipelines for task in pipeline.tasks()):
-            raise RunError(
+            raise NothingFoundError(
                 f"pattern '{pattern}' fits no task of {', '.join(p.id for p in pipelines)}; it takes the id or path of a task, a transform, a "
                 "domain or domain.table, with * and ? as wildcards. See the tasks with: starlake-orchestrate graph"
             )
@@ -63,13 +63,13 @@ def _stoppable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _run(planned: Sequence[Planned]) -> NoReturn:
+def _run(planned: Sequence[Planned], keep_going: bool = True) -> NoReturn:
     console = stdout()
     progress: Progress = (
         LiveProgress(console) if console.is_terminal and not os.environ.get("NO_LIVE") else PlainProgress(console)
     )
     with _stoppable():
-        reports = run_all(planned, progress)
+        reports = run_all(planned, progress, keep_going)
     if any(report.state == TaskState.CANCELLED for report in reports):
         sys.exit(INTERRUPTED)
     sys.exit(0 if all(report.succeeded for report in reports) else 1)
@@ -162,8 +162,8 @@ def dry_run(
         console.print(tree(pipeline))
         for task in report.tasks:
             if task.reason and task.state == TaskState.DRY_RUN:
-                console.print(f"# {task.id}", highlight=False, markup=False, style="dim", soft_wrap=True)
-                console.print(task.reason, highlight=False, markup=False, soft_wrap=True)
+                click.echo(f"# {task.id}")
+                click.echo(task.reason)
 
 
 @click.command(cls=Command)
@@ -172,6 +172,7 @@ def dry_run(
 @click.option("--parallelism", type=click.IntRange(1), help="Tasks at once, where the orchestrator lets you decide.")
 @click.option("--start", required=True, callback=date, metavar="DATE", help="First scheduled date, included.")
 @click.option("--end", required=True, callback=date, metavar="DATE", help="Last scheduled date, included.")
+@click.option("--keep-going", is_flag=True, help="Do not stop at the first run that fails.")
 def backfill(
     paths: Sequence[Path],
     orchestrator: str | None,
@@ -183,8 +184,9 @@ def backfill(
     parallelism: int | None,
     start: datetime,
     end: datetime,
+    keep_going: bool,
 ) -> None:
-    """Run every interval of the schedules between two dates, one after the other."""
+    """Run every interval of the schedules between two dates, one after the other, up to the first that fails."""
     pipelines = load(paths, Overrides(orchestrator, environment, options))
     group = new_group()
     planned = []
@@ -209,15 +211,17 @@ def backfill(
     if not planned:
         raise RunError(f"no schedule fires from {start.isoformat()} to {end.isoformat()}")
     _announce(planned)
-    _run(planned)
+    _run(planned, keep_going)
 
 
-def _reports(paths: Sequence[Path], overrides: Overrides) -> tuple[list[StarlakePipeline], list[Report]]:
+def _reports(
+    paths: Sequence[Path], overrides: Overrides, limit: int | None
+) -> tuple[list[StarlakePipeline], list[Report]]:
     pipelines = load(paths, overrides)
     reports: dict[str, Report] = {}
     for pipeline in pipelines:
         found = pipeline.orchestration.plugins.hook.sl_list_runs(
-            options=pipeline.options, folder=Path(pipeline.source or ".")
+            options=pipeline.options, folder=Path(pipeline.source or "."), limit=limit
         )
         if found is None:
             label = pipeline.orchestration.plugins.label("orchestrator")
@@ -252,7 +256,7 @@ def resume(
 
     The runs that were asked for together are resumed together, those that had not begun included.
     """
-    pipelines, reports = _reports(paths, Overrides(orchestrator, environment, options))
+    pipelines, reports = _reports(paths, Overrides(orchestrator, environment, options), None)
     by_id = {pipeline.id: pipeline for pipeline in pipelines}
     unfinished = [report for report in reports if report.state != TaskState.SUCCEEDED]
     if run_id is not None:
@@ -260,7 +264,7 @@ def resume(
     if not unfinished:
         known = next((report for report in reports if report.run_id == run_id), None)
         if run_id is not None and known is None:
-            raise RunError(f"there is no run '{run_id}' of {', '.join(by_id)}; see: starlake-orchestrate runs")
+            raise NothingFoundError(f"there is no run '{run_id}' of {', '.join(by_id)}; see: starlake-orchestrate runs")
         stdout().print(
             f"nothing to resume: run {run_id} succeeded" if known else "nothing to resume: every recorded run succeeded"
         )
@@ -273,7 +277,6 @@ def resume(
             stdout().print(f"run {report.run_id} still has processes; waiting until they are gone", highlight=False)
         pipeline = by_id[report.pipeline_id]
         assert report.interval is not None
-        started = report.state != TaskState.PLANNED
         run_ = replace(
             new_run(
                 pipeline,
@@ -284,7 +287,7 @@ def resume(
                 group=group,
             ),
             interval=report.interval,
-            resume=started,
+            resume=True,
         )
         planned.append(Planned(pipeline, run_, report if report.state == TaskState.SUCCEEDED else None))
     _run(planned)
@@ -297,7 +300,7 @@ def runs(
     paths: Sequence[Path], orchestrator: str | None, environment: str | None, options: dict[str, str], limit: int
 ) -> None:
     """List the runs that the orchestrator remembers, the newest first."""
-    _, reports = _reports(paths, Overrides(orchestrator, environment, options))
+    _, reports = _reports(paths, Overrides(orchestrator, environment, options), max(limit, 200))
     table = Table("run", "pipeline", "state", "scheduled date", "started", "time", "tasks", "reason", box=None)
     for report in reports[:limit]:
         counts: dict[str, int] = {}

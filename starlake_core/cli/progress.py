@@ -64,7 +64,7 @@ class PlainProgress(Progress):
         )
 
     def __call__(self, event: TaskEvent) -> None:
-        if not event.line:
+        if event.line is None:
             reason = f": {event.reason}" if event.reason else ""
             attempt = f" (try {event.attempt})" if event.attempt > 1 else ""
             line = f"{time.strftime('%H:%M:%S')} {event.task} {event.state}{attempt}{reason}"
@@ -100,7 +100,7 @@ class LiveProgress(Progress):
     def __call__(self, event: TaskEvent) -> None:
         with self._lock:
             row = self._rows.setdefault(event.task, _Row())
-            if event.line:
+            if event.line is not None:
                 row.line = event.line
                 return
             if event.state == TaskState.RUNNING:

@@ -105,12 +105,13 @@ def _with_events(planned: Planned, reports: Mapping[str, tuple[StarlakePipeline,
     return replace(run, interval=decide(pipeline.policy, events, now).interval)
 
 
-def run_all(planned: Sequence[Planned], progress: Progress) -> list[Report]:
+def run_all(planned: Sequence[Planned], progress: Progress, keep_going: bool = True) -> list[Report]:
     """Run one pipeline after the other; one whose upstream pipelines brought nothing new is skipped with that reason.
 
     Args:
         planned: in the order to run.
         progress: told of everything.
+        keep_going: whether to go on after a run that did not succeed.
 
     Returns:
         A report for each, in order, up to the one that the user stopped.
@@ -129,7 +130,7 @@ def run_all(planned: Sequence[Planned], progress: Progress) -> list[Report]:
                 report = _run_one(item.pipeline, replace(run, listener=progress), progress)
         reports.append(report)
         ended[item.pipeline.id] = (item.pipeline, report)
-        if report.state == TaskState.CANCELLED:
+        if report.state == TaskState.CANCELLED or not (keep_going or report.succeeded):
             break
     return reports
 

@@ -12,9 +12,10 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from ..errors import StarlakeError
+from ..errors import NothingFoundError, PluginNotFoundError, StarlakeError
 from ..orchestration import Overrides
 from ..pipeline import StarlakePipeline
+from ..plugins import find
 from .loading import load_files, pipelines_of
 from .running import sort_pipelines
 
@@ -23,6 +24,7 @@ __all__ = ["INTERRUPTED", "Command", "Group", "choice", "date", "fail", "load", 
 F = TypeVar("F", bound=Callable[..., Any])
 
 INTERRUPTED = 130
+USAGE = 2
 
 
 class Command(click.Command):
@@ -31,6 +33,8 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except (NothingFoundError, PluginNotFoundError) as error:
+            fail(str(error), USAGE)
         except StarlakeError as error:
             fail(str(error))
         except KeyboardInterrupt:
@@ -43,7 +47,7 @@ class Group(click.Group):
 
 def fail(message: str, code: int = 1) -> NoReturn:
     """Print a message and end."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     for line in message.splitlines():
         console.print(Text("error: ", style="bold red").append(line, style="default not bold"), soft_wrap=True)
     sys.exit(code)
@@ -52,7 +56,8 @@ def fail(message: str, code: int = 1) -> NoReturn:
 def stdout() -> Console:
     """The console of results."""
     # A pipe has no width: what is written to it must not be wrapped at the 80 columns of nobody's terminal.
-    return Console() if sys.stdout.isatty() else Console(width=200)
+    # Emoji codes are part of what users write: a:key:b is no key.
+    return Console(emoji=False) if sys.stdout.isatty() else Console(width=200, emoji=False)
 
 
 def pairs(ctx: click.Context, parameter: click.Parameter, values: Sequence[str]) -> dict[str, str]:
@@ -118,8 +123,12 @@ def choice(function: F) -> F:
 
 def load(paths: Sequence[Path], overrides: Overrides) -> list[StarlakePipeline]:
     """Load pipelines, print warnings, and sort them so that each comes after those that feed it."""
+    # A name on the command line that leads nowhere is wrong usage, not a problem of a file.
+    for role, name in (("orchestrator", overrides.orchestrator), ("environment", overrides.environment)):
+        if name:
+            find(role, name)
     files = load_files(paths, overrides)
     for file in files:
         for warning in file.warnings:
-            Console(stderr=True).print(Text("warning: ", style="yellow").append(warning), soft_wrap=True)
+            Console(stderr=True, emoji=False).print(Text("warning: ", style="yellow").append(warning), soft_wrap=True)
     return sort_pipelines(pipelines_of(files))

@@ -80,6 +80,7 @@ def wait(
     interval: float | None = None,
     on_line: OnLine | None = None,
     stop: Callable[[], bool] | None = None,
+    cancel_on_interrupt: bool = True,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Outcome:
@@ -92,6 +93,7 @@ def wait(
         interval: seconds between two polls; the runner's own by default.
         on_line: called with every line of output.
         stop: asked between two polls; true cancels the attempt.
+        cancel_on_interrupt: whether an interrupt (KeyboardInterrupt and its like) cancels the attempt, or leaves it to be found again.
         clock, sleep: for tests.
 
     Returns:
@@ -99,7 +101,8 @@ def wait(
         from one that was stopped, because environments report a stopped job as failed too.
 
     Raises:
-        BaseException: whatever interrupted the wait, after the attempt was cancelled.
+        BaseException: an interrupt, after the attempt was cancelled.
+        RunnerError: the environment cannot be asked; the attempt goes on, and the next one finds it.
     """
     deadline = None if timeout is None else clock() + timeout
     pause = interval if interval is not None else float(getattr(runner, "interval", _DEFAULT_INTERVAL))
@@ -122,8 +125,11 @@ def wait(
                 notified([handle], left)
             else:
                 sleep(left)
+    except Exception:
+        raise
     except BaseException:
-        runner.cancel(handle)
+        if cancel_on_interrupt:
+            runner.cancel(handle)
         raise
 
 
@@ -135,11 +141,10 @@ def _status(runner: Runner, handle: str) -> Status:
 def _forward(runner: Runner, handle: str, cursor: str | None, on_line: OnLine) -> str | None:
     try:
         lines, cursor = runner.logs(handle, cursor)
-    except Exception as error:  # a log that cannot be read must not change how the attempt ends
-        logger.warning("the output of %s cannot be read now: %s", handle, error)
-        return cursor
-    for line in lines:
-        on_line(line)
+        for line in lines:
+            on_line(line)
+    except Exception as error:  # a log that cannot be read or kept must not change how the attempt ends
+        logger.warning("the output of %s cannot be read or kept now: %s", handle, error)
     return cursor
 
 

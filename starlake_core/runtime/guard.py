@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import threading
@@ -49,6 +50,12 @@ class Guard:
         with self._lock:
             self._groups.discard(group)
             self._tell(f"-{group}")
+
+    def kill(self) -> None:
+        """Kill every process group that lives, without asking it first."""
+        for group in tuple(self._groups):
+            with contextlib.suppress(OSError):
+                os.killpg(group, signal.SIGKILL)
 
     def hold(self, path: str) -> None:
         """Have the watchdog hold a shared lock on a file, and return when it does."""

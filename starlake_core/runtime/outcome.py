@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Protocol, runtime_checkable
 
 from ..job import Job
@@ -52,6 +53,16 @@ class Outcome:
     def succeeded(self) -> bool:
         """Whether it did what it was for."""
         return self.verdict is Verdict.SUCCEEDED
+
+    def to_json(self) -> str:
+        """The outcome as a line of JSON, to hand it from a trigger to a worker."""
+        return json.dumps({**asdict(self), "verdict": self.verdict.value}, sort_keys=True, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Outcome:
+        """The outcome that :meth:`to_json` wrote."""
+        values = json.loads(text)
+        return cls(**{**values, "verdict": Verdict(values["verdict"])})
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from .outcome import Outcome, Runner
+from ..errors import RunnerError
+from .outcome import Outcome, Runner, Status, Verdict
 
 __all__ = ["BatchPoller", "shared_poller"]
 
 logger = logging.getLogger(__name__)
 
 _SLOWEST = 60.0
+_SILENT = Status(Outcome(Verdict.LOST, reason="the environment says nothing about it"))
 
 
 class BatchPoller:
@@ -23,7 +26,8 @@ class BatchPoller:
     Args:
         runner: that started the attempts.
         interval: seconds between two ticks; the runner's own by default. A tick that raises is tried again, with a
-            growing pause of at most a minute: an outage of the service is no end of a job.
+            growing pause of at most a minute: an outage of the service is no end of a job. A :class:`RunnerError` is
+            handed to those who wait.
         sleep: for tests.
     """
 
@@ -63,6 +67,13 @@ class BatchPoller:
         for future in futures:
             future.cancel()
 
+    def _fail(self, handles: list[str], error: RunnerError) -> None:
+        with self._lock:
+            futures = [future for handle in handles for future in self._futures.pop(handle, [])]
+        for future in futures:
+            if future.set_running_or_notify_cancel():
+                future.set_exception(error)
+
     def _poll(self) -> None:
         failures = 0
         while True:
@@ -75,8 +86,13 @@ class BatchPoller:
                     self._thread = None
                     return
             try:
-                statuses = self._runner.poll(handles)
+                statuses = dict(self._runner.poll(handles))
+                statuses.update((handle, _SILENT) for handle in handles if handle not in statuses)
                 failures = 0
+            except RunnerError as error:
+                # Missing permission, quota or resource: asking again would be answered alike.
+                self._fail(handles, error)
+                continue
             except Exception as error:
                 failures += 1
                 logger.warning("the states of %d jobs cannot be read, trying again: %s", len(handles), error)
@@ -95,6 +111,17 @@ class BatchPoller:
 
 _pollers: dict[int, BatchPoller] = {}
 _pollers_lock = threading.Lock()
+
+
+def _after_fork() -> None:
+    """A forked child has neither the threads nor the connections of its parent."""
+    global _pollers_lock
+    _pollers_lock = threading.Lock()
+    _pollers.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def shared_poller(runner: Runner, interval: float | None = None) -> BatchPoller:

@@ -31,9 +31,11 @@ logger = logging.getLogger(__name__)
 
 _SENTINEL_FLAG = "--notReadySentinel"
 _BUFFERED_LINES = 10_000
+_BUFFERED_CHARACTERS = 2_000_000
 _LONGEST_LINE = 64 * 1024
 _TAIL_LINES = 20
 _REMEMBERED = 256
+_WHOLE = 64
 _KILL_SECONDS = 10.0
 _ORPHAN_SECONDS = 0.5
 _LOOK_SECONDS = 0.25
@@ -82,7 +84,8 @@ class _Running:
     check: bool
     sentinel: str | None
     secrets: tuple[str, ...]
-    lines: deque[str] = field(default_factory=lambda: deque(maxlen=_BUFFERED_LINES))
+    lines: deque[str] = field(default_factory=deque)
+    size: int = 0
     written: int = 0
     outcome: Outcome | None = None
     cancelled_at: float | None = None
@@ -161,6 +164,8 @@ class ProcessRunner:
             raise RunnerError(
                 f"SL_ROOT is {folder!r}, which is no folder on this machine; create it or set SL_ROOT to the project"
             )
+        if folder is not None:
+            env["SL_ROOT"] = folder = os.path.abspath(folder)
         sentinel, job = self._with_sentinel(job, key, folder)
         vector = [*self._vector(job)]
         try:
@@ -227,8 +232,16 @@ class ProcessRunner:
         poller = select.poll()
         poller.register(descriptor, select.POLLIN | select.POLLHUP)
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        rest, exited_at = "", None
+        rest, exited_at, look_at = "", None, time.monotonic() + _LOOK_SECONDS
         while True:
+            if time.monotonic() >= look_at:
+                look_at = time.monotonic() + _LOOK_SECONDS
+                if exited_at is None and _exited(process):
+                    exited_at = time.monotonic()
+                # The process has ended, but something that it started holds its output open.
+                if exited_at is not None and time.monotonic() - exited_at > _ORPHAN_SECONDS:
+                    break
+                self._escalate(running)
             if poller.poll(_LOOK_SECONDS * 1000):
                 chunk = os.read(descriptor, 65536)
                 if not chunk:
@@ -237,12 +250,6 @@ class ProcessRunner:
                 if len(rest) > _LONGEST_LINE:
                     lines, rest = [*lines, rest], ""
                 self._keep(running, lines)
-            elif _exited(process):
-                # The process has ended, but something that it started holds its output open.
-                exited_at = exited_at or time.monotonic()
-                if time.monotonic() - exited_at > _ORPHAN_SECONDS:
-                    break
-            self._escalate(running)
         pause = 0.0002
         while not _exited(process):
             time.sleep(pause)
@@ -266,7 +273,12 @@ class ProcessRunner:
         if not lines:
             return
         with running.changed:
-            running.lines.extend(mask_text(line[:_LONGEST_LINE].rstrip("\r"), running.secrets) for line in lines)
+            for line in lines:
+                kept = mask_text(line[:_LONGEST_LINE].rstrip("\r"), running.secrets)
+                running.lines.append(kept)
+                running.size += len(kept)
+            while running.size > _BUFFERED_CHARACTERS or len(running.lines) > _BUFFERED_LINES:
+                running.size -= len(running.lines.popleft())
             running.written += len(lines)
             running.changed.notify_all()
 
@@ -313,6 +325,11 @@ class ProcessRunner:
     def _forget_later(self, handle: str) -> None:
         if handle not in self._told:
             self._told.append(handle)
+        if len(self._told) > _WHOLE:
+            # Those who wait for an attempt read its output when they are told of its end: later the tail is enough.
+            before = self._running.get(self._told[-_WHOLE - 1])
+            if before is not None:
+                before.lines = deque(before.lines, maxlen=_TAIL_LINES)
         while len(self._told) > _REMEMBERED:
             self._running.pop(self._told.popleft(), None)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 
 from ..errors import PluginContractError
 from ..job import Job
-from ..plugins import Plugins, select
+from ..plugins import Plugins, installed, select
 from .outcome import Runner
 
 __all__ = ["runner_for"]
@@ -15,6 +16,22 @@ __all__ = ["runner_for"]
 _runners: weakref.WeakKeyDictionary[Plugins, dict[tuple[str, str], Runner]] = weakref.WeakKeyDictionary()
 _selections: dict[tuple[str, tuple[str, ...]], Plugins] = {}
 _lock = threading.Lock()
+
+
+def _is_installed(environment: str) -> bool:
+    return any(plugin.name == environment for plugin in installed("environment"))
+
+
+def _after_fork() -> None:
+    """A forked child must not use the clients, locks and threads of its parent."""
+    global _lock
+    _lock = threading.Lock()
+    _runners.clear()
+    _selections.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def runner_for(job: Job, plugins: Plugins | None = None) -> Runner:
@@ -29,6 +46,8 @@ def runner_for(job: Job, plugins: Plugins | None = None) -> Runner:
         PluginError: the environment cannot be loaded, or gives no runner.
     """
     with _lock:
+        if plugins is not None and job.environment != plugins.environment and _is_installed(job.environment):
+            plugins = None  # an add-on sent this job elsewhere
         if plugins is None:
             wanted = (job.environment, job.plugins)
             plugins = _selections.get(wanted)

@@ -14,6 +14,10 @@ import pytest
 from local_project import Project
 
 from starlake_core import (
+    Job,
+    Lifecycle,
+    NothingFoundError,
+    Options,
     Orchestration,
     Report,
     Run,
@@ -25,6 +29,7 @@ from starlake_core import (
     TaskEvent,
     TaskState,
     TriggerRule,
+    hookimpl,
     new_run,
 )
 
@@ -300,7 +305,7 @@ def test_a_selection_runs_a_part_of_the_pipeline(project: Project) -> None:
 
 
 def test_a_pattern_that_fits_nothing_is_an_error(project: Project) -> None:
-    with pytest.raises(RunError, match="pattern 'nope' fits no task"):
+    with pytest.raises(NothingFoundError, match="pattern 'nope' fits no task"):
         project.pipeline(chain).run(select=["nope"])
 
 
@@ -368,6 +373,124 @@ def test_parallelism_is_a_limit(project: Project) -> None:
     assert most == 3
 
 
+def test_an_excluded_task_does_not_open_a_closed_gate_on_resume(project: Project) -> None:
+    project.exits("other", 1)
+
+    def draw(pipeline: StarlakePipeline) -> None:
+        check = pipeline.sl_pre_load("x", ["t"], "pending")
+        assert check is not None
+        check >> pipeline.sl_import(domain="x", tables=["t"]) >> pipeline.sl_load(domain="x", table="t")
+        pipeline.sl_load(domain="y", table="other")
+
+    pipeline = project.pipeline(draw)
+    assert states(pipeline.run(run_id="one", exclude=["x_import"]))["x_t_load"] == TaskState.SKIPPED
+    project.exits("other", 0)
+    resumed = states(pipeline.start_run(resuming(pipeline, "one")))
+    assert resumed["x_t_load"] == TaskState.SKIPPED
+    assert resumed["x_import"] == TaskState.EXCLUDED
+    assert "load t" not in project.calls()
+
+
+def test_an_ack_check_looks_a_last_time_when_its_time_is_over(project: Project) -> None:
+    report = gated(project, "x", pre_load_strategy="ack", ack_wait_timeout=1).run()
+    assert "within 1 s" in report.task("check_x_ack_file").reason
+    assert project.calls() == ["preload preload-x"] * 2
+
+
+def test_a_selection_holds_for_native_nodes_too(project: Project) -> None:
+    seen: list[str] = []
+
+    def draw(pipeline: StarlakePipeline) -> None:
+        pipeline.add_native("mine", lambda: lambda run: seen.append(run.run_id))
+        pipeline.sl_load(domain="d", table="a")
+
+    report = project.pipeline(draw).run(exclude=["mine"])
+    assert states(report)["mine"] == TaskState.EXCLUDED
+    assert not seen
+
+
+def test_what_a_command_prints_does_not_decide_about_a_retry(project: Project) -> None:
+    (project.root / "starlake").write_text('#!/bin/sh\necho "$@" >> calls\necho no retry\nexit 4\n')
+    report = project.pipeline(lambda pipeline: pipeline.sl_load(domain="d", table="a"), retries=2).run()
+    assert report.task("d_a_load").attempts == 3
+
+
+def test_a_process_that_leaves_a_writing_child_has_ended(project: Project) -> None:
+    (project.root / "starlake").write_text("#!/bin/sh\n(while true; do echo alive; sleep 0.05; done) &\nexit 0\n")
+    report = project.pipeline(lambda pipeline: pipeline.sl_load(domain="d", table="a", timeout=30)).run()
+    assert report.succeeded
+
+
+def test_an_empty_line_is_a_line(project: Project) -> None:
+    (project.root / "starlake").write_text("#!/bin/sh\nprintf 'a\\n\\nb\\n'\n")
+    events: list[TaskEvent] = []
+    pipeline = project.pipeline(lambda pipeline: pipeline.sl_load(domain="d", table="a"))
+    assert pipeline.run(listener=events.append).succeeded
+    assert [event.line for event in events if event.line is not None] == ["a", "", "b"]
+    assert [event.state for event in events if event.line is None] == [TaskState.RUNNING, TaskState.SUCCEEDED]
+
+
+def test_a_listener_that_breaks_changes_nothing(project: Project) -> None:
+    def listener(event: TaskEvent) -> None:
+        raise BrokenPipeError
+
+    assert project.pipeline(chain).run(listener=listener).succeeded
+
+
+def test_a_relative_project_is_found(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project.root.parent)
+    pipeline = project.pipeline(chain, sl_env_var={"SL_ROOT": project.root.name})
+    assert pipeline.run().succeeded
+
+
+def test_a_state_folder_that_cannot_be_used_is_named(project: Project) -> None:
+    pipeline = project.pipeline(chain, state_dir=str(project.program))
+    with pytest.raises(RunError, match=r"cannot be used.*state_dir"):
+        pipeline.run()
+
+
+class Cluster:
+    """An add-on with jobs around the work."""
+
+    name = "cluster"
+
+    @hookimpl
+    def sl_create_lifecycle(self, pipeline: StarlakePipeline, options: Options) -> Lifecycle:
+        def job(table: str) -> Job:
+            spec = {"executable": options["SL_STARLAKE_PATH"], "include_env": []}
+            return Job("shell", ("load", "--tables", table), options["sl_env_var"], spec)
+
+        return Lifecycle((("create", job("create")),), (("delete", job("delete")),))
+
+
+def clustered(project: Project) -> StarlakePipeline:
+    schedule = StarlakeSchedule("daily", None, [StarlakeDomain("x", tables=["a", "b"])])
+    given = project.options(pre_load_strategy="none")
+    with (
+        Orchestration(
+            given, orchestrator="local", environment="shell", filename="t.py", namespace={}, addons=[Cluster()]
+        ) as o,
+        o.sl_create_pipeline(schedule=schedule) as pipeline,
+    ):
+        pipeline.add_schedule()
+    return pipeline
+
+
+def test_a_resumed_run_is_set_up_and_torn_down_again(project: Project) -> None:
+    project.exits("a", 1)
+    pipeline = clustered(project)
+    assert pipeline.run(run_id="one").state == TaskState.FAILED
+    assert project.calls()[-1] == "load delete"
+    project.exits("a", 0)
+    assert pipeline.start_run(resuming(pipeline, "one")).succeeded
+    assert project.calls()[-3:] == ["load create", "load a", "load delete"]
+
+
+def test_a_selection_keeps_what_the_work_needs_around_it(project: Project) -> None:
+    assert clustered(project).run(select=["x.a"]).succeeded
+    assert project.calls() == ["load create", "load a", "load delete"]
+
+
 PIPELINE_FILE = """
 import pathlib
 from starlake_core import Orchestration
@@ -399,6 +522,7 @@ def test_a_stopped_run_kills_its_processes_and_can_be_resumed(project: Project, 
     output, _ = process.communicate(timeout=30)
     assert process.returncode == 130, output
     assert "stopped: cancelled" in output
+    assert "a_load cancelled: stopped by the user" in output
     assert not living(project)
     (project.root / "hang" / "a").unlink()
     done = subprocess.run(
@@ -406,3 +530,58 @@ def test_a_stopped_run_kills_its_processes_and_can_be_resumed(project: Project, 
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert project.calls() == ["load a", "load a", "load b"]
+
+
+def test_a_second_interrupt_kills_what_does_not_listen(project: Project) -> None:
+    (project.root / "starlake").write_text("#!/bin/sh\ntrap '' TERM\necho $$ >> pids\nwhile true; do sleep 0.1; done\n")
+    file = project.root / "pipeline.py"
+    file.write_text(PIPELINE_FILE.format(root=str(project.root)))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "starlake_core", "run", str(file)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    deadline = time.monotonic() + 30
+    pids = project.root / "pids"
+    while not (pids.exists() and pids.read_text().strip()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGINT)
+    time.sleep(0.5)
+    os.kill(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 130, output
+    assert "stopped: cancelled" in output
+    assert not living(project)
+
+
+def test_resume_keeps_the_selection_of_runs_that_had_not_begun(project: Project) -> None:
+    file = project.root / "two.py"
+    text = PIPELINE_FILE.format(root=str(project.root))
+    more = text[text.index("    with orchestration") :].replace("stopped", "later")
+    file.write_text(text + more)
+    project.exits("a", 1)
+    done = subprocess.run(
+        [sys.executable, "-m", "starlake_core", "backfill", str(file), "--start", "2026-01-01", "--end", "2026-01-02"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "has no cron schedule" in done.stderr
+    first = subprocess.Popen([sys.executable, "-m", "starlake_core", "run", str(file), "--select", "d.a"])
+    calls = project.root / "calls"
+    deadline = time.monotonic() + 30
+    (project.root / "hang" / "a").touch()
+    while not calls.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    first.kill()
+    first.wait()
+    (project.root / "hang" / "a").unlink()
+    project.exits("a", 0)
+    resumed = subprocess.run(
+        [sys.executable, "-m", "starlake_core", "resume", str(file)], capture_output=True, text=True, check=False
+    )
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert set(project.calls()) == {"load a"}

@@ -21,8 +21,8 @@ class Step:
 
     Attributes:
         path: of the task; empty for the entry and exit of a group.
-        task: what it stands for; None for an entry, an exit and a native node.
-        call: a native node: called with the run in a worker thread.
+        task: what it stands for; None for an entry and an exit.
+        call: of a native node: called with the run in a worker thread.
         upstream: how many steps have to end before it.
         downstream: the steps that wait for it.
     """
@@ -94,7 +94,8 @@ def _flatten_into(container: Container, steps: list[Step], outermost: bool) -> N
                 raise StarlakeError(
                     f"the native node '{node.path}' of the orchestrator 'local' is a callable that takes the run, found {child!r}"
                 )
-            child = Step(node.path, call=child)
+            assert isinstance(node, Task)
+            child = Step(node.path, node, child)
         steps.append(child)
         first[node.id] = last[node.id] = child
     for before, afters in group.edges.items():

@@ -63,7 +63,7 @@ def sl_create_task_group(group: TaskGroup, create_children: CreateChildren) -> C
 
 
 @hookimpl
-def sl_create_pipeline(pipeline: Pipeline, create_children: CreateChildren) -> Plan:
+def sl_create_pipeline(pipeline: StarlakePipeline, create_children: CreateChildren) -> Plan:
     return flatten(Container(pipeline, create_children()), pipeline)
 
 
@@ -86,10 +86,9 @@ def _record(pipeline: Pipeline, run: Run) -> RunRecord:
 
 
 @hookimpl
-def sl_plan_runs(pipelines: Sequence[Pipeline], runs: Sequence[Run]) -> None:
+def sl_plan_runs(pipelines: Sequence[StarlakePipeline], runs: Sequence[Run]) -> None:
     stores: dict[Path, list[RunRecord]] = {}
     for pipeline, run in zip(pipelines, runs, strict=True):
-        assert isinstance(pipeline, StarlakePipeline)
         folder = state_folder(pipeline.options, pipeline.source)
         stores.setdefault(folder, []).append(_record(pipeline, run))
     for folder, records in stores.items():
@@ -98,19 +97,20 @@ def sl_plan_runs(pipelines: Sequence[Pipeline], runs: Sequence[Run]) -> None:
 
 
 @hookimpl
-def sl_run_pipeline(pipeline: Pipeline, run: Run) -> Report:
-    assert isinstance(pipeline, StarlakePipeline)
+def sl_run_pipeline(pipeline: StarlakePipeline, run: Run) -> Report:
     if run.dry_run:
         return _dry_run(pipeline, pipeline.native, run)
     options = pipeline.options
     folder = state_folder(options, pipeline.source)
     with closing(Store(folder)) as store:
-        record = store.get(run.run_id)
-        if record is not None and record.state != TaskState.PLANNED:
-            run = _taken_up(record, pipeline, run)
-        elif record is None and run.resume:
+        if run.resume and store.get(run.run_id) is None:
             raise RunError(f"there is no run '{run.run_id}' in {folder}; see: starlake-orchestrate runs")
-        with run_lock(folder / "locks" / f"{run.run_id}.lock", patience=PATIENCE):
+        with run_lock(folder / "locks" / f"{run.run_id}.lock", patience=PATIENCE) as waited:
+            record = store.get(run.run_id)
+            if record is not None:
+                if waited and record.state == TaskState.SUCCEEDED:
+                    return next(report for report in store.reports(None) if report.run_id == run.run_id)
+                run = _taken_up(record, pipeline, run)
             guard.start()
             store.begin(_record(pipeline, run))
             scheduler = Scheduler(
@@ -136,7 +136,8 @@ def sl_run_pipeline(pipeline: Pipeline, run: Run) -> Report:
 
 
 def _taken_up(record: RunRecord, pipeline: Pipeline, run: Run) -> Run:
-    if not run.resume:
+    planned = record.state == TaskState.PLANNED
+    if not run.resume and not planned:
         raise RunError(
             f"there is a run '{run.run_id}' of pipeline {record.pipeline_id} already. To finish it: "
             f"starlake-orchestrate resume --run {run.run_id}"
@@ -150,7 +151,9 @@ def _taken_up(record: RunRecord, pipeline: Pipeline, run: Run) -> Run:
             f"pipeline {pipeline.id} is no longer the one that run '{run.run_id}' began with: its tasks or options "
             "changed. Resume with the same file and the same --option values, or start a new run"
         )
-    return replace(run, interval=record.interval, select=record.select, exclude=record.exclude, group=record.group)
+    # A run that has not begun takes its interval from what its upstream pipelines brought since.
+    interval = run.interval if planned else record.interval
+    return replace(run, interval=interval, select=record.select, exclude=record.exclude, group=record.group)
 
 
 def _dry_run(pipeline: StarlakePipeline, plan: Plan, run: Run) -> Report:
@@ -177,7 +180,7 @@ def _described(job: Job, pipeline: StarlakePipeline) -> str:
 
 
 @hookimpl
-def sl_list_runs(options: Options, folder: Path) -> Sequence[Report]:
+def sl_list_runs(options: Options, folder: Path, limit: int | None) -> Sequence[Report]:
     state = state_folder(options, folder)
     if not (state / "runs.db").exists():
         return []
@@ -186,5 +189,5 @@ def sl_list_runs(options: Options, folder: Path) -> Sequence[Report]:
             replace(report, state=TaskState.INTERRUPTED)
             if report.state == TaskState.RUNNING and not is_locked(state / "locks" / f"{report.run_id}.lock")
             else report
-            for report in store.reports()
+            for report in store.reports(limit)
         ]

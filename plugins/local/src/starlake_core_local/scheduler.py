@@ -5,13 +5,16 @@ from __future__ import annotations
 import heapq
 import logging
 import queue
+import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import FrameType
 
 from starlake_core import (
     Job,
@@ -26,6 +29,7 @@ from starlake_core import (
 )
 from starlake_core.plugins import Plugins
 from starlake_core.runtime import Outcome, Verdict, execute, runner_for
+from starlake_core.runtime.guard import guard
 
 from .plan import Plan, Step
 from .store import Store, TaskRow
@@ -37,6 +41,8 @@ logger = logging.getLogger(__name__)
 # What the steps before a step say together: a set of these.
 _GOOD, _SKIPPED, _BAD = 1, 2, 4
 _LARGEST_LOG = 10 * 1024 * 1024
+_STOPPED = "stopped by the user"
+_NEW = TaskRow("", TaskState.WAITING)
 _MISSING = {"imported": "no incoming files", "pending": "no pending files", "ack": "no acknowledgement file"}
 _FINAL = {
     TaskState.SUCCEEDED: _GOOD,
@@ -86,7 +92,10 @@ class Scheduler:
         self._progress = {id(step): _Progress(step, step.upstream) for step in plan.steps}
         self._ready: deque[_Progress] = deque()
         self._timers: list[tuple[float, int, _Progress]] = []
-        self._results: queue.SimpleQueue[tuple[_Progress, Outcome, float]] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[tuple[_Progress, Outcome, float, bool] | None] = queue.SimpleQueue()
+        self._interrupts = 0
+        self._whole = replace(run, select=())
+        self._listener = run.listener
         self._stop = threading.Event()
         self._dirty: dict[str, TaskRow] = {}
         self._live = 0
@@ -107,13 +116,30 @@ class Scheduler:
         for step in self._plan.steps:
             if not step.upstream:
                 self._settle(self._progress[id(step)])
-        with ThreadPoolExecutor(self._parallelism, thread_name_prefix="starlake-task") as pool:
-            try:
-                self._loop(pool)
-            except KeyboardInterrupt:
-                self._cancel()
+        with self._signals(), ThreadPoolExecutor(self._parallelism, thread_name_prefix="starlake-task") as pool:
+            self._loop(pool)
         self._flush()
         return self._verdict()
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """While the loop runs, an interrupt is a message to it: it must not come between two of its steps."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def on_signal(number: int, frame: FrameType | None) -> None:
+            self._interrupts += 1
+            if self._interrupts > 1:
+                guard.kill()
+            self._results.put(None)
+
+        before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _loop(self, pool: ThreadPoolExecutor) -> None:
         while True:
@@ -125,11 +151,8 @@ class Scheduler:
             for progress in starting:
                 self._live += 1
                 pool.submit(self._attempt, progress, progress.row.attempt, progress.pokes)
-            if not self._live and not self._ready:
-                if not self._timers:
-                    return
-                time.sleep(max(0.0, self._timers[0][0] - time.monotonic()))
-                continue
+            if not self._live and not self._ready and not self._timers:
+                return
             self._take(self._next_timer())
             while not self._results.empty():
                 self._take(None)
@@ -139,11 +162,14 @@ class Scheduler:
 
     def _take(self, timeout: float | None) -> None:
         try:
-            progress, outcome, seconds = self._results.get(timeout=timeout)
+            result = self._results.get(timeout=timeout)
         except queue.Empty:
             return
+        if result is None:
+            self._interrupt()
+            return
         self._live -= 1
-        self._conclude(progress, outcome, seconds)
+        self._conclude(*result)
 
     def _wake(self) -> None:
         while self._timers and self._timers[0][0] <= time.monotonic():
@@ -153,31 +179,34 @@ class Scheduler:
         self._order += 1
         heapq.heappush(self._timers, (time.monotonic() + seconds, self._order, progress))
 
-    def _cancel(self) -> None:
-        """Stop what runs, wait for it, and mark the rest."""
+    def _interrupt(self) -> None:
+        """Stop what runs, give up what waits, and let tear-downs run."""
         self._stop.set()
+        waiting = [*self._ready, *(timer[2] for timer in self._timers)]
         self._ready.clear()
         self._timers.clear()
-        while self._live:
-            progress, outcome, seconds = self._results.get()
-            self._live -= 1
-            if outcome.succeeded:
-                self._conclude(progress, outcome, seconds)
+        for progress in waiting:
+            task = progress.step.task
+            if task is not None and task.teardown and self._interrupts < 2:
+                self._ready.append(progress)
             else:
-                self._end(progress, TaskState.CANCELLED, "stopped by the user", exit_code=outcome.exit_code)
-        self._ready.clear()
+                self._end(progress, TaskState.CANCELLED, _STOPPED)
 
     # -- states
 
     def _recall(self, recorded: dict[str, TaskRow]) -> None:
+        kept = (TaskState.SUCCEEDED, TaskState.SKIPPED)
+        work_left = any(
+            step.task is not None and step.task.is_work and recorded.get(step.path, _NEW).state not in kept
+            for step in self._plan.tasks
+        )
         for step in self._plan.tasks:
             row = recorded.get(step.path)
             if row is None:
                 continue
             progress = self._progress[id(step)]
-            if row.state in (TaskState.SUCCEEDED, TaskState.SKIPPED, TaskState.EXCLUDED) and not (
-                row.state == TaskState.SKIPPED and not row.not_ready
-            ):
+            # What the rest of the work needs around it is done again; what was skipped or excluded is found to be so again.
+            if row.not_ready or (row.state == TaskState.SUCCEEDED and not (work_left and _is_around_work(step))):
                 progress.row = row
                 continue
             if row.state == TaskState.RUNNING:
@@ -191,9 +220,14 @@ class Scheduler:
         self._tell(TaskEvent(row.task, row.state, row.attempt, row.reason, log=row.log))
 
     def _tell(self, event: TaskEvent) -> None:
-        if self._run.listener is not None:
-            self._run.listener(event)
-        elif event.line:
+        if self._listener is not None:
+            try:
+                self._listener(event)
+            except Exception as error:
+                # Whoever watches must not change what happens: a closed terminal is no failure.
+                self._listener = None
+                logger.warning("nobody is told of the progress any more: %s: %s", type(error).__name__, error)
+        elif event.line is not None:
             logger.debug("%s: %s", event.task, event.line)
         else:
             logger.info("%s: %s%s", event.task, event.state, f" ({event.reason})" if event.reason else "")
@@ -222,9 +256,13 @@ class Scheduler:
         if self._run.skip:
             self._set(progress, TaskRow(step.path, TaskState.SKIPPED, reason=self._run.skip))
             return self._pass_on(progress, _SKIPPED, self._run.skip)
-        if step.task is not None and not selected(step.task, self._run):
+        task = step.task
+        if task is not None and not selected(task, self._whole if task.setup or task.teardown else self._run):
             self._set(progress, TaskRow(step.path, TaskState.EXCLUDED, reason="not selected"))
             return self._pass_on(progress, mask, progress.reason)
+        if self._stop.is_set() and not (_is_around_work(step) and self._began()):
+            self._set(progress, replace(row, task=step.path, state=TaskState.CANCELLED, reason=_STOPPED))
+            return self._pass_on(progress, _BAD, _STOPPED)
         state, reason = self._trigger(step, mask, progress.reason)
         if state is None:
             if step.call is None and (step.task is None or step.task.job is None):
@@ -235,6 +273,12 @@ class Scheduler:
                 return []
         self._set(progress, replace(row, task=step.path, state=state, reason=reason))
         return self._pass_on(progress, _FINAL[state], reason)
+
+    def _began(self) -> bool:
+        """Whether there is something to clean up: a set-up was tried, or, without one, work was."""
+        tried = [p.step.task for p in self._progress.values() if p.step.task is not None and p.row.attempt]
+        has_setup = any(step.task is not None and step.task.setup for step in self._plan.tasks)
+        return any(task.setup if has_setup else task.is_work for task in tried)
 
     def _trigger(self, step: Step, mask: int, reason: str) -> tuple[str | None, str]:
         task = step.task
@@ -279,15 +323,16 @@ class Scheduler:
     def _attempt(self, progress: _Progress, attempt: int, poke: int) -> None:
         """One attempt, in a worker thread."""
         started = time.monotonic()
+        final = False
         try:
             outcome = self._run_step(progress.step, attempt, poke)
         except StarlakeError as error:
             # Something is missing or misspelt: trying again would find it so again.
-            outcome = Outcome(Verdict.FAILED, reason=str(error), tail="no retry")
+            outcome, final = Outcome(Verdict.FAILED, reason=str(error)), True
         except BaseException as error:
             logger.exception("%s failed", progress.step.path)
             outcome = Outcome(Verdict.FAILED, reason=f"{type(error).__name__}: {error}")
-        self._results.put((progress, outcome, time.monotonic() - started))
+        self._results.put((progress, outcome, time.monotonic() - started, final))
 
     def _run_step(self, step: Step, attempt: int, poke: int) -> Outcome:
         run = self._run.for_attempt(step.path, f"{attempt}.{poke}" if poke else str(attempt))
@@ -310,18 +355,18 @@ class Scheduler:
                 run.key,
                 timeout=task.timeout,
                 on_line=on_line,
-                stop=self._stop.is_set,
+                stop=(lambda: self._interrupts > 1) if task.teardown else self._stop.is_set,
             )
 
-    def _conclude(self, progress: _Progress, outcome: Outcome, seconds: float) -> None:
+    def _conclude(self, progress: _Progress, outcome: Outcome, seconds: float, final: bool) -> None:
         task = progress.step.task
         if outcome.verdict is Verdict.SUCCEEDED:
             self._end(progress, TaskState.SUCCEEDED, "", seconds, outcome.exit_code)
         elif outcome.verdict is Verdict.NOT_READY and task is not None:
             self._not_ready(progress, task, outcome, seconds)
-        elif outcome.verdict is Verdict.CANCELLED and self._stop.is_set():
-            self._end(progress, TaskState.CANCELLED, outcome.reason, seconds, outcome.exit_code)
-        elif task is not None and progress.used <= task.retries and outcome.tail != "no retry":
+        elif self._stop.is_set() and not (task is not None and task.teardown and self._interrupts < 2):
+            self._end(progress, TaskState.CANCELLED, _STOPPED, seconds, outcome.exit_code)
+        elif task is not None and progress.used <= task.retries and not final:
             progress.pokes = 0
             reason = f"{_reason(outcome)}; try {progress.used + 1} of {task.retries + 1} in {task.retry_delay} s"
             self._set(
@@ -338,13 +383,13 @@ class Scheduler:
         wait = task.wait
         about = f"{_what_is_missing(task)} ({task.id})"
         waited = time.monotonic() - progress.first_poke
-        if wait is not None and waited + wait.interval <= wait.timeout and not self._stop.is_set():
+        if wait is not None and waited < wait.timeout:
+            # The last look is at the very end of the time.
+            pause = min(float(wait.interval), wait.timeout - waited)
             progress.pokes += 1
-            self._set(
-                progress,
-                replace(progress.row, state=TaskState.POKING, reason=f"{about}; looking again in {wait.interval} s"),
-            )
-            self._later(progress, wait.interval)
+            reason = f"{about}; looking again in {pause:.0f} s"
+            self._set(progress, replace(progress.row, state=TaskState.POKING, reason=reason))
+            self._later(progress, pause)
             return
         if wait is not None:
             about = f"{about} within {wait.timeout} s"
@@ -377,7 +422,7 @@ class Scheduler:
     def _verdict(self) -> tuple[str, str]:
         rows = [self._progress[id(step)].row for step in self._plan.tasks]
         if self._stop.is_set():
-            return TaskState.CANCELLED, "stopped by the user"
+            return TaskState.CANCELLED, _STOPPED
         bad = [row for row in rows if row.state in (TaskState.FAILED, TaskState.CANCELLED)]
         if bad:
             return TaskState.FAILED, f"{len(bad)} task{'s' if len(bad) > 1 else ''} failed"
@@ -391,7 +436,7 @@ class Scheduler:
         return tuple(
             TaskReport(
                 step.path,
-                TaskState.CANCELLED if self._stop.is_set() and row.state not in _FINAL else row.state,
+                row.state,
                 row.reason,
                 row.exit_code,
                 row.attempt,
@@ -410,6 +455,14 @@ class Scheduler:
             for dataset in step.task.outlets
         }
         return tuple(found)
+
+
+def _is_around_work(step: Step) -> bool:
+    """Whether a step is a set-up, a tear-down, or the dummy that gathers everything before a tear-down."""
+    task = step.task
+    if task is None:
+        return False
+    return task.setup or task.teardown or (task.job is None and task.trigger is TriggerRule.ALL_DONE)
 
 
 def _did_work(progress: _Progress) -> bool:
@@ -442,7 +495,7 @@ class _LogFile:
 
     def __enter__(self) -> _LogFile:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._stream = self._path.open("a", encoding="utf-8")
+        self._stream = self._path.open("ab", buffering=0)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -452,8 +505,13 @@ class _LogFile:
         """Add a line, unless the file is full."""
         if self._size > _LARGEST_LOG:
             return
-        self._size += len(line) + 1
-        self._stream.write(line + "\n")
+        data = (line + "\n").encode(errors="replace")
+        self._size += len(data)
         if self._size > _LARGEST_LOG:
-            self._stream.write(f"[left out: more than {_LARGEST_LOG} characters]\n")
-        self._stream.flush()
+            data = f"[left out: more than {_LARGEST_LOG} bytes]\n".encode()
+        try:
+            self._stream.write(data)
+        except OSError as error:
+            # A full disk is no failure of the task.
+            self._size = _LARGEST_LOG + 1
+            logger.warning("the output of a task is kept no more: %s: %s", self._path, error)

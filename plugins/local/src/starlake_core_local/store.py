@@ -93,10 +93,19 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        ignore = folder / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n", encoding="utf-8")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            ignore = folder / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n", encoding="utf-8")
+            self._open(folder)
+        except (OSError, sqlite3.Error) as error:
+            raise RunError(
+                f"the run record {folder / 'runs.db'} cannot be used: {error}. Give another folder with the option state_dir, or move "
+                "the file away if it is damaged"
+            ) from error
+
+    def _open(self, folder: Path) -> None:
         self._db = sqlite3.connect(folder / "runs.db", timeout=60.0, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
@@ -192,16 +201,16 @@ class Store:
         )
         return {row[0]: TaskRow(**dict(zip(_TASK_COLUMNS, row, strict=True))) for row in rows}
 
-    def reports(self, limit: int = 200) -> list[Report]:
+    def reports(self, limit: int | None) -> list[Report]:
         """The recorded runs, the newest first.
 
         Args:
-            limit: how many at most.
+            limit: how many at most; None for all.
         """
         rows = self._db.execute(
             "SELECT run_id, pipeline_id, state, reason, interval_start, interval_end, started, ended, grp FROM runs "
             "ORDER BY rowid DESC LIMIT ?",
-            (limit,),
+            (-1 if limit is None else limit,),
         ).fetchall()
         return [
             Report(
