@@ -72,3 +72,10 @@ def test_preload_starts_neither_duckdb_nor_jinja(sandbox: Sandbox) -> None:
         "sys.exit(code or (2 if {'duckdb', 'jinja2'} & set(sys.modules) else 0))"
     )
     assert sandbox.finish(sandbox.python("-c", program)).code == 0
+
+
+def test_a_project_in_a_bucket_is_refused_by_name(sandbox: Sandbox) -> None:
+    done = sandbox.run("stage", "--domains", "d", SL_ROOT="gs://bucket/project")
+    assert done.code == 1
+    assert "gs://bucket/project" in done.err
+    assert "Starlake command line" in done.err

@@ -100,6 +100,11 @@ def open_context(
         raise EngineError(
             "SL_ROOT not defined; set it to the directory of the Starlake project, the one that holds metadata/"
         )
+    if "://" in root and not root.startswith("file://"):
+        raise EngineError(
+            f"SL_ROOT is {root}, and this engine reads a project on this machine only; give a local directory, or use the "
+            "Starlake command line for a project in a bucket"
+        )
     zone_name = environ.get("SL_TIMEZONE") or "UTC"
     scheduled = values.get("scheduledDate")
     variables = dict(values.get("options") or {})
