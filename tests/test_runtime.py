@@ -563,7 +563,7 @@ def test_a_line_without_an_end_is_kept_with_bounds() -> None:
     handle, outcome = finished(runner, Job("fake", ("head -c 3000000 /dev/zero | tr '\\0' x",)))
     lines, _ = runner.logs(handle, None)
     assert outcome.succeeded
-    assert set("".join(lines)) == {"x"}
+    assert set("".join(line for line in lines if "left out" not in line)) == {"x"}
     assert 1 < len(lines) <= 3_000_000 / 30_000
     assert max(map(len, lines)) <= 128 * 1024
 

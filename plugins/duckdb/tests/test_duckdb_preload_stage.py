@@ -211,3 +211,16 @@ class TestUnderARunKey:
 
 def _crash(*_: object, **__: object) -> None:
     raise OSError("the machine stops here")
+
+
+def test_another_attempt_of_a_check_is_the_same_check(sandbox: Sandbox) -> None:
+    """Each attempt has a marker of its own; that must not hide that the first one was ready and used the ack file up."""
+    ack = sandbox.write("go.ack", "")
+    check = ("preload", "--domain", "shop", "--strategy", "ack", "--globalAckFilePath", str(ack), "--notReadySentinel")
+    first = sandbox.run(*check, str(sandbox.root / "marker-1"), SL_RUN_KEY="p/r/t")
+    assert first.code == 0
+    assert not ack.exists()
+    second = sandbox.run(*check, str(sandbox.root / "marker-2"), SL_RUN_KEY="p/r/t")
+    assert second.code == 0
+    assert "already done under this run key" in second.out
+    assert not (sandbox.root / "marker-2").exists()

@@ -6,6 +6,7 @@ holds the database nor pay for starting DuckDB.
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import closing
 from dataclasses import dataclass
@@ -75,7 +76,9 @@ class ReadyChecks:
     def of(cls, context: Context) -> ReadyChecks:
         """The memory of the check that a context describes."""
         path = context.project.application.datasets / ".preload.sqlite"
-        return cls(path, context.run_key, fingerprint(context.command, context.arguments))
+        # Every attempt has a marker of its own, and is the same check nevertheless.
+        values = {name: value for name, value in context.values.items() if name != "notReadySentinel"}
+        return cls(path, context.run_key, fingerprint(context.command, [json.dumps(values, sort_keys=True)]))
 
     def find(self) -> tuple[bool, FileIdentity | None]:
         """Whether this check was ready before, and the ack file that it used up."""
