@@ -24,7 +24,7 @@ DATE = "2026-11-02T00:00:00+00:00"
 PIPELINES = """
 from starlake_core import Orchestration, StarlakeDependencies, StarlakeDependency
 
-options = {"retry_delay": 1}
+options = {"retry_delay": 1, "ack_wait_timeout": 2}
 
 with Orchestration(options=options, environment="duckdb") as orchestration:
     with orchestration.sl_create_pipeline(name="load", cron="0 0 * * *") as pipeline:
