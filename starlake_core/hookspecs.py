@@ -7,7 +7,7 @@ first answer that is not None; None always means "not mine, ask on".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,6 +61,22 @@ class HookSpecs:
             @hookimpl
             def sl_options():
                 return [Option("SL_STARLAKE_PATH", STR, "starlake", doc="The executable.")]
+        """
+        raise NotImplementedError
+
+    @hookspec
+    def sl_find_options(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Find option values in a store of the orchestrator's own. Optional, for orchestrators and add-ons.
+
+        Called when an orchestration opens, before the options are checked. ``given`` are the explicit options; what is found is weaker
+        than they are, and stronger than environment variables and defaults. Only look where the user asked for it: a pipeline file is
+        read again and again.
+
+        Example::
+
+            @hookimpl
+            def sl_find_options(given):
+                return {"retries": "3"} if given.get("careful") else {}
         """
         raise NotImplementedError
 
@@ -201,6 +217,34 @@ class HookSpecs:
             @hookimpl
             def sl_run_pipeline(pipeline, run):
                 return Report(pipeline.id, run.run_id, "success")
+        """
+
+    @hookspec
+    def sl_check_file(self, file: Path) -> Sequence[str]:
+        """Say what the orchestrator's own loader would have against a pipeline file. Optional, for orchestrators.
+
+        Called by ``starlake-orchestrate check`` for every file that opened an orchestration. One sentence for every problem.
+
+        Example::
+
+            @hookimpl
+            def sl_check_file(file):
+                return [] if file.suffix == ".py" else ["the name of a pipeline file ends in .py"]
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def sl_backfill(self, pipeline: StarlakePipeline, runs: Sequence[Run]) -> Iterable[Report] | None:
+        """Run several intervals of a pipeline by the orchestrator's own means. Optional, for orchestrators.
+
+        Called by ``pipeline.backfill()`` and ``starlake-orchestrate backfill`` with the runs in the order of their dates. The reports come in
+        the order in which the runs end. None: they are run one after the other with ``sl_run_pipeline``.
+
+        Example::
+
+            @hookimpl
+            def sl_backfill(pipeline, runs):
+                return [Report(pipeline.id, run.run_id, "success", interval=run.interval) for run in runs]
         """
 
     @hookspec

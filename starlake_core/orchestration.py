@@ -118,6 +118,8 @@ class Orchestration:
             (*addons, *_addons(given)),
         )
         where = os.path.basename(self.filename)
+        for found in self.plugins.hook.sl_find_options(given=given):
+            given = {**found, **given}
         self.options: Options = resolve_options(
             self.plugins.declared_options(), given, strict=overrides.strict, where=where
         )

@@ -707,9 +707,9 @@ class StarlakePipeline(Pipeline):
         return self.run(scheduled_date, dry_run=True)
 
     def backfill(self, start: datetime, end: datetime, **keywords: Any) -> list[Report]:
-        """Run every interval of the schedule whose scheduled date is between two dates, both included, one after the other.
+        """Run every interval of the schedule whose scheduled date is between two dates, both included.
 
-        It stops at the first run that does not succeed.
+        They run one after the other, up to the first that does not succeed, unless the orchestrator has its own way to backfill.
 
         Args:
             start, end: aware, or in the zone of the schedule.
@@ -722,9 +722,18 @@ class StarlakePipeline(Pipeline):
 
         if self.cron is None:
             raise RunError(f"pipeline {self.id} has no cron schedule, so there are no intervals to backfill")
+        from .runs import new_run
+
+        for name in ("select", "exclude"):
+            keywords[name] = tuple(keywords.get(name, ()))
+        dates = fire_times(self.cron, aware_date(start, self.zone), aware_date(end, self.zone), self.zone)
+        runs = [new_run(self, moment, **keywords) for moment in dates]
+        native = self.orchestration.plugins.hook.sl_backfill(pipeline=self, runs=runs)
+        if native is not None:
+            return list(native)
         reports = []
-        for moment in fire_times(self.cron, aware_date(start, self.zone), aware_date(end, self.zone), self.zone):
-            reports.append(self.run(moment, **keywords))
+        for run in runs:
+            reports.append(self.start_run(run))
             if not reports[-1].succeeded:
                 break
         return reports

@@ -40,10 +40,18 @@ class RunKey:
         task: stable over re-runs of the same run: pipeline, root run, task, and partition or map index.
         attempt: unique for this attempt: a try number, ``run_id:retry_number``, plus the poke number of a
             check that waits.
+        generation: how often somebody asked for the task to be done again within its run, on purpose; 0 at first. It is no part
+            of ``task``, so that attempts of an earlier generation are found.
     """
 
     task: str
     attempt: str
+    generation: int = 0
+
+    @property
+    def work(self) -> str:
+        """The name of the work itself, for an engine that does each piece of work once: the task and its generation."""
+        return f"{self.task}~{self.generation}" if self.generation else self.task
 
     @property
     def task_hash(self) -> str:
@@ -69,6 +77,7 @@ class Run:
         task: path of the task within the pipeline.
         attempt: number or name of the attempt, unique for the task.
         partition: the partition or map index of the task, where it has several at once.
+        generation: how often the task was asked for again within the run, on purpose (Airflow's *clear*).
         dry_run: show what would be done, do nothing.
         variables: the orchestrator's variable store, for ``${var:NAME}``.
         select: patterns of task ids, paths or domains to run; empty means all.
@@ -88,6 +97,7 @@ class Run:
     task: str = ""
     attempt: str = "1"
     partition: str = ""
+    generation: int = 0
     dry_run: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
     select: tuple[str, ...] = ()
@@ -107,7 +117,9 @@ class Run:
     def key(self) -> RunKey:
         """The key of the attempt; stable parts first, so that a person can read it in a console."""
         part = f"[{self.partition}]" if self.partition else ""
-        return RunKey(f"{self.pipeline_id}/{self.root_run_id or self.run_id}/{self.task}{part}", self.attempt)
+        return RunKey(
+            f"{self.pipeline_id}/{self.root_run_id or self.run_id}/{self.task}{part}", self.attempt, self.generation
+        )
 
     def for_attempt(self, task: str, attempt: str) -> Run:
         """The same run, seen from one attempt of one task."""

@@ -133,6 +133,9 @@ def load_file(path: Path, overrides: Overrides) -> LoadedFile:
         sys.path.remove(str(path.parent))
         sys.modules.pop(name, None)
         _forget_neighbours(path.parent, before)
+    for orchestration in collected:
+        for problems in orchestration.plugins.hook.sl_check_file(file=path):
+            loaded.warnings.extend(text for text in problems if text not in loaded.warnings)
     loaded.orchestrations = collected
     loaded.pipelines = [p for o in collected for p in o.pipelines if isinstance(p, StarlakePipeline)]
     return loaded

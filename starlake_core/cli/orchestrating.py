@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -23,7 +23,7 @@ from ..run import Report, TaskState
 from ..runs import fits, new_run
 from ..schedule import aware_date, fire_times
 from .drawing import tree
-from .progress import STYLES, LiveProgress, PlainProgress, Progress
+from .progress import STYLES, LiveProgress, PlainProgress, Progress, summary
 from .running import Planned, new_group, run_all
 from .shared import INTERRUPTED, Command, choice, date, load, pairs, selection, stdout
 
@@ -189,7 +189,8 @@ def backfill(
     """Run every interval of the schedules between two dates, one after the other, up to the first that fails."""
     pipelines = load(paths, Overrides(orchestrator, environment, options))
     group = new_group()
-    planned = []
+    planned: list[Planned] = []
+    native: list[Iterable[Report]] = []
     for pipeline, chosen, left_out in _restricted(pipelines, select, exclude):
         if pipeline.cron is None:
             raise RunError(
@@ -197,8 +198,8 @@ def backfill(
                 "whose pipelines have one"
             )
         first, last = aware_date(start, pipeline.zone), aware_date(end, pipeline.zone)
-        for moment in fire_times(pipeline.cron, first, last, pipeline.zone):
-            run_ = new_run(
+        runs = [
+            new_run(
                 pipeline,
                 moment,
                 variables=variables,
@@ -207,11 +208,31 @@ def backfill(
                 parallelism=parallelism,
                 group=group,
             )
-            planned.append(Planned(pipeline, run_))
-    if not planned:
+            for moment in fire_times(pipeline.cron, first, last, pipeline.zone)
+        ]
+        reports = pipeline.orchestration.plugins.hook.sl_backfill(pipeline=pipeline, runs=runs) if runs else None
+        if reports is not None:
+            native.append(reports)
+        else:
+            planned += [Planned(pipeline, run_) for run_ in runs]
+    if not planned and not native:
         raise RunError(f"no schedule fires from {start.isoformat()} to {end.isoformat()}")
+    if native:
+        _report(native)
     _announce(planned)
     _run(planned, keep_going)
+
+
+def _report(backfills: Iterable[Iterable[Report]]) -> None:
+    """Show the runs of backfills that an orchestrator does by itself, as they end; leave if one did not succeed."""
+    succeeded = True
+    with _stoppable():
+        for reports in backfills:
+            for report in reports:
+                summary(stdout(), report)
+                succeeded = succeeded and report.succeeded
+    if not succeeded:
+        sys.exit(1)
 
 
 def _reports(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .execute import OlderAttempt, cancel_and_settle, execute, finish, start, wait
+from .credentials import Credentials, credentials_of
+from .execute import OlderAttempt, cancel_and_settle, execute, expire, finish, start, wait, watch
 from .outcome import Found, Outcome, Runner, Status, Verdict
 from .poller import BatchPoller, shared_poller
 from .process import ProcessRunner
@@ -10,6 +11,7 @@ from .runners import runner_for
 
 __all__ = [
     "BatchPoller",
+    "Credentials",
     "Found",
     "OlderAttempt",
     "Outcome",
@@ -18,10 +20,13 @@ __all__ = [
     "Status",
     "Verdict",
     "cancel_and_settle",
+    "credentials_of",
     "execute",
+    "expire",
     "finish",
     "runner_for",
     "shared_poller",
     "start",
     "wait",
+    "watch",
 ]

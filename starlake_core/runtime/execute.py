@@ -1,7 +1,7 @@
 """One attempt of one task: start it, wait for its end, finish it.
 
-``execute`` is the three in a row. A deferrable operator calls ``start`` in the worker, waits in the trigger, and calls ``finish`` on
-resume. Retries of a task belong to the orchestrator.
+``execute`` is the three in a row. A deferrable operator calls ``start`` in the worker, looks for a moment with ``watch``, waits in the
+trigger (``shared_poller``, and ``expire`` at the deadline), and calls ``finish`` on resume. Retries of a task belong to the orchestrator.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..job import Job
 from ..run import RunKey
 from .outcome import Outcome, Runner, Status, Verdict
 
-__all__ = ["OlderAttempt", "cancel_and_settle", "execute", "finish", "start", "wait"]
+__all__ = ["OlderAttempt", "cancel_and_settle", "execute", "expire", "finish", "start", "wait", "watch"]
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ def wait(
             if stop is not None and stop():
                 return _cancelled(runner, handle, Verdict.CANCELLED, "cancelled")
             if deadline is not None and now >= deadline:
-                return _cancelled(runner, handle, Verdict.FAILED, f"stopped after its time-out of {timeout:g} s")
+                return expire(runner, handle, timeout or 0)
             left = pause if deadline is None else max(0.0, min(pause, deadline - now))
             if notified is not None:
                 notified([handle], left)
@@ -131,6 +131,69 @@ def wait(
         if cancel_on_interrupt:
             runner.cancel(handle)
         raise
+
+
+def watch(
+    runner: Runner,
+    handle: str,
+    seconds: float,
+    *,
+    cursor: str | None = None,
+    on_line: OnLine | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> tuple[Outcome | None, str | None]:
+    """Look at an attempt for a while, and leave it alone if it goes on.
+
+    Args:
+        runner: that started it.
+        handle: of the attempt.
+        seconds: how long to look; the state is asked for at least once.
+        cursor: where its output was read to, None for the beginning.
+        on_line: called with every line of output.
+        stop: asked between two polls; true cancels the attempt.
+
+    Returns:
+        How it ended, None if it has not; and where its output was read to.
+
+    Raises:
+        RunnerError: the environment cannot be asked; the attempt goes on.
+    """
+    deadline = time.monotonic() + seconds
+    pause = float(getattr(runner, "interval", _DEFAULT_INTERVAL))
+    while True:
+        status = _status(runner, handle)
+        if on_line is not None:
+            cursor = _forward(runner, handle, cursor, on_line)
+        if status.outcome is not None:
+            return status.outcome, cursor
+        if stop is not None and stop():
+            return _cancelled(runner, handle, Verdict.CANCELLED, "cancelled"), cursor
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return None, cursor
+        _pause(runner, handle, min(pause, left))
+
+
+def expire(runner: Runner, handle: str, timeout: float) -> Outcome:
+    """Stop an attempt whose time is over, and say so.
+
+    Args:
+        runner: that started it.
+        handle: of the attempt.
+        timeout: the seconds that it had.
+
+    Returns:
+        A failure; or the true end, if the attempt succeeded meanwhile.
+    """
+    return _cancelled(runner, handle, Verdict.FAILED, f"stopped after its time-out of {timeout:g} s")
+
+
+def _pause(runner: Runner, handle: str, seconds: float) -> None:
+    notified = getattr(runner, "wait", None)
+    if notified is not None:
+        notified([handle], seconds)
+    else:
+        time.sleep(seconds)
 
 
 def _status(runner: Runner, handle: str) -> Status:
@@ -171,15 +234,11 @@ def cancel_and_settle(runner: Runner, handle: str, seconds: float = _SETTLE_SECO
     runner.cancel(handle)
     deadline = time.monotonic() + seconds
     pause = min(1.0, float(getattr(runner, "interval", 1.0)))
-    notified = getattr(runner, "wait", None)
     while True:
         status = _status(runner, handle)
         if status.outcome is not None or time.monotonic() >= deadline:
             return status.outcome
-        if notified is not None:
-            notified([handle], pause)
-        else:
-            time.sleep(pause)
+        _pause(runner, handle, pause)
 
 
 def finish(runner: Runner, handle: str, outcome: Outcome) -> Outcome:

@@ -138,7 +138,7 @@ class ProcessRunner:
         return ()
 
     def submit(self, job: Job, key: RunKey) -> str:
-        """Start the process of an attempt. Its environment holds ``SL_RUN_KEY``, the stable part of the key.
+        """Start the process of an attempt. Its environment holds ``SL_RUN_KEY``, the name of the work (:attr:`RunKey.work`).
 
         Args:
             job: bound.
@@ -158,7 +158,7 @@ class ProcessRunner:
         return handle
 
     def _start(self, handle: str, job: Job, key: RunKey) -> None:
-        env = {**self._environment(job), **guard.environment(), "SL_RUN_KEY": key.task}
+        env = {**self._environment(job), **guard.environment(), "SL_RUN_KEY": key.work}
         folder = local_folder(env.get("SL_ROOT"))
         if folder is not None and not os.path.isdir(folder):
             raise RunnerError(

@@ -9,11 +9,12 @@ import weakref
 from ..errors import PluginContractError
 from ..job import Job
 from ..plugins import Plugins, installed, select
+from .credentials import Credentials, offering
 from .outcome import Runner
 
 __all__ = ["runner_for"]
 
-_runners: weakref.WeakKeyDictionary[Plugins, dict[tuple[str, str], Runner]] = weakref.WeakKeyDictionary()
+_runners: weakref.WeakKeyDictionary[Plugins, dict[tuple[str, str, str], Runner]] = weakref.WeakKeyDictionary()
 _selections: dict[tuple[str, tuple[str, ...]], Plugins] = {}
 _lock = threading.Lock()
 
@@ -34,13 +35,14 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def runner_for(job: Job, plugins: Plugins | None = None) -> Runner:
-    """The runner that serves a job; jobs with one environment and endpoint share it.
+def runner_for(job: Job, plugins: Plugins | None = None, credentials: Credentials | None = None) -> Runner:
+    """The runner that serves a job; jobs with one environment, endpoint and credentials share it.
 
     Args:
         job: bound or not.
         plugins: the selected plugins where the pipeline was built in this process; otherwise the environment
             and the add-ons that the job names are loaded.
+        credentials: that the orchestrator offers to a runner that asks for some.
 
     Raises:
         PluginError: the environment cannot be loaded, or gives no runner.
@@ -54,9 +56,10 @@ def runner_for(job: Job, plugins: Plugins | None = None) -> Runner:
             if plugins is None:
                 plugins = _selections[wanted] = select(None, job.environment, job.plugins)
         runners = _runners.setdefault(plugins, {})
-        key = (job.environment, job.endpoint)
+        key = (job.environment, job.endpoint, credentials.name if credentials is not None else "")
         if key not in runners:
-            made = plugins.hook.sl_create_runner(job=job)
+            with offering(credentials):
+                made = plugins.hook.sl_create_runner(job=job)
             missing = [
                 name for name in ("find", "submit", "poll", "cancel", "logs") if not callable(getattr(made, name, None))
             ]
