@@ -18,6 +18,8 @@ from .masking import mask_mapping
 
 _DEEPEST = 50
 
+_MISSING = {"imported": "no incoming files", "pending": "no pending files", "ack": "no acknowledgement file"}
+
 __all__ = ["Node", "Pipeline", "Task", "TaskGroup", "TriggerRule", "Wait", "graph_json"]
 
 
@@ -266,6 +268,15 @@ class Task(Node):
         return self.factory is not None or (
             self.job is not None and (self.command is None or self.command.name != "stage")
         )
+
+    @property
+    def missing(self) -> str:
+        """What a check that is not ready found wanting, in the words of its pre-load strategy."""
+        arguments = self.command.arguments if self.command is not None else ()
+        for word, missing in _MISSING.items():
+            if word in arguments:
+                return f"{self.domain} has {missing}"
+        return f"{self.domain or self.id} is not ready"
 
     @property
     def pipeline(self) -> TaskGroup:

@@ -43,7 +43,6 @@ _GOOD, _SKIPPED, _BAD = 1, 2, 4
 _LARGEST_LOG = 10 * 1024 * 1024
 _STOPPED = "stopped by the user"
 _NEW = TaskRow("", TaskState.WAITING)
-_MISSING = {"imported": "no incoming files", "pending": "no pending files", "ack": "no acknowledgement file"}
 _FINAL = {
     TaskState.SUCCEEDED: _GOOD,
     TaskState.EXCLUDED: _GOOD,
@@ -381,7 +380,7 @@ class Scheduler:
 
     def _not_ready(self, progress: _Progress, task: Task, outcome: Outcome, seconds: float) -> None:
         wait = task.wait
-        about = f"{_what_is_missing(task)} ({task.id})"
+        about = f"{task.missing} ({task.id})"
         waited = time.monotonic() - progress.first_poke
         if wait is not None and waited < wait.timeout:
             # The last look is at the very end of the time.
@@ -469,15 +468,6 @@ def _did_work(progress: _Progress) -> bool:
     step = progress.step
     work = step.call is not None or (step.task is not None and step.task.is_work)
     return work and progress.row.state == TaskState.SUCCEEDED
-
-
-def _what_is_missing(task: Task) -> str:
-    """What a check found wanting, in the words of its pre-load strategy."""
-    arguments = task.command.arguments if task.command is not None else ()
-    for word, missing in _MISSING.items():
-        if word in arguments:
-            return f"{task.domain} has {missing}"
-    return f"{task.domain or task.id} is not ready"
 
 
 def _reason(outcome: Outcome) -> str:

@@ -1,0 +1,1 @@
+"""The orchestrator ``airflow``: pipelines as native DAGs."""

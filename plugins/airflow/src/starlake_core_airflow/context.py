@@ -1,0 +1,181 @@
+"""From what Airflow says about a task instance to the core's :class:`Run`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone, tzinfo
+from typing import Any
+
+from starlake_core import DataInterval, Pipeline, Run, RunError, TriggerPolicy, data_interval
+from starlake_core.freshness import Decision, Event, decide
+
+from .versions import get_variable, run_date, triggering_events
+
+__all__ = ["Facts", "Variables", "current_run", "decision_of", "run_of"]
+
+logger = logging.getLogger(__name__)
+
+INTERVAL_START = "sl_data_interval_start"
+INTERVAL_END = "sl_data_interval_end"
+VARIABLES = "sl_variables"
+
+current_run: ContextVar[Run | None] = ContextVar("starlake_core_airflow_run", default=None)
+"""The run that was asked for in this process, where the DAG runs in it."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the tasks of a pipeline have to know of it at run time.
+
+    Attributes:
+        pipeline_id: id of the DAG.
+        cron: of the schedule, or the cycle of its datasets.
+        zone: time zone of the schedule.
+        on_events: whether datasets start the pipeline.
+        policy: when they do.
+    """
+
+    pipeline_id: str
+    cron: str | None
+    zone: tzinfo
+    on_events: bool
+    policy: TriggerPolicy
+
+    @classmethod
+    def of(cls, pipeline: Pipeline) -> Facts:
+        """The facts of a pipeline."""
+        trigger = pipeline.trigger
+        cron = pipeline.cron or (trigger.cron if trigger is not None else None)
+        return cls(pipeline.id, cron, pipeline.zone, trigger is not None, pipeline.policy)
+
+
+class Variables(Mapping[str, str]):
+    """The Airflow Variables, read one by one when a job asks for them.
+
+    Args:
+        given: values that the run itself brings; they win.
+    """
+
+    def __init__(self, given: Mapping[str, str]) -> None:
+        self._given = given
+        self._read: dict[str, str | None] = {}
+
+    def _get(self, name: str) -> str | None:
+        if name in self._given:
+            return self._given[name]
+        if name not in self._read:
+            self._read[name] = get_variable(name)
+        return self._read[name]
+
+    def __getitem__(self, name: str) -> str:
+        value = self._get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self._get(name) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._given)
+
+    def __len__(self) -> int:
+        return len(self._given)
+
+
+def _date(value: Any, name: str) -> datetime:
+    try:
+        date = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+    except ValueError:
+        date = None
+    if date is None or date.tzinfo is None:
+        raise RunError(
+            f"{name} of the run's configuration is {value!r}; it takes a date with offset: 2026-01-31T00:00:00+01:00"
+        )
+    return date
+
+
+def _asked_interval(conf: Mapping[str, Any]) -> DataInterval | None:
+    if INTERVAL_END not in conf:
+        return None
+    end = _date(conf[INTERVAL_END], INTERVAL_END)
+    return DataInterval(_date(conf.get(INTERVAL_START, end), INTERVAL_START), end)
+
+
+def _events(context: Mapping[str, Any]) -> list[Event]:
+    found = []
+    for uri, event in triggering_events(context):
+        extra = event.extra or {}
+        try:
+            interval = _asked_interval(extra)
+        except RunError as error:
+            logger.warning("the interval of an event of %s is not read: %s", uri, error)
+            interval = None
+        found.append(Event(uri, interval, event.timestamp))
+    return found
+
+
+def decision_of(context: Mapping[str, Any], facts: Facts) -> Decision:
+    """What the core decides about the events that started a run.
+
+    Args:
+        context: of the task instance.
+        facts: of its pipeline.
+    """
+    return decide(facts.policy, _events(context), _created(context))
+
+
+def _created(context: Mapping[str, Any]) -> datetime:
+    date = getattr(context["dag_run"], "run_after", None) or run_date(context)
+    return date.astimezone(timezone.utc)
+
+
+def run_of(context: Mapping[str, Any], facts: Facts, path: str) -> Run:
+    """The run of a task instance, seen from its attempt.
+
+    The data interval is the one that the run's configuration asks for (``sl_data_interval_start`` and ``sl_data_interval_end``), else that of
+    the events that started it, else the one that the core computes from the schedule and the run's date. Airflow's own interval is not asked: it is
+    another one on each version, and there is none for runs that assets started.
+
+    Args:
+        context: of the task instance.
+        facts: of its pipeline.
+        path: of the task.
+
+    Raises:
+        RunError: the configuration of the run cannot be read.
+    """
+    ti, dag_run = context["ti"], context["dag_run"]
+    asked = current_run.get()
+    if asked is not None:
+        return replace(asked.for_attempt(path, str(ti.try_number)), generation=0)
+    conf = dag_run.conf or {}
+    variables = conf.get(VARIABLES) or {}
+    if not isinstance(variables, Mapping):
+        raise RunError(
+            f"{VARIABLES} of the run's configuration is {variables!r}; it takes an object of names and values"
+        )
+    interval = _asked_interval(conf)
+    if interval is None:
+        events = _events(context) if facts.on_events else []
+        interval = (
+            decide(facts.policy, events, _created(context)).interval
+            if events
+            else data_interval(facts.cron, run_date(context), facts.zone)
+        )
+    index = ti.map_index
+    return Run(
+        facts.pipeline_id,
+        dag_run.run_id,
+        interval,
+        facts.zone,
+        task=path,
+        attempt=str(ti.try_number),
+        partition=str(index) if index is not None and index >= 0 else "",
+        # A clear raises the number of tries by those that were used up; a retry does not.
+        generation=max(0, ti.max_tries - (context["task"].retries or 0)),
+        variables=Variables({str(name): str(value) for name, value in variables.items()}),
+    )

@@ -1,0 +1,50 @@
+"""Which checks stand before which work: what the end of a pipeline has to know to say that nothing was done."""
+
+from __future__ import annotations
+
+from starlake_core import Pipeline, Task, TaskGroup, TriggerRule
+
+__all__ = ["guards_of"]
+
+
+def guards_of(pipeline: Pipeline) -> list[list[str]]:
+    """For each way in which work can be done, the checks that have to be open for it.
+
+    Args:
+        pipeline: checked.
+
+    Returns:
+        Sorted lists of ids of checks, each once: work that needs the same checks is one way. An empty list in it means that some work needs no
+        check. Nothing at all where the pipeline has no check, or no work.
+    """
+    gates: list[str] = []
+    ways: dict[int, None] = {}
+
+    def walk(group: TaskGroup, prefix: str, before: int) -> int:
+        """Collect the work of a group; return, as bits, the checks that stand before what runs after it."""
+        masks: dict[str, int] = {}
+        upstream = group.upstream()
+        behind = before
+        for node in group.children:
+            mask = before
+            for other in upstream[node.id]:
+                mask |= masks[other]
+            if isinstance(node, TaskGroup):
+                mask = walk(node, f"{prefix}{node.id}.", mask)
+            elif isinstance(node, Task):
+                if node.trigger is not TriggerRule.ALL_SUCCESS:
+                    mask = 0  # it tolerates what was skipped
+                if node.is_work:
+                    ways[mask] = None
+                if node.gate:
+                    mask |= 1 << len(gates)
+                    gates.append(prefix + node.id)
+            masks[node.id] = mask
+        for leaf in group.leaves():
+            behind |= masks[leaf.id]
+        return behind
+
+    walk(pipeline, "", 0)
+    if not gates:
+        return []
+    return sorted(sorted(gate for number, gate in enumerate(gates) if way >> number & 1) for way in ways)

@@ -1,0 +1,85 @@
+"""Who watches a DAG that runs in this process: what the operators tell, and what they are told.
+
+In Airflow's own processes nobody watches, and every function here does nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlake_core import Run, TaskEvent, TaskState
+from starlake_core.plugins import Plugins
+from starlake_core.runtime import Outcome
+
+__all__ = ["Observation", "ended", "in_process", "leaves_out", "line", "observing", "plugins"]
+
+
+@dataclass
+class Observation:
+    """A run in this process, and what became of its tasks so far.
+
+    Attributes:
+        run: as it was asked for.
+        plugins: those that the pipeline was drawn with.
+        excluded: ids of tasks that are not to run.
+        outcomes: id of each task that ran to how its last attempt ended, and why.
+    """
+
+    run: Run
+    plugins: Plugins
+    excluded: frozenset[str]
+    outcomes: dict[str, tuple[Outcome, str]] = field(default_factory=dict)
+
+    def tell(self, event: TaskEvent) -> None:
+        """Tell the listener of the run."""
+        if self.run.listener is not None:
+            self.run.listener(event)
+
+
+_observation: Observation | None = None
+
+
+@contextmanager
+def observing(observation: Observation) -> Iterator[Observation]:
+    """While this block is open, the operators of this process tell this observation."""
+    global _observation
+    before, _observation = _observation, observation
+    try:
+        yield observation
+    finally:
+        _observation = before
+
+
+def in_process() -> bool:
+    """Whether the run was asked for in this process, which then waits for everything itself."""
+    return _observation is not None
+
+
+def plugins() -> Plugins | None:
+    """The plugins of the pipeline, where it was drawn in this process."""
+    return _observation.plugins if _observation is not None else None
+
+
+def leaves_out(operator: Any) -> bool:
+    """Whether a task is not to run; one that is tells that it does."""
+    if _observation is None:
+        return False
+    if operator.task_id in _observation.excluded:
+        return True
+    _observation.tell(TaskEvent(operator.task_id, TaskState.RUNNING, 1))
+    return False
+
+
+def ended(operator: Any, outcome: Outcome, reason: str) -> None:
+    """An attempt has ended."""
+    if _observation is not None:
+        _observation.outcomes[operator.task_id] = (outcome, reason)
+
+
+def line(operator: Any, text: str) -> None:
+    """A task wrote a line."""
+    if _observation is not None:
+        _observation.tell(TaskEvent(operator.task_id, TaskState.RUNNING, 1, line=text))

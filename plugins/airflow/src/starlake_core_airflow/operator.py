@@ -1,0 +1,415 @@
+"""The operators: one for every environment, and those of the start and the end of a pipeline."""
+
+from __future__ import annotations
+
+import shlex
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from starlake_core import Job, Run, RunKey, StarlakeDataset, StarlakeError, Wait
+from starlake_core.masking import secret_arguments, secret_values
+from starlake_core.runtime import Outcome, Runner, Verdict, expire, finish, runner_for, start, watch
+
+from . import observer
+from .connections import credentials_for
+from .context import INTERVAL_END, INTERVAL_START, Facts, decision_of, run_of
+from .versions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowRescheduleException,
+    AirflowSkipException,
+    BaseOperator,
+    BaseOperatorLink,
+    Reschedulable,
+    first_look,
+    hold_seconds,
+    keep_link,
+    link_value,
+    mask_secret,
+    pulled,
+)
+
+__all__ = ["ConsoleLink", "StarlakeEnd", "StarlakeOperator", "StarlakeStart", "displayed"]
+
+_NET_SECONDS = 600.0
+_TAIL_CHARACTERS = 2000
+_DEFAULT_POLL = 30.0
+
+
+def displayed(job: Job) -> str:
+    """What a job runs, as a line for people; secrets are masked."""
+    shown = job.masked().arguments
+    return f"starlake {shlex.join(shown)}" if shown else f"a job of the environment {job.environment}"
+
+
+class ConsoleLink(BaseOperatorLink):
+    """A link to the place where the environment shows an attempt."""
+
+    name = "Console"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """The address, empty while there is none."""
+        return str(link_value(operator, ti_key, "starlake_console") or "")
+
+
+class _Step(BaseOperator):
+    """What the operators share: the pipeline that they belong to, the outlets, and no templates of Airflow's.
+
+    Args:
+        facts: of the pipeline.
+        produces: datasets of the outlets, for the metadata of their events.
+    """
+
+    template_fields: Sequence[str] = ()
+
+    def __init__(self, *, facts: Facts, produces: Sequence[StarlakeDataset] = (), **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.facts = facts
+        self.produces = produces
+
+    def _emit(self, context: Mapping[str, Any], run: Run) -> None:
+        """Give the events of the outlets what a consumer wants to know of the run."""
+        interval = {
+            INTERVAL_START: run.value("sl_data_interval_start"),
+            INTERVAL_END: run.value("sl_data_interval_end"),
+        }
+        by_uri = {dataset.uri: dataset for dataset in self.produces}
+        for outlet in self.outlets:
+            dataset = by_uri.get(getattr(outlet, "uri", ""))
+            about = {} if dataset is None else _metadata(dataset, self.facts.pipeline_id)
+            accessor = context["outlet_events"][outlet]
+            accessor.extra = {
+                **accessor.extra,
+                **about,
+                **interval,
+                "sl_scheduled_date": run.value("sl_scheduled_date"),
+                "ts": run.value("sl_data_interval_end"),
+            }
+
+
+def _metadata(dataset: StarlakeDataset, source: str) -> dict[str, Any]:
+    return {
+        **dataset.extra,
+        "source": source,
+        "sl_uri": dataset.uri,
+        "sl_sink": dataset.sink,
+        "sl_cron": dataset.cron,
+        "sl_freshness": dataset.freshness,
+    }
+
+
+class StarlakeOperator(Reschedulable, _Step):
+    """Runs one job in its environment.
+
+    Args:
+        job: what to run, with placeholders for what only a run knows.
+        facts: of the pipeline.
+        produces: datasets of the outlets.
+        gate: the job is a check; *not ready* skips what depends on it.
+        wait: how a check that is not ready is asked again.
+        timeout: seconds for one try; None for no limit.
+        missing: what a check that is not ready found wanting.
+        deferrable: whether to wait in the triggerer, where the environment runs remotely; None for Airflow's configuration.
+        defer_after: seconds that the worker waits before it gives its slot away.
+        connections: kind of credentials (``google``, ``aws``) to the Airflow connection that has them.
+        **keywords: of every operator.
+    """
+
+    ui_color = "#e8f0fe"
+    template_fields = ("command",)
+    template_fields_renderers: Mapping[str, str] = {"command": "bash"}
+    operator_extra_links = (ConsoleLink(),)
+    command = ""
+    starlake_console = ""
+    _killed = False
+    _runner: Runner | None = None
+    _handle: str | None = None
+
+    def __init__(
+        self,
+        *,
+        job: Job,
+        gate: bool = False,
+        wait: Wait | None = None,
+        timeout: int | None = None,
+        missing: str = "",
+        deferrable: bool | None = None,
+        defer_after: int = 10,
+        connections: Mapping[str, str] | None = None,
+        **keywords: Any,
+    ) -> None:
+        super().__init__(**keywords)
+        self.job = job
+        self.gate = gate
+        self.wait_policy = wait
+        self.timeout = timeout
+        self.missing = missing
+        self.deferrable = deferrable
+        self.defer_after = defer_after
+        self.connections = connections or {}
+
+    @property
+    def starlake_job(self) -> str:
+        """The job as canonical JSON without its secrets: what the serialised DAG holds, so that another command is another version."""
+        return self.job.masked().to_json()
+
+    @classmethod
+    def get_serialized_fields(cls) -> frozenset[str]:
+        """The fields of every operator, the job, and what lets the scheduler reschedule it."""
+        return frozenset(super().get_serialized_fields()) | {"starlake_job"} | cls.reschedule_fields
+
+    def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
+        """Show the command as it runs; Airflow stores it with the task instance. Nothing is rendered with Jinja."""
+        try:
+            self.command = displayed(self.job.bind(run_of(context, self.facts, self.task_id)))
+        except StarlakeError:
+            self.command = displayed(self.job)  # what is wrong is said when the task runs
+
+    # -- the life of an attempt
+
+    def execute(self, context: Any) -> Any:
+        """Start the job, or take it back, and wait for its end here, in the triggerer, or rescheduled."""
+        if observer.leaves_out(self):
+            return None
+        try:
+            run = run_of(context, self.facts, self.task_id)
+            job, runner = self._prepare(run)
+            if self.wait_policy is not None:
+                run = run.for_attempt(self.task_id, f"{run.attempt}.{self._look(context, runner)}")
+                job = self.job.bind(run)
+            handle = self._start(context, job, runner, run.key)
+            return self._follow(context, run, job, runner, handle)
+        except StarlakeError as error:
+            raise self._refused(error) from error
+
+    def resume(self, context: Any, event: Mapping[str, Any]) -> Any:
+        """Go on when the trigger has fired.
+
+        Args:
+            context: of the task instance.
+            event: what the trigger knows: the attempt, its handle, how it ended, and where its output was read to.
+        """
+        try:
+            run = run_of(context, self.facts, self.task_id).for_attempt(self.task_id, event["attempt"])
+            if event.get("error"):
+                raise self._refused(StarlakeError(event["error"]))
+            job, runner = self._prepare(run)
+            outcome = Outcome.from_json(event["outcome"])
+            handle = event["handle"]
+            watch(runner, handle, 0, cursor=event.get("cursor"), on_line=self._line)
+            return self._ended(context, run, job, runner, handle, outcome)
+        except StarlakeError as error:
+            raise self._refused(error) from error
+
+    def on_kill(self) -> None:
+        """Cancel what was started. Airflow calls this in a signal handler, where no lock may be taken: another thread does it."""
+        self._killed = True
+        if self._runner is not None and self._handle is not None:
+            threading.Thread(
+                target=self._runner.cancel, args=(self._handle,), name="starlake-cancel", daemon=False
+            ).start()
+
+    def _look(self, context: Any, runner: Runner) -> int:
+        """What tells one look of a waiting check from another; nothing that counts survives a reschedule, so it is a matter of time.
+
+        A look that goes on in another place is looked at several times: all within one interval are the same look.
+        """
+        if not self._is_detached(runner):
+            return time.time_ns() // 1_000_000
+        assert self.wait_policy is not None
+        began = first_look(context)
+        waited = 0.0 if began is None else time.time() - began.timestamp()
+        return int(waited // max(1, self.wait_policy.interval))
+
+    def _is_detached(self, runner: Runner) -> bool:
+        return bool(getattr(runner, "detached", False)) and not observer.in_process()
+
+    def _prepare(self, run: Run) -> tuple[Job, Runner]:
+        job = self.job.bind(run)
+        for secret in secret_values({**secret_arguments(job.arguments), **job.env}):
+            mask_secret(secret)
+        return job, runner_for(job, observer.plugins(), credentials_for(self.connections))
+
+    def _start(self, context: Any, job: Job, runner: Runner, key: RunKey) -> str:
+        self._runner = runner
+        self._handle = handle = start(job, runner, key)
+        console = getattr(runner, "console", None)
+        address = str(console(handle)) if console is not None else ""
+        if address:
+            self.log.info("It can be watched at %s", address)
+            self.starlake_console = address
+            keep_link(context, "starlake_console", address)
+        return handle
+
+    def _line(self, line: str) -> None:
+        self.log.info("%s", line)
+        observer.line(self, line)
+
+    def _follow(self, context: Any, run: Run, job: Job, runner: Runner, handle: str) -> Any:
+        """Wait for the end of an attempt without holding a slot for longer than it takes to know."""
+        deadline = self._deadline(context)
+        seconds = float(self.defer_after) if self._is_detached(runner) else float("inf")
+        if deadline is not None:
+            seconds = min(seconds, deadline - time.time())
+        outcome, cursor = watch(runner, handle, max(0.0, seconds), on_line=self._line, stop=lambda: self._killed)
+        if outcome is not None:
+            return self._ended(context, run, job, runner, handle, outcome)
+        if deadline is not None and time.time() >= deadline:
+            return self._ended(context, run, job, runner, handle, expire(runner, handle, self.timeout or 0))
+        if self._defers():
+            self._defer(job, run.attempt, handle, cursor, deadline)
+        poll = float(getattr(runner, "interval", _DEFAULT_POLL))
+        raise AirflowRescheduleException(_after(poll if deadline is None else min(poll, deadline - time.time())))
+
+    def _deadline(self, context: Any) -> float | None:
+        if self.timeout is None:
+            return None
+        began = first_look(context) if self.wait_policy is None else None
+        return (began.timestamp() if began is not None else time.time()) + self.timeout
+
+    def _defers(self) -> bool:
+        if self.deferrable is not None:
+            return self.deferrable
+        from airflow.configuration import conf
+
+        return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
+
+    def _defer(self, job: Job, attempt: str, handle: str, cursor: str | None, deadline: float | None) -> None:
+        from .trigger import StarlakeTrigger
+
+        now = time.time()
+        trigger = StarlakeTrigger(
+            job=Job(
+                job.environment, spec=job.spec, endpoint=job.endpoint, check=job.check, plugins=job.plugins
+            ).to_json(),
+            handle=handle,
+            attempt=attempt,
+            cursor=cursor,
+            deadline=deadline,
+            timeout=self.timeout,
+            not_before=now + hold_seconds(),
+            connections=dict(self.connections),
+        )
+        # The trigger keeps the deadline, because a deferral that times out cancels nothing; this is the net below it.
+        net = None if deadline is None else timedelta(seconds=deadline - now + _NET_SECONDS)
+        self.defer(trigger=trigger, method_name="resume", timeout=net)
+
+    # -- how it ended
+
+    def _ended(self, context: Any, run: Run, job: Job, runner: Runner, handle: str, outcome: Outcome) -> Any:
+        outcome = finish(runner, handle, outcome)
+        if outcome.verdict is Verdict.CANCELLED and not self._killed:
+            # An older attempt that was taken over may be cancelled by those who still remember it: then this one runs itself.
+            own = self._start(context, job, runner, run.key)
+            if own != handle:
+                self.log.info("The attempt that was taken over was cancelled; this one runs by itself")
+                return self._follow(context, run, job, runner, own)
+        if outcome.verdict is Verdict.SUCCEEDED:
+            self._emit(context, run)
+            return self._keep(context, outcome)
+        if outcome.verdict is Verdict.NOT_READY:
+            self._not_ready(context, outcome)
+        reason = outcome.reason or str(outcome.verdict)
+        self._keep(context, outcome, reason, push=True)
+        tail = f"\n{outcome.tail[-_TAIL_CHARACTERS:]}" if outcome.tail else ""
+        log = f"\nIts output: {outcome.log}" if outcome.log else ""
+        raise AirflowException(f"{displayed(job)}: {reason}{log}{tail}")
+
+    def _not_ready(self, context: Any, outcome: Outcome) -> None:
+        about = f"{self.missing or outcome.reason or 'not ready'} ({self.task_id})"
+        wait = self.wait_policy
+        if wait is not None:
+            began = first_look(context) or context["ti"].start_date
+            waited = (datetime.now(timezone.utc) - began).total_seconds() if began is not None else 0.0
+            if waited < wait.timeout:
+                # The last look is at the very end of the time.
+                pause = min(float(wait.interval), wait.timeout - waited)
+                self.log.info("%s; looking again in %.0f s", about, pause)
+                raise AirflowRescheduleException(_after(pause))
+            about = f"{about} within {wait.timeout} s"
+            if not wait.soft_fail:
+                self._keep(context, outcome, about, push=True)
+                raise AirflowFailException(about)
+        self._keep(context, outcome, about, push=True)
+        raise AirflowSkipException(about)
+
+    def _keep(self, context: Any, outcome: Outcome, reason: str = "", push: bool = False) -> dict[str, Any]:
+        """What the task leaves for others to read, and for those who watch in this process."""
+        kept: dict[str, Any] = {"outcome": outcome.verdict.value, "exit_code": outcome.exit_code}
+        if reason:
+            kept["reason"] = reason
+        if outcome.log or self.starlake_console:
+            kept["log"] = outcome.log or self.starlake_console
+        observer.ended(self, outcome, reason)
+        if push:
+            context["ti"].xcom_push(key="return_value", value=kept)
+        return kept
+
+    def _refused(self, error: StarlakeError) -> Exception:
+        """Something is missing or misspelt: trying again would find it so again."""
+        observer.ended(self, Outcome(Verdict.FAILED, reason=str(error)), str(error))
+        return AirflowFailException(str(error))  # type: ignore[no-any-return]
+
+
+def _after(seconds: float) -> datetime:
+    return datetime.now(timezone.utc) + timedelta(seconds=max(0.0, seconds))
+
+
+class StarlakeStart(_Step):
+    """The start of a pipeline that datasets start: asks the core whether to go on."""
+
+    ui_color = "#e6f4ea"
+
+    def execute(self, context: Any) -> Any:
+        """Go on, or skip the run with the reason."""
+        if observer.leaves_out(self):
+            return None
+        decision = decision_of(context, self.facts)
+        run = run_of(context, self.facts, self.task_id)
+        if not decision.start:
+            observer.ended(self, Outcome(Verdict.NOT_READY, reason=decision.reason), decision.reason)
+            raise AirflowSkipException(decision.reason)
+        self.log.info("%s; data interval %s to %s", decision.reason, run.interval.start, run.interval.end)
+        self._emit(context, run)
+        return {
+            "reason": decision.reason,
+            INTERVAL_START: run.value(INTERVAL_START),
+            INTERVAL_END: run.value(INTERVAL_END),
+        }
+
+
+class StarlakeEnd(_Step):
+    """The end of a pipeline: emits its datasets, unless gates closed and no work was done.
+
+    Args:
+        guards: for each way in which work can be done, the ids of the checks that have to be open for it.
+    """
+
+    ui_color = "#e6f4ea"
+
+    def __init__(self, *, guards: Sequence[Sequence[str]] = (), **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.guards = guards
+
+    def execute(self, context: Any) -> Any:
+        """Emit, or skip with the reasons of all that was not ready."""
+        if observer.leaves_out(self):
+            return None
+        closed: dict[str, str] = {}
+        for gate in dict.fromkeys(gate for guard in self.guards for gate in guard):
+            kept = pulled(context, gate)
+            if isinstance(kept, Mapping) and kept.get("outcome") == Verdict.NOT_READY.value:
+                closed[gate] = str(kept.get("reason", gate))
+        for reason in closed.values():
+            self.log.info("Skipped: %s", reason)
+        if closed and all(any(gate in closed for gate in guard) for guard in self.guards):
+            reason = "nothing was loaded or transformed: " + "; ".join(closed.values())
+            outcome = Outcome(Verdict.NOT_READY, reason=reason)
+            observer.ended(self, outcome, reason)
+            context["ti"].xcom_push(key="return_value", value={"outcome": outcome.verdict.value, "reason": reason})
+            raise AirflowSkipException(reason)
+        self._emit(context, run_of(context, self.facts, self.task_id))
+        return {"outcome": Verdict.SUCCEEDED.value, "skipped": list(closed.values())} if closed else None

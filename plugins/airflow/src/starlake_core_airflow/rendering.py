@@ -1,0 +1,208 @@
+"""From the neutral graph to Airflow's objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from starlake_core import CreateChildren, StarlakeDataset, StarlakePipeline, Task, TaskGroup
+
+from .context import Facts
+from .edges import Block, link
+from .guards import guards_of
+from .operator import StarlakeEnd, StarlakeOperator, StarlakeStart, displayed
+from .versions import DAG, AssetAll, AssetAny, EmptyOperator, asset, fail_fast_keyword
+from .versions import TaskGroup as AirflowGroup
+
+__all__ = ["DAG_KEYWORDS", "TASK_KEYWORDS", "make_dag", "make_group", "make_task"]
+
+TASK_KEYWORDS = (
+    "allow_nested_operators", "deferrable", "depends_on_past", "do_xcom_push", "doc", "doc_json", "doc_md", "doc_rst", "doc_yaml",
+    "email", "email_on_failure", "email_on_retry", "execution_timeout", "executor", "executor_config",
+    "ignore_first_depends_on_past", "max_active_tis_per_dag", "max_active_tis_per_dagrun", "max_retry_delay", "on_execute_callback",
+    "on_failure_callback", "on_retry_callback", "on_skipped_callback", "on_success_callback", "owner", "pool_slots",
+    "priority_weight", "queue", "resources", "retry_exponential_backoff", "run_as_user", "task_display_name", "trigger_rule",
+    "wait_for_downstream", "wait_for_past_depends_before_skipping", "weight_rule",
+)  # fmt: skip
+"""Keywords of Airflow's operators that the verbs of a pipeline take."""
+
+DAG_KEYWORDS = (
+    "access_control", "dag_display_name", "dagrun_timeout", "default_dag_args", "doc_md", "fail_fast",
+    "is_paused_upon_creation", "jinja_environment_kwargs", "max_active_tasks", "max_consecutive_failed_dag_runs", "on_failure_callback",
+    "on_success_callback", "owner_links", "params", "render_template_as_native_obj", "template_searchpath",
+    "user_defined_filters", "user_defined_macros",
+)  # fmt: skip
+"""Keywords of Airflow's DAG that ``sl_create_pipeline`` takes."""
+
+_RULES = {"all_success": "all_success", "none_failed": "none_failed", "all_done": "all_done"}
+
+
+class _Drawing:
+    """What the tasks of a pipeline share while it is rendered.
+
+    Args:
+        pipeline: that is rendered.
+    """
+
+    def __init__(self, pipeline: StarlakePipeline) -> None:
+        options = pipeline.options
+        self.facts = Facts.of(pipeline)
+        self.pipeline = pipeline
+        self.deferrable = options["deferrable"]
+        self.check_deferrable = options["pre_load_deferrable"]
+        self.defer_after = options["defer_after"]
+        named = {"google": options["gcp_conn_id"], "aws": options["aws_conn_id"]}
+        self.connections = {kind: connection for kind, connection in named.items() if connection}
+        self._assets: dict[str, Any] = {}
+        self._delays: dict[int, timedelta] = {}
+
+    def assets(self, datasets: Sequence[StarlakeDataset]) -> list[Any]:
+        """The assets of datasets; a dataset is one object in the whole DAG."""
+        found = []
+        for dataset in datasets:
+            if dataset.uri not in self._assets:
+                self._assets[dataset.uri] = asset(dataset.name, dataset.uri)
+            found.append(self._assets[dataset.uri])
+        return found
+
+    def delay(self, seconds: int) -> timedelta:
+        """A duration, made once."""
+        if seconds not in self._delays:
+            self._delays[seconds] = timedelta(seconds=seconds)
+        return self._delays[seconds]
+
+
+_drawings: list[_Drawing] = []
+
+
+def _keywords(task: Task, drawing: _Drawing) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "task_id": task.id,
+        "retries": task.retries,
+        "retry_delay": drawing.delay(task.retry_delay),
+        "trigger_rule": _RULES[task.trigger.value],
+    }
+    if task.pool:
+        made["pool"] = task.pool
+    if task.inlets:
+        made["inlets"] = drawing.assets(task.inlets)
+    if task.outlets:
+        made["outlets"] = drawing.assets(task.outlets)
+    if task.params:
+        made["params"] = task.params
+    if task.native:
+        made.update(task.native)
+    return made
+
+
+def make_task(task: Task) -> Any:
+    """The operator of a task: an empty one, which Airflow ends without a worker, where there is nothing to run."""
+    drawing = _drawings[-1]
+    keywords = _keywords(task, drawing)
+    if task.job is not None:
+        deferrable = keywords.pop("deferrable", drawing.deferrable)
+        if task.gate and drawing.check_deferrable is not None:
+            deferrable = drawing.check_deferrable
+        keywords.setdefault("doc_md", describe(task))
+        return StarlakeOperator(
+            job=task.job,
+            facts=drawing.facts,
+            produces=task.outlets,
+            gate=task.gate,
+            wait=task.wait,
+            timeout=task.timeout,
+            missing=task.missing if task.gate else "",
+            deferrable=deferrable,
+            defer_after=drawing.defer_after,
+            connections=drawing.connections,
+            **keywords,
+        )
+    keywords.pop("deferrable", None)
+    if task.end:
+        guards = guards_of(drawing.pipeline)
+        if guards or task.outlets:
+            return StarlakeEnd(facts=drawing.facts, produces=task.outlets, guards=guards, **keywords)
+    elif drawing.facts.on_events and task in drawing.pipeline.roots():
+        return StarlakeStart(facts=drawing.facts, produces=task.outlets, **keywords)
+    elif task.outlets:
+        return StarlakeEnd(facts=drawing.facts, produces=task.outlets, **keywords)
+    return EmptyOperator(**keywords)
+
+
+def describe(task: Task) -> str:
+    """What a task runs, in words and as a command."""
+    assert task.job is not None
+    command = task.command
+    line = displayed(task.job)
+    if command is None:
+        about = f"Runs {line}."
+    elif command.name == "load":
+        about = f"Loads the table `{command.tables[0]}` of the domain `{command.domain}`."
+    elif command.name == "stage":
+        about = f"Moves the incoming files of the domain `{command.domain}` to where they are loaded from."
+    elif task.gate:
+        about = f"Checks whether the domain `{command.domain}` is ready; if it is not, its loads are skipped."
+    elif command.transform:
+        about = f"Runs the transform `{command.transform}`."
+    else:
+        about = f"Runs the Starlake command `{command.name}`."
+    return f"{about} Where: {task.job.environment}.\n\n```\n{line}\n```" if command is not None else about
+
+
+def make_group(group: TaskGroup, create_children: CreateChildren) -> Block:
+    """The native group of a group, with the tasks at its ends."""
+    with AirflowGroup(group_id=group.id) as native:
+        children = create_children()
+    link(group, children)
+    return Block.of(group, native, children)
+
+
+def make_dag(pipeline: StarlakePipeline, create_children: CreateChildren) -> Any:
+    """The DAG of a pipeline."""
+    drawing = _Drawing(pipeline)
+    keywords = dict(pipeline.native_options)
+    defaults = {**pipeline.options["default_dag_args"], **(keywords.pop("default_dag_args", None) or {})}
+    if "fail_fast" in keywords:
+        keywords[fail_fast_keyword] = keywords.pop("fail_fast")
+    _drawings.append(drawing)
+    try:
+        with DAG(
+            dag_id=pipeline.id,
+            description=pipeline.description or None,
+            schedule=_schedule(pipeline, drawing),
+            start_date=pipeline.start_date,
+            end_date=pipeline.end_date,
+            catchup=pipeline.catchup,
+            max_active_runs=pipeline.max_active_runs,
+            tags=list(pipeline.tags),
+            default_args=_default_args(defaults),
+            **keywords,
+        ) as dag:
+            children = create_children()
+    finally:
+        _drawings.pop()
+    if pipeline.source:
+        dag.fileloc = pipeline.source
+    link(pipeline, children)
+    return dag
+
+
+def _schedule(pipeline: StarlakePipeline, drawing: _Drawing) -> Any:
+    if pipeline.cron is not None:
+        from airflow.timetables.trigger import CronTriggerTimetable
+
+        return CronTriggerTimetable(pipeline.cron, timezone=pipeline.zone_name)
+    if pipeline.trigger is None:
+        return None
+    assets = drawing.assets(pipeline.trigger.datasets)
+    return AssetAny(*assets) if pipeline.trigger.policy == "any" else AssetAll(*assets)
+
+
+def _default_args(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Default arguments as Airflow takes them: durations in seconds become durations."""
+    made = dict(given)
+    for name in ("retry_delay", "max_retry_delay", "execution_timeout"):
+        if isinstance(made.get(name), (int, float, str)):
+            made[name] = timedelta(seconds=float(made[name]))
+    return made

@@ -1,0 +1,222 @@
+"""Running a pipeline: in this process with Airflow's own test run, or on a server through its API."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from starlake_core import Report, Run, RunError, StarlakePipeline, Task, TaskEvent, TaskReport, TaskState, selected
+from starlake_core.runtime import runner_for
+
+from .context import current_run
+from .observer import Observation, observing
+from .versions import in_test_run
+
+__all__ = ["backfill", "run_pipeline"]
+
+logger = logging.getLogger(__name__)
+
+_STATES: Mapping[str, str] = {
+    "success": TaskState.SUCCEEDED,
+    "skipped": TaskState.SKIPPED,
+    "failed": TaskState.FAILED,
+    "upstream_failed": TaskState.UPSTREAM_FAILED,
+    "up_for_retry": TaskState.RETRYING,
+    "up_for_reschedule": TaskState.POKING,
+    "running": TaskState.RUNNING,
+    "deferred": TaskState.RUNNING,
+    "queued": TaskState.QUEUED,
+    "scheduled": TaskState.QUEUED,
+}
+
+
+def _api(pipeline: StarlakePipeline) -> Any:
+    options = pipeline.options
+    if not options["airflow_api_base_url"]:
+        return None
+    from .rest import Api
+
+    return Api.connect(
+        options["airflow_api_base_url"],
+        options["airflow_username"],
+        options["airflow_password"],
+        options["airflow_token"],
+    )
+
+
+def run_pipeline(pipeline: StarlakePipeline, run: Run) -> Report:
+    """Run a pipeline and wait for its end.
+
+    Args:
+        pipeline: rendered.
+        run: what is known of the run.
+
+    Raises:
+        RunError: it cannot be run from here.
+    """
+    if run.dry_run:
+        return _dry_run(pipeline, run)
+    if run.skip:
+        reports = tuple(TaskReport(task.path, TaskState.SKIPPED, run.skip) for task in pipeline.tasks())
+        return Report(pipeline.id, run.run_id, TaskState.SUCCEEDED, reports, (), run.skip, interval=run.interval)
+    if run.resume:
+        raise RunError(
+            "Airflow resumes its runs itself: clear the tasks that failed, in its user interface or with airflow tasks clear"
+        )
+    api = _api(pipeline)
+    if api is not None:
+        from . import rest
+
+        return rest.run(api, pipeline, run)
+    return _run_here(pipeline, run)
+
+
+def backfill(pipeline: StarlakePipeline, runs: Sequence[Run]) -> Iterable[Report] | None:
+    """Run several intervals with Airflow's own backfill, where a server with one is named.
+
+    Args:
+        pipeline: rendered.
+        runs: in the order of their dates.
+
+    Returns:
+        The reports as the runs end, or None: they are to be run one after the other.
+    """
+    api = _api(pipeline)
+    if api is None:
+        return None
+    from . import rest
+
+    reports: Iterable[Report] | None = rest.backfill(api, pipeline, runs)
+    return reports
+
+
+def _dry_run(pipeline: StarlakePipeline, run: Run) -> Report:
+    reports = []
+    for task in pipeline.tasks():
+        if not selected(task, run):
+            reports.append(TaskReport(task.path, TaskState.EXCLUDED, "not selected"))
+        elif task.job is None:
+            reports.append(TaskReport(task.path, TaskState.DRY_RUN))
+        else:
+            reports.append(TaskReport(task.path, TaskState.DRY_RUN, _described(pipeline, task, run)))
+    return Report(pipeline.id, run.run_id, TaskState.DRY_RUN, tuple(reports), interval=run.interval)
+
+
+def _described(pipeline: StarlakePipeline, task: Task, run: Run) -> str:
+    assert task.job is not None
+    job = task.job.bind(run.for_attempt(task.path, "1"))
+    describe: Any = getattr(runner_for(job, pipeline.orchestration.plugins), "describe", None)
+    if describe is not None:
+        return str(describe(job))
+    return f"starlake {' '.join(job.masked().arguments)}  # {job.environment}"
+
+
+@contextmanager
+def _left_out(dag: Any, excluded: Iterable[str]) -> Iterator[None]:
+    """While this block is open, tasks that are not selected emit nothing: Airflow would emit for every task that succeeds."""
+    outlets = {task_id: dag.task_dict[task_id].outlets for task_id in excluded if task_id in dag.task_dict}
+    for task_id in outlets:
+        dag.task_dict[task_id].outlets = []
+    try:
+        yield
+    finally:
+        for task_id, kept in outlets.items():
+            dag.task_dict[task_id].outlets = kept
+
+
+def _run_here(pipeline: StarlakePipeline, run: Run) -> Report:
+    dag = pipeline.native
+    natives = _native_ids(pipeline)
+    left_out = {task.path for task in pipeline.tasks() if not selected(task, run)}
+    excluded = frozenset(natives[path] for path in left_out)
+    observation = Observation(run, pipeline.orchestration.plugins, excluded)
+    token = current_run.set(run)
+    try:
+        with observing(observation), _left_out(dag, excluded):
+            dag_run = in_test_run(dag)
+            instances = {ti.task_id: ti for ti in dag_run.get_task_instances()}
+    finally:
+        current_run.reset(token)
+    reports = _reports(pipeline, observation, instances, natives, left_out)
+    for report in reports:
+        observation.tell(TaskEvent(report.id, report.state, report.attempts, report.reason, log=report.log))
+    datasets = [
+        dataset.uri
+        for task, report in zip(pipeline.tasks(), reports, strict=True)
+        for dataset in task.outlets
+        if report.state == TaskState.SUCCEEDED
+    ]
+    failed = any(report.state in (TaskState.FAILED, TaskState.UPSTREAM_FAILED) for report in reports)
+    state = TaskState.SUCCEEDED if str(dag_run.state) == "success" and not failed else TaskState.FAILED
+    ends = [report.reason for task, report in zip(pipeline.tasks(), reports, strict=True) if task.end and report.reason]
+    return Report(
+        pipeline.id,
+        run.run_id,
+        state,
+        tuple(reports),
+        tuple(dict.fromkeys(datasets)),
+        ends[0] if ends and state == TaskState.SUCCEEDED else "",
+        interval=run.interval,
+        group=run.group,
+    )
+
+
+def _native_ids(pipeline: StarlakePipeline) -> dict[str, str]:
+    """Path of each task to the id of its operator; a user's factory may have named its own otherwise."""
+    return {task.path: task.path for task in pipeline.tasks()}
+
+
+def _reports(
+    pipeline: StarlakePipeline,
+    observation: Observation,
+    instances: Mapping[str, Any],
+    natives: Mapping[str, str],
+    left_out: set[str],
+) -> list[TaskReport]:
+    reports: list[TaskReport] = []
+    befores = _befores(pipeline)
+    by_id: dict[str, TaskReport] = {}
+    for task in pipeline.tasks():
+        if task.path in left_out:
+            report = TaskReport(task.path, TaskState.EXCLUDED, "not selected")
+        else:
+            report = _report(
+                task, observation, instances.get(natives[task.path]), [by_id[p] for p in befores[task.path]]
+            )
+        by_id[task.path] = report
+        reports.append(report)
+    return reports
+
+
+def _report(task: Task, observation: Observation, instance: Any, befores: Sequence[TaskReport]) -> TaskReport:
+    outcome, reason = observation.outcomes.get(task.path, (None, ""))
+    state = (
+        _STATES.get(str(getattr(instance.state, "value", instance.state)), TaskState.WAITING)
+        if instance is not None
+        else TaskState.WAITING
+    )
+    if state == TaskState.SUCCEEDED:
+        reason = ""
+    elif not reason:
+        causes = [before.reason for before in befores if before.state != TaskState.SUCCEEDED and before.reason]
+        reason = causes[0] if causes else "see the log of the task"
+    return TaskReport(
+        task.path,
+        state,
+        reason,
+        outcome.exit_code if outcome is not None else None,
+        instance.try_number if instance is not None else 0,
+        outcome.log if outcome is not None else "",
+        float(instance.duration or 0.0) if instance is not None else 0.0,
+    )
+
+
+def _befores(pipeline: StarlakePipeline) -> dict[str, list[str]]:
+    """Path of each task to those of the tasks that run directly before it."""
+    dag = pipeline.native
+    return {
+        task.path: sorted(dag.task_dict[task.path].upstream_task_ids) if task.path in dag.task_dict else []
+        for task in pipeline.tasks()
+    }

@@ -1,0 +1,48 @@
+"""Option values that Airflow keeps: default arguments of DAGs, and Variables where the user asks for them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from starlake_core import StarlakeError
+
+from .versions import get_variable
+
+__all__ = ["found_options"]
+
+
+def found_options(given: Mapping[str, Any], variables: str) -> Mapping[str, Any]:
+    """Values for options that were not given.
+
+    Args:
+        given: the explicit options.
+        variables: name of the option that names those to look for among the Airflow Variables.
+
+    Raises:
+        StarlakeError: the Variables cannot be read.
+    """
+    found: dict[str, Any] = {}
+    defaults = given.get("default_dag_args")
+    if isinstance(defaults, str) and defaults.strip():
+        try:
+            defaults = json.loads(defaults)
+        except ValueError:
+            defaults = None  # the check of the options says what is wrong
+    if isinstance(defaults, Mapping):
+        found.update({name: defaults[name] for name in ("retries", "retry_delay") if defaults.get(name) is not None})
+    names = given.get(variables) or ()
+    for name in names.split(",") if isinstance(names, str) else names:
+        name = str(name).strip()
+        if not name or name in given:
+            continue
+        try:
+            value = get_variable(name)
+        except Exception as error:
+            raise StarlakeError(
+                f"option '{variables}' names '{name}', but the Airflow Variables cannot be read here ({type(error).__name__}: {error})"
+            ) from error
+        if value is not None:
+            found[name] = value
+    return found

@@ -1,0 +1,106 @@
+"""The trigger: waits for the end of attempts that run elsewhere. All triggers of a triggerer share one poll per tick and endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from starlake_core import Job, StarlakeError
+from starlake_core.runtime import Outcome, Runner, expire, runner_for, shared_poller
+
+from .connections import credentials_for
+from .versions import still_waited_for, tells_of_kills
+
+__all__ = ["StarlakeTrigger"]
+
+_SHIELDED_SECONDS = 10.0
+
+
+class StarlakeTrigger(BaseTrigger):
+    """Fires when an attempt has ended, or was stopped because its time was over.
+
+    Args:
+        job: JSON of the job, without arguments and variables: what is needed to reach the environment. The arguments have done their work,
+            and the database keeps what a trigger is made of.
+        handle: of the attempt.
+        attempt: the attempt part of its key.
+        cursor: where the worker read the output to.
+        deadline: seconds since the epoch after which it is stopped; None for no limit.
+        timeout: the seconds that it had, for the message.
+        not_before: seconds since the epoch before which the trigger does not fire.
+        connections: kind of credentials to the Airflow connection that has them.
+    """
+
+    def __init__(
+        self,
+        *,
+        job: str,
+        handle: str,
+        attempt: str,
+        cursor: str | None = None,
+        deadline: float | None = None,
+        timeout: float | None = None,
+        not_before: float = 0.0,
+        connections: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__()
+        self.job = job
+        self.handle = handle
+        self.attempt = attempt
+        self.cursor = cursor
+        self.deadline = deadline
+        self.timeout = timeout
+        self.not_before = not_before
+        self.connections = dict(connections or {})
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """The path of the class and its arguments."""
+        names = ("job", "handle", "attempt", "cursor", "deadline", "timeout", "not_before", "connections")
+        return f"{type(self).__module__}.{type(self).__qualname__}", {name: getattr(self, name) for name in names}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, and fire once."""
+        event: dict[str, Any] = {"handle": self.handle, "attempt": self.attempt, "cursor": self.cursor}
+        try:
+            try:
+                event["outcome"] = (await self._outcome()).to_json()
+            except StarlakeError as error:
+                event["error"] = str(error)
+            await asyncio.sleep(max(0.0, self.not_before - time.time()))
+        except asyncio.CancelledError:
+            if not tells_of_kills() and not await self._is_restart():
+                await self.on_kill()
+            raise
+        yield TriggerEvent(event)
+
+    async def on_kill(self) -> None:
+        """Cancel the attempt: its task was cleared, failed, marked or killed."""
+        await asyncio.to_thread(self._cancel)
+
+    def _cancel(self) -> None:
+        self._runner().cancel(self.handle)
+
+    def _runner(self) -> Runner:
+        return runner_for(Job.from_json(self.job), credentials=credentials_for(self.connections))
+
+    async def _outcome(self) -> Outcome:
+        runner = await asyncio.to_thread(self._runner)
+        future = asyncio.wrap_future(shared_poller(runner).watch(self.handle))
+        left = None if self.deadline is None else max(0.0, self.deadline - time.time())
+        try:
+            return await asyncio.wait_for(future, left)
+        except asyncio.TimeoutError:
+            return await asyncio.to_thread(expire, runner, self.handle, self.timeout or 0)
+
+    async def _is_restart(self) -> bool:
+        """Whether the triggerer stops, rather than the task; a kill that cannot be told from a restart is left to the next try."""
+        try:
+            asked = asyncio.to_thread(still_waited_for, self)
+            return await asyncio.wait_for(asyncio.shield(asked), _SHIELDED_SECONDS)
+        except Exception as error:
+            self.log.warning("it is not known whether the task was killed, so its attempt goes on: %s", error)
+            return True

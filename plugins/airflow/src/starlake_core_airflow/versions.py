@@ -1,0 +1,272 @@
+"""The only place where Airflow's versions differ. Every switch names the version that it serves.
+
+2.11 has no task SDK; 3.0 needs pins on its own dependencies and is refused; 3.1 keeps the exceptions of the SDK in the core; triggers learn from
+3.3 on whether a user or a restart ended them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from airflow import __version__
+
+from starlake_core import PluginError, RunError
+
+VERSION = tuple(int(number) for number in re.findall(r"\d+", __version__)[:2])
+
+if VERSION < (2, 11) or VERSION[:2] == (3, 0):
+    why = "needs pins on its own dependencies" if VERSION[0] == 3 else "is too old"
+    raise PluginError(
+        f"Airflow {__version__} {why} and is not supported; install apache-airflow 2.11, or 3.1 and later: "
+        "pip install 'apache-airflow>=3.1'"
+    )
+
+AIRFLOW_3 = VERSION >= (3, 0)
+
+if AIRFLOW_3:
+    from airflow.providers.standard.operators.empty import EmptyOperator
+    from airflow.sdk import DAG, Asset, AssetAll, AssetAny, BaseOperator, BaseOperatorLink, TaskGroup
+else:  # 2.11
+    from airflow.datasets import Dataset as Asset
+    from airflow.datasets import DatasetAll as AssetAll
+    from airflow.datasets import DatasetAny as AssetAny
+    from airflow.models.baseoperator import BaseOperator
+    from airflow.models.baseoperatorlink import BaseOperatorLink
+    from airflow.models.dag import DAG
+    from airflow.operators.empty import EmptyOperator
+    from airflow.ti_deps.deps.ready_to_reschedule import ReadyToRescheduleDep
+    from airflow.utils.task_group import TaskGroup
+
+if VERSION >= (3, 2):
+    from airflow.sdk.exceptions import (
+        AirflowException,
+        AirflowFailException,
+        AirflowRescheduleException,
+        AirflowSkipException,
+    )
+else:  # 2.11 and 3.1
+    from airflow.exceptions import (
+        AirflowException,
+        AirflowFailException,
+        AirflowRescheduleException,
+        AirflowSkipException,
+    )
+
+__all__ = [
+    "AIRFLOW_3",
+    "DAG",
+    "VERSION",
+    "AirflowException",
+    "AirflowFailException",
+    "AirflowRescheduleException",
+    "AirflowSkipException",
+    "AssetAll",
+    "AssetAny",
+    "BaseOperator",
+    "BaseOperatorLink",
+    "EmptyOperator",
+    "Reschedulable",
+    "TaskGroup",
+    "asset",
+    "fail_fast_keyword",
+    "first_look",
+    "get_variable",
+    "hold_seconds",
+    "in_test_run",
+    "keep_link",
+    "link_value",
+    "mask_secret",
+    "pulled",
+    "run_date",
+    "still_waited_for",
+    "tells_of_kills",
+    "triggering_events",
+]
+
+
+def asset(name: str, uri: str) -> Any:
+    """An asset, or a dataset of 2.11, which has no name."""
+    return Asset(name=name, uri=uri) if AIRFLOW_3 else Asset(uri)
+
+
+class Reschedulable:
+    """What lets the scheduler wait for the date to which a task was rescheduled. A sensor has it from Airflow.
+
+    Attributes:
+        reschedule_fields: the names of the attributes that the scheduler has to see.
+    """
+
+    reschedule = True
+    if AIRFLOW_3:
+        _is_sensor = True
+        reschedule_fields = frozenset({"reschedule", "_is_sensor"})
+    else:  # 2.11
+        deps = BaseOperator.deps | {ReadyToRescheduleDep()}
+        reschedule_fields = frozenset({"reschedule"})
+
+
+fail_fast_keyword = "fail_fast" if AIRFLOW_3 else "fail_stop"
+
+
+def run_date(context: Mapping[str, Any]) -> datetime:
+    """The date for which a run was made: its logical date, or, where it has none (3.x), the time after which it may run."""
+    run = context["dag_run"]
+    date: datetime = run.logical_date or run.run_after
+    return date
+
+
+def triggering_events(context: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """URI and event for everything that started a run; the keys are texts on 2.11 and assets on 3.x."""
+    found = context.get("triggering_asset_events" if AIRFLOW_3 else "triggering_dataset_events") or {}
+    for key, events in found.items():
+        for event in events:
+            yield getattr(key, "uri", key), event
+
+
+def first_look(context: Mapping[str, Any]) -> datetime | None:
+    """When the first execution of this try started; None in that execution itself."""
+    ti = context["ti"]
+    if AIRFLOW_3:
+        found: datetime | None = ti.get_first_reschedule_date(context)
+        return found
+    from airflow.models.taskreschedule import TaskReschedule  # 2.11: the sensors of Airflow ask in this way
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        statement = TaskReschedule.stmt_for_task_instance(ti, descending=False)
+        start: datetime | None = session.scalar(statement.with_only_columns(TaskReschedule.start_date).limit(1))
+    return start
+
+
+def get_variable(name: str) -> str | None:
+    """The value of an Airflow Variable, None if there is none."""
+    if AIRFLOW_3:
+        from airflow.sdk import Variable
+
+        value = Variable.get(name, default=None)
+    else:  # 2.11
+        from airflow.models.variable import Variable
+
+        value = Variable.get(name, default_var=None)
+    return None if value is None else str(value)
+
+
+def pulled(context: Mapping[str, Any], task_id: str) -> Any:
+    """What a task of the same run returned, None if it did not."""
+    return context["ti"].xcom_pull(task_ids=task_id, key="return_value")
+
+
+def link_value(operator: Any, ti_key: Any, key: str) -> Any:
+    """The value that stands behind a link: 3.x asks the worker for it, 2.11 asks the web server, which has the XCom only."""
+    if AIRFLOW_3:
+        return getattr(operator, key, "")
+    from airflow.models.xcom import XCom  # 2.11
+
+    return XCom.get_value(ti_key=ti_key, key=key)
+
+
+def keep_link(context: Mapping[str, Any], key: str, value: str) -> None:
+    """Keep the value of a link for :func:`link_value`, where that is not the worker's own."""
+    if not AIRFLOW_3:  # 2.11
+        context["ti"].xcom_push(key=key, value=value)
+
+
+def mask_secret(value: str) -> None:
+    """Have Airflow mask a value in its logs."""
+    if AIRFLOW_3:
+        from airflow.sdk.log import mask_secret as mask
+    else:  # 2.11
+        from airflow.utils.log.secrets_masker import mask_secret as mask
+    mask(value)
+
+
+def hold_seconds() -> float:
+    """How long a deferral lasts at least. On 3.x a trigger that fires before the end of the worker was reported fails its task."""
+    if not AIRFLOW_3:
+        return 0.0
+    from airflow.configuration import conf
+
+    return float(conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0)) + 2.0
+
+
+def tells_of_kills() -> bool:
+    """Whether the triggerer itself tells a trigger that its task was killed (3.3): before, a trigger cannot tell that from a restart."""
+    return VERSION >= (3, 3)
+
+
+def still_waited_for(trigger: Any) -> bool:
+    """Whether the task of a trigger that is being stopped still waits for it: then the triggerer restarts, and nobody killed the task.
+
+    Args:
+        trigger: with the task instance that the triggerer gave it.
+    """
+    ti = trigger.task_instance
+    if ti is None:
+        return True
+    if (
+        AIRFLOW_3
+    ):  # 3.1, 3.2: a task that was cleared and deferred again meanwhile looks the same; its new try stops what it finds
+        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+        states = RuntimeTaskInstance.get_task_states(
+            dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
+        )
+        return "deferred" in {str(getattr(state, "value", state)) for state in states.get(ti.run_id, {}).values()}
+    from airflow.models.taskinstance import TaskInstance  # 2.11: triggers have the database, and nothing else to ask
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        row = (
+            session.query(TaskInstance.state, TaskInstance.trigger_id)
+            .filter_by(dag_id=ti.dag_id, task_id=ti.task_id, run_id=ti.run_id, map_index=ti.map_index)
+            .one_or_none()
+        )
+    return row is not None and row[0] == "deferred" and row[1] == trigger.trigger_id
+
+
+def in_test_run(dag: Any) -> Any:
+    """Run a DAG in this process with ``dag.test``, and return its run.
+
+    Args:
+        dag: of the pipeline; where its file is does not matter.
+
+    Raises:
+        RunError: the database of Airflow is not there.
+    """
+    from sqlalchemy.exc import OperationalError
+
+    try:
+        if not AIRFLOW_3:  # 2.11
+            return dag.test()
+        _register(dag)
+        return dag.test(logical_date=None)
+    except OperationalError as error:
+        raise RunError(
+            f"the database of Airflow cannot be used: {error.orig}. Make it with: airflow db migrate. To run on a server instead, set "
+            "airflow_api_base_url"
+        ) from error
+
+
+def _register(dag: Any) -> None:
+    """Make a DAG known to the database, as the DAG processor would: 3.x tests only those."""
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+
+    if VERSION >= (3, 2):
+        from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+    else:  # 3.1
+        from airflow.models.dagbag import DagBag, sync_bag_to_db
+    DagBundlesManager().sync_bundles_to_db()
+    bag = DagBag(dag_folder=os.devnull, collect_dags=False)
+    bag.dags = {dag.dag_id: dag}
+    fileloc = dag.fileloc
+    dag.relative_fileloc = dag.relative_fileloc or os.path.basename(fileloc)
+    # The database keeps the text of the file; a pipeline that was drawn without one shows that of this module.
+    dag.fileloc = fileloc if os.path.exists(fileloc) else __file__
+    try:
+        sync_bag_to_db(bag, "dags-folder", None)
+    finally:
+        dag.fileloc = fileloc
