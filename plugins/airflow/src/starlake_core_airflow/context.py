@@ -14,7 +14,7 @@ from starlake_core.freshness import Decision, Event, decide
 
 from .versions import get_variable, run_date, triggering_events
 
-__all__ = ["Facts", "Variables", "current_run", "decision_of", "run_of"]
+__all__ = ["INTERVAL_END", "INTERVAL_START", "UNREAD", "Facts", "Variables", "current_run", "decision_of", "run_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +84,25 @@ class Variables(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._given)
+
+
+class _Unread(Mapping[str, str]):
+    """Variables that stay what they are called, where a command is only shown."""
+
+    def __getitem__(self, name: str) -> str:
+        return f"${{var:{name}}}"
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+UNREAD = _Unread()
 
 
 def _date(value: Any, name: str) -> datetime:

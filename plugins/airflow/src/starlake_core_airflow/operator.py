@@ -6,16 +6,17 @@ import shlex
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from starlake_core import Job, Run, RunKey, StarlakeDataset, StarlakeError, Wait
-from starlake_core.masking import secret_arguments, secret_values
+from starlake_core.masking import mask_arguments, secret_arguments, secret_values
 from starlake_core.runtime import Outcome, Runner, Verdict, expire, finish, runner_for, start, watch
 
 from . import observer
 from .connections import credentials_for
-from .context import INTERVAL_END, INTERVAL_START, Facts, decision_of, run_of
+from .context import INTERVAL_END, INTERVAL_START, UNREAD, Facts, decision_of, run_of
 from .versions import (
     AirflowException,
     AirflowFailException,
@@ -41,8 +42,11 @@ _DEFAULT_POLL = 30.0
 
 def displayed(job: Job) -> str:
     """What a job runs, as a line for people; secrets are masked."""
-    shown = job.masked().arguments
-    return f"starlake {shlex.join(shown)}" if shown else f"a job of the environment {job.environment}"
+    return (
+        f"starlake {shlex.join(mask_arguments(job.arguments))}"
+        if job.arguments
+        else f"a job of the environment {job.environment}"
+    )
 
 
 class ConsoleLink(BaseOperatorLink):
@@ -108,7 +112,6 @@ class StarlakeOperator(Reschedulable, _Step):
         job: what to run, with placeholders for what only a run knows.
         facts: of the pipeline.
         produces: datasets of the outlets.
-        gate: the job is a check; *not ready* skips what depends on it.
         wait: how a check that is not ready is asked again.
         timeout: seconds for one try; None for no limit.
         missing: what a check that is not ready found wanting.
@@ -132,7 +135,6 @@ class StarlakeOperator(Reschedulable, _Step):
         self,
         *,
         job: Job,
-        gate: bool = False,
         wait: Wait | None = None,
         timeout: int | None = None,
         missing: str = "",
@@ -143,7 +145,6 @@ class StarlakeOperator(Reschedulable, _Step):
     ) -> None:
         super().__init__(**keywords)
         self.job = job
-        self.gate = gate
         self.wait_policy = wait
         self.timeout = timeout
         self.missing = missing
@@ -164,7 +165,8 @@ class StarlakeOperator(Reschedulable, _Step):
     def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
         """Show the command as it runs; Airflow stores it with the task instance. Nothing is rendered with Jinja."""
         try:
-            self.command = displayed(self.job.bind(run_of(context, self.facts, self.task_id)))
+            run = replace(run_of(context, self.facts, self.task_id), variables=UNREAD)
+            self.command = displayed(self.job.bind(run))
         except StarlakeError:
             self.command = displayed(self.job)  # what is wrong is said when the task runs
 
@@ -254,7 +256,11 @@ class StarlakeOperator(Reschedulable, _Step):
         seconds = float(self.defer_after) if self._is_detached(runner) else float("inf")
         if deadline is not None:
             seconds = min(seconds, deadline - time.time())
-        outcome, cursor = watch(runner, handle, max(0.0, seconds), on_line=self._line, stop=lambda: self._killed)
+        try:
+            outcome, cursor = watch(runner, handle, max(0.0, seconds), on_line=self._line, stop=lambda: self._killed)
+        except (KeyboardInterrupt, SystemExit):
+            runner.cancel(handle)
+            raise
         if outcome is not None:
             return self._ended(context, run, job, runner, handle, outcome)
         if deadline is not None and time.time() >= deadline:

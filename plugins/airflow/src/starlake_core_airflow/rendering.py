@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from starlake_core import CreateChildren, StarlakeDataset, StarlakePipeline, Task, TaskGroup
+from starlake_core import CreateChildren, StarlakeDataset, StarlakeError, StarlakePipeline, Task, TaskGroup
 
 from .context import Facts
 from .edges import Block, link
@@ -18,7 +18,7 @@ from .versions import TaskGroup as AirflowGroup
 __all__ = ["DAG_KEYWORDS", "TASK_KEYWORDS", "make_dag", "make_group", "make_task"]
 
 TASK_KEYWORDS = (
-    "allow_nested_operators", "deferrable", "depends_on_past", "do_xcom_push", "doc", "doc_json", "doc_md", "doc_rst", "doc_yaml",
+    "deferrable", "depends_on_past", "do_xcom_push", "doc", "doc_json", "doc_md", "doc_rst", "doc_yaml",
     "email", "email_on_failure", "email_on_retry", "execution_timeout", "executor", "executor_config",
     "ignore_first_depends_on_past", "max_active_tis_per_dag", "max_active_tis_per_dagrun", "max_retry_delay", "on_execute_callback",
     "on_failure_callback", "on_retry_callback", "on_skipped_callback", "on_success_callback", "owner", "pool_slots",
@@ -48,12 +48,14 @@ class _Drawing:
     def __init__(self, pipeline: StarlakePipeline) -> None:
         options = pipeline.options
         self.facts = Facts.of(pipeline)
+        self.retries = options["retries"]
         self.pipeline = pipeline
         self.deferrable = options["deferrable"]
         self.check_deferrable = options["pre_load_deferrable"]
         self.defer_after = options["defer_after"]
         named = {"google": options["gcp_conn_id"], "aws": options["aws_conn_id"]}
         self.connections = {kind: connection for kind, connection in named.items() if connection}
+        self.starts = {node.path for node in pipeline.roots()} if self.facts.on_events else frozenset()
         self._assets: dict[str, Any] = {}
         self._delays: dict[int, timedelta] = {}
 
@@ -92,8 +94,16 @@ def _keywords(task: Task, drawing: _Drawing) -> dict[str, Any]:
     if task.params:
         made["params"] = task.params
     if task.native:
+        _check(f"task {task.path} of pipeline {drawing.pipeline.id}", task.native, TASK_KEYWORDS)
         made.update(task.native)
     return made
+
+
+def _check(what: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Refuse a keyword of a DAG for a task, and the other way round."""
+    for name in given:
+        if name not in known:
+            raise StarlakeError(f"{what} does not take the keyword '{name}'; it takes {', '.join(known)}")
 
 
 def make_task(task: Task) -> Any:
@@ -109,7 +119,6 @@ def make_task(task: Task) -> Any:
             job=task.job,
             facts=drawing.facts,
             produces=task.outlets,
-            gate=task.gate,
             wait=task.wait,
             timeout=task.timeout,
             missing=task.missing if task.gate else "",
@@ -119,11 +128,14 @@ def make_task(task: Task) -> Any:
             **keywords,
         )
     keywords.pop("deferrable", None)
+    if task.end or task.outlets or task.path in drawing.starts:
+        # They run in a worker, which may die like any other.
+        keywords["retries"] = max(task.retries, drawing.retries)
     if task.end:
         guards = guards_of(drawing.pipeline)
         if guards or task.outlets:
             return StarlakeEnd(facts=drawing.facts, produces=task.outlets, guards=guards, **keywords)
-    elif drawing.facts.on_events and task in drawing.pipeline.roots():
+    elif task.path in drawing.starts:
         return StarlakeStart(facts=drawing.facts, produces=task.outlets, **keywords)
     elif task.outlets:
         return StarlakeEnd(facts=drawing.facts, produces=task.outlets, **keywords)
@@ -162,6 +174,7 @@ def make_dag(pipeline: StarlakePipeline, create_children: CreateChildren) -> Any
     """The DAG of a pipeline."""
     drawing = _Drawing(pipeline)
     keywords = dict(pipeline.native_options)
+    _check(f"pipeline {pipeline.id}", keywords, DAG_KEYWORDS)
     defaults = {**pipeline.options["default_dag_args"], **(keywords.pop("default_dag_args", None) or {})}
     if "fail_fast" in keywords:
         keywords[fail_fast_keyword] = keywords.pop("fail_fast")

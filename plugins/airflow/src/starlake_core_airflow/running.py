@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from starlake_core import Report, Run, RunError, StarlakePipeline, Task, TaskEvent, TaskReport, TaskState, selected
-from starlake_core.runtime import runner_for
+from starlake_core.runtime import execute, runner_for
 
 from .context import current_run
 from .observer import Observation, observing
@@ -137,6 +137,8 @@ def _run_here(pipeline: StarlakePipeline, run: Run) -> Report:
         with observing(observation), _left_out(dag, excluded):
             dag_run = in_test_run(dag)
             instances = {ti.task_id: ti for ti in dag_run.get_task_instances()}
+    except KeyboardInterrupt:
+        return _stopped(pipeline, observation)
     finally:
         current_run.reset(token)
     reports = _reports(pipeline, observation, instances, natives, left_out)
@@ -160,6 +162,25 @@ def _run_here(pipeline: StarlakePipeline, run: Run) -> Report:
         ends[0] if ends and state == TaskState.SUCCEEDED else "",
         interval=run.interval,
         group=run.group,
+    )
+
+
+def _stopped(pipeline: StarlakePipeline, observation: Observation) -> Report:
+    """The report of a run that the user stopped; what was set up is torn down first."""
+    run, reports = observation.run, []
+    for task in pipeline.tasks():
+        outcome, reason = observation.outcomes.get(task.path, (None, ""))
+        state = TaskState.SUCCEEDED if outcome is not None and outcome.succeeded else TaskState.CANCELLED
+        if task.teardown and task.job is not None and outcome is None:
+            attempt = run.for_attempt(task.path, "1")
+            job = task.job.bind(attempt)
+            outcome = execute(job, runner_for(job, observation.plugins), attempt.key, timeout=task.timeout)
+            state, reason = (TaskState.SUCCEEDED, "") if outcome.succeeded else (TaskState.FAILED, outcome.reason)
+        report = TaskReport(task.path, state, "" if state == TaskState.SUCCEEDED else reason or "stopped by the user")
+        observation.tell(TaskEvent(report.id, report.state, reason=report.reason))
+        reports.append(report)
+    return Report(
+        pipeline.id, run.run_id, TaskState.CANCELLED, tuple(reports), (), "stopped by the user", interval=run.interval
     )
 
 
