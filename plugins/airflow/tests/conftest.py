@@ -9,10 +9,19 @@ import sys
 import tempfile
 from pathlib import Path
 
-_KEPT = ("AIRFLOW__",)
+import pytest
+
+_TEMPLATE = "STARLAKE_TEST_AIRFLOW_HOME"
+"""The home of the process that started the workers of pytest-xdist; they copy its database."""
+
+# Of Airflow and of what it is made of, on the versions that are named; nothing that code of this project causes.
+_IGNORED = (
+    "Using `httpx` with `starlette.testclient` is deprecated",  # 3.2, 3.3: its API in this process
+)
 
 
 def _make_home() -> Path:
+    template = os.environ.get(_TEMPLATE)
     home = Path(tempfile.mkdtemp(prefix="starlake-airflow-"))
     os.environ.update(
         AIRFLOW_HOME=str(home),
@@ -24,14 +33,30 @@ def _make_home() -> Path:
         AIRFLOW__METRICS__TIMER_UNIT_CONSISTENCY="True",
     )
     (home / "dags").mkdir()
+    if template is not None:
+        for file in Path(template).iterdir():
+            if file.is_file():
+                shutil.copy(file, home)
+        return home
+    subprocess.run(
+        [sys.executable, "-m", "airflow", "db", "migrate"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    os.environ[_TEMPLATE] = str(home)
     return home
 
 
 HOME = _make_home()
-subprocess.run(
-    [sys.executable, "-m", "airflow", "db", "migrate"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for message in _IGNORED:
+        config.addinivalue_line("filterwarnings", f"ignore:{message}")
 
 
 def pytest_unconfigure() -> None:
     shutil.rmtree(HOME, ignore_errors=True)
+    if os.environ.get(_TEMPLATE) == str(HOME):
+        del os.environ[_TEMPLATE]
