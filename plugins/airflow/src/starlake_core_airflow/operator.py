@@ -325,7 +325,7 @@ class StarlakeOperator(Reschedulable, _Step):
         raise AirflowException(f"{displayed(job)}: {reason}{log}{tail}")
 
     def _not_ready(self, context: Any, outcome: Outcome) -> None:
-        about = f"{self.missing or outcome.reason or 'not ready'} ({self.task_id})"
+        about = f"{self.missing or outcome.reason or 'not ready'} ({self.label})"
         wait = self.wait_policy
         if wait is not None:
             began = first_look(context) or context["ti"].start_date

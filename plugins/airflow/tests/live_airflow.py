@@ -1,0 +1,200 @@
+"""A whole Airflow in processes of its own: scheduler, triggerer and, from 3 on, API server and DAG processor."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from starlake_core_airflow.versions import AIRFLOW_3
+
+PATIENCE = 150.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(true: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
+    """Wait until something is true, and return it; the time is only there so that no test hangs."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = true()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"it never came to this: {what}"
+        time.sleep(0.5)
+
+
+class LiveAirflow:
+    """An Airflow in a folder.
+
+    Args:
+        home: an empty folder.
+        environ: further variables for all of its processes.
+    """
+
+    def __init__(self, home: Path, environ: Mapping[str, str]) -> None:
+        self.home = home
+        self.dags = home / "dags"
+        self.dags.mkdir(parents=True)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        secret = base64.urlsafe_b64encode(b"s" * 32).decode()
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("SL_", "AIRFLOW"))}
+        kept.pop("PYTHONDONTWRITEBYTECODE", None)
+        self.environ = {
+            **kept,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags),
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor" if AIRFLOW_3 else "SequentialExecutor",
+            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__CORE__FERNET_KEY": secret,
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__API__PORT": str(self.port),
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__API_AUTH__JWT_SECRET": secret,
+            "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
+            "AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL": "5",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
+            "AIRFLOW__SCHEDULER__DAG_DIR_LIST_INTERVAL": "5",
+            "AIRFLOW__SCHEDULER__JOB_HEARTBEAT_SEC": "1",
+            **environ,
+        }
+        self._parts: dict[str, subprocess.Popen[bytes]] = {}
+
+    # -- its processes
+
+    def airflow(self, *arguments: str) -> str:
+        """Run the command line of Airflow to its end."""
+        done = subprocess.run(
+            [sys.executable, "-m", "airflow", *arguments],
+            env=self.environ,
+            text=True,
+            capture_output=True,
+            cwd=self.home,
+            check=False,
+        )
+        assert done.returncode == 0, f"airflow {' '.join(arguments)}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+        return done.stdout
+
+    def begin(self, part: str) -> None:
+        """Start a part: scheduler, triggerer, api-server, dag-processor."""
+        with (self.home / f"{part}.log").open("ab") as log:
+            self._parts[part] = subprocess.Popen(
+                [sys.executable, "-m", "airflow", part],
+                env=self.environ,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self.home,
+                start_new_session=True,
+            )
+
+    def end(self, part: str, number: signal.Signals = signal.SIGTERM) -> None:
+        """Stop a part and wait until it is gone."""
+        process = self._parts.pop(part)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, number)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            pass
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """While this block is open, Airflow runs."""
+        self.airflow("db", "migrate")
+        try:
+            for part in ("api-server", "dag-processor", "scheduler", "triggerer") if AIRFLOW_3 else ("scheduler", "triggerer"):
+                self.begin(part)
+            if AIRFLOW_3:
+                until(self._is_up, "the API server answers")
+            yield
+        finally:
+            for part in list(self._parts):
+                self.end(part)
+
+    def _is_up(self) -> bool:
+        try:
+            return bool(self.get("/api/v2/monitor/health")["metadatabase"]["status"] == "healthy")
+        except OSError:
+            return False
+
+    # -- its API, from 3 on
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """Call the API with what a browser of an administrator would have."""
+        headers = {"Content-Type": "application/json"}
+        if not path.startswith(("/auth", "/api/v2/monitor")):
+            headers["Authorization"] = f"Bearer {self.token()}"
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, headers, method=method)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def get(self, path: str) -> Any:
+        """Read from the API."""
+        return self.call("GET", path)
+
+    def token(self) -> str:
+        """A token of the administrator."""
+        if not hasattr(self, "_token"):
+            self._token = str(self.call("GET", "/auth/token")["access_token"])
+        return self._token
+
+    # -- its database, which both versions have
+
+    def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Read from the database."""
+        try:
+            with contextlib.closing(sqlite3.connect(f"file:{self.home}/airflow.db?mode=ro", uri=True, timeout=30)) as connection:
+                return connection.execute(sql, values).fetchall()
+        except sqlite3.OperationalError:
+            return []
+
+    def knows(self, *dag_ids: str) -> bool:
+        """Whether DAGs were parsed and stored."""
+        return set(dag_ids) <= {row[0] for row in self.query("SELECT dag_id FROM serialized_dag")}
+
+    def run_state(self, dag_id: str, run_id: str) -> str:
+        """The state of a run, empty if there is no such run."""
+        rows = self.query("SELECT state FROM dag_run WHERE dag_id = ? AND run_id = ?", dag_id, run_id)
+        return str(rows[0][0]) if rows else ""
+
+    def task_state(self, dag_id: str, run_id: str, task_id: str) -> str:
+        """The state of a task, empty if it has none yet."""
+        rows = self.query(
+            "SELECT state FROM task_instance WHERE dag_id = ? AND run_id = ? AND task_id = ?", dag_id, run_id, task_id
+        )
+        return str(rows[0][0] or "") if rows else ""
+
+    def logs(self) -> str:
+        """The end of what every part wrote."""
+        return "\n".join(
+            f"== {path.name}\n" + path.read_text(errors="replace")[-1500:] for path in sorted(self.home.glob("*.log"))
+        )
