@@ -1,0 +1,438 @@
+"""The orchestrator ``airflow`` against DAGs that are written by hand. See README.md beside this file.
+
+Needs an environment with one version of Airflow, starlake-core, starlake-core-airflow and starlake-core-shell, and byte code that may be
+written: run it once for each version. It makes an Airflow home of its own and no database. Everything is CPU time, measured in
+pairs in random order within one run; what counts is the median of the ratios of the pairs. The exit code is 1 if a target is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+
+
+def _find_airflow() -> None:
+    """This file is called like the package that it measures: its folder must not be searched, the one above has the helpers."""
+    sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != HERE]
+    if str(HERE.parent) not in sys.path:
+        sys.path.append(str(HERE.parent))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table.
+
+    Attributes:
+        what: was measured.
+        measured: for people.
+        target: for people, empty if there is none.
+        good: whether it is met.
+        figures: for programs.
+    """
+
+    what: str
+    measured: str
+    target: str = ""
+    good: bool = True
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured.
+
+    Attributes:
+        pairs: of most comparisons.
+        large_pairs: of the comparison of 5 000 tables.
+        processes: for what is measured in fresh ones.
+        polls: after which the deferred tasks end.
+    """
+
+    pairs: int = 15
+    large_pairs: int = 3
+    processes: int = 9
+    polls: int = 20
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """CPU seconds of the two sides, pair by pair."""
+
+    ours: list[float]
+    native: list[float]
+
+    @classmethod
+    def of(cls, ours: Callable[[], object], native: Callable[[], object], count: int) -> Pairs:
+        """Measure pairs, each in random order; both once before, so that imports and caches are there."""
+        order = random.Random(count)
+        times: dict[bool, list[float]] = {True: [], False: []}
+        ours()
+        native()
+        for _ in range(count):
+            for mine in order.sample((True, False), 2):
+                work = ours if mine else native
+                gc.collect()
+                started = time.process_time()
+                made = work()
+                times[mine].append(time.process_time() - started)
+                del made
+        return cls(times[True], times[False])
+
+    @property
+    def ratios(self) -> list[float]:
+        """Ours against native, pair by pair."""
+        return [mine / theirs for mine, theirs in zip(self.ours, self.native, strict=True)]
+
+    @property
+    def ratio(self) -> float:
+        """The median of the ratios."""
+        return statistics.median(self.ratios)
+
+    @property
+    def extra(self) -> float:
+        """The median of the differences, in seconds."""
+        return statistics.median(mine - theirs for mine, theirs in zip(self.ours, self.native, strict=True))
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """The middle half of the ratios lies between these."""
+        if len(self.ratios) < 4:
+            return min(self.ratios), max(self.ratios)
+        first, _, third = statistics.quantiles(self.ratios, n=4)
+        return first, third
+
+    def row(self, what: str, most: float, extra: float | None = None, below: bool = False) -> Row:
+        """A line of a table.
+
+        Args:
+            what: was measured.
+            most: the ratio that is the target.
+            extra: the seconds that may be added to native instead.
+            below: the ratio has to be less than the target.
+        """
+        mine, theirs = statistics.median(self.ours), statistics.median(self.native)
+        low, high = self.spread
+        measured = f"{_time(mine)} / {_time(theirs)} = {self.ratio:.2f} x [{low:.2f} - {high:.2f}]"
+        if extra is not None:
+            measured += f", {self.extra * 1e3:+.1f} ms"
+            target, good = f"<= +{extra * 1e3:.0f} ms", self.extra <= extra
+        else:
+            target = f"{'<' if below else '<='} {most:.2f} x"
+            good = self.ratio < most if below else self.ratio <= most
+        return Row(what, measured, target, good, {"ours": self.ours, "native": self.native, "ratio": self.ratio})
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1e3:.1f} ms"
+
+
+def chain(length: int) -> dict[str, list[str]]:
+    """A chain of transforms."""
+    return {f"t{n}": [f"t{n - 1}"] if n else [] for n in range(length)}
+
+
+def diamonds(width: int, depth: int) -> dict[str, list[str]]:
+    """Layers of transforms, each after all of the layer before."""
+    return {
+        f"t{level}_{n}": [f"t{level - 1}_{other}" for other in range(width)] if level else []
+        for level in range(depth)
+        for n in range(width)
+    }
+
+
+def described(dag: Any) -> dict[str, Any]:
+    """What has to be alike in two DAGs of one shape."""
+    tasks = {
+        task.task_id: {
+            "group": task.task_group.group_id if task.task_group is not None else None,
+            "after": sorted(task.upstream_task_ids),
+            "before": sorted(task.downstream_task_ids),
+            "rule": str(getattr(task.trigger_rule, "value", task.trigger_rule)),
+            "retries": (task.retries, task.retry_delay),
+            "pool": task.pool,
+            "doc": task.doc_md,
+            "params": task.params.dump(),
+            "outlets": [outlet.uri for outlet in task.outlets],
+            "inlets": [inlet.uri for inlet in task.inlets],
+        }
+        for task in dag.tasks
+    }
+    return {
+        "": (dag.dag_id, dag.start_date, dag.catchup, dag.max_active_runs, sorted(dag.tags), dag.timetable.summary),
+        **tasks,
+    }
+
+
+def check_alike(ours: Any, native: Any) -> None:
+    """A comparison of different DAGs says nothing."""
+    mine, theirs = described(ours), described(native)
+    if list(mine) != list(theirs) and sorted(mine) != sorted(theirs):
+        raise SystemExit(f"the DAGs have other tasks: {sorted(set(mine) ^ set(theirs))[:6]}")
+    for task_id, about in mine.items():
+        if about != theirs[task_id]:
+            raise SystemExit(f"'{task_id}' differs:\n  ours   {about}\n  native {theirs[task_id]}")
+
+
+TABLES = (10, 100, 1000, 5000)
+
+
+def bench_build(size: Size, home: Path) -> list[Row]:
+    from benchmarks import airflow_native, airflow_ours
+
+    rows = []
+    for count in TABLES:
+        check_alike(airflow_ours.load(count), airflow_native.load(count))
+        large = count == max(TABLES)
+        pairs = Pairs.of(
+            lambda count=count: airflow_ours.load(count),  # type: ignore[misc]
+            lambda count=count: airflow_native.load(count),  # type: ignore[misc]
+            size.large_pairs if large else size.pairs,
+        )
+        rows.append(
+            pairs.row(
+                f"{count:,} tables".replace(",", " "),
+                1.0 if large else 1.10,
+                extra=0.020 if count <= 100 else None,
+                below=large,
+            )
+        )
+    return rows
+
+
+def write_file(home: Path, kind: str, count: int) -> Path:
+    """A DAG file with a load pipeline, in the folder of DAGs."""
+    file = home / "dags" / f"{kind}_{count}.py"
+    file.parent.mkdir(exist_ok=True)
+    text = (HERE / f"airflow_{kind}.py").read_text(encoding="utf-8")
+    file.write_text(f"{text}\n\ndag = load({count})\n", encoding="utf-8")
+    return file
+
+
+def bench_parse(size: Size, home: Path) -> list[Row]:
+    from benchmarks.airflow_children import dag_bag
+
+    bag = dag_bag()
+
+    def parse(file: Path, count: int) -> Any:
+        made = bag(file)
+        assert not made.import_errors, made.import_errors
+        (dag,) = made.dags.values()
+        assert len(dag.task_dict) == count + 4
+        return made
+
+    rows = []
+    for count in TABLES:
+        large = count == max(TABLES)
+        ours, native = write_file(home, "ours", count), write_file(home, "native", count)
+        pairs = Pairs.of(
+            lambda file=ours, count=count: parse(file, count),  # type: ignore[misc]
+            lambda file=native, count=count: parse(file, count),  # type: ignore[misc]
+            size.large_pairs if large else size.pairs,
+        )
+        rows.append(pairs.row(f"{count:,} tables".replace(",", " "), 1.0 if large else 1.10, below=large))
+    return rows
+
+
+def bench_lineage(size: Size, home: Path) -> list[Row]:
+    from benchmarks import airflow_native, airflow_ours
+
+    rows = []
+    for what, parents in (
+        ("diamonds, width 3, depth 300", diamonds(3, 300)),
+        ("chain of 1 000 transforms", chain(1000)),
+    ):
+        check_alike(airflow_ours.lineage(parents), airflow_native.lineage(parents))
+        pairs = Pairs.of(
+            lambda parents=parents: airflow_ours.lineage(parents),  # type: ignore[misc]
+            lambda parents=parents: airflow_native.lineage(parents),  # type: ignore[misc]
+            size.pairs,
+        )
+        rows.append(pairs.row(what, 1.15))
+    return rows
+
+
+def in_process(name: str, *arguments: object, level: str = "WARNING") -> dict[str, Any]:
+    """What a fresh process found, in which Airflow logs from a level on."""
+    command = [sys.executable, str(HERE / "airflow.py"), "--child", name, *map(str, arguments)]
+    env = {**os.environ, "AIRFLOW__LOGGING__LOGGING_LEVEL": level}
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=env)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+    found: dict[str, Any] = json.loads(done.stdout.rstrip().rpartition("\n")[2])
+    return found
+
+
+def bench_import(size: Size, home: Path) -> list[Row]:
+    in_process("imports")  # so that the byte code is there
+    found = [in_process("imports") for _ in range(size.processes)]
+    both = [one["import"] + one["select"] for one in found]
+
+    def middle(name: str) -> float:
+        return float(statistics.median(one[name] for one in found))
+
+    total = statistics.median(both)
+    modules = found[0]["modules"]
+    return [
+        Row("import starlake_core", f"{middle('import'):.0f} ms"),
+        Row("select airflow and shell", f"{middle('select'):.0f} ms"),
+        Row(
+            "together",
+            f"{total:.0f} ms [{min(both):.0f} - {max(both):.0f}], {modules} modules",
+            "< 100 ms",
+            total < 100,
+            {"milliseconds": both, "modules": modules},
+        ),
+        Row("select again", f"{middle('again'):.2f} ms"),
+        Row("the first pipeline, of one table", f"{middle('first'):.1f} ms"),
+    ]
+
+
+def bench_memory(size: Size, home: Path) -> list[Row]:
+    files = {kind: write_file(home, kind, 1000) for kind in ("ours", "native")}
+    peaks: dict[str, list[float]] = {"ours": [], "native": [], "before": []}
+    for _ in range(max(1, size.processes // 3)):
+        for kind, file in files.items():
+            found = in_process("memory", file)
+            peaks[kind].append(found["after"])
+            peaks["before"].append(found["before"])
+    ours, native, before = (statistics.median(peaks[kind]) for kind in ("ours", "native", "before"))
+    return [
+        Row("before, with Airflow imported", f"{before:.0f} MiB"),
+        Row("peak of one parse, native", f"{native:.0f} MiB ({native - before:+.0f})"),
+        Row("peak of one parse, ours", f"{ours:.0f} MiB ({ours - before:+.0f})", figures=peaks),
+    ]
+
+
+def bench_silent(size: Size, home: Path) -> list[Row]:
+    found = in_process("silent", write_file(home, "ours", 100), level="INFO")
+    native = in_process("silent", write_file(home, "native", 100), level="INFO")
+    told = sum(len(line) + 1 for line in found["lines"])
+    kept = f" (and {found['bytes'] - told} of Airflow's own; native {native['bytes']})" if found["bytes"] else ""
+    return [
+        Row("SQL statements", str(len(found["statements"])), "0", not found["statements"], found),
+        Row("bytes on the standard output", f"{told}{kept}", "0", told == 0, found),
+    ]
+
+
+def bench_deferred(size: Size, home: Path) -> list[Row]:
+    count = 1000
+    found = in_process("deferred", count, size.polls)
+    idle = in_process("deferred", count, 2)
+    per_call = statistics.median(found["sizes"])
+    calls = found["calls"] / found["ticks"]
+    more = found["ticks"] - idle["ticks"]
+    tick = (found["cpu"] - idle["cpu"]) / more * 1e3 if more > 0 else 0.0
+    return [
+        Row(
+            f"CPU of {count} tasks over {found['ticks']} ticks",
+            f"{found['cpu']:.2f} s in {found['wall']:.1f} s",
+            figures=found,
+        ),
+        Row("  of them for one tick of all tasks", f"{tick:.1f} ms"),
+        Row("  of them for one task, from start to end", f"{idle['cpu'] / count * 1e3:.2f} ms"),
+        Row("calls of poll in a tick", f"{calls:.2f}", "1", found["calls"] == found["ticks"] and found["runners"] == 1),
+        Row("handles in a call", f"{per_call:.0f} (first {found['sizes'][0]}, last {found['sizes'][-1]})"),
+    ]
+
+
+BENCHMARKS: dict[str, tuple[str, Callable[[Size, Path], list[Row]]]] = {
+    "build": ("building a load pipeline: ours / by hand = ratio [middle half of the pairs]", bench_build),
+    "parse": ("parsing its file with a DagBag", bench_parse),
+    "lineage": ("building a pipeline from its lineage", bench_lineage),
+    "import": ("CPU once per process, beyond what a file written by hand imports", bench_import),
+    "memory": ("memory of a process that parses 1 000 tables", bench_memory),
+    "silent": ("in a parse of 100 tables, in a fresh process", bench_silent),
+    "deferred": ("deferred tasks in one triggerer process", bench_deferred),
+}
+
+
+def make_home(folder: Path) -> None:
+    """An Airflow home, known to this process and those that it starts; to be called before Airflow is imported."""
+    os.environ.update(
+        AIRFLOW_HOME=str(folder),
+        AIRFLOW__CORE__LOAD_EXAMPLES="False",
+        AIRFLOW__CORE__DAGS_FOLDER=str(folder / "dags"),
+        AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT="300",
+        AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{folder}/airflow.db",
+        AIRFLOW__LOGGING__BASE_LOG_FOLDER=str(folder / "logs"),
+        AIRFLOW__LOGGING__LOGGING_LEVEL="WARNING",
+        AIRFLOW__METRICS__TIMER_UNIT_CONSISTENCY="True",
+    )
+    for name in ("SL_ORCHESTRATOR", "SL_EXECUTION_ENVIRONMENT"):
+        os.environ.pop(name, None)
+
+
+def run(names: Sequence[str], size: Size, record: Path | None) -> int:
+    """Measure, print the tables, and keep the figures."""
+    from rich.console import Console
+    from rich.table import Table
+
+    # A file or a pipe has no width; the tables are not to be broken there.
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    kept: dict[str, Any] = {"airflow": version("apache-airflow"), "python": sys.version.split()[0], "tables": {}}
+    console.print(f"Airflow {kept['airflow']}, Python {kept['python']}\n", highlight=False)
+    missed = 0
+    with tempfile.TemporaryDirectory(prefix="starlake-benchmark-") as folder:
+        make_home(Path(folder))
+        for name in names:
+            title, measure = BENCHMARKS[name]
+            rows = measure(size, Path(folder))
+            table = Table("what", "measured", "target", "", title=title, title_justify="left", box=None)
+            for row in rows:
+                missed += not row.good
+                table.add_row(
+                    row.what, row.measured, row.target, "" if not row.target else "ok" if row.good else "MISSED"
+                )
+            console.print(table, "", highlight=False, markup=False)
+            kept["tables"][name] = [asdict(row) for row in rows]
+    if record is not None:
+        record.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    return 1 if missed else 0
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHMARKS)}; all by default")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file")
+    parser.add_argument("--quick", action="store_true", help="few rounds: shows that it works, not how fast it is")
+    parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
+    asked = parser.parse_args(arguments)
+    unknown = sorted(set(asked.names) - set(BENCHMARKS))
+    if unknown:
+        parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    if sys.dont_write_bytecode:
+        parser.error(
+            "byte code is not written here, so that imports and parses look slow; unset PYTHONDONTWRITEBYTECODE"
+        )
+    for distribution in ("apache-airflow", "starlake-core-airflow", "starlake-core-shell"):
+        try:
+            version(distribution)
+        except PackageNotFoundError:
+            parser.error(f"{distribution} is not installed in {sys.prefix}")
+    _find_airflow()
+    if asked.child:
+        from benchmarks.airflow_children import answer
+
+        return answer(asked.child[0], asked.child[1:])
+    size = Size(pairs=3, large_pairs=1, processes=3, polls=4) if asked.quick else Size()
+    return run(asked.names or list(BENCHMARKS), size, asked.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
