@@ -1,0 +1,140 @@
+"""What the tests of the orchestrator share: drawing a pipeline, running its DAG with nothing but Airflow, and asking the database."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from airflow.utils.session import create_session
+from sqlalchemy import select
+from starlake_core_airflow import versions
+
+from starlake_core import Orchestration, StarlakePipeline
+from starlake_core.testing import Call, StandIn, Step
+
+AIRFLOW_3 = versions.AIRFLOW_3
+Build = Callable[[StarlakePipeline], object]
+
+NOT_READY = Step(not_ready=True)
+CRASHED = Step(lines=("java.lang.OutOfMemoryError",), exit_code=3)
+
+
+def unique(root: Path) -> str:
+    """An id for the DAG of a test, from its folder."""
+    return re.sub(r"\W+", "_", f"{root.parent.name}_{root.name}").lower()
+
+
+def draw(root: Path, build: Build, options: Mapping[str, Any] | None = None, **keywords: Any) -> StarlakePipeline:
+    """A rendered pipeline with an id of its own.
+
+    Args:
+        root: a folder of the test; the project.
+        build: draws the tasks.
+        options: of the orchestration; no retries by default.
+        **keywords: ``environment`` for the orchestration, and what ``sl_create_pipeline`` takes.
+    """
+    root.mkdir(exist_ok=True)
+    (root / "pipelines.py").write_text("# a file that 2.11 keeps the text of\n", encoding="utf-8")
+    given = {"retries": 0, "retry_delay": 0, **(options or {})}
+    given["sl_env_var"] = {"SL_ROOT": str(root), **(given.get("sl_env_var") or {})}
+    orchestration = Orchestration(
+        given,
+        orchestrator="airflow",
+        environment=keywords.pop("environment", "shell"),
+        filename=str(root / "pipelines.py"),
+        namespace={},
+    )
+    with orchestration, orchestration.sl_create_pipeline(**{"name": unique(root), **keywords}) as pipeline:
+        build(pipeline)
+    return pipeline
+
+
+def scheduled(pipeline: StarlakePipeline) -> None:
+    """The standard shape of a schedule."""
+    pipeline.add_schedule()
+
+
+def program(stand_in: StandIn) -> dict[str, Any]:
+    """Options with which the environment ``shell`` runs the stand-in."""
+    return {"SL_STARLAKE_PATH": str(stand_in.path)}
+
+
+def known(dag: Any) -> Any:
+    """Make a DAG and its assets known to the database, as the DAG processor does."""
+    if AIRFLOW_3:
+        versions._register(dag)
+    else:
+        type(dag).bulk_write_to_db([dag])
+    return dag
+
+
+def test_run(dag: Any, date: datetime | None = None, conf: Mapping[str, Any] | None = None) -> Any:
+    """Run a DAG with ``dag.test`` and nothing of ours around it; return its run."""
+    given: dict[str, Any] = {"run_conf": dict(conf or {})}
+    return known(dag).test(**{"logical_date" if AIRFLOW_3 else "execution_date": date}, **given)
+
+
+test_run.__test__ = False  # type: ignore[attr-defined]
+
+
+def states(run: Any) -> dict[str, str | None]:
+    """The state of every task of a run, without the groups in the ids."""
+    return {
+        ti.task_id.rpartition(".")[2]: None if ti.state is None else str(getattr(ti.state, "value", ti.state))
+        for ti in run.get_task_instances()
+    }
+
+
+def state(run: Any) -> str:
+    """The state of a run."""
+    return str(getattr(run.state, "value", run.state))
+
+
+def tries(run: Any, task_id: str) -> int:
+    """How often a task was tried."""
+    return next(ti.try_number for ti in run.get_task_instances() if ti.task_id.rpartition(".")[2] == task_id)
+
+
+def variables(call: Call) -> str:
+    """The substitution variables of a call, without the interval that every transform gets."""
+    text = call.arguments[call.arguments.index("--options") + 1]
+    return text.partition(",sl_data_interval_start=")[0]
+
+
+def xcoms(run: Any) -> dict[str, Any]:
+    """What every task of a run returned."""
+    if AIRFLOW_3:
+        from airflow.models.xcom import XComModel as XCom
+    else:
+        from airflow.models.xcom import XCom
+    statement = select(XCom).where(XCom.dag_id == run.dag_id, XCom.run_id == run.run_id, XCom.key == "return_value")
+    with create_session() as session:
+        rows = session.scalars(statement)
+        # 2.11 deserialises what it loads.
+        return {row.task_id.rpartition(".")[2]: XCom.deserialize_value(row) if AIRFLOW_3 else row.value for row in rows}
+
+
+def events(run: Any) -> dict[str, dict[str, Any]]:
+    """URI to extra, for everything that a run emitted; each is emitted once."""
+    if AIRFLOW_3:
+        from airflow.models.asset import AssetEvent as Event
+        from airflow.models.asset import AssetModel as Model
+
+        same = Event.asset_id == Model.id
+    else:
+        from airflow.models.dataset import DatasetEvent as Event
+        from airflow.models.dataset import DatasetModel as Model
+
+        same = Event.dataset_id == Model.id
+    statement = (
+        select(Model.uri, Event.extra)
+        .join(Model, same)
+        .where(Event.source_dag_id == run.dag_id, Event.source_run_id == run.run_id)
+    )
+    with create_session() as session:
+        found = [(uri, extra) for uri, extra in session.execute(statement)]
+    assert len(found) == len(dict(found)), found
+    return dict(found)
