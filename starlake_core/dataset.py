@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -52,9 +53,9 @@ class StarlakeDataset:
         object.__setattr__(self, "cron", read_cron(self.cron))
         object.__setattr__(self, "name", self.name or self.uri)
 
-    @classmethod
+    @staticmethod
     def table(
-        cls, domain: str, table: str, *, style: str = "qualified", cron: str | None = None, freshness: int = 0
+        domain: str, table: str, *, style: str = "qualified", cron: str | None = None, freshness: int = 0
     ) -> StarlakeDataset:
         """The dataset of a table.
 
@@ -66,11 +67,7 @@ class StarlakeDataset:
             cron: how often it is produced.
             freshness: seconds for which it counts as fresh.
         """
-        if style == "flat":
-            uri = sanitize_id(f"{domain}_{table}").lower()
-        else:
-            uri = f"starlake://{quote(domain.casefold(), safe='')}/{quote(table.casefold(), safe='')}"
-        return cls(uri, cron, f"{domain}.{table}", freshness)
+        return _table(domain, table, style, cron, freshness)
 
     @property
     def identity(self) -> str:
@@ -82,6 +79,16 @@ class StarlakeDataset:
 
     def __hash__(self) -> int:
         return hash(self.identity)
+
+
+@functools.lru_cache(maxsize=65536)
+def _table(domain: str, table: str, style: str, cron: str | None, freshness: int) -> StarlakeDataset:
+    """A lineage names each dataset once for every task that reads it."""
+    if style == "flat":
+        uri = sanitize_id(f"{domain}_{table}").lower()
+    else:
+        uri = f"starlake://{quote(domain.casefold(), safe='')}/{quote(table.casefold(), safe='')}"
+    return StarlakeDataset(uri, cron, f"{domain}.{table}", freshness)
 
 
 def check_datasets(

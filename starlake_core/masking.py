@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ _URL_USER = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/?#]+@")
 _SHORTEST_SECRET = 6
 
 
+@functools.lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
     """Tell whether the value of a variable or option of this name has to be hidden.
 
@@ -79,6 +81,9 @@ def mask_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
         if hide_next:
             masked.append(MASK)
             hide_next = False
+            continue
+        if argument[:2] != "--" and "=" not in argument and "@" not in argument:
+            masked.append(argument)
             continue
         option = _OPTION.match(argument)
         if option is not None and is_secret_name(option["name"]):

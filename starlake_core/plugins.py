@@ -116,6 +116,7 @@ def installed(role: str | None = None) -> tuple[Installed, ...]:
 def rescan() -> None:
     """Forget what was found, after distributions were installed into this process."""
     _scan.cache_clear()
+    _selected.cache_clear()
 
 
 def find(role: str, name: str) -> Installed:
@@ -297,6 +298,19 @@ def select(orchestrator: Any = None, environment: Any = None, addons: Sequence[A
     Raises:
         PluginError: one of them cannot be used.
     """
+    wanted = (orchestrator, environment, *addons)
+    if all(one is None or isinstance(one, str) for one in wanted):
+        return _selected(orchestrator, environment, tuple(addons))
+    return _make(orchestrator, environment, addons)
+
+
+@functools.cache
+def _selected(orchestrator: str | None, environment: str | None, addons: tuple[str, ...]) -> Plugins:
+    """A selection of names: what it holds does not change, so a process makes it once."""
+    return _make(orchestrator, environment, addons)
+
+
+def _make(orchestrator: Any, environment: Any, addons: Sequence[Any]) -> Plugins:
     plugins = Plugins()
     if orchestrator is not None:
         plugins.add("orchestrator", orchestrator)

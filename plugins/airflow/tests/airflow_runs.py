@@ -71,13 +71,10 @@ def known(dag: Any) -> Any:
     return dag
 
 
-def test_run(dag: Any, date: datetime | None = None, conf: Mapping[str, Any] | None = None) -> Any:
+def run_dag(dag: Any, date: datetime | None = None, conf: Mapping[str, Any] | None = None) -> Any:
     """Run a DAG with ``dag.test`` and nothing of ours around it; return its run."""
     given: dict[str, Any] = {"run_conf": dict(conf or {})}
     return known(dag).test(**{"logical_date" if AIRFLOW_3 else "execution_date": date}, **given)
-
-
-test_run.__test__ = False  # type: ignore[attr-defined]
 
 
 def states(run: Any) -> dict[str, str | None]:

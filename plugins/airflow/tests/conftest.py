@@ -16,6 +16,8 @@ _TEMPLATE = "STARLAKE_TEST_AIRFLOW_HOME"
 
 # Of Airflow and of what it is made of, on the versions that are named; nothing that code of this project causes.
 _IGNORED = (
+    "'HTTP_422_UNPROCESSABLE_ENTITY' is deprecated",  # 3.1, 3.2: its API in this process
+    "The anyio.abc.BlockingPortal alias is deprecated",  # 3.1, 3.2: its API in this process
     "Using `httpx` with `starlette.testclient` is deprecated",  # 3.2, 3.3: its API in this process
     "The ``noload`` loader strategy is deprecated",  # 3.2: its API in this process
     "The `airflow.operators.branch.BaseBranchOperator` attribute is deprecated",  # 3.1: its provider of standard operators

@@ -116,10 +116,8 @@ class LiveAirflow:
         process = self._parts.pop(part)
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, number)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(30)
-        except subprocess.TimeoutExpired:
-            pass
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -129,7 +127,9 @@ class LiveAirflow:
         """While this block is open, Airflow runs."""
         self.airflow("db", "migrate")
         try:
-            for part in ("api-server", "dag-processor", "scheduler", "triggerer") if AIRFLOW_3 else ("scheduler", "triggerer"):
+            for part in (
+                ("api-server", "dag-processor", "scheduler", "triggerer") if AIRFLOW_3 else ("scheduler", "triggerer")
+            ):
                 self.begin(part)
             if AIRFLOW_3:
                 until(self._is_up, "the API server answers")
@@ -167,12 +167,67 @@ class LiveAirflow:
             self._token = str(self.call("GET", "/auth/token")["access_token"])
         return self._token
 
+    # -- what a user does, by the API from 3 on and by the command line on 2.11
+
+    def trigger(self, dag_id: str, run_id: str) -> None:
+        """Start a run."""
+        if AIRFLOW_3:
+            self.call("POST", f"/api/v2/dags/{dag_id}/dagRuns", {"dag_run_id": run_id, "logical_date": None})
+        else:
+            self.airflow("dags", "trigger", dag_id, "--run-id", run_id)
+
+    def fail(self, dag_id: str, run_id: str, task_id: str) -> None:
+        """Mark a run as failed."""
+        if AIRFLOW_3:
+            self.call("PATCH", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}", {"state": "failed"})
+        else:
+            self._python(
+                "from airflow.models import DagBag\n"
+                "from airflow.api.common.mark_tasks import set_dag_run_state_to_failed\n"
+                f"dag = DagBag(read_dags_from_db=True).get_dag({dag_id!r})\n"
+                f"set_dag_run_state_to_failed(dag=dag, run_id={run_id!r}, commit=True)\n"
+            )
+
+    def clear(self, dag_id: str, run_id: str, task_id: str) -> None:
+        """Clear a task."""
+        if AIRFLOW_3:
+            body = {"dry_run": False, "dag_run_id": run_id, "task_ids": [task_id], "only_failed": False}
+            self.call("POST", f"/api/v2/dags/{dag_id}/clearTaskInstances", body)
+        else:
+            self._python(
+                "from airflow.models import DagBag, DagRun\n"
+                f"dag = DagBag(read_dags_from_db=True).get_dag({dag_id!r})\n"
+                f"date = DagRun.find(dag_id={dag_id!r}, run_id={run_id!r})[0].execution_date\n"
+                f"dag.partial_subset({task_id!r}).clear(start_date=date, end_date=date)\n"
+            )
+
+    def load(self, file: Path, orchestrate: Callable[..., str]) -> None:
+        """Run the pipelines of a file, and wait for their end."""
+        if AIRFLOW_3:
+            orchestrate(self, "run", file, "--option", f"airflow_api_base_url={self.url}")
+            return
+        for dag_id in ("starbake_load_daily", "starbake_load_hourly"):
+            self.trigger(dag_id, "by-hand")
+            until(lambda dag_id=dag_id: self.run_state(dag_id, "by-hand") == "success", f"{dag_id} succeeds", 240)
+
+    def _python(self, text: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "-c", text], env=self.environ, text=True, capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+    def last_run(self, dag_id: str) -> str:
+        """The id of the latest run of a DAG."""
+        return str(self.query("SELECT run_id FROM dag_run WHERE dag_id = ? ORDER BY id DESC LIMIT 1", dag_id)[0][0])
+
     # -- its database, which both versions have
 
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Read from the database."""
         try:
-            with contextlib.closing(sqlite3.connect(f"file:{self.home}/airflow.db?mode=ro", uri=True, timeout=30)) as connection:
+            with contextlib.closing(
+                sqlite3.connect(f"file:{self.home}/airflow.db?mode=ro", uri=True, timeout=30)
+            ) as connection:
                 return connection.execute(sql, values).fetchall()
         except sqlite3.OperationalError:
             return []
@@ -198,3 +253,23 @@ class LiveAirflow:
         return "\n".join(
             f"== {path.name}\n" + path.read_text(errors="replace")[-1500:] for path in sorted(self.home.glob("*.log"))
         )
+
+
+def shoot(airflow: LiveAirflow, path: str, image: Path) -> None:
+    """Take a picture of a page.
+
+    Args:
+        airflow: whose page it is.
+        path: of the page.
+        image: where the picture goes.
+    """
+    image.parent.mkdir(exist_ok=True)
+    profile = airflow.home / "browser"
+    subprocess.run(
+        [
+            "chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={profile}",
+            "--window-size=1500,900", "--virtual-time-budget=20000", f"--screenshot={image}", airflow.url + path,
+        ],
+        check=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    assert image.stat().st_size > 10_000

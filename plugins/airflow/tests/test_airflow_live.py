@@ -5,27 +5,49 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
-from live_airflow import LiveAirflow, until
+from live_airflow import LiveAirflow, shoot, until
 from starlake_core_airflow.versions import AIRFLOW_3
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "starbake"
+IMAGES = Path(__file__).parents[1] / "images"
+
+# The job is over when the file "go" is there; it tells its process first.
+WAITING = """\
+#!/bin/sh
+echo $$ > "$SL_ROOT/pid"
+while [ ! -e "$SL_ROOT/go" ]; do sleep 0.2; done
+echo done
+"""
+
+SLOW = """\
+# airflow dag
+from starlake_core import Orchestration
+
+for environment in ("detached", "shell"):
+    with Orchestration(environment=environment) as orchestration:
+        with orchestration.sl_create_pipeline(name=f"slow_{environment}") as pipeline:
+            pipeline.start_task() >> pipeline.sl_transform("slow", "kpi.slow", retries=0) >> pipeline.end_task()
+"""
 
 
-def orchestrate(airflow: LiveAirflow, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "starlake_core", *map(str, arguments)],
+def orchestrate(airflow: LiveAirflow, *arguments: object) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "starlake_core", *map(str, arguments), "--orchestrator", "airflow"],
         env={**airflow.environ, "NO_LIVE": "1"},
         text=True,
         capture_output=True,
         check=False,
     )
+    assert done.returncode == 0, done.stdout + done.stderr + airflow.logs()
+    return done.stdout
 
 
 def rows(database: Path, table: str, columns: list[str]) -> list[list[str]]:
@@ -34,29 +56,128 @@ def rows(database: Path, table: str, columns: list[str]) -> list[list[str]]:
         return sorted(map(list, connection.execute(f"SELECT {cast} FROM {table}").fetchall()), key=str)
 
 
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
+
+
+class Slow:
+    """The pipelines whose only job waits for a file."""
+
+    def __init__(self, airflow: LiveAirflow, root: Path) -> None:
+        self.airflow = airflow
+        self.root = root
+        self.go = root / "go"
+
+    def begin(self, environment: str, run_id: str, state: str) -> int:
+        """Start a run, wait until its task is in a state, and return the process of the job."""
+        for name in ("go", "pid"):
+            (self.root / name).unlink(missing_ok=True)
+        self.airflow.trigger(f"slow_{environment}", run_id)
+        until(lambda: self.airflow.task_state(f"slow_{environment}", run_id, "slow") == state, f"{run_id} is {state}")
+        if state == "deferred":
+            seen = self._polls()
+            until(lambda: self._polls() > seen + 1, "the triggerer polls")
+        return int(until(lambda: (self.root / "pid").exists() and (self.root / "pid").read_text(), "the job runs"))
+
+    def _polls(self) -> int:
+        return len((self.root / "attempts" / "polls").read_text().splitlines())
+
+    def ends(self, environment: str, run_id: str, state: str) -> None:
+        """Wait until a run is in a state."""
+        try:
+            until(lambda: self.airflow.run_state(f"slow_{environment}", run_id) == state, f"{run_id} is {state}")
+        except AssertionError:
+            raise AssertionError(self.airflow.logs()) from None
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     root = tmp_path / "starbake"
     shutil.copytree(EXAMPLE, root, ignore=shutil.ignore_patterns(".starlake-core", "duckdb.db*", "stage", "archive"))
+    (root / "datasets" / "incoming").rename(tmp_path / "tomorrow")
+    (root / "attempts").mkdir()
+    (root / "attempts" / "polls").touch()
+    program = root / "waiting"
+    program.write_text(WAITING)
+    program.chmod(0o755)
+    (root / "dags" / "slow.py").write_text(SLOW)
     return root
 
 
-def test_a_day(tmp_path: Path, project: Path) -> None:
+@pytest.fixture
+def airflow(tmp_path: Path, project: Path) -> Iterator[LiveAirflow]:
     airflow = LiveAirflow(
         tmp_path / "airflow",
-        {"SL_ROOT": str(project), "SL_DATASET_TRIGGERING_STRATEGY": "all", "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE": "True"},
+        {
+            "SL_ROOT": str(project),
+            "SL_STARLAKE_PATH": str(project / "waiting"),
+            "SL_DETACHED_PROGRAM": str(project / "waiting"),
+            "SL_DETACHED_FOLDER": str(project / "attempts"),
+            "SL_DEFER_AFTER": "1",
+            "SL_DEFERRABLE": "true",
+            "SL_DATASET_TRIGGERING_STRATEGY": "all",
+            "PYTHONPATH": str(Path(__file__).parent / "detached_environment"),
+        },
     )
-    done = orchestrate(airflow, "deploy", project / "dags", "--orchestrator", "airflow")
-    assert done.returncode == 0, done.stdout + done.stderr
+    orchestrate(airflow, "deploy", project / "dags")
     with airflow.running():
-        until(lambda: airflow.knows("starbake_load_daily", "starbake_load_hourly", "starbake_kpi"), "the DAGs are parsed")
-        done = orchestrate(
-            airflow, "run", project / "dags" / "starbake_load.py", "--orchestrator", "airflow",
-            "--option", f"airflow_api_base_url={airflow.url}",
-        )  # fmt: skip
-        print(done.stdout[-3000:], done.stderr[-3000:])
-        assert done.returncode == 0, done.stdout + done.stderr + airflow.logs()
-        until(lambda: airflow.query("SELECT 1 FROM dag_run WHERE dag_id='starbake_kpi' AND state='success'"), "assets start the transforms")
-        expected = json.loads((project / "expected.json").read_text(encoding="utf-8"))
-        for table, content in expected.items():
-            assert rows(project / "datasets" / "duckdb.db", table, content["columns"]) == sorted(content["rows"], key=str)
+        yield airflow
+
+
+def test_a_day(airflow: LiveAirflow, project: Path, tmp_path: Path) -> None:
+    until(
+        lambda: airflow.knows("starbake_load_daily", "starbake_kpi", "slow_detached", "slow_shell"),
+        "the DAGs are parsed",
+    )
+    slow = Slow(airflow, project)
+
+    # A job of a remote environment waits in the triggerer. A restart of the triggerer leaves it alone.
+    pid = slow.begin("detached", "restarted", "deferred")
+    airflow.end("triggerer", signal.SIGTERM)
+    assert alive(pid), "a restart of the triggerer cancelled the job"
+    airflow.begin("triggerer")
+    slow.go.touch()
+    slow.ends("detached", "restarted", "success")
+
+    # A killed run cancels its job, wherever it waits.
+    for environment, state in (("detached", "deferred"), ("shell", "running")):
+        pid = slow.begin(environment, "killed", state)
+        airflow.fail(f"slow_{environment}", "killed", "slow")
+        until(lambda pid=pid: not alive(pid), f"the job of the {environment} run is cancelled")
+        slow.ends(environment, "killed", "failed")
+
+    # A cleared task stops its old attempt and starts another.
+    pid = slow.begin("detached", "cleared", "deferred")
+    (project / "pid").unlink()
+    airflow.clear("slow_detached", "cleared", "slow")
+    other = int(until(lambda: (project / "pid").exists() and (project / "pid").read_text(), "another attempt runs"))
+    until(lambda: not alive(pid), "the old attempt is cancelled")
+    assert alive(other), "the new attempt was cancelled with the old one"
+    slow.go.touch()
+    slow.ends("detached", "cleared", "success")
+
+    # The loads run when their files are there, and their assets start the transforms.
+    until(
+        lambda: not airflow.query("SELECT 1 FROM dag_run WHERE state IN ('running', 'queued')"),
+        "the scheduled runs ended",
+    )
+    assert not airflow.query("SELECT 1 FROM dag_run WHERE dag_id = 'starbake_kpi'"), "nothing was loaded so far"
+    (tmp_path / "tomorrow").rename(project / "datasets" / "incoming")
+    airflow.load(project / "dags" / "starbake_load.py", orchestrate)
+    until(
+        lambda: airflow.query("SELECT 1 FROM dag_run WHERE dag_id = 'starbake_kpi' AND state = 'success'"),
+        "the assets start the transforms" + airflow.logs(),
+    )
+    expected = json.loads((project / "expected.json").read_text(encoding="utf-8"))
+    for table, content in expected.items():
+        found = rows(project / "datasets" / "duckdb.db", table, content["columns"])
+        assert found == sorted(content["rows"], key=str), table
+    if AIRFLOW_3 and shutil.which("chromium"):
+        images = IMAGES if os.environ.get("STARLAKE_UPDATE_DOCS") else tmp_path
+        shoot(airflow, f"/dags/starbake_load_daily/runs/{airflow.last_run('starbake_load_daily')}", images / "grid.png")
+        asset = airflow.query("SELECT id FROM asset WHERE uri = 'starlake://kpi/product_sales'")[0][0]
+        shoot(airflow, f"/assets/{asset}", images / "assets.png")

@@ -18,7 +18,7 @@ from airflow_runs import (
     scheduled,
     state,
     states,
-    test_run,
+    run_dag,
     tries,
     unique,
     variables,
@@ -94,7 +94,7 @@ def commands(stand_in: StandIn) -> list[list[str]]:
 @pytest.mark.parametrize("strategy", ["none", "imported", "pending", "ack"])
 def test_ready(tmp_path: Path, stand_in: StandIn, strategy: str) -> None:
     pipeline = draw(tmp_path, scheduled, {**program(stand_in), **options_of(strategy)}, schedule=DAILY)
-    run = test_run(pipeline.native, DATE)
+    run = run_dag(pipeline.native, DATE)
     assert states(run) == all_of(strategy, "success", "success", "success")
     assert state(run) == "success"
     succeeded = {"outcome": "succeeded", "exit_code": 0}
@@ -127,7 +127,7 @@ def test_ready(tmp_path: Path, stand_in: StandIn, strategy: str) -> None:
 def test_not_ready(tmp_path: Path, stand_in: StandIn, strategy: str) -> None:
     stand_in.script("preload:sales", NOT_READY)
     options = {**program(stand_in), **options_of(strategy), "retries": 2}
-    run = test_run(draw(tmp_path, scheduled, options, schedule=DAILY).native, DATE)
+    run = run_dag(draw(tmp_path, scheduled, options, schedule=DAILY).native, DATE)
     assert states(run) == all_of(strategy, "skipped", "skipped", "skipped")
     assert state(run) == "success"
     assert [call.subject for call in stand_in.calls()] == ["preload:sales"], "no retry, and nothing behind the gate"
@@ -143,7 +143,7 @@ def test_not_ready(tmp_path: Path, stand_in: StandIn, strategy: str) -> None:
 def test_crashed_check(tmp_path: Path, stand_in: StandIn, strategy: str) -> None:
     stand_in.script("preload:sales", CRASHED)
     options = {**program(stand_in), **options_of(strategy)}
-    run = test_run(draw(tmp_path, scheduled, options, schedule=DAILY).native, DATE)
+    run = run_dag(draw(tmp_path, scheduled, options, schedule=DAILY).native, DATE)
     assert states(run) == all_of(strategy, "failed", "upstream_failed", "upstream_failed")
     assert state(run) == "failed"
     assert [call.subject for call in stand_in.calls()] == ["preload:sales"]
@@ -154,7 +154,7 @@ def test_crashed_check(tmp_path: Path, stand_in: StandIn, strategy: str) -> None
 @pytest.mark.parametrize("strategy", ["none", "imported", "pending", "ack"])
 def test_missing_executable(tmp_path: Path, strategy: str, caplog: pytest.LogCaptureFixture, capfd: Any) -> None:
     options = {"SL_STARLAKE_PATH": str(tmp_path / "nope"), **options_of(strategy), "retries": 2}
-    run = test_run(draw(tmp_path, scheduled, options, schedule=DAILY).native, DATE)
+    run = run_dag(draw(tmp_path, scheduled, options, schedule=DAILY).native, DATE)
     work = "failed" if strategy == "none" else "upstream_failed"
     assert states(run) == all_of(strategy, "failed", work, "upstream_failed")
     assert state(run) == "failed"
@@ -168,7 +168,7 @@ def test_missing_executable(tmp_path: Path, strategy: str, caplog: pytest.LogCap
 
 def test_crashed_load(tmp_path: Path, stand_in: StandIn) -> None:
     stand_in.script("load:sales.orders", CRASHED)
-    run = test_run(draw(tmp_path, scheduled, {**program(stand_in), **PARIS}, schedule=DAILY).native, DATE)
+    run = run_dag(draw(tmp_path, scheduled, {**program(stand_in), **PARIS}, schedule=DAILY).native, DATE)
     assert states(run) == {
         "start_daily": "success",
         "load_sales_orders": "failed",
@@ -182,7 +182,7 @@ def test_crashed_load(tmp_path: Path, stand_in: StandIn) -> None:
 
 def test_one_of_two_domains_is_not_ready(tmp_path: Path, stand_in: StandIn) -> None:
     stand_in.script("preload:sales", NOT_READY)
-    run = test_run(
+    run = run_dag(
         draw(tmp_path, scheduled, {**program(stand_in), **options_of("imported")}, schedule=TWO).native, DATE
     )
     assert states(run) == {
@@ -206,7 +206,7 @@ def test_one_of_two_domains_is_not_ready(tmp_path: Path, stand_in: StandIn) -> N
 def test_no_domain_is_ready(tmp_path: Path, stand_in: StandIn) -> None:
     stand_in.script("preload:sales", NOT_READY)
     stand_in.script("preload:hr", NOT_READY)
-    run = test_run(draw(tmp_path, scheduled, {**program(stand_in), **options_of("pending")}, schedule=TWO).native, DATE)
+    run = run_dag(draw(tmp_path, scheduled, {**program(stand_in), **options_of("pending")}, schedule=TWO).native, DATE)
     assert set(states(run).values()) == {"success", "skipped"}
     assert [name for name, found in states(run).items() if found == "success"] == ["start_daily"]
     assert state(run) == "success"
@@ -219,7 +219,7 @@ def test_no_domain_is_ready(tmp_path: Path, stand_in: StandIn) -> None:
 def test_not_ready_and_crashed_together_fail(tmp_path: Path, stand_in: StandIn) -> None:
     stand_in.script("preload:sales", NOT_READY)
     stand_in.script("preload:hr", CRASHED)
-    run = test_run(draw(tmp_path, scheduled, {**program(stand_in), **options_of("pending")}, schedule=TWO).native, DATE)
+    run = run_dag(draw(tmp_path, scheduled, {**program(stand_in), **options_of("pending")}, schedule=TWO).native, DATE)
     assert states(run) == {
         **all_of("pending", "skipped", "skipped", "upstream_failed"),
         "check_hr_pending_files": "failed",
@@ -234,7 +234,7 @@ def test_not_ready_and_crashed_together_fail(tmp_path: Path, stand_in: StandIn) 
 
 def test_a_crash_is_retried(tmp_path: Path, stand_in: StandIn) -> None:
     stand_in.script("load:sales.orders", CRASHED, Step())
-    run = test_run(draw(tmp_path, scheduled, {**program(stand_in), **PARIS, "retries": 1}, schedule=DAILY).native, DATE)
+    run = run_dag(draw(tmp_path, scheduled, {**program(stand_in), **PARIS, "retries": 1}, schedule=DAILY).native, DATE)
     assert set(states(run).values()) == {"success"}
     assert tries(run, "load_sales_orders") == 2
     calls = stand_in.calls("load:sales.orders")
@@ -246,7 +246,7 @@ def test_a_crash_is_retried(tmp_path: Path, stand_in: StandIn) -> None:
 def test_a_crashed_check_is_retried(tmp_path: Path, stand_in: StandIn) -> None:
     stand_in.script("preload:sales", CRASHED, NOT_READY)
     options = {**program(stand_in), **options_of("imported"), "retries": 1}
-    run = test_run(draw(tmp_path, scheduled, options, schedule=DAILY).native, DATE)
+    run = run_dag(draw(tmp_path, scheduled, options, schedule=DAILY).native, DATE)
     assert states(run) == all_of("imported", "skipped", "skipped", "skipped")
     assert len(stand_in.calls()) == 2
 
@@ -272,7 +272,7 @@ def waiting(tmp_path: Path, stand_in: StandIn, wait: Wait | None = None, **optio
 def test_wait_until_ready(tmp_path: Path, stand_in: StandIn, strategy: str) -> None:
     stand_in.script("preload:sales", NOT_READY, NOT_READY, Step())
     pipeline = waiting(tmp_path, stand_in, Wait(0, 3600), pre_load_strategy=strategy, retries=0)
-    run = test_run(pipeline.native, DATE)
+    run = run_dag(pipeline.native, DATE)
     assert states(run) == dict.fromkeys(["start", CHECKS[strategy], "load", "end"], "success")
     calls = stand_in.calls("preload:sales")
     assert len(calls) == 3
@@ -283,7 +283,7 @@ def test_wait_until_ready(tmp_path: Path, stand_in: StandIn, strategy: str) -> N
 
 def test_wait_in_vain(tmp_path: Path, stand_in: StandIn) -> None:
     stand_in.script("preload:sales", NOT_READY)
-    run = test_run(waiting(tmp_path, stand_in, Wait(0, 0), retries=2).native, DATE)
+    run = run_dag(waiting(tmp_path, stand_in, Wait(0, 0), retries=2).native, DATE)
     assert states(run) == {
         "start": "success",
         "check_sales_pending_files": "failed",
@@ -298,7 +298,7 @@ def test_wait_in_vain(tmp_path: Path, stand_in: StandIn) -> None:
 
 def test_wait_in_vain_with_soft_fail(tmp_path: Path, stand_in: StandIn) -> None:
     stand_in.script("preload:sales", NOT_READY)
-    run = test_run(waiting(tmp_path, stand_in, Wait(0, 0, soft_fail=True)).native, DATE)
+    run = run_dag(waiting(tmp_path, stand_in, Wait(0, 0, soft_fail=True)).native, DATE)
     assert states(run) == {"start": "success", **dict.fromkeys(["check_sales_pending_files", "load", "end"], "skipped")}
     assert state(run) == "success"
     assert events(run) == {}
@@ -306,7 +306,7 @@ def test_wait_in_vain_with_soft_fail(tmp_path: Path, stand_in: StandIn) -> None:
 
 def test_wait_that_crashes(tmp_path: Path, stand_in: StandIn) -> None:
     stand_in.script("preload:sales", NOT_READY, CRASHED)
-    run = test_run(waiting(tmp_path, stand_in, Wait(0, 3600, soft_fail=True)).native, DATE)
+    run = run_dag(waiting(tmp_path, stand_in, Wait(0, 3600, soft_fail=True)).native, DATE)
     assert states(run)["check_sales_pending_files"] == "failed"
     assert state(run) == "failed"
     assert len(stand_in.calls()) == 2
@@ -333,7 +333,7 @@ def test_the_path_of_the_acknowledgement_has_the_date_of_the_run(tmp_path: Path,
     pipeline = draw(tmp_path, scheduled, options, schedule=StarlakeSchedule("daily", "0 2 * * *", [SALES]))
     # Two o'clock in Auckland is still yesterday in UTC.
     for day in (2, 3):
-        test_run(pipeline.native, datetime(2026, 11, day, 13, tzinfo=timezone.utc))
+        run_dag(pipeline.native, datetime(2026, 11, day, 13, tzinfo=timezone.utc))
     paths = [
         call.arguments[call.arguments.index("--globalAckFilePath") + 1] for call in stand_in.calls("preload:sales")
     ]
@@ -345,7 +345,7 @@ def test_the_interval_is_that_of_the_core(tmp_path: Path, stand_in: StandIn, lat
     pipeline = draw(
         tmp_path, scheduled, {**program(stand_in), **PARIS}, schedule=StarlakeSchedule("d", "0 2 * * *", [HR])
     )
-    run = test_run(pipeline.native, DATE + late)
+    run = run_dag(pipeline.native, DATE + late)
     wanted = data_interval("0 2 * * *", DATE + late, pipeline.zone)
     extra = events(run)["starlake://hr/people"]
     assert datetime.fromisoformat(extra["sl_data_interval_start"]) == wanted.start
@@ -362,7 +362,7 @@ def test_the_configuration_of_a_run_may_bring_interval_and_variables(tmp_path: P
         "sl_data_interval_end": "2026-02-01T00:00:00Z",
         "sl_variables": {"COUNTRY": "FR"},
     }
-    run = test_run(draw(tmp_path, build, program(stand_in)).native, DATE, conf)
+    run = run_dag(draw(tmp_path, build, program(stand_in)).native, DATE, conf)
     assert state(run) == "success"
     assert variables(stand_in.calls()[0]) == "country=FR,until=2026-02-01T00:00:00+00:00"
     (extra,) = events(run).values()
@@ -382,7 +382,7 @@ def test_a_configuration_that_cannot_be_read_fails_at_once(
     tmp_path: Path, stand_in: StandIn, conf: dict[str, Any], message: str, caplog: pytest.LogCaptureFixture, capfd: Any
 ) -> None:
     pipeline = draw(tmp_path, lambda p: p.sl_load("load", "sales", "orders"), {**program(stand_in), "retries": 2})
-    run = test_run(pipeline.native, DATE, conf)
+    run = run_dag(pipeline.native, DATE, conf)
     assert states(run) == {"load": "failed"}
     assert tries(run, "load") == 1
     assert stand_in.calls() == []
@@ -394,7 +394,7 @@ def test_a_variable_of_airflow_is_read_when_the_task_runs(
 ) -> None:
     pipeline = draw(tmp_path, lambda p: p.sl_transform("t", "kpi.revenue", {"c": "${var:COUNTRY}"}), program(stand_in))
     monkeypatch.setenv("AIRFLOW_VAR_COUNTRY", "IT")
-    assert state(test_run(pipeline.native, DATE)) == "success"
+    assert state(run_dag(pipeline.native, DATE)) == "success"
     assert variables(stand_in.calls()[0]) == "c=IT"
 
 
@@ -416,7 +416,7 @@ def test_what_the_command_keeps_of_the_environment(
         "sl_env_var": {"SL_DATASETS": "/data $(id)"},
     }
     pipeline = draw(tmp_path, lambda p: p.sl_load("load", "sales", "orders"), options)
-    assert state(test_run(pipeline.native, DATE)) == "success"
+    assert state(run_dag(pipeline.native, DATE)) == "success"
     env = stand_in.calls()[0].env
     for name in ("PATH", "HOME", "JAVA_HOME", "WANTED", "QUOTED", "SL_ENV"):
         assert env[name] == os.environ[name]
@@ -431,5 +431,5 @@ def test_a_command_that_reads_a_template_is_left_alone(tmp_path: Path, stand_in:
     """Nothing is rendered with Jinja: what looks like a template reaches Starlake as it is."""
     text = "{% if x %}{{ params.y }}${HOME}"
     pipeline = draw(tmp_path, lambda p: p.sl_transform("t", "kpi.revenue", {"q": text}), program(stand_in))
-    assert state(test_run(pipeline.native, DATE)) == "success"
+    assert state(run_dag(pipeline.native, DATE)) == "success"
     assert variables(stand_in.calls()[0]) == f"q={text}"

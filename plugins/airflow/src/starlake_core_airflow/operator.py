@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from types import MappingProxyType
 from typing import Any
 
 from starlake_core import Job, Run, RunKey, StarlakeDataset, StarlakeError, Wait
@@ -62,17 +63,27 @@ class ConsoleLink(BaseOperatorLink):
 class _Step(BaseOperator):
     """What the operators share: the pipeline that they belong to, the outlets, and no templates of Airflow's.
 
-    Args:
+    Attributes:
         facts: of the pipeline.
         produces: datasets of the outlets, for the metadata of their events.
     """
 
     template_fields: Sequence[str] = ()
 
-    def __init__(self, *, facts: Facts, produces: Sequence[StarlakeDataset] = (), **keywords: Any) -> None:
-        super().__init__(**keywords)
-        self.facts = facts
-        self.produces = produces
+    facts: Facts
+    produces: Sequence[StarlakeDataset] = ()
+
+    @classmethod
+    def create(cls, own: Mapping[str, Any], **keywords: Any) -> Any:
+        """Make an operator. It has no ``__init__`` of its own: Airflow would wrap it and go through all arguments once more.
+
+        Args:
+            own: the attributes of the class, by name.
+            **keywords: of every operator of Airflow.
+        """
+        made = cls(**keywords)
+        made.__dict__.update(own)
+        return made
 
     def _emit(self, context: Mapping[str, Any], run: Run) -> None:
         """Give the events of the outlets what a consumer wants to know of the run."""
@@ -105,20 +116,19 @@ def _metadata(dataset: StarlakeDataset, source: str) -> dict[str, Any]:
     }
 
 
-class StarlakeOperator(Reschedulable, _Step):
+class StarlakeOperator(_Step, Reschedulable):
     """Runs one job in its environment.
 
-    Args:
+    Attributes:
         job: what to run, with placeholders for what only a run knows.
-        facts: of the pipeline.
-        produces: datasets of the outlets.
-        wait: how a check that is not ready is asked again.
+        wait_policy: how a check that is not ready is asked again.
         timeout: seconds for one try; None for no limit.
         missing: what a check that is not ready found wanting.
         deferrable: whether to wait in the triggerer, where the environment runs remotely; None for Airflow's configuration.
         defer_after: seconds that the worker waits before it gives its slot away.
         connections: kind of credentials (``google``, ``aws``) to the Airflow connection that has them.
-        **keywords: of every operator.
+        command: what runs, for the page of the task instance.
+        starlake_console: where the attempt can be watched.
     """
 
     ui_color = "#e8f0fe"
@@ -131,26 +141,13 @@ class StarlakeOperator(Reschedulable, _Step):
     _runner: Runner | None = None
     _handle: str | None = None
 
-    def __init__(
-        self,
-        *,
-        job: Job,
-        wait: Wait | None = None,
-        timeout: int | None = None,
-        missing: str = "",
-        deferrable: bool | None = None,
-        defer_after: int = 10,
-        connections: Mapping[str, str] | None = None,
-        **keywords: Any,
-    ) -> None:
-        super().__init__(**keywords)
-        self.job = job
-        self.wait_policy = wait
-        self.timeout = timeout
-        self.missing = missing
-        self.deferrable = deferrable
-        self.defer_after = defer_after
-        self.connections = connections or {}
+    job: Job
+    wait_policy: Wait | None = None
+    timeout: int | None = None
+    missing = ""
+    deferrable: bool | None = None
+    defer_after = 10
+    connections: Mapping[str, str] = MappingProxyType({})
 
     @property
     def starlake_job(self) -> str:
@@ -390,15 +387,13 @@ class StarlakeStart(_Step):
 class StarlakeEnd(_Step):
     """The end of a pipeline: emits its datasets, unless gates closed and no work was done.
 
-    Args:
+    Attributes:
         guards: for each way in which work can be done, the ids of the checks that have to be open for it.
     """
 
     ui_color = "#e6f4ea"
 
-    def __init__(self, *, guards: Sequence[Sequence[str]] = (), **keywords: Any) -> None:
-        super().__init__(**keywords)
-        self.guards = guards
+    guards: Sequence[Sequence[str]] = ()
 
     def execute(self, context: Any) -> Any:
         """Emit, or skip with the reasons of all that was not ready."""

@@ -115,30 +115,31 @@ def make_task(task: Task) -> Any:
         if task.gate and drawing.check_deferrable is not None:
             deferrable = drawing.check_deferrable
         keywords.setdefault("doc_md", describe(task))
-        return StarlakeOperator(
-            job=task.job,
-            facts=drawing.facts,
-            produces=task.outlets,
-            wait=task.wait,
-            timeout=task.timeout,
-            missing=task.missing if task.gate else "",
-            deferrable=deferrable,
-            defer_after=drawing.defer_after,
-            connections=drawing.connections,
-            **keywords,
-        )
+        own = {
+            "job": task.job,
+            "facts": drawing.facts,
+            "produces": task.outlets,
+            "wait_policy": task.wait,
+            "timeout": task.timeout,
+            "missing": task.missing if task.gate else "",
+            "deferrable": deferrable,
+            "defer_after": drawing.defer_after,
+            "connections": drawing.connections,
+        }
+        return StarlakeOperator.create(own, **keywords)
     keywords.pop("deferrable", None)
+    own = {"facts": drawing.facts, "produces": task.outlets}
     if task.end or task.outlets or task.path in drawing.starts:
         # They run in a worker, which may die like any other.
         keywords["retries"] = max(task.retries, drawing.retries)
     if task.end:
         guards = guards_of(drawing.pipeline)
         if guards or task.outlets:
-            return StarlakeEnd(facts=drawing.facts, produces=task.outlets, guards=guards, **keywords)
+            return StarlakeEnd.create({**own, "guards": guards}, **keywords)
     elif task.path in drawing.starts:
-        return StarlakeStart(facts=drawing.facts, produces=task.outlets, **keywords)
+        return StarlakeStart.create(own, **keywords)
     elif task.outlets:
-        return StarlakeEnd(facts=drawing.facts, produces=task.outlets, **keywords)
+        return StarlakeEnd.create(own, **keywords)
     return EmptyOperator(**keywords)
 
 
@@ -192,12 +193,13 @@ def make_dag(pipeline: StarlakePipeline, create_children: CreateChildren) -> Any
             default_args=_default_args(defaults),
             **keywords,
         ) as dag:
+            # Before anything looks at the DAG: its file is a part of what it is equal to.
+            if pipeline.source:
+                dag.fileloc = pipeline.source
             children = create_children()
+            link(pipeline, children)
     finally:
         _drawings.pop()
-    if pipeline.source:
-        dag.fileloc = pipeline.source
-    link(pipeline, children)
     return dag
 
 

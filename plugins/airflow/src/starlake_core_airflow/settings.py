@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,7 +25,7 @@ def found_options(given: Mapping[str, Any], variables: str) -> Mapping[str, Any]
         StarlakeError: the Variables cannot be read.
     """
     found: dict[str, Any] = {}
-    defaults = given.get("default_dag_args")
+    defaults = given.get("default_dag_args", os.environ.get("SL_DEFAULT_DAG_ARGS"))
     if isinstance(defaults, str) and defaults.strip():
         try:
             defaults = json.loads(defaults)
@@ -32,7 +33,7 @@ def found_options(given: Mapping[str, Any], variables: str) -> Mapping[str, Any]
             defaults = None  # the check of the options says what is wrong
     if isinstance(defaults, Mapping):
         found.update({name: defaults[name] for name in ("retries", "retry_delay") if defaults.get(name) is not None})
-    names = given.get(variables) or ()
+    names = given.get(variables, os.environ.get(f"SL_{variables.upper()}")) or ()
     for name in names.split(",") if isinstance(names, str) else names:
         name = str(name).strip()
         if not name or name in given:

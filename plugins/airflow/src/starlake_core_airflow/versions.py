@@ -93,7 +93,7 @@ def asset(name: str, uri: str) -> Any:
     return Asset(name=name, uri=uri) if AIRFLOW_3 else Asset(uri)
 
 
-class Reschedulable:
+class Reschedulable(BaseOperator):
     """What lets the scheduler wait for the date to which a task was rescheduled. A sensor has it from Airflow.
 
     Attributes:
