@@ -1,0 +1,207 @@
+"""Running several intervals with Airflow's own backfill."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from starlake_core import Report, Run, RunError, StarlakePipeline, TaskState
+
+from . import rest_runs
+from .rest_client import Api, ApiError, quoted
+from .rest_runs import ENDED, check_dag, check_run, dag_path, moment_of, report_of, variables_of
+from .rest_tasks import Watch
+
+__all__ = ["backfill"]
+
+logger = logging.getLogger(__name__)
+
+_AGAIN = {"failed": "failed", "completed": "ended"}
+
+
+def backfill(
+    api: Api, pipeline: StarlakePipeline, runs: Sequence[Run], reprocess: str = "failed"
+) -> Iterator[Report] | None:
+    """Run several intervals with Airflow's own backfill.
+
+    Args:
+        api: of the server that has the DAG.
+        pipeline: that the DAG was made from.
+        runs: in the order of their dates.
+        reprocess: which of the dates that have a run already are run again: ``none``, ``failed`` or ``completed``.
+
+    Returns:
+        A report for each run as it ends, those first for which there is nothing to do; None where the server has no such backfill
+        (Airflow 2). Nothing is started before the first report is asked for.
+
+    Raises:
+        RunError: the backfill cannot be started, or contact with it was lost.
+    """
+    for item in runs:
+        check_run(item)
+    if not api.v2:
+        return None
+    return _backfill(api, pipeline, sorted(runs, key=lambda item: item.scheduled_date), reprocess)
+
+
+def _backfill(api: Api, pipeline: StarlakePipeline, runs: Sequence[Run], reprocess: str) -> Iterator[Report]:
+    if not runs:
+        return
+    check_dag(api, pipeline)
+    # The logical date of a DAG of ours is the scheduled date: Airflow fires there.
+    wanted = {_utc(item.scheduled_date): item for item in runs}
+    body: dict[str, Any] = {
+        "dag_id": pipeline.id,
+        "from_date": runs[0].scheduled_date.isoformat(),
+        "to_date": runs[-1].scheduled_date.isoformat(),
+        "max_active_runs": pipeline.max_active_runs,
+        "reprocess_behavior": reprocess,
+        "run_backwards": False,
+    }
+    if variables := variables_of(runs[0]):
+        body["dag_run_conf"] = variables
+    planned = {
+        moment
+        for row in api.post("/backfills/dry_run", body)["backfills"]
+        if (moment := moment_of(row["logical_date"])) is not None
+    }
+    if extra := sorted(planned.difference(wanted)):
+        raise RunError(
+            f"the DAG '{pipeline.id}' that Airflow has loaded fires at other times than this pipeline, such as {extra[0].isoformat()}; "
+            "deploy the file again"
+        )
+    left = {moment: item for moment, item in wanted.items() if moment not in planned}
+    yield from _left_alone(api, pipeline, left, reprocess)
+    if not planned:
+        return
+    backfill_id = _start_backfill(api, pipeline, body)["id"]
+    todo = {moment: wanted[moment] for moment in sorted(planned)}
+    try:
+        yield from _follow_backfill(api, pipeline, todo)
+    except (KeyboardInterrupt, GeneratorExit):
+        _stop_backfill(api, pipeline, backfill_id, todo)
+        raise
+
+
+def _utc(moment: datetime) -> datetime:
+    """As a key: times of two zones are never equal in an hour that comes twice."""
+    return moment.astimezone(timezone.utc)
+
+
+def _rows(api: Api, pipeline: StarlakePipeline, moments: Sequence[datetime]) -> dict[datetime, Mapping[str, Any]]:
+    """The runs that Airflow has for some logical dates."""
+    rows = api.pages(
+        f"{dag_path(pipeline)}/dagRuns",
+        "dag_runs",
+        logical_date_gte=min(moments).isoformat(),
+        logical_date_lte=max(moments).isoformat(),
+        order_by="logical_date",
+    )
+    found = {moment_of(row["logical_date"]): row for row in rows}
+    return {moment: found[moment] for moment in moments if moment in found}
+
+
+def _left_alone(api: Api, pipeline: StarlakePipeline, left: Mapping[datetime, Run], reprocess: str) -> Iterator[Report]:
+    """Reports of the dates that Airflow does not run: they have a run already, or are not over."""
+    rows = _rows(api, pipeline, list(left)) if left else {}
+    for moment, item in left.items():
+        row = rows.get(moment)
+        if row is None:
+            reason = f"Airflow makes no run for {moment.isoformat()}: it is not over yet"
+            yield Report(
+                pipeline.id, item.run_id, TaskState.PLANNED, reason=reason, interval=item.interval, group=item.group
+            )
+            continue
+        watch = Watch(api, pipeline, row["dag_run_id"])
+        if row["state"] in ENDED:
+            watch.look()
+            again = "" if reprocess == "none" else f", since only runs that {_AGAIN[reprocess]} are run again"
+            yield report_of(pipeline, item, watch, row, reason=f"it had ended before and was left alone{again}")
+        else:
+            yield Report(
+                pipeline.id,
+                row["dag_run_id"],
+                TaskState.RUNNING,
+                reason=f"it was going on already: {watch.url}",
+                interval=item.interval,
+                group=item.group,
+            )
+
+
+def _start_backfill(api: Api, pipeline: StarlakePipeline, body: Mapping[str, Any]) -> Any:
+    """Start it. One that has done its work counts as going on until the scheduler looks again, so that is waited for."""
+    gives_up = time.monotonic() + 120
+    while True:
+        try:
+            return api.post("/backfills", body)
+        except ApiError as error:
+            if error.status != 409 or time.monotonic() >= gives_up or _busy(api, pipeline):
+                if error.status != 409:
+                    raise
+                raise RunError(
+                    f"a backfill of DAG '{pipeline.id}' is going on already. Wait for its end, or cancel it in the user interface: "
+                    f"{api.base_url}/dags/{quoted(pipeline.id)}"
+                ) from error
+            logger.info("waiting until Airflow has closed the previous backfill of %s", pipeline.id)
+            time.sleep(2.5 * rest_runs.POLL)
+
+
+def _busy(api: Api, pipeline: StarlakePipeline) -> bool:
+    """Whether a run of a backfill has not ended."""
+    rows = api.get(f"{dag_path(pipeline)}/dagRuns", run_type="backfill", state=["queued", "running"], limit=1)
+    return bool(rows["dag_runs"])
+
+
+def _follow_backfill(api: Api, pipeline: StarlakePipeline, todo: dict[datetime, Run]) -> Iterator[Report]:
+    """A report for each run as it ends; what was reported leaves ``todo``."""
+    watches: dict[datetime, Watch] = {}
+    seen: dict[datetime, Mapping[str, Any]] = {}
+    while todo:
+        began = time.monotonic()
+        try:
+            rows = _rows(api, pipeline, list(todo))
+        except ApiError as error:
+            raise RunError(
+                f"{error}. The backfill may go on in Airflow: {api.base_url}/dags/{quoted(pipeline.id)}"
+            ) from error
+        for moment, item in list(todo.items()):
+            row = rows.get(moment)
+            if row is None:
+                del todo[moment]
+                what = "somebody deleted the run" if moment in seen else "Airflow made no run"
+                yield Report(
+                    pipeline.id,
+                    item.run_id,
+                    TaskState.FAILED,
+                    reason=f"{what} for {moment.isoformat()}",
+                    interval=item.interval,
+                    group=item.group,
+                )
+                continue
+            seen[moment] = row
+            watch = watches.setdefault(moment, Watch(api, pipeline, row["dag_run_id"], item.listener))
+            if row["state"] in ENDED or (item.listener is not None and row["state"] == "running"):
+                watch.look()
+            if row["state"] in ENDED:
+                del todo[moment]
+                yield report_of(pipeline, item, watch, row)
+        if todo:
+            time.sleep(max(rest_runs.POLL, 4 * (time.monotonic() - began)))
+
+
+def _stop_backfill(api: Api, pipeline: StarlakePipeline, backfill_id: int, todo: Mapping[datetime, Run]) -> None:
+    """Cancel a backfill, and stop those of its runs that have begun: Airflow itself would let them end."""
+    try:
+        api.put(f"/backfills/{backfill_id}/cancel")
+        for row in _rows(api, pipeline, list(todo)).values() if todo else ():
+            if row["state"] not in ENDED:
+                api.patch(f"{dag_path(pipeline)}/dagRuns/{quoted(row['dag_run_id'])}", {"state": "failed"})
+    except ApiError as error:
+        logger.warning(
+            "backfill %s of %s was not stopped, cancel it in the user interface: %s", backfill_id, pipeline.id, error
+        )
+    else:
+        logger.warning("backfill %s of %s is cancelled", backfill_id, pipeline.id)

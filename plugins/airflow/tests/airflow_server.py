@@ -1,0 +1,148 @@
+"""A real Airflow in a folder of its own: API server, scheduler and (3.x) DAG processor as processes of their own."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from starlake_core_airflow.rest_client import Api, ApiError
+
+USER, PASSWORD = "tester", "sesame-open"
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _end_with_parent() -> None:
+    """Have the process told to stop when the tests are killed (Linux)."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
+class Server:
+    """An Airflow that runs until :meth:`stop`.
+
+    Args:
+        home: an empty folder.
+        dags: name of a DAG file to its text.
+        v3: whether it is Airflow 3.
+    """
+
+    def __init__(self, home: Path, dags: Mapping[str, str], v3: bool) -> None:
+        self.home = home
+        self.v3 = v3
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        (home / "dags").mkdir()
+        for name, text in dags.items():
+            (home / "dags" / name).write_text(text)
+        (home / "passwords.json").write_text(json.dumps({USER: PASSWORD}))
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+        kept.pop("PYTHONDONTWRITEBYTECODE", None)
+        self._env = {
+            **kept,
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+            "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
+            # The sequential executor of 2.11 starts the command of this name.
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+            "PYTHONWARNINGS": "ignore",
+        }
+        if v3:
+            self._env |= {
+                "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+                "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
+                "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
+                "AIRFLOW__API_AUTH__JWT_SECRET": "0123456789abcdef" * 4,
+                "AIRFLOW__API__SECRET_KEY": "a secret of the test",
+                "AIRFLOW__API__WORKERS": "1",
+                "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+            }
+        else:
+            self._env |= {
+                "AIRFLOW__CORE__EXECUTOR": "SequentialExecutor",
+                "AIRFLOW__API__AUTH_BACKENDS": "airflow.api.auth.backend.basic_auth",
+                "AIRFLOW__WEBSERVER__SECRET_KEY": "a secret of the test",
+            }
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._call("db", "migrate")
+        if v3:
+            self._start("api-server", "--port", str(port), "--host", "127.0.0.1")
+            self._start("dag-processor")
+        else:
+            self._start("webserver", "-w", "1", "-p", str(port))
+            names = ("-f", "T", "-l", "T", "-r", "Admin", "-e", "t@example.org")
+            self._call("users", "create", "-u", USER, "-p", PASSWORD, *names)
+        self._start("scheduler")
+
+    def _call(self, *words: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "airflow", *words], env=self._env, capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+
+    def _start(self, *words: str) -> None:
+        with open(self.home / f"{words[0]}.log", "wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "airflow", *words],
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=_end_with_parent,
+            )
+        self._processes.append(process)
+
+    def wait(self, dag_ids: set[str], errors: int, patience: float = 120) -> Api:
+        """Wait until it has loaded these DAGs, and found as many import errors."""
+        gives_up = time.monotonic() + patience
+        found: Any = None
+        while time.monotonic() < gives_up:
+            try:
+                api = Api.connect(self.url, USER, PASSWORD)
+                names = {row["dag_id"] for row in api.get("/dags", limit=100)["dags"]}
+                found = (names, len(api.get("/importErrors")["import_errors"]))
+                if dag_ids <= names and errors <= found[1]:
+                    return api
+                api.close()
+            except ApiError as error:
+                found = error
+            assert all(process.poll() is None for process in self._processes), self.logs()
+            time.sleep(0.5)
+        raise AssertionError(f"not ready: {found}\n{self.logs()}")
+
+    def logs(self) -> str:
+        """The last lines of every process."""
+        return "\n".join(f"== {log.name}\n{log.read_text()[-2000:]}" for log in sorted(self.home.glob("*.log")))
+
+    def stop(self) -> None:
+        """End all its processes."""
+        for which in (signal.SIGTERM, signal.SIGKILL):
+            for process in self._processes:
+                try:
+                    os.killpg(process.pid, which)
+                except ProcessLookupError:
+                    continue
+            for process in self._processes:
+                try:
+                    process.wait(5)
+                except subprocess.TimeoutExpired:
+                    continue
