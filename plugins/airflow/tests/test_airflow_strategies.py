@@ -15,10 +15,10 @@ from airflow_runs import (
     draw,
     events,
     program,
+    run_dag,
     scheduled,
     state,
     states,
-    run_dag,
     tries,
     unique,
     variables,
@@ -182,9 +182,7 @@ def test_crashed_load(tmp_path: Path, stand_in: StandIn) -> None:
 
 def test_one_of_two_domains_is_not_ready(tmp_path: Path, stand_in: StandIn) -> None:
     stand_in.script("preload:sales", NOT_READY)
-    run = run_dag(
-        draw(tmp_path, scheduled, {**program(stand_in), **options_of("imported")}, schedule=TWO).native, DATE
-    )
+    run = run_dag(draw(tmp_path, scheduled, {**program(stand_in), **options_of("imported")}, schedule=TWO).native, DATE)
     assert states(run) == {
         **all_of("imported", "skipped", "skipped", "success"),
         **dict.fromkeys(["check_hr_incoming_files", "import_hr_daily", "load_hr_people"], "success"),

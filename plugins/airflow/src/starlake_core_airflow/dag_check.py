@@ -70,15 +70,10 @@ def parse(folder: Path, other: Path) -> Parsed:
 def _main(folder: str, other: str, answer: str) -> None:
     # The current folder, which -m puts first, is not there when Airflow parses.
     sys.path.pop(0)
-    from .versions import VERSION
-
-    if VERSION >= (3, 2):
-        from airflow.dag_processing.dagbag import DagBag
-    else:  # 2.11 and 3.1
-        from airflow.models.dagbag import DagBag
+    from .versions import dag_bag
 
     sys.path += [path for path in (folder, other) if path not in sys.path]
-    bag = DagBag(dag_folder=folder)
+    bag = dag_bag(dag_folder=folder)
     dags: dict[str, list[str]] = {}
     for dag_id, dag in sorted(bag.dags.items()):
         dags.setdefault(dag.fileloc, []).append(dag_id)

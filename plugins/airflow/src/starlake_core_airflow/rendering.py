@@ -12,7 +12,7 @@ from .context import Facts
 from .edges import Block, link
 from .guards import guards_of
 from .operator import StarlakeEnd, StarlakeOperator, StarlakeStart, displayed
-from .versions import DAG, AssetAll, AssetAny, EmptyOperator, asset, fail_fast_keyword
+from .versions import DAG, FAIL_FAST, AssetAll, AssetAny, EmptyOperator, asset
 from .versions import TaskGroup as AirflowGroup
 
 __all__ = ["DAG_KEYWORDS", "TASK_KEYWORDS", "make_dag", "make_group", "make_task"]
@@ -178,7 +178,7 @@ def make_dag(pipeline: StarlakePipeline, create_children: CreateChildren) -> Any
     _check(f"pipeline {pipeline.id}", keywords, DAG_KEYWORDS)
     defaults = {**pipeline.options["default_dag_args"], **(keywords.pop("default_dag_args", None) or {})}
     if "fail_fast" in keywords:
-        keywords[fail_fast_keyword] = keywords.pop("fail_fast")
+        keywords[FAIL_FAST] = keywords.pop("fail_fast")
     _drawings.append(drawing)
     try:
         with DAG(

@@ -59,6 +59,7 @@ else:  # 2.11 and 3.1
 __all__ = [
     "AIRFLOW_3",
     "DAG",
+    "FAIL_FAST",
     "VERSION",
     "AirflowException",
     "AirflowFailException",
@@ -72,7 +73,7 @@ __all__ = [
     "Reschedulable",
     "TaskGroup",
     "asset",
-    "fail_fast_keyword",
+    "dag_bag",
     "first_look",
     "get_variable",
     "hold_seconds",
@@ -109,7 +110,8 @@ class Reschedulable(BaseOperator):
         reschedule_fields = frozenset({"reschedule"})
 
 
-fail_fast_keyword = "fail_fast" if AIRFLOW_3 else "fail_stop"
+FAIL_FAST = "fail_fast" if AIRFLOW_3 else "fail_stop"
+"""The keyword of a DAG that stops a run at its first failure."""
 
 
 def run_date(context: Mapping[str, Any]) -> datetime:
@@ -251,16 +253,29 @@ def in_test_run(dag: Any) -> Any:
         ) from error
 
 
+def dag_bag(**keywords: Any) -> Any:
+    """A DagBag.
+
+    Args:
+        **keywords: of its constructor.
+    """
+    if VERSION >= (3, 2):
+        from airflow.dag_processing.dagbag import DagBag
+    else:  # 2.11 and 3.1
+        from airflow.models.dagbag import DagBag
+    return DagBag(**keywords)
+
+
 def _register(dag: Any) -> None:
     """Make a DAG known to the database, as the DAG processor would: 3.x tests only those."""
     from airflow.dag_processing.bundles.manager import DagBundlesManager
 
     if VERSION >= (3, 2):
-        from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+        from airflow.dag_processing.dagbag import sync_bag_to_db
     else:  # 3.1
-        from airflow.models.dagbag import DagBag, sync_bag_to_db
+        from airflow.models.dagbag import sync_bag_to_db
     DagBundlesManager().sync_bundles_to_db()
-    bag = DagBag(dag_folder=os.devnull, collect_dags=False)
+    bag = dag_bag(dag_folder=os.devnull, collect_dags=False)
     bag.dags = {dag.dag_id: dag}
     fileloc = dag.fileloc
     dag.relative_fileloc = dag.relative_fileloc or os.path.basename(fileloc)
