@@ -32,11 +32,15 @@ class Observation:
     plugins: Plugins
     excluded: frozenset[str]
     outcomes: dict[str, tuple[Outcome, str]] = field(default_factory=dict)
+    _told: dict[str, str] = field(default_factory=dict)
 
     def tell(self, event: TaskEvent) -> None:
-        """Tell the listener of the run."""
-        if self.run.listener is not None:
-            self.run.listener(event)
+        """Tell the listener of the run of a line, or of a state that it was not told of last."""
+        if self.run.listener is None or (event.line is None and self._told.get(event.task) == event.state):
+            return
+        if event.line is None:
+            self._told[event.task] = event.state
+        self.run.listener(event)
 
 
 _observation: Observation | None = None
@@ -77,6 +81,8 @@ def ended(operator: Any, outcome: Outcome, reason: str) -> None:
     """An attempt has ended."""
     if _observation is not None:
         _observation.outcomes[operator.task_id] = (outcome, reason)
+        if outcome.succeeded:
+            _observation.tell(TaskEvent(operator.task_id, TaskState.SUCCEEDED, 1))
 
 
 def line(operator: Any, text: str) -> None:
