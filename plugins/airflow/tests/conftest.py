@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -52,7 +53,9 @@ def _make_home() -> Path:
     return home
 
 
-HOME = _make_home()
+HAS_AIRFLOW = importlib.util.find_spec("airflow") is not None
+collect_ignore_glob = [] if HAS_AIRFLOW else ["test_*.py"]
+HOME = _make_home() if HAS_AIRFLOW else Path()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -61,6 +64,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure() -> None:
+    if not HAS_AIRFLOW:
+        return
     shutil.rmtree(HOME, ignore_errors=True)
     if os.environ.get(_TEMPLATE) == str(HOME):
         del os.environ[_TEMPLATE]
