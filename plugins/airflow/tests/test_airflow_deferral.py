@@ -11,7 +11,6 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -128,6 +127,13 @@ class Instance(SimpleNamespace):
         return None
 
 
+class Extras(dict[str, Any]):
+    """The accessors of the outlets; an asset has no hash on 3.1."""
+
+    def __getitem__(self, outlet: Any) -> Any:
+        return self.setdefault(outlet.uri, SimpleNamespace(extra={}))
+
+
 def seen_by(operator: Any, attempt: int = 1, max_tries: int | None = None) -> dict[str, Any]:
     ti = Instance(
         dag_id=operator.dag_id,
@@ -140,8 +146,7 @@ def seen_by(operator: Any, attempt: int = 1, max_tries: int | None = None) -> di
         pushed={},
     )
     dag_run = SimpleNamespace(run_id="r1", logical_date=DATE, run_after=DATE, conf={})
-    outlets: Any = defaultdict(lambda: SimpleNamespace(extra={}))
-    return {"ti": ti, "dag_run": dag_run, "task": operator, "outlet_events": outlets}
+    return {"ti": ti, "dag_run": dag_run, "task": operator, "outlet_events": Extras()}
 
 
 def deferred(operator: Any, context: dict[str, Any]) -> Any:
