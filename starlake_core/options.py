@@ -389,7 +389,7 @@ def _by_key(declared: Sequence[Declared]) -> Mapping[str, Declared]:
         for key in (item.option.name, *item.option.aliases):
             other = by_key.setdefault(key, item)
             mine, others = item.option, other.option
-            if _meaning(mine) != _meaning(others):
+            if mine is not others and _meaning(mine) != _meaning(others):
                 raise PluginContractError(
                     f"plugins '{other.plugin}' and '{item.plugin}' both declare the option '{key}', in different ways; "
                     "one of them has to rename its option"

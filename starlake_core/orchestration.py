@@ -244,8 +244,10 @@ def _addons(given: Mapping[str, Any]) -> tuple[str, ...]:
 def _warn_of_templates(options: Options, where: str) -> None:
     """Say that double braces are passed on: nothing here renders them, apart from the date of an acknowledgement file."""
     for name, value in options.items():
-        text = _DS.sub("", str(value)) if name == "global_ack_file_path" else str(value) if value else ""
-        found = _TEMPLATE.search(text)
+        text = str(value) if value else ""
+        if "{{" not in text:
+            continue
+        found = _TEMPLATE.search(_DS.sub("", text) if name == "global_ack_file_path" else text)
         if found is not None and not is_secret_name(name):
             logger.warning(
                 "%s: %s in option '%s' is passed on as it is; run-time values are written ${sl_ds}, ${sl_data_interval_end} ...",

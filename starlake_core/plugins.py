@@ -203,6 +203,8 @@ class Plugins:
         self.environment = ""
         self.addons: tuple[str, ...] = ()
         self.loadable_addons: tuple[str, ...] = ()
+        self._declared: tuple[Declared, ...] | None = None
+        self._keywords: frozenset[str] | None = None
 
     @property
     def hook(self) -> Any:
@@ -219,6 +221,7 @@ class Plugins:
         Raises:
             PluginError: it is not installed, does not load, misses a hook or misspells one.
         """
+        self._declared = self._keywords = None
         if isinstance(plugin, str):
             found = find(role, plugin)
             name, label, module = found.name, str(found), found.load()
@@ -272,8 +275,13 @@ class Plugins:
         """Name, distribution and version of the plugin of a role, for messages."""
         return self._labels.get(role, role)
 
-    def declared_options(self) -> list[Declared]:
+    def declared_options(self) -> Sequence[Declared]:
         """Every option of the core and of every selected plugin, in the order core, orchestrator, environment, add-ons."""
+        if self._declared is None:
+            self._declared = tuple(self._declare())
+        return self._declared
+
+    def _declare(self) -> list[Declared]:
         declared = [Declared(option, "core") for option in GENERAL_OPTIONS]
         for key, plugin in self._manager.list_name_plugin():
             implementation = getattr(plugin, "sl_options", None)
@@ -283,8 +291,10 @@ class Plugins:
 
     def task_keywords(self) -> frozenset[str]:
         """The orchestrator's own keywords that the verbs of a pipeline accept."""
-        found: Iterable[Sequence[str]] = self.hook.sl_task_keywords()
-        return frozenset(word for words in found for word in words)
+        if self._keywords is None:
+            found: Iterable[Sequence[str]] = self.hook.sl_task_keywords()
+            self._keywords = frozenset(word for words in found for word in words)
+        return self._keywords
 
 
 def select(orchestrator: Any = None, environment: Any = None, addons: Sequence[Any] = ()) -> Plugins:

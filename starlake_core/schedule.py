@@ -67,6 +67,9 @@ class StarlakeDomain:
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "final_name", final_name or name)
         tables = [tables] if isinstance(tables, str) else tables
+        if isinstance(tables, (set, frozenset)):
+            # A set has no order, and what a pipeline builds must not depend on hashes.
+            tables = sorted(tables, key=lambda table: table if isinstance(table, str) else table.name)
         made = (table if isinstance(table, StarlakeTable) else StarlakeTable(table) for table in tables)
         object.__setattr__(self, "tables", tuple(made))
 

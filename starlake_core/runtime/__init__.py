@@ -7,6 +7,7 @@ from .execute import OlderAttempt, cancel_and_settle, execute, expire, finish, s
 from .outcome import Found, Outcome, Runner, Status, Verdict
 from .poller import BatchPoller, shared_poller
 from .process import ProcessRunner
+from .project import in_project, project_root
 from .runners import runner_for
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
     "execute",
     "expire",
     "finish",
+    "in_project",
+    "project_root",
     "runner_for",
     "shared_poller",
     "start",

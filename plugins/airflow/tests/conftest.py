@@ -21,6 +21,7 @@ _IGNORED = (
     "The anyio.abc.BlockingPortal alias is deprecated",  # 3.1, 3.2: its API in this process
     "Using `httpx` with `starlette.testclient` is deprecated",  # 3.2, 3.3: its API in this process
     "The ``noload`` loader strategy is deprecated",  # 3.2: its API in this process
+    "Multiple rows returned with uselist=False",  # 3.3: a DAG of one id that is registered again and again
     "The `airflow.operators.branch.BaseBranchOperator` attribute is deprecated",  # 3.1: its provider of standard operators
 )
 

@@ -194,7 +194,7 @@ def run_of(context: Mapping[str, Any], facts: Facts, path: str) -> Run:
         task=path,
         attempt=str(ti.try_number),
         partition=str(index) if index is not None and index >= 0 else "",
-        # A clear raises the number of tries by those that were used up; a retry does not.
-        generation=max(0, ti.max_tries - (context["task"].retries or 0)),
+        # A clear raises the number of tries by those that were used up; a retry does not. This try is never from before a clear.
+        generation=max(0, min(ti.max_tries - (context["task"].retries or 0), ti.try_number - 1)),
         variables=Variables({str(name): str(value) for name, value in variables.items()}),
     )

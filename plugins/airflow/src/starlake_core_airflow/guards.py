@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+
 from starlake_core import Pipeline, Task, TaskGroup, TriggerRule
 
 __all__ = ["guards_of"]
 
 
-def guards_of(pipeline: Pipeline) -> list[list[str]]:
+def guards_of(pipeline: Pipeline, starts: Collection[str] = ()) -> list[list[str]]:
     """For each way in which work can be done, the checks that have to be open for it.
 
     Args:
         pipeline: checked.
+        starts: paths of the tasks that may say that the whole run is not to start; they are checks too.
 
     Returns:
         Sorted lists of ids of checks, each once: work that needs the same checks is one way. An empty list in it means that some work needs no
@@ -32,11 +35,11 @@ def guards_of(pipeline: Pipeline) -> list[list[str]]:
             if isinstance(node, TaskGroup):
                 mask = walk(node, f"{prefix}{node.id}.", mask)
             elif isinstance(node, Task):
-                if node.trigger is not TriggerRule.ALL_SUCCESS:
+                if node.native.get("trigger_rule", node.trigger.value) != TriggerRule.ALL_SUCCESS.value:
                     mask = 0  # it tolerates what was skipped
                 if node.is_work:
                     ways[mask] = None
-                if node.gate:
+                if node.gate or prefix + node.id in starts:
                     mask |= 1 << len(gates)
                     gates.append(prefix + node.id)
             masks[node.id] = mask
@@ -47,4 +50,12 @@ def guards_of(pipeline: Pipeline) -> list[list[str]]:
     walk(pipeline, "", 0)
     if not gates:
         return []
-    return sorted(sorted(gate for number, gate in enumerate(gates) if way >> number & 1) for way in ways)
+    return sorted(sorted(_named(way, gates)) for way in ways)
+
+
+def _named(way: int, gates: list[str]) -> Iterator[str]:
+    """The checks whose bits are set, without a look at the others."""
+    while way:
+        lowest = way & -way
+        yield gates[lowest.bit_length() - 1]
+        way ^= lowest

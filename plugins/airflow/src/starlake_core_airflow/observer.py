@@ -10,11 +10,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from starlake_core import Run, TaskEvent, TaskState
+from starlake_core import Job, Run, TaskEvent, TaskState
 from starlake_core.plugins import Plugins
-from starlake_core.runtime import Outcome
+from starlake_core.runtime import Outcome, in_project
 
-__all__ = ["Observation", "ended", "in_process", "leaves_out", "line", "observing", "plugins"]
+__all__ = [
+    "STOPPED",
+    "Observation",
+    "ended",
+    "in_process",
+    "is_stopped",
+    "leaves_out",
+    "line",
+    "observing",
+    "placed",
+    "plugins",
+    "stop",
+]
 
 
 @dataclass
@@ -24,14 +36,17 @@ class Observation:
     Attributes:
         run: as it was asked for.
         plugins: those that the pipeline was drawn with.
+        source: the pipeline file.
         excluded: ids of tasks that are not to run.
         outcomes: id of each task that ran to how its last attempt ended, and why.
     """
 
     run: Run
     plugins: Plugins
+    source: str
     excluded: frozenset[str]
     outcomes: dict[str, tuple[Outcome, str]] = field(default_factory=dict)
+    stopped: bool = False
     _told: dict[str, str] = field(default_factory=dict)
 
     def tell(self, event: TaskEvent) -> None:
@@ -42,6 +57,8 @@ class Observation:
             self._told[event.task] = event.state
         self.run.listener(event)
 
+
+STOPPED = "stopped by the user"
 
 _observation: Observation | None = None
 
@@ -57,6 +74,18 @@ def observing(observation: Observation) -> Iterator[Observation]:
         _observation = before
 
 
+def stop() -> bool:
+    """Let nothing more begin: the user stopped the run. Says whether there is one in this process."""
+    if _observation is not None:
+        _observation.stopped = True
+    return _observation is not None
+
+
+def is_stopped() -> bool:
+    """Whether the user stopped the run."""
+    return _observation is not None and _observation.stopped
+
+
 def in_process() -> bool:
     """Whether the run was asked for in this process, which then waits for everything itself."""
     return _observation is not None
@@ -65,6 +94,11 @@ def in_process() -> bool:
 def plugins() -> Plugins | None:
     """The plugins of the pipeline, where it was drawn in this process."""
     return _observation.plugins if _observation is not None else None
+
+
+def placed(job: Job) -> Job:
+    """The job in the project of the pipeline file, where nothing says another and the file is on this machine."""
+    return in_project(job, _observation.source) if _observation is not None else job
 
 
 def leaves_out(operator: Any) -> bool:

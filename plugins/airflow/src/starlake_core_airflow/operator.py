@@ -11,11 +11,12 @@ from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import Any
 
-from starlake_core import Job, Run, RunKey, StarlakeDataset, StarlakeError, Wait
+from starlake_core import Job, Run, StarlakeDataset, StarlakeError, Wait
 from starlake_core.masking import mask_arguments, secret_arguments, secret_values
-from starlake_core.runtime import Outcome, Runner, Verdict, expire, finish, runner_for, start, watch
+from starlake_core.runtime import OlderAttempt, Outcome, Runner, Verdict, expire, finish, runner_for, start, watch
 
 from . import observer
+from .attempts import take, take_look
 from .connections import credentials_for
 from .context import INTERVAL_END, INTERVAL_START, UNREAD, Facts, decision_of, run_of
 from .versions import (
@@ -85,20 +86,24 @@ class _Step(BaseOperator):
         made.__dict__.update(own)
         return made
 
+    def _left_out(self) -> bool:
+        """Whether the task is not to run, where somebody watches in this process."""
+        if observer.is_stopped():
+            raise AirflowFailException(observer.STOPPED)
+        return observer.leaves_out(self)
+
     def _emit(self, context: Mapping[str, Any], run: Run) -> None:
         """Give the events of the outlets what a consumer wants to know of the run."""
         interval = {
             INTERVAL_START: run.value("sl_data_interval_start"),
             INTERVAL_END: run.value("sl_data_interval_end"),
         }
-        by_uri = {dataset.uri: dataset for dataset in self.produces}
-        for outlet in self.outlets:
-            dataset = by_uri.get(getattr(outlet, "uri", ""))
-            about = {} if dataset is None else _metadata(dataset, self.facts.pipeline_id)
+        # By place, not by name: Airflow writes some URIs in its own way.
+        for outlet, dataset in zip(self.outlets, self.produces, strict=False):
             accessor = context["outlet_events"][outlet]
             accessor.extra = {
                 **accessor.extra,
-                **about,
+                **_metadata(dataset, self.facts.pipeline_id),
                 **interval,
                 "sl_scheduled_date": run.value("sl_scheduled_date"),
                 "ts": run.value("sl_data_interval_end"),
@@ -171,16 +176,27 @@ class StarlakeOperator(_Step, Reschedulable):
 
     def execute(self, context: Any) -> Any:
         """Start the job, or take it back, and wait for its end here, in the triggerer, or rescheduled."""
-        if observer.leaves_out(self):
+        if self._left_out():
             return None
         try:
             run = run_of(context, self.facts, self.task_id)
             job, runner = self._prepare(run)
-            if self.wait_policy is not None:
-                run = run.for_attempt(self.task_id, f"{run.attempt}.{self._look(context, runner)}")
-                job = self.job.bind(run)
-            handle = self._start(context, job, runner, run.key)
-            return self._follow(context, run, job, runner, handle)
+            if self.wait_policy is None:
+                since = first_look(context)
+                handle = take(job, runner, run.key, cleared=run.generation, again=since is not None)
+                began = time.time() if since is None else since.timestamp()
+            else:
+
+                def bind(attempt: str) -> Job:
+                    return observer.placed(self.job.bind(run.for_attempt(self.task_id, attempt)))
+
+                look = take_look(bind, runner, run.key, cleared=run.generation)
+                job, handle, began = look.job, look.handle, look.began
+                run = run.for_attempt(self.task_id, look.key.attempt)
+            self._watching(context, runner, handle)
+            return self._follow(
+                context, run, job, runner, handle, None if self.timeout is None else began + self.timeout
+            )
         except StarlakeError as error:
             raise self._refused(error) from error
 
@@ -191,65 +207,60 @@ class StarlakeOperator(_Step, Reschedulable):
             context: of the task instance.
             event: what the trigger knows: the attempt, its handle, how it ended, and where its output was read to.
         """
+        if event.get("error"):
+            if event.get("again"):
+                # The environment could not be asked; the job goes on, and the next try finds it.
+                raise AirflowException(event["error"])
+            raise self._refused(StarlakeError(event["error"]))
+        outcome, handle, runner = Outcome.from_json(event["outcome"]), event["handle"], None
         try:
             run = run_of(context, self.facts, self.task_id).for_attempt(self.task_id, event["attempt"])
-            if event.get("error"):
-                raise self._refused(StarlakeError(event["error"]))
-            job, runner = self._prepare(run)
-            outcome = Outcome.from_json(event["outcome"])
-            handle = event["handle"]
-            watch(runner, handle, 0, cursor=event.get("cursor"), on_line=self._line)
-            return self._ended(context, run, job, runner, handle, outcome)
+            job = self.job
+            try:
+                job, runner = self._prepare(run)
+                for line in runner.logs(handle, event.get("cursor"))[0]:
+                    self._line(line)
+            except Exception as error:
+                if outcome.verdict not in (Verdict.SUCCEEDED, Verdict.NOT_READY):
+                    raise
+                self.log.warning("The rest of its output cannot be read: %s", error)
+            return self._ended(context, run, job, runner, handle, outcome, None)
         except StarlakeError as error:
             raise self._refused(error) from error
 
     def on_kill(self) -> None:
         """Cancel what was started. Airflow calls this in a signal handler, where no lock may be taken: another thread does it."""
         self._killed = True
+        observer.stop()
         if self._runner is not None and self._handle is not None:
             threading.Thread(
                 target=self._runner.cancel, args=(self._handle,), name="starlake-cancel", daemon=False
             ).start()
 
-    def _look(self, context: Any, runner: Runner) -> int:
-        """What tells one look of a waiting check from another; nothing that counts survives a reschedule, so it is a matter of time.
-
-        A look that goes on in another place is looked at several times: all within one interval are the same look.
-        """
-        if not self._is_detached(runner):
-            return time.time_ns() // 1_000_000
-        assert self.wait_policy is not None
-        began = first_look(context)
-        waited = 0.0 if began is None else time.time() - began.timestamp()
-        return int(waited // max(1, self.wait_policy.interval))
-
     def _is_detached(self, runner: Runner) -> bool:
         return bool(getattr(runner, "detached", False)) and not observer.in_process()
 
     def _prepare(self, run: Run) -> tuple[Job, Runner]:
-        job = self.job.bind(run)
+        job = observer.placed(self.job.bind(run))
         for secret in secret_values({**secret_arguments(job.arguments), **job.env}):
             mask_secret(secret)
         return job, runner_for(job, observer.plugins(), credentials_for(self.connections))
 
-    def _start(self, context: Any, job: Job, runner: Runner, key: RunKey) -> str:
-        self._runner = runner
-        self._handle = handle = start(job, runner, key)
+    def _watching(self, context: Any, runner: Runner, handle: str) -> None:
+        self._runner, self._handle = runner, handle
         console = getattr(runner, "console", None)
         address = str(console(handle)) if console is not None else ""
         if address:
             self.log.info("It can be watched at %s", address)
             self.starlake_console = address
             keep_link(context, "starlake_console", address)
-        return handle
 
     def _line(self, line: str) -> None:
         self.log.info("%s", line)
         observer.line(self, line)
 
-    def _follow(self, context: Any, run: Run, job: Job, runner: Runner, handle: str) -> Any:
+    def _follow(self, context: Any, run: Run, job: Job, runner: Runner, handle: str, deadline: float | None) -> Any:
         """Wait for the end of an attempt without holding a slot for longer than it takes to know."""
-        deadline = self._deadline(context)
         seconds = float(self.defer_after) if self._is_detached(runner) else float("inf")
         if deadline is not None:
             seconds = min(seconds, deadline - time.time())
@@ -257,21 +268,23 @@ class StarlakeOperator(_Step, Reschedulable):
             outcome, cursor = watch(runner, handle, max(0.0, seconds), on_line=self._line, stop=lambda: self._killed)
         except (KeyboardInterrupt, SystemExit):
             runner.cancel(handle)
+            if observer.stop():
+                raise AirflowFailException(observer.STOPPED) from None
+            raise
+        except BaseException:
+            # 2.11 leaves the process at once when a task is killed, and waits for no thread.
+            if self._killed:
+                runner.cancel(handle)
             raise
         if outcome is not None:
-            return self._ended(context, run, job, runner, handle, outcome)
+            return self._ended(context, run, job, runner, handle, outcome, deadline)
         if deadline is not None and time.time() >= deadline:
-            return self._ended(context, run, job, runner, handle, expire(runner, handle, self.timeout or 0))
+            outcome = expire(runner, handle, self.timeout or 0)
+            return self._ended(context, run, job, runner, handle, outcome, deadline)
         if self._defers():
             self._defer(job, run.attempt, handle, cursor, deadline)
         poll = float(getattr(runner, "interval", _DEFAULT_POLL))
         raise AirflowRescheduleException(_after(poll if deadline is None else min(poll, deadline - time.time())))
-
-    def _deadline(self, context: Any) -> float | None:
-        if self.timeout is None:
-            return None
-        began = first_look(context) if self.wait_policy is None else None
-        return (began.timestamp() if began is not None else time.time()) + self.timeout
 
     def _defers(self) -> bool:
         if self.deferrable is not None:
@@ -302,14 +315,19 @@ class StarlakeOperator(_Step, Reschedulable):
 
     # -- how it ended
 
-    def _ended(self, context: Any, run: Run, job: Job, runner: Runner, handle: str, outcome: Outcome) -> Any:
+    def _ended(
+        self, context: Any, run: Run, job: Job, runner: Any, handle: str, outcome: Outcome, deadline: float | None
+    ) -> Any:
         outcome = finish(runner, handle, outcome)
-        if outcome.verdict is Verdict.CANCELLED and not self._killed:
+        if outcome.verdict is Verdict.CANCELLED and not self._killed and not observer.is_stopped():
             # An older attempt that was taken over may be cancelled by those who still remember it: then this one runs itself.
-            own = self._start(context, job, runner, run.key)
+            own = start(job, runner, run.key, OlderAttempt.CANCEL)
             if own != handle:
                 self.log.info("The attempt that was taken over was cancelled; this one runs by itself")
-                return self._follow(context, run, job, runner, own)
+                self._watching(context, runner, own)
+                if self.timeout is not None:
+                    deadline = time.time() + self.timeout
+                return self._follow(context, run, job, runner, own, deadline)
         if outcome.verdict is Verdict.SUCCEEDED:
             self._emit(context, run)
             return self._keep(context, outcome)
@@ -368,12 +386,15 @@ class StarlakeStart(_Step):
 
     def execute(self, context: Any) -> Any:
         """Go on, or skip the run with the reason."""
-        if observer.leaves_out(self):
+        if self._left_out():
             return None
         decision = decision_of(context, self.facts)
         run = run_of(context, self.facts, self.task_id)
         if not decision.start:
-            observer.ended(self, Outcome(Verdict.NOT_READY, reason=decision.reason), decision.reason)
+            outcome = Outcome(Verdict.NOT_READY, reason=decision.reason)
+            observer.ended(self, outcome, decision.reason)
+            kept = {"outcome": outcome.verdict.value, "reason": decision.reason}
+            context["ti"].xcom_push(key="return_value", value=kept)
             raise AirflowSkipException(decision.reason)
         self.log.info("%s; data interval %s to %s", decision.reason, run.interval.start, run.interval.end)
         self._emit(context, run)
@@ -397,7 +418,7 @@ class StarlakeEnd(_Step):
 
     def execute(self, context: Any) -> Any:
         """Emit, or skip with the reasons of all that was not ready."""
-        if observer.leaves_out(self):
+        if self._left_out():
             return None
         closed: dict[str, str] = {}
         for gate in dict.fromkeys(gate for guard in self.guards for gate in guard):

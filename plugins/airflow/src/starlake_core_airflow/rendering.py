@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from starlake_core import CreateChildren, StarlakeDataset, StarlakeError, StarlakePipeline, Task, TaskGroup
+from starlake_core import CreateChildren, StarlakeDataset, StarlakeError, StarlakePipeline, Task, TaskGroup, TriggerRule
 
 from .context import Facts
 from .edges import Block, link
@@ -35,8 +36,6 @@ DAG_KEYWORDS = (
 )  # fmt: skip
 """Keywords of Airflow's DAG that ``sl_create_pipeline`` takes."""
 
-_RULES = {"all_success": "all_success", "none_failed": "none_failed", "all_done": "all_done"}
-
 
 class _Drawing:
     """What the tasks of a pipeline share while it is rendered.
@@ -52,9 +51,14 @@ class _Drawing:
         self.pipeline = pipeline
         self.deferrable = options["deferrable"]
         self.check_deferrable = options["pre_load_deferrable"]
-        self.defer_after = options["defer_after"]
+        # Airflow's default pool has this name, unless somebody renamed it.
+        self.default_pool = "default_pool"
         named = {"google": options["gcp_conn_id"], "aws": options["aws_conn_id"]}
-        self.connections = {kind: connection for kind, connection in named.items() if connection}
+        self.shared = {
+            "facts": self.facts,
+            "defer_after": options["defer_after"],
+            "connections": {kind: connection for kind, connection in named.items() if connection},
+        }
         self.starts = {node.path for node in pipeline.roots()} if self.facts.on_events else frozenset()
         self._assets: dict[str, Any] = {}
         self._delays: dict[int, timedelta] = {}
@@ -83,9 +87,11 @@ def _keywords(task: Task, drawing: _Drawing) -> dict[str, Any]:
         "task_id": task.id,
         "retries": task.retries,
         "retry_delay": drawing.delay(task.retry_delay),
-        "trigger_rule": _RULES[task.trigger.value],
     }
-    if task.pool:
+    # What is Airflow's own default is left out: it goes through every argument of every task.
+    if task.trigger is not TriggerRule.ALL_SUCCESS:
+        made["trigger_rule"] = task.trigger.value
+    if task.pool and task.pool != drawing.default_pool:
         made["pool"] = task.pool
     if task.inlets:
         made["inlets"] = drawing.assets(task.inlets)
@@ -115,17 +121,14 @@ def make_task(task: Task) -> Any:
         if task.gate and drawing.check_deferrable is not None:
             deferrable = drawing.check_deferrable
         keywords.setdefault("doc_md", describe(task))
-        own = {
+        own = drawing.shared | {
             "job": task.job,
-            "facts": drawing.facts,
             "produces": task.outlets,
-            "wait_policy": task.wait,
             "timeout": task.timeout,
-            "missing": task.missing if task.gate else "",
             "deferrable": deferrable,
-            "defer_after": drawing.defer_after,
-            "connections": drawing.connections,
         }
+        if task.gate:
+            own |= {"wait_policy": task.wait, "missing": task.missing}
         return StarlakeOperator.create(own, **keywords)
     keywords.pop("deferrable", None)
     own = {"facts": drawing.facts, "produces": task.outlets}
@@ -133,7 +136,7 @@ def make_task(task: Task) -> Any:
         # They run in a worker, which may die like any other.
         keywords["retries"] = max(task.retries, drawing.retries)
     if task.end:
-        guards = guards_of(drawing.pipeline)
+        guards = guards_of(drawing.pipeline, drawing.starts)
         if guards or task.outlets:
             return StarlakeEnd.create({**own, "guards": guards}, **keywords)
     elif task.path in drawing.starts:
@@ -205,13 +208,19 @@ def make_dag(pipeline: StarlakePipeline, create_children: CreateChildren) -> Any
 
 def _schedule(pipeline: StarlakePipeline, drawing: _Drawing) -> Any:
     if pipeline.cron is not None:
-        from airflow.timetables.trigger import CronTriggerTimetable
-
-        return CronTriggerTimetable(pipeline.cron, timezone=pipeline.zone_name)
+        return _timetable(pipeline.cron, pipeline.zone_name)
     if pipeline.trigger is None:
         return None
     assets = drawing.assets(pipeline.trigger.datasets)
     return AssetAny(*assets) if pipeline.trigger.policy == "any" else AssetAll(*assets)
+
+
+@functools.cache
+def _timetable(cron: str, zone: str) -> Any:
+    """The timetable of a schedule, made once: it describes itself in words, which takes longer than a small DAG."""
+    from airflow.timetables.trigger import CronTriggerTimetable
+
+    return CronTriggerTimetable(cron, timezone=zone)
 
 
 def _default_args(given: Mapping[str, Any]) -> dict[str, Any]:

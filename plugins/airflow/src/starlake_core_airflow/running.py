@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from starlake_core import Report, Run, RunError, StarlakePipeline, Task, TaskEvent, TaskReport, TaskState, selected
-from starlake_core.runtime import execute, runner_for
+from starlake_core.runtime import execute, in_project, runner_for
 
 from .context import current_run
-from .observer import Observation, observing
+from .observer import STOPPED, Observation, observing
 from .versions import in_test_run
 
 __all__ = ["backfill", "run_pipeline"]
@@ -106,7 +106,7 @@ def _dry_run(pipeline: StarlakePipeline, run: Run) -> Report:
 
 def _described(pipeline: StarlakePipeline, task: Task, run: Run) -> str:
     assert task.job is not None
-    job = task.job.bind(run.for_attempt(task.path, "1"))
+    job = in_project(task.job.bind(run.for_attempt(task.path, "1")), pipeline.source)
     describe: Any = getattr(runner_for(job, pipeline.orchestration.plugins), "describe", None)
     if describe is not None:
         return str(describe(job))
@@ -131,16 +131,18 @@ def _run_here(pipeline: StarlakePipeline, run: Run) -> Report:
     natives = _native_ids(pipeline)
     left_out = {task.path for task in pipeline.tasks() if not selected(task, run)}
     excluded = frozenset(natives[path] for path in left_out)
-    observation = Observation(run, pipeline.orchestration.plugins, excluded)
+    observation = Observation(run, pipeline.orchestration.plugins, pipeline.source, excluded)
     token = current_run.set(run)
     try:
         with observing(observation), _left_out(dag, excluded):
             dag_run = in_test_run(dag)
             instances = {ti.task_id: ti for ti in dag_run.get_task_instances()}
     except KeyboardInterrupt:
-        return _stopped(pipeline, observation)
+        observation.stopped, instances = True, {}
     finally:
         current_run.reset(token)
+    if observation.stopped:
+        return _stopped(pipeline, observation, instances)
     reports = _reports(pipeline, observation, instances, natives, left_out)
     for report in reports:
         observation.tell(TaskEvent(report.id, report.state, report.attempts, report.reason, log=report.log))
@@ -165,23 +167,22 @@ def _run_here(pipeline: StarlakePipeline, run: Run) -> Report:
     )
 
 
-def _stopped(pipeline: StarlakePipeline, observation: Observation) -> Report:
+def _stopped(pipeline: StarlakePipeline, observation: Observation, instances: Mapping[str, Any]) -> Report:
     """The report of a run that the user stopped; what was set up is torn down first."""
     run, reports = observation.run, []
     for task in pipeline.tasks():
         outcome, reason = observation.outcomes.get(task.path, (None, ""))
-        state = TaskState.SUCCEEDED if outcome is not None and outcome.succeeded else TaskState.CANCELLED
+        done = _state(instances.get(task.path)) == TaskState.SUCCEEDED or (outcome is not None and outcome.succeeded)
+        state = TaskState.SUCCEEDED if done else TaskState.CANCELLED
         if task.teardown and task.job is not None and outcome is None:
             attempt = run.for_attempt(task.path, "1")
-            job = task.job.bind(attempt)
+            job = in_project(task.job.bind(attempt), pipeline.source)
             outcome = execute(job, runner_for(job, observation.plugins), attempt.key, timeout=task.timeout)
             state, reason = (TaskState.SUCCEEDED, "") if outcome.succeeded else (TaskState.FAILED, outcome.reason)
-        report = TaskReport(task.path, state, "" if state == TaskState.SUCCEEDED else reason or "stopped by the user")
+        report = TaskReport(task.path, state, "" if state == TaskState.SUCCEEDED else reason or STOPPED)
         observation.tell(TaskEvent(report.id, report.state, reason=report.reason))
         reports.append(report)
-    return Report(
-        pipeline.id, run.run_id, TaskState.CANCELLED, tuple(reports), (), "stopped by the user", interval=run.interval
-    )
+    return Report(pipeline.id, run.run_id, TaskState.CANCELLED, tuple(reports), (), STOPPED, interval=run.interval)
 
 
 def _native_ids(pipeline: StarlakePipeline) -> dict[str, str]:
@@ -213,11 +214,7 @@ def _reports(
 
 def _report(task: Task, observation: Observation, instance: Any, befores: Sequence[TaskReport]) -> TaskReport:
     outcome, reason = observation.outcomes.get(task.path, (None, ""))
-    state = (
-        _STATES.get(str(getattr(instance.state, "value", instance.state)), TaskState.WAITING)
-        if instance is not None
-        else TaskState.WAITING
-    )
+    state = _state(instance)
     if state == TaskState.SUCCEEDED:
         reason = ""
     elif not reason:
@@ -232,6 +229,12 @@ def _report(task: Task, observation: Observation, instance: Any, befores: Sequen
         outcome.log if outcome is not None else "",
         float(instance.duration or 0.0) if instance is not None else 0.0,
     )
+
+
+def _state(instance: Any) -> str:
+    if instance is None:
+        return TaskState.WAITING
+    return _STATES.get(str(getattr(instance.state, "value", instance.state)), TaskState.WAITING)
 
 
 def _befores(pipeline: StarlakePipeline) -> dict[str, list[str]]:

@@ -32,7 +32,13 @@ def found_options(given: Mapping[str, Any], variables: str) -> Mapping[str, Any]
         except ValueError:
             defaults = None  # the check of the options says what is wrong
     if isinstance(defaults, Mapping):
-        found.update({name: defaults[name] for name in ("retries", "retry_delay") if defaults.get(name) is not None})
+        found.update(
+            {
+                name: defaults[name]
+                for name in ("retries", "retry_delay")
+                if defaults.get(name) is not None and f"SL_{name.upper()}" not in os.environ
+            }
+        )
     names = given.get(variables, os.environ.get(f"SL_{variables.upper()}")) or ()
     for name in names.split(",") if isinstance(names, str) else names:
         name = str(name).strip()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
+from asgiref.sync import sync_to_async
 
-from starlake_core import Job, StarlakeError
+from starlake_core import Job, RunnerError, StarlakeError
 from starlake_core.runtime import Outcome, Runner, expire, runner_for, shared_poller
 
 from .connections import credentials_for
@@ -18,6 +21,18 @@ from .versions import still_waited_for, tells_of_kills
 __all__ = ["StarlakeTrigger"]
 
 _SHIELDED_SECONDS = 10.0
+_CANCELS_AT_ONCE = 64
+
+
+@functools.cache
+def _cancelling() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_CANCELS_AT_ONCE, thread_name_prefix="starlake-cancel")
+
+
+async def _in_thread(function: Callable[..., Any], *arguments: Any, executor: ThreadPoolExecutor | None = None) -> Any:
+    """Call a function that may ask Airflow something. On 3.1 its answers come through the event loop of the triggerer, which a thread of
+    asgiref knows and one of asyncio does not."""
+    return await sync_to_async(function, thread_sensitive=False, executor=executor)(*arguments)
 
 
 class StarlakeTrigger(BaseTrigger):
@@ -70,6 +85,7 @@ class StarlakeTrigger(BaseTrigger):
                 event["outcome"] = (await self._outcome()).to_json()
             except StarlakeError as error:
                 event["error"] = str(error)
+                event["again"] = isinstance(error, RunnerError)
             await asyncio.sleep(max(0.0, self.not_before - time.time()))
         except asyncio.CancelledError:
             if not tells_of_kills() and not await self._is_restart():
@@ -79,7 +95,8 @@ class StarlakeTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """Cancel the attempt: its task was cleared, failed, marked or killed."""
-        await asyncio.to_thread(self._cancel)
+        # Shielded, and with threads of their own: a triggerer gives all kills together half a minute, and drops those that wait for a thread.
+        await asyncio.shield(_in_thread(self._cancel, executor=_cancelling()))
 
     def _cancel(self) -> None:
         self._runner().cancel(self.handle)
@@ -88,18 +105,19 @@ class StarlakeTrigger(BaseTrigger):
         return runner_for(Job.from_json(self.job), credentials=credentials_for(self.connections))
 
     async def _outcome(self) -> Outcome:
-        runner = await asyncio.to_thread(self._runner)
+        runner = await _in_thread(self._runner)
         future = asyncio.wrap_future(shared_poller(runner).watch(self.handle))
         left = None if self.deadline is None else max(0.0, self.deadline - time.time())
         try:
             return await asyncio.wait_for(future, left)
         except asyncio.TimeoutError:
-            return await asyncio.to_thread(expire, runner, self.handle, self.timeout or 0)
+            ended: Outcome = await _in_thread(expire, runner, self.handle, self.timeout or 0)
+            return ended
 
     async def _is_restart(self) -> bool:
         """Whether the triggerer stops, rather than the task; a kill that cannot be told from a restart is left to the next try."""
         try:
-            asked = asyncio.to_thread(still_waited_for, self)
+            asked = _in_thread(still_waited_for, self)
             return await asyncio.wait_for(asyncio.shield(asked), _SHIELDED_SECONDS)
         except Exception as error:
             self.log.warning("it is not known whether the task was killed, so its attempt goes on: %s", error)

@@ -1,4 +1,4 @@
-"""Where the project of a pipeline file is, and where its runs are remembered."""
+"""Where the runs of a pipeline file are remembered."""
 
 from __future__ import annotations
 
@@ -6,26 +6,10 @@ import os
 from pathlib import Path
 
 from starlake_core import Options
+from starlake_core.runtime import project_root
 from starlake_core.runtime.process import local_folder
 
-__all__ = ["project_root", "state_folder"]
-
-_MARKERS = ("application.sl.yml", "application.yml", "application.sl.yaml")
-
-
-def project_root(path: str | Path) -> str | None:
-    """The Starlake project that a file or folder is in: the nearest folder with ``metadata/application.sl.yml``.
-
-    Args:
-        path: of the file or folder; an empty one is in no project.
-    """
-    if not str(path):
-        return None
-    place = Path(path).resolve()
-    for folder in (place, *place.parents):
-        if any((folder / "metadata" / marker).is_file() for marker in _MARKERS):
-            return str(folder)
-    return None
+__all__ = ["state_folder"]
 
 
 def state_folder(options: Options, path: str | Path) -> Path:

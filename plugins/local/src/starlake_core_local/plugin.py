@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -30,10 +29,10 @@ from starlake_core import (
     hookimpl,
     selected,
 )
-from starlake_core.runtime import runner_for
+from starlake_core.runtime import in_project, runner_for
 from starlake_core.runtime.guard import guard, is_locked, run_lock
 
-from .folders import project_root, state_folder
+from .folders import state_folder
 from .plan import Container, Plan, Step, flatten
 from .scheduler import Scheduler
 from .store import RunRecord, Store
@@ -65,14 +64,6 @@ def sl_create_task_group(group: TaskGroup, create_children: CreateChildren) -> C
 @hookimpl
 def sl_create_pipeline(pipeline: StarlakePipeline, create_children: CreateChildren) -> Plan:
     return flatten(Container(pipeline, create_children()), pipeline)
-
-
-def _prepared(job: Job, source: str) -> Job:
-    """The job with the project of its pipeline file as SL_ROOT, where nothing else says what it is."""
-    if job.env.get("SL_ROOT") or os.environ.get("SL_ROOT"):
-        return job
-    root = project_root(source)
-    return replace(job, env={**job.env, "SL_ROOT": root}) if root else job
 
 
 def _fingerprint(pipeline: Pipeline) -> str:
@@ -119,7 +110,7 @@ def sl_run_pipeline(pipeline: StarlakePipeline, run: Run) -> Report:
                 pipeline.orchestration.plugins,
                 store,
                 run.parallelism or options["parallelism"],
-                lambda job: _prepared(job, pipeline.source),
+                lambda job: in_project(job, pipeline.source),
             )
             state, reason = scheduler.execute(store.tasks(run.run_id))
             store.end(run.run_id, state, reason)
@@ -165,7 +156,7 @@ def _dry_run(pipeline: StarlakePipeline, plan: Plan, run: Run) -> Report:
         elif task is None or task.job is None:
             reports.append(TaskReport(step.path, TaskState.DRY_RUN))
         else:
-            job = _prepared(task.job.bind(run.for_attempt(step.path, "1")), pipeline.source)
+            job = in_project(task.job.bind(run.for_attempt(step.path, "1")), pipeline.source)
             reports.append(TaskReport(step.path, TaskState.DRY_RUN, _described(job, pipeline)))
     return Report(pipeline.id, run.run_id, TaskState.DRY_RUN, tuple(reports), interval=run.interval)
 

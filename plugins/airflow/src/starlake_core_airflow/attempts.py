@@ -1,0 +1,101 @@
+"""Which attempt an execution of a task waits for: its own, an older one that still goes on, or a new one.
+
+Airflow executes one try several times where it is rescheduled, and nothing that a process knows survives between two executions. What survives is
+what the environment knows: the attempts of a task, by name. A try is named by its number; a look of a waiting check by its try and the moment at
+which it began.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from starlake_core import Job, RunKey
+from starlake_core.runtime import Found, OlderAttempt, Runner, Verdict, cancel_and_settle, start
+
+__all__ = ["Look", "take", "take_look"]
+
+logger = logging.getLogger(__name__)
+
+
+def _try(attempt: str) -> int:
+    number = attempt.partition(".")[0]
+    return int(number) if number.isdigit() else 0
+
+
+def _since_clear(job: Job, runner: Runner, key: RunKey, cleared: int) -> Sequence[Found]:
+    """The attempts that count: what still goes on from before a clear is stopped, because somebody wants the work to be done again."""
+    found = runner.find(job, key.task)
+    for attempt in found:
+        if _try(attempt.attempt) <= cleared and not attempt.status.ended:
+            logger.warning("%s: stopping attempt %s, from before the task was cleared", key.task, attempt.attempt)
+            cancel_and_settle(runner, attempt.handle)
+    return [attempt for attempt in found if _try(attempt.attempt) > cleared]
+
+
+def take(job: Job, runner: Runner, key: RunKey, *, cleared: int, again: bool) -> str:
+    """Start an attempt, take it back, or take over an older one.
+
+    Args:
+        job: bound.
+        runner: of its endpoint.
+        key: of the try.
+        cleared: the tries up to this number were before the task was cleared.
+        again: whether this try was executed before: if it has no attempt of its own, it took over the latest one, which may have ended meanwhile.
+
+    Returns:
+        The handle to wait for.
+    """
+    found = _since_clear(job, runner, key, cleared)
+    if again and found and all(attempt.attempt != key.attempt for attempt in found):
+        return found[-1].handle
+    # Where only attempts from before the clear may still go on, none is to be taken over.
+    live = any(not attempt.status.ended for attempt in found)
+    return start(job, runner, key, OlderAttempt.ADOPT if live else OlderAttempt.CANCEL)
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look of a waiting check.
+
+    Attributes:
+        job: bound.
+        key: its own; another one than that of the attempt, if an older try began it.
+        handle: to wait for.
+        began: when, in seconds since the epoch.
+    """
+
+    job: Job
+    key: RunKey
+    handle: str
+    began: float
+
+
+def take_look(bind: Callable[[str], Job], runner: Runner, key: RunKey, *, cleared: int) -> Look:
+    """Begin a look of a waiting check, or go on with one: a look that has an answer is not asked again.
+
+    Args:
+        bind: makes the job of an attempt.
+        runner: of its endpoint.
+        key: of the try.
+        cleared: see :func:`take`.
+    """
+    now = time.time_ns() // 1_000_000
+    look = replace(key, attempt=f"{key.attempt}.{now}")
+    job = bind(look.attempt)
+    found = _since_clear(job, runner, key, cleared)
+    mine = [attempt for attempt in found if _try(attempt.attempt) == _try(key.attempt)]
+    live = [attempt for attempt in found if not attempt.status.ended]
+    for attempt in (*live[-1:], *mine[-1:]):
+        outcome = attempt.status.outcome
+        if outcome is None or outcome.verdict is not Verdict.NOT_READY:
+            own = replace(key, attempt=attempt.attempt) if attempt in mine else look
+            return Look(job, own, attempt.handle, _began(attempt.attempt, now))
+    return Look(job, look, start(job, runner, look, OlderAttempt.CANCEL), now / 1000)
+
+
+def _began(attempt: str, now: int) -> float:
+    moment = attempt.partition(".")[2]
+    return (int(moment) if moment.isdigit() else now) / 1000
