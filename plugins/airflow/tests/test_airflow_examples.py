@@ -166,7 +166,6 @@ def check_rows(example: Path) -> None:
 
 def test_the_example_runs_twice_from_the_command_line(example: Path) -> None:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SL_")}
-    inherited["SL_ROOT"] = str(example)
 
     def orchestrate() -> str:
         done = subprocess.run(
@@ -203,10 +202,6 @@ def customers(example: Path, name: str, **env: str) -> StarlakePipeline:
     return pipeline
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="only the orchestrator local takes the folder of the pipeline file for SL_ROOT, so that the example needs the variable with airflow",
-)
 def test_the_project_of_the_pipeline_file_is_the_root(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SL_ROOT", raising=False)
     assert customers(example, "without_root").run().succeeded
