@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from starlake_core_airflow.versions import EmptyOperator
 
 from starlake_core.testing import NativeGraph, NativeTask, OrchestratorSuite

@@ -107,10 +107,8 @@ class DetachedRunner:
         if not (folder / "exit").exists():
             return Status(detail="running")
         code = int((folder / "exit").read_text())
-        if code == 0:
-            verdict = Verdict.NOT_READY if (folder / "not-ready").exists() else Verdict.SUCCEEDED
-        else:
-            verdict = Verdict.FAILED
+        ready = Verdict.NOT_READY if (folder / "not-ready").exists() else Verdict.SUCCEEDED
+        verdict = ready if code == 0 else Verdict.FAILED
         return Status(Outcome(verdict, code, "" if code == 0 else f"exit code {code}", log=str(folder / "log")))
 
     def cancel(self, handle: str) -> None:

@@ -1,0 +1,160 @@
+"""Which attempt an execution waits for; and what a user who stops a run in this process gets."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from starlake_core_airflow.attempts import take, take_look
+
+from starlake_core import Job, RunKey
+from starlake_core.runtime import Found, Outcome, Status, Verdict
+
+JOB = Job("cloud")
+TRY_2 = RunKey("load/run/task", "2")
+
+
+class Cloud:
+    """A service in memory: attempts in the order in which they were submitted."""
+
+    interval = 0.01
+    detached = True
+
+    def __init__(self, **attempts: Verdict | None) -> None:
+        self.ends = {name.strip("_").replace("_", "."): verdict for name, verdict in attempts.items()}
+        self.submitted: list[str] = []
+        self.cancelled: list[str] = []
+
+    def find(self, job: Job, task: str) -> Sequence[Found]:
+        return [Found(name, name, self._status(name)) for name in self.ends]
+
+    def submit(self, job: Job, key: RunKey) -> str:
+        self.submitted.append(key.attempt)
+        self.ends[key.attempt] = None
+        return key.attempt
+
+    def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
+        return {handle: self._status(handle) for handle in handles}
+
+    def _status(self, name: str) -> Status:
+        verdict = self.ends[name]
+        return Status(None if verdict is None else Outcome(verdict))
+
+    def cancel(self, handle: str) -> None:
+        self.cancelled.append(handle)
+        self.ends[handle] = Verdict.CANCELLED
+
+    def logs(self, handle: str, cursor: str | None) -> tuple[Sequence[str], str | None]:
+        return (), cursor
+
+
+def bound(attempt: str) -> Job:
+    return Job("cloud", ("preload", attempt))
+
+
+def test_a_live_attempt_of_an_older_try_is_taken_over() -> None:
+    cloud = Cloud(_1=None)
+    assert take(JOB, cloud, TRY_2, cleared=0, again=False) == "1"
+    assert not cloud.submitted
+
+
+def test_an_ended_attempt_of_an_older_try_is_not_taken_for_ones_own() -> None:
+    cloud = Cloud(_1=Verdict.SUCCEEDED)
+    assert take(JOB, cloud, TRY_2, cleared=0, again=False) == "2"
+
+
+def test_what_a_try_took_over_is_its_own_though_it_ended_between_two_polls() -> None:
+    cloud = Cloud(_1=Verdict.SUCCEEDED)
+    assert take(JOB, cloud, TRY_2, cleared=0, again=True) == "1"
+    assert not cloud.submitted, "the job was doubled"
+
+
+def test_an_own_attempt_is_taken_back() -> None:
+    cloud = Cloud(_1=Verdict.FAILED, _2=Verdict.SUCCEEDED)
+    assert take(JOB, cloud, TRY_2, cleared=0, again=True) == "2"
+    assert not cloud.submitted
+
+
+def test_after_a_clear_the_old_work_is_stopped_and_done_again() -> None:
+    cloud = Cloud(_1=None)
+    assert take(JOB, cloud, TRY_2, cleared=1, again=False) == "2"
+    assert (cloud.cancelled, cloud.submitted) == (["1"], ["2"])
+
+
+def test_a_retry_after_a_clear_takes_over_what_began_since() -> None:
+    cloud = Cloud(_1=Verdict.SUCCEEDED, _2=None)
+    assert take(JOB, cloud, RunKey(TRY_2.task, "3"), cleared=1, again=False) == "2"
+    assert not cloud.submitted
+
+
+def test_a_look_that_goes_on_is_waited_for_with_its_own_deadline() -> None:
+    cloud = Cloud(_2_1000=None)
+    look = take_look(bound, cloud, TRY_2, cleared=0)
+    assert (look.handle, look.key.attempt, look.began) == ("2.1000", "2.1000", 1.0)
+    assert not cloud.submitted
+
+
+@pytest.mark.parametrize("verdict", [Verdict.SUCCEEDED, Verdict.FAILED])
+def test_a_look_that_has_an_answer_is_not_asked_again(verdict: Verdict) -> None:
+    cloud = Cloud(_2_1000=verdict)
+    assert take_look(bound, cloud, TRY_2, cleared=0).handle == "2.1000"
+    assert not cloud.submitted
+
+
+def test_a_look_that_found_nothing_is_followed_by_another() -> None:
+    cloud = Cloud(_2_1000=Verdict.NOT_READY)
+    look = take_look(bound, cloud, TRY_2, cleared=0)
+    assert cloud.submitted == [look.key.attempt]
+    assert look.job.arguments == ("preload", look.key.attempt), "the job is bound to another attempt than its own"
+
+
+def test_a_look_of_an_older_try_is_taken_over_only_while_it_goes_on() -> None:
+    assert take_look(bound, Cloud(_1_1000=None), TRY_2, cleared=0).handle == "1.1000"
+    ended = Cloud(_1_1000=Verdict.SUCCEEDED)
+    assert take_look(bound, ended, TRY_2, cleared=0).handle == ended.submitted[0]
+
+
+STOPPED = """
+import os, signal, sys, threading
+from pathlib import Path
+from starlake_core import Orchestration
+
+root = Path(sys.argv[1])
+options = {"sl_env_var": {"SL_ROOT": str(root)}, "SL_STARLAKE_PATH": str(root / "starlake"), "retries": 3, "retry_delay": 0}
+with Orchestration(options=options, orchestrator="airflow", environment="shell", filename=str(root / "stopped.py"), namespace={}) as o:
+    with o.sl_create_pipeline(name="stopped") as pipeline:
+        first = pipeline.sl_transform("first", "kpi.first")
+        pipeline.start_task() >> first >> pipeline.sl_transform("second", "kpi.second") >> pipeline.end_task()
+
+def on_event(event):
+    if event.line == "begun":
+        os.kill(os.getpid(), signal.SIGINT)
+
+report = pipeline.run(listener=on_event)
+(root / "report").write_text(" ".join([report.state, *(f"{task.id}={task.state}" for task in report.tasks)]))
+"""
+
+
+def test_an_interrupt_stops_a_run_in_this_process(tmp_path: Path) -> None:
+    """It is not a failed try that is tried again, and nothing begins any more."""
+    program = tmp_path / "starlake"
+    program.write_text('#!/bin/sh\necho "$@" >> calls\necho begun\nexec sleep 600\n')
+    program.chmod(0o755)
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(STOPPED), str(tmp_path)],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    report = (tmp_path / "report").read_text()
+    assert report == "cancelled start=success first=cancelled second=cancelled end=cancelled"
+    assert len((tmp_path / "calls").read_text().splitlines()) == 1, "the task was tried again, or another one began"
