@@ -20,7 +20,7 @@ from typing import Any
 
 from starlake_core_airflow.versions import AIRFLOW_3
 
-PATIENCE = 150.0
+PATIENCE = 240.0
 
 
 def free_port() -> int:
