@@ -126,7 +126,7 @@ class Orchestration:
         _check_together(self.options, where)
         _warn_of_templates(self.options, where)
         self.task_keywords = self.plugins.task_keywords()
-        self.create_job = self.plugins.hook.sl_create_job
+        self.create_job = self.plugins.direct("sl_create_job")
         self.pipelines: list[StarlakePipeline] = []
         self._strict = overrides.strict
         self._produced: dict[str, StarlakeDataset] = {}

@@ -10,7 +10,7 @@ import functools
 import logging
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -274,6 +274,20 @@ class Plugins:
     def label(self, role: str) -> str:
         """Name, distribution and version of the plugin of a role, for messages."""
         return self._labels.get(role, role)
+
+    def direct(self, name: str) -> Callable[..., Any]:
+        """What to call for a hook that is called for every task: the function itself, where only one plugin implements it.
+
+        Args:
+            name: of a hook that stops at the first answer.
+        """
+        caller = getattr(self.hook, name)
+        found = caller.get_hookimpls()
+        alone = len(found) == 1 and not (found[0].wrapper or found[0].hookwrapper)
+        called: Callable[..., Any] = caller
+        if alone and set(found[0].argnames) == set(caller.spec.argnames):
+            called = found[0].function
+        return called
 
     def declared_options(self) -> Sequence[Declared]:
         """Every option of the core and of every selected plugin, in the order core, orchestrator, environment, add-ons."""

@@ -27,7 +27,7 @@ def render(pipeline: Pipeline, plugins: Plugins) -> Any:
         PluginContractError: a hook returned nothing, or did not call ``create_children`` exactly once.
     """
     hook = plugins.hook
-    create_task, create_group = hook.sl_create_task, hook.sl_create_task_group
+    create_task, create_group = plugins.direct("sl_create_task"), plugins.direct("sl_create_task_group")
 
     def native(node: Any) -> Any:
         if isinstance(node, Task):

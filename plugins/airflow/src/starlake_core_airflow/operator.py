@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 import threading
 import time
@@ -42,10 +43,13 @@ _TAIL_CHARACTERS = 2000
 _DEFAULT_POLL = 30.0
 
 
+_quoted = functools.lru_cache(maxsize=4096)(shlex.quote)
+
+
 def displayed(job: Job) -> str:
     """What a job runs, as a line for people; secrets are masked."""
     return (
-        f"starlake {shlex.join(mask_arguments(job.arguments))}"
+        f"starlake {' '.join(map(_quoted, mask_arguments(job.arguments)))}"
         if job.arguments
         else f"a job of the environment {job.environment}"
     )
