@@ -1,0 +1,66 @@
+"""The two ends of a pipeline: a start that says no, and an end that knows what was done."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from airflow_runs import draw, events, program, run_dag, states, xcoms
+from starlake_core_airflow import context
+from starlake_core_airflow.guards import guards_of
+
+from starlake_core import DataInterval, StarlakeDependencies, StarlakeDependency, StarlakePipeline
+from starlake_core.freshness import Decision
+from starlake_core.testing import StandIn, Step
+
+pytest_plugins = ["starlake_core.testing.plugin"]
+
+NOW = datetime(2026, 11, 4, tzinfo=timezone.utc)
+
+
+def lineage() -> StarlakeDependencies:
+    orders = StarlakeDependency("sales.orders", "table", cron="0 * * * *")
+    return StarlakeDependencies([StarlakeDependency("kpi.revenue", dependencies=[orders])])
+
+
+def transforms(pipeline: StarlakePipeline) -> None:
+    pipeline.add_lineage()
+
+
+def test_a_start_that_says_no_skips_the_run_and_emits_nothing(
+    tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no = Decision(False, DataInterval(NOW, NOW), "sales.orders is not fresh")
+    monkeypatch.setattr(context, "decide", lambda policy, events, now: no)
+    pipeline = draw(tmp_path / "no", transforms, program(stand_in), dependencies=lineage())
+    run = run_dag(pipeline.native)
+    assert states(run) == dict.fromkeys(["start", "kpi_revenue", "end"], "skipped")
+    assert "sales.orders is not fresh" in xcoms(run)["end"]["reason"]
+    assert events(run) == {}
+    assert not stand_in.calls()
+
+
+def test_a_start_that_says_yes_keeps_the_interval_for_people(tmp_path: Path, stand_in: StandIn) -> None:
+    run = run_dag(draw(tmp_path / "yes", transforms, program(stand_in), dependencies=lineage()).native)
+    assert states(run) == dict.fromkeys(["start", "kpi_revenue", "end"], "success")
+    assert set(xcoms(run)["start"]) == {"reason", "sl_data_interval_start", "sl_data_interval_end"}
+    assert "starlake://kpi/revenue" in events(run)
+
+
+def test_work_that_tolerates_a_closed_gate_is_work_for_the_end(tmp_path: Path, stand_in: StandIn) -> None:
+    """Also where the rule is given in Airflow's own words."""
+    stand_in.script("preload:sales", Step(not_ready=True))
+
+    def build(pipeline: StarlakePipeline) -> None:
+        check = pipeline.sl_pre_load("sales", ["orders"], "pending")
+        assert check is not None
+        load = pipeline.sl_load("load", "sales", "orders", trigger_rule="all_done")
+        pipeline.start_task() >> check >> load >> pipeline.end_task()
+
+    pipeline = draw(tmp_path / "tolerant", build, program(stand_in))
+    assert guards_of(pipeline) == [[]]
+    run = run_dag(pipeline.native)
+    assert states(run)["check_sales_pending_files"] == "skipped"
+    assert (states(run)["load"], states(run)["end"]) == ("success", "success")
+    assert pipeline.id in events(run)
