@@ -81,21 +81,23 @@ def mask_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
         if hide_next:
             masked.append(MASK)
             hide_next = False
-            continue
-        if argument[:2] != "--" and "=" not in argument and "@" not in argument:
-            masked.append(argument)
-            continue
-        option = _OPTION.match(argument)
-        if option is not None and is_secret_name(option["name"]):
-            masked.append(f"--{option['name']}{option['sign']}{MASK}" if option["sign"] else argument)
-            hide_next = not option["sign"]
-            continue
-        prefix = option[0] if option is not None else ""
-        rest = argument[len(prefix) :]
-        masked.append(
-            prefix + (",".join(_mask_pair(pair) for pair in rest.split(",")) if "=" in rest else mask_text(rest))
-        )
+        else:
+            shown, hide_next = _mask_argument(argument)
+            masked.append(shown)
     return tuple(masked)
+
+
+@functools.lru_cache(maxsize=4096)
+def _mask_argument(argument: str) -> tuple[str, bool]:
+    """An argument without its secrets, and whether the next one is a secret. Most arguments of a pipeline are those of many tasks."""
+    if argument[:2] != "--" and "=" not in argument and "@" not in argument:
+        return argument, False
+    option = _OPTION.match(argument)
+    if option is not None and is_secret_name(option["name"]):
+        return (f"--{option['name']}{option['sign']}{MASK}", False) if option["sign"] else (argument, True)
+    prefix = option[0] if option is not None else ""
+    rest = argument[len(prefix) :]
+    return prefix + (",".join(map(_mask_pair, rest.split(","))) if "=" in rest else mask_text(rest)), False
 
 
 def _mask_pair(pair: str) -> str:
