@@ -64,3 +64,14 @@ def test_work_that_tolerates_a_closed_gate_is_work_for_the_end(tmp_path: Path, s
     assert states(run)["check_sales_pending_files"] == "skipped"
     assert (states(run)["load"], states(run)["end"]) == ("success", "success")
     assert pipeline.id in events(run)
+
+
+def test_work_behind_a_task_that_tolerates_a_closed_gate_in_a_group_is_work(tmp_path: Path, stand_in: StandIn) -> None:
+    def build(pipeline: StarlakePipeline) -> None:
+        check = pipeline.sl_pre_load("sales", ["orders"], "pending")
+        assert check is not None
+        with pipeline.sl_create_task_group("loads") as loads:
+            pipeline.sl_dummy_op("anyway", trigger="none_failed") >> pipeline.sl_load("load", "sales", "orders")
+        check >> loads >> pipeline.end_task()
+
+    assert guards_of(draw(tmp_path / "grouped", build, program(stand_in))) == [[]]

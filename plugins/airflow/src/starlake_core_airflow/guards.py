@@ -27,9 +27,10 @@ def guards_of(pipeline: Pipeline, starts: Collection[str] = ()) -> list[list[str
         """Collect the work of a group; return, as bits, the checks that stand before what runs after it."""
         masks: dict[str, int] = {}
         upstream = group.upstream()
-        behind = before
+        behind = 0
         for node in group.children:
-            mask = before
+            # What runs before a group runs before its first tasks; the others wait for those alone, and one of those may tolerate a skip.
+            mask = 0 if upstream[node.id] else before
             for other in upstream[node.id]:
                 mask |= masks[other]
             if isinstance(node, TaskGroup):
