@@ -61,7 +61,7 @@ from .options import (
 from .orchestration import Orchestration
 from .pipeline import StarlakePipeline, StarlakeTaskGroup
 from .run import DataInterval, Report, Run, RunKey, TaskEvent, TaskReport, TaskState
-from .runs import new_run, selected
+from .runs import described, new_run, selected
 from .schedule import (
     StarlakeDomain,
     StarlakeSchedule,
@@ -164,6 +164,7 @@ __all__ = [
     "TriggerRule",
     "Wait",
     "data_interval",
+    "described",
     "fire_times",
     "graph_json",
     "hookimpl",

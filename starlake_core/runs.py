@@ -6,13 +6,17 @@ import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
 
 from .errors import NothingFoundError
 from .graph import Pipeline, Task
-from .run import DataInterval, Run
+from .run import DataInterval, Report, Run, TaskReport, TaskState
 from .schedule import aware_date, data_interval
 
-__all__ = ["fits", "new_run", "selected"]
+if TYPE_CHECKING:
+    from .pipeline import StarlakePipeline
+
+__all__ = ["described", "fits", "new_run", "selected"]
 
 
 def new_run(
@@ -83,3 +87,29 @@ def selected(task: Task, run: Run) -> bool:
     if any(fits(task, pattern) for pattern in run.exclude):
         return False
     return not run.select or any(fits(task, pattern) for pattern in run.select)
+
+
+def described(pipeline: StarlakePipeline, run: Run) -> Report:
+    """The report of a dry run: every task with the command that it would run, as a line for a shell where the environment has one.
+
+    Args:
+        pipeline: rendered.
+        run: what is known of the run.
+
+    Raises:
+        BindError: a variable is not set.
+    """
+    from .runtime import in_project, runner_for
+
+    reports = []
+    for task in pipeline.tasks():
+        if not selected(task, run):
+            reports.append(TaskReport(task.path, TaskState.EXCLUDED, "not selected"))
+        elif task.job is None:
+            reports.append(TaskReport(task.path, TaskState.DRY_RUN))
+        else:
+            job = in_project(task.job.bind(run.for_attempt(task.path, "1")), pipeline.source)
+            describe: Any = getattr(runner_for(job, pipeline.orchestration.plugins), "describe", None)
+            shown = f"starlake {' '.join(job.masked().arguments)}  # {job.environment}"
+            reports.append(TaskReport(task.path, TaskState.DRY_RUN, shown if describe is None else str(describe(job))))
+    return Report(pipeline.id, run.run_id, TaskState.DRY_RUN, tuple(reports), interval=run.interval)

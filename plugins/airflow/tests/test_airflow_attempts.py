@@ -94,7 +94,7 @@ def test_a_retry_after_a_clear_takes_over_what_began_since() -> None:
 
 def test_a_look_that_goes_on_is_waited_for_with_its_own_deadline() -> None:
     cloud = Cloud(_2_1000=None)
-    look = take_look(bound, cloud, TRY_2, cleared=0)
+    look = take_look(bound, cloud, TRY_2, cleared=0, again=False)
     assert (look.handle, look.key.attempt, look.began) == ("2.1000", "2.1000", 1.0)
     assert not cloud.submitted
 
@@ -102,21 +102,28 @@ def test_a_look_that_goes_on_is_waited_for_with_its_own_deadline() -> None:
 @pytest.mark.parametrize("verdict", [Verdict.SUCCEEDED, Verdict.FAILED])
 def test_a_look_that_has_an_answer_is_not_asked_again(verdict: Verdict) -> None:
     cloud = Cloud(_2_1000=verdict)
-    assert take_look(bound, cloud, TRY_2, cleared=0).handle == "2.1000"
+    assert take_look(bound, cloud, TRY_2, cleared=0, again=False).handle == "2.1000"
     assert not cloud.submitted
 
 
 def test_a_look_that_found_nothing_is_followed_by_another() -> None:
     cloud = Cloud(_2_1000=Verdict.NOT_READY)
-    look = take_look(bound, cloud, TRY_2, cleared=0)
+    look = take_look(bound, cloud, TRY_2, cleared=0, again=False)
     assert cloud.submitted == [look.key.attempt]
     assert look.job.arguments == ("preload", look.key.attempt), "the job is bound to another attempt than its own"
 
 
 def test_a_look_of_an_older_try_is_taken_over_only_while_it_goes_on() -> None:
-    assert take_look(bound, Cloud(_1_1000=None), TRY_2, cleared=0).handle == "1.1000"
+    assert take_look(bound, Cloud(_1_1000=None), TRY_2, cleared=0, again=False).handle == "1.1000"
     ended = Cloud(_1_1000=Verdict.SUCCEEDED)
-    assert take_look(bound, ended, TRY_2, cleared=0).handle == ended.submitted[0]
+    assert take_look(bound, ended, TRY_2, cleared=0, again=False).handle == ended.submitted[0]
+
+
+def test_a_look_that_was_taken_over_counts_though_it_ended_between_two_polls() -> None:
+    """An acknowledgement file is gone after the look that found it: asking again would find none."""
+    cloud = Cloud(_1_1000=Verdict.SUCCEEDED)
+    assert take_look(bound, cloud, TRY_2, cleared=0, again=True).handle == "1.1000"
+    assert not cloud.submitted
 
 
 STOPPED = """

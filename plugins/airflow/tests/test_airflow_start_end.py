@@ -75,3 +75,11 @@ def test_work_behind_a_task_that_tolerates_a_closed_gate_in_a_group_is_work(tmp_
         check >> loads >> pipeline.end_task()
 
     assert guards_of(draw(tmp_path / "grouped", build, program(stand_in))) == [[]]
+
+
+def test_a_configuration_that_cannot_be_read_fails_the_start_at_once(tmp_path: Path, stand_in: StandIn) -> None:
+    """A second try would read the same configuration."""
+    pipeline = draw(tmp_path / "bad", transforms, {**program(stand_in), "retries": 3}, dependencies=lineage())
+    run = run_dag(pipeline.native, conf={"sl_data_interval_end": "tomorrow"})
+    assert states(run) == {"start": "failed", "kpi_revenue": "upstream_failed", "end": "upstream_failed"}
+    assert not stand_in.calls()

@@ -73,14 +73,14 @@ class Look:
     began: float
 
 
-def take_look(bind: Callable[[str], Job], runner: Runner, key: RunKey, *, cleared: int) -> Look:
+def take_look(bind: Callable[[str], Job], runner: Runner, key: RunKey, *, cleared: int, again: bool) -> Look:
     """Begin a look of a waiting check, or go on with one: a look that has an answer is not asked again.
 
     Args:
         bind: makes the job of an attempt.
         runner: of its endpoint.
         key: of the try.
-        cleared: see :func:`take`.
+        cleared, again: see :func:`take`.
     """
     now = time.time_ns() // 1_000_000
     look = replace(key, attempt=f"{key.attempt}.{now}")
@@ -88,7 +88,9 @@ def take_look(bind: Callable[[str], Job], runner: Runner, key: RunKey, *, cleare
     found = _since_clear(job, runner, key, cleared)
     mine = [attempt for attempt in found if _try(attempt.attempt) == _try(key.attempt)]
     live = [attempt for attempt in found if not attempt.status.ended]
-    for attempt in (*live[-1:], *mine[-1:]):
+    # A try that was executed before and has no look of its own took over the latest one.
+    answered = found if again and not mine else mine
+    for attempt in (*live[-1:], *answered[-1:]):
         outcome = attempt.status.outcome
         if outcome is None or outcome.verdict is not Verdict.NOT_READY:
             own = replace(key, attempt=attempt.attempt) if attempt in mine else look

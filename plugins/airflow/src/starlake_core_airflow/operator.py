@@ -96,6 +96,11 @@ class _Step(BaseOperator):
             raise AirflowFailException(observer.STOPPED)
         return observer.leaves_out(self)
 
+    def _refused(self, error: StarlakeError) -> Exception:
+        """Something is missing or misspelt: trying again would find it so again."""
+        observer.ended(self, Outcome(Verdict.FAILED, reason=str(error)), str(error))
+        return AirflowFailException(str(error))  # type: ignore[no-any-return]
+
     def _emit(self, context: Mapping[str, Any], run: Run) -> None:
         """Give the events of the outlets what a consumer wants to know of the run."""
         interval = {
@@ -185,8 +190,8 @@ class StarlakeOperator(_Step, Reschedulable):
         try:
             run = run_of(context, self.facts, self.task_id)
             job, runner = self._prepare(run)
+            since = first_look(context)
             if self.wait_policy is None:
-                since = first_look(context)
                 handle = take(job, runner, run.key, cleared=run.generation, again=since is not None)
                 began = time.time() if since is None else since.timestamp()
             else:
@@ -194,7 +199,7 @@ class StarlakeOperator(_Step, Reschedulable):
                 def bind(attempt: str) -> Job:
                     return observer.placed(self.job.bind(run.for_attempt(self.task_id, attempt)))
 
-                look = take_look(bind, runner, run.key, cleared=run.generation)
+                look = take_look(bind, runner, run.key, cleared=run.generation, again=since is not None)
                 job, handle, began = look.job, look.handle, look.began
                 run = run.for_attempt(self.task_id, look.key.attempt)
             self._watching(context, runner, handle)
@@ -373,11 +378,6 @@ class StarlakeOperator(_Step, Reschedulable):
             context["ti"].xcom_push(key="return_value", value=kept)
         return kept
 
-    def _refused(self, error: StarlakeError) -> Exception:
-        """Something is missing or misspelt: trying again would find it so again."""
-        observer.ended(self, Outcome(Verdict.FAILED, reason=str(error)), str(error))
-        return AirflowFailException(str(error))  # type: ignore[no-any-return]
-
 
 def _after(seconds: float) -> datetime:
     return datetime.now(timezone.utc) + timedelta(seconds=max(0.0, seconds))
@@ -392,8 +392,11 @@ class StarlakeStart(_Step):
         """Go on, or skip the run with the reason."""
         if self._left_out():
             return None
-        decision = decision_of(context, self.facts)
-        run = run_of(context, self.facts, self.task_id)
+        try:
+            decision = decision_of(context, self.facts)
+            run = run_of(context, self.facts, self.task_id)
+        except StarlakeError as error:
+            raise self._refused(error) from error
         if not decision.start:
             outcome = Outcome(Verdict.NOT_READY, reason=decision.reason)
             observer.ended(self, outcome, decision.reason)
@@ -437,5 +440,9 @@ class StarlakeEnd(_Step):
             observer.ended(self, outcome, reason)
             context["ti"].xcom_push(key="return_value", value={"outcome": outcome.verdict.value, "reason": reason})
             raise AirflowSkipException(reason)
-        self._emit(context, run_of(context, self.facts, self.task_id))
+        try:
+            run = run_of(context, self.facts, self.task_id)
+        except StarlakeError as error:
+            raise self._refused(error) from error
+        self._emit(context, run)
         return {"outcome": Verdict.SUCCEEDED.value, "skipped": list(closed.values())} if closed else None

@@ -7,7 +7,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from starlake_core import Report, Run, RunError, StarlakePipeline, Task, TaskEvent, TaskReport, TaskState, selected
+from starlake_core import (
+    Report,
+    Run,
+    RunError,
+    StarlakeError,
+    StarlakePipeline,
+    Task,
+    TaskEvent,
+    TaskReport,
+    TaskState,
+    described,
+    selected,
+)
 from starlake_core.runtime import execute, in_project, runner_for
 
 from .context import current_run
@@ -57,7 +69,7 @@ def run_pipeline(pipeline: StarlakePipeline, run: Run) -> Report:
         RunError: it cannot be run from here.
     """
     if run.dry_run:
-        return _dry_run(pipeline, run)
+        return described(pipeline, run)
     if run.skip:
         reports = tuple(TaskReport(task.path, TaskState.SKIPPED, run.skip) for task in pipeline.tasks())
         return Report(pipeline.id, run.run_id, TaskState.SUCCEEDED, reports, (), run.skip, interval=run.interval)
@@ -92,27 +104,6 @@ def backfill(pipeline: StarlakePipeline, runs: Sequence[Run]) -> Iterable[Report
     return reports
 
 
-def _dry_run(pipeline: StarlakePipeline, run: Run) -> Report:
-    reports = []
-    for task in pipeline.tasks():
-        if not selected(task, run):
-            reports.append(TaskReport(task.path, TaskState.EXCLUDED, "not selected"))
-        elif task.job is None:
-            reports.append(TaskReport(task.path, TaskState.DRY_RUN))
-        else:
-            reports.append(TaskReport(task.path, TaskState.DRY_RUN, _described(pipeline, task, run)))
-    return Report(pipeline.id, run.run_id, TaskState.DRY_RUN, tuple(reports), interval=run.interval)
-
-
-def _described(pipeline: StarlakePipeline, task: Task, run: Run) -> str:
-    assert task.job is not None
-    job = in_project(task.job.bind(run.for_attempt(task.path, "1")), pipeline.source)
-    describe: Any = getattr(runner_for(job, pipeline.orchestration.plugins), "describe", None)
-    if describe is not None:
-        return str(describe(job))
-    return f"starlake {' '.join(job.masked().arguments)}  # {job.environment}"
-
-
 @contextmanager
 def _left_out(dag: Any, excluded: Iterable[str]) -> Iterator[None]:
     """While this block is open, tasks that are not selected emit nothing: Airflow would emit for every task that succeeds."""
@@ -128,9 +119,8 @@ def _left_out(dag: Any, excluded: Iterable[str]) -> Iterator[None]:
 
 def _run_here(pipeline: StarlakePipeline, run: Run) -> Report:
     dag = pipeline.native
-    natives = _native_ids(pipeline)
     left_out = {task.path for task in pipeline.tasks() if not selected(task, run)}
-    excluded = frozenset(natives[path] for path in left_out)
+    excluded = frozenset(left_out)
     observation = Observation(run, pipeline.orchestration.plugins, pipeline.source, excluded)
     token = current_run.set(run)
     try:
@@ -143,7 +133,7 @@ def _run_here(pipeline: StarlakePipeline, run: Run) -> Report:
         current_run.reset(token)
     if observation.stopped:
         return _stopped(pipeline, observation, instances)
-    reports = _reports(pipeline, observation, instances, natives, left_out)
+    reports = _reports(pipeline, observation, instances, left_out)
     for report in reports:
         observation.tell(TaskEvent(report.id, report.state, report.attempts, report.reason, log=report.log))
     datasets = [
@@ -171,30 +161,36 @@ def _stopped(pipeline: StarlakePipeline, observation: Observation, instances: Ma
     """The report of a run that the user stopped; what was set up is torn down first."""
     run, reports = observation.run, []
     for task in pipeline.tasks():
+        if task.path in observation.excluded:
+            reports.append(TaskReport(task.path, TaskState.EXCLUDED, "not selected"))
+            continue
         outcome, reason = observation.outcomes.get(task.path, (None, ""))
         done = _state(instances.get(task.path)) == TaskState.SUCCEEDED or (outcome is not None and outcome.succeeded)
         state = TaskState.SUCCEEDED if done else TaskState.CANCELLED
         if task.teardown and task.job is not None and outcome is None:
-            attempt = run.for_attempt(task.path, "1")
-            job = in_project(task.job.bind(attempt), pipeline.source)
-            outcome = execute(job, runner_for(job, observation.plugins), attempt.key, timeout=task.timeout)
-            state, reason = (TaskState.SUCCEEDED, "") if outcome.succeeded else (TaskState.FAILED, outcome.reason)
+            state, reason = _tear_down(pipeline, observation, task)
         report = TaskReport(task.path, state, "" if state == TaskState.SUCCEEDED else reason or STOPPED)
         observation.tell(TaskEvent(report.id, report.state, reason=report.reason))
         reports.append(report)
     return Report(pipeline.id, run.run_id, TaskState.CANCELLED, tuple(reports), (), STOPPED, interval=run.interval)
 
 
-def _native_ids(pipeline: StarlakePipeline) -> dict[str, str]:
-    """Path of each task to the id of its operator; a user's factory may have named its own otherwise."""
-    return {task.path: task.path for task in pipeline.tasks()}
+def _tear_down(pipeline: StarlakePipeline, observation: Observation, task: Task) -> tuple[str, str]:
+    """Run a tear-down past Airflow, which has stopped; the state in which it ended, and why."""
+    assert task.job is not None
+    attempt = observation.run.for_attempt(task.path, "1")
+    try:
+        job = in_project(task.job.bind(attempt), pipeline.source)
+        outcome = execute(job, runner_for(job, observation.plugins), attempt.key, timeout=task.timeout)
+    except StarlakeError as error:
+        return TaskState.FAILED, str(error)
+    return (TaskState.SUCCEEDED, "") if outcome.succeeded else (TaskState.FAILED, outcome.reason)
 
 
 def _reports(
     pipeline: StarlakePipeline,
     observation: Observation,
     instances: Mapping[str, Any],
-    natives: Mapping[str, str],
     left_out: set[str],
 ) -> list[TaskReport]:
     reports: list[TaskReport] = []
@@ -204,9 +200,7 @@ def _reports(
         if task.path in left_out:
             report = TaskReport(task.path, TaskState.EXCLUDED, "not selected")
         else:
-            report = _report(
-                task, observation, instances.get(natives[task.path]), [by_id[p] for p in befores[task.path]]
-            )
+            report = _report(task, observation, instances.get(task.path), [by_id[p] for p in befores[task.path]])
         by_id[task.path] = report
         reports.append(report)
     return reports

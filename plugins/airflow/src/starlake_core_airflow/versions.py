@@ -209,9 +209,8 @@ def still_waited_for(trigger: Any) -> bool:
     ti = trigger.task_instance
     if ti is None:
         return True
-    if (
-        AIRFLOW_3
-    ):  # 3.1, 3.2: a task that was cleared and deferred again meanwhile looks the same; its new try stops what it finds
+    if AIRFLOW_3:
+        # 3.1, 3.2: a task that was cleared and deferred again meanwhile looks the same; its new try stops what it finds
         from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
         states = RuntimeTaskInstance.get_task_states(

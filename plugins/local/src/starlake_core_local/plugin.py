@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from starlake_core import (
     STR,
     CreateChildren,
     Integer,
-    Job,
     Option,
     Options,
     Pipeline,
@@ -23,13 +21,12 @@ from starlake_core import (
     StarlakePipeline,
     Task,
     TaskGroup,
-    TaskReport,
     TaskState,
+    described,
     graph_json,
     hookimpl,
-    selected,
 )
-from starlake_core.runtime import in_project, runner_for
+from starlake_core.runtime import in_project
 from starlake_core.runtime.guard import guard, is_locked, run_lock
 
 from .folders import state_folder
@@ -90,7 +87,7 @@ def sl_plan_runs(pipelines: Sequence[StarlakePipeline], runs: Sequence[Run]) -> 
 @hookimpl
 def sl_run_pipeline(pipeline: StarlakePipeline, run: Run) -> Report:
     if run.dry_run:
-        return _dry_run(pipeline, pipeline.native, run)
+        return described(pipeline, run)
     options = pipeline.options
     folder = state_folder(options, pipeline.source)
     with closing(Store(folder)) as store:
@@ -145,29 +142,6 @@ def _taken_up(record: RunRecord, pipeline: Pipeline, run: Run) -> Run:
     # A run that has not begun takes its interval from what its upstream pipelines brought since.
     interval = run.interval if planned else record.interval
     return replace(run, interval=interval, select=record.select, exclude=record.exclude, group=record.group)
-
-
-def _dry_run(pipeline: StarlakePipeline, plan: Plan, run: Run) -> Report:
-    reports = []
-    for step in plan.tasks:
-        task = step.task
-        if task is not None and not selected(task, run):
-            reports.append(TaskReport(step.path, TaskState.EXCLUDED, "not selected"))
-        elif task is None or task.job is None:
-            reports.append(TaskReport(step.path, TaskState.DRY_RUN))
-        else:
-            job = in_project(task.job.bind(run.for_attempt(step.path, "1")), pipeline.source)
-            reports.append(TaskReport(step.path, TaskState.DRY_RUN, _described(job, pipeline)))
-    return Report(pipeline.id, run.run_id, TaskState.DRY_RUN, tuple(reports), interval=run.interval)
-
-
-def _described(job: Job, pipeline: StarlakePipeline) -> str:
-    describe: Any = getattr(runner_for(job, pipeline.orchestration.plugins), "describe", None)
-    return (
-        str(describe(job))
-        if describe is not None
-        else f"starlake {' '.join(job.masked().arguments)}  # {job.environment}"
-    )
 
 
 @hookimpl
