@@ -40,6 +40,7 @@ from .factories import (
     StarlakeOrchestrator,
 )
 from .graph import Node, Pipeline, Task, TaskGroup, TriggerPolicy, TriggerRule, Wait, graph_json
+from .guards import guards_of, why_nothing
 from .hookspecs import CreateChildren, Lifecycle, hookimpl
 from .job import Job
 from .options import (
@@ -61,7 +62,7 @@ from .options import (
 from .orchestration import Orchestration
 from .pipeline import StarlakePipeline, StarlakeTaskGroup
 from .run import DataInterval, Report, Run, RunKey, TaskEvent, TaskReport, TaskState
-from .runs import described, new_run, selected
+from .runs import described, new_run, selected, tear_down
 from .schedule import (
     StarlakeDomain,
     StarlakeSchedule,
@@ -167,10 +168,13 @@ __all__ = [
     "described",
     "fire_times",
     "graph_json",
+    "guards_of",
     "hookimpl",
     "new_run",
     "next_fire",
     "previous_fire",
     "sanitize_id",
     "selected",
+    "tear_down",
+    "why_nothing",
 ]

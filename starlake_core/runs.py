@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from .errors import NothingFoundError
+from .errors import NothingFoundError, StarlakeError
 from .graph import Pipeline, Task
 from .run import DataInterval, Report, Run, TaskReport, TaskState
 from .schedule import aware_date, data_interval
@@ -16,7 +16,7 @@ from .schedule import aware_date, data_interval
 if TYPE_CHECKING:
     from .pipeline import StarlakePipeline
 
-__all__ = ["described", "fits", "new_run", "selected"]
+__all__ = ["described", "fits", "new_run", "selected", "tear_down"]
 
 
 def new_run(
@@ -113,3 +113,27 @@ def described(pipeline: StarlakePipeline, run: Run) -> Report:
             shown = f"starlake {' '.join(job.masked().arguments)}  # {job.environment}"
             reports.append(TaskReport(task.path, TaskState.DRY_RUN, shown if describe is None else str(describe(job))))
     return Report(pipeline.id, run.run_id, TaskState.DRY_RUN, tuple(reports), interval=run.interval)
+
+
+def tear_down(pipeline: StarlakePipeline, task: Task, run: Run) -> tuple[str, str]:
+    """Run a tear-down past its orchestrator, which has stopped because the user stopped the run.
+
+    Args:
+        pipeline: rendered.
+        task: the tear-down; it has a job.
+        run: that was stopped.
+
+    Returns:
+        The state in which it ended, and why.
+    """
+    from .runtime import execute, in_project, runner_for
+
+    assert task.job is not None
+    attempt = run.for_attempt(task.path, "1")
+    try:
+        job = in_project(task.job.bind(attempt), pipeline.source)
+        runner = runner_for(job, pipeline.orchestration.plugins)
+        outcome = execute(job, runner, attempt.key, timeout=task.timeout)
+    except StarlakeError as error:
+        return TaskState.FAILED, str(error)
+    return (TaskState.SUCCEEDED, "") if outcome.succeeded else (TaskState.FAILED, outcome.reason)

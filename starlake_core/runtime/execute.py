@@ -268,6 +268,7 @@ def execute(
     interval: float | None = None,
     on_line: OnLine | None = None,
     stop: Callable[[], bool] | None = None,
+    on_start: Callable[[str], None] | None = None,
     older: OlderAttempt = OlderAttempt.ADOPT,
 ) -> Outcome:
     """Run one attempt of one task and wait for its end.
@@ -277,6 +278,7 @@ def execute(
         runner: of the job's endpoint.
         key: of the attempt.
         timeout, interval, on_line, stop: see :func:`wait`.
+        on_start: called with the handle as soon as there is one.
         older: see :func:`start`.
 
     Returns:
@@ -286,5 +288,7 @@ def execute(
         RunnerError: the environment cannot start or watch it.
     """
     handle = start(job, runner, key, older)
+    if on_start is not None:
+        on_start(handle)
     outcome = wait(runner, handle, timeout=timeout, interval=interval, on_line=on_line, stop=stop)
     return finish(runner, handle, outcome)

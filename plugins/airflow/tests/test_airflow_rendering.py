@@ -18,7 +18,7 @@ from airflow_runs import scheduled
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlake_core_airflow import settings as plugin_settings
-from starlake_core_airflow.guards import guards_of
+from starlake_core_airflow.rendering import trigger_rule
 from starlake_core_airflow.versions import AIRFLOW_3, DAG, VERSION, EmptyOperator
 from starlake_core_airflow.versions import TaskGroup as AirflowGroup
 
@@ -34,6 +34,7 @@ from starlake_core import (
     TriggerRule,
     data_interval,
     fire_times,
+    guards_of,
 )
 from starlake_core.testing import FakeEnvironment
 
@@ -464,7 +465,7 @@ def test_guards_say_whether_any_work_was_done(shape: list[Any], kinds: list[str]
     pipeline = drawn(lambda p: draw_guarded(p, shape, kinds))
     gates = [task.path for task in pipeline.tasks() if task.gate]
     work = {task.path for task in pipeline.tasks() if task.is_work}
-    guards = guards_of(pipeline)
+    guards = guards_of(pipeline, rule=trigger_rule)
     if not gates or not work:
         assert guards == []
         return

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import Any
 
-from starlake_core import Job, Run, StarlakeDataset, StarlakeError, Wait
+from starlake_core import Job, Run, StarlakeDataset, StarlakeError, Wait, why_nothing
 from starlake_core.masking import mask_arguments, secret_arguments, secret_values
 from starlake_core.runtime import OlderAttempt, Outcome, Runner, Verdict, expire, finish, runner_for, start, watch
 
@@ -434,8 +434,8 @@ class StarlakeEnd(_Step):
                 closed[gate] = str(kept.get("reason", gate))
         for reason in closed.values():
             self.log.info("Skipped: %s", reason)
-        if closed and all(any(gate in closed for gate in guard) for guard in self.guards):
-            reason = "nothing was loaded or transformed: " + "; ".join(closed.values())
+        reason = why_nothing(self.guards, closed)
+        if reason:
             outcome = Outcome(Verdict.NOT_READY, reason=reason)
             observer.ended(self, outcome, reason)
             context["ti"].xcom_push(key="return_value", value={"outcome": outcome.verdict.value, "reason": reason})

@@ -7,11 +7,19 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from starlake_core import CreateChildren, StarlakeDataset, StarlakeError, StarlakePipeline, Task, TaskGroup, TriggerRule
+from starlake_core import (
+    CreateChildren,
+    StarlakeDataset,
+    StarlakeError,
+    StarlakePipeline,
+    Task,
+    TaskGroup,
+    TriggerRule,
+    guards_of,
+)
 
 from .context import Facts
 from .edges import Block, link
-from .guards import guards_of
 from .operator import StarlakeEnd, StarlakeOperator, StarlakeStart, displayed
 from .versions import DAG, FAIL_FAST, AssetAll, AssetAny, EmptyOperator, asset
 from .versions import TaskGroup as AirflowGroup
@@ -136,7 +144,7 @@ def make_task(task: Task) -> Any:
         # They run in a worker, which may die like any other.
         keywords["retries"] = max(task.retries, drawing.retries)
     if task.end:
-        guards = guards_of(drawing.pipeline, drawing.starts)
+        guards = guards_of(drawing.pipeline, drawing.starts, trigger_rule)
         if guards or task.outlets:
             return StarlakeEnd.create({**own, "guards": guards}, **keywords)
     elif task.path in drawing.starts:
@@ -144,6 +152,11 @@ def make_task(task: Task) -> Any:
     elif task.outlets:
         return StarlakeEnd.create(own, **keywords)
     return EmptyOperator(**keywords)
+
+
+def trigger_rule(task: Task) -> str:
+    """The trigger rule of a task; Airflow's own keyword for it wins."""
+    return str(task.native.get("trigger_rule", task.trigger.value))
 
 
 def describe(task: Task) -> str:

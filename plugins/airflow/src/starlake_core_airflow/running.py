@@ -11,7 +11,6 @@ from starlake_core import (
     Report,
     Run,
     RunError,
-    StarlakeError,
     StarlakePipeline,
     Task,
     TaskEvent,
@@ -19,8 +18,8 @@ from starlake_core import (
     TaskState,
     described,
     selected,
+    tear_down,
 )
-from starlake_core.runtime import execute, in_project, runner_for
 
 from .context import current_run
 from .observer import STOPPED, Observation, observing
@@ -168,23 +167,11 @@ def _stopped(pipeline: StarlakePipeline, observation: Observation, instances: Ma
         done = _state(instances.get(task.path)) == TaskState.SUCCEEDED or (outcome is not None and outcome.succeeded)
         state = TaskState.SUCCEEDED if done else TaskState.CANCELLED
         if task.teardown and task.job is not None and outcome is None:
-            state, reason = _tear_down(pipeline, observation, task)
+            state, reason = tear_down(pipeline, task, run)
         report = TaskReport(task.path, state, "" if state == TaskState.SUCCEEDED else reason or STOPPED)
         observation.tell(TaskEvent(report.id, report.state, reason=report.reason))
         reports.append(report)
     return Report(pipeline.id, run.run_id, TaskState.CANCELLED, tuple(reports), (), STOPPED, interval=run.interval)
-
-
-def _tear_down(pipeline: StarlakePipeline, observation: Observation, task: Task) -> tuple[str, str]:
-    """Run a tear-down past Airflow, which has stopped; the state in which it ended, and why."""
-    assert task.job is not None
-    attempt = observation.run.for_attempt(task.path, "1")
-    try:
-        job = in_project(task.job.bind(attempt), pipeline.source)
-        outcome = execute(job, runner_for(job, observation.plugins), attempt.key, timeout=task.timeout)
-    except StarlakeError as error:
-        return TaskState.FAILED, str(error)
-    return (TaskState.SUCCEEDED, "") if outcome.succeeded else (TaskState.FAILED, outcome.reason)
 
 
 def _reports(

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from starlake_core import Pipeline, Task, TaskGroup, TriggerRule
+from .graph import Pipeline, Task, TaskGroup, TriggerRule
 
-__all__ = ["guards_of"]
+__all__ = ["guards_of", "why_nothing"]
 
 
-def guards_of(pipeline: Pipeline, starts: Collection[str] = ()) -> list[list[str]]:
+def _rule(task: Task) -> str:
+    return task.trigger.value
+
+
+def guards_of(pipeline: Pipeline, starts: Collection[str] = (), rule: Callable[[Task], str] = _rule) -> list[list[str]]:
     """For each way in which work can be done, the checks that have to be open for it.
 
     Args:
         pipeline: checked.
         starts: paths of the tasks that may say that the whole run is not to start; they are checks too.
+        rule: the trigger rule of a task, where the orchestrator lets its users give another one.
 
     Returns:
         Sorted lists of ids of checks, each once: work that needs the same checks is one way. An empty list in it means that some work needs no
@@ -36,7 +41,7 @@ def guards_of(pipeline: Pipeline, starts: Collection[str] = ()) -> list[list[str
             if isinstance(node, TaskGroup):
                 mask = walk(node, f"{prefix}{node.id}.", mask)
             elif isinstance(node, Task):
-                if node.native.get("trigger_rule", node.trigger.value) != TriggerRule.ALL_SUCCESS.value:
+                if rule(node) != TriggerRule.ALL_SUCCESS.value:
                     mask = 0  # it tolerates what was skipped
                 if node.is_work:
                     ways[mask] = None
@@ -60,3 +65,15 @@ def _named(way: int, gates: list[str]) -> Iterator[str]:
         lowest = way & -way
         yield gates[lowest.bit_length() - 1]
         way ^= lowest
+
+
+def why_nothing(guards: Sequence[Sequence[str]], closed: Mapping[str, str]) -> str:
+    """Why no work was done, empty if some was: every way to work had a check before it that was not ready.
+
+    Args:
+        guards: of :func:`guards_of`.
+        closed: id of each check that was not ready to its reason.
+    """
+    if not closed or not all(any(gate in closed for gate in guard) for guard in guards):
+        return ""
+    return "nothing was loaded or transformed: " + "; ".join(dict.fromkeys(closed.values()))

@@ -1,0 +1,172 @@
+"""From what Dagster says about a step to the core's :class:`Run`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone, tzinfo
+from typing import Any
+
+from starlake_core import DataInterval, Run, RunError, StarlakePipeline, TriggerPolicy, data_interval
+from starlake_core.plugins import Plugins
+
+from . import observer
+
+__all__ = ["INTERVAL_END", "INTERVAL_START", "TEARS_DOWN", "TICK", "VARIABLES", "Facts", "Variables", "run_of"]
+
+INTERVAL_START = "sl_data_interval_start"
+INTERVAL_END = "sl_data_interval_end"
+VARIABLES = "sl_variables"
+TICK = "starlake/scheduled_date"
+"""Tag of a run of a schedule without partitions: when it fired."""
+TEARS_DOWN = "starlake/tears_down"
+"""Tag of a run that tears down what another run left: the id of that run."""
+_RETRY = "dagster/retry_number"
+_RESUMED = "dagster/is_resume_retry"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the steps of a pipeline have to know of it at run time.
+
+    Attributes:
+        pipeline_id: of the pipeline.
+        cron: of the schedule, or the cycle of its datasets.
+        zone: time zone of the schedule.
+        policy: when datasets start it.
+        source: the pipeline file.
+        plugins: those that the pipeline was drawn with.
+        partitions: Dagster's partitions, None without any.
+    """
+
+    pipeline_id: str
+    cron: str | None
+    zone: tzinfo
+    policy: TriggerPolicy
+    source: str
+    plugins: Plugins
+    partitions: Any = None
+
+    @classmethod
+    def of(cls, pipeline: StarlakePipeline, partitions: Any) -> Facts:
+        """The facts of a pipeline."""
+        trigger = pipeline.trigger
+        cron = pipeline.cron or (trigger.cron if trigger is not None else None)
+        plugins = pipeline.orchestration.plugins
+        return cls(pipeline.id, cron, pipeline.zone, pipeline.policy, pipeline.source, plugins, partitions)
+
+
+class Variables(Mapping[str, str]):
+    """What ``${var:NAME}`` stands for: a value that the run brings in its tag ``sl_variables``, else the environment variable.
+
+    Args:
+        given: values that the run brings.
+    """
+
+    def __init__(self, given: Mapping[str, str]) -> None:
+        self._given = given
+
+    def __getitem__(self, name: str) -> str:
+        return self._given[name] if name in self._given else os.environ[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._given or name in os.environ
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**os.environ, **self._given})
+
+    def __len__(self) -> int:
+        return len({**os.environ, **self._given})
+
+
+def run_of(context: Any, facts: Facts, path: str) -> Run:
+    """The run of a step, seen from its attempt.
+
+    The data interval is the one that the run's tags ask for (``sl_data_interval_start`` and ``sl_data_interval_end``), else that of its
+    partition, else the one that the core computes from the schedule and the time for which the run was made.
+
+    Args:
+        context: of the op.
+        facts: of its pipeline.
+        path: of the task.
+
+    Raises:
+        RunError: a tag of the run cannot be read.
+    """
+    run = context.run
+    attempt = f"{run.run_id}:{context.retry_number}"
+    asked = observer.run()
+    if asked is not None:
+        return asked.for_attempt(path, attempt)
+    left = run.tags.get(TEARS_DOWN)
+    run = (context.instance.get_run_by_id(left) or run) if left is not None else run
+    return Run(
+        facts.pipeline_id,
+        run.run_id,
+        _interval(context.instance, run, facts),
+        facts.zone,
+        root_run_id=run.root_run_id or run.run_id,
+        task=path,
+        attempt=attempt,
+        generation=_generation(context.instance, run),
+        variables=Variables(_variables(run.tags)),
+    )
+
+
+def _interval(instance: Any, run: Any, facts: Facts) -> DataInterval:
+    tags = run.tags
+    if INTERVAL_END in tags:
+        end = _date(tags[INTERVAL_END], INTERVAL_END)
+        return DataInterval(_date(tags.get(INTERVAL_START, tags[INTERVAL_END]), INTERVAL_START), end)
+    partition = tags.get("dagster/partition")
+    if partition is not None and facts.partitions is not None:
+        try:
+            window = facts.partitions.time_window_for_partition_key(partition)
+        except Exception as error:
+            raise RunError(
+                f"the partition {partition!r} of run {run.run_id} is no time of the schedule {facts.cron!r} of pipeline "
+                f"{facts.pipeline_id}: {error}"
+            ) from error
+        # In the plain type of the standard library, which is what the core computes with.
+        return data_interval(facts.cron, datetime.fromtimestamp(window.end.timestamp(), facts.zone), facts.zone)
+    if TICK in tags:
+        return data_interval(facts.cron, _date(tags[TICK], TICK), facts.zone)
+    record = instance.get_run_record_by_id(run.root_run_id or run.run_id) or instance.get_run_record_by_id(run.run_id)
+    created = record.create_timestamp if record is not None else datetime.now(timezone.utc)
+    return data_interval(facts.cron, created.astimezone(timezone.utc).replace(microsecond=0), facts.zone)
+
+
+def _date(text: str, name: str) -> datetime:
+    try:
+        date = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        date = None
+    if date is None or date.tzinfo is None:
+        raise RunError(f"the tag {name} of the run is {text!r}; it takes a date with offset: 2026-01-31T00:00:00+01:00")
+    return date
+
+
+def _variables(tags: Mapping[str, str]) -> dict[str, str]:
+    text = tags.get(VARIABLES)
+    if text is None:
+        return {}
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise RunError(f'the tag {VARIABLES} of the run is {text!r}; it takes a JSON object: {{"region": "EU"}}')
+    return {str(name): str(value) for name, value in found.items()}
+
+
+def _generation(instance: Any, run: Any) -> int:
+    """How often somebody asked for done work again: re-executions that neither go on after a failure nor come from Dagster itself."""
+    count, seen = 0, 0
+    while run is not None and run.parent_run_id and seen < 1000:
+        if _RETRY not in run.tags and run.tags.get(_RESUMED) != "true":
+            count += 1
+        run = instance.get_run_by_id(run.parent_run_id)
+        seen += 1
+    return count

@@ -1,0 +1,310 @@
+"""An executor that runs steps in threads: most of them only wait for something that runs elsewhere.
+
+The one module that imports what Dagster does not export. Where that has moved, :func:`thread_executor` answers with Dagster's own in-process
+executor: nothing runs side by side then, and a tear-down after a failure is left to the run-status sensor.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import queue
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from contextvars import ContextVar, copy_context
+from dataclasses import dataclass, field
+from typing import Any
+
+from dagster import Array, Executor, Field, Noneable, Permissive, executor, in_process_executor
+
+from starlake_core import RunError, TriggerRule
+
+__all__ = ["TRIGGER_TAG", "InProcess", "run_in_process", "stopping", "supports_threads", "thread_executor"]
+
+logger = logging.getLogger(__name__)
+
+TRIGGER_TAG = "starlake/trigger"
+"""Tag of a step with the trigger rule of its task, where that is not the one of Dagster."""
+
+_LOOK_SECONDS = 0.2
+
+stopping: ContextVar[threading.Event | None] = ContextVar("starlake_core_dagster_stopping", default=None)
+"""Set when the run is being stopped; None in an executor that stops its steps by an interrupt."""
+
+
+@dataclass
+class InProcess:
+    """A run that somebody asked for in this process.
+
+    Attributes:
+        excluded: keys of steps that are not to run, and count as done.
+        ends: key of each step that ended to the type of the event that said so.
+        failure: what Dagster said of the run as a whole, where it failed.
+        stopped: whether the user stopped it.
+    """
+
+    excluded: frozenset[str] = frozenset()
+    ends: dict[str, str] = field(default_factory=dict)
+    failure: str = ""
+    stopped: bool = False
+
+
+_here: ContextVar[InProcess | None] = ContextVar("starlake_core_dagster_in_process", default=None)
+
+try:
+    from dagster._core.definitions.job_base import InMemoryJob
+    from dagster._core.errors import DagsterExecutionInterruptedError
+    from dagster._core.events import DagsterEvent, EngineEventData
+    from dagster._core.execution.api import ExecuteRunWithPlanIterable, create_execution_plan, execute_run_iterator
+    from dagster._core.execution.compute_logs import create_compute_log_file_key
+    from dagster._core.execution.context_creation_job import PlanExecutionContextManager
+    from dagster._core.execution.plan.active import ActiveExecution
+    from dagster._core.execution.plan.execute_plan import _trigger_hook, dagster_event_sequence_for_step
+    from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
+    from dagster._core.execution.plan.outputs import StepOutputHandle
+    from dagster._core.execution.retries import RetryMode
+except ImportError as error:  # a Dagster that is newer than this module
+    logger.warning("this Dagster runs steps one after the other: %s", error)
+    supports_threads = False
+else:
+    supports_threads = True
+
+if supports_threads:
+
+    class _Steps(ActiveExecution):
+        """Dagster's own account of what may run, with the trigger rules of tasks.
+
+        Args:
+            plan: of the run.
+            excluded: keys of steps that count as done.
+            **keywords: of Dagster's class.
+        """
+
+        def __init__(self, plan: Any, excluded: frozenset[str], **keywords: Any) -> None:
+            # Before the first look, which is in the constructor.
+            self._rules = {
+                key: plan.get_step_by_key(key).tags.get(TRIGGER_TAG, "") for key in plan.step_keys_to_execute
+            }
+            self._befores = dict(plan.get_executable_step_deps())
+            self._left_out = {key for key in self._rules if key in excluded}
+            super().__init__(plan, **keywords)
+
+        def _should_skip_step(self, step_key: str, *more: Any) -> bool:
+            if self._befores.get(step_key, set()) & (self._failed | self._abandoned) or self._rules.get(step_key):
+                return False  # a failure counts for more than a skip; and some rules run after skips
+            return bool(super()._should_skip_step(step_key, *more))
+
+        def _update(self) -> None:
+            super()._update()
+            for key in [key for key in self._pending_abandon if self._rules.get(key) == TriggerRule.ALL_DONE]:
+                self._pending_abandon.remove(key)
+                self._executable.append(key)
+            left_out = [key for key in self._executable if key in self._left_out]
+            for key in left_out:
+                self._executable.remove(key)
+                self._success.add(key)
+                step = self.get_step_by_key(key)
+                self._step_outputs.update(StepOutputHandle(key, output.name) for output in step.step_outputs)
+            if left_out:
+                self._update()
+
+    class ThreadExecutor(Executor):
+        """Runs the steps of a run in threads of one process.
+
+        Args:
+            max_concurrent: steps at once.
+            tag_concurrency_limits: as Dagster's multiprocess executor takes them.
+            retries: Dagster's mode of retries.
+        """
+
+        def __init__(self, max_concurrent: int, tag_concurrency_limits: Any, retries: Any) -> None:
+            self._max_concurrent = max_concurrent
+            self._limits = tag_concurrency_limits
+            self._retries = retries
+
+        @property
+        def retries(self) -> Any:
+            """Dagster's mode of retries."""
+            return self._retries
+
+        def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[Any]:
+            """See :class:`dagster.Executor`."""
+            keys = execution_plan.step_keys_to_execute
+            about = EngineEventData.in_process(os.getpid(), keys)
+            text = f"Executing {len(keys)} steps in at most {self._max_concurrent} threads (pid: {os.getpid()})"
+            yield DagsterEvent.engine_event(plan_context, text, event_specific_data=about)
+            yield from iter(
+                ExecuteRunWithPlanIterable(
+                    execution_plan=plan_context.execution_plan,
+                    iterator=self._iterate,
+                    execution_context_manager=PlanExecutionContextManager(
+                        job=plan_context.job,
+                        retry_mode=plan_context.retry_mode,
+                        execution_plan=plan_context.execution_plan,
+                        run_config=plan_context.run_config,
+                        dagster_run=plan_context.dagster_run,
+                        instance=plan_context.instance,
+                        raise_on_error=plan_context.raise_on_error,
+                        output_capture=plan_context.output_capture,
+                    ),
+                )
+            )
+
+        def _iterate(self, job_context: Any, execution_plan: Any) -> Iterator[Any]:
+            here = _here.get()
+            with ExitStack() as stack:
+                slots = stack.enter_context(InstanceConcurrencyContext(job_context.instance, job_context.dagster_run))
+                steps = stack.enter_context(
+                    _Steps(
+                        execution_plan,
+                        here.excluded if here is not None else frozenset(),
+                        retry_mode=self._retries,
+                        max_concurrent=self._max_concurrent,
+                        tag_concurrency_limits=self._limits,
+                        instance_concurrency_context=slots,
+                    )
+                )
+                yield from _capture(stack, job_context, execution_plan)
+                yield from self._loop(job_context, steps)
+
+        def _loop(self, job_context: Any, steps: Any) -> Iterator[Any]:
+            """Start what may run, and pass on what the threads produce; only this thread writes events and decides."""
+            produced: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+            stop = threading.Event()
+            live: dict[str, list[Any]] = {}
+            while live or not (stop.is_set() or steps.is_complete):
+                if steps.check_for_interrupts():
+                    about = EngineEventData.interrupted(list(live))
+                    yield DagsterEvent.engine_event(job_context, "Stopping the jobs of the run", about)
+                    steps.mark_interrupted()
+                    stop.set()
+                if not stop.is_set():
+                    for step in steps.get_steps_to_execute(limit=self._max_concurrent - len(live)):
+                        live[step.key] = []
+                        _start(job_context.for_step(step, steps.get_known_state()), step.key, produced, stop)
+                    yield from steps.concurrency_event_iterator(job_context)
+                if live or not steps.is_complete:
+                    yield from self._take(job_context, steps, produced, live)
+                if not stop.is_set():
+                    yield from steps.plan_events_iterator(job_context)
+            if stop.is_set():
+                here = _here.get()
+                if here is not None:
+                    here.stopped = True
+                raise DagsterExecutionInterruptedError("the run was stopped")
+
+        def _take(self, job_context: Any, steps: Any, produced: Any, live: dict[str, list[Any]]) -> Iterator[Any]:
+            """Wait a moment for the next event, and pass on all that are there."""
+            pause = steps.sleep_interval()
+            try:
+                found = produced.get(
+                    timeout=min(_LOOK_SECONDS, pause) if pause > 0 else _LOOK_SECONDS if live else 0.001
+                )
+            except queue.Empty:
+                return
+            while True:
+                key, event = found
+                if event is None:
+                    yield from _trigger_hook(job_context.for_step(steps.get_step_by_key(key)), live.pop(key))
+                    steps.verify_complete(job_context, key)
+                else:
+                    live[key].append(event)
+                    yield event
+                    steps.handle_event(event)
+                if produced.empty():
+                    return
+                found = produced.get()
+
+    def _capture(stack: ExitStack, job_context: Any, execution_plan: Any) -> Iterator[Any]:
+        """Keep what this process prints while the run goes on, as Dagster's in-process executor does: one log for all steps."""
+        manager = job_context.instance.compute_log_manager
+        keys = [step.key for step in execution_plan.get_steps_to_execute_in_topo_order()]
+        log_key = manager.build_log_key_for_run(job_context.run_id, create_compute_log_file_key())
+        try:
+            captured = stack.enter_context(manager.capture_logs(log_key))
+        except Exception as error:
+            yield DagsterEvent.engine_event(job_context, f"The output of this process is not kept: {error}")
+        else:
+            yield DagsterEvent.capture_logs(job_context, keys, log_key, captured)
+
+    def _start(step_context: Any, key: str, produced: Any, stop: threading.Event) -> None:
+        def work() -> None:
+            stopping.set(stop)
+            try:
+                for event in dagster_event_sequence_for_step(step_context):
+                    produced.put((key, event))
+            except (DagsterExecutionInterruptedError, KeyboardInterrupt):
+                pass  # its failure was produced before
+            except BaseException:
+                logger.exception("the step %s ended in a way that Dagster does not know", key)
+            finally:
+                produced.put((key, None))
+
+        threading.Thread(target=copy_context().run, args=(work,), name=f"starlake-{key}", daemon=True).start()
+
+    def _threads(most: int) -> Any:
+        limits = Field(
+            Noneable(Array(Permissive())),
+            default_value=None,
+            is_required=False,
+            description="Limits of steps at once by tag, as the multiprocess executor takes them.",
+        )
+        steps = Field(int, default_value=most, is_required=False, description="Steps at once.")
+
+        def starlake_threads(init_context: Any) -> Any:
+            """Runs steps in threads of the run's process."""
+            config = init_context.executor_config
+            if config["max_concurrent"] < 1:
+                raise ValueError(f"max_concurrent is {config['max_concurrent']}; it takes a number from 1")
+            return ThreadExecutor(config["max_concurrent"], config["tag_concurrency_limits"], RetryMode.ENABLED)
+
+        schema = {"max_concurrent": steps, "tag_concurrency_limits": limits}
+        return executor(name="starlake_threads", config_schema=schema)(starlake_threads)
+
+
+@functools.cache
+def thread_executor(max_concurrent: int = 8) -> Any:
+    """The executor that runs the steps of a run in threads; Dagster's in-process executor where this Dagster does not let us.
+
+    Args:
+        max_concurrent: steps at once, unless the configuration of a run says otherwise.
+    """
+    return _threads(max_concurrent) if supports_threads else in_process_executor
+
+
+def run_in_process(job: Any, instance: Any, tags: Mapping[str, str], parallelism: int, here: InProcess) -> None:
+    """Run a job in this process and wait for its end.
+
+    Args:
+        job: its definition.
+        instance: where its events are kept.
+        tags: of the run.
+        parallelism: steps at once.
+        here: what is asked of the run, and what becomes of it.
+
+    Raises:
+        RunError: this Dagster does not let us.
+    """
+    if not supports_threads:
+        raise RunError(
+            "pipelines are not run from here with this version of Dagster; launch the job in its user interface"
+        )
+    job = job.with_executor_def(thread_executor(parallelism))
+    wrapped = InMemoryJob(job)
+    # Who asked for the run is told by it; what Dagster writes to the console as well would be said twice.
+    config = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}} if "console" in job.loggers else {}
+    plan = create_execution_plan(wrapped, run_config=config)
+    run = instance.create_run_for_job(
+        job_def=job, execution_plan=plan, run_config=config, tags={**job.run_tags, **tags}
+    )
+    token = _here.set(here)
+    try:
+        for event in execute_run_iterator(wrapped, run, instance):
+            if event.is_step_success or event.is_step_failure or event.is_step_skipped:
+                here.ends[event.step_key] = event.event_type_value
+            elif event.is_failure and event.step_key is None:
+                here.failure = event.message or "the run failed"
+    finally:
+        _here.reset(token)

@@ -1,0 +1,98 @@
+"""A pipeline without its groups: what runs directly before what, in as few edges as there are nodes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from starlake_core import DuplicateIdError, Pipeline, Task, TaskGroup, TriggerRule
+
+__all__ = ["Flat", "flatten"]
+
+_WIDE = 64
+_NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_]")
+
+
+@dataclass(frozen=True)
+class Flat:
+    """The tasks of a pipeline as one graph.
+
+    Attributes:
+        tasks: by path, in topological order.
+        befores: path of each task or join to the paths of the tasks and joins directly before it.
+        joins: paths of helpers that wait for one wide group, so that another one needs not wait for each of its tasks.
+        names: path of each task or join to its name in Dagster.
+    """
+
+    tasks: Mapping[str, Task]
+    befores: Mapping[str, Sequence[str]]
+    joins: Mapping[str, Sequence[str]]
+    names: Mapping[str, str]
+
+
+def flatten(pipeline: Pipeline) -> Flat:
+    """Flatten a checked pipeline.
+
+    Dagster's groups (nested graphs) are no help here: an asset inside of one cannot be materialised by itself.
+
+    Raises:
+        DuplicateIdError: two tasks would have one name in Dagster, which has letters, digits and underscores.
+    """
+    tasks: dict[str, Task] = {}
+    befores: dict[str, dict[str, None]] = {}
+    joins: dict[str, Sequence[str]] = {}
+
+    def walk(group: TaskGroup, prefix: str) -> tuple[list[str], list[str]]:
+        """Paths of the first and of the last tasks of a group."""
+        ends: dict[str, tuple[list[str], list[str]]] = {}
+        for node in group.children:
+            path = prefix + node.id
+            if isinstance(node, TaskGroup):
+                ends[node.id] = walk(node, f"{path}.")
+            elif isinstance(node, Task):
+                tasks[path] = node
+                befores[path] = {}
+                ends[node.id] = [path], [path]
+        for before, afters in group.edges.items():
+            for after in afters:
+                connect(f"{prefix}{before}", ends[before][1], ends[after][0])
+        firsts = [path for node in group.roots() for path in ends[node.id][0]]
+        lasts = [path for node in group.leaves() for path in ends[node.id][1]]
+        return firsts, lasts
+
+    def connect(before: str, lasts: list[str], firsts: list[str]) -> None:
+        wide = len(lasts) > 1 and len(firsts) > 1 and len(lasts) * len(firsts) > _WIDE
+        for first in firsts:
+            if wide and tasks[first].trigger is TriggerRule.ALL_SUCCESS:
+                join = f"{before}.all"
+                joins[join] = lasts
+                befores[join] = dict.fromkeys(lasts)
+                befores[first][join] = None
+            else:
+                befores[first].update(dict.fromkeys(lasts))
+
+    walk(pipeline, "")
+    names = _names([*tasks, *joins], pipeline.id)
+    return Flat(tasks, {path: list(found) for path, found in befores.items()}, joins, names)
+
+
+def _names(paths: Sequence[str], pipeline_id: str) -> dict[str, str]:
+    """The last part of a path where only one task has it, else the whole path."""
+    times: dict[str, int] = {}
+    for path in paths:
+        last = path.rpartition(".")[2]
+        times[last] = times.get(last, 0) + 1
+    names: dict[str, str] = {}
+    taken: dict[str, str] = {}
+    for path in paths:
+        last = path.rpartition(".")[2]
+        name = _NOT_IN_NAME.sub("_", last if times[last] == 1 else path.replace(".", "__"))
+        other = taken.setdefault(name, path)
+        if other != path:
+            raise DuplicateIdError(
+                f"the tasks '{other}' and '{path}' of pipeline '{pipeline_id}' would both be '{name}' in Dagster, where a name has "
+                "letters, digits and '_'; give one of them another task_id"
+            )
+        names[path] = name
+    return names

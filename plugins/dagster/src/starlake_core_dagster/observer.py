@@ -1,0 +1,81 @@
+"""Who watches a job that runs in this process because somebody asked for it here.
+
+In Dagster's own processes nobody watches, and every function here does nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from starlake_core import Run, TaskEvent, TaskState
+from starlake_core.runtime import Outcome, Verdict
+
+__all__ = ["Observation", "began", "ended", "line", "observing", "run"]
+
+
+@dataclass
+class Observation:
+    """A run in this process, and what became of its tasks so far.
+
+    Attributes:
+        run: as it was asked for.
+        outcomes: path of each task that ran to how its last attempt ended, and why.
+        attempts: path of each task that ran to the number of its attempts.
+        seconds: path of each task that ended to the seconds that its last attempt took.
+    """
+
+    run: Run
+    outcomes: dict[str, tuple[Outcome, str]] = field(default_factory=dict)
+    attempts: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    _began: dict[str, float] = field(default_factory=dict)
+    _told: dict[str, str] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def tell(self, event: TaskEvent) -> None:
+        """Tell the listener of the run of a line, or of a state that it was not told of last."""
+        with self._lock:
+            if self.run.listener is None or (event.line is None and self._told.get(event.task) == event.state):
+                return
+            if event.line is None:
+                self._told[event.task] = event.state
+            self.run.listener(event)
+
+
+observing: ContextVar[Observation | None] = ContextVar("starlake_core_dagster_observing", default=None)
+"""The observation of the run in this context."""
+
+
+def run() -> Run | None:
+    """The run that was asked for in this process."""
+    observation = observing.get()
+    return observation.run if observation is not None else None
+
+
+def began(path: str, attempt: int) -> None:
+    """An attempt begins."""
+    observation = observing.get()
+    if observation is not None:
+        observation.attempts[path] = attempt
+        observation._began[path] = time.monotonic()
+        observation.tell(TaskEvent(path, TaskState.RUNNING, attempt))
+
+
+def ended(path: str, outcome: Outcome, reason: str = "") -> None:
+    """An attempt has ended."""
+    observation = observing.get()
+    if observation is not None:
+        observation.outcomes[path] = (outcome, reason)
+        observation.seconds[path] = time.monotonic() - observation._began.get(path, time.monotonic())
+        if outcome.verdict is Verdict.SUCCEEDED:
+            observation.tell(TaskEvent(path, TaskState.SUCCEEDED, observation.attempts.get(path, 1)))
+
+
+def line(path: str, text: str) -> None:
+    """A task wrote a line."""
+    observation = observing.get()
+    if observation is not None:
+        observation.tell(TaskEvent(path, TaskState.RUNNING, observation.attempts.get(path, 1), line=text))

@@ -1,0 +1,96 @@
+"""The hooks of the orchestrator ``dagster``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from starlake_core import (
+    BOOL,
+    CSV,
+    DURATION,
+    STR,
+    CreateChildren,
+    Integer,
+    OneOf,
+    Option,
+    Options,
+    Report,
+    Run,
+    StarlakePipeline,
+    Task,
+    TaskGroup,
+    hookimpl,
+)
+
+from .rendering import JOB_KEYWORDS, TASK_KEYWORDS, DagsterPipeline, Members, make_group, make_pipeline, make_task
+
+
+@hookimpl
+def sl_options() -> Sequence[Option]:
+    return [
+        Option("parallelism", Integer(1), 8, doc="Steps of a run at once, in threads of one process."),
+        Option("partitions", BOOL, True, doc="Partition the assets of a pipeline with a cron by its data intervals."),
+        Option("asset_key_prefix", CSV, (), doc="Parts before domain and table in the keys of assets."),
+        Option("asset_kinds", CSV, (), doc="Further kinds of the assets: snowflake, bigquery ..."),
+        Option("asset_owners", CSV, (), doc="Owners of the assets: e-mail addresses, or team:NAME."),
+        Option(
+            "default_status",
+            OneOf("running", "stopped"),
+            "running",
+            doc="Whether schedules and sensors are on as soon as they are deployed.",
+        ),
+        Option("sensor_interval", DURATION, 30, doc="Least time between two looks of a sensor."),
+        Option(
+            "workspace", STR, None, doc="The workspace.yaml that deploy changes; in the working directory by default."
+        ),
+    ]
+
+
+@hookimpl
+def sl_task_keywords() -> Sequence[str]:
+    return tuple(dict.fromkeys((*TASK_KEYWORDS, *JOB_KEYWORDS)))
+
+
+@hookimpl
+def sl_create_task(task: Task) -> Any:
+    return make_task(task)
+
+
+@hookimpl
+def sl_create_task_group(group: TaskGroup, create_children: CreateChildren) -> Members:
+    return make_group(group, create_children)
+
+
+@hookimpl
+def sl_create_pipeline(pipeline: StarlakePipeline, create_children: CreateChildren) -> DagsterPipeline:
+    return make_pipeline(pipeline, create_children)
+
+
+@hookimpl
+def sl_publish_pipelines(pipelines: Sequence[StarlakePipeline], namespace: dict[str, Any]) -> None:
+    from .publishing import publish
+
+    publish([pipeline.native for pipeline in pipelines], namespace)
+
+
+@hookimpl
+def sl_run_pipeline(pipeline: StarlakePipeline, run: Run) -> Report:
+    from .running import run_pipeline
+
+    return run_pipeline(pipeline, run)
+
+
+@hookimpl
+def sl_deploy(files: Sequence[Path], options: Options) -> Sequence[Path]:
+    from .deploying import deploy, workspace_of
+
+    return deploy(files, workspace_of(options))
+
+
+@hookimpl
+def sl_delete(files: Sequence[Path], options: Options) -> Sequence[Path]:
+    from .deploying import delete, workspace_of
+
+    return delete(files, workspace_of(options))

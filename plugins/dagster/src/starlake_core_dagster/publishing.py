@@ -1,0 +1,33 @@
+"""Putting ``defs`` into the module of a pipeline file, where Dagster looks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dagster import Definitions
+
+from .loading import merged
+from .rendering import DagsterPipeline
+
+__all__ = ["publish"]
+
+_KEPT = "__starlake_core_dagster__"
+
+
+def publish(pipelines: Sequence[DagsterPipeline], namespace: dict[str, Any]) -> None:
+    """Set ``defs`` to the definitions of all pipelines of a file, together with those that the user had set.
+
+    Args:
+        pipelines: of one orchestration; a file may open several.
+        namespace: of the module.
+    """
+    before, theirs, ours = namespace.get(_KEPT, ([], None, None))
+    found = namespace.get("defs")
+    if isinstance(found, Definitions) and found is not ours:
+        theirs = found
+    every = [*before, *pipelines]
+    made = merged(every)
+    defs = made if theirs is None else Definitions.merge(theirs, made)
+    namespace["defs"] = defs
+    namespace[_KEPT] = (every, theirs, defs)

@@ -1,0 +1,534 @@
+"""From the neutral graph to Dagster's objects: one flat graph of ops a pipeline, whose outputs are the assets."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from dagster import (
+    AssetKey,
+    AssetsDefinition,
+    AssetSelection,
+    AssetSpec,
+    DependencyDefinition,
+    GraphDefinition,
+    In,
+    InputMapping,
+    MultiDependencyDefinition,
+    NodeInvocation,
+    Nothing,
+    OpDefinition,
+    Out,
+    OutputMapping,
+    RetryPolicy,
+    TimeWindowPartitionsDefinition,
+    define_asset_job,
+)
+
+from starlake_core import CreateChildren, StarlakeError, StarlakePipeline, Task, TaskGroup, TriggerRule, guards_of
+
+from .context import Facts
+from .executor import TRIGGER_TAG, thread_executor
+from .flat import Flat, flatten
+from .keys import asset_key
+from .steps import RESULT, VERDICT, Close, Produced, Step, shown
+
+__all__ = [
+    "JOB_KEYWORDS",
+    "TASK_KEYWORDS",
+    "DagsterPipeline",
+    "dagster_name",
+    "make_group",
+    "make_pipeline",
+    "make_task",
+]
+
+TASK_KEYWORDS = (
+    "asset_tags", "code_version", "description", "group_name", "kinds", "metadata", "op_tags", "owners", "retry_policy",
+)  # fmt: skip
+"""Keywords that the verbs of a pipeline take for Dagster."""
+
+JOB_KEYWORDS = ("executor_def", "hooks", "metadata", "run_tags")
+"""Keywords of Dagster's jobs that ``sl_create_pipeline`` takes."""
+
+GROUP_TAG = "starlake/group"
+PIPELINE_TAG = "starlake/pipeline"
+PARTITION_FORMAT = "%Y-%m-%dT%H:%M:%S%z"
+"""With the offset: without it two hours would have one name when the clock is put back."""
+
+_AFTER = "after"
+_LINEAGE = 64
+_NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_]")
+_NOT_IN_TAG = re.compile(r"[^A-Za-z0-9_.-]+")
+
+_IN = In(Nothing)
+_OUT = Out(Nothing, is_required=False)
+
+
+def dagster_name(text: str) -> str:
+    """A name as Dagster takes it: letters, digits and underscores."""
+    return _NOT_IN_NAME.sub("_", text)
+
+
+def tag_words(words: Iterable[str]) -> dict[str, str]:
+    """Words as Dagster's tags, which have values: these have none."""
+    return {_NOT_IN_TAG.sub("_", word)[:63]: "" for word in words}
+
+
+class _Drawing:
+    """What the tasks of a pipeline share while it is rendered."""
+
+    def __init__(self, pipeline: StarlakePipeline) -> None:
+        self.pipeline = pipeline
+        self.flat = flatten(pipeline)
+        self.partitions = _partitions(pipeline)
+        self.facts = Facts.of(pipeline, self.partitions)
+        self.prefix = tuple(pipeline.options["asset_key_prefix"])
+        self.produces = {path: _produced(task, self.prefix) for path, task in self.flat.tasks.items() if task.outlets}
+        self.own = {produced.key for found in self.produces.values() for produced in found}
+        self.reads = {
+            path: tuple(dict.fromkeys(key for key in self._inlets(task) if key not in self.own))
+            for path, task in self.flat.tasks.items()
+            if task.inlets
+        }
+        self.paths = {id(task): path for path, task in self.flat.tasks.items()}
+        self.inputs: dict[AssetKey, str] = {}
+
+    def _inlets(self, task: Task) -> list[AssetKey]:
+        return [asset_key(dataset, self.prefix) for dataset in task.inlets]
+
+    def input_name(self, key: AssetKey) -> str:
+        """The name under which the ops of the pipeline, and the graph around them, read an asset."""
+        if key not in self.inputs:
+            name = f"reads_{dagster_name('__'.join(key.path))}"
+            taken = set(self.inputs.values())
+            while name in taken:
+                name += "_"
+            self.inputs[key] = name
+        return self.inputs[key]
+
+    def def_name(self, path: str) -> str:
+        """The name of an op: unique among all pipelines, unlike that of its step."""
+        return f"{dagster_name(self.pipeline.id)}__{self.flat.names[path]}"
+
+
+_drawings: list[_Drawing] = []
+
+
+def _produced(task: Task, prefix: Sequence[str]) -> tuple[Produced, ...]:
+    names = [RESULT, *(f"{RESULT}_{number}" for number in range(2, len(task.outlets) + 1))]
+    return tuple(
+        Produced(name, asset_key(dataset, prefix), dataset) for name, dataset in zip(names, task.outlets, strict=True)
+    )
+
+
+def _partitions(pipeline: StarlakePipeline) -> Any:
+    if pipeline.cron is None or not pipeline.options["partitions"]:
+        return None
+    return TimeWindowPartitionsDefinition(
+        start=pipeline.start_date,
+        end=pipeline.end_date,
+        fmt=PARTITION_FORMAT,
+        cron_schedule=pipeline.cron,
+        timezone=pipeline.zone_name,
+    )
+
+
+def make_task(task: Task) -> OpDefinition:
+    """The op of a task."""
+    drawing = _drawings[-1]
+    path = drawing.paths[id(task)]
+    native = task.native
+    for name in native:
+        if name not in TASK_KEYWORDS:
+            raise StarlakeError(
+                f"task {path} of pipeline {drawing.pipeline.id} does not take the keyword '{name}'; it takes {', '.join(TASK_KEYWORDS)}"
+            )
+    produces = drawing.produces.get(path, ())
+    outputs = tuple(produced.output for produced in produces) or (RESULT,)
+    tags = {}
+    if task.trigger is not TriggerRule.ALL_SUCCESS:
+        tags[TRIGGER_TAG] = task.trigger.value
+    if "." in path:
+        tags[GROUP_TAG] = path.rpartition(".")[0]
+    policy = native.get("retry_policy")
+    if policy is None and task.retries:
+        policy = RetryPolicy(max_retries=task.retries, delay=task.retry_delay)
+    outs = dict.fromkeys(outputs, _OUT)
+    body: Step
+    if task.end:
+        guards = guards_of(drawing.pipeline)
+        gates = {drawing.flat.names[gate]: gate for guard in guards for gate in guard}
+        body = Close(task, path, drawing.facts, produces, outputs, guards, gates)
+    else:
+        body = Step(task, path, drawing.facts, produces, outputs)
+    if task.gate:
+        outs[VERDICT] = _OUT
+    return OpDefinition(
+        compute_fn=body,
+        name=drawing.def_name(path),
+        ins=dict.fromkeys(_ins(drawing, path), _IN),
+        outs=outs,
+        description=native.get("description") or describe(task),
+        tags={**tags, **native.get("op_tags", {})},
+        retry_policy=policy,
+        code_version=native.get("code_version"),
+        pool=task.pool if task.pool != "default_pool" else None,
+    )
+
+
+def _ins(drawing: _Drawing, path: str) -> list[str]:
+    befores = drawing.flat.befores[path]
+    task = drawing.flat.tasks.get(path)
+    if task is None or task.trigger is not TriggerRule.ALL_SUCCESS:
+        names = [_AFTER] if befores else []
+    else:
+        names = [f"{_AFTER}_{drawing.flat.names[before]}" for before in befores]
+    return names + [drawing.input_name(key) for key in drawing.reads.get(path, ())]
+
+
+def describe(task: Task) -> str:
+    """What a task runs, in words and as a command."""
+    if task.job is None:
+        return "Ends the pipeline." if task.end else "Does nothing by itself."
+    command = task.command
+    if command is None:
+        about = f"Runs {shown(task.job)}."
+    elif command.name == "load":
+        about = f"Loads the table `{command.tables[0]}` of the domain `{command.domain}`."
+    elif command.name == "stage":
+        about = f"Moves the incoming files of the domain `{command.domain}` to where they are loaded from."
+    elif task.gate:
+        about = f"Checks whether the domain `{command.domain}` is ready; if it is not, its loads are skipped."
+    elif command.transform:
+        about = f"Runs the transform `{command.transform}`."
+    else:
+        about = f"Runs the Starlake command `{command.name}`."
+    return f"{about} Where: {task.job.environment}.\n\n```\n{shown(task.job)}\n```"
+
+
+@dataclass(frozen=True)
+class Members:
+    """The native form of a group: its ops by path. Dagster has no groups that would not stand in the way of its assets."""
+
+    ops: Mapping[str, Any]
+
+
+def _members(group: TaskGroup, children: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    ops: dict[str, Any] = {}
+    for node_id, made in children.items():
+        if isinstance(made, Members):
+            ops.update(made.ops)
+        else:
+            ops[f"{prefix}{node_id}"] = made
+    return ops
+
+
+def make_group(group: TaskGroup, create_children: CreateChildren) -> Members:
+    """The ops of a group."""
+    return Members(_members(group, create_children(), f"{group.path}."))
+
+
+def make_pipeline(pipeline: StarlakePipeline, create_children: CreateChildren) -> DagsterPipeline:
+    """The pipeline in Dagster's terms."""
+    for name in pipeline.native_options:
+        if name not in JOB_KEYWORDS:
+            raise StarlakeError(
+                f"pipeline {pipeline.id} does not take the keyword '{name}'; it takes {', '.join(JOB_KEYWORDS)}"
+            )
+    drawing = _Drawing(pipeline)
+    _drawings.append(drawing)
+    try:
+        ops = _members(pipeline, create_children(), "")
+    finally:
+        _drawings.pop()
+    return DagsterPipeline(drawing, ops)
+
+
+class DagsterPipeline:
+    """A pipeline in Dagster's terms. What it becomes depends on the pipelines around it, because an asset is defined once.
+
+    Attributes:
+        pipeline: what it is made from.
+        flat: the graph without groups.
+        ops: by path.
+        produces: path to what the task emits.
+        partitions: Dagster's partitions, None without any.
+    """
+
+    def __init__(self, drawing: _Drawing, ops: Mapping[str, Any]) -> None:
+        self.pipeline = drawing.pipeline
+        self.flat: Flat = drawing.flat
+        self.produces = drawing.produces
+        self.partitions = drawing.partitions
+        self.facts = drawing.facts
+        self.ops = {path: self._op(drawing, path, ops.get(path)) for path in (*self.flat.tasks, *self.flat.joins)}
+        self._drawing = drawing
+
+    def _op(self, drawing: _Drawing, path: str, made: Any) -> OpDefinition:
+        if made is None:  # a helper between two wide groups
+            return OpDefinition(
+                compute_fn=_nothing,
+                name=drawing.def_name(path),
+                ins={_AFTER: _IN},
+                outs={RESULT: _OUT},
+                description="Waits for a group.",
+            )
+        if drawing.flat.tasks[path].factory is None:
+            return made
+        if not isinstance(made, OpDefinition) or not made.outs:
+            raise StarlakeError(
+                f"the factory of '{path}' in pipeline '{drawing.pipeline.id}' returned {made!r}; for Dagster it returns an op "
+                "(@op) with at least one output, so that others can run after it"
+            )
+        return _with_inputs(made, _ins(drawing, path), drawing.def_name(path))
+
+    @cached_property
+    def _gates_of_ends(self) -> list[str]:
+        """The checks whose verdict an end wants to know."""
+        return list(dict.fromkeys(gate for guard in guards_of(self.pipeline) for gate in guard))
+
+    # -- names
+
+    @property
+    def name(self) -> str:
+        """The name of the job."""
+        return dagster_name(self.pipeline.id)
+
+    @property
+    def graph_name(self) -> str:
+        """The name of the graph of its ops, and the first part of the keys of their steps; the job has a graph of its own."""
+        return f"{self.name}_steps"
+
+    @property
+    def keys(self) -> list[AssetKey]:
+        """The assets that it produces, in the order of the tasks."""
+        return list(dict.fromkeys(produced.key for found in self.produces.values() for produced in found))
+
+    # -- the graph
+
+    def _output(self, path: str) -> str:
+        task = self.flat.tasks.get(path)
+        return next(iter(self.ops[path].outs)) if task is not None and task.factory is not None else RESULT
+
+    def _sure(self, path: str) -> DependencyDefinition:
+        """An output, of a task that nothing runs before, that is there unless the task failed: skips do not reach what waits for it."""
+        while self.flat.befores[path]:
+            path = self.flat.befores[path][0]
+        task = self.flat.tasks[path]
+        return DependencyDefinition(self.flat.names[path], VERDICT if task.gate else self._output(path))
+
+    def _dependencies(self) -> dict[Any, dict[str, Any]]:
+        made: dict[Any, dict[str, Any]] = {}
+        names = self.flat.names
+        for path, op in self.ops.items():
+            task = self.flat.tasks.get(path)
+            inputs: dict[str, Any] = {}
+            befores = self.flat.befores[path]
+            after = [DependencyDefinition(names[before], self._output(before)) for before in befores]
+            if task is not None and task.trigger is TriggerRule.ALL_SUCCESS:
+                for before, dependency in zip(befores, after, strict=True):
+                    inputs[f"{_AFTER}_{names[before]}"] = dependency
+            elif befores:
+                if task is not None:
+                    more = [self._sure(path)]
+                    if task.end:
+                        more += [DependencyDefinition(names[gate], VERDICT) for gate in self._gates_of_ends]
+                    after += [dependency for dependency in dict.fromkeys(more) if dependency not in after]
+                inputs[_AFTER] = MultiDependencyDefinition(after)
+            made[NodeInvocation(op.name, alias=names[path])] = inputs
+        return made
+
+    def _outputs(self, elsewhere: Collection[AssetKey]) -> list[tuple[str, str, AssetKey, Produced | None]]:
+        """Path, output, key and dataset of every asset that it defines.
+
+        Dagster leaves out what leads to no asset: a last task without a dataset is an asset of its own. No asset at all: a job of ops.
+        """
+        found: list[tuple[str, str, AssetKey, Produced | None]] = []
+        last = set(self.flat.tasks)
+        for path in self.flat.tasks:
+            last.difference_update(self.befores(path))
+        for path in self.flat.tasks:
+            defined = [produced for produced in self.produces.get(path, ()) if produced.key not in elsewhere]
+            found.extend((path, produced.output, produced.key, produced) for produced in defined)
+            if path in last and not defined:
+                key = AssetKey([*self._drawing.prefix, self.pipeline.id, self.flat.names[path]])
+                found.append((path, self._output(path), key, None))
+        return found if any(produced is not None for *_, produced in found) else []
+
+    def befores(self, path: str) -> list[str]:
+        """Paths of the tasks directly before a task, past the helpers between wide groups."""
+        found: list[str] = []
+        for before in self.flat.befores[path]:
+            found.extend(self.flat.joins.get(before, (before,)))
+        return found
+
+    def graph(self, elsewhere: Collection[AssetKey] = ()) -> GraphDefinition:
+        """The graph of the ops, with an output for every asset that it defines and an input for every one that it reads.
+
+        Args:
+            elsewhere: assets that another pipeline defines.
+        """
+        names = self.flat.names
+        outputs = [
+            OutputMapping(
+                graph_output_name=_graph_output(names[path], output),
+                mapped_node_name=names[path],
+                mapped_node_output_name=output,
+            )
+            for path, output, _key, _produced in self._outputs(elsewhere)
+        ]
+        inputs = [
+            InputMapping(
+                graph_input_name=self._drawing.inputs[key],
+                mapped_node_name=names[path],
+                mapped_node_input_name=self._drawing.inputs[key],
+            )
+            for path, keys in self._drawing.reads.items()
+            for key in keys
+        ]
+        return GraphDefinition(
+            name=self.graph_name,
+            description=self.pipeline.description or None,
+            node_defs=list(self.ops.values()),
+            dependencies=self._dependencies(),
+            input_mappings=inputs,
+            output_mappings=outputs,
+        )
+
+    # -- assets and job
+
+    def assets(self, elsewhere: Collection[AssetKey] = ()) -> AssetsDefinition | None:
+        """The assets that it defines, each of which can be materialised by itself; None if it defines none.
+
+        Args:
+            elsewhere: assets that another pipeline defines.
+        """
+        outputs = self._outputs(elsewhere)
+        if not outputs:
+            return None
+        lineage, names = self._lineage(), self.flat.names
+        return AssetsDefinition(
+            node_def=self.graph(elsewhere),
+            keys_by_input_name={name: key for key, name in self._drawing.inputs.items()},
+            keys_by_output_name={_graph_output(names[path], output): key for path, output, key, _ in outputs},
+            specs=[self._spec(path, key, produced, lineage[path]) for path, _, key, produced in outputs],
+            can_subset=True,
+        )
+
+    def _lineage(self) -> dict[str, tuple[AssetKey, ...]]:
+        """What each task reads: what it says, else the assets that are made directly before it."""
+        nearest: dict[str, tuple[AssetKey, ...]] = dict.fromkeys(self.flat.joins, ())
+        found: dict[str, tuple[AssetKey, ...]] = {}
+        prefix = self._drawing.prefix
+        for path, task in self.flat.tasks.items():
+            before = tuple(dict.fromkeys(key for other in self.flat.befores[path] for key in nearest[other]))
+            if not task.end and len(before) > _LINEAGE:
+                before = ()  # an order, and no lineage that a person could read
+            own = tuple(produced.key for produced in self.produces.get(path, ()))
+            said = tuple(asset_key(dataset, prefix) for dataset in task.inlets)
+            found[path] = tuple(key for key in dict.fromkeys(said or before) if key not in own)
+            nearest[path] = own or before
+        return found
+
+    def _spec(self, path: str, key: AssetKey, produced: Produced | None, deps: Sequence[AssetKey]) -> AssetSpec:
+        task, options = self.flat.tasks[path], self.pipeline.options
+        native = task.native
+        metadata: dict[str, Any] = {"pipeline": self.pipeline.id, "task": path}
+        if task.job is not None:
+            metadata |= {"command": shown(task.job), "environment": task.job.environment}
+        if produced is not None:
+            metadata["sl_uri"] = produced.dataset.uri
+            if produced.dataset.cron:
+                metadata["sl_cron"] = produced.dataset.cron
+        kinds = native.get("kinds")
+        if kinds is None:
+            own = (
+                {"sql"} if task.command is not None and task.command.transform else {"table"} if task.domain else set()
+            )
+            kinds = {"starlake", *own, *options["asset_kinds"]}
+        return AssetSpec(
+            key=key,
+            deps=list(deps),
+            description=native.get("description") or describe(task),
+            group_name=native.get("group_name") or dagster_name(self._group(path, produced)),
+            kinds=set(kinds),
+            tags={**tag_words(self.pipeline.tags), **native.get("asset_tags", {})},
+            owners=list(native.get("owners") or options["asset_owners"]) or None,
+            metadata={**metadata, **native.get("metadata", {})},
+            code_version=native.get("code_version"),
+            partitions_def=self.partitions,
+        )
+
+    def _group(self, path: str, produced: Produced | None) -> str:
+        """The group of an asset: the outermost task group, else the domain of the table, else the pipeline."""
+        outermost, separator, _ = path.partition(".")
+        if separator:
+            return outermost
+        return (produced.dataset.sink.partition(".")[0] if produced is not None else "") or self.pipeline.id
+
+    def job(self, elsewhere: Collection[AssetKey] = ()) -> Any:
+        """The job that runs the whole pipeline.
+
+        Args:
+            elsewhere: assets that another pipeline defines.
+        """
+        keys = [key for *_, key, _ in self._outputs(elsewhere)]
+        native = self.pipeline.native_options
+        shared: dict[str, Any] = {
+            "description": self.pipeline.description or None,
+            "tags": tag_words(self.pipeline.tags),
+            "run_tags": {PIPELINE_TAG: self.pipeline.id, **native.get("run_tags", {})},
+            "executor_def": native.get("executor_def") or thread_executor(self.pipeline.options["parallelism"]),
+            "hooks": set(native.get("hooks") or ()) or None,
+            "metadata": native.get("metadata"),
+        }
+        if keys:
+            return define_asset_job(self.name, selection=AssetSelection.assets(*keys), **shared)
+        return self.graph(elsewhere).to_job(name=self.name, partitions_def=self.partitions, **shared)
+
+    @cached_property
+    def alone(self) -> Any:
+        """The definition of the job as if there were no other pipeline, for a run in this process."""
+        from .loading import resolved_job
+
+        return resolved_job(self)
+
+    def step_key(self, path: str) -> str:
+        """The key of the step of a task in :attr:`alone`."""
+        return f"{self.graph_name}.{self.flat.names[path]}" if self.keys else self.flat.names[path]
+
+
+def _graph_output(name: str, output: str) -> str:
+    return name if output == RESULT else f"{name}__{output}"
+
+
+def _nothing(step: Any, inputs: Mapping[str, Any]) -> Any:
+    from dagster import Output
+
+    yield Output(None, RESULT)
+
+
+def _with_inputs(op: OpDefinition, names: Sequence[str], name: str) -> OpDefinition:
+    """A copy of a user's op that can run after others."""
+    with warnings.catch_warnings():
+        # Nothing else tells the code version of an op.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        version = op.version
+    return OpDefinition(
+        compute_fn=op.compute_fn,
+        name=name,
+        ins={**op.ins, **dict.fromkeys(names, _IN)},
+        outs=op.outs,
+        description=op.description,
+        config_schema=op.config_schema,
+        required_resource_keys=set(op.required_resource_keys),
+        tags=op.tags,
+        retry_policy=op.retry_policy,
+        code_version=version,
+        pool=op.pool,
+    )

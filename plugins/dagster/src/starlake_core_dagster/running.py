@@ -1,0 +1,169 @@
+"""Running a pipeline in this process, with Dagster's own machinery."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from dagster import DagsterEventType, DagsterInstance
+
+from starlake_core import (
+    Report,
+    Run,
+    RunError,
+    StarlakePipeline,
+    TaskEvent,
+    TaskReport,
+    TaskState,
+    described,
+    selected,
+    tear_down,
+)
+from starlake_core.runtime import Verdict
+
+from .context import INTERVAL_END, INTERVAL_START, VARIABLES
+from .executor import InProcess, run_in_process
+from .observer import Observation, observing
+from .rendering import PARTITION_FORMAT, DagsterPipeline
+
+__all__ = ["run_pipeline"]
+
+STOPPED = "stopped by the user"
+RUN_ID = "starlake/run_id"
+"""Tag of a run with the name that it was asked for under."""
+
+_BAD = (TaskState.FAILED, TaskState.UPSTREAM_FAILED, TaskState.CANCELLED)
+
+
+def run_pipeline(pipeline: StarlakePipeline, run: Run) -> Report:
+    """Run a pipeline and wait for its end. Its events are kept in the instance of DAGSTER_HOME, where that is set.
+
+    Args:
+        pipeline: rendered.
+        run: what is known of the run.
+
+    Raises:
+        RunError: it cannot be run from here.
+    """
+    if run.dry_run:
+        return described(pipeline, run)
+    if run.skip:
+        reports = tuple(TaskReport(task.path, TaskState.SKIPPED, run.skip) for task in pipeline.tasks())
+        return Report(pipeline.id, run.run_id, TaskState.SUCCEEDED, reports, (), run.skip, interval=run.interval)
+    if run.resume:
+        raise RunError("Dagster resumes its runs itself: re-execute the run from its failure in the user interface")
+    native: DagsterPipeline = pipeline.native
+    observation = Observation(run)
+    left_out = {path for path, task in native.flat.tasks.items() if not selected(task, run)}
+    here = InProcess(frozenset(native.step_key(path) for path in left_out))
+    token = observing.set(observation)
+    try:
+        with _instance() as instance:
+            run_in_process(
+                native.alone, instance, _tags(native, run), run.parallelism or pipeline.options["parallelism"], here
+            )
+    except KeyboardInterrupt:
+        here.stopped = True
+    finally:
+        observing.reset(token)
+    return _report(pipeline, observation, here, left_out)
+
+
+@contextmanager
+def _instance() -> Iterator[Any]:
+    """The instance of DAGSTER_HOME, else one that is gone with the run: in files, because threads cannot share one in memory."""
+    if os.environ.get("DAGSTER_HOME"):
+        with DagsterInstance.get() as instance:
+            yield instance
+        return
+    with TemporaryDirectory(prefix="starlake-dagster-") as folder, DagsterInstance.local_temp(folder) as instance:
+        yield instance
+
+
+def _tags(native: DagsterPipeline, run: Run) -> dict[str, str]:
+    tags = {
+        INTERVAL_START: run.interval.start.isoformat(),
+        INTERVAL_END: run.interval.end.isoformat(),
+        RUN_ID: run.run_id,
+    }
+    if run.variables:
+        tags[VARIABLES] = json.dumps(dict(run.variables), sort_keys=True)
+    if native.partitions is not None:
+        # A run that is asked for outside of the schedule is of no partition.
+        key = run.interval.start.astimezone(run.zone).strftime(PARTITION_FORMAT)
+        if native.partitions.has_partition_key(key):
+            tags["dagster/partition"] = key
+    return tags
+
+
+def _report(pipeline: StarlakePipeline, observation: Observation, here: InProcess, left_out: Collection[str]) -> Report:
+    native: DagsterPipeline = pipeline.native
+    run = observation.run
+    reports: dict[str, TaskReport] = {}
+    for path, task in native.flat.tasks.items():
+        if path in left_out:
+            report = TaskReport(path, TaskState.EXCLUDED, "not selected")
+        else:
+            befores = [reports[other] for other in native.befores(path)]
+            state, reason = _state(native, path, observation, here, befores)
+            if here.stopped and state not in (TaskState.SUCCEEDED, TaskState.SKIPPED):
+                state, reason = TaskState.CANCELLED, STOPPED
+                if task.teardown and task.job is not None:
+                    state, reason = tear_down(pipeline, task, run)
+            outcome, _ = observation.outcomes.get(path, (None, ""))
+            report = TaskReport(
+                path,
+                state,
+                reason,
+                outcome.exit_code if outcome is not None else None,
+                observation.attempts.get(path, 1 if state == TaskState.SUCCEEDED else 0),
+                outcome.log if outcome is not None else "",
+                observation.seconds.get(path, 0.0),
+            )
+        reports[path] = report
+        observation.tell(TaskEvent(path, report.state, report.attempts, report.reason, log=report.log))
+    tasks = tuple(reports.values())
+    datasets = [
+        dataset.uri
+        for path, task in native.flat.tasks.items()
+        for dataset in task.outlets
+        if reports[path].state == TaskState.SUCCEEDED
+    ]
+    failed = any(report.state in (TaskState.FAILED, TaskState.UPSTREAM_FAILED) for report in tasks)
+    reason = next((reports[path].reason for path, task in native.flat.tasks.items() if task.end), "")
+    state = TaskState.SUCCEEDED
+    if here.stopped:
+        state, reason = TaskState.CANCELLED, STOPPED
+    elif failed or here.failure:
+        state, reason = TaskState.FAILED, "" if failed else here.failure
+    return Report(
+        pipeline.id,
+        run.run_id,
+        state,
+        tasks,
+        tuple(dict.fromkeys(datasets)),
+        reason,
+        interval=run.interval,
+        group=run.group,
+    )
+
+
+def _state(
+    native: DagsterPipeline, path: str, observation: Observation, here: InProcess, befores: Sequence[TaskReport]
+) -> tuple[str, str]:
+    outcome, reason = observation.outcomes.get(path, (None, ""))
+    end = here.ends.get(native.step_key(path))
+    if outcome is not None and outcome.verdict is Verdict.NOT_READY:
+        return TaskState.SKIPPED, reason
+    if end == DagsterEventType.STEP_SUCCESS.value:
+        return TaskState.SUCCEEDED, ""
+    if end == DagsterEventType.STEP_FAILURE.value:
+        return TaskState.FAILED, reason or "see the log of the step"
+    bad = [before for before in befores if before.state in _BAD]
+    causes = bad or [before for before in befores if before.state == TaskState.SKIPPED]
+    cause = next((before.reason for before in causes if before.reason), "what it depends on did not run")
+    return (TaskState.UPSTREAM_FAILED if bad else TaskState.SKIPPED), cause

@@ -1,0 +1,285 @@
+"""What a step does: it runs its job through the core, and says how that ended in Dagster's terms."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dagster import AssetKey, AssetMaterialization, AssetObservation, DagsterEventType, Failure, MetadataValue, Output
+
+from starlake_core import Job, Run, StarlakeDataset, StarlakeError, Task, why_nothing
+from starlake_core.masking import mask_arguments
+from starlake_core.runtime import Outcome, Verdict, execute, in_project, runner_for
+
+from . import observer
+from .context import INTERVAL_END, INTERVAL_START, Facts, run_of
+from .executor import stopping
+
+__all__ = ["NOT_READY", "RESULT", "VERDICT", "Close", "Step", "shown"]
+
+RESULT = "result"
+"""The output that the steps behind a step wait for; missing when they are to be skipped."""
+VERDICT = "verdict"
+"""The output of a check that is there whether or not it is ready."""
+NOT_READY = "starlake/not_ready"
+"""Name of the metadata with the reason of a check that is not ready."""
+
+_TAIL_CHARACTERS = 4000
+_LINES_AT_ONCE = 200
+_LINES_SECONDS = 1.0
+
+
+def shown(job: Job) -> str:
+    """The command of a job for people, without its secrets."""
+    return " ".join(("starlake", *mask_arguments(job.arguments))) if job.arguments else f"{job.environment} job"
+
+
+class _Lines:
+    """Passes lines on to the log of a step, several in one record: a record is a row in a database."""
+
+    def __init__(self, context: Any, path: str) -> None:
+        self._log = context.log
+        self._path = path
+        self._kept: list[str] = []
+        self._since = time.monotonic()
+
+    def add(self, line: str) -> None:
+        observer.line(self._path, line)
+        self._kept.append(line)
+        if len(self._kept) >= _LINES_AT_ONCE or time.monotonic() - self._since >= _LINES_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._kept:
+            self._log.info("\n".join(self._kept))
+        self._kept, self._since = [], time.monotonic()
+
+
+@dataclass(frozen=True)
+class Produced:
+    """Something that a step produces: the name of its output, and the asset that it is."""
+
+    output: str
+    key: AssetKey
+    dataset: StarlakeDataset
+
+
+@dataclass(frozen=True, eq=False)  # Dagster keeps it in sets
+class Step:
+    """The body of the op of a task.
+
+    Attributes:
+        task: what it is made from.
+        path: of the task.
+        facts: of the pipeline.
+        produces: what it emits when it succeeds.
+        outputs: names of its outputs, without that of the verdict of a check.
+    """
+
+    task: Task
+    path: str
+    facts: Facts
+    produces: Sequence[Produced] = ()
+    outputs: Sequence[str] = (RESULT,)
+
+    def __call__(self, step: Any, inputs: Mapping[str, Any]) -> Iterator[Any]:
+        """The body, as Dagster calls it; an argument of the name ``context`` would have to be of one of its classes."""
+        observer.began(self.path, step.retry_number + 1)
+        try:
+            run = run_of(step, self.facts, self.path)
+            began = time.time()
+            outcome, job = self._run(step, run)
+        except StarlakeError as error:
+            # Something is missing or misspelt: trying again would find it so again.
+            observer.ended(self.path, Outcome(Verdict.FAILED, reason=str(error)), str(error))
+            raise Failure(str(error), allow_retries=False) from error
+        metadata = self._metadata(run, job, outcome, time.time() - began)
+        if outcome.verdict is Verdict.NOT_READY:
+            yield from self._not_ready(step, outcome)
+            return
+        if outcome.verdict is not Verdict.SUCCEEDED:
+            raise self._failed(outcome, job, metadata)
+        observer.ended(self.path, outcome)
+        if self.task.gate and VERDICT in step.selected_output_names:
+            yield Output(None, VERDICT, metadata=metadata)
+        yield from self._emit(step, run, metadata)
+
+    # -- running
+
+    def _run(self, context: Any, run: Run) -> tuple[Outcome, Job | None]:
+        """Run the job, again and again where a check waits."""
+        if self.task.job is None:
+            return Outcome(Verdict.SUCCEEDED), None
+        wait, poke, deadline = self.task.wait, 0, None
+        while True:
+            attempt = run.for_attempt(run.task, f"{run.attempt}.{poke}") if wait is not None else run
+            bound = self.task.job.bind(attempt)
+            job = in_project(bound, self.facts.source)
+            outcome = self._attempt(context, job, attempt)
+            if wait is None or outcome.verdict is not Verdict.NOT_READY:
+                return outcome, job
+            now = time.monotonic()
+            deadline = now + wait.timeout if deadline is None else deadline
+            reason = outcome.reason or self.task.missing
+            if now >= deadline:
+                verdict = Verdict.NOT_READY if wait.soft_fail else Verdict.FAILED
+                return Outcome(verdict, reason=f"{self.task.missing} within {wait.timeout} s"), job
+            # The last look is at the very end of the time.
+            pause = min(float(wait.interval), deadline - now)
+            context.log.info(f"{reason}; looking again in {pause:.0f} s")
+            stop = stopping.get() or threading.Event()
+            if stop.wait(pause):
+                return Outcome(Verdict.CANCELLED, reason="the run was stopped"), job
+            poke += 1
+
+    def _attempt(self, context: Any, job: Job, run: Run) -> Outcome:
+        runner = runner_for(job, self.facts.plugins)
+        console: Any = getattr(runner, "console", None)
+        lines, stop = _Lines(context, self.path), stopping.get()
+
+        def started(handle: str) -> None:
+            address = str(console(handle)) if console is not None else ""
+            if address:
+                context.log.info(f"It can be watched at {address}")
+
+        context.log.info(f"{shown(job)}  # {job.environment}")
+        try:
+            return execute(
+                job,
+                runner,
+                run.key,
+                timeout=self.task.timeout,
+                on_line=lines.add,
+                stop=stop.is_set if stop is not None else None,
+                on_start=started,
+            )
+        finally:
+            lines.flush()
+
+    # -- how it ended
+
+    def _metadata(self, run: Run, job: Job | None, outcome: Outcome, seconds: float) -> dict[str, Any]:
+        made: dict[str, Any] = {
+            INTERVAL_START: run.value(INTERVAL_START),
+            INTERVAL_END: run.value(INTERVAL_END),
+            "sl_scheduled_date": run.value("sl_scheduled_date"),
+        }
+        if job is not None:
+            made["command"] = MetadataValue.text(shown(job))
+            made["environment"] = job.environment
+            made["duration (s)"] = round(seconds, 3)
+        if outcome.exit_code is not None:
+            made["exit code"] = outcome.exit_code
+        if outcome.log:
+            made["log"] = MetadataValue.url(outcome.log) if "://" in outcome.log else MetadataValue.path(outcome.log)
+        return made
+
+    def _not_ready(self, context: Any, outcome: Outcome) -> Iterator[Any]:
+        reason = outcome.reason if outcome.reason.startswith(self.task.missing) else self.task.missing
+        context.log.warning(f"Not ready, what depends on it is skipped: {reason}")
+        observer.ended(self.path, outcome, reason)
+        # Where a table is materialised by itself there is no end that would want to know.
+        if VERDICT in context.selected_output_names:
+            yield Output(None, VERDICT, metadata={NOT_READY: reason})
+
+    def _failed(self, outcome: Outcome, job: Job | None, metadata: Mapping[str, Any]) -> Failure:
+        reason = outcome.reason or str(outcome.verdict)
+        observer.ended(self.path, outcome, reason)
+        tail = f"\n{outcome.tail[-_TAIL_CHARACTERS:]}" if outcome.tail else ""
+        about = f"{shown(job)}: {reason}" if job is not None else reason
+        # A check that was not ready in time, or a job that was stopped, is not to be tried again.
+        again = outcome.verdict is not Verdict.CANCELLED and not (
+            self.task.wait is not None and outcome.exit_code is None
+        )
+        return Failure(f"{about}{tail}", metadata=dict(metadata), allow_retries=again)
+
+    def _emit(self, context: Any, run: Run, metadata: Mapping[str, Any]) -> Iterator[Any]:
+        wanted = context.selected_output_names
+        by_output = {produced.output: produced for produced in self.produces}
+        for name in self.outputs:
+            produced = by_output.get(name)
+            about = dict(metadata)
+            if produced is not None:
+                about |= _about(produced.dataset, self.facts.pipeline_id)
+                if not _is_asset(context, name):
+                    # Another pipeline defines this asset: here it is a step that says what it did.
+                    partition = context.run.tags.get("dagster/partition")
+                    yield AssetMaterialization(produced.key, metadata=about, partition=partition)
+            if name in wanted:
+                yield Output(None, name, metadata=about)
+
+
+def _is_asset(context: Any, output: str) -> bool:
+    try:
+        context.asset_key_for_output(output)
+    except Exception:  # Dagster has no question for it; the class of the error differs from version to version
+        return False
+    return True
+
+
+def _about(dataset: StarlakeDataset, source: str) -> dict[str, Any]:
+    made: dict[str, Any] = {**dataset.extra, "sl_uri": dataset.uri, "source": source}
+    if dataset.sink:
+        made["sl_sink"] = dataset.sink
+    if dataset.cron:
+        made["sl_cron"] = dataset.cron
+    if dataset.freshness:
+        made["sl_freshness"] = dataset.freshness
+    return made
+
+
+@dataclass(frozen=True, eq=False)
+class Close(Step):
+    """The body of the op that ends a pipeline: emits its datasets, unless gates closed and no work was done.
+
+    Attributes:
+        guards: for each way in which work can be done, the paths of the checks that have to be open for it.
+        gates: key of the step of each check, without that of the graph around it, to its path.
+    """
+
+    guards: Sequence[Sequence[str]] = ()
+    gates: Mapping[str, str] = field(default_factory=dict)
+
+    def __call__(self, step: Any, inputs: Mapping[str, Any]) -> Iterator[Any]:
+        """The body, as Dagster calls it; an argument of the name ``context`` would have to be of one of its classes."""
+        observer.began(self.path, step.retry_number + 1)
+        try:
+            run = run_of(step, self.facts, self.path)
+            closed = _closed(step, self.gates) if self.guards else {}
+            metadata = self._metadata(run, None, Outcome(Verdict.SUCCEEDED), 0.0)
+        except StarlakeError as error:
+            observer.ended(self.path, Outcome(Verdict.FAILED, reason=str(error)), str(error))
+            raise Failure(str(error), allow_retries=False) from error
+        for reason in dict.fromkeys(closed.values()):
+            step.log.info(f"Skipped: {reason}")
+        reason = why_nothing(self.guards, closed)
+        if reason:
+            step.log.warning(reason)
+            observer.ended(self.path, Outcome(Verdict.NOT_READY, reason=reason), reason)
+            for produced in self.produces:
+                yield AssetObservation(produced.key, description=reason, metadata={NOT_READY: reason})
+            return
+        observer.ended(self.path, Outcome(Verdict.SUCCEEDED))
+        yield from self._emit(step, run, metadata)
+
+
+def _closed(context: Any, gates: Mapping[str, str]) -> dict[str, str]:
+    """The checks that were not ready, with their reasons: in this run, or in the one of which it is a re-execution."""
+    found: dict[str, str] = {}
+    known: set[str] = set()
+    run = context.run
+    while run is not None and len(known) < len(gates):
+        for record in context.instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_OUTPUT):
+            event = record.dagster_event
+            path = gates.get(event.step_key.rpartition(".")[2])
+            if path is None or path in known or event.step_output_data.output_name != VERDICT:
+                continue
+            known.add(path)
+            reason = event.step_output_data.metadata.get(NOT_READY)
+            if reason is not None:
+                found[path] = str(reason.value)
+        run = context.instance.get_run_by_id(run.parent_run_id) if run.parent_run_id else None
+    return {path: found[path] for path in gates.values() if path in found}
