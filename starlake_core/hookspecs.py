@@ -233,6 +233,20 @@ class HookSpecs:
         """
         raise NotImplementedError
 
+    @hookspec
+    def sl_check_pipelines(self, pipelines: Sequence[StarlakePipeline]) -> Sequence[str]:
+        """Say what becomes of several pipelines together that nobody may expect. Optional, for orchestrators.
+
+        Called by ``starlake-orchestrate check`` once, with the pipelines of all files. One sentence for every finding.
+
+        Example::
+
+            @hookimpl
+            def sl_check_pipelines(pipelines):
+                return ["there are more than a thousand pipelines"] if len(pipelines) > 1000 else []
+        """
+        raise NotImplementedError
+
     @hookspec(firstresult=True)
     def sl_backfill(self, pipeline: StarlakePipeline, runs: Sequence[Run]) -> Iterable[Report] | None:
         """Run several intervals of a pipeline by the orchestrator's own means. Optional, for orchestrators.

@@ -9,7 +9,7 @@ from datetime import datetime, timezone, tzinfo
 
 from .errors import BindError, RunError
 
-__all__ = ["DataInterval", "Report", "Run", "RunKey", "TaskEvent", "TaskReport", "TaskState"]
+__all__ = ["DataInterval", "Report", "Run", "RunKey", "TaskEvent", "TaskReport", "TaskState", "short_hash"]
 
 
 @dataclass(frozen=True)

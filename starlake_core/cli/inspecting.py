@@ -13,11 +13,12 @@ from rich.text import Text
 
 from ..errors import PluginError, RunError
 from ..graph import graph_json
+from ..loading import find_files, load_file, load_files, pipelines_of
 from ..options import Declared
 from ..orchestration import Overrides
+from ..pipeline import StarlakePipeline
 from ..plugins import Installed, choose, installed, select
 from .drawing import dot, mermaid, tree
-from .loading import find_files, load_file, load_files, pipelines_of
 from .shared import Command, load, selection, stdout
 
 __all__ = ["COMMANDS"]
@@ -61,11 +62,25 @@ def check(
         for warning in file.warnings:
             console.print(Text(f"    warning: {warning}", style="yellow"), soft_wrap=True)
         problems += len(file.problems)
+    for finding in _together([pipeline for file in files for pipeline in file.pipelines]):
+        console.print(Text(f"note: {finding}", style="yellow"), soft_wrap=True)
     if problems:
         console.print(
             f"{problems} problem{'s' if problems > 1 else ''} in {len(files)} file{'s' if len(files) > 1 else ''}"
         )
         sys.exit(1)
+
+
+def _together(pipelines: Sequence[StarlakePipeline]) -> list[str]:
+    """What orchestrators say of the pipelines of all files."""
+    found: list[str] = []
+    by_orchestrator: dict[str, list[StarlakePipeline]] = {}
+    for pipeline in pipelines:
+        by_orchestrator.setdefault(pipeline.orchestration.plugins.orchestrator, []).append(pipeline)
+    for same in by_orchestrator.values():
+        for findings in same[0].orchestration.plugins.hook.sl_check_pipelines(pipelines=tuple(same)):
+            found.extend(findings)
+    return found
 
 
 def _short(path: Path) -> str:

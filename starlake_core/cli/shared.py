@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.text import Text
 
 from ..errors import NothingFoundError, PluginNotFoundError, StarlakeError
+from ..loading import load_files, pipelines_of
 from ..orchestration import Overrides
 from ..pipeline import StarlakePipeline
 from ..plugins import find
-from .loading import load_files, pipelines_of
 from .running import sort_pipelines
 
 __all__ = ["INTERRUPTED", "Command", "Group", "choice", "date", "fail", "load", "pairs", "selection", "stdout"]

@@ -8,11 +8,11 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 from airflow.configuration import conf
-from starlake_core_airflow import dag_ignore, deploying, file_swap
+from starlake_core_airflow import dag_ignore, deploying
 from starlake_core_airflow.dag_modules import local_modules
 from starlake_core_airflow.deploying import dags_folder, delete, deploy, safe_mode_problem
 
-from starlake_core import NothingFoundError, RunError
+from starlake_core import NothingFoundError, RunError, file_swap
 
 SYNTAX = conf.get("core", "dag_ignore_file_syntax").lower()
 

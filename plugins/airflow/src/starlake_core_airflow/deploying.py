@@ -11,11 +11,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from starlake_core import NothingFoundError, RunError
+from starlake_core.file_swap import locked, swap
 
 from . import dag_ignore
 from .dag_check import parse
 from .dag_modules import is_python, local_modules, module_files, names_any
-from .file_swap import locked, swap
 
 __all__ = ["dags_folder", "delete", "deploy", "safe_mode_problem"]
 

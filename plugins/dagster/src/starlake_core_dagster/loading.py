@@ -45,7 +45,7 @@ def definitions(source: Source | Iterable[Source], *, environment: str | None = 
         else:
             files.append(Path(item))
     if files:
-        from starlake_core.cli.loading import load_files, pipelines_of
+        from starlake_core.loading import load_files, pipelines_of
         from starlake_core.orchestration import Overrides
 
         loaded = load_files(files, Overrides("dagster", environment, options))

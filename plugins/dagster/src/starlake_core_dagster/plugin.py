@@ -76,6 +76,13 @@ def sl_publish_pipelines(pipelines: Sequence[StarlakePipeline], namespace: dict[
 
 
 @hookimpl
+def sl_check_pipelines(pipelines: Sequence[StarlakePipeline]) -> Sequence[str]:
+    from .loading import shared_assets
+
+    return shared_assets(pipeline.native for pipeline in pipelines)
+
+
+@hookimpl
 def sl_run_pipeline(pipeline: StarlakePipeline, run: Run) -> Report:
     from .running import run_pipeline
 

@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import NothingFoundError, OptionsError, PipelineFileError, StarlakeError
-from ..orchestration import Orchestration, Overrides, overriding
-from ..pipeline import StarlakePipeline
-from ..run import short_hash
+from .errors import NothingFoundError, OptionsError, PipelineFileError, StarlakeError
+from .orchestration import Orchestration, Overrides, overriding
+from .pipeline import StarlakePipeline
+from .run import short_hash
 
-__all__ = ["LoadedFile", "find_files", "load_file", "load_files"]
+__all__ = ["LoadedFile", "find_files", "load_file", "load_files", "pipelines_of"]
 
 _SKIPPED_FOLDERS = {"__pycache__", "node_modules", "site-packages", "datasets", "metadata", "tests", "venv"}
 

@@ -73,7 +73,7 @@ def _clean(paths: Iterable[Path]) -> None:
 
 
 def _beside(target: Path, token: str, what: str) -> Path:
-    # Airflow loads files that end in .py, and archives.
+    # Orchestrators load files that end in .py, and archives.
     return target.with_name(f".{target.name}.{token}.{what}")
 
 

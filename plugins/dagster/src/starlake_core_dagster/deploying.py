@@ -1,0 +1,188 @@
+"""Bringing pipeline files into Dagster's workspace, and taking them out again.
+
+The files stay where they are: one module beside the workspace lists them, so that all of them are one code location with one lineage, and
+one entry of the workspace names that module.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from dagster import Definitions
+
+from starlake_core import NothingFoundError, RunError, StarlakeError
+from starlake_core.file_swap import locked, swap
+
+from .loading import definitions
+
+__all__ = ["MODULE", "delete", "deploy", "workspace_of"]
+
+MODULE = "starlake_definitions.py"
+"""The module beside the workspace that lists the deployed files."""
+
+_HEAD = '''"""The pipelines of this workspace. Written by ``starlake-orchestrate deploy``; the list is all that it reads again."""
+
+from pathlib import Path
+
+from starlake_core_dagster import definitions
+
+FILES = '''
+_TAIL = """
+
+defs = definitions([Path(__file__).parent / file for file in FILES])
+"""
+_ENTRY = {"python_file": {"relative_path": MODULE, "location_name": "starlake"}}
+_ENTRY_TEXT = f"""  - python_file:
+      relative_path: {MODULE}
+      location_name: starlake
+"""
+
+
+def workspace_of(options: Mapping[str, Any]) -> Path:
+    """The workspace file that is changed.
+
+    Args:
+        options: typed options.
+    """
+    return Path(options["workspace"] or "workspace.yaml").expanduser().absolute()
+
+
+def deploy(files: Sequence[Path], workspace: Path) -> list[Path]:
+    """Add pipeline files to a workspace. Dagster resolves all of them first: nothing is written unless they load together.
+
+    Args:
+        files: pipeline files.
+        workspace: the ``workspace.yaml``; it is made where there is none.
+
+    Returns:
+        The files written.
+
+    Raises:
+        RunError: the files do not load together, or the workspace cannot be read.
+    """
+    folder = workspace.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        listed = _listed(folder)
+        every = sorted({*listed, *(_relative(file, folder) for file in files)})
+        _check(every, folder)
+        text = workspace.read_text(encoding="utf-8") if workspace.exists() else ""
+        writes: dict[Path, Path | bytes] = {folder / MODULE: _module(every)}
+        if not _names_us(_read(text, workspace)):
+            writes[workspace] = _with_entry(text, workspace).encode()
+        swap(writes)
+    return list(writes)
+
+
+def delete(files: Sequence[Path], workspace: Path) -> list[Path]:
+    """Take pipeline files out of a workspace; the files themselves are left alone.
+
+    Args:
+        files: pipeline files.
+        workspace: the ``workspace.yaml``.
+
+    Returns:
+        The files written.
+
+    Raises:
+        NothingFoundError: one of them is not deployed there.
+    """
+    folder = workspace.parent
+    if not folder.is_dir():
+        raise NothingFoundError(f"there is no workspace in {folder}; name it with the option workspace")
+    with locked(folder):
+        listed = _listed(folder)
+        names = [_relative(file, folder) for file in files]
+        missing = [name for name in names if name not in listed]
+        if missing:
+            raise NothingFoundError(
+                f"not deployed in {workspace}: {', '.join(missing)} (deployed: {', '.join(listed) or 'nothing'})"
+            )
+        left = [name for name in listed if name not in names]
+        # The entry of the workspace stays: a location without pipelines loads, and one that is missing does not.
+        swap({folder / MODULE: _module(left)})
+    return [folder / MODULE]
+
+
+def _relative(file: Path, folder: Path) -> str:
+    return Path(os.path.relpath(file.resolve(), folder.resolve())).as_posix()
+
+
+def _module(files: Sequence[str]) -> bytes:
+    listed = "".join(f"    {file!r},\n" for file in files)
+    return f"{_HEAD}[\n{listed}]{_TAIL}".encode()
+
+
+def _listed(folder: Path) -> list[str]:
+    """The files that are deployed already."""
+    module = folder / MODULE
+    if not module.exists():
+        return []
+    try:
+        tree = ast.parse(module.read_text(encoding="utf-8"))
+        values = [
+            ast.literal_eval(node.value)
+            for node in tree.body
+            if isinstance(node, ast.Assign) and [getattr(target, "id", "") for target in node.targets] == ["FILES"]
+        ]
+        (found,) = values
+        return [str(name) for name in found]
+    except (SyntaxError, ValueError, TypeError) as error:
+        raise RunError(
+            f"{module} has no list FILES of file names that could be read ({error}); it is written by deploy: restore it, or remove it and "
+            "deploy all files again"
+        ) from error
+
+
+def _check(files: Sequence[str], folder: Path) -> None:
+    gone = [name for name in files if not (folder / name).is_file()]
+    if gone:
+        raise RunError(f"{', '.join(gone)} of {folder / MODULE} is gone; take it out with: starlake-orchestrate delete")
+    try:
+        Definitions.validate_loadable(definitions([folder / name for name in files]))
+    except StarlakeError:
+        raise
+    except Exception as error:
+        raise RunError(f"Dagster does not load these files together: {type(error).__name__}: {error}") from error
+
+
+def _read(text: str, workspace: Path) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise RunError(f"{workspace} is no YAML: {error}") from error
+    if not isinstance(found, dict) or not isinstance(found.get("load_from") or [], list):
+        raise RunError(f"{workspace} is no workspace of Dagster: it takes a list of locations under load_from")
+    return found
+
+
+def _names_us(found: Mapping[str, Any]) -> bool:
+    entries = [entry.get("python_file") for entry in found.get("load_from") or [] if isinstance(entry, dict)]
+    paths = [entry.get("relative_path") if isinstance(entry, dict) else entry for entry in entries]
+    return MODULE in paths
+
+
+def _with_entry(text: str, workspace: Path) -> str:
+    """The text of a workspace with our entry at the top of its list; the rest of it, comments included, stays as it is."""
+    before = _read(text, workspace)
+    if not before.get("load_from"):
+        kept = re.sub(r"(?m)^load_from:.*\n?", "", text)
+        changed = f"{kept}load_from:\n{_ENTRY_TEXT}"
+    else:
+        indented = re.search(r"(?m)^load_from:[^\n]*\n(?:\s*#[^\n]*\n|\s*\n)*( *)- ", text)
+        entry = _ENTRY_TEXT
+        if indented is not None:
+            entry = "".join(f"{indented[1]}{line[2:]}\n" for line in _ENTRY_TEXT.splitlines())
+        changed = re.sub(r"(?m)^(load_from:[^\n]*\n)", lambda found: found[1] + entry, text, count=1)
+    wanted = {**before, "load_from": [_ENTRY, *(before.get("load_from") or [])]}
+    if _read(changed, workspace) != wanted:
+        raise RunError(
+            f"{workspace} is written in a way that cannot be added to; put this under load_from:\n{_ENTRY_TEXT}"
+        )
+    return changed
