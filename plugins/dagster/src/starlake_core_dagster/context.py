@@ -14,7 +14,17 @@ from starlake_core.plugins import Plugins
 
 from . import observer
 
-__all__ = ["INTERVAL_END", "INTERVAL_START", "TEARS_DOWN", "TICK", "VARIABLES", "Facts", "Variables", "run_of"]
+__all__ = [
+    "INTERVAL_END",
+    "INTERVAL_START",
+    "RESUMED",
+    "TEARS_DOWN",
+    "TICK",
+    "VARIABLES",
+    "Facts",
+    "Variables",
+    "run_of",
+]
 
 INTERVAL_START = "sl_data_interval_start"
 INTERVAL_END = "sl_data_interval_end"
@@ -24,7 +34,8 @@ TICK = "starlake/scheduled_date"
 TEARS_DOWN = "starlake/tears_down"
 """Tag of a run that tears down what another run left: the id of that run."""
 _RETRY = "dagster/retry_number"
-_RESUMED = "dagster/is_resume_retry"
+RESUMED = "dagster/is_resume_retry"
+"""Dagster's tag of a run that goes on after the failure of another."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +176,7 @@ def _generation(instance: Any, run: Any) -> int:
     """How often somebody asked for done work again: re-executions that neither go on after a failure nor come from Dagster itself."""
     count, seen = 0, 0
     while run is not None and run.parent_run_id and seen < 1000:
-        if _RETRY not in run.tags and run.tags.get(_RESUMED) != "true":
+        if _RETRY not in run.tags and run.tags.get(RESUMED) != "true":
             count += 1
         run = instance.get_run_by_id(run.parent_run_id)
         seen += 1

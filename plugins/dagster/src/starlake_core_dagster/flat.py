@@ -22,17 +22,47 @@ class Flat:
         tasks: by path, in topological order.
         befores: path of each task or join to the paths of the tasks and joins directly before it.
         joins: paths of helpers that wait for one wide group, so that another one needs not wait for each of its tasks.
-        names: path of each task or join to its name in Dagster.
+        names: path of each task, join or group that is one step to its name in Dagster.
+        merged: path of each task that shares a step with others to the path of its group.
     """
 
     tasks: Mapping[str, Task]
     befores: Mapping[str, Sequence[str]]
     joins: Mapping[str, Sequence[str]]
     names: Mapping[str, str]
+    merged: Mapping[str, str]
+
+    def step(self, path: str) -> str:
+        """The path of the step that runs a task: its own, or that of its group."""
+        return self.merged.get(path, path)
+
+    def steps(self) -> list[str]:
+        """The paths of all steps: tasks by themselves, groups that are one step, joins."""
+        return list(dict.fromkeys((*(self.step(path) for path in self.tasks), *self.joins)))
 
 
-def flatten(pipeline: Pipeline) -> Flat:
+def _is_one_step(group: TaskGroup) -> bool:
+    """Whether the tasks of a group may share a step: plain loads that do not wait for each other."""
+    return len(group.nodes) > 1 and not group.edges and all(_is_plain_load(node) for node in group.nodes.values())
+
+
+def _is_plain_load(node: object) -> bool:
+    return (
+        isinstance(node, Task)
+        and node.factory is None
+        and node.command is not None
+        and node.command.name == "load"
+        and node.trigger is TriggerRule.ALL_SUCCESS
+        and not (node.inlets or node.native)
+    )
+
+
+def flatten(pipeline: Pipeline, together: bool = False) -> Flat:
     """Flatten a checked pipeline.
+
+    Args:
+        pipeline: checked.
+        together: make the loads of a group one step.
 
     Dagster's groups (nested graphs) are no help here: an asset inside of one cannot be materialised by itself.
 
@@ -42,10 +72,13 @@ def flatten(pipeline: Pipeline) -> Flat:
     tasks: dict[str, Task] = {}
     befores: dict[str, dict[str, None]] = {}
     joins: dict[str, Sequence[str]] = {}
+    merged: dict[str, str] = {}
 
     def walk(group: TaskGroup, prefix: str) -> tuple[list[str], list[str]]:
         """Paths of the first and of the last tasks of a group."""
         ends: dict[str, tuple[list[str], list[str]]] = {}
+        if together and prefix and _is_one_step(group):
+            merged.update((prefix + node_id, prefix[:-1]) for node_id in group.nodes)
         for node in group.children:
             path = prefix + node.id
             if isinstance(node, TaskGroup):
@@ -73,8 +106,10 @@ def flatten(pipeline: Pipeline) -> Flat:
                 befores[first].update(dict.fromkeys(lasts))
 
     walk(pipeline, "")
-    names = _names([*tasks, *joins], pipeline.id)
-    return Flat(tasks, {path: list(found) for path, found in befores.items()}, joins, names)
+    for path, step in merged.items():
+        befores.setdefault(step, {}).update(befores[path])
+    names = _names([*tasks, *joins, *dict.fromkeys(merged.values())], pipeline.id)
+    return Flat(tasks, {path: list(found) for path, found in befores.items()}, joins, names, merged)
 
 
 def _names(paths: Sequence[str], pipeline_id: str) -> dict[str, str]:

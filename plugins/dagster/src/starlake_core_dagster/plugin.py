@@ -32,6 +32,12 @@ def sl_options() -> Sequence[Option]:
     return [
         Option("parallelism", Integer(1), 8, doc="Steps of a run at once, in threads of one process."),
         Option("partitions", BOOL, True, doc="Partition the assets of a pipeline with a cron by its data intervals."),
+        Option(
+            "load_domain_in_one_step",
+            BOOL,
+            False,
+            doc="Load the tables of a domain in one step, side by side: for domains of many hundreds of tables.",
+        ),
         Option("asset_key_prefix", CSV, (), doc="Parts before domain and table in the keys of assets."),
         Option("asset_kinds", CSV, (), doc="Further kinds of the assets: snowflake, bigquery ..."),
         Option("asset_owners", CSV, (), doc="Owners of the assets: e-mail addresses, or team:NAME."),

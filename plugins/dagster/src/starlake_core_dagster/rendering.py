@@ -36,6 +36,7 @@ from .executor import TRIGGER_TAG, thread_executor
 from .flat import Flat, flatten
 from .keys import asset_key
 from .steps import RESULT, VERDICT, Close, Produced, Step, shown
+from .together import Together
 
 __all__ = [
     "JOB_KEYWORDS",
@@ -84,11 +85,15 @@ class _Drawing:
 
     def __init__(self, pipeline: StarlakePipeline) -> None:
         self.pipeline = pipeline
-        self.flat = flatten(pipeline)
+        self.flat = flatten(pipeline, pipeline.options["load_domain_in_one_step"])
         self.partitions = _partitions(pipeline)
         self.facts = Facts.of(pipeline, self.partitions)
         self.prefix = tuple(pipeline.options["asset_key_prefix"])
-        self.produces = {path: _produced(task, self.prefix) for path, task in self.flat.tasks.items() if task.outlets}
+        self.produces = {
+            path: _produced(task, self.prefix, self.flat.names[path] if path in self.flat.merged else RESULT)
+            for path, task in self.flat.tasks.items()
+            if task.outlets
+        }
         self.own = {produced.key for found in self.produces.values() for produced in found}
         self.reads = {
             path: tuple(dict.fromkeys(key for key in self._inlets(task) if key not in self.own))
@@ -119,8 +124,8 @@ class _Drawing:
 _drawings: list[_Drawing] = []
 
 
-def _produced(task: Task, prefix: Sequence[str]) -> tuple[Produced, ...]:
-    names = [RESULT, *(f"{RESULT}_{number}" for number in range(2, len(task.outlets) + 1))]
+def _produced(task: Task, prefix: Sequence[str], first: str) -> tuple[Produced, ...]:
+    names = [first, *(f"{first}_{number}" for number in range(2, len(task.outlets) + 1))]
     return tuple(
         Produced(name, asset_key(dataset, prefix), dataset) for name, dataset in zip(names, task.outlets, strict=True)
     )
@@ -138,8 +143,8 @@ def _partitions(pipeline: StarlakePipeline) -> Any:
     )
 
 
-def make_task(task: Task) -> OpDefinition:
-    """The op of a task."""
+def make_task(task: Task) -> OpDefinition | Step:
+    """The op of a task; only its body where it shares an op with others."""
     drawing = _drawings[-1]
     path = drawing.paths[id(task)]
     native = task.native
@@ -150,6 +155,8 @@ def make_task(task: Task) -> OpDefinition:
             )
     produces = drawing.produces.get(path, ())
     outputs = tuple(produced.output for produced in produces) or (RESULT,)
+    if path in drawing.flat.merged:
+        return Step(task, path, drawing.facts, produces, outputs)
     tags = {}
     if task.trigger is not TriggerRule.ALL_SUCCESS:
         tags[TRIGGER_TAG] = task.trigger.value
@@ -183,12 +190,16 @@ def make_task(task: Task) -> OpDefinition:
 
 def _ins(drawing: _Drawing, path: str) -> list[str]:
     befores = drawing.flat.befores[path]
-    task = drawing.flat.tasks.get(path)
-    if task is None or task.trigger is not TriggerRule.ALL_SUCCESS:
-        names = [_AFTER] if befores else []
-    else:
+    names = [_AFTER] if befores else []
+    if not _fans_in(drawing.flat, path):
         names = [f"{_AFTER}_{drawing.flat.names[before]}" for before in befores]
     return names + [drawing.input_name(key) for key in drawing.reads.get(path, ())]
+
+
+def _fans_in(flat: Flat, path: str) -> bool:
+    """Whether a step has one input for all that it waits for, which Dagster counts as skipped only when all of them were."""
+    task = flat.tasks.get(path)
+    return path in flat.joins or (task is not None and task.trigger is not TriggerRule.ALL_SUCCESS)
 
 
 def describe(task: Task) -> str:
@@ -230,7 +241,34 @@ def _members(group: TaskGroup, children: Mapping[str, Any], prefix: str) -> dict
 
 def make_group(group: TaskGroup, create_children: CreateChildren) -> Members:
     """The ops of a group."""
-    return Members(_members(group, create_children(), f"{group.path}."))
+    drawing = _drawings[-1]
+    ops = _members(group, create_children(), f"{group.path}.")
+    if not any(step == group.path for step in drawing.flat.merged.values()):
+        return Members(ops)
+    replaced = [path for path, made in ops.items() if not isinstance(made, Step)]
+    if replaced:
+        raise StarlakeError(
+            f"an add-on gave {', '.join(replaced)} of pipeline {drawing.pipeline.id} an op of its own; that takes "
+            "load_domain_in_one_step=false"
+        )
+    return Members({group.path: _one_op(drawing, group, list(ops.values()))})
+
+
+def _one_op(drawing: _Drawing, group: TaskGroup, steps: Sequence[Step]) -> OpDefinition:
+    """The op that runs all tasks of a group."""
+    outputs = [output for step in steps for output in step.outputs]
+    most = max(step.task.retries for step in steps)
+    pools = {step.task.pool for step in steps} - {None, "default_pool"}
+    return OpDefinition(
+        compute_fn=Together(tuple(steps), drawing.pipeline.options["parallelism"]),
+        name=drawing.def_name(group.path),
+        ins=dict.fromkeys(_ins(drawing, group.path), _IN),
+        outs=dict.fromkeys((RESULT, *outputs), _OUT),
+        description=f"Loads {len(steps)} tables of {steps[0].task.domain}, several side by side.",
+        tags={GROUP_TAG: group.path},
+        retry_policy=RetryPolicy(max_retries=most, delay=max(s.task.retry_delay for s in steps)) if most else None,
+        pool=pools.pop() if len(pools) == 1 else None,
+    )
 
 
 def make_pipeline(pipeline: StarlakePipeline, create_children: CreateChildren) -> DagsterPipeline:
@@ -266,11 +304,11 @@ class DagsterPipeline:
         self.produces = drawing.produces
         self.partitions = drawing.partitions
         self.facts = drawing.facts
-        self.ops = {path: self._op(drawing, path, ops.get(path)) for path in (*self.flat.tasks, *self.flat.joins)}
+        self.ops = {path: self._op(drawing, path, ops.get(path)) for path in self.flat.steps()}
         self._drawing = drawing
 
     def _op(self, drawing: _Drawing, path: str, made: Any) -> OpDefinition:
-        if made is None:  # a helper between two wide groups
+        if path in drawing.flat.joins:  # a helper between two wide groups
             return OpDefinition(
                 compute_fn=_nothing,
                 name=drawing.def_name(path),
@@ -278,7 +316,8 @@ class DagsterPipeline:
                 outs={RESULT: _OUT},
                 description="Waits for a group.",
             )
-        if drawing.flat.tasks[path].factory is None:
+        task = drawing.flat.tasks.get(path)
+        if task is None or task.factory is None:
             return made
         if not isinstance(made, OpDefinition) or not made.outs:
             raise StarlakeError(
@@ -312,31 +351,39 @@ class DagsterPipeline:
     # -- the graph
 
     def _output(self, path: str) -> str:
+        """The name of the output that the steps behind a task wait for."""
+        if path in self.flat.merged:
+            return self.produces[path][0].output
         task = self.flat.tasks.get(path)
         return next(iter(self.ops[path].outs)) if task is not None and task.factory is not None else RESULT
+
+    def _after(self, path: str) -> DependencyDefinition:
+        return DependencyDefinition(self.flat.names[self.flat.step(path)], self._output(path))
 
     def _sure(self, path: str) -> DependencyDefinition:
         """An output, of a task that nothing runs before, that is there unless the task failed: skips do not reach what waits for it."""
         while self.flat.befores[path]:
             path = self.flat.befores[path][0]
-        task = self.flat.tasks[path]
-        return DependencyDefinition(self.flat.names[path], VERDICT if task.gate else self._output(path))
+        if path in self.flat.merged:
+            return DependencyDefinition(self.flat.names[self.flat.merged[path]], RESULT)
+        return DependencyDefinition(
+            self.flat.names[path], VERDICT if self.flat.tasks[path].gate else self._output(path)
+        )
 
     def _dependencies(self) -> dict[Any, dict[str, Any]]:
         made: dict[Any, dict[str, Any]] = {}
         names = self.flat.names
         for path, op in self.ops.items():
-            task = self.flat.tasks.get(path)
             inputs: dict[str, Any] = {}
             befores = self.flat.befores[path]
-            after = [DependencyDefinition(names[before], self._output(before)) for before in befores]
-            if task is not None and task.trigger is TriggerRule.ALL_SUCCESS:
+            after = [self._after(before) for before in befores]
+            if not _fans_in(self.flat, path):
                 for before, dependency in zip(befores, after, strict=True):
                     inputs[f"{_AFTER}_{names[before]}"] = dependency
             elif befores:
-                if task is not None:
+                if path not in self.flat.joins:
                     more = [self._sure(path)]
-                    if task.end:
+                    if self.flat.tasks[path].end:
                         more += [DependencyDefinition(names[gate], VERDICT) for gate in self._gates_of_ends]
                     after += [dependency for dependency in dict.fromkeys(more) if dependency not in after]
                 inputs[_AFTER] = MultiDependencyDefinition(after)
@@ -360,6 +407,10 @@ class DagsterPipeline:
                 found.append((path, self._output(path), key, None))
         return found if any(produced is not None for *_, produced in found) else []
 
+    def _graph_output(self, path: str, output: str) -> str:
+        name = self.flat.names[path]
+        return name if output in (RESULT, name) else f"{name}__{output}"
+
     def befores(self, path: str) -> list[str]:
         """Paths of the tasks directly before a task, past the helpers between wide groups."""
         found: list[str] = []
@@ -376,8 +427,8 @@ class DagsterPipeline:
         names = self.flat.names
         outputs = [
             OutputMapping(
-                graph_output_name=_graph_output(names[path], output),
-                mapped_node_name=names[path],
+                graph_output_name=self._graph_output(path, output),
+                mapped_node_name=names[self.flat.step(path)],
                 mapped_node_output_name=output,
             )
             for path, output, _key, _produced in self._outputs(elsewhere)
@@ -411,11 +462,11 @@ class DagsterPipeline:
         outputs = self._outputs(elsewhere)
         if not outputs:
             return None
-        lineage, names = self._lineage(), self.flat.names
+        lineage = self._lineage()
         return AssetsDefinition(
             node_def=self.graph(elsewhere),
             keys_by_input_name={name: key for key, name in self._drawing.inputs.items()},
-            keys_by_output_name={_graph_output(names[path], output): key for path, output, key, _ in outputs},
+            keys_by_output_name={self._graph_output(path, output): key for path, output, key, _ in outputs},
             specs=[self._spec(path, key, produced, lineage[path]) for path, _, key, produced in outputs],
             can_subset=True,
         )
@@ -500,11 +551,8 @@ class DagsterPipeline:
 
     def step_key(self, path: str) -> str:
         """The key of the step of a task in :attr:`alone`."""
-        return f"{self.graph_name}.{self.flat.names[path]}" if self.keys else self.flat.names[path]
-
-
-def _graph_output(name: str, output: str) -> str:
-    return name if output == RESULT else f"{name}__{output}"
+        name = self.flat.names[self.flat.step(path)]
+        return f"{self.graph_name}.{name}" if self.keys else name
 
 
 def _nothing(step: Any, inputs: Mapping[str, Any]) -> Any:

@@ -59,6 +59,14 @@ def run_pipeline(pipeline: StarlakePipeline, run: Run) -> Report:
     native: DagsterPipeline = pipeline.native
     observation = Observation(run)
     left_out = {path for path, task in native.flat.tasks.items() if not selected(task, run)}
+    partly = {step for path, step in native.flat.merged.items() if path in left_out} & {
+        step for path, step in native.flat.merged.items() if path not in left_out
+    }
+    if partly:
+        raise RunError(
+            f"the tables of {', '.join(sorted(partly))} are loaded in one step and cannot be selected one by one; run it with "
+            "--option load_domain_in_one_step=false"
+        )
     here = InProcess(frozenset(native.step_key(path) for path in left_out))
     token = observing.set(observation)
     try:
@@ -159,7 +167,9 @@ def _state(
     end = here.ends.get(native.step_key(path))
     if outcome is not None and outcome.verdict is Verdict.NOT_READY:
         return TaskState.SKIPPED, reason
-    if end == DagsterEventType.STEP_SUCCESS.value:
+    if end == DagsterEventType.STEP_SUCCESS.value or (
+        outcome is not None and outcome.succeeded and path in native.flat.merged
+    ):
         return TaskState.SUCCEEDED, ""
     if end == DagsterEventType.STEP_FAILURE.value:
         return TaskState.FAILED, reason or "see the log of the step"

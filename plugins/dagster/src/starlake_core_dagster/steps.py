@@ -86,7 +86,7 @@ class Step:
     outputs: Sequence[str] = (RESULT,)
 
     def __call__(self, step: Any, inputs: Mapping[str, Any]) -> Iterator[Any]:
-        """The body, as Dagster calls it; an argument of the name ``context`` would have to be of one of its classes."""
+        """The body, as Dagster calls it: an argument of the name ``context`` would have to be of one of its classes."""
         observer.began(self.path, step.retry_number + 1)
         try:
             run = run_of(step, self.facts, self.path)
@@ -244,7 +244,7 @@ class Close(Step):
     gates: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, step: Any, inputs: Mapping[str, Any]) -> Iterator[Any]:
-        """The body, as Dagster calls it; an argument of the name ``context`` would have to be of one of its classes."""
+        """The body, as Dagster calls it: an argument of the name ``context`` would have to be of one of its classes."""
         observer.began(self.path, step.retry_number + 1)
         try:
             run = run_of(step, self.facts, self.path)

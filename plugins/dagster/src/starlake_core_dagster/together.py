@@ -1,0 +1,95 @@
+"""One step for all tables of a domain: for domains so large that a step for each of them is more than Dagster should keep account of."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import Any
+
+from dagster import DagsterEventType, Failure, Output
+
+from .context import RESUMED
+from .steps import RESULT, Step
+
+__all__ = ["Together"]
+
+DONE = "starlake/done_before"
+"""Name of the metadata of a table that an earlier run had loaded, when a run goes on after a failure."""
+
+
+@dataclass(frozen=True, eq=False)
+class Together:
+    """The body of the op of several tasks. What is done is done: a retry runs those that failed, and nothing twice.
+
+    Attributes:
+        steps: the bodies of the tasks.
+        parallelism: tasks at once.
+    """
+
+    steps: Sequence[Step]
+    parallelism: int
+
+    def __call__(self, step: Any, inputs: Mapping[str, Any]) -> Iterator[Any]:
+        """The body, as Dagster calls it; an argument of the name ``context`` would have to be of one of its classes."""
+        wanted = step.selected_output_names
+        asked = [member for member in self.steps if not wanted.isdisjoint(member.outputs) or RESULT in wanted]
+        done, before = _done(step)
+        left = [member for member in asked if done.isdisjoint(member.outputs) and before.isdisjoint(member.outputs)]
+        for member in asked:
+            for output in member.outputs:
+                if output in before and output in wanted:
+                    yield Output(None, output, metadata={DONE: step.run.parent_run_id})
+        failures: dict[str, Failure] = {}
+        yield from self._run(step, left, failures)
+        if failures:
+            again = any(failure.allow_retries for failure in failures.values())
+            about = "\n".join(f"{path}: {failure.description}" for path, failure in failures.items())
+            raise Failure(f"{len(failures)} of {len(asked)} failed:\n{about}", allow_retries=again)
+        if RESULT in wanted:
+            yield Output(None, RESULT)
+
+    def _run(self, step: Any, members: Sequence[Step], failures: dict[str, Failure]) -> Iterator[Any]:
+        """Run tasks side by side; what they produce is passed on by this thread, as it comes."""
+        produced: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+
+        def work(member: Step) -> None:
+            try:
+                for event in member(step, {}):
+                    produced.put((member.path, event))
+            except BaseException as error:
+                produced.put((member.path, error))
+            finally:
+                produced.put((member.path, None))
+
+        with ThreadPoolExecutor(self.parallelism, thread_name_prefix="starlake-load") as pool:
+            for member in members:
+                pool.submit(copy_context().run, work, member)
+            going = len(members)
+            while going:
+                path, event = produced.get()
+                if event is None:
+                    going -= 1
+                elif isinstance(event, Failure):
+                    failures[path] = event
+                elif isinstance(event, BaseException):
+                    failures[path] = Failure(f"{type(event).__name__}: {event}", allow_retries=False)
+                else:
+                    yield event
+
+
+def _done(step: Any) -> tuple[set[str], set[str]]:
+    """Names of the outputs that an earlier try of this run produced, and of those that the run produced which this one goes on from."""
+    key, run = step.get_step_execution_context().step.key, step.run
+    here = _outputs(step.instance, run.run_id, key) if step.retry_number else set()
+    before: set[str] = set()
+    if run.parent_run_id and run.tags.get(RESUMED) == "true":
+        before = _outputs(step.instance, run.parent_run_id, key)
+    return here, before - here
+
+
+def _outputs(instance: Any, run_id: str, key: str) -> set[str]:
+    events = [record.dagster_event for record in instance.all_logs(run_id, of_type=DagsterEventType.STEP_OUTPUT)]
+    return {event.step_output_data.output_name for event in events if event.step_key == key}
