@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone, tzinfo
 from typing import Any
 
+from dagster import TimeWindowPartitionsDefinition
+
 from starlake_core import DataInterval, Run, RunError, StarlakePipeline, TriggerPolicy, data_interval
 from starlake_core.plugins import Plugins
 
@@ -50,6 +52,7 @@ class Facts:
         source: the pipeline file.
         plugins: those that the pipeline was drawn with.
         partitions: Dagster's partitions, None without any.
+        windows: the stretches of time between the moments at which Dagster fires the schedule; None without a schedule.
     """
 
     pipeline_id: str
@@ -59,6 +62,7 @@ class Facts:
     source: str
     plugins: Plugins
     partitions: Any = None
+    windows: Any = None
 
     @classmethod
     def of(cls, pipeline: StarlakePipeline, partitions: Any) -> Facts:
@@ -66,7 +70,28 @@ class Facts:
         trigger = pipeline.trigger
         cron = pipeline.cron or (trigger.cron if trigger is not None else None)
         plugins = pipeline.orchestration.plugins
-        return cls(pipeline.id, cron, pipeline.zone, pipeline.policy, pipeline.source, plugins, partitions)
+        windows = partitions
+        if windows is None and pipeline.cron is not None:
+            windows = TimeWindowPartitionsDefinition(
+                start=pipeline.start_date,
+                fmt="%Y-%m-%dT%H:%M:%S%z",
+                cron_schedule=pipeline.cron,
+                timezone=pipeline.zone_name,
+            )
+        return cls(pipeline.id, cron, pipeline.zone, pipeline.policy, pipeline.source, plugins, partitions, windows)
+
+    def window(self, moment: datetime) -> DataInterval:
+        """The last window that ended when the schedule fired.
+
+        Dagster fires at another instant than the core when the clock is changed at that time of day. Its windows follow one another all
+        the same; what the core makes of each such instant alone would leave out data, or take some twice.
+        """
+        return self.interval(self.windows.get_prev_partition_window(moment, respect_bounds=False))
+
+    def interval(self, window: Any) -> DataInterval:
+        """A window in the plain type of the standard library, which is what the core computes with."""
+        start, end = (datetime.fromtimestamp(date.timestamp(), self.zone) for date in (window.start, window.end))
+        return DataInterval(start, end)
 
 
 class Variables(Mapping[str, str]):
@@ -140,10 +165,9 @@ def _interval(instance: Any, run: Any, facts: Facts) -> DataInterval:
                 f"the partition {partition!r} of run {run.run_id} is no time of the schedule {facts.cron!r} of pipeline "
                 f"{facts.pipeline_id}: {error}"
             ) from error
-        # In the plain type of the standard library, which is what the core computes with.
-        return data_interval(facts.cron, datetime.fromtimestamp(window.end.timestamp(), facts.zone), facts.zone)
-    if TICK in tags:
-        return data_interval(facts.cron, _date(tags[TICK], TICK), facts.zone)
+        return facts.interval(window)
+    if TICK in tags and facts.windows is not None:
+        return facts.window(_date(tags[TICK], TICK))
     record = instance.get_run_record_by_id(run.root_run_id or run.run_id) or instance.get_run_record_by_id(run.run_id)
     created = record.create_timestamp if record is not None else datetime.now(timezone.utc)
     return data_interval(facts.cron, created.astimezone(timezone.utc).replace(microsecond=0), facts.zone)

@@ -19,7 +19,6 @@ from dagster import (
     SensorDefinition,
     SensorResult,
     SkipReason,
-    build_schedule_from_partitioned_job,
 )
 
 from starlake_core import DataInterval, StarlakeDataset
@@ -28,7 +27,7 @@ from starlake_core.run import short_hash
 
 from .context import INTERVAL_END, INTERVAL_START, TICK
 from .keys import asset_key
-from .rendering import DagsterPipeline
+from .rendering import PARTITION_FORMAT, DagsterPipeline
 
 __all__ = ["schedule_of", "sensor_of"]
 
@@ -46,32 +45,37 @@ _ACTIVE = [
 
 
 def schedule_of(pipeline: DagsterPipeline, job: Any) -> Any:
-    """The schedule of a pipeline with a cron, None for another one. A run has the partition that ends when the schedule fires.
+    """The schedule of a pipeline with a cron, None for another one. A run has the window that ended last when the schedule fires.
 
     Args:
         pipeline: rendered.
         job: of the pipeline.
     """
-    drawn = pipeline.pipeline
+    drawn, facts = pipeline.pipeline, pipeline.facts
     if drawn.cron is None:
         return None
     running = drawn.options["default_status"] == "running"
-    status = DefaultScheduleStatus.RUNNING if running else DefaultScheduleStatus.STOPPED
-    name = f"{pipeline.name}_schedule"
-    if pipeline.partitions is not None:
-        return build_schedule_from_partitioned_job(job, name=name, default_status=status)
 
-    def request(context: Any) -> RunRequest:
-        tick = context.scheduled_execution_time.isoformat()
-        return RunRequest(run_key=tick, tags={TICK: tick})
+    def request(context: Any) -> Any:
+        tick = context.scheduled_execution_time
+        window = facts.window(tick)
+        start, end = drawn.start_date, drawn.end_date
+        if start is not None and window.start.timestamp() < start.timestamp():
+            return SkipReason(f"no data interval is complete since {start.isoformat()} (start_date)")
+        if end is not None and window.end.timestamp() > end.timestamp():
+            return SkipReason(f"the schedule ended at {end.isoformat()} (end_date)")
+        if pipeline.partitions is None:
+            return RunRequest(run_key=tick.isoformat(), tags={TICK: tick.isoformat()})
+        key = window.start.strftime(PARTITION_FORMAT)
+        return RunRequest(run_key=key, partition_key=key)
 
     return ScheduleDefinition(
-        name=name,
+        name=f"{pipeline.name}_schedule",
         job=job,
         cron_schedule=drawn.cron,
         execution_timezone=drawn.zone_name,
         execution_fn=request,
-        default_status=status,
+        default_status=DefaultScheduleStatus.RUNNING if running else DefaultScheduleStatus.STOPPED,
     )
 
 

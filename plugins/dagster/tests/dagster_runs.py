@@ -1,0 +1,118 @@
+"""What the tests of the orchestrator share: drawing a pipeline, resolving what Dagster makes of it, and running a job in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from dagster import DagsterInstance, Definitions, build_schedule_context, build_sensor_context
+from starlake_core_dagster import definitions
+
+from starlake_core import Orchestration, StarlakePipeline
+from starlake_core.testing import FakeEnvironment, StandIn
+
+Build = Callable[[StarlakePipeline], object]
+
+
+def draw(
+    build: Build,
+    options: Mapping[str, Any] | None = None,
+    *,
+    environment: Any = None,
+    root: Path | None = None,
+    **keywords: Any,
+) -> StarlakePipeline:
+    """A rendered pipeline, ``p`` if nobody names it.
+
+    Args:
+        build: draws the tasks.
+        options: of the orchestration; no retries by default.
+        environment: ``shell``, or a plugin object; a new :class:`FakeEnvironment` by default.
+        root: the project, for an environment that needs one.
+        **keywords: what ``sl_create_pipeline`` takes.
+    """
+    given = {"retries": 0, "retry_delay": 0, **(options or {})}
+    filename = "pipelines.py"
+    if root is not None:
+        root.mkdir(exist_ok=True)
+        given["sl_env_var"] = {"SL_ROOT": str(root), **(given.get("sl_env_var") or {})}
+        filename = str(root / filename)
+    orchestration = Orchestration(
+        given,
+        orchestrator="dagster",
+        environment=environment if environment is not None else FakeEnvironment(),
+        filename=filename,
+        namespace={},
+    )
+    with orchestration, orchestration.sl_create_pipeline(**{"name": "p", **keywords}) as pipeline:
+        build(pipeline)
+    return pipeline
+
+
+def program(stand_in: StandIn) -> dict[str, Any]:
+    """Options with which the environment ``shell`` runs the stand-in."""
+    return {"SL_STARLAKE_PATH": str(stand_in.path)}
+
+
+@contextmanager
+def instance_in(folder: Path) -> Iterator[Any]:
+    """An instance of Dagster that keeps all in files of a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with DagsterInstance.local_temp(str(folder)) as instance:
+        yield instance
+
+
+def resolved(defs: Definitions, kind: str, name: str) -> Any:
+    """A definition by its name.
+
+    Args:
+        defs: what Dagster loads.
+        kind: ``job``, ``schedule`` or ``sensor``.
+        name: of the definition.
+    """
+    resolve = getattr(defs, f"resolve_{kind}_def", None) or getattr(defs, f"get_{kind}_def")
+    return resolve(name)
+
+
+def repository(defs: Definitions) -> Any:
+    """Everything of some definitions, as Dagster's own processes see it."""
+    return defs.get_repository_def()
+
+
+def job(source: Any, name: str = "p") -> Any:
+    """The job of a pipeline, among the definitions of all that are given."""
+    return resolved(source if isinstance(source, Definitions) else definitions(source), "job", name)
+
+
+def run(job_def: Any, instance: Any, **keywords: Any) -> Any:
+    """Run a job in this process, a step after the other; a failure is told by the result."""
+    return job_def.execute_in_process(instance=instance, raise_on_error=False, **keywords)
+
+
+def states(result: Any) -> dict[str, str]:
+    """How every step of a run ended, without the graph in the keys of the steps."""
+    kinds = {"STEP_SUCCESS": "success", "STEP_SKIPPED": "skipped", "STEP_FAILURE": "failure"}
+    return {
+        event.step_key.rpartition(".")[2]: kinds[event.event_type_value]
+        for event in result.all_events
+        if event.event_type_value in kinds
+    }
+
+
+def tick_of_sensor(source: Any, instance: Any, cursor: str | None = None, name: str = "p_sensor") -> Any:
+    """One look of a sensor; the answer has run requests, a cursor, and a message where nothing is started."""
+    defs = source if isinstance(source, Definitions) else definitions(source)
+    context = build_sensor_context(instance=instance, cursor=cursor, repository_def=repository(defs))
+    return resolved(defs, "sensor", name).evaluate_tick(context)
+
+
+def tick_of_schedule(source: Any, moment: datetime, instance: Any = None, name: str = "p_schedule") -> Any:
+    """What a schedule asks for when it fires."""
+    defs = source if isinstance(source, Definitions) else definitions(source)
+    context = build_schedule_context(
+        instance=instance, scheduled_execution_time=moment, repository_def=repository(defs)
+    )
+    return resolved(defs, "schedule", name).evaluate_tick(context)
