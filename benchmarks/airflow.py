@@ -7,152 +7,21 @@ pairs in random order within one run; what counts is the median of the ratios of
 
 from __future__ import annotations
 
-import argparse
-import gc
-import json
 import os
-import random
 import statistics
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+# This file is called like the package that it measures: its folder must not be searched, the one above has the helpers.
+sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != HERE]
+if str(HERE.parent) not in sys.path:
+    sys.path.append(str(HERE.parent))
 
-
-def _find_airflow() -> None:
-    """This file is called like the package that it measures: its folder must not be searched, the one above has the helpers."""
-    sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != HERE]
-    if str(HERE.parent) not in sys.path:
-        sys.path.append(str(HERE.parent))
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of a table.
-
-    Attributes:
-        what: was measured.
-        measured: for people.
-        target: for people, empty if there is none.
-        good: whether it is met.
-        figures: for programs.
-    """
-
-    what: str
-    measured: str
-    target: str = ""
-    good: bool = True
-    figures: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Size:
-    """How much is measured.
-
-    Attributes:
-        pairs: of most comparisons.
-        large_pairs: of the comparison of 5 000 tables.
-        processes: for what is measured in fresh ones.
-        polls: after which the deferred tasks end.
-    """
-
-    pairs: int = 15
-    large_pairs: int = 3
-    processes: int = 9
-    polls: int = 20
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """CPU seconds of the two sides, pair by pair."""
-
-    ours: list[float]
-    native: list[float]
-
-    @classmethod
-    def of(cls, ours: Callable[[], object], native: Callable[[], object], count: int) -> Pairs:
-        """Measure pairs, each in random order; both once before, so that imports and caches are there."""
-        order = random.Random(count)
-        times: dict[bool, list[float]] = {True: [], False: []}
-        ours()
-        native()
-        for _ in range(count):
-            for mine in order.sample((True, False), 2):
-                work = ours if mine else native
-                gc.collect()
-                started = time.process_time()
-                made = work()
-                times[mine].append(time.process_time() - started)
-                del made
-        return cls(times[True], times[False])
-
-    @property
-    def ratios(self) -> list[float]:
-        """Ours against native, pair by pair."""
-        return [mine / theirs for mine, theirs in zip(self.ours, self.native, strict=True)]
-
-    @property
-    def ratio(self) -> float:
-        """The median of the ratios."""
-        return statistics.median(self.ratios)
-
-    @property
-    def extra(self) -> float:
-        """The median of the differences, in seconds."""
-        return statistics.median(mine - theirs for mine, theirs in zip(self.ours, self.native, strict=True))
-
-    @property
-    def spread(self) -> tuple[float, float]:
-        """The middle half of the ratios lies between these."""
-        if len(self.ratios) < 4:
-            return min(self.ratios), max(self.ratios)
-        first, _, third = statistics.quantiles(self.ratios, n=4)
-        return first, third
-
-    def row(self, what: str, most: float, extra: float | None = None, below: bool = False) -> Row:
-        """A line of a table.
-
-        Args:
-            what: was measured.
-            most: the ratio that is the target.
-            extra: the seconds that may be added to native instead.
-            below: the ratio has to be less than the target.
-        """
-        mine, theirs = statistics.median(self.ours), statistics.median(self.native)
-        low, high = self.spread
-        measured = f"{_time(mine)} / {_time(theirs)} = {self.ratio:.2f} x [{low:.2f} - {high:.2f}]"
-        if extra is not None:
-            measured += f", {self.extra * 1e3:+.1f} ms"
-            target, good = f"<= +{extra * 1e3:.0f} ms", self.extra <= extra
-        else:
-            target = f"{'<' if below else '<='} {most:.2f} x"
-            good = self.ratio < most if below else self.ratio <= most
-        return Row(what, measured, target, good, {"ours": self.ours, "native": self.native, "ratio": self.ratio})
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1e3:.1f} ms"
-
-
-def chain(length: int) -> dict[str, list[str]]:
-    """A chain of transforms."""
-    return {f"t{n}": [f"t{n - 1}"] if n else [] for n in range(length)}
-
-
-def diamonds(width: int, depth: int) -> dict[str, list[str]]:
-    """Layers of transforms, each after all of the layer before."""
-    return {
-        f"t{level}_{n}": [f"t{level - 1}_{other}" for other in range(width)] if level else []
-        for level in range(depth)
-        for n in range(width)
-    }
+from benchmarks.measuring import Measure, Pairs, Row, Size, Suite, chain, diamonds, shown_count  # noqa: E402
+from benchmarks.measuring import in_process as fresh  # noqa: E402
 
 
 def described(dag: Any) -> dict[str, Any]:
@@ -205,7 +74,7 @@ def bench_build(size: Size, home: Path) -> list[Row]:
         )
         rows.append(
             pairs.row(
-                f"{count:,} tables".replace(",", " "),
+                f"{shown_count(count)} tables",
                 1.0 if large else 1.10,
                 extra=0.020 if count <= 100 else None,
                 below=large,
@@ -244,7 +113,7 @@ def bench_parse(size: Size, home: Path) -> list[Row]:
             lambda file=native, count=count: parse(file, count),  # type: ignore[misc]
             size.large_pairs if large else size.pairs,
         )
-        rows.append(pairs.row(f"{count:,} tables".replace(",", " "), 1.0 if large else 1.10, below=large))
+        rows.append(pairs.row(f"{shown_count(count)} tables", 1.0 if large else 1.10, below=large))
     return rows
 
 
@@ -268,13 +137,7 @@ def bench_lineage(size: Size, home: Path) -> list[Row]:
 
 def in_process(name: str, *arguments: object, level: str = "WARNING") -> dict[str, Any]:
     """What a fresh process found, in which Airflow logs from a level on."""
-    command = [sys.executable, str(HERE / "airflow.py"), "--child", name, *map(str, arguments)]
-    env = {**os.environ, "AIRFLOW__LOGGING__LOGGING_LEVEL": level}
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=env)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
-    found: dict[str, Any] = json.loads(done.stdout.rstrip().rpartition("\n")[2])
-    return found
+    return fresh(HERE / "airflow.py", name, *arguments, env={"AIRFLOW__LOGGING__LOGGING_LEVEL": level})
 
 
 def bench_import(size: Size, home: Path) -> list[Row]:
@@ -350,7 +213,7 @@ def bench_deferred(size: Size, home: Path) -> list[Row]:
     ]
 
 
-BENCHMARKS: dict[str, tuple[str, Callable[[Size, Path], list[Row]]]] = {
+BENCHMARKS: dict[str, tuple[str, Measure]] = {
     "build": ("building a load pipeline: ours / by hand = ratio [middle half of the pairs]", bench_build),
     "parse": ("parsing its file with a DagBag", bench_parse),
     "lineage": ("building a pipeline from its lineage", bench_lineage),
@@ -377,62 +240,13 @@ def make_home(folder: Path) -> None:
         os.environ.pop(name, None)
 
 
-def run(names: Sequence[str], size: Size, record: Path | None) -> int:
-    """Measure, print the tables, and keep the figures."""
-    from rich.console import Console
-    from rich.table import Table
+def children() -> Mapping[str, Callable[..., dict[str, Any]]]:
+    from benchmarks.airflow_children import CHILDREN
 
-    # A file or a pipe has no width; the tables are not to be broken there.
-    console = Console(width=None if sys.stdout.isatty() else 140)
-    kept: dict[str, Any] = {"airflow": version("apache-airflow"), "python": sys.version.split()[0], "tables": {}}
-    console.print(f"Airflow {kept['airflow']}, Python {kept['python']}\n", highlight=False)
-    missed = 0
-    with tempfile.TemporaryDirectory(prefix="starlake-benchmark-") as folder:
-        make_home(Path(folder))
-        for name in names:
-            title, measure = BENCHMARKS[name]
-            rows = measure(size, Path(folder))
-            table = Table("what", "measured", "target", "", title=title, title_justify="left", box=None)
-            for row in rows:
-                missed += not row.good
-                table.add_row(
-                    row.what, row.measured, row.target, "" if not row.target else "ok" if row.good else "MISSED"
-                )
-            console.print(table, "", highlight=False, markup=False)
-            kept["tables"][name] = [asdict(row) for row in rows]
-    if record is not None:
-        record.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
-    return 1 if missed else 0
+    return CHILDREN
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHMARKS)}; all by default")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file")
-    parser.add_argument("--quick", action="store_true", help="few rounds: shows that it works, not how fast it is")
-    parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
-    asked = parser.parse_args(arguments)
-    unknown = sorted(set(asked.names) - set(BENCHMARKS))
-    if unknown:
-        parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
-    if sys.dont_write_bytecode:
-        parser.error(
-            "byte code is not written here, so that imports and parses look slow; unset PYTHONDONTWRITEBYTECODE"
-        )
-    for distribution in ("apache-airflow", "starlake-core-airflow", "starlake-core-shell"):
-        try:
-            version(distribution)
-        except PackageNotFoundError:
-            parser.error(f"{distribution} is not installed in {sys.prefix}")
-    _find_airflow()
-    if asked.child:
-        from benchmarks.airflow_children import answer
-
-        return answer(asked.child[0], asked.child[1:])
-    size = Size(pairs=3, large_pairs=1, processes=3, polls=4) if asked.quick else Size()
-    return run(asked.names or list(BENCHMARKS), size, asked.json)
-
+SUITE = Suite("Airflow", "apache-airflow", "starlake-core-airflow", BENCHMARKS, make_home, children)
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(SUITE.main(__doc__, sys.argv[1:]))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import importlib
-import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from benchmarks.measuring import resident_peak
 
 ENTRY_POINTS = "[starlake_core.environments]\nbench = starlake_bench_environment\n"
 METADATA = "Metadata-Version: 2.1\nName: starlake-bench-environment\nVersion: 1\n"
@@ -64,16 +64,6 @@ def sl_create_runner(job):
     RUNNERS.append(Runner())
     return RUNNERS[-1]
 '''
-
-
-def resident_peak() -> float:
-    """The most memory (MiB) that this process had so far."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        # Linux counts what the parent had before exec() as the child's ru_maxrss.
-        (peak,) = (line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-        return int(peak) / 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def dag_bag() -> Callable[[Path], Any]:
@@ -219,10 +209,3 @@ CHILDREN: dict[str, Callable[..., dict[str, Any]]] = {
     "silent": silent,
     "deferred": lambda count, polls: deferred(int(count), int(polls)),
 }
-
-
-def answer(name: str, arguments: list[str]) -> int:
-    """Do one of them, and write what was found as the last line of the standard output."""
-    found = CHILDREN[name](*arguments)
-    sys.stdout.write("\n" + json.dumps(found) + "\n")
-    return 0
