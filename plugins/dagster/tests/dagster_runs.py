@@ -8,7 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dagster import DagsterInstance, Definitions, build_schedule_context, build_sensor_context
+from dagster import AssetKey, DagsterInstance, Definitions, build_schedule_context, build_sensor_context
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import create_execution_plan, execute_run
+from dagster._core.execution.plan.state import KnownExecutionState
+from dagster._core.storage.tags import TAGS_TO_MAYBE_OMIT_ON_RETRY
 from starlake_core_dagster import definitions
 
 from starlake_core import Orchestration, StarlakePipeline
@@ -92,6 +96,42 @@ def run(job_def: Any, instance: Any, **keywords: Any) -> Any:
     return job_def.execute_in_process(instance=instance, raise_on_error=False, **keywords)
 
 
+def launch(
+    job_def: Any,
+    instance: Any,
+    tags: Mapping[str, str] | None = None,
+    *,
+    again: Any = None,
+    from_failure: bool = False,
+) -> Any:
+    """Run a job in this process with its own executor, as a run worker does.
+
+    Args:
+        job_def: definition of the job.
+        instance: where its events are kept.
+        tags: of the run.
+        again: the run that is executed again.
+        from_failure: only what failed or did not run in it.
+    """
+    wrapped = InMemoryJob(job_def)
+    keys, known = KnownExecutionState.build_resume_retry_reexecution(instance, again) if from_failure else (None, None)
+    plan = create_execution_plan(wrapped, run_config={}, step_keys_to_execute=keys, known_state=known)
+    inherited = {} if again is None else {k: v for k, v in again.tags.items() if k not in TAGS_TO_MAYBE_OMIT_ON_RETRY}
+    made = instance.create_run_for_job(
+        job_def=job_def,
+        execution_plan=plan,
+        tags={
+            **job_def.run_tags,
+            **inherited,
+            **({"dagster/is_resume_retry": "true"} if from_failure else {}),
+            **(tags or {}),
+        },
+        parent_run_id=None if again is None else again.run_id,
+        root_run_id=None if again is None else again.root_run_id or again.run_id,
+    )
+    return execute_run(wrapped, made, instance, raise_on_error=False)
+
+
 def states(result: Any) -> dict[str, str]:
     """How every step of a run ended, without the graph in the keys of the steps."""
     kinds = {"STEP_SUCCESS": "success", "STEP_SKIPPED": "skipped", "STEP_FAILURE": "failure"}
@@ -116,3 +156,9 @@ def tick_of_schedule(source: Any, moment: datetime, instance: Any = None, name: 
         instance=instance, scheduled_execution_time=moment, repository_def=repository(defs)
     )
     return resolved(defs, "schedule", name).evaluate_tick(context)
+
+
+def materializations(instance: Any, *key: str) -> list[Any]:
+    """The records of the materialisations of an asset, the first one first."""
+    found = instance.fetch_materializations(AssetKey(list(key)), limit=100, ascending=True)
+    return list(found.records)

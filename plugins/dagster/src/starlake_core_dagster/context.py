@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timezone, tzinfo
 from typing import Any
 
-from dagster import TimeWindowPartitionsDefinition
+from dagster import DagsterRunStatus, TimeWindowPartitionsDefinition
 
-from starlake_core import DataInterval, Run, RunError, StarlakePipeline, TriggerPolicy, data_interval
+from starlake_core import DataInterval, Run, RunError, StarlakePipeline, TriggerPolicy, data_interval, previous_fire
 from starlake_core.plugins import Plugins
 
 from . import observer
@@ -38,6 +38,10 @@ TEARS_DOWN = "starlake/tears_down"
 _RETRY = "dagster/retry_number"
 RESUMED = "dagster/is_resume_retry"
 """Dagster's tag of a run that goes on after the failure of another."""
+_RESUMED_ASSETS = "dagster/is_asset_resume_retry"
+_PARTITION = "dagster/partition"
+_RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+"""Tags of one run for several partitions: a backfill that is launched as a single run."""
 
 
 @dataclass(frozen=True)
@@ -153,19 +157,18 @@ def run_of(context: Any, facts: Facts, path: str) -> Run:
 
 def _interval(instance: Any, run: Any, facts: Facts) -> DataInterval:
     tags = run.tags
-    if INTERVAL_END in tags:
+    if INTERVAL_START in tags or INTERVAL_END in tags:
+        if INTERVAL_END not in tags:
+            raise RunError(f"the run has the tag {INTERVAL_START} and no tag {INTERVAL_END}; it takes both")
         end = _date(tags[INTERVAL_END], INTERVAL_END)
-        return DataInterval(_date(tags.get(INTERVAL_START, tags[INTERVAL_END]), INTERVAL_START), end)
-    partition = tags.get("dagster/partition")
-    if partition is not None and facts.partitions is not None:
-        try:
-            window = facts.partitions.time_window_for_partition_key(partition)
-        except Exception as error:
-            raise RunError(
-                f"the partition {partition!r} of run {run.run_id} is no time of the schedule {facts.cron!r} of pipeline "
-                f"{facts.pipeline_id}: {error}"
-            ) from error
-        return facts.interval(window)
+        if INTERVAL_START in tags:
+            return DataInterval(_date(tags[INTERVAL_START], INTERVAL_START), end)
+        return DataInterval(previous_fire(facts.cron, end, facts.zone) if facts.cron else end, end)
+    if facts.partitions is not None and _PARTITION in tags:
+        return _window(tags[_PARTITION], run, facts)
+    if facts.partitions is not None and _RANGE[0] in tags and _RANGE[1] in tags:
+        first, last = (_window(tags[name], run, facts) for name in _RANGE)
+        return DataInterval(first.start, last.end)
     if TICK in tags and facts.windows is not None:
         return facts.window(_date(tags[TICK], TICK))
     record = instance.get_run_record_by_id(run.root_run_id or run.run_id) or instance.get_run_record_by_id(run.run_id)
@@ -173,10 +176,27 @@ def _interval(instance: Any, run: Any, facts: Facts) -> DataInterval:
     return data_interval(facts.cron, created.astimezone(timezone.utc).replace(microsecond=0), facts.zone)
 
 
+def _window(partition: str, run: Any, facts: Facts) -> DataInterval:
+    """The window of a partition; Dagster takes any time for the next one at which it fires, the schedule may have been another one."""
+    try:
+        start = datetime.strptime(partition, facts.partitions.fmt)
+        window = facts.interval(facts.partitions.time_window_for_partition_key(partition))
+    except (ValueError, OverflowError):
+        window = None
+    if window is None or window.start.astimezone(timezone.utc) != start:
+        raise RunError(
+            f"the partition {partition!r} of run {run.run_id} is no time at which the schedule {facts.cron!r} of pipeline "
+            f"{facts.pipeline_id} fires; launch a run of one that Dagster lists"
+        )
+    return window
+
+
 def _date(text: str, name: str) -> datetime:
+    date: datetime | None
     try:
         date = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
+        date.astimezone(timezone.utc)
+    except (ValueError, OverflowError):
         date = None
     if date is None or date.tzinfo is None:
         raise RunError(f"the tag {name} of the run is {text!r}; it takes a date with offset: 2026-01-31T00:00:00+01:00")
@@ -193,15 +213,26 @@ def _variables(tags: Mapping[str, str]) -> dict[str, str]:
         found = None
     if not isinstance(found, dict):
         raise RunError(f'the tag {VARIABLES} of the run is {text!r}; it takes a JSON object: {{"region": "EU"}}')
-    return {str(name): str(value) for name, value in found.items()}
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in found.items()}
 
 
 def _generation(instance: Any, run: Any) -> int:
     """How often somebody asked for done work again: re-executions that neither go on after a failure nor come from Dagster itself."""
     count, seen = 0, 0
     while run is not None and run.parent_run_id and seen < 1000:
-        if _RETRY not in run.tags and run.tags.get(RESUMED) != "true":
+        parent = instance.get_run_by_id(run.parent_run_id)
+        if _RETRY not in run.tags and not _goes_on(run, parent):
             count += 1
-        run = instance.get_run_by_id(run.parent_run_id)
+        run = parent
         seen += 1
     return count
+
+
+def _goes_on(run: Any, parent: Any) -> bool:
+    """Whether a re-execution leaves alone what its parent did.
+
+    A re-execution inherits the tag of its parent in one of the two cases; only a parent that succeeded tells that all of it was asked for.
+    """
+    if run.tags.get(RESUMED) == "true":
+        return True
+    return run.tags.get(_RESUMED_ASSETS) == "true" and (parent is None or parent.status != DagsterRunStatus.SUCCESS)

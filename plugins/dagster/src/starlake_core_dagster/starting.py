@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -31,6 +32,8 @@ from .rendering import PARTITION_FORMAT, DagsterPipeline
 
 __all__ = ["schedule_of", "sensor_of"]
 
+logger = logging.getLogger(__name__)
+
 STARTED_BY = "starlake/started_by"
 
 _MOST_EVENTS = 1000
@@ -57,12 +60,13 @@ def schedule_of(pipeline: DagsterPipeline, job: Any) -> Any:
     running = drawn.options["default_status"] == "running"
 
     def request(context: Any) -> Any:
-        tick = context.scheduled_execution_time
+        tick = context.scheduled_execution_time.astimezone(drawn.zone)
         window = facts.window(tick)
         start, end = drawn.start_date, drawn.end_date
-        if start is not None and window.start.timestamp() < start.timestamp():
+        # In UTC: Python compares the wall clocks of two times in one zone.
+        if isinstance(start, datetime) and window.start.astimezone(timezone.utc) < start:
             return SkipReason(f"no data interval is complete since {start.isoformat()} (start_date)")
-        if end is not None and window.end.timestamp() > end.timestamp():
+        if isinstance(end, datetime) and window.end.astimezone(timezone.utc) > end:
             return SkipReason(f"the schedule ended at {end.isoformat()} (end_date)")
         if pipeline.partitions is None:
             return RunRequest(run_key=tick.isoformat(), tags={TICK: tick.isoformat()})
@@ -113,56 +117,77 @@ def _evaluate(
 ) -> Any:
     """One tick: what happened since the run that was started last?"""
     instance = context.instance
-    seen: dict[str, int] = json.loads(context.cursor) if context.cursor else {}
-    last = {record.asset_entry.asset_key: record.asset_entry for record in instance.get_asset_records(list(datasets))}
+    known = _seen(context.cursor)
+    found = {record.asset_entry.asset_key: record.asset_entry for record in instance.get_asset_records(list(datasets))}
+    seen: dict[str, int] = {}
     fresh = []
     for key in datasets:
-        record = last[key].last_materialization_record if key in last else None
-        if record is not None and record.storage_id > seen.get(key.to_string(), 0):
-            fresh.append((key, record))
-    missing = [key.to_user_string() for key in datasets if key not in {found for found, _ in fresh}]
+        record = found[key].last_materialization_record if key in found else None
+        last = record.storage_id if record is not None else 0
+        # At the first look nobody asks for what was before the last.
+        seen[key.to_string()] = known.get(key.to_string(), max(last - 1, 0))
+        if last > seen[key.to_string()]:
+            fresh.append(key)
+
+    def waits(reason: str) -> Any:
+        return SensorResult(skip_reason=SkipReason(reason), cursor=json.dumps(seen, sort_keys=True))
+
+    missing = [key.to_user_string() for key in datasets if key not in fresh]
     if not fresh or (needs_all and missing):
-        return SkipReason(f"waits for {', '.join(missing)}")
+        return waits(f"waits for {'' if needs_all or len(missing) == 1 else 'any of '}{', '.join(missing)}")
     most = pipeline.pipeline.max_active_runs
     active = instance.get_run_records(RunsFilter(job_name=pipeline.name, statuses=_ACTIVE), limit=most)
     if len(active) >= most:
-        return SkipReason(f"{len(active)} of at most {most} runs (max_active_runs) have not ended; the events wait")
+        return waits(f"{len(active)} of at most {most} runs (max_active_runs) have not ended; the events wait")
     events: list[Event] = []
-    ids = []
-    for key, record in fresh:
-        records = _since(instance, key, seen.get(key.to_string())) or [record]
-        events.extend(_event(datasets[key], found) for found in records)
-        seen[key.to_string()] = max(found.storage_id for found in (*records, record))
-        ids.append(seen[key.to_string()])
+    after: dict[str, int] = {}
+    for key in fresh:
+        for record in _since(instance, key, seen[key.to_string()]):
+            events.append(_event(datasets[key], record))
+            after[key.to_string()] = record.storage_id
     decision = decide(pipeline.pipeline.policy, events, datetime.now(timezone.utc))
     if not decision.start:
-        return SkipReason(decision.reason)
-    run_key = "-".join(map(str, ids))
+        return waits(decision.reason)
+    run_key = "-".join(map(str, after.values()))
     tags = {
         INTERVAL_START: decision.interval.start.isoformat(),
         INTERVAL_END: decision.interval.end.isoformat(),
         STARTED_BY: decision.reason,
     }
     request = RunRequest(run_key=run_key if len(run_key) <= _LONGEST_KEY else short_hash(run_key), tags=tags)
-    return SensorResult(run_requests=[request], cursor=json.dumps(seen, sort_keys=True))
+    return SensorResult(run_requests=[request], cursor=json.dumps({**seen, **after}, sort_keys=True))
 
 
-def _since(instance: Any, key: AssetKey, cursor: int | None) -> Sequence[Any]:
-    """The materialisations after a cursor; without one nobody asks for what was before the last."""
-    if cursor is None:
-        return []
-    found = instance.fetch_materializations(
-        AssetRecordsFilter(asset_key=key, after_storage_id=cursor), limit=_MOST_EVENTS, ascending=True
-    )
-    records: Sequence[Any] = found.records
-    return records
+def _seen(cursor: str | None) -> dict[str, int]:
+    """Storage id of the last event of each asset that counted; people can write into a cursor what they like."""
+    try:
+        found = json.loads(cursor or "{}")
+        return {str(key): int(value) for key, value in found.items()}
+    except (AttributeError, TypeError, ValueError):
+        logger.warning("the cursor %r cannot be read; the sensor begins anew", cursor)
+        return {}
+
+
+def _since(instance: Any, key: AssetKey, after: int) -> Iterator[Any]:
+    """The materialisations after a storage id, in their order."""
+    page: str | None = None
+    while True:
+        found = instance.fetch_materializations(
+            AssetRecordsFilter(asset_key=key, after_storage_id=after), limit=_MOST_EVENTS, cursor=page, ascending=True
+        )
+        yield from found.records
+        if not found.has_more:
+            return
+        page = found.cursor
 
 
 def _event(dataset: StarlakeDataset, record: Any) -> Event:
     moment = datetime.fromtimestamp(record.timestamp, timezone.utc)
     metadata = record.asset_materialization.metadata
     start, end = (_date(metadata.get(name)) for name in (INTERVAL_START, INTERVAL_END))
-    interval = DataInterval(start, end) if start is not None and end is not None else None
+    interval = None
+    if start is not None and end is not None and start <= end:
+        interval = DataInterval(start, end)
     return Event(dataset.uri, interval, moment)
 
 
@@ -170,6 +195,6 @@ def _date(value: Any) -> datetime | None:
     """A date of the metadata; what others wrote there is no concern of ours."""
     try:
         date = datetime.fromisoformat(str(value.value).replace("Z", "+00:00"))
-    except (AttributeError, ValueError):
+        return date.astimezone(timezone.utc) if date.tzinfo is not None else None
+    except (AttributeError, ValueError, OverflowError):
         return None
-    return date if date.tzinfo is not None else None
