@@ -274,14 +274,14 @@ def thread_executor(max_concurrent: int = 8) -> Any:
     return _threads(max_concurrent) if supports_threads else in_process_executor
 
 
-def run_in_process(job: Any, instance: Any, tags: Mapping[str, str], parallelism: int, here: InProcess) -> None:
+def run_in_process(job: Any, instance: Any, tags: Mapping[str, str], parallelism: int | None, here: InProcess) -> None:
     """Run a job in this process and wait for its end.
 
     Args:
         job: its definition.
         instance: where its events are kept.
         tags: of the run.
-        parallelism: steps at once.
+        parallelism: steps at once; None for the executor of the job.
         here: what is asked of the run, and what becomes of it.
 
     Raises:
@@ -291,7 +291,8 @@ def run_in_process(job: Any, instance: Any, tags: Mapping[str, str], parallelism
         raise RunError(
             "pipelines are not run from here with this version of Dagster; launch the job in its user interface"
         )
-    job = job.with_executor_def(thread_executor(parallelism))
+    if parallelism is not None:
+        job = job.with_executor_def(thread_executor(parallelism))
     wrapped = InMemoryJob(job)
     # Who asked for the run is told by it; what Dagster writes to the console as well would be said twice.
     config = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}} if "console" in job.loggers else {}

@@ -123,13 +123,12 @@ class Step:
                 return outcome, job
             now = time.monotonic()
             deadline = now + wait.timeout if deadline is None else deadline
-            reason = outcome.reason or self.task.missing
             if now >= deadline:
                 verdict = Verdict.NOT_READY if wait.soft_fail else Verdict.FAILED
                 return Outcome(verdict, reason=f"{self.task.missing} within {wait.timeout} s"), job
             # The last look is at the very end of the time.
             pause = min(float(wait.interval), deadline - now)
-            context.log.info(f"{reason}; looking again in {pause:.0f} s")
+            context.log.info(f"{self.task.missing}; looking again in {pause:.0f} s")
             stop = stopping.get() or threading.Event()
             if stop.wait(pause):
                 return Outcome(Verdict.CANCELLED, reason="the run was stopped"), job

@@ -1,0 +1,428 @@
+"""What people see in Dagster: assets with lineage, each of which can be materialised by itself, and one job for each pipeline."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dagster import AssetKey, Definitions, Out, Output, asset, op
+from dagster_runs import draw, instance_in, job, repository, resolved, run, states
+from starlake_core_dagster import definitions
+from starlake_core_dagster.loading import shared_assets
+
+from starlake_core import (
+    DuplicateIdError,
+    Orchestration,
+    PipelineFileError,
+    StarlakeDataset,
+    StarlakeDependencies,
+    StarlakeDependency,
+    StarlakeDomain,
+    StarlakeError,
+    StarlakePipeline,
+    StarlakeSchedule,
+)
+from starlake_core.runtime import Verdict
+from starlake_core.testing import FakeEnvironment
+
+SALES = StarlakeDomain("sales", tables=["orders", "customers"])
+HR = StarlakeDomain("hr", tables=["people"])
+DAILY = StarlakeSchedule("daily", "0 2 * * *", [SALES, HR])
+PARTITION = "2026-11-03T02:00:00+0000"
+
+
+def scheduled(pipeline: StarlakePipeline) -> None:
+    pipeline.add_schedule()
+
+
+def lineage(pipeline: StarlakePipeline) -> None:
+    pipeline.add_lineage()
+
+
+def kpis() -> StarlakeDependencies:
+    orders = StarlakeDependency("sales.orders", "table", cron="0 * * * *")
+    revenue = StarlakeDependency("kpi.revenue", dependencies=[orders])
+    return StarlakeDependencies([revenue, StarlakeDependency("kpi.top", dependencies=[revenue])])
+
+
+def fake(pipeline: StarlakePipeline) -> FakeEnvironment:
+    """The environment that a pipeline was drawn with."""
+    (found,) = (p for p in pipeline.orchestration.plugins._manager.get_plugins() if isinstance(p, FakeEnvironment))
+    return found
+
+
+def key(text: str) -> AssetKey:
+    return AssetKey(text.split("/"))
+
+
+def node(source: Any, text: str) -> Any:
+    return repository(definitions(source)).asset_graph.get(key(text))
+
+
+def parents(source: Any, text: str) -> set[str]:
+    return {parent.to_user_string() for parent in node(source, text).parent_keys}
+
+
+def materialised(result: Any) -> list[str]:
+    return sorted(event.asset_key.to_user_string() for event in result.get_asset_materialization_events())
+
+
+def materialise(pipelines: Any, instance: Any, *keys: str, **keywords: Any) -> Any:
+    """What *Materialize selected* does in the user interface."""
+    defs = definitions(pipelines)
+    resolve = getattr(defs, "resolve_implicit_global_asset_job_def", None) or defs.get_implicit_global_asset_job_def
+    return run(resolve(), instance, asset_selection=[key(text) for text in keys], **keywords)
+
+
+# -- what there is
+
+
+def test_tables_and_transforms_are_assets_with_lineage() -> None:
+    load = draw(scheduled, {"tags": "nightly, core"}, schedule=DAILY, name="load")
+    transform = draw(lineage, dependencies=kpis(), name="kpis")
+    graph = repository(definitions([load, transform])).asset_graph
+    assert {found.to_user_string() for found in graph.get_all_asset_keys()} == {
+        "sales/orders",
+        "sales/customers",
+        "hr/people",
+        "load",
+        "kpi/revenue",
+        "kpi/top",
+        "kpis",
+    }
+    orders = graph.get(key("sales/orders"))
+    assert orders.is_materializable
+    assert orders.group_name == "sales_daily"
+    assert set(orders.kinds) == {"starlake", "table"}
+    assert {"nightly", "core", "sales"} <= set(orders.tags)
+    assert (
+        orders.metadata["command"].value if hasattr(orders.metadata["command"], "value") else orders.metadata["command"]
+    )
+    assert "Loads the table `orders` of the domain `sales`" in orders.description
+    revenue = graph.get(key("kpi/revenue"))
+    assert (revenue.group_name, set(revenue.kinds)) == ("kpi", {"starlake", "sql"})
+    assert revenue.parent_keys == {key("sales/orders")}
+    assert graph.get(key("kpi/top")).parent_keys == {key("kpi/revenue")}
+    assert graph.get(key("load")).parent_keys == {key("sales/orders"), key("sales/customers"), key("hr/people")}
+
+
+def test_a_transform_after_a_load_of_its_pipeline_depends_on_it() -> None:
+    def build(p: StarlakePipeline) -> None:
+        with p.sl_create_task_group("loads") as loads:
+            p.sl_load("orders", "sales", "orders")
+            p.sl_load("customers", "sales", "customers")
+        p.start_task() >> loads >> p.sl_dummy_op("between") >> p.sl_transform("revenue", "kpi.revenue") >> p.end_task()
+
+    assert parents(draw(build), "kpi/revenue") == {"sales/orders", "sales/customers"}
+
+
+def test_options_and_keywords_say_what_an_asset_looks_like() -> None:
+    def build(p: StarlakePipeline) -> None:
+        p.sl_load(
+            "orders",
+            "sales",
+            "orders",
+            kinds={"parquet"},
+            group_name="bronze",
+            owners=["team:data"],
+            asset_tags={"tier": "1"},
+            metadata={"url": "docs"},
+            description="All orders.",
+            code_version="7",
+            op_tags={"dagster/priority": "3"},
+            pool="warehouse",
+        )
+        p.sl_load("customers", "sales", "customers")
+
+    options = {"asset_key_prefix": "dwh,prod", "asset_kinds": "snowflake", "asset_owners": "ann@example.org"}
+    pipeline = draw(build, options)
+    orders, customers = node(pipeline, "dwh/prod/sales/orders"), node(pipeline, "dwh/prod/sales/customers")
+    assert (orders.group_name, set(orders.kinds), list(orders.owners)) == ("bronze", {"parquet"}, ["team:data"])
+    assert (orders.tags["tier"], orders.description, orders.code_version) == ("1", "All orders.", "7")
+    assert set(customers.kinds) == {"starlake", "table", "snowflake"}
+    assert list(customers.owners) == ["ann@example.org"]
+    step = pipeline.native.ops["orders"]
+    assert (step.tags["dagster/priority"], step.pool) == ("3", "warehouse")
+    assert pipeline.native.ops["customers"].pool is None
+
+
+def test_datasets_of_other_kinds_have_keys_of_their_parts() -> None:
+    def build(p: StarlakePipeline) -> None:
+        p.sl_load("a", "sales", "orders", outlets=[StarlakeDataset("s3://lake/Raw/x"), StarlakeDataset("Plain")])
+
+    found = repository(definitions(draw(build))).asset_graph.get_all_asset_keys()
+    assert {k.to_user_string() for k in found} == {"sales/orders", "s3/lake/raw/x", "plain"}
+
+
+def test_the_flat_style_has_the_keys_of_earlier_packages() -> None:
+    pipeline = draw(scheduled, {"dataset_style": "flat"}, schedule=DAILY, name="load")
+    found = repository(definitions(pipeline)).asset_graph.get_all_asset_keys()
+    assert {k.to_user_string() for k in found} == {"sales_orders", "sales_customers", "hr_people", "load"}
+
+
+def test_a_pipeline_without_assets_is_a_job_of_ops(tmp_path: Path) -> None:
+    def build(p: StarlakePipeline) -> None:
+        p.sl_job("fresh", ["freshness", "--tables", "sales.orders"]) >> p.sl_job(
+            "sum", ["summarize", "--domain", "a", "--table", "b"]
+        )
+
+    pipeline = draw(build)
+    assert repository(definitions(pipeline)).asset_graph.get_all_asset_keys() == set()
+    with instance_in(tmp_path) as instance:
+        result = run(job(pipeline), instance)
+    assert result.success
+    assert states(result) == {"fresh": "success", "sum": "success"}
+    assert len(fake(pipeline).submissions) == 2
+
+
+def test_a_last_task_without_a_dataset_runs_too(tmp_path: Path) -> None:
+    """Dagster would leave out what leads to no asset: it is an asset of its own."""
+
+    def build(p: StarlakePipeline) -> None:
+        p.sl_load("orders", "sales", "orders") >> p.sl_job("fresh", ["freshness", "--tables", "sales.orders"])
+
+    pipeline = draw(build)
+    with instance_in(tmp_path) as instance:
+        result = run(job(pipeline), instance)
+    assert states(result) == {"orders": "success", "fresh": "success"}
+    assert materialised(result) == ["p/fresh", "sales/orders"]
+
+
+# -- one asset alone
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_one_table_is_materialised_through_its_gate(tmp_path: Path, together: bool) -> None:
+    options = {"pre_load_strategy": "imported", "load_domain_in_one_step": together}
+    pipeline = draw(scheduled, options, schedule=DAILY, name="load")
+    with instance_in(tmp_path) as instance:
+        result = materialise(pipeline, instance, "sales/orders", partition_key=PARTITION)
+        assert result.success
+        assert [s.subject for s in fake(pipeline).submissions] == ["preload:sales", "stage:sales", "load:sales.orders"]
+        assert materialised(result) == ["sales/orders"]
+        fake(pipeline).script("preload:sales", Verdict.NOT_READY)
+        assert materialised(materialise(pipeline, instance, "sales/orders", partition_key=PARTITION)) == []
+
+
+def test_one_transform_is_materialised_without_those_before_it(tmp_path: Path) -> None:
+    pipeline = draw(lineage, dependencies=kpis(), name="kpis")
+    with instance_in(tmp_path) as instance:
+        assert materialise(pipeline, instance, "kpi/top").success
+        assert [s.subject for s in fake(pipeline).submissions] == ["transform:kpi.top"]
+        fake(pipeline).submissions.clear()
+        assert materialise(pipeline, instance, "kpi/top", "kpi/revenue").success
+    assert [s.subject for s in fake(pipeline).submissions] == ["transform:kpi.revenue", "transform:kpi.top"]
+
+
+def test_all_assets_of_all_pipelines_are_materialised_in_the_order_of_their_lineage(tmp_path: Path) -> None:
+    load = draw(scheduled, {"partitions": "false"}, schedule=DAILY, name="load")
+    transform = draw(lineage, dependencies=kpis(), name="kpis", environment=fake(load))
+    with instance_in(tmp_path) as instance:
+        wanted = ["kpi/revenue", "kpi/top", "sales/orders"]
+        assert materialised(materialise([transform, load], instance, *wanted)) == wanted
+    subjects = [s.subject for s in fake(load).submissions]
+    assert subjects == ["load:sales.orders", "transform:kpi.revenue", "transform:kpi.top"]
+
+
+# -- several pipelines
+
+
+def test_an_asset_of_two_pipelines_is_defined_by_the_first(tmp_path: Path) -> None:
+    first = draw(scheduled, {"partitions": "false"}, schedule=DAILY, name="first")
+    options = {"run_dependencies_first": True}
+    second = draw(lineage, options, dependencies=kpis(), name="second", environment=fake(first))
+    assert shared_assets([first.native, second.native]) == [
+        "the asset sales/orders of pipeline second is defined by pipeline first already: in Dagster it belongs to the first, and the "
+        "other one records its materialisations"
+    ]
+    defs = definitions([first, second])
+    graph = repository(defs).asset_graph
+    assert graph.get(key("kpi/revenue")).parent_keys == {key("sales/orders")}
+    with instance_in(tmp_path) as instance:
+        result = run(resolved(defs, "job", "second"), instance)
+        assert result.success
+        assert materialised(result) == ["kpi/revenue", "kpi/top", "sales/orders", "second"]
+        record = instance.get_latest_materialization_event(key("sales/orders"))
+        metadata = record.asset_materialization.metadata
+        assert metadata["source"].value == "second"
+        assert [s.subject for s in fake(first).submissions] == [
+            "load:sales.orders",
+            "transform:kpi.revenue",
+            "transform:kpi.top",
+        ]
+
+
+def test_two_schedules_with_one_table_keep_their_jobs(tmp_path: Path) -> None:
+    hourly = StarlakeSchedule("hourly", "0 * * * *", [StarlakeDomain("sales", tables=["orders"])])
+    first = draw(scheduled, schedule=DAILY, name="first")
+    second = draw(scheduled, schedule=hourly, name="second", environment=fake(first))
+    defs = definitions([first, second])
+    with instance_in(tmp_path) as instance:
+        result = run(resolved(defs, "job", "second"), instance, partition_key="2026-11-03T02:00:00+0000")
+        assert result.success
+        assert materialised(result) == ["sales/orders", "second"]
+
+
+def test_a_user_can_merge_with_definitions_of_their_own() -> None:
+    @asset(deps=[AssetKey(["sales", "orders"])])
+    def report() -> None: ...
+
+    merged = Definitions.merge(Definitions(assets=[report]), definitions(draw(scheduled, schedule=DAILY)))
+    assert repository(merged).asset_graph.get(key("report")).parent_keys == {key("sales/orders")}
+
+
+def test_definitions_are_published_into_the_module_of_the_pipeline_file() -> None:
+    @asset
+    def mine() -> None: ...
+
+    namespace: dict[str, Any] = {"defs": Definitions(assets=[mine])}
+    for name in ("one", "two"):
+        orchestration = Orchestration(
+            {}, orchestrator="dagster", environment=FakeEnvironment(), filename="f.py", namespace=namespace
+        )
+        with orchestration, orchestration.sl_create_pipeline(name=name) as pipeline:
+            pipeline.sl_transform(name, f"kpi.{name}")
+    found = repository(namespace["defs"])
+    assert {k.to_user_string() for k in found.asset_graph.get_all_asset_keys()} == {"mine", "kpi/one", "kpi/two"}
+    assert {"one", "two"} <= {found_job.name for found_job in found.get_all_jobs()}
+
+
+def test_definitions_from_files_say_every_problem(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("from starlake_core import Orchestration\nOrchestration({'retries': 'x'})\n")
+    (tmp_path / "b.py").write_text("from starlake_core import Orchestration\n1 / 0\n")
+    with pytest.raises(PipelineFileError, match=r"(?s)retries.*ZeroDivisionError"):
+        definitions(tmp_path, environment="shell")
+
+
+def test_definitions_from_a_pipeline_of_another_orchestrator_are_refused() -> None:
+    orchestration = Orchestration(
+        {}, orchestrator="local", environment=FakeEnvironment(), filename="f.py", namespace={}
+    )
+    with orchestration, orchestration.sl_create_pipeline(name="p") as pipeline:
+        pipeline.sl_transform("a", "kpi.a")
+    with pytest.raises(PipelineFileError, match="was not drawn for Dagster"):
+        definitions(pipeline)
+
+
+# -- names, keywords, natives
+
+
+def test_names_are_dagster_names() -> None:
+    def build(p: StarlakePipeline) -> None:
+        with p.sl_create_task_group("a-b"):
+            p.sl_transform("x-1", "kpi.x")
+        with p.sl_create_task_group("c"):
+            p.sl_transform("x-1", "kpi.y")
+
+    pipeline = draw(build, name="my-load")
+    assert pipeline.native.name == "my_load"
+    assert pipeline.native.flat.names == {"a-b.x-1": "a_b__x_1", "c.x-1": "c__x_1"}
+
+
+def test_two_names_that_become_one_are_refused() -> None:
+    def build(p: StarlakePipeline) -> None:
+        p.sl_transform("x-1", "kpi.x")
+        p.sl_transform("x_1", "kpi.y")
+
+    with pytest.raises(DuplicateIdError, match=r"'x-1' and 'x_1' of pipeline 'p' would both be 'x_1' in Dagster"):
+        draw(build)
+
+
+def test_a_keyword_in_the_wrong_place_is_refused() -> None:
+    with pytest.raises(StarlakeError, match="task a of pipeline p does not take the keyword 'executor_def'"):
+        draw(lambda p: p.sl_transform("a", "kpi.a", executor_def=1))
+    with pytest.raises(StarlakeError, match="pipeline p does not take the keyword 'kinds'"):
+        draw(lambda p: p.sl_transform("a", "kpi.a"), kinds={"x"})
+
+
+def test_an_op_of_the_user_takes_its_place(tmp_path: Path) -> None:
+    ran: list[str] = []
+
+    @op(out={"first": Out(int), "second": Out(int, is_required=False)})
+    def mine() -> Any:
+        ran.append("mine")
+        yield Output(1, "first")
+
+    def build(p: StarlakePipeline) -> None:
+        p.sl_transform("a", "kpi.a") >> p.add_native("mine", lambda: mine) >> p.sl_transform("b", "kpi.b")
+
+    pipeline = draw(build)
+    with instance_in(tmp_path) as instance:
+        assert states(run(job(pipeline), instance)) == {"a": "success", "mine": "success", "b": "success"}
+    assert ran == ["mine"]
+
+
+def test_a_factory_has_to_return_an_op() -> None:
+    with pytest.raises(
+        StarlakeError, match=r"the factory of 'mine' in pipeline 'p' returned 7; for Dagster it returns an op"
+    ):
+        draw(lambda p: p.add_native("mine", lambda: 7))
+
+
+# -- size and order
+
+
+def test_wide_groups_are_joined_in_as_few_edges_as_there_are_tasks(tmp_path: Path) -> None:
+    def build(p: StarlakePipeline) -> None:
+        with p.sl_create_task_group("loads") as loads:
+            for number in range(12):
+                p.sl_load(f"load_{number}", "sales", f"t{number}")
+        with p.sl_create_task_group("kpis") as after:
+            for number in range(12):
+                p.sl_transform(f"kpi_{number}", f"kpi.k{number}")
+        p.start_task() >> loads >> after >> p.end_task()
+
+    pipeline = draw(build)
+    flat = pipeline.native.flat
+    assert list(flat.joins) == ["loads.all"]
+    assert sum(len(befores) for befores in flat.befores.values()) == 12 + 12 + 12 + 12
+    fake(pipeline).script("load:sales.t3", Verdict.FAILED)
+    with instance_in(tmp_path) as instance:
+        result = run(job(pipeline), instance)
+    assert not [s.subject for s in fake(pipeline).submissions if s.subject.startswith("transform")]
+    assert not result.success
+
+
+GRAPH = """
+import json, sys
+from starlake_core import Orchestration, StarlakeDomain, StarlakeSchedule
+from starlake_core.testing import FakeEnvironment
+from starlake_core_dagster import definitions
+daily = StarlakeSchedule("daily", "0 2 * * *", [StarlakeDomain(d, tables={"c", "a", "b", "e"}) for d in ("x", "y")])
+orchestration = Orchestration({"pre_load_strategy": "imported", "tags": "one two"}, orchestrator="dagster",
+                              environment=FakeEnvironment(), filename="f.py", namespace={})
+with orchestration, orchestration.sl_create_pipeline(schedule=daily, name="p") as p:
+    p.add_schedule()
+native = p.native
+made = native.assets()
+print(json.dumps({
+    "nodes": list(native.ops),
+    "dependencies": {str(k): {i: [str(x) for x in getattr(d, "dependencies", [d])] for i, d in v.items()} for k, v in native._dependencies().items()},
+    "inputs": {name: list(op.ins) for name, op in native.ops.items()},
+    "outputs": list(made.keys_by_output_name),
+    "specs": [(s.key.to_user_string(), sorted(s.kinds), list(s.tags), sorted(d.asset_key.to_user_string() for d in s.deps)) for s in made.specs],
+}))
+"""
+
+
+def test_two_processes_build_the_same() -> None:
+    found = set()
+    for seed in ("1", "2", "3"):
+        done = subprocess.run(
+            [sys.executable, "-c", GRAPH],
+            env={"PYTHONHASHSEED": seed, "PATH": ""},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        )
+        found.add(done.stdout)
+    assert len(found) == 1
+
+
+def test_finding_the_plugin_imports_no_dagster() -> None:
+    code = "import sys, starlake_core_dagster; sys.exit('dagster' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

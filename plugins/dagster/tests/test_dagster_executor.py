@@ -1,0 +1,304 @@
+"""The executor that runs steps in threads, and one step for a whole domain."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dagster import in_process_executor, op
+from dagster_runs import draw, instance_in, job, states
+from starlake_core_dagster import executor
+from starlake_core_dagster.executor import InProcess, run_in_process, thread_executor
+from starlake_core_dagster.together import DONE
+
+from starlake_core import RunError, StarlakePipeline, TaskState, new_run
+from starlake_core.runtime import Verdict
+from starlake_core.testing import FakeEnvironment
+from starlake_core.testing.fake import serving
+from starlake_core.testing.lab import until
+
+pytest_plugins = ["starlake_core.testing.plugin"]
+
+
+class Ran:
+    """A run of a job, in the instance where it is kept."""
+
+    def __init__(self, instance: Any) -> None:
+        (record,) = instance.get_run_records(limit=1)
+        self.run = record.dagster_run
+        logs = instance.all_logs(self.run.run_id)
+        self.all_events = [log.dagster_event for log in logs if log.dagster_event is not None]
+        self.success = self.run.is_success
+        self.text = "\n".join(log.message for log in logs)
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[Any]:
+    with instance_in(tmp_path / "dagster") as made:
+        yield made
+
+
+def ran(pipeline: StarlakePipeline, instance: Any, tags: dict[str, str] | None = None, most: int | None = 4) -> Ran:
+    with serving(pipeline.orchestration.plugins):
+        run_in_process(job(pipeline), instance, tags or {}, most, InProcess())
+    return Ran(instance)
+
+
+class Together:
+    """Ops of the user that say how many of them ran at once."""
+
+    def __init__(self, wait_for: int = 1) -> None:
+        self.most = 0
+        self._now = 0
+        self._lock = threading.Lock()
+        self._barrier = threading.Barrier(wait_for)
+
+    def make(self, name: str, **keywords: Any) -> Any:
+        @op(name=name, **keywords)
+        def body() -> None:
+            with self._lock:
+                self._now += 1
+                self.most = max(self.most, self._now)
+            self._barrier.wait(60)
+            with self._lock:
+                self._now -= 1
+
+        return body
+
+
+def side_by_side(seen: Together, count: int, **keywords: Any) -> StarlakePipeline:
+    def build(p: StarlakePipeline) -> None:
+        start = p.start_task()
+        for number in range(count):
+            name = f"step_{number}"
+            start >> p.add_native(name, lambda name=name: seen.make(name, **keywords))
+
+    return draw(build, **({"executor_def": keywords.pop("executor_def")} if "executor_def" in keywords else {}))
+
+
+def test_steps_run_side_by_side(instance: Any) -> None:
+    seen = Together(wait_for=4)
+    assert ran(side_by_side(seen, 8), instance).success
+    assert seen.most == 4, "they met, and no more than four at once"
+
+
+def test_a_tag_may_have_a_limit(instance: Any) -> None:
+    seen = Together()
+    limited = thread_executor(8).configured(
+        {"max_concurrent": 8, "tag_concurrency_limits": [{"key": "warehouse", "limit": 1}]}, name="limited"
+    )
+    pipeline = side_by_side(seen, 6, tags={"warehouse": "small"}, executor_def=limited)
+    assert ran(pipeline, instance, most=None).success
+    assert seen.most == 1
+
+
+def test_a_pool_has_the_slots_that_the_instance_gives_it(instance: Any) -> None:
+    seen = Together()
+    instance.event_log_storage.set_concurrency_slots("warehouse", 1)
+    assert ran(side_by_side(seen, 4, pool="warehouse"), instance).success
+    assert seen.most == 1
+    assert not instance.event_log_storage.get_concurrency_info("warehouse").claimed_slots
+
+
+def test_only_what_failed_is_tried_again(instance: Any) -> None:
+    environment = FakeEnvironment()
+    environment.script("transform:kpi.a", Verdict.FAILED, Verdict.SUCCEEDED)
+
+    def build(p: StarlakePipeline) -> None:
+        start, end = p.start_task(), p.end_task()
+        for name in "abc":
+            start >> p.sl_transform(name, f"kpi.{name}", retries=1, retry_delay=0) >> end
+
+    result = ran(draw(build, environment=environment), instance)
+    assert result.success
+    assert sorted(s.subject for s in environment.submissions) == [f"transform:kpi.{name}" for name in "aabc"]
+    assert len({s.key.task for s in environment.started("transform:kpi.a")}) == 1
+    assert len({s.key.attempt for s in environment.started("transform:kpi.a")}) == 2
+
+
+def test_what_comes_after_a_failure_and_a_skip_has_failed(instance: Any) -> None:
+    environment = FakeEnvironment()
+    environment.script("preload:sales", Verdict.NOT_READY)
+    environment.script("transform:kpi.a", Verdict.FAILED)
+
+    def build(p: StarlakePipeline) -> None:
+        check = p.sl_pre_load("sales", ["orders"], "pending")
+        assert check is not None
+        broken, both = p.sl_transform("a", "kpi.a"), p.sl_transform("both", "kpi.both")
+        p.start_task() >> [check, broken] >> both >> p.end_task()
+
+    pipeline = draw(build, environment=environment)
+    result = ran(pipeline, instance)
+    assert not result.success
+    assert "both" not in states(result)
+    assert "end" not in states(result), "an end tolerates skips, and no failure"
+
+
+def test_what_cannot_be_said_again_is_no_step_of_the_run(instance: Any) -> None:
+    """An exception that no step should raise fails the run, and nothing hangs."""
+
+    @op
+    def broken() -> None:
+        raise SystemExit(3)
+
+    assert not ran(draw(lambda p: p.add_native("broken", lambda: broken)), instance).success
+
+
+# -- stopping
+
+
+def test_an_interrupt_stops_the_jobs(tmp_path: Path) -> None:
+    told, path = tmp_path / "pid", tmp_path / "starlake"
+    path.write_text(f"#!/bin/sh\necho $$ > {told}.new && mv {told}.new {told}\nexec sleep 600\n", encoding="utf-8")
+    path.chmod(0o755)
+
+    def build(p: StarlakePipeline) -> None:
+        p.start_task() >> p.sl_transform("a", "kpi.a") >> p.end_task()
+
+    options = {"SL_STARLAKE_PATH": str(path)}
+    pipeline = draw(build, options, environment="shell", root=tmp_path / "project")
+
+    def interrupt() -> None:
+        until(told.exists, "the job runs")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    report = pipeline.start_run(new_run(pipeline, run_id="stopped"))
+    thread.join()
+    assert report.state == TaskState.CANCELLED
+    assert (report.task("a").state, report.task("end").state) == (TaskState.CANCELLED, TaskState.CANCELLED)
+    pid = int(told.read_text(encoding="utf-8"))
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_a_tear_down_runs_though_the_user_stopped_the_run() -> None:
+    environment = FakeEnvironment(lifecycle=True)
+    environment.script("transform:kpi.a", None)
+
+    def build(p: StarlakePipeline) -> None:
+        before, after, done = p.pre_tasks(), p.post_tasks(), p.sl_dummy_op("all_done")
+        assert before is not None
+        assert after is not None
+        before >> p.sl_transform("a", "kpi.a") >> done >> after
+
+    pipeline = draw(build, environment=environment)
+
+    def interrupt() -> None:
+        until(lambda: bool(environment.started("transform:kpi.a")), "the job runs")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with serving(pipeline.orchestration.plugins):
+        report = pipeline.start_run(new_run(pipeline, run_id="stopped"))
+    thread.join()
+    assert report.state == TaskState.CANCELLED
+    assert len(environment.started("job:delete_cluster")) == 1
+    assert report.task("delete_cluster").state == TaskState.SUCCEEDED
+    assert len(environment.cancelled) == 1
+
+
+# -- where Dagster does not let us
+
+
+def test_without_what_it_needs_steps_run_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor, "supports_threads", False)
+    thread_executor.cache_clear()
+    try:
+        pipeline = draw(lambda p: p.sl_transform("a", "kpi.a"))
+        assert job(pipeline).executor_def is in_process_executor
+        with pytest.raises(RunError, match="are not run from here with this version of Dagster"):
+            pipeline.run()
+    finally:
+        thread_executor.cache_clear()
+
+
+def test_fewer_than_one_step_at_once_is_refused(instance: Any) -> None:
+    nothing = thread_executor(8).configured({"max_concurrent": 0}, name="nothing")
+    pipeline = draw(lambda p: p.sl_transform("a", "kpi.a"), executor_def=nothing)
+    with pytest.raises(ValueError, match="max_concurrent is 0; it takes a number from 1"):
+        ran(pipeline, instance, most=None)
+
+
+# -- a domain in one step
+
+
+def one_step(environment: FakeEnvironment, **options: Any) -> StarlakePipeline:
+    def build(p: StarlakePipeline) -> None:
+        with p.sl_create_task_group("loads") as loads:
+            for table in ("a", "b", "c"):
+                p.sl_load(f"load_{table}", "sales", table)
+        p.start_task() >> loads >> p.sl_transform("kpi", "kpi.x") >> p.end_task()
+
+    return draw(build, {"load_domain_in_one_step": "true", **options}, environment=environment)
+
+
+def test_a_domain_in_one_step_is_all_its_tables(instance: Any) -> None:
+    environment = FakeEnvironment()
+    pipeline = one_step(environment)
+    result = ran(pipeline, instance)
+    assert states(result) == dict.fromkeys(["start", "loads", "kpi", "end"], "success")
+    keys = {e.asset_key.to_user_string() for e in result.all_events if e.event_type_value == "ASSET_MATERIALIZATION"}
+    assert keys == {"sales/a", "sales/b", "sales/c", "kpi/x", "p"}
+    assert {s.key.task.rpartition("/")[2] for s in environment.submissions} == {
+        "loads.load_a",
+        "loads.load_b",
+        "loads.load_c",
+        "kpi",
+    }
+
+
+def test_a_retry_of_a_domain_in_one_step_runs_what_failed(instance: Any) -> None:
+    environment = FakeEnvironment()
+    environment.script("load:sales.b", Verdict.FAILED, Verdict.SUCCEEDED)
+    result = ran(one_step(environment, retries=1), instance)
+    assert result.success
+    loads = [s.subject for s in environment.submissions if s.subject.startswith("load")]
+    assert sorted(loads) == ["load:sales.a", "load:sales.b", "load:sales.b", "load:sales.c"]
+    written = [e.asset_key for e in result.all_events if e.event_type_value == "ASSET_MATERIALIZATION"]
+    assert len(written) == len(set(written))
+
+
+def test_going_on_after_a_failure_of_a_domain_in_one_step_runs_what_failed(instance: Any) -> None:
+    environment = FakeEnvironment()
+    environment.script("load:sales.b", Verdict.FAILED, Verdict.SUCCEEDED)
+    pipeline = one_step(environment)
+    first = ran(pipeline, instance)
+    assert not first.success
+    assert "1 of 3 failed" in first.text or any(
+        "1 of 3 failed" in str(e.step_failure_data.error_display_string) for e in first.all_events if e.is_step_failure
+    )
+    # As Dagster marks a run that goes on after the failure of another.
+    job_def = job(pipeline)
+    tags = {"dagster/parent_run_id": first.run.run_id, "dagster/root_run_id": first.run.run_id}
+    again = instance.create_run_for_job(
+        job_def=job_def,
+        parent_run_id=first.run.run_id,
+        root_run_id=first.run.run_id,
+        tags={**tags, "dagster/is_resume_retry": "true"},
+    )
+    with serving(pipeline.orchestration.plugins):
+        list(executor.execute_run_iterator(executor.InMemoryJob(job_def), again, instance))
+    loads = [s.subject for s in environment.submissions if s.subject.startswith("load")]
+    assert sorted(loads) == ["load:sales.a", "load:sales.b", "load:sales.b", "load:sales.c"]
+    kept = Ran(instance)
+    assert kept.success
+    done = [
+        e
+        for e in kept.all_events
+        if e.event_type_value == "ASSET_MATERIALIZATION" and DONE in e.materialization.metadata
+    ]
+    assert sorted(e.asset_key.to_user_string() for e in done) == ["sales/a", "sales/c"]
+
+
+def test_one_of_several_tables_in_one_step_cannot_be_selected_in_this_process() -> None:
+    pipeline = one_step(FakeEnvironment())
+    with pytest.raises(RunError, match="the tables of loads are loaded in one step and cannot be selected one by one"):
+        pipeline.run(select=["load_a"])
