@@ -12,6 +12,7 @@ from dagster import AssetKey, Definitions, Out, Output, asset, op
 from dagster_runs import draw, instance_in, job, repository, resolved, run, states
 from starlake_core_dagster import definitions
 from starlake_core_dagster.loading import shared_assets
+from starlake_core_dagster.steps import _NEEDS_PARTITION
 
 from starlake_core import (
     DuplicateIdError,
@@ -232,7 +233,7 @@ def test_all_assets_of_all_pipelines_are_materialised_in_the_order_of_their_line
 
 def test_an_asset_of_two_pipelines_is_defined_by_the_first(tmp_path: Path) -> None:
     first = draw(scheduled, {"partitions": "false"}, schedule=DAILY, name="first")
-    options = {"run_dependencies_first": True}
+    options = {"run_dependencies_first": True, "partitions": "false"}
     second = draw(lineage, options, dependencies=kpis(), name="second", environment=fake(first))
     assert shared_assets([first.native, second.native]) == [
         "the asset sales/orders of pipeline second is defined by pipeline first already: in Dagster it belongs to the first, and the "
@@ -305,6 +306,17 @@ def test_definitions_from_a_pipeline_of_another_orchestrator_are_refused() -> No
         pipeline.sl_transform("a", "kpi.a")
     with pytest.raises(PipelineFileError, match="was not drawn for Dagster"):
         definitions(pipeline)
+
+
+@pytest.mark.skipif(_NEEDS_PARTITION is False, reason="this Dagster records assets with partitions in runs without one")
+def test_a_run_without_a_partition_is_refused_before_the_work(tmp_path: Path) -> None:
+    pipeline = draw(scheduled, schedule=DAILY)
+    with instance_in(tmp_path) as instance:
+        result = run(job(pipeline), instance)
+    assert not result.success
+    assert fake(pipeline).submissions == []
+    (failure, *_) = (event for event in result.all_events if event.is_step_failure)
+    assert "only in runs of a partition: launch p for one" in failure.step_failure_data.error_display_string
 
 
 # -- names, keywords, natives

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dagster import AssetKey, AssetMaterialization, AssetObservation, DagsterEventType, Failure, MetadataValue, Output
+from dagster import __version__ as dagster_version
 
-from starlake_core import Job, Run, StarlakeDataset, StarlakeError, Task, why_nothing
+from starlake_core import Job, Run, RunError, StarlakeDataset, StarlakeError, Task, why_nothing
 from starlake_core.masking import mask_arguments
 from starlake_core.runtime import Outcome, Verdict, execute, in_project, runner_for
 
@@ -27,6 +28,8 @@ VERDICT = "verdict"
 NOT_READY = "starlake/not_ready"
 """Name of the metadata with the reason of a check that is not ready."""
 
+_NEEDS_PARTITION = tuple(int(part) for part in dagster_version.split(".")[:2]) < (1, 13)
+_RANGE = "dagster/asset_partition_range_start"
 _TAIL_CHARACTERS = 4000
 _LINES_AT_ONCE = 200
 _LINES_SECONDS = 1.0
@@ -89,6 +92,7 @@ class Step:
         """The body, as Dagster calls it: an argument of the name ``context`` would have to be of one of its classes."""
         observer.began(self.path, step.retry_number + 1)
         try:
+            self._check_partition(step)
             run = run_of(step, self.facts, self.path)
             began = time.time()
             outcome, job = self._run(step, run)
@@ -106,6 +110,24 @@ class Step:
         if self.task.gate and VERDICT in step.selected_output_names:
             yield Output(None, VERDICT, metadata=metadata)
         yield from self._emit(step, run, metadata)
+
+    def _check_partition(self, context: Any) -> None:
+        """Refuse what Dagster would refuse after the work was done.
+
+        Raises:
+            RunError: the run has no partition, and this version cannot record what it makes without one.
+        """
+        tags = context.run.tags
+        if (
+            _NEEDS_PARTITION
+            and self.produces
+            and self.facts.partitions is not None
+            and not any(name.startswith("dagster/partition") or name == _RANGE for name in tags)
+        ):
+            raise RunError(
+                f"Dagster {dagster_version} records assets with partitions only in runs of a partition: launch {self.facts.pipeline_id} for one, "
+                "or set the option partitions=false (from 1.13 on, runs without a partition are possible)"
+            )
 
     # -- running
 
@@ -246,6 +268,7 @@ class Close(Step):
         """The body, as Dagster calls it: an argument of the name ``context`` would have to be of one of its classes."""
         observer.began(self.path, step.retry_number + 1)
         try:
+            self._check_partition(step)
             run = run_of(step, self.facts, self.path)
             closed = _closed(step, self.gates) if self.guards else {}
             metadata = self._metadata(run, None, Outcome(Verdict.SUCCEEDED), 0.0)
