@@ -37,7 +37,6 @@ logger = logging.getLogger(__name__)
 STARTED_BY = "starlake/started_by"
 
 _MOST_EVENTS = 1000
-_LONGEST_KEY = 200
 _ACTIVE = [
     DagsterRunStatus.QUEUED,
     DagsterRunStatus.NOT_STARTED,
@@ -124,8 +123,8 @@ def _evaluate(
     for key in datasets:
         record = found[key].last_materialization_record if key in found else None
         last = record.storage_id if record is not None else 0
-        # At the first look nobody asks for what was before the last.
-        seen[key.to_string()] = known.get(key.to_string(), max(last - 1, 0))
+        # At the first look nobody asks for what was before the last; and after a wipe SQLite gives the same ids again.
+        seen[key.to_string()] = known.get(key.to_string(), max(last - 1, 0)) if last else 0
         if last > seen[key.to_string()]:
             fresh.append(key)
 
@@ -140,22 +139,25 @@ def _evaluate(
     if len(active) >= most:
         return waits(f"{len(active)} of at most {most} runs (max_active_runs) have not ended; the events wait")
     events: list[Event] = []
-    after: dict[str, int] = {}
+    newest: dict[str, Any] = {}
     for key in fresh:
         for record in _since(instance, key, seen[key.to_string()]):
             events.append(_event(datasets[key], record))
-            after[key.to_string()] = record.storage_id
+            newest[key.to_string()] = record
+    if not events:  # they were wiped at this moment
+        return waits(f"waits for {', '.join(key.to_user_string() for key in fresh)}")
     decision = decide(pipeline.pipeline.policy, events, datetime.now(timezone.utc))
     if not decision.start:
         return waits(decision.reason)
-    run_key = "-".join(map(str, after.values()))
+    run_key = short_hash(*(f"{record.storage_id}@{record.timestamp}" for record in newest.values()))
     tags = {
         INTERVAL_START: decision.interval.start.isoformat(),
         INTERVAL_END: decision.interval.end.isoformat(),
         STARTED_BY: decision.reason,
     }
-    request = RunRequest(run_key=run_key if len(run_key) <= _LONGEST_KEY else short_hash(run_key), tags=tags)
-    return SensorResult(run_requests=[request], cursor=json.dumps({**seen, **after}, sort_keys=True))
+    after = {key: record.storage_id for key, record in newest.items()}
+    cursor = json.dumps({**seen, **after}, sort_keys=True)
+    return SensorResult(run_requests=[RunRequest(run_key=run_key, tags=tags)], cursor=cursor)
 
 
 def _seen(cursor: str | None) -> dict[str, int]:
