@@ -17,7 +17,7 @@ from starlake_core_dagster.executor import InProcess, run_in_process, thread_exe
 from starlake_core_dagster.together import DONE
 
 from starlake_core import RunError, StarlakePipeline, TaskState, new_run
-from starlake_core.runtime import Verdict
+from starlake_core.runtime import Verdict, runner_for
 from starlake_core.testing import FakeEnvironment
 from starlake_core.testing.fake import serving
 from starlake_core.testing.lab import until
@@ -205,6 +205,35 @@ def test_a_tear_down_runs_though_the_user_stopped_the_run() -> None:
     assert len(environment.cancelled) == 1
 
 
+def executed(pipeline: StarlakePipeline, instance: Any, before: Any, **tags: str) -> Any:
+    """A run that Dagster, or a person, makes after another one."""
+    job_def = job(pipeline)
+    again = instance.create_run_for_job(
+        job_def=job_def,
+        parent_run_id=before.run_id,
+        root_run_id=before.run_id,
+        tags={"dagster/parent_run_id": before.run_id, "dagster/root_run_id": before.run_id, **tags},
+    )
+    with serving(pipeline.orchestration.plugins):
+        list(executor.execute_run_iterator(executor.InMemoryJob(job_def), again, instance))
+    return instance.get_run_by_id(again.run_id)
+
+
+def test_a_retry_after_a_dead_worker_takes_over_the_job_that_goes_on(instance: Any) -> None:
+    environment = FakeEnvironment()
+    environment.delay("transform:kpi.a", 3)
+    pipeline = draw(lambda p: p.sl_transform("a", "kpi.a"), environment=environment)
+    dead = instance.create_run_for_job(job_def=job(pipeline))
+    (task,) = pipeline.tasks()
+    assert task.job is not None
+    begun = new_run(pipeline, run_id=dead.run_id).for_attempt("a", f"{dead.run_id}:0")
+    with serving(pipeline.orchestration.plugins):
+        bound = task.job.bind(begun)
+        runner_for(bound, pipeline.orchestration.plugins).submit(bound, begun.key)
+    assert executed(pipeline, instance, dead, **{"dagster/retry_number": "1"}).is_success
+    assert len(environment.submissions) == 1, "the job was started a second time"
+
+
 # -- where Dagster does not let us
 
 
@@ -276,16 +305,7 @@ def test_going_on_after_a_failure_of_a_domain_in_one_step_runs_what_failed(insta
         "1 of 3 failed" in str(e.step_failure_data.error_display_string) for e in first.all_events if e.is_step_failure
     )
     # As Dagster marks a run that goes on after the failure of another.
-    job_def = job(pipeline)
-    tags = {"dagster/parent_run_id": first.run.run_id, "dagster/root_run_id": first.run.run_id}
-    again = instance.create_run_for_job(
-        job_def=job_def,
-        parent_run_id=first.run.run_id,
-        root_run_id=first.run.run_id,
-        tags={**tags, "dagster/is_resume_retry": "true"},
-    )
-    with serving(pipeline.orchestration.plugins):
-        list(executor.execute_run_iterator(executor.InMemoryJob(job_def), again, instance))
+    assert executed(pipeline, instance, first.run, **{"dagster/is_resume_retry": "true"}).is_success
     loads = [s.subject for s in environment.submissions if s.subject.startswith("load")]
     assert sorted(loads) == ["load:sales.a", "load:sales.b", "load:sales.b", "load:sales.c"]
     kept = Ran(instance)

@@ -287,3 +287,14 @@ def test_the_user_may_choose_another_executor(tmp_path: Path, stand_in: StandIn)
         executor_def=in_process_executor,
     )
     assert job(pipeline).executor_def is in_process_executor
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_secret_that_a_command_writes_is_in_no_event(tmp_path: Path, stand_in: StandIn, runs: Any, code: int) -> None:
+    stand_in.script("load:sales.orders", Step(tells=("DB_PASSWORD",), exit_code=code))
+    pipeline = drawn(tmp_path, stand_in, "none", sl_env_var={"DB_PASSWORD": "hunter2-and-more"})
+    ran = runs(pipeline)
+    assert stand_in.calls("load:sales.orders")[0].env["DB_PASSWORD"] == "hunter2-and-more"
+    assert "hunter2" not in ran.text
+    assert "hunter2" not in repr(ran.all_events)
+    assert "hunter2" not in repr(pipeline.native.assets().specs_by_key)
