@@ -141,7 +141,12 @@ def run_of(context: Any, facts: Facts, path: str) -> Run:
     if asked is not None:
         return asked.for_attempt(path, attempt)
     left = run.tags.get(TEARS_DOWN)
-    run = (context.instance.get_run_by_id(left) or run) if left is not None else run
+    if left is not None:
+        run = context.instance.get_run_by_id(left)
+        if run is None:
+            raise RunError(
+                f"the run {left}, which the tag {TEARS_DOWN} names, is not known; what it set up is torn down by hand"
+            )
     return Run(
         facts.pipeline_id,
         run.run_id,

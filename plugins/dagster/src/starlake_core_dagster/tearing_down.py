@@ -1,8 +1,14 @@
-"""Tearing down what a run set up and could not tear down itself: it was cancelled, its process died, or its executor stops at a failure."""
+"""Tearing down what a run set up and did not tear down itself.
+
+It was cancelled, its process died, its executor stops at a failure; or somebody materialised a single table, which needs what comes before it
+only.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -28,6 +34,11 @@ __all__ = ["tear_down_of"]
 
 _MOST_RUNS = 50
 _OVERLAP = timedelta(seconds=5)
+_ASSET_JOB = "__ASSET_JOB"
+"""Dagster's job in which people materialise single assets: a table and what it needs, which is the set-up and not the tear-down."""
+_ENDED = [DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED, DagsterRunStatus.SUCCESS]
+_WILL_RETRY = "dagster/will_retry"
+_RETRY = "dagster/retry_number"
 
 
 def tear_down_of(pipeline: DagsterPipeline) -> tuple[Any, Any] | None:
@@ -46,22 +57,23 @@ def tear_down_of(pipeline: DagsterPipeline) -> tuple[Any, Any] | None:
     for path in paths:
         op = pipeline.ops[path]
         name = names[path]
-        inputs = {next(iter(op.ins)): DependencyDefinition(before, RESULT)} if before is not None else {}
+        inputs = {next(iter(op.ins)): DependencyDefinition(before, RESULT)} if before is not None and op.ins else {}
         dependencies[NodeInvocation(op.name, alias=name)] = inputs
         before = name
     graph = GraphDefinition(
         name=f"{pipeline.name}_tear_down",
         node_defs=[pipeline.ops[path] for path in paths],
         dependencies=dependencies,
-        description=f"Tears down what a run of {pipeline.pipeline.id} set up, where that run could not.",
+        description=f"Tears down what a run of {pipeline.pipeline.id} set up, where that run could not. By hand: launch it with the tag "
+        f"{TEARS_DOWN}, whose value is the id of that run.",
     )
     job = graph.to_job(executor_def=thread_executor(1))
     setups = [path for path, task in pipeline.flat.tasks.items() if task.setup]
-    began = [pipeline.step_key(path) for path in (setups or pipeline.flat.tasks)]
-    steps = [pipeline.step_key(path) for path in paths]
+    began = frozenset(names[path] for path in (setups or pipeline.flat.tasks))
+    steps = frozenset(names[path] for path in paths)
 
     def evaluate(context: Any) -> Any:
-        return _evaluate(context, pipeline.name, began, steps)
+        return _evaluate(context, pipeline, began, steps)
 
     sensor = SensorDefinition(
         name=f"{pipeline.name}_tear_down_sensor",
@@ -69,36 +81,64 @@ def tear_down_of(pipeline: DagsterPipeline) -> tuple[Any, Any] | None:
         job=job,
         minimum_interval_seconds=pipeline.pipeline.options["sensor_interval"],
         default_status=DefaultSensorStatus.RUNNING,
-        description=f"Tears down what failed and cancelled runs of {pipeline.pipeline.id} left.",
+        description=f"Tears down what runs of {pipeline.pipeline.id} left: failed and cancelled ones, and those of single assets.",
     )
     return job, sensor
 
 
-def _evaluate(context: Any, job_name: str, began: list[str], steps: list[str]) -> Any:
+def _evaluate(context: Any, pipeline: DagsterPipeline, began: frozenset[str], steps: frozenset[str]) -> Any:
     instance = context.instance
-    now = datetime.now(timezone.utc)
-    since = datetime.fromisoformat(json.loads(context.cursor)) if context.cursor else now - timedelta(days=1)
-    wanted = RunsFilter(
-        job_name=job_name, statuses=[DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED], updated_after=since
-    )
-    records = instance.get_run_records(wanted, limit=_MOST_RUNS, order_by="update_timestamp", ascending=True)
+    since = _since(context.cursor)
+    looks = []
+    for job_name in (pipeline.name, _ASSET_JOB):
+        wanted = RunsFilter(job_name=job_name, statuses=_ENDED, updated_after=since)
+        looks.append(instance.get_run_records(wanted, limit=_MOST_RUNS, order_by="update_timestamp", ascending=True))
+    runs = [record.dagster_run for records in looks for record in records]
     requests = [
-        RunRequest(run_key=f"tears down {record.dagster_run.run_id}", tags={TEARS_DOWN: record.dagster_run.run_id})
-        for record in records
-        if _is_left(instance, record.dagster_run, began, steps)
+        RunRequest(run_key=f"tears down {run.run_id}", tags={TEARS_DOWN: run.run_id})
+        for run in runs
+        if _is_left(instance, run, f"{pipeline.graph_name}.", began, steps)
     ]
-    # Two runs may end at the same time: those of the last seconds are looked at again, and a run key is taken once.
-    seen = max((record.update_timestamp for record in records), default=since)
-    cursor = json.dumps(max(since, seen.astimezone(timezone.utc) - _OVERLAP).isoformat())
+    cursor = json.dumps(max(since, _looked_until(looks, since)).isoformat())
     if not requests:
         return SensorResult(skip_reason=SkipReason("no run left anything"), cursor=cursor)
     return SensorResult(run_requests=requests, cursor=cursor)
 
 
-def _is_left(instance: Any, run: Any, began: list[str], steps: list[str]) -> bool:
+def _looked_until(looks: Sequence[Sequence[Any]], since: datetime) -> datetime:
+    """Up to when all runs were looked at."""
+    lasts: list[tuple[int, datetime]] = [
+        (len(records), records[-1].update_timestamp.astimezone(timezone.utc)) for records in looks if records
+    ]
+    full = [last for count, last in lasts if count == _MOST_RUNS]
+    if full:
+        return min(full)
+    # Two runs may end at the same time: those of the last seconds are looked at again, and a run key is taken once.
+    return max((last for _, last in lasts), default=since) - _OVERLAP
+
+
+def _since(cursor: str | None) -> datetime:
+    """From when on runs are looked at."""
+    with suppress(TypeError, ValueError):
+        found = datetime.fromisoformat(json.loads(cursor or "null"))
+        if found.tzinfo is not None:
+            return found.astimezone(timezone.utc)
+    return datetime.now(timezone.utc) - timedelta(days=1)
+
+
+def _is_left(instance: Any, run: Any, prefix: str, began: frozenset[str], steps: frozenset[str]) -> bool:
     """Whether a run began and did not tear down, and Dagster does not try it again by itself."""
-    if run.tags.get("dagster/will_retry") == "true":
+    if run.tags.get(_WILL_RETRY) == "true":
         return False
-    status = {stats.step_key: stats.status for stats in instance.get_run_step_stats(run.run_id, [*began, *steps])}
-    done = all(str(getattr(status.get(key), "value", "")) == "SUCCESS" for key in steps)
-    return any(key in status for key in began) and not done
+    while run is not None:
+        status = {
+            stats.step_key.removeprefix(prefix): str(getattr(stats.status, "value", ""))
+            for stats in instance.get_run_step_stats(run.run_id)
+        }
+        if all(status.get(name) == "SUCCESS" for name in steps):
+            return False
+        if any(status.get(name, "SKIPPED") != "SKIPPED" for name in began):
+            return True
+        # An automatic retry may go on with what its parent set up.
+        run = instance.get_run_by_id(run.parent_run_id) if run.parent_run_id and _RETRY in run.tags else None
+    return False
