@@ -9,7 +9,8 @@ from __future__ import annotations
 import ast
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,11 @@ _TAIL = """
 
 defs = definitions([Path(__file__).parent / file for file in FILES])
 """
-_ENTRY = {"python_file": {"relative_path": MODULE, "location_name": "starlake"}}
-_ENTRY_TEXT = f"""  - python_file:
-      relative_path: {MODULE}
-      location_name: starlake
-"""
+_LOCATION = "starlake"
+_MARK = "\ufeff"
+"""Some editors begin a file with it."""
+_EMPTY_LIST = re.compile(r"(?m)^load_from:[ \t]*(?:\[[ \t]*\]|null|~)?[ \t]*(#[^\r\n]*)?(?:\r?\n|\Z)")
+_LIST = re.compile(r"(?m)^load_from:[^\n]*\n(?=(?:[ \t]*#[^\n]*\n|[ \t]*\r?\n)*( *)-\s)")
 
 
 def workspace_of(options: Mapping[str, Any]) -> Path:
@@ -67,16 +68,28 @@ def deploy(files: Sequence[Path], workspace: Path) -> list[Path]:
         RunError: the files do not load together, or the workspace cannot be read.
     """
     folder = workspace.parent
+    made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder):
-        listed = _listed(folder)
-        every = sorted({*listed, *(_relative(file, folder) for file in files)})
-        _check(every, folder)
-        text = workspace.read_text(encoding="utf-8") if workspace.exists() else ""
-        writes: dict[Path, Path | bytes] = {folder / MODULE: _module(every)}
-        if not _names_us(_read(text, workspace)):
-            writes[workspace] = _with_entry(text, workspace).encode()
-        swap(writes)
+    try:
+        with locked(folder):
+            return _deploy(files, workspace)
+    except BaseException:
+        if made:
+            with suppress(OSError):  # somebody else uses it by now
+                folder.rmdir()
+        raise
+
+
+def _deploy(files: Sequence[Path], workspace: Path) -> list[Path]:
+    folder = workspace.parent
+    every = sorted({*_listed(folder), *(_relative(file, folder) for file in files)})
+    writes: dict[Path, Path | bytes] = {folder / MODULE: _module(every)}
+    text = _text(workspace)
+    if not _names_us(_read(text, workspace)):
+        # Where the workspace is a link, what it leads to is changed.
+        writes[workspace.resolve()] = _with_entry(text, workspace).encode()
+    _check(every, folder)
+    swap(writes)
     return list(writes)
 
 
@@ -152,9 +165,19 @@ def _check(files: Sequence[str], folder: Path) -> None:
         raise RunError(f"Dagster does not load these files together: {type(error).__name__}: {error}") from error
 
 
+def _text(workspace: Path) -> str:
+    """The text of the workspace with the ends of its lines as they are."""
+    try:
+        return workspace.read_bytes().decode()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(f"{workspace} cannot be read: {error}") from error
+
+
 def _read(text: str, workspace: Path) -> dict[str, Any]:
     try:
-        found = yaml.safe_load(text) or {}
+        found = yaml.safe_load(text.removeprefix(_MARK)) or {}
     except yaml.YAMLError as error:
         raise RunError(f"{workspace} is no YAML: {error}") from error
     if not isinstance(found, dict) or not isinstance(found.get("load_from") or [], list):
@@ -165,24 +188,50 @@ def _read(text: str, workspace: Path) -> dict[str, Any]:
 def _names_us(found: Mapping[str, Any]) -> bool:
     entries = [entry.get("python_file") for entry in found.get("load_from") or [] if isinstance(entry, dict)]
     paths = [entry.get("relative_path") if isinstance(entry, dict) else entry for entry in entries]
-    return MODULE in paths
+    return any(isinstance(path, str) and os.path.normpath(path) == MODULE for path in paths)
+
+
+def _words(value: Any) -> Iterator[str]:
+    """Every text in a location: one of them is its name, and names that are not written are made of others."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _words(inner)
 
 
 def _with_entry(text: str, workspace: Path) -> str:
     """The text of a workspace with our entry at the top of its list; the rest of it, comments included, stays as it is."""
     before = _read(text, workspace)
-    if not before.get("load_from"):
-        kept = re.sub(r"(?m)^load_from:.*\n?", "", text)
-        changed = f"{kept}load_from:\n{_ENTRY_TEXT}"
+    others = before.get("load_from") or []
+    # Of two locations of one name, Dagster loads the last one without a word.
+    taken, number, name = set(_words(others)), 1, _LOCATION
+    while name in taken:
+        number += 1
+        name = f"{_LOCATION}_{number}"
+    wanted = {"python_file": {"relative_path": MODULE, "location_name": name}}
+    end = "\r\n" if "\r\n" in text else "\n"
+
+    def entry(indent: str) -> str:
+        lines = ("- python_file:", f"    relative_path: {MODULE}", f"    location_name: {name}")
+        return "".join(f"{indent}{line}{end}" for line in lines)
+
+    mark, body = text[: len(text) - len(text.removeprefix(_MARK))], text.removeprefix(_MARK)
+    listed, empty = _LIST.search(body), _EMPTY_LIST.search(body)
+    if others:
+        changed = body if listed is None else body[: listed.end()] + entry(listed[1]) + body[listed.end() :]
+    elif "load_from" in before:
+        said = f"  {empty[1]}" if empty is not None and empty[1] else ""
+        head = f"load_from:{said}{end}"
+        changed = body if empty is None else body[: empty.start()] + head + entry("  ") + body[empty.end() :]
     else:
-        indented = re.search(r"(?m)^load_from:[^\n]*\n(?:\s*#[^\n]*\n|\s*\n)*( *)- ", text)
-        entry = _ENTRY_TEXT
-        if indented is not None:
-            entry = "".join(f"{indented[1]}{line[2:]}\n" for line in _ENTRY_TEXT.splitlines())
-        changed = re.sub(r"(?m)^(load_from:[^\n]*\n)", lambda found: found[1] + entry, text, count=1)
-    wanted = {**before, "load_from": [_ENTRY, *(before.get("load_from") or [])]}
-    if _read(changed, workspace) != wanted:
+        changed = body + ("" if not body or body.endswith("\n") else end) + f"load_from:{end}" + entry("  ")
+    try:
+        right = _read(changed, workspace) == {**before, "load_from": [wanted, *others]}
+    except RunError:
+        right = False
+    if not right:
         raise RunError(
-            f"{workspace} is written in a way that cannot be added to; put this under load_from:\n{_ENTRY_TEXT}"
+            f"{workspace} is written in a way that cannot be added to; put this under load_from:\n{entry('  ')}"
         )
-    return changed
+    return mark + changed

@@ -1,0 +1,421 @@
+"""Bringing files into Dagster's workspace and taking them out: loaded by Dagster before, all or nothing, and nothing else is touched."""
+
+from __future__ import annotations
+
+import ast
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from dagster_runs import repository
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from starlake_core_dagster import deploying
+from starlake_core_dagster.deploying import MODULE, delete, deploy, workspace_of
+
+from starlake_core import NothingFoundError, RunError, StarlakeError, file_swap
+
+PIPELINE = """\
+from starlake_core import Orchestration
+
+with Orchestration({{"sl_env_var": {{"SL_ROOT": "/"}}}}) as orchestration:
+    with orchestration.sl_create_pipeline(name="{name}", cron="0 0 * * *") as pipeline:
+        pipeline.sl_load("load_{table}", "sales", "{table}")
+"""
+LINES = [
+    "- python_file:",
+    "    relative_path: starlake_definitions.py",
+    "    location_name: starlake",
+]
+ENTRY = "".join(f"  {line}\n" for line in LINES)
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SL_EXECUTION_ENVIRONMENT", "shell")
+    folder = tmp_path / "project"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    return tmp_path / "dagster" / "workspace.yaml"
+
+
+def write(folder: Path, name: str, table: str = "orders", pipeline: str = "") -> Path:
+    file = folder / f"{name}.py"
+    file.write_text(PIPELINE.format(name=pipeline or name, table=table))
+    return file
+
+
+def listed(workspace: Path) -> list[str]:
+    tree = ast.parse((workspace.parent / MODULE).read_text())
+    (found,) = (ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign) and _names(node))
+    return list(found)
+
+
+def _names(node: ast.Assign) -> bool:
+    return [getattr(target, "id", "") for target in node.targets] == ["FILES"]
+
+
+def jobs(workspace: Path) -> set[str]:
+    """The jobs that Dagster finds when it runs the module."""
+    defs = runpy.run_path(str(workspace.parent / MODULE))["defs"]
+    return {job.name for job in repository(defs).get_all_jobs()} - {"__ASSET_JOB"}
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {
+        file.relative_to(folder).as_posix(): file.read_bytes()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and "__pycache__" not in file.parts
+    }
+
+
+# -- from nothing to nothing
+
+
+def test_a_workspace_is_made_where_there_is_none(source: Path, workspace: Path) -> None:
+    daily, hourly = write(source, "daily"), write(source, "hourly", "people")
+    before = tree(source)
+    assert deploy([hourly, daily], workspace) == [workspace.parent / MODULE, workspace]
+    assert workspace.read_text() == f"load_from:\n{ENTRY}"
+    assert listed(workspace) == ["../project/daily.py", "../project/hourly.py"]
+    assert jobs(workspace) == {"daily", "hourly"}
+    assert tree(source) == before
+    assert tree(workspace.parent).keys() == {MODULE, "workspace.yaml"}
+
+
+def test_files_are_added_and_taken_out_one_by_one(source: Path, workspace: Path) -> None:
+    daily, hourly = write(source, "daily"), write(source, "hourly", "people")
+    deploy([daily], workspace)
+    first = tree(workspace.parent)
+    # Twice is once.
+    assert deploy([daily], workspace) == [workspace.parent / MODULE]
+    assert tree(workspace.parent) == first
+    assert deploy([hourly, daily], workspace) == [workspace.parent / MODULE]
+    assert jobs(workspace) == {"daily", "hourly"}
+
+    assert delete([hourly], workspace) == [workspace.parent / MODULE]
+    assert tree(workspace.parent) == first
+    delete([daily], workspace)
+    assert (listed(workspace), jobs(workspace)) == ([], set())
+    assert workspace.read_text() == f"load_from:\n{ENTRY}"
+    with pytest.raises(NothingFoundError, match=r"not deployed in .*workspace.yaml: .*daily\.py \(deployed: nothing\)"):
+        delete([daily], workspace)
+    deploy([daily], workspace)
+    assert tree(workspace.parent) == first
+
+
+def test_only_what_is_deployed_is_taken_out_and_all_of_it_or_nothing(source: Path, workspace: Path) -> None:
+    daily, hourly = write(source, "daily"), write(source, "hourly", "people")
+    with pytest.raises(NothingFoundError, match=r"there is no workspace in .*dagster; name it with the option"):
+        delete([daily], workspace)
+    deploy([daily], workspace)
+    before = tree(workspace.parent)
+    with pytest.raises(
+        NothingFoundError, match=r"not deployed in .*: \.\./project/hourly\.py \(deployed: .*daily\.py\)"
+    ):
+        delete([daily, hourly], workspace)
+    assert tree(workspace.parent) == before
+
+
+def test_the_workspace_is_in_the_working_directory_unless_the_option_names_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert workspace_of({"workspace": None}) == tmp_path / "workspace.yaml"
+    assert workspace_of({"workspace": "there/w.yaml"}) == tmp_path / "there" / "w.yaml"
+    assert workspace_of({"workspace": "~/w.yaml"}) == tmp_path / "home" / "w.yaml"
+
+
+def test_a_link_to_a_workspace_stays_a_link(source: Path, workspace: Path, tmp_path: Path) -> None:
+    shared = tmp_path / "shared.yaml"
+    shared.write_text("load_from:\n  - python_file: a.py\n")
+    workspace.parent.mkdir()
+    workspace.symlink_to(shared)
+    deploy([write(source, "daily")], workspace)
+    assert workspace.is_symlink()
+    assert shared.read_text() == f"load_from:\n{ENTRY}  - python_file: a.py\n"
+    assert jobs(workspace) == {"daily"}
+
+
+# -- a workspace that is there
+
+KEPT = [
+    "# mine\nload_from:\n  - python_file: a.py  # first\n  # second\n  - python_module: b\n\nother: {x: 1}  # kept\n",
+    "load_from:\n- python_file: a.py\n- python_module: b\n",
+    "load_from:\n    - python_file:\n        relative_path: a.py\n        location_name: a\n",
+    "load_from:   # a comment\n\n  # another one\n  - python_file: a.py",
+    "load_from:\n  -\n    python_file: a.py\n",
+    "load_from:\n  -   python_file: a.py\n",
+    "---\nload_from:\n  - grpc_server: {host: localhost, port: 4266}\n...\n",
+    "load_from:\r\n  - python_file: a.py\r\n# end\r\n",
+    "\ufeffload_from:\n  - python_file: a.py\n",
+    "base: &base\n  python_file: a.py\nload_from:\n  - *base\n",
+    "note: |\n  load_from:\n  - x\nload_from:\n  - python_file: é.py\n",
+    "# load_from:\n#   - python_file: x.py\nload_from:\n  - python_file: a.py\n",
+    "load_from:\nother: 1\n",
+    "load_from:  # none yet\n  # - python_file: a.py\n",
+    "other: 1",
+    "# nothing yet",
+    "",
+]
+
+
+@pytest.mark.parametrize("text", KEPT, ids=repr)
+def test_what_is_there_keeps_every_byte(source: Path, workspace: Path, text: str) -> None:
+    workspace.parent.mkdir()
+    workspace.write_bytes(text.encode())
+    deploy([write(source, "daily")], workspace)
+    after = workspace.read_bytes().decode()
+    new = [line for line in after.splitlines(keepends=True) if line.strip() in {line.strip() for line in LINES}]
+    assert [line.strip() for line in new[:3]] == [line.strip() for line in LINES]
+    rest = after.replace("".join(new[:3]), "", 1)
+    assert rest.removesuffix("load_from:\n").rstrip("\n") == text.rstrip("\n")
+    before, now = (yaml.safe_load(one.removeprefix("\ufeff")) or {} for one in (text, after))
+    ours = {"python_file": {"relative_path": MODULE, "location_name": "starlake"}}
+    assert now == {**before, "load_from": [ours, *(before.get("load_from") or [])]}
+    assert ("\r\n" in text) == ("\n" not in after.replace("\r\n", ""))
+    # It is found again.
+    deploy([source / "daily.py"], workspace)
+    assert workspace.read_bytes().decode() == after
+
+
+@pytest.mark.parametrize(
+    "text", ["load_from: []\n", "load_from: [ ] # none\nother: 1\n", "load_from: null", "load_from: ~\n"]
+)
+def test_an_empty_list_is_filled(source: Path, workspace: Path, text: str) -> None:
+    workspace.parent.mkdir()
+    workspace.write_text(text)
+    deploy([write(source, "daily")], workspace)
+    after = workspace.read_text()
+    assert yaml.safe_load(after)["load_from"] == [yaml.safe_load(ENTRY)[0]]
+    assert ("# none" in after, "other: 1\n" in after) == ("# none" in text, "other" in text)
+
+
+def test_an_entry_of_ours_in_another_form_counts(source: Path, workspace: Path) -> None:
+    workspace.parent.mkdir()
+    for entry in (MODULE, f"./{MODULE}", f"{{relative_path: ./{MODULE}}}"):
+        text = f"load_from:\n  - python_file: {entry}\n"
+        workspace.write_text(text)
+        deploy([write(source, "daily")], workspace)
+        assert workspace.read_text() == text
+
+
+@pytest.mark.parametrize(
+    "entry", ["python_module: starlake", "python_file: {relative_path: a.py, location_name: starlake}"]
+)
+def test_a_location_of_the_same_name_is_not_hidden(source: Path, workspace: Path, entry: str) -> None:
+    """Dagster would load the last of the two without a word."""
+    workspace.parent.mkdir()
+    workspace.write_text(f"load_from:\n  - {entry}\n")
+    deploy([write(source, "daily")], workspace)
+    assert yaml.safe_load(workspace.read_text())["load_from"][0]["python_file"]["location_name"] == "starlake_2"
+
+
+REFUSED = [
+    ("load_from: [{python_file: a.py}]\n", "is written in a way that cannot be added to; put this under load_from:"),
+    ("load_from: [\n  {python_file: a.py}\n]\n", "cannot be added to"),
+    ('"load_from":\n  - python_file: a.py\n', "cannot be added to"),
+    ('{"load_from": [{"python_file": "a.py"}]}\n', "cannot be added to"),
+    ("load_from: &all\n  - python_file: a.py\nother: *all\n", "cannot be added to"),
+    ("load_from:\n  - python_file: a.py\nload_from:\n  - python_file: b.py\n", "cannot be added to"),
+    ("load_from:\n\t- python_file: a.py\n", "is no YAML"),
+    ("load_from:\n  - a\n---\nother: 1\n", "is no YAML"),
+    ("load_from: a.py\n", "is no workspace of Dagster"),
+    ("- python_file: a.py\n", "is no workspace of Dagster"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), REFUSED, ids=lambda value: repr(value)[:40])
+def test_a_workspace_in_a_strange_form_is_refused_with_what_to_write(
+    source: Path, workspace: Path, text: str, said: str
+) -> None:
+    workspace.parent.mkdir()
+    workspace.write_text(text)
+    with pytest.raises(RunError) as refused:
+        deploy([write(source, "daily")], workspace)
+    assert said in str(refused.value)
+    if "cannot be added to" in said:
+        assert str(refused.value).endswith(ENTRY)
+    assert tree(workspace.parent) == {"workspace.yaml": text.encode()}
+
+
+def test_a_workspace_that_cannot_be_read_is_refused(source: Path, workspace: Path) -> None:
+    workspace.parent.mkdir()
+    workspace.write_bytes(b"load_from: \xff\n")
+    with pytest.raises(RunError, match=r"workspace\.yaml cannot be read: 'utf-8' codec"):
+        deploy([write(source, "daily")], workspace)
+    workspace.unlink()
+    workspace.mkdir()
+    with pytest.raises(RunError, match=r"workspace\.yaml cannot be read: .*Is a directory"):
+        deploy([source / "daily.py"], workspace)
+
+
+PARTS = st.sampled_from(
+    [
+        "load_from:",
+        "load_from: []",
+        "  - python_file: a.py",
+        "- python_module: b",
+        "# c",
+        "",
+        "x: 1",
+        "  y: [",
+        "---",
+        "    z: |",
+    ]
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lines=st.lists(PARTS, max_size=6), end=st.sampled_from(["\n", "\r\n"]), last=st.booleans())
+def test_no_workspace_is_ever_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str], end: str, last: bool
+) -> None:
+    monkeypatch.setattr(deploying, "_check", lambda files, folder: None)  # what is tested here is the text alone
+    monkeypatch.setattr(file_swap.os, "fsync", lambda handle: None)
+    workspace = tmp_path / "workspace.yaml"
+    text = (end.join(lines) + (end if last else "")).encode()
+    workspace.write_bytes(text)
+    try:
+        deploy([tmp_path / "daily.py"], workspace)
+    except RunError:
+        assert workspace.read_bytes() == text
+        return
+    before, after = yaml.safe_load(text) or {}, yaml.safe_load(workspace.read_bytes())
+    assert after.pop("load_from") == [yaml.safe_load(ENTRY)[0], *(before.pop("load_from", None) or [])]
+    assert after == before
+
+
+# -- what does not load changes nothing
+
+
+def test_files_that_do_not_load_together_change_nothing(source: Path, workspace: Path) -> None:
+    daily = write(source, "daily")
+    # A folder that was made for it goes, too.
+    broken = source / "broken.py"
+    broken.write_text("raise ValueError('so wrong')\n")
+    with pytest.raises(StarlakeError, match=r"broken\.py, line 1: ValueError: so wrong"):
+        deploy([daily, broken], workspace)
+    assert not workspace.parent.exists()
+
+    deploy([daily], workspace)
+    before = tree(workspace.parent)
+    twin, alike, empty = (
+        write(source, "twin", pipeline="daily"),
+        write(source, "alike", "t", "d.x"),
+        source / "empty.py",
+    )
+    other = write(source, "other", "u", "d-x")
+    empty.write_text("")
+    for files, said in [
+        ([twin], "the pipeline id 'daily' is taken by daily.py"),
+        ([broken], "so wrong"),
+        ([source / "nowhere.py"], r"nowhere\.py of .*starlake_definitions\.py is gone"),
+        ([alike, other], "Dagster does not load these files together"),
+    ]:
+        with pytest.raises(StarlakeError, match=said):
+            deploy(files, workspace)
+        assert tree(workspace.parent) == before
+    # Where another file has pipelines, one without is not in the way.
+    deploy([empty], workspace)
+    assert jobs(workspace) == {"daily"}
+
+
+def test_a_listed_file_that_is_gone_is_named_and_can_be_taken_out(source: Path, workspace: Path) -> None:
+    daily, hourly = write(source, "daily"), write(source, "hourly", "people")
+    deploy([daily, hourly], workspace)
+    daily.unlink()
+    before = tree(workspace.parent)
+    with pytest.raises(
+        RunError, match=r"^\.\./project/daily\.py of .* is gone; take it out with: starlake-orchestrate delete"
+    ):
+        deploy([hourly], workspace)
+    assert tree(workspace.parent) == before
+    delete([daily], workspace)
+    assert jobs(workspace) == {"hourly"}
+
+
+@pytest.mark.parametrize(
+    "text", ["FILES = [", "files = []\n", "FILES = 5\n", "FILES = other()\n", "FILES = []\nFILES = []\n"]
+)
+def test_a_module_without_a_list_that_can_be_read_is_left_alone(source: Path, workspace: Path, text: str) -> None:
+    workspace.parent.mkdir()
+    (workspace.parent / MODULE).write_text(text)
+    daily = write(source, "daily")
+    for act in (deploy, delete):
+        with pytest.raises(RunError, match=r"has no list FILES of file names that could be read .*; it is written by"):
+            act([daily], workspace)
+    assert tree(workspace.parent) == {MODULE: text.encode()}
+
+
+def test_a_failure_in_the_middle_brings_back_what_was_there(
+    source: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.parent.mkdir()
+    workspace.write_text("load_from:\n  - python_file: a.py\n")
+    daily, replace, times = write(source, "daily"), os.replace, []
+
+    def full(old: Path, new: Path) -> None:
+        times.append(new)
+        if len(times) == 2:
+            raise OSError(28, "No space left on device")
+        replace(old, new)
+
+    before = tree(workspace.parent)
+    monkeypatch.setattr(file_swap.os, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        deploy([daily], workspace)
+    assert tree(workspace.parent) == before
+
+
+def test_names_of_files_are_kept_as_they_are(source: Path, workspace: Path) -> None:
+    odd = source / "a 'quoted' \"näme\"\\.py"
+    odd.write_text(PIPELINE.format(name="odd", table="orders"))
+    deploy([odd], workspace)
+    assert listed(workspace) == [f"../project/{odd.name}"]
+    assert jobs(workspace) == {"odd"}
+    delete([odd], workspace)
+    assert listed(workspace) == []
+
+
+# -- in processes of their own
+
+DEPLOY = """\
+import sys
+from pathlib import Path
+from starlake_core_dagster.deploying import deploy
+deploy([Path(sys.argv[1])], Path(sys.argv[2]))
+"""
+
+
+def test_two_deployments_at_once_are_both_there_and_dagster_loads_them(source: Path, workspace: Path) -> None:
+    files = [write(source, name, name) for name in ("daily", "hourly")]
+    workspace.parent.mkdir()
+    at_once = [subprocess.Popen([sys.executable, "-c", DEPLOY, str(file), str(workspace)]) for file in files]
+    assert [one.wait(120) for one in at_once] == [0, 0]
+    assert listed(workspace) == ["../project/daily.py", "../project/hourly.py"]
+    assert workspace.read_text() == f"load_from:\n{ENTRY}"
+
+    home = workspace.parent / "home"
+    home.mkdir()
+    (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    validated = subprocess.run(
+        [sys.executable, "-m", "dagster", "definitions", "validate", "-w", str(workspace)],
+        env={**os.environ, "DAGSTER_HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"},
+        cwd=source,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert validated.returncode == 0, validated.stdout + validated.stderr
+    assert "Validation successful for code location starlake" in validated.stdout + validated.stderr
