@@ -8,6 +8,7 @@ target is missed.
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import statistics
@@ -125,6 +126,11 @@ def bench_build(size: Size, home: Path) -> list[Row]:
         for tables in TABLES:
             found = pairs(dagster_ours.load, form, tables)
             rows.append(found.row(f"{shown_count(tables)} tables, {what}", most if tables == 1000 else None))
+    gc.disable()
+    try:
+        rows.append(pairs(dagster_ours.load, "flat", 1000).row("1 000 tables, same form; without garbage collection"))
+    finally:
+        gc.enable()
     found = pairs(dagster_ours.load_again, "flat", 1000)
     rows.append(found.row("1 000 tables, same form; ours with definitions(pipeline)", 1.10))
     return rows
@@ -173,7 +179,7 @@ def bench_limits(size: Size, home: Path) -> list[Row]:
         ("assets", "by hand, @asset per transform"),
     ):
         for length in LENGTHS if kind == "ours" else LENGTHS[:3]:
-            count = 1 if length == max(LENGTHS) else max(1, size.processes if length == 1000 else size.processes // 2)
+            count = 1 if length == max(LENGTHS) else max(1, size.processes if length == 1000 else size.processes // 4)
             found = [in_process(SCRIPT, "reach", kind, length) for _ in range(count)]
             good = sum(one["done"] == "planned" for one in found)
             measured = f"{good} of {count}"
@@ -211,7 +217,7 @@ def bench_run(size: Size, home: Path) -> list[Row]:
     waits = {"threads": 3 * SECONDS, "in_process": (dagster_children.LOADS + 2) * SECONDS}
     walls = {kind: statistics.median(one["wall"] for one in ones) for kind, ones in found.items()}
     whole = {kind: statistics.median(one["all"] for one in ones) for kind, ones in found.items()}
-    added = walls["threads"] - waits["threads"]
+    added = {kind: walls[kind] - waits[kind] for kind in walls}
     return [
         pairs.row("CPU of the run and its children: threads / in process", 1.20),
         Row(
@@ -220,12 +226,15 @@ def bench_run(size: Size, home: Path) -> list[Row]:
         ),
         Row(
             "wall, threads",
-            f"{shown_time(walls['threads'])}, ideal {shown_time(waits['threads'])} ({added:+.2f} s)",
-            "<= 1.50 x",
-            walls["threads"] <= 1.5 * waits["threads"],
+            f"{shown_time(walls['threads'])}, ideal {shown_time(waits['threads'])} ({added['threads']:+.2f} s)",
+            f"<= {added['in_process'] + 0.5:+.2f} s",
+            added["threads"] <= added["in_process"] + 0.5,
             found,
         ),
-        Row("wall, in process", f"{shown_time(walls['in_process'])}, ideal {shown_time(waits['in_process'])}"),
+        Row(
+            "wall, in process",
+            f"{shown_time(walls['in_process'])}, ideal {shown_time(waits['in_process'])} ({added['in_process']:+.2f} s)",
+        ),
     ]
 
 

@@ -77,7 +77,7 @@ def _job(executor: Any) -> Any:
 
     namespace: dict[str, Any] = {}
     native = {"executor_def": executor} if executor is not None else None
-    dagster_ours.draw_load(1, LOADS, namespace, native, SL_STARLAKE_PATH=os.environ[PROGRAM])
+    dagster_ours.draw_load(1, LOADS, namespace, native, SL_STARLAKE_PATH=os.environ[PROGRAM], sl_env_var={})
     return namespace["defs"].get_repository_def().get_job("load_daily")
 
 
