@@ -311,7 +311,7 @@ class LiveDagster:
 
     def repositories(self) -> list[tuple[str, dict[str, Any]]]:
         """The code locations with what is in them."""
-        found = []
+        found: list[tuple[str, dict[str, Any]]] = []
         for entry in self.ask(LOCATIONS)["workspaceOrError"]["locationEntries"]:
             loaded = entry["locationOrLoadError"] or {}
             assert "message" not in loaded, f"{entry['name']}: {loaded['message']}"
