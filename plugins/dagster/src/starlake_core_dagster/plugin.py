@@ -45,7 +45,7 @@ def sl_options() -> Sequence[Option]:
             "default_status",
             OneOf("running", "stopped"),
             "running",
-            doc="Whether schedules and sensors are on as soon as they are deployed.",
+            doc="Whether schedules and sensors are on as soon as they are deployed; the sensor that tears down always is.",
         ),
         Option("sensor_interval", DURATION, 30, doc="Least time between two looks of a sensor."),
         Option(

@@ -532,7 +532,8 @@ class DagsterPipeline:
         native = self.pipeline.native_options
         shared: dict[str, Any] = {
             "description": self.pipeline.description or None,
-            "tags": tag_words(self.pipeline.tags),
+            # Runs that are launched past the user interface have only the tags of the definition.
+            "tags": {PIPELINE_TAG: self.pipeline.id, **tag_words(self.pipeline.tags)},
             "run_tags": {PIPELINE_TAG: self.pipeline.id, **native.get("run_tags", {})},
             "executor_def": native.get("executor_def") or thread_executor(self.pipeline.options["parallelism"]),
             "hooks": set(native.get("hooks") or ()) or None,
