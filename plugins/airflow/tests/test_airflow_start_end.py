@@ -83,3 +83,15 @@ def test_a_configuration_that_cannot_be_read_fails_the_start_at_once(tmp_path: P
     run = run_dag(pipeline.native, conf={"sl_data_interval_end": "tomorrow"})
     assert states(run) == {"start": "failed", "kpi_revenue": "upstream_failed", "end": "upstream_failed"}
     assert not stand_in.calls()
+
+
+def test_a_pipeline_that_was_changed_a_moment_ago_runs_as_it_is_now(tmp_path: Path, stand_in: StandIn) -> None:
+    """Airflow would write its DAG again after half a minute only, and find no task that is new."""
+    for names in (["first"], ["first", "second"]):
+
+        def build(pipeline: StarlakePipeline, names: list[str] = names) -> None:
+            for name in names:
+                pipeline.sl_transform(name, f"kpi.{name}")
+
+        report = draw(tmp_path / "changed", build, program(stand_in)).run()
+        assert [(task.id, task.state) for task in report.tasks] == [(name, "success") for name in names]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -281,6 +282,28 @@ def _register(dag: Any) -> None:
     # The database keeps the text of the file; a pipeline that was drawn without one shows that of this module.
     dag.fileloc = fileloc if os.path.exists(fileloc) else __file__
     try:
-        sync_bag_to_db(bag, "dags-folder", None)
+        with _at_once():
+            sync_bag_to_db(bag, "dags-folder", None)
     finally:
         dag.fileloc = fileloc
+
+
+@contextmanager
+def _at_once() -> Iterator[None]:
+    """While this block is open, a DAG that was written half a minute ago is written again: it runs now, as it is now."""
+    from airflow import settings
+
+    name, variable = "MIN_SERIALIZED_DAG_UPDATE_INTERVAL", "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL"
+    constant, given = getattr(settings, name, None), os.environ.get(variable)
+    os.environ[variable] = "0"  # 3.2, 3.3: the configuration is asked each time
+    if constant is not None:  # 3.1
+        setattr(settings, name, 0)
+    try:
+        yield
+    finally:
+        if constant is not None:
+            setattr(settings, name, constant)
+        if given is None:
+            del os.environ[variable]
+        else:
+            os.environ[variable] = given
