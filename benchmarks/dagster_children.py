@@ -131,11 +131,15 @@ def reach(kind: str, length: str) -> dict[str, Any]:
         plan = create_execution_plan(repository.get_job("lineage"))
         done, times["planned"] = "planned", time.process_time() - started
         assert len(plan.step_keys_to_execute) > int(length)
-    except (StarlakeError, RecursionError) as error:
+    except Exception as error:
+        # Dagster wraps what it meets while it resolves a job.
+        first: BaseException = error
+        while (cause := first.__cause__ or first.__context__) is not None:
+            first = cause
         return {
             "done": done,
             "times": times,
-            "error": type(error).__name__,
+            "error": type(first).__name__,
             "clear": isinstance(error, StarlakeError),
             "message": str(error)[:300],
         }
