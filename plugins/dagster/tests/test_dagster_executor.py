@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from dagster import in_process_executor, op
+from dagster._core.execution.api import execute_run
 from dagster_runs import draw, instance_in, job, states
 from starlake_core_dagster import executor
 from starlake_core_dagster.executor import InProcess, run_in_process, thread_executor
@@ -147,6 +148,62 @@ def test_what_cannot_be_said_again_is_no_step_of_the_run(instance: Any) -> None:
         raise SystemExit(3)
 
     assert not ran(draw(lambda p: p.add_native("broken", lambda: broken)), instance).success
+
+
+def test_no_job_goes_on_behind_a_run_that_fails_in_its_main_loop(
+    instance: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = FakeEnvironment()
+    environment.script("transform:kpi.a", None)
+
+    def build(p: StarlakePipeline) -> None:
+        p.sl_transform("a", "kpi.a")
+        p.start_task() >> p.sl_transform("b", "kpi.b", pool="warehouse")
+
+    def locked(*_: Any, **__: Any) -> Any:
+        until(lambda: bool(environment.started("transform:kpi.a")), "the job runs")
+        raise OSError("database is locked")
+
+    instance.event_log_storage.set_concurrency_slots("warehouse", 1)
+    monkeypatch.setattr(instance.event_log_storage, "claim_concurrency_slot", locked)
+    result = ran(draw(build, environment=environment), instance)
+    assert not result.success
+    (attempt,) = environment.attempts.values()
+    assert attempt.submission.handle in environment.cancelled
+    assert attempt.ended is not None
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("starlake-")] == []
+
+
+def test_the_loop_rests_while_everything_waits_for_a_pool(instance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = instance.event_log_storage
+    storage.set_concurrency_slots("warehouse", 1)
+    storage.claim_concurrency_slot("warehouse", "another run", "step")
+    looks = []
+
+    def looked(steps: Any) -> float:
+        looks.append(1)
+        return original(steps)
+
+    original = executor._Steps.sleep_interval
+    monkeypatch.setattr(executor._Steps, "sleep_interval", looked)
+    timer = threading.Timer(2, storage.free_concurrency_slot_for_step, ("another run", "step"))
+    timer.start()
+    pipeline = draw(lambda p: p.sl_transform("a", "kpi.a", pool="warehouse"))
+    assert ran(pipeline, instance).success
+    timer.join()
+    assert len(looks) < 200, "it looked a thousand times a second"
+
+
+def test_who_wants_the_exception_of_a_step_gets_it(instance: Any) -> None:
+    @op
+    def broken() -> None:
+        raise LookupError("the exception of the step")
+
+    job_def = job(draw(lambda p: p.add_native("broken", lambda: broken)))
+    made = instance.create_run_for_job(job_def=job_def)
+    with pytest.raises(LookupError, match="the exception of the step"):
+        execute_run(executor.InMemoryJob(job_def), made, instance, raise_on_error=True)
+    assert not instance.get_run_by_id(made.run_id).is_success
 
 
 # -- stopping
@@ -322,3 +379,39 @@ def test_one_of_several_tables_in_one_step_cannot_be_selected_in_this_process() 
     pipeline = one_step(FakeEnvironment())
     with pytest.raises(RunError, match="the tables of loads are loaded in one step and cannot be selected one by one"):
         pipeline.run(select=["load_a"])
+
+
+def stopped_in_one_step(executor_def: Any, instance: Any, environment: FakeEnvironment) -> Any:
+    """A run of a domain of 20 tables, two at once, that is interrupted as soon as it has begun."""
+    for number in range(20):
+        environment.script(f"load:sales.t{number}", None)
+
+    def build(p: StarlakePipeline) -> None:
+        with p.sl_create_task_group("loads"):
+            for number in range(20):
+                p.sl_load(f"load_{number}", "sales", f"t{number}")
+
+    pipeline = draw(build, {"load_domain_in_one_step": True, "parallelism": 2}, environment=environment)
+    job_def = job(pipeline) if executor_def is None else job(pipeline).with_executor_def(executor_def)
+
+    def interrupt() -> None:
+        until(lambda: len(environment.submissions) == 2, "two jobs run")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    made = instance.create_run_for_job(job_def=job_def)
+    with serving(pipeline.orchestration.plugins):
+        execute_run(executor.InMemoryJob(job_def), made, instance, raise_on_error=False)
+    thread.join()
+    return instance.get_run_by_id(made.run_id)
+
+
+@pytest.mark.parametrize("executor_def", [None, in_process_executor])
+def test_a_domain_in_one_step_that_is_stopped_cancels_what_runs_and_begins_nothing(
+    instance: Any, executor_def: Any
+) -> None:
+    environment = FakeEnvironment()
+    assert not stopped_in_one_step(executor_def, instance, environment).is_success
+    assert len(environment.submissions) == len(environment.cancelled) == 2
+    assert all(attempt.ended is not None for attempt in environment.attempts.values())

@@ -11,8 +11,9 @@ import logging
 import os
 import queue
 import threading
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +30,8 @@ TRIGGER_TAG = "starlake/trigger"
 """Tag of a step with the trigger rule of its task, where that is not the one of Dagster."""
 
 _LOOK_SECONDS = 0.2
+_DRAIN_SECONDS = 60.0
+"""How long the jobs of a run that failed in its main loop are given to be cancelled."""
 
 stopping: ContextVar[threading.Event | None] = ContextVar("starlake_core_dagster_stopping", default=None)
 """Set when the run is being stopped; None in an executor that stops its steps by an interrupt."""
@@ -90,6 +93,11 @@ if supports_threads:
             self._befores = dict(plan.get_executable_step_deps())
             self._left_out = {key for key in self._rules if key in excluded}
             super().__init__(plan, **keywords)
+
+        @property
+        def held(self) -> bool:
+            """After a look for what may run: whether something could, and waits for a pool or for the limit of a tag."""
+            return bool(self._executable)
 
         def _should_skip_step(self, step_key: str, *more: Any) -> bool:
             if self._befores.get(step_key, set()) & (self._failed | self._abandoned) or self._rules.get(step_key):
@@ -170,37 +178,59 @@ if supports_threads:
                 yield from self._loop(job_context, steps)
 
         def _loop(self, job_context: Any, steps: Any) -> Iterator[Any]:
-            """Start what may run, and pass on what the threads produce; only this thread writes events and decides."""
+            """Start what may run, and pass on what the threads produce.
+
+            A thread writes the events of its own step; only this thread decides what runs, and writes those of the others.
+            """
             produced: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
             stop = threading.Event()
             live: dict[str, list[Any]] = {}
-            while live or not (stop.is_set() or steps.is_complete):
-                if steps.check_for_interrupts():
-                    about = EngineEventData.interrupted(list(live))
-                    yield DagsterEvent.engine_event(job_context, "Stopping the jobs of the run", about)
-                    steps.mark_interrupted()
-                    stop.set()
-                if not stop.is_set():
-                    for step in steps.get_steps_to_execute(limit=self._max_concurrent - len(live)):
-                        live[step.key] = []
-                        _start(job_context.for_step(step, steps.get_known_state()), step.key, produced, stop)
-                    yield from steps.concurrency_event_iterator(job_context)
-                if live or not steps.is_complete:
-                    yield from self._take(job_context, steps, produced, live)
-                if not stop.is_set():
-                    yield from steps.plan_events_iterator(job_context)
+            escaped: list[BaseException] = []
+            try:
+                while live or not (stop.is_set() or steps.is_complete):
+                    if steps.check_for_interrupts():
+                        about = EngineEventData.interrupted(list(live))
+                        yield DagsterEvent.engine_event(job_context, "Stopping the jobs of the run", about)
+                        steps.mark_interrupted()
+                        stop.set()
+                    held = False
+                    if not stop.is_set():
+                        for step in steps.get_steps_to_execute(limit=self._max_concurrent - len(live)):
+                            live[step.key] = []
+                            _start(job_context.for_step(step, steps.get_known_state()), step.key, produced, stop)
+                        held = steps.held
+                        yield from steps.concurrency_event_iterator(job_context)
+                    if live or not steps.is_complete:
+                        yield from self._take(job_context, steps, produced, live, escaped, held)
+                    if not stop.is_set():
+                        yield from steps.plan_events_iterator(job_context)
+            except BaseException:
+                # No job goes on behind a run that has ended: a database that is locked, or nobody who takes the next event.
+                stop.set()
+                _drain(produced, set(live))
+                raise
             if stop.is_set():
                 here = _here.get()
                 if here is not None:
                     here.stopped = True
                 raise DagsterExecutionInterruptedError("the run was stopped")
+            if escaped and job_context.raise_on_error:
+                raise escaped[0]
 
-        def _take(self, job_context: Any, steps: Any, produced: Any, live: dict[str, list[Any]]) -> Iterator[Any]:
+        def _take(
+            self,
+            job_context: Any,
+            steps: Any,
+            produced: Any,
+            live: dict[str, list[Any]],
+            escaped: list[BaseException],
+            held: bool,
+        ) -> Iterator[Any]:
             """Wait a moment for the next event, and pass on all that are there."""
-            pause = steps.sleep_interval()
+            pause = steps.sleep_interval()  # of retries; 0 where a pool is waited for
             try:
                 found = produced.get(
-                    timeout=min(_LOOK_SECONDS, pause) if pause > 0 else _LOOK_SECONDS if live else 0.001
+                    timeout=min(_LOOK_SECONDS, pause) if pause > 0 else _LOOK_SECONDS if live or held else 0.001
                 )
             except queue.Empty:
                 return
@@ -209,6 +239,8 @@ if supports_threads:
                 if event is None:
                     yield from _trigger_hook(job_context.for_step(steps.get_step_by_key(key)), live.pop(key))
                     steps.verify_complete(job_context, key)
+                elif isinstance(event, BaseException):
+                    escaped.append(event)
                 else:
                     live[key].append(event)
                     yield event
@@ -216,6 +248,17 @@ if supports_threads:
                 if produced.empty():
                     return
                 found = produced.get()
+
+    def _drain(produced: Any, live: set[str]) -> None:
+        """Wait until the threads of some steps have ended."""
+        until = time.monotonic() + _DRAIN_SECONDS
+        while live and (left := until - time.monotonic()) > 0:
+            with suppress(queue.Empty):
+                key, event = produced.get(timeout=left)
+                if event is None:
+                    live.discard(key)
+        if live:
+            logger.error("the steps %s have not ended; look after their jobs", ", ".join(sorted(live)))
 
     def _capture(stack: ExitStack, job_context: Any, execution_plan: Any) -> Iterator[Any]:
         """Keep what this process prints while the run goes on, as Dagster's in-process executor does: one log for all steps."""
@@ -237,8 +280,10 @@ if supports_threads:
                     produced.put((key, event))
             except (DagsterExecutionInterruptedError, KeyboardInterrupt):
                 pass  # its failure was produced before
-            except BaseException:
-                logger.exception("the step %s ended in a way that Dagster does not know", key)
+            except BaseException as error:
+                if not step_context.raise_on_error:
+                    logger.exception("the step %s ended in a way that Dagster does not know", key)
+                produced.put((key, error))
             finally:
                 produced.put((key, None))
 

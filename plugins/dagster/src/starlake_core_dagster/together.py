@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -12,6 +13,7 @@ from typing import Any
 from dagster import DagsterEventType, Failure, Output
 
 from .context import RESUMED
+from .executor import stopping
 from .steps import RESULT, Step
 
 __all__ = ["Together"]
@@ -54,9 +56,13 @@ class Together:
     def _run(self, step: Any, members: Sequence[Step], failures: dict[str, Failure]) -> Iterator[Any]:
         """Run tasks side by side; what they produce is passed on by this thread, as it comes."""
         produced: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        stop = stopping.get() or threading.Event()
 
         def work(member: Step) -> None:
+            stopping.set(stop)
             try:
+                if stop.is_set():  # while it waited for its turn
+                    raise Failure("the run was stopped", allow_retries=False)
                 for event in member(step, {}):
                     produced.put((member.path, event))
             except BaseException as error:
@@ -64,7 +70,8 @@ class Together:
             finally:
                 produced.put((member.path, None))
 
-        with ThreadPoolExecutor(self.parallelism, thread_name_prefix="starlake-load") as pool:
+        pool = ThreadPoolExecutor(self.parallelism, thread_name_prefix="starlake-load")
+        try:
             for member in members:
                 pool.submit(copy_context().run, work, member)
             going = len(members)
@@ -78,6 +85,12 @@ class Together:
                     failures[path] = Failure(f"{type(event).__name__}: {event}", allow_retries=False)
                 else:
                     yield event
+        except BaseException:
+            # An executor of Dagster interrupts this thread; those of the tasks are told by us, and cancel their jobs.
+            stop.set()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _done(step: Any) -> tuple[set[str], set[str]]:
