@@ -6,7 +6,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from .graph import Pipeline, Task, TaskGroup, TriggerRule
 
-__all__ = ["guards_of", "why_nothing"]
+__all__ = ["NOTHING", "guards_of", "why_nothing"]
+
+NOTHING = "nothing was loaded or transformed"
+"""What an end says before the reasons."""
 
 
 def _rule(task: Task) -> str:
@@ -76,4 +79,4 @@ def why_nothing(guards: Sequence[Sequence[str]], closed: Mapping[str, str]) -> s
     """
     if not closed or not all(any(gate in closed for gate in guard) for guard in guards):
         return ""
-    return "nothing was loaded or transformed: " + "; ".join(dict.fromkeys(closed.values()))
+    return f"{NOTHING}: {'; '.join(dict.fromkeys(closed.values()))}"

@@ -15,7 +15,7 @@ from ..errors import PluginError, RunError
 from ..graph import graph_json
 from ..loading import find_files, load_file, load_files, pipelines_of
 from ..options import Declared
-from ..orchestration import Overrides
+from ..orchestration import Overrides, overriding
 from ..pipeline import StarlakePipeline
 from ..plugins import Installed, choose, installed, select
 from .drawing import dot, mermaid, tree
@@ -169,7 +169,8 @@ def _files(hook_name: str, paths: Sequence[Path], overrides: Overrides) -> None:
     loaded = [load_file(path, overrides) for path in files]
     pipelines = pipelines_of(loaded)
     plugins_ = pipelines[0].orchestration.plugins
-    done = getattr(plugins_.hook, hook_name)(files=files, options=pipelines[0].options)
+    with overriding(overrides):  # a plugin may load the files again, or keep what was asked for
+        done = getattr(plugins_.hook, hook_name)(files=files, options=pipelines[0].options)
     if done is None:
         verb = hook_name.removeprefix("sl_")
         raise RunError(

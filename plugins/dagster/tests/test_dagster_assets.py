@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dagster import AssetKey, Definitions, Out, Output, asset, op
+from dagster import AssetKey, Definitions, Out, asset, op
 from dagster_runs import draw, instance_in, job, repository, resolved, run, states
 from starlake_core_dagster import definitions
 from starlake_core_dagster.loading import shared_assets
@@ -25,6 +25,8 @@ from starlake_core import (
     StarlakeError,
     StarlakePipeline,
     StarlakeSchedule,
+    Task,
+    hookimpl,
 )
 from starlake_core.runtime import Verdict
 from starlake_core.testing import FakeEnvironment
@@ -353,10 +355,10 @@ def test_a_keyword_in_the_wrong_place_is_refused() -> None:
 def test_an_op_of_the_user_takes_its_place(tmp_path: Path) -> None:
     ran: list[str] = []
 
-    @op(out={"first": Out(int), "second": Out(int, is_required=False)})
-    def mine() -> Any:
+    @op(out={"first": Out(int)})
+    def mine() -> int:
         ran.append("mine")
-        yield Output(1, "first")
+        return 1
 
     def build(p: StarlakePipeline) -> None:
         p.sl_transform("a", "kpi.a") >> p.add_native("mine", lambda: mine) >> p.sl_transform("b", "kpi.b")
@@ -389,13 +391,211 @@ def test_wide_groups_are_joined_in_as_few_edges_as_there_are_tasks(tmp_path: Pat
 
     pipeline = draw(build)
     flat = pipeline.native.flat
-    assert list(flat.joins) == ["loads.all"]
+    assert list(flat.joins) == ["loads..all"]
     assert sum(len(befores) for befores in flat.befores.values()) == 12 + 12 + 12 + 12
     fake(pipeline).script("load:sales.t3", Verdict.FAILED)
     with instance_in(tmp_path) as instance:
         result = run(job(pipeline), instance)
     assert not [s.subject for s in fake(pipeline).submissions if s.subject.startswith("transform")]
     assert not result.success
+
+
+@pytest.mark.parametrize("count", [3, 12])
+def test_a_wide_group_is_skipped_when_one_of_its_domains_is(tmp_path: Path, count: int) -> None:
+    """Whatever the number of tables is."""
+
+    def build(p: StarlakePipeline) -> None:
+        with p.sl_create_task_group("loads") as loads:
+            for domain in ("x", "y"):
+                check = p.sl_pre_load(domain, ["a"], "pending")
+                assert check is not None
+                for number in range(count):
+                    check >> p.sl_load(f"load_{domain}_{number}", domain, f"t{number}")
+        with p.sl_create_task_group("kpis") as kpis_group:
+            for number in range(count):
+                p.sl_transform(f"kpi_{number}", f"kpi.k{number}")
+        p.start_task() >> loads >> kpis_group >> p.end_task()
+
+    pipeline = draw(build)
+    fake(pipeline).script("preload:x", Verdict.NOT_READY)
+    with instance_in(tmp_path) as instance:
+        result = run(job(pipeline), instance)
+    assert result.success
+    found = states(result)
+    assert {found[f"kpi_{number}"] for number in range(count)} == {"skipped"}
+    assert {found[f"load_y_{number}"] for number in range(count)} == {"success"}
+
+
+def test_a_task_may_be_called_all_in_a_wide_group() -> None:
+    def build(p: StarlakePipeline) -> None:
+        with p.sl_create_task_group("loads") as loads:
+            for name in (*map(str, range(11)), "all"):
+                p.sl_load(f"load_{name}" if name != "all" else name, "sales", f"t{name}")
+        with p.sl_create_task_group("kpis") as after:
+            for number in range(12):
+                p.sl_transform(f"kpi_{number}", f"kpi.k{number}")
+        loads >> after
+
+    assert job(draw(build)) is not None
+
+
+# -- what surprises
+
+
+def test_pipelines_that_read_from_each_other_load(tmp_path: Path) -> None:
+    """The tables wait for each other in no circle, the pipelines do."""
+    a, c = StarlakeDependency("k.a"), StarlakeDependency("k.c", dependencies=[StarlakeDependency("k.b")])
+    b = StarlakeDependency("k.b", dependencies=[StarlakeDependency("k.a")])
+    one = draw(lineage, dependencies=StarlakeDependencies([a, c]), name="one")
+    two = draw(lineage, dependencies=StarlakeDependencies([b]), name="two", environment=fake(one))
+    assert parents([one, two], "k/b") == {"k/a"}
+    assert parents([one, two], "k/c") == {"k/b"}
+    notes = shared_assets([one.native, two.native])
+    assert len(notes) == 1
+    assert "reads from one that reads from it" in notes[0]
+    defs = definitions([one, two])
+    with instance_in(tmp_path) as instance:
+        assert run(resolved(defs, "job", "one"), instance).success
+        assert run(resolved(defs, "job", "two"), instance).success
+
+
+def test_checks_of_one_name_in_two_pipelines_are_told_apart(tmp_path: Path) -> None:
+    """In one run of everything."""
+
+    def build(table: str) -> Any:
+        def drawn(p: StarlakePipeline) -> None:
+            check = p.sl_pre_load("sales", [table], "imported")
+            assert check is not None
+            p.start_task() >> check >> p.sl_load("load", "sales", table) >> p.end_task()
+
+        return drawn
+
+    tables = {"one": "orders", "two": "customers"}
+    for ready in tables:
+        drawn = {name: draw(build(table), name=name) for name, table in tables.items()}
+        for name, pipeline in drawn.items():
+            if name != ready:
+                fake(pipeline).script("preload:sales", Verdict.NOT_READY)
+        with instance_in(tmp_path / ready) as instance:
+            result = materialise(list(drawn.values()), instance, "sales/orders", "sales/customers", "one", "two")
+        assert materialised(result) == sorted([f"sales/{tables[ready]}", ready])
+
+
+def test_an_end_in_a_part_of_a_pipeline_emits_only_when_work_was_done(tmp_path: Path) -> None:
+    pipeline = draw(scheduled, {"pre_load_strategy": "imported", "partitions": "false"}, schedule=DAILY)
+    fake(pipeline).script("preload:hr", Verdict.NOT_READY)
+    with instance_in(tmp_path) as instance:
+        assert materialised(materialise(pipeline, instance, "hr/people", "p")) == []
+        assert "p" in materialised(materialise(pipeline, instance, "hr/people", "sales/orders", "p"))
+    report = pipeline.run(select=["*hr*", "end*"])
+    assert (report.task("end_daily").state, report.datasets) == ("skipped", ())
+
+
+def test_a_table_that_is_loaded_twice_in_a_pipeline_is_one_asset(tmp_path: Path) -> None:
+    def build(p: StarlakePipeline) -> None:
+        p.sl_load("one", "sales", "orders") >> p.sl_load("two", "sales", "orders") >> p.end_task()
+
+    pipeline = draw(build)
+    with instance_in(tmp_path) as instance:
+        result = run(job(pipeline), instance)
+    assert result.success
+    assert materialised(result) == ["p", "sales/orders", "sales/orders"]
+
+
+def test_a_last_task_may_have_the_name_of_a_table(tmp_path: Path) -> None:
+    def build(p: StarlakePipeline) -> None:
+        p.sl_load("load", "p", "fin") >> p.sl_job("fin", ["freshness", "--tables", "p.fin"])
+
+    pipeline = draw(build)
+    with instance_in(tmp_path) as instance:
+        assert materialised(run(job(pipeline), instance)) == ["p/fin", "p/fin/done"]
+
+
+def test_names_that_fall_together_are_refused_by_name() -> None:
+    build = lambda p: p.sl_transform(p.id, f"kpi.{p.id}")  # noqa: E731
+    for one, two in (("a-b", "a_b"), ("x", "x_steps"), ("x", "x")):
+        with pytest.raises(
+            PipelineFileError, match=f"'{one}' of pipelines.py and '{two}' of pipelines.py fall on one name in Dagster"
+        ):
+            definitions([draw(build, name=one), draw(build, name=two)])
+    with pytest.raises(
+        StarlakeError, match="pipeline 'config' would be 'config' in Dagster, which keeps that word for itself"
+    ):
+        draw(build, name="config")
+    with pytest.raises(StarlakeError, match="task 'class' of pipeline 'p' would be 'class' in Dagster"):
+        draw(lambda p: p.sl_transform("class", "kpi.a"))
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"kinds": "sql"}, "the keyword 'kinds' of task a of pipeline p is 'sql'; it takes several words"),
+        ({"owners": "team:a"}, "the keyword 'owners' of task a of pipeline p is 'team:a'; it takes a list"),
+        ({"asset_tags": ["a"]}, "the keyword 'asset_tags' of task a of pipeline p is"),
+    ],
+)
+def test_a_word_where_several_are_meant_is_refused(keywords: dict[str, Any], message: str) -> None:
+    with pytest.raises(StarlakeError, match=message):
+        draw(lambda p: p.sl_transform("a", "kpi.a", **keywords))
+
+
+def test_an_op_with_two_outputs_is_refused() -> None:
+    @op(out={"a": Out(int), "b": Out(int)})
+    def mine(): ...
+
+    with pytest.raises(StarlakeError, match="with 2 outputs; for Dagster it returns an op"):
+        draw(lambda p: p.add_native("mine", lambda: mine))
+
+
+def test_an_add_on_may_give_a_task_an_op_of_its_own(tmp_path: Path) -> None:
+    ran: list[str] = []
+
+    class AddOn:
+        name = "own"
+
+        @hookimpl(tryfirst=True)
+        def sl_create_task(self, task: Task) -> Any:
+            if task.id != "load":
+                return None
+
+            @op
+            def own() -> None:
+                ran.append(task.id)
+
+            return own
+
+    orchestration = Orchestration(
+        {}, orchestrator="dagster", environment=FakeEnvironment(), filename="f.py", namespace={}, addons=[AddOn()]
+    )
+    with orchestration, orchestration.sl_create_pipeline(name="p") as pipeline:
+        pipeline.start_task() >> pipeline.sl_load("load", "sales", "orders") >> pipeline.end_task()
+    with instance_in(tmp_path) as instance:
+        assert materialised(run(job(pipeline), instance)) == ["p", "sales/orders"]
+    assert ran == ["load"]
+
+
+@pytest.mark.parametrize("given", [42, None, {"a": 1}, [None], [42]])
+def test_definitions_of_something_else_are_refused(given: Any) -> None:
+    with pytest.raises(
+        StarlakeError, match=r"definitions\(\) takes pipelines, or files and folders with pipeline files"
+    ):
+        definitions(given)
+
+
+def test_options_for_pipelines_that_are_drawn_are_refused() -> None:
+    with pytest.raises(StarlakeError, match=r"definitions\(\) takes environment, parallelism for pipeline files only"):
+        definitions(draw(scheduled, schedule=DAILY), environment="shell", parallelism=3)
+
+
+def test_a_module_may_be_loaded_again() -> None:
+    namespace: dict[str, Any] = {}
+    for _again in range(2):
+        orchestration = Orchestration(
+            {}, orchestrator="dagster", environment=FakeEnvironment(), filename="f.py", namespace=namespace
+        )
+        with orchestration, orchestration.sl_create_pipeline(name="p") as pipeline:
+            pipeline.sl_transform("a", "kpi.a")
+    assert {j.name for j in repository(namespace["defs"]).get_all_jobs()} >= {"p"}
 
 
 GRAPH = """

@@ -18,6 +18,7 @@ from starlake_core_dagster import deploying
 from starlake_core_dagster.deploying import MODULE, delete, deploy, workspace_of
 
 from starlake_core import NothingFoundError, RunError, StarlakeError, file_swap
+from starlake_core.orchestration import Overrides, overriding
 
 PIPELINE = """\
 from starlake_core import Orchestration
@@ -320,7 +321,7 @@ def test_files_that_do_not_load_together_change_nothing(source: Path, workspace:
         ([twin], "the pipeline id 'daily' is taken by daily.py"),
         ([broken], "so wrong"),
         ([source / "nowhere.py"], r"nowhere\.py of .*starlake_definitions\.py is gone"),
-        ([alike, other], "Dagster does not load these files together"),
+        ([alike, other], "fall on one name in Dagster"),
     ]:
         with pytest.raises(StarlakeError, match=said):
             deploy(files, workspace)
@@ -419,3 +420,17 @@ def test_two_deployments_at_once_are_both_there_and_dagster_loads_them(source: P
     )
     assert validated.returncode == 0, validated.stdout + validated.stderr
     assert "Validation successful for code location starlake" in validated.stdout + validated.stderr
+
+
+def test_what_the_command_line_says_is_kept_with_the_files(source: Path, workspace: Path) -> None:
+    """A location is loaded without a command line."""
+    file = write(source, "daily")
+    asked = Overrides(environment="shell", options={"parallelism": "3"})
+    with overriding(asked):
+        deploy([file], workspace)
+    text = (workspace.parent / MODULE).read_text(encoding="utf-8")
+    assert "ENVIRONMENT = 'shell'\n" in text
+    assert "OPTIONS = {'parallelism': '3'}\n" in text
+    deploy([file], workspace)
+    assert (workspace.parent / MODULE).read_text(encoding="utf-8") == text
+    assert jobs(workspace) == {"daily"}

@@ -13,7 +13,9 @@ from starlake_core_dagster.executor import InProcess, run_in_process
 from starlake_core_dagster.steps import NOT_READY
 
 from starlake_core import StarlakeDomain, StarlakePipeline, StarlakeSchedule, Task, Wait
-from starlake_core.testing import StandIn, Step
+from starlake_core.runtime import Verdict
+from starlake_core.testing import FakeEnvironment, StandIn, Step
+from starlake_core.testing.fake import serving
 
 pytest_plugins = ["starlake_core.testing.plugin"]
 
@@ -275,6 +277,23 @@ def test_wait_that_crashes(tmp_path: Path, stand_in: StandIn, runs: Any) -> None
     ran = runs(waiting(tmp_path, stand_in, Wait(0, 3600, soft_fail=True)))
     assert not ran.success
     assert stand_in.calls("load:sales.orders") == []
+
+
+def test_a_waiting_check_that_crashes_is_tried_again(tmp_path: Path, runs: Any) -> None:
+    """Also where the environment knows no exit codes."""
+    environment = FakeEnvironment()
+    environment.script("preload:sales", Verdict.LOST, Verdict.SUCCEEDED)
+
+    def build(p: StarlakePipeline) -> None:
+        check = p.sl_pre_load("sales", ["orders"], "pending", retries=1, retry_delay=0)
+        assert isinstance(check, Task)
+        check.wait = Wait(0, 3600)
+        check >> p.sl_load("load", "sales", "orders")
+
+    pipeline = draw(build, environment=environment)
+    with serving(pipeline.orchestration.plugins):
+        assert runs(pipeline).success
+    assert len(environment.started("preload:sales")) == 2
 
 
 def test_the_user_may_choose_another_executor(tmp_path: Path, stand_in: StandIn) -> None:

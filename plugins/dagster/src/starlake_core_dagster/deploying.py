@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from dagster import Definitions
 
 from starlake_core import NothingFoundError, RunError, StarlakeError
 from starlake_core.file_swap import locked, swap
+from starlake_core.orchestration import collecting
 
 from .loading import definitions
 
@@ -27,7 +29,7 @@ __all__ = ["MODULE", "delete", "deploy", "workspace_of"]
 MODULE = "starlake_definitions.py"
 """The module beside the workspace that lists the deployed files."""
 
-_HEAD = '''"""The pipelines of this workspace. Written by ``starlake-orchestrate deploy``; the list is all that it reads again."""
+_HEAD = '''"""The pipelines of this workspace. Written by ``starlake-orchestrate deploy``; the values in capitals are all that it reads again."""
 
 from pathlib import Path
 
@@ -36,7 +38,7 @@ from starlake_core_dagster import definitions
 FILES = '''
 _TAIL = """
 
-defs = definitions([Path(__file__).parent / file for file in FILES])
+defs = definitions([Path(__file__).parent / file for file in FILES], environment=ENVIRONMENT, **OPTIONS)
 """
 _LOCATION = "starlake"
 _MARK = "\ufeff"
@@ -82,7 +84,12 @@ def deploy(files: Sequence[Path], workspace: Path) -> list[Path]:
 
 def _deploy(files: Sequence[Path], workspace: Path) -> list[Path]:
     folder = workspace.parent
-    every = sorted({*_listed(folder), *(_relative(file, folder) for file in files)})
+    before, asked = _listed(folder), collecting()
+    every = _Listed(
+        sorted({*before.files, *(_relative(file, folder) for file in files)}),
+        asked.environment or before.environment,
+        {**before.options, **asked.options},
+    )
     writes: dict[Path, Path | bytes] = {folder / MODULE: _module(every)}
     text = _text(workspace)
     if not _names_us(_read(text, workspace)):
@@ -112,12 +119,12 @@ def delete(files: Sequence[Path], workspace: Path) -> list[Path]:
     with locked(folder):
         listed = _listed(folder)
         names = [_relative(file, folder) for file in files]
-        missing = [name for name in names if name not in listed]
+        missing = [name for name in names if name not in listed.files]
         if missing:
             raise NothingFoundError(
-                f"not deployed in {workspace}: {', '.join(missing)} (deployed: {', '.join(listed) or 'nothing'})"
+                f"not deployed in {workspace}: {', '.join(missing)} (deployed: {', '.join(listed.files) or 'nothing'})"
             )
-        left = [name for name in listed if name not in names]
+        left = replace(listed, files=[name for name in listed.files if name not in names])
         # The entry of the workspace stays: a location without pipelines loads, and one that is missing does not.
         swap({folder / MODULE: _module(left)})
     return [folder / MODULE]
@@ -127,38 +134,60 @@ def _relative(file: Path, folder: Path) -> str:
     return Path(os.path.relpath(file.resolve(), folder.resolve())).as_posix()
 
 
-def _module(files: Sequence[str]) -> bytes:
-    listed = "".join(f"    {file!r},\n" for file in files)
-    return f"{_HEAD}[\n{listed}]{_TAIL}".encode()
+@dataclass(frozen=True)
+class _Listed:
+    """What is deployed.
+
+    Attributes:
+        files: relative to the folder of the workspace.
+        environment: for files that name none; that of the last deployment that named one.
+        options: that win over those in the files.
+    """
+
+    files: Sequence[str] = ()
+    environment: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _listed(folder: Path) -> list[str]:
-    """The files that are deployed already."""
+def _module(listed: _Listed) -> bytes:
+    files = "".join(f"    {file!r},\n" for file in listed.files)
+    text = f"[\n{files}]\nENVIRONMENT = {listed.environment!r}\nOPTIONS = {dict(sorted(listed.options.items()))!r}"
+    return f"{_HEAD}{text}{_TAIL}".encode()
+
+
+def _listed(folder: Path) -> _Listed:
+    """What is deployed already."""
     module = folder / MODULE
     if not module.exists():
-        return []
+        return _Listed()
     try:
         tree = ast.parse(module.read_text(encoding="utf-8"))
-        values = [
-            ast.literal_eval(node.value)
+        found = [
+            (target.id, ast.literal_eval(node.value))
             for node in tree.body
-            if isinstance(node, ast.Assign) and [getattr(target, "id", "") for target in node.targets] == ["FILES"]
+            if isinstance(node, ast.Assign)
+            for target in node.targets
+            if isinstance(target, ast.Name) and target.id.isupper()
         ]
-        (found,) = values
-        return [str(name) for name in found]
-    except (SyntaxError, ValueError, TypeError) as error:
+        values = dict(found)
+        if len(values) < len(found):
+            raise ValueError("a value is there twice")
+        files = [str(name) for name in values["FILES"]]
+        return _Listed(files, values.get("ENVIRONMENT"), dict(values.get("OPTIONS", {})))
+    except (KeyError, SyntaxError, ValueError, TypeError) as error:
         raise RunError(
             f"{module} has no list FILES of file names that could be read ({error}); it is written by deploy: restore it, or remove it and "
             "deploy all files again"
         ) from error
 
 
-def _check(files: Sequence[str], folder: Path) -> None:
-    gone = [name for name in files if not (folder / name).is_file()]
+def _check(listed: _Listed, folder: Path) -> None:
+    gone = [name for name in listed.files if not (folder / name).is_file()]
     if gone:
         raise RunError(f"{', '.join(gone)} of {folder / MODULE} is gone; take it out with: starlake-orchestrate delete")
     try:
-        Definitions.validate_loadable(definitions([folder / name for name in files]))
+        files = [folder / name for name in listed.files]
+        Definitions.validate_loadable(definitions(files, environment=listed.environment, **listed.options))
     except StarlakeError:
         raise
     except Exception as error:

@@ -5,12 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from keyword import iskeyword
 
-from starlake_core import DuplicateIdError, Pipeline, Task, TaskGroup, TriggerRule
+from starlake_core import DuplicateIdError, Pipeline, StarlakeError, Task, TaskGroup, TriggerRule
 
-__all__ = ["Flat", "flatten"]
+__all__ = ["Flat", "check_name", "flatten"]
 
 _WIDE = 64
+_RESERVED = frozenset(
+    (
+        "arg_dict", "bool", "conf", "config", "context", "dict", "float", "input", "input_arg_dict", "int", "meta", "output",
+        "output_arg_dict", "str", "type",
+    )
+)  # fmt: skip
+"""Names that Dagster keeps for itself."""
 _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_]")
 
 
@@ -98,7 +106,7 @@ def flatten(pipeline: Pipeline, together: bool = False) -> Flat:
         wide = len(lasts) > 1 and len(firsts) > 1 and len(lasts) * len(firsts) > _WIDE
         for first in firsts:
             if wide and tasks[first].trigger is TriggerRule.ALL_SUCCESS:
-                join = f"{before}.all"
+                join = f"{before}..all"  # the path of no task
                 joins[join] = lasts
                 befores[join] = dict.fromkeys(lasts)
                 befores[first][join] = None
@@ -112,6 +120,22 @@ def flatten(pipeline: Pipeline, together: bool = False) -> Flat:
     return Flat(tasks, {path: list(found) for path, found in befores.items()}, joins, names, merged)
 
 
+def check_name(what: str, name: str) -> None:
+    """Refuse a name that Dagster does not take.
+
+    Args:
+        what: has the name, for the message.
+        name: in Dagster.
+
+    Raises:
+        StarlakeError: it is a word of Dagster's or of Python's.
+    """
+    if name in _RESERVED or iskeyword(name):
+        raise StarlakeError(
+            f"{what} would be '{name}' in Dagster, which keeps that word for itself; give it another name"
+        )
+
+
 def _names(paths: Sequence[str], pipeline_id: str) -> dict[str, str]:
     """The last part of a path where only one task has it, else the whole path."""
     times: dict[str, int] = {}
@@ -123,6 +147,7 @@ def _names(paths: Sequence[str], pipeline_id: str) -> dict[str, str]:
     for path in paths:
         last = path.rpartition(".")[2]
         name = _NOT_IN_NAME.sub("_", last if times[last] == 1 else path.replace(".", "__"))
+        check_name(f"task '{path}' of pipeline '{pipeline_id}'", name)
         other = taken.setdefault(name, path)
         if other != path:
             raise DuplicateIdError(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from dagster import AssetKey, Definitions
 
-from starlake_core import PipelineFileError, StarlakePipeline
+from starlake_core import PipelineFileError, StarlakeError, StarlakePipeline
+from starlake_core.loading import load_files, pipelines_of
+from starlake_core.orchestration import Overrides
 
 from .rendering import DagsterPipeline
 from .starting import schedule_of, sensor_of
@@ -34,7 +37,10 @@ def definitions(source: Source | Iterable[Source], *, environment: str | None = 
     Raises:
         PipelineFileError: with every problem of every file.
     """
-    sources = [source] if isinstance(source, (str, PathLike, StarlakePipeline, DagsterPipeline)) else list(source)
+    one = isinstance(source, (str, PathLike, StarlakePipeline, DagsterPipeline))
+    if not one and (isinstance(source, Mapping) or not isinstance(source, Iterable)):
+        raise _no_source(source)
+    sources: list[Any] = list(source) if isinstance(source, Iterable) and not one else [source]
     found: list[DagsterPipeline] = []
     files: list[Path] = []
     for item in sources:
@@ -42,15 +48,25 @@ def definitions(source: Source | Iterable[Source], *, environment: str | None = 
             found.append(item)
         elif isinstance(item, StarlakePipeline):
             found.append(_native(item))
-        else:
+        elif isinstance(item, (str, PathLike)):
             files.append(Path(item))
+        else:
+            raise _no_source(item)
     if files:
-        from starlake_core.loading import load_files, pipelines_of
-        from starlake_core.orchestration import Overrides
-
         loaded = load_files(files, Overrides("dagster", environment, options))
         found.extend(_native(pipeline) for pipeline in pipelines_of(loaded))
+    elif found and (environment is not None or options):
+        given = ", ".join([*(["environment"] if environment is not None else []), *options])
+        raise StarlakeError(
+            f"definitions() takes {given} for pipeline files only: a pipeline was drawn with the options of its Orchestration"
+        )
     return merged(found)
+
+
+def _no_source(given: object) -> StarlakeError:
+    return StarlakeError(
+        f"definitions() takes pipelines, or files and folders with pipeline files, one or several; it was given {given!r}"
+    )
 
 
 def _native(pipeline: StarlakePipeline) -> DagsterPipeline:
@@ -68,14 +84,17 @@ def merged(pipelines: Sequence[DagsterPipeline]) -> Definitions:
     Args:
         pipelines: rendered.
     """
+    problems = _twins(pipelines)
+    if problems:
+        raise PipelineFileError("\n".join(problems))
     assets, jobs, schedules, sensors = [], [], [], []
-    known: dict[AssetKey, str] = {}
+    owners = _owners(pipelines)
+    apart = _apart(pipelines, owners)
     for pipeline in pipelines:
-        elsewhere = {key for key in pipeline.keys if key in known}
-        made = pipeline.assets(elsewhere)
+        elsewhere = {key for key in pipeline.keys if owners[key] is not pipeline}
+        made = pipeline.assets(elsewhere, apart.get(pipeline.name, set()))
         if made is not None:
             assets.append(made)
-        known.update((key, pipeline.pipeline.id) for key in pipeline.keys if key not in known)
         job = pipeline.job(elsewhere)
         jobs.append(job)
         schedule = schedule_of(pipeline, job)
@@ -91,18 +110,77 @@ def merged(pipelines: Sequence[DagsterPipeline]) -> Definitions:
     return Definitions(assets=assets, jobs=jobs, schedules=schedules, sensors=sensors)
 
 
-def shared_assets(pipelines: Iterable[DagsterPipeline]) -> list[str]:
-    """A sentence for every asset that several pipelines produce."""
-    known: dict[AssetKey, str] = {}
+def _twins(pipelines: Iterable[DagsterPipeline]) -> list[str]:
+    """A sentence for every two pipelines whose jobs, graphs or sensors would have one name."""
+    taken: dict[str, DagsterPipeline] = {}
     found = []
     for pipeline in pipelines:
+        names = (pipeline.name, pipeline.graph_name, f"{pipeline.name}_tear_down")
+        other = next((taken[name] for name in names if name in taken), None)
+        if other is not None:
+            one, two = (f"'{p.pipeline.id}' of {p.pipeline.source or 'no file'}" for p in (other, pipeline))
+            found.append(
+                f"the pipelines {one} and {two} fall on one name in Dagster, where '-' is '_' and the words _steps and _tear_down are added; give "
+                "one of them another name: sl_create_pipeline(name=...)"
+            )
+        taken.update((name, pipeline) for name in names)
+    return found
+
+
+def _owners(pipelines: Iterable[DagsterPipeline]) -> dict[AssetKey, DagsterPipeline]:
+    """The first pipeline that makes each asset."""
+    owners: dict[AssetKey, DagsterPipeline] = {}
+    for pipeline in pipelines:
         for key in pipeline.keys:
-            owner = known.setdefault(key, pipeline.pipeline.id)
-            if owner != pipeline.pipeline.id:
+            owners.setdefault(key, pipeline)
+    return owners
+
+
+def _apart(
+    pipelines: Sequence[DagsterPipeline], owners: Mapping[AssetKey, DagsterPipeline]
+) -> dict[str, set[AssetKey]]:
+    """Name of each pipeline that reads from one that reads from it, at whatever distance, to the assets that it reads there.
+
+    A graph of ops cannot stand before and after another one at once. The lineage is the same; a run of *both* does not order the two.
+    """
+    reads = {p.name: {owners[key].name for key in p.reads if key in owners and owners[key] is not p} for p in pipelines}
+    apart: dict[str, set[AssetKey]] = {}
+    while True:
+        try:
+            TopologicalSorter(reads).prepare()
+        except CycleError as error:
+            before, after, *_ = error.args[1]
+            reads[after].discard(before)
+            reader = next(p for p in pipelines if p.name == after)
+            keys = {key for key in reader.reads if key in owners and owners[key].name == before}
+            apart.setdefault(after, set()).update(keys)
+        else:
+            return apart
+
+
+def shared_assets(pipelines: Iterable[DagsterPipeline]) -> list[str]:
+    """A sentence for every asset that several pipelines produce, for names that collide, and for pipelines that read from each other.
+
+    Args:
+        pipelines: rendered.
+    """
+    every = list(pipelines)
+    found = _twins(every)
+    if found:
+        return found
+    owners = _owners(every)
+    for pipeline in every:
+        for key in pipeline.keys:
+            owner = owners[key]
+            if owner is not pipeline:
                 found.append(
-                    f"the asset {key.to_user_string()} of pipeline {pipeline.pipeline.id} is defined by pipeline {owner} already: in Dagster "
-                    "it belongs to the first, and the other one records its materialisations"
+                    f"the asset {key.to_user_string()} of pipeline {pipeline.pipeline.id} is defined by pipeline {owner.pipeline.id} already: in "
+                    "Dagster it belongs to the first, and the other one records its materialisations"
                 )
+    for name in _apart(every, owners):
+        found.append(
+            f"pipeline {name} reads from one that reads from it: materialising assets of both in one run does not wait from the one to the other"
+        )
     return found
 
 

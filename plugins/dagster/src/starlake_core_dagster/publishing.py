@@ -26,7 +26,9 @@ def publish(pipelines: Sequence[DagsterPipeline], namespace: dict[str, Any]) -> 
     found = namespace.get("defs")
     if isinstance(found, Definitions) and found is not ours:
         theirs = found
-    every = [*before, *pipelines]
+    # A module that is loaded again draws its pipelines again.
+    new = {pipeline.pipeline.id for pipeline in pipelines}
+    every = [*(pipeline for pipeline in before if pipeline.pipeline.id not in new), *pipelines]
     made = merged(every)
     defs = made if theirs is None else Definitions.merge(theirs, made)
     namespace["defs"] = defs

@@ -33,7 +33,7 @@ from starlake_core import CreateChildren, StarlakeError, StarlakePipeline, Task,
 
 from .context import Facts
 from .executor import TRIGGER_TAG, thread_executor
-from .flat import Flat, flatten
+from .flat import Flat, check_name, flatten
 from .keys import asset_key
 from .steps import RESULT, VERDICT, Close, Produced, Step, shown
 from .together import Together
@@ -153,6 +153,7 @@ def make_task(task: Task) -> OpDefinition | Step:
             raise StarlakeError(
                 f"task {path} of pipeline {drawing.pipeline.id} does not take the keyword '{name}'; it takes {', '.join(TASK_KEYWORDS)}"
             )
+    _check_shapes(f"task {path} of pipeline {drawing.pipeline.id}", native)
     produces = drawing.produces.get(path, ())
     outputs = tuple(produced.output for produced in produces) or (RESULT,)
     if path in drawing.flat.merged:
@@ -168,9 +169,10 @@ def make_task(task: Task) -> OpDefinition | Step:
     outs = dict.fromkeys(outputs, _OUT)
     body: Step
     if task.end:
-        guards = guards_of(drawing.pipeline)
-        gates = {drawing.flat.names[gate]: gate for guard in guards for gate in guard}
-        body = Close(task, path, drawing.facts, produces, outputs, guards, gates)
+        names, flat = drawing.flat.names, drawing.flat
+        gates = {names[gate]: gate for guard in guards_of(drawing.pipeline) for gate in guard}
+        work = frozenset(names[flat.step(other)] for other, found in flat.tasks.items() if found.is_work)
+        body = Close(task, path, drawing.facts, produces, outputs, gates, work)
     else:
         body = Step(task, path, drawing.facts, produces, outputs)
     if task.gate:
@@ -188,6 +190,25 @@ def make_task(task: Task) -> OpDefinition | Step:
     )
 
 
+_SHAPES: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "kinds": ((list, tuple, set, frozenset), 'several words: {"parquet"}'),
+    "owners": ((list, tuple), 'a list: ["ann@example.org", "team:data"]'),
+    "hooks": ((list, tuple, set, frozenset), "several hooks: {hook}"),
+    "asset_tags": ((Mapping,), 'names and values: {"tier": "1"}'),
+    "op_tags": ((Mapping,), 'names and values: {"dagster/priority": "3"}'),
+    "run_tags": ((Mapping,), 'names and values: {"team": "data"}'),
+    "metadata": ((Mapping,), 'names and values: {"url": "..."}'),
+}
+
+
+def _check_shapes(what: str, given: Mapping[str, Any]) -> None:
+    """Refuse a word where several are meant, which Python would take letter by letter."""
+    for name, value in given.items():
+        types, takes = _SHAPES.get(name, ((object,), ""))
+        if value is not None and not isinstance(value, types):
+            raise StarlakeError(f"the keyword '{name}' of {what} is {value!r}; it takes {takes}")
+
+
 def _ins(drawing: _Drawing, path: str) -> list[str]:
     befores = drawing.flat.befores[path]
     names = [_AFTER] if befores else []
@@ -199,7 +220,7 @@ def _ins(drawing: _Drawing, path: str) -> list[str]:
 def _fans_in(flat: Flat, path: str) -> bool:
     """Whether a step has one input for all that it waits for, which Dagster counts as skipped only when all of them were."""
     task = flat.tasks.get(path)
-    return path in flat.joins or (task is not None and task.trigger is not TriggerRule.ALL_SUCCESS)
+    return task is not None and task.trigger is not TriggerRule.ALL_SUCCESS
 
 
 def describe(task: Task) -> str:
@@ -278,6 +299,8 @@ def make_pipeline(pipeline: StarlakePipeline, create_children: CreateChildren) -
             raise StarlakeError(
                 f"pipeline {pipeline.id} does not take the keyword '{name}'; it takes {', '.join(JOB_KEYWORDS)}"
             )
+    _check_shapes(f"pipeline {pipeline.id}", pipeline.native_options)
+    check_name(f"pipeline '{pipeline.id}'", dagster_name(pipeline.id))
     drawing = _Drawing(pipeline)
     _drawings.append(drawing)
     try:
@@ -312,17 +335,19 @@ class DagsterPipeline:
             return OpDefinition(
                 compute_fn=_nothing,
                 name=drawing.def_name(path),
-                ins={_AFTER: _IN},
+                ins=dict.fromkeys(_ins(drawing, path), _IN),
                 outs={RESULT: _OUT},
                 description="Waits for a group.",
             )
-        task = drawing.flat.tasks.get(path)
-        if task is None or task.factory is None:
+        if isinstance(made, OpDefinition) and isinstance(made.compute_fn, (Step, Together)):
             return made
-        if not isinstance(made, OpDefinition) or not made.outs:
+        if not isinstance(made, OpDefinition) or len(made.outs) != 1:
+            task = drawing.flat.tasks[path]
+            who = "the factory" if task.factory is not None else "an add-on"
+            outs = f" with {len(made.outs)} outputs" if isinstance(made, OpDefinition) else ""
             raise StarlakeError(
-                f"the factory of '{path}' in pipeline '{drawing.pipeline.id}' returned {made!r}; for Dagster it returns an op "
-                "(@op) with at least one output, so that others can run after it"
+                f"{who} of '{path}' in pipeline '{drawing.pipeline.id}' returned {made!r}{outs}; for Dagster it returns an op (@op) with "
+                "one output, so that others can run after it"
             )
         return _with_inputs(made, _ins(drawing, path), drawing.def_name(path))
 
@@ -348,14 +373,19 @@ class DagsterPipeline:
         """The assets that it produces, in the order of the tasks."""
         return list(dict.fromkeys(produced.key for found in self.produces.values() for produced in found))
 
+    @property
+    def reads(self) -> set[AssetKey]:
+        """The assets of other pipelines that it reads."""
+        return {key for keys in self._drawing.reads.values() for key in keys}
+
     # -- the graph
 
     def _output(self, path: str) -> str:
         """The name of the output that the steps behind a task wait for."""
         if path in self.flat.merged:
             return self.produces[path][0].output
-        task = self.flat.tasks.get(path)
-        return next(iter(self.ops[path].outs)) if task is not None and task.factory is not None else RESULT
+        outputs: Mapping[str, Any] = self.ops[path].outs
+        return next(iter(outputs))
 
     def _after(self, path: str) -> DependencyDefinition:
         return DependencyDefinition(self.flat.names[self.flat.step(path)], self._output(path))
@@ -381,11 +411,10 @@ class DagsterPipeline:
                 for before, dependency in zip(befores, after, strict=True):
                     inputs[f"{_AFTER}_{names[before]}"] = dependency
             elif befores:
-                if path not in self.flat.joins:
-                    more = [self._sure(path)]
-                    if self.flat.tasks[path].end:
-                        more += [DependencyDefinition(names[gate], VERDICT) for gate in self._gates_of_ends]
-                    after += [dependency for dependency in dict.fromkeys(more) if dependency not in after]
+                more = [self._sure(path)]
+                if self.flat.tasks[path].end:
+                    more += [DependencyDefinition(names[gate], VERDICT) for gate in self._gates_of_ends]
+                after += [dependency for dependency in dict.fromkeys(more) if dependency not in after]
                 inputs[_AFTER] = MultiDependencyDefinition(after)
             made[NodeInvocation(op.name, alias=names[path])] = inputs
         return made
@@ -396,16 +425,30 @@ class DagsterPipeline:
         Dagster leaves out what leads to no asset: a last task without a dataset is an asset of its own. No asset at all: a job of ops.
         """
         found: list[tuple[str, str, AssetKey, Produced | None]] = []
+        taken = set(elsewhere)
         last = set(self.flat.tasks)
         for path in self.flat.tasks:
             last.difference_update(self.befores(path))
         for path in self.flat.tasks:
-            defined = [produced for produced in self.produces.get(path, ()) if produced.key not in elsewhere]
-            found.extend((path, produced.output, produced.key, produced) for produced in defined)
+            # What a second task of the pipeline makes again is the asset of the first; it records what it did.
+            defined = [produced for produced in self.produces.get(path, ()) if produced.key not in taken]
+            taken.update(produced.key for produced in defined)
+            found.extend((path, self._native_output(path, produced), produced.key, produced) for produced in defined)
             if path in last and not defined:
                 key = AssetKey([*self._drawing.prefix, self.pipeline.id, self.flat.names[path]])
+                while key in taken or key in self._drawing.own:
+                    key = AssetKey([*key.path, "done"])
+                taken.add(key)
                 found.append((path, self._output(path), key, None))
         return found if any(produced is not None for *_, produced in found) else []
+
+    def _native_output(self, path: str, produced: Produced) -> str:
+        """The output of an op that is an asset; an op of somebody else has one, of whatever name."""
+        return (
+            produced.output
+            if produced.output in self.ops[path if path in self.ops else self.flat.step(path)].outs
+            else self._output(path)
+        )
 
     def _graph_output(self, path: str, output: str) -> str:
         name = self.flat.names[path]
@@ -418,11 +461,12 @@ class DagsterPipeline:
             found.extend(self.flat.joins.get(before, (before,)))
         return found
 
-    def graph(self, elsewhere: Collection[AssetKey] = ()) -> GraphDefinition:
+    def graph(self, elsewhere: Collection[AssetKey] = (), apart: Collection[AssetKey] = ()) -> GraphDefinition:
         """The graph of the ops, with an output for every asset that it defines and an input for every one that it reads.
 
         Args:
             elsewhere: assets that another pipeline defines.
+            apart: assets that it reads and does not wait for in a run of several pipelines.
         """
         names = self.flat.names
         outputs = [
@@ -441,6 +485,7 @@ class DagsterPipeline:
             )
             for path, keys in self._drawing.reads.items()
             for key in keys
+            if key not in apart
         ]
         return GraphDefinition(
             name=self.graph_name,
@@ -453,19 +498,20 @@ class DagsterPipeline:
 
     # -- assets and job
 
-    def assets(self, elsewhere: Collection[AssetKey] = ()) -> AssetsDefinition | None:
+    def assets(self, elsewhere: Collection[AssetKey] = (), apart: Collection[AssetKey] = ()) -> AssetsDefinition | None:
         """The assets that it defines, each of which can be materialised by itself; None if it defines none.
 
         Args:
             elsewhere: assets that another pipeline defines.
+            apart: assets that it reads and does not wait for in a run of several pipelines.
         """
         outputs = self._outputs(elsewhere)
         if not outputs:
             return None
         lineage = self._lineage()
         return AssetsDefinition(
-            node_def=self.graph(elsewhere),
-            keys_by_input_name={name: key for key, name in self._drawing.inputs.items()},
+            node_def=self.graph(elsewhere, apart),
+            keys_by_input_name={name: key for key, name in self._drawing.inputs.items() if key not in apart},
             keys_by_output_name={self._graph_output(path, output): key for path, output, key, _ in outputs},
             specs=[self._spec(path, key, produced, lineage[path]) for path, _, key, produced in outputs],
             can_subset=True,

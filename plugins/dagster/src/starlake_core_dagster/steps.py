@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from dagster import AssetKey, AssetMaterialization, AssetObservation, DagsterEventType, Failure, MetadataValue, Output
 from dagster import __version__ as dagster_version
 
-from starlake_core import Job, Run, RunError, StarlakeDataset, StarlakeError, Task, why_nothing
+from starlake_core import Job, Run, RunError, StarlakeDataset, StarlakeError, Task
+from starlake_core.guards import NOTHING
 from starlake_core.masking import mask_arguments
 from starlake_core.runtime import Outcome, Verdict, execute, in_project, runner_for
 
@@ -146,8 +147,10 @@ class Step:
             now = time.monotonic()
             deadline = now + wait.timeout if deadline is None else deadline
             if now >= deadline:
-                verdict = Verdict.NOT_READY if wait.soft_fail else Verdict.FAILED
-                return Outcome(verdict, reason=f"{self.task.missing} within {wait.timeout} s"), job
+                about = f"{self.task.missing} within {wait.timeout} s"
+                if not wait.soft_fail:
+                    raise RunError(about)  # a second try would wait twice as long
+                return Outcome(Verdict.NOT_READY, reason=about), job
             # The last look is at the very end of the time.
             pause = min(float(wait.interval), deadline - now)
             context.log.info(f"{self.task.missing}; looking again in {pause:.0f} s")
@@ -211,10 +214,7 @@ class Step:
         observer.ended(self.path, outcome, reason)
         tail = f"\n{outcome.tail[-_TAIL_CHARACTERS:]}" if outcome.tail else ""
         about = f"{shown(job)}: {reason}" if job is not None else reason
-        # A check that was not ready in time, or a job that was stopped, is not to be tried again.
-        again = outcome.verdict is not Verdict.CANCELLED and not (
-            self.task.wait is not None and outcome.exit_code is None
-        )
+        again = outcome.verdict is not Verdict.CANCELLED  # who stopped it wants it stopped
         return Failure(f"{about}{tail}", metadata=dict(metadata), allow_retries=again)
 
     def _emit(self, context: Any, run: Run, metadata: Mapping[str, Any]) -> Iterator[Any]:
@@ -257,12 +257,12 @@ class Close(Step):
     """The body of the op that ends a pipeline: emits its datasets, unless gates closed and no work was done.
 
     Attributes:
-        guards: for each way in which work can be done, the paths of the checks that have to be open for it.
-        gates: key of the step of each check, without that of the graph around it, to its path.
+        gates: name of the step of each check before it, without the graphs around it, to its path.
+        work: names of the steps that do work.
     """
 
-    guards: Sequence[Sequence[str]] = ()
     gates: Mapping[str, str] = field(default_factory=dict)
+    work: frozenset[str] = frozenset()
 
     def __call__(self, step: Any, inputs: Mapping[str, Any]) -> Iterator[Any]:
         """The body, as Dagster calls it: an argument of the name ``context`` would have to be of one of its classes."""
@@ -270,15 +270,15 @@ class Close(Step):
         try:
             self._check_partition(step)
             run = run_of(step, self.facts, self.path)
-            closed = _closed(step, self.gates) if self.guards else {}
+            closed, worked = _history(step, self.gates, self.work) if self.gates else ({}, True)
             metadata = self._metadata(run, None, Outcome(Verdict.SUCCEEDED), 0.0)
         except StarlakeError as error:
             observer.ended(self.path, Outcome(Verdict.FAILED, reason=str(error)), str(error))
             raise Failure(str(error), allow_retries=False) from error
         for reason in dict.fromkeys(closed.values()):
             step.log.info(f"Skipped: {reason}")
-        reason = why_nothing(self.guards, closed)
-        if reason:
+        if closed and not worked:
+            reason = f"{NOTHING}: {'; '.join(dict.fromkeys(closed.values()))}"
             step.log.warning(reason)
             observer.ended(self.path, Outcome(Verdict.NOT_READY, reason=reason), reason)
             for produced in self.produces:
@@ -288,20 +288,33 @@ class Close(Step):
         yield from self._emit(step, run, metadata)
 
 
-def _closed(context: Any, gates: Mapping[str, str]) -> dict[str, str]:
-    """The checks that were not ready, with their reasons: in this run, or in the one of which it is a re-execution."""
-    found: dict[str, str] = {}
-    known: set[str] = set()
+def _history(context: Any, gates: Mapping[str, str], work: Collection[str]) -> tuple[dict[str, str], bool]:
+    """The checks that were not ready, with their reasons, and whether work was done: in this run, or, for steps that it goes on without, in
+    the run of which it is a re-execution.
+
+    Only steps of the graph of the end itself count: in one run, several pipelines may have steps of one name.
+    """
+    parent = context.op_handle.parent
+    around = f"{parent}." if parent is not None else ""
+    closed: dict[str, str] = {}
+    worked = False
+    settled: set[str] = set()
     run = context.run
-    while run is not None and len(known) < len(gates):
-        for record in context.instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_OUTPUT):
+    wanted = {DagsterEventType.STEP_OUTPUT, DagsterEventType.STEP_SUCCESS}
+    while run is not None:
+        for record in context.instance.all_logs(run.run_id, of_type=wanted):
             event = record.dagster_event
-            path = gates.get(event.step_key.rpartition(".")[2])
-            if path is None or path in known or event.step_output_data.output_name != VERDICT:
+            graph, name = event.step_key[: len(around)], event.step_key[len(around) :]
+            if graph != around or event.step_key in settled:
                 continue
-            known.add(path)
-            reason = event.step_output_data.metadata.get(NOT_READY)
-            if reason is not None:
-                found[path] = str(reason.value)
+            if event.event_type is DagsterEventType.STEP_SUCCESS:
+                worked = worked or name in work
+            elif name in gates and event.step_output_data.output_name == VERDICT:
+                reason = event.step_output_data.metadata.get(NOT_READY)
+                if reason is not None:
+                    closed[gates[name]] = str(reason.value)
+        if run.step_keys_to_execute is None:
+            break  # all of it was done again
+        settled.update(run.step_keys_to_execute)
         run = context.instance.get_run_by_id(run.parent_run_id) if run.parent_run_id else None
-    return {path: found[path] for path in gates.values() if path in found}
+    return closed, worked
