@@ -78,9 +78,8 @@ def about(sentence: str, command: str) -> str:
 
 def gathered(name: str, made: Sequence[Any], keys: Sequence[AssetKey], tags: Mapping[str, str]) -> Definitions:
     """The definitions with a job of all assets and its schedule."""
-    job = define_asset_job(
-        name, selection=AssetSelection.assets(*keys), tags=dict(tags), run_tags={"starlake/pipeline": name}
-    )
+    mark = {"starlake/pipeline": name}
+    job = define_asset_job(name, selection=AssetSelection.assets(*keys), tags={**mark, **tags}, run_tags=mark)
     schedule = build_schedule_from_partitioned_job(
         job, name=f"{name}_schedule", default_status=DefaultScheduleStatus.RUNNING
     )
