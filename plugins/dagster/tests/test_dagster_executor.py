@@ -14,8 +14,8 @@ from dagster import in_process_executor, op
 from dagster._core.execution.api import execute_run
 from dagster_runs import draw, instance_in, job, states
 from starlake_core_dagster import executor
+from starlake_core_dagster.context import DONE
 from starlake_core_dagster.executor import InProcess, run_in_process, thread_executor
-from starlake_core_dagster.together import DONE
 
 from starlake_core import RunError, StarlakePipeline, TaskState, new_run
 from starlake_core.runtime import Verdict, runner_for
@@ -373,6 +373,27 @@ def test_going_on_after_a_failure_of_a_domain_in_one_step_runs_what_failed(insta
         if e.event_type_value == "ASSET_MATERIALIZATION" and DONE in e.materialization.metadata
     ]
     assert sorted(e.asset_key.to_user_string() for e in done) == ["sales/a", "sales/c"]
+    for event in done:
+        metadata = dict(event.materialization.metadata)
+        assert metadata.pop(DONE).value == first.run.run_id
+        (earlier,) = [e for e in first.all_events if e.is_step_materialization and e.asset_key == event.asset_key]
+        assert metadata == dict(earlier.materialization.metadata)
+
+
+def test_what_any_run_of_a_chain_had_loaded_is_not_loaded_again(instance: Any) -> None:
+    """The run in the middle died before the step began."""
+    environment = FakeEnvironment()
+    environment.script("load:sales.b", Verdict.FAILED, Verdict.SUCCEEDED)
+    pipeline = one_step(environment)
+    first = ran(pipeline, instance).run
+    resumed = {"dagster/is_resume_retry": "true"}
+    dead = instance.create_run_for_job(
+        job_def=job(pipeline), parent_run_id=first.run_id, root_run_id=first.run_id, tags=resumed
+    )
+    instance.report_run_failed(dead)
+    assert executed(pipeline, instance, dead, **resumed).is_success
+    loads = [s.subject for s in environment.submissions if s.subject.startswith("load")]
+    assert sorted(loads) == ["load:sales.a", "load:sales.b", "load:sales.b", "load:sales.c"]
 
 
 def test_one_of_several_tables_in_one_step_cannot_be_selected_in_this_process() -> None:

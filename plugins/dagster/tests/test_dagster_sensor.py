@@ -126,6 +126,24 @@ def test_all_of_its_datasets_start_it_and_the_message_names_what_is_missing(inst
     assert daemon.look() == "waits for sales/customers"
 
 
+@pytest.mark.parametrize("policy", ["any", "all"])
+def test_what_an_earlier_run_had_made_is_no_news(instance: Any, policy: str) -> None:
+    """A run that goes on after a failure materialises it again, and says so."""
+    daemon = Daemon(instance, waiting({"dataset_triggering_strategy": policy}))
+    emit(instance, "sales.orders", FIRST)
+    emit(instance, "sales.customers", FIRST)
+    assert daemon.asked() == (FIRST, FIRST + DAY)
+    done = {"starlake/done_before": "an earlier run"}
+    emit(instance, "sales.orders", FIRST, **done)
+    emit(instance, "sales.customers", FIRST, **done)
+    assert isinstance(daemon.look(), str)
+    emit(instance, "sales.orders", FIRST + DAY)
+    emit(instance, "sales.customers", FIRST + DAY)
+    emit(instance, "sales.orders", FIRST, **done)
+    assert daemon.asked() == (FIRST + DAY, FIRST + 2 * DAY)
+    assert isinstance(daemon.look(), str)
+
+
 def test_a_sensor_is_on_unless_somebody_says_otherwise() -> None:
     sensor = resolved(definitions(waiting()), "sensor", "p_sensor")
     assert sensor.default_status == DefaultSensorStatus.RUNNING

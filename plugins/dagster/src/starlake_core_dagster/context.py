@@ -17,6 +17,7 @@ from starlake_core.plugins import Plugins
 from . import observer
 
 __all__ = [
+    "DONE",
     "INTERVAL_END",
     "INTERVAL_START",
     "RESUMED",
@@ -31,6 +32,8 @@ __all__ = [
 INTERVAL_START = "sl_data_interval_start"
 INTERVAL_END = "sl_data_interval_end"
 VARIABLES = "sl_variables"
+DONE = "starlake/done_before"
+"""Name of the metadata of a table that an earlier run had loaded, when a run goes on after a failure: the id of that run."""
 TICK = "starlake/scheduled_date"
 """Tag of a run of a schedule without partitions: when it fired."""
 TEARS_DOWN = "starlake/tears_down"

@@ -26,7 +26,7 @@ from starlake_core import DataInterval, StarlakeDataset
 from starlake_core.freshness import Event, decide
 from starlake_core.run import short_hash
 
-from .context import INTERVAL_END, INTERVAL_START, TICK
+from .context import DONE, INTERVAL_END, INTERVAL_START, TICK
 from .keys import asset_key
 from .rendering import PARTITION_FORMAT, DagsterPipeline
 
@@ -126,7 +126,10 @@ def _evaluate(
         # At the first look nobody asks for what was before the last; and after a wipe SQLite gives the same ids again.
         seen[key.to_string()] = known.get(key.to_string(), max(last - 1, 0)) if last else 0
         if last > seen[key.to_string()]:
-            fresh.append(key)
+            if _is_news(record) or any(_since(instance, key, seen[key.to_string()])):
+                fresh.append(key)
+            else:
+                seen[key.to_string()] = last
 
     def waits(reason: str) -> Any:
         return SensorResult(skip_reason=SkipReason(reason), cursor=json.dumps(seen, sort_keys=True))
@@ -171,16 +174,21 @@ def _seen(cursor: str | None) -> dict[str, int]:
 
 
 def _since(instance: Any, key: AssetKey, after: int) -> Iterator[Any]:
-    """The materialisations after a storage id, in their order."""
+    """The materialisations after a storage id that are news, in their order."""
     page: str | None = None
     while True:
         found = instance.fetch_materializations(
             AssetRecordsFilter(asset_key=key, after_storage_id=after), limit=_MOST_EVENTS, cursor=page, ascending=True
         )
-        yield from found.records
+        yield from filter(_is_news, found.records)
         if not found.has_more:
             return
         page = found.cursor
+
+
+def _is_news(record: Any) -> bool:
+    """Whether something was made; a run that goes on after a failure also says what an earlier one had made."""
+    return DONE not in record.asset_materialization.metadata
 
 
 def _event(dataset: StarlakeDataset, record: Any) -> Event:

@@ -12,14 +12,11 @@ from typing import Any
 
 from dagster import DagsterEventType, Failure, Output
 
-from .context import RESUMED
+from .context import DONE, RESUMED
 from .executor import stopping
 from .steps import RESULT, Step
 
 __all__ = ["Together"]
-
-DONE = "starlake/done_before"
-"""Name of the metadata of a table that an earlier run had loaded, when a run goes on after a failure."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,11 +36,13 @@ class Together:
         wanted = step.selected_output_names
         asked = [member for member in self.steps if not wanted.isdisjoint(member.outputs) or RESULT in wanted]
         done, before = _done(step)
-        left = [member for member in asked if done.isdisjoint(member.outputs) and before.isdisjoint(member.outputs)]
+        left = [
+            member for member in asked if done.isdisjoint(member.outputs) and before.keys().isdisjoint(member.outputs)
+        ]
         for member in asked:
             for output in member.outputs:
                 if output in before and output in wanted:
-                    yield Output(None, output, metadata={DONE: step.run.parent_run_id})
+                    yield Output(None, output, metadata=before[output])
         failures: dict[str, Failure] = {}
         yield from self._run(step, left, failures)
         if failures:
@@ -93,16 +92,23 @@ class Together:
             pool.shutdown(cancel_futures=True)
 
 
-def _done(step: Any) -> tuple[set[str], set[str]]:
-    """Names of the outputs that an earlier try of this run produced, and of those that the run produced which this one goes on from."""
+def _done(step: Any) -> tuple[set[str], dict[str, dict[str, Any]]]:
+    """What was produced before: names of outputs of an earlier try of this run, and the metadata of those of the runs that it goes on from."""
     key, run = step.get_step_execution_context().step.key, step.run
-    here = _outputs(step.instance, run.run_id, key) if step.retry_number else set()
-    before: set[str] = set()
-    if run.parent_run_id and run.tags.get(RESUMED) == "true":
-        before = _outputs(step.instance, run.parent_run_id, key)
-    return here, before - here
+    here = set(_outputs(step.instance, run.run_id, key)) if step.retry_number else set()
+    before: dict[str, dict[str, Any]] = {}
+    seen = {run.run_id}
+    # A run of the chain may have died before this step began: what the one before it did is done all the same.
+    while run is not None and run.tags.get(RESUMED) == "true" and run.parent_run_id not in {None, *seen}:
+        seen.add(run.parent_run_id)
+        for output, metadata in _outputs(step.instance, run.parent_run_id, key).items():
+            if output not in here:
+                before.setdefault(output, {DONE: run.parent_run_id, **metadata})
+        run = step.instance.get_run_by_id(run.parent_run_id)
+    return here, before
 
 
-def _outputs(instance: Any, run_id: str, key: str) -> set[str]:
+def _outputs(instance: Any, run_id: str, key: str) -> dict[str, Mapping[str, Any]]:
     events = [record.dagster_event for record in instance.all_logs(run_id, of_type=DagsterEventType.STEP_OUTPUT)]
-    return {event.step_output_data.output_name for event in events if event.step_key == key}
+    found = [event.step_output_data for event in events if event.step_key == key]
+    return {data.output_name: data.metadata or {} for data in found}
