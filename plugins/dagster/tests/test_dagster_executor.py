@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dagster import in_process_executor, op
+from dagster import DagsterInstance, DagsterRunStatus, in_process_executor, op
+from dagster import executor as dagster_executor
 from dagster._core.execution.api import execute_run
 from dagster_runs import draw, instance_in, job, states
 from starlake_core_dagster import executor
@@ -260,6 +261,101 @@ def test_a_tear_down_runs_though_the_user_stopped_the_run() -> None:
     assert len(environment.started("job:delete_cluster")) == 1
     assert report.task("delete_cluster").state == TaskState.SUCCEEDED
     assert len(environment.cancelled) == 1
+
+
+def interrupted(pipeline: StarlakePipeline, when: Any, **keywords: Any) -> Any:
+    """The report of a run that is interrupted as soon as something is so."""
+
+    def interrupt() -> None:
+        until(when, "it is time to stop")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with serving(pipeline.orchestration.plugins):
+        report = pipeline.run(**keywords)
+    thread.join()
+    return report
+
+
+@pytest.mark.parametrize("executor_def", [None, in_process_executor])
+def test_what_a_stopped_run_did_not_end_was_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, executor_def: Any
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    environment = FakeEnvironment()
+    environment.script("transform:kpi.b", None)
+
+    def build(p: StarlakePipeline) -> None:
+        tasks = [p.sl_transform(name, f"kpi.{name}") for name in "abc"]
+        p.start_task() >> tasks[0] >> tasks[1] >> tasks[2] >> p.end_task()
+        tasks[0] >> p.sl_transform("d", "kpi.d")
+
+    native = {} if executor_def is None else {"executor_def": executor_def}
+    pipeline = draw(build, {"parallelism": 1}, environment=environment, **native)
+    report = interrupted(pipeline, lambda: bool(environment.started("transform:kpi.b")))
+    assert (report.state, report.reason) == (TaskState.CANCELLED, "stopped by the user")
+    assert report.task("a").state == TaskState.SUCCEEDED
+    ends = {(report.task(name).state, report.task(name).reason) for name in ("b", "c", "end")}
+    assert ends == {(TaskState.CANCELLED, "stopped by the user")}
+    if executor_def is None:
+        with DagsterInstance.get() as instance:
+            assert Ran(instance).run.status == DagsterRunStatus.CANCELED
+
+
+def test_a_retry_that_was_still_to_come_was_cancelled() -> None:
+    environment = FakeEnvironment()
+    environment.script("transform:kpi.a", Verdict.FAILED)
+    told = threading.Event()
+
+    def listen(event: Any) -> None:
+        if event.task == "b" and event.state == TaskState.SUCCEEDED:
+            told.set()
+
+    def build(p: StarlakePipeline) -> None:
+        p.sl_transform("a", "kpi.a", retries=1, retry_delay=600)
+        p.sl_transform("b", "kpi.b")
+
+    pipeline = draw(build, {"parallelism": 1}, environment=environment)
+    report = interrupted(pipeline, told.is_set, listener=listen)
+    assert (report.task("a").state, report.task("a").reason) == (TaskState.CANCELLED, "stopped by the user")
+    assert report.task("b").state == TaskState.SUCCEEDED
+
+
+def test_a_good_run_of_a_selection_has_no_reason() -> None:
+    pipeline = draw(lambda p: p.start_task() >> p.sl_transform("a", "kpi.a") >> p.end_task())
+    with serving(pipeline.orchestration.plugins):
+        report = pipeline.run(select=["a"])
+    assert (report.state, report.reason) == (TaskState.SUCCEEDED, "")
+
+
+def test_the_values_of_variables_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    pipeline = draw(lambda p: p.sl_transform("a", "kpi.a"))
+    with serving(pipeline.orchestration.plugins):
+        assert pipeline.start_run(new_run(pipeline, variables={"PASSWORD": "hush"})).state == TaskState.SUCCEEDED
+    with DagsterInstance.get() as instance:
+        assert "hush" not in str(Ran(instance).run.tags)
+
+
+@pytest.mark.parametrize(("parallelism", "used"), [(None, 1), (2, 0)])
+def test_a_run_in_this_process_takes_the_executor_of_the_user(parallelism: int | None, used: int) -> None:
+    made = []
+
+    @dagster_executor(name="mine")
+    def mine(context: Any) -> Any:
+        made.append(context)
+        return executor.ThreadExecutor(1, None, executor.RetryMode.ENABLED)
+
+    pipeline = draw(lambda p: p.sl_transform("a", "kpi.a"), executor_def=mine)
+    keywords = {} if parallelism is None else {"parallelism": parallelism}
+    with serving(pipeline.orchestration.plugins):
+        assert pipeline.run(**keywords).state == TaskState.SUCCEEDED
+    assert bool(made) == bool(used)
 
 
 def executed(pipeline: StarlakePipeline, instance: Any, before: Any, **tags: str) -> Any:

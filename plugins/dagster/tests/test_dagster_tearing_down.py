@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
-from dagster import AssetKey, DagsterRunStatus, DefaultSensorStatus, in_process_executor
+from dagster import AssetKey, DagsterInstance, DagsterRunStatus, DefaultSensorStatus, in_process_executor
 from dagster_runs import draw, instance_in, job, launch, repository, resolved, run, states, tick_of_sensor
 from starlake_core_dagster import definitions, tearing_down
 
-from starlake_core import StarlakePipeline
+from starlake_core import StarlakePipeline, TaskState
 from starlake_core.run import short_hash
 from starlake_core.runtime import Verdict
 from starlake_core.testing import FakeEnvironment
+from starlake_core.testing.fake import serving
+from starlake_core.testing.lab import until
 
 SENSOR = "p_tear_down_sensor"
 DAY = "2025-10-26T00:00:00+0200"
@@ -150,6 +155,32 @@ def test_a_run_that_was_stopped_is_torn_down(instance: Any, environment: FakeEnv
     (request,) = requests(pipeline, instance)
     torn_down(pipeline, instance, request)
     assert len(environment.started(DELETE)) == 1
+
+
+def test_a_run_that_its_user_stopped_and_tore_down_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: FakeEnvironment
+) -> None:
+    """In a process of the user, whose events are kept in the instance of DAGSTER_HOME."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    environment.script(LOAD, None)
+    pipeline = drawn(environment)
+
+    def interrupt() -> None:
+        until(lambda: bool(environment.started(LOAD)), "the job runs")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with serving(pipeline.orchestration.plugins):
+        assert pipeline.run().state == TaskState.CANCELLED
+    thread.join()
+    assert len(environment.started(DELETE)) == 1
+    with DagsterInstance.get() as kept:
+        (stopped,) = kept.get_runs()
+        assert stopped.status == DagsterRunStatus.CANCELED
+        assert requests(pipeline, kept) == []
 
 
 def _canceled(stopped: Any) -> Any:

@@ -46,12 +46,14 @@ class InProcess:
         ends: key of each step that ended to the type of the event that said so.
         failure: what Dagster said of the run as a whole, where it failed.
         stopped: whether the user stopped it.
+        run_id: under which Dagster keeps it.
     """
 
     excluded: frozenset[str] = frozenset()
     ends: dict[str, str] = field(default_factory=dict)
     failure: str = ""
     stopped: bool = False
+    run_id: str = ""
 
 
 _here: ContextVar[InProcess | None] = ContextVar("starlake_core_dagster_in_process", default=None)
@@ -193,6 +195,8 @@ if supports_threads:
                         yield DagsterEvent.engine_event(job_context, "Stopping the jobs of the run", about)
                         steps.mark_interrupted()
                         stop.set()
+                        if _here.get() is not None:  # nobody asked Dagster to stop it, and it would call it a failure
+                            job_context.instance.report_run_canceling(job_context.dagster_run)
                     held = False
                     if not stop.is_set():
                         for step in steps.get_steps_to_execute(limit=self._max_concurrent - len(live)):
@@ -345,6 +349,7 @@ def run_in_process(job: Any, instance: Any, tags: Mapping[str, str], parallelism
     run = instance.create_run_for_job(
         job_def=job, execution_plan=plan, run_config=config, tags={**job.run_tags, **tags}
     )
+    here.run_id = run.run_id
     token = _here.set(here)
     try:
         for event in execute_run_iterator(wrapped, run, instance):
@@ -352,5 +357,8 @@ def run_in_process(job: Any, instance: Any, tags: Mapping[str, str], parallelism
                 here.ends[event.step_key] = event.event_type_value
             elif event.is_failure and event.step_key is None:
                 here.failure = event.message or "the run failed"
+                error = getattr(event.event_specific_data, "error", None)
+                # As an executor of Dagster tells of Ctrl-C.
+                here.stopped |= error is not None and error.cls_name == DagsterExecutionInterruptedError.__name__
     finally:
         _here.reset(token)

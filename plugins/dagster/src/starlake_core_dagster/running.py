@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from dagster import DagsterEventType, DagsterInstance
+from dagster import DagsterEventType, DagsterInstance, ExecutorRequirement
 
 from starlake_core import (
     Report,
@@ -25,10 +24,11 @@ from starlake_core import (
 )
 from starlake_core.runtime import Verdict
 
-from .context import INTERVAL_END, INTERVAL_START, VARIABLES
+from .context import INTERVAL_END, INTERVAL_START
 from .executor import InProcess, run_in_process
 from .observer import Observation, observing
 from .rendering import PARTITION_FORMAT, DagsterPipeline
+from .tearing_down import TORN_DOWN
 
 __all__ = ["run_pipeline"]
 
@@ -71,14 +71,28 @@ def run_pipeline(pipeline: StarlakePipeline, run: Run) -> Report:
     token = observing.set(observation)
     try:
         with _instance() as instance:
-            run_in_process(
-                native.alone, instance, _tags(native, run), run.parallelism or pipeline.options["parallelism"], here
-            )
+            parallelism = run.parallelism
+            if parallelism is None and (left_out or not _has_own_executor(pipeline)):
+                parallelism = pipeline.options["parallelism"]
+            run_in_process(native.alone, instance, _tags(native, run), parallelism, here)
     except KeyboardInterrupt:
         here.stopped = True
     finally:
         observing.reset(token)
-    return _report(pipeline, observation, here, left_out)
+    report = _report(pipeline, observation, here, left_out)
+    downs = [task.path for task in pipeline.tasks() if task.teardown and task.job is not None]
+    torn_down = bool(downs) and all(report.task(path).state == TaskState.SUCCEEDED for path in downs)
+    if here.stopped and here.run_id and torn_down and os.environ.get("DAGSTER_HOME"):
+        with _instance() as instance:  # the sensor has nothing to do for it
+            instance.add_run_tags(here.run_id, {TORN_DOWN: "true"})
+    return report
+
+
+def _has_own_executor(pipeline: StarlakePipeline) -> bool:
+    """Whether the user gave an executor that can run a job of this process: others load the job from its file in processes of theirs."""
+    if pipeline.native_options.get("executor_def") is None:
+        return False
+    return ExecutorRequirement.RECONSTRUCTABLE_JOB not in pipeline.native.alone.executor_def.get_requirements({})
 
 
 @contextmanager
@@ -93,13 +107,12 @@ def _instance() -> Iterator[Any]:
 
 
 def _tags(native: DagsterPipeline, run: Run) -> dict[str, str]:
+    # Not the variables: the steps are told of them by the observation, and there may be secrets among them.
     tags = {
         INTERVAL_START: run.interval.start.isoformat(),
         INTERVAL_END: run.interval.end.isoformat(),
         RUN_ID: run.run_id,
     }
-    if run.variables:
-        tags[VARIABLES] = json.dumps(dict(run.variables), sort_keys=True)
     if native.partitions is not None:
         # A run that is asked for outside of the schedule is of no partition.
         key = run.interval.start.astimezone(run.zone).strftime(PARTITION_FORMAT)
@@ -118,10 +131,10 @@ def _report(pipeline: StarlakePipeline, observation: Observation, here: InProces
         else:
             befores = [reports[other] for other in native.befores(path)]
             state, reason = _state(native, path, observation, here, befores)
-            if here.stopped and state not in (TaskState.SUCCEEDED, TaskState.SKIPPED):
+            if here.stopped and not _has_ended(native, path, observation, here, state):
                 state, reason = TaskState.CANCELLED, STOPPED
-                if task.teardown and task.job is not None:
-                    state, reason = tear_down(pipeline, task, run)
+            if here.stopped and state in _BAD and task.teardown and task.job is not None:
+                state, reason = tear_down(pipeline, task, run)
             outcome, _ = observation.outcomes.get(path, (None, ""))
             report = TaskReport(
                 path,
@@ -142,7 +155,8 @@ def _report(pipeline: StarlakePipeline, observation: Observation, here: InProces
         if reports[path].state == TaskState.SUCCEEDED
     ]
     failed = any(report.state in (TaskState.FAILED, TaskState.UPSTREAM_FAILED) for report in tasks)
-    reason = next((reports[path].reason for path, task in native.flat.tasks.items() if task.end), "")
+    ends = [reports[path] for path, task in native.flat.tasks.items() if task.end]
+    reason = next((end.reason for end in ends if end.state != TaskState.EXCLUDED), "")
     state = TaskState.SUCCEEDED
     if here.stopped:
         state, reason = TaskState.CANCELLED, STOPPED
@@ -158,6 +172,19 @@ def _report(pipeline: StarlakePipeline, observation: Observation, here: InProces
         interval=run.interval,
         group=run.group,
     )
+
+
+def _has_ended(native: DagsterPipeline, path: str, observation: Observation, here: InProcess, state: str) -> bool:
+    """Whether a task of a run that was stopped had come to an end of its own: no job that was cancelled, no retry that was still to come."""
+    outcome, _ = observation.outcomes.get(path, (None, ""))
+    end = here.ends.get(native.step_key(path))
+    if state == TaskState.FAILED:
+        return outcome is not None and outcome.verdict is Verdict.FAILED
+    if state == TaskState.SKIPPED:
+        return end == DagsterEventType.STEP_SKIPPED.value or (
+            outcome is not None and outcome.verdict is Verdict.NOT_READY
+        )
+    return state == TaskState.SUCCEEDED
 
 
 def _state(

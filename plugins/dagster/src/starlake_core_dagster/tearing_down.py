@@ -30,7 +30,10 @@ from .executor import thread_executor
 from .rendering import DagsterPipeline
 from .steps import RESULT
 
-__all__ = ["tear_down_of"]
+__all__ = ["TORN_DOWN", "tear_down_of"]
+
+TORN_DOWN = "starlake/torn_down"
+"""Tag of a run after which the process of the user has torn down, past Dagster."""
 
 _MOST_RUNS = 50
 _OVERLAP = timedelta(seconds=5)
@@ -131,6 +134,8 @@ def _is_left(instance: Any, run: Any, prefix: str, began: frozenset[str], steps:
     if run.tags.get(_WILL_RETRY) == "true":
         return False
     while run is not None:
+        if TORN_DOWN in run.tags:
+            return False
         status = {
             stats.step_key.removeprefix(prefix): str(getattr(stats.status, "value", ""))
             for stats in instance.get_run_step_stats(run.run_id)
