@@ -426,6 +426,17 @@ def test_a_wide_group_is_skipped_when_one_of_its_domains_is(tmp_path: Path, coun
     assert {found[f"load_y_{number}"] for number in range(count)} == {"success"}
 
 
+def test_a_chain_is_no_matter_of_recursion() -> None:
+    """Where Dagster walks a graph in the order of a set it recurses along a chain, and a thousand is the limit of Python."""
+
+    def build(p: StarlakePipeline) -> None:
+        before = p.start_task()
+        for number in range(1500):
+            before = before >> p.sl_transform(f"t{number}", f"kpi.t{number}")
+
+    assert job(draw(build)) is not None
+
+
 def test_a_task_may_be_called_all_in_a_wide_group() -> None:
     def build(p: StarlakePipeline) -> None:
         with p.sl_create_task_group("loads") as loads:

@@ -102,6 +102,15 @@ class _Drawing:
         }
         self.paths = {id(task): path for path, task in self.flat.tasks.items()}
         self.inputs: dict[AssetKey, str] = {}
+        self._name = dagster_name(pipeline.id)
+        self._told: dict[int, tuple[str, str]] = {}
+
+    def told(self, task: Task) -> tuple[str, str]:
+        """The command line of a task and what it does, for people; both are said of the op and of its assets."""
+        if id(task) not in self._told:
+            line = shown(task.job) if task.job is not None else ""
+            self._told[id(task)] = line, describe(task, line)
+        return self._told[id(task)]
 
     def _inlets(self, task: Task) -> list[AssetKey]:
         return [asset_key(dataset, self.prefix) for dataset in task.inlets]
@@ -118,7 +127,16 @@ class _Drawing:
 
     def def_name(self, path: str) -> str:
         """The name of an op: unique among all pipelines, unlike that of its step."""
-        return f"{dagster_name(self.pipeline.id)}__{self.flat.names[path]}"
+        return f"{self._name}__{self.flat.names[path]}"
+
+
+class _Graph(GraphDefinition):
+    """A graph that Dagster walks in the order in which it runs; in the order of a set, as it does else, it recurses along a chain."""
+
+    @property
+    def nodes(self) -> Sequence[Any]:
+        """In the order of the ops."""
+        return list(self.node_dict.values())
 
 
 _drawings: list[_Drawing] = []
@@ -182,7 +200,7 @@ def make_task(task: Task) -> OpDefinition | Step:
         name=drawing.def_name(path),
         ins=dict.fromkeys(_ins(drawing, path), _IN),
         outs=outs,
-        description=native.get("description") or describe(task),
+        description=native.get("description") or drawing.told(task)[1],
         tags={**tags, **native.get("op_tags", {})},
         retry_policy=policy,
         code_version=native.get("code_version"),
@@ -223,13 +241,18 @@ def _fans_in(flat: Flat, path: str) -> bool:
     return task is not None and task.trigger is not TriggerRule.ALL_SUCCESS
 
 
-def describe(task: Task) -> str:
-    """What a task runs, in words and as a command."""
+def describe(task: Task, command_line: str) -> str:
+    """What a task runs, in words and as a command.
+
+    Args:
+        task: what is described.
+        command_line: of its job for people.
+    """
     if task.job is None:
         return "Ends the pipeline." if task.end else "Does nothing by itself."
     command = task.command
     if command is None:
-        about = f"Runs {shown(task.job)}."
+        about = f"Runs {command_line}."
     elif command.name == "load":
         about = f"Loads the table `{command.tables[0]}` of the domain `{command.domain}`."
     elif command.name == "stage":
@@ -240,7 +263,7 @@ def describe(task: Task) -> str:
         about = f"Runs the transform `{command.transform}`."
     else:
         about = f"Runs the Starlake command `{command.name}`."
-    return f"{about} Where: {task.job.environment}.\n\n```\n{shown(task.job)}\n```"
+    return f"{about} Where: {task.job.environment}.\n\n```\n{command_line}\n```"
 
 
 @dataclass(frozen=True)
@@ -329,6 +352,9 @@ class DagsterPipeline:
         self.facts = drawing.facts
         self.ops = {path: self._op(drawing, path, ops.get(path)) for path in self.flat.steps()}
         self._drawing = drawing
+        self._afters: dict[str, DependencyDefinition] = {}
+        self._found: dict[frozenset[AssetKey], list[tuple[str, str, AssetKey, Produced | None]]] = {}
+        self._assets: dict[tuple[frozenset[AssetKey], ...], AssetsDefinition | None] = {}
 
     def _op(self, drawing: _Drawing, path: str, made: Any) -> OpDefinition:
         if path in drawing.flat.joins:  # a helper between two wide groups
@@ -350,6 +376,15 @@ class DagsterPipeline:
                 "one output, so that others can run after it"
             )
         return _with_inputs(made, _ins(drawing, path), drawing.def_name(path))
+
+    @cached_property
+    def _tags(self) -> dict[str, str]:
+        return tag_words(self.pipeline.tags)
+
+    @cached_property
+    def _out_names(self) -> dict[str, tuple[str, ...]]:
+        """The outputs of each op; Dagster makes them anew for everybody who asks."""
+        return {path: tuple(out.name for out in op.output_defs) for path, op in self.ops.items()}
 
     @cached_property
     def _gates_of_ends(self) -> list[str]:
@@ -384,11 +419,12 @@ class DagsterPipeline:
         """The name of the output that the steps behind a task wait for."""
         if path in self.flat.merged:
             return self.produces[path][0].output
-        outputs: Mapping[str, Any] = self.ops[path].outs
-        return next(iter(outputs))
+        return self._out_names[path][0]
 
     def _after(self, path: str) -> DependencyDefinition:
-        return DependencyDefinition(self.flat.names[self.flat.step(path)], self._output(path))
+        if path not in self._afters:
+            self._afters[path] = DependencyDefinition(self.flat.names[self.flat.step(path)], self._output(path))
+        return self._afters[path]
 
     def _sure(self, path: str) -> DependencyDefinition:
         """An output, of a task that nothing runs before, that is there unless the task failed: skips do not reach what waits for it."""
@@ -424,6 +460,12 @@ class DagsterPipeline:
 
         Dagster leaves out what leads to no asset: a last task without a dataset is an asset of its own. No asset at all: a job of ops.
         """
+        kept = frozenset(elsewhere)
+        if kept not in self._found:
+            self._found[kept] = self._find_outputs(kept)
+        return self._found[kept]
+
+    def _find_outputs(self, elsewhere: Collection[AssetKey]) -> list[tuple[str, str, AssetKey, Produced | None]]:
         found: list[tuple[str, str, AssetKey, Produced | None]] = []
         taken = set(elsewhere)
         last = set(self.flat.tasks)
@@ -446,7 +488,7 @@ class DagsterPipeline:
         """The output of an op that is an asset; an op of somebody else has one, of whatever name."""
         return (
             produced.output
-            if produced.output in self.ops[path if path in self.ops else self.flat.step(path)].outs
+            if produced.output in self._out_names[path if path in self.ops else self.flat.step(path)]
             else self._output(path)
         )
 
@@ -487,7 +529,7 @@ class DagsterPipeline:
             for key in keys
             if key not in apart
         ]
-        return GraphDefinition(
+        return _Graph(
             name=self.graph_name,
             description=self.pipeline.description or None,
             node_defs=list(self.ops.values()),
@@ -505,6 +547,12 @@ class DagsterPipeline:
             elsewhere: assets that another pipeline defines.
             apart: assets that it reads and does not wait for in a run of several pipelines.
         """
+        kept = frozenset(elsewhere), frozenset(apart)
+        if kept not in self._assets:
+            self._assets[kept] = self._make_assets(*kept)
+        return self._assets[kept]
+
+    def _make_assets(self, elsewhere: Collection[AssetKey], apart: Collection[AssetKey]) -> AssetsDefinition | None:
         outputs = self._outputs(elsewhere)
         if not outputs:
             return None
@@ -537,7 +585,7 @@ class DagsterPipeline:
         native = task.native
         metadata: dict[str, Any] = {"pipeline": self.pipeline.id, "task": path}
         if task.job is not None:
-            metadata |= {"command": shown(task.job), "environment": task.job.environment}
+            metadata |= {"command": self._drawing.told(task)[0], "environment": task.job.environment}
         if produced is not None:
             metadata["sl_uri"] = produced.dataset.uri
             if produced.dataset.cron:
@@ -551,10 +599,10 @@ class DagsterPipeline:
         return AssetSpec(
             key=key,
             deps=list(deps),
-            description=native.get("description") or describe(task),
+            description=native.get("description") or self._drawing.told(task)[1],
             group_name=native.get("group_name") or dagster_name(self._group(path, produced)),
             kinds=set(kinds),
-            tags={**tag_words(self.pipeline.tags), **native.get("asset_tags", {})},
+            tags={**self._tags, **native.get("asset_tags", {})},
             owners=list(native.get("owners") or options["asset_owners"]) or None,
             metadata={**metadata, **native.get("metadata", {})},
             code_version=native.get("code_version"),
