@@ -40,6 +40,8 @@ logger = logging.getLogger(__name__)
 
 # What the steps before a step say together: a set of these.
 _GOOD, _SKIPPED, _BAD = 1, 2, 4
+# A signal that comes in the instant before this thread begins to wait does not end the wait: its handler runs afterwards.
+_LONGEST_WAIT = 0.5
 _LARGEST_LOG = 10 * 1024 * 1024
 _STOPPED = "stopped by the user"
 _NEW = TaskRow("", TaskState.WAITING)
@@ -161,7 +163,7 @@ class Scheduler:
 
     def _take(self, timeout: float | None) -> None:
         try:
-            result = self._results.get(timeout=timeout)
+            result = self._results.get(timeout=_LONGEST_WAIT if timeout is None else min(timeout, _LONGEST_WAIT))
         except queue.Empty:
             return
         if result is None:
