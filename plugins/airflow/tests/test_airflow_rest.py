@@ -660,7 +660,10 @@ def test_a_backfill_that_a_locked_database_refuses_is_asked_for_again(stub: Stub
     pipeline, asked = one()
     date = asked.scheduled_date.isoformat()
     row = {"logical_date": date, "state": "success", "dag_run_id": "r1"}
-    locked = (503, {"detail": "Database is locked. Backfill creation is not supported on SQLite under concurrent access."})
+    locked = (
+        503,
+        {"detail": "Database is locked. Backfill creation is not supported on SQLite under concurrent access."},
+    )
     stub.answers |= {
         "POST /api/v2/backfills/dry_run": [(200, {"backfills": [{"logical_date": date}], "total_entries": 1})],
         "POST /api/v2/backfills": [locked, locked, (200, {"id": 7})],

@@ -227,8 +227,9 @@ class StarlakeOperator(_Step, Reschedulable):
             job = self.job
             try:
                 job, runner = self._prepare(run)
-                for line in runner.logs(handle, event.get("cursor"))[0]:
-                    self._line(line)
+                if getattr(runner, "follows", True):
+                    for line in runner.logs(handle, event.get("cursor"))[0]:
+                        self._line(line)
             except Exception as error:
                 if outcome.verdict not in (Verdict.SUCCEEDED, Verdict.NOT_READY):
                     raise
