@@ -103,8 +103,8 @@ class Runner(Protocol):
     """What an environment does at run time. One runner serves all jobs of an endpoint, from several threads.
 
     Only errors of the service (throttled, unavailable, deadline) are retried, inside the runner and with backoff; they never look
-    like a failed job. Errors of permission, quota and missing resources raise a :class:`RunnerError` that says what to grant
-    or create.
+    like a failed job; an outage that lasts longer raises an :class:`OutageError`. Errors of permission, quota and missing resources
+    raise a :class:`RunnerError` that says what to grant or create.
 
     More attributes are optional:
 
