@@ -41,6 +41,7 @@ class Container:
     ended: float | None = None
     stopped: bool = False
     process: subprocess.Popen[str] | None = field(default=None, repr=False)
+    _over: threading.Event = field(default_factory=threading.Event, repr=False)
 
     def stop(self, grace: float = 10.0) -> None:
         """Send SIGTERM, and SIGKILL if it still lives after some seconds. Returns at once."""
@@ -51,6 +52,17 @@ class Container:
         timer = threading.Timer(grace, self._signal, [signal.SIGKILL])
         timer.daemon = True
         timer.start()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for its end.
+
+        Args:
+            seconds: at most.
+
+        Raises:
+            AssertionError: it goes on.
+        """
+        assert self._over.wait(seconds), f"{self.name} goes on"
 
     def _signal(self, number: signal.Signals) -> None:
         if self.ended is None and self.process is not None:
@@ -131,6 +143,7 @@ class Containers:
         container.exit_code = code if code >= 0 else 128 - code
         container.ended = time.monotonic()
         on_end(container)
+        container._over.set()
 
     def close(self) -> None:
         """Kill what still runs, and wait for its end."""

@@ -85,6 +85,14 @@ class Faults:
         with self._lock:
             self._at[self.calls.total() + number] = fault
 
+    def forget(self) -> None:
+        """Let everything go well from now on."""
+        with self._lock:
+            self._planned.clear()
+            self._at.clear()
+            self._kinds = ()
+            self.kill = lambda: None
+
     def at_random(self, share: float, kinds: Collection[Fault], seed: int, spared: Collection[str] = ()) -> None:
         """Let a share of all calls go wrong.
 
