@@ -1,0 +1,198 @@
+"""The output of containers, which ECS sends to CloudWatch Logs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlake_core import StarlakeError
+from starlake_core.masking import mask_text, secret_values
+
+from .aws import Aws, Refusal
+from .tasks import TaskArn, TaskFacts
+
+__all__ = ["Output", "Stream"]
+
+logger = logging.getLogger(__name__)
+
+_TOTAL_SECONDS = 10.0
+_PAGES = 20
+_ARRIVES_SECONDS = 5.0
+_PAUSE = 0.5
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a container writes, by its definition.
+
+    Attributes:
+        driver: of the logs; only ``awslogs`` can be read.
+        group, region, prefix: of the log streams.
+        secrets: values of the definition that must not show up.
+    """
+
+    driver: str = ""
+    group: str = ""
+    region: str = ""
+    prefix: str = ""
+    secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The output of one task.
+
+    Attributes:
+        id: of the task.
+        definition: ARN of its task definition.
+        facts: what it was started with.
+    """
+
+    id: str
+    definition: str
+    facts: TaskFacts
+
+    @classmethod
+    def of(cls, task: Mapping[str, Any], facts: TaskFacts) -> Stream:
+        """The output of a task.
+
+        Args:
+            task: as DescribeTasks tells it.
+            facts: of it.
+        """
+        arn = TaskArn.of(str(task["taskArn"]))
+        return cls(arn.id if arn else "", str(task["taskDefinitionArn"]), facts)
+
+
+class Output:
+    """Reads output. What cannot be read is told once, and changes nothing else.
+
+    Args:
+        aws: whose logs these are.
+    """
+
+    def __init__(self, aws: Aws) -> None:
+        self._aws = aws
+        self._places: dict[tuple[str, str], _Place] = {}
+        self._told: set[str] = set()
+        self._lock = threading.Lock()
+
+    def after(self, stream: Stream, cursor: str | None) -> tuple[Sequence[str], str | None]:
+        """Lines after a cursor.
+
+        Args:
+            stream: of the task.
+            cursor: what the last call returned; None for the beginning.
+        """
+        lines: list[str] = []
+        for _ in range(_PAGES):
+            page = self._page(stream, **({"nextToken": cursor} if cursor else {}), startFromHead=True)
+            if page is None:
+                break
+            lines += self._lines(stream, page)
+            after = page.get("nextForwardToken") or cursor
+            if after == cursor:  # the end, for now: an empty page alone is none
+                break
+            cursor = after
+        return lines, cursor
+
+    def last(self, stream: Stream, count: int, patient: bool = True) -> Sequence[str]:
+        """The last lines.
+
+        Args:
+            stream: of the task.
+            count: how many.
+            patient: output takes a moment to arrive; wait for it if there is none.
+        """
+        place = self._place(stream)
+        if place is not None and place.driver != "awslogs":
+            return [self._unreadable(place)]
+        over = time.monotonic() + _ARRIVES_SECONDS
+        while True:
+            page = self._page(stream, startFromHead=False, limit=count)
+            lines = self._lines(stream, page or {})
+            if lines or not patient or place is None or time.monotonic() >= over:
+                return lines[-count:]
+            time.sleep(_PAUSE)
+
+    def _lines(self, stream: Stream, page: Mapping[str, Any]) -> list[str]:
+        place = self._place(stream)
+        secrets = (*stream.facts.secrets, *(place.secrets if place is not None else ()))
+        # One event is one line, or several where a program wrote them at once.
+        texts = (line for event in page.get("events", ()) for line in str(event["message"]).rstrip("\n").split("\n"))
+        return [mask_text(text, secrets) for text in texts]
+
+    def _page(self, stream: Stream, **parameters: Any) -> Mapping[str, Any] | None:
+        place = self._place(stream)
+        if place is None:
+            return None
+        if place.driver != "awslogs":
+            self._tell(self._unreadable(place))
+            return None
+        try:
+            page: Mapping[str, Any] = self._aws.call(
+                "logs",
+                "get_log_events",
+                "reading output",
+                total=_TOTAL_SECONDS,
+                region=place.region,
+                logGroupName=place.group,
+                logStreamName=f"{place.prefix}/{stream.facts.container}/{stream.id}",
+                **parameters,
+            )
+            return page
+        except Refusal as error:
+            if error.code != "ResourceNotFoundException":  # before the first line there is no stream
+                self._tell(f"the output of tasks is not read: {error}")
+        except StarlakeError as error:
+            self._tell(f"the output of tasks is not read now: {error}")
+        return None
+
+    def _place(self, stream: Stream) -> _Place | None:
+        """Where the container of a task writes; the definition is read once."""
+        key = (stream.definition, stream.facts.container)
+        with self._lock:
+            if key in self._places:
+                return self._places[key]
+        try:
+            told = self._aws.call(
+                "ecs",
+                "describe_task_definition",
+                "reading the task definition",
+                total=_TOTAL_SECONDS,
+                taskDefinition=stream.definition,
+            )
+        except StarlakeError as error:
+            self._tell(f"the output of tasks is not read, because the task definition cannot be: {error}")
+            return None
+        definitions = told["taskDefinition"]["containerDefinitions"]
+        found: Mapping[str, Any] = next((one for one in definitions if one["name"] == stream.facts.container), {})
+        logs = found.get("logConfiguration", {})
+        options = logs.get("options", {})
+        env = {item["name"]: item.get("value", "") for item in found.get("environment", ())}
+        place = _Place(
+            logs.get("logDriver", ""),
+            options.get("awslogs-group", ""),
+            options.get("awslogs-region", ""),
+            options.get("awslogs-stream-prefix", ""),
+            secret_values(env),
+        )
+        with self._lock:
+            self._places[key] = place
+        return place
+
+    @staticmethod
+    def _unreadable(place: _Place) -> str:
+        driver = f"its log driver is {place.driver}" if place.driver else "its task definition has no log driver"
+        return f"the output of the container is not in CloudWatch Logs ({driver}); with the driver awslogs it could be read here"
+
+    def _tell(self, message: str) -> None:
+        with self._lock:
+            if message in self._told:
+                return
+            self._told.add(message)
+        logger.warning("%s", message)

@@ -1,0 +1,110 @@
+"""The request that starts a task, as a pure function: the same attempt, the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlake_core import RunKey
+
+__all__ = ["LONGEST_OVERRIDES", "client_token", "overrides_of", "overrides_size", "run_task_request", "started_by"]
+
+LONGEST_OVERRIDES = 8192
+"""Characters that ECS allows for the overrides, as JSON."""
+
+_NO_TAG_CHARACTER = re.compile(r"[^\w +\-=.:/@]")
+_LONGEST_TAG = 256
+
+
+def client_token(key: RunKey) -> str:
+    """The token that makes starting an attempt idempotent: 64 characters at most.
+
+    Args:
+        key: of the attempt.
+    """
+    digest = hashlib.sha256("\x1f".join((key.task, key.attempt)).encode(errors="surrogateescape")).hexdigest()
+    return f"sl-{digest[:48]}"
+
+
+def started_by(task: str) -> str:
+    """The word by which ECS lists all attempts of a task: 36 characters at most, as old accounts want it.
+
+    Args:
+        task: the stable part of the key.
+    """
+    return f"sl-{RunKey(task, '').task_hash}"
+
+
+def overrides_of(spec: Mapping[str, Any], arguments: Sequence[str], env: Mapping[str, str]) -> dict[str, Any]:
+    """What a task changes of its definition: command, variables and size of the container.
+
+    Args:
+        spec: of the job.
+        arguments: of the job; one element each, ECS runs them without a shell.
+        env: of the container.
+    """
+    return {
+        "containerOverrides": [
+            {
+                "name": spec["container"],
+                "command": list(arguments),
+                "environment": [{"name": name, "value": value} for name, value in sorted(env.items())],
+                "cpu": spec["cpu"],
+                "memory": spec["memory"],
+            }
+        ]
+    }
+
+
+def overrides_size(overrides: Mapping[str, Any]) -> int:
+    """Characters of the overrides, as ECS counts them.
+
+    Args:
+        overrides: of a request.
+    """
+    return len(json.dumps(overrides, separators=(",", ":")))
+
+
+def run_task_request(
+    spec: Mapping[str, Any], arguments: Sequence[str], env: Mapping[str, str], key: RunKey
+) -> dict[str, Any]:
+    """The parameters of ``RunTask``.
+
+    Args:
+        spec: of the job.
+        arguments: of the job.
+        env: of the job; the names of the run are added.
+        key: of the attempt.
+    """
+    named = {**env, "SL_RUN_KEY": key.work, "SL_RUN_TASK": key.task, "SL_RUN_ATTEMPT": key.attempt}
+    tags = {"starlake:task": _tag(key.task), "starlake:attempt": _tag(key.attempt), **spec["tags"]}
+    network = {
+        "subnets": list(spec["subnets"]),
+        "securityGroups": list(spec["security_groups"]),
+        "assignPublicIp": spec["assign_public_ip"],
+    }
+    request: dict[str, Any] = {
+        "cluster": spec["cluster"],
+        "taskDefinition": spec["task_definition"],
+        "count": 1,
+        "networkConfiguration": {"awsvpcConfiguration": network},
+        "overrides": overrides_of(spec, arguments, named),
+        "clientToken": client_token(key),
+        "startedBy": started_by(key.task),
+        "tags": [{"key": name, "value": value} for name, value in sorted(tags.items())],
+    }
+    # Of launch type and capacity provider ECS takes one.
+    if spec["capacity_provider"]:
+        request["capacityProviderStrategy"] = [{"capacityProvider": spec["capacity_provider"], "weight": 1}]
+    else:
+        request["launchType"] = "FARGATE"
+    if spec["platform_version"]:
+        request["platformVersion"] = spec["platform_version"]
+    return request
+
+
+def _tag(text: str) -> str:
+    return _NO_TAG_CHARACTER.sub("_", text)[:_LONGEST_TAG]

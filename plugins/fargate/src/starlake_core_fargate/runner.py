@@ -1,0 +1,395 @@
+"""Starts, watches and stops tasks of ECS. The handle of an attempt is the ARN of its task."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shlex
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from starlake_core import Job, OutageError, RunKey, RunnerError, StarlakeError
+from starlake_core.masking import MASK
+from starlake_core.runtime import Found, Outcome, Status, Verdict
+from starlake_core.runtime.verdicts import remote_marker
+
+from .aws import Aws, Refusal, pauses
+from .markers import Markers
+from .output import Output, Stream
+from .request import overrides_of, run_task_request, started_by
+from .tasks import TaskArn, TaskFacts, facts_of, status_of
+
+__all__ = ["FargateRunner"]
+
+logger = logging.getLogger(__name__)
+
+_AT_ONCE = 100
+"""Tasks that DescribeTasks answers for."""
+_POLL_SECONDS = 30.0
+_CANCEL_SECONDS = 15.0
+_REMEMBERED = 5000
+_NO_CAPACITY = "capacity is unavailable"
+_PENDING = ("AGENT", "SERVICE_UNAVAILABLE")
+
+
+class FargateRunner:
+    """The runner of one cluster.
+
+    Args:
+        service: the part of a job's spec that its endpoint names.
+        aws: for calls.
+        clock: for tests.
+    """
+
+    def __init__(self, service: Mapping[str, Any], aws: Aws, clock: Callable[[], float] = time.monotonic) -> None:
+        self.interval = float(service["interval"])
+        self.detached = bool(service["async"])
+        self.follows = bool(service["follow_logs"])
+        self._cluster = str(service["cluster"])
+        self._container = str(service["container"])
+        self._grace = float(service["missing_grace"])
+        self._aws = aws
+        self._clock = clock
+        self._markers = Markers(aws)
+        self._output = Output(aws)
+        self._missing: dict[str, float] = {}
+        self._streams: OrderedDict[str, Stream] = OrderedDict()
+        self._lock = threading.Lock()
+
+    # -- attempts
+
+    def find(self, job: Job, task: str) -> Sequence[Found]:
+        """Every attempt of a task that ECS still lists: those that stopped for about an hour.
+
+        Args:
+            job: the bound job of the attempt that asks.
+            task: the stable part of the key.
+        """
+        arns: dict[str, str] = {}
+        for status in ("RUNNING", "STOPPED"):
+            for arn in self._listed(task, status):
+                arns.setdefault(arn, status)
+        described = self._described_surely(arns)
+        found = []
+        for told in sorted(described, key=lambda told: (str(told.get("createdAt", "")), told["taskArn"])):
+            facts = facts_of(told, self._container)
+            if facts.env.get("SL_RUN_TASK") == task:
+                status_now = self._judged(told, facts)
+                found.append(Found(facts.env.get("SL_RUN_ATTEMPT", ""), told["taskArn"], status_now))
+        return found
+
+    def _listed(self, task: str, status: str) -> Iterator[str]:
+        more: dict[str, Any] = {}
+        while True:
+            page = self._aws.call(
+                "ecs",
+                "list_tasks",
+                f"looking for attempts of {task}",
+                cluster=self._cluster,
+                startedBy=started_by(task),
+                desiredStatus=status,
+                **more,
+            )
+            yield from page["taskArns"]
+            if not page.get("nextToken"):
+                return
+            more = {"nextToken": page["nextToken"]}
+
+    def _described_surely(self, arns: Mapping[str, str]) -> list[Mapping[str, Any]]:
+        """The descriptions of tasks that were listed. A live one that cannot be seen yet is no reason to start another."""
+        described: list[Mapping[str, Any]] = []
+        left = list(arns)
+        waiting = pauses(max(self._grace, 1.0), self._aws.first_pause)
+        while left:
+            missing: list[str] = []
+            for chunk in _chunks(left):
+                told = self._describe(chunk, "looking at earlier attempts")
+                described += told["tasks"]
+                missing += [failure["arn"] for failure in told.get("failures", ())]
+            left = [arn for arn in left if arn in missing and arns[arn] == "RUNNING"]
+            pause = next(waiting, None) if left else None
+            if left and pause is None:
+                raise OutageError(f"ECS lists {left[0]} and does not know it; nothing was started")
+            if pause is not None:
+                time.sleep(pause)
+        return described
+
+    def _describe(self, arns: Sequence[str], doing: str, total: float | None = None) -> Mapping[str, Any]:
+        told: Mapping[str, Any] = self._aws.call(
+            "ecs", "describe_tasks", doing, total=total, cluster=self._cluster, tasks=list(arns)
+        )
+        return told
+
+    def submit(self, job: Job, key: RunKey) -> str:
+        """Start an attempt. The same key is the same task: ECS remembers the token of a request for a day, and a task that runs is found by then.
+
+        Args:
+            job: without placeholders.
+            key: of the attempt.
+
+        Raises:
+            RunnerError: ECS refuses it.
+            OutageError: ECS does not answer, or has no capacity.
+        """
+        marker, job = remote_marker(job, key, "s3")
+        if marker is not None and self._markers.seen(marker):
+            # It is left of this attempt itself: a run of it that is known keeps it, as its verdict hangs on it.
+            known = [found.handle for found in self.find(job, key.task) if found.attempt == key.attempt]
+            if known:
+                return str(known[-1])
+            self._markers.clear(marker)
+        request = run_task_request(job.spec, job.arguments, job.env, key)
+        doing = f"starting {key.task}"
+        waiting = pauses(self._aws.total_seconds, self._aws.first_pause)
+        while True:
+            try:
+                told = self._aws.call("ecs", "run_task", doing, **request)
+            except Refusal as refusal:
+                if refusal.code != "ConflictException":
+                    raise
+                return self._known_by_token(refusal, job, key)
+            if told["tasks"]:
+                return str(told["tasks"][0]["taskArn"])
+            reason = "; ".join(
+                filter(
+                    None,
+                    (
+                        f"{failure.get('reason', '')} {failure.get('detail', '')}".strip()
+                        for failure in told["failures"]
+                    ),
+                )
+            )
+            pause = next(waiting, None) if _NO_CAPACITY in reason.lower() or reason in _PENDING else None
+            if pause is not None:
+                logger.info("AWS: %s: trying again: %s", doing, reason)
+                time.sleep(pause)
+            elif _NO_CAPACITY in reason.lower() or reason in _PENDING:
+                raise OutageError(
+                    f"AWS: {doing}: nothing was started: {reason}. Fargate had no capacity for {self._aws.total_seconds:g} s; subnets in more "
+                    "zones (aws_task_private_subnets) give it more choice"
+                )
+            else:
+                raise RunnerError(
+                    f"AWS: {doing}: nothing was started: {reason or 'no reason was given'}. {_placement_hint(reason)}."
+                )
+
+    def _known_by_token(self, refusal: Refusal, job: Job, key: RunKey) -> str:
+        """The task that was started under the token of this attempt, with another request."""
+        handles = list(refusal.resources) or [
+            found.handle for found in self.find(job, key.task) if found.attempt == key.attempt
+        ]
+        if not handles:
+            raise RunnerError(
+                f"AWS: starting {key.task}: attempt {key.attempt} was started before with other options ({refusal.said}), and its task is not "
+                "known any more; run the task again"
+            ) from refusal
+        logger.warning(
+            "%s attempt %s was started before, with other options or variables; taking it back (%s)",
+            key.task,
+            key.attempt,
+            handles[-1],
+        )
+        return handles[-1]
+
+    # -- states
+
+    def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
+        """The states of many attempts, a hundred in a call.
+
+        Args:
+            handles: ARNs.
+
+        Raises:
+            RunnerError: the cluster cannot be asked.
+            OutageError: ECS does not answer for any of them.
+        """
+        statuses: dict[str, Status] = {}
+        asked = []
+        for handle in dict.fromkeys(handles):
+            if TaskArn.of(handle) is None:
+                # One of these would spoil the answer for all others.
+                statuses[handle] = Status(Outcome(Verdict.LOST, reason=f"{handle!r} is no ARN of a task of ECS"))
+            else:
+                asked.append(handle)
+        outage: OutageError | None = None
+        for chunk in _chunks(asked):
+            try:
+                told = self._describe(chunk, "looking at tasks", _POLL_SECONDS)
+            except OutageError as error:
+                outage = error
+                statuses.update((handle, Status(None, "unknown: ECS did not answer")) for handle in chunk)
+                if len(asked) <= _AT_ONCE:
+                    raise
+                continue
+            for task in told["tasks"]:
+                statuses[task["taskArn"]] = self._seen(task)
+            statuses.update((handle, self._unseen(handle)) for handle in chunk if handle not in statuses)
+        if outage is not None and all(status.detail.startswith("unknown") for status in statuses.values()):
+            raise outage
+        return {handle: statuses[handle] for handle in dict.fromkeys(handles)}
+
+    def _seen(self, task: Mapping[str, Any]) -> Status:
+        self._missing.pop(task["taskArn"], None)
+        return self._judged(task, facts_of(task, self._container))
+
+    def _unseen(self, handle: str) -> Status:
+        """A task that ECS does not know: not yet, or no longer."""
+        since = self._missing.setdefault(handle, self._clock())
+        if self._clock() - since < self._grace:
+            return Status(None, "pending: ECS does not know it yet")
+        return Status(
+            Outcome(
+                Verdict.LOST,
+                reason="ECS does not know the task (it keeps one that stopped for about an hour), so nobody can tell how it ended; its output "
+                "may still be in CloudWatch Logs",
+                log=self.console(handle),
+            ),
+            "missing",
+        )
+
+    def _judged(self, task: Mapping[str, Any], facts: TaskFacts) -> Status:
+        handle = str(task["taskArn"])
+        try:
+            status = status_of(task, facts, self._markers.seen)
+        except OutageError as error:
+            logger.warning("%s ended, and its marker cannot be read now: %s", handle, error)
+            return Status(None, "ended; its marker cannot be read now")
+        except RunnerError as error:
+            return Status(
+                Outcome(Verdict.FAILED, 0, f"ready and not ready cannot be told apart: {error}", self.console(handle))
+            )
+        if status.outcome is None:
+            return status
+        if status.outcome.verdict is Verdict.NOT_READY and facts.marker is not None:
+            self._markers.sweep(facts.marker)
+        return replace(status, outcome=replace(status.outcome, log=self.console(handle)))
+
+    def cancel(self, handle: str) -> None:
+        """Ask for the end of an attempt: SIGTERM, and SIGKILL after the time that the task definition gives (30 s).
+
+        Args:
+            handle: of the attempt.
+        """
+        if TaskArn.of(handle) is None:
+            return
+        # A task that was just started may not be known yet, and must not go on because of that.
+        waiting = pauses(min(self._grace, _CANCEL_SECONDS), self._aws.first_pause)
+        while True:
+            try:
+                self._aws.call(
+                    "ecs",
+                    "stop_task",
+                    f"stopping {handle}",
+                    cluster=self._cluster,
+                    task=handle,
+                    reason="cancelled by starlake_core",
+                )
+                return
+            except Refusal as refusal:
+                if "not found" not in refusal.said.lower() or refusal.code == "ClusterNotFoundException":
+                    raise
+                pause = next(waiting, None)
+                if pause is None:
+                    return
+                time.sleep(pause)
+
+    # -- output
+
+    def logs(self, handle: str, cursor: str | None) -> tuple[Sequence[str], str | None]:
+        """Lines of output after a cursor.
+
+        Args:
+            handle: of the attempt.
+            cursor: what the last call returned; None at first.
+        """
+        stream = self._stream(handle)
+        return self._output.after(stream, cursor) if stream is not None else ((), cursor)
+
+    def tail(self, handle: str, count: int) -> Sequence[str]:
+        """The last lines of the output of an ended attempt.
+
+        Args:
+            handle: of the attempt.
+            count: how many.
+        """
+        stream = self._stream(handle)
+        return self._output.last(stream, count, self._has_output(handle)) if stream is not None else ()
+
+    def _has_output(self, handle: str) -> bool:
+        """Whether there was a container that could write."""
+        told = self._describe([handle], "looking at a task", _POLL_SECONDS)
+        return any("startedAt" in task for task in told["tasks"])
+
+    def _stream(self, handle: str) -> Stream | None:
+        """Where the output of a task is. ECS has to know the task still: without its variables, secrets in the output could not be hidden."""
+        with self._lock:
+            if handle in self._streams:
+                self._streams.move_to_end(handle)
+                return self._streams[handle]
+        if TaskArn.of(handle) is None:
+            return None
+        try:
+            told = self._describe([handle], "looking at a task", _POLL_SECONDS)
+        except StarlakeError as error:
+            logger.warning("the output of %s cannot be read: %s", handle, error)
+            return None
+        if not told["tasks"]:
+            return None
+        task = told["tasks"][0]
+        stream = Stream.of(task, facts_of(task, self._container))
+        with self._lock:
+            self._streams[handle] = stream
+            while len(self._streams) > _REMEMBERED:
+                self._streams.popitem(last=False)
+        return stream
+
+    # -- for people
+
+    def console(self, handle: str) -> str:
+        """The address at which a person can watch an attempt.
+
+        Args:
+            handle: of the attempt.
+        """
+        arn = TaskArn.of(handle)
+        return arn.console if arn is not None else ""
+
+    def describe(self, job: Job) -> str:
+        """A command line that does the same, without secrets.
+
+        Args:
+            job: bound.
+        """
+        shown = job.masked()
+        request = run_task_request(shown.spec, shown.arguments, shown.env, RunKey("", ""))
+        line = ["aws", "ecs", "run-task", "--region", self._aws.region]
+        profile = shown.spec["service"]["profile"]
+        if profile not in ("default", MASK):
+            line += ["--profile", profile]
+        line += ["--cluster", request["cluster"], "--task-definition", request["taskDefinition"]]
+        if "launchType" in request:
+            line += ["--launch-type", request["launchType"]]
+        else:
+            line += ["--capacity-provider-strategy", _json(request["capacityProviderStrategy"])]
+        line += ["--network-configuration", _json(request["networkConfiguration"])]
+        line += ["--overrides", _json(overrides_of(shown.spec, shown.arguments, shown.env))]
+        return shlex.join(line)
+
+
+def _placement_hint(reason: str) -> str:
+    if reason.startswith("RESOURCE"):
+        return "Lower the options cpu and memory, use a larger task definition, or free addresses in the subnets (RESOURCE:ENI)"
+    return "See 'API failure reasons' in the documentation of Amazon ECS"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _chunks(handles: Sequence[str]) -> Iterator[Sequence[str]]:
+    for first in range(0, len(handles), _AT_ONCE):
+        yield handles[first : first + _AT_ONCE]

@@ -1,0 +1,34 @@
+"""The environment ``fargate`` is an environment like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from emulators.ecs import BUCKET, CREDENTIALS, Ecs
+
+from starlake_core.testing import EnvironmentSuite, StandIn
+
+pytest_plugins = ["starlake_core.testing.plugin"]
+
+
+class TestFargate(EnvironmentSuite):
+    environment = "fargate"
+    remembers_attempts = True
+    forbidden_imports = ("boto3", "botocore")
+
+    @pytest.fixture(autouse=True)
+    def _emulator(self, tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        for name, value in CREDENTIALS.items():
+            monkeypatch.setenv(name, value)
+        with Ecs((str(stand_in.path),), buckets=tmp_path / "buckets") as self.ecs:
+            yield
+
+    def environment_options(self, stand_in: StandIn, root: Path) -> Mapping[str, Any]:
+        return {
+            **self.ecs.options,
+            "fargate_async_poke_interval": 0.02,
+            "sl_env_var": {"SL_ROOT": f"s3://{BUCKET}/project"},
+        }
