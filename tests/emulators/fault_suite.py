@@ -1,0 +1,127 @@
+"""The suite that every environment of the cloud passes: random faults around a task, and a service that fails a third of all calls."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from starlake_core import Job, Orchestration
+from starlake_core.command import load_command
+from starlake_core.runtime import Verdict
+from starlake_core.testing import RecordingOrchestrator
+from starlake_core.testing.lab import a_run
+
+from .faults import Fault, Kind, When
+from .schedules import PROGRAM, Emulator, Result, Schedule, at_once, check, crowd, draw, play, seeds
+
+__all__ = ["FaultSuite"]
+
+_CROWD, _BROKEN = 300, 3
+_MOST_CALLS = 30
+
+
+class FaultSuite:
+    """Inherit, and say what is emulated.
+
+    Attributes:
+        environment: entry-point name of the plugin.
+        emulator_class: makes the emulator, from a program and a folder for buckets.
+        submit: method that starts a run.
+        preload: modules that submitting processes share.
+        quick: options that make it poll fast.
+        duplicates: whether a second run may begin, and be stopped by the first one.
+    """
+
+    environment: str
+    emulator_class: Callable[..., AbstractContextManager[Any]]
+    submit: str
+    preload: tuple[str, ...] = ()
+    quick: Mapping[str, Any] = {}
+    duplicates = False
+
+    def prepare(self) -> None:
+        """Set what processes inherit (credentials)."""
+
+    def without_dedupe(self, emulator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Switch off what keeps a repeated submission from being a second run: the negative control."""
+        emulator.dedupe = False
+
+    @pytest.fixture
+    def emulator(self, tmp_path: Path) -> Iterator[Any]:
+        self.prepare()
+        with type(self).emulator_class(PROGRAM, buckets=tmp_path / "buckets") as emulator:
+            yield emulator
+
+    def job(self, emulator: Emulator, seconds: float = 0.0, exit_code: int = 0) -> Job:
+        """A bound job that takes a while and ends with an exit code."""
+        env = {"SL_ROOT": "/project", "PLAY_SECONDS": str(seconds), "PLAY_EXIT": str(exit_code)}
+        opened = Orchestration(
+            {**emulator.options, **self.quick, "sl_env_var": env},
+            orchestrator=RecordingOrchestrator(),
+            environment=self.environment,
+            filename="faults.py",
+            namespace={},
+        )
+        command = load_command("load", "sales", "orders")
+        return opened.create_job(command=command, options=opened.options).bind(a_run())
+
+    def play(self, schedule: Schedule, emulator: Emulator) -> Result:
+        """Play a schedule."""
+        return play(schedule, emulator, self.job(emulator, schedule.seconds), self.preload)
+
+    @pytest.mark.parametrize("seed", seeds(10))
+    def test_no_run_is_doubled_and_none_is_lost(self, seed: int, emulator: Emulator) -> None:
+        check(self.play(draw(seed), emulator), self.duplicates)
+
+    @pytest.mark.soak
+    @pytest.mark.timeout(3600)
+    def test_no_run_of_many_is_doubled_and_none_is_lost(
+        self, emulator: Emulator, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        results, wrong = [], []
+        for seed in seeds(200):
+            result = self.play(draw(seed), emulator)
+            results.append(result)
+            try:
+                check(result, self.duplicates)
+            except AssertionError as error:
+                wrong.append(str(error))
+        restarts = sum(len(result.attempts) == 1 < result.kills + 1 for result in results)
+        with capsys.disabled():
+            print(
+                f"\n{self.environment}: {len(results)} schedules, {sum(len(r.schedule.faults) for r in results)} faults, "
+                f"{sum(r.kills for r in results)} kills; {restarts} times the same attempt was restarted, {sum(len(r.attempts) > 1 for r in results)} times "
+                f"a new one came; {sum(len(r.runs) for r in results)} runs, {sum(at_once(r.runs) for r in results)} at the same time as another; "
+                f"wrong: {len(wrong)}"
+            )
+        assert not wrong, "\n".join(wrong)
+
+    def test_without_dedupe_the_work_is_done_twice(self, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The negative control: the faults are such that something has to be done against them."""
+        self.without_dedupe(emulator, monkeypatch)
+        emulator.faults.plan(self.submit, Fault(Kind.LOST, When.AFTER))
+        outcomes = crowd(lambda number: self.job(emulator, 0.2), 1)
+        for container in emulator.containers.all:
+            container.wait(60)
+        assert outcomes[0].succeeded
+        assert len(emulator.containers.all) == 2
+
+    @pytest.mark.timeout(900)
+    def test_a_third_of_all_calls_fails(self, emulator: Emulator) -> None:
+        (seed,) = seeds(1)
+        kinds = [Fault(Kind.UNAVAILABLE), Fault(Kind.UNAVAILABLE, When.AFTER), Fault(Kind.THROTTLED)]
+        emulator.faults.at_random(0.3, kinds, seed)
+        broken = set(random.Random(seed).sample(range(_CROWD), _CROWD // _BROKEN))
+        outcomes = crowd(lambda number: self.job(emulator, 0.0, 3 if number in broken else 0), _CROWD)
+        verdicts = [outcome.verdict for outcome in outcomes]
+        assert verdicts == [Verdict.FAILED if number in broken else Verdict.SUCCEEDED for number in range(_CROWD)]
+        assert {outcomes[number].exit_code for number in broken} <= {3, None}
+        runs = [run for run in emulator.containers.all if not (self.duplicates and run.stopped)]
+        assert len(runs) == _CROWD
+        # Bounded: nobody hammers a service that is in trouble.
+        assert emulator.faults.calls.total() < _MOST_CALLS * _CROWD
