@@ -1,6 +1,6 @@
 """Amazon ECS on Fargate, with CloudWatch Logs and S3, for boto3: moto's server with a life cycle of tasks that really run.
 
-moto serves what is only looked up: clusters, task definitions, subnets, security groups. As it is, its tasks run nothing and every failing job looks
+moto serves what is only looked up: clusters and task definitions. As it is, its tasks run nothing and every failing job looks
 green, so what concerns tasks is done here (``RunTask``, ``DescribeTasks``, ``ListTasks``, ``StopTask``), and so are the log streams of the
 containers (``GetLogEvents``) and the objects of S3, which are the files in the folder of the buckets.
 
@@ -53,6 +53,7 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "emulated", "AWS_SECRET_ACCESS_KEY": "emulat
 """Variables under which boto3 has credentials; any are right."""
 
 _CLUSTER, _FAMILY, _CONTAINER, _SIDECAR = "starlake", "starlake", "starlake", "log-router"
+_SUBNETS, _SECURITY_GROUPS = ("subnet-0a1b2c3d", "subnet-4e5f6a7b"), ("sg-0a1b2c3d",)
 _GROUP, _PREFIX = "/ecs/starlake", "starlake"
 _OVERRIDES = 8192
 _LOST_SECONDS = 0.05
@@ -137,6 +138,18 @@ class _Task:
         return told
 
 
+class _Once:
+    """Does something the first time it is called."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work = work
+        self._lock = threading.Lock()
+
+    def __call__(self) -> None:
+        if self._lock.acquire(blocking=False):
+            self._work()
+
+
 class Ecs:
     """The emulator, as a context manager.
 
@@ -156,7 +169,6 @@ class Ecs:
         lag: seconds until DescribeTasks and StopTask know a new task.
         list_lag: seconds until ListTasks does.
         slow: seconds that each transition of a task takes.
-        log_driver: of the task definition that new emulated tasks are told to have; ``awslogs`` or any other word.
         stop_grace: seconds between SIGTERM and SIGKILL.
     """
 
@@ -187,7 +199,7 @@ class Ecs:
         self._placements: list[str] = []
         self._starts: list[tuple[str, str]] = []
         self._lock = threading.Lock()
-        self._timers: list[threading.Timer] = []
+        self._pending: list[threading.Timer] = []
         self._names = [_SIDECAR, _CONTAINER]
 
     # -- for tests
@@ -253,6 +265,22 @@ class Ecs:
             task = self._tasks.pop(handle)
             self._by_task[task.started_by].remove(task)
 
+    def reveal(self, handle: str) -> None:
+        """Let a task be seen by everybody now.
+
+        Args:
+            handle: of the task.
+        """
+        self._tasks[handle].visible = self._tasks[handle].listed = 0.0
+
+    def hurry(self) -> None:
+        """Make the transitions that are under way now."""
+        with self._lock:
+            pending, self._pending = self._pending, []
+        for timer in pending:
+            timer.function()
+            timer.cancel()
+
     def seed_history(self, count: int) -> None:
         """Add ended tasks, without processes.
 
@@ -311,7 +339,7 @@ class Ecs:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        for timer in self._timers:
+        for timer in self._pending:
             timer.cancel()
         self._server.shutdown()
         self._server.server_close()
@@ -336,16 +364,8 @@ class Ecs:
         )
 
     def _set_up(self) -> None:
-        """The cluster, the task definition and the network."""
-        ec2, ecs = self.client("ec2"), self.client("ecs")
-        vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-        subnets = [
-            ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24")["Subnet"]["SubnetId"] for number in (1, 2)
-        ]
-        group = ec2.create_security_group(VpcId=vpc, GroupName=f"starlake-{uuid.uuid4()}", Description="starlake")[
-            "GroupId"
-        ]
-        ecs.create_cluster(clusterName=_CLUSTER)
+        """The cluster and the task definition."""
+        self.client("ecs").create_cluster(clusterName=_CLUSTER)
         log_options = {"awslogs-group": _GROUP, "awslogs-region": self.region, "awslogs-stream-prefix": _PREFIX}
         container = {"image": "starlake", "cpu": 256, "memory": 512, "essential": True}
         environment = [{"name": name, "value": value} for name, value in sorted(self.containers.env.items())]
@@ -360,15 +380,14 @@ class Ecs:
                 },
             ]
         )
-        self._subnets, self._groups = set(subnets), {group}
         self.options = {
             "aws_endpoint_url": self.url,
             "aws_region": self.region,
             "aws_cluster_name": _CLUSTER,
             "aws_task_definition_name": _FAMILY,
             "aws_task_definition_container_name": _CONTAINER,
-            "aws_task_private_subnets": subnets,
-            "aws_task_security_groups": [group],
+            "aws_task_private_subnets": list(_SUBNETS),
+            "aws_task_security_groups": list(_SECURITY_GROUPS),
         }
         self.faults.calls.clear()
 
@@ -400,7 +419,7 @@ class Ecs:
         target = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
         method = target if service != "s3" else _s3_method(environ)
         if service not in ("ecs", "logs", "s3"):
-            return self._by_moto(environ, body, start_response)  # how the network is set up is nobody's call
+            return self._by_moto(environ, body, start_response)
         fault = self.faults.take(method)
         if fault is not None and fault.when is When.BEFORE:
             return self._fail(fault, service, method, environ, start_response)
@@ -489,14 +508,14 @@ class Ecs:
         if not network.get("subnets"):
             raise _Refused(invalid, "subnets can not be empty.")
         for subnet in network["subnets"]:
-            if subnet not in self._subnets:
+            if subnet not in _SUBNETS:
                 raise _Refused(
                     invalid,
                     f"Error retrieving subnet information for [{subnet}]: The subnet ID '{subnet}' does not exist "
                     "(ErrorCode: InvalidSubnetID.NotFound)",
                 )
         for group in network.get("securityGroups", ()):
-            if group not in self._groups:
+            if group not in _SECURITY_GROUPS:
                 raise _Refused(
                     invalid,
                     f"Error retrieving security group information for [{group}]: The security group '{group}' does not exist "
@@ -564,9 +583,9 @@ class Ecs:
         return task
 
     def _after(self, seconds: float, work: Callable[[], None]) -> None:
-        timer = threading.Timer(seconds, work)
+        timer = threading.Timer(seconds, _Once(work))
         timer.daemon = True
-        self._timers.append(timer)
+        self._pending.append(timer)
         timer.start()
 
     def _start(self, task: _Task) -> None:

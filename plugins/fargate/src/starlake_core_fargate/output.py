@@ -50,11 +50,13 @@ class Stream:
         id: of the task.
         definition: ARN of its task definition.
         facts: what it was started with.
+        started: whether its containers did, when it was looked at.
     """
 
     id: str
     definition: str
     facts: TaskFacts
+    started: bool
 
     @classmethod
     def of(cls, task: Mapping[str, Any], facts: TaskFacts) -> Stream:
@@ -65,7 +67,7 @@ class Stream:
             facts: of it.
         """
         arn = TaskArn.of(str(task["taskArn"]))
-        return cls(arn.id if arn else "", str(task["taskDefinitionArn"]), facts)
+        return cls(arn.id if arn else "", str(task["taskDefinitionArn"]), facts, "startedAt" in task)
 
 
 class Output:
@@ -100,13 +102,12 @@ class Output:
             cursor = after
         return lines, cursor
 
-    def last(self, stream: Stream, count: int, patient: bool = True) -> Sequence[str]:
-        """The last lines.
+    def last(self, stream: Stream, count: int) -> Sequence[str]:
+        """The last lines of a task that ended. Output takes a moment to arrive: where a container could write and there is none, it is waited for.
 
         Args:
             stream: of the task.
             count: how many.
-            patient: output takes a moment to arrive; wait for it if there is none.
         """
         place = self._place(stream)
         if place is not None and place.driver != "awslogs":
@@ -115,7 +116,7 @@ class Output:
         while True:
             page = self._page(stream, startFromHead=False, limit=count)
             lines = self._lines(stream, page or {})
-            if lines or not patient or place is None or time.monotonic() >= over:
+            if lines or not stream.started or place is None or time.monotonic() >= over:
                 return lines[-count:]
             time.sleep(_PAUSE)
 

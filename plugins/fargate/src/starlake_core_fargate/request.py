@@ -25,7 +25,7 @@ def client_token(key: RunKey) -> str:
     Args:
         key: of the attempt.
     """
-    digest = hashlib.sha256("\x1f".join((key.task, key.attempt)).encode(errors="surrogateescape")).hexdigest()
+    digest = hashlib.sha256(json.dumps([key.task, key.attempt]).encode()).hexdigest()
     return f"sl-{digest[:48]}"
 
 

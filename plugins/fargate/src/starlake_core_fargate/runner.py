@@ -138,9 +138,9 @@ class FargateRunner:
         marker, job = remote_marker(job, key, "s3")
         if marker is not None and self._markers.seen(marker):
             # It is left of this attempt itself: a run of it that is known keeps it, as its verdict hangs on it.
-            known = [found.handle for found in self.find(job, key.task) if found.attempt == key.attempt]
+            known: list[str] = [found.handle for found in self.find(job, key.task) if found.attempt == key.attempt]
             if known:
-                return str(known[-1])
+                return known[-1]
             self._markers.clear(marker)
         request = run_task_request(job.spec, job.arguments, job.env, key)
         doing = f"starting {key.task}"
@@ -179,7 +179,7 @@ class FargateRunner:
 
     def _known_by_token(self, refusal: Refusal, job: Job, key: RunKey) -> str:
         """The task that was started under the token of this attempt, with another request."""
-        handles = list(refusal.resources) or [
+        handles: list[str] = list(refusal.resources) or [
             found.handle for found in self.find(job, key.task) if found.attempt == key.attempt
         ]
         if not handles:
@@ -316,33 +316,27 @@ class FargateRunner:
             handle: of the attempt.
             count: how many.
         """
-        stream = self._stream(handle)
-        return self._output.last(stream, count, self._has_output(handle)) if stream is not None else ()
+        stream = self._stream(handle, fresh=True)
+        return self._output.last(stream, count) if stream is not None else ()
 
-    def _has_output(self, handle: str) -> bool:
-        """Whether there was a container that could write."""
-        told = self._describe([handle], "looking at a task", _POLL_SECONDS)
-        return any("startedAt" in task for task in told["tasks"])
-
-    def _stream(self, handle: str) -> Stream | None:
-        """Where the output of a task is. ECS has to know the task still: without its variables, secrets in the output could not be hidden."""
+    def _stream(self, handle: str, fresh: bool = False) -> Stream | None:
+        """Where the output of a task is. ECS has to tell of the task once: without its variables, secrets in the output could not be hidden."""
         with self._lock:
-            if handle in self._streams:
-                self._streams.move_to_end(handle)
-                return self._streams[handle]
-        if TaskArn.of(handle) is None:
-            return None
+            known = self._streams.get(handle)
+        if TaskArn.of(handle) is None or (known is not None and not fresh):
+            return known
         try:
             told = self._describe([handle], "looking at a task", _POLL_SECONDS)
         except StarlakeError as error:
             logger.warning("the output of %s cannot be read: %s", handle, error)
-            return None
+            return known
         if not told["tasks"]:
-            return None
+            return known
         task = told["tasks"][0]
         stream = Stream.of(task, facts_of(task, self._container))
         with self._lock:
             self._streams[handle] = stream
+            self._streams.move_to_end(handle)
             while len(self._streams) > _REMEMBERED:
                 self._streams.popitem(last=False)
         return stream

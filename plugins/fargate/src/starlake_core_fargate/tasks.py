@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -110,14 +110,14 @@ def status_of(task: Mapping[str, Any], facts: TaskFacts, marked: Callable[[str],
         marked: whether there is a marker at a place; asked only for a check that ended well.
     """
     state = str(task.get("lastStatus", ""))
-    if state not in _ENDED:
+    containers: Sequence[Mapping[str, Any]] = task.get("containers", ())
+    container = next((one for one in containers if one.get("name") == facts.container), {})
+    code = container.get("exitCode")
+    # Giving the network back takes half a minute, and changes nothing about a success.
+    if state not in _ENDED and not (state == "DEPROVISIONING" and code == 0):
         return Status(None, state.lower())
     stop_code = task.get("stopCode", "")
-    container: Mapping[str, Any] = next(
-        (one for one in task.get("containers", ()) if one.get("name") == facts.container), {}
-    )
     said = _said(task, container, stop_code)
-    code = container.get("exitCode")
     stopped = stop_code == "UserInitiated"
     if code is None:
         verdict = Verdict.CANCELLED if stopped else Verdict.FAILED
@@ -138,4 +138,9 @@ def status_of(task: Mapping[str, Any], facts: TaskFacts, marked: Callable[[str],
 def _said(task: Mapping[str, Any], container: Mapping[str, Any], stop_code: str) -> str:
     """Why a task stopped, in AWS's words, and in ours where those are none."""
     parts = [_STOP_CODES.get(stop_code, ""), task.get("stoppedReason", ""), container.get("reason", "")]
+    parts += [
+        f"container {other.get('name')} ended with exit code {other['exitCode']}"
+        for other in task.get("containers", ())
+        if other is not container and other.get("exitCode")
+    ]
     return ": ".join(dict.fromkeys(part.strip() for part in parts if part and part.strip() != _DULL))
