@@ -8,7 +8,7 @@ share a look.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,7 +55,10 @@ class History:
 
     def _job(self, parent: str) -> _Job:
         with self._lock:
-            return self._jobs.setdefault(parent, _Job())
+            job = self._jobs.get(parent)
+            if job is None:
+                job = self._jobs[parent] = _Job()
+            return job
 
     def look(self, parent: str) -> int:
         """Read what is new. When it returns, all that was listed at the moment of the call is known.
@@ -169,10 +172,14 @@ class History:
             handles = job.by_task.get(task, ())
             return sorted((job.seen[handle] for handle in handles), key=lambda found: found.age)
 
-    def get(self, handle: str) -> Seen | None:
-        """What is known of an execution.
+    def oldest(self, parent: str, handles: Iterable[str]) -> tuple[int, int] | None:
+        """When the oldest of some executions was created; None if one of them was never seen.
 
         Args:
-            handle: its full name.
+            parent: full name of their Cloud Run job.
+            handles: their full names.
         """
-        return self._job(handle.rpartition("/executions/")[0]).seen.get(handle)
+        known = self._job(parent).seen
+        found = [known.get(handle) for handle in handles]
+        created = [execution.created for execution in found if execution is not None]
+        return min(created) if created and len(created) == len(found) else None

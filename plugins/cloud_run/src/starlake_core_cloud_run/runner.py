@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -277,6 +277,7 @@ class CloudRunRunner:
     def _states(self, parent: str, handles: set[str]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         missing = set(handles)
+        oldest = self._history.oldest(parent, handles)
         token, fruitless = "", 0
         # Pages are read as long as they cost less than asking for the rest one by one.
         while len(missing) > max(1, fruitless):
@@ -288,21 +289,14 @@ class CloudRunRunner:
                     found[handle] = execution
                     missing.discard(handle)
             fruitless = 0 if len(missing) < before else fruitless + 1
-            if not token or self._all_younger(executions, missing):
+            last = executions[-1].create_time if executions else None
+            if not token or (oldest is not None and last is not None and (last.seconds, last.nanos) < oldest):
                 break
         for handle in sorted(missing):
             message = self._get(handle)
             if message is not None:
                 found[handle] = message
         return found
-
-    def _all_younger(self, executions: Sequence[Any], missing: Iterable[str]) -> bool:
-        """Whether the rest of a list is older than all that is looked for."""
-        if not executions:
-            return True
-        last = (executions[-1].create_time.seconds, executions[-1].create_time.nanos)
-        known = [self._history.get(handle) for handle in missing]
-        return all(found is not None and found.created > last for found in known)
 
     def _status(self, handle: str, message: Any) -> Status:
         if message is None:
@@ -313,7 +307,7 @@ class CloudRunRunner:
             self._history.forget(handle)
             return Status(
                 Outcome(
-                    Verdict.LOST, reason="Cloud Run does not know this execution: it was deleted", log=_log(handle)
+                    Verdict.LOST, reason="Cloud Run does not know this execution: it was deleted", log=console(handle)
                 ),
                 "unknown",
             )
@@ -324,7 +318,7 @@ class CloudRunRunner:
             logger.warning("the end of %s cannot be read now: %s", handle, error)
             return Status(detail="ending")
         except RunnerError as error:
-            outcome = Outcome(Verdict.FAILED, reason=f"how it ended cannot be read: {error}", log=_log(handle))
+            outcome = Outcome(Verdict.FAILED, reason=f"how it ended cannot be read: {error}", log=console(handle))
         if outcome is not None:
             self._history.note(parent_of(handle), message)
             self._remember(self._secrets, handle, secrets_of(message))
@@ -413,10 +407,6 @@ class CloudRunRunner:
             known = () if message is None else secrets_of(message)
             self._remember(self._secrets, handle, known)
         return known
-
-
-def _log(handle: str) -> str:
-    return console(handle)
 
 
 def _condition(handle: str) -> str:
