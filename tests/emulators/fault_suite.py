@@ -81,7 +81,7 @@ class FaultSuite:
     @pytest.mark.soak
     @pytest.mark.timeout(3600)
     def test_no_run_of_many_is_doubled_and_none_is_lost(
-        self, emulator: Emulator, capsys: pytest.CaptureFixture[str]
+        self, emulator: Emulator, record_property: Callable[[str, object], None]
     ) -> None:
         results, wrong = [], []
         for seed in seeds(200):
@@ -91,14 +91,14 @@ class FaultSuite:
                 check(result, self.duplicates)
             except AssertionError as error:
                 wrong.append(str(error))
-        restarts = sum(len(result.attempts) == 1 < result.kills + 1 for result in results)
-        with capsys.disabled():
-            print(
-                f"\n{self.environment}: {len(results)} schedules, {sum(len(r.schedule.faults) for r in results)} faults, "
-                f"{sum(r.kills for r in results)} kills; {restarts} times the same attempt was restarted, {sum(len(r.attempts) > 1 for r in results)} times "
-                f"a new one came; {sum(len(r.runs) for r in results)} runs, {sum(at_once(r.runs) for r in results)} at the same time as another; "
-                f"wrong: {len(wrong)}"
-            )
+        restarted = sum(result.kills > 0 and len(result.attempts) == 1 for result in results)
+        renewed = sum(len(result.attempts) > 1 for result in results)
+        record_property(
+            "summary",
+            f"{self.environment}: {len(results)} schedules with {sum(len(r.schedule.faults) for r in results)} faults and {sum(r.kills for r in results)} "
+            f"kills; {restarted} times the same attempt was started again, {renewed} times a new one; "
+            f"{sum(len(r.runs) for r in results)} runs, {sum(at_once(r.runs) for r in results)} beside another one; wrong: {len(wrong)}",
+        )
         assert not wrong, "\n".join(wrong)
 
     def test_without_dedupe_the_work_is_done_twice(self, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
