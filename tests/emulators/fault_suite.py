@@ -91,13 +91,14 @@ class FaultSuite:
                 check(result, self.duplicates)
             except AssertionError as error:
                 wrong.append(str(error))
+        faults, kills = sum(len(result.schedule.faults) for result in results), sum(result.kills for result in results)
         restarted = sum(result.kills > 0 and len(result.attempts) == 1 for result in results)
         renewed = sum(len(result.attempts) > 1 for result in results)
         record_property(
             "summary",
-            f"{self.environment}: {len(results)} schedules with {sum(len(r.schedule.faults) for r in results)} faults and {sum(r.kills for r in results)} "
-            f"kills; {restarted} times the same attempt was started again, {renewed} times a new one; "
-            f"{sum(len(r.runs) for r in results)} runs, {sum(at_once(r.runs) for r in results)} beside another one; wrong: {len(wrong)}",
+            f"{self.environment}: {len(results)} schedules with {faults} faults and {kills} kills; {restarted} times the same attempt was "
+            f"started again, {renewed} times a new one; {sum(len(result.runs) for result in results)} runs, "
+            f"{sum(at_once(result.runs) for result in results)} beside another one; wrong: {len(wrong)}",
         )
         assert not wrong, "\n".join(wrong)
 
