@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import multiprocessing
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -48,6 +49,8 @@ def serve(environment: str, pipe: Any) -> None:
 @contextmanager
 def emulated(environment: str) -> Any:
     """An emulator with its history: options of the plugin, handles in flight, and how many calls there were so far."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        os.environ.setdefault(name, "emulated")  # any are right, but boto3 wants some
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=serve, args=(environment, theirs), daemon=True)

@@ -24,6 +24,7 @@ import io
 import json
 import os
 import shlex
+import signal
 import socket
 import sys
 import tempfile
@@ -318,14 +319,10 @@ class Ecs:
     # -- server
 
     def __enter__(self) -> Ecs:
-        from moto.moto_server.werkzeug_app import (
-            DomainDispatcherApplication,
-            MotoRequestHandler,
-            create_backend_app,
-        )
-        from werkzeug.serving import make_server
+        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+        from werkzeug.serving import WSGIRequestHandler, make_server
 
-        class Quiet(MotoRequestHandler):
+        class Quiet(WSGIRequestHandler):
             def log(self, type: str, message: str, *args: Any) -> None:
                 """Say nothing."""
 
@@ -770,7 +767,7 @@ def _send(reply: Reply, start_response: Callable[..., Any]) -> Iterable[bytes]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until a signal comes.
+    """Serve until a signal comes. What is printed can be sourced by a shell: credentials, and the options of the plugin as variables.
 
     Args:
         arguments: of the command line.
@@ -792,8 +789,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             text = ",".join(value) if isinstance(value, list) else value
             sys.stdout.write(f"export SL_{name.upper()}={text}\n")
         sys.stdout.flush()
-        with contextlib.suppress(KeyboardInterrupt):
-            threading.Event().wait()
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        stop.wait()
     return 0
 
 

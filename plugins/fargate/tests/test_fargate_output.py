@@ -109,7 +109,7 @@ def test_output_that_cannot_be_read_is_told_once_and_changes_nothing(
     lab: Lab, method: str, kind: Kind, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("starlake_core_fargate.output._TOTAL_SECONDS", 0.0)
-    monkeypatch.setattr("starlake_core_fargate.output._ARRIVES_SECONDS", 0.0)
+    monkeypatch.setattr("starlake_core_fargate.output._ARRIVES", ())
     runner = lab.runner()
     handle = runner.submit(lab.job("echo one; exit 3"), KEY)
     lab.ecs.faults.plan(method, *[Fault(kind)] * 40)

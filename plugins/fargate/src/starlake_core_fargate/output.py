@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 
 _TOTAL_SECONDS = 10.0
 _PAGES = 20
-_ARRIVES_SECONDS = 5.0
-_PAUSE = 0.5
+_ARRIVES = (0.5, 1.0, 2.0)
+"""Pauses in which output that is on its way may arrive."""
 
 
 @dataclass(frozen=True)
@@ -112,13 +112,13 @@ class Output:
         place = self._place(stream)
         if place is not None and place.driver != "awslogs":
             return [self._unreadable(place)]
-        over = time.monotonic() + _ARRIVES_SECONDS
-        while True:
+        for pause in (*_ARRIVES, None):
             page = self._page(stream, startFromHead=False, limit=count)
             lines = self._lines(stream, page or {})
-            if lines or not stream.started or place is None or time.monotonic() >= over:
-                return lines[-count:]
-            time.sleep(_PAUSE)
+            if lines or not stream.started or place is None or pause is None:
+                break
+            time.sleep(pause)
+        return lines[-count:]
 
     def _lines(self, stream: Stream, page: Mapping[str, Any]) -> list[str]:
         place = self._place(stream)

@@ -33,7 +33,6 @@ _POLL_SECONDS = 30.0
 _CANCEL_SECONDS = 15.0
 _REMEMBERED = 5000
 _NO_CAPACITY = "capacity is unavailable"
-_PENDING = ("AGENT", "SERVICE_UNAVAILABLE")
 
 
 class FargateRunner:
@@ -143,39 +142,32 @@ class FargateRunner:
                 return known[-1]
             self._markers.clear(marker)
         request = run_task_request(job.spec, job.arguments, job.env, key)
-        doing = f"starting {key.task}"
+        try:
+            return self._started(request, f"starting {key.task}")
+        except Refusal as refusal:
+            if refusal.code != "ConflictException":
+                raise
+            return self._known_by_token(refusal, job, key)
+
+    def _started(self, request: Mapping[str, Any], doing: str) -> str:
+        """The task of a request. An answer without one is no start, although it is no error of HTTP."""
         waiting = pauses(self._aws.total_seconds, self._aws.first_pause)
         while True:
-            try:
-                told = self._aws.call("ecs", "run_task", doing, **request)
-            except Refusal as refusal:
-                if refusal.code != "ConflictException":
-                    raise
-                return self._known_by_token(refusal, job, key)
-            if told["tasks"]:
+            told = self._aws.call("ecs", "run_task", doing, **request)
+            if told.get("tasks"):
                 return str(told["tasks"][0]["taskArn"])
-            reason = "; ".join(
-                filter(
-                    None,
-                    (
-                        f"{failure.get('reason', '')} {failure.get('detail', '')}".strip()
-                        for failure in told["failures"]
-                    ),
-                )
-            )
-            pause = next(waiting, None) if _NO_CAPACITY in reason.lower() or reason in _PENDING else None
-            if pause is not None:
-                logger.info("AWS: %s: trying again: %s", doing, reason)
-                time.sleep(pause)
-            elif _NO_CAPACITY in reason.lower() or reason in _PENDING:
+            reason = _reason(told)
+            about = f"AWS: {doing}: nothing was started: {reason or 'no reason was given'}"
+            if _NO_CAPACITY not in reason.lower():
+                raise RunnerError(f"{about}. {_placement_hint(reason)}.")
+            pause = next(waiting, None)
+            if pause is None:
                 raise OutageError(
-                    f"AWS: {doing}: nothing was started: {reason}. Fargate had no capacity for {self._aws.total_seconds:g} s; subnets in more "
-                    "zones (aws_task_private_subnets) give it more choice"
+                    f"{about}. Fargate had no capacity for {self._aws.total_seconds:g} s; subnets in more zones (aws_task_private_subnets) give "
+                    "it more choice."
                 )
-            else:
-                raise RunnerError(
-                    f"AWS: {doing}: nothing was started: {reason or 'no reason was given'}. {_placement_hint(reason)}."
-                )
+            logger.info("%s; trying again", about)
+            time.sleep(pause)
 
     def _known_by_token(self, refusal: Refusal, job: Job, key: RunKey) -> str:
         """The task that was started under the token of this attempt, with another request."""
@@ -218,7 +210,8 @@ class FargateRunner:
         outage: OutageError | None = None
         for chunk in _chunks(asked):
             try:
-                told = self._describe(chunk, "looking at tasks", _POLL_SECONDS)
+                # After an outage the others are asked once more, not for as long again.
+                told = self._describe(chunk, "looking at tasks", _POLL_SECONDS if outage is None else 0)
             except OutageError as error:
                 outage = error
                 statuses.update((handle, Status(None, "unknown: ECS did not answer")) for handle in chunk)
@@ -372,6 +365,12 @@ class FargateRunner:
         line += ["--network-configuration", _json(request["networkConfiguration"])]
         line += ["--overrides", _json(overrides_of(shown.spec, shown.arguments, shown.env))]
         return shlex.join(line)
+
+
+def _reason(told: Mapping[str, Any]) -> str:
+    """Why nothing was started."""
+    parts = (f"{failure.get('reason', '')} {failure.get('detail', '')}".strip() for failure in told.get("failures", ()))
+    return "; ".join(filter(None, parts))
 
 
 def _placement_hint(reason: str) -> str:

@@ -1,0 +1,105 @@
+"""The README of the plugin says what is true."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from starlake_core_fargate import plugin
+
+from starlake_core import Orchestration
+from starlake_core.testing import RecordingOrchestrator
+
+ROOT = Path(__file__).resolve().parents[3]
+README = ROOT / "plugins" / "fargate" / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+
+
+def clean() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(("SL_", "AWS_"))}
+
+
+def test_the_options_are_those_of_the_plugin() -> None:
+    """STARLAKE_UPDATE_DOCS=1 writes the table anew."""
+    done = subprocess.run(
+        [sys.executable, "-m", "starlake_core", "options", "--environment", "fargate", "--format", "markdown"],
+        env=clean(),
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    header, line, *rows = [row for row in done.stdout.splitlines() if row.startswith("|")]
+    table = "\n".join([header, line, *(row for row in rows if "| fargate |" in row)])
+    found = re.search(r"<!-- options -->\n(.*?)<!-- /options -->", TEXT, re.DOTALL)
+    assert found is not None
+    if os.environ.get("STARLAKE_UPDATE_DOCS"):
+        README.write_text(TEXT[: found.start(1)] + table + "\n" + TEXT[found.end(1) :], encoding="utf-8")
+        return
+    assert found[1].strip() == table
+    assert all(f"`{option.name}`" in table for option in plugin.sl_options())
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=["airflow", "dagster"])
+def test_the_examples_build(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an orchestrator that is always there in place of the one that the example names."""
+    opened = []
+
+    class Anywhere(Orchestration):
+        def __init__(self, **keywords: object) -> None:
+            keywords.update(orchestrator=RecordingOrchestrator(), filename=str(tmp_path / "example.py"), namespace={})
+            super().__init__(**keywords)  # type: ignore[arg-type]
+            opened.append(self)
+
+    monkeypatch.setattr("starlake_core.Orchestration", Anywhere)
+    exec(compile(ast.parse(block), "example.py", "exec"), {})
+    (orchestration,) = opened
+    assert orchestration.plugins.environment == "fargate"
+
+
+def test_the_policy_allows_what_is_called_and_nothing_else() -> None:
+    found = re.search(r"```json\n(.*?)```", TEXT, re.DOTALL)
+    assert found is not None
+    allowed: set[str] = set()
+    for statement in json.loads(found[1])["Statement"]:
+        actions = statement["Action"]
+        allowed |= {actions} if isinstance(actions, str) else set(actions)
+    source = "".join(
+        path.read_text(encoding="utf-8") for path in (ROOT / "plugins/fargate/src/starlake_core_fargate").glob("*.py")
+    )
+    called = {
+        f"{service}:{''.join(word.title() for word in operation.split('_'))}"
+        for service, operation in re.findall(r'"(ecs|logs|s3)",\s*"([a-z_0-9]+)"', source)
+    }
+    named = {"s3:ListObjectsV2": "s3:ListBucket", "s3:DeleteObjects": "s3:DeleteObject"}
+    implied = {"iam:PassRole", "ecs:TagResource"}  # by RunTask
+    assert allowed == {named.get(action, action) for action in called} | implied
+
+
+def test_the_quick_start_works(tmp_path: Path) -> None:
+    found = re.search(r"<!-- try -->\n```bash\n(.*?)```", TEXT, re.DOTALL)
+    assert found is not None
+    written = shutil.ignore_patterns(
+        "duckdb.db*", "stage", "archive", "ingesting", "unresolved", ".starlake-core", "__pycache__"
+    )
+    shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=written)
+    (tmp_path / "tests").symlink_to(ROOT / "tests")
+    env = {**clean(), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    done = subprocess.run(
+        ["bash", "-ec", f"set -m\n{found[1]}"],
+        cwd=tmp_path,
+        env=env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "starbake_kpi: success" in done.stdout
