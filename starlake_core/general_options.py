@@ -40,7 +40,9 @@ GENERAL_OPTIONS = (
         doc="Folder (path or URI) for the marker with which Starlake tells 'not ready' from 'crashed'.",
     ),
     Option("retries", Integer(0), 1, doc="How often a failed task is tried again."),
-    Option("retry_delay", DURATION, 300, doc="Time between two tries."),
+    Option(
+        "retry_delay", DURATION, 300, aliases=("retry_delay_in_seconds",), doc="Time between two tries of a failed task."
+    ),
     Option("task_timeout", DURATION, None, doc="How long one try of a task may take; unlimited by default."),
     Option("default_pool", STR, "default_pool", doc="Pool of slots of the tasks, where the orchestrator has pools."),
     Option("tags", STR, "", env="", doc="Tags of the pipelines, separated by spaces or commas; domains are added."),

@@ -165,14 +165,17 @@ class CloudRun:
                 timer.cancel()
         self.containers.close()
 
-    def seed_history(self, count: int) -> None:
+    def seed_history(self, count: int, age: float = 0.0) -> None:
         """Add executions that ran and succeeded, without processes.
 
         Args:
             count: how many.
+            age: seconds since they were created. Older ones are to be added before younger ones.
         """
         for _ in range(count):
             execution = self._seeded("history")
+            execution.created -= age
+            execution.told.create_time.FromNanoseconds(int(execution.created * 1e9))
             execution.tasks[0].end = "succeeded"
             self._complete(execution)
 
