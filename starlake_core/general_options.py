@@ -41,7 +41,11 @@ GENERAL_OPTIONS = (
     ),
     Option("retries", Integer(0), 1, doc="How often a failed task is tried again."),
     Option(
-        "retry_delay", DURATION, 300, aliases=("retry_delay_in_seconds",), doc="Time between two tries of a failed task."
+        "retry_delay",
+        DURATION,
+        300,
+        aliases=("retry_delay_in_seconds",),
+        doc="Time between two tries of a failed task.",
     ),
     Option("task_timeout", DURATION, None, doc="How long one try of a task may take; unlimited by default."),
     Option("default_pool", STR, "default_pool", doc="Pool of slots of the tasks, where the orchestrator has pools."),

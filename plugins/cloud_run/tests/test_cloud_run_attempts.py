@@ -186,7 +186,9 @@ def test_an_old_execution_is_asked_for_its_state(emulator: CloudRun, job: MakeJo
     (handle,) = emulator.seed_running(1)
     emulator._executions[handle].told.create_time.seconds -= 3600
     task = next(
-        variable.value for variable in emulator.executions()[0].template.containers[0].env if variable.name == "SL_RUN_TASK"
+        variable.value
+        for variable in emulator.executions()[0].template.containers[0].env
+        if variable.name == "SL_RUN_TASK"
     )
     emulator.seed_history(150, age=1800)
     emulator.seed_history(10)
@@ -220,9 +222,7 @@ def test_threads_that_look_at_once_share_a_look(emulator: CloudRun, job: MakeJob
     assert emulator.faults.calls["ListExecutions"] <= 8
 
 
-def test_a_look_that_fails_is_made_by_the_next_who_waits(
-    emulator: CloudRun, job: MakeJob, runner: MakeRunner
-) -> None:
+def test_a_look_that_fails_is_made_by_the_next_who_waits(emulator: CloudRun, job: MakeJob, runner: MakeRunner) -> None:
     emulator.faults.plan("ListExecutions", Fault(Kind.DENIED))
     made = runner()
     meet = threading.Barrier(4)

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlake_core_cloud_run.request import gcloud, run_request
 
-from starlake_core import Command, Job, Orchestration, OptionsError, RunKey
+from starlake_core import Command, Job, OptionsError, Orchestration, RunKey
 from starlake_core.testing import RecordingOrchestrator
 
 PLACE = {"cloud_run_project_id": "p", "cloud_run_job_region": "europe-west1", "cloud_run_job_name": "starlake"}
@@ -86,7 +86,9 @@ def test_the_command_for_people_can_be_pasted(arguments: list[str], value: str) 
 
 def test_the_command_for_people_hides_secrets_and_names_its_separator() -> None:
     spec = {**SPEC, "container": "main", "task_count": 2, "timeout": 60, "service_account": "a@b.c"}
-    job = Job("cloud_run", ("load", "--options", "a=1,b=2", "--accessToken", "abc"), {"DB_PASSWORD": "x", "A": "1"}, spec)
+    job = Job(
+        "cloud_run", ("load", "--options", "a=1,b=2", "--accessToken", "abc"), {"DB_PASSWORD": "x", "A": "1"}, spec
+    )
     assert gcloud(job) == (
         "gcloud run jobs execute starlake --project p --region europe-west1 --container main "
         "'--args=^|^load|--options|a=1,b=2|--accessToken|***' '--update-env-vars=A=1,DB_PASSWORD=***' --tasks=2 "
@@ -170,7 +172,9 @@ def test_what_is_required_is_asked_for_at_once() -> None:
     ],
 )
 def test_a_wrong_option_is_told_when_the_pipeline_is_built(option: str, value: Any, said: str) -> None:
-    with pytest.raises(OptionsError, match=f"option '{option}' of plugin 'cloud_run': .* is not allowed; it takes .*") as error:
+    with pytest.raises(
+        OptionsError, match=f"option '{option}' of plugin 'cloud_run': .* is not allowed; it takes .*"
+    ) as error:
         create({**PLACE, option: value})
     assert said in str(error.value)
 

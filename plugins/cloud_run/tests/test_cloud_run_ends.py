@@ -97,9 +97,7 @@ def test_the_time_out_of_a_task_is_the_service_s(job: MakeJob, runner: MakeRunne
     assert outcome.reason == "The configured timeout was reached."
 
 
-def test_exit_codes_that_cannot_be_read_change_no_verdict(
-    emulator: CloudRun, job: MakeJob, runner: MakeRunner
-) -> None:
+def test_exit_codes_that_cannot_be_read_change_no_verdict(emulator: CloudRun, job: MakeJob, runner: MakeRunner) -> None:
     made = runner()
     handle = made.submit(job({"EXIT": "3"}), KEY)
     ends(emulator)
@@ -188,7 +186,12 @@ def test_a_check_with_a_marker_has_three_answers(
 ) -> None:
     from dataclasses import replace
 
-    emulator.containers.program = ("/bin/sh", "-c", 'for last; do :; done; [ -n "$MARKS" ] && touch "$last"; exit $EXIT', "s")
+    emulator.containers.program = (
+        "/bin/sh",
+        "-c",
+        'for last; do :; done; [ -n "$MARKS" ] && touch "$last"; exit $EXIT',
+        "s",
+    )
     made = runner()
     expected = {("1", "0"): Verdict.NOT_READY, ("", "0"): Verdict.SUCCEEDED, ("", "1"): Verdict.FAILED}
     for (marks, code), verdict in expected.items():
@@ -219,9 +222,7 @@ def test_an_old_marker_of_the_attempt_does_not_count(
     assert list(folder.iterdir()) == [old]
 
 
-def test_a_marker_that_cannot_be_read_is_never_a_success(
-    emulator: CloudRun, job: MakeJob, runner: MakeRunner
-) -> None:
+def test_a_marker_that_cannot_be_read_is_never_a_success(emulator: CloudRun, job: MakeJob, runner: MakeRunner) -> None:
     from dataclasses import replace
 
     check = replace(job({"SL_ROOT": "gs://bucket/project"}, CHECK), check=True)
@@ -241,7 +242,9 @@ def test_a_marker_elsewhere_is_refused(job: MakeJob, runner: MakeRunner) -> None
     marked = Preload(
         "check", "sales", ("orders",), StarlakePreLoadStrategy.IMPORTED, sentinel="/tmp/not-ready/x"
     ).command()
-    with pytest.raises(RunnerError, match="set pre_load_not_ready_sentinel_path to a folder such as gs://bucket/not-ready"):
+    with pytest.raises(
+        RunnerError, match="set pre_load_not_ready_sentinel_path to a folder such as gs://bucket/not-ready"
+    ):
         runner().submit(replace(job({}, marked), check=True), KEY)
 
 
@@ -266,9 +269,7 @@ def test_one_is_asked_for_by_its_name(emulator: CloudRun, job: MakeJob, runner: 
     assert emulator.faults.calls == {"GetExecution": 1}
 
 
-def test_a_few_that_are_far_behind_are_asked_for_by_name(
-    emulator: CloudRun, job: MakeJob, runner: MakeRunner
-) -> None:
+def test_a_few_that_are_far_behind_are_asked_for_by_name(emulator: CloudRun, job: MakeJob, runner: MakeRunner) -> None:
     old = emulator.seed_running(3)
     emulator.seed_history(2000)
     young = emulator.seed_running(50)
@@ -288,9 +289,7 @@ def test_a_list_is_not_read_beyond_the_oldest(emulator: CloudRun, job: MakeJob, 
     assert emulator.faults.calls == {"ListExecutions": 1, "GetExecution": 5}
 
 
-def test_executions_of_several_jobs_are_polled_together(
-    emulator: CloudRun, job: MakeJob, runner: MakeRunner
-) -> None:
+def test_executions_of_several_jobs_are_polled_together(emulator: CloudRun, job: MakeJob, runner: MakeRunner) -> None:
     from emulators.cloud_run import JobDefinition
 
     emulator.jobs["other"] = JobDefinition()
@@ -331,7 +330,9 @@ def test_a_slow_service_is_waited_for(emulator: CloudRun, job: MakeJob, runner: 
     assert outcome_of(runner(), job()).succeeded
 
 
-def test_an_outage_while_waiting_ends_nothing(emulator: CloudRun, job: MakeJob, runner: MakeRunner, tmp_path: Path) -> None:
+def test_an_outage_while_waiting_ends_nothing(
+    emulator: CloudRun, job: MakeJob, runner: MakeRunner, tmp_path: Path
+) -> None:
     gate = tmp_path / "gate"
     made = runner(IMPATIENT)
     handle = made.submit(job({"WAITS_FOR": str(gate)}), KEY)

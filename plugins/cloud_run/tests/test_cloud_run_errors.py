@@ -50,7 +50,9 @@ def test_a_missing_permission(emulator: CloudRun, job: MakeJob, runner: MakeRunn
     emulator.faults.plan("RunJob", Fault(Kind.DENIED, message=denied))
     said = refusal(runner, job)
     assert denied.rstrip(".") in said
-    assert "Grant the account of this worker the role roles/run.jobsExecutorWithOverrides (or roles/run.developer)" in said
+    assert (
+        "Grant the account of this worker the role roles/run.jobsExecutorWithOverrides (or roles/run.developer)" in said
+    )
 
 
 def test_a_wrong_container(emulator: CloudRun, job: MakeJob, runner: MakeRunner) -> None:
