@@ -45,7 +45,7 @@ GENERAL_OPTIONS = (
         DURATION,
         300,
         aliases=("retry_delay_in_seconds",),
-        doc="Time between two tries of a failed task.",
+        doc="Time between two tries.",
     ),
     Option("task_timeout", DURATION, None, doc="How long one try of a task may take; unlimited by default."),
     Option("default_pool", STR, "default_pool", doc="Pool of slots of the tasks, where the orchestrator has pools."),

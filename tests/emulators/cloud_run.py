@@ -4,6 +4,8 @@ What it knows: overrides of arguments, variables, task count and time-out; ``max
 that lag behind (``lag``), and states that do (``slow``); faults; Cloud Storage and Cloud Logging beside it. It refuses what it does not know.
 
     python tests/emulators/cloud_run.py --program "python -m starlake_core_duckdb" --env SL_ROOT=$PWD/examples/starbake [--port N]
+
+prints the words with which ``starlake-orchestrate run`` uses it.
 """
 
 from __future__ import annotations
@@ -539,7 +541,7 @@ def main() -> None:
         buckets = given.buckets or Path(folder)
         with CloudRun(shlex.split(given.program), env, buckets, given.port) as emulator:
             words = [f"--option {name}={value}" for name, value in emulator.options.items()]
-            sys.stdout.write(" \\\n  ".join(["--environment cloud_run", *words]) + "\n")
+            sys.stdout.write(" ".join(["--environment cloud_run", *words]) + "\n")
             sys.stdout.flush()
             with contextlib.suppress(KeyboardInterrupt):
                 threading.Event().wait()

@@ -90,9 +90,9 @@ def test_the_command_for_people_hides_secrets_and_names_its_separator() -> None:
         "cloud_run", ("load", "--options", "a=1,b=2", "--accessToken", "abc"), {"DB_PASSWORD": "x", "A": "1"}, spec
     )
     assert gcloud(job) == (
-        "gcloud run jobs execute starlake --project p --region europe-west1 --container main "
-        "'--args=^|^load|--options|a=1,b=2|--accessToken|***' '--update-env-vars=A=1,DB_PASSWORD=***' --tasks=2 "
-        "--task-timeout=60s --impersonate-service-account a@b.c --wait"
+        "gcloud run jobs execute starlake --project p --region europe-west1 --tasks=2 --task-timeout=60s "
+        "--impersonate-service-account a@b.c --wait --container main "
+        "'--args=^|^load|--options|a=1,b=2|--accessToken|***' '--update-env-vars=A=1,DB_PASSWORD=***'"
     )
     everything = gcloud(Job("cloud_run", ("load", ",|;:~#", "x"), {}, SPEC))
     assert "'--args=^@^load@,|;:~#@x'" in everything
