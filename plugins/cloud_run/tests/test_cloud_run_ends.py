@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from cloud_run_lab import IMPATIENT, KEY, ends
+from emulators.cloud_run import JobDefinition
 from emulators.faults import Fault, Kind, When
+from starlake_core_cloud_run import runner as module
 
 from starlake_core import Preload, RunKey, RunnerError, StarlakePreLoadStrategy
 from starlake_core.runtime import BatchPoller, Outcome, Verdict, execute, finish, wait
@@ -184,8 +187,6 @@ def test_a_check_without_storage_has_two_exit_codes(job: MakeJob, runner: MakeRu
 def test_a_check_with_a_marker_has_three_answers(
     emulator: CloudRun, job: MakeJob, runner: MakeRunner, buckets: Path
 ) -> None:
-    from dataclasses import replace
-
     emulator.containers.program = (
         "/bin/sh",
         "-c",
@@ -208,8 +209,6 @@ def test_a_check_with_a_marker_has_three_answers(
 def test_an_old_marker_of_the_attempt_does_not_count(
     emulator: CloudRun, job: MakeJob, runner: MakeRunner, buckets: Path
 ) -> None:
-    from dataclasses import replace
-
     folder = buckets / "bucket" / "project" / ".starlake-core" / "not-ready"
     folder.mkdir(parents=True)
     old = folder / "0123456789ab"
@@ -223,8 +222,6 @@ def test_an_old_marker_of_the_attempt_does_not_count(
 
 
 def test_a_marker_that_cannot_be_read_is_never_a_success(emulator: CloudRun, job: MakeJob, runner: MakeRunner) -> None:
-    from dataclasses import replace
-
     check = replace(job({"SL_ROOT": "gs://bucket/project"}, CHECK), check=True)
     made = runner()
     handle = made.submit(check, KEY)
@@ -237,8 +234,6 @@ def test_a_marker_that_cannot_be_read_is_never_a_success(emulator: CloudRun, job
 
 
 def test_a_marker_elsewhere_is_refused(job: MakeJob, runner: MakeRunner) -> None:
-    from dataclasses import replace
-
     marked = Preload(
         "check", "sales", ("orders",), StarlakePreLoadStrategy.IMPORTED, sentinel="/tmp/not-ready/x"
     ).command()
@@ -290,8 +285,6 @@ def test_a_list_is_not_read_beyond_the_oldest(emulator: CloudRun, job: MakeJob, 
 
 
 def test_executions_of_several_jobs_are_polled_together(emulator: CloudRun, job: MakeJob, runner: MakeRunner) -> None:
-    from emulators.cloud_run import JobDefinition
-
     emulator.jobs["other"] = JobDefinition()
     made = runner()
     handles = [
@@ -359,8 +352,6 @@ def test_the_end_of_the_output_is_in_a_failure(job: MakeJob, runner: MakeRunner)
 def test_output_that_comes_late_is_asked_for_again(
     emulator: CloudRun, job: MakeJob, runner: MakeRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from starlake_core_cloud_run import runner as module
-
     monkeypatch.setattr(module, "_LOG_LAG_SECONDS", 0.4)
     emulator.log_lag = 0.3
     made = runner()

@@ -14,7 +14,8 @@ import duckdb
 import pytest
 from emulators.cloud_run import CloudRun
 
-STARBAKE = Path(__file__).resolve().parents[3] / "examples" / "starbake"
+ROOT = Path(__file__).resolve().parents[3]
+STARBAKE = ROOT / "examples" / "starbake"
 
 
 @pytest.fixture
@@ -79,3 +80,21 @@ def test_a_failure_shows_the_end_of_the_output_and_the_console(example: Path, em
     assert "kpi_overview failed: exit code 1" in done.stdout
     assert "such_table" in done.stdout
     assert "https://console.cloud.google.com/run/jobs/executions/details/europe-west1/starlake-" in done.stdout
+
+
+def test_the_emulator_is_a_program_that_says_how_to_use_it(example: Path) -> None:
+    script = ROOT / "tests" / "emulators" / "cloud_run.py"
+    program = f"{sys.executable} -m starlake_core_duckdb"
+    with subprocess.Popen(
+        [sys.executable, str(script), "--program", program, "--env", f"SL_ROOT={example}"],
+        text=True,
+        stdout=subprocess.PIPE,
+    ) as emulator:
+        try:
+            assert emulator.stdout is not None
+            words = emulator.stdout.readline().split()
+            done = orchestrate("run", example / "dags" / "starbake_load.py", "--select", "*customers", *words)
+        finally:
+            emulator.terminate()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "load_starbake_customers success" in done.stdout
