@@ -21,6 +21,11 @@ settings.register_profile("ci", deadline=None, max_examples=60, print_blob=True)
 settings.load_profile("ci")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    # Google's libraries say so on Python 3.10, and have said it of others before their end.
+    config.addinivalue_line("filterwarnings", "ignore:You are using a (non-supported )?Python version:FutureWarning")
+
+
 @pytest.fixture(autouse=True)
 def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the developer's shell says about Google must not decide a test."""

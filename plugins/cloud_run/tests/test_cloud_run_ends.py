@@ -94,6 +94,13 @@ def test_one_of_several_tasks_fails(emulator: CloudRun, job: MakeJob, runner: Ma
     assert outcome_of(made, job(cloud_run_task_count=2), RunKey("t", "1")).succeeded
 
 
+def test_the_exit_code_is_looked_for_on_every_page(emulator: CloudRun, job: MakeJob, runner: MakeRunner) -> None:
+    emulator.page = 2
+    outcome = outcome_of(runner(), job({"BAD_TASK": "3"}, cloud_run_task_count=7))
+    assert outcome.reason == "task 3 of 7 (1 failed): exit code 4"
+    assert emulator.faults.calls["ListTasks"] == 2
+
+
 def test_the_time_out_of_a_task_is_the_service_s(job: MakeJob, runner: MakeRunner) -> None:
     outcome = outcome_of(runner(), job({"WAITS_FOR": "/never"}, cloud_run_task_timeout=1))
     assert (outcome.verdict, outcome.exit_code) == (Verdict.FAILED, None)
