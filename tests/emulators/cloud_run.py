@@ -4,6 +4,8 @@ What it knows: overrides of arguments, variables, task count and time-out; ``max
 that lag behind (``lag``), and states that do (``slow``); faults; Cloud Storage and Cloud Logging beside it. It refuses what it does not know.
 
     python tests/emulators/cloud_run.py --program "python -m starlake_core_duckdb" --env SL_ROOT=$PWD/examples/starbake [--port N]
+
+prints the words with which ``starlake-orchestrate run`` uses it.
 """
 
 from __future__ import annotations
@@ -165,14 +167,17 @@ class CloudRun:
                 timer.cancel()
         self.containers.close()
 
-    def seed_history(self, count: int) -> None:
+    def seed_history(self, count: int, age: float = 0.0) -> None:
         """Add executions that ran and succeeded, without processes.
 
         Args:
             count: how many.
+            age: seconds since they were created. Older ones are to be added before younger ones.
         """
         for _ in range(count):
             execution = self._seeded("history")
+            execution.created -= age
+            execution.told.create_time.FromNanoseconds(int(execution.created * 1e9))
             execution.tasks[0].end = "succeeded"
             self._complete(execution)
 
@@ -536,7 +541,7 @@ def main() -> None:
         buckets = given.buckets or Path(folder)
         with CloudRun(shlex.split(given.program), env, buckets, given.port) as emulator:
             words = [f"--option {name}={value}" for name, value in emulator.options.items()]
-            sys.stdout.write(" \\\n  ".join(["--environment cloud_run", *words]) + "\n")
+            sys.stdout.write(" ".join(["--environment cloud_run", *words]) + "\n")
             sys.stdout.flush()
             with contextlib.suppress(KeyboardInterrupt):
                 threading.Event().wait()

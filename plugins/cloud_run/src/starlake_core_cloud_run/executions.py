@@ -14,7 +14,7 @@ from starlake_core.runtime import Outcome, Status, Verdict, judged, marker_of
 
 from .request import RUN_ATTEMPT, RUN_TASK
 
-__all__ = ["Seen", "console", "outcome_of", "parent_of", "secrets_of", "seen", "state_of"]
+__all__ = ["Seen", "console", "has_failed", "outcome_of", "parent_of", "secrets_of", "seen", "state_of"]
 
 # States and reasons of a condition, as numbers of the protocol.
 _FAILED, _SUCCEEDED = 3, 4
@@ -180,7 +180,7 @@ def outcome_of(
 
 
 def _failure(execution: Any, tasks: Sequence[Any], check: bool, marked: bool | None, about: str) -> Outcome:
-    failed = [task for task in tasks if _is_failed(task)]
+    failed = [task for task in tasks if has_failed(task)]
     completed = _completed(execution)
     why = completed.message if completed is not None else ""
     if not failed:
@@ -195,11 +195,16 @@ def _failure(execution: Any, tasks: Sequence[Any], check: bool, marked: bool | N
     else:
         outcome, reason = Outcome(Verdict.FAILED), said or why or "failed without an exit code"
     if execution.task_count > 1:
-        reason = f"task {first.index} of {execution.task_count} ({len(failed)} failed): {reason}"
+        reason = f"task {first.index} of {execution.task_count} ({execution.failed_count} failed): {reason}"
     return replace(outcome, reason=reason)
 
 
-def _is_failed(task: Any) -> bool:
+def has_failed(task: Any) -> bool:
+    """Whether the last attempt of a task failed.
+
+    Args:
+        task: message of the service.
+    """
     result = task.last_attempt_result
     return bool(result.exit_code or result.term_signal or result.status.code)
 

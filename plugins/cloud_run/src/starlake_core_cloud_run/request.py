@@ -61,19 +61,21 @@ def gcloud(job: Job) -> str:
     """
     spec = job.spec
     words = ["gcloud", "run", "jobs", "execute", spec["job"], "--project", spec["project"], "--region", spec["region"]]
-    if spec.get("container"):
-        words += ["--container", spec["container"]]
-    words.append(f"--args={_joined(mask_arguments(job.arguments))}")
-    if job.env:
-        pairs = [f"{name}={value}" for name, value in sorted(mask_mapping(job.env).items())]
-        words.append(f"--update-env-vars={_joined(pairs)}")
     if spec.get("task_count"):
         words.append(f"--tasks={spec['task_count']}")
     if spec.get("timeout"):
         words.append(f"--task-timeout={spec['timeout']}s")
     if spec.get("service_account"):
         words += ["--impersonate-service-account", spec["service_account"]]
-    return " ".join(map(shlex.quote, [*words, "--wait"]))
+    words.append("--wait")
+    # What follows the name of a container is about it.
+    if spec.get("container"):
+        words += ["--container", spec["container"]]
+    words.append(f"--args={_joined(mask_arguments(job.arguments))}")
+    if job.env:
+        pairs = [f"{name}={value}" for name, value in sorted(mask_mapping(job.env).items())]
+        words.append(f"--update-env-vars={_joined(pairs)}")
+    return " ".join(map(shlex.quote, words))
 
 
 def _joined(items: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from starlake_core import Job, OutageError, RunKey, RunnerError
 from starlake_core.masking import mask_text
 from starlake_core.runtime import Found, Outcome, Status, Verdict, remote_marker
 
-from .executions import Seen, console, outcome_of, parent_of, secrets_of, state_of
+from .executions import Seen, console, has_failed, outcome_of, parent_of, secrets_of, state_of
 from .history import History
 from .request import gcloud, job_name, run_request
 
@@ -158,14 +158,16 @@ class CloudRunRunner:
         """
         with self._alone(key):
             parent = job_name(job.spec)
+            marker, job = remote_marker(job, key, "gs")
             with self._lock:
                 looked = self._looked.pop(key.task, None)
-            # Who has just looked for the task need not do it again; the look that follows the submission finds what came between.
-            if _LOOKS and (looked is None or time.monotonic() - looked > _FRESH_SECONDS):
+            # Who has just looked for the task need not do it again; the look that follows the submission finds what came between. A
+            # marker is not deleted on such old news.
+            fresh = looked is not None and time.monotonic() - looked < _FRESH_SECONDS and marker is None
+            if _LOOKS and not fresh:
                 earlier = self._of_key(parent, key)
                 if earlier is not None:
                     return earlier
-            marker, job = remote_marker(job, key, "gs")
             if marker is not None:
                 self._markers.clear(marker)
             request = run_v2.RunJobRequest(run_request(job.spec, job.arguments, job.env, key))
@@ -325,9 +327,17 @@ class CloudRunRunner:
         return Status(outcome, state_of(message))
 
     def _tasks_of(self, handle: str) -> Sequence[Any]:
-        request = {"parent": handle, "page_size": _PAGE}
-        pager = self._calls(self._tasks.list_tasks, request, "reading exit codes")
-        return list(run_v2.ListTasksResponse.pb(next(iter(pager.pages))).tasks)
+        """The tasks of an execution, as far as the page on which the first failure is."""
+        tasks: list[Any] = []
+        token = ""
+        while True:
+            request = {"parent": handle, "page_size": _PAGE, "page_token": token}
+            pager = self._calls(self._tasks.list_tasks, request, f"reading exit codes of {handle}")
+            page = run_v2.ListTasksResponse.pb(next(iter(pager.pages)))
+            tasks += page.tasks
+            token = page.next_page_token
+            if not token or any(map(has_failed, page.tasks)):
+                return tasks
 
     def _page(self, parent: str, token: str) -> tuple[Sequence[Any], str]:
         request = {"parent": parent, "page_size": _PAGE, "page_token": token}
