@@ -5,9 +5,9 @@ SDKs are imported when something is made, not with this package.
 
 from __future__ import annotations
 
-from .calls import Calls
+from .calls import Calls, UnclearError
 from .connection import Connection, connect
 from .logs import CloudLogs
 from .storage import Markers, Objects, split_path
 
-__all__ = ["Calls", "CloudLogs", "Connection", "Markers", "Objects", "connect", "split_path"]
+__all__ = ["Calls", "CloudLogs", "Connection", "Markers", "Objects", "UnclearError", "connect", "split_path"]

@@ -9,13 +9,11 @@ from urllib.parse import urlsplit
 from starlake_core import RunnerError
 from starlake_core.runtime import credentials_of
 
+from .calls import LOGIN
+
 __all__ = ["Connection", "connect"]
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-_LOGIN = (
-    "On this machine: gcloud auth application-default login, or GOOGLE_APPLICATION_CREDENTIALS with the path of a key file; on Google "
-    "Cloud: give the worker a service account"
-)
 
 
 @dataclass(frozen=True)
@@ -46,8 +44,9 @@ class Connection:
         if self.plain:
             import grpc
 
-            # Calls that share one channel share one connection of HTTP/2.
-            channel = grpc.insecure_channel(urlsplit(self.endpoint).netloc)
+            # As the SDK's own channels: a page of a list may be long.
+            sizes = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+            channel = grpc.insecure_channel(urlsplit(self.endpoint).netloc, options=sizes)
             return kind(transport=kind.get_transport_class("grpc")(channel=channel))
         from google.api_core.client_options import ClientOptions
 
@@ -76,7 +75,7 @@ def connect(endpoint: str = "", impersonate: str = "") -> Connection:
         try:
             found, _ = google.auth.default(scopes=[_SCOPE])
         except GoogleAuthError as error:
-            raise RunnerError(f"there are no credentials for Google Cloud ({error}). {_LOGIN}") from error
+            raise RunnerError(f"there are no credentials for Google Cloud ({error}). {LOGIN}.") from error
     if impersonate:
         from google.auth import impersonated_credentials
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .calls import Calls
@@ -16,6 +17,7 @@ __all__ = ["CloudLogs"]
 logger = logging.getLogger(__name__)
 
 _PAGE = 1000
+_PAGES = 5
 
 
 class CloudLogs:
@@ -25,15 +27,17 @@ class CloudLogs:
         connection: with the credentials.
         project: that has the entries.
         endpoint: of an emulator, ``http://host:port``; empty for Google's own.
+        calls: how it is called.
     """
 
-    def __init__(self, connection: Connection, project: str, endpoint: str = "") -> None:
+    def __init__(self, connection: Connection, project: str, endpoint: str = "", calls: Calls | None = None) -> None:
         self._connection = Connection(connection.credentials, endpoint) if endpoint else connection
         self._project = project
         self._made: Any = None
         self._lock = threading.Lock()
         self._off = False
-        self._calls = Calls("Cloud Logging", total_seconds=30.0)
+        calls = calls or Calls("Cloud Logging", total_seconds=30.0)
+        self._calls = replace(calls, roles={"list_log_entries": "roles/logging.viewer", **calls.roles})
 
     def _client(self) -> Any:
         with self._lock:
@@ -47,24 +51,27 @@ class CloudLogs:
                 self._made = self._connection.client(LoggingServiceV2Client)
             return self._made
 
-    def _list(self, condition: str, order: str, size: int) -> list[Any]:
+    def _list(self, condition: str, order: str, size: int) -> Iterator[Sequence[Any]]:
+        """Pages of entries, each one a call of its own."""
         client = self._client()
-        if client is None:
-            return []
-        request = {
-            "resource_names": [f"projects/{self._project}"],
-            "filter": condition,
-            "order_by": order,
-            "page_size": size,
-        }
-        # Of the pager only the first page is taken: it is one call.
-        pager = self._calls(
-            client.list_log_entries, request, "reading output", "See that the API logging.googleapis.com is enabled"
-        )
-        return list(next(iter(pager.pages)).entries)
+        token: str | None = ""
+        while client is not None and token is not None:
+            request = {
+                "resource_names": [f"projects/{self._project}"],
+                "filter": condition,
+                "order_by": order,
+                "page_size": size,
+                "page_token": token,
+            }
+            pager = self._calls(
+                client.list_log_entries, request, "reading output", "See that the API logging.googleapis.com is enabled"
+            )
+            page = next(iter(pager.pages))
+            yield list(page.entries)
+            token = page.next_page_token or None
 
     def after(self, condition: str, cursor: str | None) -> tuple[Sequence[str], str | None]:
-        """Lines after a cursor, the oldest first; one page at most.
+        """Lines after a cursor, the oldest first; some thousands at most.
 
         Args:
             condition: filter of Cloud Logging.
@@ -74,12 +81,17 @@ class CloudLogs:
         since, told = json.loads(cursor) if cursor else ("", [])
         if since:
             condition += f' AND timestamp>="{since}"'
-        entries = [entry for entry in self._list(condition, "timestamp asc", _PAGE) if entry.insert_id not in told]
+        entries: list[Any] = []
+        for number, page in enumerate(self._list(condition, "timestamp asc", _PAGE), 1):
+            entries += [entry for entry in page if entry.insert_id not in told]
+            # Those of one instant may fill whole pages.
+            if number >= _PAGES and entries:
+                break
         if not entries:
             return (), cursor
         last = entries[-1].timestamp.rfc3339()
         same = [entry.insert_id for entry in entries if entry.timestamp.rfc3339() == last]
-        return [_line(entry) for entry in entries], json.dumps([last, same + (told if last == since else [])])
+        return _lines(entries), json.dumps([last, same + (told if last == since else [])])
 
     def last(self, condition: str, count: int) -> Sequence[str]:
         """The last lines.
@@ -88,13 +100,18 @@ class CloudLogs:
             condition: filter of Cloud Logging.
             count: how many.
         """
-        return [_line(entry) for entry in reversed(self._list(condition, "timestamp desc", count))]
+        for page in self._list(condition, "timestamp desc", count):
+            return _lines(reversed(page))
+        return ()
 
 
-def _line(entry: Any) -> str:
-    if entry.text_payload:
-        return str(entry.text_payload).rstrip("\n")
-    if entry.json_payload:
-        payload = dict(entry.json_payload)
-        return str(payload.get("message") or json.dumps(payload, sort_keys=True, default=str)).rstrip("\n")
-    return ""
+def _lines(entries: Any) -> list[str]:
+    """The texts of entries; those of the service's own books, such as the audit log, have none."""
+    found = []
+    for entry in entries:
+        if "text_payload" in entry:
+            found.append(str(entry.text_payload).rstrip("\n"))
+        elif "json_payload" in entry:
+            payload = dict(entry.json_payload)
+            found.append(str(payload.get("message") or json.dumps(payload, sort_keys=True, default=str)).rstrip("\n"))
+    return found

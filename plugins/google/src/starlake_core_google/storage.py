@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
@@ -18,6 +19,7 @@ __all__ = ["Markers", "Objects", "split_path"]
 logger = logging.getLogger(__name__)
 
 _OLD = timedelta(days=1)
+_MARKER = re.compile(r"(?:.*/)?[0-9a-f]{12}(?:\.notready)?")
 
 
 def split_path(path: str) -> tuple[str, str]:
@@ -44,18 +46,24 @@ class Objects:
     Args:
         connection: with the credentials.
         endpoint: of an emulator of storage, ``http://host:port``; empty for Google's own.
+        calls: how it is called.
     """
 
-    def __init__(self, connection: Connection, endpoint: str = "") -> None:
+    def __init__(self, connection: Connection, endpoint: str = "", calls: Calls | None = None) -> None:
         self._connection = connection
         self._endpoint = endpoint.rstrip("/")
         self._made: Any = None
         self._lock = threading.Lock()
-        self._calls = Calls("Cloud Storage")
+        self._calls = calls or Calls("Cloud Storage")
 
     def _client(self) -> Any:
         with self._lock:
             if self._made is None:
+                if self._connection.plain and not self._endpoint:
+                    raise RunnerError(
+                        f"the service is at {self._connection.endpoint}, which is no Google; say where its Cloud Storage is (the option "
+                        "for the endpoint of storage)"
+                    )
                 from google.auth.credentials import AnonymousCredentials
                 from google.cloud import storage
 
@@ -66,12 +74,18 @@ class Objects:
 
     def _run(self, path: str, doing: str, call: Callable[[Any], Any]) -> Any:
         bucket, name = split_path(path)
-        blob = self._client().bucket(bucket).blob(name)
+
+        def tried() -> Any:
+            return call(self._client().bucket(bucket).blob(name))
+
         return self._calls.run(
-            lambda: call(blob),
+            tried,
             f"{doing} {path}",
             f"Create the bucket {bucket}, and grant this worker the role roles/storage.objectAdmin on it",
         )
+
+    def _how(self) -> dict[str, Any]:
+        return {"timeout": self._calls.attempt_seconds, "retry": None}
 
     def exists(self, path: str) -> bool:
         """Whether there is an object.
@@ -79,7 +93,7 @@ class Objects:
         Args:
             path: ``gs://bucket/name``.
         """
-        return bool(self._run(path, "looking for", lambda blob: blob.exists(timeout=20, retry=None)))
+        return bool(self._run(path, "looking for", lambda blob: blob.exists(**self._how())))
 
     def size(self, path: str) -> int | None:
         """Bytes of an object; None where there is none.
@@ -89,24 +103,33 @@ class Objects:
         """
 
         def measured(blob: Any) -> int | None:
-            found = blob.bucket.get_blob(blob.name, timeout=20, retry=None)
+            found = blob.bucket.get_blob(blob.name, **self._how())
             return None if found is None else int(found.size)
 
         size: int | None = self._run(path, "looking for", measured)
         return size
 
     def read(self, path: str, start: int, end: int | None = None) -> bytes:
-        """Bytes of an object.
+        """Bytes of an object; none where it is not as long as that.
 
         Args:
             path: ``gs://bucket/name``.
             start: first byte.
             end: behind the last byte; all that is there by default.
         """
+        if end is not None and end <= start:
+            return b""
         last = None if end is None else end - 1
-        content: bytes = self._run(
-            path, "reading", lambda blob: blob.download_as_bytes(start=start, end=last, timeout=20, retry=None)
-        )
+
+        def read(blob: Any) -> Any:
+            from google.api_core.exceptions import RequestRangeNotSatisfiable
+
+            try:
+                return blob.download_as_bytes(start=start, end=last, **self._how())
+            except RequestRangeNotSatisfiable:
+                return b""
+
+        content: bytes = self._run(path, "reading", read)
         return content
 
     def delete(self, path: str) -> None:
@@ -114,33 +137,45 @@ class Objects:
 
         Args:
             path: ``gs://bucket/name``.
+
+        Raises:
+            RunnerError: there is no such bucket, or it cannot be used.
         """
 
         def delete(blob: Any) -> None:
             from google.api_core.exceptions import NotFound
 
             try:
-                blob.delete(timeout=20, retry=None)
-            except NotFound:
-                return
+                blob.delete(**self._how())
+            except NotFound as error:
+                if "bucket does not exist" in str(error):
+                    raise
 
         self._run(path, "deleting", delete)
 
-    def delete_older(self, folder: str, age: timedelta, now: datetime) -> None:
-        """Delete the objects of a folder that were written long ago.
+    def delete_older(self, folder: str, age: timedelta, now: datetime, named: re.Pattern[str] | None = None) -> None:
+        """Delete the empty objects of a folder that were written long ago.
 
         Args:
             folder: ``gs://bucket/folder``.
             age: at least so old.
             now: with a time zone.
+            named: only those whose whole name is like that.
         """
         bucket, name = split_path(folder.rstrip("/") + "/")
-        client = self._client()
 
         def sweep() -> None:
-            for blob in client.list_blobs(bucket, prefix=name, timeout=20, retry=None):
-                if blob.updated is not None and now - blob.updated > age:
-                    blob.delete(timeout=20, retry=None)
+            from google.api_core.exceptions import NotFound
+
+            # One page is enough: what is left is swept next time.
+            for blob in self._client().list_blobs(bucket, prefix=name, delimiter="/", max_results=1000, **self._how()):
+                if named is not None and not named.fullmatch(blob.name):
+                    continue
+                if not blob.size and blob.updated is not None and now - blob.updated > age:
+                    try:
+                        blob.delete(**self._how())
+                    except NotFound:
+                        continue  # another worker was quicker
 
         self._calls.run(sweep, f"sweeping {folder}")
 
@@ -178,7 +213,8 @@ class Markers:
         if found:
             folder = marker.rpartition("/")[0]
             try:
-                self._objects.delete_older(folder, _OLD, datetime.now(timezone.utc))
+                # The folder is the user's: only what is named as markers are, and empty as they are, is swept.
+                self._objects.delete_older(folder, _OLD, datetime.now(timezone.utc), _MARKER)
             except StarlakeError as error:  # housekeeping must not change a verdict
                 logger.warning("old markers in %s are not swept: %s", folder, error)
         return found
