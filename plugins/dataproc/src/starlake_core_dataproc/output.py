@@ -37,12 +37,12 @@ class Output:
         place = json.loads(cursor) if cursor else None
         if isinstance(place, dict):  # it was read from Cloud Logging so far
             return self._from_logs(told, place["logs"])
-        if told.output:
+        if _is_kept(told):
             lines, cursor = self._from_objects(told, place or [0, 0])
             if lines or place or told.verdict is None:
                 return lines, cursor
-        elif told.verdict is None and place is None:
-            return (), cursor  # nobody knows yet where it will be
+        elif told.verdict is None and not told.output:
+            return (), cursor  # it has not begun: nobody knows yet where its output will be
         return self._from_logs(told, None)
 
     def last(self, told: Told, count: int) -> Sequence[str]:
@@ -52,15 +52,22 @@ class Output:
             told: the job or batch.
             count: how many.
         """
+        if not _is_kept(told):
+            lines = self._from_tail_of_logs(told, count)
+            return lines or self._from_tail_of_objects(told, count)
+        return self._from_tail_of_objects(told, count) or self._from_tail_of_logs(told, count)
+
+    def _from_tail_of_logs(self, told: Told, count: int) -> Sequence[str]:
+        return [told.masked(line) for line in self._logs.last(_condition(told), count)]
+
+    def _from_tail_of_objects(self, told: Told, count: int) -> Sequence[str]:
         rest = b""
         if told.output:
             for path, size in reversed(self._objects.sizes(_prefix(told)).items()):
                 rest = self._objects.read(path, max(0, size - _TAIL), size) + rest
                 if rest.count(b"\n") > count or size > _TAIL:
                     break
-        if rest:
-            return _lines(told, rest)[-count:]
-        return [told.masked(line) for line in self._logs.last(_condition(told), count)]
+        return _lines(told, rest)[-count:] if rest else ()
 
     def _from_logs(self, told: Told, cursor: str | None) -> tuple[Sequence[str], str | None]:
         lines, cursor = self._logs.after(_condition(told), cursor)
@@ -88,6 +95,11 @@ class Output:
             return (), json.dumps(place)
         begin, index, start = next(found for found in reversed(begins) if found[0] <= whole)
         return _lines(told, content[:whole]), json.dumps([index, start + whole - begin])
+
+
+def _is_kept(told: Told) -> bool:
+    """Whether what Dataproc keeps is the output of the driver. Of one in YARN it is only what the client of YARN wrote."""
+    return bool(told.output) and told.properties.get("spark.submit.deployMode") != "cluster"
 
 
 def _prefix(told: Told) -> str:
