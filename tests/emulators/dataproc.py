@@ -147,7 +147,7 @@ class Dataproc:
         self._batches: dict[str, _Run] = {}
         self._operations: dict[str, Any] = {}
         self._dones: dict[str, Callable[[], bool]] = {}
-        self._requests: dict[str, Any] = {}
+        self._requests: dict[str, str] = {}
         self._sources: dict[int, Source] = {}
         self._timers: list[threading.Timer] = []
         self._closed = False
@@ -371,12 +371,16 @@ class Dataproc:
             raise Refused(grpc.StatusCode.NOT_FOUND, f"Not found: {kind} {name}")
         return runs[name]
 
+    def _remember(self, method: str, request: str, name: str) -> None:
+        if request:
+            self._requests[f"{method} {request}"] = name
+
     def _again(self, runs: Mapping[str, _Run], name: str, request: str) -> str | None:
         """The run that a submission stands for already, or an error."""
         if not self.dedupe:
             return None
-        if request and request in self._requests:
-            return str(self._requests[request])
+        if request in self._requests:
+            return self._requests[request]
         if name in runs:
             raise Refused(grpc.StatusCode.ALREADY_EXISTS, f"Already exists: {name}")
         return None
@@ -388,7 +392,7 @@ class Dataproc:
             self._here(request.project_id, request.region)
             job = dataproc_v1.Job.pb(request.job)
             name = job.reference.job_id or str(uuid.uuid4())
-            known = self._again(self._jobs, name, request.request_id)
+            known = self._again(self._jobs, name, "SubmitJob " + request.request_id)
             if known is not None:
                 return self._tell_job(self._jobs[known])
             place = job.placement.cluster_name
@@ -406,7 +410,7 @@ class Dataproc:
             job.reference.job_id = name
             job.reference.project_id = self.project
             run = self._new(self._jobs, name, job, job.labels, place)
-            self._requests[request.request_id or name] = name
+            self._remember("SubmitJob", request.request_id, name)
             spark, uid = job.spark_job, cluster.cluster_uuid
             bucket = cluster.config.config_bucket or f"dataproc-{self.project}"
             labels = {"project_id": self.project, "region": self.region, "job_id": name, "cluster_name": place}
@@ -468,7 +472,7 @@ class Dataproc:
             name = request.batch_id
             if not re.fullmatch(r"[a-z0-9-]{4,63}", name):
                 raise Refused(grpc.StatusCode.INVALID_ARGUMENT, f"Batch ID '{name}' must conform to pattern '[a-z0-9][a-z0-9-]{{2,61}}[a-z0-9]'")
-            known = self._again(self._batches, name, request.request_id)
+            known = self._again(self._batches, name, "CreateBatch " + request.request_id)
             if known is not None:
                 return self._operations[self._batches[known].message.operation]
             while name in self._batches:
@@ -482,7 +486,7 @@ class Dataproc:
             if int(executors) < 2:
                 raise Refused(grpc.StatusCode.INVALID_ARGUMENT, f"Batch's number of executors must be at least 2, found {executors}")
             run = self._new(self._batches, name, batch, batch.labels, "")
-            self._requests[request.request_id or name] = name
+            self._remember("CreateBatch", request.request_id, name)
             env = {
                 **_system_properties(properties),
                 **{

@@ -45,7 +45,8 @@ def _spark(job: Job, key: RunKey) -> tuple[dict[str, Any], dict[str, str]]:
     spark = {
         "main_class": job.spec["main_class"],
         "jar_file_uris": list(job.spec["jars"]),
-        "args": list(with_options(job.arguments, env)),
+        # Without what names the attempt: the command of a repeated piece of work must be the same, or an engine does it again.
+        "args": list(with_options(job.arguments, job.env)),
     }
     return spark, {**properties, **reaching}
 
