@@ -123,7 +123,9 @@ class Containers:
         )
         with self._lock:
             self.all.append(container)
-        threading.Thread(target=self._follow, args=(container, on_end, on_line), daemon=True, name=f"container-{name}").start()
+        threading.Thread(
+            target=self._follow, args=(container, on_end, on_line), daemon=True, name=f"container-{name}"
+        ).start()
         return container
 
     def _mounted(self, text: str) -> str:

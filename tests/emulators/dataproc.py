@@ -1,8 +1,9 @@
 """Dataproc over gRPC: jobs and batches that really run as processes, and clusters that come and go.
 
-A driver gets its arguments as they are, and the variables that a driver would get: those of its cluster (``spark-env:``), in the deploy mode ``cluster``
-also ``spark.yarn.appMasterEnv.*``, in a batch ``spark.dataproc.driverEnv.*``. The system properties of ``spark.driver.extraJavaOptions`` are variables here too,
-because the program takes the place of Starlake, whose configuration reads both. What a driver writes becomes objects ``driveroutput.000000000`` ... of Cloud Storage.
+A driver gets its arguments as they are, and the variables that a driver would get: those of its cluster (``spark-env:``), in the deploy mode
+``cluster`` also ``spark.yarn.appMasterEnv.*``, in a batch ``spark.dataproc.driverEnv.*``. The system properties of
+``spark.driver.extraJavaOptions`` are variables here too, because the program takes the place of Starlake, whose configuration reads both. What a
+driver writes becomes objects ``driveroutput.000000000`` ... of Cloud Storage.
 
     python tests/emulators/dataproc.py --program "python -m starlake_core_duckdb" --env SL_ROOT=/path/of/the/project [--port N]
 """
@@ -152,7 +153,10 @@ class Dataproc:
         self._timers: list[threading.Timer] = []
         self._closed = False
         self.clusters["existing"] = dataproc_v1.Cluster(
-            project_id=project, cluster_name="existing", cluster_uuid=str(uuid.uuid4()), status={"state": _ClusterState.RUNNING}
+            project_id=project,
+            cluster_name="existing",
+            cluster_uuid=str(uuid.uuid4()),
+            status={"state": _ClusterState.RUNNING},
         )
         self.storage = Storage(self.buckets, self.faults)
         services = {**self._services(), **logging_service(self.containers, self._source, lambda: self.lag)}
@@ -215,7 +219,12 @@ class Dataproc:
                 number = len(self._jobs)
                 name = f"starbake-load-orders-{number:012x}"
                 task = f"starbake_load/scheduled__2026-11-02T00:00:00+00:00/starbake.load_orders_{number}"
-                env = {"SL_ROOT": "gs://emulated/starbake", "SL_RUN_TASK": task, "SL_RUN_KEY": task, "SL_RUN_ATTEMPT": "1"}
+                env = {
+                    "SL_ROOT": "gs://emulated/starbake",
+                    "SL_RUN_TASK": task,
+                    "SL_RUN_KEY": task,
+                    "SL_RUN_ATTEMPT": "1",
+                }
                 job = {
                     "reference": {"project_id": self.project, "job_id": name},
                     "placement": {"cluster_name": "existing"},
@@ -226,7 +235,11 @@ class Dataproc:
                         "args": ["load", "--domains", "starbake", "--tables", f"orders_{number}"],
                         "properties": {
                             **{f"spark.executorEnv.{key}": value for key, value in env.items()},
-                            **{"spark.executor.memory": "11g", "spark.executor.cores": "4", "spark.executor.instances": "1"},
+                            **{
+                                "spark.executor.memory": "11g",
+                                "spark.executor.cores": "4",
+                                "spark.executor.instances": "1",
+                            },
                             "spark.driver.extraJavaOptions": " ".join(f"-D{key}={value}" for key, value in env.items()),
                         },
                     },
@@ -274,7 +287,10 @@ class Dataproc:
                 f"Region '{region}' invalid or not supported by endpoint '{self._server.address}'. permitted regions: '[{self.region}]'",
             )
         if project != self.project:
-            raise Refused(grpc.StatusCode.PERMISSION_DENIED, f"Permission denied on resource project {project} (or it may not exist).")
+            raise Refused(
+                grpc.StatusCode.PERMISSION_DENIED,
+                f"Permission denied on resource project {project} (or it may not exist).",
+            )
 
     def _later(self, call: Callable[[], None]) -> None:
         """Do something when the state on the way is over."""
@@ -304,7 +320,9 @@ class Dataproc:
         run.state, run.details, run.told = state, details, None
         run.history.append((state, time.time()))
 
-    def _start(self, run: _Run, arguments: Sequence[str], env: Mapping[str, str], source: Source, keeps: bool, folder: str) -> None:
+    def _start(
+        self, run: _Run, arguments: Sequence[str], env: Mapping[str, str], source: Source, keeps: bool, folder: str
+    ) -> None:
         if run.ended:
             return  # cancelled meanwhile
         writer = _Writer(self.buckets, folder, self.chunk) if self.keeps_output else None
@@ -341,7 +359,9 @@ class Dataproc:
 
     def _cancel(self, run: _Run) -> None:
         if run.ended:
-            raise Refused(grpc.StatusCode.FAILED_PRECONDITION, f"Job {run.name} is already in the terminal state {run.state}")
+            raise Refused(
+                grpc.StatusCode.FAILED_PRECONDITION, f"Job {run.name} is already in the terminal state {run.state}"
+            )
         if run.container is None:
             self._move(run, "CANCELLED")
             return
@@ -471,7 +491,10 @@ class Dataproc:
             self._there(request.parent)
             name = request.batch_id
             if not re.fullmatch(r"[a-z0-9-]{4,63}", name):
-                raise Refused(grpc.StatusCode.INVALID_ARGUMENT, f"Batch ID '{name}' must conform to pattern '[a-z0-9][a-z0-9-]{{2,61}}[a-z0-9]'")
+                raise Refused(
+                    grpc.StatusCode.INVALID_ARGUMENT,
+                    f"Batch ID '{name}' must conform to pattern '[a-z0-9][a-z0-9-]{{2,61}}[a-z0-9]'",
+                )
             known = self._again(self._batches, name, "CreateBatch " + request.request_id)
             if known is not None:
                 return self._operations[self._batches[known].message.operation]
@@ -484,7 +507,10 @@ class Dataproc:
             properties = dict(batch.runtime_config.properties)
             executors = properties.get("spark.executor.instances", "2")
             if int(executors) < 2:
-                raise Refused(grpc.StatusCode.INVALID_ARGUMENT, f"Batch's number of executors must be at least 2, found {executors}")
+                raise Refused(
+                    grpc.StatusCode.INVALID_ARGUMENT,
+                    f"Batch's number of executors must be at least 2, found {executors}",
+                )
             run = self._new(self._batches, name, batch, batch.labels, "")
             self._remember("CreateBatch", request.request_id, name)
             env = {
@@ -496,9 +522,14 @@ class Dataproc:
                 },
             }
             source = Source(
-                self.project, "dataproc.batch.driver", "cloud_dataproc_batch", {"project_id": self.project, "batch_id": name}
+                self.project,
+                "dataproc.batch.driver",
+                "cloud_dataproc_batch",
+                {"project_id": self.project, "batch_id": name},
             )
-            folder = f"dataproc-{self.project}/google-cloud-dataproc-metainfo/{batch.uuid}/jobs/srvls-batch-{batch.uuid}"
+            folder = (
+                f"dataproc-{self.project}/google-cloud-dataproc-metainfo/{batch.uuid}/jobs/srvls-batch-{batch.uuid}"
+            )
             args = list(batch.spark_batch.args)
             self._later(lambda: self._start(run, args, env, source, True, folder))
             return self._operations[batch.operation]
@@ -557,7 +588,9 @@ class Dataproc:
                 raise Refused(grpc.StatusCode.INVALID_ARGUMENT, f"Invalid cluster name '{name}'")
             if name in self.clusters:
                 path = f"projects/{self.project}/regions/{self.region}/clusters/{name}"
-                raise Refused(grpc.StatusCode.ALREADY_EXISTS, f"Already exists: Failed to create cluster: Cluster {path}")
+                raise Refused(
+                    grpc.StatusCode.ALREADY_EXISTS, f"Already exists: Failed to create cluster: Cluster {path}"
+                )
             cluster.cluster_uuid = str(uuid.uuid4())
             cluster.status = {"state": _ClusterState.CREATING}
             self.clusters[name] = cluster
@@ -566,7 +599,10 @@ class Dataproc:
 
             def ready() -> None:
                 if cluster.status.state == _ClusterState.CREATING:
-                    cluster.status = {"state": _ClusterState.ERROR if detail else _ClusterState.RUNNING, "detail": detail}
+                    cluster.status = {
+                        "state": _ClusterState.ERROR if detail else _ClusterState.RUNNING,
+                        "detail": detail,
+                    }
 
             self._later(ready)
             return self._operations[self._operation(lambda: cluster.status.state != _ClusterState.CREATING)]
@@ -686,7 +722,9 @@ def _system_properties(properties: Mapping[str, str]) -> dict[str, str]:
 
 def _driver_env(properties: Mapping[str, str], of_cluster: Mapping[str, str], in_yarn: bool) -> dict[str, str]:
     """The variables of the driver of a job: see the module."""
-    env = {name.removeprefix("spark-env:"): value for name, value in of_cluster.items() if name.startswith("spark-env:")}
+    env = {
+        name.removeprefix("spark-env:"): value for name, value in of_cluster.items() if name.startswith("spark-env:")
+    }
     env.update(_system_properties(properties))
     prefix = "spark.yarn.appMasterEnv."
     if in_yarn:
@@ -732,7 +770,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Dataproc on this machine; drivers are processes.")
     parser.add_argument("--program", required=True, help="what a driver is; the arguments of a job follow it")
     parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="a variable of every driver")
-    parser.add_argument("--buckets", type=Path, help="a folder with a folder for each bucket; a temporary one by default")
+    parser.add_argument(
+        "--buckets", type=Path, help="a folder with a folder for each bucket; a temporary one by default"
+    )
     parser.add_argument("--port", type=int, default=0)
     with _serving(parser.parse_args()) as emulator:
         for name, value in emulator.options.items():

@@ -15,7 +15,9 @@ from starlake_core.runtime import Runner, runner_for
 from starlake_core.testing import RecordingOrchestrator
 
 DAY = datetime(2026, 11, 3, tzinfo=timezone.utc)
-RUN = Run("starbake_load", "scheduled__2026-11-03", DataInterval(DAY - timedelta(days=1), DAY), task="starbake.load_orders")
+RUN = Run(
+    "starbake_load", "scheduled__2026-11-03", DataInterval(DAY - timedelta(days=1), DAY), task="starbake.load_orders"
+)
 KEY = RunKey("starbake_load/scheduled__2026-11-03/starbake.load_orders", "1")
 PLACE: Mapping[str, Any] = {
     "dataproc_project_id": "my-project",
@@ -56,4 +58,17 @@ def sh(emulator: Dataproc, *script: str) -> None:
     emulator.containers.program = program(*script)
 
 
-__all__ = ["CHECK", "DAY", "KEY", "LOAD", "PLACE", "RUN", "job_of", "opened", "program", "runner_for", "runner_of", "sh"]
+__all__ = [
+    "CHECK",
+    "DAY",
+    "KEY",
+    "LOAD",
+    "PLACE",
+    "RUN",
+    "job_of",
+    "opened",
+    "program",
+    "runner_for",
+    "runner_of",
+    "sh",
+]

@@ -28,7 +28,11 @@ def pipeline_of(options: dict[str, Any], orchestrator: Any = None) -> StarlakePi
     """A load between the creation and the deletion of a cluster."""
     with (
         Orchestration(
-            options, orchestrator=orchestrator or RecordingOrchestrator(), environment="dataproc", filename="t.py", namespace={}
+            options,
+            orchestrator=orchestrator or RecordingOrchestrator(),
+            environment="dataproc",
+            filename="t.py",
+            namespace={},
         ) as orchestration,
         orchestration.sl_create_pipeline(name="p", cron="0 0 * * *") as pipeline,
     ):
@@ -69,7 +73,9 @@ def test_a_cluster_is_made_and_deleted(emulator: Dataproc, made: tuple[Job, Job,
     assert outcome.verdict is Verdict.SUCCEEDED
     (name,) = names(emulator)
     assert name == f"dataproc-cluster-{RUN.value('sl_run_hash')}" == create.spec["cluster"]
-    assert outcome.log == f"https://console.cloud.google.com/dataproc/clusters/{name}?region=europe-west1&project=emulated"
+    assert (
+        outcome.log == f"https://console.cloud.google.com/dataproc/clusters/{name}?region=europe-west1&project=emulated"
+    )
     assert emulator.clusters[name].status.state == State.RUNNING
     assert execute(delete, runner, key("delete")).verdict is Verdict.SUCCEEDED
     assert names(emulator) == []
@@ -126,7 +132,9 @@ def test_a_cluster_that_breaks_is_a_failure_and_made_anew_by_the_next_attempt(
 
 
 @pytest.mark.parametrize("state", [State.ERROR, State.ERROR_DUE_TO_UPDATE, State.STOPPED])
-def test_a_broken_cluster_is_waited_for_until_it_is_gone(emulator: Dataproc, made: tuple[Job, Job, Runner], state: Any) -> None:
+def test_a_broken_cluster_is_waited_for_until_it_is_gone(
+    emulator: Dataproc, made: tuple[Job, Job, Runner], state: Any
+) -> None:
     create, _, runner = made
     assert execute(create, runner, key("create")).verdict is Verdict.SUCCEEDED
     cluster = emulator.clusters[create.spec["cluster"]]
@@ -155,8 +163,12 @@ def test_two_workers_make_one_cluster(emulator: Dataproc, made: tuple[Job, Job, 
     assert len(names(emulator)) == 1
 
 
-@pytest.mark.parametrize("fault", [Fault(Kind.UNAVAILABLE, When.AFTER), Fault(Kind.LOST, When.AFTER), Fault(Kind.THROTTLED)])
-def test_a_reply_that_is_lost_makes_one_cluster(emulator: Dataproc, made: tuple[Job, Job, Runner], fault: Fault) -> None:
+@pytest.mark.parametrize(
+    "fault", [Fault(Kind.UNAVAILABLE, When.AFTER), Fault(Kind.LOST, When.AFTER), Fault(Kind.THROTTLED)]
+)
+def test_a_reply_that_is_lost_makes_one_cluster(
+    emulator: Dataproc, made: tuple[Job, Job, Runner], fault: Fault
+) -> None:
     create, delete, runner = made
     emulator.faults.plan("CreateCluster", fault)
     assert execute(create, runner, key("create")).verdict is Verdict.SUCCEEDED
@@ -227,34 +239,47 @@ def test_giving_up_a_cluster_deletes_it_unless_it_is_ready(emulator: Dataproc, m
 def test_a_quota_is_told_at_once_and_in_words(emulator: Dataproc, made: tuple[Job, Job, Runner]) -> None:
     create, _, runner = made
     emulator.faults.plan("CreateCluster", Fault(Kind.QUOTA))
-    with pytest.raises(RunnerError, match="Insufficient 'CPUS' quota.*ask for more on the page 'Quotas' of the project"):
+    with pytest.raises(
+        RunnerError, match=r"Insufficient 'CPUS' quota.*ask for more on the page 'Quotas' of the project"
+    ):
         execute(create, runner, key("create"))
     emulator.faults.plan("CreateCluster", Fault(Kind.DENIED))
-    with pytest.raises(RunnerError, match=r"roles/dataproc.editor \(and roles/iam.serviceAccountUser on the service account"):
+    with pytest.raises(
+        RunnerError, match=r"roles/dataproc.editor \(and roles/iam.serviceAccountUser on the service account"
+    ):
         execute(create, runner, key("create"))
 
 
 def test_fields_that_a_machine_does_not_have(emulator: Dataproc) -> None:
     create, _ = jobs_of(emulator, dataproc_master_properties={"nonsense": 1})
-    with pytest.raises(RunnerError, match="Unknown field for InstanceGroupConfig: nonsense.*dataproc_master_properties"):
+    with pytest.raises(
+        RunnerError, match=r"Unknown field for InstanceGroupConfig: nonsense.*dataproc_master_properties"
+    ):
         execute(create, runner_of(create), key("create"))
 
 
 def test_a_job_without_its_cluster_says_what_to_make(emulator: Dataproc) -> None:
     job = job_of(ephemeral(emulator))
-    with pytest.raises(RunnerError, match=r"Not found: Cluster .*Create the cluster dataproc-cluster-.*pre_tasks\(\) and post_tasks\(\)"):
+    with pytest.raises(
+        RunnerError,
+        match=r"Not found: Cluster .*Create the cluster dataproc-cluster-.*pre_tasks\(\) and post_tasks\(\)",
+    ):
         start(job, runner_of(job), KEY)
 
 
 def test_people_get_a_command(emulator: Dataproc, made: tuple[Job, Job, Runner]) -> None:
     create, delete, runner = made
     told = runner.describe(create)  # type: ignore[attr-defined]
-    assert told.startswith(f"gcloud dataproc clusters create {create.spec['cluster']} --project=emulated --region=europe-west1")
+    assert told.startswith(
+        f"gcloud dataproc clusters create {create.spec['cluster']} --project=emulated --region=europe-west1"
+    )
     assert "--num-workers=4" in told
     assert "--max-idle=3600s" in told
     single, _ = jobs_of(emulator, dataproc_num_workers=0, dataproc_cluster_metadata={"a": "b"})
     assert "--single-node" in runner.describe(single)  # type: ignore[attr-defined]
-    assert runner.describe(delete).endswith(f"clusters delete {create.spec['cluster']} --project=emulated --region=europe-west1 --quiet")  # type: ignore[attr-defined]
+    assert runner.describe(delete).endswith(
+        f"clusters delete {create.spec['cluster']} --project=emulated --region=europe-west1 --quiet"
+    )  # type: ignore[attr-defined]
     assert runner.find(create, "p/run/create_cluster") == ()
     assert runner.logs(runner.submit(create, key("create")), None) == ((), None)
 
@@ -269,4 +294,3 @@ def test_a_whole_run_leaves_no_cluster(emulator: Dataproc, tmp_path: Any, code: 
     assert states["sales_orders_load"] == ("failed" if code else "success")
     assert report.state == ("failed" if code else "success")
     assert names(emulator) == []
-

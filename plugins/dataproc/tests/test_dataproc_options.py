@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from dataproc_lab import KEY, LOAD, PLACE, job_of, opened, runner_of
+from starlake_core_dataproc.settings import OPTIONS
 
 from starlake_core import Job, OptionsError, RunnerError
 from starlake_core.options import Option
-from starlake_core_dataproc.settings import OPTIONS
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,11 @@ DEFAULTS = {
 def test_names_and_defaults_are_those_of_earlier_packages() -> None:
     options = {option.name: option for option in OPTIONS}
     assert {name: options[name].default for name in DEFAULTS} == DEFAULTS
-    assert {option.name for option in OPTIONS if option.required} == {"dataproc_project_id", "spark_jar_list", "spark_bucket"}
+    assert {option.name for option in OPTIONS if option.required} == {
+        "dataproc_project_id",
+        "spark_jar_list",
+        "spark_bucket",
+    }
     assert options["dataproc_project_id"].env == "GCP_PROJECT"
     assert {"cluster_id", "dataproc_worker_num_instances"} <= {alias for option in OPTIONS for alias in option.aliases}
 
@@ -80,19 +84,35 @@ def test_the_project_comes_from_the_environment_too(monkeypatch: pytest.MonkeyPa
         ("spark_jar_list", "starlake.jar", "'starlake.jar' is not allowed; it takes at least one URI"),
         ("spark_bucket", "gs://", "it takes the name of a bucket, with or without gs://"),
         ("spark_bucket", "gs://bucket/folder", "it takes the name of a bucket"),
-        ("dataproc_cluster_metadata", '{"a": 1', "'{\"a\": 1' is not allowed; it takes a mapping of texts, or a JSON object such as"),
-        ("dataproc_cluster_metadata", "[1]", "it takes a mapping of texts, or a JSON object such as {\"NAME\": \"value\"}"),
+        (
+            "dataproc_cluster_metadata",
+            '{"a": 1',
+            "'{\"a\": 1' is not allowed; it takes a mapping of texts, or a JSON object such as",
+        ),
+        ("dataproc_cluster_metadata", "[1]", 'it takes a mapping of texts, or a JSON object such as {"NAME": "value"}'),
         ("dataproc_cluster_metadata", {"a": {"b": 1}}, "it takes a mapping of texts"),
         ("dataproc_cluster_properties", "x", "it takes a mapping of texts"),
-        ("dataproc_master_machine_type", "four cores", "it takes a machine type such as n1-standard-4, or the URI of one"),
+        (
+            "dataproc_master_machine_type",
+            "four cores",
+            "it takes a machine type such as n1-standard-4, or the URI of one",
+        ),
         ("dataproc_worker_machine_type", "N1", "it takes a machine type"),
         ("dataproc_worker_disk_type", "ssd", "it takes a disk type such as pd-standard, pd-balanced or pd-ssd"),
         ("dataproc_worker_disk_size", 1, "it takes a whole number at least 10 and at most 65536"),
         ("dataproc_num_workers", "many", "it takes a whole number"),
         ("dataproc_region", "Europe", "it takes a region such as europe-west1"),
-        ("dataproc_subnet", "a subnet", "it takes the name of a subnet of the region, or projects/P/regions/R/subnetworks/S"),
+        (
+            "dataproc_subnet",
+            "a subnet",
+            "it takes the name of a subnet of the region, or projects/P/regions/R/subnetworks/S",
+        ),
         ("dataproc_service_account", "a@b,c@d", "it takes the e-mail address of one service account"),
-        ("dataproc_cluster", "My_Cluster", "it takes the name of a cluster: lower-case letters, digits and dashes, at most 51"),
+        (
+            "dataproc_cluster",
+            "My_Cluster",
+            "it takes the name of a cluster: lower-case letters, digits and dashes, at most 51",
+        ),
         ("dataproc_name", "x" * 52, "it takes the name of a cluster"),
         ("dataproc_idle_delete_ttl", 60, "it takes 300 s (5m) to 14d, or 0 for never"),
         ("dataproc_labels", {"Team": "x"}, "lower-case letters, digits, - and _"),
@@ -132,8 +152,14 @@ def test_a_right_value(option: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"dataproc_cluster": "c", "dataproc_serverless": True}, "option 'dataproc_cluster' ('c') and option 'dataproc_serverless'"),
-        ({"dataproc_num_workers": 0, "dataproc_secondary_num_workers": 2}, "a cluster of one node (dataproc_num_workers"),
+        (
+            {"dataproc_cluster": "c", "dataproc_serverless": True},
+            "option 'dataproc_cluster' ('c') and option 'dataproc_serverless'",
+        ),
+        (
+            {"dataproc_num_workers": 0, "dataproc_secondary_num_workers": 2},
+            "a cluster of one node (dataproc_num_workers",
+        ),
     ],
 )
 def test_options_that_contradict_each_other(options: dict[str, Any], says: str) -> None:
@@ -145,7 +171,11 @@ def test_options_that_contradict_each_other(options: dict[str, Any], says: str) 
 def test_jobs_of_one_place_share_a_runner() -> None:
     one, other = job_of(PLACE), job_of({**PLACE, "dataproc_cluster": "c", "dataproc_serverless": False})
     assert one.endpoint == other.endpoint
-    for option, value in (("dataproc_region", "us-central1"), ("dataproc_project_id", "other"), ("dataproc_poll_interval", 1)):
+    for option, value in (
+        ("dataproc_region", "us-central1"),
+        ("dataproc_project_id", "other"),
+        ("dataproc_poll_interval", 1),
+    ):
         assert job_of({**PLACE, option: value}).endpoint != one.endpoint
 
 
@@ -154,7 +184,9 @@ def test_no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
-    with pytest.raises(RunnerError, match="there are no credentials for Google Cloud.*gcloud auth application-default login"):
+    with pytest.raises(
+        RunnerError, match=r"there are no credentials for Google Cloud.*gcloud auth application-default login"
+    ):
         runner_of(job_of(PLACE))
 
 
@@ -167,9 +199,13 @@ def test_a_command_for_people_hides_secrets() -> None:
     }
     job = job_of(options)
     described = runner_of(job).describe(job)  # type: ignore[attr-defined]
-    assert described.startswith("gcloud dataproc jobs submit spark --project=my-project --region=europe-west1 --cluster=dataproc-cluster-")
+    assert described.startswith(
+        "gcloud dataproc jobs submit spark --project=my-project --region=europe-west1 --cluster=dataproc-cluster-"
+    )
     assert "hunter2" not in described
-    assert described.endswith(" -- load --scheduledDate 2026-11-03T00:00:00.000+0000 --domains starbake --tables orders")
+    assert described.endswith(
+        " -- load --scheduledDate 2026-11-03T00:00:00.000+0000 --domains starbake --tables orders"
+    )
     batch = job_of({**options, "dataproc_serverless": True})
     assert "gcloud dataproc batches submit spark" in runner_of(batch).describe(batch)  # type: ignore[attr-defined]
 

@@ -65,13 +65,15 @@ def test_a_driver_in_yarn_writes_to_cloud_logging(emulator: Dataproc) -> None:
 
 
 def test_lines_come_while_the_driver_runs(emulator: Dataproc) -> None:
-    sh(emulator, "echo one; printf tw", "while [ ! -e \"$GO\" ]; do sleep 0.02; done", "echo o; echo three")
+    sh(emulator, "echo one; printf tw", 'while [ ! -e "$GO" ]; do sleep 0.02; done', "echo o; echo three")
     go = emulator.buckets / "go"
     job = job_of({**emulator.options, "sl_env_var": {"GO": str(go)}, "dataproc_follow_logs": True})
     runner = runner_of(job)
     assert runner.follows is True  # type: ignore[attr-defined]
     handle = start(job, runner, KEY)
-    until(lambda: list(runner.logs(handle, None)[0]) == ["one"], "the first line is there, and no half of the second one")
+    until(
+        lambda: list(runner.logs(handle, None)[0]) == ["one"], "the first line is there, and no half of the second one"
+    )
     _, cursor = runner.logs(handle, None)
     go.touch()
     settle(runner, handle)

@@ -39,13 +39,24 @@ def test_the_request_of_an_attempt() -> None:
         "region": "europe-west1",
         "request_id": f"starlake-{KEY.attempt_hash}",
         "job": {
-            "reference": {"project_id": "my-project", "job_id": f"starbake-load-starbake-load-orders-{KEY.attempt_hash}"},
+            "reference": {
+                "project_id": "my-project",
+                "job_id": f"starbake-load-starbake-load-orders-{KEY.attempt_hash}",
+            },
             "placement": {"cluster_name": f"dataproc-cluster-{RUN.value('sl_run_hash')}"},
             "spark_job": {
                 "main_class": "ai.starlake.job.Main",
                 "jar_file_uris": ["gs://jars/starlake.jar", "gs://jars/more.jar"],
                 "args": [
-                    *("load", "--scheduledDate", "2026-11-03T00:00:00.000+0000", "--domains", "starbake", "--tables", "orders"),
+                    *(
+                        "load",
+                        "--scheduledDate",
+                        "2026-11-03T00:00:00.000+0000",
+                        "--domains",
+                        "starbake",
+                        "--tables",
+                        "orders",
+                    ),
                     *("--options", "SL_ROOT=gs://b/project,SL_ENV=BQ"),
                 ],
             },
@@ -115,7 +126,12 @@ def test_another_attempt_is_another_job_with_the_same_command() -> None:
 
 
 def test_a_batch() -> None:
-    options = {**OPTIONS, "dataproc_serverless": True, "dataproc_job_wait_timeout": "2h", "dataproc_config_bucket": "gs://staging"}
+    options = {
+        **OPTIONS,
+        "dataproc_serverless": True,
+        "dataproc_job_wait_timeout": "2h",
+        "dataproc_config_bucket": "gs://staging",
+    }
     request = batch_request(job_of(options), KEY)
     assert request["batch_id"] == f"sl-starbake-load-starbake-load-orders-{KEY.attempt_hash}"
     assert request["parent"] == "projects/my-project/locations/europe-west1"
@@ -131,7 +147,11 @@ def test_a_batch() -> None:
 
 
 def test_the_user_wins_over_what_is_fixed_and_the_run_over_the_user() -> None:
-    given = {"spark.sql.catalogImplementation": "hive", "spark.executor.memory": "2g", "spark.executorEnv.SL_RUN_ATTEMPT": "9"}
+    given = {
+        "spark.sql.catalogImplementation": "hive",
+        "spark.executor.memory": "2g",
+        "spark.executorEnv.SL_RUN_ATTEMPT": "9",
+    }
     java = {"spark.driver.extraJavaOptions": "-Xss4m -Dx=y"}
     options = {**OPTIONS, "spark_properties": {**given, **java}, "spark_executor_instances": 7}
     for command in (LOAD, CHECK):
@@ -209,8 +229,13 @@ def test_java_reads_the_variables_as_they_were(env: dict[str, str]) -> None:
     assert {f"spark.executorEnv.{name}": value for name, value in env.items()}.items() <= properties.items()
 
 
-@given(env=st.dictionaries(NAMES, VALUES), given_options=st.dictionaries(NAMES, VALUES.filter(lambda text: "," not in text)))
-def test_options_carry_variables_without_commas_and_keep_their_own(env: dict[str, str], given_options: dict[str, str]) -> None:
+@given(
+    env=st.dictionaries(NAMES, VALUES),
+    given_options=st.dictionaries(NAMES, VALUES.filter(lambda text: "," not in text)),
+)
+def test_options_carry_variables_without_commas_and_keep_their_own(
+    env: dict[str, str], given_options: dict[str, str]
+) -> None:
     text = ",".join(f"{name}={value}" for name, value in given_options.items())
     words = ("transform", "--name", "kpi.x", *(("--options", text) if text else ()), "--interactive", "csv")
     merged = with_options(words, env)
@@ -250,9 +275,14 @@ def test_the_job_itself_keeps_its_arguments() -> None:
 
 
 def cluster(**options: Any) -> dict[str, Any]:
-    with opened({**OPTIONS, **options}) as orchestration, orchestration.sl_create_pipeline(name="p", cron="0 0 * * *") as pipeline:
+    with (
+        opened({**OPTIONS, **options}) as orchestration,
+        orchestration.sl_create_pipeline(name="p", cron="0 0 * * *") as pipeline,
+    ):
         pipeline.pre_tasks() >> pipeline.sl_load(domain="starbake", table="orders") >> pipeline.post_tasks()
-    create, delete = (next(task.job for task in pipeline.tasks() if task.id == f"{verb}_cluster") for verb in ("create", "delete"))
+    create, delete = (
+        next(task.job for task in pipeline.tasks() if task.id == f"{verb}_cluster") for verb in ("create", "delete")
+    )
     assert create is not None
     assert delete is not None
     assert create.spec["cluster"] == delete.spec["cluster"]
@@ -297,7 +327,9 @@ def test_the_cluster_of_a_run() -> None:
     assert "dataproc:dataproc.allow.zero.workers" not in properties
 
 
-@pytest.mark.parametrize("options", [{"dataproc_num_workers": 0}, {"dataproc_worker_num_instances": -1}, {"dataproc_single_node": True}])
+@pytest.mark.parametrize(
+    "options", [{"dataproc_num_workers": 0}, {"dataproc_worker_num_instances": -1}, {"dataproc_single_node": True}]
+)
 def test_a_cluster_of_one_node(options: dict[str, Any]) -> None:
     config = cluster(**options)["cluster"]["config"]
     assert "worker_config" not in config

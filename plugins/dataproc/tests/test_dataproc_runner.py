@@ -50,7 +50,9 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.kind.name} {fault.when.value}")
-def test_a_submission_without_an_answer_is_repeated_and_is_one_run(emulator: Dataproc, options: dict[str, Any], fault: Fault) -> None:
+def test_a_submission_without_an_answer_is_repeated_and_is_one_run(
+    emulator: Dataproc, options: dict[str, Any], fault: Fault
+) -> None:
     emulator.faults.plan(submission(options), fault)
     job = job_of(options)
     assert execute(job, runner_of(job), KEY).verdict is Verdict.SUCCEEDED
@@ -77,7 +79,9 @@ def test_a_job_that_exists_already_is_the_same_one(emulator: Dataproc, options: 
 
 
 @pytest.mark.parametrize("lag", [0.0, 3600.0], ids=["seen", "not seen yet"])
-def test_a_worker_that_died_after_submitting_gets_its_run_back(emulator: Dataproc, options: dict[str, Any], lag: float) -> None:
+def test_a_worker_that_died_after_submitting_gets_its_run_back(
+    emulator: Dataproc, options: dict[str, Any], lag: float
+) -> None:
     sh(emulator, *LONG)
     job = job_of(options)
     first = start(job, runner_of(job), KEY)
@@ -110,9 +114,15 @@ def test_attempts_are_found_by_their_exact_names(emulator: Dataproc, options: di
 # -- the end
 
 DETAILS = [
-    ("Driver received SIGTERM/SIGKILL signal and exited with 143 code, which potentially signifies a memory pressure.", 143),
+    (
+        "Driver received SIGTERM/SIGKILL signal and exited with 143 code, which potentially signifies a memory pressure.",
+        143,
+    ),
     ("Job failed with message [x]. Driver exited with code 3", 3),
-    ("Google Cloud Dataproc Agent reports job failure. If logs are available, they can be found at:\nhttps://x/1", None),
+    (
+        "Google Cloud Dataproc Agent reports job failure. If logs are available, they can be found at:\nhttps://x/1",
+        None,
+    ),
     ("Job failed with message [SparkException: executor 4 exited: Exit status: 137].", None),
     ("Driver lost. The executor exited with 1 code.", None),
     ("", None),
@@ -144,7 +154,9 @@ def test_a_check_that_crashes_is_never_not_ready(emulator: Dataproc, options: di
     assert outcome.verdict is Verdict.FAILED
 
 
-def test_an_old_check_without_a_marker(emulator: Dataproc, options: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+def test_an_old_check_without_a_marker(
+    emulator: Dataproc, options: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
     sh(emulator, "exit 1")
     job = job_of({**options, "pre_load_not_ready_sentinel": False}, CHECK, check=True)
     runner = runner_of(job)
@@ -167,7 +179,9 @@ def test_a_check_that_is_not_ready_stays_so_for_everybody_who_asks(emulator: Dat
     other = runner_of(job)
     assert other.submit(job, KEY) == handle
     assert settle(other, handle).verdict is Verdict.NOT_READY
-    assert [found.status.outcome and found.status.outcome.verdict for found in other.find(job, KEY.task)] == [Verdict.NOT_READY]
+    assert [found.status.outcome and found.status.outcome.verdict for found in other.find(job, KEY.task)] == [
+        Verdict.NOT_READY
+    ]
     assert runs(emulator) == 1
 
 
@@ -204,7 +218,9 @@ def test_a_job_whose_cluster_is_deleted_fails(emulator: Dataproc) -> None:
     handle = start(job, runner, KEY)
     from google.cloud import dataproc_v1
 
-    emulator._delete_cluster(dataproc_v1.DeleteClusterRequest(project_id="emulated", region="europe-west1", cluster_name="existing"))
+    emulator._delete_cluster(
+        dataproc_v1.DeleteClusterRequest(project_id="emulated", region="europe-west1", cluster_name="existing")
+    )
     outcome = settle(runner, handle)
     assert outcome.verdict is Verdict.FAILED
     assert "was deleted" in outcome.reason
@@ -287,7 +303,10 @@ def test_jobs_and_batches_and_clusters_in_one_poll(emulator: Dataproc) -> None:
     batch = job_of({**emulator.options, "dataproc_cluster": None, "dataproc_serverless": True})
     assert job.endpoint == batch.endpoint
     runner = runner_of(job)
-    handles = [*(runner.submit(job, RunKey(f"p/r/{n}", "1")) for n in range(5)), *(runner.submit(batch, RunKey(f"p/r/{n}", "1")) for n in range(5))]
+    handles = [
+        *(runner.submit(job, RunKey(f"p/r/{n}", "1")) for n in range(5)),
+        *(runner.submit(batch, RunKey(f"p/r/{n}", "1")) for n in range(5)),
+    ]
     handles.append("projects/emulated/regions/europe-west1/clusters/existing")
     for container in emulator.containers.all:
         container.wait(60)
@@ -304,7 +323,10 @@ def test_a_third_of_all_calls_fails_and_all_jobs_end_as_they_should(emulator: Da
     emulator.containers.program = ("/bin/sh", "-c", 'case "$*" in *--tables\\ bad*) exit 3;; esac', "driver")
     from starlake_core.command import load_command
 
-    jobs = [job_of(emulator.options, load_command("t", "sales", f"{'bad' if n % 3 == 0 else 'good'}_{n}")) for n in range(24)]
+    jobs = [
+        job_of(emulator.options, load_command("t", "sales", f"{'bad' if n % 3 == 0 else 'good'}_{n}"))
+        for n in range(24)
+    ]
     runner = runner_of(jobs[0])
     emulator.faults.at_random(0.3, FAULTS, 7)
     ended: dict[int, Outcome] = {}
@@ -332,10 +354,12 @@ def test_errors_say_what_to_do(emulator: Dataproc, options: dict[str, Any]) -> N
     runner = runner_of(job)
     method = submission(options)
     emulator.faults.plan(method, Fault(Kind.DENIED))
-    with pytest.raises(RunnerError, match="Grant the account of this worker the role roles/dataproc.editor"):
+    with pytest.raises(RunnerError, match=r"Grant the account of this worker the role roles/dataproc.editor"):
         runner.submit(job, KEY)
     emulator.faults.plan(method, Fault(Kind.QUOTA))
-    with pytest.raises(RunnerError, match="Insufficient 'CPUS' quota.*ask for more on the page 'Quotas' of the project"):
+    with pytest.raises(
+        RunnerError, match=r"Insufficient 'CPUS' quota.*ask for more on the page 'Quotas' of the project"
+    ):
         runner.submit(job, KEY)
     assert calls(emulator, options) == 2, "neither passes by waiting"
     assert runs(emulator) == 0
@@ -346,7 +370,10 @@ def test_errors_say_what_to_do(emulator: Dataproc, options: dict[str, Any]) -> N
     [
         ({"dataproc_region": "us-central1"}, r"in us-central1: .*Region 'us-central1' invalid or not supported"),
         ({"dataproc_project_id": "other"}, r"Permission denied on resource project other.*dataproc_project_id"),
-        ({"dataproc_cluster": "no-such"}, r"Not found: Cluster projects/emulated/.*/no-such\. Create the cluster no-such: .*dataproc_cluster"),
+        (
+            {"dataproc_cluster": "no-such"},
+            r"Not found: Cluster projects/emulated/.*/no-such\. Create the cluster no-such: .*dataproc_cluster",
+        ),
     ],
 )
 def test_a_wrong_place_is_told(emulator: Dataproc, wrong: dict[str, Any], says: str) -> None:
@@ -399,18 +426,21 @@ def test_the_console_is_always_told(emulator: Dataproc, options: dict[str, Any])
     assert outcome.log.startswith("https://console.cloud.google.com/dataproc/")
     assert KEY.attempt_hash in name
     assert "project=emulated" in outcome.log
-    assert runner.console("projects/p/regions/r/operations/o") == "https://console.cloud.google.com/dataproc/clusters?region=r&project=p"  # type: ignore[attr-defined]
+    assert (
+        runner.console("projects/p/regions/r/operations/o")
+        == "https://console.cloud.google.com/dataproc/clusters?region=r&project=p"
+    )  # type: ignore[attr-defined]
 
 
 def test_variables_reach_the_driver_of_this_job(emulator: Dataproc, options: dict[str, Any]) -> None:
     sh(emulator, 'echo "$GREETING|$LIST|$SL_RUN_KEY|$SL_RUN_TASK|$SL_RUN_ATTEMPT"', 'echo "$@"')
-    env = {"GREETING": "it's \"me\" & $HOME", "LIST": "1,2"}
+    env = {"GREETING": 'it\'s "me" & $HOME', "LIST": "1,2"}
     key = RunKey(KEY.task, "run id:1", 2)
     job = job_of({**options, "sl_env_var": env})
     execute(job, runner_of(job), key)
     first, second = (line for _, line in emulator.containers.all[0].lines)
     assert first == f"{env['GREETING']}|1,2|{key.work}|{key.task}|run id:1"
-    assert second.endswith("--options GREETING=it's \"me\" & $HOME")
+    assert second.endswith('--options GREETING=it\'s "me" & $HOME')
 
 
 def test_a_driver_starts_only_when_its_time_has_come(emulator: Dataproc, options: dict[str, Any]) -> None:

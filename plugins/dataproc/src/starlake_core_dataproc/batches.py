@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from starlake_core_google import Calls, Connection
+
 from starlake_core import Job, RunKey, RunnerError
 from starlake_core.runtime import Verdict
-from starlake_core_google import Calls, Connection
 
 from .jobs import caused_by
 from .naming import OWNER_LABEL, TASK_LABEL, batch_id

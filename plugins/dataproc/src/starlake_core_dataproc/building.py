@@ -152,7 +152,11 @@ def lifecycle_of(options: Options) -> Lifecycle | None:
     _check(options)
     if options["dataproc_serverless"] or options["dataproc_cluster"]:
         return None
-    base = {"project": options["dataproc_project_id"], "region": options["dataproc_region"], "cluster": _cluster(options)}
+    base = {
+        "project": options["dataproc_project_id"],
+        "region": options["dataproc_region"],
+        "cluster": _cluster(options),
+    }
     endpoint = endpoint_of(options)
     create = Job("dataproc", (), {}, {**base, "create": _configuration(options)}, endpoint)
     delete = Job("dataproc", (), {}, {**base, "delete": True}, endpoint)
@@ -170,7 +174,8 @@ def _configuration(options: Options) -> dict[str, Any]:
         "gce_cluster_config": {
             "subnetwork_uri": subnet if "/" in subnet else f"projects/{project}/regions/{region}/subnetworks/{subnet}",
             "internal_ip_only": options["dataproc_internal_ip_only"],
-            "service_account": options["dataproc_service_account"] or f"service-{project}@dataproc-accounts.iam.gserviceaccount.com",
+            "service_account": options["dataproc_service_account"]
+            or f"service-{project}@dataproc-accounts.iam.gserviceaccount.com",
             "service_account_scopes": ["https://www.googleapis.com/auth/cloud-platform"],
             "tags": list(options["dataproc_tags"]),
             "metadata": options["dataproc_cluster_metadata"],

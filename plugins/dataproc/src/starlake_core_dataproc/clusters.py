@@ -1,7 +1,7 @@
 """Clusters that are made for a run, and deleted after it.
 
-Making and deleting are no runs but states to be reached. A cluster that exists in a good state is the one that was asked for, one that is gone has been
-deleted: whoever comes again, also after a worker has died, asks for the same state and waits for it. Nothing has to be remembered.
+Making and deleting are no runs but states to be reached. A cluster that exists in a good state is the one that was asked for, one that is gone
+has been deleted: whoever comes again, also after a worker has died, asks for the same state and waits for it. Nothing has to be remembered.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from starlake_core_google import Calls, Connection
+
 from starlake_core import Job, OutageError, RunnerError
 from starlake_core.runtime import Outcome, Status, Verdict
-from starlake_core_google import Calls, Connection
 
 from .jobs import caused_by
 from .requests import cluster_request
@@ -86,7 +87,9 @@ class Clusters:
                 logger.warning("cluster %s is %s (%s); it is made anew", name, state, cluster.status.detail)
                 self._start_deleting(name, cluster.cluster_uuid)
             if time.monotonic() > deadline:
-                raise OutageError(f"Dataproc has not deleted the broken cluster {name} within {_PATIENCE:g} s; it is {state}")
+                raise OutageError(
+                    f"Dataproc has not deleted the broken cluster {name} within {_PATIENCE:g} s; it is {state}"
+                )
             time.sleep(self._pause)
 
     def _created(self, job: Job) -> bool:
@@ -160,7 +163,9 @@ class Clusters:
         if state in _COMING or state == "DELETING":
             return Status(detail=state)
         if cluster is None:
-            return Status(Outcome(Verdict.LOST, reason=f"cluster {found[3]} does not exist any more", log=console), state)
+            return Status(
+                Outcome(Verdict.LOST, reason=f"cluster {found[3]} does not exist any more", log=console), state
+            )
         return Status(self._failed(f"cluster {found[3]} is {state}", cluster, console), state)
 
     def _failed(self, what: str, cluster: Any, console: str) -> Outcome:
@@ -171,18 +176,23 @@ class Clusters:
         ask: Callable[..., Any] = self._client.get_operation
         try:
             operation = self._calls.run(
-                lambda: ask({"name": handle}, retry=None, timeout=self._calls.attempt_seconds), f"looking at {handle}", method=ask
+                lambda: ask({"name": handle}, retry=None, timeout=self._calls.attempt_seconds),
+                f"looking at {handle}",
+                method=ask,
             )
         except RunnerError as error:
             if caused_by(error, "NotFound"):
-                return Status(Outcome(Verdict.LOST, reason="Dataproc does not know this operation", log=console), "gone")
+                return Status(
+                    Outcome(Verdict.LOST, reason="Dataproc does not know this operation", log=console), "gone"
+                )
             raise
         if not operation.done:
             return Status(detail="DELETING")
         not_found = 5
         if operation.HasField("error") and operation.error.code != not_found:
             return Status(
-                Outcome(Verdict.FAILED, reason=f"the cluster is not deleted: {operation.error.message}", log=console), "ERROR"
+                Outcome(Verdict.FAILED, reason=f"the cluster is not deleted: {operation.error.message}", log=console),
+                "ERROR",
             )
         return Status(Outcome(Verdict.SUCCEEDED, log=console), "DELETED")
 

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from starlake_core_google import Calls, Connection
+
 from starlake_core import Job, RunKey, RunnerError
 from starlake_core.runtime import Verdict
-from starlake_core_google import Calls, Connection
 
 from .naming import OWNER_LABEL, TASK_LABEL, job_id
 from .requests import job_request

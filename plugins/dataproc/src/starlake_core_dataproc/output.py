@@ -89,7 +89,7 @@ class Output:
             content += self._objects.read(path, start, end)
         whole = content.rfind(b"\n") + 1
         read_all = not sizes or not begins or (begins[-1][1] == len(sizes) - 1 and len(content) < _PIECE)
-        if (told.verdict is not None and read_all) or not whole and len(content) >= _PIECE:
+        if (told.verdict is not None and read_all) or (not whole and len(content) >= _PIECE):
             whole = len(content)
         if not whole:
             return (), json.dumps(place)
@@ -107,10 +107,13 @@ def _prefix(told: Told) -> str:
 
 
 def _lines(told: Told, content: bytes) -> list[str]:
-    return [told.masked(line) for line in content.decode("utf-8", "replace").replace("\r\n", "\n").removesuffix("\n").split("\n")]
+    return [
+        told.masked(line)
+        for line in content.decode("utf-8", "replace").replace("\r\n", "\n").removesuffix("\n").split("\n")
+    ]
 
 
 def _condition(told: Told) -> str:
-    _, project, _, region, kind, name = told.handle.split("/")
+    _, project, _, _, kind, name = told.handle.split("/")
     resource, label = ("cloud_dataproc_job", "job_id") if kind == "jobs" else ("cloud_dataproc_batch", "batch_id")
     return f'resource.type="{resource}" AND resource.labels.{label}="{name}" AND resource.labels.project_id="{project}"'

@@ -9,10 +9,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from starlake_core_google import Calls, CloudLogs, Markers, Objects, connect
+
 from starlake_core import Job, RunKey
 from starlake_core.masking import mask_arguments, mask_mapping
 from starlake_core.runtime import Found, Outcome, Status, Verdict
-from starlake_core_google import Calls, CloudLogs, Markers, Objects, connect
 
 from .batches import Batches
 from .clusters import Clusters
@@ -31,7 +32,11 @@ _GONE = "Dataproc does not know it any more: the job was deleted"
 _EDITOR = "roles/dataproc.editor"
 _WITH_ACCOUNT = f"{_EDITOR} (and roles/iam.serviceAccountUser on the service account of the machines)"
 _ROLES = {
-    **{f"{verb}_{what}": _EDITOR for verb in ("submit", "get", "list", "cancel", "delete") for what in ("job", "batch", "cluster")},
+    **{
+        f"{verb}_{what}": _EDITOR
+        for verb in ("submit", "get", "list", "cancel", "delete")
+        for what in ("job", "batch", "cluster")
+    },
     **{"list_jobs": _EDITOR, "list_batches": _EDITOR, "get_operation": _EDITOR, "cancel_operation": _EDITOR},
     **{"create_cluster": _WITH_ACCOUNT, "create_batch": _WITH_ACCOUNT},
 }
@@ -126,7 +131,9 @@ class DataprocRunner:
                     asked.append(handle)
                     break
             else:
-                result[handle] = Status(Outcome(Verdict.LOST, reason=f"{handle!r} names nothing of Dataproc"), "unknown")
+                result[handle] = Status(
+                    Outcome(Verdict.LOST, reason=f"{handle!r} names nothing of Dataproc"), "unknown"
+                )
         for service, asked in kinds:
             result.update(self._polled(service, asked))
         return result
@@ -153,7 +160,9 @@ class DataprocRunner:
     def _expire(self, service: Jobs | Batches, handle: str, timeout: int | None, submitted: float, state: str) -> None:
         """Cancel what takes longer than it may."""
         if timeout is not None and not state.startswith("CANCEL") and time.time() - submitted > timeout:
-            logger.warning("%s has not ended within %d s (option dataproc_job_wait_timeout); it is cancelled", handle, timeout)
+            logger.warning(
+                "%s has not ended within %d s (option dataproc_job_wait_timeout); it is cancelled", handle, timeout
+            )
             service.cancel(handle)
 
     def _status(self, told: Told) -> Status:
@@ -268,7 +277,10 @@ def _cluster_flags(made: Mapping[str, Any]) -> list[str]:
         flags.append(_map_flag("metadata", mask_mapping(machines["metadata"])))
     flags += _machine_flags("master", config["master_config"])
     if "worker_config" in config:
-        flags += [f"--num-workers={config['worker_config']['num_instances']}", *_machine_flags("worker", config["worker_config"])]
+        flags += [
+            f"--num-workers={config['worker_config']['num_instances']}",
+            *_machine_flags("worker", config["worker_config"]),
+        ]
     else:
         flags.append("--single-node")
     if "secondary_worker_config" in config:

@@ -45,7 +45,9 @@ def _read_bucket(value: Any) -> str:
 
 
 def _read_labels(value: Any) -> dict[str, str]:
-    labels = {name: str(text).lower() if isinstance(text, bool) else str(text) for name, text in JSON_MAP.read(value).items()}
+    labels = {
+        name: str(text).lower() if isinstance(text, bool) else str(text) for name, text in JSON_MAP.read(value).items()
+    }
     for name, text in labels.items():
         if not _LABEL.fullmatch(name) or not _LABEL_VALUE.fullmatch(text) or name.startswith("starlake_"):
             raise ValueError
@@ -76,7 +78,9 @@ def _read_idle(value: Any) -> int:
 _NAME = r"[a-z]([-a-z0-9]{0,49}[a-z0-9])?"
 _CLUSTER = Kind("name", "the name of a cluster: lower-case letters, digits and dashes, at most 51", _matching(_NAME))
 _REGION = Kind("region", "a region such as europe-west1", _matching(r"[a-z]+(-[a-z]+)+[0-9]+"))
-_PROJECT = Kind("project", "the id of a project such as my-project-123", _matching(r"([a-z0-9.-]+:)?[a-z0-9][a-z0-9-]{0,61}"))
+_PROJECT = Kind(
+    "project", "the id of a project such as my-project-123", _matching(r"([a-z0-9.-]+:)?[a-z0-9][a-z0-9-]{0,61}")
+)
 _MACHINE = Kind(
     "machine type",
     "a machine type such as n1-standard-4, or the URI of one",
@@ -103,7 +107,14 @@ _IDLE = Kind("duration", "300 s (5m) to 14d, or 0 for never", _read_idle)
 _ADDRESS = Kind("address", "http://host:port or https://host", _matching(r"|https?://[^\s/]+/?"))
 
 OPTIONS = (
-    Option("dataproc_project_id", _PROJECT, None, required=True, env="GCP_PROJECT", doc="Project that has the jobs and clusters."),
+    Option(
+        "dataproc_project_id",
+        _PROJECT,
+        None,
+        required=True,
+        env="GCP_PROJECT",
+        doc="Project that has the jobs and clusters.",
+    ),
     Option("dataproc_region", _REGION, "europe-west1", doc="Region of the jobs and clusters."),
     Option("spark_jar_list", _JARS, None, required=True, doc="Jars of the jobs: that of Starlake and what it needs."),
     Option("spark_job_main_class", STR, MAIN_CLASS, doc="Main class of the jobs."),
@@ -114,7 +125,12 @@ OPTIONS = (
         required=True,
         doc="Bucket for Spark (defaultFS) and for the BigQuery connector (temporaryGcsBucket); it also takes the markers of checks.",
     ),
-    Option("dataproc_cluster", _CLUSTER, None, doc="An existing cluster to run on; without it, pre_tasks makes one for each run."),
+    Option(
+        "dataproc_cluster",
+        _CLUSTER,
+        None,
+        doc="An existing cluster to run on; without it, pre_tasks makes one for each run.",
+    ),
     Option(
         "dataproc_deploy_mode",
         OneOf("client", "cluster"),
@@ -141,14 +157,30 @@ OPTIONS = (
         aliases=("dataproc_async_poke_interval",),
         doc="Seconds between two looks at the jobs; one look is for all of them.",
     ),
-    Option("dataproc_follow_logs", BOOL, False, doc="Read the output of drivers while they run, and not of failures only."),
     Option(
-        "dataproc_impersonate_service_account", _ACCOUNT, None, doc="Service account as which Dataproc and Cloud Storage are called."
+        "dataproc_follow_logs", BOOL, False, doc="Read the output of drivers while they run, and not of failures only."
     ),
-    Option("pre_load_not_ready_sentinel", BOOL, True, doc="Let Starlake mark 'not ready'; switch off for a Starlake older than 1.5.15."),
-    Option("dataproc_name", _CLUSTER, "dataproc-cluster", doc="First part of the name of a cluster that is made for a run."),
     Option(
-        "cluster_config_name", STR, None, aliases=("cluster_id",), doc="Second part of the name of a cluster that is made for a run."
+        "dataproc_impersonate_service_account",
+        _ACCOUNT,
+        None,
+        doc="Service account as which Dataproc and Cloud Storage are called.",
+    ),
+    Option(
+        "pre_load_not_ready_sentinel",
+        BOOL,
+        True,
+        doc="Let Starlake mark 'not ready'; switch off for a Starlake older than 1.5.15.",
+    ),
+    Option(
+        "dataproc_name", _CLUSTER, "dataproc-cluster", doc="First part of the name of a cluster that is made for a run."
+    ),
+    Option(
+        "cluster_config_name",
+        STR,
+        None,
+        aliases=("cluster_id",),
+        doc="Second part of the name of a cluster that is made for a run.",
     ),
     Option("dataproc_image_version", STR, "2.2-debian12", doc="Image of a cluster."),
     Option("dataproc_subnet", _SUBNET, "default", doc="Subnet of a cluster or batch."),
@@ -161,8 +193,18 @@ OPTIONS = (
         None,
         doc="Service account of the machines of a cluster; service-PROJECT@dataproc-accounts.iam.gserviceaccount.com by default.",
     ),
-    Option("dataproc_config_bucket", _BUCKET, None, doc="Bucket for what Dataproc stages and for driver output; dataproc-PROJECT by default."),
-    Option("dataproc_temp_bucket", _BUCKET, None, doc="Bucket for short-lived files of a cluster; chosen by Dataproc by default."),
+    Option(
+        "dataproc_config_bucket",
+        _BUCKET,
+        None,
+        doc="Bucket for what Dataproc stages and for driver output; dataproc-PROJECT by default.",
+    ),
+    Option(
+        "dataproc_temp_bucket",
+        _BUCKET,
+        None,
+        doc="Bucket for short-lived files of a cluster; chosen by Dataproc by default.",
+    ),
     Option("dataproc_master_machine_type", _MACHINE, "n1-standard-4", doc="Machine type of the master."),
     Option("dataproc_master_disk_type", _DISK, "pd-standard", doc="Boot disk of the master."),
     Option("dataproc_master_disk_size", _SIZE, 1024, doc="GB of the boot disk of the master."),
@@ -190,17 +232,50 @@ OPTIONS = (
         "preemptible",
         doc="Whether secondary workers may be taken away.",
     ),
-    Option("dataproc_secondary_disk_type", _DISK, None, doc="Boot disk of a secondary worker; that of a worker by default."),
-    Option("dataproc_secondary_disk_size", _SIZE, None, doc="GB of the boot disk of a secondary worker; as a worker by default."),
-    Option("dataproc_idle_delete_ttl", _IDLE, 3600, doc="Idle time after which Dataproc deletes a cluster by itself; the safety net."),
+    Option(
+        "dataproc_secondary_disk_type", _DISK, None, doc="Boot disk of a secondary worker; that of a worker by default."
+    ),
+    Option(
+        "dataproc_secondary_disk_size",
+        _SIZE,
+        None,
+        doc="GB of the boot disk of a secondary worker; as a worker by default.",
+    ),
+    Option(
+        "dataproc_idle_delete_ttl",
+        _IDLE,
+        3600,
+        doc="Idle time after which Dataproc deletes a cluster by itself; the safety net.",
+    ),
     Option("dataproc_cluster_metadata", _TEXTS, {}, doc="Metadata of the machines of a cluster."),
-    Option("dataproc_cluster_properties", _TEXTS, {}, doc="Further properties of a cluster, such as spark-env:NAME; they win."),
-    Option("dataproc_master_properties", JSON_MAP, {}, doc="Further fields of the master's InstanceGroupConfig; they win."),
-    Option("dataproc_worker_properties", JSON_MAP, {}, doc="Further fields of the workers' InstanceGroupConfig; they win."),
-    Option("dataproc_secondary_properties", JSON_MAP, {}, doc="Further fields of the secondary workers' InstanceGroupConfig; they win."),
-    Option("dataproc_serverless", BOOL, False, doc="Run each command as a batch of Dataproc Serverless: no cluster at all."),
+    Option(
+        "dataproc_cluster_properties",
+        _TEXTS,
+        {},
+        doc="Further properties of a cluster, such as spark-env:NAME; they win.",
+    ),
+    Option(
+        "dataproc_master_properties", JSON_MAP, {}, doc="Further fields of the master's InstanceGroupConfig; they win."
+    ),
+    Option(
+        "dataproc_worker_properties", JSON_MAP, {}, doc="Further fields of the workers' InstanceGroupConfig; they win."
+    ),
+    Option(
+        "dataproc_secondary_properties",
+        JSON_MAP,
+        {},
+        doc="Further fields of the secondary workers' InstanceGroupConfig; they win.",
+    ),
+    Option(
+        "dataproc_serverless", BOOL, False, doc="Run each command as a batch of Dataproc Serverless: no cluster at all."
+    ),
     Option("dataproc_serverless_version", STR, "2.2", doc="Runtime of a batch."),
-    Option("dataproc_endpoint", _ADDRESS, "", doc="Another address of Dataproc: an emulator (http://), or a private one (https://)."),
+    Option(
+        "dataproc_endpoint",
+        _ADDRESS,
+        "",
+        doc="Another address of Dataproc: an emulator (http://), or a private one (https://).",
+    ),
     Option("dataproc_storage_endpoint", _ADDRESS, "", doc="Another address of Cloud Storage."),
     Option("dataproc_logging_endpoint", _ADDRESS, "", doc="Another address of Cloud Logging."),
 )

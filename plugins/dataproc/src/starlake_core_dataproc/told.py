@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from starlake_core_google import Markers
+
 from starlake_core import StarlakeError
 from starlake_core.masking import mask_text, secret_arguments, secret_values
 from starlake_core.runtime import Outcome, Status, Verdict, judged, marker_of
-from starlake_core_google import Markers
 
 from .naming import CHECK_LABEL, TIMEOUT_LABEL
 from .variables import EXECUTOR
@@ -123,7 +124,9 @@ def status_of(told: Told, markers: Markers, console: str) -> Status:
         outcome = _outcome(told, markers)
     except StarlakeError as error:
         # Only an ended check gets here: its marker cannot be read. Other jobs that are asked about have nothing to do with it.
-        outcome = Outcome(Verdict.FAILED, reason=f"the check ended, but whether its domain is ready cannot be read: {error}")
+        outcome = Outcome(
+            Verdict.FAILED, reason=f"the check ended, but whether its domain is ready cannot be read: {error}"
+        )
     return Status(replace(outcome, log=console), told.state)
 
 
