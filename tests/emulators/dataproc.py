@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -758,25 +758,20 @@ def _comparison(clause: str) -> Callable[[_Run], bool]:
     return lambda run: label in run.labels and value in ("*", run.labels[label])
 
 
-@contextlib.contextmanager
-def _serving(given: argparse.Namespace) -> Iterator[Dataproc]:
-    env = dict(pair.split("=", 1) for pair in given.env)
-    with Dataproc(shlex.split(given.program), env, given.buckets, given.port) as emulator:
-        yield emulator
-
-
 def main() -> None:
     """Serve until interrupted."""
     parser = argparse.ArgumentParser(description="Dataproc on this machine; drivers are processes.")
-    parser.add_argument("--program", required=True, help="what a driver is; the arguments of a job follow it")
+    parser.add_argument("--program", default="python -m starlake_core_duckdb", help="what a driver is")
     parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="a variable of every driver")
-    parser.add_argument(
-        "--buckets", type=Path, help="a folder with a folder for each bucket; a temporary one by default"
-    )
+    parser.add_argument("--buckets", type=Path, help="folder with a folder for each bucket; a temporary one by default")
     parser.add_argument("--port", type=int, default=0)
-    with _serving(parser.parse_args()) as emulator:
-        for name, value in emulator.options.items():
-            sys.stdout.write(f"--option {name}={value}\n")
+    parser.add_argument("--existing", action="store_true", help="name the cluster that exists, instead of one for each run")
+    given = parser.parse_args()
+    env = dict(pair.partition("=")[::2] for pair in given.env)
+    with Dataproc(shlex.split(given.program), env, given.buckets, given.port) as emulator:
+        options = {name: value for name, value in emulator.options.items() if given.existing or name != "dataproc_cluster"}
+        words = [f"--option {name}={value}" for name, value in options.items()]
+        sys.stdout.write(" \\\n  ".join(["--environment dataproc", *words]) + "\n")
         sys.stdout.flush()
         with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
