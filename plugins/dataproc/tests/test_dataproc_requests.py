@@ -286,6 +286,7 @@ def cluster(**options: Any) -> dict[str, Any]:
     assert create is not None
     assert delete is not None
     assert create.spec["cluster"] == delete.spec["cluster"]
+    assert "gs://b/project" not in str(create.spec), "what an orchestrator keeps of a job is without its variables"
     request = cluster_request(create.bind(RUN))
     dataproc_v1.CreateClusterRequest(request)
     return request

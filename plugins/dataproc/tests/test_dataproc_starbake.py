@@ -66,9 +66,19 @@ def rows(project: Path, table: str, columns: list[str]) -> list[list[str]]:
         return sorted(map(list, connection.execute(f"SELECT {shown} FROM {table}").fetchall()), key=str)
 
 
-@pytest.mark.parametrize("more", [{"dataproc_cluster": None}, {}, SERVERLESS], ids=["ephemeral", "existing", "serverless"])
-def test_the_tables_are_those_of_duckdb(dataproc: Dataproc, project: Path, tmp_path: Path, more: dict[str, Any]) -> None:
-    options = {**dataproc.options, "pre_load_strategy": "imported", "state_dir": str(tmp_path / "state"), "retries": 0, **more}
+@pytest.mark.parametrize(
+    "more", [{"dataproc_cluster": None}, {}, SERVERLESS], ids=["ephemeral", "existing", "serverless"]
+)
+def test_the_tables_are_those_of_duckdb(
+    dataproc: Dataproc, project: Path, tmp_path: Path, more: dict[str, Any]
+) -> None:
+    options = {
+        **dataproc.options,
+        "pre_load_strategy": "imported",
+        "state_dir": str(tmp_path / "state"),
+        "retries": 0,
+        **more,
+    }
     clusters = "dataproc_cluster" in more and "dataproc_serverless" not in more
     for pipeline in load_and_transform(options):
         report = pipeline.run()
@@ -97,7 +107,16 @@ def test_the_command_line_runs_the_example(project: Path, tmp_path: Path) -> Non
             line = serving.stdout.readline()
             while line.endswith("\\\n"):
                 line = line.removesuffix("\\\n") + serving.stdout.readline()
-            run = [sys.executable, "-m", "starlake_core", "run", str(project), "--option", "state_dir=state", *line.split()]
+            run = [
+                sys.executable,
+                "-m",
+                "starlake_core",
+                "run",
+                str(project),
+                "--option",
+                "state_dir=state",
+                *line.split(),
+            ]
             done = subprocess.run(run, capture_output=True, text=True, check=False, cwd=tmp_path)
         finally:
             serving.terminate()

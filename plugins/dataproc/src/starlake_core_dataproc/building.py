@@ -8,6 +8,7 @@ from typing import Any
 from starlake_core import Command, Job, Lifecycle, Options, OptionsError, StarlakeSparkConfig
 
 from .naming import OWNER_LABEL, cluster_name
+from .variables import OF_CLUSTER
 
 __all__ = ["endpoint_of", "job_of", "lifecycle_of"]
 
@@ -158,13 +159,14 @@ def lifecycle_of(options: Options) -> Lifecycle | None:
         "cluster": _cluster(options),
     }
     endpoint = endpoint_of(options)
-    create = Job("dataproc", (), {}, {**base, "create": _configuration(options)}, endpoint)
+    # The variables are those of the job: what an orchestrator keeps of it is without them.
+    create = Job("dataproc", (), options["sl_env_var"], {**base, "create": _configuration(options)}, endpoint)
     delete = Job("dataproc", (), {}, {**base, "delete": True}, endpoint)
     return Lifecycle(setup=(("create_cluster", create),), teardown=(("delete_cluster", delete),))
 
 
 def _configuration(options: Options) -> dict[str, Any]:
-    """Labels and ``ClusterConfig`` of a cluster, as JSON values."""
+    """Labels, ``ClusterConfig`` and the user's properties of a cluster, as JSON values."""
     project, region = options["dataproc_project_id"], options["dataproc_region"]
     bucket = options["dataproc_config_bucket"] or f"dataproc-{project}"
     subnet = options["dataproc_subnet"]
@@ -184,7 +186,7 @@ def _configuration(options: Options) -> dict[str, Any]:
         "master_config": {**_machines(options, "master", 1), **options["dataproc_master_properties"]},
         "software_config": {
             "image_version": options["dataproc_image_version"],
-            "properties": _cluster_properties(options, bucket, single),
+            "properties": _cluster_properties(bucket, single),
         },
     }
     if options["dataproc_temp_bucket"]:
@@ -206,7 +208,8 @@ def _configuration(options: Options) -> dict[str, Any]:
             },
             **options["dataproc_secondary_properties"],
         }
-    return {"labels": {**options["dataproc_labels"], OWNER_LABEL: "cluster"}, "config": config}
+    labels = {**options["dataproc_labels"], OWNER_LABEL: "cluster"}
+    return {"labels": labels, "config": config, "properties": options["dataproc_cluster_properties"]}
 
 
 def _machines(options: Options, role: str, count: int) -> dict[str, Any]:
@@ -220,9 +223,7 @@ def _machines(options: Options, role: str, count: int) -> dict[str, Any]:
     }
 
 
-def _cluster_properties(options: Options, bucket: str, single: bool) -> dict[str, str]:
-    """Properties of a cluster. All variables of the pipeline are those of its drivers, whatever their deploy mode."""
-    variables = {**_CLUSTER_VARIABLES, **options["sl_env_var"]}
+def _cluster_properties(bucket: str, single: bool) -> dict[str, str]:
     history = f"gs://{bucket}/tmp/spark/events/" + "${sl_ds}"
     return {
         "dataproc:dataproc.logging.stackdriver.job.driver.enable": "true",
@@ -233,6 +234,5 @@ def _cluster_properties(options: Options, bucket: str, single: bool) -> dict[str
         "spark:spark.history.fs.logDirectory": history,
         "spark:spark.eventLog.dir": history,
         **({"dataproc:dataproc.allow.zero.workers": "true"} if single else {}),
-        **{f"spark-env:{name}": value for name, value in variables.items()},
-        **options["dataproc_cluster_properties"],
+        **{f"{OF_CLUSTER}{name}": value for name, value in _CLUSTER_VARIABLES.items()},
     }

@@ -9,7 +9,7 @@ from starlake_core import Job, RunKey
 from starlake_core.runtime import remote_marker, with_marker
 
 from .naming import batch_id, job_id, labels_of, request_id
-from .variables import JAVA_OPTIONS, variables_as_properties, with_options
+from .variables import JAVA_OPTIONS, OF_CLUSTER, variables_as_properties, with_options
 
 __all__ = ["batch_request", "cluster_request", "job_request", "with_own_marker"]
 
@@ -106,13 +106,16 @@ def batch_request(job: Job, key: RunKey) -> dict[str, Any]:
 
 
 def cluster_request(job: Job) -> dict[str, Any]:
-    """The ``CreateClusterRequest`` of a job that makes a cluster.
+    """The ``CreateClusterRequest`` of a job that makes a cluster. All variables of the pipeline are those of its drivers.
 
     Args:
         job: bound.
     """
     spec = job.spec
     made = spec["create"]
+    software = made["config"]["software_config"]
+    variables = {f"{OF_CLUSTER}{name}": value for name, value in job.env.items()}
+    properties = {**software["properties"], **variables, **made["properties"]}
     return {
         "project_id": spec["project"],
         "region": spec["region"],
@@ -120,6 +123,6 @@ def cluster_request(job: Job) -> dict[str, Any]:
             "project_id": spec["project"],
             "cluster_name": spec["cluster"],
             "labels": dict(made["labels"]),
-            "config": made["config"],
+            "config": {**made["config"], "software_config": {**software, "properties": properties}},
         },
     }

@@ -19,7 +19,7 @@ from .batches import Batches
 from .clusters import Clusters
 from .jobs import Jobs
 from .output import Output
-from .requests import with_own_marker
+from .requests import cluster_request, with_own_marker
 from .told import Told, status_of
 
 __all__ = ["DataprocRunner"]
@@ -233,7 +233,15 @@ def _gcloud(job: Job) -> list[str]:
     if "delete" in spec:
         return ["gcloud", "dataproc", "clusters", "delete", spec["cluster"], *place, "--quiet"]
     if "create" in spec:
-        return ["gcloud", "dataproc", "clusters", "create", spec["cluster"], *place, *_cluster_flags(spec["create"])]
+        return [
+            "gcloud",
+            "dataproc",
+            "clusters",
+            "create",
+            spec["cluster"],
+            *place,
+            *_cluster_flags(cluster_request(job)["cluster"]),
+        ]
     from .variables import JAVA_OPTIONS, variables_as_properties
 
     env = mask_mapping(job.env)

@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 
 from starlake_core.contract import commands
 
-__all__ = ["EXECUTOR", "JAVA_OPTIONS", "variables_as_properties", "with_options"]
+__all__ = ["EXECUTOR", "JAVA_OPTIONS", "OF_CLUSTER", "variables_as_properties", "with_options"]
 
 EXECUTOR = "spark.executorEnv."
+OF_CLUSTER = "spark-env:"
 JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 _DRIVER = {"cluster": "spark.yarn.appMasterEnv.", "serverless": "spark.dataproc.driverEnv."}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
