@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -188,6 +189,8 @@ def test_every_check_has_a_marker() -> None:
     assert job_request(job, KEY)["job"]["labels"]["starlake_check"] == "yes"
     old = job_of({**OPTIONS, "pre_load_not_ready_sentinel": False}, CHECK, check=True)
     assert with_own_marker(old, KEY) == (None, old)
+    asked = replace(old, arguments=(*old.arguments, "--notReadySentinel", "gs://b/asked"))
+    assert with_own_marker(asked, KEY) == ("gs://b/asked", asked)
     assert with_own_marker(job_of(OPTIONS), KEY)[0] is None
 
 

@@ -279,6 +279,20 @@ def test_a_job_that_takes_too_long_is_cancelled(emulator: Dataproc, options: dic
         assert outcome.reason == "cancelled after its time-out of 1 s (option dataproc_job_wait_timeout)"
 
 
+def test_a_cancel_that_is_refused_does_not_hide_the_others(
+    emulator: Dataproc, caplog: pytest.LogCaptureFixture
+) -> None:
+    emulator.slow = 3600
+    late = job_of({**emulator.options, "dataproc_job_wait_timeout": 1})
+    runner = runner_of(late)
+    handles = [runner.submit(late, KEY), runner.submit(job_of(emulator.options), RunKey("p/r/other", "1"))]
+    emulator._jobs[job_id(KEY)].history[0] = ("PENDING", 1.0)
+    emulator._jobs[job_id(KEY)].told = None
+    emulator.faults.plan("CancelJob", Fault(Kind.DENIED))
+    assert [status.detail for status in runner.poll(handles).values()] == ["PENDING", "PENDING"]
+    assert "cannot be cancelled now" in caplog.text
+
+
 # -- many at once
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from starlake_core import Job, RunKey
-from starlake_core.runtime import remote_marker, with_marker
+from starlake_core.runtime import marker_of, remote_marker, with_marker
 
 from .naming import batch_id, job_id, labels_of, request_id
 from .variables import JAVA_OPTIONS, OF_CLUSTER, variables_as_properties, with_options
@@ -26,8 +26,10 @@ def with_own_marker(job: Job, key: RunKey) -> tuple[str | None, Job]:
     Raises:
         RunnerError: the pipeline asks for a marker elsewhere.
     """
-    marker, marked = remote_marker(job, key, "gs") if job.spec["sentinel"] else (None, job)
-    if marker is None and job.check and job.spec["sentinel"] and job.arguments[:1] == ("preload",):
+    if not job.spec["sentinel"] and marker_of(job.arguments) is None:
+        return None, job
+    marker, marked = remote_marker(job, key, "gs")
+    if marker is None and job.check and job.arguments[:1] == ("preload",):
         marker = f"gs://{job.spec['bucket']}/.starlake-core/not-ready/{key.attempt_hash}"
         marked = with_marker(job, marker)
     return marker, marked

@@ -11,7 +11,7 @@ from typing import Any
 
 from starlake_core_google import Calls, CloudLogs, Markers, Objects, connect
 
-from starlake_core import Job, RunKey
+from starlake_core import Job, RunKey, StarlakeError
 from starlake_core.masking import mask_arguments, mask_mapping
 from starlake_core.runtime import Found, Outcome, Status, Verdict
 
@@ -163,7 +163,10 @@ class DataprocRunner:
             logger.warning(
                 "%s has not ended within %d s (option dataproc_job_wait_timeout); it is cancelled", handle, timeout
             )
-            service.cancel(handle)
+            try:
+                service.cancel(handle)
+            except StarlakeError as error:  # the others that are asked about have nothing to do with it
+                logger.warning("%s cannot be cancelled now: %s", handle, error)
 
     def _status(self, told: Told) -> Status:
         return status_of(told, self._markers, self.console(told.handle))
