@@ -95,6 +95,7 @@ class Containers:
         arguments: Sequence[str],
         env: Mapping[str, str],
         on_end: Callable[[Container], None] = lambda container: None,
+        on_line: Callable[[str], None] = lambda line: None,
     ) -> Container:
         """Start a container.
 
@@ -103,6 +104,7 @@ class Containers:
             arguments: of the job.
             env: of the job.
             on_end: called from another thread when it has ended.
+            on_line: called from another thread with every line of output.
 
         Raises:
             OSError: the program cannot be started.
@@ -121,7 +123,9 @@ class Containers:
         )
         with self._lock:
             self.all.append(container)
-        threading.Thread(target=self._follow, args=(container, on_end), daemon=True, name=f"container-{name}").start()
+        threading.Thread(
+            target=self._follow, args=(container, on_end, on_line), daemon=True, name=f"container-{name}"
+        ).start()
         return container
 
     def _mounted(self, text: str) -> str:
@@ -132,13 +136,16 @@ class Containers:
             Path(mounted).parent.mkdir(parents=True, exist_ok=True)
         return mounted
 
-    def _follow(self, container: Container, on_end: Callable[[Container], None]) -> None:
+    def _follow(
+        self, container: Container, on_end: Callable[[Container], None], on_line: Callable[[str], None]
+    ) -> None:
         process = container.process
         assert process is not None
         assert process.stdout is not None
         with process.stdout:
             for line in process.stdout:
                 container.lines.append((time.time(), line.rstrip("\n")))
+                on_line(line)
         code = process.wait()
         container.exit_code = code if code >= 0 else 128 - code
         container.ended = time.monotonic()

@@ -48,6 +48,16 @@ def test_paths_are_taken_apart() -> None:
             split_path(wrong)
 
 
+def test_objects_are_listed_by_the_beginning_of_their_names(storage: Storage, objects: Objects) -> None:
+    for name in ("out/driveroutput.000000001", "out/driveroutput.000000000", "out/other", "elsewhere"):
+        write(storage, name, b"x" * len(name))
+    assert list(objects.sizes("gs://bucket/out/driveroutput.").items()) == [
+        ("gs://bucket/out/driveroutput.000000000", 26),
+        ("gs://bucket/out/driveroutput.000000001", 26),
+    ]
+    assert objects.sizes("gs://bucket/nothing") == {}
+
+
 @pytest.mark.parametrize("name", ["x", "a folder/with näme?#%", "deep/er/x"])
 def test_an_object_is_looked_for_read_and_deleted(storage: Storage, objects: Objects, name: str) -> None:
     path = f"gs://bucket/{name}"

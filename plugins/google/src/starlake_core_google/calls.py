@@ -132,7 +132,8 @@ class Calls:
             return RunnerError(
                 f"{about}. Grant the account of this worker{grant}, and see that the API is enabled in the project.{hint}"
             )
-        if isinstance(error, exceptions.TooManyRequests):
+        # Dataproc tells a missing quota of machines as an argument that is wrong.
+        if isinstance(error, exceptions.TooManyRequests) or "quota" in _said(error).lower():
             return RunnerError(
                 f"{about}. A quota is used up: ask for more on the page 'Quotas' of the project, or run less at once."
             )
@@ -182,6 +183,7 @@ def is_passing(error: BaseException) -> bool:
             exceptions.GatewayTimeout,  # DeadlineExceeded is one
             exceptions.BadGateway,
             exceptions.InternalServerError,
+            exceptions.Unknown,
             exceptions.Aborted,
             TransportError,
             ConnectionError,

@@ -132,6 +132,21 @@ class Objects:
         content: bytes = self._run(path, "reading", read)
         return content
 
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Path to bytes of the objects whose path begins alike, in the order of their names.
+
+        Args:
+            prefix: ``gs://bucket/folder/beginning``.
+        """
+        bucket, name = split_path(prefix)
+
+        def listed(_: Any) -> dict[str, int]:
+            blobs = self._client().list_blobs(bucket, prefix=name, **self._how())
+            return {f"gs://{bucket}/{blob.name}": int(blob.size) for blob in blobs}
+
+        found: dict[str, int] = self._run(prefix, "listing", listed)
+        return found
+
     def delete(self, path: str) -> None:
         """Delete an object, if it is there.
 

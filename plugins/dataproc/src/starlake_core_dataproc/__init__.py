@@ -1,0 +1,1 @@
+"""The environment ``dataproc``: Starlake commands as Spark jobs of Dataproc."""

@@ -1,0 +1,94 @@
+"""Names that Dataproc accepts, made from the names of tasks and runs; the same input, the same name."""
+
+from __future__ import annotations
+
+import re
+
+from starlake_core import RunKey
+
+__all__ = [
+    "CHECK_LABEL",
+    "OWNER_LABEL",
+    "TASK_LABEL",
+    "TIMEOUT_LABEL",
+    "batch_id",
+    "cluster_name",
+    "job_id",
+    "labels_of",
+    "request_id",
+]
+
+OWNER_LABEL = "starlake_core"
+TASK_LABEL = "starlake_task"
+CHECK_LABEL = "starlake_check"
+TIMEOUT_LABEL = "starlake_timeout"
+
+_LONGEST_CLUSTER = 51
+_LONGEST_JOB = 100
+_LONGEST_BATCH = 63
+_HASH = 12
+
+
+def _readable(text: str, longest: int) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:longest].strip("-")
+
+
+def _about(key: RunKey, longest: int) -> str:
+    """Pipeline and task, for a person who reads the list of jobs."""
+    first, _, rest = key.task.partition("/")
+    return _readable(f"{first} {rest.rpartition('/')[2]}", longest)
+
+
+def job_id(key: RunKey) -> str:
+    """The id of the job of an attempt.
+
+    Args:
+        key: of the attempt.
+    """
+    return "-".join(filter(None, (_about(key, _LONGEST_JOB - _HASH - 1), key.attempt_hash)))
+
+
+def batch_id(key: RunKey) -> str:
+    """The id of the batch of an attempt; it begins with a letter.
+
+    Args:
+        key: of the attempt.
+    """
+    return "-".join(filter(None, ("sl", _about(key, _LONGEST_BATCH - _HASH - 4), key.attempt_hash)))
+
+
+def request_id(key: RunKey) -> str:
+    """The id under which Dataproc ignores a second request.
+
+    Args:
+        key: of the attempt.
+    """
+    return f"starlake-{key.attempt_hash}"
+
+
+def cluster_name(name: str, config: str | None) -> str:
+    """The name of the cluster of a run; it holds a placeholder until the job is bound.
+
+    Args:
+        name: first part.
+        config: second part, if any.
+    """
+    longest = _LONGEST_CLUSTER - _HASH - 1
+    return _readable(f"{name} {config or ''}", longest) + "-${sl_run_hash}"
+
+
+def labels_of(key: RunKey, given: dict[str, str], check: bool, timeout: int | None) -> dict[str, str]:
+    """The labels of a job or batch: those by which it is found again, and those of the user.
+
+    Args:
+        key: of the attempt.
+        given: by the user.
+        check: whether it is a check.
+        timeout: seconds after which it is to be cancelled.
+    """
+    labels = {**given, OWNER_LABEL: "run", TASK_LABEL: key.task_hash}
+    if check:
+        labels[CHECK_LABEL] = "yes"
+    if timeout:
+        labels[TIMEOUT_LABEL] = str(timeout)
+    return labels

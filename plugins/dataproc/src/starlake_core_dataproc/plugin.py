@@ -1,0 +1,33 @@
+"""The hooks of the environment ``dataproc``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlake_core import Command, Job, Lifecycle, Option, Options, StarlakePipeline, hookimpl
+from starlake_core.runtime import Runner
+
+from .building import job_of, lifecycle_of
+from .settings import OPTIONS
+
+
+@hookimpl
+def sl_options() -> Sequence[Option]:
+    return OPTIONS
+
+
+@hookimpl
+def sl_create_job(command: Command, options: Options) -> Job:
+    return job_of(command, options)
+
+
+@hookimpl
+def sl_create_lifecycle(pipeline: StarlakePipeline, options: Options) -> Lifecycle | None:
+    return lifecycle_of(options)
+
+
+@hookimpl
+def sl_create_runner(job: Job) -> Runner:
+    from .runner import DataprocRunner
+
+    return DataprocRunner(job.endpoint)

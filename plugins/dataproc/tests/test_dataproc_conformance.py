@@ -1,0 +1,42 @@
+"""The environment ``dataproc`` is an environment like any other: jobs on a cluster, in both deploy modes, and batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from emulators.dataproc import Dataproc
+
+from starlake_core.testing import EnvironmentSuite, StandIn
+
+pytest_plugins = ["starlake_core.testing.plugin"]
+
+
+class _Suite(EnvironmentSuite):
+    environment = "dataproc"
+    remembers_attempts = True
+    forbidden_imports = ("google", "grpc")
+    emulator: Dataproc
+    more: Mapping[str, Any]
+
+    @pytest.fixture(autouse=True)
+    def _emulator(self, stand_in: StandIn, tmp_path: Path) -> Iterator[None]:
+        with Dataproc((str(stand_in.path),), buckets=tmp_path / "buckets") as self.emulator:
+            yield
+
+    def environment_options(self, stand_in: StandIn, root: Path) -> Mapping[str, Any]:
+        return {**self.emulator.options, **self.more}
+
+
+class TestDataproc(_Suite):
+    more: Mapping[str, Any] = {}
+
+
+class TestDataprocInYarn(_Suite):
+    more: Mapping[str, Any] = {"dataproc_deploy_mode": "cluster"}
+
+
+class TestDataprocServerless(_Suite):
+    more: Mapping[str, Any] = {"dataproc_serverless": True, "dataproc_cluster": None}

@@ -1,0 +1,54 @@
+"""The README of the plugin says what is true."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from starlake_core_dataproc.runner import _ROLES
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def run(*arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "starlake_core", *arguments],
+        env={name: value for name, value in os.environ.items() if not name.startswith(("SL_", "GCP_"))},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_options_are_those_of_the_plugin() -> None:
+    """STARLAKE_UPDATE_DOCS=1 writes the table anew."""
+    told = run("options", "--environment", "dataproc", "--format", "markdown")
+    header, line, *rows = [row for row in told.splitlines() if row.startswith("|")]
+    table = "\n".join([header, line, *(row for row in rows if "| dataproc |" in row)])
+    text = README.read_text(encoding="utf-8")
+    found = re.search(r"<!-- options -->\n(.*?)<!-- /options -->", text, re.DOTALL)
+    assert found is not None
+    if os.environ.get("STARLAKE_UPDATE_DOCS"):
+        README.write_text(text[: found.start(1)] + table + "\n" + text[found.end(1) :], encoding="utf-8")
+        return
+    assert found[1].strip() == table
+
+
+def test_the_example_is_a_pipeline_file(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    file = tmp_path / "bakery.py"
+    file.write_text(block, encoding="utf-8")
+    drawn = run("graph", str(file), "--orchestrator", "local")
+    for task in ("create_cluster", "delete_cluster", "kpi_overview", "starbake_load"):
+        assert task in drawn, drawn
+
+
+@pytest.mark.parametrize("role", sorted({role.split()[0] for role in _ROLES.values()}))
+def test_roles_of_messages_are_listed(role: str) -> None:
+    assert f"`{role}`" in README.read_text(encoding="utf-8")
