@@ -765,11 +765,15 @@ def main() -> None:
     parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="a variable of every driver")
     parser.add_argument("--buckets", type=Path, help="folder with a folder for each bucket; a temporary one by default")
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--existing", action="store_true", help="name the cluster that exists, instead of one for each run")
+    parser.add_argument(
+        "--existing", action="store_true", help="name the cluster that exists, instead of one for each run"
+    )
     given = parser.parse_args()
     env = dict(pair.partition("=")[::2] for pair in given.env)
     with Dataproc(shlex.split(given.program), env, given.buckets, given.port) as emulator:
-        options = {name: value for name, value in emulator.options.items() if given.existing or name != "dataproc_cluster"}
+        options = {
+            name: value for name, value in emulator.options.items() if given.existing or name != "dataproc_cluster"
+        }
         words = [f"--option {name}={value}" for name, value in options.items()]
         sys.stdout.write(" \\\n  ".join(["--environment dataproc", *words]) + "\n")
         sys.stdout.flush()

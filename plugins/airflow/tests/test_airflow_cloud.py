@@ -18,7 +18,11 @@ from starlake_core.testing import StandIn
 pytest_plugins = ["starlake_core.testing.plugin"]
 
 OPTIONS = {
-    "cloud_run": {"cloud_run_project_id": "p", "cloud_run_job_region": "europe-west1", "cloud_run_job_name": "starlake"},
+    "cloud_run": {
+        "cloud_run_project_id": "p",
+        "cloud_run_job_region": "europe-west1",
+        "cloud_run_job_name": "starlake",
+    },
     "dataproc": {"dataproc_project_id": "p", "spark_jar_list": "gs://b/starlake.jar", "spark_bucket": "b"},
     "fargate": {
         "aws_cluster_name": "c",
