@@ -204,7 +204,9 @@ class StarlakePipeline(Pipeline):
 
     # -- adding nodes
 
-    def _group(self) -> TaskGroup:
+    @property
+    def current_group(self) -> TaskGroup:
+        """The group whose block is open, which the verbs add to; the pipeline itself where none is."""
         current = _current.get()
         return current if current is not None and current.pipeline is self else self
 
@@ -235,7 +237,7 @@ class StarlakePipeline(Pipeline):
         work = job is not None
         return Task(
             task_id,
-            self._group(),
+            self.current_group,
             job=job,
             command=command,
             trigger=TriggerRule(settings.trigger) if settings.trigger else trigger,
@@ -293,7 +295,7 @@ class StarlakePipeline(Pipeline):
         Args:
             group_id: unique within the group that holds it.
         """
-        return StarlakeTaskGroup(group_id, self._group())
+        return StarlakeTaskGroup(group_id, self.current_group)
 
     def start_task(self, task_id: str | None = None, **keywords: Any) -> Task:
         """Add the first task, which does nothing by itself.
@@ -591,7 +593,7 @@ class StarlakePipeline(Pipeline):
             task_id: its id here; edges join it like any other node.
             factory: called without arguments while the native container is open; returns the native node.
         """
-        return Task(task_id, self._group(), factory=factory)
+        return Task(task_id, self.current_group, factory=factory)
 
     def sl_spark_config(self, spark_config_name: str) -> StarlakeSparkConfig:
         """The Spark sizing of a name.
