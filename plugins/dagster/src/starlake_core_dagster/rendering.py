@@ -209,7 +209,7 @@ def make_task(task: Task) -> OpDefinition | Step:
         body = Close(task, path, drawing.facts, produces, outputs, gates, work)
     else:
         body = Step(task, path, drawing.facts, produces, outputs)
-    if task.gate:
+    if task.gate and not drawing.alone:
         outs[VERDICT] = _OUT
     return OpDefinition(
         compute_fn=body,
