@@ -1,8 +1,7 @@
 """A job that is written by hand: the verbs of a job give ops at once. Each has an input, ``after``, for what runs before it."""
 
-from dagster import Definitions, job
-
 from ai.starlake.job import StarlakeExecutionEnvironment, StarlakeJobFactory, StarlakeOrchestrator
+from dagster import Definitions, job
 
 sl_job = StarlakeJobFactory.create_job(
     orchestrator=StarlakeOrchestrator.DAGSTER,

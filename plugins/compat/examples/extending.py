@@ -55,7 +55,10 @@ class CallsPipeline(AbstractPipeline):
     def run(self, program: list) -> None:
         for call in self.dag.tasks.values():
             if call.command_arguments:
-                date = [word.replace("${sl_scheduled_date}", "2026-11-02T00:00:00.000+0000") for word in call.command_arguments]
+                date = [
+                    word.replace("${sl_scheduled_date}", "2026-11-02T00:00:00.000+0000")
+                    for word in call.command_arguments
+                ]
                 subprocess.run([*program, *date], check=True)
 
 
@@ -91,29 +94,31 @@ sl_job = StarlakeJobFactory.create_job(
     options={},
 )
 
-with OrchestrationFactory.create_orchestration(job=sl_job) as orchestration:
-    with orchestration.sl_create_pipeline(schedule=schedule) as pipeline:
-        start = pipeline.start_task()
+with (
+    OrchestrationFactory.create_orchestration(job=sl_job) as orchestration,
+    orchestration.sl_create_pipeline(schedule=schedule) as pipeline,
+):
+    start = pipeline.start_task()
 
-        def load_domain(domain: StarlakeDomain) -> AbstractTaskGroup:
-            with orchestration.sl_create_task_group(group_id=sanitize_id(domain.name), pipeline=pipeline) as group:
-                stage = pipeline.sl_import(f"import_{domain.name}", domain.name, {table.name for table in domain.tables})
-                with orchestration.sl_create_task_group(f"load_{domain.name}", pipeline=pipeline) as loads:
-                    for table in domain.tables:
-                        pipeline.sl_load(
-                            task_id=sanitize_id(f"load_{domain.name}_{table.name}"),
-                            domain=domain.name,
-                            table=table.name,
-                            spark_config=pipeline.sl_spark_config(f"{domain.name}.{table.name}".lower()),
-                            params={"cron": schedule.cron},
-                        )
-                stage >> loads
-            return group
+    def load_domain(domain: StarlakeDomain) -> AbstractTaskGroup:
+        with orchestration.sl_create_task_group(group_id=sanitize_id(domain.name), pipeline=pipeline) as group:
+            stage = pipeline.sl_import(f"import_{domain.name}", domain.name, {table.name for table in domain.tables})
+            with orchestration.sl_create_task_group(f"load_{domain.name}", pipeline=pipeline) as loads:
+                for table in domain.tables:
+                    pipeline.sl_load(
+                        task_id=sanitize_id(f"load_{domain.name}_{table.name}"),
+                        domain=domain.name,
+                        table=table.name,
+                        spark_config=pipeline.sl_spark_config(f"{domain.name}.{table.name}".lower()),
+                        params={"cron": schedule.cron},
+                    )
+            stage >> loads
+        return group
 
-        domains = [load_domain(domain) for domain in schedule.domains]
-        start >> domains
-        end = pipeline.end_task()
-        end << domains
+    domains = [load_domain(domain) for domain in schedule.domains]
+    start >> domains
+    end = pipeline.end_task()
+    end << domains
 
 if __name__ == "__main__":
     pipeline.run([sys.executable, "-m", "starlake_core_duckdb"])

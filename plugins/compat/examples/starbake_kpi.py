@@ -2,7 +2,6 @@
 
 import os
 import sys
-from typing import List
 
 from ai.starlake.job import StarlakeExecutionEnvironment, StarlakeJobFactory, StarlakeOrchestrator
 from ai.starlake.orchestration import (
@@ -63,29 +62,31 @@ dependencies = StarlakeDependencies(
 ]"""
 )
 
-with OrchestrationFactory.create_orchestration(job=sl_job) as orchestration:
-    with orchestration.sl_create_pipeline(dependencies=dependencies) as pipeline:
-        start = pipeline.start_task()
-        pre_tasks = pipeline.pre_tasks()
-        if pre_tasks:
-            start >> pre_tasks
-        end = pipeline.end_task()
-        post_tasks = pipeline.post_tasks()
-        all_done = None
-        if post_tasks:
-            all_done = pipeline.sl_dummy_op(task_id="all_done")
-            all_done >> post_tasks >> end
+with (
+    OrchestrationFactory.create_orchestration(job=sl_job) as orchestration,
+    orchestration.sl_create_pipeline(dependencies=dependencies) as pipeline,
+):
+    start = pipeline.start_task()
+    pre_tasks = pipeline.pre_tasks()
+    if pre_tasks:
+        start >> pre_tasks
+    end = pipeline.end_task()
+    post_tasks = pipeline.post_tasks()
+    all_done = None
+    if post_tasks:
+        all_done = pipeline.sl_dummy_op(task_id="all_done")
+        all_done >> post_tasks >> end
 
-        def add(graph: TreeNodeMixin) -> AbstractTask:
-            node: StarlakeDependency = graph.node
-            assert node.dependency_type in (StarlakeDependencyType.TASK, StarlakeDependencyType.TABLE)
-            task = pipeline.dependency_to_task(node)
-            parents: List[AbstractTask] = [pipeline.dependency_to_task(parent.node) for parent in graph.parents]
-            task << parents
-            (pre_tasks or start) >> (parents or task)
-            task >> (all_done or end)
-            return task
+    def add(graph: TreeNodeMixin) -> AbstractTask:
+        node: StarlakeDependency = graph.node
+        assert node.dependency_type in (StarlakeDependencyType.TASK, StarlakeDependencyType.TABLE)
+        task = pipeline.dependency_to_task(node)
+        parents: list[AbstractTask] = [pipeline.dependency_to_task(parent.node) for parent in graph.parents]
+        task << parents
+        (pre_tasks or start) >> (parents or task)
+        task >> (all_done or end)
+        return task
 
-        tasks = [add(graph) for graph in pipeline.graphs]
+    tasks = [add(graph) for graph in pipeline.graphs]
 
 pipelines = [pipeline]

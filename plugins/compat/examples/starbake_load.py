@@ -5,7 +5,6 @@ Every documented form is here once. The orchestrator is said in one line; a pipe
 
 import os
 import sys
-from typing import Optional
 
 from ai.starlake.common import sanitize_id
 from ai.starlake.dataset import StarlakeDataset
@@ -67,7 +66,9 @@ schedules = [
             )
         ],
     ),
-    StarlakeSchedule("hourly", "0 * * * *", [StarlakeDomain("starbake", "starbake", [StarlakeTable("orders", "Orders")])]),
+    StarlakeSchedule(
+        "hourly", "0 * * * *", [StarlakeDomain("starbake", "starbake", [StarlakeTable("orders", "Orders")])]
+    ),
 ]
 
 with OrchestrationFactory.create_orchestration(job=sl_job) as orchestration:
@@ -88,7 +89,7 @@ with OrchestrationFactory.create_orchestration(job=sl_job) as orchestration:
                 name = f"{domain.name}_{schedule_name}" if schedule_name else domain.name
                 tables = {table.name for table in domain.tables}
 
-                def pre_load(strategy: StarlakePreLoadStrategy) -> Optional[AbstractTaskGroup]:
+                def pre_load(strategy: StarlakePreLoadStrategy) -> AbstractTaskGroup | None:
                     if strategy == StarlakePreLoadStrategy.NONE:
                         return None
                     with orchestration.sl_create_task_group(

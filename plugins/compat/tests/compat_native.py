@@ -26,7 +26,7 @@ def airflow_dag(dag: Any) -> dict[str, Any]:
     return {
         "schedule": dag.timetable.summary,
         "timetable": type(dag.timetable).__name__,
-        "triggers": sorted(asset.uri for asset in condition.objects) if condition is not None else [],
+        "triggers": sorted(asset.uri for asset in getattr(condition, "objects", ())),
         "tags": sorted(dag.tags),
         "catchup": dag.catchup,
         "max_active_runs": dag.max_active_runs,
@@ -67,7 +67,8 @@ def run_airflow(file: str, dag_id: str) -> dict[str, Any]:
 
 def definitions_of(file: str) -> Any:
     spec = importlib.util.spec_from_file_location(Path(file).stem, file)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.defs

@@ -28,13 +28,13 @@ DIFFERENCES = {
 
 @pytest.fixture(scope="module")
 def dags(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    folder = tmp_path_factory.mktemp("dags")
+    folder, home = tmp_path_factory.mktemp("dags"), tmp_path_factory.mktemp("home")
     names = {f'"{name.lower()}"': f'"{name}"' for name in ("Customers", "Ingredients", "Products", "Orders")}
     told = {"the tables of the bakery": "data loading for starbake domain", "starbake bakery": "starbake"}
     delay = {'"retry_delay": "5"': '"retry_delay": "300"'}
     text = example("starbake_load", "airflow", **names, **told, **delay)
     (folder / "starbake_load.py").write_text(text, encoding="utf-8")
-    return native("airflow", "show", str(folder), AIRFLOW_HOME=str(folder / "home"), AIRFLOW__CORE__LOAD_EXAMPLES="False")
+    return native("airflow", "show", str(folder), AIRFLOW_HOME=str(home), AIRFLOW__CORE__LOAD_EXAMPLES="False")
 
 
 def without_skip_or_start(reference: dict[str, Any]) -> tuple[set[str], set[str]]:

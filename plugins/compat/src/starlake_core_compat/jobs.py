@@ -277,6 +277,7 @@ class IStarlakeJob(StarlakeOptions):
         task = _changed(task, drawn, drawn.command.spark)
         command = task.command
         assert command is not None
+        kwargs.pop("task_id", None)
         with _asking(task):
             return self.sl_job(task.id, list(command.vector), command.spark, **kwargs)
 
