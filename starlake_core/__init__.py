@@ -32,17 +32,11 @@ from .errors import (
     ScheduleError,
     StarlakeError,
 )
-from .factories import (
-    OrchestrationFactory,
-    StarlakeExecutionEnvironment,
-    StarlakeJob,
-    StarlakeJobFactory,
-    StarlakeOrchestrator,
-)
 from .graph import Node, Pipeline, Task, TaskGroup, TriggerPolicy, TriggerRule, Wait, graph_json
 from .guards import guards_of, why_nothing
 from .hookspecs import CreateChildren, Lifecycle, hookimpl
 from .job import Job
+from .names import StarlakeExecutionEnvironment, StarlakeOrchestrator
 from .options import (
     BOOL,
     CRON,
@@ -73,16 +67,6 @@ from .schedule import (
     previous_fire,
 )
 
-# The names under which the documentation introduces the same concepts.
-AbstractDependency = Node
-AbstractOrchestration = Orchestration
-AbstractPipeline = StarlakePipeline
-AbstractTask = Task
-AbstractTaskGroup = StarlakeTaskGroup
-IStarlakeJob = StarlakeJob
-StarlakeOptions = Options
-TaskGroupContext = TaskGroup
-
 __all__ = [
     "BOOL",
     "CRON",
@@ -93,11 +77,6 @@ __all__ = [
     "JSON_MAP",
     "STR",
     "TIMEZONE",
-    "AbstractDependency",
-    "AbstractOrchestration",
-    "AbstractPipeline",
-    "AbstractTask",
-    "AbstractTaskGroup",
     "BindError",
     "Command",
     "CommandError",
@@ -112,7 +91,6 @@ __all__ = [
     "DuplicateIdError",
     "EdgeError",
     "GraphError",
-    "IStarlakeJob",
     "Integer",
     "Job",
     "Kind",
@@ -124,7 +102,6 @@ __all__ = [
     "Options",
     "OptionsError",
     "Orchestration",
-    "OrchestrationFactory",
     "Pipeline",
     "PipelineFileError",
     "PluginConflictError",
@@ -145,9 +122,6 @@ __all__ = [
     "StarlakeDomain",
     "StarlakeError",
     "StarlakeExecutionEnvironment",
-    "StarlakeJob",
-    "StarlakeJobFactory",
-    "StarlakeOptions",
     "StarlakeOrchestrator",
     "StarlakePipeline",
     "StarlakePreLoadStrategy",
@@ -158,7 +132,6 @@ __all__ = [
     "Task",
     "TaskEvent",
     "TaskGroup",
-    "TaskGroupContext",
     "TaskReport",
     "TaskState",
     "TriggerPolicy",

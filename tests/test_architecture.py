@@ -113,7 +113,7 @@ def test_the_core_knows_neither_its_command_line_nor_its_kit(file: Path) -> None
     "file", [file for file in CORE_FILES if within(file, "runtime")], ids=lambda file: str(file.relative_to(CORE))
 )
 def test_the_runtime_knows_no_pipeline(file: Path) -> None:
-    above = ("pipeline", "orchestration", "shapes", "render", "graph", "schedule", "factories", "dependencies")
+    above = ("pipeline", "orchestration", "shapes", "render", "graph", "schedule", "names", "dependencies")
     names = [found.module for found in core_imports(file)]
     assert [name for name in names if name.startswith(tuple(f"starlake_core.{module}" for module in above))] == []
 
