@@ -162,6 +162,18 @@ def test_the_documented_classes_create_a_pipeline() -> None:
     assert pipeline.dag.edges[-1] == ("sales.loads.load_orders", "end_daily")
 
 
+def test_a_check_keeps_its_strategy_whatever_its_domain_is_called() -> None:
+    with_classes(OpsJob, OpsOrchestration)
+    with (
+        OrchestrationFactory.create_orchestration(create()) as orchestration,
+        orchestration.sl_create_pipeline(schedule=DAILY) as pipeline,
+    ):
+        pipeline.sl_pre_load("imported", {"none"}, "pending", task_id="check")
+    assert pipeline.dag.tasks["check"].words == [
+        "preload", "--domain", "imported", "--tables", "none", "--strategy", "pending",
+    ]  # fmt: skip
+
+
 def test_transforms_get_what_was_given_for_them() -> None:
     with_classes(OpsJob, OpsOrchestration)
     lineage = StarlakeDependencies([StarlakeDependency("kpi.sales")])
@@ -412,7 +424,7 @@ def test_jobs_and_orchestrations_by_their_own_names() -> None:
     assert (job.sl_orchestrator(), job.sl_execution_environment()) == ("airflow", "shell")
     assert job.pre_load_strategy is StarlakePreLoadStrategy.PENDING
     assert job.caller_filename == "sales.py"
-    assert job.get_sl_datasets({}) == "./datasets"
+    assert (job.sl_env_vars, job.sl_root, job.sl_datasets) == ({}, ".", "./datasets")
     assert StarlakeDagsterDataprocJob.sl_execution_environment() == "dataproc"
     assert AirflowOrchestration.sl_orchestrator() == "airflow"
 

@@ -119,6 +119,26 @@ class IStarlakeJob(StarlakeOptions):
         """The verbs that a subclass has its own way for."""
         return frozenset(name for name in VERBS if getattr(type(self), name) is not getattr(IStarlakeJob, name))
 
+    @property
+    def brings_orchestrator(self) -> bool:
+        """Whether it is the class of a user for an orchestrator that is no plugin."""
+        return not is_installed(word_of(self, "sl_orchestrator"))
+
+    @property
+    def sl_env_vars(self) -> dict[str, str]:
+        """The Starlake variables of its options."""
+        return self.get_sl_env_vars(self.options)
+
+    @property
+    def sl_root(self) -> str:
+        """The root of the project."""
+        return self.get_sl_root(self.options)
+
+    @property
+    def sl_datasets(self) -> str:
+        """The folder of incoming and pending files."""
+        return self.get_sl_datasets(self.options)
+
     # -- the verbs
 
     def sl_pre_load(
@@ -210,7 +230,7 @@ class IStarlakeJob(StarlakeOptions):
         """
         if self._open and _asked.get() is None:
             return self._open[-1].sl_job(task_id, arguments, spark_config, **kwargs)
-        if not is_installed(word_of(self, "sl_orchestrator")):
+        if self.brings_orchestrator:
             raise StarlakeError(
                 f"{type(self).__name__} has no sl_job(self, task_id, arguments, spark_config=None, **kwargs): only it can make the "
                 f"tasks of the orchestrator '{word_of(self, 'sl_orchestrator')}'"
@@ -228,7 +248,7 @@ class IStarlakeJob(StarlakeOptions):
         """
         if self._open and _asked.get() is None:
             return self._open[-1].sl_dummy_op(task_id, **kwargs)
-        if not is_installed(word_of(self, "sl_orchestrator")):
+        if self.brings_orchestrator:
             return self.sl_job(task_id, [], None, **kwargs)
         task = _asked.get()
         return _native(_changed(task, self._scratch(task, kwargs).sl_dummy_op(task_id, **kwargs), None))
@@ -370,7 +390,7 @@ def rendered(job: IStarlakeJob, task: Task) -> Any:
         if command is None:
             return job.dummy_op(task.id, **keywords)
         if task.gate:
-            strategy = next(s for s in StarlakePreLoadStrategy if s.value in command.arguments)
+            strategy = StarlakePreLoadStrategy(command.arguments[command.arguments.index("--strategy") + 1])
             return job.sl_pre_load(command.domain, set(command.tables), strategy, task_id=task.id, **keywords)
         if command.name == "stage":
             return job.sl_import(task.id, command.domain, set(command.tables), **keywords)
@@ -399,6 +419,8 @@ def is_installed(orchestrator: str) -> bool:
 
 class PlainJob(IStarlakeJob):
     """A job of an orchestrator and an environment that are plugins, or are to be: it overrides nothing."""
+
+    brings_orchestrator = False
 
     def sl_orchestrator(self) -> Any:  # type: ignore[override]
         """The orchestrator, as it was given."""

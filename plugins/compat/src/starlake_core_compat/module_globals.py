@@ -86,8 +86,10 @@ def read_globals(module: Mapping[str, Any], options: Mapping[str, Any], environm
     arguments = module.get("default_dag_args")
     if isinstance(arguments, Mapping):
         keywords["default_dag_args"] = _without_constants(arguments, options.get("default_dag_args"))
-    spark = module.get("get_spark_config")
-    return ModuleGlobals(str(module.get("description") or ""), found, keywords, spark if callable(spark) else None)
+    spark, description = module.get("get_spark_config"), module.get("description")
+    return ModuleGlobals(
+        description if isinstance(description, str) else "", found, keywords, spark if callable(spark) else None
+    )
 
 
 def _without_constants(arguments: Mapping[str, Any], option: Any) -> dict[str, Any]:

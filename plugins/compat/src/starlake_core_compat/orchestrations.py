@@ -24,7 +24,7 @@ from starlake_core import (
 )
 
 from .adapting import Classes, Verbs
-from .jobs import IStarlakeJob, PlainJob, is_installed
+from .jobs import IStarlakeJob, is_installed
 from .lineage import StarlakeDependencies, StarlakeDependency, TreeNodeMixin
 from .module_globals import ModuleGlobals, read_globals
 from .registry import ORCHESTRATIONS, word_of
@@ -313,7 +313,7 @@ class AbstractOrchestration(Orchestration):
         self.found = read_globals(job.caller_globals, job.options, word_of(job, "sl_execution_environment"))
         orchestrator, environment = job.sl_orchestrator(), job.sl_execution_environment()
         word = word_of(job, "sl_orchestrator")
-        own = not is_installed(word) and not isinstance(job, PlainJob)
+        own = job.brings_orchestrator
         if own:
             orchestrator = environment = Classes(word, job)
         style = {} if "SL_DATASET_STYLE" in os.environ else {"dataset_style": "flat"}
