@@ -21,7 +21,8 @@ little as it wants::
     │   └── EdgeError                an edge that the graph cannot hold
     ├── BindError                    a run-time value that is unknown or missing
     ├── RunError                     a run that cannot be started, resumed or found
-    │   └── RunnerError              an environment that cannot submit or watch a job
+    │   ├── RunnerError              an environment that cannot submit or watch a job: something is to be granted or created
+    │   └── OutageError              a service that does not answer now; a later try may succeed
     ├── PipelineFileError            a pipeline file that does not load
     └── NothingFoundError            a path, a pattern or a run that names nothing
 
@@ -45,6 +46,7 @@ __all__ = [
     "GraphError",
     "NothingFoundError",
     "OptionsError",
+    "OutageError",
     "PipelineFileError",
     "PluginConflictError",
     "PluginContractError",
@@ -145,6 +147,10 @@ class RunError(StarlakeError):
 
 class RunnerError(RunError):
     """An environment cannot submit, watch or cancel a job."""
+
+
+class OutageError(RunError):
+    """The service of an environment did not answer, for as long as its runner tried; retries of the task try again."""
 
 
 class PipelineFileError(StarlakeError):

@@ -28,7 +28,7 @@ class Job:
             Starlake command (setting up a cluster).
         env: variables for the process or container.
         spec: what belongs to the environment alone, as JSON values: executable, project, cluster, sizing.
-        endpoint: jobs with one endpoint share one runner and are polled in one call.
+        endpoint: jobs with one endpoint share one runner and are polled in one call; empty for processes of the worker's machine.
         check: the job is a check of a pre-load: *not ready* is an answer, not a failure.
         plugins: what the worker has to load besides the environment, by entry-point name.
     """

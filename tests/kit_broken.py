@@ -253,6 +253,16 @@ class _NeverRetries(Engine):
             task.retries = retries
 
 
+class _OutagesAreFinal(Engine):
+    def is_passing(self, error: StarlakeError) -> bool:
+        return False
+
+
+class _RetriesRefusals(Engine):
+    def is_passing(self, error: StarlakeError) -> bool:
+        return True
+
+
 class _RetriesNotReady(Engine):
     def not_ready(self, task: Task, attempt: int) -> TaskReport:
         if attempt <= task.retries:

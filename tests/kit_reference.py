@@ -12,6 +12,7 @@ import pytest
 
 from starlake_core import (
     Command,
+    OutageError,
     Pipeline,
     Preload,
     Report,
@@ -130,7 +131,10 @@ class Engine:
             try:
                 outcome = self.attempt(task, self.run.for_attempt(task.path, f"{attempt}.{poke}"))
             except StarlakeError as error:
-                return TaskReport(task.path, TaskState.FAILED, str(error), attempts=attempt)
+                if attempt > task.retries or not self.is_passing(error):
+                    return TaskReport(task.path, TaskState.FAILED, str(error), attempts=attempt)
+                attempt += 1
+                continue
             if outcome.verdict is Verdict.NOT_READY:
                 if task.wait and time.monotonic() - began + task.wait.interval <= task.wait.timeout:
                     poke += 1
@@ -141,6 +145,9 @@ class Engine:
             if attempt > task.retries:
                 return self.failed(task, outcome, attempt)
             attempt += 1
+
+    def is_passing(self, error: StarlakeError) -> bool:
+        return isinstance(error, OutageError)
 
     def not_ready(self, task: Task, attempt: int) -> TaskReport:
         reason = f"{task.domain} is not ready"

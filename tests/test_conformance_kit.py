@@ -77,6 +77,8 @@ BROKEN = [
     ("OneKeyForEveryTask", "test_keys_of_two_tasks_differ", None),
     ("RetriesTooOften", "test_retries_are_counted", None),
     ("NeverRetries", "test_retry_after_a_failure", None),
+    ("OutagesAreFinal", "test_outage_is_tried_again", None),
+    ("RetriesRefusals", "test_refusal_is_final", None),
     ("RetriesNotReady", "test_not_ready_is_not_retried", "was retried like a failure"),
     ("ForgetsTimeOut", "test_time_out", "goes on after its time-out"),
     ("ForgetsTearDown", "test_tear_down_always_runs[transform:kpi.work]", "did not run exactly once"),

@@ -12,8 +12,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import CancelledError
-from dataclasses import dataclass, field
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -36,6 +36,8 @@ from starlake_core.runtime import (
     cancel_and_settle,
     execute,
     finish,
+    in_project,
+    remote_marker,
     runner_for,
     shared_poller,
     start,
@@ -437,6 +439,84 @@ def test_a_runner_has_one_poller() -> None:
     one, other = Batch(), Batch()
     assert shared_poller(one) is shared_poller(one)  # type: ignore[arg-type]
     assert shared_poller(one) is not shared_poller(other)  # type: ignore[arg-type]
+
+
+class Service(Batch):
+    """A service: attempts go on without this process, and their output is not read while all goes well."""
+
+    interval = 0.005
+    detached = True
+    follows = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cancelled: list[str] = []
+
+    def cancel(self, handle: str) -> None:
+        self.cancelled.append(handle)
+        self.ended[handle] = Outcome(Verdict.CANCELLED)
+
+    def logs(self, handle: str, cursor: str | None) -> tuple[Sequence[str], str | None]:
+        raise AssertionError("the output was read")
+
+    def tail(self, handle: str, count: int) -> Sequence[str]:
+        return [f"the end of {handle}", f"{count} lines at most"]
+
+
+def test_those_who_wait_for_a_service_share_one_poll() -> None:
+    runner = Service()
+    handles = [f"h{number:02}" for number in range(20)]
+    with ThreadPoolExecutor(20) as pool:
+        waiting = [pool.submit(wait, runner, handle, on_line=lambda line: None) for handle in handles]  # type: ignore[arg-type]
+        until(lambda: handles in runner.asked, "one poll asks for all")
+        runner.ended = {handle: Outcome(Verdict.SUCCEEDED, 0) for handle in handles}
+        assert all(future.result(PATIENCE).succeeded for future in waiting)
+
+
+def test_a_stop_and_a_time_out_of_an_attempt_in_a_service() -> None:
+    runner = Service()
+    assert wait(runner, "stopped", stop=lambda: True).verdict is Verdict.CANCELLED  # type: ignore[arg-type]
+    outcome = wait(runner, "late", timeout=0.0)  # type: ignore[arg-type]
+    assert (outcome.verdict, outcome.reason) == (Verdict.FAILED, "stopped after its time-out of 0 s")
+    assert runner.cancelled == ["stopped", "late"]
+
+
+def test_a_service_that_cannot_be_asked_is_an_error_for_those_who_wait() -> None:
+    class Denied(Service):
+        def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
+            raise RunnerError("grant roles/run.viewer")
+
+    with pytest.raises(RunnerError, match="grant roles"):
+        wait(Denied(), "h")  # type: ignore[arg-type]
+
+
+def test_only_the_end_of_a_failure_is_read_where_reading_is_dear() -> None:
+    failed = Outcome(Verdict.FAILED, 3)
+    assert finish(Service(), "h", failed).tail == "the end of h\n20 lines at most"  # type: ignore[arg-type]
+
+
+# what a service and this machine share
+
+
+def test_a_folder_of_this_machine_means_nothing_to_a_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SL_ROOT", raising=False)
+    (tmp_path / "metadata").mkdir()
+    (tmp_path / "metadata" / "application.sl.yml").touch()
+    source = str(tmp_path / "p.py")
+    assert in_project(Job("shell"), source).env == {"SL_ROOT": str(tmp_path)}
+    assert in_project(Job("cloud_run", endpoint="projects/p"), source).env == {}
+
+
+def test_the_marker_of_a_check_in_a_service() -> None:
+    check = Job("fake", ("preload", "--domain", "d"), {"SL_ROOT": "gs://bucket/project/"}, check=True)
+    marker, asked = remote_marker(check, KEY, "gs")
+    assert marker == f"gs://bucket/project/.starlake-core/not-ready/{KEY.attempt_hash}"
+    assert asked.arguments == (*check.arguments, "--notReadySentinel", marker)
+    assert remote_marker(asked, RunKey("p/r/t", "3"), "gs") == (marker, asked)
+    for other in (replace(check, check=False), replace(check, env={"SL_ROOT": "/project"}), replace(check, env={})):
+        assert remote_marker(other, KEY, "gs") == (None, other)
+    with pytest.raises(RunnerError, match=r"set pre_load_not_ready_sentinel_path to a folder such as s3://bucket"):
+        remote_marker(asked, KEY, "s3")
 
 
 # processes

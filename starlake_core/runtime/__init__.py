@@ -9,6 +9,7 @@ from .poller import BatchPoller, shared_poller
 from .process import ProcessRunner
 from .project import in_project, project_root
 from .runners import runner_for
+from .verdicts import judged, marker_of, remote_marker, with_marker
 
 __all__ = [
     "BatchPoller",
@@ -26,10 +27,14 @@ __all__ = [
     "expire",
     "finish",
     "in_project",
+    "judged",
+    "marker_of",
     "project_root",
+    "remote_marker",
     "runner_for",
     "shared_poller",
     "start",
     "wait",
     "watch",
+    "with_marker",
 ]

@@ -9,12 +9,15 @@ from __future__ import annotations
 import enum
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import replace
 
 from ..job import Job
 from ..run import RunKey
 from .outcome import Outcome, Runner, Status, Verdict
+from .poller import shared_poller
 
 __all__ = ["OlderAttempt", "cancel_and_settle", "execute", "expire", "finish", "start", "wait", "watch"]
 
@@ -23,6 +26,7 @@ logger = logging.getLogger(__name__)
 _TAIL_LINES = 20
 _SETTLE_SECONDS = 60.0
 _DEFAULT_INTERVAL = 5.0
+_STOP_SECONDS = 0.5
 
 OnLine = Callable[[str], None]
 
@@ -108,14 +112,23 @@ def wait(
     pause = interval if interval is not None else float(getattr(runner, "interval", _DEFAULT_INTERVAL))
     notified = getattr(runner, "wait", None)
     cursor: str | None = None
+    read_every, read_at = 0.0, 0.0
+    shared: Future[Outcome] | None = None
+    left = 0.0
+    if getattr(runner, "detached", False):
+        shared = shared_poller(runner, interval).watch(handle)
+        # What is waited for is a message of the poller; reading the output stays as rare as polling.
+        read_every = pause
+        pause = pause if stop is None else min(pause, _STOP_SECONDS)
     try:
         while True:
-            status = _status(runner, handle)
-            if on_line is not None:
-                cursor = _forward(runner, handle, cursor, on_line)
-            if status.outcome is not None:
-                return status.outcome
+            outcome = _status(runner, handle).outcome if shared is None else _told(shared, left)
             now = clock()
+            if on_line is not None and _follows(runner) and (outcome is not None or now >= read_at):
+                cursor = _forward(runner, handle, cursor, on_line)
+                read_at = now + read_every
+            if outcome is not None:
+                return outcome
             if stop is not None and stop():
                 return _cancelled(runner, handle, Verdict.CANCELLED, "cancelled")
             if deadline is not None and now >= deadline:
@@ -123,7 +136,7 @@ def wait(
             left = pause if deadline is None else max(0.0, min(pause, deadline - now))
             if notified is not None:
                 notified([handle], left)
-            else:
+            elif shared is None:
                 sleep(left)
     except Exception:
         raise
@@ -131,6 +144,21 @@ def wait(
         if cancel_on_interrupt:
             runner.cancel(handle)
         raise
+    finally:
+        if shared is not None:
+            shared.cancel()
+
+
+def _told(shared: Future[Outcome], seconds: float) -> Outcome | None:
+    """What the shared poll says within some seconds."""
+    try:
+        return shared.result(seconds)
+    except FutureTimeout:
+        return None
+
+
+def _follows(runner: Runner) -> bool:
+    return bool(getattr(runner, "follows", True))
 
 
 def watch(
@@ -162,7 +190,7 @@ def watch(
     pause = float(getattr(runner, "interval", _DEFAULT_INTERVAL))
     while True:
         status = _status(runner, handle)
-        if on_line is not None:
+        if on_line is not None and _follows(runner):
             cursor = _forward(runner, handle, cursor, on_line)
         if status.outcome is not None:
             return status.outcome, cursor
@@ -251,12 +279,20 @@ def finish(runner: Runner, handle: str, outcome: Outcome) -> Outcome:
     """
     if outcome.verdict in (Verdict.SUCCEEDED, Verdict.NOT_READY):
         return outcome
-    tail = outcome.tail
-    if not tail:
+    return outcome if outcome.tail else replace(outcome, tail="\n".join(_last_lines(runner, handle)))
+
+
+def _last_lines(runner: Runner, handle: str) -> Sequence[str]:
+    tail = getattr(runner, "tail", None)
+    if tail is None:
         lines: list[str] = []
         _forward(runner, handle, None, lines.append)
-        tail = "\n".join(lines[-_TAIL_LINES:])
-    return replace(outcome, tail=tail)
+        return lines[-_TAIL_LINES:]
+    try:
+        return list(tail(handle, _TAIL_LINES))
+    except Exception as error:  # as with all output
+        logger.warning("the end of the output of %s cannot be read: %s", handle, error)
+        return ()
 
 
 def execute(

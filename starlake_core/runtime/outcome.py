@@ -103,14 +103,20 @@ class Runner(Protocol):
     """What an environment does at run time. One runner serves all jobs of an endpoint, from several threads.
 
     Only errors of the service (throttled, unavailable, deadline) are retried, inside the runner and with backoff; they never look
-    like a failed job. Errors of permission, quota and missing resources raise a :class:`RunnerError` that says what to grant
-    or create.
+    like a failed job; an outage that lasts longer raises an :class:`OutageError`. Errors of permission, quota and missing resources
+    raise a :class:`RunnerError` that says what to grant or create.
 
-    Five more attributes are optional. ``wait(handles, timeout)``, where the runner is told of the end of an attempt: it returns when one of
-    them may have ended, or after ``timeout`` seconds. ``interval``: seconds between two polls. ``describe(job)``: a bound job
-    as a line that a person can paste into a shell. ``detached``: true where an attempt goes on without the process that submitted it, and
-    any other process can poll, cancel and read it by its handle; then an orchestrator need not keep a worker for it.
-    ``console(handle)``: the address at which a person can watch an attempt.
+    More attributes are optional:
+
+    - ``wait(handles, timeout)``, where the runner is told of the end of an attempt: it returns when one of them may have ended, or after
+      ``timeout`` seconds.
+    - ``interval``: seconds between two polls.
+    - ``describe(job)``: a bound job as a line that a person can paste into a shell.
+    - ``detached``: true where an attempt goes on without the process that submitted it, and any other process can poll, cancel and read
+      it by its handle; then an orchestrator need not keep a worker for it, and all who wait in one process share one poll.
+    - ``console(handle)``: the address at which a person can watch an attempt.
+    - ``follows``: false where reading output costs more than it is worth while all goes well; then only failures are read.
+    - ``tail(handle, count)``: the last lines of output of an ended attempt, where reading them is cheaper than reading all.
     """
 
     def find(self, job: Job, task: str) -> Sequence[Found]:

@@ -24,12 +24,12 @@ from ..masking import mask_arguments, mask_mapping, mask_text, secret_arguments,
 from ..run import RunKey
 from .guard import guard
 from .outcome import Found, Outcome, Status, Verdict
+from .verdicts import judged, marker_of, with_marker
 
 __all__ = ["ProcessRunner", "local_folder", "worker_environment"]
 
 logger = logging.getLogger(__name__)
 
-_SENTINEL_FLAG = "--notReadySentinel"
 _BUFFERED_LINES = 10_000
 _BUFFERED_CHARACTERS = 2_000_000
 _LONGEST_LINE = 64 * 1024
@@ -195,8 +195,9 @@ class ProcessRunner:
         """The marker of a check, in place: its folder exists and no old marker is left."""
         if not job.check:
             return None, job
-        if _SENTINEL_FLAG in job.arguments:
-            path = local_folder(job.arguments[job.arguments.index(_SENTINEL_FLAG) + 1])
+        asked = marker_of(job.arguments)
+        if asked is not None:
+            path = local_folder(asked)
             if path is None:
                 raise RunnerError(
                     "pre_load_not_ready_sentinel_path is not on this machine, where the pre-load runs; give a local folder, or none"
@@ -205,15 +206,7 @@ class ProcessRunner:
             # Below SL_ROOT, because a launcher that runs Starlake in a container sees nothing else.
             base = os.path.join(folder or tempfile.gettempdir(), ".starlake-core", "not-ready")
             path = os.path.join(os.path.abspath(base), key.attempt_hash)
-            job = Job(
-                job.environment,
-                (*job.arguments, _SENTINEL_FLAG, path),
-                job.env,
-                job.spec,
-                job.endpoint,
-                True,
-                job.plugins,
-            )
+            job = with_marker(job, path)
         else:
             return None, job
         try:
@@ -293,19 +286,14 @@ class ProcessRunner:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(running.sentinel)
                 marked = True
-        tail = "\n".join(list(running.lines)[-_TAIL_LINES:])
-        if code == 0:
-            return Outcome(Verdict.NOT_READY, 0, "not ready") if marked else Outcome(Verdict.SUCCEEDED, 0)
-        if running.cancelled_at is not None:
-            return Outcome(Verdict.CANCELLED, code, "cancelled", tail=tail)
-        if running.check and running.sentinel is None and code == 1:
-            logger.warning(
-                "%s: exit code 1 of a check without a marker is taken for 'not ready'; it could also be a failure. Starlake 1.5.15 "
-                "and later can tell the two apart (option pre_load_not_ready_sentinel)",
-                running.key.task,
-            )
-            return Outcome(Verdict.NOT_READY, 1, "not ready, or failed: exit code 1 without a marker", tail=tail)
-        return Outcome(Verdict.FAILED, code, _explain(code), tail=tail)
+        return judged(
+            code,
+            check=running.check,
+            marked=None if running.sentinel is None else marked,
+            stopped=running.cancelled_at is not None,
+            about=running.key.task,
+            tail="\n".join(list(running.lines)[-_TAIL_LINES:]),
+        )
 
     def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
         """The states of processes; one that this process did not start, or told of long ago, is lost."""
@@ -386,16 +374,3 @@ def _exited(process: subprocess.Popen[bytes]) -> bool:
 def _signal(group: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
-
-
-def _explain(code: int) -> str:
-    if code < 0:
-        with contextlib.suppress(ValueError):
-            name = signal.Signals(-code).name
-            hint = "; the machine may have been out of memory" if name == "SIGKILL" else ""
-            return f"killed by {name}{hint}"
-    if code == 126:
-        return "exit code 126: the program cannot be executed"
-    if code == 127:
-        return "exit code 127: a program was not found"
-    return f"exit code {code}"

@@ -31,11 +31,13 @@ def project_root(path: str | Path) -> str | None:
 def in_project(job: Job, source: str) -> Job:
     """The job with the project of its pipeline file as SL_ROOT, where nothing else says what it is.
 
+    A job with an endpoint runs in a service, to which a folder of this machine means nothing: it stays as it is.
+
     Args:
         job: bound.
         source: the pipeline file; may be empty.
     """
-    if job.env.get("SL_ROOT") or os.environ.get("SL_ROOT"):
+    if job.endpoint or job.env.get("SL_ROOT") or os.environ.get("SL_ROOT"):
         return job
     root = project_root(source)
     return replace(job, env={**job.env, "SL_ROOT": root}) if root else job

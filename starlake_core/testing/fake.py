@@ -77,6 +77,7 @@ class FakeEnvironment:
         self._ends: dict[str, tuple[Outcome | None, ...]] = {}
         self._polls: dict[str, int] = {}
         self._lines: dict[str, tuple[str, ...]] = {}
+        self._refusals: dict[str, list[Exception]] = {}
 
     # -- what a test says and asks
 
@@ -101,6 +102,10 @@ class FakeEnvironment:
     def says(self, about: str, *lines: str) -> None:
         """Say what the attempts of a subject write."""
         self._lines[about] = lines
+
+    def refuse(self, about: str, *errors: Exception) -> None:
+        """Say what the next submissions of a subject raise, one after the other; those after them are accepted."""
+        self._refusals[about] = list(errors)
 
     def started(self, about: str) -> list[Submission]:
         """The attempts of a subject, in order."""
@@ -138,6 +143,8 @@ class FakeEnvironment:
         with self.changed:
             if handle not in self.attempts:
                 about = self.subject_of(job)
+                if self._refusals.get(about):
+                    raise self._refusals[about].pop(0)
                 ends = self._ends.get(about, (Outcome(Verdict.SUCCEEDED, 0),))
                 end = ends[min(len(self.started(about)), len(ends) - 1)]
                 submission = Submission(about, key, job, handle)

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from ..errors import OutageError, RunnerError
 from ..pipeline import StarlakePipeline
 from ..run import TaskState
 from ..runs import new_run
@@ -214,6 +215,22 @@ class RunChecks(OrchestratorBase):
         fake.script("transform:kpi.only", Verdict.FAILED)
         self.run(self.draw(corpus.single_task, fake))
         assert len(fake.started("transform:kpi.only")) == 1, "a task without retries was tried again"
+
+    def test_outage_is_tried_again(self, fake: FakeEnvironment) -> None:
+        """A service that does not answer costs a try, and the next one may succeed."""
+        fake.refuse("transform:kpi.work", OutageError("the service does not answer"))
+        report = self.run(self.draw(Graph("retried", _draw_retried), fake))
+        assert report.succeeded, report.reason
+        assert len(fake.started("transform:kpi.work")) == 1
+        assert report.task("work").attempts == 2, "the task was not tried again after an outage"
+
+    def test_refusal_is_final(self, fake: FakeEnvironment) -> None:
+        """What has to be granted or created first is not tried again: the second try would find it so again."""
+        fake.refuse("transform:kpi.work", RunnerError("grant the role roles/kit.runner"))
+        report = self.run(self.draw(Graph("retried", _draw_retried), fake))
+        assert report.state == TaskState.FAILED
+        assert not fake.started("transform:kpi.work"), "the task was tried again although the environment refused it"
+        assert "grant the role roles/kit.runner" in report.task("work").reason
 
     def test_keys_of_two_tasks_differ(self, fake: FakeEnvironment) -> None:
         """Tasks with one id in different groups have different keys, and so have two runs."""

@@ -656,6 +656,25 @@ def test_a_backfill_that_airflow_has_not_closed_yet_is_waited_for(stub: Stub, na
     assert naps == [5.0]
 
 
+def test_a_backfill_that_a_locked_database_refuses_is_asked_for_again(stub: Stub, naps: list[float]) -> None:
+    pipeline, asked = one()
+    date = asked.scheduled_date.isoformat()
+    row = {"logical_date": date, "state": "success", "dag_run_id": "r1"}
+    locked = (
+        503,
+        {"detail": "Database is locked. Backfill creation is not supported on SQLite under concurrent access."},
+    )
+    stub.answers |= {
+        "POST /api/v2/backfills/dry_run": [(200, {"backfills": [{"logical_date": date}], "total_entries": 1})],
+        "POST /api/v2/backfills": [locked, locked, (200, {"id": 7})],
+        "GET /api/v2/dags/mixed/dagRuns": [(200, {"dag_runs": [row], "total_entries": 1})],
+    }
+    reports = backfill(Api.connect(stub.url), pipeline, [asked])
+    assert reports is not None
+    assert [(report.state, report.run_id) for report in reports] == [("success", "r1")]
+    assert naps == [5.0, 5.0]
+
+
 def test_a_parse_never_imports_httpx(tmp_path: Path) -> None:
     import subprocess
     import sys

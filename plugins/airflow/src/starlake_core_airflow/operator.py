@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import Any
 
-from starlake_core import Job, Run, StarlakeDataset, StarlakeError, Wait, why_nothing
+from starlake_core import Job, OutageError, Run, StarlakeDataset, StarlakeError, Wait, why_nothing
 from starlake_core.masking import mask_arguments, secret_arguments, secret_values
 from starlake_core.runtime import OlderAttempt, Outcome, Runner, Verdict, expire, finish, runner_for, start, watch
 
@@ -97,9 +97,9 @@ class _Step(BaseOperator):
         return observer.leaves_out(self)
 
     def _refused(self, error: StarlakeError) -> Exception:
-        """Something is missing or misspelt: trying again would find it so again."""
+        """Something is missing or misspelt: trying again would find it so again. A service that does not answer now may do so later."""
         observer.ended(self, Outcome(Verdict.FAILED, reason=str(error)), str(error))
-        return AirflowFailException(str(error))  # type: ignore[no-any-return]
+        return (AirflowException if isinstance(error, OutageError) else AirflowFailException)(str(error))  # type: ignore[no-any-return]
 
     def _emit(self, context: Mapping[str, Any], run: Run) -> None:
         """Give the events of the outlets what a consumer wants to know of the run."""
@@ -227,8 +227,9 @@ class StarlakeOperator(_Step, Reschedulable):
             job = self.job
             try:
                 job, runner = self._prepare(run)
-                for line in runner.logs(handle, event.get("cursor"))[0]:
-                    self._line(line)
+                if getattr(runner, "follows", True):
+                    for line in runner.logs(handle, event.get("cursor"))[0]:
+                        self._line(line)
             except Exception as error:
                 if outcome.verdict not in (Verdict.SUCCEEDED, Verdict.NOT_READY):
                     raise

@@ -19,6 +19,7 @@ __all__ = ["backfill"]
 
 logger = logging.getLogger(__name__)
 
+_RUNNING, _LOCKED = 409, 503
 _AGAIN = {"failed": "failed", "completed": "ended"}
 
 
@@ -132,20 +133,25 @@ def _left_alone(api: Api, pipeline: StarlakePipeline, left: Mapping[datetime, Ru
 
 
 def _start_backfill(api: Api, pipeline: StarlakePipeline, body: Mapping[str, Any]) -> Any:
-    """Start it. One that has done its work counts as going on until the scheduler looks again, so that is waited for."""
+    """Start it.
+
+    A backfill that has done its work counts as going on until the scheduler looks again (409), and a database that somebody else is
+    writing to refuses one after taking it back (503): both are waited for.
+    """
     gives_up = time.monotonic() + 120
     while True:
         try:
             return api.post("/backfills", body)
         except ApiError as error:
-            if error.status != 409 or time.monotonic() >= gives_up or _busy(api, pipeline):
-                if error.status != 409:
-                    raise
+            late = time.monotonic() >= gives_up
+            if error.status not in (_RUNNING, _LOCKED) or (error.status == _LOCKED and late):
+                raise
+            if error.status == _RUNNING and (late or _busy(api, pipeline)):
                 raise RunError(
                     f"a backfill of DAG '{pipeline.id}' is going on already. Wait for its end, or cancel it in the user interface: "
                     f"{api.base_url}/dags/{quoted(pipeline.id)}"
                 ) from error
-            logger.info("waiting until Airflow has closed the previous backfill of %s", pipeline.id)
+            logger.info("Airflow cannot start the backfill of %s now, trying again: %s", pipeline.id, error)
             time.sleep(2.5 * rest_runs.POLL)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from starlake_core import Job, RunnerError, StarlakeError
+from starlake_core import Job, OutageError, RunnerError, StarlakeError
 from starlake_core.runtime import Outcome, Runner, expire, runner_for, shared_poller
 
 from .connections import credentials_for
@@ -85,7 +85,7 @@ class StarlakeTrigger(BaseTrigger):
                 event["outcome"] = (await self._outcome()).to_json()
             except StarlakeError as error:
                 event["error"] = str(error)
-                event["again"] = isinstance(error, RunnerError)
+                event["again"] = isinstance(error, (RunnerError, OutageError))
             await asyncio.sleep(max(0.0, self.not_before - time.time()))
         except asyncio.CancelledError:
             if not tells_of_kills() and not await self._is_restart():

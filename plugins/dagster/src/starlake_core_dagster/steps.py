@@ -11,7 +11,7 @@ from typing import Any
 from dagster import AssetKey, AssetMaterialization, AssetObservation, DagsterEventType, Failure, MetadataValue, Output
 from dagster import __version__ as dagster_version
 
-from starlake_core import Job, Run, RunError, StarlakeDataset, StarlakeError, Task
+from starlake_core import Job, OutageError, Run, RunError, StarlakeDataset, StarlakeError, Task
 from starlake_core.guards import NOTHING
 from starlake_core.masking import mask_arguments
 from starlake_core.runtime import Outcome, Verdict, execute, in_project, runner_for
@@ -100,7 +100,7 @@ class Step:
         except StarlakeError as error:
             # Something is missing or misspelt: trying again would find it so again.
             observer.ended(self.path, Outcome(Verdict.FAILED, reason=str(error)), str(error))
-            raise Failure(str(error), allow_retries=False) from error
+            raise Failure(str(error), allow_retries=isinstance(error, OutageError)) from error
         metadata = self._metadata(run, job, outcome, time.time() - began)
         if outcome.verdict is Verdict.NOT_READY:
             yield from self._not_ready(step, outcome)

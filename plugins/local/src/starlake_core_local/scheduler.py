@@ -18,6 +18,7 @@ from types import FrameType
 
 from starlake_core import (
     Job,
+    OutageError,
     Run,
     StarlakeError,
     Task,
@@ -329,7 +330,7 @@ class Scheduler:
             outcome = self._run_step(progress.step, attempt, poke)
         except StarlakeError as error:
             # Something is missing or misspelt: trying again would find it so again.
-            outcome, final = Outcome(Verdict.FAILED, reason=str(error)), True
+            outcome, final = Outcome(Verdict.FAILED, reason=str(error)), not isinstance(error, OutageError)
         except BaseException as error:
             logger.exception("%s failed", progress.step.path)
             outcome = Outcome(Verdict.FAILED, reason=f"{type(error).__name__}: {error}")

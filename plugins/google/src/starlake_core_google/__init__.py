@@ -1,0 +1,13 @@
+"""What the environments on Google Cloud share. It is no plugin: it has no hooks and no entry point.
+
+SDKs are imported when something is made, not with this package.
+"""
+
+from __future__ import annotations
+
+from .calls import Calls
+from .connection import Connection, connect
+from .logs import CloudLogs
+from .storage import Markers, Objects, split_path
+
+__all__ = ["Calls", "CloudLogs", "Connection", "Markers", "Objects", "connect", "split_path"]

@@ -1,0 +1,86 @@
+"""Where services of Google Cloud are, and as whom they are called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlake_core import RunnerError
+from starlake_core.runtime import credentials_of
+
+__all__ = ["Connection", "connect"]
+
+_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+_LOGIN = (
+    "On this machine: gcloud auth application-default login, or GOOGLE_APPLICATION_CREDENTIALS with the path of a key file; on Google "
+    "Cloud: give the worker a service account"
+)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How clients are made.
+
+    Attributes:
+        credentials: of Google's library; None for an endpoint without authentication.
+        endpoint: address of an emulator or a private service, empty for Google's own. ``http://host:port`` is called without
+            TLS and without credentials.
+    """
+
+    credentials: Any = field(repr=False)
+    endpoint: str = ""
+
+    @property
+    def plain(self) -> bool:
+        """Whether there is no TLS: an emulator."""
+        return self.endpoint.startswith("http://")
+
+    def client(self, kind: Any, host: str = "") -> Any:
+        """A gRPC client.
+
+        Args:
+            kind: class of the client, such as ``run_v2.JobsClient``.
+            host: the address at Google, where it is not the default of the class (services with one in each region).
+        """
+        if self.plain:
+            import grpc
+
+            # Calls that share one channel share one connection of HTTP/2.
+            channel = grpc.insecure_channel(urlsplit(self.endpoint).netloc)
+            return kind(transport=kind.get_transport_class("grpc")(channel=channel))
+        from google.api_core.client_options import ClientOptions
+
+        address = self.endpoint.removeprefix("https://") or host or None
+        return kind(credentials=self.credentials, client_options=ClientOptions(api_endpoint=address))
+
+
+def connect(endpoint: str = "", impersonate: str = "") -> Connection:
+    """Find credentials: those that the orchestrator offers, else the default chain. To be called in ``sl_create_runner``.
+
+    Args:
+        endpoint: see :class:`Connection`.
+        impersonate: service account as which everything is called; empty for none.
+
+    Raises:
+        RunnerError: there are no credentials.
+    """
+    offered = credentials_of("google")
+    if endpoint.startswith("http://"):
+        return Connection(None, endpoint.rstrip("/"))
+    import google.auth
+    from google.auth.exceptions import GoogleAuthError
+
+    found = offered
+    if found is None:
+        try:
+            found, _ = google.auth.default(scopes=[_SCOPE])
+        except GoogleAuthError as error:
+            raise RunnerError(f"there are no credentials for Google Cloud ({error}). {_LOGIN}") from error
+    if impersonate:
+        from google.auth import impersonated_credentials
+
+        found = impersonated_credentials.Credentials(
+            source_credentials=found, target_principal=impersonate, target_scopes=[_SCOPE]
+        )
+    return Connection(found, endpoint.rstrip("/"))

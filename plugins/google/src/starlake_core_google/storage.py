@@ -1,0 +1,184 @@
+"""Objects of Cloud Storage: the markers of checks, and the output of drivers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from starlake_core import RunnerError, StarlakeError
+
+from .calls import Calls
+from .connection import Connection
+
+__all__ = ["Markers", "Objects", "split_path"]
+
+logger = logging.getLogger(__name__)
+
+_OLD = timedelta(days=1)
+
+
+def split_path(path: str) -> tuple[str, str]:
+    """Bucket and name of an object.
+
+    >>> split_path("gs://bucket/folder/name")
+    ('bucket', 'folder/name')
+
+    Args:
+        path: ``gs://bucket/name``.
+
+    Raises:
+        RunnerError: it is no such path.
+    """
+    bucket, slash, name = path.removeprefix("gs://").partition("/")
+    if not path.startswith("gs://") or not bucket or not slash:
+        raise RunnerError(f"{path!r} is no path of Cloud Storage; write gs://bucket/name")
+    return bucket, name
+
+
+class Objects:
+    """Reads and deletes objects. The client is made when it is needed first.
+
+    Args:
+        connection: with the credentials.
+        endpoint: of an emulator of storage, ``http://host:port``; empty for Google's own.
+    """
+
+    def __init__(self, connection: Connection, endpoint: str = "") -> None:
+        self._connection = connection
+        self._endpoint = endpoint.rstrip("/")
+        self._made: Any = None
+        self._lock = threading.Lock()
+        self._calls = Calls("Cloud Storage")
+
+    def _client(self) -> Any:
+        with self._lock:
+            if self._made is None:
+                from google.auth.credentials import AnonymousCredentials
+                from google.cloud import storage
+
+                options = {"api_endpoint": self._endpoint} if self._endpoint else None
+                credentials = AnonymousCredentials() if self._endpoint else self._connection.credentials
+                self._made = storage.Client(project="-", credentials=credentials, client_options=options)
+            return self._made
+
+    def _run(self, path: str, doing: str, call: Callable[[Any], Any]) -> Any:
+        bucket, name = split_path(path)
+        blob = self._client().bucket(bucket).blob(name)
+        return self._calls.run(
+            lambda: call(blob),
+            f"{doing} {path}",
+            f"Create the bucket {bucket}, and grant this worker the role roles/storage.objectAdmin on it",
+        )
+
+    def exists(self, path: str) -> bool:
+        """Whether there is an object.
+
+        Args:
+            path: ``gs://bucket/name``.
+        """
+        return bool(self._run(path, "looking for", lambda blob: blob.exists(timeout=20, retry=None)))
+
+    def size(self, path: str) -> int | None:
+        """Bytes of an object; None where there is none.
+
+        Args:
+            path: ``gs://bucket/name``.
+        """
+
+        def measured(blob: Any) -> int | None:
+            found = blob.bucket.get_blob(blob.name, timeout=20, retry=None)
+            return None if found is None else int(found.size)
+
+        size: int | None = self._run(path, "looking for", measured)
+        return size
+
+    def read(self, path: str, start: int, end: int | None = None) -> bytes:
+        """Bytes of an object.
+
+        Args:
+            path: ``gs://bucket/name``.
+            start: first byte.
+            end: behind the last byte; all that is there by default.
+        """
+        last = None if end is None else end - 1
+        content: bytes = self._run(
+            path, "reading", lambda blob: blob.download_as_bytes(start=start, end=last, timeout=20, retry=None)
+        )
+        return content
+
+    def delete(self, path: str) -> None:
+        """Delete an object, if it is there.
+
+        Args:
+            path: ``gs://bucket/name``.
+        """
+
+        def delete(blob: Any) -> None:
+            from google.api_core.exceptions import NotFound
+
+            try:
+                blob.delete(timeout=20, retry=None)
+            except NotFound:
+                return
+
+        self._run(path, "deleting", delete)
+
+    def delete_older(self, folder: str, age: timedelta, now: datetime) -> None:
+        """Delete the objects of a folder that were written long ago.
+
+        Args:
+            folder: ``gs://bucket/folder``.
+            age: at least so old.
+            now: with a time zone.
+        """
+        bucket, name = split_path(folder.rstrip("/") + "/")
+        client = self._client()
+
+        def sweep() -> None:
+            for blob in client.list_blobs(bucket, prefix=name, timeout=20, retry=None):
+                if blob.updated is not None and now - blob.updated > age:
+                    blob.delete(timeout=20, retry=None)
+
+        self._calls.run(sweep, f"sweeping {folder}")
+
+
+class Markers:
+    """The markers with which checks say *not ready*.
+
+    A marker stays when it was seen: whoever asks again gets the same answer. Those of long ago are swept when a check is not ready.
+
+    Args:
+        objects: where they are.
+    """
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+
+    def clear(self, marker: str) -> None:
+        """Delete the marker of an attempt before it starts.
+
+        Args:
+            marker: ``gs://bucket/name``.
+
+        Raises:
+            RunnerError: the storage cannot be used.
+        """
+        self._objects.delete(marker)
+
+    def seen(self, marker: str) -> bool:
+        """Whether a check that has ended left its marker.
+
+        Args:
+            marker: ``gs://bucket/name``.
+        """
+        found = self._objects.exists(marker)
+        if found:
+            folder = marker.rpartition("/")[0]
+            try:
+                self._objects.delete_older(folder, _OLD, datetime.now(timezone.utc))
+            except StarlakeError as error:  # housekeeping must not change a verdict
+                logger.warning("old markers in %s are not swept: %s", folder, error)
+        return found
