@@ -194,3 +194,17 @@ def test_selecting_one_environment_loads_no_other() -> None:
         "starlake_core_local",
         "starlake_core_shell",
     }
+
+
+def test_every_plugin_is_an_extra_of_the_core() -> None:
+    """As the documentation leads people to expect: ``pip install starlake-core[airflow,shell]``."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    extras = text[text.index("[project.optional-dependencies]") : text.index("[project.scripts]")]
+    wanted = {
+        folder.parent.name
+        for folder in (ROOT / "plugins").glob("*/pyproject.toml")
+        if '[project.entry-points."starlake_core.' in folder.read_text(encoding="utf-8")
+    } | {"compat"}
+    assert [
+        name for name in sorted(wanted) if f'{name} = ["starlake-core-{name.replace("_", "-")}"]' not in extras
+    ] == []

@@ -72,6 +72,12 @@ def test_the_style_of_datasets_can_be_chosen(tmp_path: Path, monkeypatch: pytest
     assert drawn(tmp_path, HEAD + LOAD).outlets[0].uri == "starlake://sales/orders"
 
 
+def test_the_zone_of_a_generator_is_weaker_than_that_of_a_user(tmp_path: Path) -> None:
+    generated = HEAD + 'options["SL_TIMEZONE"] = "Europe/Paris"\n'
+    assert drawn(tmp_path, generated + LOAD).zone_name == "Europe/Paris"
+    assert drawn(tmp_path, generated + 'options["timezone"] = "Asia/Tokyo"' + LOAD).zone_name == "Asia/Tokyo"
+
+
 def test_sizes_of_spark(tmp_path: Path) -> None:
     sizes = "spark_executor_memory, spark_executor_cores, spark_properties = '3g', 2, {'spark.x': 1}"
     task = next(task for task in drawn(tmp_path, HEAD + sizes + LOAD).tasks() if task.command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -99,7 +100,7 @@ def test_the_enums_are_the_words_of_the_options() -> None:
 
 
 def test_a_dataset_by_name_and_by_uri() -> None:
-    by_name = StarlakeDataset("starbake.Orders", cron="0 * * * *", freshness=60)
+    by_name = StarlakeDataset("starbake.Orders", "0 * * * *", freshness=60)
     assert (by_name.uri, by_name.name, by_name.sink) == ("starbake_orders", "starbake_orders", "starbake.Orders")
     assert (by_name.cron, by_name.freshness) == ("0 * * * *", 60)
     by_uri = StarlakeDataset(uri="starbake_load_daily", cron="None")
@@ -243,6 +244,23 @@ def test_the_names_load_no_orchestrator_and_nothing_heavy() -> None:
         "starlake_core_dagster",
     }
     assert {name.partition(".")[0] for name in done.stdout.split()} & heavy == set()
+
+
+NAMES = Path(__file__).parents[1] / "src" / "ai" / "starlake"
+
+
+@pytest.mark.parametrize("module", ["job", "orchestration", "dataset"])
+def test_every_name_is_in_the_readme(module: str) -> None:
+    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    assert [name for name in importlib.import_module(f"ai.starlake.{module}").__all__ if f"`{name}`" not in text] == []
+
+
+def test_every_module_is_in_the_readme() -> None:
+    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    for file in NAMES.rglob("__init__.py"):
+        first, *rest = file.relative_to(NAMES).parent.parts
+        assert f"`ai.starlake.{first}`" in text
+        assert not rest or f"`.{rest[0]}`" in text
 
 
 def test_the_packages_own_no_ai_init() -> None:

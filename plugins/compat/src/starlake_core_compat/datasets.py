@@ -28,10 +28,10 @@ class StarlakeDataset(CoreDataset):
 
     Args:
         name: of the dataset; the documentation calls it ``uri``.
-        uri: the same.
         cron: how often it is produced.
         sink: ``domain.table`` in the warehouse; the name, where it has a dot.
         freshness: seconds for which it counts as fresh.
+        uri: the same as ``name``.
         extra: further metadata, as text.
 
     Raises:
@@ -41,10 +41,11 @@ class StarlakeDataset(CoreDataset):
     def __init__(
         self,
         name: str | None = None,
-        uri: str | None = None,
         cron: str | None = None,
         sink: str | None = None,
         freshness: int = 0,
+        *,
+        uri: str | None = None,
         extra: Mapping[str, str] | None = None,
     ) -> None:
         text = name or uri or ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import GenericAlias, TracebackType
 from typing import Any
@@ -286,6 +286,11 @@ def _schedule_name(schedule: StarlakeSchedule | None) -> str | None:
     return sanitize_id(schedule.name).lower() if schedule is not None and schedule.name else None
 
 
+def _one_zone(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options without the zone that generators add by themselves, where the user names one."""
+    return {name: value for name, value in options.items() if name != "SL_TIMEZONE" or "timezone" not in options}
+
+
 class _Every(frozenset[str]):
     """All words: those who bring their own orchestrator know its keywords."""
 
@@ -319,7 +324,7 @@ class AbstractOrchestration(Orchestration):
         style = {} if "SL_DATASET_STYLE" in os.environ else {"dataset_style": "flat"}
         try:
             super().__init__(
-                {**style, **self.found.options, **job.options},
+                {**style, **self.found.options, **_one_zone(job.options)},
                 orchestrator=orchestrator,
                 environment=environment,
                 filename=job.filename,
