@@ -72,6 +72,9 @@ class StarlakePipeline(Pipeline):
     Made by :meth:`Orchestration.sl_create_pipeline`. When its own ``with`` block ends without an exception, the graph is
     checked and rendered; ``native`` (and its documented name ``dag``) is then the orchestrator's object.
 
+    Raises:
+        StarlakeError: a keyword that nobody declares, or both a schedule and dependencies.
+
     Attributes:
         orchestration: the orchestration that made it.
         options: typed options.
@@ -105,6 +108,16 @@ class StarlakePipeline(Pipeline):
         description: str = "",
         native_options: Mapping[str, Any] | None = None,
     ) -> None:
+        for keyword in native_options or ():
+            if keyword not in orchestration.task_keywords:
+                raise StarlakeError(
+                    f"sl_create_pipeline() does not take the keyword '{keyword}'; {orchestration.plugins.label('orchestrator')} "
+                    f"takes {', '.join(sorted(orchestration.task_keywords)) or 'none'}"
+                )
+        if schedule is not None and dependencies is not None:
+            raise StarlakeError(
+                "sl_create_pipeline() takes a schedule of loads or the dependencies of transforms, not both; make two pipelines"
+            )
         self.orchestration = orchestration
         self.options: Options = orchestration.options
         self.schedule = schedule

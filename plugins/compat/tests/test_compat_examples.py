@@ -28,14 +28,41 @@ StarlakeJobFactory.register_job(Tidying)
 sl_job = '''
 
 
+SHOP = """                    StarlakeTable(name="products", final_name="Products"),
+                ],
+            ),
+            StarlakeDomain("shop", "shop", [StarlakeTable("products", "Products")]),
+            StarlakeDomain("closed", "closed", [StarlakeTable("products", "Products")])"""
+
+
+def add_domain(project: Path, name: str, ready: bool) -> None:
+    """A domain of one table, with or without files that come in."""
+    load, incoming = project / "metadata" / "load", project / "datasets" / "incoming"
+    (load / name).mkdir()
+    for file in ("_config.sl.yml", "products.sl.yml"):
+        text = (load / "starbake" / file).read_text(encoding="utf-8").replace("starbake", name)
+        (load / name / file).write_text(text, encoding="utf-8")
+    (incoming / name).mkdir()
+    if ready:
+        shutil.copy(incoming / "starbake" / "products-2026-11-01.json", incoming / name)
+
+
 @pytest.mark.parametrize("orchestrator", ORCHESTRATORS)
 def test_the_generated_files_run(project: Path, home: dict[str, str], orchestrator: str) -> None:
-    for name in ("starbake_load", "starbake_kpi"):
-        (project / "dags" / f"{name}.py").write_text(example(name, orchestrator), encoding="utf-8")
+    """Several schedules and domains; one of them is not ready, which stops nothing but its own loads."""
+    add_domain(project, "shop", ready=True)
+    add_domain(project, "closed", ready=False)
+    tables = (
+        '                    StarlakeTable(name="products", final_name="Products"),\n                ],\n            )'
+    )
+    load = example("starbake_load", orchestrator, **{tables: SHOP})
+    (project / "dags" / "starbake_load.py").write_text(load, encoding="utf-8")
+    (project / "dags" / "starbake_kpi.py").write_text(example("starbake_kpi", orchestrator), encoding="utf-8")
     files = [word for name in ("load", "kpi") for word in ("--file", str(project / "dags" / f"starbake_{name}.py"))]
     done = run("-m", "ai.starlake.orchestration", "run", *files, "--options", "retries=0", **home)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    assert "starbake_load_daily: success (7 success)" in done.stdout
+    assert "starbake_load_daily: success (10 success, 3 skipped)" in done.stdout
+    assert "closed has no incoming files (check_closed_incoming_files)" in done.stdout
     assert "starbake_load_hourly: success (5 success)" in done.stdout
     assert "starbake_kpi: success (5 success)" in done.stdout
     check_rows(project)
@@ -58,6 +85,28 @@ def test_everything_upstream_and_what_is_left_to_do_afterwards(
         assert f"{task} success" in done.stdout, done.stdout[-4000:]
     assert "kpi_overview_task failed" in done.stdout
     assert "nowhere" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("orchestrator", ORCHESTRATORS)
+def test_files_that_are_staged_and_a_file_that_says_so(project: Path, home: dict[str, str], orchestrator: str) -> None:
+    """The strategies ``pending`` and ``ack`` where everything is ready, and ``ack`` where it is not."""
+    file = project / "dags" / "starbake_load.py"
+    file.write_text(example("starbake_load", orchestrator), encoding="utf-8")
+    assert run("-m", "starlake_core_duckdb", "stage", "--domains", "starbake", SL_ROOT=str(project)).returncode == 0
+    (project / "datasets" / "pending" / "starbake").mkdir(parents=True)
+    date, hourly = "2026-11-03T00:00:00+01:00", "starbake_load_hourly: success"
+    words = ["run", str(file), "--date", date, "--option", "retries=0", "--option", "ack_wait_timeout=0"]
+    done = orchestrate(*words, "--option", "pre_load_strategy=pending", **home)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    assert "starbake_load_daily: success (6 success)" in done.stdout
+    assert f"{hourly} (4 success)" in done.stdout
+    (project / "datasets" / "pending" / "starbake" / "2026-11-03.ack").touch()
+    done = orchestrate(*words, "--option", "pre_load_strategy=ack", **home)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    assert "starbake_load_daily: success (6 success)" in done.stdout
+    # The check of the first pipeline took the file.
+    assert f"{hourly} (1 success, 3 skipped)" in done.stdout
+    assert "starbake has no acknowledgement file" in done.stdout
 
 
 def test_options_of_one_transform_reach_it_alone(project: Path) -> None:

@@ -354,6 +354,15 @@ def test_within_the_block_of_a_pipeline_a_verb_adds_to_it() -> None:
 # -- registration
 
 
+def test_a_keyword_that_nobody_knows_is_refused() -> None:
+    with OrchestrationFactory.create_orchestration(create("local", "duckdb")) as orchestration:
+        with pytest.raises(StarlakeError, match="does not take the keyword 'colour'"):
+            orchestration.sl_create_pipeline(schedule=DAILY, colour="red")
+        with pytest.raises(StarlakeError, match="not both; make two pipelines"):
+            orchestration.sl_create_pipeline(DAILY, [StarlakeDependency("kpi.sales")])
+    assert orchestration.pipelines == []
+
+
 def test_what_cannot_be_registered() -> None:
     with pytest.raises(PluginContractError, match="has to be a subclass of IStarlakeJob"):
         StarlakeJobFactory.register_job(dict)  # type: ignore[arg-type]

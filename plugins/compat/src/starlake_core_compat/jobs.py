@@ -55,6 +55,7 @@ class IStarlakeJob(StarlakeOptions):
         options: as given, with the strategy.
         caller_globals: names and values of its module.
         orchestrator, execution_environment: words of the class; None to decide when the file is loaded.
+        drawn: its pipelines whose block is open.
     """
 
     orchestrator: Any = None
@@ -73,7 +74,7 @@ class IStarlakeJob(StarlakeOptions):
         self.caller_globals: dict[str, Any] = {}
         self.filename, self.module_name = filename or "", module_name or ""
         self._alone: AbstractOrchestration | None = None
-        self._open: list[StarlakePipeline] = []
+        self.drawn: list[StarlakePipeline] = []
         self._belongs_to(calling_module())
 
     def __class_getitem__(cls, item: Any) -> GenericAlias:
@@ -228,8 +229,8 @@ class IStarlakeJob(StarlakeOptions):
         Raises:
             StarlakeError: the orchestrator is the user's own, and this method was not overridden.
         """
-        if self._open and _asked.get() is None:
-            return self._open[-1].sl_job(task_id, arguments, spark_config, **kwargs)
+        if self.drawn and _asked.get() is None:
+            return self.drawn[-1].sl_job(task_id, arguments, spark_config, **kwargs)
         if self.brings_orchestrator:
             raise StarlakeError(
                 f"{type(self).__name__} has no sl_job(self, task_id, arguments, spark_config=None, **kwargs): only it can make the "
@@ -246,8 +247,8 @@ class IStarlakeJob(StarlakeOptions):
             task_id: its id.
             **kwargs: as the verb of a pipeline takes them.
         """
-        if self._open and _asked.get() is None:
-            return self._open[-1].sl_dummy_op(task_id, **kwargs)
+        if self.drawn and _asked.get() is None:
+            return self.drawn[-1].sl_dummy_op(task_id, **kwargs)
         if self.brings_orchestrator:
             return self.sl_job(task_id, [], None, **kwargs)
         task = _asked.get()
@@ -288,8 +289,8 @@ class IStarlakeJob(StarlakeOptions):
 
     def _make(self, verb: str, *arguments: Any, **kwargs: Any) -> Any:
         task = _asked.get()
-        if task is None and self._open:
-            return getattr(self._open[-1], verb)(*arguments, **kwargs)
+        if task is None and self.drawn:
+            return getattr(self.drawn[-1], verb)(*arguments, **kwargs)
         drawn: Task | None = getattr(self._scratch(task, kwargs), verb)(*arguments, **kwargs)
         if drawn is None:
             return None

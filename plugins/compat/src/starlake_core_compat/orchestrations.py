@@ -119,7 +119,7 @@ class AbstractPipeline(StarlakePipeline):
         **native: keywords that the orchestrator declares.
 
     Raises:
-        StarlakeError: it belongs to no orchestration, or has both a schedule and dependencies.
+        StarlakeError: it belongs to no orchestration, has both a schedule and dependencies, or a keyword that nobody declares.
 
     Attributes:
         job: what makes its tasks.
@@ -145,10 +145,6 @@ class AbstractPipeline(StarlakePipeline):
     ) -> None:
         if orchestration is None:
             raise StarlakeError(f"{type(self).__name__}() needs its orchestration: orchestration=self")
-        if schedule is not None and dependencies is not None:
-            raise StarlakeError(
-                "sl_create_pipeline() takes a schedule of loads or the dependencies of transforms, not both; make two pipelines"
-            )
         if dependencies is not None and not isinstance(dependencies, StarlakeDependencies):
             dependencies = StarlakeDependencies(dependencies)
         self.job = job
@@ -208,13 +204,13 @@ class AbstractPipeline(StarlakePipeline):
 
     def __enter__(self) -> AbstractPipeline:
         super().__enter__()
-        self.job._open.append(self)
+        self.job.drawn.append(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.job._open.remove(self)
+        self.job.drawn.remove(self)
         super().__exit__(kind, error, trace)
 
     # -- adding nodes
