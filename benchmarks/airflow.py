@@ -1,7 +1,7 @@
 """The orchestrator ``airflow`` against DAGs that are written by hand. See README.md beside this file.
 
-Needs an environment with one version of Airflow, starlake-core, starlake-core-airflow and starlake-core-shell, and byte code that may be
-written: run it once for each version. It makes an Airflow home of its own and no database. Everything is CPU time, measured in
+Needs an environment with one version of Airflow, starlake-core, starlake-core-airflow, starlake-core-shell and starlake-core-compat, and byte
+code that may be written: run it once for each version. It makes an Airflow home of its own and no database. Everything is CPU time, measured in
 pairs in random order within one run; what counts is the median of the ratios of the pairs. The exit code is 1 if a target is missed.
 """
 
@@ -83,16 +83,17 @@ def bench_build(size: Size, home: Path) -> list[Row]:
     return rows
 
 
-def write_file(home: Path, kind: str, count: int) -> Path:
-    """A DAG file with a load pipeline, in the folder of DAGs."""
-    file = home / "dags" / f"{kind}_{count}.py"
+def write_file(home: Path, kind: str, count: int, more: str = "") -> Path:
+    """A DAG file with a load pipeline, in the folder of DAGs; ``more`` are arguments of the function that makes it."""
+    file = home / "dags" / f"{kind}_{count}{'_more' * bool(more)}.py"
     file.parent.mkdir(exist_ok=True)
     text = (HERE / f"airflow_{kind}.py").read_text(encoding="utf-8")
-    file.write_text(f"{text}\n\ndag = load({count})\n", encoding="utf-8")
+    file.write_text(f"{text}\n\ndag = load({count}{more})\n", encoding="utf-8")
     return file
 
 
-def bench_parse(size: Size, home: Path) -> list[Row]:
+def parser() -> Callable[[Path, int], Any]:
+    """What parses a file with a DagBag, and counts the tasks."""
     from benchmarks.airflow_children import dag_bag
 
     bag = dag_bag()
@@ -104,6 +105,11 @@ def bench_parse(size: Size, home: Path) -> list[Row]:
         assert len(dag.task_dict) == count + 4
         return made
 
+    return parse
+
+
+def bench_parse(size: Size, home: Path) -> list[Row]:
+    parse = parser()
     rows = []
     for count in TABLES:
         large = count == max(TABLES)
@@ -114,6 +120,28 @@ def bench_parse(size: Size, home: Path) -> list[Row]:
             size.large_pairs if large else size.pairs,
         )
         rows.append(pairs.row(f"{shown_count(count)} tables", 1.0 if large else 1.10, below=large))
+    return rows
+
+
+FLAT = {"tag": "SALES", "uri": "sales_{}"}
+"""What a DAG of a generated file has in other words: those of the package that it was generated for."""
+
+
+def bench_compat(size: Size, home: Path) -> list[Row]:
+    from benchmarks import airflow_compat, airflow_native
+
+    parse = parser()
+    rows = []
+    for count in TABLES[:3]:
+        check_alike(airflow_compat.load(count), airflow_native.load(count, **FLAT))
+        more = "".join(f", {name}={value!r}" for name, value in FLAT.items())
+        ours, native = write_file(home, "compat", count), write_file(home, "native", count, more)
+        pairs = Pairs.of(
+            lambda file=ours, count=count: parse(file, count),  # type: ignore[misc]
+            lambda file=native, count=count: parse(file, count),  # type: ignore[misc]
+            size.pairs,
+        )
+        rows.append(pairs.row(f"{shown_count(count)} tables", 1.10))
     return rows
 
 
@@ -216,6 +244,7 @@ def bench_deferred(size: Size, home: Path) -> list[Row]:
 BENCHMARKS: dict[str, tuple[str, Measure]] = {
     "build": ("building a load pipeline: ours / by hand = ratio [middle half of the pairs]", bench_build),
     "parse": ("parsing its file with a DagBag", bench_parse),
+    "compat": ("parsing a file in the form of dag-generate, against ai.starlake.*", bench_compat),
     "lineage": ("building a pipeline from its lineage", bench_lineage),
     "import": ("CPU once per process, beyond what a file written by hand imports", bench_import),
     "memory": ("memory of a process that parses 1 000 tables", bench_memory),

@@ -28,8 +28,14 @@ INTERVAL = "sl_data_interval_start={{ data_interval_start }},sl_data_interval_en
 SHOWN_INTERVAL = """'sl_data_interval_start='"'"'${sl_data_interval_start}'"'"',sl_data_interval_end='"'"'${sl_data_interval_end}'"'"''"""
 
 
-def load(count: int) -> Any:
-    """One domain: a check of its incoming files, their import, one load per table."""
+def load(count: int, tag: str = "sales", uri: str = "starlake://sales/{}") -> Any:
+    """One domain: a check of its incoming files, their import, one load per table.
+
+    Args:
+        count: of the tables.
+        tag: of the DAG.
+        uri: of the asset of a table.
+    """
     tables = [f"t{n:05}" for n in range(count)]
     names = ",".join(tables)
     with DAG(
@@ -38,7 +44,7 @@ def load(count: int) -> Any:
         start_date=datetime(2024, 1, 1, tzinfo=timezone.utc),
         catchup=False,
         max_active_runs=3,
-        tags=["sales"],
+        tags=[tag],
         default_args=DEFAULTS,
     ) as dag:
         start = EmptyOperator(task_id="start_daily", retries=0)
@@ -70,7 +76,7 @@ def load(count: int) -> Any:
                         env=ENV,
                         append_env=True,
                         params={"cron": CRON},
-                        outlets=[Asset(f"starlake://sales/{table}")],
+                        outlets=[Asset(uri.format(table))],
                         doc_md=f"Loads the table `{table}` of the domain `sales`. Where: shell.\n\n```\n"
                         f"starlake load --scheduledDate '${{sl_scheduled_date}}' --domains sales --tables {table}\n```",
                     )

@@ -33,17 +33,11 @@ from .errors import (
     ScheduleError,
     StarlakeError,
 )
-from .factories import (
-    OrchestrationFactory,
-    StarlakeExecutionEnvironment,
-    StarlakeJob,
-    StarlakeJobFactory,
-    StarlakeOrchestrator,
-)
 from .graph import Node, Pipeline, Task, TaskGroup, TriggerPolicy, TriggerRule, Wait, graph_json
 from .guards import guards_of, why_nothing
 from .hookspecs import CreateChildren, Lifecycle, hookimpl
 from .job import Job
+from .names import StarlakeExecutionEnvironment, StarlakeOrchestrator
 from .options import (
     BOOL,
     CRON,
@@ -74,16 +68,6 @@ from .schedule import (
     previous_fire,
 )
 
-# The names under which the documentation introduces the same concepts.
-AbstractDependency = Node
-AbstractOrchestration = Orchestration
-AbstractPipeline = StarlakePipeline
-AbstractTask = Task
-AbstractTaskGroup = StarlakeTaskGroup
-IStarlakeJob = StarlakeJob
-StarlakeOptions = Options
-TaskGroupContext = TaskGroup
-
 __all__ = [
     "BOOL",
     "CRON",
@@ -94,11 +78,6 @@ __all__ = [
     "JSON_MAP",
     "STR",
     "TIMEZONE",
-    "AbstractDependency",
-    "AbstractOrchestration",
-    "AbstractPipeline",
-    "AbstractTask",
-    "AbstractTaskGroup",
     "BindError",
     "Command",
     "CommandError",
@@ -113,7 +92,6 @@ __all__ = [
     "DuplicateIdError",
     "EdgeError",
     "GraphError",
-    "IStarlakeJob",
     "Integer",
     "Job",
     "Kind",
@@ -125,7 +103,6 @@ __all__ = [
     "Options",
     "OptionsError",
     "Orchestration",
-    "OrchestrationFactory",
     "OutageError",
     "Pipeline",
     "PipelineFileError",
@@ -147,9 +124,6 @@ __all__ = [
     "StarlakeDomain",
     "StarlakeError",
     "StarlakeExecutionEnvironment",
-    "StarlakeJob",
-    "StarlakeJobFactory",
-    "StarlakeOptions",
     "StarlakeOrchestrator",
     "StarlakePipeline",
     "StarlakePreLoadStrategy",
@@ -160,7 +134,6 @@ __all__ = [
     "Task",
     "TaskEvent",
     "TaskGroup",
-    "TaskGroupContext",
     "TaskReport",
     "TaskState",
     "TriggerPolicy",

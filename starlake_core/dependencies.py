@@ -118,10 +118,13 @@ class StarlakeDependencies:
         CycleError: transforms wait for each other.
     """
 
+    node_type: type[StarlakeDependency] = StarlakeDependency
+    """What the nodes of the JSON become; a subclass may have its own."""
+
     def __init__(self, dependencies: str | Iterable[StarlakeDependency] | StarlakeDependency) -> None:
         if isinstance(dependencies, StarlakeDependency):
             dependencies = [dependencies]
-        given = _from_json(dependencies) if isinstance(dependencies, str) else list(dependencies)
+        given = _from_json(dependencies, self.node_type) if isinstance(dependencies, str) else list(dependencies)
         merged, upstream = _merge(given)
         self.roots = tuple(dict.fromkeys(node.name for node in given))
         order = _upstream_first(upstream)
@@ -147,7 +150,7 @@ class StarlakeDependencies:
         return {name: tuple(children) for name, children in result.items()}
 
 
-def _from_json(text: str) -> list[StarlakeDependency]:
+def _from_json(text: str, node_type: type[StarlakeDependency]) -> list[StarlakeDependency]:
     try:
         trees = json.loads(text)
     except RecursionError:
@@ -166,7 +169,7 @@ def _from_json(text: str) -> list[StarlakeDependency]:
     todo: list[tuple[Any, list[StarlakeDependency]]] = [(tree, made) for tree in reversed(trees)]
     while todo:
         tree, siblings = todo.pop()
-        node = _node(tree)
+        node = _node(tree, node_type)
         siblings.append(node)
         children = tree.get("children") or []
         if not isinstance(children, list):
@@ -175,13 +178,13 @@ def _from_json(text: str) -> list[StarlakeDependency]:
     return made
 
 
-def _node(tree: Any) -> StarlakeDependency:
+def _node(tree: Any, node_type: type[StarlakeDependency]) -> StarlakeDependency:
     data = tree.get("data") if isinstance(tree, Mapping) else None
     if not isinstance(data, Mapping) or not isinstance(data.get("name"), str):
         raise DependenciesError(
             f'a node of the dependencies has no {{"data": {{"name": ...}}}}: {json.dumps(tree)[:120]}'
         )
-    return StarlakeDependency(
+    return node_type(
         data["name"],
         data.get("typ") or DependencyType.TASK,
         data.get("cron"),

@@ -156,7 +156,8 @@ class HookSpecs:
         """Make the native form of a task: operator, op, step. Required of an orchestrator.
 
         Called by the rendering, once per task, while the native container of the task is open (if the container made its
-        children inside of itself). None from an add-on: the orchestrator answers.
+        children inside of itself). Called, too, for a task that is wanted by itself, as a part of something that the user writes by hand:
+        then nothing of its pipeline is being rendered. None from an add-on: the orchestrator answers.
 
         Example::
 

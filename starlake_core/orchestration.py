@@ -200,16 +200,6 @@ class Orchestration:
         Raises:
             StarlakeError: a keyword that nobody declares, or both a schedule and dependencies.
         """
-        for keyword in native:
-            if keyword not in self.task_keywords:
-                raise StarlakeError(
-                    f"sl_create_pipeline() does not take the keyword '{keyword}'; {self.plugins.label('orchestrator')} takes "
-                    f"{', '.join(sorted(self.task_keywords)) or 'none'}"
-                )
-        if schedule is not None and dependencies is not None:
-            raise StarlakeError(
-                "sl_create_pipeline() takes a schedule of loads or the dependencies of transforms, not both; make two pipelines"
-            )
         if dependencies is not None and not isinstance(dependencies, StarlakeDependencies):
             dependencies = StarlakeDependencies(dependencies)
         stem = Path(self.filename).stem if self.filename else "pipeline"

@@ -72,6 +72,9 @@ class StarlakePipeline(Pipeline):
     Made by :meth:`Orchestration.sl_create_pipeline`. When its own ``with`` block ends without an exception, the graph is
     checked and rendered; ``native`` (and its documented name ``dag``) is then the orchestrator's object.
 
+    Raises:
+        StarlakeError: a keyword that nobody declares, or both a schedule and dependencies.
+
     Attributes:
         orchestration: the orchestration that made it.
         options: typed options.
@@ -105,6 +108,16 @@ class StarlakePipeline(Pipeline):
         description: str = "",
         native_options: Mapping[str, Any] | None = None,
     ) -> None:
+        for keyword in native_options or ():
+            if keyword not in orchestration.task_keywords:
+                raise StarlakeError(
+                    f"sl_create_pipeline() does not take the keyword '{keyword}'; {orchestration.plugins.label('orchestrator')} "
+                    f"takes {', '.join(sorted(orchestration.task_keywords)) or 'none'}"
+                )
+        if schedule is not None and dependencies is not None:
+            raise StarlakeError(
+                "sl_create_pipeline() takes a schedule of loads or the dependencies of transforms, not both; make two pipelines"
+            )
         self.orchestration = orchestration
         self.options: Options = orchestration.options
         self.schedule = schedule
@@ -204,7 +217,9 @@ class StarlakePipeline(Pipeline):
 
     # -- adding nodes
 
-    def _group(self) -> TaskGroup:
+    @property
+    def current_group(self) -> TaskGroup:
+        """The group whose block is open, which the verbs add to; the pipeline itself where none is."""
         current = _current.get()
         return current if current is not None and current.pipeline is self else self
 
@@ -235,7 +250,7 @@ class StarlakePipeline(Pipeline):
         work = job is not None
         return Task(
             task_id,
-            self._group(),
+            self.current_group,
             job=job,
             command=command,
             trigger=TriggerRule(settings.trigger) if settings.trigger else trigger,
@@ -293,7 +308,7 @@ class StarlakePipeline(Pipeline):
         Args:
             group_id: unique within the group that holds it.
         """
-        return StarlakeTaskGroup(group_id, self._group())
+        return StarlakeTaskGroup(group_id, self.current_group)
 
     def start_task(self, task_id: str | None = None, **keywords: Any) -> Task:
         """Add the first task, which does nothing by itself.
@@ -591,7 +606,7 @@ class StarlakePipeline(Pipeline):
             task_id: its id here; edges join it like any other node.
             factory: called without arguments while the native container is open; returns the native node.
         """
-        return Task(task_id, self._group(), factory=factory)
+        return Task(task_id, self.current_group, factory=factory)
 
     def sl_spark_config(self, spark_config_name: str) -> StarlakeSparkConfig:
         """The Spark sizing of a name.

@@ -113,7 +113,7 @@ def test_the_core_knows_neither_its_command_line_nor_its_kit(file: Path) -> None
     "file", [file for file in CORE_FILES if within(file, "runtime")], ids=lambda file: str(file.relative_to(CORE))
 )
 def test_the_runtime_knows_no_pipeline(file: Path) -> None:
-    above = ("pipeline", "orchestration", "shapes", "render", "graph", "schedule", "factories", "dependencies")
+    above = ("pipeline", "orchestration", "shapes", "render", "graph", "schedule", "names", "dependencies")
     names = [found.module for found in core_imports(file)]
     assert [name for name in names if name.startswith(tuple(f"starlake_core.{module}" for module in above))] == []
 
@@ -194,3 +194,17 @@ def test_selecting_one_environment_loads_no_other() -> None:
         "starlake_core_local",
         "starlake_core_shell",
     }
+
+
+def test_every_plugin_is_an_extra_of_the_core() -> None:
+    """As the documentation leads people to expect: ``pip install starlake-core[airflow,shell]``."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    extras = text[text.index("[project.optional-dependencies]") : text.index("[project.scripts]")]
+    wanted = {
+        folder.parent.name
+        for folder in (ROOT / "plugins").glob("*/pyproject.toml")
+        if '[project.entry-points."starlake_core.' in folder.read_text(encoding="utf-8")
+    } | {"compat"}
+    assert [
+        name for name in sorted(wanted) if f'{name} = ["starlake-core-{name.replace("_", "-")}"]' not in extras
+    ] == []

@@ -6,7 +6,6 @@ import logging
 import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +23,6 @@ from starlake_core import (
     NothingFoundError,
     OptionsError,
     Orchestration,
-    OrchestrationFactory,
     PluginContractError,
     Report,
     Run,
@@ -36,7 +34,6 @@ from starlake_core import (
     StarlakeDomain,
     StarlakeError,
     StarlakeExecutionEnvironment,
-    StarlakeJobFactory,
     StarlakeOrchestrator,
     StarlakePipeline,
     StarlakePreLoadStrategy,
@@ -778,28 +775,7 @@ def test_where_it_is_written_is_where_it_is_published(noop_orchestrator: Any, fa
     assert orchestration.filename == __file__
 
 
-# the documented way in
-
-
-def test_the_documented_factories(noop_orchestrator: Any, fake_environment: Any) -> None:
-    job = StarlakeJobFactory.create_job(
-        filename=Path(__file__).name,
-        module_name="m",
-        orchestrator=noop_orchestrator(),
-        execution_environment=fake_environment(),
-        options={"retries": 3},
-    )
-    assert (job.filename, job.module_name) == (__file__, "m")
-    assert job.sl_execution_environment().name == "fake"
-    assert job.sl_orchestrator().name == "noop"
-    with (
-        OrchestrationFactory.create_orchestration(job=job) as orchestration,
-        orchestration.sl_create_pipeline(schedule=DAILY) as pipeline,
-    ):
-        pipeline.add_schedule()
-    assert pipeline.id == "test_pipeline_daily"
-    assert pipeline.options["retries"] == 3
-    assert globals().pop("published") == ["test_pipeline_daily"]
+# words
 
 
 def test_the_enums_are_names() -> None:

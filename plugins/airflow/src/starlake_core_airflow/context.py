@@ -31,7 +31,7 @@ class Facts:
     """What the tasks of a pipeline have to know of it at run time.
 
     Attributes:
-        pipeline_id: id of the DAG.
+        pipeline_id: id of the DAG; empty for a task in a DAG that is not ours.
         cron: of the schedule, or the cycle of its datasets.
         zone: time zone of the schedule.
         on_events: whether datasets start the pipeline.
@@ -187,7 +187,7 @@ def run_of(context: Mapping[str, Any], facts: Facts, path: str) -> Run:
         )
     index = ti.map_index
     return Run(
-        facts.pipeline_id,
+        facts.pipeline_id or dag_run.dag_id,
         dag_run.run_id,
         interval,
         facts.zone,

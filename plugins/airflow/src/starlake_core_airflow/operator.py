@@ -112,7 +112,7 @@ class _Step(BaseOperator):
             accessor = context["outlet_events"][outlet]
             accessor.extra = {
                 **accessor.extra,
-                **_metadata(dataset, self.facts.pipeline_id),
+                **_metadata(dataset, self.facts.pipeline_id or run.pipeline_id),
                 **interval,
                 "sl_scheduled_date": run.value("sl_scheduled_date"),
                 "ts": run.value("sl_data_interval_end"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -50,11 +51,12 @@ class _Drawing:
 
     Args:
         pipeline: that is rendered.
+        alone: a single task is wanted, for a DAG that is not ours.
     """
 
-    def __init__(self, pipeline: StarlakePipeline) -> None:
+    def __init__(self, pipeline: StarlakePipeline, alone: bool = False) -> None:
         options = pipeline.options
-        self.facts = Facts.of(pipeline)
+        self.facts = replace(Facts.of(pipeline), pipeline_id="") if alone else Facts.of(pipeline)
         self.retries = options["retries"]
         self.pipeline = pipeline
         self.deferrable = options["deferrable"]
@@ -90,6 +92,13 @@ class _Drawing:
 _drawings: list[_Drawing] = []
 
 
+def _drawing_of(task: Task) -> _Drawing:
+    pipeline: Any = task.pipeline
+    if _drawings and _drawings[-1].pipeline is pipeline:
+        return _drawings[-1]
+    return _Drawing(pipeline, alone=True)
+
+
 def _keywords(task: Task, drawing: _Drawing) -> dict[str, Any]:
     made: dict[str, Any] = {
         "task_id": task.id,
@@ -122,7 +131,7 @@ def _check(what: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
 
 def make_task(task: Task) -> Any:
     """The operator of a task: an empty one, which Airflow ends without a worker, where there is nothing to run."""
-    drawing = _drawings[-1]
+    drawing = _drawing_of(task)
     keywords = _keywords(task, drawing)
     if task.job is not None:
         deferrable = keywords.pop("deferrable", drawing.deferrable)

@@ -52,7 +52,7 @@ class Facts:
     """What the steps of a pipeline have to know of it at run time.
 
     Attributes:
-        pipeline_id: of the pipeline.
+        pipeline_id: of the pipeline; empty for an op in a job that is not ours.
         cron: of the schedule, or the cycle of its datasets.
         zone: time zone of the schedule.
         policy: when datasets start it.
@@ -151,12 +151,13 @@ def run_of(context: Any, facts: Facts, path: str) -> Run:
                 f"the run {left}, which the tag {TEARS_DOWN} names, is not known; what it set up is torn down by hand"
             )
     return Run(
-        facts.pipeline_id,
+        facts.pipeline_id or run.job_name,
         run.run_id,
         _interval(context.instance, run, facts),
         facts.zone,
         root_run_id=run.root_run_id or run.run_id,
-        task=path,
+        # A job that is written by hand may use an op several times.
+        task=path if facts.pipeline_id else str(context.op_handle),
         attempt=attempt,
         generation=_generation(context.instance, run),
         variables=Variables(_variables(run.tags)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -81,13 +81,21 @@ def tag_words(words: Iterable[str]) -> dict[str, str]:
 
 
 class _Drawing:
-    """What the tasks of a pipeline share while it is rendered."""
+    """What the tasks of a pipeline share while it is rendered.
 
-    def __init__(self, pipeline: StarlakePipeline) -> None:
+    Args:
+        pipeline: that is rendered.
+        alone: a single task is wanted, for a job that is not ours.
+    """
+
+    def __init__(self, pipeline: StarlakePipeline, alone: bool = False) -> None:
         self.pipeline = pipeline
+        self.alone = alone
         self.flat = flatten(pipeline, pipeline.options["load_domain_in_one_step"])
-        self.partitions = _partitions(pipeline)
+        self.partitions = None if alone else _partitions(pipeline)
         self.facts = Facts.of(pipeline, self.partitions)
+        if alone:
+            self.facts = replace(self.facts, pipeline_id="")
         self.prefix = tuple(pipeline.options["asset_key_prefix"])
         self.produces = {
             path: _produced(task, self.prefix, self.flat.names[path] if path in self.flat.merged else RESULT)
@@ -127,7 +135,8 @@ class _Drawing:
 
     def def_name(self, path: str) -> str:
         """The name of an op: unique among all pipelines, unlike that of its step."""
-        return f"{self._name}__{self.flat.names[path]}"
+        name = self.flat.names[path]
+        return name if self.alone else f"{self._name}__{name}"
 
 
 class _Graph(GraphDefinition):
@@ -140,6 +149,13 @@ class _Graph(GraphDefinition):
 
 
 _drawings: list[_Drawing] = []
+
+
+def _drawing_of(task: Task) -> _Drawing:
+    pipeline: Any = task.pipeline
+    if _drawings and _drawings[-1].pipeline is pipeline:
+        return _drawings[-1]
+    return _Drawing(pipeline, alone=True)
 
 
 def _produced(task: Task, prefix: Sequence[str], first: str) -> tuple[Produced, ...]:
@@ -163,7 +179,7 @@ def _partitions(pipeline: StarlakePipeline) -> Any:
 
 def make_task(task: Task) -> OpDefinition | Step:
     """The op of a task; only its body where it shares an op with others."""
-    drawing = _drawings[-1]
+    drawing = _drawing_of(task)
     path = drawing.paths[id(task)]
     native = task.native
     for name in native:
@@ -193,7 +209,7 @@ def make_task(task: Task) -> OpDefinition | Step:
         body = Close(task, path, drawing.facts, produces, outputs, gates, work)
     else:
         body = Step(task, path, drawing.facts, produces, outputs)
-    if task.gate:
+    if task.gate and not drawing.alone:
         outs[VERDICT] = _OUT
     return OpDefinition(
         compute_fn=body,
@@ -228,6 +244,8 @@ def _check_shapes(what: str, given: Mapping[str, Any]) -> None:
 
 
 def _ins(drawing: _Drawing, path: str) -> list[str]:
+    if drawing.alone:  # a job that is written by hand says with it what the op waits for
+        return [_AFTER]
     befores = drawing.flat.befores[path]
     names = [_AFTER] if befores else []
     if not _fans_in(drawing.flat, path):

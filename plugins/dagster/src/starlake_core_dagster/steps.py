@@ -224,7 +224,7 @@ class Step:
             produced = by_output.get(name)
             about = dict(metadata)
             if produced is not None:
-                about |= _about(produced.dataset, self.facts.pipeline_id)
+                about |= _about(produced.dataset, self.facts.pipeline_id or context.run.job_name)
                 if not _is_asset(context, name):
                     # Another pipeline defines this asset: here it is a step that says what it did.
                     partition = context.run.tags.get("dagster/partition")

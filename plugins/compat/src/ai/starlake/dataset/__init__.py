@@ -1,5 +1,5 @@
 """``ai.starlake.dataset``, as documented."""
 
-from starlake_core import StarlakeDataset
+from starlake_core_compat.datasets import DatasetTriggeringStrategy, StarlakeDataset
 
-__all__ = ["StarlakeDataset"]
+__all__ = ["DatasetTriggeringStrategy", "StarlakeDataset"]

@@ -1,20 +1,19 @@
 """``ai.starlake.orchestration``, as documented."""
 
-from starlake_core import (
+from starlake_core_compat.lineage import StarlakeDependencies, StarlakeDependency, TreeNodeMixin
+from starlake_core_compat.orchestrations import (
     AbstractDependency,
     AbstractOrchestration,
     AbstractPipeline,
     AbstractTask,
     AbstractTaskGroup,
-    DependencyType,
     OrchestrationFactory,
-    StarlakeDependencies,
-    StarlakeDependency,
-    StarlakeDomain,
-    StarlakeSchedule,
-    StarlakeTable,
-    TaskGroupContext,
 )
+
+from starlake_core import DependencyType, StarlakeDomain, StarlakeSchedule, StarlakeTable, TaskGroup
+
+StarlakeDependencyType = DependencyType
+TaskGroupContext = TaskGroup
 
 __all__ = [
     "AbstractDependency",
@@ -26,8 +25,10 @@ __all__ = [
     "OrchestrationFactory",
     "StarlakeDependencies",
     "StarlakeDependency",
+    "StarlakeDependencyType",
     "StarlakeDomain",
     "StarlakeSchedule",
     "StarlakeTable",
     "TaskGroupContext",
+    "TreeNodeMixin",
 ]

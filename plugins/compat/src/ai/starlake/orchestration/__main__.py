@@ -1,0 +1,5 @@
+"""``python -m ai.starlake.orchestration``, as documented."""
+
+from starlake_core_compat.command_line import main
+
+main()

@@ -1,0 +1,176 @@
+"""Classes of users as plugins: their methods become hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from starlake_core import (
+    Command,
+    CreateChildren,
+    Job,
+    Options,
+    RunnerError,
+    StarlakePipeline,
+    Task,
+    TaskGroup,
+    hookimpl,
+)
+
+from .jobs import IStarlakeJob, rendered
+from .registry import word_of
+
+__all__ = ["Classes", "Drawn", "Verbs"]
+
+
+class Verbs:
+    """An add-on: the tasks of a plugin, made by the verbs of a job that has its own.
+
+    Args:
+        job: the job.
+    """
+
+    name = "compat"
+
+    def __init__(self, job: IStarlakeJob) -> None:
+        self._job = job
+        self._within: set[int] = set()
+
+    @hookimpl(tryfirst=True)
+    def sl_create_task(self, task: Task) -> Any:
+        """The task as the job makes it; the orchestrator's own form where the job asks for it."""
+        if id(task) in self._within or not self._makes(task):
+            return None
+        self._within.add(id(task))
+        try:
+            return rendered(self._job, task)
+        finally:
+            self._within.discard(id(task))
+
+    def _makes(self, task: Task) -> bool:
+        pipeline: Any = task.pipeline
+        orchestrator = word_of(self._job, "sl_orchestrator")
+        if orchestrator and orchestrator != pipeline.orchestration.plugins.orchestrator:
+            return False  # the command line wants another one, for which the job makes nothing
+        own, command = self._job.overridden, task.command
+        if command is None:
+            return task.job is None and "dummy_op" in own
+        verb = {"preload": "sl_pre_load", "stage": "sl_import"}.get(command.name, f"sl_{command.name}")
+        return verb in own or "sl_job" in own
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A pipeline or a group in native form, where the class of a user has none of its own.
+
+    Attributes:
+        id: of the pipeline or group.
+        tasks: path to native task, in the order in which they can run.
+        edges: pairs of paths: what runs directly before what.
+    """
+
+    id: str
+    tasks: Mapping[str, Any]
+    edges: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A node while the pipeline around it is made: what edges to it and from it join."""
+
+    native: Any
+    firsts: Sequence[str]
+    lasts: Sequence[str]
+    tasks: Mapping[str, Any]
+    edges: Sequence[tuple[str, str]]
+
+
+class Classes:
+    """Orchestrator and environment in one: the classes of a user who brings both.
+
+    Args:
+        name: of the orchestrator.
+        job: makes the tasks.
+    """
+
+    def __init__(self, name: str, job: IStarlakeJob) -> None:
+        self.name = name
+        self._job = job
+
+    @hookimpl
+    def sl_create_job(self, command: Command, options: Options) -> Job:
+        """What is to be run; how is known to the native task that the job makes."""
+        return Job(self.name, command.vector, options["sl_env_var"])
+
+    @hookimpl
+    def sl_create_runner(self, job: Job) -> Any:
+        """Nothing of ours runs such a job."""
+        raise RunnerError(
+            f"a job of '{self.name}' is run by the task that {type(self._job).__name__}.sl_job() makes, and by nothing else"
+        )
+
+    @hookimpl
+    def sl_create_task(self, task: Task) -> Any:
+        """The native task, by the verbs of the job."""
+        return rendered(self._job, task)
+
+    @hookimpl
+    def sl_create_task_group(self, group: TaskGroup, create_children: CreateChildren) -> _Part:
+        """The group of the user's own class, or only its tasks."""
+        return self._part(group, create_children, getattr(group, "group", None))
+
+    @hookimpl
+    def sl_create_pipeline(self, pipeline: StarlakePipeline, create_children: CreateChildren) -> Any:
+        """The pipeline of the user's own class, or a record of its tasks and edges."""
+        own = getattr(pipeline, "own_dag", None)
+        part = self._part(pipeline, create_children, own)
+        return own if own is not None else Drawn(pipeline.id, part.tasks, part.edges)
+
+    def _part(self, group: TaskGroup, create_children: CreateChildren, native: Any) -> _Part:
+        with native if hasattr(native, "__enter__") else nullcontext():
+            children = create_children()
+        prefix = "" if group.parent is None else f"{group.path}."
+        parts = {
+            node_id: made if isinstance(made, _Part) else _task(f"{prefix}{node_id}", made)
+            for node_id, made in children.items()
+        }
+        tasks = {path: made for part in parts.values() for path, made in part.tasks.items()}
+        edges = [edge for part in parts.values() for edge in part.edges]
+        link = _linker(group.pipeline)
+        for before, after in _edges(group):
+            between = [(last, first) for last in parts[before].lasts for first in parts[after].firsts]
+            if _links(parts[before].native) and _links(parts[after].native):
+                link(parts[before].native, parts[after].native)
+            else:
+                for last, first in between:
+                    link(tasks[last], tasks[first])
+            edges.extend(between)
+        firsts = [path for node in group.roots() for path in parts[node.id].firsts]
+        lasts = [path for node in group.leaves() for path in parts[node.id].lasts]
+        return _Part(native, firsts, lasts, tasks, edges)
+
+
+def _task(path: str, native: Any) -> _Part:
+    return _Part(native, (path,), (path,), {path: native}, ())
+
+
+def _edges(group: TaskGroup) -> Iterator[tuple[str, str]]:
+    return ((before, after) for before, afters in group.edges.items() for after in afters)
+
+
+def _links(native: Any) -> bool:
+    return native is not None and hasattr(type(native), "__rshift__")
+
+
+def _linker(pipeline: Any) -> Callable[[Any, Any], object]:
+    """How two native nodes are joined: as the user's pipeline says, else with ``>>``, else not at all."""
+    own: Callable[[Any, Any], object] | None = getattr(pipeline, "add_dag_dependency", None)
+    if own is not None:
+        return own
+
+    def link(before: Any, after: Any) -> object:
+        return before >> after if _links(before) else None
+
+    return link

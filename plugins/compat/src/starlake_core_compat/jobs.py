@@ -1,0 +1,498 @@
+"""Jobs under their old name: what runs commands, told by a file; and the verbs, to be called directly or overridden."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import replace
+from types import GenericAlias
+from typing import TYPE_CHECKING, Any
+
+from starlake_core import (
+    GraphError,
+    StarlakeError,
+    StarlakePipeline,
+    StarlakePreLoadStrategy,
+    StarlakeSparkConfig,
+    Task,
+)
+from starlake_core.caller import calling_module
+from starlake_core.plugins import installed
+
+from .registry import JOBS, word, word_of
+from .values import StarlakeOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .orchestrations import AbstractOrchestration
+
+__all__ = ["VERBS", "IStarlakeJob", "PlainJob", "StarlakeJobFactory", "is_installed", "rendered"]
+
+VERBS = ("dummy_op", "sl_import", "sl_job", "sl_load", "sl_pre_load", "sl_transform")
+
+_asked: ContextVar[Task | None] = ContextVar("starlake_core_compat_asked", default=None)
+"""The task whose native form is being made by the verbs of a job."""
+
+
+class IStarlakeJob(StarlakeOptions):
+    """Makes tasks for Starlake commands: the documented interface, to be used as it is or extended.
+
+    A pipeline calls an overridden verb when its task is rendered. Called by itself, a verb gives a native task at once, as a part of a DAG that
+    is written by hand; within the block of a pipeline of this job it adds a task to it.
+
+    Args:
+        filename: of the pipeline file; that of the caller by default.
+        module_name: of the pipeline file.
+        pre_load_strategy: what has to be there before a domain is loaded; the option by default.
+        options: of the file.
+
+    Attributes:
+        filename: whole path of the pipeline file.
+        module_name: of its module.
+        options: as given, with the strategy.
+        caller_globals: names and values of its module.
+        orchestrator, execution_environment: words of the class; None to decide when the file is loaded.
+        drawn: its pipelines whose block is open.
+    """
+
+    orchestrator: Any = None
+    execution_environment: Any = None
+
+    def __init__(
+        self,
+        filename: str | None = None,
+        module_name: str | None = None,
+        pre_load_strategy: StarlakePreLoadStrategy | str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.options: dict[str, Any] = dict(options or {})
+        if pre_load_strategy is not None:
+            self.options["pre_load_strategy"] = str(pre_load_strategy)
+        self.caller_globals: dict[str, Any] = {}
+        self.filename, self.module_name = filename or "", module_name or ""
+        self._alone: AbstractOrchestration | None = None
+        self.drawn: list[StarlakePipeline] = []
+        self._belongs_to(calling_module())
+
+    def __class_getitem__(cls, item: Any) -> GenericAlias:
+        return GenericAlias(cls, item)
+
+    def _belongs_to(self, module: dict[str, Any]) -> None:
+        file = str(module.get("__file__") or "")
+        # The documented call passes only the last part of the path; the folder is where the module is.
+        if file and os.path.basename(file) == os.path.basename(self.filename or file):
+            self.filename = file
+        self.module_name = self.module_name or str(module.get("__name__", ""))
+        self.caller_globals = module
+
+    # -- what it is for
+
+    @classmethod
+    def sl_orchestrator(cls) -> Any:
+        """The orchestrator: a word, or None to decide when the file is loaded."""
+        return cls.orchestrator
+
+    @classmethod
+    def sl_execution_environment(cls) -> Any:
+        """The environment: a word, or None to decide when the file is loaded."""
+        return cls.execution_environment
+
+    @property
+    def caller_filename(self) -> str:
+        """The last part of the path of the pipeline file."""
+        return os.path.basename(self.filename)
+
+    @property
+    def caller_module_name(self) -> str:
+        """The name of the module of the pipeline file."""
+        return self.module_name
+
+    @property
+    def pre_load_strategy(self) -> StarlakePreLoadStrategy:
+        """What has to be there before a domain is loaded."""
+        return StarlakePreLoadStrategy.parse(self.get_context_var("pre_load_strategy", "none", self.options))
+
+    @property
+    def overridden(self) -> frozenset[str]:
+        """The verbs that a subclass has its own way for."""
+        return frozenset(name for name in VERBS if getattr(type(self), name) is not getattr(IStarlakeJob, name))
+
+    @property
+    def brings_orchestrator(self) -> bool:
+        """Whether it is the class of a user for an orchestrator that is no plugin."""
+        return not is_installed(word_of(self, "sl_orchestrator"))
+
+    @property
+    def sl_env_vars(self) -> dict[str, str]:
+        """The Starlake variables of its options."""
+        return self.get_sl_env_vars(self.options)
+
+    @property
+    def sl_root(self) -> str:
+        """The root of the project."""
+        return self.get_sl_root(self.options)
+
+    @property
+    def sl_datasets(self) -> str:
+        """The folder of incoming and pending files."""
+        return self.get_sl_datasets(self.options)
+
+    # -- the verbs
+
+    def sl_pre_load(
+        self,
+        domain: str,
+        tables: Iterable[str] = (),
+        pre_load_strategy: StarlakePreLoadStrategy | str | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """The check whether a domain is ready.
+
+        Args:
+            domain: logical name.
+            tables: logical names; all of the domain when empty.
+            pre_load_strategy: what has to be there; the option by default.
+            **kwargs: as the verb of a pipeline takes them.
+
+        Returns:
+            A task; None if the strategy is none.
+        """
+        return self._make("sl_pre_load", domain, tables, pre_load_strategy, **kwargs)
+
+    def sl_import(self, task_id: str | None, domain: str, tables: Iterable[str] = (), **kwargs: Any) -> Any:
+        """The move of a domain's incoming files to its stage directory.
+
+        Args:
+            task_id: ``<domain>_import`` by default.
+            domain: logical name.
+            tables: logical names; all of the domain when empty.
+            **kwargs: as the verb of a pipeline takes them.
+        """
+        return self._make("sl_import", task_id, domain, tables, **kwargs)
+
+    def sl_load(
+        self,
+        task_id: str | None,
+        domain: str,
+        table: str,
+        spark_config: StarlakeSparkConfig | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """The load of one table.
+
+        Args:
+            task_id: ``<domain>_<table>_load`` by default.
+            domain: logical name.
+            table: logical name.
+            spark_config: sizing; the options by default.
+            **kwargs: as the verb of a pipeline takes them.
+        """
+        return self._make("sl_load", task_id, domain, table, spark_config, **kwargs)
+
+    def sl_transform(
+        self,
+        task_id: str | None,
+        transform_name: str,
+        transform_options: str | None = None,
+        spark_config: StarlakeSparkConfig | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """One transform.
+
+        Args:
+            task_id: the transform's name by default.
+            transform_name: ``domain.task``.
+            transform_options: substitution variables, ``"k=v,k2=v2"``; those of the options by default.
+            spark_config: sizing; the options by default.
+            **kwargs: as the verb of a pipeline takes them.
+        """
+        return self._make("sl_transform", task_id, transform_name, transform_options, spark_config, **kwargs)
+
+    def sl_job(
+        self,
+        task_id: str,
+        arguments: list[str],
+        spark_config: StarlakeSparkConfig | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Any command: the one method through which all others make their tasks.
+
+        Args:
+            task_id: its id.
+            arguments: of the command line, the command first.
+            spark_config: sizing; the options by default.
+            **kwargs: as the verb of a pipeline takes them.
+
+        Raises:
+            StarlakeError: the orchestrator is the user's own, and this method was not overridden.
+        """
+        if self.drawn and _asked.get() is None:
+            return self.drawn[-1].sl_job(task_id, arguments, spark_config, **kwargs)
+        if self.brings_orchestrator:
+            raise StarlakeError(
+                f"{type(self).__name__} has no sl_job(self, task_id, arguments, spark_config=None, **kwargs): only it can make the "
+                f"tasks of the orchestrator '{word_of(self, 'sl_orchestrator')}'"
+            )
+        task = _asked.get()
+        made = self._scratch(task, kwargs).sl_job(task_id, arguments, spark_config, **kwargs)
+        return _native(_changed(task, made, spark_config))
+
+    def dummy_op(self, task_id: str, **kwargs: Any) -> Any:
+        """A task that does nothing.
+
+        Args:
+            task_id: its id.
+            **kwargs: as the verb of a pipeline takes them.
+        """
+        if self.drawn and _asked.get() is None:
+            return self.drawn[-1].sl_dummy_op(task_id, **kwargs)
+        if self.brings_orchestrator:
+            return self.sl_job(task_id, [], None, **kwargs)
+        task = _asked.get()
+        return _native(_changed(task, self._scratch(task, kwargs).sl_dummy_op(task_id, **kwargs), None))
+
+    def skip_or_start_op(self, task_id: str, upstream_task: Any = None, **kwargs: Any) -> None:
+        """Nothing: the check of a domain is the gate by itself.
+
+        Args:
+            task_id: ignored.
+            upstream_task: ignored.
+            **kwargs: ignored.
+        """
+
+    def pre_tasks(self, **kwargs: Any) -> Any:
+        """Tasks before the work: to be overridden. Those that the environment needs are added without it.
+
+        Args:
+            **kwargs: as the pipeline was asked with.
+
+        Returns:
+            A task, or None for none.
+        """
+        return None
+
+    def post_tasks(self, **kwargs: Any) -> Any:
+        """Tasks after the work, whatever happened: to be overridden. Those that the environment needs are added without it.
+
+        Args:
+            **kwargs: as the pipeline was asked with.
+
+        Returns:
+            A task, or None for none.
+        """
+        return None
+
+    # -- how they are made
+
+    def _make(self, verb: str, *arguments: Any, **kwargs: Any) -> Any:
+        task = _asked.get()
+        if task is None and self.drawn:
+            return getattr(self.drawn[-1], verb)(*arguments, **kwargs)
+        drawn: Task | None = getattr(self._scratch(task, kwargs), verb)(*arguments, **kwargs)
+        if drawn is None:
+            return None
+        assert drawn.command is not None
+        task = _changed(task, drawn, drawn.command.spark)
+        command = task.command
+        assert command is not None
+        kwargs.pop("task_id", None)
+        with _asking(task):
+            return self.sl_job(task.id, list(command.vector), command.spark, **kwargs)
+
+    def _scratch(self, task: Task | None, kwargs: Mapping[str, Any]) -> StarlakePipeline:
+        """A pipeline that is never rendered, in which a verb says what its task is."""
+        of: Any = task.pipeline if task is not None else None
+        if of is not None:
+            made = StarlakePipeline(of.orchestration, of.name, dependencies=of.dependencies, cron=of.cron)
+            made.final_names.update(of.final_names)
+            return made
+        if self._alone is None:
+            from .orchestrations import OrchestrationFactory
+
+            self._alone = OrchestrationFactory.create_orchestration(self)
+        # Nobody tells when a DAG that is written by hand starts, unless the call does.
+        cron = (kwargs.get("params") or {}).get("cron")
+        return StarlakePipeline(self._alone, os.path.splitext(self.caller_filename)[0] or "pipeline", cron=cron)
+
+
+@contextmanager
+def _asking(task: Task) -> Iterator[None]:
+    token = _asked.set(task)
+    try:
+        yield
+    finally:
+        _asked.reset(token)
+
+
+def _native(task: Task) -> Any:
+    pipeline: Any = task.pipeline
+    return pipeline.orchestration.plugins.hook.sl_create_task(task=task)
+
+
+def _changed(task: Task | None, made: Task, spark: StarlakeSparkConfig | None) -> Task:
+    """A task of a pipeline as an overridden verb wants it to be; its place in the graph and its datasets stay.
+
+    Args:
+        task: of the pipeline, None if there is none.
+        made: what the verb says.
+        spark: sizing, None to leave it.
+
+    Raises:
+        GraphError: the verb gives it another id.
+    """
+    if task is None:
+        return made
+    if made.id != task.id:
+        raise GraphError(
+            f"an overridden verb gives the task '{task.path}' the id '{made.id}'; edges name a task by its id: give the id where "
+            "the pipeline file adds it"
+        )
+    command, now = task.command, made.command
+    if command is not None and now is not None:
+        spark = spark or command.spark
+        if now.vector != command.vector or spark != command.spark:
+            pipeline: Any = task.pipeline
+            task.command = replace(command, name=now.name, arguments=now.arguments, spark=spark)
+            about = command.transform or ".".join((command.domain, *command.tables[:1]))
+            job = pipeline.orchestration.create_job(
+                command=task.command, options=pipeline.options.for_task(about, task.id)
+            )
+            task.job = replace(job, check=task.gate, plugins=task.job.plugins if task.job is not None else job.plugins)
+        task.retries, task.retry_delay, task.timeout = made.retries, made.retry_delay, made.timeout
+    task.params, task.native, task.pool = made.params, made.native, made.pool
+    return task
+
+
+def rendered(job: IStarlakeJob, task: Task) -> Any:
+    """The native form of a task of a pipeline, by the verb of a job.
+
+    Args:
+        job: with verbs of its own.
+        task: of the pipeline.
+    """
+    pipeline: Any = task.pipeline
+    keywords: dict[str, Any] = {**task.native}
+    if task.params:
+        keywords["params"] = task.params
+    usual = pipeline.options
+    for name, value, default in (
+        ("retries", task.retries, usual["retries"]),
+        ("retry_delay", task.retry_delay, usual["retry_delay"]),
+        ("timeout", task.timeout, usual["task_timeout"]),
+        ("pool", task.pool, usual["default_pool"]),
+    ):
+        if task.job is not None and value != default:
+            keywords[name] = value
+    command = task.command
+    with _asking(task):
+        if command is None:
+            return job.dummy_op(task.id, **keywords)
+        if task.gate:
+            strategy = StarlakePreLoadStrategy(command.arguments[command.arguments.index("--strategy") + 1])
+            return job.sl_pre_load(command.domain, set(command.tables), strategy, task_id=task.id, **keywords)
+        if command.name == "stage":
+            return job.sl_import(task.id, command.domain, set(command.tables), **keywords)
+        if command.name == "load":
+            return job.sl_load(task.id, command.domain, command.tables[0], command.spark, **keywords)
+        if command.transform:
+            return job.sl_transform(
+                task.id, command.transform, _variables(command.arguments), command.spark, **keywords
+            )
+        return job.sl_job(task.id, list(command.vector), command.spark, **keywords)
+
+
+def _variables(arguments: tuple[str, ...]) -> str | None:
+    """The substitution variables of a transform that somebody gave: without the interval, which every one gets."""
+    if "--options" not in arguments:
+        return None
+    pairs = arguments[arguments.index("--options") + 1].split(",")
+    own = [pair for pair in pairs if "=${sl_data_interval" not in pair.replace("'", "")]
+    return ",".join(own) or None
+
+
+def is_installed(orchestrator: str) -> bool:
+    """Whether a word names an orchestrator of this project, or none: then one is chosen when the file is loaded."""
+    return not orchestrator or orchestrator in {plugin.name.lower() for plugin in installed("orchestrator")}
+
+
+class PlainJob(IStarlakeJob):
+    """A job of an orchestrator and an environment that are plugins, or are to be: it overrides nothing."""
+
+    brings_orchestrator = False
+
+    def sl_orchestrator(self) -> Any:  # type: ignore[override]
+        """The orchestrator, as it was given."""
+        return self.orchestrator
+
+    def sl_execution_environment(self) -> Any:  # type: ignore[override]
+        """The environment, as it was given."""
+        return self.execution_environment
+
+
+class StarlakeJobFactory:
+    """The documented factory of jobs. Plugins of this project are found by their entry points; classes of users are registered."""
+
+    @classmethod
+    def create_job(
+        cls,
+        filename: str | None = None,
+        module_name: str | None = None,
+        orchestrator: Any = None,
+        execution_environment: Any = None,
+        options: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> IStarlakeJob:
+        """Describe where and when commands run.
+
+        Args:
+            filename: of the pipeline file; that of the caller by default.
+            module_name: of the pipeline file.
+            orchestrator: a word or :class:`StarlakeOrchestrator`.
+            execution_environment: a word or :class:`StarlakeExecutionEnvironment`.
+            options: of the file.
+            **kwargs: for the class of a user; ``pre_load_strategy`` for every job.
+
+        Raises:
+            PluginLoadError: a job that an installed distribution offers does not load.
+        """
+        words = word(orchestrator), word(execution_environment)
+        known = JOBS.find(*words)
+        if known is None and not is_installed(words[0]):
+            known = JOBS.load(IStarlakeJob, *words)
+        module = calling_module()
+        filename = filename or os.path.basename(str(module.get("__file__") or ""))
+        if known is not None:
+            job: IStarlakeJob = known(filename=filename, module_name=module_name, options=options, **kwargs)
+            # A class with a constructor in a module of its own was called from there.
+            job._belongs_to(module)
+            return job
+        made = PlainJob(filename, module_name, options=options, **kwargs)
+        made.orchestrator, made.execution_environment = orchestrator, execution_environment
+        return made
+
+    @classmethod
+    def register_job(cls, job_class: type[IStarlakeJob]) -> None:
+        """Use a class for the orchestrator and the environment that it names, in place of the plugins of these names.
+
+        Args:
+            job_class: a subclass of :class:`IStarlakeJob`.
+
+        Raises:
+            PluginContractError: it is no such class, or names nothing.
+        """
+        JOBS.register(job_class, IStarlakeJob)
+
+    @classmethod
+    def register_jobs_from_package(cls, package_name: str = "ai.starlake") -> None:
+        """Import one package and register the jobs in it. Nothing is searched.
+
+        Args:
+            package_name: of the package.
+
+        Raises:
+            PluginLoadError: it does not import.
+        """
+        JOBS.register_module(package_name, IStarlakeJob)

@@ -1,0 +1,178 @@
+"""The lineage as generated files walk it: nodes with parents, first-level tasks, graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from starlake_core import DependencyType, sanitize_id
+from starlake_core import StarlakeDependencies as CoreDependencies
+from starlake_core import StarlakeDependency as CoreDependency
+
+__all__ = ["StarlakeDependencies", "StarlakeDependency", "TreeNodeMixin"]
+
+
+class StarlakeDependency(CoreDependency):
+    """One node of a lineage, with the names that generated files use.
+
+    Args:
+        name: ``domain.task`` of a transform, ``domain.table`` of a table.
+        dependency_type: a transform (``task``) or a loaded table (``table``).
+        cron: how often it is produced.
+        dependencies: what it reads.
+        sink: ``domain.table`` that it writes; its name by default.
+        stream: of the table, for information.
+        freshness: seconds for which the result counts as fresh; 0 means unknown.
+        dataset_triggering_strategy: ``any`` or ``all`` of its upstream datasets; the option by default.
+        write_strategy: of the transform, for information.
+
+    Raises:
+        DependenciesError: the name is not of the form ``domain.name``.
+    """
+
+    __slots__ = ("stream",)
+
+    def __init__(
+        self,
+        name: str,
+        dependency_type: DependencyType | str = DependencyType.TASK,
+        cron: str | None = None,
+        dependencies: Iterable[CoreDependency] = (),
+        sink: str | None = None,
+        stream: str | None = None,
+        freshness: int | None = None,
+        dataset_triggering_strategy: str | None = None,
+        write_strategy: Any = None,
+    ) -> None:
+        super().__init__(
+            name, dependency_type, cron, dependencies, sink, freshness or 0, dataset_triggering_strategy, write_strategy
+        )
+        self.stream = stream
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+        return self.name
+
+    @property
+    def uri(self) -> str:
+        """The name of the dataset that it writes, in the style ``flat``."""
+        return sanitize_id(self.sink).lower()
+
+    @property
+    def table(self) -> str:
+        """The part of its sink after the dot."""
+        return self.sink.rpartition(".")[2]
+
+    @property
+    def task_id(self) -> str:
+        """The id of its task in generated files."""
+        return f"{self.uri}_{self.dependency_type}"
+
+    @property
+    def node(self) -> TreeNodeMixin:
+        """It, with what it reads."""
+        return TreeNodeMixin(self, [TreeNodeMixin(_adopted(parent)) for parent in self.dependencies])
+
+
+class TreeNodeMixin:
+    """A node of the lineage of one pipeline.
+
+    Attributes:
+        node: the dependency.
+        parents: the nodes that it reads, as far as they run in the pipeline.
+    """
+
+    def __init__(self, node: StarlakeDependency, parents: Iterable[TreeNodeMixin] = ()) -> None:
+        self.node = node
+        self.parents = list(parents)
+
+    @property
+    def id(self) -> str:
+        """The name of the dependency."""
+        return self.node.name
+
+    def __repr__(self) -> str:
+        return f"{self.id} << [{', '.join(parent.id for parent in self.parents)}]" if self.parents else self.id
+
+
+def _adopted(node: CoreDependency) -> StarlakeDependency:
+    if isinstance(node, StarlakeDependency):
+        return node
+    return StarlakeDependency(
+        node.name,
+        node.dependency_type,
+        node.cron,
+        node.dependencies,
+        node.sink,
+        freshness=node.freshness,
+        dataset_triggering_strategy=node.dataset_triggering_strategy,
+        write_strategy=node.write_strategy,
+    )
+
+
+class StarlakeDependencies(CoreDependencies):
+    """The lineage of a pipeline: each node once, however often the input shows it.
+
+    Args:
+        dependencies: nodes, or the JSON of ``starlake dag-generate``.
+
+    Raises:
+        DependenciesError: the JSON cannot be read.
+        CycleError: transforms wait for each other.
+
+    Attributes:
+        dependencies: the nodes given, in their order.
+    """
+
+    node_type = StarlakeDependency
+
+    def __init__(self, dependencies: str | Iterable[CoreDependency] | CoreDependency) -> None:
+        super().__init__(dependencies)
+        self._nodes = {name: _adopted(node) for name, node in self.nodes.items()}
+        self.dependencies = tuple(self._nodes[name] for name in self.roots)
+
+    @property
+    def uris(self) -> dict[str, str]:
+        """Name of every node to the name of its dataset in the style ``flat``."""
+        return {name: node.uri for name, node in self._nodes.items()}
+
+    def __iter__(self) -> Iterator[StarlakeDependency]:
+        return iter(self.dependencies)
+
+    def __getitem__(self, index: int) -> StarlakeDependency:
+        return self.dependencies[index]
+
+    def __len__(self) -> int:
+        return len(self.dependencies)
+
+    @property
+    def first_level_tasks(self) -> frozenset[str]:
+        """Names of the nodes given."""
+        return frozenset(self.roots)
+
+    @property
+    def all_dependencies(self) -> frozenset[str]:
+        """Names of all nodes that some node reads."""
+        return frozenset(parent for parents in self.upstream.values() for parent in parents)
+
+    @property
+    def filtered_datasets(self) -> frozenset[str]:
+        """Names of the datasets that the nodes given write: they start nothing here."""
+        return frozenset(node.uri for node in self.dependencies)
+
+    def graphs(self, load_dependencies: bool = False) -> Sequence[TreeNodeMixin]:
+        """The nodes whose tasks a pipeline has, each with the parents among them, upstream ones first.
+
+        A node that is only read, and reads nothing itself, is not among them: it is the parent of another.
+
+        Args:
+            load_dependencies: everything upstream runs in the pipeline, too, and not the nodes given alone.
+        """
+        roots = self.first_level_tasks
+        wanted = self.nodes if load_dependencies else [name for name in self.nodes if name in roots]
+        made = {name: TreeNodeMixin(self._nodes[name]) for name in wanted}
+        for name, tree in made.items():
+            tree.parents = [made[parent] for parent in self.upstream[name] if parent in made]
+        read = {parent.id for tree in made.values() for parent in tree.parents}
+        return [tree for name, tree in made.items() if tree.parents or name not in read]

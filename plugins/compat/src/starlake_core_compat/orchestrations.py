@@ -1,0 +1,430 @@
+"""Orchestrations, pipelines and groups under their old names, to be used as they are or extended."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import GenericAlias, TracebackType
+from typing import Any
+
+from starlake_core import (
+    DependencyType,
+    Node,
+    Orchestration,
+    PluginNotFoundError,
+    StarlakeError,
+    StarlakePipeline,
+    StarlakeSchedule,
+    StarlakeSparkConfig,
+    StarlakeTaskGroup,
+    Task,
+    TriggerRule,
+    sanitize_id,
+)
+
+from .adapting import Classes, Verbs
+from .jobs import IStarlakeJob, is_installed
+from .lineage import StarlakeDependencies, StarlakeDependency, TreeNodeMixin
+from .module_globals import ModuleGlobals, read_globals
+from .registry import ORCHESTRATIONS, word_of
+
+__all__ = [
+    "AbstractDependency",
+    "AbstractOrchestration",
+    "AbstractPipeline",
+    "AbstractTask",
+    "AbstractTaskGroup",
+    "OrchestrationFactory",
+]
+
+
+class _StandsFor(type):
+    """The type of a name for a class of the core: what is one of that class is one of this."""
+
+    stands_for: type
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, cls.stands_for)
+
+
+class AbstractDependency(metaclass=_StandsFor):
+    """Anything that ``>>`` and ``<<`` join: tasks and groups."""
+
+    stands_for: type[Node] = Node
+
+    def __class_getitem__(cls, item: Any) -> GenericAlias:
+        return GenericAlias(cls, item)
+
+
+class AbstractTask(AbstractDependency):
+    """A task of a pipeline."""
+
+    stands_for = Task
+
+
+class AbstractTaskGroup(StarlakeTaskGroup):
+    """A group of tasks, used as a context manager.
+
+    Args:
+        group_id: unique within the group that holds it.
+        orchestration_cls: ignored; kept for subclasses that pass it on.
+        group: the native group, for subclasses that bring their own orchestrator.
+        name: the same as ``group_id``.
+        pipeline: that it belongs to.
+
+    Raises:
+        StarlakeError: it has no name, or no pipeline.
+
+    Attributes:
+        group: the native group, if there is one.
+    """
+
+    def __init__(
+        self,
+        group_id: str | None = None,
+        orchestration_cls: Any = None,
+        group: Any = None,
+        *,
+        name: str | None = None,
+        pipeline: StarlakePipeline | None = None,
+    ) -> None:
+        title = group_id or name
+        if not title or pipeline is None:
+            raise StarlakeError(
+                f"{type(self).__name__}() needs a name and its pipeline: {type(self).__name__}(group_id, pipeline=pipeline)"
+            )
+        super().__init__(title, pipeline.current_group)
+        self.group = group
+
+    def __class_getitem__(cls, item: Any) -> GenericAlias:
+        return GenericAlias(cls, item)
+
+
+class AbstractPipeline(StarlakePipeline):
+    """A pipeline, used as a context manager.
+
+    Args:
+        job: what makes its tasks.
+        orchestration_cls: ignored; kept for subclasses that pass it on.
+        dag: the native pipeline, for subclasses that bring their own orchestrator.
+        schedule: the domains it loads.
+        dependencies: the lineage it transforms.
+        orchestration: that it belongs to.
+        add_dag_dependency: joins two native nodes, for subclasses that bring their own orchestrator; ``>>`` by default.
+        name: its id; the names of the file and of the schedule by default.
+        cron: when it starts; that of the schedule, of the module of the file, or what follows from the lineage, by default.
+        tags: for people.
+        description: for people; that of the module of the file by default.
+        **native: keywords that the orchestrator declares.
+
+    Raises:
+        StarlakeError: it belongs to no orchestration, has both a schedule and dependencies, or a keyword that nobody declares.
+
+    Attributes:
+        job: what makes its tasks.
+        own_dag: the native pipeline that a subclass brought.
+        add_dag_dependency: joins two native nodes.
+    """
+
+    def __init__(
+        self,
+        job: IStarlakeJob,
+        orchestration_cls: Any = None,
+        dag: Any = None,
+        schedule: StarlakeSchedule | None = None,
+        dependencies: StarlakeDependencies | Iterable[StarlakeDependency] | str | None = None,
+        orchestration: AbstractOrchestration | None = None,
+        add_dag_dependency: Callable[[Any, Any], object] | None = None,
+        *,
+        name: str | None = None,
+        cron: str | None = None,
+        tags: Iterable[str] = (),
+        description: str | None = None,
+        **native: Any,
+    ) -> None:
+        if orchestration is None:
+            raise StarlakeError(f"{type(self).__name__}() needs its orchestration: orchestration=self")
+        if dependencies is not None and not isinstance(dependencies, StarlakeDependencies):
+            dependencies = StarlakeDependencies(dependencies)
+        self.job = job
+        self.own_dag = dag
+        self.add_dag_dependency = add_dag_dependency
+        found = orchestration.found
+        if dependencies is not None:
+            orchestration.filter_datasets(dependencies)
+        keywords = {word: value for word, value in found.keywords.items() if word in orchestration.task_keywords}
+        super().__init__(
+            orchestration,
+            name or "_".join(part for part in (_stem(job.filename), _schedule_name(schedule)) if part),
+            schedule=schedule,
+            dependencies=dependencies,
+            cron=cron,
+            tags=tags,
+            description=found.description if description is None else description,
+            native_options={**keywords, **native},
+        )
+        self._tasks_of: dict[str, Task] = {}
+        if orchestration.plugins.orchestrator == "airflow":
+            # The list of DAGs is filtered by them, and the case counts.
+            self.tags = tuple(dict.fromkeys(tag.upper() for tag in self.tags))
+
+    def __class_getitem__(cls, item: Any) -> GenericAlias:
+        return GenericAlias(cls, item)
+
+    @property
+    def dag(self) -> Any:
+        """The native pipeline."""
+        return self.native if self.own_dag is None else self.own_dag
+
+    @dag.setter
+    def dag(self, value: Any) -> None:
+        self.own_dag = value
+
+    @property
+    def schedule_name(self) -> str | None:
+        """The name of the schedule as a part of ids, None without one."""
+        return _schedule_name(self.schedule)
+
+    @property
+    def load_dependencies(self) -> bool:
+        """Whether everything upstream runs in the pipeline, too: the option ``run_dependencies_first``."""
+        return bool(self.options["run_dependencies_first"])
+
+    run_dependencies_first = load_dependencies
+
+    @property
+    def graphs(self) -> Sequence[TreeNodeMixin]:
+        """The nodes of the lineage whose tasks the pipeline has; see :meth:`StarlakeDependencies.graphs`."""
+        if not isinstance(self.dependencies, StarlakeDependencies):
+            return ()
+        return self.dependencies.graphs(self.load_dependencies)
+
+    # -- the block
+
+    def __enter__(self) -> AbstractPipeline:
+        super().__enter__()
+        self.job.drawn.append(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.job.drawn.remove(self)
+        super().__exit__(kind, error, trace)
+
+    # -- adding nodes
+
+    def dependency_to_task(self, dependency: StarlakeDependency) -> Task:
+        """The task of a node of the lineage: its transform, or the load of its table. A node has one task.
+
+        Args:
+            dependency: the node.
+        """
+        task = self._tasks_of.get(dependency.name)
+        if task is None:
+            if dependency.dependency_type is DependencyType.TASK:
+                task = self.sl_transform(dependency.task_id, dependency.name)
+            else:
+                domain, _, table = dependency.name.partition(".")
+                final_domain, _, final_table = dependency.sink.partition(".")
+                self.final_names.setdefault((domain, table), (final_domain, final_table))
+                task = self.sl_load(dependency.task_id, domain, table)
+            self._tasks_of[dependency.name] = task
+        return task
+
+    def sl_spark_config(self, spark_config_name: str) -> StarlakeSparkConfig:
+        """The Spark sizing of a name: what ``get_spark_config`` of the file says, else the options.
+
+        Args:
+            spark_config_name: ``domain.table``, a transform's name, or any name under which per-task options stand.
+        """
+        found: ModuleGlobals = self.orchestration.found  # type: ignore[attr-defined]
+        if found.spark is None:
+            return super().sl_spark_config(spark_config_name)
+        return found.spark_config(self.options["spark_config_name"] or spark_config_name)
+
+    def pre_tasks(self, **keywords: Any) -> Node | None:
+        """Add what a subclass of the job wants before the work, else what the environment needs; None if there is nothing.
+
+        Args:
+            **keywords: of every verb, or of the orchestrator.
+        """
+        return self._around("pre_tasks", keywords) or super().pre_tasks(**keywords)
+
+    def post_tasks(self, **keywords: Any) -> Node | None:
+        """Add what a subclass of the job wants after the work, else what the environment needs; None if there is nothing.
+
+        Args:
+            **keywords: of every verb, or of the orchestrator.
+        """
+        return self._around("post_tasks", keywords) or super().post_tasks(**keywords)
+
+    def _around(self, name: str, keywords: dict[str, Any]) -> Node | None:
+        made = getattr(self.job, name)(**keywords)
+        if made is None:
+            return None
+        node = made if isinstance(made, Node) else self.add_native(str(getattr(made, "task_id", name)), lambda: made)
+        tasks: Iterator[Task] = iter(()) if not isinstance(node, StarlakeTaskGroup) else node.tasks()
+        for task in (node,) if isinstance(node, Task) else tasks:
+            if name == "pre_tasks":
+                task.setup = True
+            else:
+                task.teardown, task.trigger = True, TriggerRule.ALL_DONE
+        return node
+
+
+def _stem(filename: str) -> str:
+    return Path(filename).stem.lower() if filename else "pipeline"
+
+
+def _schedule_name(schedule: StarlakeSchedule | None) -> str | None:
+    return sanitize_id(schedule.name).lower() if schedule is not None and schedule.name else None
+
+
+def _one_zone(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options without the zone that generators add by themselves, where the user names one."""
+    return {name: value for name, value in options.items() if name != "SL_TIMEZONE" or "timezone" not in options}
+
+
+class _Every(frozenset[str]):
+    """All words: those who bring their own orchestrator know its keywords."""
+
+    def __contains__(self, item: object) -> bool:
+        return True
+
+
+class AbstractOrchestration(Orchestration):
+    """An orchestration, used as a context manager.
+
+    Args:
+        job: what :meth:`StarlakeJobFactory.create_job` returned.
+
+    Raises:
+        PluginError: a plugin cannot be used.
+        OptionsError: with one line for every wrong option.
+
+    Attributes:
+        job: the job.
+        found: what the module of the pipeline file says.
+    """
+
+    def __init__(self, job: IStarlakeJob) -> None:
+        self.job = job
+        self.found = read_globals(job.caller_globals, job.options, word_of(job, "sl_execution_environment"))
+        orchestrator, environment = job.sl_orchestrator(), job.sl_execution_environment()
+        word = word_of(job, "sl_orchestrator")
+        own = job.brings_orchestrator
+        if own:
+            orchestrator = environment = Classes(word, job)
+        style = {} if "SL_DATASET_STYLE" in os.environ else {"dataset_style": "flat"}
+        try:
+            super().__init__(
+                {**style, **self.found.options, **_one_zone(job.options)},
+                orchestrator=orchestrator,
+                environment=environment,
+                filename=job.filename,
+                namespace=job.caller_globals,
+                addons=(Verbs(job),) if job.overridden and not own else (),
+            )
+        except PluginNotFoundError as error:
+            if is_installed(word):
+                raise
+            raise PluginNotFoundError(
+                f"{error} To use classes of your own for '{word}', register them before the job is created: "
+                "StarlakeJobFactory.register_job(...) and OrchestrationFactory.register_orchestration(...)"
+            ) from None
+        if own:
+            self.task_keywords = _Every()
+
+    def __class_getitem__(cls, item: Any) -> GenericAlias:
+        return GenericAlias(cls, item)
+
+    @classmethod
+    def sl_orchestrator(cls) -> Any:
+        """The orchestrator of a subclass; None where the job says it."""
+        return None
+
+    def filter_datasets(self, dependencies: StarlakeDependencies) -> None:
+        """Let the option ``filtered_datasets`` name datasets in the style ``flat``, too.
+
+        Args:
+            dependencies: the lineage of a pipeline.
+        """
+        given = self.options["filtered_datasets"]
+        flat = {name.lower() for name in given}
+        named = [name for name, uri in dependencies.uris.items() if uri in flat]
+        if named:
+            self.options = self.options.overlaid({"filtered_datasets": tuple(dict.fromkeys((*given, *named)))})
+
+    def sl_create_pipeline(  # type: ignore[override]
+        self,
+        schedule: StarlakeSchedule | None = None,
+        dependencies: StarlakeDependencies | Iterable[StarlakeDependency] | str | None = None,
+        **kwargs: Any,
+    ) -> AbstractPipeline:
+        """Begin a pipeline.
+
+        Args:
+            schedule: the domains it loads.
+            dependencies: the lineage it transforms.
+            **kwargs: see :class:`AbstractPipeline`.
+        """
+        return AbstractPipeline(self.job, schedule=schedule, dependencies=dependencies, orchestration=self, **kwargs)
+
+    def sl_create_task_group(self, group_id: str, pipeline: StarlakePipeline, **kwargs: Any) -> AbstractTaskGroup:
+        """Begin a group in the group of a pipeline whose block is open.
+
+        Args:
+            group_id: unique within the group that holds it.
+            pipeline: the pipeline.
+            **kwargs: see :class:`AbstractTaskGroup`.
+        """
+        return AbstractTaskGroup(group_id, pipeline=pipeline, **kwargs)
+
+
+class OrchestrationFactory:
+    """The documented factory of orchestrations. Plugins of this project are found by their entry points; classes of users are registered."""
+
+    @classmethod
+    def register_orchestrations_from_package(cls, package_name: str = "ai.starlake") -> None:
+        """Import one package and register the orchestrations in it. Nothing is searched.
+
+        Args:
+            package_name: of the package.
+
+        Raises:
+            PluginLoadError: it does not import.
+        """
+        ORCHESTRATIONS.register_module(package_name, AbstractOrchestration)
+
+    @classmethod
+    def register_orchestration(cls, orchestration_class: type[AbstractOrchestration]) -> None:
+        """Use a class for the orchestrator that it names.
+
+        Args:
+            orchestration_class: a subclass of :class:`AbstractOrchestration`.
+
+        Raises:
+            PluginContractError: it is no such class, or names nothing.
+        """
+        ORCHESTRATIONS.register(orchestration_class, AbstractOrchestration)
+
+    @classmethod
+    def create_orchestration(cls, job: IStarlakeJob, **kwargs: Any) -> AbstractOrchestration:
+        """Open an orchestration.
+
+        Args:
+            job: what :meth:`StarlakeJobFactory.create_job` returned.
+            **kwargs: for the class of a user.
+
+        Raises:
+            PluginError: a plugin cannot be used.
+            OptionsError: with one line for every wrong option.
+        """
+        word = word_of(job, "sl_orchestrator")
+        known = ORCHESTRATIONS.find(word)
+        if known is None and not is_installed(word):
+            known = ORCHESTRATIONS.load(AbstractOrchestration, word)
+        made: AbstractOrchestration = (known or AbstractOrchestration)(job, **kwargs)
+        return made

@@ -1,0 +1,114 @@
+"""A program of the tests: says as JSON what Airflow or Dagster makes of pipeline files, in a process of its own.
+
+``compat_native.py airflow show FOLDER`` / ``airflow run FILE DAG_ID`` / ``dagster show FILE`` / ``dagster run FILE JOB``
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+
+def show_airflow(folder: str) -> dict[str, Any]:
+    from starlake_core_airflow.versions import dag_bag
+
+    bag = dag_bag(dag_folder=folder)
+    assert not bag.import_errors, bag.import_errors
+    return {dag_id: airflow_dag(dag) for dag_id, dag in bag.dags.items()}
+
+
+def airflow_dag(dag: Any) -> dict[str, Any]:
+    condition = getattr(dag.timetable, "asset_condition", getattr(dag.timetable, "dataset_condition", None))
+    return {
+        "schedule": dag.timetable.summary,
+        "timetable": type(dag.timetable).__name__,
+        "triggers": sorted(asset.uri for asset in getattr(condition, "objects", ())),
+        "tags": sorted(dag.tags),
+        "catchup": dag.catchup,
+        "max_active_runs": dag.max_active_runs,
+        "description": dag.description,
+        "default_args": {name: str(value) for name, value in dag.default_args.items()},
+        "macros": sorted(dag.user_defined_macros or ()),
+        "access_control": str(dag.access_control),
+        "groups": sorted(group for group in dag.task_group.get_task_group_dict() if group),
+        "tasks": {
+            task.task_id: {
+                "operator": type(task).__name__,
+                "trigger_rule": str(getattr(task.trigger_rule, "value", task.trigger_rule)),
+                "retries": task.retries,
+                "retry_delay": task.retry_delay.total_seconds(),
+                "pool": task.pool,
+                "params": {name: str(value) for name, value in task.params.dump().items()},
+                "outlets": sorted(outlet.uri for outlet in task.outlets),
+                "names": sorted(getattr(outlet, "name", outlet.uri) for outlet in task.outlets),
+                "doc": task.doc_md or "",
+                "after": sorted(task.upstream_task_ids),
+            }
+            for task in dag.tasks
+        },
+        "edges": sorted(f"{task.task_id} -> {after}" for task in dag.tasks for after in task.downstream_task_ids),
+    }
+
+
+def run_airflow(file: str, dag_id: str) -> dict[str, Any]:
+    from starlake_core_airflow import versions
+
+    dag = versions.dag_bag(dag_folder=file).dags[dag_id]
+    if versions.AIRFLOW_3:
+        versions._register(dag)
+    date = datetime(2026, 11, 3, tzinfo=timezone.utc)
+    run = dag.test(**{"logical_date" if versions.AIRFLOW_3 else "execution_date": date})
+    return {ti.task_id: str(getattr(ti.state, "value", ti.state)) for ti in run.get_task_instances()}
+
+
+def definitions_of(file: str) -> Any:
+    spec = importlib.util.spec_from_file_location(Path(file).stem, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.defs
+
+
+def show_dagster(file: str) -> dict[str, Any]:
+    repository = definitions_of(file).get_repository_def()
+    jobs = [job for job in repository.get_all_jobs() if not job.name.startswith("__")]
+    return {
+        "jobs": {
+            job.name: sorted(key.rpartition(".")[2] for key in steps(job)) for job in jobs
+        },
+        "assets": sorted("/".join(key.path) for key in repository.asset_graph.get_all_asset_keys()),
+        "schedules": {schedule.job_name: schedule.cron_schedule for schedule in repository.schedule_defs},
+        "sensors": sorted(sensor.name for sensor in repository.sensor_defs),
+    }  # fmt: skip
+
+
+def steps(job: Any) -> list[str]:
+    from dagster._core.execution.api import create_execution_plan
+
+    return [step.key for step in create_execution_plan(job).get_steps_to_execute_in_topo_order()]
+
+
+def run_dagster(file: str, name: str) -> dict[str, Any]:
+    defs = definitions_of(file)
+    job = (getattr(defs, "resolve_job_def", None) or defs.get_job_def)(name)
+    result = job.execute_in_process(raise_on_error=False)
+    kinds = {"STEP_SUCCESS": "success", "STEP_SKIPPED": "skipped", "STEP_FAILURE": "failed"}
+    found = [event for event in result.all_events if event.event_type_value in kinds]
+    return {event.step_key: kinds[event.event_type_value] for event in found}
+
+
+ACTIONS = {
+    "airflow show": show_airflow,
+    "airflow run": run_airflow,
+    "dagster show": show_dagster,
+    "dagster run": run_dagster,
+}
+
+if __name__ == "__main__":
+    host, action, *words = sys.argv[1:]
+    sys.stdout.write("\n" + json.dumps(ACTIONS[f"{host} {action}"](*words)) + "\n")
