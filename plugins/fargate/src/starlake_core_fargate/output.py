@@ -132,7 +132,7 @@ class Output:
         if place is None:
             return None
         if place.driver != "awslogs":
-            self._tell(self._unreadable(place))
+            self._tell(self._unreadable(place), place.driver)
             return None
         try:
             page: Mapping[str, Any] = self._aws.call(
@@ -148,9 +148,9 @@ class Output:
             return page
         except Refusal as error:
             if error.code != "ResourceNotFoundException":  # before the first line there is no stream
-                self._tell(f"the output of tasks is not read: {error}")
+                self._tell(f"the output of tasks is not read: {error}", error.code)
         except StarlakeError as error:
-            self._tell(f"the output of tasks is not read now: {error}")
+            self._tell(f"the output of tasks is not read now: {error}", "outage")
         return None
 
     def _place(self, stream: Stream) -> _Place | None:
@@ -168,7 +168,7 @@ class Output:
                 taskDefinition=stream.definition,
             )
         except StarlakeError as error:
-            self._tell(f"the output of tasks is not read, because the task definition cannot be: {error}")
+            self._tell(f"the output of tasks is not read, because the task definition cannot be: {error}", "definition")
             return None
         definitions = told["taskDefinition"]["containerDefinitions"]
         found: Mapping[str, Any] = next((one for one in definitions if one["name"] == stream.facts.container), {})
@@ -191,9 +191,10 @@ class Output:
         driver = f"its log driver is {place.driver}" if place.driver else "its task definition has no log driver"
         return f"the output of the container is not in CloudWatch Logs ({driver}); with the driver awslogs it could be read here"
 
-    def _tell(self, message: str) -> None:
+    def _tell(self, message: str, kind: str) -> None:
+        """Warn, once of each kind."""
         with self._lock:
-            if message in self._told:
+            if kind in self._told:
                 return
-            self._told.add(message)
+            self._told.add(kind)
         logger.warning("%s", message)
