@@ -37,6 +37,7 @@ def test_the_options_of_earlier_generators_have_the_same_names_and_defaults() ->
         "fargate_async": True,
         "fargate_async_poke_interval": 30,
         "retry_on_failure": False,
+        "retry_delay_in_seconds": 10,
         "AWS_SDK": "/usr/local/aws-cli",
     }.items():
         assert declared[name].default == default, name

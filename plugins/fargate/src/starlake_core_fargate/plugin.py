@@ -125,6 +125,12 @@ def sl_options() -> Sequence[Option]:
             doc="Without effect, for earlier options: a failed pre-load always fails, and retries says how often it is tried again.",
         ),
         Option(
+            "retry_delay_in_seconds",
+            DURATION,
+            10,
+            doc="Without effect, for earlier options: retry_delay is the time between two tries.",
+        ),
+        Option(
             "AWS_SDK", STR, "/usr/local/aws-cli", doc="Without effect, for earlier options: no command line is used."
         ),
     ]
