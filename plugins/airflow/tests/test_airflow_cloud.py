@@ -23,7 +23,7 @@ OPTIONS = {
         "cloud_run_job_region": "europe-west1",
         "cloud_run_job_name": "starlake",
     },
-    "dataproc": {"dataproc_project_id": "p", "spark_jar_list": "gs://b/starlake.jar", "spark_bucket": "b"},
+    "dataproc": {"dataproc_project_id": "p", "spark_jar_list": "gs://jars/starlake.jar", "spark_bucket": "data"},
     "fargate": {
         "aws_cluster_name": "c",
         "aws_task_definition_name": "d",
