@@ -107,8 +107,8 @@ def sl_options() -> Sequence[Option]:
         Option(
             "cloud_run_endpoint", ENDPOINT, "", doc="Address of an emulator, or of a private endpoint of Cloud Run."
         ),
-        Option("cloud_run_storage_endpoint", ENDPOINT, "", doc="Address of an emulator of Cloud Storage."),
-        Option("cloud_run_logging_endpoint", ENDPOINT, "", doc="Address of an emulator of Cloud Logging."),
+        Option("cloud_run_storage_endpoint", ENDPOINT, "", doc="The same of Cloud Storage."),
+        Option("cloud_run_logging_endpoint", ENDPOINT, "", doc="The same of Cloud Logging."),
         Option(
             "retry_on_failure",
             BOOL,
