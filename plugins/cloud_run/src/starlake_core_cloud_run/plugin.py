@@ -116,6 +116,13 @@ def sl_options() -> Sequence[Option]:
             env="",
             doc=f"{_NO_EFFECT} A pre-load that crashed always fails, and `retries` says how often it is tried again.",
         ),
+        Option(
+            "retry_delay_in_seconds",
+            DURATION,
+            10,
+            env="",
+            doc=f"{_NO_EFFECT} The time between two tries is `retry_delay`.",
+        ),
         Option("use_gcloud", BOOL, True, env="", doc=f"{_NO_EFFECT} Cloud Run is called through its API."),
         Option(
             "GOOGLE_CLOUD_SDK", STR, "/usr/local/google-cloud-sdk", env="", doc=f"{_NO_EFFECT} No gcloud is called."
