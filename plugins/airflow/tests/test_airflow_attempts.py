@@ -131,6 +131,8 @@ import os, signal, sys, threading
 from pathlib import Path
 from starlake_core import Orchestration
 
+# Who runs the tests in the background of a shell hands on that interrupts are ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 root = Path(sys.argv[1])
 options = {"sl_env_var": {"SL_ROOT": str(root)}, "SL_STARLAKE_PATH": str(root / "starlake"), "retries": 3, "retry_delay": 0}
 with Orchestration(options=options, orchestrator="airflow", environment="shell", filename=str(root / "stopped.py"), namespace={}) as o:
