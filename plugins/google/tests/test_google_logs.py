@@ -101,7 +101,7 @@ def test_a_throttled_reading_is_tried_again(logs: Logs) -> None:
 
 def test_a_missing_permission_names_the_role(logs: Logs) -> None:
     logs.faults.plan("ListLogEntries", Fault(Kind.DENIED))
-    with pytest.raises(RunnerError, match="roles/logging.viewer"):
+    with pytest.raises(RunnerError, match=r"the role roles/logging[.]viewer"):
         logs.read.last(CONDITION, 1)
 
 

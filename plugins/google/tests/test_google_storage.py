@@ -108,7 +108,7 @@ def test_a_delete_whose_answer_is_lost_is_a_delete(storage: Storage, objects: Ob
 
 def test_an_outage_is_an_outage(storage: Storage) -> None:
     storage.faults.at_random(1.0, [Fault(Kind.UNAVAILABLE)], 1)
-    with pytest.raises(OutageError, match="Cloud Storage did not answer for 0.2 s"):
+    with pytest.raises(OutageError, match=r"Cloud Storage did not answer for 0[.]2 s"):
         Objects(Connection(None), storage.endpoint, QUICK).exists("gs://bucket/x")
 
 

@@ -39,6 +39,11 @@ class CloudLogs:
         calls = calls or Calls("Cloud Logging", total_seconds=30.0)
         self._calls = replace(calls, roles={"list_log_entries": "roles/logging.viewer", **calls.roles})
 
+    @property
+    def available(self) -> bool:
+        """Whether the library for it is installed, as far as is known."""
+        return not self._off
+
     def _client(self) -> Any:
         with self._lock:
             if self._made is None and not self._off:

@@ -346,12 +346,15 @@ class Scheduler:
         assert task.job is not None
         job = self._prepare(task.job.bind(run))
         with _LogFile(self._log_path(step.path, attempt)) as log:
+            followed = False
 
             def on_line(line: str) -> None:
+                nonlocal followed
+                followed = True
                 log.write(line)
                 self._tell(TaskEvent(step.path, TaskState.RUNNING, attempt, line=line))
 
-            return execute(
+            outcome = execute(
                 job,
                 runner_for(job, self._plugins),
                 run.key,
@@ -359,6 +362,12 @@ class Scheduler:
                 on_line=on_line,
                 stop=(lambda: self._interrupts > 1) if task.teardown else self._stop.is_set,
             )
+            # Of a job in a service there may be nothing but the end of its output, and a place to look at.
+            for line in () if followed else outcome.tail.splitlines():
+                on_line(line)
+            if outcome.log:
+                log.write(f"see {outcome.log}")
+            return outcome
 
     def _conclude(self, progress: _Progress, outcome: Outcome, seconds: float, final: bool) -> None:
         task = progress.step.task

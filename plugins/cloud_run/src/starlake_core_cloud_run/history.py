@@ -1,0 +1,185 @@
+"""The executions of a Cloud Run job that are ours, by task.
+
+The service lists executions from the newest to the oldest and has no filter. So a first look reads up to a number of executions, and each
+later one only what is newer than what was read before, with a margin for executions that show up late. Threads that look at the same moment
+share a look.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .executions import Seen, seen
+
+__all__ = ["History", "Page"]
+
+_MARGIN = 60
+_KEPT = 20_000
+
+Page = Callable[[str, str], "tuple[Sequence[Any], str]"]
+"""Gets a page of executions, the newest first, for the name of a job and a token; and the token of the next page, empty for none."""
+
+
+@dataclass
+class _Job:
+    """What is known of a Cloud Run job."""
+
+    seen: dict[str, Seen] = field(default_factory=dict)
+    looked_at: dict[str, int] = field(default_factory=dict)
+    by_task: dict[str, set[str]] = field(default_factory=dict)
+    newest: int | None = None
+    started: int = 0
+    done: int = 0
+    looking: bool = False
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+
+class History:
+    """Remembers the executions that were seen.
+
+    Args:
+        page: lists them.
+        limit: how many a look reads at most.
+        lag: seconds for which a new execution may be missing in a list.
+    """
+
+    def __init__(self, page: Page, limit: int, lag: float) -> None:
+        self._page = page
+        self._limit = limit
+        self._margin = _MARGIN + int(lag)
+        self._jobs: dict[str, _Job] = {}
+        self._lock = threading.Lock()
+
+    def _job(self, parent: str) -> _Job:
+        with self._lock:
+            job = self._jobs.get(parent)
+            if job is None:
+                job = self._jobs[parent] = _Job()
+            return job
+
+    def look(self, parent: str) -> int:
+        """Read what is new. When it returns, all that was listed at the moment of the call is known.
+
+        Args:
+            parent: full name of the Cloud Run job.
+
+        Returns:
+            The number of the look, for :meth:`is_fresh`.
+        """
+        job = self._job(parent)
+        with job.changed:
+            # A look that is under way may have passed what is wanted: only one that starts from now on will do.
+            enough = job.started + 1
+            while job.done < enough and job.looking:
+                job.changed.wait()
+            if job.done >= enough:
+                return enough
+            job.looking = True
+            job.started += 1
+            number = job.started
+        newest = None
+        try:
+            newest = self._read(job, parent, number)
+        finally:
+            with job.changed:
+                job.looking = False
+                if newest is not None:
+                    job.done, job.newest = number, newest
+                job.changed.notify_all()
+        return number
+
+    def is_fresh(self, handle: str, number: int) -> bool:
+        """Whether what is known of an execution is what a look, or a later one, has read.
+
+        Args:
+            handle: its full name.
+            number: of the look.
+        """
+        return self._job(handle.rpartition("/executions/")[0]).looked_at.get(handle, 0) >= number
+
+    def _read(self, job: _Job, parent: str, number: int) -> int:
+        token, count, newest = "", 0, job.newest or 0
+        until = None if job.newest is None else job.newest - self._margin
+        while True:
+            executions, token = self._page(parent, token)
+            for execution in executions:
+                newest = max(newest, execution.create_time.seconds)
+                found = self.note(parent, execution)
+                if found is not None:
+                    job.looked_at[found.handle] = number
+            count += len(executions)
+            last = executions[-1].create_time.seconds if executions else 0
+            if not token or count >= self._limit or (until is not None and last < until):
+                return newest
+
+    def note(self, parent: str, execution: Any) -> Seen | None:
+        """Remember an execution as it is now.
+
+        Args:
+            parent: full name of the Cloud Run job.
+            execution: message of the service.
+
+        Returns:
+            What is known of it; None if it is none of ours.
+        """
+        handle = f"{parent}/executions/{execution.name.rpartition('/')[2]}"
+        job = self._job(parent)
+        # What has ended stays as it ended.
+        known = job.seen.get(handle)
+        if known is not None and known.ended:
+            return known
+        found = seen(execution, handle)
+        if found is None:
+            return None
+        with job.changed:
+            job.seen[handle] = found
+            job.by_task.setdefault(found.task, set()).add(handle)
+            while len(job.seen) > _KEPT:
+                self._forget(job, next(iter(job.seen)))
+        return found
+
+    def forget(self, handle: str) -> None:
+        """Forget an execution that the service no longer knows.
+
+        Args:
+            handle: its full name.
+        """
+        job = self._job(handle.rpartition("/executions/")[0])
+        with job.changed:
+            self._forget(job, handle)
+
+    def _forget(self, job: _Job, handle: str) -> None:
+        job.looked_at.pop(handle, None)
+        found = job.seen.pop(handle, None)
+        if found is not None:
+            of_task = job.by_task[found.task]
+            of_task.discard(handle)
+            if not of_task:
+                del job.by_task[found.task]
+
+    def of_task(self, parent: str, task: str) -> list[Seen]:
+        """The executions of a task that were seen, the oldest first.
+
+        Args:
+            parent: full name of the Cloud Run job.
+            task: stable part of the key.
+        """
+        job = self._job(parent)
+        with job.changed:
+            handles = job.by_task.get(task, ())
+            return sorted((job.seen[handle] for handle in handles), key=lambda found: found.age)
+
+    def oldest(self, parent: str, handles: Iterable[str]) -> tuple[int, int] | None:
+        """When the oldest of some executions was created; None if one of them was never seen.
+
+        Args:
+            parent: full name of their Cloud Run job.
+            handles: their full names.
+        """
+        known = self._job(parent).seen
+        found = [known.get(handle) for handle in handles]
+        created = [execution.created for execution in found if execution is not None]
+        return min(created) if created and len(created) == len(found) else None

@@ -1,0 +1,63 @@
+"""What the tests of the environment share: a program that does what its variables say, and short ways to look at what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from emulators.cloud_run import CloudRun
+from google.cloud import run_v2
+from starlake_core_cloud_run.request import run_request
+from starlake_core_cloud_run.runner import CloudRunRunner
+from starlake_core_google import Calls
+
+from starlake_core import Command, Job, Orchestration, RunKey
+from starlake_core.command import load_command
+from starlake_core.testing import RecordingOrchestrator
+from starlake_core.testing.lab import until
+
+PROGRAM = (
+    "/bin/sh",
+    "-c",
+    """
+    if [ -n "$LATE" ]; then trap 'exit 0' TERM; fi
+    if [ -n "$SAYS" ]; then echo "$SAYS"; fi
+    if [ -n "$TOUCHES" ]; then touch "$TOUCHES"; fi
+    if [ -n "$WAITS_FOR" ]; then while [ ! -e "$WAITS_FOR" ]; do sleep 0.02; done; fi
+    if [ "$CLOUD_RUN_TASK_ATTEMPT" -lt "${FAILS:-0}" ]; then exit 3; fi
+    if [ "$CLOUD_RUN_TASK_INDEX" = "$BAD_TASK" ]; then exit 4; fi
+    if [ -n "$DIES" ]; then kill -KILL $$; fi
+    exit "${EXIT:-0}"
+    """,
+    "starlake",
+)
+LOAD = load_command("load", "sales", "orders")
+QUICK = Calls("Cloud Run", attempt_seconds=5.0, total_seconds=20.0, first_pause=0.01)
+IMPATIENT = Calls("Cloud Run", attempt_seconds=5.0, total_seconds=0.2, first_pause=0.01)
+KEY = RunKey("sales/run-1/load.orders", "1")
+
+MakeJob = Callable[..., Job]
+MakeRunner = Callable[..., CloudRunRunner]
+
+
+def create(options: dict[str, Any], command: Command = LOAD) -> Job:
+    """The job of a command with options of the environment."""
+    orchestration = Orchestration(
+        options, orchestrator=RecordingOrchestrator(), environment="cloud_run", filename="t.py", namespace={}
+    )
+    return orchestration.create_job(command=command, options=orchestration.options)
+
+
+def run_outside(runner: CloudRunRunner, job: Job, key: RunKey) -> str:
+    """Start an execution without looking for any: as a process does whose answer is lost, or another one at the same moment."""
+    operation = runner._jobs.run_job(run_v2.RunJobRequest(run_request(job.spec, job.arguments, job.env, key)))
+    return str(operation.metadata.name)
+
+
+def ends(emulator: CloudRun) -> list[str]:
+    """How all executions ended, the oldest first; waits for that."""
+    until(lambda: all(told.completion_time for told in emulator.executions()), "all executions have ended")
+    return [
+        "succeeded" if told.succeeded_count else "cancelled" if told.cancelled_count else "failed"
+        for told in emulator.executions()
+    ]

@@ -1,0 +1,238 @@
+"""No run twice and no run lost: what a submission does when answers are lost, lists lag and others submit too."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cloud_run_lab import IMPATIENT, KEY, ends, run_outside
+from emulators.faults import Fault, Kind, When
+from starlake_core_cloud_run import runner as module
+
+from starlake_core import OutageError, RunKey
+from starlake_core.runtime import OlderAttempt, Verdict, start, wait
+from starlake_core.testing.lab import until
+
+if TYPE_CHECKING:
+    from cloud_run_lab import MakeJob, MakeRunner
+    from emulators.cloud_run import CloudRun
+
+NO_ANSWER = [Fault(Kind.UNAVAILABLE, When.AFTER), Fault(Kind.LOST, When.AFTER)]
+NOTHING_DONE = [Fault(Kind.UNAVAILABLE), Fault(Kind.LOST)]
+
+
+def test_what_runs_is_what_was_submitted(emulator: CloudRun, job: MakeJob, runner: MakeRunner) -> None:
+    made = job({"A": "a b", "B": "$(x)\n'\""})
+    handle = runner().submit(made, KEY)
+    assert wait(runner(), handle).verdict is Verdict.SUCCEEDED
+    (container,) = emulator.containers.all
+    assert container.arguments == made.arguments
+    expected = {**made.env, "SL_RUN_KEY": KEY.work, "SL_RUN_TASK": KEY.task, "SL_RUN_ATTEMPT": KEY.attempt}
+    assert expected.items() <= container.env.items()
+
+
+@pytest.mark.parametrize("fault", NO_ANSWER, ids=str)
+def test_an_answer_that_is_lost_is_no_second_run(
+    emulator: CloudRun, job: MakeJob, runner: MakeRunner, fault: Fault
+) -> None:
+    emulator.faults.plan("RunJob", fault)
+    made = runner()
+    handle = made.submit(job(), KEY)
+    assert wait(made, handle).verdict is Verdict.SUCCEEDED
+    assert [told.name for told in emulator.executions()] == [handle]
+    assert emulator.faults.calls["RunJob"] == 1
+
+
+@pytest.mark.parametrize("fault", NOTHING_DONE, ids=str)
+def test_a_submission_that_did_nothing_is_made_again(
+    emulator: CloudRun, job: MakeJob, runner: MakeRunner, fault: Fault
+) -> None:
+    emulator.faults.plan("RunJob", fault, fault)
+    made = runner()
+    handle = made.submit(job(), KEY)
+    assert wait(made, handle).verdict is Verdict.SUCCEEDED
+    assert [told.name for told in emulator.executions()] == [handle]
+    assert emulator.faults.calls["RunJob"] == 3
+
+
+def test_a_throttled_submission_is_made_again_without_a_look(
+    emulator: CloudRun, job: MakeJob, runner: MakeRunner
+) -> None:
+    emulator.faults.plan("RunJob", Fault(Kind.THROTTLED), Fault(Kind.THROTTLED))
+    runner().submit(job(), KEY)
+    assert emulator.faults.calls == {"ListExecutions": 2, "RunJob": 3}
+
+
+def test_a_list_that_lags_behind_is_waited_for(emulator: CloudRun, job: MakeJob, runner: MakeRunner) -> None:
+    emulator.lag = 0.5
+    emulator.faults.plan("RunJob", Fault(Kind.LOST, When.AFTER))
+    made = runner(cloud_run_list_lag=1)
+    handle = made.submit(job(), KEY)
+    assert [told.name for told in emulator.executions()] == [handle]
+
+
+def test_looks_switched_off_double_runs(
+    emulator: CloudRun, job: MakeJob, runner: MakeRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The negative control: without the looks the faults of these tests do harm."""
+    monkeypatch.setattr(module, "_LOOKS", False)
+    emulator.faults.plan("RunJob", Fault(Kind.UNAVAILABLE, When.AFTER))
+    runner().submit(job(), KEY)
+    assert ends(emulator) == ["succeeded", "succeeded"]
+
+
+def test_an_outage_of_submissions_costs_a_try(emulator: CloudRun, job: MakeJob, runner: MakeRunner) -> None:
+    emulator.faults.at_random(1.0, [Fault(Kind.UNAVAILABLE)], 1, spared=["ListExecutions"])
+    with pytest.raises(OutageError, match=r"starting job starlake: 503.* No execution was started in 0[.]2 s"):
+        runner(IMPATIENT).submit(job(), KEY)
+    assert emulator.executions() == []
+
+
+def test_an_outage_of_lists_starts_nothing(emulator: CloudRun, job: MakeJob, runner: MakeRunner) -> None:
+    emulator.faults.at_random(1.0, [Fault(Kind.UNAVAILABLE)], 1, spared=["RunJob"])
+    with pytest.raises(OutageError, match="Cloud Run did not answer for"):
+        runner(IMPATIENT).submit(job(), KEY)
+    assert emulator.executions() == []
+
+
+def test_of_two_who_submit_at_once_one_run_survives(
+    emulator: CloudRun, job: MakeJob, runner: MakeRunner, tmp_path: Path
+) -> None:
+    """Both look before, both find nothing, both submit: the older execution goes on."""
+    gate = tmp_path / "gate"
+    runners = [runner(), runner()]
+    meet = threading.Barrier(2)
+    for number in range(10):
+        key = RunKey(f"sales/run-{number}/load.orders", "1")
+        made = job({"WAITS_FOR": str(gate)})
+
+        def submit(one: Any, key: RunKey = key, made: Any = made) -> Any:
+            one.find(made, key.task)  # who has looked just now does not look again
+            meet.wait()
+            return one.submit(made, key)
+
+        with ThreadPoolExecutor(2) as pool:
+            first, second = pool.map(submit, runners)
+        assert first == second
+    gate.touch()
+    found = ends(emulator)
+    assert found.count("succeeded") == 10
+    assert found.count("cancelled") == len(found) - 10
+
+
+def test_a_double_that_was_left_behind_is_stopped(
+    emulator: CloudRun, job: MakeJob, runner: MakeRunner, tmp_path: Path
+) -> None:
+    """A process submitted twice and died before it could look: whoever looks next cleans up."""
+    made = job({"WAITS_FOR": str(tmp_path / "gate")})
+    older, younger = (run_outside(runner(), made, KEY) for _ in range(2))
+    (found,) = runner().find(made, KEY.task)
+    assert found.handle == older
+    assert not found.status.ended
+    until(lambda: bool(emulator.executions()[1].completion_time), "the younger one has ended")
+    assert runner().submit(made, KEY) == older
+    (tmp_path / "gate").touch()
+    assert ends(emulator) == ["succeeded", "cancelled"]
+    assert wait(runner(), younger).verdict is Verdict.CANCELLED
+
+
+def test_a_new_attempt_takes_over_what_another_process_left(
+    emulator: CloudRun, job: MakeJob, runner: MakeRunner, tmp_path: Path
+) -> None:
+    made = job({"WAITS_FOR": str(tmp_path / "gate")})
+    handle = runner().submit(made, KEY)
+    assert start(made, runner(), RunKey(KEY.task, "2")) == handle
+    assert start(made, runner(), RunKey(KEY.task, "3"), OlderAttempt.CANCEL) != handle
+    (tmp_path / "gate").touch()
+    assert ends(emulator) == ["cancelled", "succeeded"]
+
+
+def test_another_generation_is_another_work_of_the_same_task(
+    emulator: CloudRun, job: MakeJob, runner: MakeRunner
+) -> None:
+    made = runner()
+    wait(made, made.submit(job(), KEY))
+    again = RunKey(KEY.task, "2", generation=1)
+    wait(made, made.submit(job(), again))
+    assert [container.env["SL_RUN_KEY"] for container in emulator.containers.all] == [KEY.task, f"{KEY.task}~1"]
+    assert [found.attempt for found in made.find(job(), KEY.task)] == ["1", "2"]
+
+
+def test_executions_of_others_are_left_alone(emulator: CloudRun, job: MakeJob, runner: MakeRunner) -> None:
+    emulator.seed_running(3)
+    assert runner().find(job(), KEY.task) == []
+    assert [told.completion_time for told in emulator.executions()] == [None] * 3
+
+
+def test_a_look_reads_only_what_is_new(emulator: CloudRun, job: MakeJob, runner: MakeRunner) -> None:
+    emulator.seed_history(2000, age=3600)
+    emulator.seed_history(50)
+    made = runner()
+    made.find(job(), KEY.task)
+    assert emulator.faults.calls["ListExecutions"] == 10  # cloud_run_history is 1000
+    made.find(job(), KEY.task)
+    assert emulator.faults.calls["ListExecutions"] == 11
+    emulator.seed_history(120)
+    handle = made.submit(job(), KEY)
+    assert emulator.faults.calls["ListExecutions"] == 13
+    assert [found.handle for found in made.find(job(), KEY.task)] == [handle]
+
+
+def test_an_old_execution_is_asked_for_its_state(emulator: CloudRun, job: MakeJob, runner: MakeRunner) -> None:
+    """What is behind the newest executions is not read again: the state of a candidate there is asked for."""
+    (handle,) = emulator.seed_running(1)
+    emulator._executions[handle].told.create_time.seconds -= 3600
+    task = next(
+        variable.value
+        for variable in emulator.executions()[0].template.containers[0].env
+        if variable.name == "SL_RUN_TASK"
+    )
+    emulator.seed_history(150, age=1800)
+    emulator.seed_history(10)
+    made = runner()
+    assert [found.status.ended for found in made.find(job(), task)] == [False]
+    emulator.finish(handle)
+    assert [found.status.ended for found in made.find(job(), task)] == [True]
+    assert emulator.faults.calls["GetExecution"] == 1
+    made.find(job(), task)
+    assert emulator.faults.calls["GetExecution"] == 1
+
+
+def test_an_execution_that_was_deleted_is_not_found(emulator: CloudRun, job: MakeJob, runner: MakeRunner) -> None:
+    made = runner()
+    handle = made.submit(job(), KEY)
+    wait(made, handle)
+    emulator.delete(handle)
+    assert runner().find(job(), KEY.task) == []
+
+
+def test_threads_that_look_at_once_share_a_look(emulator: CloudRun, job: MakeJob, runner: MakeRunner) -> None:
+    made = runner()
+    meet = threading.Barrier(8)
+
+    def find(number: int) -> int:
+        meet.wait()
+        return len(made.find(job(), f"task-{number}"))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(find, range(8))) == [0] * 8
+    assert emulator.faults.calls["ListExecutions"] <= 8
+
+
+def test_a_look_that_fails_is_made_by_the_next_who_waits(emulator: CloudRun, job: MakeJob, runner: MakeRunner) -> None:
+    emulator.faults.plan("ListExecutions", Fault(Kind.DENIED))
+    made = runner()
+    meet = threading.Barrier(4)
+
+    def find(number: int) -> str:
+        meet.wait()
+        try:
+            return str(len(made.find(job(), f"task-{number}")))
+        except Exception as error:
+            return type(error).__name__
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(find, range(4))) == ["0", "0", "0", "RunnerError"]
