@@ -138,7 +138,12 @@ def test_a_batch() -> None:
     assert request["parent"] == "projects/my-project/locations/europe-west1"
     assert request["batch"]["labels"]["starlake_timeout"] == "7200"
     assert request["batch"]["environment_config"] == {
-        "execution_config": {"subnetwork_uri": "default", "network_tags": ["dataproc"], "staging_bucket": "staging"}
+        "execution_config": {
+            "subnetwork_uri": "default",
+            "network_tags": ["dataproc"],
+            "staging_bucket": "staging",
+            "ttl": {"seconds": 7200},
+        }
     }
     properties = request["batch"]["runtime_config"]["properties"]
     assert properties["spark.dataproc.driverEnv.SL_ROOT"] == properties["spark.executorEnv.SL_ROOT"] == "gs://b/project"
