@@ -2,7 +2,7 @@
 
 A driver gets its arguments as they are, and the variables that a driver would get: those of its cluster (``spark-env:``), in the deploy mode
 ``cluster`` also ``spark.yarn.appMasterEnv.*``, in a batch ``spark.dataproc.driverEnv.*``. The system properties of
-``spark.driver.extraJavaOptions`` are variables here too, because the program takes the place of Starlake, whose configuration reads both. What a
+``spark.driver.defaultJavaOptions`` are variables here too, because the program takes the place of Starlake, whose configuration reads both. What a
 driver writes becomes objects ``driveroutput.000000000`` ... of Cloud Storage.
 
     python tests/emulators/dataproc.py --program "python -m starlake_core_duckdb" --env SL_ROOT=/path/of/the/project [--port N]
@@ -240,7 +240,9 @@ class Dataproc:
                                 "spark.executor.cores": "4",
                                 "spark.executor.instances": "1",
                             },
-                            "spark.driver.extraJavaOptions": " ".join(f"-D{key}={value}" for key, value in env.items()),
+                            "spark.driver.defaultJavaOptions": " ".join(
+                                f"-D{key}={value}" for key, value in env.items()
+                            ),
                         },
                     },
                 }
@@ -715,7 +717,11 @@ def _stamp(status: Any, state: int, moment: float) -> None:
 
 
 def _system_properties(properties: Mapping[str, str]) -> dict[str, str]:
-    words = shlex.split(properties.get("spark.driver.extraJavaOptions", ""))
+    words = [
+        word
+        for kind in ("default", "extra")
+        for word in shlex.split(properties.get(f"spark.driver.{kind}JavaOptions", ""))
+    ]
     pairs = (word[2:].partition("=") for word in words if word.startswith("-D"))
     return {name: value for name, _, value in pairs}
 

@@ -13,13 +13,6 @@ from starlake_core_dataproc.settings import OPTIONS
 from starlake_core import Job, OptionsError, RunnerError
 from starlake_core.options import Option
 
-
-@pytest.fixture(autouse=True)
-def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    for option in OPTIONS:
-        monkeypatch.delenv(option.env, raising=False)
-
-
 DEFAULTS = {
     "dataproc_region": "europe-west1",
     "dataproc_subnet": "default",
@@ -183,7 +176,6 @@ def test_no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.setenv("NO_GCE_CHECK", "true")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
-    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
     with pytest.raises(
         RunnerError, match=r"there are no credentials for Google Cloud.*gcloud auth application-default login"
     ):

@@ -115,7 +115,7 @@ def put(folder: Path, content: bytes, chunk: int) -> None:
         (folder / f"driveroutput.{number:09}").write_bytes(content[begin : begin + chunk])
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     lines=st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12), min_size=1, max_size=12),
     chunk=st.integers(1, 40),

@@ -83,7 +83,7 @@ def test_the_request_of_an_attempt() -> None:
         "spark.executorEnv.SL_RUN_KEY": KEY.work,
         "spark.executorEnv.SL_RUN_TASK": KEY.task,
         "spark.executorEnv.SL_RUN_ATTEMPT": "1",
-        "spark.driver.extraJavaOptions": (
+        "spark.driver.defaultJavaOptions": (
             f"-DSL_ROOT=gs://b/project -DSL_ENV=BQ -DSL_RUN_KEY={KEY.task} -DSL_RUN_TASK={KEY.task} -DSL_RUN_ATTEMPT=1"
         ),
     }
@@ -138,7 +138,12 @@ def test_a_batch() -> None:
     assert request["parent"] == "projects/my-project/locations/europe-west1"
     assert request["batch"]["labels"]["starlake_timeout"] == "7200"
     assert request["batch"]["environment_config"] == {
-        "execution_config": {"subnetwork_uri": "default", "network_tags": ["dataproc"], "staging_bucket": "staging"}
+        "execution_config": {
+            "subnetwork_uri": "default",
+            "network_tags": ["dataproc"],
+            "staging_bucket": "staging",
+            "ttl": {"seconds": 7200},
+        }
     }
     properties = request["batch"]["runtime_config"]["properties"]
     assert properties["spark.dataproc.driverEnv.SL_ROOT"] == properties["spark.executorEnv.SL_ROOT"] == "gs://b/project"
@@ -153,7 +158,7 @@ def test_the_user_wins_over_what_is_fixed_and_the_run_over_the_user() -> None:
         "spark.executor.memory": "2g",
         "spark.executorEnv.SL_RUN_ATTEMPT": "9",
     }
-    java = {"spark.driver.extraJavaOptions": "-Xss4m -Dx=y"}
+    java = {"spark.driver.defaultJavaOptions": "-Xss4m -Dx=y", "spark.driver.extraJavaOptions": "-Dmine=1"}
     options = {**OPTIONS, "spark_properties": {**given, **java}, "spark_executor_instances": 7}
     for command in (LOAD, CHECK):
         properties = job_request(job_of(options, command), KEY)["job"]["spark_job"]["properties"]
@@ -161,7 +166,8 @@ def test_the_user_wins_over_what_is_fixed_and_the_run_over_the_user() -> None:
         assert properties["spark.executor.memory"] == "2g"
         assert properties["spark.executor.instances"] == "7"
         assert properties["spark.executorEnv.SL_RUN_ATTEMPT"] == "1"
-        assert properties["spark.driver.extraJavaOptions"].startswith("-Xss4m -Dx=y -DSL_ROOT=")
+        assert properties["spark.driver.defaultJavaOptions"].startswith("-Xss4m -Dx=y -DSL_ROOT=")
+        assert properties["spark.driver.extraJavaOptions"] == "-Dmine=1"
 
 
 def test_each_task_has_its_own_size() -> None:
@@ -177,7 +183,7 @@ def test_the_driver_in_yarn_gets_variables_as_such() -> None:
     properties = request["job"]["spark_job"]["properties"]
     assert properties["spark.submit.deployMode"] == "cluster"
     assert properties["spark.yarn.appMasterEnv.SL_RUN_KEY"] == KEY.work
-    assert "spark.driver.extraJavaOptions" not in properties
+    assert "spark.driver.defaultJavaOptions" not in properties
     assert request["job"]["scheduling"] == {"max_failures_per_hour": 2}
 
 
@@ -227,7 +233,7 @@ def test_the_name_of_a_cluster_is_legal_and_holds_the_run(name: str, config: str
 def test_java_reads_the_variables_as_they_were(env: dict[str, str]) -> None:
     properties = variables_as_properties(env, "client")
     # Spark takes them apart as a shell does.
-    words = shlex.split(properties["spark.driver.extraJavaOptions"])
+    words = shlex.split(properties["spark.driver.defaultJavaOptions"])
     assert dict(word.removeprefix("-D").split("=", 1) for word in words) == env
     assert {f"spark.executorEnv.{name}": value for name, value in env.items()}.items() <= properties.items()
 

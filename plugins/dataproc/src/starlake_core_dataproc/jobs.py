@@ -84,8 +84,9 @@ class Jobs:
                 self._client.submit_job,
                 request,
                 f"submitting job {job_id(key)} to cluster {cluster} in {self._where['region']}",
-                f"Create the cluster {cluster}: pre_tasks() and post_tasks() of the pipeline make and delete one for each run, or name "
-                "one that exists with the option dataproc_cluster; and check the options dataproc_project_id and dataproc_region",
+                f"Create the cluster {cluster}: pre_tasks() and post_tasks() of the pipeline make and delete one for each run (it is also "
+                "deleted when it is idle for longer than dataproc_idle_delete_ttl), or name one that exists with the option dataproc_cluster; "
+                "and check the options dataproc_project_id and dataproc_region",
             )
         except RunnerError as error:
             if not caused_by(error, "AlreadyExists"):

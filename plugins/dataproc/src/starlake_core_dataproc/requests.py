@@ -13,6 +13,8 @@ from .variables import JAVA_OPTIONS, OF_CLUSTER, variables_as_properties, with_o
 
 __all__ = ["batch_request", "cluster_request", "job_request", "with_own_marker"]
 
+_LEAST_TTL = 600
+
 
 def with_own_marker(job: Job, key: RunKey) -> tuple[str | None, Job]:
     """The marker of a check, and the job that leaves it.
@@ -93,6 +95,8 @@ def batch_request(job: Job, key: RunKey) -> dict[str, Any]:
         "network_tags": list(about["tags"]),
         "service_account": about["service_account"],
         "staging_bucket": about["staging_bucket"],
+        # The service's own limit also holds when nobody looks. It takes nothing shorter.
+        "ttl": {"seconds": spec["timeout"]} if (spec["timeout"] or 0) >= _LEAST_TTL else None,
     }
     return {
         "parent": f"projects/{spec['project']}/locations/{spec['region']}",

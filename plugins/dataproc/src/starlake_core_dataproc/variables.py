@@ -17,7 +17,8 @@ __all__ = ["EXECUTOR", "JAVA_OPTIONS", "OF_CLUSTER", "variables_as_properties", 
 
 EXECUTOR = "spark.executorEnv."
 OF_CLUSTER = "spark-env:"
-JAVA_OPTIONS = "spark.driver.extraJavaOptions"
+# Not extraJavaOptions, which the images of Dataproc and users set: Spark puts one before the other.
+JAVA_OPTIONS = "spark.driver.defaultJavaOptions"
 _DRIVER = {"cluster": "spark.yarn.appMasterEnv.", "serverless": "spark.dataproc.driverEnv."}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 

@@ -183,7 +183,6 @@ def is_passing(error: BaseException) -> bool:
             exceptions.GatewayTimeout,  # DeadlineExceeded is one
             exceptions.BadGateway,
             exceptions.InternalServerError,
-            exceptions.Unknown,
             exceptions.Aborted,
             TransportError,
             ConnectionError,
