@@ -66,7 +66,7 @@ class HookSpecs:
 
     @hookspec
     def sl_find_options(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Find option values in a store of the orchestrator's own. Optional, for orchestrators and add-ons.
+        """Find option values elsewhere: in a store of the orchestrator's own, or under a name of earlier days. Optional for every role.
 
         Called when an orchestration opens, before the options are checked. ``given`` are the explicit options; what is found is weaker
         than they are, and stronger than environment variables and defaults. Only look where the user asked for it: a pipeline file is

@@ -226,3 +226,18 @@ def test_a_pipeline_of_a_thousand_tasks_imports_no_sdk() -> None:
 def test_the_command_is_left_alone() -> None:
     command = Command("transform", ("--name", "kpi.x", "--options", "a=${sl_ds},b='$(rm -rf /)'"), "x")
     assert create(PLACE, command).arguments == command.vector
+
+
+@pytest.mark.parametrize(
+    ("delays", "seconds"),
+    [({}, 300), ({"retry_delay_in_seconds": 60}, 60), ({"retry_delay_in_seconds": "60", "retry_delay": 5}, 5)],
+)
+def test_the_retry_delay_has_an_earlier_name(delays: dict[str, Any], seconds: int) -> None:
+    opened = Orchestration(
+        {**PLACE, **delays},
+        orchestrator=RecordingOrchestrator(),
+        environment="cloud_run",
+        filename="t.py",
+        namespace={},
+    )
+    assert opened.options["retry_delay"] == seconds

@@ -37,7 +37,7 @@ def test_the_options_of_earlier_generators_have_the_same_names_and_defaults() ->
         "fargate_async": True,
         "fargate_async_poke_interval": 30,
         "retry_on_failure": False,
-        "retry_delay_in_seconds": 10,
+        "retry_delay_in_seconds": None,
         "AWS_SDK": "/usr/local/aws-cli",
     }.items():
         assert declared[name].default == default, name
@@ -144,3 +144,12 @@ def test_a_job_is_one_line_of_json_without_its_secrets() -> None:
     assert Job.from_json(made.to_json()) == made
     assert "hunter22" not in repr(made)
     json.loads(made.to_json())
+
+
+@pytest.mark.parametrize(
+    ("delays", "seconds"),
+    [({}, 300), ({"retry_delay_in_seconds": 60}, 60), ({"retry_delay_in_seconds": "60", "retry_delay": 5}, 5)],
+)
+def test_the_retry_delay_has_an_earlier_name(delays: dict[str, Any], seconds: int) -> None:
+    opened = orchestration({**OPTIONS, **delays})
+    assert opened.options["retry_delay"] == seconds

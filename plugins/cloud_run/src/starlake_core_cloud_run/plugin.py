@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -119,9 +119,9 @@ def sl_options() -> Sequence[Option]:
         Option(
             "retry_delay_in_seconds",
             DURATION,
-            10,
+            None,
             env="",
-            doc=f"{_NO_EFFECT} The time between two tries is `retry_delay`.",
+            doc="Another name of retry_delay, from earlier generators; retry_delay wins where both are given.",
         ),
         Option("use_gcloud", BOOL, True, env="", doc=f"{_NO_EFFECT} Cloud Run is called through its API."),
         Option(
@@ -129,6 +129,12 @@ def sl_options() -> Sequence[Option]:
         ),
         Option("separator", STR, " ", env="", doc=f"{_NO_EFFECT} Arguments are never joined."),
     ]
+
+
+@hookimpl
+def sl_find_options(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    earlier = given.get("retry_delay_in_seconds")
+    return {} if earlier is None else {"retry_delay": earlier}
 
 
 @hookimpl

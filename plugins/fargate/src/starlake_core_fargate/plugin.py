@@ -127,13 +127,20 @@ def sl_options() -> Sequence[Option]:
         Option(
             "retry_delay_in_seconds",
             DURATION,
-            10,
-            doc="Without effect, for earlier options: retry_delay is the time between two tries.",
+            None,
+            env="",
+            doc="Another name of retry_delay, from earlier generators; retry_delay wins where both are given.",
         ),
         Option(
             "AWS_SDK", STR, "/usr/local/aws-cli", doc="Without effect, for earlier options: no command line is used."
         ),
     ]
+
+
+@hookimpl
+def sl_find_options(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    earlier = given.get("retry_delay_in_seconds")
+    return {} if earlier is None else {"retry_delay": earlier}
 
 
 @hookimpl
