@@ -62,7 +62,7 @@ def test_the_generated_files_run(project: Path, home: dict[str, str], orchestrat
     done = run("-m", "ai.starlake.orchestration", "run", *files, "--options", "retries=0", **home)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     assert "starbake_load_daily: success (10 success, 3 skipped)" in done.stdout
-    assert "closed has no incoming files (check_closed_incoming_files)" in done.stdout
+    assert "closed has no incoming files" in done.stdout
     assert "starbake_load_hourly: success (5 success)" in done.stdout
     assert "starbake_kpi: success (5 success)" in done.stdout
     check_rows(project)
@@ -84,7 +84,6 @@ def test_everything_upstream_and_what_is_left_to_do_afterwards(
     for task in ("starbake_orders_table", "starbake_products_table", "kpi_product_sales_task", "all_done", "tidy_up"):
         assert f"{task} success" in done.stdout, done.stdout[-4000:]
     assert "kpi_overview_task failed" in done.stdout
-    assert "nowhere" in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("orchestrator", ORCHESTRATORS)
@@ -157,3 +156,13 @@ def test_an_orchestrator_of_ones_own_runs(project: Path) -> None:
         "loaded starbake.customers: 200 row(s) from 1 file(s), 4 rejected",
         "loaded starbake.products: 30 row(s) from 1 file(s), 0 rejected",
     ]
+
+
+@pytest.mark.parametrize("name", ["starbake_load", "starbake_kpi"])
+def test_every_process_builds_the_same(project: Path, name: str) -> None:
+    file = project / "dags" / f"{name}.py"
+    file.write_text(example(name), encoding="utf-8")
+    words = ["graph", str(file), "--format", "json", "--option", "run_dependencies_first=true"]
+    one, other = (orchestrate(*words, PYTHONHASHSEED=seed) for seed in ("1", "2"))
+    assert one.returncode == 0, one.stderr
+    assert one.stdout == other.stdout

@@ -33,7 +33,7 @@ from ai.starlake.orchestration import (
     StarlakeSchedule,
     TaskGroupContext,
 )
-from compat_runs import orchestrate
+from compat_runs import HOSTS, native, orchestrate
 from starlake_core_compat.registry import JOBS, ORCHESTRATIONS
 
 from starlake_core import GraphError, PluginContractError, PluginLoadError, PluginNotFoundError, StarlakeError
@@ -482,3 +482,67 @@ def test_type_hints_of_old_files_evaluate() -> None:
         pass
 
     assert issubclass(Typed, IStarlakeJob)
+
+
+# -- verbs of one's own on Airflow and Dagster
+
+OWN = {
+    "airflow": """
+from ai.starlake.airflow.bash import StarlakeAirflowBashJob as Base
+from starlake_core_airflow.versions import EmptyOperator
+
+def native(task_id):
+    return EmptyOperator(task_id=task_id)
+""",
+    "dagster": """
+from dagster import op
+from ai.starlake.dagster.shell import StarlakeDagsterShellJob as Base
+
+def native(task_id):
+    @op(name=task_id)
+    def own(): pass
+    return own
+""",
+}
+FILE = """# airflow dag
+from ai.starlake.job import StarlakeJobFactory
+from ai.starlake.orchestration import OrchestrationFactory, StarlakeDomain, StarlakeSchedule
+
+
+class Mine(Base):
+    def sl_load(self, task_id, domain, table, spark_config=None, **kwargs):
+        if table == "items":
+            return native(task_id)
+        return super().sl_load(task_id, domain, table, spark_config, retries=7, **kwargs)
+
+
+StarlakeJobFactory.register_job(Mine)
+job = StarlakeJobFactory.create_job("sales.py", __name__, Base.orchestrator, Base.execution_environment, {})
+daily = StarlakeSchedule("daily", "0 0 * * *", [StarlakeDomain("sales", tables=["items", "orders"])])
+with OrchestrationFactory.create_orchestration(job) as orchestration:
+    with orchestration.sl_create_pipeline(schedule=daily) as pipeline:
+        pipeline.add_schedule()
+"""
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_native_tasks_of_ones_own_beside_those_of_the_orchestrator(tmp_path: Path, host: str) -> None:
+    folder = tmp_path / "dags"
+    folder.mkdir()
+    file = folder / "sales.py"
+    file.write_text(FILE.replace("\n\n\nclass", OWN[host] + "\n\nclass", 1), encoding="utf-8")
+    variables = {"AIRFLOW_HOME": str(tmp_path / "home"), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+    shown = native(host, "show", str(folder if host == "airflow" else file), **variables)
+    if host == "dagster":
+        assert shown["jobs"] == {"sales_daily": ["end_daily", "load_sales_items", "load_sales_orders", "start_daily"]}
+        return
+    tasks = {task_id.rpartition(".")[2]: task for task_id, task in shown["sales_daily"]["tasks"].items()}
+    assert {name: task["operator"] for name, task in tasks.items()} == {
+        "start_daily": "EmptyOperator", "load_sales_items": "EmptyOperator", "load_sales_orders": "StarlakeOperator",
+        "end_daily": "StarlakeEnd",
+    }  # fmt: skip
+    assert tasks["load_sales_orders"]["retries"] == 7
+    assert tasks["load_sales_items"]["after"] == ["start_daily"]
+    assert tasks["end_daily"]["after"] == [
+        "sales_daily.load_sales_daily.load_sales_items", "sales_daily.load_sales_daily.load_sales_orders",
+    ]  # fmt: skip

@@ -26,10 +26,10 @@ def refuse_others() -> None:
     found = [file for name in ("ai", "ai.starlake") for file in _init_files(name)]
     if not found:
         return
-    owners = sorted({f"{owner.metadata['Name']} {owner.version}" for owner in _owners()})
-    names = sorted({owner.metadata["Name"] for owner in _owners()})
-    whose = f"which belongs to {' and '.join(owners)}" if owners else "which belongs to no installed distribution"
-    first = f"pip uninstall {' '.join(names)}" if names else f"rm {found[0]}"
+    owners = dict(sorted((owner.metadata["Name"], owner.version) for owner in _owners()))
+    named = " and ".join(f"{name} {version}" for name, version in owners.items())
+    whose = f"which belongs to {named}" if owners else "which belongs to no installed distribution"
+    first = f"pip uninstall {' '.join(owners)}" if owners else f"rm {found[0]}"
     raise PluginConflictError(
         f"{_OURS} brings the modules ai.starlake.*, and so does {found[0]}, {whose}: they overwrite each other's files. "
         f"Keep one of the two. To keep {_OURS}: {first} && pip install --force-reinstall --no-deps {_OURS}"

@@ -95,7 +95,11 @@ class Registry:
             PluginLoadError: it does not import.
         """
         for found in vars(_imported(name)).values():
-            if isinstance(found, type) and issubclass(found, base) and not found.__module__.startswith("starlake_core"):
+            if (
+                isinstance(found, type)
+                and issubclass(found, base)
+                and not found.__module__.startswith("starlake_core_compat.")
+            ):
                 self.register(found, base)
 
     def find(self, *words: str) -> type | None:
