@@ -35,7 +35,7 @@ class Flat:
     """
 
     tasks: Mapping[str, Task]
-    befores: Mapping[str, Sequence[str]]
+    befores: Mapping[str, tuple[str, ...]]
     joins: Mapping[str, Sequence[str]]
     names: Mapping[str, str]
     merged: Mapping[str, str]

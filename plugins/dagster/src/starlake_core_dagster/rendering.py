@@ -23,6 +23,7 @@ from dagster import (
     Nothing,
     OpDefinition,
     Out,
+    Output,
     OutputMapping,
     RetryPolicy,
     TimeWindowPartitionsDefinition,
@@ -77,8 +78,6 @@ _NOT_IN_TAG = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 def _nothing(step: Any, inputs: Mapping[str, Any]) -> Any:
-    from dagster import Output
-
     yield Output(None, RESULT)
 
 
@@ -473,7 +472,7 @@ class DagsterPipeline:
 
     def _dependencies(self) -> dict[Any, dict[str, Any]]:
         names = self.flat.names
-        each: dict[Sequence[str], dict[str, Any]] = {}  # what waits for the same has one mapping
+        each: dict[tuple[str, ...], dict[str, Any]] = {}  # what waits for the same has one mapping
 
         def inputs(path: str) -> dict[str, Any]:
             befores = self.flat.befores[path]
@@ -488,7 +487,10 @@ class DagsterPipeline:
                 after += [DependencyDefinition(names[gate], VERDICT) for gate in self._drawing.gates_of_ends]
             return {_AFTER: MultiDependencyDefinition(list(dict.fromkeys(after)))}
 
-        return {NodeInvocation(op.name, names[path], _NO_TAGS, _NONE): inputs(path) for path, op in self.ops.items()}
+        return {
+            NodeInvocation(op.name, alias=names[path], tags=_NO_TAGS, hook_defs=_NONE): inputs(path)
+            for path, op in self.ops.items()
+        }
 
     def _outputs(self, elsewhere: Collection[AssetKey]) -> list[Produced]:
         """Every asset that it defines.
