@@ -201,6 +201,11 @@ def _produced(path: str, task: Task, prefix: Sequence[str], first: str) -> tuple
     )
 
 
+def _in_order(kinds: Iterable[str]) -> Any:
+    """Kinds as a set whose order does not depend on hashes: Dagster makes tags of them in the order in which they come."""
+    return dict.fromkeys(sorted(kinds)).keys()
+
+
 def _partitions(pipeline: StarlakePipeline) -> Any:
     if pipeline.cron is None or not pipeline.options["partitions"]:
         return None
@@ -416,10 +421,10 @@ class DagsterPipeline:
         return tag_words(self.pipeline.tags)
 
     @cached_property
-    def _kinds(self) -> Mapping[str, set[str]]:
+    def _kinds(self) -> Mapping[str, Any]:
         """The kinds of an asset whose task says none, by what it is."""
         more = self.pipeline.options["asset_kinds"]
-        return {own: {"starlake", *([own] if own else ()), *more} for own in ("sql", "table", "")}
+        return {own: _in_order({"starlake", *([own] if own else ()), *more}) for own in ("sql", "table", "")}
 
     @cached_property
     def _owners(self) -> list[str]:
@@ -629,7 +634,9 @@ class DagsterPipeline:
             if dataset.cron:
                 metadata["sl_cron"] = dataset.cron
         kinds = native.get("kinds")
-        if kinds is None:
+        if kinds is not None:
+            kinds = _in_order(kinds)
+        else:
             command = task.command
             kinds = self._kinds["sql" if command is not None and command.transform else "table" if task.domain else ""]
         return AssetSpec(
@@ -637,7 +644,7 @@ class DagsterPipeline:
             deps=deps,
             description=native.get("description") or self._drawing.about[path],
             group_name=native.get("group_name") or dagster_name(self._group(path, dataset)),
-            kinds=kinds if isinstance(kinds, set) else set(kinds),
+            kinds=kinds,
             tags={**self._tags, **native.get("asset_tags", {})},
             owners=list(native.get("owners") or ()) or self._owners,
             metadata={**metadata, **native.get("metadata", {})},
