@@ -659,7 +659,7 @@ from starlake_core import Orchestration, StarlakeDomain, StarlakeSchedule
 from starlake_core.testing import FakeEnvironment
 from starlake_core_dagster import definitions
 daily = StarlakeSchedule("daily", "0 2 * * *", [StarlakeDomain(d, tables={"c", "a", "b", "e"}) for d in ("x", "y")])
-orchestration = Orchestration({"pre_load_strategy": "imported", "tags": "one two", "asset_kinds": "red,green,gold"},
+orchestration = Orchestration({"pre_load_strategy": "imported", "tags": "one two", "asset_kinds": "gold"},
                               orchestrator="dagster", environment=FakeEnvironment(), filename="f.py", namespace={})
 with orchestration, orchestration.sl_create_pipeline(schedule=daily, name="p") as p:
     p.add_schedule()
