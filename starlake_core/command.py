@@ -185,14 +185,16 @@ def command_options(options: Mapping[str, object] | str | None, where: str) -> d
     return result
 
 
+def _name(name: str, what: str) -> str:
+    if not name or "," in name:
+        raise CommandError(f"{what} {name!r} cannot be passed to Starlake: a name is not empty and has no comma")
+    return name
+
+
 def _names(names: Iterable[str], what: str) -> tuple[str, ...]:
     if isinstance(names, str):
         names = [names]
-    result = tuple(sorted(set(names)))
-    for name in result:
-        if not name or "," in name:
-            raise CommandError(f"{what} {name!r} cannot be passed to Starlake: a name is not empty and has no comma")
-    return result
+    return tuple(_name(name, what) for name in sorted(set(names)))
 
 
 def _flag(name: str, value: str | None) -> tuple[str, ...]:
@@ -233,7 +235,7 @@ def preload_command(
     Raises:
         CommandError: a value cannot be passed, or the strategy is ``none``.
     """
-    (domain,) = _names([domain], "domain")
+    domain = _name(domain, "domain")
     names = _names(tables, "table")
     strategy = StarlakePreLoadStrategy.parse(strategy)
     if strategy is StarlakePreLoadStrategy.NONE:
@@ -271,7 +273,7 @@ def stage_command(
     Raises:
         CommandError: a value cannot be passed.
     """
-    (domain,) = _names([domain], "domain")
+    domain = _name(domain, "domain")
     names = _names(tables, "table")
     arguments = (
         *_flag("domains", domain),
@@ -303,16 +305,14 @@ def load_command(
     Raises:
         CommandError: a value cannot be passed.
     """
-    (domain,) = _names([domain], "domain")
-    names = _names([table], "table")
     arguments = (
         "--scheduledDate",
         "${sl_scheduled_date}",
-        *_flag("domains", domain),
-        *_list("tables", names),
+        *_flag("domains", _name(domain, "domain")),
+        *_flag("tables", _name(table, "table")),
         *_map(command_options(options, f"the load of {domain}.{table}")),
     )
-    return Command("load", arguments, task_id, domain, names, spark=spark, params=dict(params or {}))
+    return Command("load", arguments, task_id, domain, (table,), spark=spark, params=dict(params or {}))
 
 
 def transform_command(

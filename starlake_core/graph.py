@@ -193,7 +193,7 @@ class Task(Node):
         retries: further tries after a failure; retry_delay: seconds between two tries.
         timeout: seconds for one try, None for no limit.
         pool: pool of slots, where the orchestrator has pools.
-        params: what the user attached to it.
+        params: what the user attached to it; the command has the same.
         native: keywords of the orchestrator, checked by it.
         factory: makes a native node of the user's own, in place of all of the above.
     """
@@ -255,7 +255,7 @@ class Task(Node):
         self.retry_delay = retry_delay
         self.timeout = timeout
         self.pool = pool
-        self.params = dict(params or {})
+        self.params = {} if params is None else params
         self.native = dict(native or {})
         self.factory = factory
         super().__init__(name, parent)

@@ -81,7 +81,7 @@ class StarlakePipeline(Pipeline):
         schedule: the schedule that it loads, if it does.
         dependencies: the lineage that it transforms, if it does.
         native: the orchestrator's object, None until rendered.
-        final_names: logical names of domain and table to those in the warehouse.
+        final_names: logical names of domain and table to those in the warehouse, where they differ.
     """
 
     __slots__ = (
@@ -128,6 +128,7 @@ class StarlakePipeline(Pipeline):
             (domain.name, table.name): (domain.final_name, table.final_name)
             for domain in (schedule.domains if schedule else ())
             for table in domain.tables
+            if (domain.name, table.name) != (domain.final_name, table.final_name)
         }
         self._spark: dict[str, StarlakeSparkConfig] = {}
         self._lifecycle: Any = None
@@ -265,7 +266,7 @@ class StarlakePipeline(Pipeline):
             retry_delay=seconds(settings.retry_delay, options["retry_delay"], "retry_delay") or 0,
             timeout=seconds(settings.timeout, options["task_timeout"], "timeout"),
             pool=settings.pool or options["default_pool"],
-            params=settings.params,
+            params=dict(settings.params) if command is None else command.params,
             native=settings.native,
         )
 

@@ -57,17 +57,23 @@ def read_settings(verb: str, keywords: Mapping[str, Any], native: frozenset[str]
     """
     if not keywords:
         return DEFAULT_SETTINGS
-    for name in keywords:
-        if name not in _NAMES and name not in native:
+    known: dict[str, Any] = {}
+    own: dict[str, Any] = {}
+    for name, value in keywords.items():
+        if name in _NAMES:
+            known[name] = value
+        elif name in native:
+            own[name] = value
+        else:
             raise CommandError(
                 f"{verb} does not take the keyword '{name}'; it takes {', '.join(sorted(_NAMES))}, and of {orchestrator}: "
                 f"{', '.join(sorted(native)) or 'nothing more'}.{did_you_mean(name, _NAMES | native)}"
             )
-    known = {name: value for name, value in keywords.items() if name in _NAMES}
     if not isinstance(known.get("params", {}), Mapping):
         raise CommandError(f"{verb}: params={known['params']!r} is not allowed; it takes a mapping")
     for name in ("inlets", "outlets"):
-        known[name] = _datasets(known.get(name, ()), f"{verb}: {name}")
+        if name in known:
+            known[name] = _datasets(known[name], f"{verb}: {name}")
     retries = known.get("retries")
     if retries is not None and (isinstance(retries, bool) or not isinstance(retries, int) or retries < 0):
         raise CommandError(f"{verb}: retries={retries!r} is not allowed; it takes a whole number, not negative")
@@ -77,7 +83,7 @@ def read_settings(verb: str, keywords: Mapping[str, Any], native: frozenset[str]
         except ValueError:
             allowed = ", ".join(rule.value for rule in TriggerRule)
             raise CommandError(f"{verb}: trigger={known['trigger']!r} is not allowed; it is one of {allowed}") from None
-    return Settings(**known, native={name: value for name, value in keywords.items() if name not in _NAMES})
+    return Settings(**known, native=own)
 
 
 def _datasets(values: Any, what: str) -> tuple[StarlakeDataset, ...]:

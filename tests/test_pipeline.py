@@ -205,6 +205,15 @@ def test_every_verb_takes_the_settings_of_a_task(draw: Draw) -> None:
     assert task.command.params == {"a": 1}
 
 
+@pytest.mark.parametrize("verb", ["sl_load", "sl_dummy_op"])
+def test_what_the_user_does_with_their_params_later_is_their_own_business(draw: Draw, verb: str) -> None:
+    params = {"a": 1}
+    keywords = {"domain": "d", "table": "t"} if verb == "sl_load" else {}
+    task = one(draw, lambda p: getattr(p, verb)("task", params=params, **keywords))
+    params["a"] = 2
+    assert task.params == {"a": 1}
+
+
 def test_settings_come_from_the_options_by_default(draw: Draw) -> None:
     options = {"retries": 4, "retry_delay": "2m", "task_timeout": "1h", "default_pool": "big"}
     task = one(draw, lambda p: p.sl_load(domain="d", table="t"), options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -426,6 +427,49 @@ def test_a_wide_group_is_skipped_when_one_of_its_domains_is(tmp_path: Path, coun
     assert {found[f"load_y_{number}"] for number in range(count)} == {"success"}
 
 
+def test_tasks_that_share_what_they_wait_for_keep_it_apart() -> None:
+    def build(p: StarlakePipeline) -> None:
+        groups = []
+        for name in ("a", "b", "c"):
+            with p.sl_create_task_group(name) as group:
+                for number in range(12):
+                    p.sl_load(f"{name}{number}", name, f"t{number}", trigger="all_done" if number == 11 else None)
+            groups.append(group)
+        first = p.start_task()
+        first >> groups[0]
+        groups[0] >> groups[2]
+        groups[1] >> groups[2]
+
+    befores = draw(build).native.flat.befores
+    a, b = ([f"{name}.{name}{number}" for number in range(12)] for name in "ab")
+    assert {tuple(befores[path]) for path in a} == {("start",)}
+    assert {tuple(befores[path]) for path in b} == {()}
+    assert [list(befores[join]) for join in ("a..all", "b..all")] == [a, b]
+    assert {tuple(befores[f"c.c{number}"]) for number in range(11)} == {("a..all", "b..all")}
+    assert list(befores["c.c11"]) == [*a, *b]
+
+
+def test_what_ops_have_in_common_is_made_once() -> None:
+    """A pipeline of thousands of tables is thousands of everything that each op has of its own."""
+
+    def build(p: StarlakePipeline) -> None:
+        start = p.start_task()
+        start >> [p.sl_load(f"load_{number}", "sales", f"t{number}", retries=number // 2) for number in range(4)]
+
+    native = draw(build).native
+    ops = [native.ops[f"load_{number}"] for number in range(4)]
+    assert len({id(op.config_schema) for op in ops}) == 1
+    assert [op.retry_policy and op.retry_policy.max_retries for op in ops] == [None, None, 1, 1]
+    assert ops[2].retry_policy is ops[3].retry_policy
+    assert native.flat.befores["load_0"] is native.flat.befores["load_1"]
+
+
+def test_a_body_tells_the_signature_that_it_has() -> None:
+    """It is told, because Dagster asks for that of each op and Python would find it anew each time."""
+    body = draw(lambda p: p.sl_load("load", "sales", "orders")).native.ops["load"].compute_fn
+    assert [*inspect.signature(body).parameters] == [*inspect.signature(type(body).__call__).parameters][1:]
+
+
 def test_a_chain_is_no_matter_of_recursion() -> None:
     """Where Dagster walks a graph in the order of a set it recurses along a chain, and a thousand is the limit of Python."""
 
@@ -615,8 +659,8 @@ from starlake_core import Orchestration, StarlakeDomain, StarlakeSchedule
 from starlake_core.testing import FakeEnvironment
 from starlake_core_dagster import definitions
 daily = StarlakeSchedule("daily", "0 2 * * *", [StarlakeDomain(d, tables={"c", "a", "b", "e"}) for d in ("x", "y")])
-orchestration = Orchestration({"pre_load_strategy": "imported", "tags": "one two"}, orchestrator="dagster",
-                              environment=FakeEnvironment(), filename="f.py", namespace={})
+orchestration = Orchestration({"pre_load_strategy": "imported", "tags": "one two", "asset_kinds": "gold"},
+                              orchestrator="dagster", environment=FakeEnvironment(), filename="f.py", namespace={})
 with orchestration, orchestration.sl_create_pipeline(schedule=daily, name="p") as p:
     p.add_schedule()
 native = p.native

@@ -35,7 +35,7 @@ class Flat:
     """
 
     tasks: Mapping[str, Task]
-    befores: Mapping[str, Sequence[str]]
+    befores: Mapping[str, tuple[str, ...]]
     joins: Mapping[str, Sequence[str]]
     names: Mapping[str, str]
     merged: Mapping[str, str]
@@ -77,47 +77,79 @@ def flatten(pipeline: Pipeline, together: bool = False) -> Flat:
     Raises:
         DuplicateIdError: two tasks would have one name in Dagster, which has letters, digits and underscores.
     """
-    tasks: dict[str, Task] = {}
-    befores: dict[str, dict[str, None]] = {}
-    joins: dict[str, Sequence[str]] = {}
-    merged: dict[str, str] = {}
+    walk = _Walk(together)
+    walk.into(pipeline, "")
+    tasks, befores, joins, merged = walk.tasks, walk.befores, walk.joins, walk.merged
+    for path, step in merged.items():
+        befores[step] = befores.get(step, {}) | befores[path]
+    names = _names([*tasks, *joins, *dict.fromkeys(merged.values())], pipeline.id)
+    same: dict[tuple[str, ...], tuple[str, ...]] = {}  # many wait for the same
+    shared = {path: same.setdefault(found, found) for path, found in ((p, tuple(b)) for p, b in befores.items())}
+    return Flat(tasks, shared, joins, names, merged)
 
-    def walk(group: TaskGroup, prefix: str) -> tuple[list[str], list[str]]:
-        """Paths of the first and of the last tasks of a group."""
-        ends: dict[str, tuple[list[str], list[str]]] = {}
-        if together and prefix and _is_one_step(group):
-            merged.update((prefix + node_id, prefix[:-1]) for node_id in group.nodes)
+
+class _Walk:
+    """What is found on the way through the groups of a pipeline: the attributes of :class:`Flat`, as far as they are known."""
+
+    def __init__(self, together: bool) -> None:
+        self.together = together
+        self.tasks: dict[str, Task] = {}
+        self.befores: dict[str, dict[str, None]] = {}
+        self.joins: dict[str, Sequence[str]] = {}
+        self.merged: dict[str, str] = {}
+        self._nothing: dict[str, None] = {}
+        self._several: set[str] = set()
+
+    def into(self, group: TaskGroup, prefix: str) -> tuple[Sequence[str], Sequence[str]]:
+        """Walk through a group; return the paths of its first and of its last tasks."""
+        groups: dict[str, tuple[Sequence[str], Sequence[str]]] = {}
+        if self.together and prefix and _is_one_step(group):
+            self.merged.update((prefix + node_id, prefix[:-1]) for node_id in group.nodes)
         for node in group.children:
             path = prefix + node.id
             if isinstance(node, TaskGroup):
-                ends[node.id] = walk(node, f"{path}.")
+                groups[node.id] = self.into(node, f"{path}.")
             elif isinstance(node, Task):
-                tasks[path] = node
-                befores[path] = {}
-                ends[node.id] = [path], [path]
+                self.tasks[path] = node
+                self.befores[path] = self._nothing
+
+        def firsts(node_id: str) -> Sequence[str]:
+            return groups[node_id][0] if node_id in groups else (prefix + node_id,)
+
+        def lasts(node_id: str) -> Sequence[str]:
+            return groups[node_id][1] if node_id in groups else (prefix + node_id,)
+
         for before, afters in group.edges.items():
             for after in afters:
-                connect(f"{prefix}{before}", ends[before][1], ends[after][0])
-        firsts = [path for node in group.roots() for path in ends[node.id][0]]
-        lasts = [path for node in group.leaves() for path in ends[node.id][1]]
-        return firsts, lasts
+                self.connect(prefix + before, lasts(before), firsts(after))
+        return (
+            [path for node in group.roots() for path in firsts(node.id)],
+            [path for node in group.leaves() for path in lasts(node.id)],
+        )
 
-    def connect(before: str, lasts: list[str], firsts: list[str]) -> None:
+    def connect(self, before: str, lasts: Sequence[str], firsts: Sequence[str]) -> None:
+        """Let the first tasks of a node wait for the last ones of the node ``before``."""
         wide = len(lasts) > 1 and len(firsts) > 1 and len(lasts) * len(firsts) > _WIDE
+        every = dict.fromkeys(lasts)
+        join = f"{before}..all"  # the path of no task
         for first in firsts:
-            if wide and tasks[first].trigger is TriggerRule.ALL_SUCCESS:
-                join = f"{before}..all"  # the path of no task
-                joins[join] = lasts
-                befores[join] = dict.fromkeys(lasts)
-                befores[first][join] = None
+            if wide and self.tasks[first].trigger is TriggerRule.ALL_SUCCESS:
+                self.joins[join] = lasts
+                self.befores[join] = every
+                self._wait(first, {join: None})
             else:
-                befores[first].update(dict.fromkeys(lasts))
+                self._wait(first, every)
 
-    walk(pipeline, "")
-    for path, step in merged.items():
-        befores.setdefault(step, {}).update(befores[path])
-    names = _names([*tasks, *joins, *dict.fromkeys(merged.values())], pipeline.id)
-    return Flat(tasks, {path: list(found) for path, found in befores.items()}, joins, names, merged)
+    def _wait(self, path: str, more: dict[str, None]) -> None:
+        """Let a task wait for more. Most tasks are told once, many of them the same: these share what they are told."""
+        known = self.befores[path]
+        if not known:
+            self.befores[path] = more
+        elif path in self._several:
+            known.update(more)
+        else:
+            self._several.add(path)
+            self.befores[path] = known | more
 
 
 def check_name(what: str, name: str) -> None:

@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from dagster import (
@@ -23,13 +23,23 @@ from dagster import (
     Nothing,
     OpDefinition,
     Out,
+    Output,
     OutputMapping,
     RetryPolicy,
     TimeWindowPartitionsDefinition,
     define_asset_job,
 )
 
-from starlake_core import CreateChildren, StarlakeError, StarlakePipeline, Task, TaskGroup, TriggerRule, guards_of
+from starlake_core import (
+    CreateChildren,
+    StarlakeDataset,
+    StarlakeError,
+    StarlakePipeline,
+    Task,
+    TaskGroup,
+    TriggerRule,
+    guards_of,
+)
 
 from .context import Facts
 from .executor import TRIGGER_TAG, thread_executor
@@ -66,10 +76,25 @@ _LINEAGE = 64
 _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_]")
 _NOT_IN_TAG = re.compile(r"[^A-Za-z0-9_.-]+")
 
+
+def _nothing(step: Any, inputs: Mapping[str, Any]) -> Any:
+    yield Output(None, RESULT)
+
+
+# What every op has, made once. Dagster makes what it is not given anew for each op, and a pipeline may have thousands.
 _IN = In(Nothing)
 _OUT = Out(Nothing, is_required=False)
+_NONE: frozenset[Any] = frozenset()
+_NO_TAGS: dict[str, str] = {}
+_CONFIG = OpDefinition(compute_fn=_nothing, name="any").config_schema
 
 
+@lru_cache
+def _retry_policy(retries: int, delay: int) -> RetryPolicy | None:
+    return RetryPolicy(max_retries=retries, delay=delay) if retries else None
+
+
+@lru_cache(maxsize=1024)
 def dagster_name(text: str) -> str:
     """A name as Dagster takes it: letters, digits and underscores."""
     return _NOT_IN_NAME.sub("_", text)
@@ -98,7 +123,7 @@ class _Drawing:
             self.facts = replace(self.facts, pipeline_id="")
         self.prefix = tuple(pipeline.options["asset_key_prefix"])
         self.produces = {
-            path: _produced(task, self.prefix, self.flat.names[path] if path in self.flat.merged else RESULT)
+            path: _produced(path, task, self.prefix, self.flat.names[path] if path in self.flat.merged else RESULT)
             for path, task in self.flat.tasks.items()
             if task.outlets
         }
@@ -109,16 +134,16 @@ class _Drawing:
             if task.inlets
         }
         self.paths = {id(task): path for path, task in self.flat.tasks.items()}
+        # Said of the op of a task and of its assets.
+        self.lines = {path: shown(task.job) for path, task in self.flat.tasks.items() if task.job is not None}
+        self.about = {path: describe(task, self.lines.get(path, "")) for path, task in self.flat.tasks.items()}
         self.inputs: dict[AssetKey, str] = {}
         self._name = dagster_name(pipeline.id)
-        self._told: dict[int, tuple[str, str]] = {}
 
-    def told(self, task: Task) -> tuple[str, str]:
-        """The command line of a task and what it does, for people; both are said of the op and of its assets."""
-        if id(task) not in self._told:
-            line = shown(task.job) if task.job is not None else ""
-            self._told[id(task)] = line, describe(task, line)
-        return self._told[id(task)]
+    @cached_property
+    def gates_of_ends(self) -> list[str]:
+        """The checks whose verdict an end wants to know."""
+        return list(dict.fromkeys(gate for guard in guards_of(self.pipeline) for gate in guard))
 
     def _inlets(self, task: Task) -> list[AssetKey]:
         return [asset_key(dataset, self.prefix) for dataset in task.inlets]
@@ -137,6 +162,33 @@ class _Drawing:
         """The name of an op: unique among all pipelines, unlike that of its step."""
         name = self.flat.names[path]
         return name if self.alone else f"{self._name}__{name}"
+
+    def op(
+        self,
+        path: str,
+        body: Any,
+        outputs: Iterable[str],
+        description: str,
+        *,
+        tags: Mapping[str, str] | None = None,
+        retry_policy: RetryPolicy | None = None,
+        code_version: str | None = None,
+        pool: str | None = None,
+    ) -> OpDefinition:
+        """The op of a step, with what all ops share."""
+        return OpDefinition(
+            compute_fn=body,
+            name=self.def_name(path),
+            ins=dict.fromkeys(_ins(self, path), _IN),
+            outs=dict.fromkeys(outputs, _OUT),
+            description=description,
+            config_schema=_CONFIG,
+            required_resource_keys=_NONE,
+            tags=tags,
+            retry_policy=retry_policy,
+            code_version=code_version,
+            pool=pool,
+        )
 
 
 class _Graph(GraphDefinition):
@@ -158,11 +210,16 @@ def _drawing_of(task: Task) -> _Drawing:
     return _Drawing(pipeline, alone=True)
 
 
-def _produced(task: Task, prefix: Sequence[str], first: str) -> tuple[Produced, ...]:
-    names = [first, *(f"{first}_{number}" for number in range(2, len(task.outlets) + 1))]
+def _produced(path: str, task: Task, prefix: Sequence[str], first: str) -> tuple[Produced, ...]:
     return tuple(
-        Produced(name, asset_key(dataset, prefix), dataset) for name, dataset in zip(names, task.outlets, strict=True)
+        Produced(path, first if number == 1 else f"{first}_{number}", asset_key(dataset, prefix), dataset)
+        for number, dataset in enumerate(task.outlets, 1)
     )
+
+
+def _in_order(kinds: Iterable[str]) -> Any:
+    """Kinds as a set whose order does not depend on hashes: Dagster makes tags of them in the order in which they come."""
+    return dict.fromkeys(sorted(kinds)).keys()
 
 
 def _partitions(pipeline: StarlakePipeline) -> Any:
@@ -182,43 +239,32 @@ def make_task(task: Task) -> OpDefinition | Step:
     drawing = _drawing_of(task)
     path = drawing.paths[id(task)]
     native = task.native
-    for name in native:
-        if name not in TASK_KEYWORDS:
-            raise StarlakeError(
-                f"task {path} of pipeline {drawing.pipeline.id} does not take the keyword '{name}'; it takes {', '.join(TASK_KEYWORDS)}"
-            )
-    _check_shapes(f"task {path} of pipeline {drawing.pipeline.id}", native)
+    if native:
+        _check_keywords(f"task {path} of pipeline {drawing.pipeline.id}", native, TASK_KEYWORDS)
     produces = drawing.produces.get(path, ())
-    outputs = tuple(produced.output for produced in produces) or (RESULT,)
+    body: Step
+    if task.end:
+        names, flat = drawing.flat.names, drawing.flat
+        gates = {names[gate]: gate for gate in drawing.gates_of_ends}
+        work = frozenset(names[flat.step(other)] for other, found in flat.tasks.items() if found.is_work)
+        body = Close(task, path, drawing.facts, produces, gates, work)
+    else:
+        body = Step(task, path, drawing.facts, produces)
     if path in drawing.flat.merged:
-        return Step(task, path, drawing.facts, produces, outputs)
+        return body
     tags = {}
     if task.trigger is not TriggerRule.ALL_SUCCESS:
         tags[TRIGGER_TAG] = task.trigger.value
     if "." in path:
         tags[GROUP_TAG] = path.rpartition(".")[0]
     policy = native.get("retry_policy")
-    if policy is None and task.retries:
-        policy = RetryPolicy(max_retries=task.retries, delay=task.retry_delay)
-    outs = dict.fromkeys(outputs, _OUT)
-    body: Step
-    if task.end:
-        names, flat = drawing.flat.names, drawing.flat
-        gates = {names[gate]: gate for guard in guards_of(drawing.pipeline) for gate in guard}
-        work = frozenset(names[flat.step(other)] for other, found in flat.tasks.items() if found.is_work)
-        body = Close(task, path, drawing.facts, produces, outputs, gates, work)
-    else:
-        body = Step(task, path, drawing.facts, produces, outputs)
-    if task.gate and not drawing.alone:
-        outs[VERDICT] = _OUT
-    return OpDefinition(
-        compute_fn=body,
-        name=drawing.def_name(path),
-        ins=dict.fromkeys(_ins(drawing, path), _IN),
-        outs=outs,
-        description=native.get("description") or drawing.told(task)[1],
+    return drawing.op(
+        path,
+        body,
+        (*body.outputs, VERDICT) if task.gate and not drawing.alone else body.outputs,
+        native.get("description") or drawing.about[path],
         tags={**tags, **native.get("op_tags", {})},
-        retry_policy=policy,
+        retry_policy=policy if policy is not None else _retry_policy(task.retries, task.retry_delay),
         code_version=native.get("code_version"),
         pool=task.pool if task.pool != "default_pool" else None,
     )
@@ -235,8 +281,11 @@ _SHAPES: Mapping[str, tuple[tuple[type, ...], str]] = {
 }
 
 
-def _check_shapes(what: str, given: Mapping[str, Any]) -> None:
-    """Refuse a word where several are meant, which Python would take letter by letter."""
+def _check_keywords(what: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Refuse a keyword that is not known, and a word where several are meant, which Python would take letter by letter."""
+    for name in given:
+        if name not in known:
+            raise StarlakeError(f"{what} does not take the keyword '{name}'; it takes {', '.join(known)}")
     for name, value in given.items():
         types, takes = _SHAPES.get(name, ((object,), ""))
         if value is not None and not isinstance(value, types):
@@ -321,26 +370,20 @@ def _one_op(drawing: _Drawing, group: TaskGroup, steps: Sequence[Step]) -> OpDef
     outputs = [output for step in steps for output in step.outputs]
     most = max(step.task.retries for step in steps)
     pools = {step.task.pool for step in steps} - {None, "default_pool"}
-    return OpDefinition(
-        compute_fn=Together(tuple(steps), drawing.pipeline.options["parallelism"]),
-        name=drawing.def_name(group.path),
-        ins=dict.fromkeys(_ins(drawing, group.path), _IN),
-        outs=dict.fromkeys((RESULT, *outputs), _OUT),
-        description=f"Loads {len(steps)} tables of {steps[0].task.domain}, several side by side.",
+    return drawing.op(
+        group.path,
+        Together(tuple(steps), drawing.pipeline.options["parallelism"]),
+        (RESULT, *outputs),
+        f"Loads {len(steps)} tables of {steps[0].task.domain}, several side by side.",
         tags={GROUP_TAG: group.path},
-        retry_policy=RetryPolicy(max_retries=most, delay=max(s.task.retry_delay for s in steps)) if most else None,
+        retry_policy=_retry_policy(most, max(step.task.retry_delay for step in steps)),
         pool=pools.pop() if len(pools) == 1 else None,
     )
 
 
 def make_pipeline(pipeline: StarlakePipeline, create_children: CreateChildren) -> DagsterPipeline:
     """The pipeline in Dagster's terms."""
-    for name in pipeline.native_options:
-        if name not in JOB_KEYWORDS:
-            raise StarlakeError(
-                f"pipeline {pipeline.id} does not take the keyword '{name}'; it takes {', '.join(JOB_KEYWORDS)}"
-            )
-    _check_shapes(f"pipeline {pipeline.id}", pipeline.native_options)
+    _check_keywords(f"pipeline {pipeline.id}", pipeline.native_options, JOB_KEYWORDS)
     check_name(f"pipeline '{pipeline.id}'", dagster_name(pipeline.id))
     drawing = _Drawing(pipeline)
     _drawings.append(drawing)
@@ -368,21 +411,16 @@ class DagsterPipeline:
         self.produces = drawing.produces
         self.partitions = drawing.partitions
         self.facts = drawing.facts
+        self._theirs: dict[str, str] = {}  # path of an op that is not ours to the name of its output
         self.ops = {path: self._op(drawing, path, ops.get(path)) for path in self.flat.steps()}
         self._drawing = drawing
         self._afters: dict[str, DependencyDefinition] = {}
-        self._found: dict[frozenset[AssetKey], list[tuple[str, str, AssetKey, Produced | None]]] = {}
+        self._found: dict[frozenset[AssetKey], list[Produced]] = {}
         self._assets: dict[tuple[frozenset[AssetKey], ...], AssetsDefinition | None] = {}
 
     def _op(self, drawing: _Drawing, path: str, made: Any) -> OpDefinition:
         if path in drawing.flat.joins:  # a helper between two wide groups
-            return OpDefinition(
-                compute_fn=_nothing,
-                name=drawing.def_name(path),
-                ins=dict.fromkeys(_ins(drawing, path), _IN),
-                outs={RESULT: _OUT},
-                description="Waits for a group.",
-            )
+            return drawing.op(path, _nothing, (RESULT,), "Waits for a group.")
         if isinstance(made, OpDefinition) and isinstance(made.compute_fn, (Step, Together)):
             return made
         if not isinstance(made, OpDefinition) or len(made.outs) != 1:
@@ -393,6 +431,7 @@ class DagsterPipeline:
                 f"{who} of '{path}' in pipeline '{drawing.pipeline.id}' returned {made!r}{outs}; for Dagster it returns an op (@op) with "
                 "one output, so that others can run after it"
             )
+        self._theirs[path] = made.output_defs[0].name
         return _with_inputs(made, _ins(drawing, path), drawing.def_name(path))
 
     @cached_property
@@ -400,14 +439,14 @@ class DagsterPipeline:
         return tag_words(self.pipeline.tags)
 
     @cached_property
-    def _out_names(self) -> dict[str, tuple[str, ...]]:
-        """The outputs of each op; Dagster makes them anew for everybody who asks."""
-        return {path: tuple(out.name for out in op.output_defs) for path, op in self.ops.items()}
+    def _kinds(self) -> Mapping[str, Any]:
+        """The kinds of an asset whose task says none, by what it is."""
+        more = self.pipeline.options["asset_kinds"]
+        return {own: _in_order({"starlake", *([own] if own else ()), *more}) for own in ("sql", "table", "")}
 
     @cached_property
-    def _gates_of_ends(self) -> list[str]:
-        """The checks whose verdict an end wants to know."""
-        return list(dict.fromkeys(gate for guard in guards_of(self.pipeline) for gate in guard))
+    def _owners(self) -> list[str]:
+        return list(self.pipeline.options["asset_owners"])
 
     # -- names
 
@@ -421,7 +460,7 @@ class DagsterPipeline:
         """The name of the graph of its ops, and the first part of the keys of their steps; the job has a graph of its own."""
         return f"{self.name}_steps"
 
-    @property
+    @cached_property
     def keys(self) -> list[AssetKey]:
         """The assets that it produces, in the order of the tasks."""
         return list(dict.fromkeys(produced.key for found in self.produces.values() for produced in found))
@@ -435,9 +474,9 @@ class DagsterPipeline:
 
     def _output(self, path: str) -> str:
         """The name of the output that the steps behind a task wait for."""
-        if path in self.flat.merged:
-            return self.produces[path][0].output
-        return self._out_names[path][0]
+        if path in self._theirs:
+            return self._theirs[path]
+        return self.produces[path][0].output if path in self.produces else RESULT
 
     def _after(self, path: str) -> DependencyDefinition:
         if path not in self._afters:
@@ -455,26 +494,29 @@ class DagsterPipeline:
         )
 
     def _dependencies(self) -> dict[Any, dict[str, Any]]:
-        made: dict[Any, dict[str, Any]] = {}
         names = self.flat.names
-        for path, op in self.ops.items():
-            inputs: dict[str, Any] = {}
-            befores = self.flat.befores[path]
-            after = [self._after(before) for before in befores]
-            if not _fans_in(self.flat, path):
-                for before, dependency in zip(befores, after, strict=True):
-                    inputs[f"{_AFTER}_{names[before]}"] = dependency
-            elif befores:
-                more = [self._sure(path)]
-                if self.flat.tasks[path].end:
-                    more += [DependencyDefinition(names[gate], VERDICT) for gate in self._gates_of_ends]
-                after += [dependency for dependency in dict.fromkeys(more) if dependency not in after]
-                inputs[_AFTER] = MultiDependencyDefinition(after)
-            made[NodeInvocation(op.name, alias=names[path])] = inputs
-        return made
+        each: dict[tuple[str, ...], dict[str, Any]] = {}  # what waits for the same has one mapping
 
-    def _outputs(self, elsewhere: Collection[AssetKey]) -> list[tuple[str, str, AssetKey, Produced | None]]:
-        """Path, output, key and dataset of every asset that it defines.
+        def inputs(path: str) -> dict[str, Any]:
+            befores = self.flat.befores[path]
+            if not _fans_in(self.flat, path):
+                if befores not in each:
+                    each[befores] = {f"{_AFTER}_{names[before]}": self._after(before) for before in befores}
+                return each[befores]
+            if not befores:
+                return {}
+            after = [*(self._after(before) for before in befores), self._sure(path)]
+            if self.flat.tasks[path].end:
+                after += [DependencyDefinition(names[gate], VERDICT) for gate in self._drawing.gates_of_ends]
+            return {_AFTER: MultiDependencyDefinition(list(dict.fromkeys(after)))}
+
+        return {
+            NodeInvocation(op.name, alias=names[path], tags=_NO_TAGS, hook_defs=_NONE): inputs(path)
+            for path, op in self.ops.items()
+        }
+
+    def _outputs(self, elsewhere: Collection[AssetKey]) -> list[Produced]:
+        """Every asset that it defines.
 
         Dagster leaves out what leads to no asset: a last task without a dataset is an asset of its own. No asset at all: a job of ops.
         """
@@ -483,8 +525,8 @@ class DagsterPipeline:
             self._found[kept] = self._find_outputs(kept)
         return self._found[kept]
 
-    def _find_outputs(self, elsewhere: Collection[AssetKey]) -> list[tuple[str, str, AssetKey, Produced | None]]:
-        found: list[tuple[str, str, AssetKey, Produced | None]] = []
+    def _find_outputs(self, elsewhere: Collection[AssetKey]) -> list[Produced]:
+        found: list[Produced] = []
         taken = set(elsewhere)
         last = set(self.flat.tasks)
         for path in self.flat.tasks:
@@ -493,26 +535,20 @@ class DagsterPipeline:
             # What a second task of the pipeline makes again is the asset of the first; it records what it did.
             defined = [produced for produced in self.produces.get(path, ()) if produced.key not in taken]
             taken.update(produced.key for produced in defined)
-            found.extend((path, self._native_output(path, produced), produced.key, produced) for produced in defined)
+            if path in self._theirs:  # has one output, of whatever name
+                defined = [replace(produced, output=self._theirs[path]) for produced in defined]
+            found.extend(defined)
             if path in last and not defined:
                 key = AssetKey([*self._drawing.prefix, self.pipeline.id, self.flat.names[path]])
                 while key in taken or key in self._drawing.own:
                     key = AssetKey([*key.path, "done"])
                 taken.add(key)
-                found.append((path, self._output(path), key, None))
-        return found if any(produced is not None for *_, produced in found) else []
+                found.append(Produced(path, self._output(path), key))
+        return found if any(produced.dataset is not None for produced in found) else []
 
-    def _native_output(self, path: str, produced: Produced) -> str:
-        """The output of an op that is an asset; an op of somebody else has one, of whatever name."""
-        return (
-            produced.output
-            if produced.output in self._out_names[path if path in self.ops else self.flat.step(path)]
-            else self._output(path)
-        )
-
-    def _graph_output(self, path: str, output: str) -> str:
-        name = self.flat.names[path]
-        return name if output in (RESULT, name) else f"{name}__{output}"
+    def _graph_output(self, produced: Produced) -> str:
+        name = self.flat.names[produced.path]
+        return name if produced.output in (RESULT, name) else f"{name}__{produced.output}"
 
     def befores(self, path: str) -> list[str]:
         """Paths of the tasks directly before a task, past the helpers between wide groups."""
@@ -531,11 +567,11 @@ class DagsterPipeline:
         names = self.flat.names
         outputs = [
             OutputMapping(
-                graph_output_name=self._graph_output(path, output),
-                mapped_node_name=names[self.flat.step(path)],
-                mapped_node_output_name=output,
+                graph_output_name=self._graph_output(produced),
+                mapped_node_name=names[self.flat.step(produced.path)],
+                mapped_node_output_name=produced.output,
             )
-            for path, output, _key, _produced in self._outputs(elsewhere)
+            for produced in self._outputs(elsewhere)
         ]
         inputs = [
             InputMapping(
@@ -578,8 +614,8 @@ class DagsterPipeline:
         return AssetsDefinition(
             node_def=self.graph(elsewhere, apart),
             keys_by_input_name={name: key for key, name in self._drawing.inputs.items() if key not in apart},
-            keys_by_output_name={self._graph_output(path, output): key for path, output, key, _ in outputs},
-            specs=[self._spec(path, key, produced, lineage[path]) for path, _, key, produced in outputs],
+            keys_by_output_name={self._graph_output(produced): produced.key for produced in outputs},
+            specs=[self._spec(produced, lineage[produced.path]) for produced in outputs],
             can_subset=True,
         )
 
@@ -587,52 +623,59 @@ class DagsterPipeline:
         """What each task reads: what it says, else the assets that are made directly before it."""
         nearest: dict[str, tuple[AssetKey, ...]] = dict.fromkeys(self.flat.joins, ())
         found: dict[str, tuple[AssetKey, ...]] = {}
-        prefix = self._drawing.prefix
+        produces = self.produces
+
+        def made(path: str) -> Iterable[AssetKey]:
+            """The assets of a task, else those that are made directly before it."""
+            return (produced.key for produced in produces[path]) if path in produces else nearest[path]
+
         for path, task in self.flat.tasks.items():
-            before = tuple(dict.fromkeys(key for other in self.flat.befores[path] for key in nearest[other]))
+            before = tuple(dict.fromkeys(key for other in self.flat.befores[path] for key in made(other)))
             if not task.end and len(before) > _LINEAGE:
                 before = ()  # an order, and no lineage that a person could read
-            own = tuple(produced.key for produced in self.produces.get(path, ()))
-            said = tuple(asset_key(dataset, prefix) for dataset in task.inlets)
+            said = [asset_key(dataset, self._drawing.prefix) for dataset in task.inlets]
+            own = {produced.key for produced in produces.get(path, ())}
             found[path] = tuple(key for key in dict.fromkeys(said or before) if key not in own)
-            nearest[path] = own or before
+            nearest[path] = before
         return found
 
-    def _spec(self, path: str, key: AssetKey, produced: Produced | None, deps: Sequence[AssetKey]) -> AssetSpec:
-        task, options = self.flat.tasks[path], self.pipeline.options
+    def _spec(self, produced: Produced, deps: Sequence[AssetKey]) -> AssetSpec:
+        path, dataset = produced.path, produced.dataset
+        task = self.flat.tasks[path]
         native = task.native
         metadata: dict[str, Any] = {"pipeline": self.pipeline.id, "task": path}
         if task.job is not None:
-            metadata |= {"command": self._drawing.told(task)[0], "environment": task.job.environment}
-        if produced is not None:
-            metadata["sl_uri"] = produced.dataset.uri
-            if produced.dataset.cron:
-                metadata["sl_cron"] = produced.dataset.cron
+            metadata["command"] = self._drawing.lines[path]
+            metadata["environment"] = task.job.environment
+        if dataset is not None:
+            metadata["sl_uri"] = dataset.uri
+            if dataset.cron:
+                metadata["sl_cron"] = dataset.cron
         kinds = native.get("kinds")
-        if kinds is None:
-            own = (
-                {"sql"} if task.command is not None and task.command.transform else {"table"} if task.domain else set()
-            )
-            kinds = {"starlake", *own, *options["asset_kinds"]}
+        if kinds is not None:
+            kinds = _in_order(kinds)
+        else:
+            command = task.command
+            kinds = self._kinds["sql" if command is not None and command.transform else "table" if task.domain else ""]
         return AssetSpec(
-            key=key,
-            deps=list(deps),
-            description=native.get("description") or self._drawing.told(task)[1],
-            group_name=native.get("group_name") or dagster_name(self._group(path, produced)),
-            kinds=set(kinds),
+            key=produced.key,
+            deps=deps,
+            description=native.get("description") or self._drawing.about[path],
+            group_name=native.get("group_name") or dagster_name(self._group(path, dataset)),
+            kinds=kinds,
             tags={**self._tags, **native.get("asset_tags", {})},
-            owners=list(native.get("owners") or options["asset_owners"]) or None,
+            owners=list(native.get("owners") or ()) or self._owners,
             metadata={**metadata, **native.get("metadata", {})},
             code_version=native.get("code_version"),
             partitions_def=self.partitions,
         )
 
-    def _group(self, path: str, produced: Produced | None) -> str:
+    def _group(self, path: str, dataset: StarlakeDataset | None) -> str:
         """The group of an asset: the outermost task group, else the domain of the table, else the pipeline."""
         outermost, separator, _ = path.partition(".")
         if separator:
             return outermost
-        return (produced.dataset.sink.partition(".")[0] if produced is not None else "") or self.pipeline.id
+        return (dataset.sink.partition(".")[0] if dataset is not None else "") or self.pipeline.id
 
     def job(self, elsewhere: Collection[AssetKey] = ()) -> Any:
         """The job that runs the whole pipeline.
@@ -640,7 +683,7 @@ class DagsterPipeline:
         Args:
             elsewhere: assets that another pipeline defines.
         """
-        keys = [key for *_, key, _ in self._outputs(elsewhere)]
+        keys = [produced.key for produced in self._outputs(elsewhere)]
         native = self.pipeline.native_options
         shared: dict[str, Any] = {
             "description": self.pipeline.description or None,
@@ -666,12 +709,6 @@ class DagsterPipeline:
         """The key of the step of a task in :attr:`alone`."""
         name = self.flat.names[self.flat.step(path)]
         return f"{self.graph_name}.{name}" if self.keys else name
-
-
-def _nothing(step: Any, inputs: Mapping[str, Any]) -> Any:
-    from dagster import Output
-
-    yield Output(None, RESULT)
 
 
 def _with_inputs(op: OpDefinition, names: Sequence[str], name: str) -> OpDefinition:

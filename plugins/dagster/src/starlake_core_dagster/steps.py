@@ -6,7 +6,8 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from inspect import Parameter, Signature
+from typing import Any, ClassVar
 
 from dagster import AssetKey, AssetMaterialization, AssetObservation, DagsterEventType, Failure, MetadataValue, Output
 from dagster import __version__ as dagster_version
@@ -64,11 +65,19 @@ class _Lines:
 
 @dataclass(frozen=True)
 class Produced:
-    """Something that a step produces: the name of its output, and the asset that it is."""
+    """Something that a step produces.
 
+    Attributes:
+        path: of its task.
+        output: the name of the output of the op.
+        key: of the asset.
+        dataset: what is produced; None for a last task without one, which is an asset so that Dagster does not leave it out.
+    """
+
+    path: str
     output: str
     key: AssetKey
-    dataset: StarlakeDataset
+    dataset: StarlakeDataset | None = None
 
 
 @dataclass(frozen=True, eq=False)  # Dagster keeps it in sets
@@ -80,14 +89,22 @@ class Step:
         path: of the task.
         facts: of the pipeline.
         produces: what it emits when it succeeds.
-        outputs: names of its outputs, without that of the verdict of a check.
     """
 
     task: Task
     path: str
     facts: Facts
     produces: Sequence[Produced] = ()
-    outputs: Sequence[str] = (RESULT,)
+
+    # Dagster asks for the signature of every body. Told once it costs little; Python finds that of an object anew for each of them.
+    __signature__: ClassVar[Signature] = Signature(
+        [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in ("step", "inputs")]
+    )
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of its outputs, without that of the verdict of a check."""
+        return tuple(produced.output for produced in self.produces) or (RESULT,)
 
     def __call__(self, step: Any, inputs: Mapping[str, Any]) -> Iterator[Any]:
         """The body, as Dagster calls it: an argument of the name ``context`` would have to be of one of its classes."""
@@ -223,7 +240,7 @@ class Step:
         for name in self.outputs:
             produced = by_output.get(name)
             about = dict(metadata)
-            if produced is not None:
+            if produced is not None and produced.dataset is not None:
                 about |= _about(produced.dataset, self.facts.pipeline_id or context.run.job_name)
                 if not _is_asset(context, name):
                     # Another pipeline defines this asset: here it is a step that says what it did.
