@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from emulators.cloud_run import CloudRun
-from google.cloud import run_v2
 from starlake_core_cloud_run.request import run_request
 from starlake_core_cloud_run.runner import CloudRunRunner
 from starlake_core_google import Calls
@@ -50,8 +49,7 @@ def create(options: dict[str, Any], command: Command = LOAD) -> Job:
 
 def run_outside(runner: CloudRunRunner, job: Job, key: RunKey) -> str:
     """Start an execution without looking for any: as a process does whose answer is lost, or another one at the same moment."""
-    operation = runner._jobs.run_job(run_v2.RunJobRequest(run_request(job.spec, job.arguments, job.env, key)))
-    return str(operation.metadata.name)
+    return str(runner._service.run(run_request(job.spec, job.arguments, job.env, key)).name)
 
 
 def ends(emulator: CloudRun) -> list[str]:

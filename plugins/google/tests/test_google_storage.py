@@ -124,7 +124,7 @@ def test_a_missing_permission_and_a_missing_bucket_say_what_to_do(storage: Stora
     storage.faults.plan("storage.get", Fault(Kind.DENIED))
     with pytest.raises(RunnerError, match=r"storage.objects.get access .* Grant the account"):
         objects.exists("gs://bucket/x")
-    with pytest.raises(RunnerError, match=r"Create the bucket missing, and grant .* roles/storage.objectAdmin"):
+    with pytest.raises(RunnerError, match=r"Create the bucket missing, and grant .* roles/storage.objectUser"):
         objects.delete("gs://missing/x")
 
 

@@ -11,16 +11,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from google.cloud import run_v2
 from starlake_core_google import Calls, CloudLogs, Markers, Objects, UnclearError, connect
 
 from starlake_core import Job, OutageError, RunKey, RunnerError
 from starlake_core.masking import mask_text
 from starlake_core.runtime import Found, Outcome, Status, Verdict, remote_marker
 
-from .executions import Seen, console, has_failed, outcome_of, parent_of, secrets_of, state_of
+from .executions import Seen, console, outcome_of, parent_of, secrets_of, state_of
 from .history import History
 from .request import gcloud, job_name, run_request
+from .service import Service
 
 __all__ = ["CloudRunRunner"]
 
@@ -30,16 +30,6 @@ _LOOKS = True
 """Whether a submission looks for executions of its key, before it, after it and where it had no answer. Switched off, runs are
 doubled: that is the negative control of the fault tests."""
 
-_EXECUTOR = "roles/run.jobsExecutorWithOverrides (or roles/run.developer) on the job"
-_VIEWER = "roles/run.viewer (or roles/run.developer) on the job"
-_ROLES = {
-    "run_job": _EXECUTOR,
-    "cancel_execution": _EXECUTOR,
-    "list_executions": _VIEWER,
-    "get_execution": _VIEWER,
-    "list_tasks": _VIEWER,
-}
-_PAGE = 100
 _REMEMBERED = 4096
 _FRESH_SECONDS = 5.0
 _GRACE_SECONDS = 60.0
@@ -64,19 +54,12 @@ class CloudRunRunner:
         self.follows = bool(spec["follow_logs"])
         self._lag = float(spec["list_lag"])
         connection = connect(spec.get("endpoint", ""), spec.get("service_account", ""))
-        self._calls = replace(calls or Calls("Cloud Run"), roles=_ROLES)
-        self._jobs = connection.client(run_v2.JobsClient)
-        self._executions = connection.client(run_v2.ExecutionsClient)
-        self._tasks = connection.client(run_v2.TasksClient)
+        self._service = Service(connection, calls or Calls("Cloud Run"), spec)
         of_storage = None if calls is None else replace(calls, service="Cloud Storage")
         of_logging = None if calls is None else replace(calls, service="Cloud Logging")
         self._markers = Markers(Objects(connection, spec.get("storage_endpoint", ""), of_storage))
         self._logs = CloudLogs(connection, spec["project"], spec.get("logging_endpoint", ""), of_logging)
-        self._missing = (
-            f"Create the Cloud Run job in project {spec['project']}, region {spec['region']} (gcloud run jobs deploy), or set "
-            "cloud_run_project_id, cloud_run_job_region and cloud_run_job_name to where it is"
-        )
-        self._history = History(self._page, int(spec["history"]), self._lag)
+        self._history = History(self._service.page, int(spec["history"]), self._lag)
         self._submitting: dict[RunKey, tuple[threading.Lock, int]] = {}
         self._looked: OrderedDict[str, float] = OrderedDict()
         self._submitted: OrderedDict[str, float] = OrderedDict()
@@ -130,7 +113,7 @@ class CloudRunRunner:
 
     def _current(self, execution: Seen) -> Seen | None:
         """An execution as it is now: a look does not read again what is old."""
-        message = self._get(execution.handle)
+        message = self._service.get(execution.handle)
         if message is None:
             self._history.forget(execution.handle)
             return None
@@ -170,8 +153,7 @@ class CloudRunRunner:
                     return earlier
             if marker is not None:
                 self._markers.clear(marker)
-            request = run_v2.RunJobRequest(run_request(job.spec, job.arguments, job.env, key))
-            handle = self._run(parent, key, request, job)
+            handle = self._run(parent, key, run_request(job.spec, job.arguments, job.env, key))
             if not _LOOKS:
                 return handle
             return self._of_key(parent, key, handle) or handle
@@ -198,15 +180,14 @@ class CloudRunRunner:
         found = self._look(parent, key.task, started)
         return next((execution.handle for execution in found if execution.attempt == key.attempt), None)
 
-    def _run(self, parent: str, key: RunKey, request: Any, job: Job) -> str:
+    def _run(self, parent: str, key: RunKey, request: Mapping[str, Any]) -> str:
         """Ask for an execution until it is certain that there is one."""
-        doing = f"starting job {job.spec['job']}"
-        calls = replace(self._calls, attempt_seconds=self._calls.attempt_seconds * 3)
-        deadline, pause = time.monotonic() + calls.total_seconds, calls.first_pause
+        seconds, pause = self._service.calls.total_seconds, self._service.calls.first_pause
+        deadline = time.monotonic() + seconds
         while True:
             try:
-                operation = calls.once(self._jobs.run_job, request, doing, self._missing)
-                return self._started(parent, operation)
+                execution = self._service.run(request)
+                break
             except UnclearError as error:
                 logger.warning("%s; looking whether there is an execution of %s", error, key.task)
                 handle = self._after_silence(parent, key)
@@ -214,12 +195,14 @@ class CloudRunRunner:
                     return handle
                 if time.monotonic() >= deadline:
                     raise OutageError(
-                        f"{error}. No execution was started in {calls.total_seconds:g} s, as far as is known"
+                        f"{error}. No execution was started in {seconds:g} s, as far as is known"
                     ) from error
                 time.sleep(pause)
                 pause = min(10.0, pause * 2)
-            except RunnerError as error:
-                raise self._explained(error, job) from error.__cause__
+        handle = f"{parent}/executions/{execution.name.rpartition('/')[2]}"
+        self._history.note(parent, execution)
+        self._remember(self._submitted, handle, time.monotonic())
+        return handle
 
     def _after_silence(self, parent: str, key: RunKey) -> str | None:
         """The execution of a submission that had no answer, if it was started all the same."""
@@ -230,27 +213,6 @@ class CloudRunRunner:
             time.sleep(self._lag)
             handle = self._of_key(parent, key)
         return handle
-
-    def _started(self, parent: str, operation: Any) -> str:
-        if not getattr(operation.metadata, "name", ""):
-            raise UnclearError("Cloud Run did not name the execution that it started")
-        execution = run_v2.Execution.pb(operation.metadata)
-        handle = f"{parent}/executions/{execution.name.rpartition('/')[2]}"
-        self._history.note(parent, execution)
-        self._remember(self._submitted, handle, time.monotonic())
-        return handle
-
-    def _explained(self, error: RunnerError, job: Job) -> RunnerError:
-        from google.api_core.exceptions import InvalidArgument
-
-        if not isinstance(error.__cause__, InvalidArgument) or "container" not in str(error):
-            return error
-        given = job.spec.get("container", "")
-        asked = f"cloud_run_container is {given!r}" if given else "cloud_run_container is not set"
-        return RunnerError(
-            f"{error} {asked}: set it to the name of the container that runs Starlake (gcloud run jobs describe {job.spec['job']} "
-            f"--region {job.spec['region']} shows them), and leave it out where the job has only one."
-        )
 
     def _remember(self, where: OrderedDict[str, Any], handle: str, value: Any) -> None:
         with self._lock:
@@ -282,7 +244,7 @@ class CloudRunRunner:
         token, fruitless = "", 0
         # Pages are read as long as they cost less than asking for the rest one by one.
         while len(missing) > max(1, fruitless):
-            executions, token = self._page(parent, token)
+            executions, token = self._service.page(parent, token)
             before = len(missing)
             for execution in executions:
                 handle = f"{parent}/executions/{execution.name.rpartition('/')[2]}"
@@ -294,7 +256,7 @@ class CloudRunRunner:
             if not token or (oldest is not None and last is not None and (last.seconds, last.nanos) < oldest):
                 break
         for handle in sorted(missing):
-            message = self._get(handle)
+            message = self._service.get(handle)
             if message is not None:
                 found[handle] = message
         return found
@@ -313,7 +275,7 @@ class CloudRunRunner:
                 "unknown",
             )
         try:
-            outcome = outcome_of(message, handle, lambda: self._tasks_of(handle), self._markers.seen)
+            outcome = outcome_of(message, handle, lambda: self._service.tasks(handle), self._markers.seen)
         except OutageError as error:
             # How it ended is not known yet; the next poll asks again, and what else is polled is not held up.
             logger.warning("the end of %s cannot be read now: %s", handle, error)
@@ -325,42 +287,6 @@ class CloudRunRunner:
             self._remember(self._secrets, handle, secrets_of(message))
         return Status(outcome, state_of(message))
 
-    def _tasks_of(self, handle: str) -> Sequence[Any]:
-        """The tasks of an execution, as far as the page on which the first failure is."""
-        tasks: list[Any] = []
-        token = ""
-        while True:
-            request = {"parent": handle, "page_size": _PAGE, "page_token": token}
-            pager = self._calls(self._tasks.list_tasks, request, f"reading exit codes of {handle}")
-            page = run_v2.ListTasksResponse.pb(next(iter(pager.pages)))
-            tasks += page.tasks
-            token = page.next_page_token
-            if not token or any(map(has_failed, page.tasks)):
-                return tasks
-
-    def _page(self, parent: str, token: str) -> tuple[Sequence[Any], str]:
-        request = {"parent": parent, "page_size": _PAGE, "page_token": token}
-        pager = self._calls(
-            self._executions.list_executions,
-            request,
-            f"listing executions of {parent.rpartition('/')[2]}",
-            self._missing,
-        )
-        page = run_v2.ListExecutionsResponse.pb(next(iter(pager.pages)))
-        return page.executions, page.next_page_token
-
-    def _get(self, handle: str) -> Any:
-        """An execution; None where there is no such."""
-        from google.api_core.exceptions import NotFound
-
-        try:
-            request = {"name": handle}
-            return run_v2.Execution.pb(self._calls(self._executions.get_execution, request, f"looking at {handle}"))
-        except RunnerError as error:
-            if isinstance(error.__cause__, NotFound):
-                return None
-            raise
-
     # -- cancel and logs
 
     def cancel(self, handle: str) -> None:
@@ -369,18 +295,7 @@ class CloudRunRunner:
         Args:
             handle: full name of the execution.
         """
-        from google.api_core.exceptions import Conflict, FailedPrecondition, InvalidArgument, NotFound
-
-        try:
-            self._calls(self._executions.cancel_execution, {"name": handle}, f"cancelling {handle}")
-        except RunnerError as error:
-            if isinstance(error.__cause__, NotFound):
-                return
-            if not isinstance(error.__cause__, (FailedPrecondition, InvalidArgument, Conflict)):
-                raise
-            message = self._get(handle)
-            if message is not None and state_of(message) in ("pending", "running"):
-                raise
+        self._service.cancel(handle)
 
     def logs(self, handle: str, cursor: str | None) -> tuple[Sequence[str], str | None]:
         """Lines of output after a cursor, from Cloud Logging.
@@ -412,7 +327,7 @@ class CloudRunRunner:
         with self._lock:
             known = self._secrets.get(handle)
         if known is None:
-            message = self._get(handle)
+            message = self._service.get(handle)
             known = () if message is None else secrets_of(message)
             self._remember(self._secrets, handle, known)
         return known

@@ -82,7 +82,7 @@ class Objects:
         return self._calls.run(
             tried,
             f"{doing} {path}",
-            f"Create the bucket {bucket}, and grant this worker the role roles/storage.objectAdmin on it",
+            f"Create the bucket {bucket}, and grant this worker the role roles/storage.objectUser on it",
         )
 
     def _how(self) -> dict[str, Any]:
