@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from emulators.faults import Fault, Faults, Kind, When
 from emulators.storage import Storage
+from google.auth.credentials import AnonymousCredentials
 from starlake_core_google import Calls, Connection, Markers, Objects, split_path
 
 from starlake_core import OutageError, RunnerError
@@ -123,7 +124,7 @@ def test_a_missing_permission_and_a_missing_bucket_say_what_to_do(storage: Stora
     storage.faults.plan("storage.get", Fault(Kind.DENIED))
     with pytest.raises(RunnerError, match=r"storage.objects.get access .* Grant the account"):
         objects.exists("gs://bucket/x")
-    with pytest.raises(RunnerError, match=r"Create the bucket missing, and grant .* roles/storage.objectAdmin"):
+    with pytest.raises(RunnerError, match=r"Create the bucket missing, and grant .* roles/storage.objectUser"):
         objects.delete("gs://missing/x")
 
 
@@ -163,3 +164,11 @@ def test_sweeping_changes_no_verdict(storage: Storage, objects: Objects, caplog:
     with caplog.at_level(logging.WARNING):
         assert Markers(objects).seen(f"gs://bucket/not-ready/{NAME}")
     assert "old markers in gs://bucket/not-ready are not swept" in caplog.text
+
+
+def test_only_an_emulator_is_called_without_credentials() -> None:
+    known = AnonymousCredentials()
+    private = Objects(Connection(known), "https://storage.example.com")._client()
+    assert private._credentials is known
+    assert private._connection.API_BASE_URL == "https://storage.example.com"
+    assert Objects(Connection(known), "http://127.0.0.1:1")._client()._credentials is not known

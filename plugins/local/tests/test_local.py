@@ -32,6 +32,8 @@ from starlake_core import (
     hookimpl,
     new_run,
 )
+from starlake_core.runtime import Outcome, Verdict
+from starlake_core.testing import FakeEnvironment
 
 
 def states(report: Report) -> dict[str, str]:
@@ -64,6 +66,26 @@ def test_tasks_run_in_order_and_once(project: Project) -> None:
     assert report.succeeded
     assert project.calls() == ["load a", "load b", "load c"]
     assert len(set(project.run_keys())) == 3
+
+
+def test_the_log_has_what_a_service_leaves_of_a_failure(project: Project) -> None:
+    """Output that is not followed: its end, and the place to look at."""
+    service = FakeEnvironment()
+    service.script(
+        "load:d.t", Outcome(Verdict.FAILED, 3, "exit code 3", "https://console.example.com/1", "one\nit broke")
+    )
+    given = project.options()
+    with (
+        Orchestration(
+            given, orchestrator="local", environment=service, filename="test.py", namespace={}
+        ) as orchestration,
+        orchestration.sl_create_pipeline(name="test", cron="0 0 * * *") as pipeline,
+    ):
+        pipeline.sl_load(domain="d", table="t")
+    report = pipeline.run()
+    assert states(report) == {"d_t_load": TaskState.FAILED}
+    log = Path(report.tasks[0].log).read_text()
+    assert log == "one\nit broke\nsee https://console.example.com/1\n"
 
 
 @pytest.mark.parametrize("ready", [(), ("x",), ("x", "y")], ids=["none", "one of two", "both"])

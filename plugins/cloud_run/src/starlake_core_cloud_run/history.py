@@ -111,7 +111,7 @@ class History:
                 if found is not None:
                     job.looked_at[found.handle] = number
             count += len(executions)
-            last = executions[-1].create_time.seconds if executions else 0
+            last = executions[-1].create_time.seconds if executions else newest
             if not token or count >= self._limit or (until is not None and last < until):
                 return newest
 

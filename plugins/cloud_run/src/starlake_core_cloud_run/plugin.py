@@ -107,14 +107,21 @@ def sl_options() -> Sequence[Option]:
         Option(
             "cloud_run_endpoint", ENDPOINT, "", doc="Address of an emulator, or of a private endpoint of Cloud Run."
         ),
-        Option("cloud_run_storage_endpoint", ENDPOINT, "", doc="Address of an emulator of Cloud Storage."),
-        Option("cloud_run_logging_endpoint", ENDPOINT, "", doc="Address of an emulator of Cloud Logging."),
+        Option("cloud_run_storage_endpoint", ENDPOINT, "", doc="The same of Cloud Storage."),
+        Option("cloud_run_logging_endpoint", ENDPOINT, "", doc="The same of Cloud Logging."),
         Option(
             "retry_on_failure",
             BOOL,
             False,
             env="",
             doc=f"{_NO_EFFECT} A pre-load that crashed always fails, and `retries` says how often it is tried again.",
+        ),
+        Option(
+            "retry_delay_in_seconds",
+            DURATION,
+            10,
+            env="",
+            doc=f"{_NO_EFFECT} The time between two tries is `retry_delay`.",
         ),
         Option("use_gcloud", BOOL, True, env="", doc=f"{_NO_EFFECT} Cloud Run is called through its API."),
         Option(

@@ -237,7 +237,6 @@ class CloudRunRunner:
         execution = run_v2.Execution.pb(operation.metadata)
         handle = f"{parent}/executions/{execution.name.rpartition('/')[2]}"
         self._history.note(parent, execution)
-        self._remember(self._secrets, handle, secrets_of(execution))
         self._remember(self._submitted, handle, time.monotonic())
         return handle
 

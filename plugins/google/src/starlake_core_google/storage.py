@@ -45,7 +45,7 @@ class Objects:
 
     Args:
         connection: with the credentials.
-        endpoint: of an emulator of storage, ``http://host:port``; empty for Google's own.
+        endpoint: of an emulator of storage, ``http://host:port``, or of a private one, ``https://host``; empty for Google's own.
         calls: how it is called.
     """
 
@@ -68,7 +68,8 @@ class Objects:
                 from google.cloud import storage
 
                 options = {"api_endpoint": self._endpoint} if self._endpoint else None
-                credentials = AnonymousCredentials() if self._endpoint else self._connection.credentials
+                plain = self._endpoint.startswith("http://")
+                credentials = AnonymousCredentials() if plain else self._connection.credentials
                 self._made = storage.Client(project="-", credentials=credentials, client_options=options)
             return self._made
 
@@ -81,7 +82,7 @@ class Objects:
         return self._calls.run(
             tried,
             f"{doing} {path}",
-            f"Create the bucket {bucket}, and grant this worker the role roles/storage.objectAdmin on it",
+            f"Create the bucket {bucket}, and grant this worker the role roles/storage.objectUser on it",
         )
 
     def _how(self) -> dict[str, Any]:
