@@ -39,6 +39,18 @@ def test_a_single_node_is_a_lineage() -> None:
     assert list(StarlakeDependencies(StarlakeDependency("a.b")).nodes) == ["a.b"]
 
 
+def test_a_subclass_has_nodes_of_its_own_type() -> None:
+    class Node(StarlakeDependency):
+        pass
+
+    class Lineage(StarlakeDependencies):
+        node_type = Node
+
+    text = '[{"data": {"name": "k.a"}, "children": [{"data": {"name": "k.b"}}]}]'
+    assert {type(node) for node in Lineage(text).nodes.values()} == {Node}
+    assert {type(node) for node in StarlakeDependencies(text).nodes.values()} == {StarlakeDependency}
+
+
 def test_a_dependency_compares_by_identity_and_shows_its_name() -> None:
     one, other = StarlakeDependency("a.b"), StarlakeDependency("a.b")
     assert one != other

@@ -742,6 +742,20 @@ def test_the_documented_calls_for_groups_work_on_the_orchestration_too(orchestra
     assert tree(pipeline) == {"g": {"start": None}}
 
 
+def test_the_group_whose_block_is_open(orchestrate: Any) -> None:
+    orchestration = orchestrate()
+    with orchestration.sl_create_pipeline(name="p") as pipeline:
+        assert pipeline.current_group is pipeline
+        with pipeline.sl_create_task_group("g") as group:
+            pipeline.start_task()
+            assert pipeline.current_group is group
+            with orchestration.sl_create_pipeline(name="other") as other:
+                assert other.current_group is other
+                assert pipeline.current_group is pipeline
+                other.start_task()
+        assert pipeline.current_group is pipeline
+
+
 # options together
 
 

@@ -284,6 +284,14 @@ def test_overridden_verbs_change_what_the_orchestrator_renders() -> None:
     ]
 
 
+def test_an_overridden_verb_that_is_called_by_itself_runs_once() -> None:
+    with_classes(Careful)
+    load = create("local", "duckdb").sl_load("load_a", "sales", "a")
+    assert load.path == "seen load_a"
+    assert load.task.job.arguments.count("careful=yes") == 1
+    assert create("local", "duckdb").sl_job("load_b", ["load", "--domains", "b"]).path == "seen load_b"
+
+
 def test_a_verb_cannot_change_the_id_of_its_task() -> None:
     class Renaming(Careful):
         def sl_load(self, task_id: Any, domain: str, table: str, spark_config: Any = None, **kwargs: Any) -> Any:

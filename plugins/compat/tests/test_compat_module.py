@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from compat_runs import HOSTS, native
+from compat_runs import HOSTS, native, run
 
 from starlake_core import StarlakeError, graph_json
 
@@ -218,3 +218,16 @@ def test_the_older_form_of_generated_transforms(tmp_path: Path, inside: str, pat
                      + "        end << list(pipeline.nodes.values())[2:]\n")  # fmt: skip
     assert [task.path for task in pipeline.tasks()] == paths
     assert json.loads(graph_json(pipeline))["cron"] == "0 5 * * *"
+
+
+@pytest.mark.skipif("airflow" not in HOSTS, reason="needs Airflow")
+def test_a_variable_of_airflow_is_asked_for_last(home: dict[str, str]) -> None:
+    script = (
+        "from ai.starlake.airflow import StarlakeAirflowOptions as Options\n"
+        "read = Options.get_context_var\n"
+        "print(read('shelf', None, {}), read('shelf', 'default', {}), read('shelf', None, {'shelf': 'option'}))\n"
+        "try: read('drawer')\n"
+        "except Exception as error: print(type(error).__name__)\n"
+    )
+    done = run("-c", script, AIRFLOW_VAR_SHELF="variable", **home)
+    assert done.stdout.splitlines()[-2:] == ["variable default option", "MissingEnvironmentVariable"], done.stderr

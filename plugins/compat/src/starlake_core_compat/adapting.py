@@ -19,7 +19,7 @@ from starlake_core import (
     hookimpl,
 )
 
-from .jobs import IStarlakeJob, rendered
+from .jobs import IStarlakeJob, is_asked, rendered
 from .registry import word_of
 
 __all__ = ["Classes", "Drawn", "Verbs"]
@@ -36,18 +36,11 @@ class Verbs:
 
     def __init__(self, job: IStarlakeJob) -> None:
         self._job = job
-        self._within: set[int] = set()
 
     @hookimpl(tryfirst=True)
     def sl_create_task(self, task: Task) -> Any:
         """The task as the job makes it; the orchestrator's own form where the job asks for it."""
-        if id(task) in self._within or not self._makes(task):
-            return None
-        self._within.add(id(task))
-        try:
-            return rendered(self._job, task)
-        finally:
-            self._within.discard(id(task))
+        return None if is_asked(task) or not self._makes(task) else rendered(self._job, task)
 
     def _makes(self, task: Task) -> bool:
         pipeline: Any = task.pipeline

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from .orchestrations import AbstractOrchestration
 
-__all__ = ["VERBS", "IStarlakeJob", "PlainJob", "StarlakeJobFactory", "is_installed", "rendered"]
+__all__ = ["VERBS", "IStarlakeJob", "PlainJob", "StarlakeJobFactory", "is_asked", "is_installed", "rendered"]
 
 VERBS = ("dummy_op", "sl_import", "sl_job", "sl_load", "sl_pre_load", "sl_transform")
 
@@ -329,7 +329,17 @@ def _asking(task: Task) -> Iterator[None]:
 
 def _native(task: Task) -> Any:
     pipeline: Any = task.pipeline
-    return pipeline.orchestration.plugins.hook.sl_create_task(task=task)
+    with _asking(task):
+        return pipeline.orchestration.plugins.hook.sl_create_task(task=task)
+
+
+def is_asked(task: Task) -> bool:
+    """Whether a verb is making the native form of a task right now, and wants that of the orchestrator.
+
+    Args:
+        task: of a pipeline, or by itself.
+    """
+    return _asked.get() is task
 
 
 def _changed(task: Task | None, made: Task, spark: StarlakeSparkConfig | None) -> Task:
