@@ -251,10 +251,12 @@ def test_where_no_triggerer_runs_the_slot_is_given_back_between_two_polls(
 
 def test_the_trigger_comes_back_and_resume_ends_the_task(place: Place) -> None:
     place.stand_in.script("load:sales.orders", Step(lines=("first", "second")))
-    operator = place.draw(sl_env_var={"DB_PASSWORD": "hunter2"}).native.get_task("load")
+    secrets = {"sl_env_var": {"DB_PASSWORD": "hunter2"}, "detached_settings": {"api.token": "tok-4711"}}
+    operator = place.draw(**secrets).native.get_task("load")
     context = seen_by(operator)
     trigger = deferred(operator, context)
-    assert "hunter2" not in json.dumps(trigger.serialize())
+    for secret in ("hunter2", "tok-4711"):
+        assert secret not in json.dumps(trigger.serialize()), "the database gets a secret"
     assert "--tables" not in trigger.job, "what is run has done its work"
     event = fired(trigger)
     assert Outcome.from_json(event["outcome"]).verdict is Verdict.SUCCEEDED

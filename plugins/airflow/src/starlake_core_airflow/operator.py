@@ -307,10 +307,10 @@ class StarlakeOperator(_Step, Reschedulable):
         from .trigger import StarlakeTrigger
 
         now = time.time()
+        # The database keeps it: nothing of what is run, and no secret of the environment either.
+        kept = Job(job.environment, spec=job.spec, endpoint=job.endpoint, check=job.check, plugins=job.plugins)
         trigger = StarlakeTrigger(
-            job=Job(
-                job.environment, spec=job.spec, endpoint=job.endpoint, check=job.check, plugins=job.plugins
-            ).to_json(),
+            job=kept.masked().to_json(),
             handle=handle,
             attempt=attempt,
             cursor=cursor,

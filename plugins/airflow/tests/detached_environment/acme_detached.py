@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from starlake_core import STR, Command, Job, Option, Options, RunKey, hookimpl
+from starlake_core import JSON_MAP, STR, Command, Job, Option, Options, RunKey, hookimpl
 from starlake_core.runtime import Found, Outcome, Runner, Status, Verdict
 
 # The parent of the job: it waits for it, and writes the exit code aside and renames it, so that it is there as a whole or not at all.
@@ -35,6 +35,7 @@ def sl_options() -> Sequence[Option]:
     return [
         Option("detached_folder", STR, required=True, doc="Where the attempts are kept."),
         Option("detached_program", STR, "starlake", doc="What stands for Starlake."),
+        Option("detached_settings", JSON_MAP, {}, doc="Stands for what a service is told besides."),
     ]
 
 
@@ -45,7 +46,7 @@ def sl_create_job(command: Command, options: Options) -> Job:
         "detached",
         command.vector,
         options["sl_env_var"],
-        {"folder": folder, "program": options["detached_program"]},
+        {"folder": folder, "program": options["detached_program"], "settings": options["detached_settings"]},
         endpoint=folder,
     )
 
