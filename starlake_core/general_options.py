@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from .options import BOOL, CRON, CSV, DATE, DURATION, ENV_MAP, JSON_MAP, STR, TIMEZONE, Integer, OneOf, Option
+from .options import BOOL, CRON, CSV, DATE, DURATION, ENV_MAP, JSON_MAP, STR, TEXT_MAP, TIMEZONE, Integer, OneOf, Option
 
 __all__ = ["GENERAL_OPTIONS"]
 
@@ -116,5 +116,5 @@ GENERAL_OPTIONS = (
     Option("spark_executor_memory", STR, "11g", doc="Memory of a Spark executor."),
     Option("spark_executor_cores", Integer(1), 4, doc="Cores of a Spark executor."),
     Option("spark_executor_instances", Integer(1), 1, doc="Number of Spark executors."),
-    Option("spark_properties", JSON_MAP, {}, doc="Further Spark properties."),
+    Option("spark_properties", TEXT_MAP, {}, doc="Further Spark properties."),
 )

@@ -623,7 +623,7 @@ class StarlakePipeline(Pipeline):
                 options["spark_executor_memory"],
                 options["spark_executor_cores"],
                 options["spark_executor_instances"],
-                {k: str(v) for k, v in options["spark_properties"].items()},
+                options["spark_properties"],
             )
         return self._spark[key]
 

@@ -333,12 +333,12 @@ def test_sl_options_reach_the_commands(draw: Draw) -> None:
 def test_spark_sizing(draw: Draw) -> None:
     options = {
         "spark_executor_memory": "2g",
-        "spark_properties": {"spark.x": 1},
+        "spark_properties": {"spark.x": 1, "spark.y": True},
         "big": {"spark_executor_instances": 9},
     }
 
     def build(p: StarlakePipeline) -> None:
-        assert p.sl_spark_config("any") == StarlakeSparkConfig("2g", 4, 1, {"spark.x": "1"})
+        assert p.sl_spark_config("any") == StarlakeSparkConfig("2g", 4, 1, {"spark.x": "1", "spark.y": "true"})
         assert p.sl_spark_config("big").instances == 9
         own = StarlakeSparkConfig("1g")
         assert p.sl_load(domain="d", table="t", spark_config=own).command.spark is own

@@ -75,7 +75,7 @@ def _sizing(command: Command, options: Options, mode: str) -> dict[str, str]:
         options["spark_executor_memory"],
         options["spark_executor_cores"],
         options["spark_executor_instances"],
-        {name: str(value) for name, value in options["spark_properties"].items()},
+        options["spark_properties"],
     )
     sizing = spark.__config__()
     if mode == "serverless" and "spark.executor.instances" not in spark.properties and spark.instances is not None:
