@@ -13,6 +13,7 @@ from ..contract import validate_arguments
 
 if TYPE_CHECKING:
     from .corpus import CORPUS, Graph
+    from .documentation import check_options_table
     from .environment import EnvironmentSuite
     from .fake import FakeEnvironment, Submission
     from .graphs import NativeGraph, NativeTask, neutral_graph
@@ -39,6 +40,7 @@ __all__ = [
     "Step",
     "Submission",
     "Watcher",
+    "check_options_table",
     "describe_records",
     "neutral_graph",
     "subject",
@@ -62,6 +64,7 @@ _HOME = {
     "Step": "stand_in",
     "Submission": "fake",
     "Watcher": "recording",
+    "check_options_table": "documentation",
     "describe_records": "recording",
     "neutral_graph": "graphs",
     "subject": "subjects",

@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
+
+from starlake_core.testing import check_options_table
 
 README = Path(__file__).parents[1] / "README.md"
 
 
 def test_the_options_are_those_of_the_plugin() -> None:
-    """STARLAKE_UPDATE_DOCS=1 writes the table anew."""
-    done = subprocess.run(
-        [sys.executable, "-m", "starlake_core", "options", "--orchestrator", "airflow", "--format", "markdown"],
-        env={name: value for name, value in os.environ.items() if not name.startswith("SL_")},
-        text=True,
-        capture_output=True,
-        check=True,
-    )
-    header, line, *rows = [row for row in done.stdout.splitlines() if row.startswith("|")]
-    table = "\n".join([header, line, *(row for row in rows if "| airflow |" in row)])
-    text = README.read_text(encoding="utf-8")
-    found = re.search(r"<!-- options -->\n(.*?)<!-- /options -->", text, re.DOTALL)
-    assert found is not None
-    if os.environ.get("STARLAKE_UPDATE_DOCS"):
-        README.write_text(text[: found.start(1)] + table + "\n" + text[found.end(1) :], encoding="utf-8")
-        return
-    assert found[1].strip() == table
+    check_options_table(README, "orchestrator", "airflow")
 
 
 def test_pictures_and_code_are_there() -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from starlake_core_dataproc.runner import _ROLES
 
+from starlake_core.testing import check_options_table
+
 README = Path(__file__).parents[1] / "README.md"
 
 
@@ -27,17 +29,7 @@ def run(*arguments: str) -> str:
 
 
 def test_the_options_are_those_of_the_plugin() -> None:
-    """STARLAKE_UPDATE_DOCS=1 writes the table anew."""
-    told = run("options", "--environment", "dataproc", "--format", "markdown")
-    header, line, *rows = [row for row in told.splitlines() if row.startswith("|")]
-    table = "\n".join([header, line, *(row for row in rows if "| dataproc |" in row)])
-    text = README.read_text(encoding="utf-8")
-    found = re.search(r"<!-- options -->\n(.*?)<!-- /options -->", text, re.DOTALL)
-    assert found is not None
-    if os.environ.get("STARLAKE_UPDATE_DOCS"):
-        README.write_text(text[: found.start(1)] + table + "\n" + text[found.end(1) :], encoding="utf-8")
-        return
-    assert found[1].strip() == table
+    check_options_table(README, "environment", "dataproc")
 
 
 def test_the_example_is_a_pipeline_file(tmp_path: Path) -> None:

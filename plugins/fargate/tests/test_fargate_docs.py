@@ -12,10 +12,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from starlake_core_fargate import plugin
 
 from starlake_core import Orchestration
-from starlake_core.testing import RecordingOrchestrator
+from starlake_core.testing import RecordingOrchestrator, check_options_table
 
 ROOT = Path(__file__).resolve().parents[3]
 README = ROOT / "plugins" / "fargate" / "README.md"
@@ -28,23 +27,7 @@ def clean() -> dict[str, str]:
 
 
 def test_the_options_are_those_of_the_plugin() -> None:
-    """STARLAKE_UPDATE_DOCS=1 writes the table anew."""
-    done = subprocess.run(
-        [sys.executable, "-m", "starlake_core", "options", "--environment", "fargate", "--format", "markdown"],
-        env=clean(),
-        text=True,
-        capture_output=True,
-        check=True,
-    )
-    header, line, *rows = [row for row in done.stdout.splitlines() if row.startswith("|")]
-    table = "\n".join([header, line, *(row for row in rows if "| fargate |" in row)])
-    found = re.search(r"<!-- options -->\n(.*?)<!-- /options -->", TEXT, re.DOTALL)
-    assert found is not None
-    if os.environ.get("STARLAKE_UPDATE_DOCS"):
-        README.write_text(TEXT[: found.start(1)] + table + "\n" + TEXT[found.end(1) :], encoding="utf-8")
-        return
-    assert found[1].strip() == table
-    assert all(f"`{option.name}`" in table for option in plugin.sl_options())
+    check_options_table(README, "environment", "fargate")
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=["airflow", "dagster"])

@@ -1,0 +1,47 @@
+"""Documentation of a plugin that cannot go out of date."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+__all__ = ["check_options_table"]
+
+_TABLE = re.compile(r"<!-- options -->\n(.*?)<!-- /options -->", re.DOTALL)
+
+
+def check_options_table(page: Path, role: str, name: str) -> None:
+    """Hold the table of options on a page, between ``<!-- options -->`` and ``<!-- /options -->``, to what the plugin declares.
+
+    With the variable ``STARLAKE_UPDATE_DOCS`` the table is written anew instead.
+
+    Args:
+        page: in Markdown.
+        role: ``orchestrator`` or ``environment``.
+        name: of the plugin's entry point.
+
+    Raises:
+        AssertionError: the page has no such place, or another table.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "starlake_core", "options", f"--{role}", name, "--format", "markdown"],
+        env={variable: value for variable, value in os.environ.items() if not variable.startswith("SL_")},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    header, line, *rows = [row for row in done.stdout.splitlines() if row.startswith("|")]
+    table = "\n".join([header, line, *(row for row in rows if f"| {name} |" in row)])
+    text = page.read_text(encoding="utf-8")
+    found = _TABLE.search(text)
+    assert found is not None, f"{page} has no place for the options: <!-- options --> and <!-- /options -->"
+    if os.environ.get("STARLAKE_UPDATE_DOCS"):
+        page.write_text(text[: found.start(1)] + table + "\n" + text[found.end(1) :], encoding="utf-8")
+        return
+    assert found[1].strip() == table, (
+        f"the options on {page} are not those of the plugin; STARLAKE_UPDATE_DOCS=1 writes them anew"
+    )
