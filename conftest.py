@@ -8,6 +8,8 @@ from typing import Any
 
 # Chosen once, before workers are started, so that all of them kill at moments of one seed.
 os.environ.setdefault("STARLAKE_SOAK_SEED", str(random.SystemRandom().randrange(1, 10**6)))
+# Emulators cut connections on purpose; the library would tell of each.
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 
 def pytest_report_header() -> str:
