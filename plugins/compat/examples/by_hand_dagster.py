@@ -9,7 +9,8 @@ sl_job = StarlakeJobFactory.create_job(
     options={"retry_delay": "5"},
 )
 
-check = sl_job.sl_pre_load("starbake", {"customers", "orders"}, "imported")
+# Not "check": Dagster 1.10 takes a name like this in the module for a module of its own.
+ready = sl_job.sl_pre_load("starbake", {"customers", "orders"}, "imported")
 stage = sl_job.sl_import("import_starbake", "starbake", {"customers", "orders"})
 load_customers = sl_job.sl_load("load_customers", "starbake", "customers")
 load_orders = sl_job.sl_load("load_orders", "starbake", "orders")
@@ -18,7 +19,7 @@ value = sl_job.sl_transform("customer_value", "kpi.customer_value")
 
 @job
 def bakery_by_hand():
-    staged = stage(after=check())
+    staged = stage(after=ready())
     value(after=[load_customers(after=staged), load_orders(after=staged)])
 
 
