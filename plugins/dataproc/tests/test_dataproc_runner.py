@@ -197,6 +197,18 @@ def test_a_marker_that_cannot_be_read_fails_its_check_and_no_other_job(emulator:
     assert "whether its domain is ready cannot be read" in verdicts[handles[0]].reason
 
 
+def test_a_marker_that_cannot_be_read_now_is_read_later(emulator: Dataproc) -> None:
+    job = job_of(emulator.options, CHECK, check=True)
+    runner = runner_of(job)
+    handle = runner.submit(job, KEY)
+    until(lambda: runner._jobs.get(handle).verdict is not None, "it has ended")  # type: ignore[attr-defined]
+    object.__setattr__(runner._markers._objects._calls, "total_seconds", 0.2)  # type: ignore[attr-defined]
+    emulator.faults.at_random(1.0, [Fault(Kind.UNAVAILABLE)], 1, spared=["GetJob"])
+    assert not runner.poll([handle])[handle].ended
+    emulator.faults.forget()
+    assert settle(runner, handle).verdict is Verdict.SUCCEEDED
+
+
 def test_a_job_that_was_deleted_is_lost(emulator: Dataproc, options: dict[str, Any]) -> None:
     job = job_of(options)
     runner = runner_of(job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from typing import Any
 
 from starlake_core_google import Markers
 
-from starlake_core import StarlakeError
+from starlake_core import OutageError, StarlakeError
 from starlake_core.masking import mask_text, secret_arguments, secret_values
 from starlake_core.runtime import Outcome, Status, Verdict, judged, marker_of
 
@@ -17,6 +18,8 @@ from .naming import CHECK_LABEL, TIMEOUT_LABEL
 from .variables import EXECUTOR
 
 __all__ = ["Told", "exit_code_of", "seconds", "status_of", "timeout_of"]
+
+logger = logging.getLogger(__name__)
 
 _REASON = 1000
 # Dataproc does not report exit codes; where its agent knows one, it says so in a sentence about the driver.
@@ -122,6 +125,10 @@ def status_of(told: Told, markers: Markers, console: str) -> Status:
         return Status(detail=told.state)
     try:
         outcome = _outcome(told, markers)
+    except OutageError as error:
+        # How the check ended is not known yet; the next poll asks again.
+        logger.warning("%s ended, and its marker cannot be read now: %s", told.handle, error)
+        return Status(detail=f"{told.state}; its marker cannot be read now")
     except StarlakeError as error:
         # Only an ended check gets here: its marker cannot be read. Other jobs that are asked about have nothing to do with it.
         outcome = Outcome(
