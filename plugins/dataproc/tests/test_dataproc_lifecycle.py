@@ -11,7 +11,7 @@ from emulators.dataproc import Dataproc
 from emulators.faults import Fault, Kind, When
 from google.cloud import dataproc_v1
 
-from starlake_core import Job, Orchestration, Run, RunKey, RunnerError, StarlakePipeline
+from starlake_core import Job, Orchestration, OutageError, Run, RunKey, RunnerError, StarlakePipeline
 from starlake_core.runtime import Runner, Verdict, execute, start
 from starlake_core.testing import RecordingOrchestrator
 from starlake_core.testing.lab import settle, until
@@ -142,6 +142,20 @@ def test_a_broken_cluster_is_waited_for_until_it_is_gone(
     emulator.slow = 0.2
     assert execute(create, runner, key("create", "2")).verdict is Verdict.SUCCEEDED
     assert emulator.clusters[create.spec["cluster"]].cluster_uuid != cluster.cluster_uuid
+
+
+def test_a_cluster_that_is_there_and_cannot_be_seen_is_an_outage(
+    emulator: Dataproc, made: tuple[Job, Job, Runner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create, _, runner = made
+    emulator.slow = 3600
+    start(create, runner, key("create"))
+    hidden = [Fault(Kind.NOT_FOUND)] * 50
+    emulator.faults.plan("GetCluster", *hidden)
+    monkeypatch.setattr("starlake_core_dataproc.clusters._PATIENCE", -1.0)
+    with pytest.raises(OutageError, match="exists and cannot be seen"):
+        start(create, runner, key("create", "2"))
+    assert emulator.faults.calls["CreateCluster"] == 2
 
 
 def test_two_workers_make_one_cluster(emulator: Dataproc, made: tuple[Job, Job, Runner]) -> None:

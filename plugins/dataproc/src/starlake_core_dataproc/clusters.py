@@ -78,6 +78,12 @@ class Clusters:
             if cluster is None:
                 if self._created(job):
                     return self._handle(name)
+                # Somebody else was faster, or one of the name is not wholly gone yet.
+                if time.monotonic() > deadline:
+                    raise OutageError(
+                        f"Dataproc says that cluster {name} exists and cannot be seen, for {_PATIENCE:g} s"
+                    )
+                time.sleep(self._pause)
                 continue
             state = cluster.status.state.name
             if state == "RUNNING" or state in _COMING:
