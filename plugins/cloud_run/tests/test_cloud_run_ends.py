@@ -6,7 +6,7 @@ import os
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cloud_run_lab import IMPATIENT, KEY, ends
@@ -14,7 +14,7 @@ from emulators.cloud_run import JobDefinition
 from emulators.faults import Fault, Kind, When
 from starlake_core_cloud_run import runner as module
 
-from starlake_core import Preload, RunKey, RunnerError, StarlakePreLoadStrategy
+from starlake_core import OutageError, Preload, RunKey, RunnerError, StarlakePreLoadStrategy
 from starlake_core.runtime import BatchPoller, Outcome, Verdict, execute, finish, wait
 from starlake_core.testing.lab import until
 
@@ -303,6 +303,41 @@ def test_executions_of_several_jobs_are_polled_together(emulator: CloudRun, job:
     ends(emulator)
     found = {handle: status.outcome for handle, status in made.poll(handles).items()}
     assert [outcome.exit_code if outcome is not None else "" for outcome in map(found.get, handles)] == [0, 3, 0, 3]
+
+
+@pytest.mark.parametrize(
+    ("fault", "verdict"),
+    [(Kind.NOT_FOUND, Verdict.LOST), (Kind.DENIED, Verdict.LOST), (Kind.UNAVAILABLE, None)],
+)
+def test_a_job_that_cannot_be_asked_about_does_not_hide_the_others(
+    emulator: CloudRun, job: MakeJob, runner: MakeRunner, fault: Kind, verdict: Verdict | None
+) -> None:
+    emulator.jobs["other"] = JobDefinition()
+    made = runner(IMPATIENT)
+    handles = [
+        made.submit(job({"EXIT": "0"}, cloud_run_job_name=name), RunKey(f"{name}{number}", "1"))
+        for name in ("other", "starlake")
+        for number in range(2)
+    ]
+    ends(emulator)
+    page = made._service.page
+
+    def refusing(parent: str, token: str) -> Any:
+        if parent.endswith("/other"):
+            emulator.faults.at_random(1.0, [Fault(fault)], 1)
+        try:
+            return page(parent, token)
+        finally:
+            emulator.faults.forget()
+
+    made._service.page = refusing  # type: ignore[method-assign]
+    found = made.poll(handles)
+    assert [found[handle].outcome and found[handle].outcome.verdict for handle in handles] == [
+        *[verdict] * 2,
+        *[Verdict.SUCCEEDED] * 2,
+    ]
+    with pytest.raises((OutageError, RunnerError)):
+        made.poll(handles[:2])
 
 
 def test_a_deleted_execution_is_lost(emulator: CloudRun, runner: MakeRunner) -> None:

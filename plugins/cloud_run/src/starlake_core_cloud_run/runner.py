@@ -13,7 +13,7 @@ from typing import Any
 
 from starlake_core_google import Calls, CloudLogs, Markers, Objects, UnclearError, connect
 
-from starlake_core import Job, OutageError, RunKey, RunnerError
+from starlake_core import Job, OutageError, RunKey, RunnerError, StarlakeError
 from starlake_core.masking import mask_text
 from starlake_core.runtime import Found, Outcome, Status, Verdict, remote_marker
 
@@ -225,16 +225,35 @@ class CloudRunRunner:
     def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
         """The states of executions: one list for all that belong to a Cloud Run job, and a call for each that is not in it.
 
+        A Cloud Run job that cannot be asked about does not hide the others.
+
         Args:
             handles: full names of executions.
+
+        Raises:
+            RunnerError: none of the jobs can be asked about.
+            OutageError: Cloud Run does not answer for any of them.
         """
         asked: dict[str, set[str]] = {}
         for handle in handles:
             asked.setdefault(parent_of(handle), set()).add(handle)
         result: dict[str, Status] = {}
+        troubles: list[StarlakeError] = []
         for parent, group in asked.items():
-            messages = self._states(parent, group)
-            result.update((handle, self._status(handle, messages.get(handle))) for handle in group)
+            try:
+                messages = self._states(parent, group)
+            except OutageError as error:
+                troubles.append(error)
+                result.update((handle, Status(detail="unknown: Cloud Run did not answer")) for handle in group)
+            except RunnerError as error:
+                troubles.append(error)
+                result.update((handle, _unknowable(handle, error)) for handle in group)
+            else:
+                result.update((handle, self._status(handle, messages.get(handle))) for handle in group)
+        if troubles and len(troubles) == len(asked):
+            raise next((trouble for trouble in troubles if isinstance(trouble, OutageError)), troubles[0])
+        for trouble in troubles:
+            logger.warning("%s", trouble)
         return result
 
     def _states(self, parent: str, handles: set[str]) -> dict[str, Any]:
@@ -331,6 +350,11 @@ class CloudRunRunner:
             known = () if message is None else secrets_of(message)
             self._remember(self._secrets, handle, known)
         return known
+
+
+def _unknowable(handle: str, error: RunnerError) -> Status:
+    """The state of an execution that cannot be asked about while others can."""
+    return Status(Outcome(Verdict.LOST, reason=f"how it ends cannot be read: {error}", log=console(handle)), "unknown")
 
 
 def _condition(handle: str) -> str:
