@@ -176,6 +176,8 @@ def is_passing(error: BaseException) -> bool:
 
     if isinstance(error, exceptions.TooManyRequests):
         return _is_throttled(error)
+    if getattr(error, "code", None) == 408:  # a request that did not arrive in time; it has no class of its own
+        return True
     return not _is_of_credentials(error) and isinstance(
         error,
         (
@@ -184,6 +186,8 @@ def is_passing(error: BaseException) -> bool:
             exceptions.BadGateway,
             exceptions.InternalServerError,
             exceptions.Aborted,
+            exceptions.Cancelled,  # by the connection: we cancel no calls
+            exceptions.Unknown,  # as gRPC tells a stream that broke off
             TransportError,
             ConnectionError,
             http.ConnectionError,
