@@ -22,7 +22,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from starlake_core import Job, PluginContractError, RunKey, RunnerError, hookimpl
+from starlake_core import Job, OutageError, PluginContractError, RunKey, RunnerError, hookimpl
 from starlake_core.plugins import select
 from starlake_core.runtime import (
     BatchPoller,
@@ -243,6 +243,18 @@ def test_an_interrupt_cancels_and_goes_on(error: type[BaseException]) -> None:
     with pytest.raises(error):
         wait(runner, "h", clock=Clock(), sleep=interrupt)
     assert runner.called("cancel") == [("cancel", "h")]
+
+
+def test_an_interrupt_goes_on_where_nothing_can_be_cancelled() -> None:
+    class Unreachable(Scripted):
+        def cancel(self, handle: str) -> None:
+            raise OutageError("the service does not answer")
+
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        wait(Unreachable(script={"h": [GOING]}), "h", clock=Clock(), sleep=interrupt)
 
 
 def test_every_line_is_forwarded_once() -> None:

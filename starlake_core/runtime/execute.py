@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import replace
 
+from ..errors import StarlakeError
 from ..job import Job
 from ..run import RunKey
 from .outcome import Outcome, Runner, Status, Verdict
@@ -142,7 +143,10 @@ def wait(
         raise
     except BaseException:
         if cancel_on_interrupt:
-            runner.cancel(handle)
+            try:
+                runner.cancel(handle)
+            except StarlakeError as error:  # the interrupt is what the caller has to hear of
+                logger.warning("%s cannot be cancelled and may go on: %s", handle, error)
         raise
     finally:
         if shared is not None:
