@@ -75,6 +75,7 @@ def test_options_of_one_task_are_its_own() -> None:
     "option",
     [
         {"aws_region": "us-east-1"},
+        {"aws_region": "eusc-de-east-1"},
         {"aws_profile": "other"},
         {"aws_cluster_name": "other"},
         {"aws_endpoint_url": "http://localhost:5000"},

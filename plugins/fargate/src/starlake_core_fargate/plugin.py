@@ -30,7 +30,7 @@ from .request import LONGEST_OVERRIDES, overrides_of, overrides_size
 
 _SUBNET = re.compile(r"subnet-[0-9a-z]+")
 _SECURITY_GROUP = re.compile(r"sg-[0-9a-z]+")
-_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]+")
+_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
 _TAG = re.compile(r"[\w +\-=.:/@]*")
 _MOST_SUBNETS, _MOST_GROUPS, _MOST_TAGS = 16, 5, 48
 
