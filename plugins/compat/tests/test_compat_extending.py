@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -33,7 +34,7 @@ from ai.starlake.orchestration import (
     StarlakeSchedule,
     TaskGroupContext,
 )
-from compat_runs import HOSTS, native, orchestrate
+from compat_runs import HOSTS, native, orchestrate, run
 from starlake_core_compat.registry import JOBS, ORCHESTRATIONS
 
 from starlake_core import GraphError, PluginContractError, PluginLoadError, PluginNotFoundError, StarlakeError
@@ -347,6 +348,52 @@ def test_without_a_pipeline_a_verb_gives_a_native_task_at_once() -> None:
     assert check.task.job.check
     assert job.sl_pre_load("sales", {"a"}) is None
     assert job.skip_or_start_op("skip", check) is None
+
+
+@pytest.mark.skipif("airflow" not in HOSTS, reason="needs Airflow")
+def test_a_verb_takes_the_dag_and_the_group_of_its_task_as_every_operator_does(
+    tmp_path: Path, home: dict[str, str]
+) -> None:
+    file = tmp_path / "by_hand.py"
+    file.write_text(
+        """
+import json
+from datetime import datetime
+try:
+    from airflow.sdk import DAG, TaskGroup
+except ImportError:  # Airflow 2
+    from airflow import DAG
+    from airflow.utils.task_group import TaskGroup
+from ai.starlake.airflow.bash import StarlakeAirflowBashJob
+
+job = StarlakeAirflowBashJob(options={})
+dag = DAG("by_hand", schedule="0 0 * * *", start_date=datetime(2024, 1, 1))
+group = TaskGroup("loads", dag=dag)
+check = job.sl_pre_load("sales", {"a"}, "ack", dag=dag)
+check >> job.sl_load("a", "sales", "a", task_group=group) >> job.dummy_op("done", dag=dag, task_group=None)
+job.sl_job("b", ["validate"], dag=dag, task_group=group)
+with DAG("other", schedule="0 0 * * *", start_date=datetime(2024, 1, 1)) as other:
+    job.sl_import("stage", "sales", dag=None)
+    job.sl_transform("t", "kpi.t", dag=dag)
+print("\\n" + json.dumps([sorted(dag.task_ids), sorted(other.task_ids)]))
+""",
+        encoding="utf-8",
+    )
+    done = run(str(file), **home)
+    assert done.returncode == 0, done.stdout + done.stderr
+    given, other = json.loads(done.stdout.splitlines()[-1])
+    assert given == ["check_sales_ack_file", "done", "loads.a", "loads.b", "t"]
+    assert other == ["stage"]
+
+
+def test_in_a_pipeline_a_verb_takes_no_container() -> None:
+    job = create("local", "duckdb")
+    with (
+        pytest.raises(StarlakeError, match="does not take the keyword 'dag'"),
+        OrchestrationFactory.create_orchestration(job) as orchestration,
+        orchestration.sl_create_pipeline(schedule=DAILY),
+    ):
+        job.sl_load("load_a", "sales", "a", dag=object())
 
 
 def test_within_the_block_of_a_pipeline_a_verb_adds_to_it() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from types import GenericAlias
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["VERBS", "IStarlakeJob", "PlainJob", "StarlakeJobFactory", "is_asked", "is_installed", "rendered"]
 
 VERBS = ("dummy_op", "sl_import", "sl_job", "sl_load", "sl_pre_load", "sl_transform")
+
+_CONTAINERS = ("dag", "task_group")
+"""Keywords that name the native container of a task, the outer one first."""
 
 _asked: ContextVar[Task | None] = ContextVar("starlake_core_compat_asked", default=None)
 """The task whose native form is being made by the verbs of a job."""
@@ -237,8 +240,9 @@ class IStarlakeJob(StarlakeOptions):
                 f"tasks of the orchestrator '{word_of(self, 'sl_orchestrator')}'"
             )
         task = _asked.get()
-        made = self._scratch(task, kwargs).sl_job(task_id, arguments, spark_config, **kwargs)
-        return _native(_changed(task, made, spark_config))
+        keywords, containers = self._split(task, kwargs)
+        made = self._scratch(task, kwargs).sl_job(task_id, arguments, spark_config, **keywords)
+        return _native(_changed(task, made, spark_config), containers)
 
     def dummy_op(self, task_id: str, **kwargs: Any) -> Any:
         """A task that does nothing.
@@ -252,7 +256,9 @@ class IStarlakeJob(StarlakeOptions):
         if self.brings_orchestrator:
             return self.sl_job(task_id, [], None, **kwargs)
         task = _asked.get()
-        return _native(_changed(task, self._scratch(task, kwargs).sl_dummy_op(task_id, **kwargs), None))
+        keywords, containers = self._split(task, kwargs)
+        made = self._scratch(task, kwargs).sl_dummy_op(task_id, **keywords)
+        return _native(_changed(task, made, None), containers)
 
     def skip_or_start_op(self, task_id: str, upstream_task: Any = None, **kwargs: Any) -> None:
         """Nothing: the check of a domain is the gate by itself.
@@ -291,7 +297,8 @@ class IStarlakeJob(StarlakeOptions):
         task = _asked.get()
         if task is None and self.drawn:
             return getattr(self.drawn[-1], verb)(*arguments, **kwargs)
-        drawn: Task | None = getattr(self._scratch(task, kwargs), verb)(*arguments, **kwargs)
+        keywords, _ = self._split(task, kwargs)
+        drawn: Task | None = getattr(self._scratch(task, kwargs), verb)(*arguments, **keywords)
         if drawn is None:
             return None
         assert drawn.command is not None
@@ -301,6 +308,21 @@ class IStarlakeJob(StarlakeOptions):
         kwargs.pop("task_id", None)
         with _asking(task):
             return self.sl_job(task.id, list(command.vector), command.spark, **kwargs)
+
+    def _split(self, task: Task | None, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
+        """The keywords of a verb, and the native containers that its task is made in: where it is called by itself, ``dag=`` and ``task_group=``."""
+        pipeline: Any = task.pipeline if task is not None else None
+        if pipeline is not None and pipeline.orchestration is not self._alone:
+            return dict(kwargs), []  # the pipeline says where its tasks are
+        named = {name: kwargs[name] for name in _CONTAINERS if hasattr(kwargs.get(name), "__enter__")}
+        if "task_group" in named:
+            named = {"dag": getattr(named["task_group"], "dag", None), **named}
+        keywords = {
+            name: value
+            for name, value in kwargs.items()
+            if name not in named and not (name in _CONTAINERS and value is None)
+        }
+        return keywords, [named[name] for name in _CONTAINERS if named.get(name) is not None]
 
     def _scratch(self, task: Task | None, kwargs: Mapping[str, Any]) -> StarlakePipeline:
         """A pipeline that is never rendered, in which a verb says what its task is."""
@@ -327,9 +349,11 @@ def _asking(task: Task) -> Iterator[None]:
         _asked.reset(token)
 
 
-def _native(task: Task) -> Any:
+def _native(task: Task, containers: Iterable[Any]) -> Any:
     pipeline: Any = task.pipeline
-    with _asking(task):
+    with ExitStack() as within, _asking(task):
+        for container in containers:
+            within.enter_context(container)
         return pipeline.orchestration.plugins.hook.sl_create_task(task=task)
 
 
