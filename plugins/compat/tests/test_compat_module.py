@@ -78,6 +78,29 @@ def test_the_zone_of_a_generator_is_weaker_than_that_of_a_user(tmp_path: Path) -
     assert drawn(tmp_path, generated + 'options["timezone"] = "Asia/Tokyo"' + LOAD).zone_name == "Asia/Tokyo"
 
 
+@pytest.mark.parametrize(
+    ("written", "zone"),
+    [
+        ("GMT+01:00", "Etc/GMT-1"),
+        ("UTC+2", "Etc/GMT-2"),
+        ("-05:00", "Etc/GMT+5"),
+        ("GMT+00:00", "UTC"),
+        ("Z", "UTC"),
+        ("Europe/paris", "Europe/Paris"),
+        ("None", "UTC"),
+        ("", "UTC"),
+    ],
+)
+def test_the_zone_of_a_generator_is_what_its_java_machine_writes(tmp_path: Path, written: str, zone: str) -> None:
+    assert drawn(tmp_path, HEAD + f'options["SL_TIMEZONE"] = "{written}"' + LOAD).zone_name == zone
+
+
+@pytest.mark.parametrize("written", ["GMT+05:30", "UTC+15", "Mars/Base"])
+def test_a_zone_that_has_no_name_is_refused(tmp_path: Path, written: str) -> None:
+    with pytest.raises(StarlakeError, match=r"SL_TIMEZONE|time zone"):
+        drawn(tmp_path, HEAD + f'options["SL_TIMEZONE"] = "{written}"' + LOAD)
+
+
 def test_sizes_of_spark(tmp_path: Path) -> None:
     sizes = "spark_executor_memory, spark_executor_cores, spark_properties = '3g', 2, {'spark.x': 1}"
     task = next(task for task in drawn(tmp_path, HEAD + sizes + LOAD).tasks() if task.command)

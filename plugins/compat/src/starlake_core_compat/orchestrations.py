@@ -28,6 +28,7 @@ from .jobs import IStarlakeJob, is_installed
 from .lineage import StarlakeDependencies, StarlakeDependency, TreeNodeMixin
 from .module_globals import ModuleGlobals, read_globals
 from .registry import ORCHESTRATIONS, word_of
+from .zones import iana_name
 
 __all__ = [
     "AbstractDependency",
@@ -283,8 +284,12 @@ def _schedule_name(schedule: StarlakeSchedule | None) -> str | None:
 
 
 def _one_zone(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options without the zone that generators add by themselves, where the user names one."""
-    return {name: value for name, value in options.items() if name != "SL_TIMEZONE" or "timezone" not in options}
+    """The options with the zone that generators add by themselves in words that are known; without it, where the user names one or it is none."""
+    kept = dict(options)
+    zone = kept.pop("SL_TIMEZONE", None)
+    if "timezone" not in kept and zone is not None and str(zone).strip() not in ("", "None"):
+        kept["SL_TIMEZONE"] = iana_name(str(zone))
+    return kept
 
 
 class _Every(frozenset[str]):
