@@ -321,15 +321,26 @@ def test_a_backfill_that_is_left_is_cancelled(api: Api, monkeypatch: pytest.Monk
     reports = backfill(api, pipeline, [new_run(pipeline, date) for date in dates])
     assert reports is not None
 
-    def interrupt(_: float) -> None:
-        raise KeyboardInterrupt
+    post, nap, started = Api.post, time.sleep, []
 
+    def noted(api: Api, path: str, body: Any) -> Any:
+        answer = post(api, path, body)
+        if path == "/backfills":
+            started.append(answer["id"])
+        return answer
+
+    def interrupt(seconds: float) -> None:
+        if started:
+            raise KeyboardInterrupt
+        nap(seconds)  # the database of Airflow is locked
+
+    monkeypatch.setattr(Api, "post", noted)
     monkeypatch.setattr(time, "sleep", interrupt)
     with pytest.raises(KeyboardInterrupt):
         list(reports)
     monkeypatch.undo()
-    rows = api.get("/backfills", dag_id="left")["backfills"]
-    assert max(rows, key=lambda row: row["id"])["completed_at"] is not None
+    (row,) = (row for row in api.get("/backfills", dag_id="left")["backfills"] if row["id"] == started[0])
+    assert row["completed_at"] is not None
 
 
 def test_a_dag_is_deleted_once_and_nobody_minds_a_second_time(api: Api) -> None:
@@ -665,14 +676,14 @@ def test_a_backfill_that_a_locked_database_refuses_is_asked_for_again(stub: Stub
         {"detail": "Database is locked. Backfill creation is not supported on SQLite under concurrent access."},
     )
     stub.answers |= {
-        "POST /api/v2/backfills/dry_run": [(200, {"backfills": [{"logical_date": date}], "total_entries": 1})],
+        "POST /api/v2/backfills/dry_run": [locked, (200, {"backfills": [{"logical_date": date}], "total_entries": 1})],
         "POST /api/v2/backfills": [locked, locked, (200, {"id": 7})],
         "GET /api/v2/dags/mixed/dagRuns": [(200, {"dag_runs": [row], "total_entries": 1})],
     }
     reports = backfill(Api.connect(stub.url), pipeline, [asked])
     assert reports is not None
     assert [(report.state, report.run_id) for report in reports] == [("success", "r1")]
-    assert naps == [5.0, 5.0]
+    assert naps == [5.0, 5.0, 5.0]
 
 
 def test_a_parse_never_imports_httpx(tmp_path: Path) -> None:

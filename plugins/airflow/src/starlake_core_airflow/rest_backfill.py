@@ -20,6 +20,7 @@ __all__ = ["backfill"]
 logger = logging.getLogger(__name__)
 
 _RUNNING, _LOCKED = 409, 503
+_PATIENCE = 120.0
 _AGAIN = {"failed": "failed", "completed": "ended"}
 
 
@@ -66,7 +67,7 @@ def _backfill(api: Api, pipeline: StarlakePipeline, runs: Sequence[Run], reproce
         body["dag_run_conf"] = variables
     planned = {
         moment
-        for row in api.post("/backfills/dry_run", body)["backfills"]
+        for row in _post(api, pipeline, "/backfills/dry_run", body, time.monotonic() + _PATIENCE)["backfills"]
         if (moment := moment_of(row["logical_date"])) is not None
     }
     if extra := sorted(planned.difference(wanted)):
@@ -132,26 +133,33 @@ def _left_alone(api: Api, pipeline: StarlakePipeline, left: Mapping[datetime, Ru
             )
 
 
-def _start_backfill(api: Api, pipeline: StarlakePipeline, body: Mapping[str, Any]) -> Any:
-    """Start it.
-
-    A backfill that has done its work counts as going on until the scheduler looks again (409), and a database that somebody else is
-    writing to refuses one after taking it back (503): both are waited for.
-    """
-    gives_up = time.monotonic() + 120
+def _post(api: Api, pipeline: StarlakePipeline, path: str, body: Mapping[str, Any], gives_up: float) -> Any:
+    """Ask for something, again while the database is locked: somebody else writes to it, and Airflow has taken back what it began."""
     while True:
         try:
-            return api.post("/backfills", body)
+            return api.post(path, body)
         except ApiError as error:
-            late = time.monotonic() >= gives_up
-            if error.status not in (_RUNNING, _LOCKED) or (error.status == _LOCKED and late):
+            if error.status != _LOCKED or time.monotonic() >= gives_up:
                 raise
-            if error.status == _RUNNING and (late or _busy(api, pipeline)):
+            logger.info("Airflow cannot look at the backfill of %s now, trying again: %s", pipeline.id, error)
+            time.sleep(2.5 * rest_runs.POLL)
+
+
+def _start_backfill(api: Api, pipeline: StarlakePipeline, body: Mapping[str, Any]) -> Any:
+    """Start it. One that has done its work counts as going on until the scheduler looks again, so that is waited for."""
+    gives_up = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return _post(api, pipeline, "/backfills", body, gives_up)
+        except ApiError as error:
+            if error.status != _RUNNING:
+                raise
+            if time.monotonic() >= gives_up or _busy(api, pipeline):
                 raise RunError(
                     f"a backfill of DAG '{pipeline.id}' is going on already. Wait for its end, or cancel it in the user interface: "
                     f"{api.base_url}/dags/{quoted(pipeline.id)}"
                 ) from error
-            logger.info("Airflow cannot start the backfill of %s now, trying again: %s", pipeline.id, error)
+            logger.info("waiting until Airflow has closed the previous backfill of %s", pipeline.id)
             time.sleep(2.5 * rest_runs.POLL)
 
 
