@@ -33,6 +33,7 @@ from .errors import (
     ScheduleError,
     StarlakeError,
 )
+from .facts import ProjectFacts
 from .graph import Node, Pipeline, Task, TaskGroup, TriggerPolicy, TriggerRule, Wait, graph_json
 from .guards import guards_of, why_nothing
 from .hookspecs import CreateChildren, Lifecycle, hookimpl
@@ -112,6 +113,7 @@ __all__ = [
     "PluginLoadError",
     "PluginNotFoundError",
     "Preload",
+    "ProjectFacts",
     "Report",
     "Run",
     "RunError",

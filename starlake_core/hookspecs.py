@@ -1,8 +1,8 @@
 """The contract between the core and its plugins: every hook, when it is called, and what None means.
 
 A plugin is a module of functions marked with :data:`hookimpl`. It has one role: *orchestrator* (when tasks run),
-*environment* (where their commands run) or *add-on* (a cross-cutting concern). ``sl_create_*`` hooks stop at the
-first answer that is not None; None always means "not mine, ask on".
+*environment* (where their commands run), *project* (what a Starlake project says) or *add-on* (a cross-cutting concern).
+``sl_create_*`` hooks stop at the first answer that is not None; None always means "not mine, ask on".
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from .command import Command, Preload
+    from .facts import ProjectFacts
     from .graph import Task, TaskGroup
     from .job import Job
     from .options import Option, Options
@@ -122,6 +123,21 @@ class HookSpecs:
             @hookimpl
             def sl_create_runner(job):
                 return ProcessRunner(lambda job: (job.spec["executable"], *job.arguments))
+        """
+
+    @hookspec(firstresult=True)
+    def sl_read_facts(self, job: Job, environ: Mapping[str, str]) -> ProjectFacts | None:
+        """Say what the Starlake project says about the work of a command. Optional, for readers of projects.
+
+        Called by the runtime in the worker, before a command is started whose repetition depends on the project. ``job`` is bound;
+        ``environ`` is what the command sees, ``SL_ROOT`` among it. None: the project is not on this machine, or says nothing about
+        such a command. A reader may raise: the runtime warns, and goes on with what is safe for any project.
+
+        Example::
+
+            @hookimpl
+            def sl_read_facts(job, environ):
+                return ProjectFacts(strategy="OVERWRITE") if job.arguments[:1] == ("transform",) else None
         """
 
     @hookspec(firstresult=True)

@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 ROLES: Mapping[str, str] = {
     "orchestrator": "starlake_core.orchestrators",
     "environment": "starlake_core.environments",
+    "project": "starlake_core.projects",
     "add-on": "starlake_core.addons",
 }
 """Role to entry-point group."""
@@ -38,6 +39,7 @@ ROLES: Mapping[str, str] = {
 _REQUIRED: Mapping[str, tuple[str, ...]] = {
     "orchestrator": ("sl_create_task", "sl_create_task_group", "sl_create_pipeline"),
     "environment": ("sl_create_job", "sl_create_runner"),
+    "project": (),
     "add-on": (),
 }
 _VARIABLES: Mapping[str, str] = {"orchestrator": "SL_ORCHESTRATOR", "environment": "SL_EXECUTION_ENVIRONMENT"}
@@ -45,6 +47,7 @@ _VARIABLES: Mapping[str, str] = {"orchestrator": "SL_ORCHESTRATOR", "environment
 _OURS: Mapping[str, tuple[str, ...]] = {
     "orchestrator": ("airflow", "dagster", "local"),
     "environment": ("cloud_run", "dataproc", "duckdb", "fargate", "shell"),
+    "project": ("project",),
     "add-on": (),
 }
 _ALIASES = {"composer": "airflow"}
@@ -55,7 +58,7 @@ class Installed:
     """A plugin that is installed, whether or not it loads.
 
     Attributes:
-        role: ``orchestrator``, ``environment`` or ``add-on``.
+        role: ``orchestrator``, ``environment``, ``project`` or ``add-on``.
         name: the word that the user types.
         entry_point: where its module is.
         distribution: name of the distribution that provides it.
@@ -249,7 +252,7 @@ class Plugins:
             self.orchestrator = name
         elif role == "environment":
             self.environment = name
-        else:
+        elif role == "add-on":
             self.addons = (*self.addons, name)
             if isinstance(plugin, str):
                 self.loadable_addons = (*self.loadable_addons, name)

@@ -51,7 +51,7 @@ def test_a_docstring_says_when_and_by_whom_and_for_which_role(name: str) -> None
     text = docstring(name)
     assert re.search(r"\bCalled\b", text)
     assert re.search(r"\bRequired of an (orchestrator|environment)\b|\bOptional\b", text)
-    assert re.search(r"orchestrator|environment|add-on|every role", text)
+    assert re.search(r"orchestrator|environment|add-on|readers of projects|every role", text)
 
 
 @pytest.mark.parametrize("name", sorted(name for name in HOOKS if spec(name)["firstresult"]))

@@ -17,7 +17,7 @@ from ..loading import find_files, load_file, load_files, pipelines_of
 from ..options import Declared
 from ..orchestration import Overrides, overriding
 from ..pipeline import StarlakePipeline
-from ..plugins import Installed, choose, installed, select
+from ..plugins import Installed, Plugins, choose, installed, select
 from .drawing import dot, mermaid, tree
 from .shared import Command, load, selection, stdout
 
@@ -91,10 +91,8 @@ def _short(path: Path) -> str:
 
 
 def _status(plugin: Installed) -> Text:
-    orchestrator = plugin.name if plugin.role == "orchestrator" else None
-    environment = plugin.name if plugin.role == "environment" else None
     try:
-        select(orchestrator, environment, [plugin.name] if plugin.role == "add-on" else [])
+        Plugins().add(plugin.role, plugin.name)
     except PluginError as error:
         return Text(str(error), style="red")
     return Text("loads", style="green")

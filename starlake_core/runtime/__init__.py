@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .credentials import Credentials, credentials_of
 from .execute import OlderAttempt, cancel_and_settle, execute, expire, finish, start, wait, watch
+from .facts import facts_of
 from .outcome import Found, Outcome, Runner, Status, Verdict
 from .poller import BatchPoller, shared_poller
 from .process import ProcessRunner
@@ -25,6 +26,7 @@ __all__ = [
     "credentials_of",
     "execute",
     "expire",
+    "facts_of",
     "finish",
     "in_project",
     "judged",

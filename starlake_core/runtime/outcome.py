@@ -41,6 +41,7 @@ class Outcome:
         reason: one line for people; for a failure, what happened and what to do.
         log: where the output is: a path or the URL of a console.
         tail: the last lines of the output.
+        final: no other try may be made without a person: it would end the same way, or could do the work twice or not at all.
     """
 
     verdict: Verdict
@@ -48,6 +49,7 @@ class Outcome:
     reason: str = ""
     log: str = ""
     tail: str = ""
+    final: bool = False
 
     @property
     def succeeded(self) -> bool:

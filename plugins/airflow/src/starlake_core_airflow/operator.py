@@ -347,7 +347,8 @@ class StarlakeOperator(_Step, Reschedulable):
         self._keep(context, outcome, reason, push=True)
         tail = f"\n{outcome.tail[-_TAIL_CHARACTERS:]}" if outcome.tail else ""
         log = f"\nIts output: {outcome.log}" if outcome.log else ""
-        raise AirflowException(f"{displayed(job)}: {reason}{log}{tail}")
+        failed = AirflowFailException if outcome.final else AirflowException
+        raise failed(f"{displayed(job)}: {reason}{log}{tail}")
 
     def _not_ready(self, context: Any, outcome: Outcome) -> None:
         about = f"{self.missing or outcome.reason or 'not ready'} ({self.label})"

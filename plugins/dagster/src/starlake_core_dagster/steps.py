@@ -231,7 +231,8 @@ class Step:
         observer.ended(self.path, outcome, reason)
         tail = f"\n{outcome.tail[-_TAIL_CHARACTERS:]}" if outcome.tail else ""
         about = f"{shown(job)}: {reason}" if job is not None else reason
-        again = outcome.verdict is not Verdict.CANCELLED  # who stopped it wants it stopped
+        # Who stopped it wants it stopped.
+        again = outcome.verdict is not Verdict.CANCELLED and not outcome.final
         return Failure(f"{about}{tail}", metadata=dict(metadata), allow_retries=again)
 
     def _emit(self, context: Any, run: Run, metadata: Mapping[str, Any]) -> Iterator[Any]:

@@ -94,7 +94,7 @@ class Scheduler:
         self._progress = {id(step): _Progress(step, step.upstream) for step in plan.steps}
         self._ready: deque[_Progress] = deque()
         self._timers: list[tuple[float, int, _Progress]] = []
-        self._results: queue.SimpleQueue[tuple[_Progress, Outcome, float, bool] | None] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[tuple[_Progress, Outcome, float] | None] = queue.SimpleQueue()
         self._interrupts = 0
         self._whole = replace(run, select=())
         self._listener = run.listener
@@ -325,16 +325,15 @@ class Scheduler:
     def _attempt(self, progress: _Progress, attempt: int, poke: int) -> None:
         """One attempt, in a worker thread."""
         started = time.monotonic()
-        final = False
         try:
             outcome = self._run_step(progress.step, attempt, poke)
         except StarlakeError as error:
             # Something is missing or misspelt: trying again would find it so again.
-            outcome, final = Outcome(Verdict.FAILED, reason=str(error)), not isinstance(error, OutageError)
+            outcome = Outcome(Verdict.FAILED, reason=str(error), final=not isinstance(error, OutageError))
         except BaseException as error:
             logger.exception("%s failed", progress.step.path)
             outcome = Outcome(Verdict.FAILED, reason=f"{type(error).__name__}: {error}")
-        self._results.put((progress, outcome, time.monotonic() - started, final))
+        self._results.put((progress, outcome, time.monotonic() - started))
 
     def _run_step(self, step: Step, attempt: int, poke: int) -> Outcome:
         run = self._run.for_attempt(step.path, f"{attempt}.{poke}" if poke else str(attempt))
@@ -369,7 +368,7 @@ class Scheduler:
                 log.write(f"see {outcome.log}")
             return outcome
 
-    def _conclude(self, progress: _Progress, outcome: Outcome, seconds: float, final: bool) -> None:
+    def _conclude(self, progress: _Progress, outcome: Outcome, seconds: float) -> None:
         task = progress.step.task
         if outcome.verdict is Verdict.SUCCEEDED:
             self._end(progress, TaskState.SUCCEEDED, "", seconds, outcome.exit_code)
@@ -377,7 +376,7 @@ class Scheduler:
             self._not_ready(progress, task, outcome, seconds)
         elif self._stop.is_set() and not (task is not None and task.teardown and self._interrupts < 2):
             self._end(progress, TaskState.CANCELLED, _STOPPED, seconds, outcome.exit_code)
-        elif task is not None and progress.used <= task.retries and not final:
+        elif task is not None and progress.used <= task.retries and not outcome.final:
             progress.pokes = 0
             reason = f"{_reason(outcome)}; try {progress.used + 1} of {task.retries + 1} in {task.retry_delay} s"
             self._set(

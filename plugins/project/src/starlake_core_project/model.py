@@ -178,6 +178,7 @@ class Table:
         name: what the command line calls it.
         final_name: what the database calls it.
         pattern: a regular expression that a file's whole name has to match.
+        has_expectations: whether something is asked of its rows once they are in.
         metadata: the table's over the domain's.
     """
 
@@ -193,6 +194,7 @@ class Table:
     presql: tuple[str, ...] = ()
     postsql: tuple[str, ...] = ()
     streams: Mapping[str, str] = field(default_factory=dict)
+    has_expectations: bool = False
     metadata: Metadata = field(default_factory=Metadata)
 
 
@@ -206,6 +208,7 @@ class Task:
         sql_path: its query, or None.
         python_path: its Python program, or None.
         path: the file that describes it; the query's when there is no YAML file.
+        has_expectations: whether something is asked of its rows once they are in.
     """
 
     name: str
@@ -227,6 +230,7 @@ class Task:
     postsql: tuple[str, ...] = ()
     streams: Mapping[str, str] = field(default_factory=dict)
     task_timeout_ms: int | None = None
+    has_expectations: bool = False
 
     @property
     def full_name(self) -> str:

@@ -119,5 +119,6 @@ def read_table(domain: Domain, name: str, variables: Mapping[str, str]) -> Table
         presql=section.texts("presql"),
         postsql=section.texts("postsql"),
         streams=section.mapping("streams"),
+        has_expectations=bool(section.values.get("expectations")),
         metadata=merged_metadata(domain.metadata, read_metadata(section)),
     )

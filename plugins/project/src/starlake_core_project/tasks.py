@@ -87,4 +87,5 @@ def read_task(metadata: Path, directory: str, name: str, variables: Mapping[str,
         postsql=_union(parent.texts("postsql"), child.texts("postsql")),
         streams={**parent.mapping("streams"), **child.mapping("streams")},
         task_timeout_ms=child.number("taskTimeoutMs"),
+        has_expectations=bool(child.values.get("expectations") or parent.values.get("expectations")),
     )

@@ -1,0 +1,89 @@
+"""The hooks of the reader of projects: what a project says about the work of one command."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from starlake_core import Job, ProjectFacts, hookimpl
+from starlake_core.contract import parse_arguments
+
+if TYPE_CHECKING:
+    from .model import Table, WriteStrategy
+    from .project import Project
+
+_FILE_DATABASE = re.compile(r"jdbc:(duckdb|sqlite):(?!md:|:memory:)(?P<path>[^?]+)", re.IGNORECASE)
+
+
+@hookimpl
+def sl_read_facts(job: Job, environ: Mapping[str, str]) -> ProjectFacts | None:
+    root = environ.get("SL_ROOT", "").removeprefix("file://")
+    name = job.arguments[0] if job.arguments else ""
+    if not root or "://" in root or name not in ("load", "transform"):
+        return None
+    from .project import Project
+
+    command = parse_arguments(job.arguments)
+    # The variables of Airflow's and Dagster's processes are those of the command too; --options are stronger.
+    project = Project.load(Path(root), variables=command.values.get("options") or {}, environ=environ)
+    if command.name == "load":
+        return _of_load(project, command.values, environ)
+    task = project.task(str(command.values.get("name", "")))
+    if task is None:
+        return None
+    application = project.application
+    connection = (
+        task.sink_connection_ref
+        or task.connection_ref
+        or application.transform_connection_ref
+        or application.connection_ref
+    )
+    return ProjectFacts(
+        strategy=_strategy(task.write_strategy),
+        fails_late=task.has_expectations or bool(task.postsql),
+        single_writer=_single_writer(project, connection, environ),
+    )
+
+
+def _of_load(project: Project, values: Mapping[str, Any], environ: Mapping[str, str]) -> ProjectFacts | None:
+    domains, tables = values.get("domains") or (), values.get("tables") or ()
+    table = _table(project, domains[0], tables[0]) if len(domains) == 1 and len(tables) == 1 else None
+    if table is None:
+        return None
+    application = project.application
+    areas = application.areas
+    connection = table.metadata.connection_ref or application.load_connection_ref or application.connection_ref
+    return ProjectFacts(
+        strategy=_strategy(table.metadata.write_strategy),
+        fails_late=table.has_expectations,
+        stage=str(application.datasets / areas.stage / table.domain),
+        ingesting=str(application.datasets / areas.ingesting / table.domain),
+        archive=str(application.datasets / areas.archive / table.domain),
+        pattern=table.pattern,
+        single_writer=_single_writer(project, connection, environ),
+    )
+
+
+def _table(project: Project, domain: str, name: str) -> Table | None:
+    found = project.domain(domain)
+    return project.table(found, name) if found is not None else None
+
+
+def _strategy(strategy: WriteStrategy) -> str:
+    """What Starlake does: it appends where nothing else is said. Where the data decide, nobody knows."""
+    return "" if strategy.types else strategy.type or "APPEND"
+
+
+def _single_writer(project: Project, name: str | None, environ: Mapping[str, str]) -> str:
+    application, root = project.application, project.root
+    connection = application.connections.get(name) if name else None
+    if connection is None:
+        return ""
+    found = _FILE_DATABASE.fullmatch(connection.options.get("url", ""))
+    if found is None:
+        return ""
+    kind = found[1].lower()
+    path = (environ.get("SL_DUCKDB_PATH") if kind == "duckdb" else None) or found["path"]
+    return "" if "://" in path else f"{kind}:{root / path}"

@@ -1,0 +1,31 @@
+"""What a Starlake project says about the work of one command, as far as the runtime has to know it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["ProjectFacts"]
+
+
+@dataclass(frozen=True)
+class ProjectFacts:
+    """What a project says about the work of one command.
+
+    A reader of projects answers the hook ``sl_read_facts`` with it, in the worker. A value that the project does not tell is empty.
+
+    Attributes:
+        strategy: how new rows meet those that are there, in capitals: ``APPEND``, ``OVERWRITE``, ``UPSERT_BY_KEY`` ...; empty where it
+            depends on the data.
+        fails_late: the command may fail after its rows are in, because something is checked or run then (expectations).
+        stage, ingesting, archive: of a load, the folders (paths or URIs) through which the files of the domain go.
+        pattern: of a load, the regular expression that the whole name of a file of the table matches, as Java and Python read it alike.
+        single_writer: the database that the command writes to, where it takes one writer at a time: ``duckdb:/data/duckdb.db``.
+    """
+
+    strategy: str = ""
+    fails_late: bool = False
+    stage: str = ""
+    ingesting: str = ""
+    archive: str = ""
+    pattern: str = ""
+    single_writer: str = ""
