@@ -48,7 +48,7 @@ def sl_read_facts(job: Job, environ: Mapping[str, str]) -> ProjectFacts | None:
 
 
 def _of_load(project: Project, values: Mapping[str, Any], environ: Mapping[str, str]) -> ProjectFacts | None:
-    domains, tables = values.get("domains") or (), values.get("tables") or ()
+    domains, tables = list(values.get("domains") or ()), list(values.get("tables") or ())
     table = _table(project, domains[0], tables[0]) if len(domains) == 1 and len(tables) == 1 else None
     if table is None:
         return None
