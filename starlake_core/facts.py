@@ -16,6 +16,7 @@ class ProjectFacts:
     Attributes:
         strategy: how new rows meet those that are there, in capitals: ``APPEND``, ``OVERWRITE``, ``UPSERT_BY_KEY`` ...; empty where it
             depends on the data.
+        nullable_key: the key of the strategy may be empty, so that the same row may come twice.
         fails_late: the command may fail after its rows are in, because something is checked or run then (expectations).
         stage, ingesting, archive: of a load, the folders (paths or URIs) through which the files of the domain go.
         pattern: of a load, the regular expression that the whole name of a file of the table matches, as Java and Python read it alike.
@@ -23,6 +24,7 @@ class ProjectFacts:
     """
 
     strategy: str = ""
+    nullable_key: bool = False
     fails_late: bool = False
     stage: str = ""
     ingesting: str = ""

@@ -41,6 +41,13 @@ GENERAL_OPTIONS = (
     ),
     Option("retries", Integer(0), 1, doc="How often a failed task is tried again."),
     Option("retry_delay", DURATION, 300, doc="Time between two tries."),
+    Option(
+        "retry_unsafe",
+        OneOf("no", "doubtful", "blind"),
+        "no",
+        doc="Do a load, an append or an acknowledgement check again where that is not safe: doubtful, if its rows may be in already; blind, also "
+        "if its files cannot be put back.",
+    ),
     Option("task_timeout", DURATION, None, doc="How long one try of a task may take; unlimited by default."),
     Option("default_pool", STR, "default_pool", doc="Pool of slots of the tasks, where the orchestrator has pools."),
     Option("tags", STR, "", env="", doc="Tags of the pipelines, separated by spaces or commas; domains are added."),

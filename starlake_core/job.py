@@ -11,7 +11,7 @@ from typing import Any
 
 from .errors import BindError, StarlakeError
 from .masking import mask_arguments, mask_mapping
-from .run import PLACEHOLDERS, Run
+from .run import PLACEHOLDERS, RETRY_UNSAFE, Run
 
 __all__ = ["Job"]
 
@@ -31,6 +31,8 @@ class Job:
         endpoint: jobs with one endpoint share one runner and are polled in one call; empty for processes of the worker's machine.
         check: the job is a check of a pre-load: *not ready* is an answer, not a failure.
         plugins: what the worker has to load besides the environment, by entry-point name.
+        retry_unsafe: the user's word that the work may be done again where that is not safe: ``doubtful`` where nobody knows whether its rows
+            are in, ``blind`` also where its files cannot be put back; empty for neither.
     """
 
     environment: str
@@ -40,6 +42,7 @@ class Job:
     endpoint: str = ""
     check: bool = False
     plugins: tuple[str, ...] = ()
+    retry_unsafe: str = ""
 
     def __post_init__(self) -> None:
         if isinstance(self.arguments, str):
@@ -101,7 +104,13 @@ class Job:
                 return [fill(item) for item in value]
             return value
 
-        return replace(self, arguments=tuple(fill(self.arguments)), env=fill(self.env), spec=fill(self.spec))
+        return replace(
+            self,
+            arguments=tuple(fill(self.arguments)),
+            env=fill(self.env),
+            spec=fill(self.spec),
+            retry_unsafe=max(self.retry_unsafe, run.retry_unsafe, key=RETRY_UNSAFE.index),
+        )
 
     def _check_variables(self, options: str, run: Run) -> None:
         for found in _PLACEHOLDER.finditer(options):
@@ -125,6 +134,7 @@ class Job:
             "endpoint": self.endpoint,
             "check": self.check,
             "plugins": list(self.plugins),
+            **({"retry_unsafe": self.retry_unsafe} if self.retry_unsafe else {}),
         }
 
     @classmethod

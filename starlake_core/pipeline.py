@@ -276,7 +276,8 @@ class StarlakePipeline(Pipeline):
             raise PluginContractError(
                 f"{self.orchestration.plugins.label('environment')} returned {made!r} from sl_create_job for {command.vector}"
             )
-        return self._with_addons(made)
+        word = options["retry_unsafe"]
+        return self._with_addons(made if word == "no" else replace(made, retry_unsafe=word))
 
     def _with_addons(self, job: Job) -> Job:
         """The job with the add-ons that its worker has to load."""

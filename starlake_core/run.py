@@ -9,7 +9,17 @@ from datetime import datetime, timezone, tzinfo
 
 from .errors import BindError, RunError
 
-__all__ = ["DataInterval", "Report", "Run", "RunKey", "TaskEvent", "TaskReport", "TaskState", "short_hash"]
+__all__ = [
+    "DataInterval",
+    "Report",
+    "Run",
+    "RunKey",
+    "TaskEvent",
+    "TaskReport",
+    "TaskState",
+    "short_hash",
+    "unsafe_word",
+]
 
 
 @dataclass(frozen=True)
@@ -86,6 +96,7 @@ class Run:
         resume: the run to finish is an earlier one of this ``run_id``.
         group: names the runs that were asked for together, and are resumed together.
         skip: run nothing, and record this reason.
+        retry_unsafe: as that of :class:`Job`, for this run.
         listener: called with every :class:`TaskEvent`, where the run happens in this process.
     """
 
@@ -106,6 +117,7 @@ class Run:
     resume: bool = False
     group: str = ""
     skip: str = ""
+    retry_unsafe: str = ""
     listener: Callable[[TaskEvent], None] | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -153,6 +165,26 @@ _VALUES: Mapping[str, Callable[[Run], str]] = {
     "sl_run_hash": lambda run: short_hash(run.pipeline_id, run.root_run_id or run.run_id),
     "sl_attempt_hash": lambda run: run.key.attempt_hash,
 }
+
+RETRY_UNSAFE = ("", "doubtful", "blind")
+"""The user's words about work that is not safely done again, the weakest first."""
+
+
+def unsafe_word(value: object, where: str) -> str:
+    """One of the user's words about unsafe repetition, from where an orchestrator keeps it.
+
+    Args:
+        value: what was given; None, an empty text or ``no`` for none.
+        where: it was given, for the message.
+
+    Raises:
+        RunError: it is another word.
+    """
+    word = str(value or "no").lower()
+    if word not in ("no", *RETRY_UNSAFE[1:]):
+        raise RunError(f"{where} is {value!r}; it takes one of no, {', '.join(RETRY_UNSAFE[1:])}")
+    return "" if word == "no" else word
+
 
 PLACEHOLDERS = tuple(_VALUES)
 """The closed list of run-time values; ``var:NAME`` comes on top."""

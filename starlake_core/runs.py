@@ -30,6 +30,7 @@ def new_run(
     exclude: tuple[str, ...] = (),
     parallelism: int | None = None,
     group: str = "",
+    retry_unsafe: str = "",
     listener: Callable[..., None] | None = None,
 ) -> Run:
     """Make a run of a pipeline with the data interval that its schedule gives.
@@ -39,7 +40,7 @@ def new_run(
         scheduled_date: end of the data interval; now by default. Where the schedule does not fire then, the last complete
             interval is taken.
         run_id: made up by default.
-        dry_run, variables, select, exclude, parallelism, group, listener: see :class:`Run`.
+        dry_run, variables, select, exclude, parallelism, group, retry_unsafe, listener: see :class:`Run`.
 
     Raises:
         NothingFoundError: a pattern fits no task.
@@ -65,6 +66,7 @@ def new_run(
         exclude=exclude,
         parallelism=parallelism,
         group=group,
+        retry_unsafe=retry_unsafe,
         listener=listener,
     )
 

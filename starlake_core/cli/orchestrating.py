@@ -29,6 +29,14 @@ from .shared import INTERRUPTED, Command, choice, date, load, pairs, selection, 
 
 __all__ = ["COMMANDS"]
 
+unsafe = click.option(
+    "--retry-unsafe",
+    type=click.Choice(["doubtful", "blind"]),
+    default=None,
+    help="Do a load, an append or an acknowledgement check again where that is not safe: doubtful, if its rows may be in already; blind, also if its "
+    "files cannot be put back.",
+)
+
 Restricted = tuple[StarlakePipeline, tuple[str, ...], tuple[str, ...]]
 
 
@@ -97,6 +105,7 @@ def _announce(planned: Sequence[Planned]) -> None:
     metavar="DATE",
     help="Scheduled date (end of the data interval); now by default.",
 )
+@unsafe
 def run(
     paths: Sequence[Path],
     orchestrator: str | None,
@@ -107,6 +116,7 @@ def run(
     variables: dict[str, str],
     parallelism: int | None,
     scheduled: datetime | None,
+    retry_unsafe: str | None,
 ) -> None:
     """Run pipelines, one after the other, and wait for their end.
 
@@ -125,6 +135,7 @@ def run(
                 exclude=left_out,
                 parallelism=parallelism,
                 group=group,
+                retry_unsafe=retry_unsafe or "",
             ),
         )
         for pipeline, chosen, left_out in _restricted(pipelines, select, exclude)
@@ -264,6 +275,7 @@ def _reports(
     help="A value for ${var:NAME}; values are not recorded.",
 )
 @click.option("--parallelism", type=click.IntRange(1), help="Tasks at once.")
+@unsafe
 def resume(
     paths: Sequence[Path],
     orchestrator: str | None,
@@ -272,6 +284,7 @@ def resume(
     run_id: str | None,
     variables: dict[str, str],
     parallelism: int | None,
+    retry_unsafe: str | None,
 ) -> None:
     """Finish runs that were killed, stopped or failed, without doing again what had succeeded.
 
@@ -306,6 +319,7 @@ def resume(
                 variables=variables,
                 parallelism=parallelism,
                 group=group,
+                retry_unsafe=retry_unsafe or "",
             ),
             interval=report.interval,
             resume=True,

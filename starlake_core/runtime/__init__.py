@@ -10,17 +10,20 @@ from .poller import BatchPoller, shared_poller
 from .process import ProcessRunner
 from .project import in_project, project_root
 from .runners import runner_for
+from .storage import LocalStorage, Storage
 from .verdicts import judged, marker_of, remote_marker, with_marker
 
 __all__ = [
     "BatchPoller",
     "Credentials",
     "Found",
+    "LocalStorage",
     "OlderAttempt",
     "Outcome",
     "ProcessRunner",
     "Runner",
     "Status",
+    "Storage",
     "Verdict",
     "cancel_and_settle",
     "credentials_of",

@@ -14,11 +14,12 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import replace
 
-from ..errors import StarlakeError
+from ..errors import RunnerError, StarlakeError
 from ..job import Job
 from ..run import RunKey
 from .outcome import Outcome, Runner, Status, Verdict
 from .poller import shared_poller
+from .repeating import guarded
 
 __all__ = ["OlderAttempt", "cancel_and_settle", "execute", "expire", "finish", "start", "wait", "watch"]
 
@@ -39,23 +40,34 @@ class OlderAttempt(str, enum.Enum):
     CANCEL = "cancel"
 
 
-def start(job: Job, runner: Runner, key: RunKey, older: OlderAttempt = OlderAttempt.ADOPT) -> str:
+def start(
+    job: Job,
+    runner: Runner,
+    key: RunKey,
+    older: OlderAttempt = OlderAttempt.ADOPT,
+    *,
+    again: bool = False,
+    counts: Callable[[str], bool] = lambda attempt: True,
+) -> str:
     """Start an attempt, or find that it is going already.
 
     The environment is asked first. A run of this very attempt is taken back, also when it has ended. A live older attempt
-    of the task is adopted or cancelled. An older attempt that has ended is never taken for the result of this one.
+    of the task is adopted or cancelled. An older attempt that has ended is never taken for the result of this one. Work that is not safely
+    done twice is started only when what an earlier attempt left behind was put back, or a person has said so.
 
     Args:
         job: bound.
         runner: of the job's endpoint.
         key: of the attempt.
         older: what to do with a live older attempt.
+        again: an earlier attempt may have begun, as far as the orchestrator knows.
+        counts: whether an attempt, by its name, is of this work: not from before somebody asked for the work to be done anew.
 
     Returns:
         The handle to wait for.
 
     Raises:
-        RunnerError: the environment cannot start it.
+        RunnerError: the environment cannot start it, or it must not be done again before a person has looked.
     """
     found = runner.find(job, key.task)
     for attempt in found:
@@ -74,7 +86,17 @@ def start(job: Job, runner: Runner, key: RunKey, older: OlderAttempt = OlderAtte
             "%s: attempt %s takes over attempt %s, still going (%s)", key.task, key.attempt, keep.attempt, keep.handle
         )
         return keep.handle
-    return runner.submit(job, key)
+    work = guarded(job, runner, key)
+    if work is None:
+        return runner.submit(job, key)
+    taken = work.begin(found, again, counts)
+    if taken is not None:
+        return taken
+    try:
+        return runner.submit(job, key)
+    except RunnerError:
+        work.undo()
+        raise
 
 
 def wait(
@@ -246,10 +268,10 @@ def _forward(runner: Runner, handle: str, cursor: str | None, on_line: OnLine) -
 def _cancelled(runner: Runner, handle: str, verdict: Verdict, reason: str) -> Outcome:
     outcome = cancel_and_settle(runner, handle)
     if outcome is None:
-        return Outcome(verdict, reason=f"{reason}; the environment has not confirmed its end")
+        return Outcome(verdict, reason=f"{reason}; the environment has not confirmed its end", stopped=True)
     if outcome.verdict in (Verdict.SUCCEEDED, Verdict.NOT_READY):
         return outcome
-    return replace(outcome, verdict=verdict, reason=reason)
+    return replace(outcome, verdict=verdict, reason=reason, stopped=True)
 
 
 def cancel_and_settle(runner: Runner, handle: str, seconds: float = _SETTLE_SECONDS) -> Outcome | None:
@@ -273,17 +295,33 @@ def cancel_and_settle(runner: Runner, handle: str, seconds: float = _SETTLE_SECO
         _pause(runner, handle, pause)
 
 
-def finish(runner: Runner, handle: str, outcome: Outcome) -> Outcome:
-    """Complete what is known of an ended attempt: a failure gets the end of its output into its reason.
+def finish(runner: Runner, handle: str, outcome: Outcome, job: Job | None = None, key: RunKey | None = None) -> Outcome:
+    """Complete what is known of an ended attempt: a failure gets the end of its output, and says whether another try may follow; the success
+    of a load that left its files unloaded is a failure.
 
     Args:
         runner: that started it.
         handle: of the attempt.
         outcome: how it ended.
+        job: bound; None where only the output is wanted.
+        key: of the attempt.
     """
-    if outcome.verdict in (Verdict.SUCCEEDED, Verdict.NOT_READY):
+    succeeded = outcome.verdict in (Verdict.SUCCEEDED, Verdict.NOT_READY)
+    if not succeeded and not outcome.tail:
+        outcome = replace(outcome, tail="\n".join(_last_lines(runner, handle)))
+    work = guarded(job, runner, key) if job is not None and key is not None else None
+    if work is None:
         return outcome
-    return outcome if outcome.tail else replace(outcome, tail="\n".join(_last_lines(runner, handle)))
+    return work.conclude(outcome, () if succeeded else _all_lines(runner, handle, outcome))
+
+
+def _all_lines(runner: Runner, handle: str, outcome: Outcome) -> Sequence[str]:
+    """The output of a failure, as far as it is cheap to read."""
+    if getattr(runner, "tail", None) is not None:
+        return outcome.tail.splitlines()
+    lines: list[str] = []
+    _forward(runner, handle, None, lines.append)
+    return lines
 
 
 def _last_lines(runner: Runner, handle: str) -> Sequence[str]:
@@ -310,6 +348,8 @@ def execute(
     stop: Callable[[], bool] | None = None,
     on_start: Callable[[str], None] | None = None,
     older: OlderAttempt = OlderAttempt.ADOPT,
+    again: bool = False,
+    counts: Callable[[str], bool] = lambda attempt: True,
 ) -> Outcome:
     """Run one attempt of one task and wait for its end.
 
@@ -319,16 +359,16 @@ def execute(
         key: of the attempt.
         timeout, interval, on_line, stop: see :func:`wait`.
         on_start: called with the handle as soon as there is one.
-        older: see :func:`start`.
+        older, again, counts: see :func:`start`.
 
     Returns:
         How it ended.
 
     Raises:
-        RunnerError: the environment cannot start or watch it.
+        RunnerError: the environment cannot start or watch it, or it must not be done again before a person has looked.
     """
-    handle = start(job, runner, key, older)
+    handle = start(job, runner, key, older, again=again, counts=counts)
     if on_start is not None:
         on_start(handle)
     outcome = wait(runner, handle, timeout=timeout, interval=interval, on_line=on_line, stop=stop)
-    return finish(runner, handle, outcome)
+    return finish(runner, handle, outcome, job, key)

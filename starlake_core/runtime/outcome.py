@@ -41,6 +41,7 @@ class Outcome:
         reason: one line for people; for a failure, what happened and what to do.
         log: where the output is: a path or the URL of a console.
         tail: the last lines of the output.
+        stopped: somebody asked for its end: how far it came is not known.
         final: no other try may be made without a person: it would end the same way, or could do the work twice or not at all.
     """
 
@@ -49,6 +50,7 @@ class Outcome:
     reason: str = ""
     log: str = ""
     tail: str = ""
+    stopped: bool = False
     final: bool = False
 
     @property
@@ -118,6 +120,11 @@ class Runner(Protocol):
       it by its handle; then an orchestrator need not keep a worker for it, and all who wait in one process share one poll.
     - ``console(handle)``: the address at which a person can watch an attempt.
     - ``follows``: false where reading output costs more than it is worth while all goes well; then only failures are read.
+    - ``keyed``: true where the environment records ``SL_RUN_KEY`` with what it has done, and does each piece of work once; then everything
+      may be repeated.
+    - ``forgets``: true where ``find`` may have forgotten an attempt that ended a while ago.
+    - ``storage(root)``: the :class:`Storage` that a folder outside of this machine is in, None where the runner reaches none; then files that a
+      failed load has moved are put back.
     - ``tail(handle, count)``: the last lines of output of an ended attempt, where reading them is cheaper than reading all.
     """
 

@@ -102,6 +102,7 @@ class ProcessRunner:
         vector: the program and its arguments for a bound job.
         environment: the complete environment for a bound job.
         missing: what to do when the program does not exist, for the error.
+        keyed: the program records SL_RUN_KEY with what it has done, and does it once.
     """
 
     interval = 0.25
@@ -111,7 +112,9 @@ class ProcessRunner:
         vector: Callable[[Job], Sequence[str]],
         environment: Callable[[Job], Mapping[str, str]] = lambda job: {**worker_environment(), **job.env},
         missing: str = "",
+        keyed: bool = False,
     ) -> None:
+        self.keyed = keyed
         self._vector = vector
         self._environment = environment
         self._missing = missing

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..contract import validate_arguments
 
 if TYPE_CHECKING:
+    from .areas import MOMENTS, TableModel, Warehouse
     from .corpus import CORPUS, Graph
     from .documentation import check_options_table
     from .environment import EnvironmentSuite
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CORPUS",
+    "MOMENTS",
     "Call",
     "Does",
     "EnvironmentSuite",
@@ -39,6 +41,8 @@ __all__ = [
     "StandInEnvironment",
     "Step",
     "Submission",
+    "TableModel",
+    "Warehouse",
     "Watcher",
     "check_options_table",
     "describe_records",
@@ -49,6 +53,7 @@ __all__ = [
 
 _HOME = {
     "CORPUS": "corpus",
+    "MOMENTS": "areas",
     "Call": "stand_in",
     "Does": "lab",
     "EnvironmentSuite": "environment",
@@ -63,6 +68,8 @@ _HOME = {
     "StandInEnvironment": "stand_in",
     "Step": "stand_in",
     "Submission": "fake",
+    "TableModel": "areas",
+    "Warehouse": "areas",
     "Watcher": "recording",
     "check_options_table": "documentation",
     "describe_records": "recording",

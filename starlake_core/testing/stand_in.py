@@ -1,4 +1,4 @@
-"""A program that stands in for the Starlake command line: it checks its arguments strictly and does what a scenario says."""
+"""A program that stands in for the Starlake command line: strict about arguments, moving files as Starlake does, failing as a scenario says."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from ..hookspecs import hookimpl
 from ..job import Job
 from ..options import Options
 from ..runtime import ProcessRunner, Runner
+from .areas import Failure, TableModel, act
 from .subjects import subject
 
 __all__ = ["Call", "StandIn", "StandInEnvironment", "Step", "main"]
@@ -36,6 +37,8 @@ class Step:
         exit_code: with which it ends.
         not_ready: a check finds nothing: it writes the marker it was asked for and ends with 0, or with 1 without a marker.
         goes_on: it never ends by itself.
+        at: where the stand-in keeps the areas of a project (:meth:`StandIn.keep`), one of ``MOMENTS`` at which something happens.
+        how: what happens then: ``fails`` (exit code 1), ``dies``, ``worker dies`` (the process that started it), or ``goes on`` until it is stopped.
     """
 
     lines: tuple[str, ...] = ()
@@ -43,6 +46,8 @@ class Step:
     exit_code: int = 0
     not_ready: bool = False
     goes_on: bool = False
+    at: str = ""
+    how: str = "fails"
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,14 @@ class StandIn:
         self._steps[about] = [asdict(step) for step in steps]
         (self._folder / "scenario.json").write_text(json.dumps(self._steps), encoding="utf-8")
 
+    def keep(self, *tables: TableModel) -> None:
+        """Keep the areas of the project that SL_ROOT names from now on, as Starlake does: files move, rows arrive in a :class:`Warehouse`.
+
+        Args:
+            tables: that the project has.
+        """
+        (self._folder / "tables.json").write_text(json.dumps([asdict(table) for table in tables]), encoding="utf-8")
+
     def calls(self, about: str | None = None) -> list[Call]:
         """The calls so far, in order.
 
@@ -163,7 +176,16 @@ def main(folder: str, arguments: Sequence[str]) -> int:
     sys.stdout.flush()
     while step.goes_on:
         signal.pause()
-    if not step.not_ready:
+    not_ready = step.not_ready
+    kept = Path(folder) / "tables.json"
+    if kept.exists() and not step.exit_code and not not_ready:
+        tables = [TableModel(**each) for each in json.loads(kept.read_text(encoding="utf-8"))]
+        try:
+            not_ready = not act(arguments[0], values, tables, step.at, step.how)
+        except Failure as failure:
+            sys.stdout.write(f"{failure}\n")
+            return 1
+    if not not_ready:
         return step.exit_code
     marker = values.get("notReadySentinel")
     if marker is None:

@@ -157,7 +157,7 @@ def test_a_file_that_does_not_load_changes_nothing(
     assert tree(target) == {"daily.py": "what is there"}
 
 
-def test_the_variables_of_this_process_and_the_modules_of_the_real_folder_are_there(
+def test_the_configuration_of_this_process_and_the_modules_of_the_real_folder_are_there(
     source: Path, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANTED", "1")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from starlake_core import Job, RunKey
 from starlake_core.runtime import Found, OlderAttempt, Runner, Verdict, cancel_and_settle, start
 
-__all__ = ["Look", "take", "take_look"]
+__all__ = ["Look", "start_own", "take", "take_look"]
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,24 @@ def take(job: Job, runner: Runner, key: RunKey, *, cleared: int, again: bool) ->
         return found[-1].handle
     # Where only attempts from before the clear may still go on, none is to be taken over.
     live = any(not attempt.status.ended for attempt in found)
-    return start(job, runner, key, OlderAttempt.ADOPT if live else OlderAttempt.CANCEL)
+    return start_own(job, runner, key, OlderAttempt.ADOPT if live else OlderAttempt.CANCEL, cleared=cleared)
+
+
+def start_own(job: Job, runner: Runner, key: RunKey, older: OlderAttempt, *, cleared: int) -> str:
+    """Start an attempt as :func:`starlake_core.runtime.start` does, told what Airflow knows of earlier tries.
+
+    Args:
+        job, runner, key, older: see there.
+        cleared: see :func:`take`.
+    """
+    return start(
+        job,
+        runner,
+        key,
+        older,
+        again=_try(key.attempt) > 1,
+        counts=lambda attempt: _try(attempt) > cleared,
+    )
 
 
 @dataclass(frozen=True)
@@ -95,7 +112,7 @@ def take_look(bind: Callable[[str], Job], runner: Runner, key: RunKey, *, cleare
         if outcome is None or outcome.verdict is not Verdict.NOT_READY:
             own = replace(key, attempt=attempt.attempt) if attempt in mine else look
             return Look(job, own, attempt.handle, _began(attempt.attempt, now))
-    return Look(job, look, start(job, runner, look, OlderAttempt.CANCEL), now / 1000)
+    return Look(job, look, start_own(job, runner, look, OlderAttempt.CANCEL, cleared=cleared), now / 1000)
 
 
 def _began(attempt: str, now: int) -> float:

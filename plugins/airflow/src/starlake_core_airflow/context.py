@@ -11,16 +11,29 @@ from typing import Any
 
 from starlake_core import DataInterval, Pipeline, Run, RunError, TriggerPolicy, data_interval
 from starlake_core.freshness import Decision, Event, decide
+from starlake_core.run import unsafe_word
 
 from .versions import get_variable, run_date, triggering_events
 
-__all__ = ["INTERVAL_END", "INTERVAL_START", "UNREAD", "Facts", "Variables", "current_run", "decision_of", "run_of"]
+__all__ = [
+    "INTERVAL_END",
+    "INTERVAL_START",
+    "UNREAD",
+    "UNSAFE",
+    "VARIABLES",
+    "Facts",
+    "Variables",
+    "current_run",
+    "decision_of",
+    "run_of",
+]
 
 logger = logging.getLogger(__name__)
 
 INTERVAL_START = "sl_data_interval_start"
 INTERVAL_END = "sl_data_interval_end"
 VARIABLES = "sl_variables"
+UNSAFE = "sl_retry_unsafe"
 
 current_run: ContextVar[Run | None] = ContextVar("starlake_core_airflow_run", default=None)
 """The run that was asked for in this process, where the DAG runs in it."""
@@ -197,4 +210,5 @@ def run_of(context: Mapping[str, Any], facts: Facts, path: str) -> Run:
         # A clear raises the number of tries by those that were used up; a retry does not. This try is never from before a clear.
         generation=max(0, min(ti.max_tries - (context["task"].retries or 0), ti.try_number - 1)),
         variables=Variables({str(name): str(value) for name, value in variables.items()}),
+        retry_unsafe=unsafe_word(conf.get(UNSAFE), f"{UNSAFE} of the run's configuration"),
     )

@@ -14,10 +14,10 @@ from typing import Any
 
 from starlake_core import Job, OutageError, Run, StarlakeDataset, StarlakeError, Wait, why_nothing
 from starlake_core.masking import mask_arguments, secret_arguments, secret_values
-from starlake_core.runtime import OlderAttempt, Outcome, Runner, Verdict, expire, finish, runner_for, start, watch
+from starlake_core.runtime import OlderAttempt, Outcome, Runner, Verdict, expire, finish, runner_for, watch
 
 from . import observer
-from .attempts import take, take_look
+from .attempts import start_own, take, take_look
 from .connections import credentials_for
 from .context import INTERVAL_END, INTERVAL_START, UNREAD, Facts, decision_of, run_of
 from .versions import (
@@ -328,10 +328,10 @@ class StarlakeOperator(_Step, Reschedulable):
     def _ended(
         self, context: Any, run: Run, job: Job, runner: Any, handle: str, outcome: Outcome, deadline: float | None
     ) -> Any:
-        outcome = finish(runner, handle, outcome)
+        outcome = finish(runner, handle, outcome, job, run.key)
         if outcome.verdict is Verdict.CANCELLED and not self._killed and not observer.is_stopped():
             # An older attempt that was taken over may be cancelled by those who still remember it: then this one runs itself.
-            own = start(job, runner, run.key, OlderAttempt.CANCEL)
+            own = start_own(job, runner, run.key, OlderAttempt.CANCEL, cleared=run.generation)
             if own != handle:
                 self.log.info("The attempt that was taken over was cancelled; this one runs by itself")
                 self._watching(context, runner, own)

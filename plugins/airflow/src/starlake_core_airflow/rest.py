@@ -12,7 +12,7 @@ from starlake_core import Report, Run, RunError, StarlakePipeline, TaskReport, T
 from . import rest_runs
 from .rest_backfill import backfill
 from .rest_client import Api, ApiError, quoted
-from .rest_runs import ENDED, check_dag, check_run, dag_path, report_of, variables_of
+from .rest_runs import ENDED, check_dag, check_run, configuration_of, dag_path, report_of
 from .rest_tasks import STOPPED, Watch
 
 __all__ = ["Api", "backfill", "delete_dag", "run"]
@@ -60,7 +60,7 @@ def _conf(run: Run) -> dict[str, Any]:
         "sl_data_interval_start": run.interval.start.isoformat(),
         "sl_data_interval_end": run.interval.end.isoformat(),
     }
-    return {**conf, **variables_of(run)}
+    return {**conf, **configuration_of(run)}
 
 
 def _trigger(api: Api, pipeline: StarlakePipeline, run: Run) -> None:

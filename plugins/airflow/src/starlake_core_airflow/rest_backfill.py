@@ -12,7 +12,7 @@ from starlake_core import Report, Run, RunError, StarlakePipeline, TaskState
 
 from . import rest_runs
 from .rest_client import Api, ApiError, quoted
-from .rest_runs import ENDED, check_dag, check_run, dag_path, moment_of, report_of, variables_of
+from .rest_runs import ENDED, check_dag, check_run, configuration_of, dag_path, moment_of, report_of
 from .rest_tasks import Watch
 
 __all__ = ["backfill"]
@@ -63,7 +63,7 @@ def _backfill(api: Api, pipeline: StarlakePipeline, runs: Sequence[Run], reproce
         "reprocess_behavior": reprocess,
         "run_backwards": False,
     }
-    if variables := variables_of(runs[0]):
+    if variables := configuration_of(runs[0]):
         body["dag_run_conf"] = variables
     planned = {
         moment

@@ -10,10 +10,11 @@ from typing import Any
 
 from starlake_core import Report, Run, RunError, StarlakePipeline, TaskReport, TaskState
 
+from .context import UNSAFE, VARIABLES
 from .rest_client import Api, ApiError, quoted
 from .rest_tasks import Watch
 
-__all__ = ["ENDED", "POLL", "check_dag", "check_run", "dag_path", "moment_of", "report_of", "variables_of"]
+__all__ = ["ENDED", "POLL", "check_dag", "check_run", "configuration_of", "dag_path", "moment_of", "report_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -79,9 +80,10 @@ def _import_errors(api: Api, names: set[str]) -> str:
     return "\n".join(f"{row['filename']}: {row['stack_trace'].strip()}" for row in found)
 
 
-def variables_of(run: Run) -> dict[str, Any]:
-    """The part of a run's configuration that holds its variables; empty where it has none."""
-    return {"sl_variables": dict(run.variables)} if run.variables else {}
+def configuration_of(run: Run) -> dict[str, Any]:
+    """The part of a run's configuration that says what the user gave it: variables, and the word about unsafe repetition."""
+    made: dict[str, Any] = {VARIABLES: dict(run.variables)} if run.variables else {}
+    return made | ({UNSAFE: run.retry_unsafe} if run.retry_unsafe else {})
 
 
 def report_of(

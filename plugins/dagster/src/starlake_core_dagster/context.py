@@ -13,6 +13,7 @@ from dagster import DagsterRunStatus, TimeWindowPartitionsDefinition
 
 from starlake_core import DataInterval, Run, RunError, StarlakePipeline, TriggerPolicy, data_interval, previous_fire
 from starlake_core.plugins import Plugins
+from starlake_core.run import unsafe_word
 
 from . import observer
 
@@ -27,6 +28,7 @@ __all__ = [
     "Facts",
     "Variables",
     "run_of",
+    "same_work",
 ]
 
 INTERVAL_START = "sl_data_interval_start"
@@ -39,6 +41,8 @@ TICK = "starlake/scheduled_date"
 TEARS_DOWN = "starlake/tears_down"
 """Tag of a run that tears down what another run left: the id of that run."""
 _RETRY = "dagster/retry_number"
+UNSAFE = "starlake/retry_unsafe"
+"""Tag of a run whose user takes it on himself that work is done again where that is not safe: ``doubtful`` or ``blind``."""
 RESUMED = "dagster/is_resume_retry"
 """Dagster's tag of a run that goes on after the failure of another."""
 _RESUMED_ASSETS = "dagster/is_asset_resume_retry"
@@ -161,6 +165,7 @@ def run_of(context: Any, facts: Facts, path: str) -> Run:
         attempt=attempt,
         generation=_generation(context.instance, run),
         variables=Variables(_variables(run.tags)),
+        retry_unsafe=unsafe_word(context.run.tags.get(UNSAFE), f"the tag {UNSAFE} of the run"),
     )
 
 
@@ -235,6 +240,23 @@ def _generation(instance: Any, run: Any) -> int:
         run = parent
         seen += 1
     return count
+
+
+def same_work(instance: Any, run: Any) -> frozenset[str]:
+    """The runs whose work a run goes on with: itself, and those before it up to the first that was asked to do all of it anew.
+
+    Args:
+        instance: of Dagster.
+        run: that goes on.
+    """
+    found: set[str] = set()
+    while run is not None and run.run_id not in found:
+        found.add(run.run_id)
+        parent = instance.get_run_by_id(run.parent_run_id) if run.parent_run_id else None
+        if parent is None or (_RETRY not in run.tags and not _goes_on(run, parent)):
+            break
+        run = parent
+    return frozenset(found)
 
 
 def _goes_on(run: Any, parent: Any) -> bool:

@@ -18,7 +18,7 @@ from starlake_core.masking import mask_arguments
 from starlake_core.runtime import Outcome, Verdict, execute, in_project, runner_for
 
 from . import observer
-from .context import INTERVAL_END, INTERVAL_START, Facts, run_of
+from .context import INTERVAL_END, INTERVAL_START, Facts, run_of, same_work
 from .executor import stopping
 
 __all__ = ["NOT_READY", "RESULT", "VERDICT", "Close", "Step", "shown"]
@@ -196,6 +196,8 @@ class Step:
                 on_line=lines.add,
                 stop=stop.is_set if stop is not None else None,
                 on_start=started,
+                again=context.retry_number > 0 or context.run.parent_run_id is not None,
+                counts=lambda attempt: attempt.partition(":")[0] in same_work(context.instance, context.run),
             )
         finally:
             lines.flush()

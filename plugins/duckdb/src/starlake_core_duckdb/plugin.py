@@ -36,4 +36,5 @@ def sl_create_runner(job: Job) -> Runner:
         lambda job: (sys.executable, *_PROGRAM, *job.arguments),
         lambda job: {**worker_environment(job.spec["include_env"]), **job.env},
         "The DuckDB engine needs the Python interpreter that runs this process",
+        keyed=True,
     )

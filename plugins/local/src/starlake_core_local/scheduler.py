@@ -360,6 +360,7 @@ class Scheduler:
                 timeout=task.timeout,
                 on_line=on_line,
                 stop=(lambda: self._interrupts > 1) if task.teardown else self._stop.is_set,
+                again=attempt > 1,
             )
             # Of a job in a service there may be nothing but the end of its output, and a place to look at.
             for line in () if followed else outcome.tail.splitlines():

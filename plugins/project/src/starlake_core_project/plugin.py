@@ -57,6 +57,7 @@ def _of_load(project: Project, values: Mapping[str, Any], environ: Mapping[str, 
     connection = table.metadata.connection_ref or application.load_connection_ref or application.connection_ref
     return ProjectFacts(
         strategy=_strategy(table.metadata.write_strategy),
+        nullable_key=_nullable_key(table),
         fails_late=table.has_expectations,
         stage=str(application.datasets / areas.stage / table.domain),
         ingesting=str(application.datasets / areas.ingesting / table.domain),
@@ -74,6 +75,11 @@ def _table(project: Project, domain: str, name: str) -> Table | None:
 def _strategy(strategy: WriteStrategy) -> str:
     """What Starlake does: it appends where nothing else is said. Where the data decide, nobody knows."""
     return "" if strategy.types else strategy.type or "APPEND"
+
+
+def _nullable_key(table: Table) -> bool:
+    required = {attribute.name.lower() for attribute in table.attributes if attribute.required}
+    return any(name.lower() not in required for name in table.metadata.write_strategy.key)
 
 
 def _single_writer(project: Project, name: str | None, environ: Mapping[str, str]) -> str:

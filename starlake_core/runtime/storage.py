@@ -1,0 +1,133 @@
+"""The folders of a project, wherever they are: on this machine, or in a storage that a runner reaches."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from ..errors import RunnerError
+from .process import local_folder
+
+__all__ = ["LocalStorage", "Storage", "storage_for"]
+
+
+class Storage(Protocol):
+    """What the runtime does with files. Paths are absolute paths of this machine, or URIs.
+
+    Every method raises a :class:`StarlakeError` where the storage cannot be used.
+    """
+
+    def list(self, folder: str) -> Mapping[str, str]:
+        """The files of a folder, without those in folders below it: name to a text that changes when the content does.
+
+        Args:
+            folder: one that does not exist has no files.
+        """
+        ...
+
+    def move(self, source: str, target: str) -> None:
+        """Move a file. Whoever looks sees it whole, at its old place or its new one; nothing is at the new place before.
+
+        Args:
+            source: of the file.
+            target: in a folder that may not exist yet.
+        """
+        ...
+
+    def read(self, path: str) -> bytes | None:
+        """The content of a small file; None where there is none."""
+        ...
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write a small file, whole or not at all; what was there is replaced."""
+        ...
+
+    def delete(self, path: str) -> None:
+        """Delete a file, if it is there."""
+        ...
+
+
+class LocalStorage:
+    """The file system of this machine."""
+
+    def list(self, folder: str) -> Mapping[str, str]:
+        """The files of a folder; those whose name begins with a dot are left out, as Starlake leaves them out."""
+        found: dict[str, str] = {}
+        with self._explained(folder):
+            try:
+                entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+            except (FileNotFoundError, NotADirectoryError):
+                return found
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):
+                    if not entry.name.startswith(".") and entry.is_file():
+                        about = entry.stat()
+                        found[entry.name] = f"{about.st_size}:{about.st_mtime_ns}"
+        return found
+
+    def move(self, source: str, target: str) -> None:
+        """Rename a file; between two file systems it is copied aside first."""
+        with self._explained(target):
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            try:
+                os.rename(source, target)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                folder, name = os.path.split(target)
+                aside = os.path.join(folder, f".{name}.partial")
+                shutil.copy2(source, aside)
+                os.rename(aside, target)
+                os.unlink(source)
+
+    def read(self, path: str) -> bytes | None:
+        """The content of a file."""
+        with self._explained(path):
+            try:
+                with open(path, "rb") as file:
+                    return file.read()
+            except FileNotFoundError:
+                return None
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write a file aside, and rename it. Only this user reads it."""
+        with self._explained(path):
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            aside = f"{path}.{os.getpid()}.partial"
+            with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(content)
+            os.replace(aside, path)
+
+    def delete(self, path: str) -> None:
+        """Delete a file, if it is there."""
+        with self._explained(path), contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+    @contextlib.contextmanager
+    def _explained(self, path: str) -> Any:
+        try:
+            yield
+        except OSError as error:
+            raise RunnerError(f"{path} cannot be used here: {error.strerror or error}") from error
+
+
+def storage_for(runner: Any, root: str) -> tuple[Storage, str] | None:
+    """The storage that a folder is in, and the folder as it takes it.
+
+    Args:
+        runner: its method ``storage`` is asked for a folder that is not on this machine, if it has one.
+        root: path or URI.
+
+    Returns:
+        None where this worker reaches no such storage.
+    """
+    folder = local_folder(root)
+    if folder is not None:
+        return LocalStorage(), os.path.abspath(folder)
+    reach = getattr(runner, "storage", None)
+    found = reach(root) if root and reach is not None else None
+    return None if found is None else (found, root.rstrip("/"))
