@@ -177,7 +177,7 @@ class _DropsVariables(Engine):
 
 class _RunsTwice(Engine):
     def perform(self, task: Task) -> TaskReport:
-        self.attempt(task, self.run.for_attempt(task.path, "first"))
+        self.attempt(task, self.run.for_attempt(f"{task.path}.first", "1"))
         return super().perform(task)
 
 

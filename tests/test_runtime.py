@@ -46,7 +46,7 @@ from starlake_core.runtime import (
 from starlake_core.runtime import process as process_module
 from starlake_core.runtime.process import local_folder, worker_environment
 
-JOB = Job("fake", ("load",))
+JOB = Job("fake", ("stage", "--domains", "sales"))
 KEY = RunKey("p/r/t", "2")
 GOING, DONE = Status(), Status(Outcome(Verdict.SUCCEEDED, 0))
 PATIENCE = 30.0
@@ -186,7 +186,7 @@ def test_what_has_ended_is_not_waited_for() -> None:
 def test_a_time_out_cancels_and_fails() -> None:
     runner = Scripted(script={"h": [GOING]}, after_cancel={"h": cancelled(exit_code=-15, tail="x")})
     outcome, clock = waiting(runner, timeout=12)
-    assert outcome == Outcome(Verdict.FAILED, -15, "stopped after its time-out of 12 s", tail="x")
+    assert outcome == Outcome(Verdict.FAILED, -15, "stopped after its time-out of 12 s", tail="x", stopped=True)
     assert clock.slept == [5, 5, 2]
     assert runner.called("cancel") == [("cancel", "h")]
 

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import replace
 
-from ..errors import RunnerError, StarlakeError
+from ..errors import OutageError, RunnerError, StarlakeError
 from ..job import Job
 from ..run import RunKey
 from .outcome import Outcome, Runner, Status, Verdict
@@ -96,6 +96,11 @@ def start(
         return runner.submit(job, key)
     except RunnerError:
         work.undo()
+        raise
+    except OutageError:
+        # A service may have started it all the same, and says so when it is asked; a process of this machine was not started.
+        if not getattr(runner, "detached", False):
+            work.undo()
         raise
 
 

@@ -122,7 +122,6 @@ class Runner(Protocol):
     - ``follows``: false where reading output costs more than it is worth while all goes well; then only failures are read.
     - ``keyed``: true where the environment records ``SL_RUN_KEY`` with what it has done, and does each piece of work once; then everything
       may be repeated.
-    - ``forgets``: true where ``find`` may have forgotten an attempt that ended a while ago.
     - ``storage(root)``: the :class:`Storage` that a folder outside of this machine is in, None where the runner reaches none; then files that a
       failed load has moved are put back.
     - ``tail(handle, count)``: the last lines of output of an ended attempt, where reading them is cheaper than reading all.

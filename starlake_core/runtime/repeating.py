@@ -200,7 +200,8 @@ class Guarded:
         self._storage: Storage | None
         self._storage, self._root = reached if reached is not None else (None, root)
         self._acknowledgement = posixpath.join(self._root, acknowledgement) if acknowledgement else ""
-        if kind is _Kind.LOAD and not facts.ingesting:
+        nowhere = isinstance(self._storage, LocalStorage) and not os.path.isdir(self._root)
+        if nowhere or (kind is _Kind.LOAD and not facts.ingesting):
             self._storage = None
 
     # -- before and after an attempt
@@ -302,7 +303,12 @@ class Guarded:
         for one in found:
             if one.attempt == attempt and one.status.outcome is not None:
                 return "failed" if self._failed_by_itself(one.status.outcome) else "unknown"
-        return "unknown"
+        # What a service does not know was never started.
+        return "failed" if self._kind is _Kind.ADDS and self._knows else "unknown"
+
+    @property
+    def _knows(self) -> bool:
+        return bool(getattr(self._runner, "detached", False))
 
     def _failed_by_itself(self, outcome: Outcome) -> bool:
         """Whether the command ended with an error before its rows were in, as far as its exit code tells."""
@@ -441,9 +447,8 @@ class Guarded:
 
     def _begin_unseen(self, found: Sequence[Found], again: bool) -> None:
         ended = [one.status.outcome for one in found if one.status.outcome is not None]
-        knows = bool(getattr(self._runner, "detached", False)) and not getattr(self._runner, "forgets", False)
         latest = ended[-1] if ended else None
-        if latest is None and (not again or knows):
+        if latest is None and (not again or self._knows):
             return
         if latest is not None and latest.verdict in (Verdict.SUCCEEDED, Verdict.NOT_READY):
             return

@@ -67,6 +67,7 @@ class _Progress:
     row: TaskRow = field(default_factory=lambda: TaskRow("", TaskState.WAITING))
     used: int = 0
     pokes: int = 0
+    unsettled: bool = False
     first_poke: float = 0.0
 
 
@@ -214,6 +215,7 @@ class Scheduler:
             if row.state == TaskState.RUNNING:
                 row = replace(row, state=TaskState.INTERRUPTED, reason="its process was killed")
                 self._set(progress, row)
+            progress.unsettled = bool(row.attempt) and row.state != TaskState.SUCCEEDED
             progress.row = replace(row, state=TaskState.WAITING)
 
     def _set(self, progress: _Progress, row: TaskRow) -> None:
@@ -326,7 +328,7 @@ class Scheduler:
         """One attempt, in a worker thread."""
         started = time.monotonic()
         try:
-            outcome = self._run_step(progress.step, attempt, poke)
+            outcome = self._run_step(progress.step, attempt, poke, progress.unsettled)
         except StarlakeError as error:
             # Something is missing or misspelt: trying again would find it so again.
             outcome = Outcome(Verdict.FAILED, reason=str(error), final=not isinstance(error, OutageError))
@@ -335,7 +337,7 @@ class Scheduler:
             outcome = Outcome(Verdict.FAILED, reason=f"{type(error).__name__}: {error}")
         self._results.put((progress, outcome, time.monotonic() - started))
 
-    def _run_step(self, step: Step, attempt: int, poke: int) -> Outcome:
+    def _run_step(self, step: Step, attempt: int, poke: int, again: bool) -> Outcome:
         run = self._run.for_attempt(step.path, f"{attempt}.{poke}" if poke else str(attempt))
         if step.call is not None:
             step.call(run)
@@ -360,7 +362,7 @@ class Scheduler:
                 timeout=task.timeout,
                 on_line=on_line,
                 stop=(lambda: self._interrupts > 1) if task.teardown else self._stop.is_set,
-                again=attempt > 1,
+                again=again,
             )
             # Of a job in a service there may be nothing but the end of its output, and a place to look at.
             for line in () if followed else outcome.tail.splitlines():
@@ -379,6 +381,7 @@ class Scheduler:
             self._end(progress, TaskState.CANCELLED, _STOPPED, seconds, outcome.exit_code)
         elif task is not None and progress.used <= task.retries and not outcome.final:
             progress.pokes = 0
+            progress.unsettled = True
             reason = f"{_reason(outcome)}; try {progress.used + 1} of {task.retries + 1} in {task.retry_delay} s"
             self._set(
                 progress,

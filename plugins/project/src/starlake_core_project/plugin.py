@@ -23,6 +23,8 @@ def sl_read_facts(job: Job, environ: Mapping[str, str]) -> ProjectFacts | None:
     name = job.arguments[0] if job.arguments else ""
     if not root or "://" in root or name not in ("load", "transform"):
         return None
+    if not (Path(root) / (environ.get("SL_METADATA") or "metadata")).is_dir():
+        return None
     from .project import Project
 
     command = parse_arguments(job.arguments)
