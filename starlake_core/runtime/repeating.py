@@ -32,7 +32,7 @@ from ..run import RunKey, short_hash
 from .facts import facts_of
 from .outcome import Found, Outcome, Runner, Verdict
 from .process import local_folder
-from .storage import LocalStorage, Storage, storage_for
+from .storage import Storage, storage_for
 
 __all__ = ["IDEMPOTENT", "Guarded", "guarded"]
 
@@ -196,12 +196,13 @@ class Guarded:
         self._about = about
         self._facts = facts
         root = _roots(job)[0]
-        reached = storage_for(runner, root) if root else None
+        # A folder of a service's own is not that folder of this machine, even where there is one.
+        elsewhere = bool(job.endpoint) and local_folder(root) is not None
+        reached = storage_for(runner, root) if root and not elsewhere else None
         self._storage: Storage | None
         self._storage, self._root = reached if reached is not None else (None, root)
         self._acknowledgement = posixpath.join(self._root, acknowledgement) if acknowledgement else ""
-        nowhere = isinstance(self._storage, LocalStorage) and not os.path.isdir(self._root)
-        if nowhere or (kind is _Kind.LOAD and not facts.ingesting):
+        if kind is _Kind.LOAD and not facts.ingesting:
             self._storage = None
 
     # -- before and after an attempt
@@ -288,11 +289,8 @@ class Guarded:
         fresh = _Note(self._key.task, self._about, self._key.attempt)
         if self._kind is _Kind.LOAD:
             before = sorted(self._matching(storage.list(self._facts.ingesting)))
-            if before:
-                logger.warning(
-                    "%s: files that an earlier load left in %s are not loaded now: %s. To load them: %s",
-                    *(self._about, self._facts.ingesting, ", ".join(before), self._command(before, self._facts.stage)),
-                )
+            if before and self._facts.pattern:
+                logger.warning("%s: %s", self._about, self._left_before(before))
             fresh = replace(fresh, files=self._matching(storage.list(self._facts.stage)), before=before)
         elif self._kind is _Kind.ACK:
             fresh = replace(fresh, acknowledged=storage.read(self._acknowledgement) is not None)
@@ -402,7 +400,8 @@ class Guarded:
             wrong, end = self._not_loaded(storage, note) if self._kind is _Kind.LOAD else ("", "")
             if not wrong:
                 storage.delete(self._path)
-                return outcome
+                still = sorted(set(note.before) & set(storage.list(self._facts.ingesting))) if note.before else []
+                return replace(outcome, reason=self._left_before(still)) if still and self._facts.pattern else outcome
             storage.write(self._path, replace(note, end=end).content())
             return replace(outcome, verdict=Verdict.FAILED, reason=wrong, final=True)
         own = self._failed_by_itself(outcome) and not self._is_in(note, lines)
@@ -511,13 +510,18 @@ class Guarded:
         program = ["gcloud", "storage", "mv"] if scheme == "gs" else ["mv"]
         return shlex.join([*program, *paths, f"{folder}/"])
 
+    def _left_before(self, names: Sequence[str]) -> str:
+        return (
+            f"files that an earlier load left in {self._facts.ingesting} are not loaded: {', '.join(names)}. Finish that run, or, to load them: "
+            f"{self._command(names, self._facts.stage)}"
+        )
+
     def _delete(self, path: str) -> str:
-        return shlex.join(["rm", path]) if isinstance(self._storage, LocalStorage) else path
+        return path if "://" in path else shlex.join(["rm", path])
 
     def _touch(self) -> str:
-        if isinstance(self._storage, LocalStorage):
-            return shlex.join(["touch", self._acknowledgement])
-        return f"create {self._acknowledgement}"
+        path = self._acknowledgement
+        return f"create {path}" if "://" in path else shlex.join(["touch", path])
 
 
 class _Unsafe(StarlakeError):

@@ -127,7 +127,7 @@ def storage_for(runner: Any, root: str) -> tuple[Storage, str] | None:
     """
     folder = local_folder(root)
     if folder is not None:
-        return LocalStorage(), os.path.abspath(folder)
+        return (LocalStorage(), os.path.abspath(folder)) if os.path.isdir(folder) else None
     reach = getattr(runner, "storage", None)
     found = reach(root) if root and reach is not None else None
     return None if found is None else (found, root.rstrip("/"))

@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ..command import Command
+from ..command import Command, load_command
 from ..errors import RunnerError
-from ..runtime import OlderAttempt, Outcome, Verdict, finish
+from ..runtime import OlderAttempt, Outcome, Verdict, execute, finish
+from .areas import TableModel, Warehouse
 from .environment_base import EnvironmentBase
 from .lab import SECRET, Does, a_run, settle, until
 from .stand_in import Step
@@ -192,6 +193,30 @@ class RunnerChecks(EnvironmentBase):
         second = self.start(job, self.runner(job), self.key("2"), OlderAttempt.CANCEL)
         assert second != first
         assert settle(runner, first).verdict is Verdict.CANCELLED
+
+    # -- work that is not safely done twice
+
+    def test_a_failed_load_is_never_green_and_empty(self) -> None:
+        """A load that fails has moved its files to where no load looks: another attempt has them loaded, or there is none without a person."""
+        if not self.runs_any_program:
+            pytest.skip("runs_any_program = False: the areas of a project cannot be kept by the stand-in")
+        staged = self.root / "datasets" / "stage" / "sales" / "orders-1.csv"
+        staged.parent.mkdir(parents=True)
+        staged.write_text("1,one\n", encoding="utf-8")
+        self.program.keep(TableModel("sales", "orders", "orders.*"))
+        self.program.script("load:sales.orders", Step(at="after the move"), Step())
+        job = self.make(load_command("load_orders", "sales", "orders")).bind(a_run())
+        first = execute(job, self.runner(job), self.key("1"))
+        assert first.verdict is Verdict.FAILED, f"a load that failed is {first.verdict}"
+        if first.final:
+            with pytest.raises(RunnerError, match="--retry-unsafe"):
+                execute(job, self.runner(job), self.key("2"), again=True)
+            return
+        second = execute(job, self.runner(job), self.key("2"), again=True)
+        assert second.succeeded, f"the next attempt is {second.verdict}: {second.reason}"
+        assert Warehouse(self.root).rows("sales", "orders") == ["1,one"], (
+            "the load is green, and its rows are not there"
+        )
 
     # -- poll, cancel, logs
 

@@ -8,8 +8,9 @@ import pytest
 
 from ..graph import graph_json
 from ..pipeline import StarlakePipeline
-from ..run import TaskReport, TaskState
+from ..run import Report, TaskReport, TaskState
 from . import corpus
+from .areas import TableModel, Warehouse
 from .corpus import Graph
 from .lab import SECRET, SECRET_NAME
 from .orchestrator_base import OrchestratorBase, states
@@ -94,6 +95,37 @@ class ProcessChecks(OrchestratorBase):
         assert str(stand_in.path) in report.task("first").reason, "the reason does not name the program"
         assert not report.succeeded
         assert report.datasets == ()
+
+    def test_a_failed_load_is_never_green_and_empty(self, stand_in: StandIn) -> None:
+        """A load that fails has moved its files to where no load looks: the next attempt puts them back, and loads them."""
+        report = self._loaded(stand_in, Step(at="after the move"))
+        assert report.succeeded, report.task("load").reason
+        assert Warehouse(self.root).rows("sales", "orders") == ["1,one"], (
+            "the load is green, and its rows are not there"
+        )
+        assert len(stand_in.calls("load:sales.orders")) == 2
+
+    def test_a_load_whose_end_nobody_knows_is_not_repeated(self, stand_in: StandIn) -> None:
+        """A load that is killed may have added its rows: it is not tried again, and the reason names the file and what to type."""
+        report = self._loaded(stand_in, Step(at="after the rows", how="dies"))
+        assert report.task("load").state == TaskState.FAILED
+        assert not report.succeeded
+        assert len(stand_in.calls("load:sales.orders")) == 1, "a load that may have added its rows was tried again"
+        for text in ("orders-1.csv", "--retry-unsafe"):
+            assert text in report.task("load").reason
+
+    def _loaded(self, stand_in: StandIn, fault: Step) -> Report:
+        """The report of a run whose load fails once, and may be tried again."""
+        staged = self.root / "datasets" / "stage" / "sales" / "orders-1.csv"
+        staged.parent.mkdir(parents=True)
+        staged.write_text("1,one\n", encoding="utf-8")
+        stand_in.keep(TableModel("sales", "orders", "orders.*"))
+        stand_in.script("load:sales.orders", fault, Step())
+
+        def draw(p: StarlakePipeline) -> None:
+            p.sl_load("load", "sales", "orders", retries=1, retry_delay=0)
+
+        return self.run(self.draw_processes(Graph("loaded", draw), stand_in))
 
     @pytest.mark.parametrize("code", [0, 3])
     def test_secrets_stay_secret(self, stand_in: StandIn, code: int) -> None:

@@ -374,7 +374,7 @@ class Scheduler:
     def _conclude(self, progress: _Progress, outcome: Outcome, seconds: float) -> None:
         task = progress.step.task
         if outcome.verdict is Verdict.SUCCEEDED:
-            self._end(progress, TaskState.SUCCEEDED, "", seconds, outcome.exit_code)
+            self._end(progress, TaskState.SUCCEEDED, outcome.reason, seconds, outcome.exit_code)
         elif outcome.verdict is Verdict.NOT_READY and task is not None:
             self._not_ready(progress, task, outcome, seconds)
         elif self._stop.is_set() and not (task is not None and task.teardown and self._interrupts < 2):

@@ -1,0 +1,59 @@
+"""Random faults around loads, on Dagster: retries of steps, re-executions from failure, run workers that are killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dagster import DagsterInstance, DagsterRunStatus
+from dagster_runs import draw, instance_in, job, launch, program
+from load_fault_runs import in_a_process, numbers, seed_of
+
+from starlake_core.testing import StandIn
+from starlake_core.testing.load_faults import draw_loads, draw_schedule, play, prepare
+
+
+class Dagster:
+    """A run worker for each run; a run whose worker was killed is marked as failed, as Dagster's monitoring does."""
+
+    def __init__(self, root: Path, stand_in: StandIn, home: Path) -> None:
+        self.job = job(draw(draw_loads, {**program(stand_in), "retries": 1}, environment="shell", root=root))
+        self.home = home
+
+    def _launch(self, again: str | None) -> bool:
+        def work() -> bool:
+            with instance_in(self.home) as instance:
+                before = None if again is None else instance.get_run_by_id(again)
+                return bool(launch(self.job, instance, again=before, from_failure=before is not None).success)
+
+        return in_a_process(work)
+
+    def run(self) -> bool:
+        return self._launch(None)
+
+    def again(self) -> bool:
+        with instance_in(self.home) as instance:
+            latest = self._latest(instance)
+            if latest.status is not DagsterRunStatus.FAILURE:
+                instance.report_run_failed(latest, "its worker was killed")
+        return self._launch(latest.run_id)
+
+    def _latest(self, instance: DagsterInstance) -> Any:
+        return instance.get_runs(limit=1)[0]
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("number", numbers())
+def test_loads_are_green_with_their_rows_and_never_twice(
+    number: int, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    schedule = draw_schedule(seed_of(number))
+    root = tmp_path / "project"
+    stand_in = StandIn(tmp_path / "bin")
+    prepare(schedule, root, stand_in)
+    played = play(schedule, Dagster(root, stand_in, tmp_path / "home"), root)
+    assert not played.wrong, played
+    if played.persons:
+        record_property("summary", f"dagster: schedule {schedule.seed} needed a person: {', '.join(played.persons)}")

@@ -1,0 +1,188 @@
+"""Random faults around the loads of a domain: a load is green only if its rows are in the table, once, whatever failed or was killed before.
+
+A *schedule* is drawn from a seed. Two tables of one domain are staged and loaded side by side by a pipeline of the orchestrator under test, with the
+stand-in of the command line, which is made to fail, or is killed, at given moments. The run is then done again, as people do (retry, clear, resume,
+re-execution), until it is green. Where a task says that it needs a person, a person does what its message says.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from ..pipeline import StarlakePipeline
+from .areas import MOMENTS, TableModel, Warehouse
+from .stand_in import StandIn, Step
+
+__all__ = ["DOMAIN", "TABLES", "Driver", "Played", "Schedule", "draw_loads", "draw_schedule", "play", "prepare"]
+
+DOMAIN = "sales"
+TABLES = ("orders", "people")
+_ROUNDS = 12
+
+
+class Driver(Protocol):
+    """Has an orchestrator run the pipeline of :func:`draw_loads`, each time in a process of its own, which a fault may kill."""
+
+    def run(self) -> bool:
+        """Run it for the first time; whether the run is green."""
+        ...
+
+    def again(self) -> bool:
+        """Have the same run done again, as a person would after a failure; whether it is green."""
+        ...
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What goes wrong.
+
+    Attributes:
+        seed: that it was drawn from.
+        strategies: table to its write strategy.
+        files: table to the number of its files.
+        steps: table to what happens to its loads, one after the other; those after the last go well.
+        staging: what happens to the imports.
+    """
+
+    seed: int
+    strategies: dict[str, str]
+    files: dict[str, int]
+    steps: dict[str, tuple[Step, ...]]
+    staging: tuple[Step, ...] = ()
+
+    @property
+    def faults(self) -> list[Step]:
+        """All that goes wrong."""
+        return [step for steps in (*self.steps.values(), self.staging) for step in steps if step.at]
+
+
+@dataclass
+class Played:
+    """What a schedule led to.
+
+    Attributes:
+        schedule: that was played.
+        rounds: how often the run was done.
+        persons: how often a person had to look, and at which files.
+        wrong: what is not as promised.
+    """
+
+    schedule: Schedule
+    rounds: int = 0
+    persons: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+
+def draw_schedule(seed: int, ways: Sequence[str] = ("fails", "dies", "worker dies")) -> Schedule:
+    """Draw a schedule.
+
+    Args:
+        seed: the same seed gives the same schedule.
+        ways: how commands may fail.
+    """
+    source = random.Random(seed)
+
+    def steps(most: int, moments: Sequence[str]) -> tuple[Step, ...]:
+        return tuple(
+            Step(at=source.choice(moments), how=source.choice(ways)) for _ in range(source.randrange(most + 1))
+        )
+
+    strategies = {table: source.choice(("APPEND", "APPEND", "OVERWRITE", "UPSERT_BY_KEY")) for table in TABLES}
+    files = {table: 1 if strategies[table] == "OVERWRITE" else source.choice((1, 2)) for table in TABLES}
+    loads = {table: steps(2, MOMENTS) for table in TABLES}
+    if not any(loads.values()):
+        loads[TABLES[0]] = (Step(at=source.choice(MOMENTS), how=source.choice(ways)),)
+    return Schedule(seed, strategies, files, loads, steps(1, MOMENTS[:1]) if source.random() < 0.2 else ())
+
+
+def prepare(schedule: Schedule, root: Path, stand_in: StandIn) -> None:
+    """Write the project and what has come in, and tell the stand-in what to do.
+
+    Args:
+        schedule: to be played.
+        root: an empty folder.
+        stand_in: the command line.
+    """
+    load = root / "metadata" / "load" / DOMAIN
+    load.mkdir(parents=True)
+    (load / "_config.sl.yml").write_text(f"load: {{ name: {DOMAIN} }}\n", encoding="utf-8")
+    incoming = root / "datasets" / "incoming" / DOMAIN
+    incoming.mkdir(parents=True)
+    for table in TABLES:
+        (load / f"{table}.sl.yml").write_text(
+            f"table:\n  name: {table}\n  pattern: '{table}.*'\n  attributes: [ {{ name: id, required: true }} ]\n"
+            f"  metadata: {{ writeStrategy: {{ type: {schedule.strategies[table]}, key: [ id ] }} }}\n",
+            encoding="utf-8",
+        )
+        for number in range(schedule.files[table]):
+            text = "".join(f"{row}\n" for row in _rows(table, number))
+            (incoming / f"{table}-{number}.csv").write_text(text, encoding="utf-8")
+        stand_in.script(f"load:{DOMAIN}.{table}", *schedule.steps[table], Step())
+    stand_in.script(f"stage:{DOMAIN}", *schedule.staging, Step())
+    stand_in.keep(*(TableModel(DOMAIN, table, f"{table}.*", schedule.strategies[table]) for table in TABLES))
+
+
+def _rows(table: str, number: int) -> list[str]:
+    return [f"{table}-{number}-{row},x" for row in range(3)]
+
+
+def draw_loads(pipeline: StarlakePipeline) -> None:
+    """Draw the pipeline: an import, and the loads of two tables side by side."""
+    imported = pipeline.sl_import(f"import_{DOMAIN}", DOMAIN, TABLES)
+    end = pipeline.end_task("end")
+    for table in TABLES:
+        imported >> pipeline.sl_load(f"load_{table}", DOMAIN, table) >> end
+
+
+def play(schedule: Schedule, driver: Driver, root: Path) -> Played:
+    """Run a pipeline under a schedule until it is green, and say what is wrong then.
+
+    Args:
+        schedule: prepared with :func:`prepare`.
+        driver: runs the pipeline.
+        root: of the project.
+    """
+    played = Played(schedule)
+    green = driver.run()
+    while not green and played.rounds < _ROUNDS:
+        played.rounds += 1
+        before = _areas(root)
+        green = driver.again()
+        if not green and before == _areas(root) and not _person_acts(root, played):
+            continue
+    played.rounds += 1
+    if not green:
+        played.wrong.append(f"it is not green after {played.rounds} rounds: {_areas(root)}")
+    for table in TABLES:
+        wanted = [row for number in range(schedule.files[table]) for row in _rows(table, number)]
+        found = Warehouse(root).rows(DOMAIN, table) or []
+        if missing := sorted(set(wanted) - set(found)):
+            played.wrong.append(f"green, and rows of {table} are not in the table: {missing}")
+        if twice := sorted({row for row in found if found.count(row) > 1}):
+            played.wrong.append(f"rows of {table} are there twice: {twice}")
+    return played
+
+
+def _areas(root: Path) -> dict[str, list[str]]:
+    return {
+        area: sorted(file.name for file in (root / "datasets" / area / DOMAIN).glob("*"))
+        for area in ("incoming", "stage", "ingesting", "archive")
+    }
+
+
+def _person_acts(root: Path, played: Played) -> bool:
+    """Look into the table for the rows of each file that is left, and move the file to where it belongs."""
+    left = sorted((root / "datasets" / "ingesting" / DOMAIN).glob("*.csv"))
+    for file in left:
+        rows = Warehouse(root).rows(DOMAIN, file.name.partition("-")[0]) or []
+        area = "archive" if set(file.read_text(encoding="utf-8").splitlines()) <= set(rows) else "stage"
+        folder = root / "datasets" / area / DOMAIN
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.move(file, folder / file.name)
+        played.persons.append(f"{file.name} to {area}")
+    return bool(left)

@@ -1,0 +1,67 @@
+"""What the fault suites of loads share: seeds, a process for each run, and the counts that a suite shows."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from starlake_core.testing.load_faults import Played
+
+__all__ = ["SCHEDULES", "in_a_process", "numbers", "seed_of", "told"]
+
+SCHEDULES = 200
+_ALWAYS = 20
+_PATIENCE = 300.0
+
+
+def numbers() -> list[Any]:
+    """The numbers of the schedules: a few always, all with ``-m soak``."""
+    return [pytest.param(n, marks=pytest.mark.soak if n >= _ALWAYS else ()) for n in range(SCHEDULES)]
+
+
+def seed_of(number: int) -> int:
+    """The seed of a schedule, from STARLAKE_SOAK_SEED."""
+    return random.Random(f"{os.environ['STARLAKE_SOAK_SEED']}/{number}").randrange(10**9)
+
+
+def in_a_process(work: Callable[[], bool]) -> bool:
+    """What a function answers in a forked process; False where a fault kills it."""
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+
+    def answer() -> None:
+        # A session of its own: what pytest does with signals is not its business.
+        os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        theirs.send(work())
+
+    process = context.Process(target=answer)
+    process.start()
+    theirs.close()
+    process.join(_PATIENCE)
+    if process.is_alive():
+        process.kill()
+        raise AssertionError("the run hangs")
+    if process.exitcode == -signal.SIGKILL:
+        return False
+    assert process.exitcode == 0, f"the run ended with {process.exitcode}"
+    return bool(ours.recv())
+
+
+def told(results: Iterable[Played]) -> str:
+    """The counts of a suite, as a line."""
+    played = list(results)
+    faults = Counter(f"{step.how} {step.at}" for one in played for step in one.schedule.faults)
+    persons = sum(bool(one.persons) for one in played)
+    wrong = sum(bool(one.wrong) for one in played)
+    return (
+        f"{len(played)} schedules, {sum(faults.values())} faults ({', '.join(f'{n} {name}' for name, n in sorted(faults.items()))}), "
+        f"{persons} needed a person, {wrong} wrong"
+    )

@@ -1,0 +1,116 @@
+"""Random faults around loads, on the local orchestrator: 20 schedules, 200 with ``-m soak``; and what happens without the cure."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from load_fault_runs import SCHEDULES, numbers, seed_of, told
+
+from starlake_core import Orchestration, TaskState
+from starlake_core.runs import new_run
+from starlake_core.testing import StandIn
+from starlake_core.testing.load_faults import Played, draw_loads, draw_schedule, play, prepare
+
+PIPELINES = """
+from starlake_core import Orchestration
+from starlake_core.testing.load_faults import draw_loads
+
+options = {{"SL_STARLAKE_PATH": {program!r}, "retry_delay": 0}}
+with Orchestration(options, orchestrator="local", environment="shell") as orchestration:
+    with orchestration.sl_create_pipeline(name="loads", cron="0 0 * * *") as pipeline:
+        draw_loads(pipeline)
+"""
+
+
+class Local:
+    """The command line, in a process for each run."""
+
+    def __init__(self, root: Path, stand_in: StandIn) -> None:
+        self.file = root / "pipelines.py"
+        self.file.write_text(PIPELINES.format(program=str(stand_in.path)), encoding="utf-8")
+        self.env = {name: value for name, value in os.environ.items() if not name.startswith("SL_")}
+        self.env["SL_ROOT"] = str(root)
+
+    def _call(self, verb: str) -> bool:
+        words = [sys.executable, "-m", "starlake_core", verb, str(self.file)]
+        done = subprocess.run(
+            words, env=self.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, check=False
+        )
+        self.output = done.stdout
+        return done.returncode == 0
+
+    def run(self) -> bool:
+        return self._call("run")
+
+    def again(self) -> bool:
+        return self._call("resume")
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("number", numbers())
+def test_loads_are_green_with_their_rows_and_never_twice(
+    number: int, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    schedule = draw_schedule(seed_of(number))
+    root = tmp_path / "project"
+    stand_in = StandIn(tmp_path / "bin")
+    prepare(schedule, root, stand_in)
+    played = play(schedule, Local(root, stand_in), root)
+    assert not played.wrong, played
+    if played.persons:
+        record_property("summary", f"local: schedule {schedule.seed} needed a person: {', '.join(played.persons)}")
+
+
+class InProcess:
+    """The local orchestrator in this process, where the cure can be taken away."""
+
+    def __init__(self, root: Path, stand_in: StandIn, retry_unsafe: str) -> None:
+        options = {
+            "retry_unsafe": retry_unsafe,
+            "SL_STARLAKE_PATH": str(stand_in.path),
+            "retry_delay": 0,
+            "sl_env_var": {"SL_ROOT": str(root)},
+            "state_dir": str(root / "state"),
+        }
+        with (
+            Orchestration(
+                options, orchestrator="local", environment="shell", filename=str(root / "p.py"), namespace={}
+            ) as orchestration,
+            orchestration.sl_create_pipeline(name="loads", cron="0 0 * * *") as pipeline,
+        ):
+            draw_loads(pipeline)
+        self.pipeline = pipeline
+
+    def run(self) -> bool:
+        return self.pipeline.run(run_id="one").state == TaskState.SUCCEEDED
+
+    def again(self) -> bool:
+        run = replace(new_run(self.pipeline, run_id="one"), resume=True)
+        return self.pipeline.start_run(run).state == TaskState.SUCCEEDED
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(("cure", "wrong"), [("none", "are not in the table"), ("doubtful", "there twice")])
+def test_without_the_cure_the_faults_show(
+    cure: str, wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The negative controls: the same schedules where nothing is put back, and where all is put back and loaded again unasked."""
+    if cure == "none":
+        monkeypatch.setattr(sys.modules["starlake_core.runtime.execute"], "guarded", lambda job, runner, key: None)
+    results: list[Played] = []
+    for number in range(SCHEDULES):
+        schedule = draw_schedule(seed_of(number), ("fails", "dies"))
+        root = tmp_path / str(number) / "project"
+        stand_in = StandIn(tmp_path / str(number) / "bin")
+        prepare(schedule, root, stand_in)
+        driver = InProcess(root, stand_in, "no" if cure == "none" else cure)
+        results.append(play(schedule, driver, root))
+        if any(wrong in text for text in results[-1].wrong):
+            return
+    pytest.fail(f"the fault does not show: {told(results)}")
