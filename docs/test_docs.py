@@ -109,3 +109,15 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_every_plugin_is_in_the_readme() -> None:
     text = (ROOT / "README.md").read_text()
     assert not [folder.name for folder in (ROOT / "plugins").iterdir() if f"plugins/{folder.name}" not in text]
+
+
+def test_every_cell_about_doing_work_again_is_a_test() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text()
+    table = text[text.index("| what happened |") : text.index("*Needs a person* means")]
+    rows = [line.split("|")[2:-1] for line in table.strip().splitlines()[2:]]
+    assert len(rows) > 10
+    for cell in (cell for row in rows for cell in row):
+        named = re.search(r"<!-- (?P<file>\S+?)(::(?P<test>\w+))? -->", cell)
+        assert named, f"no test stands behind: {cell}"
+        source = (ROOT / named["file"]).read_text()
+        assert f"def {named['test'] or 'test_'}" in source or "schedules" in named["file"], cell
