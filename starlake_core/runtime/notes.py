@@ -1,0 +1,102 @@
+"""Notes about attempts that have not succeeded: what an attempt found when it began, and how it ended. One file a task, below ``SL_ROOT``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ..run import short_hash
+from .storage import Storage
+
+__all__ = ["FAILED", "UNKNOWN", "Note", "Notes"]
+
+FAILED = "failed"
+"""The command itself ended with an error, and its rows are not in."""
+UNKNOWN = "unknown"
+"""Nobody can tell how far it came."""
+
+_FOLDER = ".starlake-core/attempts"
+
+
+@dataclass(frozen=True)
+class Note:
+    """What is remembered of the latest attempt of a task that has not succeeded.
+
+    Attributes:
+        task: the stable part of its key.
+        about: what it works on, ``sales.orders``.
+        attempt: which attempt.
+        end: ``FAILED``, ``UNKNOWN``, or empty while it goes on.
+        files: of a load, the files that waited for it: name to what tells a change.
+        before: of a load, what was in the ingesting area before it began.
+        acknowledged: of a check, whether its file was there.
+    """
+
+    task: str
+    about: str
+    attempt: str
+    end: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    before: Sequence[str] = ()
+    acknowledged: bool = False
+
+
+class Notes:
+    """The notes of a project.
+
+    Args:
+        storage: that the project is in.
+        root: of the project.
+    """
+
+    def __init__(self, storage: Storage, root: str) -> None:
+        self._storage = storage
+        self._root = root
+
+    def _folder(self, about: str) -> str:
+        """Those about one domain are in one folder."""
+        return f"{self._root}/{_FOLDER}/{short_hash(about.partition('.')[0])}"
+
+    def path(self, about: str, task: str) -> str:
+        """Where the note of a task is.
+
+        Args:
+            about: what it works on.
+            task: the stable part of its key.
+        """
+        return f"{self._folder(about)}/{short_hash(task)}.json"
+
+    def read(self, about: str, task: str) -> Note | None:
+        """The note of a task; None where there is none that can be read."""
+        return _parsed(self._storage.read(self.path(about, task)))
+
+    def write(self, note: Note) -> None:
+        """Keep a note in place of the one before."""
+        content = json.dumps(asdict(note), sort_keys=True).encode()
+        self._storage.write(self.path(note.about, note.task), content)
+
+    def delete(self, about: str, task: str) -> None:
+        """Delete the note of a task, if there is one."""
+        self._storage.delete(self.path(about, task))
+
+    def others(self, about: str, task: str) -> dict[str, Note]:
+        """The files that other tasks of the domain, which have not ended well, were to load: name to the note of the task."""
+        folder = self._folder(about)
+        found: dict[str, Note] = {}
+        for name in self._storage.list(folder):
+            note = _parsed(self._storage.read(f"{folder}/{name}"))
+            if note is not None and note.task != task:
+                found.update(dict.fromkeys(note.files, note))
+        return found
+
+
+def _parsed(content: bytes | None) -> Note | None:
+    if content is None:
+        return None
+    try:
+        values: dict[str, Any] = json.loads(content)
+        return Note(**values)
+    except (TypeError, ValueError):
+        return None
