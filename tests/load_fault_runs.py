@@ -14,21 +14,22 @@ import pytest
 
 from starlake_core.testing.load_faults import Played
 
-__all__ = ["SCHEDULES", "in_a_process", "numbers", "seed_of", "told"]
+__all__ = ["BATCHES", "batches", "in_a_process", "seeds_of", "told"]
 
-SCHEDULES = 200
-_ALWAYS = 20
+_AT_ONCE = 5
+BATCHES = 200 // _AT_ONCE
+_ALWAYS = 20 // _AT_ONCE
 _PATIENCE = 300.0
 
 
-def numbers() -> list[Any]:
-    """The numbers of the schedules: a few always, all with ``-m soak``."""
-    return [pytest.param(n, marks=pytest.mark.soak if n >= _ALWAYS else ()) for n in range(SCHEDULES)]
+def batches() -> list[Any]:
+    """The numbers of the batches of schedules: 20 schedules always, 200 with ``-m soak``."""
+    return [pytest.param(n, marks=pytest.mark.soak if n >= _ALWAYS else ()) for n in range(BATCHES)]
 
 
-def seed_of(number: int) -> int:
-    """The seed of a schedule, from STARLAKE_SOAK_SEED."""
-    return random.Random(f"{os.environ['STARLAKE_SOAK_SEED']}/{number}").randrange(10**9)
+def seeds_of(batch: int) -> list[int]:
+    """The seeds of the schedules of a batch, from STARLAKE_SOAK_SEED."""
+    return random.Random(f"{os.environ['STARLAKE_SOAK_SEED']}/{batch}").sample(range(10**9), _AT_ONCE)
 
 
 def in_a_process(work: Callable[[], bool]) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from load_fault_runs import SCHEDULES, numbers, seed_of, told
+from load_fault_runs import BATCHES, batches, seeds_of, told
 
 from starlake_core import Orchestration, TaskState
 from starlake_core.runs import new_run
@@ -24,16 +24,16 @@ from starlake_core.testing.load_faults import draw_loads
 options = {{"SL_STARLAKE_PATH": {program!r}, "retry_delay": 0}}
 with Orchestration(options, orchestrator="local", environment="shell") as orchestration:
     with orchestration.sl_create_pipeline(name="loads", cron="0 0 * * *") as pipeline:
-        draw_loads(pipeline)
+        draw_loads(pipeline, {seeds!r})
 """
 
 
 class Local:
     """The command line, in a process for each run."""
 
-    def __init__(self, root: Path, stand_in: StandIn) -> None:
+    def __init__(self, root: Path, stand_in: StandIn, seeds: Sequence[int]) -> None:
         self.file = root / "pipelines.py"
-        self.file.write_text(PIPELINES.format(program=str(stand_in.path)), encoding="utf-8")
+        self.file.write_text(PIPELINES.format(program=str(stand_in.path), seeds=list(seeds)), encoding="utf-8")
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("SL_")}
         self.env["SL_ROOT"] = str(root)
 
@@ -53,24 +53,22 @@ class Local:
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("number", numbers())
+@pytest.mark.parametrize("batch", batches())
 def test_loads_are_green_with_their_rows_and_never_twice(
-    number: int, tmp_path: Path, record_property: Callable[[str, object], None]
+    batch: int, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    schedule = draw_schedule(seed_of(number))
-    root = tmp_path / "project"
-    stand_in = StandIn(tmp_path / "bin")
-    prepare(schedule, root, stand_in)
-    played = play(schedule, Local(root, stand_in), root)
-    assert not played.wrong, played
-    if played.persons:
-        record_property("summary", f"local: schedule {schedule.seed} needed a person: {', '.join(played.persons)}")
+    schedules = [draw_schedule(seed) for seed in seeds_of(batch)]
+    root, stand_in = tmp_path / "project", StandIn(tmp_path / "bin")
+    prepare(schedules, root, stand_in)
+    played = play(schedules, Local(root, stand_in, seeds_of(batch)), root)
+    record_property("summary", f"loads on the local orchestrator: {told(played)}")
+    assert not [one for one in played if one.wrong], played
 
 
 class InProcess:
     """The local orchestrator in this process, where the cure can be taken away."""
 
-    def __init__(self, root: Path, stand_in: StandIn, retry_unsafe: str) -> None:
+    def __init__(self, root: Path, stand_in: StandIn, seeds: Sequence[int], retry_unsafe: str) -> None:
         options = {
             "retry_unsafe": retry_unsafe,
             "SL_STARLAKE_PATH": str(stand_in.path),
@@ -84,7 +82,7 @@ class InProcess:
             ) as orchestration,
             orchestration.sl_create_pipeline(name="loads", cron="0 0 * * *") as pipeline,
         ):
-            draw_loads(pipeline)
+            draw_loads(pipeline, seeds)
         self.pipeline = pipeline
 
     def run(self) -> bool:
@@ -104,13 +102,12 @@ def test_without_the_cure_the_faults_show(
     if cure == "none":
         monkeypatch.setattr(sys.modules["starlake_core.runtime.execute"], "guarded", lambda job, runner, key: None)
     results: list[Played] = []
-    for number in range(SCHEDULES):
-        schedule = draw_schedule(seed_of(number), ("fails", "dies"))
-        root = tmp_path / str(number) / "project"
-        stand_in = StandIn(tmp_path / str(number) / "bin")
-        prepare(schedule, root, stand_in)
-        driver = InProcess(root, stand_in, "no" if cure == "none" else cure)
-        results.append(play(schedule, driver, root))
-        if any(wrong in text for text in results[-1].wrong):
+    for batch in range(BATCHES):
+        seeds = seeds_of(batch)
+        schedules = [draw_schedule(seed, ("fails", "dies")) for seed in seeds]
+        root, stand_in = tmp_path / str(batch) / "project", StandIn(tmp_path / str(batch) / "bin")
+        prepare(schedules, root, stand_in)
+        results += play(schedules, InProcess(root, stand_in, seeds, "no" if cure == "none" else cure), root)
+        if any(wrong in text for played in results for text in played.wrong):
             return
     pytest.fail(f"the fault does not show: {told(results)}")

@@ -1,8 +1,9 @@
 """Random faults around the loads of a domain: a load is green only if its rows are in the table, once, whatever failed or was killed before.
 
 A *schedule* is drawn from a seed. Two tables of one domain are staged and loaded side by side by a pipeline of the orchestrator under test, with the
-stand-in of the command line, which is made to fail, or is killed, at given moments. The run is then done again, as people do (retry, clear, resume,
-re-execution), until it is green. Where a task says that it needs a person, a person does what its message says.
+stand-in of the command line, which is made to fail, or is killed, at given moments. Several schedules, each with a domain of its own, are played in
+one run. The run is then done again, as people do (retry, clear, resume, re-execution), until it is green. Where a task says that it needs a person,
+a person does what its message says.
 """
 
 from __future__ import annotations
@@ -18,11 +19,10 @@ from ..pipeline import StarlakePipeline
 from .areas import MOMENTS, TableModel, Warehouse
 from .stand_in import StandIn, Step
 
-__all__ = ["DOMAIN", "TABLES", "Driver", "Played", "Schedule", "draw_loads", "draw_schedule", "play", "prepare"]
+__all__ = ["TABLES", "Driver", "Played", "Schedule", "draw_loads", "draw_schedule", "play", "prepare"]
 
-DOMAIN = "sales"
 TABLES = ("orders", "people")
-_ROUNDS = 12
+_ROUNDS = 20
 
 
 class Driver(Protocol):
@@ -54,6 +54,11 @@ class Schedule:
     files: dict[str, int]
     steps: dict[str, tuple[Step, ...]]
     staging: tuple[Step, ...] = ()
+
+    @property
+    def domain(self) -> str:
+        """The domain that it is played with."""
+        return f"sales_{self.seed}"
 
     @property
     def faults(self) -> list[Step]:
@@ -100,89 +105,100 @@ def draw_schedule(seed: int, ways: Sequence[str] = ("fails", "dies", "worker die
     return Schedule(seed, strategies, files, loads, steps(1, MOMENTS[:1]) if source.random() < 0.2 else ())
 
 
-def prepare(schedule: Schedule, root: Path, stand_in: StandIn) -> None:
+def prepare(schedules: Sequence[Schedule], root: Path, stand_in: StandIn) -> None:
     """Write the project and what has come in, and tell the stand-in what to do.
 
     Args:
-        schedule: to be played.
+        schedules: to be played.
         root: an empty folder.
         stand_in: the command line.
     """
-    load = root / "metadata" / "load" / DOMAIN
-    load.mkdir(parents=True)
-    (load / "_config.sl.yml").write_text(f"load: {{ name: {DOMAIN} }}\n", encoding="utf-8")
-    incoming = root / "datasets" / "incoming" / DOMAIN
-    incoming.mkdir(parents=True)
-    for table in TABLES:
-        (load / f"{table}.sl.yml").write_text(
-            f"table:\n  name: {table}\n  pattern: '{table}.*'\n  attributes: [ {{ name: id, required: true }} ]\n"
-            f"  metadata: {{ writeStrategy: {{ type: {schedule.strategies[table]}, key: [ id ] }} }}\n",
-            encoding="utf-8",
-        )
-        for number in range(schedule.files[table]):
-            text = "".join(f"{row}\n" for row in _rows(table, number))
-            (incoming / f"{table}-{number}.csv").write_text(text, encoding="utf-8")
-        stand_in.script(f"load:{DOMAIN}.{table}", *schedule.steps[table], Step())
-    stand_in.script(f"stage:{DOMAIN}", *schedule.staging, Step())
-    stand_in.keep(*(TableModel(DOMAIN, table, f"{table}.*", schedule.strategies[table]) for table in TABLES))
+    tables = []
+    for schedule in schedules:
+        domain = schedule.domain
+        load = root / "metadata" / "load" / domain
+        load.mkdir(parents=True)
+        (load / "_config.sl.yml").write_text(f"load: {{ name: {domain} }}\n", encoding="utf-8")
+        incoming = root / "datasets" / "incoming" / domain
+        incoming.mkdir(parents=True)
+        for table in TABLES:
+            (load / f"{table}.sl.yml").write_text(
+                f"table:\n  name: {table}\n  pattern: '{table}.*'\n  attributes: [ {{ name: id, required: true }} ]\n"
+                f"  metadata: {{ writeStrategy: {{ type: {schedule.strategies[table]}, key: [ id ] }} }}\n",
+                encoding="utf-8",
+            )
+            for number in range(schedule.files[table]):
+                text = "".join(f"{row}\n" for row in _rows(table, number))
+                (incoming / f"{table}-{number}.csv").write_text(text, encoding="utf-8")
+            stand_in.script(f"load:{domain}.{table}", *schedule.steps[table], Step())
+            tables.append(TableModel(domain, table, f"{table}.*", schedule.strategies[table]))
+        stand_in.script(f"stage:{domain}", *schedule.staging, Step())
+    stand_in.keep(*tables)
 
 
 def _rows(table: str, number: int) -> list[str]:
     return [f"{table}-{number}-{row},x" for row in range(3)]
 
 
-def draw_loads(pipeline: StarlakePipeline) -> None:
-    """Draw the pipeline: an import, and the loads of two tables side by side."""
-    imported = pipeline.sl_import(f"import_{DOMAIN}", DOMAIN, TABLES)
-    end = pipeline.end_task("end")
-    for table in TABLES:
-        imported >> pipeline.sl_load(f"load_{table}", DOMAIN, table) >> end
-
-
-def play(schedule: Schedule, driver: Driver, root: Path) -> Played:
-    """Run a pipeline under a schedule until it is green, and say what is wrong then.
+def draw_loads(pipeline: StarlakePipeline, seeds: Sequence[int]) -> None:
+    """Draw the pipeline: for each schedule an import, and the loads of two tables side by side.
 
     Args:
-        schedule: prepared with :func:`prepare`.
+        pipeline: an empty one.
+        seeds: of the schedules.
+    """
+    end = pipeline.end_task("end")
+    for seed in seeds:
+        domain = draw_schedule(seed).domain
+        imported = pipeline.sl_import(f"import_{domain}", domain, TABLES)
+        for table in TABLES:
+            imported >> pipeline.sl_load(f"load_{domain}_{table}", domain, table) >> end
+
+
+def play(schedules: Sequence[Schedule], driver: Driver, root: Path) -> list[Played]:
+    """Run a pipeline under some schedules until it is green, and say what is wrong then.
+
+    Args:
+        schedules: prepared with :func:`prepare`.
         driver: runs the pipeline.
         root: of the project.
     """
-    played = Played(schedule)
+    played = [Played(schedule) for schedule in schedules]
     green = driver.run()
-    while not green and played.rounds < _ROUNDS:
-        played.rounds += 1
+    rounds = 1
+    while not green and rounds < _ROUNDS:
         before = _areas(root)
         green = driver.again()
-        if not green and before == _areas(root) and not _person_acts(root, played):
-            continue
-    played.rounds += 1
-    if not green:
-        played.wrong.append(f"it is not green after {played.rounds} rounds: {_areas(root)}")
-    for table in TABLES:
-        wanted = [row for number in range(schedule.files[table]) for row in _rows(table, number)]
-        found = Warehouse(root).rows(DOMAIN, table) or []
-        if missing := sorted(set(wanted) - set(found)):
-            played.wrong.append(f"green, and rows of {table} are not in the table: {missing}")
-        if twice := sorted({row for row in found if found.count(row) > 1}):
-            played.wrong.append(f"rows of {table} are there twice: {twice}")
+        rounds += 1
+        if not green and before == _areas(root):
+            for one in played:
+                _person_acts(root, one)
+    for one in played:
+        one.rounds = rounds
+        if not green:
+            one.wrong.append(f"it is not green after {rounds} rounds: {_areas(root)}")
+        domain = one.schedule.domain
+        for table in TABLES:
+            wanted = [row for number in range(one.schedule.files[table]) for row in _rows(table, number)]
+            found = Warehouse(root).rows(domain, table) or []
+            if green and (missing := sorted(set(wanted) - set(found))):
+                one.wrong.append(f"green, and rows of {table} are not in the table: {missing}")
+            if twice := sorted({row for row in found if found.count(row) > 1}):
+                one.wrong.append(f"rows of {table} are there twice: {twice}")
     return played
 
 
-def _areas(root: Path) -> dict[str, list[str]]:
-    return {
-        area: sorted(file.name for file in (root / "datasets" / area / DOMAIN).glob("*"))
-        for area in ("incoming", "stage", "ingesting", "archive")
-    }
+def _areas(root: Path) -> list[str]:
+    return sorted(str(file.relative_to(root)) for file in (root / "datasets").glob("*/*/*.csv"))
 
 
-def _person_acts(root: Path, played: Played) -> bool:
+def _person_acts(root: Path, played: Played) -> None:
     """Look into the table for the rows of each file that is left, and move the file to where it belongs."""
-    left = sorted((root / "datasets" / "ingesting" / DOMAIN).glob("*.csv"))
-    for file in left:
-        rows = Warehouse(root).rows(DOMAIN, file.name.partition("-")[0]) or []
+    domain = played.schedule.domain
+    for file in sorted((root / "datasets" / "ingesting" / domain).glob("*.csv")):
+        rows = Warehouse(root).rows(domain, file.name.partition("-")[0]) or []
         area = "archive" if set(file.read_text(encoding="utf-8").splitlines()) <= set(rows) else "stage"
-        folder = root / "datasets" / area / DOMAIN
+        folder = root / "datasets" / area / domain
         folder.mkdir(parents=True, exist_ok=True)
         shutil.move(file, folder / file.name)
         played.persons.append(f"{file.name} to {area}")
-    return bool(left)

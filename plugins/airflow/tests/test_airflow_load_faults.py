@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 from airflow import settings
 from airflow_runs import AIRFLOW_3, draw, known, program, state
-from load_fault_runs import in_a_process, numbers, seed_of
+from load_fault_runs import batches, in_a_process, seeds_of, told
 
 from starlake_core.testing import StandIn
 from starlake_core.testing.load_faults import draw_loads, draw_schedule, play, prepare
@@ -20,9 +20,9 @@ DATE = datetime(2026, 11, 2, tzinfo=timezone.utc)
 class Airflow:
     """``dag.test`` of one date in a process for each run: the run of that date is made again under its id."""
 
-    def __init__(self, root: Path, stand_in: StandIn) -> None:
+    def __init__(self, root: Path, stand_in: StandIn, seeds: Sequence[int]) -> None:
         options = {**program(stand_in), "retries": 1, "retry_delay": 0}
-        self.dag = draw(root, draw_loads, options, cron="0 0 * * *").native
+        self.dag = draw(root, lambda p: draw_loads(p, seeds), options, cron="0 0 * * *").native
 
     def run(self) -> bool:
         def work() -> bool:
@@ -38,15 +38,13 @@ class Airflow:
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("number", numbers())
+@pytest.mark.parametrize("batch", batches())
 def test_loads_are_green_with_their_rows_and_never_twice(
-    number: int, tmp_path: Path, record_property: Callable[[str, object], None]
+    batch: int, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    schedule = draw_schedule(seed_of(number))
-    root = tmp_path / "project"
-    stand_in = StandIn(tmp_path / "bin")
-    prepare(schedule, root, stand_in)
-    played = play(schedule, Airflow(root, stand_in), root)
-    assert not played.wrong, played
-    if played.persons:
-        record_property("summary", f"airflow: schedule {schedule.seed} needed a person: {', '.join(played.persons)}")
+    schedules = [draw_schedule(seed) for seed in seeds_of(batch)]
+    root, stand_in = tmp_path / "project", StandIn(tmp_path / "bin")
+    prepare(schedules, root, stand_in)
+    played = play(schedules, Airflow(root, stand_in, seeds_of(batch)), root)
+    record_property("summary", f"loads on Airflow: {told(played)}")
+    assert not [one for one in played if one.wrong], played

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 from dagster_runs import draw, instance_in, job, launch, program
-from load_fault_runs import in_a_process, numbers, seed_of
+from load_fault_runs import batches, in_a_process, seeds_of, told
 
+from starlake_core import StarlakePipeline
 from starlake_core.testing import StandIn
 from starlake_core.testing.load_faults import draw_loads, draw_schedule, play, prepare
 
@@ -18,8 +19,11 @@ from starlake_core.testing.load_faults import draw_loads, draw_schedule, play, p
 class Dagster:
     """A run worker for each run; a run whose worker was killed is marked as failed, as Dagster's monitoring does."""
 
-    def __init__(self, root: Path, stand_in: StandIn, home: Path) -> None:
-        self.job = job(draw(draw_loads, {**program(stand_in), "retries": 1}, environment="shell", root=root))
+    def __init__(self, root: Path, stand_in: StandIn, home: Path, seeds: Sequence[int]) -> None:
+        def drawn(pipeline: StarlakePipeline) -> None:
+            draw_loads(pipeline, seeds)
+
+        self.job = job(draw(drawn, {**program(stand_in), "retries": 1}, environment="shell", root=root))
         self.home = home
 
     def _launch(self, again: str | None) -> bool:
@@ -45,15 +49,13 @@ class Dagster:
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("number", numbers())
+@pytest.mark.parametrize("batch", batches())
 def test_loads_are_green_with_their_rows_and_never_twice(
-    number: int, tmp_path: Path, record_property: Callable[[str, object], None]
+    batch: int, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    schedule = draw_schedule(seed_of(number))
-    root = tmp_path / "project"
-    stand_in = StandIn(tmp_path / "bin")
-    prepare(schedule, root, stand_in)
-    played = play(schedule, Dagster(root, stand_in, tmp_path / "home"), root)
-    assert not played.wrong, played
-    if played.persons:
-        record_property("summary", f"dagster: schedule {schedule.seed} needed a person: {', '.join(played.persons)}")
+    schedules = [draw_schedule(seed) for seed in seeds_of(batch)]
+    root, stand_in = tmp_path / "project", StandIn(tmp_path / "bin")
+    prepare(schedules, root, stand_in)
+    played = play(schedules, Dagster(root, stand_in, tmp_path / "home", seeds_of(batch)), root)
+    record_property("summary", f"loads on Dagster: {told(played)}")
+    assert not [one for one in played if one.wrong], played
