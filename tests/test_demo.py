@@ -132,7 +132,7 @@ def test_a_demo_that_was_killed_goes_on(tmp_path: Path, moment: str) -> None:
 def test_a_demo_that_failed_goes_on_when_the_reason_is_gone(tmp_path: Path) -> None:
     first = orchestrate(tmp_path, "demo", "--environment", "shell", SL_STARLAKE_PATH="/nowhere/starlake")
     assert first.returncode == 1
-    assert "this goes on with it: starlake-orchestrate demo --environment shell" in first.stdout
+    assert "this goes on: starlake-orchestrate demo --environment shell" in first.stdout
     done = orchestrate(tmp_path, "demo")  # in another environment, so the runs cannot be resumed
     assert done.returncode == 0, done.stdout + done.stderr
     assert "it begins anew" in done.stdout

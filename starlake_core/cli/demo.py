@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
 import shutil
@@ -34,6 +35,8 @@ _ENVIRONMENT = "duckdb"
 """What the pipelines of the demo ask for."""
 _RUNNING = ".starlake-demo-running"
 """In the folder while its pipelines run: who finds it goes on with what was interrupted, or failed."""
+_LOG = ".starlake-demo.log"
+"""In the folder: what the orchestrator printed."""
 _ELSEWHERE = ("SL_ROOT", "SL_METADATA", "SL_DATASETS", "SL_INCOMING", "SL_ENV", "SL_DUCKDB_PATH")
 
 
@@ -63,9 +66,10 @@ def demo(folder: Path, orchestrator: str | None, environment: str | None, option
         before: DemoTables | None = plugins.hook.sl_show_demo(folder=folder)
         reports = _run(console, folder, written, pipelines, overrides, plugins)
         if exit_code(reports):
-            _say(
-                console, f"\nIt is not finished. When the reason is gone, this goes on with it: {typed.command('demo')}"
-            )
+            _say(console, f"\nIt is not finished. When the reason is gone, this goes on: {typed.command('demo')}")
+            log = folder / _LOG
+            if log.exists() and log.stat().st_size:
+                _say(console, f"What the orchestrator printed is in {log}")
             sys.exit(exit_code(reports))
         after: DemoTables | None = plugins.hook.sl_show_demo(folder=folder)
         _show_tables(console, before, after)
@@ -177,22 +181,39 @@ def _run(
             f"{written.about.capitalize()} is in {folder}, and all files that came in are loaded: nothing to do.",
         )
         return []
-    progress: Progress = (
-        LiveProgress(console, transient=True)
-        if console.is_terminal and not os.environ.get("NO_LIVE")
-        else Progress(console)
-    )
     what = "is written to" if written.made else "is in"
     _say(console, f"{written.about.capitalize()} {what} {folder}; its pipelines {'go on' if unfinished else 'run'}.\n")
     running.touch()
-    reports = _finish(pipelines, written, overrides, progress) if unfinished else run_new(pipelines, progress)
-    if unfinished and not exit_code(reports):
-        # What came in while nobody finished it was none of the business of those runs.
-        still: Demo = plugins.hook.sl_write_demo(folder=folder, again=False)
-        reports = run_new(pipelines, progress) if still.waiting else reports
+    with _quiet(folder / _LOG) as heard:
+        live = heard.is_terminal and not os.environ.get("NO_LIVE")
+        progress = LiveProgress(heard, transient=True) if live else Progress(heard)
+        reports = _finish(pipelines, written, overrides, progress) if unfinished else run_new(pipelines, progress)
+        if unfinished and not exit_code(reports):
+            # What came in while nobody finished it was none of the business of those runs.
+            still: Demo = plugins.hook.sl_write_demo(folder=folder, again=False)
+            reports = run_new(pipelines, progress) if still.waiting else reports
     if not exit_code(reports):
         running.unlink(missing_ok=True)
     return reports
+
+
+@contextmanager
+def _quiet(log: Path) -> Iterator[Console]:
+    """While this block is open, what hosts print goes to a file: hundreds of lines with some; gives a console that is still heard."""
+    if logging.getLogger().level <= logging.DEBUG:  # --verbose: the user wants to see it all
+        yield stdout()
+        return
+    width = None if sys.stdout.isatty() else stdout().width
+    sys.stdout.flush()
+    real = os.dup(1)
+    try:
+        with log.open("wb") as file, os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding) as heard:
+            os.dup2(file.fileno(), 1)
+            yield Console(file=heard, emoji=False, width=width)
+    finally:
+        sys.stdout.flush()
+        os.dup2(real, 1)
+        os.close(real)
 
 
 def _finish(

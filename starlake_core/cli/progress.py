@@ -85,7 +85,7 @@ class LiveProgress(Progress):
 
     Args:
         console: where it is drawn.
-        transient: whether it goes away when the run has ended.
+        transient: whether it goes away when the run has ended; then nobody else's output is shown above it either.
     """
 
     def __init__(self, console: Console, transient: bool = False) -> None:
