@@ -340,7 +340,8 @@ def expected_tables(days: int = FIRST_DAYS) -> dict[str, dict[str, Any]]:
     """
     past = _until(days)
     now = past[-1]
-    overviews, lines = [], []
+    overviews: list[list[Any]] = []
+    lines: list[OrderLine] = []
     for index, day in enumerate(past):
         lines.extend(day.orders)
         sales, value = product_sales(lines, day.products), customer_value(lines, day.customers)
