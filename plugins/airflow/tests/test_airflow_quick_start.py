@@ -16,11 +16,13 @@ from starlake_core_airflow.versions import AIRFLOW_3
 from starlake_core_project.bakery import INCOMING, expected_tables
 
 README = Path(__file__).parents[1] / "README.md"
-OF_THE_QUICK_START = ("AIRFLOW_HOME", "AIRFLOW__CORE__LOAD_EXAMPLES", "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION")
+DAGS = ("starbake_kpi", "starbake_load_daily", "starbake_load_hourly")
+OF_THE_QUICK_START = ("AIRFLOW_HOME", "AIRFLOW__CORE__LOAD_EXAMPLES")
 OF_THE_OTHER_TEST = (
     "AIRFLOW__CORE__DAGS_FOLDER",
     "AIRFLOW__CORE__EXECUTOR",
     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS",
+    "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION",
 )
 
 
@@ -81,8 +83,15 @@ def test_it_ends_with_transforms_that_the_loads_have_started(tmp_path: Path) -> 
     incoming = tmp_path / "starbake" / INCOMING
     with running("\n".join(lines), tmp_path, environ, airflow.home) as process:
 
-        def ended() -> bool:
+        def up() -> bool:
             assert process.poll() is None, airflow.logs()
+            return airflow.is_up() and airflow.knows(*DAGS)
+
+        until(up, "the server is there and has read the DAGs", 420)
+        for dag_id in DAGS:  # as the switches of the user interface do
+            airflow.airflow("dags", "unpause", dag_id)
+
+        def ended() -> bool:
             return bool(airflow.query(started)) and not any(incoming.iterdir()) and not airflow.query(busy)
 
         try:
