@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,9 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted(
-    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("plugins/*/README.md"), *ROOT.glob("examples/*/README.md")]
-)
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("plugins/*/README.md")])
 BLOCK = re.compile(r"<!-- run: (?P<command>.+?) -->\n```(?P<language>\w*)\n(?P<output>.*?)```\n", re.DOTALL)
 TABLE = re.compile(r"<!-- table: (?P<command>.+?) -->\n(?P<output>.*?)<!-- end -->", re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:|#)(?P<target>[^)#\s]+)")
@@ -41,13 +38,8 @@ def normal(text: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the examples in which commands may move files."""
-    root = tmp_path_factory.mktemp("checkout")
-    ignored = shutil.ignore_patterns(
-        ".starlake-core", "duckdb.db*", "stage", "archive", "ingesting", "unresolved", "replay", "__pycache__"
-    )
-    shutil.copytree(ROOT / "examples", root / "examples", ignore=ignored)
-    return root
+    """Where the commands are typed: an empty folder. The pages that run something begin with the demo."""
+    return tmp_path_factory.mktemp("checkout")
 
 
 def run(command: str, folder: Path) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .command import Command, Preload, StarlakePreLoadStrategy, StarlakeSparkConfig
 from .dataset import DatasetTrigger, StarlakeDataset, sanitize_id
+from .demo import Demo, DemoTables
 from .dependencies import DependencyType, StarlakeDependencies, StarlakeDependency
 from .errors import (
     BindError,
@@ -88,6 +89,8 @@ __all__ = [
     "DataInterval",
     "DatasetError",
     "DatasetTrigger",
+    "Demo",
+    "DemoTables",
     "DependenciesError",
     "DependencyType",
     "DuplicateIdError",

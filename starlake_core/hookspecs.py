@@ -16,6 +16,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from .command import Command, Preload
+    from .demo import Demo, DemoTables
     from .facts import ProjectFacts
     from .graph import Task, TaskGroup
     from .job import Job
@@ -138,6 +139,36 @@ class HookSpecs:
             @hookimpl
             def sl_read_facts(job, environ):
                 return ProjectFacts(strategy="OVERWRITE") if job.arguments[:1] == ("transform",) else None
+        """
+
+    @hookspec(firstresult=True)
+    def sl_write_demo(self, folder: Path, again: bool) -> Demo | None:
+        """Write a small project that runs at once, with its files and pipelines, to a folder. Optional, for readers of projects.
+
+        Called by ``starlake-orchestrate demo``. A folder that is not empty is touched only if an earlier call wrote it: what that left
+        unfinished is finished, and what is there stays as it is. ``again`` lets further files come in, and changes nothing else. None: the
+        plugin has no demo. It raises NothingFoundError where the folder is somebody else's, and RunError where it cannot be written.
+
+        Example::
+
+            @hookimpl
+            def sl_write_demo(folder, again):
+                (folder / "pipelines").mkdir(parents=True, exist_ok=True)
+                return Demo("a shop", folder / "pipelines", made=True)
+        """
+
+    @hookspec(firstresult=True)
+    def sl_show_demo(self, folder: Path) -> DemoTables | None:
+        """Say what is in the tables of the demo in a folder. Optional, for readers of projects.
+
+        Called by ``starlake-orchestrate demo``, before it runs the pipelines and after. None: there are no tables, or they cannot be read
+        from here.
+
+        Example::
+
+            @hookimpl
+            def sl_show_demo(folder):
+                return DemoTables((("shop.orders", 3),)) if (folder / "shop.db").exists() else None
         """
 
     @hookspec(firstresult=True)

@@ -10,14 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
-
-EXAMPLE = Path(__file__).parent.parent / "examples" / "starbake"
+from starlake_core_project.bakery import expected_tables, write_bakery
 
 
 @pytest.fixture
 def example(tmp_path: Path) -> Path:
     root = tmp_path / "starbake"
-    shutil.copytree(EXAMPLE, root, ignore=shutil.ignore_patterns(".starlake-core", "duckdb.db*", "stage", "archive"))
+    write_bakery(root)
     return root
 
 
@@ -90,7 +89,7 @@ def rows(database: Path, table: str, columns: list[str]) -> list[list[str]]:
 
 
 def test_the_example_runs_twice(example: Path) -> None:
-    expected = json.loads((example / "expected.json").read_text(encoding="utf-8"))
+    expected = expected_tables()
     database = example / "datasets" / "duckdb.db"
     first = orchestrate("run", example)
     assert first.returncode == 0, first.stdout + first.stderr

@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 
 import pytest
+from starlake_core_project.bakery import write_bakery
 
-EXAMPLE = Path(__file__).parent.parent / "examples" / "starbake"
 DATE = "2026-11-02T00:00:00+00:00"
 
 PIPELINES = """
@@ -70,9 +70,8 @@ def project(tmp_path: Path) -> Path:
 
 
 def make_project(root: Path) -> Path:
-    shutil.copytree(
-        EXAMPLE, root, ignore=shutil.ignore_patterns("dags", ".starlake-core", "duckdb.db*", "stage", "archive")
-    )
+    write_bakery(root)
+    shutil.rmtree(root / "dags")
     market = root / "metadata" / "load" / "market"
     market.mkdir()
     (market / "_config.sl.yml").write_text('version: 1\nload:\n  name: "market"\n')

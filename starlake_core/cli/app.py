@@ -7,6 +7,7 @@ import logging
 import click
 
 from . import inspecting, orchestrating
+from .demo import demo
 from .shared import Group
 
 __all__ = ["app"]
@@ -27,5 +28,5 @@ def app(verbose: bool) -> None:
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", handlers=[handler])
 
 
-for command in (*orchestrating.COMMANDS, *inspecting.COMMANDS):
+for command in (demo, *orchestrating.COMMANDS, *inspecting.COMMANDS):
     app.add_command(command)

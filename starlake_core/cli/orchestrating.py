@@ -27,7 +27,7 @@ from .progress import STYLES, LiveProgress, PlainProgress, Progress, summary
 from .running import Planned, new_group, run_all
 from .shared import INTERRUPTED, Command, choice, date, load, pairs, selection, stdout
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "exit_code", "run_new", "run_unfinished"]
 
 unsafe = click.option(
     "--retry-unsafe",
@@ -78,9 +78,43 @@ def _run(planned: Sequence[Planned], keep_going: bool = True) -> NoReturn:
     )
     with _stoppable():
         reports = run_all(planned, progress, keep_going)
+    sys.exit(exit_code(reports))
+
+
+def exit_code(reports: Sequence[Report]) -> int:
+    """How a command ends that ran pipelines."""
     if any(report.state == TaskState.CANCELLED for report in reports):
-        sys.exit(INTERRUPTED)
-    sys.exit(0 if all(report.succeeded for report in reports) else 1)
+        return INTERRUPTED
+    return 0 if all(report.succeeded for report in reports) else 1
+
+
+def run_new(pipelines: Sequence[StarlakePipeline], progress: Progress) -> list[Report]:
+    """Run pipelines now, and wait for their end.
+
+    Args:
+        pipelines: in the order to run.
+        progress: told of everything.
+    """
+    group = new_group()
+    planned = [Planned(pipeline, new_run(pipeline, None, group=group)) for pipeline in pipelines]
+    _announce(planned)
+    with _stoppable():
+        return run_all(planned, progress)
+
+
+def run_unfinished(pipelines: Sequence[StarlakePipeline], progress: Progress) -> list[Report]:
+    """Finish the latest runs that did not end well, as ``resume`` does; nothing where the orchestrators remember none.
+
+    Args:
+        pipelines: in the order to run.
+        progress: told of everything.
+    """
+    reports = _remembered(pipelines, None) or []
+    unfinished = next((report for report in reports if report.state != TaskState.SUCCEEDED), None)
+    if unfinished is None:
+        return []
+    with _stoppable():
+        return run_all(_again(pipelines, reports, unfinished), progress)
 
 
 def _announce(planned: Sequence[Planned]) -> None:
@@ -250,17 +284,60 @@ def _reports(
     paths: Sequence[Path], overrides: Overrides, limit: int | None
 ) -> tuple[list[StarlakePipeline], list[Report]]:
     pipelines = load(paths, overrides)
+    reports = _remembered(pipelines, limit)
+    if reports is None:
+        label = pipelines[0].orchestration.plugins.label("orchestrator")
+        raise RunError(f"{label} keeps no record of runs that can be read from here; use its own user interface")
+    return pipelines, reports
+
+
+def _remembered(pipelines: Sequence[StarlakePipeline], limit: int | None) -> list[Report] | None:
+    """The runs of pipelines that their orchestrators remember; None where one of them keeps no record."""
     reports: dict[str, Report] = {}
     for pipeline in pipelines:
         found = pipeline.orchestration.plugins.hook.sl_list_runs(
             options=pipeline.options, folder=Path(pipeline.source or "."), limit=limit
         )
         if found is None:
-            label = pipeline.orchestration.plugins.label("orchestrator")
-            raise RunError(f"{label} keeps no record of runs that can be read from here; use its own user interface")
+            return None
         reports.update((report.run_id, report) for report in found)
     ids = {pipeline.id for pipeline in pipelines}
-    return pipelines, [report for report in reports.values() if report.pipeline_id in ids]
+    return [report for report in reports.values() if report.pipeline_id in ids]
+
+
+def _again(
+    pipelines: Sequence[StarlakePipeline],
+    reports: Sequence[Report],
+    unfinished: Report,
+    variables: dict[str, str] | None = None,
+    parallelism: int | None = None,
+    retry_unsafe: str | None = None,
+) -> list[Planned]:
+    """The runs that were asked for together with one that did not end well, to go on with."""
+    by_id = {pipeline.id: pipeline for pipeline in pipelines}
+    group = unfinished.group
+    together = [r for r in reversed(reports) if (r.group == group if group else r.run_id == unfinished.run_id)]
+    planned = []
+    for report in together:
+        if report.state == TaskState.RUNNING:
+            stdout().print(f"run {report.run_id} still has processes; waiting until they are gone", highlight=False)
+        pipeline = by_id[report.pipeline_id]
+        assert report.interval is not None
+        run_ = replace(
+            new_run(
+                pipeline,
+                report.interval.end,
+                run_id=report.run_id,
+                variables=variables,
+                parallelism=parallelism,
+                group=group,
+                retry_unsafe=retry_unsafe or "",
+            ),
+            interval=report.interval,
+            resume=True,
+        )
+        planned.append(Planned(pipeline, run_, report if report.state == TaskState.SUCCEEDED else None))
+    return planned
 
 
 @click.command(cls=Command)
@@ -303,29 +380,7 @@ def resume(
             f"nothing to resume: run {run_id} succeeded" if known else "nothing to resume: every recorded run succeeded"
         )
         return
-    group = unfinished[0].group
-    together = [r for r in reversed(reports) if (r.group == group if group else r.run_id == unfinished[0].run_id)]
-    planned = []
-    for report in together:
-        if report.state == TaskState.RUNNING:
-            stdout().print(f"run {report.run_id} still has processes; waiting until they are gone", highlight=False)
-        pipeline = by_id[report.pipeline_id]
-        assert report.interval is not None
-        run_ = replace(
-            new_run(
-                pipeline,
-                report.interval.end,
-                run_id=report.run_id,
-                variables=variables,
-                parallelism=parallelism,
-                group=group,
-                retry_unsafe=retry_unsafe or "",
-            ),
-            interval=report.interval,
-            resume=True,
-        )
-        planned.append(Planned(pipeline, run_, report if report.state == TaskState.SUCCEEDED else None))
-    _run(planned)
+    _run(_again(pipelines, reports, unfinished[0], variables, parallelism, retry_unsafe))
 
 
 @click.command(cls=Command)

@@ -81,10 +81,16 @@ class _Row:
 
 
 class LiveProgress(Progress):
-    """A table that changes: task, state, duration, last line of output; and a bar for the whole run."""
+    """A table that changes: task, state, duration, last line of output; and a bar for the whole run.
 
-    def __init__(self, console: Console) -> None:
+    Args:
+        console: where it is drawn.
+        transient: whether it goes away when the run has ended; then nobody else's output is shown above it either.
+    """
+
+    def __init__(self, console: Console, transient: bool = False) -> None:
         super().__init__(console)
+        self._transient = transient
         self._lock = threading.Lock()
         self._rows: dict[str, _Row] = {}
         self._title = ""
@@ -94,7 +100,9 @@ class LiveProgress(Progress):
         with self._lock:
             self._rows = {task.path: _Row() for task in pipeline.tasks()}
             self._title = f"{pipeline.id}  [dim]run {run.run_id}, {_interval(run)}[/dim]"
-        self._live = Live(get_renderable=self._draw, console=self.console, refresh_per_second=8, transient=False)
+        self._live = Live(
+            get_renderable=self._draw, console=self.console, refresh_per_second=8, transient=self._transient
+        )
         self._live.start()
 
     def __call__(self, event: TaskEvent) -> None:

@@ -19,7 +19,19 @@ from ..pipeline import StarlakePipeline
 from ..plugins import find
 from .running import sort_pipelines
 
-__all__ = ["INTERRUPTED", "Command", "Group", "choice", "date", "fail", "load", "pairs", "selection", "stdout"]
+__all__ = [
+    "INTERRUPTED",
+    "Command",
+    "Group",
+    "back_ends",
+    "choice",
+    "date",
+    "fail",
+    "load",
+    "pairs",
+    "selection",
+    "stdout",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -82,9 +94,13 @@ def date(ctx: click.Context, parameter: click.Parameter, value: str | None) -> d
 
 
 def selection(function: F) -> F:
-    """The options of every command that loads pipeline files."""
+    """The arguments and options of every command that loads pipeline files."""
+    return click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))(back_ends(function))
+
+
+def back_ends(function: F) -> F:
+    """The options that say with which plugins and options pipeline files are loaded."""
     decorators = [
-        click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path)),
         click.option("--orchestrator", metavar="NAME", help="Which orchestrator; wins over the file."),
         click.option("--environment", metavar="NAME", help="Which environment; wins over the file."),
         click.option(

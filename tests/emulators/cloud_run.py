@@ -3,7 +3,7 @@
 What it knows: overrides of arguments, variables, task count and time-out; ``maxRetries`` and time-out of the job; cancels with SIGTERM; lists
 that lag behind (``lag``), and states that do (``slow``); faults; Cloud Storage and Cloud Logging beside it. It refuses what it does not know.
 
-    python tests/emulators/cloud_run.py --program "python -m starlake_core_duckdb" --env SL_ROOT=$PWD/examples/starbake [--port N]
+    python tests/emulators/cloud_run.py --program "python -m starlake_core_duckdb" --env SL_ROOT=$PWD/starbake-cloud [--port N]
 
 prints the words with which ``starlake-orchestrate run`` uses it.
 """

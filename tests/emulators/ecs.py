@@ -13,7 +13,7 @@ containers (``GetLogEvents``) and the objects of S3, which are the files in the 
 
 From the command line::
 
-    python tests/emulators/ecs.py --program "python -m starlake_core_duckdb" --env SL_ROOT=$PWD/examples/starbake --port 5005
+    python tests/emulators/ecs.py --program "python -m starlake_core_duckdb" --env SL_ROOT=$PWD/starbake-cloud --port 5005
 """
 
 from __future__ import annotations

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import subprocess
 import sys
 import warnings
@@ -15,10 +13,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from starlake_core_airflow.versions import AIRFLOW_3, VERSION, AssetAny
+from starlake_core_project.bakery import expected_tables, write_bakery
 
 from starlake_core import Orchestration, StarlakeDomain, StarlakePipeline, StarlakeSchedule
 
-EXAMPLE = Path(__file__).parents[3] / "examples" / "starbake"
 PARIS = ZoneInfo("Europe/Paris")
 TABLES = {"daily": ["customers", "ingredients", "products"], "hourly": ["orders"]}
 
@@ -26,7 +24,7 @@ TABLES = {"daily": ["customers", "ingredients", "products"], "hourly": ["orders"
 @pytest.fixture
 def example(tmp_path: Path) -> Path:
     root = tmp_path / "starbake"
-    shutil.copytree(EXAMPLE, root, ignore=shutil.ignore_patterns(".starlake-core", "duckdb.db*", "stage", "archive"))
+    write_bakery(root)
     return root
 
 
@@ -39,20 +37,23 @@ def load(folder: Path) -> Any:
 
 
 @pytest.fixture
-def bag(monkeypatch: pytest.MonkeyPatch) -> Any:
+def bag(example: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     for name in [name for name in os.environ if name.startswith("SL_")]:
         monkeypatch.delenv(name)
-    return load(EXAMPLE / "dags")
+    return load(example / "dags")
 
 
 def test_nothing_is_said_while_the_files_load(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    example: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     for name in [name for name in os.environ if name.startswith("SL_")]:
         monkeypatch.delenv(name)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        found = load(EXAMPLE / "dags")
+        found = load(example / "dags")
     assert found.import_errors == {}
     assert sorted(found.dags) == ["starbake_kpi", "starbake_load_daily", "starbake_load_hourly"]
     assert not getattr(found, "captured_warnings", {})
@@ -122,7 +123,7 @@ def test_assets(bag: Any) -> None:
 
 
 @pytest.mark.parametrize(("schedule", "cron"), [("daily", "0 0 * * *"), ("hourly", "0 * * * *")])
-def test_schedule_of_a_load(bag: Any, schedule: str, cron: str) -> None:
+def test_schedule_of_a_load(bag: Any, example: Path, schedule: str, cron: str) -> None:
     dag = bag.dags[f"starbake_load_{schedule}"]
     timetable = dag.timetable
     assert type(timetable).__name__ == "CronTriggerTimetable"
@@ -134,7 +135,7 @@ def test_schedule_of_a_load(bag: Any, schedule: str, cron: str) -> None:
     assert dag.max_active_runs == 3
     assert dag.start_date == datetime(2024, 1, 1, tzinfo=PARIS)
     assert dag.end_date is None
-    assert Path(dag.fileloc) == EXAMPLE / "dags" / "starbake_load.py"
+    assert Path(dag.fileloc) == example / "dags" / "starbake_load.py"
 
 
 def test_schedule_of_the_lineage(bag: Any) -> None:
@@ -158,8 +159,7 @@ def rows(database: Path, table: str, columns: list[str]) -> list[list[str]]:
 
 
 def check_rows(example: Path) -> None:
-    expected = json.loads((example / "expected.json").read_text(encoding="utf-8"))
-    for table, content in expected.items():
+    for table, content in expected_tables().items():
         found = rows(example / "datasets" / "duckdb.db", table, content["columns"])
         assert found == sorted(content["rows"], key=str), table
 
@@ -223,7 +223,7 @@ def test_a_pipeline_object_runs(example: Path) -> None:
     assert "starbake has no incoming files" in again.reason
     dry = pipeline.dry_run(scheduled)
     assert "--tables customers" in dry.task("load_starbake_customers").reason
-    content = json.loads((example / "expected.json").read_text(encoding="utf-8"))["starbake.Customers"]
+    content = expected_tables()["starbake.Customers"]
     assert rows(example / "datasets" / "duckdb.db", "starbake.Customers", content["columns"]) == sorted(
         content["rows"], key=str
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -15,8 +14,8 @@ import duckdb
 import pytest
 from live_airflow import LiveAirflow, shoot, until
 from starlake_core_airflow.versions import AIRFLOW_3
+from starlake_core_project.bakery import expected_tables, write_bakery
 
-EXAMPLE = Path(__file__).parents[3] / "examples" / "starbake"
 IMAGES = Path(__file__).parents[1] / "images"
 
 # The job is over when the file "go" is there; it tells its process first.
@@ -97,7 +96,7 @@ class Slow:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     root = tmp_path / "starbake"
-    shutil.copytree(EXAMPLE, root, ignore=shutil.ignore_patterns(".starlake-core", "duckdb.db*", "stage", "archive"))
+    write_bakery(root)
     (root / "datasets" / "incoming").rename(tmp_path / "tomorrow")
     (root / "attempts").mkdir()
     (root / "attempts" / "polls").touch()
@@ -172,8 +171,7 @@ def test_a_day(airflow: LiveAirflow, project: Path, tmp_path: Path) -> None:
         lambda: airflow.query("SELECT 1 FROM dag_run WHERE dag_id = 'starbake_kpi' AND state = 'success'"),
         "the assets start the transforms" + airflow.logs(),
     )
-    expected = json.loads((project / "expected.json").read_text(encoding="utf-8"))
-    for table, content in expected.items():
+    for table, content in expected_tables().items():
         found = rows(project / "datasets" / "duckdb.db", table, content["columns"])
         assert found == sorted(content["rows"], key=str), table
     if AIRFLOW_3 and shutil.which("chromium"):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from quick_starts import ROOT, follow
 
 from starlake_core.testing import RecordingOrchestrator, check_options_table
 
@@ -28,3 +29,10 @@ def test_the_examples_draw_pipelines(block: str) -> None:
     jobs = [task.job for task in space["pipeline"].tasks() if task.job is not None]
     assert jobs
     assert {job.environment for job in jobs} == {"cloud_run"}
+
+
+@pytest.mark.parametrize("page", [README, ROOT / "README.md"], ids=["plugin", "project"])
+def test_the_quick_start_works(page: Path, tmp_path: Path) -> None:
+    said = follow(page, tmp_path)
+    assert "starbake_kpi: success" in said
+    assert "kpi.overview" in said

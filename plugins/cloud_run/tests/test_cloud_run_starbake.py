@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,15 +11,15 @@ from pathlib import Path
 import duckdb
 import pytest
 from emulators.cloud_run import CloudRun
+from starlake_core_project.bakery import expected_tables, write_bakery
 
 ROOT = Path(__file__).resolve().parents[3]
-STARBAKE = ROOT / "examples" / "starbake"
 
 
 @pytest.fixture
 def example(tmp_path: Path) -> Path:
     root = tmp_path / "starbake"
-    shutil.copytree(STARBAKE, root, ignore=shutil.ignore_patterns(".starlake-core", "duckdb.db*", "stage", "archive"))
+    write_bakery(root)
     return root
 
 
@@ -64,9 +62,8 @@ def test_the_example_gives_the_tables_of_the_engine(example: Path, emulator: Clo
 
 
 def check_tables(example: Path) -> None:
-    expected = json.loads((STARBAKE / "expected.json").read_text(encoding="utf-8"))
     with duckdb.connect(str(example / "datasets" / "duckdb.db"), read_only=True) as connection:
-        for table, content in expected.items():
+        for table, content in expected_tables().items():
             columns = ", ".join(f'CAST("{column}" AS VARCHAR)' for column in content["columns"])
             found = connection.execute(f"SELECT {columns} FROM {table}").fetchall()
             assert sorted(map(list, found), key=str) == sorted(content["rows"], key=str), table

@@ -13,8 +13,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from starlake_core_project.bakery import expected_tables
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
-BAKERY = Path(__file__).parents[3] / "examples" / "starbake"
 NATIVE = Path(__file__).with_name("compat_native.py")
 
 HOSTS = tuple(name for name in ("airflow", "dagster") if importlib.util.find_spec(f"starlake_core_{name}") is not None)
@@ -80,6 +81,6 @@ def rows(database: Path, table: str, columns: list[str]) -> list[list[str]]:
 
 def check_rows(root: Path) -> None:
     """Every table of the project holds what is expected of the example."""
-    for table, content in json.loads((root / "expected.json").read_text(encoding="utf-8")).items():
+    for table, content in expected_tables().items():
         found = rows(root / "datasets" / "duckdb.db", table, content["columns"])
         assert found == sorted(content["rows"], key=str), table

@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from compat_runs import BAKERY, HOSTS, run
+from compat_runs import HOSTS, run
+from starlake_core_project.bakery import write_bakery
 
 _TEMPLATE = "STARLAKE_TEST_AIRFLOW_HOME"
 """A home that another test session of this project made; its database is copied."""
@@ -17,8 +18,8 @@ _TEMPLATE = "STARLAKE_TEST_AIRFLOW_HOME"
 def project(tmp_path: Path) -> Path:
     """A copy of the bakery, without its own pipeline files."""
     root = tmp_path / "bakery"
-    ignored = shutil.ignore_patterns("dags", ".starlake-core", "duckdb.db*", "stage", "archive")
-    shutil.copytree(BAKERY, root, ignore=ignored)
+    write_bakery(root)
+    shutil.rmtree(root / "dags")
     (root / "dags").mkdir()
     return root
 

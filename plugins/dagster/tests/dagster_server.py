@@ -20,6 +20,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from dagster import DagsterInstance
+
 PATIENCE = 120.0
 
 # The queue of runs looks every five seconds otherwise.
@@ -230,12 +232,25 @@ class LiveDagster:
 
     # -- its processes
 
+    def sensor_looked(self, name: str) -> int:
+        """How often a sensor has looked since the server began."""
+        with DagsterInstance.from_config(str(self.home)) as instance:
+            for state in instance.all_instigator_state():
+                if state.instigator_name == name:
+                    return len(instance.get_ticks(state.instigator_origin_id, state.selector_id))
+        return 0
+
     @contextlib.contextmanager
-    def running(self) -> Iterator[None]:
-        """While this block is open, Dagster runs."""
+    def running(self, *words: str, folder: Path | None = None) -> Iterator[None]:
+        """While this block is open, Dagster runs.
+
+        Args:
+            *words: what it loads; its files by default.
+            folder: where it is started; its home by default.
+        """
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        files = [word for file in self.files for word in ("-f", str(file))]
+        files = words or [word for file in self.files for word in ("-f", str(file))]
         with _environ(self.environ) as environ:
             with (self.home / "dev.log").open("ab") as log:
                 process = subprocess.Popen(
@@ -244,7 +259,7 @@ class LiveDagster:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    cwd=self.home,
+                    cwd=folder or self.home,
                     start_new_session=True,
                 )
             try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -14,8 +13,8 @@ import duckdb
 import pytest
 from dagster import __version__ as version
 from dagster_server import LiveDagster, alive, begin_of, shoot, until
+from starlake_core_project.bakery import expected_tables, write_bakery
 
-EXAMPLE = Path(__file__).parents[3] / "examples" / "starbake"
 IMAGES = Path(__file__).parents[1] / "images"
 RECENT = tuple(map(int, version.split(".")[:2])) >= (1, 13)
 """Whether this is the user interface that the picture of the documentation shows."""
@@ -65,8 +64,7 @@ def rows(database: Path, table: str, columns: list[str]) -> list[list[str]]:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     root = tmp_path / "starbake"
-    unwanted = shutil.ignore_patterns(".starlake-core", "__pycache__", "duckdb.db*", "stage", "archive")
-    shutil.copytree(EXAMPLE, root, ignore=unwanted)
+    write_bakery(root)
     program = root / "program"
     program.write_text(PROGRAM)
     program.chmod(0o755)
@@ -152,8 +150,7 @@ def test_a_day(server: LiveDagster, project: Path, tmp_path: Path) -> None:
     assert sales.metadata["sl_data_interval_end"] == orders.metadata["sl_data_interval_end"]
     assert "--name kpi.product_sales" in sales.metadata["command"]
 
-    expected = json.loads((project / "expected.json").read_text(encoding="utf-8"))
-    for table, content in expected.items():
+    for table, content in expected_tables().items():
         stored = rows(project / "datasets" / "duckdb.db", table, content["columns"])
         assert stored == sorted(content["rows"], key=str), table
 

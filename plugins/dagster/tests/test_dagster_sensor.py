@@ -209,6 +209,57 @@ def test_a_new_sensor_asks_for_nothing_before_the_last_event(instance: Any) -> N
     assert daemon.asked() == (FIRST + 2 * DAY, FIRST + 4 * DAY)
 
 
+TYPED = {
+    "starlake/run_id": "20251020T000000-abcdef",
+    "sl_data_interval_start": FIRST.isoformat(),
+    "sl_data_interval_end": (FIRST + 2 * DAY).isoformat(),
+}
+"""The tags of a run that somebody asked for on the command line, for two days."""
+
+
+@pytest.mark.parametrize("looked", [False, True], ids=["new", "known"])
+@pytest.mark.parametrize("policy", ["any", "all"])
+def test_what_a_run_of_the_command_line_has_read_is_no_news(instance: Any, policy: str, looked: bool) -> None:
+    """Loads and transforms that were run in another process: the sensor does not run the transforms again for the same loads."""
+    pipeline = waiting({"dataset_triggering_strategy": policy})
+    daemon = Daemon(instance, pipeline)
+    if looked:
+        daemon.look()
+    emit(instance, "sales.orders", FIRST)
+    emit(instance, "sales.customers", FIRST + DAY)
+    assert run(job(pipeline), instance, tags=TYPED).success
+    assert isinstance(daemon.look(), str)
+    # What came after it, or is of other days, is news.
+    emit(instance, "sales.orders", FIRST)
+    emit(instance, "sales.customers", FIRST + DAY)
+    assert daemon.asked() == (FIRST, FIRST + 2 * DAY)
+    emit(instance, "sales.orders", FIRST + 2 * DAY)
+    emit(instance, "sales.customers", FIRST + 2 * DAY)
+    assert run(job(pipeline), instance, tags=TYPED).success
+    assert daemon.asked() == (FIRST + 2 * DAY, FIRST + 3 * DAY)
+
+
+@pytest.mark.parametrize("which", ["failed", "partly", "another's", "no interval"])
+def test_a_run_that_did_not_read_it_all_takes_nothing_away(instance: Any, which: str) -> None:
+    pipeline = waiting()
+    emit(instance, "sales.orders", FIRST)
+    tags = dict(TYPED)
+    if which == "partly":
+        tags["starlake/partly"] = "true"
+    if which == "another's":
+        del tags["starlake/run_id"]
+    if which == "no interval":
+        tags["sl_data_interval_end"] = "soon"
+    if which == "failed":
+        made = instance.create_run_for_job(job(pipeline), status=DagsterRunStatus.STARTED, tags=tags)
+        instance.report_run_failed(made)
+    elif which == "no interval":
+        instance.create_run_for_job(job(pipeline), status=DagsterRunStatus.SUCCESS, tags=tags)
+    else:
+        assert run(job(pipeline), instance, tags=tags).success
+    assert Daemon(instance, pipeline).asked() == (FIRST, FIRST + DAY)
+
+
 def test_a_daemon_that_died_before_it_kept_the_cursor_asks_under_the_same_key(instance: Any) -> None:
     daemon = Daemon(instance, waiting())
     daemon.look()

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from quick_starts import follow
 from starlake_core_dataproc.runner import _ROLES
 
 from starlake_core.testing import check_options_table
@@ -44,3 +45,9 @@ def test_the_example_is_a_pipeline_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("role", sorted({role.split()[0] for role in _ROLES.values()}))
 def test_roles_of_messages_are_listed(role: str) -> None:
     assert f"`{role}`" in README.read_text(encoding="utf-8")
+
+
+def test_the_quick_start_works(tmp_path: Path) -> None:
+    said = follow(README, tmp_path)
+    assert "starbake_kpi: success" in said
+    assert "kpi.overview" in said

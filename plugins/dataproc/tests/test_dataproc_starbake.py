@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 from emulators.dataproc import Dataproc
+from starlake_core_project.bakery import expected_tables, write_bakery
 
 from starlake_core import (
     Orchestration,
@@ -23,7 +22,6 @@ from starlake_core import (
     StarlakeSchedule,
 )
 
-STARBAKE = Path(__file__).resolve().parents[3] / "examples" / "starbake"
 TABLES = ["customers", "ingredients", "orders", "products"]
 SERVERLESS = {"dataproc_serverless": True, "dataproc_cluster": None}
 
@@ -31,7 +29,7 @@ SERVERLESS = {"dataproc_serverless": True, "dataproc_cluster": None}
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     root = tmp_path / "starbake"
-    shutil.copytree(STARBAKE, root)
+    write_bakery(root)
     return root
 
 
@@ -87,7 +85,7 @@ def test_the_tables_are_those_of_duckdb(
         assert ({"create_cluster", "delete_cluster"} <= set(states)) is clusters
     assert dataproc.faults.calls["CreateCluster"] == (2 if clusters else 0)
     assert list(dataproc.clusters) == ["existing"]
-    for table, content in json.loads((STARBAKE / "expected.json").read_text(encoding="utf-8")).items():
+    for table, content in expected_tables().items():
         assert rows(project, table, content["columns"]) == sorted(content["rows"], key=str), table
     # Nothing new has come: the gate of the domain closes, and the cluster goes all the same.
     report = load_and_transform(options)[0].run()

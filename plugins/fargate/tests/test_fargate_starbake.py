@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from emulators.ecs import BUCKET, CREDENTIALS, Ecs
-
-STARBAKE = Path(__file__).resolve().parents[3] / "examples" / "starbake"
-WRITTEN = (".starlake-core", "duckdb.db*", "stage", "archive", "ingesting", "unresolved", "replay", "__pycache__")
+from starlake_core_project.bakery import expected_tables, write_bakery
 
 
 def orchestrate(project: Path, home: Path, options: dict[str, object]) -> subprocess.CompletedProcess[str]:
@@ -50,7 +46,7 @@ def test_the_example_has_the_same_tables(tmp_path: Path, sentinel: str) -> None:
     import duckdb
 
     project = tmp_path / "starbake"
-    shutil.copytree(STARBAKE, project, ignore=shutil.ignore_patterns(*WRITTEN))
+    write_bakery(project)
     # As in a real task definition: the pipeline does not know where the project is.
     with Ecs((sys.executable, "-m", "starlake_core_duckdb"), {"SL_ROOT": str(project)}) as ecs:
         options = {**ecs.options, "fargate_async_poke_interval": 0.1}
@@ -68,7 +64,7 @@ def test_the_example_has_the_same_tables(tmp_path: Path, sentinel: str) -> None:
         assert all(container.env["SL_RUN_KEY"] for container in ecs.containers.all)
         database = duckdb.connect(str(project / "datasets" / "duckdb.db"), read_only=True)
         with database:
-            for table, content in json.loads((STARBAKE / "expected.json").read_text(encoding="utf-8")).items():
+            for table, content in expected_tables().items():
                 columns = ", ".join(f'CAST("{column}" AS VARCHAR)' for column in content["columns"])
                 found = database.execute(f"SELECT {columns} FROM {table}").fetchall()
                 assert sorted(map(list, found), key=str) == sorted(content["rows"], key=str), table

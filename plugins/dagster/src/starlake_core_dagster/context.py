@@ -21,7 +21,9 @@ __all__ = [
     "DONE",
     "INTERVAL_END",
     "INTERVAL_START",
+    "PARTLY",
     "RESUMED",
+    "RUN_ID",
     "TEARS_DOWN",
     "TICK",
     "VARIABLES",
@@ -36,6 +38,10 @@ INTERVAL_END = "sl_data_interval_end"
 VARIABLES = "sl_variables"
 DONE = "starlake/done_before"
 """Name of the metadata of a table that an earlier run had loaded, when a run goes on after a failure: the id of that run."""
+RUN_ID = "starlake/run_id"
+"""Tag of a run that the command line started, with the name that it was asked for under."""
+PARTLY = "starlake/partly"
+"""Tag of such a run if only some of its tasks were selected."""
 TICK = "starlake/scheduled_date"
 """Tag of a run of a schedule without partitions: when it fired."""
 TEARS_DOWN = "starlake/tears_down"

@@ -24,7 +24,7 @@ from starlake_core import (
 )
 from starlake_core.runtime import Verdict
 
-from .context import INTERVAL_END, INTERVAL_START
+from .context import INTERVAL_END, INTERVAL_START, PARTLY, RUN_ID
 from .executor import InProcess, run_in_process
 from .observer import Observation, observing
 from .rendering import PARTITION_FORMAT, DagsterPipeline
@@ -33,9 +33,6 @@ from .tearing_down import TORN_DOWN
 __all__ = ["run_pipeline"]
 
 STOPPED = "stopped by the user"
-RUN_ID = "starlake/run_id"
-"""Tag of a run with the name that it was asked for under."""
-
 _BAD = (TaskState.FAILED, TaskState.UPSTREAM_FAILED, TaskState.CANCELLED)
 
 
@@ -112,6 +109,7 @@ def _tags(native: DagsterPipeline, run: Run) -> dict[str, str]:
         INTERVAL_START: run.interval.start.isoformat(),
         INTERVAL_END: run.interval.end.isoformat(),
         RUN_ID: run.run_id,
+        **({PARTLY: "true"} if run.select or run.exclude else {}),
     }
     if native.partitions is not None:
         # A run that is asked for outside of the schedule is of no partition.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -26,7 +26,7 @@ from starlake_core import DataInterval, StarlakeDataset
 from starlake_core.freshness import Event, decide
 from starlake_core.run import short_hash
 
-from .context import DONE, INTERVAL_END, INTERVAL_START, TICK
+from .context import DONE, INTERVAL_END, INTERVAL_START, PARTLY, RUN_ID, TICK
 from .keys import asset_key
 from .rendering import PARTITION_FORMAT, DagsterPipeline
 
@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 STARTED_BY = "starlake/started_by"
 
 _MOST_EVENTS = 1000
+_MOST_RUNS = 100
 _ACTIVE = [
     DagsterRunStatus.QUEUED,
     DagsterRunStatus.NOT_STARTED,
@@ -120,13 +121,14 @@ def _evaluate(
     found = {record.asset_entry.asset_key: record.asset_entry for record in instance.get_asset_records(list(datasets))}
     seen: dict[str, int] = {}
     fresh = []
+    news = _News(instance, pipeline.name)
     for key in datasets:
         record = found[key].last_materialization_record if key in found else None
         last = record.storage_id if record is not None else 0
         # At the first look nobody asks for what was before the last; and after a wipe SQLite gives the same ids again.
         seen[key.to_string()] = known.get(key.to_string(), max(last - 1, 0)) if last else 0
         if last > seen[key.to_string()]:
-            if _is_news(record) or any(_since(instance, key, seen[key.to_string()])):
+            if news(record) or any(_since(instance, key, seen[key.to_string()], news)):
                 fresh.append(key)
             else:
                 seen[key.to_string()] = last
@@ -144,7 +146,7 @@ def _evaluate(
     events: list[Event] = []
     newest: dict[str, Any] = {}
     for key in fresh:
-        for record in _since(instance, key, seen[key.to_string()]):
+        for record in _since(instance, key, seen[key.to_string()], news):
             events.append(_event(datasets[key], record))
             newest[key.to_string()] = record
     if not events:  # they were wiped at this moment
@@ -173,38 +175,74 @@ def _seen(cursor: str | None) -> dict[str, int]:
         return {}
 
 
-def _since(instance: Any, key: AssetKey, after: int) -> Iterator[Any]:
+def _since(instance: Any, key: AssetKey, after: int, news: Callable[[Any], bool]) -> Iterator[Any]:
     """The materialisations after a storage id that are news, in their order."""
     page: str | None = None
     while True:
         found = instance.fetch_materializations(
             AssetRecordsFilter(asset_key=key, after_storage_id=after), limit=_MOST_EVENTS, cursor=page, ascending=True
         )
-        yield from filter(_is_news, found.records)
+        yield from filter(news, found.records)
         if not found.has_more:
             return
         page = found.cursor
 
 
-def _is_news(record: Any) -> bool:
-    """Whether something was made; a run that goes on after a failure also says what an earlier one had made."""
-    return DONE not in record.asset_materialization.metadata
+class _News:
+    """Whether a materialisation is news for a job.
+
+    It is none where a run that went on after a failure says what an earlier one had made, and where a run of the job that the command line
+    started has read it: one that began later, for an interval that holds that of the event. Nobody else would ever know of such a run.
+
+    Args:
+        instance: where the runs are.
+        job: its name.
+    """
+
+    def __init__(self, instance: Any, job: str) -> None:
+        self._instance = instance
+        self._job = job
+        self._read: list[tuple[float, DataInterval]] | None = None
+
+    def __call__(self, record: Any) -> bool:
+        if DONE in record.asset_materialization.metadata:
+            return False
+        interval = _interval(record)
+        return interval is None or not any(
+            begun >= record.timestamp and read.start <= interval.start and interval.end <= read.end
+            for begun, read in self._by_hand()
+        )
+
+    def _by_hand(self) -> list[tuple[float, DataInterval]]:
+        """When each whole run of the command line began that ended well, and its interval; the latest ones."""
+        if self._read is None:
+            found = self._instance.get_run_records(
+                RunsFilter(job_name=self._job, statuses=[DagsterRunStatus.SUCCESS]), limit=_MOST_RUNS
+            )
+            self._read = []
+            for record in found:
+                tags = record.dagster_run.tags
+                start, end = (_moment(tags.get(name)) for name in (INTERVAL_START, INTERVAL_END))
+                if RUN_ID in tags and PARTLY not in tags and record.start_time and start and end and start <= end:
+                    self._read.append((record.start_time, DataInterval(start, end)))
+        return self._read
 
 
 def _event(dataset: StarlakeDataset, record: Any) -> Event:
-    moment = datetime.fromtimestamp(record.timestamp, timezone.utc)
+    return Event(dataset.uri, _interval(record), datetime.fromtimestamp(record.timestamp, timezone.utc))
+
+
+def _interval(record: Any) -> DataInterval | None:
+    """The data interval that a materialisation tells; what others wrote there is no concern of ours."""
     metadata = record.asset_materialization.metadata
-    start, end = (_date(metadata.get(name)) for name in (INTERVAL_START, INTERVAL_END))
-    interval = None
-    if start is not None and end is not None and start <= end:
-        interval = DataInterval(start, end)
-    return Event(dataset.uri, interval, moment)
+    start, end = (_moment(getattr(metadata.get(name), "value", None)) for name in (INTERVAL_START, INTERVAL_END))
+    return DataInterval(start, end) if start is not None and end is not None and start <= end else None
 
 
-def _date(value: Any) -> datetime | None:
-    """A date of the metadata; what others wrote there is no concern of ours."""
+def _moment(value: Any) -> datetime | None:
+    """A date with an offset, from a text that anybody may have written."""
     try:
-        date = datetime.fromisoformat(str(value.value).replace("Z", "+00:00"))
+        date = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
         return date.astimezone(timezone.utc) if date.tzinfo is not None else None
-    except (AttributeError, ValueError, OverflowError):
+    except (ValueError, OverflowError):
         return None

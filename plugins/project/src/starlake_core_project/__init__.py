@@ -2,7 +2,7 @@
 
 >>> from pathlib import Path
 >>> from starlake_core_project import Project
->>> project = Project.load(Path("examples/starbake"))  # doctest: +SKIP
+>>> project = Project.load(Path("starbake"))  # doctest: +SKIP
 >>> [table.final_name for table in project.tables("starbake")]  # doctest: +SKIP
 ['Customers', 'Ingredients', 'Orders', 'Products']
 """

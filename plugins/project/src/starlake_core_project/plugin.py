@@ -1,4 +1,4 @@
-"""The hooks of the reader of projects: what a project says about the work of one command."""
+"""The hooks of the reader of projects: what a project says about the work of one command, and the demo."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from starlake_core import Job, ProjectFacts, hookimpl
+from starlake_core import Demo, DemoTables, Job, ProjectFacts, hookimpl
 from starlake_core.contract import parse_arguments
 
 if TYPE_CHECKING:
@@ -47,6 +47,20 @@ def sl_read_facts(job: Job, environ: Mapping[str, str]) -> ProjectFacts | None:
         fails_late=task.has_expectations or bool(task.postsql),
         single_writer=_single_writer(project, connection, environ),
     )
+
+
+@hookimpl
+def sl_write_demo(folder: Path, again: bool) -> Demo:
+    from .demo import write_demo
+
+    return write_demo(folder, again)
+
+
+@hookimpl
+def sl_show_demo(folder: Path) -> DemoTables | None:
+    from .demo import show_demo
+
+    return show_demo(folder)
 
 
 def _of_load(project: Project, values: Mapping[str, Any], environ: Mapping[str, str]) -> ProjectFacts | None:
