@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .aside import Aside
 from .credentials import Credentials, credentials_of
 from .execute import OlderAttempt, cancel_and_settle, end_all, execute, expire, finish, start, wait, watch
 from .facts import facts_of
@@ -10,16 +11,19 @@ from .pausing import given_up_on, pause, pausing
 from .poller import BatchPoller, ask, shared_poller
 from .process import ProcessRunner
 from .project import in_project, project_root
+from .recent import Recent
 from .runners import runner_for
 from .verdicts import judged, marker_of, remote_marker, with_marker
 
 __all__ = [
+    "Aside",
     "BatchPoller",
     "Credentials",
     "Found",
     "OlderAttempt",
     "Outcome",
     "ProcessRunner",
+    "Recent",
     "Runner",
     "Status",
     "Verdict",

@@ -131,7 +131,7 @@ class CloudRun:
         self._lock = threading.RLock()
         self._timers: list[threading.Timer] = []
         self._slowed: list[threading.Timer] = []
-        self._moment = 0
+        self._moment = self._made = 0
         self._closed = False
         self._server = GrpcServer(
             {**self._services(), **logging_service(self.containers, self._source, lambda: self.log_lag)},
@@ -149,6 +149,7 @@ class CloudRun:
             **({"cloud_run_storage_endpoint": self._storage.endpoint} if self._storage is not None else {}),
             "cloud_run_async_poke_interval": 0.05,
             "cloud_run_list_lag": 0,
+            "cloud_run_missing_grace": 0,
         }
 
     def __enter__(self) -> CloudRun:
@@ -227,6 +228,20 @@ class CloudRun:
         """
         with self._lock:
             del self._executions[name]
+
+    def begin_deleting(self, name: str) -> None:
+        """Begin to delete an execution: it is stopped, and known until it has ended.
+
+        Args:
+            name: of the execution.
+        """
+        with self._lock:
+            execution = self._executions[name]
+            execution.told.delete_time.FromNanoseconds(time.time_ns())
+            execution.cancelled = True
+            for task in execution.tasks:
+                if task.container is not None:
+                    task.container.stop()
 
     # -- methods of the service
 
@@ -373,8 +388,10 @@ class CloudRun:
         """A new execution; the lock is held."""
         # One moment belongs to one execution, so that there always is an oldest one.
         self._moment = max(time.time_ns(), self._moment + 1000)
-        suffix = hashlib.sha256(str(len(self._executions)).encode()).hexdigest()[:5]
-        short = f"{job.rpartition('/')[2]}-{suffix}{len(self._executions):x}"
+        # A name is not given a second time, whatever was deleted.
+        suffix = hashlib.sha256(str(self._made).encode()).hexdigest()[:5]
+        short = f"{job.rpartition('/')[2]}-{suffix}{self._made:x}"
+        self._made += 1
         told = run_v2.Execution.pb()(
             name=f"{job}/executions/{short}",
             job=job.rpartition("/")[2],
