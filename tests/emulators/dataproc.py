@@ -31,6 +31,7 @@ import grpc
 from google.cloud import dataproc_v1
 from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import status_pb2
 
 from .cloud_logging import Source, logging_service
@@ -116,6 +117,7 @@ class Dataproc:
         keeps_output: whether the output of drivers is kept in Cloud Storage; otherwise it is in Cloud Logging alone.
         chunk: bytes of an object of output.
         breaks: details of the next clusters that end in the state ERROR instead of RUNNING.
+        skew: seconds by which its clock is ahead of that of this machine.
     """
 
     def __init__(
@@ -143,6 +145,7 @@ class Dataproc:
         self.keeps_output = True
         self.chunk = 1_000_000
         self.breaks: list[str] = []
+        self.skew = 0.0
         self._lock = threading.RLock()
         self._jobs: dict[str, _Run] = {}
         self._batches: dict[str, _Run] = {}
@@ -170,6 +173,7 @@ class Dataproc:
             "dataproc_logging_endpoint": self.endpoint,
             "dataproc_cluster": "existing",
             "dataproc_poll_interval": 0.05,
+            "dataproc_missing_grace": 0,
             "spark_jar_list": "gs://emulated/starlake-assembly.jar",
             "spark_bucket": "emulated",
         }
@@ -252,6 +256,9 @@ class Dataproc:
                 names.append(name)
         return names
 
+    def _now(self) -> float:
+        return time.time() + self.skew
+
     # -- services
 
     def _services(self) -> dict[str, dict[str, Method]]:
@@ -278,6 +285,7 @@ class Dataproc:
             },
             "google.longrunning.Operations": {
                 "GetOperation": Method(self._get_operation, lro.GetOperationRequest, lro.Operation),
+                "ListOperations": Method(self._list_operations, lro.ListOperationsRequest, lro.ListOperationsResponse),
                 "CancelOperation": Method(self._cancel_operation, lro.CancelOperationRequest, empty_pb2.Empty),
             },
         }
@@ -320,7 +328,7 @@ class Dataproc:
 
     def _move(self, run: _Run, state: str, details: str = "") -> None:
         run.state, run.details, run.told = state, details, None
-        run.history.append((state, time.time()))
+        run.history.append((state, self._now()))
 
     def _start(
         self, run: _Run, arguments: Sequence[str], env: Mapping[str, str], source: Source, keeps: bool, folder: str
@@ -594,7 +602,7 @@ class Dataproc:
                     grpc.StatusCode.ALREADY_EXISTS, f"Already exists: Failed to create cluster: Cluster {path}"
                 )
             cluster.cluster_uuid = str(uuid.uuid4())
-            cluster.status = {"state": _ClusterState.CREATING}
+            cluster.status = {"state": _ClusterState.CREATING, "state_start_time": _stamped(self._now())}
             self.clusters[name] = cluster
             (self.buckets / (cluster.config.config_bucket or f"dataproc-{self.project}")).mkdir(exist_ok=True)
             detail = self.breaks.pop(0) if self.breaks else ""
@@ -607,7 +615,10 @@ class Dataproc:
                     }
 
             self._later(ready)
-            return self._operations[self._operation(lambda: cluster.status.state != _ClusterState.CREATING)]
+            made = self._operation(lambda: cluster.status.state != _ClusterState.CREATING)
+            about = dataproc_v1.ClusterOperationMetadata(cluster_name=name, operation_type="CREATE")
+            self._operations[made].metadata.Pack(dataproc_v1.ClusterOperationMetadata.pb(about))
+            return self._operations[made]
 
     def _cluster(self, request: Any) -> Any:
         self._here(request.project_id, request.region)
@@ -678,6 +689,27 @@ class Dataproc:
                 operation.response.Pack(empty_pb2.Empty())
             return operation
 
+    def _list_operations(self, request: Any) -> Any:
+        with self._lock:
+            found = re.fullmatch(r"clusterName = (\S+) AND operationType = CREATE", request.filter)
+            if found is None:
+                raise Refused(grpc.StatusCode.INVALID_ARGUMENT, f"Invalid list filter: {request.filter}")
+            listed = []
+            for operation in self._operations.values():
+                about = dataproc_v1.ClusterOperationMetadata.pb()()
+                if operation.metadata.Unpack(about) and about.cluster_name == found[1]:
+                    listed.append(operation)
+            return operations_pb2.ListOperationsResponse(operations=listed)
+
+    def operation_of(self, cluster: str) -> str:
+        """The name of the operation that makes a cluster.
+
+        Args:
+            cluster: its name.
+        """
+        asked = operations_pb2.ListOperationsRequest(filter=f"clusterName = {cluster} AND operationType = CREATE")
+        return str(self._list_operations(asked).operations[-1].name)
+
     def _cancel_operation(self, request: Any) -> Any:
         with self._lock:
             for run in self._batches.values():
@@ -709,6 +741,12 @@ class _Writer:
             self._size += len(piece)
             if self._size >= self._chunk:
                 self._number, self._size = self._number + 1, 0
+
+
+def _stamped(moment: float) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromNanoseconds(int(moment * 1e9))
+    return stamp
 
 
 def _stamp(status: Any, state: int, moment: float) -> None:

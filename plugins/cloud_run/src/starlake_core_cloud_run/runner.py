@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from starlake_core_google import Calls, CloudLogs, Markers, Objects, ServiceClock, UnclearError, connect
+from starlake_core_google import Calls, CloudLogs, Markers, Objects, ServiceClock, UnclearError, connect, one_by_one
 
-from starlake_core import Job, OutageError, RunKey, RunnerError, StarlakeError
+from starlake_core import Job, OutageError, RunKey, StarlakeError
 from starlake_core.masking import mask_text
 from starlake_core.runtime import Aside, Found, Outcome, Recent, Status, Verdict, pause, remote_marker
 
@@ -298,7 +298,8 @@ class CloudRunRunner:
                     break
         except StarlakeError as error:
             return {**found, **dict.fromkeys(missing, error)}
-        found.update(self._one_by_one(missing))
+        once = self._service.brief(0.0)
+        found.update(one_by_one(missing, self._brief.get, once.get, self._troubled, _POLL_SECONDS))
         unknown = {handle for handle in missing if found[handle] is None}
         if unknown and not listed:
             # One answer that there is no such thing may come from a part of the service that lags behind.
@@ -328,22 +329,6 @@ class CloudRunRunner:
                 except StarlakeError as error:  # the next poll sees it again
                     logger.warning("%s cannot be cancelled now: %s", double.handle, error)
 
-    def _one_by_one(self, handles: set[str]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        service, deadline = self._brief, time.monotonic() + _POLL_SECONDS
-        # Those that gave trouble the last time are asked for at the end, so that they hold up no others.
-        for handle in sorted(handles, key=lambda handle: (handle in self._troubled, handle)):
-            if time.monotonic() > deadline and found:
-                found[handle] = OutageError("Cloud Run answers slowly; it is asked for the next time")
-                continue
-            try:
-                found[handle] = service.get(handle)
-            except OutageError as error:
-                found[handle], service = error, self._service.brief(0.0)
-            except StarlakeError as error:
-                found[handle] = error
-        return found
-
     def _status(self, handle: str, message: Any, until: float) -> Status:
         if message is None:
             return self._missing(handle)
@@ -352,8 +337,6 @@ class CloudRunRunner:
         if state_of(message) not in ("pending", "running", "cancelling", "deleting"):
             try:
                 told = self._aside.ask(handle, lambda: self._end(handle, message), until)
-            except RunnerError as error:
-                end = Outcome(Verdict.FAILED, reason=f"how it ended cannot be read: {error}", log=console(handle))
             except StarlakeError as error:
                 # How it ended is not known yet; the next poll asks again, and what else is polled is not held up.
                 return Status(detail="ending", stopping=True, error=error)

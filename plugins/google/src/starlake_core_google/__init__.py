@@ -5,6 +5,7 @@ SDKs are imported when something is made, not with this package.
 
 from __future__ import annotations
 
+from .asking import one_by_one
 from .calls import Calls, UnclearError
 from .clock import ServiceClock
 from .connection import Connection, connect
@@ -20,5 +21,6 @@ __all__ = [
     "ServiceClock",
     "UnclearError",
     "connect",
+    "one_by_one",
     "split_path",
 ]
