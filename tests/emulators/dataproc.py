@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
+import random
 import re
 import shlex
 import sys
@@ -118,6 +120,9 @@ class Dataproc:
         chunk: bytes of an object of output.
         breaks: details of the next clusters that end in the state ERROR instead of RUNNING.
         skew: seconds by which its clock is ahead of that of this machine.
+        page: most jobs or batches in an answer.
+        repeats: whether a page begins with the end of the one before.
+        goes_back: share of the answers about a job or batch that tell of an earlier state.
     """
 
     def __init__(
@@ -145,7 +150,11 @@ class Dataproc:
         self.keeps_output = True
         self.chunk = 1_000_000
         self.breaks: list[str] = []
-        self.skew = 0.0
+        self.skew = self.goes_back = 0.0
+        self.page = _PAGE
+        self.repeats = False
+        self._random = random.Random(0)
+        self._numbers = itertools.count()
         self._lock = threading.RLock()
         self._jobs: dict[str, _Run] = {}
         self._batches: dict[str, _Run] = {}
@@ -321,7 +330,7 @@ class Dataproc:
     # -- runs: jobs and batches
 
     def _new(self, runs: dict[str, _Run], name: str, message: Any, labels: Mapping[str, str], cluster: str) -> _Run:
-        run = _Run(len(runs), name, message, dict(labels), cluster)
+        run = _Run(next(self._numbers), name, message, dict(labels), cluster)
         runs[name] = run
         self._move(run, "PENDING")
         return run
@@ -385,13 +394,18 @@ class Dataproc:
     def _page(self, runs: Mapping[str, _Run], request: Any) -> tuple[list[_Run], str]:
         """A page of a list, the newest first. The token is a place in the order, so that what ends meanwhile shifts nothing."""
         wanted = _matching(request.filter)
-        before = int(request.page_token) if request.page_token else len(runs)
-        size = min(request.page_size or _PAGE, _PAGE)
+        before = int(request.page_token) if request.page_token else sys.maxsize - 1
+        size = min(request.page_size or self.page, self.page)
         seen = time.monotonic() - self.lag
         page: list[_Run] = []
         for run in reversed(list(runs.values())):
-            if run.number < before and run.submitted <= seen and wanted(run):
-                if len(page) == size:
+            # A token is the place of the last one of a page: that is told once more, or not.
+            if (
+                run.number < before + int(self.repeats and bool(request.page_token))
+                and run.submitted <= seen
+                and wanted(run)
+            ):
+                if len(page) == size + int(self.repeats and bool(request.page_token)):
                     return page, str(page[-1].number)
                 page.append(run)
         return page, ""
@@ -414,6 +428,34 @@ class Dataproc:
         if name in runs:
             raise Refused(grpc.StatusCode.ALREADY_EXISTS, f"Already exists: {name}")
         return None
+
+    def _goes_back(self) -> bool:
+        return self._random.random() < self.goes_back
+
+    def _earlier(self, run: _Run, tell: Callable[[_Run], Any]) -> Any:
+        """What was told of a run when it had just been submitted."""
+        kept = run.state, run.history, run.told
+        run.state, run.history, run.told = "PENDING", run.history[:1], None
+        try:
+            return tell(run)
+        finally:
+            run.state, run.history, run.told = kept
+
+    def cancel_all(self) -> None:
+        """Ask for the end of all that goes on, as another process does."""
+        with self._lock:
+            for run in (*self._jobs.values(), *self._batches.values()):
+                if not run.ended:
+                    self._cancel(run)
+
+    def forget_ended(self) -> None:
+        """Forget what has ended, and the requests that started it."""
+        with self._lock:
+            for runs in (self._jobs, self._batches):
+                for name, run in list(runs.items()):
+                    if run.ended:
+                        del runs[name]
+                        self._requests = {asked: made for asked, made in self._requests.items() if made != name}
 
     # -- jobs
 
@@ -469,7 +511,8 @@ class Dataproc:
     def _get_job(self, request: Any) -> Any:
         with self._lock:
             self._here(request.project_id, request.region)
-            return self._tell_job(self._found(self._jobs, request.job_id, "Job"))
+            run = self._found(self._jobs, request.job_id, "Job")
+            return self._earlier(run, self._tell_job) if self._goes_back() else self._tell_job(run)
 
     def _list_jobs(self, request: Any) -> Any:
         with self._lock:
@@ -569,7 +612,8 @@ class Dataproc:
 
     def _get_batch(self, request: Any) -> Any:
         with self._lock:
-            return self._tell_batch(self._batch(request.name))
+            run = self._batch(request.name)
+            return self._earlier(run, self._tell_batch) if self._goes_back() else self._tell_batch(run)
 
     def _list_batches(self, request: Any) -> Any:
         with self._lock:
