@@ -24,6 +24,7 @@ from starlake_core import (
     Report,
     Run,
     RunKey,
+    RunnerError,
     StarlakeError,
     Task,
     TaskGroup,
@@ -521,6 +522,39 @@ class _CancelTwiceRaises(_Runner):
         if handle in self.environment.cancelled:
             raise RuntimeError("409 already cancelled")
         super().cancel(handle)
+
+
+class _StoppingGoesOn(_Runner):
+    """What is cancelled takes a few polls to end, and is told as going on until then."""
+
+    def cancel(self, handle: str) -> None:
+        attempt = self.environment.attempts.get(handle)
+        if attempt is not None and attempt.end is None:
+            attempt.end, attempt.polls = Outcome(Verdict.CANCELLED, None, "cancelled"), 3
+
+
+class _FindsStoppingAsGoing(_StoppingGoesOn):
+    """Its polls tell of what is being stopped; what it finds does not."""
+
+    def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
+        return {
+            handle: status if status.ended or not self.stopping(handle) else replace(status, stopping=True)
+            for handle, status in super().poll(handles).items()
+        }
+
+    def stopping(self, handle: str) -> bool:
+        attempt = self.environment.attempts.get(handle)
+        return attempt is not None and attempt.end is not None
+
+
+class _RefusesAll(_Runner):
+    """One that it cannot be asked about spoils the answer for all."""
+
+    def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
+        unknown = [handle for handle in handles if handle not in self.environment.attempts]
+        if unknown:
+            raise RunnerError(f"403 {unknown[0]}")
+        return super().poll(handles)
 
 
 class _RepeatsLogs(_Runner):

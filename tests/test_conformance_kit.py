@@ -118,6 +118,13 @@ BROKEN = [
     ("PollsOne", "test_poll_answers_for_many_handles", None),
     ("UnknownGoesOn", "test_unknown_handle_is_lost", "an unknown handle is still running"),
     ("UnknownRaises", "test_unknown_handle_is_lost", "KeyError"),
+    ("RefusesAll", "test_unknown_handle_is_lost", "an error of one is raised for all"),
+    (
+        "StoppingGoesOn",
+        "test_attempt_that_is_being_stopped_is_not_taken_over",
+        "is being stopped is told as going on",
+    ),
+    ("FindsStoppingAsGoing", "test_attempt_that_is_being_stopped_is_not_taken_over", "was taken over"),
     ("CancelOverwrites", "test_cancel_after_the_end_changes_nothing[SUCCEEDS-SUCCEEDED]", None),
     ("CancelledIsFailed", "test_cancel", None),
     ("CancelTwiceRaises", "test_cancel", "409 already cancelled"),

@@ -37,14 +37,20 @@ from starlake_core.runtime import (
     execute,
     finish,
     in_project,
+    pause,
+    pausing,
     remote_marker,
     runner_for,
     shared_poller,
     start,
     wait,
+    watch,
 )
+from starlake_core.runtime import poller as poller_module
 from starlake_core.runtime import process as process_module
 from starlake_core.runtime.process import local_folder, worker_environment
+
+execute_module: Any = sys.modules["starlake_core.runtime.execute"]  # the package has a function of that name
 
 JOB = Job("fake", ("stage", "--domains", "sales"))
 KEY = RunKey("p/r/t", "2")
@@ -160,6 +166,51 @@ def test_an_older_attempt_that_has_ended_is_never_taken(verdict: Verdict, older:
     runner = Scripted([found("1", Status(Outcome(verdict)))])
     assert start(JOB, runner, KEY, older) == "new 2"
     assert not runner.called("cancel")
+
+
+STOPPING = Status(detail="CANCELLING", stopping=True)
+
+
+@pytest.mark.parametrize("older", OlderAttempt)
+def test_an_older_attempt_that_is_being_stopped_is_waited_for_and_not_adopted(older: OlderAttempt) -> None:
+    runner = Scripted([found("1", STOPPING)], {"old 1": [STOPPING, STOPPING, cancelled()]}, interval=0.001)
+    assert start(JOB, runner, KEY, older) == "new 2"
+    assert len(runner.script["old 1"]) == 1, "it had not ended when the new one was started"
+    assert not runner.called("cancel"), "it was cancelled twice"
+
+
+def test_an_attempt_that_goes_on_is_adopted_beside_one_that_is_being_stopped() -> None:
+    runner = Scripted([found("0", STOPPING), found("1"), found("1b", STOPPING)])
+    assert start(JOB, runner, KEY) == "old 1"
+
+
+def test_nothing_is_started_beside_an_attempt_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execute_module, "_STOPPING_SECONDS", 0.0)
+    runner = Scripted([found("1", STOPPING)], {"old 1": [STOPPING]})
+    with pytest.raises(
+        OutageError, match=r"attempt 1 is being stopped and has not ended \(old 1\); nothing was started"
+    ):
+        start(JOB, runner, KEY)
+    runner = Scripted([found("1")], {"old 1": [GOING]})
+    with pytest.raises(OutageError, match="has not ended"):
+        start(JOB, runner, KEY, OlderAttempt.CANCEL)
+    assert not runner.called("submit")
+
+
+def test_waiting_for_an_attempt_that_is_being_stopped_can_be_stopped() -> None:
+    class Detached(Scripted):
+        detached = True
+
+    runner = Detached([found("1", STOPPING)], {"old 1": [STOPPING]}, interval=0.001)
+    asked = iter(range(1000))
+    outcome = execute(JOB, runner, KEY, stop=lambda: next(asked) > 3)
+    assert outcome.verdict is Verdict.CANCELLED
+    assert not runner.called("submit")
+
+
+def test_an_own_run_that_was_deleted_after_its_end_is_not_taken_back() -> None:
+    runner = Scripted([found("2", DONE)], {"old 2": [Status(Outcome(Verdict.LOST, reason="deleted"))]})
+    assert start(JOB, runner, KEY) == "new 2"
 
 
 # wait
@@ -493,11 +544,12 @@ def test_a_stop_and_a_time_out_of_an_attempt_in_a_service() -> None:
     assert runner.cancelled == ["stopped", "late"]
 
 
-def test_a_service_that_cannot_be_asked_is_an_error_for_those_who_wait() -> None:
+def test_a_refusal_that_lasts_is_an_error_for_those_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     class Denied(Service):
         def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
             raise RunnerError("grant roles/run.viewer")
 
+    monkeypatch.setattr(poller_module, "PATIENCE_SECONDS", 0.05)
     with pytest.raises(RunnerError, match="grant roles"):
         wait(Denied(), "h")  # type: ignore[arg-type]
 
@@ -505,6 +557,170 @@ def test_a_service_that_cannot_be_asked_is_an_error_for_those_who_wait() -> None
 def test_only_the_end_of_a_failure_is_read_where_reading_is_dear() -> None:
     failed = Outcome(Verdict.FAILED, 3)
     assert finish(Service(), "h", failed).tail == "the end of h\n20 lines at most"  # type: ignore[arg-type]
+
+
+# polls that fail
+
+
+def refused(text: str = "403") -> Status:
+    return Status(error=RunnerError(text))
+
+
+@pytest.mark.parametrize("error", [RunnerError("403"), RunnerError("404"), OutageError("503")])
+@pytest.mark.parametrize("raised", [False, True], ids=["told", "raised"])
+def test_a_poll_that_fails_passes(error: Exception, raised: bool) -> None:
+    class Failing(Scripted):
+        def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
+            told = super().poll(handles)
+            for status in told.values():
+                if raised and status.error is not None:
+                    raise status.error
+            return told
+
+    script = [GOING, Status(error=error), Status(error=error), DONE]  # type: ignore[arg-type]
+    runner = Failing(script={"h": list(script)})
+    assert waiting(runner)[0].succeeded
+    assert not runner.called("cancel")
+    runner = Failing(script={"h": list(script)}, interval=0.001)
+    assert watch(runner, "h", PATIENCE)[0] == DONE.outcome
+
+
+def test_a_refusal_is_told_when_it_has_lasted_for_its_time() -> None:
+    clock = Clock()
+    runner = Scripted(script={"h": [GOING, refused()]}, interval=60)
+    with pytest.raises(RunnerError, match="403"):
+        wait(runner, "h", clock=clock, sleep=clock.sleep)
+    assert clock.now == 660
+
+
+def test_refusals_with_an_answer_between_them_do_not_add_up() -> None:
+    clock = Clock()
+    script = [GOING, *[refused()] * 9, GOING, *[refused()] * 9, Status(error=OutageError("503")), DONE]
+    runner = Scripted(script={"h": script}, interval=60)
+    assert wait(runner, "h", clock=clock, sleep=clock.sleep).succeeded
+
+
+def test_a_refusal_about_one_is_no_end_of_the_wait_of_others() -> None:
+    """One that is refused for longer than that passes is told to its own waiters only, whether the runner tells or raises."""
+
+    class Half(Batch):
+        raises = False
+
+        def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
+            if self.raises and "bad" in handles:
+                raise RunnerError("403: bad")
+            told = dict(super().poll(handles))
+            return {**told, "bad": Status(error=RunnerError("403: bad"))} if "bad" in handles else told
+
+    for raises in (False, True):
+        now = [0.0]
+        runner, ticks = Half(), Ticks()
+        runner.raises = raises
+        poller = BatchPoller(runner, 1.0, sleep=ticks, clock=lambda now=now: now[0])  # type: ignore[arg-type]
+        bad, *good = (poller.watch(handle) for handle in ("bad", "a", "b", "c"))
+        ticks.allowed.release(3)
+        until(lambda poller=poller: poller.error("bad") is not None, "it was refused")  # type: ignore[misc]
+        assert not bad.done()
+        runner.ended = {handle: Outcome(Verdict.SUCCEEDED) for handle in ("a", "b", "c")}
+        ticks.allowed.release(3)
+        assert all(future.result(PATIENCE).succeeded for future in good)
+        now[0] = poller_module.PATIENCE_SECONDS
+        ticks.allowed.release(1000)
+        with pytest.raises(RunnerError, match="403: bad"):
+            bad.result(PATIENCE)
+
+
+# cancels and stops
+
+
+def test_those_who_wait_for_the_end_of_what_they_cancelled_share_their_polls() -> None:
+    class Slow(Service):
+        interval = 3600.0
+
+        def cancel(self, handle: str) -> None:
+            self.cancelled.append(handle)
+
+    runner = Slow()
+    handles = [f"h{number:02}" for number in range(20)]
+    for handle in handles:
+        shared_poller(runner).watch(handle)  # type: ignore[arg-type]
+    with ThreadPoolExecutor(20) as pool:
+        settling = [pool.submit(cancel_and_settle, runner, handle) for handle in handles]  # type: ignore[arg-type]
+        until(lambda: len(runner.cancelled) == 20, "all are cancelled")
+        runner.ended = {handle: Outcome(Verdict.CANCELLED) for handle in handles}
+        assert [future.result(PATIENCE).verdict for future in settling] == [Verdict.CANCELLED] * 20  # type: ignore[union-attr]
+    assert len(runner.asked) < 10
+
+
+class Down(Service):
+    """A service that never answers; its runner tries on and on."""
+
+    def __init__(self, hangs: bool = False) -> None:
+        super().__init__()
+        self.hangs = threading.Event() if hangs else None
+        self.tries = 0
+
+    def _fail(self) -> None:
+        if self.hangs is not None:
+            self.tries += 1
+            self.hangs.wait(PATIENCE)
+        while pause(0.01):
+            self.tries += 1
+        raise OutageError("503")
+
+    def find(self, job: Job, task: str) -> Sequence[Found]:
+        self._fail()
+        return ()
+
+    def submit(self, job: Job, key: RunKey) -> str:
+        raise AssertionError("it was submitted after the stop")
+
+    def cancel(self, handle: str) -> None:
+        self._fail()
+
+
+@pytest.mark.parametrize("hangs", [False, True], ids=["answers 503", "does not answer"])
+def test_a_stop_does_not_wait_for_a_service_that_is_down(hangs: bool) -> None:
+    runner = Down(hangs)
+    try:
+        outcome = execute(JOB, runner, KEY, stop=lambda: runner.tries > 0)  # type: ignore[arg-type]
+        assert (outcome.verdict, outcome.reason[:34]) == (Verdict.CANCELLED, "cancelled while it was being start")
+        outcome = wait(runner, "h", stop=lambda: True)  # type: ignore[arg-type]
+        assert outcome.verdict is Verdict.CANCELLED
+        assert "may go on" in outcome.reason
+    finally:
+        if runner.hangs is not None:
+            runner.hangs.set()
+
+
+def test_a_run_whose_start_was_answered_after_the_stop_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Late(Service):
+        answer = threading.Event()
+        asked_for = threading.Event()
+
+        def find(self, job: Job, task: str) -> Sequence[Found]:
+            return ()
+
+        def submit(self, job: Job, key: RunKey) -> str:
+            self.asked_for.set()
+            assert self.answer.wait(PATIENCE)
+            return "late"
+
+    runner = Late()
+    outcome = execute(JOB, runner, KEY, stop=runner.asked_for.is_set)  # type: ignore[arg-type]
+    assert outcome.verdict is Verdict.CANCELLED
+    runner.answer.set()
+    until(lambda: runner.cancelled == ["late"], "what was started all the same is cancelled")
+
+
+def test_a_pause_ends_with_the_stop_or_the_time_of_whoever_waits() -> None:
+    assert pause(0.0)
+    stopped = iter([False, False, True])
+    with pausing(lambda: next(stopped)):
+        assert not pause(PATIENCE)
+    with pausing(None, 0.0):
+        assert not pause(PATIENCE)
+    assert pause(0.0), "it outlived its block"
 
 
 # what a service and this machine share
@@ -551,7 +767,7 @@ def until(condition: Callable[[], Any], what: str) -> None:
     """Waits for something that another process does; bounded."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, what
+        assert time.monotonic() < deadline, (what, threading.enumerate())
         threading.Event().wait(0.01)
 
 

@@ -17,16 +17,21 @@ from dataclasses import replace
 from ..errors import OutageError, RunnerError, StarlakeError
 from ..job import Job
 from ..run import RunKey
-from .outcome import Outcome, Runner, Status, Verdict
-from .poller import shared_poller
+from .outcome import Found, Outcome, Runner, Status, Verdict
+from .pausing import given_up_on, pause, pausing, unless_stopped
+from .poller import Refusals, ask, shared_poller
 from .repeating import guarded
 
-__all__ = ["OlderAttempt", "cancel_and_settle", "execute", "expire", "finish", "start", "wait", "watch"]
+__all__ = ["OlderAttempt", "cancel_and_settle", "end_all", "execute", "expire", "finish", "start", "wait", "watch"]
 
 logger = logging.getLogger(__name__)
 
 _TAIL_LINES = 20
 _SETTLE_SECONDS = 60.0
+_STOPPING_SECONDS = 600.0
+"""How long a new attempt waits for the end of an older one that is being stopped."""
+_LAST_CANCEL_SECONDS = 0.8
+"""How long a cancel is tried, and its effect looked for, where the service does not answer and somebody has stopped the wait."""
 _DEFAULT_INTERVAL = 5.0
 _STOP_SECONDS = 0.5
 
@@ -52,8 +57,9 @@ def start(
     """Start an attempt, or find that it is going already.
 
     The environment is asked first. A run of this very attempt is taken back, also when it has ended. A live older attempt
-    of the task is adopted or cancelled. An older attempt that has ended is never taken for the result of this one. Work that is not safely
-    done twice is started only when what an earlier attempt left behind was put back, or a person has said so.
+    of the task is adopted or cancelled; one that is being stopped is not adopted: this one waits for its end. An older attempt that has
+    ended is never taken for the result of this one. Work that is not safely done twice is started
+    only when what an earlier attempt left behind was put back, or a person has said so.
 
     Args:
         job: bound.
@@ -68,19 +74,18 @@ def start(
 
     Raises:
         RunnerError: the environment cannot start it, or it must not be done again before a person has looked.
+        OutageError: it does not answer, or an older attempt does not end; nothing was started.
     """
     found = runner.find(job, key.task)
     for attempt in found:
-        if attempt.attempt == key.attempt:
+        if attempt.attempt == key.attempt and not _is_gone(runner, attempt):
             logger.info("%s attempt %s was started before; taking it back (%s)", key.task, key.attempt, attempt.handle)
             return attempt.handle
     live = [attempt for attempt in found if not attempt.status.ended]
-    keep = live[-1] if live and older is OlderAttempt.ADOPT else None
-    for attempt in live:
-        if attempt is keep:
-            continue
-        logger.warning("%s: stopping attempt %s, which is still going (%s)", key.task, attempt.attempt, attempt.handle)
-        cancel_and_settle(runner, attempt.handle)
+    going = [attempt for attempt in live if attempt.status.going]
+    keep = going[-1] if going and older is OlderAttempt.ADOPT else None
+    # Beside one that is taken over nothing begins: the others are only told to end.
+    end_all(runner, key.task, [attempt for attempt in live if attempt is not keep], wait=keep is None)
     if keep is not None:
         logger.info(
             "%s: attempt %s takes over attempt %s, still going (%s)", key.task, key.attempt, keep.attempt, keep.handle
@@ -89,6 +94,8 @@ def start(
     work = guarded(job, runner, key)
     if work is None:
         return runner.submit(job, key)
+    if live:
+        found = runner.find(job, key.task)  # how those that were stopped have ended
     taken = work.begin(found, again, counts)
     if taken is not None:
         return taken
@@ -102,6 +109,40 @@ def start(
         if not getattr(runner, "detached", False):
             work.undo()
         raise
+
+
+def _is_gone(runner: Runner, attempt: Found) -> bool:
+    """Whether an attempt that has ended is known no longer: it was deleted since it was seen, and nobody can tell how it ended."""
+    if not attempt.status.ended:
+        return False
+    outcome = ask(runner, [attempt.handle])[attempt.handle].outcome
+    return outcome is not None and outcome.verdict is Verdict.LOST
+
+
+def end_all(runner: Runner, task: str, attempts: Sequence[Found], *, wait: bool = True) -> None:
+    """Stop attempts of a task that go on, and wait until they, and those that are being stopped already, have ended.
+
+    Args:
+        runner: that found them.
+        task: stable part of the key, for messages.
+        attempts: those that have ended stay as they are.
+        wait: false only asks for their end.
+
+    Raises:
+        OutageError: one has not ended after ten minutes, or whoever waits was stopped.
+    """
+    live = [attempt for attempt in attempts if not attempt.status.ended]
+    for attempt in live:
+        doing = "waiting for" if attempt.status.stopping else "stopping"
+        logger.warning("%s: %s attempt %s, which has not ended (%s)", task, doing, attempt.attempt, attempt.handle)
+        if not attempt.status.stopping:
+            runner.cancel(attempt.handle)
+    deadline = time.monotonic() + _STOPPING_SECONDS
+    for attempt in live if wait else ():
+        if _settled(runner, attempt.handle, max(0.0, deadline - time.monotonic()), stoppable=True) is None:
+            raise OutageError(
+                f"{task}: attempt {attempt.attempt} is being stopped and has not ended ({attempt.handle}); nothing was started beside it"
+            )
 
 
 def wait(
@@ -134,10 +175,26 @@ def wait(
 
     Raises:
         BaseException: an interrupt, after the attempt was cancelled.
-        RunnerError: the environment cannot be asked; the attempt goes on, and the next one finds it.
+        RunnerError: the environment has refused for ten minutes to be asked; the attempt goes on, and the next one finds it.
     """
+    with pausing(stop):
+        return _waited(runner, handle, timeout, interval, on_line, stop, cancel_on_interrupt, clock, sleep)
+
+
+def _waited(
+    runner: Runner,
+    handle: str,
+    timeout: float | None,
+    interval: float | None,
+    on_line: OnLine | None,
+    stop: Callable[[], bool] | None,
+    cancel_on_interrupt: bool,
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+) -> Outcome:
     deadline = None if timeout is None else clock() + timeout
     pause = interval if interval is not None else float(getattr(runner, "interval", _DEFAULT_INTERVAL))
+    refusals = Refusals(clock=clock)
     notified = getattr(runner, "wait", None)
     cursor: str | None = None
     read_every, read_at = 0.0, 0.0
@@ -150,7 +207,7 @@ def wait(
         pause = pause if stop is None else min(pause, _STOP_SECONDS)
     try:
         while True:
-            outcome = _status(runner, handle).outcome if shared is None else _told(shared, left)
+            outcome = _asked(runner, handle, refusals).outcome if shared is None else _told(shared, left)
             now = clock()
             if on_line is not None and _follows(runner) and (outcome is not None or now >= read_at):
                 cursor = _forward(runner, handle, cursor, on_line)
@@ -158,7 +215,7 @@ def wait(
             if outcome is not None:
                 return outcome
             if stop is not None and stop():
-                return _cancelled(runner, handle, Verdict.CANCELLED, "cancelled")
+                return _stopped(runner, handle, stop)
             if deadline is not None and now >= deadline:
                 return expire(runner, handle, timeout or 0)
             left = pause if deadline is None else max(0.0, min(pause, deadline - now))
@@ -215,18 +272,31 @@ def watch(
         How it ended, None if it has not; and where its output was read to.
 
     Raises:
-        RunnerError: the environment cannot be asked; the attempt goes on.
+        RunnerError: the environment has refused for ten minutes to be asked; the attempt goes on.
     """
+    with pausing(stop):
+        return _watched(runner, handle, seconds, cursor, on_line, stop)
+
+
+def _watched(
+    runner: Runner,
+    handle: str,
+    seconds: float,
+    cursor: str | None,
+    on_line: OnLine | None,
+    stop: Callable[[], bool] | None,
+) -> tuple[Outcome | None, str | None]:
     deadline = time.monotonic() + seconds
     pause = float(getattr(runner, "interval", _DEFAULT_INTERVAL))
+    refusals = Refusals()
     while True:
-        status = _status(runner, handle)
+        status = _asked(runner, handle, refusals)
         if on_line is not None and _follows(runner):
             cursor = _forward(runner, handle, cursor, on_line)
         if status.outcome is not None:
             return status.outcome, cursor
         if stop is not None and stop():
-            return _cancelled(runner, handle, Verdict.CANCELLED, "cancelled"), cursor
+            return _stopped(runner, handle, stop), cursor
         left = deadline - time.monotonic()
         if left <= 0:
             return None, cursor
@@ -252,12 +322,18 @@ def _pause(runner: Runner, handle: str, seconds: float) -> None:
     if notified is not None:
         notified([handle], seconds)
     else:
-        time.sleep(seconds)
+        pause(seconds)
 
 
-def _status(runner: Runner, handle: str) -> Status:
-    lost = Status(Outcome(Verdict.LOST, reason="the environment says nothing about it"))
-    return runner.poll([handle]).get(handle, lost)
+def _asked(runner: Runner, handle: str, refusals: Refusals) -> Status:
+    """What a poll says of one attempt; that it cannot be asked about passes for a while."""
+    status = ask(runner, [handle])[handle]
+    refused = refusals.final(handle, status)
+    if refused is not None:
+        raise refused
+    if status.error is not None:
+        logger.warning("the state of %s cannot be read now, trying again: %s", handle, status.error)
+    return status
 
 
 def _forward(runner: Runner, handle: str, cursor: str | None, on_line: OnLine) -> str | None:
@@ -270,8 +346,28 @@ def _forward(runner: Runner, handle: str, cursor: str | None, on_line: OnLine) -
     return cursor
 
 
+def _stopped(runner: Runner, handle: str, stop: Callable[[], bool]) -> Outcome:
+    """The end of an attempt whose wait was stopped. Where the service does not answer, nobody waits until it does."""
+
+    def cancel() -> None:
+        with pausing(None, _LAST_CANCEL_SECONDS):
+            runner.cancel(handle)
+
+    try:
+        unless_stopped(cancel, stop if getattr(runner, "detached", False) else None, f"cancelling {handle}")
+    except OutageError as error:
+        logger.warning("%s cannot be cancelled and may go on: %s", handle, error)
+        return Outcome(Verdict.CANCELLED, reason=f"cancelled; it cannot be stopped now and may go on: {error}")
+    return _ended_by(runner, handle, Verdict.CANCELLED, "cancelled")
+
+
 def _cancelled(runner: Runner, handle: str, verdict: Verdict, reason: str) -> Outcome:
-    outcome = cancel_and_settle(runner, handle)
+    runner.cancel(handle)
+    return _ended_by(runner, handle, verdict, reason)
+
+
+def _ended_by(runner: Runner, handle: str, verdict: Verdict, reason: str) -> Outcome:
+    outcome = _settled(runner, handle, _SETTLE_SECONDS)
     if outcome is None:
         return Outcome(verdict, reason=f"{reason}; the environment has not confirmed its end", stopped=True)
     if outcome.verdict in (Verdict.SUCCEEDED, Verdict.NOT_READY):
@@ -285,19 +381,49 @@ def cancel_and_settle(runner: Runner, handle: str, seconds: float = _SETTLE_SECO
     Args:
         runner: that started it.
         handle: of the attempt.
-        seconds: how long to wait.
+        seconds: how long to wait. Where the service does not answer, whoever is stopped meanwhile waits no longer.
 
     Returns:
         How it ended, or None if it had not by then.
     """
     runner.cancel(handle)
+    return _settled(runner, handle, seconds)
+
+
+def _settled(runner: Runner, handle: str, seconds: float, stoppable: bool = False) -> Outcome | None:
+    """The end of an attempt that is being stopped; None if it has not ended in time. All who settle in one process share their polls.
+
+    Whoever is stopped waits no longer: at once where the wait is ``stoppable``, else where the service does not answer.
+    """
     deadline = time.monotonic() + seconds
-    pause = min(1.0, float(getattr(runner, "interval", 1.0)))
-    while True:
-        status = _status(runner, handle)
-        if status.outcome is not None or time.monotonic() >= deadline:
-            return status.outcome
-        _pause(runner, handle, pause)
+    pace = min(1.0, float(getattr(runner, "interval", 1.0)))
+    poller = shared_poller(runner) if getattr(runner, "detached", False) else None
+    shared = poller.watch(handle, urgent=True) if poller is not None else None
+    silent_since: float | None = None
+    try:
+        while True:
+            now = time.monotonic()
+            left = max(0.0, deadline - now)
+            if shared is not None and poller is not None:
+                try:
+                    outcome = _told(shared, min(left, _STOP_SECONDS))
+                except StarlakeError as refused:
+                    logger.warning("the end of %s cannot be read: %s", handle, refused)
+                    return None
+                error = poller.error(handle)
+            else:
+                status = ask(runner, [handle])[handle]
+                outcome, error = status.outcome, status.error
+            if outcome is not None or left <= 0 or (stoppable and given_up_on()):
+                return outcome
+            silent_since = None if error is None else now if silent_since is None else silent_since
+            if silent_since is not None and now - silent_since >= _LAST_CANCEL_SECONDS and given_up_on():
+                return None
+            if shared is None:
+                _pause(runner, handle, min(pace, left))
+    finally:
+        if shared is not None:
+            shared.cancel()
 
 
 def finish(runner: Runner, handle: str, outcome: Outcome, job: Job | None = None, key: RunKey | None = None) -> Outcome:
@@ -372,8 +498,32 @@ def execute(
     Raises:
         RunnerError: the environment cannot start or watch it, or it must not be done again before a person has looked.
     """
-    handle = start(job, runner, key, older, again=again, counts=counts)
+
+    def begin() -> str:
+        return start(job, runner, key, older, again=again, counts=counts)
+
+    handle = _started(begin, runner, key, stop)
+    if isinstance(handle, Outcome):
+        return handle
     if on_start is not None:
         on_start(handle)
     outcome = wait(runner, handle, timeout=timeout, interval=interval, on_line=on_line, stop=stop)
+    if outcome.verdict is Verdict.CANCELLED and stop is not None and stop():
+        return outcome  # who stopped it is not kept waiting for the end of its output
     return finish(runner, handle, outcome, job, key)
+
+
+def _started(begin: Callable[[], str], runner: Runner, key: RunKey, stop: Callable[[], bool] | None) -> str | Outcome:
+    """The handle of an attempt; that it was cancelled, where a stop came before the service had an answer."""
+    try:
+        return unless_stopped(
+            begin,
+            stop if getattr(runner, "detached", False) else None,
+            f"starting {key.task}",
+            late=runner.cancel,
+        )
+    except OutageError as error:
+        if stop is None or not stop():
+            raise
+        logger.warning("%s was cancelled while it was being started: %s", key.task, error)
+        return Outcome(Verdict.CANCELLED, reason=f"cancelled while it was being started: {error}")

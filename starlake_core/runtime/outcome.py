@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol, runtime_checkable
 
+from ..errors import StarlakeError
 from ..job import Job
 from ..run import RunKey
 
@@ -71,20 +72,29 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Status:
-    """What a poll says of an attempt.
+    """What a poll says of an attempt: it is going, it is stopping, it has ended, or it cannot be asked about now.
 
     Attributes:
-        outcome: how it ended; None while it is pending or running.
+        outcome: how it ended; None while it is pending, running or stopping.
         detail: the environment's own word for its state.
+        stopping: somebody asked for its end, or it is ending, and it is not over yet. Nobody takes over such an attempt.
+        error: why it cannot be asked about now. It is of this attempt alone and says nothing about how it ends: whoever waits asks again.
     """
 
     outcome: Outcome | None = None
     detail: str = ""
+    stopping: bool = False
+    error: StarlakeError | None = None
 
     @property
     def ended(self) -> bool:
         """Whether the attempt is over."""
         return self.outcome is not None
+
+    @property
+    def going(self) -> bool:
+        """Whether the attempt goes on by itself: it has not ended, and nobody is stopping it."""
+        return self.outcome is None and not self.stopping
 
 
 @dataclass(frozen=True)
@@ -108,7 +118,9 @@ class Runner(Protocol):
 
     Only errors of the service (throttled, unavailable, deadline) are retried, inside the runner and with backoff; they never look
     like a failed job; an outage that lasts longer raises an :class:`OutageError`. Errors of permission, quota and missing resources
-    raise a :class:`RunnerError` that says what to grant or create.
+    raise a :class:`RunnerError` that says what to grant or create. ``poll`` raises neither: it answers with the error of each attempt.
+
+    A runner that pauses does so with :func:`~starlake_core.runtime.pause`, so that whoever is stopped need not wait for it.
 
     More attributes are optional:
 
@@ -128,7 +140,8 @@ class Runner(Protocol):
     """
 
     def find(self, job: Job, task: str) -> Sequence[Found]:
-        """Every attempt of a task that the environment knows, the oldest first.
+        """Every attempt of a task that the environment knows, the oldest first. Of one that has ended it may be told only that; ``poll``
+        tells how.
 
         Args:
             job: the bound job of the attempt that asks.
@@ -147,6 +160,9 @@ class Runner(Protocol):
 
     def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
         """The states of many attempts, in as few calls of the service as it allows.
+
+        One that cannot be asked about now has a status with an ``error``, and the others have theirs. A slow answer about one of them (the
+        marker of a check) is not waited for: it is told by a later poll.
 
         Args:
             handles: what :meth:`submit` and :meth:`find` returned.

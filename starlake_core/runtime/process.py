@@ -307,7 +307,8 @@ class ProcessRunner:
                 if running is None:
                     result[handle] = Status(Outcome(Verdict.LOST, reason="no such process was started here"), "lost")
                 elif running.outcome is None:
-                    result[handle] = Status(detail=f"pid {running.process.pid}")
+                    stopping = running.cancelled_at is not None
+                    result[handle] = Status(detail=f"pid {running.process.pid}", stopping=stopping)
                 else:
                     result[handle] = Status(running.outcome, "ended")
                     self._forget_later(handle)

@@ -194,6 +194,22 @@ class RunnerChecks(EnvironmentBase):
         assert second != first
         assert settle(runner, first).verdict is Verdict.CANCELLED
 
+    def test_attempt_that_is_being_stopped_is_not_taken_over(self) -> None:
+        """A new attempt waits for the end of an older one that is being stopped, and then runs by itself."""
+        job = self.job(Does.GOES_ON)
+        runner = self.runner(job)
+        first = self.start(job, runner, self.key("1"))
+        if self.runs_any_program:
+            until(lambda: bool(self.program.calls()), "the program runs")
+        runner.cancel(first)
+        status = runner.poll([first])[first]
+        assert status.ended or status.stopping, "an attempt that is being stopped is told as going on"
+        second = self.start(job, self.runner(job) if self.remembers_attempts else runner, self.key("2"))
+        assert second != first, "an attempt that is being stopped was taken over"
+        if self.remembers_attempts:
+            assert runner.poll([first])[first].ended, "a new attempt began beside one that had not ended"
+        assert settle(runner, first).verdict is Verdict.CANCELLED
+
     # -- work that is not safely done twice
 
     def test_a_failed_load_is_never_green_and_empty(self) -> None:
@@ -239,7 +255,10 @@ class RunnerChecks(EnvironmentBase):
         known = self.start(job, runner, self.key())
         unknown = f"{known}-unknown"
         settle(runner, known)
-        found = runner.poll([unknown, known])
+        try:
+            found = runner.poll([unknown, known])
+        except RunnerError as error:
+            raise AssertionError(f"an error of one is raised for all: {error}") from error
         outcome = found[unknown].outcome
         assert outcome is not None, "an unknown handle is still running"
         assert outcome.verdict is Verdict.LOST, f"an unknown handle is {outcome.verdict}, not lost"

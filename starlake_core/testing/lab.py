@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from ..command import Command, Preload, StarlakePreLoadStrategy, load_command
+from ..command import Command, Preload, StarlakePreLoadStrategy, load_command, stage_command
 from ..run import DataInterval, Run
 from ..runtime import Outcome, Runner, Verdict, wait
 from .stand_in import Step
@@ -80,6 +80,8 @@ def canonical(does: Does) -> Command | Preload:
     name = does.name.lower()
     if does in (Does.READY, Does.NOT_READY, Does.CRASHES):
         return Preload(f"check_{name}", name, ("orders",), StarlakePreLoadStrategy.IMPORTED)
+    if does is Does.GOES_ON:
+        return stage_command(f"import_{name}", name)  # may be done again after it was stopped
     return load_command(f"load_{name}", "sales", name)
 
 

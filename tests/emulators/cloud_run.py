@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
+import random
 import shlex
 import sys
 import tempfile
@@ -108,6 +109,9 @@ class CloudRun:
         slow: seconds that an execution is pending, and for which its end is not told.
         log_lag: seconds until a line of output can be read.
         page: most executions in an answer.
+        repeats: whether a page begins with the end of the one before.
+        skew: seconds by which its clock is ahead of that of this machine.
+        goes_back: share of the answers about an execution that tell of an earlier state.
     """
 
     def __init__(
@@ -125,13 +129,16 @@ class CloudRun:
         self.jobs = {job: JobDefinition()}
         self.lag = self.slow = self.log_lag = 0.0
         self.page = 100
+        self.repeats = False
+        self.skew = self.goes_back = 0.0
+        self._random = random.Random(0)
         self._project, self._region = project, region
         # Newest last; a name is looked up here too.
         self._executions: dict[str, _Execution] = {}
         self._lock = threading.RLock()
         self._timers: list[threading.Timer] = []
         self._slowed: list[threading.Timer] = []
-        self._moment = 0
+        self._moment = self._made = 0
         self._closed = False
         self._server = GrpcServer(
             {**self._services(), **logging_service(self.containers, self._source, lambda: self.log_lag)},
@@ -149,6 +156,7 @@ class CloudRun:
             **({"cloud_run_storage_endpoint": self._storage.endpoint} if self._storage is not None else {}),
             "cloud_run_async_poke_interval": 0.05,
             "cloud_run_list_lag": 0,
+            "cloud_run_missing_grace": 0,
         }
 
     def __enter__(self) -> CloudRun:
@@ -228,6 +236,33 @@ class CloudRun:
         with self._lock:
             del self._executions[name]
 
+    def cancel_all(self) -> None:
+        """Ask for the end of all that goes on, as another process does."""
+        for name in list(self._executions):
+            with contextlib.suppress(Refused):
+                self._cancel(run_v2.CancelExecutionRequest(name=name))
+
+    def forget_ended(self) -> None:
+        """Forget what has ended."""
+        with self._lock:
+            for name, execution in list(self._executions.items()):
+                if execution.told.HasField("completion_time"):
+                    del self._executions[name]
+
+    def begin_deleting(self, name: str) -> None:
+        """Begin to delete an execution: it is stopped, and known until it has ended.
+
+        Args:
+            name: of the execution.
+        """
+        with self._lock:
+            execution = self._executions[name]
+            execution.told.delete_time.FromNanoseconds(time.time_ns())
+            execution.cancelled = True
+            for task in execution.tasks:
+                if task.container is not None:
+                    task.container.stop()
+
     # -- methods of the service
 
     def _services(self) -> dict[str, dict[str, Method]]:
@@ -300,7 +335,12 @@ class CloudRun:
 
     def _get(self, request: Any) -> Any:
         with self._lock:
-            return run_v2.Execution.wrap(_copied(self._known(request.name, "run.executions.get").told))
+            told = _copied(self._known(request.name, "run.executions.get").told)
+            if self._random.random() < self.goes_back:
+                for name in ("start_time", "completion_time"):
+                    told.ClearField(name)
+                _condition(told, _STATE.CONDITION_RECONCILING)
+            return run_v2.Execution.wrap(told)
 
     def _known(self, name: str, permission: str) -> _Execution:
         self._permitted(name, permission)
@@ -312,7 +352,7 @@ class CloudRun:
         self._permitted(request.parent, "run.executions.list")
         size = min(request.page_size or self.page, self.page)
         with self._lock:
-            shown = time.time() - self.lag
+            shown = time.time() + self.skew - self.lag
             names = [
                 name
                 for name, execution in self._executions.items()
@@ -322,7 +362,8 @@ class CloudRun:
             end = int(request.page_token) if request.page_token else len(names)
             start = max(0, end - size)
             reply = run_v2.ListExecutionsResponse.pb()(next_page_token=str(start) if start else "")
-            reply.executions.extend(self._executions[name].told for name in reversed(names[start:end]))
+            upto = end + 1 if self.repeats else end
+            reply.executions.extend(self._executions[name].told for name in reversed(names[start:upto]))
         return run_v2.ListExecutionsResponse.wrap(reply)
 
     def _cancel(self, request: Any) -> Any:
@@ -372,9 +413,11 @@ class CloudRun:
     ) -> _Execution:
         """A new execution; the lock is held."""
         # One moment belongs to one execution, so that there always is an oldest one.
-        self._moment = max(time.time_ns(), self._moment + 1000)
-        suffix = hashlib.sha256(str(len(self._executions)).encode()).hexdigest()[:5]
-        short = f"{job.rpartition('/')[2]}-{suffix}{len(self._executions):x}"
+        self._moment = max(time.time_ns() + int(self.skew * 1e9), self._moment + 1000)
+        # A name is not given a second time, whatever was deleted.
+        suffix = hashlib.sha256(str(self._made).encode()).hexdigest()[:5]
+        short = f"{job.rpartition('/')[2]}-{suffix}{self._made:x}"
+        self._made += 1
         told = run_v2.Execution.pb()(
             name=f"{job}/executions/{short}",
             job=job.rpartition("/")[2],

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
+import random
 import re
 import shlex
 import sys
@@ -31,6 +33,7 @@ import grpc
 from google.cloud import dataproc_v1
 from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import status_pb2
 
 from .cloud_logging import Source, logging_service
@@ -116,6 +119,10 @@ class Dataproc:
         keeps_output: whether the output of drivers is kept in Cloud Storage; otherwise it is in Cloud Logging alone.
         chunk: bytes of an object of output.
         breaks: details of the next clusters that end in the state ERROR instead of RUNNING.
+        skew: seconds by which its clock is ahead of that of this machine.
+        page: most jobs or batches in an answer.
+        repeats: whether a page begins with the end of the one before.
+        goes_back: share of the answers about a job or batch that tell of an earlier state.
     """
 
     def __init__(
@@ -143,6 +150,11 @@ class Dataproc:
         self.keeps_output = True
         self.chunk = 1_000_000
         self.breaks: list[str] = []
+        self.skew = self.goes_back = 0.0
+        self.page = _PAGE
+        self.repeats = False
+        self._random = random.Random(0)
+        self._numbers = itertools.count()
         self._lock = threading.RLock()
         self._jobs: dict[str, _Run] = {}
         self._batches: dict[str, _Run] = {}
@@ -170,6 +182,7 @@ class Dataproc:
             "dataproc_logging_endpoint": self.endpoint,
             "dataproc_cluster": "existing",
             "dataproc_poll_interval": 0.05,
+            "dataproc_missing_grace": 0,
             "spark_jar_list": "gs://emulated/starlake-assembly.jar",
             "spark_bucket": "emulated",
         }
@@ -252,6 +265,9 @@ class Dataproc:
                 names.append(name)
         return names
 
+    def _now(self) -> float:
+        return time.time() + self.skew
+
     # -- services
 
     def _services(self) -> dict[str, dict[str, Method]]:
@@ -278,6 +294,7 @@ class Dataproc:
             },
             "google.longrunning.Operations": {
                 "GetOperation": Method(self._get_operation, lro.GetOperationRequest, lro.Operation),
+                "ListOperations": Method(self._list_operations, lro.ListOperationsRequest, lro.ListOperationsResponse),
                 "CancelOperation": Method(self._cancel_operation, lro.CancelOperationRequest, empty_pb2.Empty),
             },
         }
@@ -313,14 +330,14 @@ class Dataproc:
     # -- runs: jobs and batches
 
     def _new(self, runs: dict[str, _Run], name: str, message: Any, labels: Mapping[str, str], cluster: str) -> _Run:
-        run = _Run(len(runs), name, message, dict(labels), cluster)
+        run = _Run(next(self._numbers), name, message, dict(labels), cluster)
         runs[name] = run
         self._move(run, "PENDING")
         return run
 
     def _move(self, run: _Run, state: str, details: str = "") -> None:
         run.state, run.details, run.told = state, details, None
-        run.history.append((state, time.time()))
+        run.history.append((state, self._now()))
 
     def _start(
         self, run: _Run, arguments: Sequence[str], env: Mapping[str, str], source: Source, keeps: bool, folder: str
@@ -377,13 +394,18 @@ class Dataproc:
     def _page(self, runs: Mapping[str, _Run], request: Any) -> tuple[list[_Run], str]:
         """A page of a list, the newest first. The token is a place in the order, so that what ends meanwhile shifts nothing."""
         wanted = _matching(request.filter)
-        before = int(request.page_token) if request.page_token else len(runs)
-        size = min(request.page_size or _PAGE, _PAGE)
+        before = int(request.page_token) if request.page_token else sys.maxsize - 1
+        size = min(request.page_size or self.page, self.page)
         seen = time.monotonic() - self.lag
         page: list[_Run] = []
         for run in reversed(list(runs.values())):
-            if run.number < before and run.submitted <= seen and wanted(run):
-                if len(page) == size:
+            # A token is the place of the last one of a page: that is told once more, or not.
+            if (
+                run.number < before + int(self.repeats and bool(request.page_token))
+                and run.submitted <= seen
+                and wanted(run)
+            ):
+                if len(page) == size + int(self.repeats and bool(request.page_token)):
                     return page, str(page[-1].number)
                 page.append(run)
         return page, ""
@@ -406,6 +428,34 @@ class Dataproc:
         if name in runs:
             raise Refused(grpc.StatusCode.ALREADY_EXISTS, f"Already exists: {name}")
         return None
+
+    def _goes_back(self) -> bool:
+        return self._random.random() < self.goes_back
+
+    def _earlier(self, run: _Run, tell: Callable[[_Run], Any]) -> Any:
+        """What was told of a run when it had just been submitted."""
+        kept = run.state, run.history, run.told
+        run.state, run.history, run.told = "PENDING", run.history[:1], None
+        try:
+            return tell(run)
+        finally:
+            run.state, run.history, run.told = kept
+
+    def cancel_all(self) -> None:
+        """Ask for the end of all that goes on, as another process does."""
+        with self._lock:
+            for run in (*self._jobs.values(), *self._batches.values()):
+                if not run.ended:
+                    self._cancel(run)
+
+    def forget_ended(self) -> None:
+        """Forget what has ended, and the requests that started it."""
+        with self._lock:
+            for runs in (self._jobs, self._batches):
+                for name, run in list(runs.items()):
+                    if run.ended:
+                        del runs[name]
+                        self._requests = {asked: made for asked, made in self._requests.items() if made != name}
 
     # -- jobs
 
@@ -461,7 +511,8 @@ class Dataproc:
     def _get_job(self, request: Any) -> Any:
         with self._lock:
             self._here(request.project_id, request.region)
-            return self._tell_job(self._found(self._jobs, request.job_id, "Job"))
+            run = self._found(self._jobs, request.job_id, "Job")
+            return self._earlier(run, self._tell_job) if self._goes_back() else self._tell_job(run)
 
     def _list_jobs(self, request: Any) -> Any:
         with self._lock:
@@ -561,7 +612,8 @@ class Dataproc:
 
     def _get_batch(self, request: Any) -> Any:
         with self._lock:
-            return self._tell_batch(self._batch(request.name))
+            run = self._batch(request.name)
+            return self._earlier(run, self._tell_batch) if self._goes_back() else self._tell_batch(run)
 
     def _list_batches(self, request: Any) -> Any:
         with self._lock:
@@ -594,7 +646,7 @@ class Dataproc:
                     grpc.StatusCode.ALREADY_EXISTS, f"Already exists: Failed to create cluster: Cluster {path}"
                 )
             cluster.cluster_uuid = str(uuid.uuid4())
-            cluster.status = {"state": _ClusterState.CREATING}
+            cluster.status = {"state": _ClusterState.CREATING, "state_start_time": _stamped(self._now())}
             self.clusters[name] = cluster
             (self.buckets / (cluster.config.config_bucket or f"dataproc-{self.project}")).mkdir(exist_ok=True)
             detail = self.breaks.pop(0) if self.breaks else ""
@@ -607,7 +659,10 @@ class Dataproc:
                     }
 
             self._later(ready)
-            return self._operations[self._operation(lambda: cluster.status.state != _ClusterState.CREATING)]
+            made = self._operation(lambda: cluster.status.state != _ClusterState.CREATING)
+            about = dataproc_v1.ClusterOperationMetadata(cluster_name=name, operation_type="CREATE")
+            self._operations[made].metadata.Pack(dataproc_v1.ClusterOperationMetadata.pb(about))
+            return self._operations[made]
 
     def _cluster(self, request: Any) -> Any:
         self._here(request.project_id, request.region)
@@ -678,6 +733,27 @@ class Dataproc:
                 operation.response.Pack(empty_pb2.Empty())
             return operation
 
+    def _list_operations(self, request: Any) -> Any:
+        with self._lock:
+            found = re.fullmatch(r"clusterName = (\S+) AND operationType = CREATE", request.filter)
+            if found is None:
+                raise Refused(grpc.StatusCode.INVALID_ARGUMENT, f"Invalid list filter: {request.filter}")
+            listed = []
+            for operation in self._operations.values():
+                about = dataproc_v1.ClusterOperationMetadata.pb()()
+                if operation.metadata.Unpack(about) and about.cluster_name == found[1]:
+                    listed.append(operation)
+            return operations_pb2.ListOperationsResponse(operations=listed)
+
+    def operation_of(self, cluster: str) -> str:
+        """The name of the operation that makes a cluster.
+
+        Args:
+            cluster: its name.
+        """
+        asked = operations_pb2.ListOperationsRequest(filter=f"clusterName = {cluster} AND operationType = CREATE")
+        return str(self._list_operations(asked).operations[-1].name)
+
     def _cancel_operation(self, request: Any) -> Any:
         with self._lock:
             for run in self._batches.values():
@@ -709,6 +785,12 @@ class _Writer:
             self._size += len(piece)
             if self._size >= self._chunk:
                 self._number, self._size = self._number + 1, 0
+
+
+def _stamped(moment: float) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromNanoseconds(int(moment * 1e9))
+    return stamp
 
 
 def _stamp(status: Any, state: int, moment: float) -> None:

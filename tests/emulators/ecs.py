@@ -23,6 +23,7 @@ import contextlib
 import io
 import json
 import os
+import random
 import shlex
 import signal
 import socket
@@ -171,6 +172,10 @@ class Ecs:
         list_lag: seconds until ListTasks does.
         slow: seconds that each transition of a task takes.
         stop_grace: seconds between SIGTERM and SIGKILL.
+        page: most tasks in an answer of a list.
+        repeats: whether a page begins with the end of the one before.
+        skew: seconds by which its clock is ahead of that of this machine.
+        goes_back: share of the answers about a task that tell of an earlier state.
     """
 
     def __init__(
@@ -190,6 +195,10 @@ class Ecs:
         self.dedupe = True
         self.lag = self.list_lag = self.slow = 0.0
         self.stop_grace = 30.0
+        self.page = 100
+        self.repeats = False
+        self.skew = self.goes_back = 0.0
+        self._random = random.Random(0)
         self.url = ""
         self.options: dict[str, Any] = {}
         self._port = port
@@ -255,6 +264,19 @@ class Ecs:
             task.stopped = time.time()
         if task.container is not None:
             task.container.stop(0)
+
+    def cancel_all(self) -> None:
+        """Ask for the end of all that goes on, as another process does."""
+        for arn, task in list(self._tasks.items()):
+            if task.desired_status != "STOPPED":
+                self._stop_task({"cluster": _CLUSTER, "task": arn, "reason": "by hand"}, self.region)
+
+    def forget_ended(self) -> None:
+        """Know no longer what has ended; nor the tokens under which it was started."""
+        for arn, task in list(self._tasks.items()):
+            if task.last_status == "STOPPED":
+                self.forget(arn)
+                self._tokens = {token: kept for token, kept in self._tokens.items() if kept[1] != arn}
 
     def forget(self, handle: str) -> None:
         """Know a task no longer, as ECS does an hour after its end.
@@ -418,7 +440,11 @@ class Ecs:
         if service not in ("ecs", "logs", "s3"):
             return self._by_moto(environ, body, start_response)
         fault = self.faults.take(method)
-        if fault is not None and fault.when is When.BEFORE:
+        if fault is not None and fault.kind is Kind.SLOW:
+            # Before the work it is the work that is late, after it the reply.
+            if fault.when is When.BEFORE:
+                time.sleep(self.faults.slow_seconds)
+        elif fault is not None and fault.when is When.BEFORE:
             return self._fail(fault, service, method, environ, start_response)
         refusals = self._refusals.get(method)
         try:
@@ -436,7 +462,10 @@ class Ecs:
                 reply = (500, {}, b"")
         except _Refused as refused:
             reply = _refusal(refused, service)
-        if fault is not None:
+        if fault is not None and fault.kind is Kind.SLOW:
+            if fault.when is When.AFTER:
+                time.sleep(self.faults.slow_seconds)
+        elif fault is not None:
             return self._fail(fault, service, method, environ, start_response)
         return _send(reply, start_response)
 
@@ -561,7 +590,7 @@ class Ecs:
     ) -> _Task:
         id = uuid.uuid4().hex
         arn = f"arn:aws:ecs:{self.region}:{ACCOUNT}:task/{_CLUSTER}/{id}"
-        now, clock = time.time(), time.monotonic()
+        now, clock = time.time() + self.skew, time.monotonic()
         task = _Task(
             id,
             arn,
@@ -645,7 +674,14 @@ class Ecs:
             if task is None or task.visible > now:
                 missing.append({"arn": arn, "reason": "MISSING"})
             else:
-                found.append(task.told(self._names, with_tags))
+                told = task.told(self._names, with_tags)
+                if self._random.random() < self.goes_back:
+                    told.update(lastStatus="PENDING", desiredStatus="RUNNING")
+                    for name in ("stoppedAt", "stopCode", "stoppedReason"):
+                        told.pop(name, None)
+                    for container in told["containers"]:
+                        container.pop("exitCode", None)
+                found.append(told)
         return {"tasks": found, "failures": missing}
 
     def _list_tasks(self, asked: dict[str, Any], region: str) -> dict[str, Any]:
@@ -654,8 +690,9 @@ class Ecs:
         with self._lock:
             tasks = list(self._by_task.get(asked["startedBy"], ()) if asked.get("startedBy") else self._tasks.values())
         arns = [task.arn for task in tasks if task.desired_status == status and task.listed <= now]
-        first, size = int(asked.get("nextToken") or 0), int(asked.get("maxResults") or 100)
-        answer: dict[str, Any] = {"taskArns": arns[first : first + size]}
+        first, size = int(asked.get("nextToken") or 0), min(self.page, int(asked.get("maxResults") or 100))
+        begin = max(0, first - 1) if self.repeats else first
+        answer: dict[str, Any] = {"taskArns": arns[begin : first + size]}
         if first + size < len(arns):
             answer["nextToken"] = str(first + size)
         return answer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,21 @@ _CROWD, _BROKEN = 300, 3
 _MOST_CALLS = 30
 
 
+def _by_trait(results: Sequence[Result]) -> str:
+    """What schedules led to, by what is special about them."""
+    names = dict.fromkeys(name for result in results for name in result.schedule.traits)
+    rows = [f"  {'':16} schedules  doubled  beside  repeated  stopped  not succeeded"]
+    for name in ("all", *sorted(names)):
+        found = [result for result in results if name == "all" or name in result.schedule.traits]
+        failed = sum(result.outcome is None or not result.outcome.succeeded for result in found)
+        stopped = sum(run.stopped for result in found for run in result.runs)
+        rows.append(
+            f"  {name:16} {len(found):9}  {sum(one.doubled for one in found):7}  {sum(one.beside for one in found):6}  "
+            f"{sum(one.repeated for one in found):8}  {stopped:7}  {failed:13}"
+        )
+    return "\n".join(rows)
+
+
 class FaultSuite:
     """Inherit, and say what is emulated.
 
@@ -32,6 +47,7 @@ class FaultSuite:
         environment: entry-point name of the plugin.
         emulator_class: makes the emulator, from a program and a folder for buckets.
         submit: method that starts a run.
+        polls: methods with which a run is asked about.
         preload: modules that submitting processes share.
         quick: options that make it poll fast.
         duplicates: whether a second run may begin, and be stopped by the first one.
@@ -40,6 +56,7 @@ class FaultSuite:
     environment: str
     emulator_class: Callable[..., AbstractContextManager[Any]]
     submit: str
+    polls: tuple[str, ...] = ()
     preload: tuple[str, ...] = ()
     quick: Mapping[str, Any] = {}
     duplicates = False
@@ -57,9 +74,14 @@ class FaultSuite:
         with type(self).emulator_class(PROGRAM, buckets=tmp_path / "buckets") as emulator:
             yield emulator
 
-    def job(self, emulator: Emulator, seconds: float = 0.0, exit_code: int = 0) -> Job:
-        """A bound job that takes a while and ends with an exit code."""
-        env = {"SL_ROOT": "/project", "PLAY_SECONDS": str(seconds), "PLAY_EXIT": str(exit_code)}
+    def job(self, emulator: Emulator, seconds: float = 0.0, exit_code: int = 0, lingers: float = 0.0) -> Job:
+        """A bound job that takes a while, ends with an exit code, and takes a while to be stopped."""
+        env = {
+            "SL_ROOT": "/project",
+            "PLAY_SECONDS": str(seconds),
+            "PLAY_EXIT": str(exit_code),
+            "PLAY_LINGERS": str(lingers),
+        }
         opened = Orchestration(
             {**emulator.options, **self.quick, "sl_env_var": env},
             orchestrator=RecordingOrchestrator(),
@@ -72,9 +94,10 @@ class FaultSuite:
 
     def play(self, schedule: Schedule, emulator: Emulator) -> Result:
         """Play a schedule."""
-        return play(schedule, emulator, self.job(emulator, schedule.seconds), self.preload)
+        job = self.job(emulator, schedule.seconds, lingers=0.3 if schedule.at_kill == "cancel" else 0.0)
+        return play(schedule, emulator, job, self.preload, self.submit, self.polls)
 
-    @pytest.mark.parametrize("seed", seeds(10))
+    @pytest.mark.parametrize("seed", seeds(20))
     def test_no_run_is_doubled_and_none_is_lost(self, seed: int, emulator: Emulator) -> None:
         check(self.play(draw(seed), emulator), self.duplicates)
 
@@ -96,9 +119,9 @@ class FaultSuite:
         renewed = sum(len(result.attempts) > 1 for result in results)
         record_property(
             "summary",
-            f"{self.environment}: {len(results)} schedules with {faults} faults and {kills} kills; {restarted} times the same attempt was "
-            f"started again, {renewed} times a new one; {sum(len(result.runs) for result in results)} runs, "
-            f"{sum(at_once(result.runs) for result in results)} beside another one; wrong: {len(wrong)}",
+            f"{self.environment} ({self.submit}): {len(results)} schedules with {faults} faults and {kills} kills; {restarted} times the same "
+            f"attempt was started again, {renewed} times a new one; {sum(len(result.runs) for result in results)} runs, "
+            f"{sum(at_once(result.runs) for result in results)} beside another one; wrong: {len(wrong)}\n{_by_trait(results)}",
         )
         assert not wrong, "\n".join(wrong)
 

@@ -21,6 +21,7 @@ class Kind(enum.Enum):
     QUOTA = "a quota is used up"
     DENIED = "a permission is missing"
     NOT_FOUND = "something does not exist"
+    SLOW = "the reply comes after the deadline of the call"
     KILL = "the client dies"
 
 
@@ -52,12 +53,16 @@ class Faults:
     Attributes:
         calls: how many calls there were of each method.
         kill: called for :attr:`Kind.KILL`; has to end the client.
+        slow_seconds: how late a reply of :attr:`Kind.SLOW` is.
     """
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
         self.kill: Callable[[], None] = lambda: None
+        self.slow_seconds = 1.5
         self._planned: dict[str, list[Fault | None]] = {}
+        self._armed: tuple[str, Collection[str], list[Fault]] = ("", (), [])
+        self._burst: tuple[Collection[str], list[Fault]] = ((), [])
         self._at: dict[int, Fault] = {}
         self._share = 0.0
         self._kinds: tuple[Fault, ...] = ()
@@ -85,11 +90,28 @@ class Faults:
         with self._lock:
             self._at[self.calls.total() + number] = fault
 
+    def plan_after(self, method: str, methods: Collection[str], faults: list[Fault]) -> None:
+        """Let calls of some methods go wrong as soon as a call of another method was made: while what it started runs.
+
+        Args:
+            method: such as ``SubmitJob``.
+            methods: such as ``GetJob``.
+            faults: of the next calls of these.
+        """
+        with self._lock:
+            self._armed = (method, tuple(methods), list(faults))
+
+    def calm(self) -> None:
+        """Forget what :meth:`plan_after` planned."""
+        with self._lock:
+            self._armed, self._burst = ("", (), []), ((), [])
+
     def forget(self) -> None:
         """Let everything go well from now on."""
         with self._lock:
             self._planned.clear()
             self._at.clear()
+            self._armed, self._burst = ("", (), []), ((), [])
             self._kinds = ()
             self.kill = lambda: None
 
@@ -115,8 +137,13 @@ class Faults:
         with self._lock:
             number = self.calls.total()
             self.calls[method] += 1
-            if number in self._at:
-                return self._at.pop(number)
+            fault = self._at.pop(number, None)
+            if method == self._armed[0] and (fault is None or fault.when is When.AFTER):
+                self._burst, self._armed = self._armed[1:], ("", (), [])
+            if fault is not None:
+                return fault
+            if method in self._burst[0] and self._burst[1]:
+                return self._burst[1].pop(0)
             planned = self._planned.get(method)
             if planned:
                 return planned.pop(0)

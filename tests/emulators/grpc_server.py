@@ -22,6 +22,7 @@ _CODES = {
     Kind.THROTTLED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Kind.LOST: grpc.StatusCode.DEADLINE_EXCEEDED,
     Kind.KILL: grpc.StatusCode.UNAVAILABLE,
+    Kind.SLOW: grpc.StatusCode.DEADLINE_EXCEEDED,
     Kind.QUOTA: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Kind.DENIED: grpc.StatusCode.PERMISSION_DENIED,
     Kind.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
@@ -92,13 +93,20 @@ class GrpcServer:
 
         def serve(raw: Any, context: grpc.ServicerContext) -> Any:
             fault = self._faults.take(name)
+            slow = fault is not None and fault.kind is Kind.SLOW
             if fault is not None and fault.when is When.BEFORE:
-                self._fail(fault, context)
+                if slow:
+                    time.sleep(self._faults.slow_seconds)
+                else:
+                    self._fail(fault, context)
             try:
                 reply = method.call(method.request.wrap(raw) if plus else raw)
             except Refused as refused:
                 context.abort(refused.code, str(refused))
-            if fault is not None:
+            if fault is not None and slow:
+                if fault.when is When.AFTER:
+                    time.sleep(self._faults.slow_seconds)
+            elif fault is not None:
                 self._fail(fault, context)
             return method.reply.pb(reply) if hasattr(method.reply, "pb") else reply
 

@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import random
 import signal
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,8 @@ __all__ = ["PROGRAM", "Emulator", "Result", "Schedule", "at_once", "check", "cro
 
 PATIENCE = 120.0
 _CALLS = 10
+_LONG_SECONDS = 1.5
+
 _ERRORS = (
     Fault(Kind.UNAVAILABLE),
     Fault(Kind.UNAVAILABLE, When.AFTER),
@@ -35,8 +38,18 @@ _ERRORS = (
 )
 _KILLS = (Fault(Kind.KILL), Fault(Kind.KILL, When.AFTER))
 
-PROGRAM = ("/bin/sh", "-c", 'sleep "${PLAY_SECONDS:-0}"; exit "${PLAY_EXIT:-0}"', "starlake")
-"""A program for the emulators that takes a while and ends as its variables say."""
+LAG_SECONDS = 0.3
+"""How long lists of a lagging service do not show what was started."""
+DEADLINE_SECONDS = 1.0
+"""The deadline of a call, where replies are slower than it."""
+
+PROGRAM = (
+    "/bin/sh",
+    "-c",
+    'trap "sleep ${PLAY_LINGERS:-0}; exit 143" TERM; sleep "${PLAY_SECONDS:-0}"; exit "${PLAY_EXIT:-0}"',
+    "starlake",
+)
+"""A program for the emulators that takes a while and ends as its variables say; it also takes a while to end when it is stopped."""
 
 
 class Emulator(Protocol):
@@ -45,6 +58,17 @@ class Emulator(Protocol):
     faults: Faults
     containers: Containers
     options: dict[str, Any]
+    lag: float
+    skew: float
+    page: int
+    repeats: bool
+    goes_back: float
+
+    def cancel_all(self) -> None:
+        """Ask for the end of all that goes on."""
+
+    def forget_ended(self) -> None:
+        """Know no longer what has ended."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +80,42 @@ class Schedule:
         faults: number of a call (counted over all processes) to what happens to it.
         new_attempt: for each kill in turn, whether what starts next is a new attempt.
         seconds: how long the work takes.
+        lags: whether lists do not show at once what was started.
+        burst: what happens to the calls about a run that was started, one after the other: refusals, and that it is not known.
+        skew: seconds by which the clock of the service is ahead.
+        page: most entries of a page; pages repeat the end of the one before.
+        goes_back: whether states are told that were those of a moment ago.
+        at_kill: what somebody else does when the submitting process has died: nothing, ``cancel`` the run, or ``delete`` it when it has ended.
     """
 
     seed: int
     faults: dict[int, Fault]
     new_attempt: tuple[bool, ...]
     seconds: float
+    lags: bool = False
+    burst: tuple[Fault, ...] = ()
+    skew: float = 0.0
+    page: int = 0
+    goes_back: bool = False
+    at_kill: str = ""
+
+    @property
+    def traits(self) -> tuple[str, ...]:
+        """What is special about it, in words."""
+        kinds = {fault.kind for fault in self.faults.values()}
+        found = {
+            "kill": Kind.KILL in kinds,
+            "slow reply": Kind.SLOW in kinds,
+            "list lag": self.lags,
+            "list lag + kill": self.lags and Kind.KILL in kinds,
+            "refused polls": bool(self.burst),
+            "skew": bool(self.skew),
+            "pages": bool(self.page),
+            "goes back": self.goes_back,
+            "stopping": self.at_kill == "cancel" and Kind.KILL in kinds,
+            "deleted": self.at_kill == "delete" and Kind.KILL in kinds,
+        }
+        return tuple(name for name, has in found.items() if has)
 
 
 @dataclass
@@ -75,6 +129,7 @@ class Result:
         attempts: names of the attempts that were started.
         runs: what really ran, in order.
         errors: what processes ended with that were not killed.
+        deleted: how often what had ended was deleted.
     """
 
     schedule: Schedule
@@ -83,6 +138,31 @@ class Result:
     attempts: list[str] = field(default_factory=lambda: ["1"])
     runs: list[Container] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    deleted: int = 0
+
+    def of_attempts(self) -> dict[str, list[Container]]:
+        """What ran for each attempt, without what was stopped."""
+        found: dict[str, list[Container]] = {}
+        for run in self.runs:
+            if not run.stopped:
+                found.setdefault(run.env.get("SL_RUN_ATTEMPT", ""), []).append(run)
+        return found
+
+    @property
+    def doubled(self) -> int:
+        """How many runs of an attempt went to their end beside another one of it."""
+        return sum(at_once(runs) for runs in self.of_attempts().values())
+
+    @property
+    def beside(self) -> int:
+        """How many pairs of runs of different attempts went on at once."""
+        return at_once([run for run in self.runs if not run.stopped]) - self.doubled
+
+    @property
+    def repeated(self) -> int:
+        """How many runs began after another one had ended well, without a kill or a deletion that explains it."""
+        done = [run for run in self.runs if not run.stopped and run.exit_code == 0]
+        return max(0, len(done) - 1 - self.doubled - self.beside - self.deleted - self.kills)
 
 
 def seeds(count: int) -> list[int]:
@@ -106,12 +186,46 @@ def draw(seed: int) -> Schedule:
     kills = source.randrange(3)
     faults.update({source.randrange(_CALLS): source.choice(_KILLS) for _ in range(kills)})
     chosen = tuple(source.random() < 0.5 for _ in range(2 * kills + 1))
-    return Schedule(seed, faults, chosen, source.choice([0.0, 0.1, 0.4]))
+    seconds = source.choice([0.0, 0.1, 0.4])
+    # What follows makes a schedule wider; what is above is what it was.
+    if source.random() < 0.2:
+        faults[source.randrange(_CALLS)] = Fault(Kind.SLOW, source.choice(list(When)))
+    lags = source.random() < 0.4
+    if lags and source.random() < 0.5:
+        seconds = _LONG_SECONDS
+    kind = source.choice([Kind.DENIED, Kind.NOT_FOUND])
+    burst = (Fault(kind),) * source.randrange(1, 6) if source.random() < 0.4 else ()
+    return Schedule(
+        seed,
+        faults,
+        chosen,
+        seconds,
+        lags,
+        burst,
+        source.choice([0.0, 0.0, 300.0, -300.0]),
+        source.choice([0, 0, 1, 2, 3]),
+        source.random() < 0.2,
+        source.choice(["", "", "cancel", "delete"]),
+    )
 
 
-def _attempt(job: str, task: str, attempt: str, answers: Any) -> None:
+def _impatient() -> None:
+    """Let calls have a short deadline, so that a reply can be slower than it."""
+    google: Any = sys.modules.get("starlake_core_google.calls")
+    amazon: Any = sys.modules.get("starlake_core_fargate.aws")
+    if google is not None:
+        google.Calls._bound = lambda self, method, request: (
+            lambda: method(request=request, retry=None, timeout=min(self.attempt_seconds, DEADLINE_SECONDS))
+        )
+    if amazon is not None:
+        amazon.READ_SECONDS = DEADLINE_SECONDS
+
+
+def _attempt(job: str, task: str, attempt: str, impatient: bool, answers: Any) -> None:
     """The submitting process."""
     made = Job.from_json(job)
+    if impatient:
+        _impatient()
     try:
         answers.send(("ended", execute(made, runner_for(made), RunKey(task, attempt)).to_json()))
     except Exception as error:
@@ -132,7 +246,14 @@ def _processes(preload: Sequence[str]) -> Any:
         return _context
 
 
-def play(schedule: Schedule, emulator: Emulator, job: Job, preload: Sequence[str]) -> Result:
+def play(
+    schedule: Schedule,
+    emulator: Emulator,
+    job: Job,
+    preload: Sequence[str],
+    submit: str = "",
+    polls: Sequence[str] = (),
+) -> Result:
     """Run one task under a schedule, again and again until a process ends by itself.
 
     Args:
@@ -140,8 +261,14 @@ def play(schedule: Schedule, emulator: Emulator, job: Job, preload: Sequence[str
         emulator: of the service.
         job: bound; its program is :data:`PROGRAM`.
         preload: modules to import once for all processes.
+        submit: method that starts a run.
+        polls: methods with which a run is asked about.
     """
     result = Result(schedule)
+    _prepare(schedule, emulator)
+    impatient = any(fault.kind is Kind.SLOW for fault in schedule.faults.values())
+    if schedule.burst:
+        emulator.faults.plan_after(submit, polls, list(schedule.burst))
     task = f"play/{schedule.seed}/task"
     before = len(emulator.containers.all)
     for number, fault in schedule.faults.items():
@@ -150,7 +277,7 @@ def play(schedule: Schedule, emulator: Emulator, job: Job, preload: Sequence[str
     while True:
         ours, theirs = _processes(preload).Pipe()
         process = _processes(preload).Process(
-            target=_attempt, args=(job.to_json(), task, result.attempts[-1], theirs), daemon=True
+            target=_attempt, args=(job.to_json(), task, result.attempts[-1], impatient, theirs), daemon=True
         )
         emulator.faults.kill = lambda process=process: os.kill(process.pid, signal.SIGKILL)
         process.start()
@@ -161,7 +288,19 @@ def play(schedule: Schedule, emulator: Emulator, job: Job, preload: Sequence[str
             raise AssertionError(f"schedule {schedule} hangs")
         if process.exitcode == -signal.SIGKILL:
             result.kills += 1
-            if choices and choices.pop(0):
+            # What refuses to be asked about would be refused to be started, and that is final.
+            emulator.faults.calm()
+            new = bool(choices and choices.pop(0))
+            ran = emulator.containers.all[before:]
+            if schedule.at_kill == "cancel":
+                emulator.cancel_all()
+                new = new or bool(ran)  # what was cancelled stays so for its own attempt
+            elif schedule.at_kill == "delete" and ran:
+                for container in ran:
+                    container.wait(PATIENCE)
+                emulator.forget_ended()
+                result.deleted += 1
+            if new:
                 result.attempts.append(str(len(result.attempts) + 1))
             continue
         how, text = ours.recv()
@@ -177,6 +316,16 @@ def play(schedule: Schedule, emulator: Emulator, job: Job, preload: Sequence[str
     return result
 
 
+def _prepare(schedule: Schedule, emulator: Emulator) -> None:
+    emulator.lag = LAG_SECONDS if schedule.lags else 0.0
+    if hasattr(emulator, "list_lag"):
+        emulator.list_lag, emulator.lag = emulator.lag, 0.0
+    emulator.skew = schedule.skew
+    emulator.page = schedule.page or 100
+    emulator.repeats = bool(schedule.page)
+    emulator.goes_back = 0.3 if schedule.goes_back else 0.0
+
+
 def at_once(runs: Sequence[Container]) -> int:
     """How many pairs of runs were going on at the same time.
 
@@ -188,23 +337,36 @@ def at_once(runs: Sequence[Container]) -> int:
 
 
 def check(result: Result, duplicates: bool = False) -> None:
-    """Hold a result to what is promised: the work was done, never twice at once, and never again for an attempt that was only restarted.
+    """Hold a result to what is promised.
+
+    The work was done, never twice at once for one attempt, and never again for an attempt that was only restarted, or because of a poll that
+    failed. Two things are counted and not promised: that a new attempt finds an older one that lists do not show yet, and, where a service
+    cannot tell a second submission, that a run is stopped that is shorter than twice the time that lists lag behind.
 
     Args:
         result: of a schedule.
-        duplicates: whether a run that was stopped by the one that goes on counts as none.
+        duplicates: whether the service may start a second run of an attempt, which is stopped by the first one.
 
     Raises:
         AssertionError: with the schedule.
     """
-    about = f"\n{result}"
+    about, schedule = f"\n{result}", result.schedule
     assert not result.errors, f"a process ended with an error{about}"
     assert result.outcome is not None
     assert result.outcome.succeeded, f"the task is {result.outcome.verdict}{about}"
-    runs = [run for run in result.runs if not (duplicates and run.stopped)]
+    cancelled = schedule.at_kill == "cancel" and result.kills
+    runs = [run for run in result.runs if not ((duplicates or cancelled) and run.stopped)]
     assert runs, f"the work is lost{about}"
-    assert at_once(runs) == 0, f"the work was done twice at once{about}"
-    assert len(runs) <= len(result.attempts), f"{len(runs)} runs for {len(result.attempts)} attempts{about}"
+    assert any(run.exit_code == 0 for run in runs), f"nothing ended well{about}"
+    short = duplicates and schedule.lags and schedule.seconds < _LONG_SECONDS
+    assert short or result.doubled == 0, f"the work of an attempt was done twice at once{about}"
+    assert schedule.lags or result.beside == 0, f"the work was done twice at once{about}"
+    assert result.repeated == 0, f"the work was repeated without a reason{about}"
+    most = len(result.attempts) + result.deleted + result.doubled
+    assert len(runs) <= most, f"{len(runs)} runs for {len(result.attempts)} attempts{about}"
+    if cancelled:
+        everything = at_once(result.runs)
+        assert schedule.lags or everything == 0, f"an attempt began beside one that was being stopped{about}"
 
 
 def crowd(job_of: Callable[[int], Job], count: int, threads: int = 32) -> list[Outcome]:

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from starlake_core_airflow import attempts
 from starlake_core_airflow.attempts import take, take_look
 
-from starlake_core import Job, RunKey
+from starlake_core import Job, RunKey, RunnerError
 from starlake_core.runtime import Found, Outcome, Status, Verdict
 
 JOB = Job("cloud")
@@ -124,6 +125,88 @@ def test_a_look_that_was_taken_over_counts_though_it_ended_between_two_polls() -
     cloud = Cloud(_1_1000=Verdict.SUCCEEDED)
     assert take_look(bound, cloud, TRY_2, cleared=0, again=True).handle == "1.1000"
     assert not cloud.submitted
+
+
+class Ending(Cloud):
+    """A service in which what is cancelled takes a few polls to end."""
+
+    def __init__(self, polls: int = 3, **attempts: Verdict | None) -> None:
+        super().__init__(**attempts)
+        self.left = dict.fromkeys(self.ends, polls)
+        self.stopping: set[str] = set()
+
+    def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
+        for handle in self.stopping & set(handles):
+            self.left[handle] -= 1
+            if self.left[handle] <= 0:
+                self.ends[handle] = Verdict.CANCELLED
+        return super().poll(handles)
+
+    def _status(self, name: str) -> Status:
+        status = super()._status(name)
+        return status if status.ended or name not in self.stopping else Status(stopping=True)
+
+    def cancel(self, handle: str) -> None:
+        self.cancelled.append(handle)
+        self.stopping.add(handle)
+
+    def submit(self, job: Job, key: RunKey) -> str:
+        assert all(self.ends[handle] is not None for handle in self.stopping), "it was started beside one that stops"
+        return super().submit(job, key)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_an_attempt_that_is_being_stopped_is_waited_for_and_not_taken_over(again: bool) -> None:
+    cloud = Ending(_1=None)
+    cloud.stopping.add("1")
+    if again:  # it took over the older one, and runs itself when that is found cancelled
+        assert take(JOB, cloud, TRY_2, cleared=0, again=True) == "1"
+        return
+    assert take(JOB, cloud, TRY_2, cleared=0, again=False) == "2"
+    assert not cloud.cancelled
+
+
+def test_after_a_clear_the_old_work_has_ended_before_it_is_done_again() -> None:
+    cloud = Ending(_1=None)
+    assert take(JOB, cloud, TRY_2, cleared=1, again=False) == "2"
+    assert cloud.cancelled == ["1"]
+
+
+@pytest.mark.parametrize("attempt", ["_1_1000", "_2_1000"])
+def test_a_look_that_is_being_stopped_is_waited_for_and_followed_by_another(attempt: str) -> None:
+    cloud = Ending(**{attempt: None})
+    cloud.stopping.add(attempt.strip("_").replace("_", "."))
+    look = take_look(bound, cloud, TRY_2, cleared=0, again=False)
+    assert cloud.submitted == [look.handle]
+
+
+def test_a_look_that_was_found_ended_is_asked_how() -> None:
+    """What is found may say only that it has ended: an environment need not look for the markers of all that it knows."""
+
+    class Rough(Cloud):
+        def find(self, job: Job, task: str) -> Sequence[Found]:
+            return [Found(name, name, Status(Outcome(Verdict.SUCCEEDED))) for name in self.ends]
+
+    cloud = Rough(_2_1000=Verdict.NOT_READY)
+    assert take_look(bound, cloud, TRY_2, cleared=0, again=True).handle == cloud.submitted[0]
+    cloud = Rough(_2_1000=Verdict.SUCCEEDED)
+    assert take_look(bound, cloud, TRY_2, cleared=0, again=True).handle == "2.1000"
+
+
+def test_a_refusal_passes_while_an_attempt_runs_and_is_final_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refusing(Cloud):
+        refusals = 3
+
+        def find(self, job: Job, task: str) -> Sequence[Found]:
+            if self.refusals:
+                self.refusals -= 1
+                raise RunnerError("403")
+            return super().find(job, task)
+
+    monkeypatch.setattr(attempts, "_FIRST_PAUSE", 0.001)
+    assert take(JOB, Refusing(_2=None), TRY_2, cleared=0, again=True) == "2"
+    with pytest.raises(RunnerError):
+        take(JOB, Refusing(_1=None), TRY_2, cleared=0, again=False)
 
 
 STOPPED = """

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cloud_run_lab import IMPATIENT, KEY, ends, run_outside
 from emulators.faults import Fault, Kind, When
+from google.cloud import run_v2
+from starlake_core_cloud_run import history
 from starlake_core_cloud_run import runner as module
 
 from starlake_core import OutageError, RunKey
@@ -136,7 +138,134 @@ def test_a_double_that_was_left_behind_is_stopped(
     assert runner().submit(made, KEY) == older
     (tmp_path / "gate").touch()
     assert ends(emulator) == ["succeeded", "cancelled"]
-    assert wait(runner(), younger).verdict is Verdict.CANCELLED
+    assert wait(runner(), younger).succeeded, "whoever waits for the double is told of the one that went on"
+
+
+def test_a_double_that_the_list_did_not_show_is_stopped_when_it_does(
+    emulator: CloudRun, job: MakeJob, runner: MakeRunner, tmp_path: Path
+) -> None:
+    """A process dies after it submitted, and the same attempt starts again while the list still lags: the younger one is stopped, and
+    whoever waits for it is told how the older one ends."""
+    made = job({"WAITS_FOR": str(tmp_path / "gate")})
+    emulator.lag = 0.4
+    older = run_outside(runner(), made, KEY)
+    again = runner(cloud_run_list_lag=0.5)
+    younger = start(made, again, KEY)
+    assert younger != older
+    until(lambda: bool(emulator.executions()[1].completion_time), "the younger one has ended")
+    assert not emulator.executions()[0].completion_time
+    (tmp_path / "gate").touch()
+    assert wait(again, younger).succeeded
+    assert ends(emulator) == ["succeeded", "cancelled"]
+    assert wait(runner(), younger).succeeded, "another process, which never knew of the older one"
+
+
+def test_a_double_that_another_process_waits_for_is_stopped_too(
+    emulator: CloudRun, job: MakeJob, runner: MakeRunner, tmp_path: Path
+) -> None:
+    """The submitter is gone before the list shows both: whoever polls looks again."""
+    made = job({"WAITS_FOR": str(tmp_path / "gate")})
+    emulator.lag = 0.4
+    _, younger = (run_outside(runner(), made, KEY) for _ in range(2))
+    watcher = runner(cloud_run_list_lag=0.5)
+    assert not watcher.poll([younger])[younger].ended
+    until(lambda: bool(emulator.executions()[1].completion_time), "the younger one has ended")
+    (tmp_path / "gate").touch()
+    assert wait(watcher, younger).succeeded
+
+
+def test_a_poll_that_lists_doubles_stops_the_younger(
+    emulator: CloudRun, job: MakeJob, runner: MakeRunner, tmp_path: Path
+) -> None:
+    made = job({"WAITS_FOR": str(tmp_path / "gate")})
+    handles = [run_outside(runner(), made, KEY) for _ in range(2)]
+    other = run_outside(runner(), made, RunKey("other", "1"))
+    runner().poll([handles[0], other])
+    until(lambda: bool(emulator.executions()[1].completion_time), "the younger one has ended")
+
+
+def test_doubles_that_were_too_short_to_be_stopped_are_reported(
+    emulator: CloudRun, job: MakeJob, runner: MakeRunner, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        run_outside(runner(), job(), KEY)
+    assert ends(emulator) == ["succeeded"] * 2
+    made = runner()
+    for _ in range(2):
+        made.find(job(), KEY.task)
+    assert caplog.text.count("ran twice to its end") == 1
+
+
+def test_an_attempt_that_is_being_stopped_is_told_so_by_every_process(
+    emulator: CloudRun, job: MakeJob, runner: MakeRunner, tmp_path: Path
+) -> None:
+    made = job({"LATE": "1", "WAITS_FOR": str(tmp_path / "gate"), "SAYS": "ready"})
+    handle = runner().submit(made, KEY)
+    until(lambda: bool(emulator.containers.all[0].lines), "the trap is set")
+    emulator.slow = 3600
+    runner().cancel(handle)
+    other = runner()
+    assert other.poll([handle])[handle].stopping
+    (found,) = other.find(made, KEY.task)
+    assert found.status.stopping
+    assert not found.status.going
+
+
+@pytest.mark.parametrize("how", ["cancelled", "deleted"])
+def test_a_new_attempt_waits_for_the_end_of_one_that_is_being_stopped(
+    emulator: CloudRun, job: MakeJob, runner: MakeRunner, tmp_path: Path, how: str
+) -> None:
+    emulator.slow = 3600
+    made = job({"WAITS_FOR": str(tmp_path / "gate")})
+    older = runner().submit(made, KEY)
+    emulator.hurry()
+    if how == "cancelled":
+        runner().cancel(older)
+    else:
+        emulator.begin_deleting(older)
+    with ThreadPoolExecutor(1) as pool:
+        starting = pool.submit(start, made, runner(), RunKey(KEY.task, "2"))
+        until(lambda: emulator.faults.calls["GetExecution"] > 3, "it is waited for")
+        assert not starting.done()
+        assert len(emulator.executions()) == 1
+        emulator.slow = 0
+        (tmp_path / "gate").touch()
+        emulator.containers.all[0].wait(60)
+        until(lambda: emulator.hurry() or starting.done(), "the new attempt was started")
+        assert starting.result() != older
+
+
+def test_the_history_forgets_what_has_ended_and_the_oldest_first(
+    emulator: CloudRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "_KEPT", 200)
+    (live,) = emulator.seed_running(1)
+    emulator._executions[live].told.create_time.seconds -= 7200
+    emulator.seed_history(150, age=3600)
+    seen = history.History(lambda parent, token: ([], ""), 1000, 0.0)
+    told = [run_v2.Execution.pb(one) for one in emulator.executions()]
+    parent = live.rpartition("/executions/")[0]
+    for execution in reversed(told):  # a list has the newest first
+        seen.note(parent, execution)
+    emulator.seed_history(200)
+    for execution in emulator.executions()[-200:]:
+        seen.note(parent, run_v2.Execution.pb(execution))
+    assert seen.knows(live), "an execution that goes on was forgotten"
+    kept = [one.name for one in emulator.executions() if seen.knows(one.name)]
+    assert kept == [live, *(one.name for one in emulator.executions()[-199:])]
+
+
+@pytest.mark.parametrize("how", ["start", "submit"])
+def test_an_execution_that_was_deleted_after_its_end_is_not_taken_back(
+    emulator: CloudRun, job: MakeJob, runner: MakeRunner, how: str
+) -> None:
+    made = runner()
+    handle = made.submit(job(), KEY)
+    assert wait(made, handle).succeeded
+    emulator.delete(handle)
+    again = start(job(), made, KEY) if how == "start" else made.submit(job(), KEY)
+    assert again != handle
+    assert wait(made, again).succeeded
 
 
 def test_a_new_attempt_takes_over_what_another_process_left(

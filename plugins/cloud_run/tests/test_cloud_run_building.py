@@ -100,7 +100,8 @@ def test_the_command_for_people_hides_secrets_and_names_its_separator() -> None:
 
 def test_jobs_that_agree_on_the_service_share_an_endpoint() -> None:
     plain = create(PLACE)
-    assert plain.endpoint == "p/europe-west1?detached=True&interval=30&follow_logs=False&list_lag=10&history=1000"
+    words = "detached=True&interval=30&follow_logs=False&list_lag=10&missing_grace=60&history=1000"
+    assert plain.endpoint == f"p/europe-west1?{words}"
     same = {"cloud_run_job_name": "other", "cloud_run_task_count": 3, "cloud_run_task_timeout": "1h"}
     assert create({**PLACE, **same}).endpoint == plain.endpoint
     others: list[dict[str, Any]] = [
@@ -114,6 +115,7 @@ def test_jobs_that_agree_on_the_service_share_an_endpoint() -> None:
         {"cloud_run_async_poke_interval": 5},
         {"cloud_run_follow_logs": True},
         {"cloud_run_list_lag": 0},
+        {"cloud_run_missing_grace": 0},
         {"cloud_run_history": 200},
     ]
     endpoints = [create({**PLACE, **other}).endpoint for other in others]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -305,12 +306,9 @@ def test_executions_of_several_jobs_are_polled_together(emulator: CloudRun, job:
     assert [outcome.exit_code if outcome is not None else "" for outcome in map(found.get, handles)] == [0, 3, 0, 3]
 
 
-@pytest.mark.parametrize(
-    ("fault", "verdict"),
-    [(Kind.NOT_FOUND, Verdict.LOST), (Kind.DENIED, Verdict.LOST), (Kind.UNAVAILABLE, None)],
-)
+@pytest.mark.parametrize("fault", [Kind.NOT_FOUND, Kind.DENIED, Kind.UNAVAILABLE])
 def test_a_job_that_cannot_be_asked_about_does_not_hide_the_others(
-    emulator: CloudRun, job: MakeJob, runner: MakeRunner, fault: Kind, verdict: Verdict | None
+    emulator: CloudRun, job: MakeJob, runner: MakeRunner, fault: Kind
 ) -> None:
     emulator.jobs["other"] = JobDefinition()
     made = runner(IMPATIENT)
@@ -320,7 +318,7 @@ def test_a_job_that_cannot_be_asked_about_does_not_hide_the_others(
         for number in range(2)
     ]
     ends(emulator)
-    page = made._service.page
+    page = made._brief.page
 
     def refusing(parent: str, token: str) -> Any:
         if parent.endswith("/other"):
@@ -330,14 +328,100 @@ def test_a_job_that_cannot_be_asked_about_does_not_hide_the_others(
         finally:
             emulator.faults.forget()
 
-    made._service.page = refusing  # type: ignore[method-assign]
+    made._brief.page = refusing  # type: ignore[method-assign]
     found = made.poll(handles)
-    assert [found[handle].outcome and found[handle].outcome.verdict for handle in handles] == [
-        *[verdict] * 2,
-        *[Verdict.SUCCEEDED] * 2,
-    ]
-    with pytest.raises((OutageError, RunnerError)):
-        made.poll(handles[:2])
+    error = OutageError if fault is Kind.UNAVAILABLE else RunnerError
+    assert all(isinstance(found[handle].error, error) and not found[handle].ended for handle in handles[:2])
+    assert [found[handle].outcome and found[handle].outcome.verdict for handle in handles[2:]] == [
+        Verdict.SUCCEEDED
+    ] * 2
+    assert all(isinstance(status.error, error) for status in made.poll(handles[:2]).values())
+
+
+@pytest.mark.parametrize("fault", [Kind.DENIED, Kind.NOT_FOUND, Kind.UNAVAILABLE], ids=str)
+def test_an_execution_that_cannot_be_asked_about_does_not_hide_the_others(
+    emulator: CloudRun, job: MakeJob, runner: MakeRunner, fault: Kind
+) -> None:
+    """Three executions that no list shows, and one call for each: the first of them goes wrong."""
+    emulator.seed_history(300, age=3600)
+    made = runner(IMPATIENT)
+    handles = sorted(made.submit(job(), RunKey(str(number), "1")) for number in range(3))
+    ends(emulator)
+    emulator.lag = 3600
+    get = made._brief.get
+
+    def refusing(handle: str) -> Any:
+        if handle == handles[0]:
+            emulator.faults.at_random(1.0, [Fault(fault)], 1)
+        try:
+            return get(handle)
+        finally:
+            emulator.faults.forget()
+
+    made._brief.get = refusing  # type: ignore[method-assign]
+    found = made.poll(handles)
+    assert [found[handle].ended for handle in handles[1:]] == [True, True]
+    if fault is not Kind.NOT_FOUND:
+        assert not found[handles[0]].ended
+        made._brief.get = get  # type: ignore[method-assign]
+        assert made.poll(handles)[handles[0]].ended
+
+
+@pytest.mark.parametrize("fault", [Kind.DENIED, Kind.NOT_FOUND, Kind.UNAVAILABLE], ids=str)
+def test_a_poll_that_goes_wrong_changes_no_end(
+    emulator: CloudRun, job: MakeJob, runner: MakeRunner, fault: Kind
+) -> None:
+    made = runner(IMPATIENT)
+    handle = made.submit(job(), KEY)
+    emulator.faults.plan("GetExecution", *[Fault(fault)] * 3)
+    assert wait(made, handle).succeeded
+    assert len(emulator.executions()) == 1
+
+
+def test_an_execution_is_lost_as_soon_as_it_was_seen_and_deleted(
+    emulator: CloudRun, job: MakeJob, runner: MakeRunner
+) -> None:
+    made = runner(cloud_run_missing_grace=3600)
+    handle = made.submit(job({"WAITS_FOR": "/never"}), KEY)
+    assert not made.poll([handle])[handle].ended
+    emulator.delete(handle)
+    outcome = made.poll([handle])[handle].outcome
+    assert outcome is not None
+    assert outcome.verdict is Verdict.LOST
+
+
+def test_an_execution_that_was_never_seen_is_waited_for(emulator: CloudRun, runner: MakeRunner) -> None:
+    """Another process submitted it, and this part of the service does not know it yet."""
+    (handle,) = emulator.seed_running(1)
+    execution = emulator._executions.pop(handle)
+    made = runner(cloud_run_missing_grace=3600)
+    assert made.poll([handle])[handle].detail == "pending"
+    emulator._executions[handle] = execution
+    assert made.poll([handle])[handle].detail == "running"
+
+
+def test_slow_storage_holds_up_nothing_but_the_check_that_needs_it(
+    emulator: CloudRun, job: MakeJob, runner: MakeRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = runner()
+    monkeypatch.setattr(made._aside, "_seconds", 0.05)
+    check = replace(job({"SL_ROOT": "gs://bucket/project"}, CHECK), check=True)
+    handles = [made.submit(check, KEY), made.submit(job(), RunKey("load", "1"))]
+    ends(emulator)
+    answer, asked = threading.Event(), threading.Event()
+
+    def slow(marker: str) -> bool:
+        asked.set()
+        assert answer.wait(60)
+        return True
+
+    monkeypatch.setattr(made._markers, "seen", slow)
+    found = made.poll(handles)
+    assert asked.is_set()
+    assert not found[handles[0]].ended
+    assert found[handles[1]].ended, "the others wait for it"
+    answer.set()
+    assert wait(made, handles[0]).verdict is Verdict.NOT_READY
 
 
 def test_a_deleted_execution_is_lost(emulator: CloudRun, runner: MakeRunner) -> None:

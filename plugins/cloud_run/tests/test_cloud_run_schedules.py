@@ -14,8 +14,10 @@ class TestFaults(FaultSuite):
     environment = "cloud_run"
     emulator_class = CloudRun
     submit = "RunJob"
+    polls = ("GetExecution",)
     preload = ("starlake_core_cloud_run.runner", "google.cloud.run_v2")
-    quick = {"cloud_run_async_poke_interval": 0.05}  # noqa: RUF012
+    # Longer than the lists of the schedules lag behind; twice as long is shorter than their long runs.
+    quick = {"cloud_run_async_poke_interval": 0.05, "cloud_run_list_lag": 0.5, "cloud_run_missing_grace": 60}  # noqa: RUF012
     duplicates = True
 
     def without_dedupe(self, emulator: Any, monkeypatch: pytest.MonkeyPatch) -> None:

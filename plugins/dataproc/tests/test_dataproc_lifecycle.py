@@ -158,6 +158,65 @@ def test_a_cluster_that_is_there_and_cannot_be_seen_is_an_outage(
     assert emulator.faults.calls["CreateCluster"] == 2
 
 
+def made_by(emulator: Dataproc, create: Job) -> str:
+    return emulator.operation_of(create.spec["cluster"])
+
+
+def test_the_error_of_the_operation_is_told(emulator: Dataproc, made: tuple[Job, Job, Runner]) -> None:
+    """A cluster that does not get on while its operation has failed is not waited for."""
+    create, _, runner = made
+    emulator.slow = 3600
+    handle = start(create, runner, key("create"))
+    assert not runner.poll([handle])[handle].ended
+    emulator.fail_operation(made_by(emulator, create), "Insufficient 'DISKS_TOTAL_GB' quota")
+    outcome = settle(runner, handle)
+    assert outcome.verdict is Verdict.FAILED
+    assert "is CREATING: Insufficient 'DISKS_TOTAL_GB' quota" in outcome.reason
+
+
+@pytest.mark.parametrize("other", [False, True], ids=["the process that began", "another process"])
+def test_a_broken_cluster_tells_what_cluster_and_operation_say(
+    emulator: Dataproc, made: tuple[Job, Job, Runner], other: bool
+) -> None:
+    create, _, runner = made
+    emulator.breaks = ["broken"]
+    handle = start(create, runner, key("create"))
+    emulator.fail_operation(made_by(emulator, create), "the network has no route")
+    outcome = settle(runner_of(create) if other else runner, handle)
+    assert outcome.reason.endswith("is ERROR: broken; the network has no route")
+
+
+@pytest.mark.parametrize("skew", [-300.0, 0.0, 300.0])
+def test_a_cluster_that_is_never_made_is_given_up_and_made_anew(emulator: Dataproc, skew: float) -> None:
+    emulator.skew = skew
+    emulator.slow = 3600
+    create, _ = jobs_of(emulator, dataproc_create_timeout=1)
+    patient, _ = jobs_of(emulator, Run("other", "run", RUN.interval), dataproc_create_timeout=280)
+    runner = runner_of(create)
+    kept = start(patient, runner, RunKey("p/other/create_cluster", "1"))
+    handle = start(create, runner, key("create"))
+    emulator.slow = 0
+    outcome = settle(runner, handle)
+    assert outcome.verdict is Verdict.FAILED
+    assert "is still CREATING after 1 s (option dataproc_create_timeout); it is given up and deleted" in outcome.reason
+    assert create.spec["cluster"] not in emulator.clusters
+    for one in (runner, runner_of(create)):
+        assert not one.poll([kept])[kept].ended
+    assert execute(create, runner, key("create", "2")).verdict is Verdict.SUCCEEDED
+
+
+def test_a_cluster_that_cannot_be_asked_about_does_not_hide_the_others(
+    emulator: Dataproc, made: tuple[Job, Job, Runner]
+) -> None:
+    create, _, runner = made
+    handle = start(create, runner, key("create"))
+    existing = "projects/emulated/regions/europe-west1/clusters/existing"
+    emulator.faults.plan("GetCluster", Fault(Kind.DENIED))
+    found = runner.poll([handle, existing])
+    assert sorted(status.ended for status in found.values()) == [False, True]
+    assert settle(runner, handle).verdict is Verdict.SUCCEEDED
+
+
 def test_two_workers_make_one_cluster(emulator: Dataproc, made: tuple[Job, Job, Runner]) -> None:
     create, _, _ = made
     together = threading.Barrier(2)

@@ -306,14 +306,13 @@ def test_the_cluster_of_a_run() -> None:
     made = request["cluster"]
     config = made["config"]
     assert made["cluster_name"] == f"dataproc-cluster-{RUN.value('sl_run_hash')}"
-    assert made["labels"] == {"team": "sales", "starlake_core": "cluster"}
+    assert made["labels"] == {"team": "sales", "starlake_core": "cluster", "starlake_timeout": "1800"}
     properties = config["software_config"].pop("properties")
+    # Neither an account nor a bucket: what is left out, Dataproc chooses.
     assert config == {
-        "config_bucket": "dataproc-my-project",
         "gce_cluster_config": {
             "subnetwork_uri": "projects/my-project/regions/europe-west1/subnetworks/default",
             "internal_ip_only": True,
-            "service_account": "service-my-project@dataproc-accounts.iam.gserviceaccount.com",
             "service_account_scopes": ["https://www.googleapis.com/auth/cloud-platform"],
             "tags": ["dataproc"],
             "metadata": {},
@@ -333,7 +332,7 @@ def test_the_cluster_of_a_run() -> None:
     }
     assert properties["spark-env:SL_ROOT"] == "gs://b/project"
     assert properties["spark-env:SL_AUDIT_SINK_TYPE"] == "BigQuerySink"
-    assert properties["spark:spark.eventLog.dir"] == "gs://dataproc-my-project/tmp/spark/events/2026-11-03"
+    assert not [name for name, value in properties.items() if "gs://dataproc" in value or name.endswith("Directory")]
     assert "dataproc:dataproc.allow.zero.workers" not in properties
 
 
@@ -365,6 +364,8 @@ def test_a_cluster_with_everything() -> None:
         dataproc_secondary_properties={"num_instances": 5},
         dataproc_temp_bucket="temp-bucket",
         dataproc_idle_delete_ttl=0,
+        dataproc_config_bucket="staging",
+        dataproc_create_timeout=0,
     )["cluster"]
     config = made["config"]
     assert made["cluster_name"] == f"bakery-night-run-{RUN.value('sl_run_hash')}"
@@ -386,4 +387,8 @@ def test_a_cluster_with_everything() -> None:
     assert config["worker_config"]["num_instances"] == 9
     assert config["software_config"]["properties"]["spark-env:SL_HIVE"] == "true"
     assert config["temp_bucket"] == "temp-bucket"
+    assert config["config_bucket"] == "staging"
+    events = "gs://staging/tmp/spark/events/2026-11-03"
+    assert config["software_config"]["properties"]["spark:spark.eventLog.dir"] == events
+    assert "starlake_timeout" not in made["labels"]
     assert "lifecycle_config" not in config

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from starlake_core_dataproc.naming import job_id
 from starlake_core_dataproc.told import exit_code_of
 
 from starlake_core import OutageError, RunKey, RunnerError
-from starlake_core.runtime import OlderAttempt, Outcome, Verdict, execute, finish, start
+from starlake_core.runtime import OlderAttempt, Outcome, Verdict, execute, finish, start, wait
 from starlake_core.testing.lab import settle, until
 
 LONG = ("trap 'exit 143' TERM", "while true; do sleep 0.05; done")
@@ -185,16 +186,18 @@ def test_a_check_that_is_not_ready_stays_so_for_everybody_who_asks(emulator: Dat
     assert runs(emulator) == 1
 
 
-def test_a_marker_that_cannot_be_read_fails_its_check_and_no_other_job(emulator: Dataproc) -> None:
+def test_a_marker_that_is_refused_for_a_moment_fails_no_check_and_holds_up_no_other_job(emulator: Dataproc) -> None:
     check, load = job_of(emulator.options, CHECK, check=True), job_of(emulator.options)
     runner = runner_of(check)
     handles = [runner.submit(check, KEY), runner.submit(load, RunKey("p/r/load", "1"))]
     for container in emulator.containers.all:
         container.wait(60)
     emulator.faults.plan("storage.get", Fault(Kind.DENIED))
-    verdicts = {handle: settle(runner, handle) for handle in handles}
-    assert [outcome.verdict for outcome in verdicts.values()] == [Verdict.FAILED, Verdict.SUCCEEDED]
-    assert "whether its domain is ready cannot be read" in verdicts[handles[0]].reason
+    found = runner.poll(handles)
+    assert isinstance(found[handles[0]].error, RunnerError)
+    assert not found[handles[0]].ended
+    assert found[handles[1]].ended
+    assert settle(runner, handles[0]).verdict is Verdict.SUCCEEDED
 
 
 def test_a_marker_that_cannot_be_read_now_is_read_later(emulator: Dataproc) -> None:
@@ -236,6 +239,116 @@ def test_a_job_whose_cluster_is_deleted_fails(emulator: Dataproc) -> None:
     outcome = settle(runner, handle)
     assert outcome.verdict is Verdict.FAILED
     assert "was deleted" in outcome.reason
+
+
+# -- polls that go wrong
+
+
+def get(options: dict[str, Any]) -> str:
+    return "GetBatch" if options.get("dataproc_serverless") else "GetJob"
+
+
+@pytest.mark.parametrize("kind", [Kind.DENIED, Kind.NOT_FOUND], ids=str)
+def test_a_poll_that_goes_wrong_changes_no_end(emulator: Dataproc, options: dict[str, Any], kind: Kind) -> None:
+    job = job_of(options)
+    runner = runner_of(job)
+    handle = runner.submit(job, KEY)
+    emulator.faults.plan(get(options), *[Fault(kind)] * 3)
+    assert settle(runner, handle).verdict is Verdict.SUCCEEDED
+    assert runs(emulator) == 1
+
+
+@pytest.mark.parametrize("crowd", [3, 6], ids=["asked for one by one", "in a list"])
+def test_one_that_cannot_be_asked_about_does_not_hide_the_others(
+    emulator: Dataproc, options: dict[str, Any], crowd: int
+) -> None:
+    job = job_of(options)
+    runner = runner_of(job)
+    handles = sorted(runner.submit(job, RunKey(f"p/r/{number}", "1")) for number in range(crowd))
+    for container in emulator.containers.all:
+        container.wait(60)
+    emulator.faults.plan(get(options), Fault(Kind.DENIED))
+    found = runner.poll(handles)
+    assert [isinstance(status.error, RunnerError) for status in found.values()].count(True) == 1
+    assert [status.ended for status in found.values()].count(True) == crowd - 1
+    assert all(status.ended for status in runner.poll(handles).values())
+
+
+def test_a_list_that_is_refused_is_an_error_of_each(emulator: Dataproc) -> None:
+    running = emulator.seed_running(5)
+    runner = runner_of(job_of(emulator.options))
+    emulator.faults.plan("ListJobs", Fault(Kind.DENIED))
+    assert all(isinstance(status.error, RunnerError) for status in runner.poll(running).values())
+    assert not any(status.error for status in runner.poll(running).values())
+
+
+def test_what_was_never_seen_is_waited_for_and_what_was_seen_is_lost_at_once(
+    emulator: Dataproc, options: dict[str, Any]
+) -> None:
+    sh(emulator, *LONG)
+    job = job_of({**options, "dataproc_missing_grace": "1h"})
+    runner = runner_of(job)
+    handle = runner.submit(job, KEY)
+    known = emulator._batches if options.get("dataproc_serverless") else emulator._jobs
+    hidden = dict(known)
+    known.clear()
+    other = runner_of(job)  # it did not submit the run, and never saw it
+    for one in (runner, other):
+        assert one.poll([handle])[handle].detail.startswith("pending")
+    known.update(hidden)
+    assert not any(one.poll([handle])[handle].ended for one in (runner, other))
+    known.clear()
+    for one in (runner, other):
+        outcome = one.poll([handle])[handle].outcome
+        assert outcome is not None
+        assert outcome.verdict is Verdict.LOST
+
+
+def test_slow_storage_holds_up_nothing_but_the_check_that_needs_it(
+    emulator: Dataproc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check, load = job_of(emulator.options, CHECK, check=True), job_of(emulator.options)
+    runner: Any = runner_of(check)
+    monkeypatch.setattr(runner._aside, "_seconds", 0.05)
+    handles = [runner.submit(check, KEY), runner.submit(load, RunKey("p/r/load", "1"))]
+    for container in emulator.containers.all:
+        container.wait(60)
+    answer = threading.Event()
+    monkeypatch.setattr(runner._markers, "seen", lambda marker: answer.wait(60))
+    until(lambda: runner.poll(handles)[handles[1]].ended, "the others do not wait for it")
+    assert not runner.poll(handles)[handles[0]].ended
+    (found,) = runner.find(check, KEY.task)
+    assert found.status.ended, "it is known that it has ended, if not how"
+    answer.set()
+    assert settle(runner, handles[0]).verdict is Verdict.NOT_READY
+
+
+# -- an attempt that is being stopped
+
+
+@pytest.mark.parametrize("crowd", [1, 5], ids=["asked for one by one", "in a list"])
+def test_a_new_attempt_waits_for_the_end_of_one_that_is_being_stopped(
+    emulator: Dataproc, options: dict[str, Any], crowd: int
+) -> None:
+    gate = emulator.buckets / "gate"
+    sh(emulator, "trap '' TERM", "echo ready", f'while [ ! -e "{gate}" ]; do sleep 0.02; done', "exit 3")
+    job = job_of(options)
+    older = runner_of(job).submit(job, KEY)
+    until(lambda: bool(emulator.containers.all and emulator.containers.all[0].lines), "it runs")
+    others = [runner_of(job).submit(job, RunKey(f"p/r/{number}", "1")) for number in range(crowd - 1)]
+    runner_of(job).cancel(older)
+    other = runner_of(job)
+    assert other.poll([older, *others])[older].stopping
+    (found,) = other.find(job, KEY.task)
+    assert found.status.stopping
+    with ThreadPoolExecutor(1) as pool:
+        starting = pool.submit(start, job, other, RunKey(KEY.task, "2"))
+        asked = emulator.faults.calls[get(options)]
+        until(lambda: emulator.faults.calls[get(options)] > asked + 2, "it is waited for")
+        assert not starting.done()
+        gate.touch()
+        assert starting.result() != older
+    assert runs(emulator) == crowd + 1
 
 
 # -- cancel
@@ -289,6 +402,22 @@ def test_a_job_that_takes_too_long_is_cancelled(emulator: Dataproc, options: dic
     for outcome in found.values():
         assert outcome.verdict is Verdict.FAILED
         assert outcome.reason == "cancelled after its time-out of 1 s (option dataproc_job_wait_timeout)"
+
+
+@pytest.mark.parametrize("skew", [-300.0, 300.0])
+def test_a_time_out_is_measured_by_one_clock(emulator: Dataproc, options: dict[str, Any], skew: float) -> None:
+    """Five minutes between the clocks: nothing is cancelled early, and nothing late."""
+    emulator.skew = skew
+    sh(emulator, *LONG)
+    patient, late = (job_of({**options, "dataproc_job_wait_timeout": seconds}) for seconds in (240, 1))
+    runner = runner_of(patient)
+    kept, over = runner.submit(patient, KEY), runner.submit(late, RunKey("p/r/late", "1"))
+    outcome = wait(runner, over)
+    assert (outcome.verdict, outcome.reason[:33]) == (Verdict.FAILED, "cancelled after its time-out of 1")
+    other = runner_of(patient)  # has never seen it
+    for one in (runner, other):
+        assert not one.poll([kept])[kept].stopping
+    assert not emulator.containers.all[0].stopped
 
 
 def test_a_cancel_that_is_refused_does_not_hide_the_others(

@@ -124,6 +124,7 @@ def test_what_the_runner_is_made_of_is_in_the_endpoint(option: dict[str, Any]) -
         ({"fargate_async_poke_interval": "soon"}, ["'fargate_async_poke_interval'", "greater than 0"]),
         ({"fargate_async": "maybe"}, ["'fargate_async'", "true or false"]),
         ({"sl_env_var": {"BIG": "x" * 8200}}, ["'load_orders'", "8192", "task definition"]),
+        ({"sl_env_var": {"BIG": "x" * 7800}}, ["'load_orders'", "8192", "that a run can add"]),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

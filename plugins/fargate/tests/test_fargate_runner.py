@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from emulators.faults import Fault, Kind, When
 from fargate_lab import KEY, Lab
 from starlake_core_fargate.request import started_by
-from starlake_core_fargate.tasks import TaskArn
+from starlake_core_fargate.tasks import TaskArn, TaskFacts, status_of
 
 from starlake_core import OutageError, RunKey, RunnerError
 from starlake_core.runtime import OlderAttempt, Runner, Verdict, start
@@ -301,7 +302,8 @@ def test_a_call_answers_for_a_hundred_tasks(lab: Lab) -> None:
     assert lab.ecs.faults.calls == {"DescribeTasks": 3}
 
 
-def test_an_outage_for_some_tasks_says_nothing_about_the_others(lab: Lab) -> None:
+@pytest.mark.parametrize("error", [OutageError("no answer"), RunnerError("403")], ids=["outage", "refusal"])
+def test_an_error_for_some_tasks_says_nothing_about_the_others(lab: Lab, error: Exception) -> None:
     handles = lab.ecs.seed_running(150)
     runner = lab.runner()
     lab.ecs.end(handles[120], "EssentialContainerExited", "", 0)
@@ -309,20 +311,90 @@ def test_an_outage_for_some_tasks_says_nothing_about_the_others(lab: Lab) -> Non
 
     def describe(arns: Any, doing: str, total: float | None = None) -> Any:
         if handles[0] in arns:
-            raise OutageError("no answer")
+            raise error
         return plain(arns, doing, total)
 
     runner._describe = describe  # type: ignore[method-assign]
     statuses = runner.poll(handles)
     assert [handle for handle in handles if statuses[handle].ended] == [handles[120]]
-    assert statuses[handles[0]].detail.startswith("unknown")
+    assert statuses[handles[0]].error is error
 
 
 def test_an_outage_for_all_tasks_is_told(lab: Lab) -> None:
     runner = lab.runner()
     runner._describe = lambda *_, **__: (_ for _ in ()).throw(OutageError("no answer"))  # type: ignore[method-assign]
-    with pytest.raises(OutageError):
-        runner.poll(lab.ecs.seed_running(150))
+    statuses = runner.poll(lab.ecs.seed_running(150))
+    assert all(isinstance(status.error, OutageError) and not status.ended for status in statuses.values())
+
+
+def test_a_task_of_which_ecs_tells_a_failure_is_not_lost(lab: Lab) -> None:
+    """Only MISSING means that there is none."""
+    first, second = lab.ecs.seed_running(2)
+    runner = lab.runner(missing_grace=0.001)
+    told = runner._describe([first, second], "looking")
+    (kept,) = (task for task in told["tasks"] if task["taskArn"] == second)
+    answer = {"tasks": [kept], "failures": [{"arn": first, "reason": "ACCESS_DENIED"}]}
+    runner._describe = lambda *_, **__: answer  # type: ignore[method-assign]
+    statuses = runner.poll([first, second])
+    assert isinstance(statuses[first].error, RunnerError)
+    assert not statuses[second].error
+
+
+@pytest.mark.parametrize("kind", [Kind.DENIED, Kind.UNAVAILABLE, Kind.LOST], ids=str)
+def test_a_poll_that_goes_wrong_changes_no_end(lab: Lab, kind: Kind) -> None:
+    runner = lab.runner()
+    handle = runner.submit(lab.job(), KEY)
+    lab.ecs.faults.plan("DescribeTasks", *[Fault(kind)] * 3)
+    assert settle(runner, handle).succeeded
+    assert len(lab.ecs.containers.all) == 1
+
+
+def test_slow_storage_holds_up_nothing_but_the_check_that_needs_it(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = lab.runner()
+    monkeypatch.setattr(runner._aside, "_seconds", 0.05)
+    handles = [runner.submit(lab.check("true"), KEY), runner.submit(lab.job(), RunKey("other", "1"))]
+    for container in lab.ecs.containers.all:
+        container.wait(60)
+    answer = threading.Event()
+    monkeypatch.setattr(runner._markers, "seen", lambda marker: answer.wait(60))
+    monkeypatch.setattr(runner._markers, "sweep", lambda marker: None)
+    until(lambda: runner.poll(handles)[handles[1]].ended, "the others do not wait for it")
+    assert not runner.poll(handles)[handles[0]].ended
+    (found,) = runner.find(lab.check("true"), KEY.task)
+    assert found.status.ended, "it is known that it has ended, if not how"
+    answer.set()
+    assert settle(runner, handles[0]).verdict is Verdict.NOT_READY
+
+
+# -- an attempt that is being stopped
+
+
+def test_a_new_attempt_waits_for_the_end_of_one_that_is_being_stopped(lab: Lab) -> None:
+    gate = lab.ecs.buckets / "gate"
+    job = lab.job(f"trap '' TERM; echo ready; while [ ! -e {gate} ]; do sleep 0.02; done; exit 3")
+    older = lab.runner().submit(job, KEY)
+    until(lambda: bool(lab.runner().logs(older, None)[0]), "the trap is set")
+    lab.runner().cancel(older)
+    other = lab.runner()
+    assert other.poll([older])[older].stopping
+    (found,) = other.find(job, KEY.task)
+    assert found.status.stopping
+    with ThreadPoolExecutor(1) as pool:
+        starting = pool.submit(start, job, other, RunKey(KEY.task, "2"))
+        asked = lab.ecs.faults.calls["DescribeTasks"]
+        until(lambda: lab.ecs.faults.calls["DescribeTasks"] > asked + 2, "it is waited for")
+        assert not starting.done()
+        gate.touch()
+        assert starting.result() != older
+    assert len(lab.ecs.containers.all) == 2
+
+
+@pytest.mark.parametrize("state", ["DEACTIVATING", "STOPPING", "DEPROVISIONING", "RUNNING"])
+def test_the_states_of_a_task_that_is_stopping(state: str) -> None:
+    task = {"lastStatus": state, "desiredStatus": "STOPPED"}
+    assert status_of(task, TaskFacts("starlake", (), {}), lambda marker: False).stopping
+    going = {"lastStatus": state, "desiredStatus": "RUNNING"}
+    assert status_of(going, TaskFacts("starlake", (), {}), lambda marker: False).stopping == (state != "RUNNING")
 
 
 # -- cancel

@@ -12,6 +12,7 @@ class TestFaults(FaultSuite):
     environment = "fargate"
     emulator_class = Ecs
     submit = "RunTask"
+    polls = ("DescribeTasks",)
     preload = ("boto3", "starlake_core_fargate.runner")
     quick = {"fargate_async_poke_interval": 0.05}  # noqa: RUF012
 

@@ -12,12 +12,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from starlake_core import Job, RunKey
-from starlake_core.runtime import Found, OlderAttempt, Runner, Verdict, cancel_and_settle, start
+from starlake_core import Job, OutageError, RunKey, RunnerError
+from starlake_core.runtime import Found, OlderAttempt, Outcome, Runner, Verdict, ask, end_all, pause, start
 
 __all__ = ["Look", "start_own", "take", "take_look"]
 
 logger = logging.getLogger(__name__)
+
+
+_PATIENCE_SECONDS = 600.0
+"""How long an execution that goes on with a try may be refused to look for its attempt. Of a new try a refusal is final at once."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 
 
 def _try(attempt: str) -> int:
@@ -25,14 +30,34 @@ def _try(attempt: str) -> int:
     return int(number) if number.isdigit() else 0
 
 
-def _since_clear(job: Job, runner: Runner, key: RunKey, cleared: int) -> Sequence[Found]:
-    """The attempts that count: what still goes on from before a clear is stopped, because somebody wants the work to be done again."""
-    found = runner.find(job, key.task)
-    for attempt in found:
-        if _try(attempt.attempt) <= cleared and not attempt.status.ended:
-            logger.warning("%s: stopping attempt %s, from before the task was cleared", key.task, attempt.attempt)
-            cancel_and_settle(runner, attempt.handle)
+def _found(job: Job, runner: Runner, task: str, again: bool) -> Sequence[Found]:
+    """The attempts of a task. While one of them runs, that the service cannot be asked about them is no reason to fail it."""
+    deadline, waiting = time.monotonic() + _PATIENCE_SECONDS, _FIRST_PAUSE
+    while True:
+        try:
+            return runner.find(job, task)
+        except (RunnerError, OutageError) as error:
+            if not again or time.monotonic() + waiting > deadline:
+                raise
+            logger.warning("%s: its attempts cannot be looked for now, trying again: %s", task, error)
+            if not pause(waiting):
+                raise
+            waiting = min(_LONGEST_PAUSE, 2 * waiting)
+
+
+def _since_clear(job: Job, runner: Runner, key: RunKey, cleared: int, again: bool) -> Sequence[Found]:
+    """The attempts that count: what has not ended from before a clear is ended first, because somebody wants the work to be done again."""
+    found = _found(job, runner, key.task, again)
+    end_all(runner, key.task, [attempt for attempt in found if _try(attempt.attempt) <= cleared])
     return [attempt for attempt in found if _try(attempt.attempt) > cleared]
+
+
+def _answer(runner: Runner, attempt: Found) -> Outcome | None:
+    """How a look ended: what was found may say only that it has."""
+    outcome = attempt.status.outcome
+    if outcome is None or outcome.verdict is not Verdict.SUCCEEDED:
+        return outcome
+    return ask(runner, [attempt.handle])[attempt.handle].outcome
 
 
 def take(job: Job, runner: Runner, key: RunKey, *, cleared: int, again: bool) -> str:
@@ -48,11 +73,11 @@ def take(job: Job, runner: Runner, key: RunKey, *, cleared: int, again: bool) ->
     Returns:
         The handle to wait for.
     """
-    found = _since_clear(job, runner, key, cleared)
+    found = _since_clear(job, runner, key, cleared, again)
     if again and found and all(attempt.attempt != key.attempt for attempt in found):
         return found[-1].handle
     # Where only attempts from before the clear may still go on, none is to be taken over.
-    live = any(not attempt.status.ended for attempt in found)
+    live = any(attempt.status.going for attempt in found)
     return start_own(job, runner, key, OlderAttempt.ADOPT if live else OlderAttempt.CANCEL, cleared=cleared)
 
 
@@ -102,13 +127,13 @@ def take_look(bind: Callable[[str], Job], runner: Runner, key: RunKey, *, cleare
     now = time.time_ns() // 1_000_000
     look = replace(key, attempt=f"{key.attempt}.{now}")
     job = bind(look.attempt)
-    found = _since_clear(job, runner, key, cleared)
+    found = _since_clear(job, runner, key, cleared, again)
     mine = [attempt for attempt in found if _try(attempt.attempt) == _try(key.attempt)]
-    live = [attempt for attempt in found if not attempt.status.ended]
+    going = [attempt for attempt in found if attempt.status.going]
     # A try that was executed before and has no look of its own took over the latest one.
-    answered = found if again and not mine else mine
-    for attempt in (*live[-1:], *answered[-1:]):
-        outcome = attempt.status.outcome
+    answered = [attempt for attempt in (found if again and not mine else mine)[-1:] if attempt.status.ended]
+    for attempt in (*going[-1:], *answered):
+        outcome = _answer(runner, attempt)
         if outcome is None or outcome.verdict is not Verdict.NOT_READY:
             own = replace(key, attempt=attempt.attempt) if attempt in mine else look
             return Look(job, own, attempt.handle, _began(attempt.attempt, now))

@@ -14,7 +14,17 @@ from typing import Any
 
 from starlake_core import Job, OutageError, Run, StarlakeDataset, StarlakeError, Wait, why_nothing
 from starlake_core.masking import mask_arguments, secret_arguments, secret_values
-from starlake_core.runtime import OlderAttempt, Outcome, Runner, Verdict, expire, finish, runner_for, watch
+from starlake_core.runtime import (
+    OlderAttempt,
+    Outcome,
+    Runner,
+    Verdict,
+    expire,
+    finish,
+    pausing,
+    runner_for,
+    watch,
+)
 
 from . import observer
 from .attempts import start_own, take, take_look
@@ -192,14 +202,16 @@ class StarlakeOperator(_Step, Reschedulable):
             job, runner = self._prepare(run)
             since = first_look(context)
             if self.wait_policy is None:
-                handle = take(job, runner, run.key, cleared=run.generation, again=since is not None)
+                with pausing(self._is_killed):
+                    handle = take(job, runner, run.key, cleared=run.generation, again=since is not None)
                 began = time.time() if since is None else since.timestamp()
             else:
 
                 def bind(attempt: str) -> Job:
                     return observer.placed(self.job.bind(run.for_attempt(self.task_id, attempt)))
 
-                look = take_look(bind, runner, run.key, cleared=run.generation, again=since is not None)
+                with pausing(self._is_killed):
+                    look = take_look(bind, runner, run.key, cleared=run.generation, again=since is not None)
                 job, handle, began = look.job, look.handle, look.began
                 run = run.for_attempt(self.task_id, look.key.attempt)
             self._watching(context, runner, handle)
@@ -246,6 +258,9 @@ class StarlakeOperator(_Step, Reschedulable):
             threading.Thread(
                 target=self._runner.cancel, args=(self._handle,), name="starlake-cancel", daemon=False
             ).start()
+
+    def _is_killed(self) -> bool:
+        return self._killed or observer.is_stopped()
 
     def _is_detached(self, runner: Runner) -> bool:
         return bool(getattr(runner, "detached", False)) and not observer.in_process()

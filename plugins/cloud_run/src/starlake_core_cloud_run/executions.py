@@ -14,7 +14,19 @@ from starlake_core.runtime import Outcome, Status, Verdict, judged, marker_of
 
 from .request import RUN_ATTEMPT, RUN_TASK
 
-__all__ = ["Seen", "console", "has_failed", "outcome_of", "parent_of", "secrets_of", "seen", "state_of"]
+__all__ = [
+    "Seen",
+    "console",
+    "created_at",
+    "has_failed",
+    "is_stopping",
+    "outcome_of",
+    "parent_of",
+    "secrets_of",
+    "seen",
+    "seen_again",
+    "state_of",
+]
 
 # States and reasons of a condition, as numbers of the protocol.
 _FAILED, _SUCCEEDED = 3, 4
@@ -32,6 +44,7 @@ class Seen:
         ended: whether it is over.
         failed: whether it is over and did not succeed.
         cancelled: whether it is over because somebody stopped it.
+        stopping: whether somebody is stopping or deleting it, and it is not over.
     """
 
     handle: str
@@ -41,6 +54,7 @@ class Seen:
     ended: bool
     failed: bool
     cancelled: bool
+    stopping: bool = False
 
     @property
     def age(self) -> tuple[tuple[int, int], str]:
@@ -51,7 +65,7 @@ class Seen:
     def status(self) -> Status:
         """Whether it is over, and roughly how: what a check left, and exit codes, are not looked for."""
         if not self.ended:
-            return Status(detail="running")
+            return Status(detail="cancelling" if self.stopping else "running", stopping=self.stopping)
         verdict = Verdict.CANCELLED if self.cancelled else Verdict.FAILED if self.failed else Verdict.SUCCEEDED
         return Status(Outcome(verdict, reason=str(verdict), log=console(self.handle)), "ended")
 
@@ -63,6 +77,15 @@ def parent_of(handle: str) -> str:
         handle: full name of the execution.
     """
     return handle.rpartition("/executions/")[0]
+
+
+def created_at(execution: Any) -> float:
+    """When an execution was created, by the service's clock, in seconds since the epoch.
+
+    Args:
+        execution: message of the service.
+    """
+    return float(execution.create_time.seconds + execution.create_time.nanos / 1e9)
 
 
 def console(handle: str) -> str:
@@ -97,15 +120,25 @@ def seen(execution: Any, handle: str) -> Seen | None:
     _, variables = _container(execution)
     if RUN_TASK not in variables:
         return None
+    created = (execution.create_time.seconds, execution.create_time.nanos)
+    found = Seen(handle, variables[RUN_TASK], variables.get(RUN_ATTEMPT, ""), created, False, False, False)
+    return seen_again(found, execution)
+
+
+def seen_again(known: Seen, execution: Any) -> Seen:
+    """An execution that is known, as it is now.
+
+    Args:
+        known: what it was when it was seen before.
+        execution: message of the service.
+    """
     state, ended = state_of(execution), _over(execution)
-    return Seen(
-        handle,
-        variables[RUN_TASK],
-        variables.get(RUN_ATTEMPT, ""),
-        (execution.create_time.seconds, execution.create_time.nanos),
-        ended,
-        ended and state != "succeeded",
-        ended and state == "cancelled",
+    return replace(
+        known,
+        ended=ended,
+        failed=ended and state != "succeeded",
+        cancelled=ended and state == "cancelled",
+        stopping=is_stopping(execution),
     )
 
 
@@ -131,6 +164,15 @@ def _over(execution: Any) -> bool:
     return completed is not None and completed.state in (_FAILED, _SUCCEEDED)
 
 
+def is_stopping(execution: Any) -> bool:
+    """Whether somebody is stopping or deleting an execution that is not over.
+
+    Args:
+        execution: message of the service.
+    """
+    return state_of(execution) in ("cancelling", "deleting")
+
+
 def state_of(execution: Any) -> str:
     """One word for the state of an execution.
 
@@ -142,6 +184,8 @@ def state_of(execution: Any) -> str:
     if not _over(execution):
         if reason == _CANCELLING:
             return "cancelling"
+        if execution.HasField("delete_time"):
+            return "deleting"
         return "running" if execution.HasField("start_time") else "pending"
     if completed is not None and completed.state == _SUCCEEDED:
         return "succeeded"

@@ -2,17 +2,18 @@
 
 The service lists executions from the newest to the oldest and has no filter. So a first look reads up to a number of executions, and each
 later one only what is newer than what was read before, with a margin for executions that show up late. Threads that look at the same moment
-share a look.
+share a look. What polls list is remembered too.
 """
 
 from __future__ import annotations
 
+import heapq
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .executions import Seen, seen
+from .executions import Seen, seen, seen_again
 
 __all__ = ["History", "Page"]
 
@@ -30,6 +31,7 @@ class _Job:
     seen: dict[str, Seen] = field(default_factory=dict)
     looked_at: dict[str, int] = field(default_factory=dict)
     by_task: dict[str, set[str]] = field(default_factory=dict)
+    over: list[tuple[tuple[int, int], str]] = field(default_factory=list)
     newest: int | None = None
     started: int = 0
     done: int = 0
@@ -131,14 +133,17 @@ class History:
         known = job.seen.get(handle)
         if known is not None and known.ended:
             return known
-        found = seen(execution, handle)
+        found = seen(execution, handle) if known is None else seen_again(known, execution)
         if found is None:
             return None
         with job.changed:
             job.seen[handle] = found
             job.by_task.setdefault(found.task, set()).add(handle)
-            while len(job.seen) > _KEPT:
-                self._forget(job, next(iter(job.seen)))
+            if found.ended:
+                heapq.heappush(job.over, found.age)
+            # What goes on is never forgotten: who asks for its task would start another one beside it.
+            while len(job.seen) > _KEPT and job.over:
+                self._forget(job, heapq.heappop(job.over)[1])
         return found
 
     def forget(self, handle: str) -> None:
@@ -171,6 +176,23 @@ class History:
         with job.changed:
             handles = job.by_task.get(task, ())
             return sorted((job.seen[handle] for handle in handles), key=lambda found: found.age)
+
+    def of_attempt(self, parent: str, task: str, attempt: str) -> list[Seen]:
+        """The executions of an attempt that were seen, the oldest first. More than one are doubles.
+
+        Args:
+            parent: full name of the Cloud Run job.
+            task, attempt: the key.
+        """
+        return [found for found in self.of_task(parent, task) if found.attempt == attempt]
+
+    def knows(self, handle: str) -> bool:
+        """Whether an execution was seen.
+
+        Args:
+            handle: its full name.
+        """
+        return handle in self._job(handle.rpartition("/executions/")[0]).seen
 
     def oldest(self, parent: str, handles: Iterable[str]) -> tuple[int, int] | None:
         """When the oldest of some executions was created; None if one of them was never seen.

@@ -58,6 +58,7 @@ _OF_RUNNER = {
     "interval": "cloud_run_async_poke_interval",
     "follow_logs": "cloud_run_follow_logs",
     "list_lag": "cloud_run_list_lag",
+    "missing_grace": "cloud_run_missing_grace",
     "history": "cloud_run_history",
 }
 
@@ -96,7 +97,13 @@ def sl_options() -> Sequence[Option]:
             "cloud_run_list_lag",
             LAG,
             10,
-            doc="How long a new execution may be missing in lists; waited for before a submission without an answer is repeated.",
+            doc="How long a new execution may be missing in lists: until doubles are looked for, and a submission without an answer repeated.",
+        ),
+        Option(
+            "cloud_run_missing_grace",
+            LAG,
+            60,
+            doc="How long Cloud Run may not know an execution that was never seen, before it is lost.",
         ),
         Option(
             "cloud_run_history",

@@ -5,19 +5,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from starlake_core_google import Calls, CloudLogs, Markers, Objects, UnclearError, connect
+from starlake_core_google import Calls, CloudLogs, Markers, Objects, ServiceClock, UnclearError, connect, one_by_one
 
-from starlake_core import Job, OutageError, RunKey, RunnerError, StarlakeError
+from starlake_core import Job, OutageError, RunKey, StarlakeError
 from starlake_core.masking import mask_text
-from starlake_core.runtime import Found, Outcome, Status, Verdict, remote_marker
+from starlake_core.runtime import Aside, Found, Outcome, Recent, Status, Verdict, pause, remote_marker
 
-from .executions import Seen, console, outcome_of, parent_of, secrets_of, state_of
+from .doubles import Doubles
+from .executions import Seen, console, created_at, is_stopping, outcome_of, parent_of, secrets_of, state_of
 from .history import History
 from .request import gcloud, job_name, run_request
 from .service import Service
@@ -30,9 +30,10 @@ _LOOKS = True
 """Whether a submission looks for executions of its key, before it, after it and where it had no answer. Switched off, runs are
 doubled: that is the negative control of the fault tests."""
 
-_REMEMBERED = 4096
+_REMEMBERED = 20_000
 _FRESH_SECONDS = 5.0
-_GRACE_SECONDS = 60.0
+_POLL_SECONDS = 15.0
+"""How long a call of a poll is tried, and about how long a poll asks one by one. Another poll comes soon."""
 _LOG_LAG_SECONDS = 2.0
 _LOG_READINGS = 3
 
@@ -41,7 +42,8 @@ class CloudRunRunner:
     """Runs jobs as executions of a Cloud Run job.
 
     An execution tells by its variables whose it is, so every process can find it. Cloud Run has no request ids: a submission looks for its
-    key before it and after it; of several executions with one key the oldest goes on, and the others are cancelled.
+    key before it, after it, and again when the list is sure to show what was started; of several executions with one key the oldest goes on,
+    and the others are cancelled. Whoever waits for one of those is told how the oldest ends.
 
     Args:
         spec: of a job of the endpoint.
@@ -59,11 +61,21 @@ class CloudRunRunner:
         of_logging = None if calls is None else replace(calls, service="Cloud Logging")
         self._markers = Markers(Objects(connection, spec.get("storage_endpoint", ""), of_storage))
         self._logs = CloudLogs(connection, spec["project"], spec.get("logging_endpoint", ""), of_logging)
+        self._grace = float(spec.get("missing_grace", 60))
+        self._brief = self._service.brief(_POLL_SECONDS)
         self._history = History(self._service.page, int(spec["history"]), self._lag)
+        self._doubles = Doubles(self._look)
+        self._clock = ServiceClock()
+        self._aside = Aside()
         self._submitting: dict[RunKey, tuple[threading.Lock, int]] = {}
-        self._looked: OrderedDict[str, float] = OrderedDict()
-        self._submitted: OrderedDict[str, float] = OrderedDict()
-        self._secrets: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+        self._looked: Recent[str, float] = Recent()
+        self._unseen: Recent[str, float] = Recent(_REMEMBERED)
+        self._sighted: Recent[str, bool] = Recent(_REMEMBERED)
+        self._stopped: Recent[str, bool] = Recent(_REMEMBERED)
+        self._doubled: Recent[str, bool] = Recent(_REMEMBERED)
+        self._follows: Recent[str, str] = Recent(_REMEMBERED)
+        self._secrets: Recent[str, tuple[str, ...]] = Recent()
+        self._troubled: frozenset[str] = frozenset()
         self._lock = threading.Lock()
 
     def describe(self, job: Job) -> str:
@@ -94,20 +106,35 @@ class CloudRunRunner:
             task: stable part of the key.
         """
         found = self._look(job_name(job.spec), task)
-        self._remember(self._looked, task, time.monotonic())
-        return [Found(execution.attempt, execution.handle, execution.status) for execution in found]
+        self._looked.put(task, time.monotonic())
+        return [Found(one.attempt, one.handle, self._found_status(one)) for one in found]
 
-    def _look(self, parent: str, task: str, started: str = "") -> list[Seen]:
-        """The executions of a task, one for each attempt, as they are now; one that was started just now need not be looked at."""
+    def _found_status(self, execution: Seen) -> Status:
+        status = execution.status
+        # The service may take a moment until it says so itself.
+        stopping = not status.ended and execution.handle in self._stopped
+        return replace(status, stopping=True) if stopping else status
+
+    def _look(self, parent: str, task: str, started: str = "", own: str = "") -> list[Seen]:
+        """The executions of a task, one for each attempt, as they are now.
+
+        Args:
+            parent: full name of the Cloud Run job.
+            task: stable part of the key.
+            started: was started just now, and need not be looked at.
+            own: attempt that may be taken back: that it has ended does not say that it still exists.
+        """
         number = self._history.look(parent)
         found: dict[str, Seen] = {}
         for execution in self._history.of_task(parent, task):
-            known = execution.ended or execution.handle == started or self._history.is_fresh(execution.handle, number)
+            fresh = execution.handle == started or self._history.is_fresh(execution.handle, number)
+            known = fresh or (execution.ended and execution.attempt != own)
             current = execution if known else self._current(execution)
             if current is None:
                 continue
+            self._sighted.put(current.handle, True)
             first = found.setdefault(current.attempt, current)
-            if first is not current and not current.ended:
+            if first is not current:
                 self._stop_double(current, first)
         return list(found.values())
 
@@ -120,6 +147,19 @@ class CloudRunRunner:
         return self._history.note(parent_of(execution.handle), message)
 
     def _stop_double(self, double: Seen, first: Seen) -> None:
+        stopped = double.cancelled or double.stopping or (not double.ended and double.handle in self._stopped)
+        if stopped or double.handle in self._doubled:
+            return
+        if double.ended:
+            self._doubled.put(double.handle, True)
+            logger.warning(
+                "%s attempt %s ran twice to its end (%s and %s): it is shorter than the time that the list of Cloud Run lags behind",
+                double.task,
+                double.attempt,
+                first.handle,
+                double.handle,
+            )
+            return
         logger.warning(
             "%s attempt %s runs twice; the older execution goes on (%s), the younger one is cancelled (%s)",
             double.task,
@@ -127,7 +167,8 @@ class CloudRunRunner:
             first.handle,
             double.handle,
         )
-        self.cancel(double.handle)
+        self._service.cancel(double.handle)
+        self._stopped.put(double.handle, True)
 
     def submit(self, job: Job, key: RunKey) -> str:
         """Start an execution for an attempt, unless there is one; see the class.
@@ -142,8 +183,7 @@ class CloudRunRunner:
         with self._alone(key):
             parent = job_name(job.spec)
             marker, job = remote_marker(job, key, "gs")
-            with self._lock:
-                looked = self._looked.pop(key.task, None)
+            looked = self._looked.take(key.task)
             # Who has just looked for the task need not do it again; the look that follows the submission finds what came between. A
             # marker is not deleted on such old news.
             fresh = looked is not None and time.monotonic() - looked < _FRESH_SECONDS and marker is None
@@ -177,12 +217,12 @@ class CloudRunRunner:
 
     def _of_key(self, parent: str, key: RunKey, started: str = "") -> str | None:
         """The execution of a key that goes on, or went on to its end."""
-        found = self._look(parent, key.task, started)
+        found = self._look(parent, key.task, started, key.attempt)
         return next((execution.handle for execution in found if execution.attempt == key.attempt), None)
 
     def _run(self, parent: str, key: RunKey, request: Mapping[str, Any]) -> str:
         """Ask for an execution until it is certain that there is one."""
-        seconds, pause = self._service.calls.total_seconds, self._service.calls.first_pause
+        seconds, waiting = self._service.calls.total_seconds, self._service.calls.first_pause
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -193,15 +233,17 @@ class CloudRunRunner:
                 handle = self._after_silence(parent, key)
                 if handle is not None:
                     return handle
-                if time.monotonic() >= deadline:
+                if time.monotonic() >= deadline or not pause(waiting):
                     raise OutageError(
                         f"{error}. No execution was started in {seconds:g} s, as far as is known"
                     ) from error
-                time.sleep(pause)
-                pause = min(10.0, pause * 2)
+                waiting = min(10.0, waiting * 2)
         handle = f"{parent}/executions/{execution.name.rpartition('/')[2]}"
         self._history.note(parent, execution)
-        self._remember(self._submitted, handle, time.monotonic())
+        self._clock.note(created_at(execution))
+        self._unseen.put(handle, time.monotonic())
+        if self._lag and _LOOKS:
+            self._doubles.later(self._lag, parent, key.task)
         return handle
 
     def _after_silence(self, parent: str, key: RunKey) -> str | None:
@@ -209,102 +251,137 @@ class CloudRunRunner:
         if not _LOOKS:
             return None
         handle = self._of_key(parent, key)
-        if handle is None and self._lag:
-            time.sleep(self._lag)
+        if handle is None and self._lag and pause(self._lag):
             handle = self._of_key(parent, key)
         return handle
-
-    def _remember(self, where: OrderedDict[str, Any], handle: str, value: Any) -> None:
-        with self._lock:
-            where[handle] = value
-            while len(where) > _REMEMBERED:
-                where.popitem(last=False)
 
     # -- poll
 
     def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
         """The states of executions: one list for all that belong to a Cloud Run job, and a call for each that is not in it.
 
-        A Cloud Run job that cannot be asked about does not hide the others.
+        What cannot be asked about now has a status with the error, and does not hide the others.
 
         Args:
             handles: full names of executions.
-
-        Raises:
-            RunnerError: none of the jobs can be asked about.
-            OutageError: Cloud Run does not answer for any of them.
         """
+        until = self._aside.until()
+        # Of a double, the execution that goes on in its place is asked about.
+        places = {handle: self._follows.get(handle) or handle for handle in handles}
         asked: dict[str, set[str]] = {}
-        for handle in handles:
-            asked.setdefault(parent_of(handle), set()).add(handle)
-        result: dict[str, Status] = {}
-        troubles: list[StarlakeError] = []
+        for place in places.values():
+            asked.setdefault(parent_of(place), set()).add(place)
+        found: dict[str, Status] = {}
         for parent, group in asked.items():
-            try:
-                messages = self._states(parent, group)
-            except OutageError as error:
-                troubles.append(error)
-                result.update((handle, Status(detail="unknown: Cloud Run did not answer")) for handle in group)
-            except RunnerError as error:
-                troubles.append(error)
-                result.update((handle, _unknowable(handle, error)) for handle in group)
-            else:
-                result.update((handle, self._status(handle, messages.get(handle))) for handle in group)
-        if troubles and len(troubles) == len(asked):
-            raise next((trouble for trouble in troubles if isinstance(trouble, OutageError)), troubles[0])
-        for trouble in troubles:
-            logger.warning("%s", trouble)
-        return result
+            for place, told in self._states(parent, group).items():
+                found[place] = (
+                    Status(error=told) if isinstance(told, StarlakeError) else self._status(place, told, until)
+                )
+        self._troubled = frozenset(place for place, status in found.items() if status.error is not None)
+        return {handle: found[place] for handle, place in places.items()}
 
     def _states(self, parent: str, handles: set[str]) -> dict[str, Any]:
+        """The message of each execution; None of one that is not known, an error of one that cannot be asked about."""
         found: dict[str, Any] = {}
         missing = set(handles)
         oldest = self._history.oldest(parent, handles)
-        token, fruitless = "", 0
-        # Pages are read as long as they cost less than asking for the rest one by one.
-        while len(missing) > max(1, fruitless):
-            executions, token = self._service.page(parent, token)
-            before = len(missing)
-            for execution in executions:
-                handle = f"{parent}/executions/{execution.name.rpartition('/')[2]}"
-                if handle in missing:
-                    found[handle] = execution
-                    missing.discard(handle)
-            fruitless = 0 if len(missing) < before else fruitless + 1
-            last = executions[-1].create_time if executions else None
-            if not token or (oldest is not None and last is not None and (last.seconds, last.nanos) < oldest):
-                break
-        for handle in sorted(missing):
-            message = self._service.get(handle)
-            if message is not None:
-                found[handle] = message
+        token, fruitless, listed = "", 0, False
+        try:
+            # Pages are read as long as they cost less than asking for the rest one by one.
+            while len(missing) > max(1, fruitless):
+                executions, token = self._brief.page(parent, token)
+                before, listed = len(missing), True
+                self._listed(parent, executions, missing, found)
+                fruitless = 0 if len(missing) < before else fruitless + 1
+                last = executions[-1].create_time if executions else None
+                if not token or (oldest is not None and last is not None and (last.seconds, last.nanos) < oldest):
+                    break
+        except StarlakeError as error:
+            return {**found, **dict.fromkeys(missing, error)}
+        once = self._service.brief(0.0)
+        found.update(one_by_one(missing, self._brief.get, once.get, self._troubled, _POLL_SECONDS))
+        unknown = {handle for handle in missing if found[handle] is None}
+        if unknown and not listed:
+            # One answer that there is no such thing may come from a part of the service that lags behind.
+            try:
+                self._listed(parent, self._brief.page(parent, "")[0], unknown, found)
+            except StarlakeError as error:
+                found.update(dict.fromkeys(unknown, error))
         return found
 
-    def _status(self, handle: str, message: Any) -> Status:
+    def _listed(self, parent: str, executions: Sequence[Any], missing: set[str], found: dict[str, Any]) -> None:
+        """Take from a page what is asked for, and remember what it tells of others: doubles among them."""
+        seen: dict[tuple[str, str], None] = {}
+        for execution in executions:
+            handle = f"{parent}/executions/{execution.name.rpartition('/')[2]}"
+            self._clock.note(created_at(execution))
+            known = self._history.note(parent, execution)
+            if known is not None and not known.ended:
+                seen[known.task, known.attempt] = None
+            if handle in missing:
+                found[handle] = execution
+                missing.discard(handle)
+        for task, attempt in seen if _LOOKS else ():
+            first, *doubles = self._history.of_attempt(parent, task, attempt)
+            for double in doubles:
+                try:
+                    self._stop_double(double, first)
+                except StarlakeError as error:  # the next poll sees it again
+                    logger.warning("%s cannot be cancelled now: %s", double.handle, error)
+
+    def _status(self, handle: str, message: Any, until: float) -> Status:
         if message is None:
-            with self._lock:
-                submitted = self._submitted.get(handle)
-            if submitted is not None and time.monotonic() - submitted < _GRACE_SECONDS:
-                return Status(detail="pending")
-            self._history.forget(handle)
-            return Status(
-                Outcome(
-                    Verdict.LOST, reason="Cloud Run does not know this execution: it was deleted", log=console(handle)
-                ),
-                "unknown",
-            )
-        try:
-            outcome = outcome_of(message, handle, lambda: self._service.tasks(handle), self._markers.seen)
-        except OutageError as error:
-            # How it ended is not known yet; the next poll asks again, and what else is polled is not held up.
-            logger.warning("the end of %s cannot be read now: %s", handle, error)
-            return Status(detail="ending")
-        except RunnerError as error:
-            outcome = Outcome(Verdict.FAILED, reason=f"how it ended cannot be read: {error}", log=console(handle))
-        if outcome is not None:
-            self._history.note(parent_of(handle), message)
-            self._remember(self._secrets, handle, secrets_of(message))
-        return Status(outcome, state_of(message))
+            return self._missing(handle)
+        self._see(handle, message)
+        end: Outcome | None = None
+        if state_of(message) not in ("pending", "running", "cancelling", "deleting"):
+            try:
+                told = self._aside.ask(handle, lambda: self._end(handle, message), until)
+            except StarlakeError as error:
+                # How it ended is not known yet; the next poll asks again, and what else is polled is not held up.
+                return Status(detail="ending", stopping=True, error=error)
+            else:
+                if isinstance(told, str):
+                    self._follows.put(handle, told)
+                    return Status(detail="doubled")
+                end = told
+        stopping = end is None and (is_stopping(message) or handle in self._stopped)
+        return Status(end, state_of(message), stopping)
+
+    def _see(self, handle: str, message: Any) -> None:
+        """Remember that an execution was seen; at its first sighting, that doubles of it may not be shown yet."""
+        if handle in self._sighted:
+            return
+        self._sighted.put(handle, True)
+        created = created_at(message)
+        known = self._history.note(parent_of(handle), message)
+        left = self._lag - self._clock.since(created)
+        if known is not None and not known.ended and self._lag and _LOOKS:
+            self._doubles.later(max(0.0, left), parent_of(handle), known.task)
+
+    def _missing(self, handle: str) -> Status:
+        """An execution that the service does not know: not yet, or no longer."""
+        since = self._unseen.setdefault(handle, time.monotonic())
+        if handle not in self._sighted and time.monotonic() - since < self._grace:
+            return Status(detail="pending")
+        self._history.forget(handle)
+        reason = "Cloud Run does not know this execution: it was deleted"
+        return Status(Outcome(Verdict.LOST, reason=reason, log=console(handle)), "unknown")
+
+    def _end(self, handle: str, message: Any) -> Outcome | str:
+        """How an execution ended; of a double that was cancelled, the execution that goes on."""
+        parent = parent_of(handle)
+        known = self._history.note(parent, message)
+        if known is not None and known.cancelled and _LOOKS:
+            self._history.look(parent)
+            for first in self._history.of_attempt(parent, known.task, known.attempt)[:1]:
+                if first.handle != handle:
+                    logger.info("%s was a double; %s goes on for %s", handle, first.handle, known.task)
+                    return first.handle
+        outcome = outcome_of(message, handle, lambda: self._service.tasks(handle), self._markers.seen)
+        assert outcome is not None
+        self._secrets.put(handle, secrets_of(message))
+        return outcome
 
     # -- cancel and logs
 
@@ -314,7 +391,9 @@ class CloudRunRunner:
         Args:
             handle: full name of the execution.
         """
-        self._service.cancel(handle)
+        for place in dict.fromkeys((handle, self._follows.get(handle) or handle)):
+            self._service.cancel(place)
+            self._stopped.put(place, True)
 
     def logs(self, handle: str, cursor: str | None) -> tuple[Sequence[str], str | None]:
         """Lines of output after a cursor, from Cloud Logging.
@@ -323,6 +402,7 @@ class CloudRunRunner:
             handle: full name of the execution.
             cursor: what the last call returned; None at first.
         """
+        handle = self._follows.get(handle) or handle
         secrets = self._secrets_of(handle)
         lines, cursor = self._logs.after(_condition(handle), cursor)
         return [mask_text(line, secrets) for line in lines], cursor
@@ -334,27 +414,21 @@ class CloudRunRunner:
             handle: full name of the execution.
             count: how many.
         """
+        handle = self._follows.get(handle) or handle
         secrets = self._secrets_of(handle)
         for number in range(_LOG_READINGS):
             lines = self._logs.last(_condition(handle), count)
-            if lines or not self._logs.available or number == _LOG_READINGS - 1:
+            if lines or not self._logs.available or number == _LOG_READINGS - 1 or not pause(_LOG_LAG_SECONDS):
                 break
-            time.sleep(_LOG_LAG_SECONDS)
         return [mask_text(line, secrets) for line in lines]
 
     def _secrets_of(self, handle: str) -> tuple[str, ...]:
-        with self._lock:
-            known = self._secrets.get(handle)
+        known = self._secrets.get(handle)
         if known is None:
             message = self._service.get(handle)
             known = () if message is None else secrets_of(message)
-            self._remember(self._secrets, handle, known)
+            self._secrets.put(handle, known)
         return known
-
-
-def _unknowable(handle: str, error: RunnerError) -> Status:
-    """The state of an execution that cannot be asked about while others can."""
-    return Status(Outcome(Verdict.LOST, reason=f"how it ends cannot be read: {error}", log=console(handle)), "unknown")
 
 
 def _condition(handle: str) -> str:

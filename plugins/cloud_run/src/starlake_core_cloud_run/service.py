@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -46,6 +47,16 @@ class Service:
             f"Create the Cloud Run job in project {spec['project']}, region {spec['region']} (gcloud run jobs deploy), or set "
             "cloud_run_project_id, cloud_run_job_region and cloud_run_job_name to where it is"
         )
+
+    def brief(self, seconds: float) -> Service:
+        """The same, for calls of which another one comes soon.
+
+        Args:
+            seconds: for which a call is tried at most; 0 for one try.
+        """
+        made = copy.copy(self)
+        made.calls = replace(self.calls, total_seconds=min(seconds, self.calls.total_seconds))
+        return made
 
     def run(self, request: Mapping[str, Any]) -> Any:
         """Start an execution.

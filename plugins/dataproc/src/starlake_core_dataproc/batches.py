@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from starlake_core_google import Calls, Connection
+from starlake_core_google import Calls, Connection, ServiceClock
 
 from starlake_core import Job, RunKey, RunnerError
 from starlake_core.runtime import Verdict
@@ -31,16 +33,28 @@ class Batches:
         connection: to Dataproc.
         calls: how calls are made.
         project, region: where.
+        clock: of Dataproc; it is told what time it is there.
     """
 
-    def __init__(self, connection: Connection, calls: Calls, project: str, region: str) -> None:
+    def __init__(self, connection: Connection, calls: Calls, project: str, region: str, clock: ServiceClock) -> None:
         from google.cloud import dataproc_v1
 
         self._sdk = dataproc_v1
         self._client = connection.client(dataproc_v1.BatchControllerClient, f"{region}-dataproc.googleapis.com:443")
         self._calls = calls
+        self._clock = clock
         self._parent = f"projects/{project}/locations/{region}"
         self._states = {int(state): state.name for state in dataproc_v1.Batch.State}
+
+    def brief(self, seconds: float) -> Batches:
+        """The same, for calls of which another one comes soon.
+
+        Args:
+            seconds: for which a call is tried at most; 0 for one try.
+        """
+        made = copy.copy(self)
+        made._calls = replace(self._calls, total_seconds=min(seconds, self._calls.total_seconds))
+        return made
 
     def knows(self, handle: str) -> bool:
         """Whether a handle names a batch.
@@ -93,17 +107,29 @@ class Batches:
         Args:
             task_hash: of the task.
         """
-        names = [batch.name for batch in self._list(f'labels.{TASK_LABEL} = "{task_hash}"')]
         # A list need not hold all that is known of a batch.
-        return [told for told in map(self.get, names) if told is not None]
+        return [told for told in map(self.get, sorted(self.listed(task_hash))) if told is not None]
+
+    def listed(self, task_hash: str) -> set[str]:
+        """Handles of the batches of a task that a list shows.
+
+        Args:
+            task_hash: of the task.
+        """
+        return {batch.name for batch in self._list(f'labels.{TASK_LABEL} = "{task_hash}"')}
 
     def live(self) -> dict[str, tuple[str, int | None, float]]:
         """Handles of the batches of this package that have not ended: state, time-out and time of creation."""
-        return {
-            batch.name: (self._states.get(batch.state, "UNKNOWN"), timeout_of(batch.labels), seconds(batch.create_time))
-            for batch in self._list(f'{_LIVE} AND labels.{OWNER_LABEL} = "run"')
-            if self._states.get(batch.state, "UNKNOWN") not in _ENDS
-        }
+        found = {}
+        for batch in self._list(f'{_LIVE} AND labels.{OWNER_LABEL} = "run"'):
+            state = self._states.get(batch.state, "UNKNOWN")
+            self._note(batch)
+            if state not in _ENDS:
+                found[batch.name] = (state, timeout_of(batch.labels), seconds(batch.create_time))
+        return found
+
+    def _note(self, batch: Any) -> None:
+        self._clock.note(max(seconds(batch.create_time), seconds(batch.state_time)))
 
     def cancel(self, handle: str) -> None:
         """Ask for the end of a batch; one that has ended or does not exist stays as it is.
@@ -151,6 +177,7 @@ class Batches:
                 return
 
     def _told(self, batch: Any) -> Told:
+        self._note(batch)
         state = self._states.get(batch.state, "UNKNOWN")
         return Told(
             handle=batch.name,

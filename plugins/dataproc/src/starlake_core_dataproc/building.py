@@ -7,7 +7,7 @@ from typing import Any
 
 from starlake_core import Command, Job, Lifecycle, Options, OptionsError, StarlakeSparkConfig
 
-from .naming import OWNER_LABEL, cluster_name
+from .naming import OWNER_LABEL, TIMEOUT_LABEL, cluster_name
 from .variables import OF_CLUSTER
 
 __all__ = ["endpoint_of", "job_of", "lifecycle_of"]
@@ -35,6 +35,7 @@ def endpoint_of(options: Options) -> str:
         "impersonate": options["dataproc_impersonate_service_account"] or "",
         "interval": options["dataproc_poll_interval"],
         "follow": options["dataproc_follow_logs"],
+        "missing_grace": options["dataproc_missing_grace"],
     }
     return json.dumps(about, sort_keys=True, separators=(",", ":"))
 
@@ -168,16 +169,16 @@ def lifecycle_of(options: Options) -> Lifecycle | None:
 def _configuration(options: Options) -> dict[str, Any]:
     """Labels, ``ClusterConfig`` and the user's properties of a cluster, as JSON values."""
     project, region = options["dataproc_project_id"], options["dataproc_region"]
-    bucket = options["dataproc_config_bucket"] or f"dataproc-{project}"
+    # What is left out, Dataproc chooses: a bucket that it makes, and the account of Compute Engine.
+    bucket, account = options["dataproc_config_bucket"], options["dataproc_service_account"]
     subnet = options["dataproc_subnet"]
     single = _single(options)
     config: dict[str, Any] = {
-        "config_bucket": bucket,
+        **({"config_bucket": bucket} if bucket else {}),
         "gce_cluster_config": {
             "subnetwork_uri": subnet if "/" in subnet else f"projects/{project}/regions/{region}/subnetworks/{subnet}",
             "internal_ip_only": options["dataproc_internal_ip_only"],
-            "service_account": options["dataproc_service_account"]
-            or f"service-{project}@dataproc-accounts.iam.gserviceaccount.com",
+            **({"service_account": account} if account else {}),
             "service_account_scopes": ["https://www.googleapis.com/auth/cloud-platform"],
             "tags": list(options["dataproc_tags"]),
             "metadata": options["dataproc_cluster_metadata"],
@@ -209,6 +210,8 @@ def _configuration(options: Options) -> dict[str, Any]:
             **options["dataproc_secondary_properties"],
         }
     labels = {**options["dataproc_labels"], OWNER_LABEL: "cluster"}
+    if options["dataproc_create_timeout"]:
+        labels[TIMEOUT_LABEL] = str(options["dataproc_create_timeout"])
     return {"labels": labels, "config": config, "properties": options["dataproc_cluster_properties"]}
 
 
@@ -223,16 +226,15 @@ def _machines(options: Options, role: str, count: int) -> dict[str, Any]:
     }
 
 
-def _cluster_properties(bucket: str, single: bool) -> dict[str, str]:
-    history = f"gs://{bucket}/tmp/spark/events/" + "${sl_ds}"
+def _cluster_properties(bucket: str | None, single: bool) -> dict[str, str]:
+    history = f"gs://{bucket}/tmp/spark/events/" + "${sl_ds}" if bucket else ""
     return {
         "dataproc:dataproc.logging.stackdriver.job.driver.enable": "true",
         "dataproc:dataproc.logging.stackdriver.enable": "true",
         "dataproc:dataproc.logging.stackdriver.job.yarn.container.enable": "true",
         "dataproc:jobs.file-backed-output.enable": "true",
         "dataproc:job.history.to-gcs.enabled": "true",
-        "spark:spark.history.fs.logDirectory": history,
-        "spark:spark.eventLog.dir": history,
+        **({"spark:spark.history.fs.logDirectory": history, "spark:spark.eventLog.dir": history} if history else {}),
         **({"dataproc:dataproc.allow.zero.workers": "true"} if single else {}),
         **{f"{OF_CLUSTER}{name}": value for name, value in _CLUSTER_VARIABLES.items()},
     }

@@ -6,19 +6,22 @@ has been deleted: whoever comes again, also after a worker has died, asks for th
 
 from __future__ import annotations
 
+import copy
 import logging
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from starlake_core_google import Calls, Connection
+from starlake_core_google import Calls, Connection, ServiceClock
 
-from starlake_core import Job, OutageError, RunnerError
-from starlake_core.runtime import Outcome, Status, Verdict
+from starlake_core import Job, OutageError, RunnerError, StarlakeError
+from starlake_core.runtime import Outcome, Recent, Status, Verdict, pause
 
 from .jobs import caused_by
 from .requests import cluster_request
+from .told import seconds, timeout_of
 
 __all__ = ["Clusters"]
 
@@ -40,9 +43,18 @@ class Clusters:
         calls: how calls are made.
         project, region: where.
         interval: seconds between two looks while a broken cluster is deleted.
+        clock: of Dataproc.
     """
 
-    def __init__(self, connection: Connection, calls: Calls, project: str, region: str, interval: float) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        calls: Calls,
+        project: str,
+        region: str,
+        interval: float,
+        clock: ServiceClock,
+    ) -> None:
         from google.cloud import dataproc_v1
 
         self._sdk = dataproc_v1
@@ -50,6 +62,20 @@ class Clusters:
         self._calls = calls
         self._project, self._region = project, region
         self._pause = min(_PAUSE, interval)
+        self._clock = clock
+        # Of clusters whose making was begun or seen here: the operation, and the moment by the clock of this machine.
+        self._operations: Recent[str, str] = Recent()
+        self._first_seen: Recent[str, float] = Recent()
+
+    def brief(self, seconds: float) -> Clusters:
+        """The same, for calls of which another one comes soon.
+
+        Args:
+            seconds: for which a call is tried at most; 0 for one try.
+        """
+        made = copy.copy(self)
+        made._calls = replace(self._calls, total_seconds=min(seconds, self._calls.total_seconds))
+        return made
 
     def knows(self, handle: str) -> bool:
         """Whether a handle names the making or deleting of a cluster.
@@ -79,11 +105,10 @@ class Clusters:
                 if self._created(job):
                     return self._handle(name)
                 # Somebody else was faster, or one of the name is not wholly gone yet.
-                if time.monotonic() > deadline:
+                if time.monotonic() > deadline or not pause(self._pause):
                     raise OutageError(
                         f"Dataproc says that cluster {name} exists and cannot be seen, for {_PATIENCE:g} s"
                     )
-                time.sleep(self._pause)
                 continue
             state = cluster.status.state.name
             if state == "RUNNING" or state in _COMING:
@@ -92,11 +117,10 @@ class Clusters:
             if state != "DELETING":
                 logger.warning("cluster %s is %s (%s); it is made anew", name, state, cluster.status.detail)
                 self._start_deleting(name, cluster.cluster_uuid)
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or not pause(self._pause):
                 raise OutageError(
                     f"Dataproc has not deleted the broken cluster {name} within {_PATIENCE:g} s; it is {state}"
                 )
-            time.sleep(self._pause)
 
     def _created(self, job: Job) -> bool:
         """Begin to make a cluster; False if somebody else was faster."""
@@ -109,7 +133,7 @@ class Clusters:
                 "dataproc_worker_properties and dataproc_secondary_properties"
             ) from error
         try:
-            self._calls(
+            started = self._calls(
                 self._client.create_cluster,
                 request,
                 f"creating cluster {name} in {self._region} (project {self._project})",
@@ -119,6 +143,7 @@ class Clusters:
             if caused_by(error, "AlreadyExists"):
                 return False
             raise
+        self._operations.put(name, str(started.operation.name))
         return True
 
     def _delete(self, name: str) -> str:
@@ -166,26 +191,92 @@ class Clusters:
             return Status(over.get(state), state)
         if state == "RUNNING":
             return Status(Outcome(Verdict.SUCCEEDED, log=console), state)
-        if state in _COMING or state == "DELETING":
-            return Status(detail=state)
+        if state in _COMING:
+            return self._coming(found[3], cluster, state, console)
+        if state == "DELETING":
+            return Status(detail=state, stopping=True)
         if cluster is None:
             return Status(
                 Outcome(Verdict.LOST, reason=f"cluster {found[3]} does not exist any more", log=console), state
             )
         return Status(self._failed(f"cluster {found[3]} is {state}", cluster, console), state)
 
-    def _failed(self, what: str, cluster: Any, console: str) -> Outcome:
-        detail = cluster.status.detail.strip()
-        return Outcome(Verdict.FAILED, reason=f"{what}: {detail or 'Dataproc gives no reason'}", log=console)
-
-    def _deletion(self, handle: str, console: str) -> Status:
-        ask: Callable[..., Any] = self._client.get_operation
+    def _coming(self, name: str, cluster: Any, state: str, console: str) -> Status:
+        """A cluster that is being made: it is waited for as long as it may take."""
+        error = self._error(name, self._operations.get(name))
+        if error:
+            return Status(Outcome(Verdict.FAILED, reason=f"cluster {name} is {state}: {error}", log=console), state)
+        limit = timeout_of(cluster.labels)
+        if limit is None or self._age(cluster) < limit:
+            return Status(detail=state)
         try:
-            operation = self._calls.run(
-                lambda: ask({"name": handle}, retry=None, timeout=self._calls.attempt_seconds),
-                f"looking at {handle}",
+            # Another attempt can make it anew.
+            self._start_deleting(name, cluster.cluster_uuid)
+        except StarlakeError as failure:
+            logger.warning("cluster %s, which takes too long, cannot be deleted now: %s", name, failure)
+        reason = (
+            f"cluster {name} is still {state} after {limit} s (option dataproc_create_timeout); it is given up and deleted: "
+            f"{cluster.status.detail.strip() or 'Dataproc gives no reason'}"
+        )
+        return Status(Outcome(Verdict.FAILED, reason=reason, log=console), state)
+
+    def _age(self, cluster: Any) -> float:
+        """Seconds since the making of a cluster began, by the clock of Dataproc alone or that of this machine alone; at least."""
+        moments = [_moment(status) for status in (cluster.status, *cluster.status_history)]
+        began = min((moment for moment in moments if moment > 0), default=0.0)
+        here = time.monotonic() - self._first_seen.setdefault(cluster.cluster_uuid, time.monotonic())
+        for moment in moments:
+            self._clock.note(moment)
+        return max(here, self._clock.since(began) if began else 0.0)
+
+    def _failed(self, what: str, cluster: Any, console: str) -> Outcome:
+        name = cluster.cluster_name
+        said = (cluster.status.detail.strip(), self._error(name, self._operations.get(name) or self._listed(name)))
+        reason = "; ".join(dict.fromkeys(filter(None, said))) or "Dataproc gives no reason"
+        return Outcome(Verdict.FAILED, reason=f"{what}: {reason}", log=console)
+
+    def _error(self, name: str, operation: str | None) -> str:
+        """The error of the operation that makes a cluster, as far as it is told."""
+        if not operation:
+            return ""
+        try:
+            told = self._operation(operation)
+        except StarlakeError as error:
+            logger.info("the making of cluster %s cannot be asked about: %s", name, error)
+            return ""
+        return str(told.error.message).strip() if told.done and told.HasField("error") else ""
+
+    def _listed(self, name: str) -> str:
+        """The operation that made a cluster, where another process began it; empty if it is not shown."""
+        ask: Callable[..., Any] = self._client.list_operations
+        place = f"projects/{self._project}/regions/{self._region}/operations"
+        wanted = {"name": place, "filter": f"clusterName = {name} AND operationType = CREATE", "page_size": 20}
+        try:
+            told = self._calls.run(
+                lambda: ask(wanted, retry=None, timeout=self._calls.attempt_seconds),
+                f"looking for the making of cluster {name}",
                 method=ask,
             )
+        except StarlakeError as error:  # it would only have told more of the reason
+            logger.info("%s", error)
+            return ""
+        for operation in told.operations:
+            about = self._sdk.ClusterOperationMetadata.pb()()
+            if operation.metadata.Unpack(about) and about.cluster_name == name and operation.HasField("error"):
+                return str(operation.name)
+        return ""
+
+    def _operation(self, name: str) -> Any:
+        ask: Callable[..., Any] = self._client.get_operation
+        return self._calls.run(
+            lambda: ask({"name": name}, retry=None, timeout=self._calls.attempt_seconds),
+            f"looking at {name}",
+            method=ask,
+        )
+
+    def _deletion(self, handle: str, console: str) -> Status:
+        try:
+            operation = self._operation(handle)
         except RunnerError as error:
             if caused_by(error, "NotFound"):
                 return Status(
@@ -214,3 +305,8 @@ class Clusters:
         cluster = self._get(found[3])
         if cluster is not None and cluster.status.state.name in _COMING:
             self._start_deleting(found[3], cluster.cluster_uuid)
+
+
+def _moment(status: Any) -> float:
+    """When a state of a cluster began, in seconds since the epoch; 0 where that is not told."""
+    return seconds(type(status).pb(status).state_start_time)

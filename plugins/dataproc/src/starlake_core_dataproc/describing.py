@@ -59,8 +59,8 @@ def _cluster_flags(made: Mapping[str, Any]) -> list[str]:
     flags = [
         f"--image-version={config['software_config']['image_version']}",
         f"--subnet={machines['subnetwork_uri']}",
-        f"--service-account={machines['service_account']}",
-        f"--bucket={config['config_bucket']}",
+        *([f"--service-account={machines['service_account']}"] if "service_account" in machines else []),
+        *([f"--bucket={config['config_bucket']}"] if "config_bucket" in config else []),
         f"--tags={','.join(machines['tags'])}",
         _map_flag("properties", config["software_config"]["properties"]),
         _map_flag("labels", made["labels"]),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from starlake_core_google import Calls, Connection
+from starlake_core_google import Calls, Connection, ServiceClock
 
 from starlake_core import Job, RunKey, RunnerError
 from starlake_core.runtime import Verdict
@@ -42,17 +44,29 @@ class Jobs:
         connection: to Dataproc.
         calls: how calls are made.
         project, region: where.
+        clock: of Dataproc; it is told what time it is there.
     """
 
-    def __init__(self, connection: Connection, calls: Calls, project: str, region: str) -> None:
+    def __init__(self, connection: Connection, calls: Calls, project: str, region: str, clock: ServiceClock) -> None:
         from google.cloud import dataproc_v1
 
         self._sdk = dataproc_v1
         self._client = connection.client(dataproc_v1.JobControllerClient, f"{region}-dataproc.googleapis.com:443")
         self._calls = calls
+        self._clock = clock
         self._where = {"project_id": project, "region": region}
         self._prefix = f"projects/{project}/regions/{region}/jobs/"
         self._states = {int(state): state.name for state in dataproc_v1.JobStatus.State}
+
+    def brief(self, seconds: float) -> Jobs:
+        """The same, for calls of which another one comes soon.
+
+        Args:
+            seconds: for which a call is tried at most; 0 for one try.
+        """
+        made = copy.copy(self)
+        made._calls = replace(self._calls, total_seconds=min(seconds, self._calls.total_seconds))
+        return made
 
     def knows(self, handle: str) -> bool:
         """Whether a handle names a job.
@@ -80,7 +94,7 @@ class Jobs:
         request = self._sdk.SubmitJobRequest(job_request(job, key))
         cluster = job.spec["cluster"]
         try:
-            self._calls(
+            made = self._calls(
                 self._client.submit_job,
                 request,
                 f"submitting job {job_id(key)} to cluster {cluster} in {self._where['region']}",
@@ -88,6 +102,7 @@ class Jobs:
                 "deleted when it is idle for longer than dataproc_idle_delete_ttl), or name one that exists with the option dataproc_cluster; "
                 "and check the options dataproc_project_id and dataproc_region",
             )
+            self._clock.note(seconds(self._sdk.Job.pb(made).status.state_start_time))
         except RunnerError as error:
             if not caused_by(error, "AlreadyExists"):
                 raise
@@ -118,12 +133,21 @@ class Jobs:
         """
         return [self._told(job) for job in self._list(f"labels.{TASK_LABEL} = {task_hash}")]
 
+    def listed(self, task_hash: str) -> set[str]:
+        """Handles of the jobs of a task that a list shows.
+
+        Args:
+            task_hash: of the task.
+        """
+        return {told.handle for told in self.of_task(task_hash)}
+
     def live(self) -> dict[str, tuple[str, int | None, float]]:
         """Handles of the jobs of this package that have not ended: state, time-out and time of submission."""
         found = {}
         for job in self._list(f"status.state = ACTIVE AND labels.{OWNER_LABEL} = *"):
             timeout = timeout_of(job.labels)
             submitted = _submitted(job) if timeout is not None else 0.0
+            self._clock.note(seconds(job.status.state_start_time))
             state = self._states.get(job.status.state, "UNKNOWN")
             if state not in _ENDS:
                 found[f"{self._prefix}{job.reference.job_id}"] = (state, timeout, submitted)
@@ -161,6 +185,7 @@ class Jobs:
                 return
 
     def _told(self, job: Any) -> Told:
+        self._clock.note(seconds(job.status.state_start_time))
         state = self._states.get(job.status.state, "UNKNOWN")
         properties: Mapping[str, str] = dict(job.spark_job.properties)
         return Told(

@@ -7,20 +7,22 @@ import logging
 import shlex
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from starlake_core_google import Calls, CloudLogs, Markers, Objects, connect
+from starlake_core_google import Calls, CloudLogs, Markers, Objects, ServiceClock, connect, one_by_one
 
-from starlake_core import Job, RunKey, StarlakeError
-from starlake_core.runtime import Found, Outcome, Status, Verdict
+from starlake_core import Job, OutageError, RunKey, StarlakeError
+from starlake_core.runtime import Aside, Found, Outcome, Recent, Status, Verdict
 
 from .batches import Batches
 from .clusters import Clusters
 from .describing import gcloud
 from .jobs import Jobs
+from .naming import TASK_LABEL
 from .output import Output
 from .requests import with_own_marker
-from .told import Told, status_of
+from .told import Told, is_stopping, status_of
 
 __all__ = ["DataprocRunner"]
 
@@ -28,6 +30,10 @@ logger = logging.getLogger(__name__)
 
 # Up to so many are asked for one by one, which also tells their end at once.
 _FEW = 3
+_POLL_SECONDS = 15.0
+"""How long a call of a poll is tried, and about how long a poll asks one by one. Another poll comes soon."""
+_GRACE_SECONDS = 60.0
+_REMEMBERED = 20_000
 _GONE = "Dataproc does not know it any more: the job was deleted"
 _EDITOR = "roles/dataproc.editor"
 _WITH_ACCOUNT = f"{_EDITOR} (and roles/iam.serviceAccountUser on the service account of the machines)"
@@ -67,9 +73,18 @@ class DataprocRunner:
         self._project, self._region = project, region
         self._markers = Markers(objects)
         self._output = Output(objects, CloudLogs(connection, project, about["logging"]))
-        self._jobs = Jobs(connection, calls, project, region)
-        self._batches = Batches(connection, calls, project, region)
-        self._clusters = Clusters(connection, calls, project, region, self.interval)
+        self._grace = float(about.get("missing_grace", _GRACE_SECONDS))
+        self._clock = ServiceClock()
+        self._jobs = Jobs(connection, calls, project, region, self._clock)
+        self._batches = Batches(connection, calls, project, region, self._clock)
+        self._clusters = Clusters(connection, calls, project, region, self.interval, self._clock)
+        self._aside = Aside()
+        # The task of what was submitted or seen here, by which a list shows it; and what was seen.
+        self._tasks: Recent[str, str] = Recent(_REMEMBERED)
+        self._sighted: Recent[str, bool] = Recent(_REMEMBERED)
+        self._unseen: Recent[str, float] = Recent(_REMEMBERED)
+        self._stopped: Recent[str, bool] = Recent(_REMEMBERED)
+        self._troubled: frozenset[str] = frozenset()
 
     def _of(self, handle: str) -> Jobs | Batches:
         return self._batches if self._batches.knows(handle) else self._jobs
@@ -89,8 +104,18 @@ class DataprocRunner:
         if "mode" not in job.spec:
             return ()
         told = [one for one in self._for(job).of_task(RunKey(task, "").task_hash) if one.task == task]
-        told.sort(key=lambda one: (one.submitted, one.handle))
-        return [Found(one.attempt, one.handle, self._status(one)) for one in told]
+        # A list that changes between two pages may tell of one twice.
+        told = sorted({one.handle: one for one in told}.values(), key=lambda one: (one.submitted, one.handle))
+        until = self._aside.until()
+        return [Found(one.attempt, one.handle, self._found_status(one, until)) for one in told]
+
+    def _found_status(self, told: Told, until: float) -> Status:
+        self._see(told)
+        status = self._status(told, until)
+        if status.error is not None and told.verdict is not None:
+            # It has ended, and a poll says how.
+            return Status(Outcome(told.verdict, reason=told.state, log=self.console(told.handle)), told.state)
+        return status
 
     def submit(self, job: Job, key: RunKey) -> str:
         """Start an attempt. Job id and request id are made from the key, so that Dataproc itself knows a second submission.
@@ -112,19 +137,26 @@ class DataprocRunner:
             if service.get(handle) is not None:
                 return handle  # it may have left its marker already
             self._markers.clear(marker)
-        return service.submit(job, key)
+        handle = service.submit(job, key)
+        self._tasks.put(handle, key.task_hash)
+        self._unseen.put(handle, time.monotonic())
+        return handle
 
     def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
         """The states of attempts: one list of all that are going on, and a look at each one that is not in it.
 
+        What cannot be asked about now has a status with the error, and does not hide the others.
+
         Args:
             handles: of the attempts.
         """
+        until = self._aside.until()
         result: dict[str, Status] = {}
         kinds: tuple[tuple[Jobs | Batches, list[str]], ...] = ((self._jobs, []), (self._batches, []))
+        clusters: list[str] = []
         for handle in handles:
             if self._clusters.knows(handle):
-                result[handle] = self._clusters.status(handle, self.console(handle))
+                clusters.append(handle)
                 continue
             for service, asked in kinds:
                 if service.knows(handle):
@@ -135,41 +167,97 @@ class DataprocRunner:
                     Outcome(Verdict.LOST, reason=f"{handle!r} names nothing of Dataproc"), "unknown"
                 )
         for service, asked in kinds:
-            result.update(self._polled(service, asked))
+            result.update(self._polled(service, asked, until))
+        result.update(self._made(clusters))
+        self._troubled = frozenset(handle for handle, status in result.items() if status.error is not None)
         return result
 
-    def _polled(self, service: Jobs | Batches, handles: Sequence[str]) -> dict[str, Status]:
-        live = service.live() if len(handles) > _FEW else {}
-        going = {state: Status(detail=state) for state, _, _ in live.values()}
+    def _made(self, handles: Sequence[str]) -> dict[str, Status]:
+        """How far clusters are made or deleted."""
+        brief, once = self._clusters.brief(_POLL_SECONDS), self._clusters.brief(0.0)
+        found = one_by_one(
+            handles,
+            lambda handle: brief.status(handle, self.console(handle)),
+            lambda handle: once.status(handle, self.console(handle)),
+            self._troubled,
+            _POLL_SECONDS,
+        )
+        return {
+            handle: Status(error=told) if isinstance(told, StarlakeError) else told for handle, told in found.items()
+        }
+
+    def _polled(self, service: Jobs | Batches, handles: Sequence[str], until: float) -> dict[str, Status]:
+        brief = service.brief(_POLL_SECONDS)
+        try:
+            live = brief.live() if len(handles) > _FEW else {}
+        except StarlakeError as error:
+            return {handle: Status(error=error) for handle in handles}
+        going = {state: Status(detail=state, stopping=is_stopping(state)) for state, _, _ in live.values()}
         result = {}
         for handle in handles:
             if handle in live:
                 state, timeout, submitted = live[handle]
-                self._expire(service, handle, timeout, submitted, state)
-                result[handle] = going[state]
-                continue
-            told = service.get(handle)
-            if told is None:
-                result[handle] = Status(Outcome(Verdict.LOST, reason=_GONE, log=self.console(handle)), "unknown")
-                continue
-            if told.verdict is None:
-                self._expire(service, handle, told.timeout, told.submitted, told.state)
-            result[handle] = self._status(told)
+                self._sighted.put(handle, True)
+                self._expire(service, handle, timeout, submitted, state, until)
+                stopping = not going[state].stopping and handle in self._stopped
+                result[handle] = replace(going[state], stopping=True) if stopping else going[state]
+        rest = [handle for handle in handles if handle not in live]
+        found = one_by_one(rest, brief.get, service.brief(0.0).get, self._troubled, _POLL_SECONDS)
+        for handle, told in found.items():
+            if isinstance(told, StarlakeError):
+                result[handle] = Status(error=told)
+            elif told is None:
+                result[handle] = self._missing(brief, handle)
+            else:
+                self._see(told)
+                if told.verdict is None:
+                    self._expire(service, handle, told.timeout, told.submitted, told.state, until)
+                result[handle] = self._status(told, until)
         return result
 
-    def _expire(self, service: Jobs | Batches, handle: str, timeout: int | None, submitted: float, state: str) -> None:
-        """Cancel what takes longer than it may."""
-        if timeout is not None and not state.startswith("CANCEL") and time.time() - submitted > timeout:
-            logger.warning(
-                "%s has not ended within %d s (option dataproc_job_wait_timeout); it is cancelled", handle, timeout
-            )
-            try:
-                service.cancel(handle)
-            except StarlakeError as error:  # the others that are asked about have nothing to do with it
-                logger.warning("%s cannot be cancelled now: %s", handle, error)
+    def _see(self, told: Told) -> None:
+        self._sighted.put(told.handle, True)
+        self._tasks.put(told.handle, told.labels.get(TASK_LABEL, ""))
 
-    def _status(self, told: Told) -> Status:
-        return status_of(told, self._markers, self.console(told.handle))
+    def _missing(self, service: Jobs | Batches, handle: str) -> Status:
+        """What Dataproc does not know: not yet, or no longer, or it is a part of Dataproc that lags behind."""
+        task = self._tasks.get(handle)
+        try:
+            shown = bool(task) and handle in service.listed(str(task))
+        except StarlakeError as error:
+            return Status(error=error)
+        if shown:
+            return Status(error=OutageError(f"Dataproc lists {handle} and says that it does not know it"))
+        since = self._unseen.setdefault(handle, time.monotonic())
+        if handle not in self._sighted and time.monotonic() - since < self._grace:
+            return Status(detail="pending: Dataproc does not know it yet")
+        return Status(Outcome(Verdict.LOST, reason=_GONE, log=self.console(handle)), "unknown")
+
+    def _expire(
+        self, service: Jobs | Batches, handle: str, timeout: int | None, submitted: float, state: str, until: float
+    ) -> None:
+        """Cancel what takes longer than it may, by the clock of Dataproc."""
+        if timeout is None or is_stopping(state) or self._clock.since(submitted) <= timeout:
+            return
+        logger.warning(
+            "%s has not ended within %d s (option dataproc_job_wait_timeout); it is cancelled", handle, timeout
+        )
+        try:
+            self._aside.ask(("cancel", handle), lambda: service.cancel(handle), until)
+        except StarlakeError as error:  # the others that are asked about have nothing to do with it
+            logger.warning("%s cannot be cancelled now: %s", handle, error)
+
+    def _status(self, told: Told, until: float) -> Status:
+        console = self.console(told.handle)
+        if not told.check or told.verdict is None:
+            status = status_of(told, self._markers, console)
+            stopping = not status.ended and told.handle in self._stopped
+            return replace(status, stopping=True) if stopping else status
+        try:
+            return self._aside.ask(told.handle, lambda: status_of(told, self._markers, console), until)
+        except StarlakeError as error:
+            # How the check ended is not known yet; the next poll asks again.
+            return Status(detail=f"{told.state}; its marker cannot be read now", stopping=True, error=error)
 
     def cancel(self, handle: str) -> None:
         """Ask for the end of an attempt; one that has ended stays as it is.
@@ -181,6 +269,7 @@ class DataprocRunner:
             self._clusters.cancel(handle)
         elif self._of(handle).knows(handle):
             self._of(handle).cancel(handle)
+            self._stopped.put(handle, True)
 
     # -- for people
 

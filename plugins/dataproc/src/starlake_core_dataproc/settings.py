@@ -158,6 +158,18 @@ OPTIONS = (
         doc="Seconds between two looks at the jobs; one look is for all of them.",
     ),
     Option(
+        "dataproc_missing_grace",
+        DURATION,
+        60,
+        doc="How long Dataproc may not know a job that was never seen, before it is lost.",
+    ),
+    Option(
+        "dataproc_create_timeout",
+        DURATION,
+        1800,
+        doc="How long a cluster may take to be made, before it is given up and deleted; 0 for no limit.",
+    ),
+    Option(
         "dataproc_follow_logs", BOOL, False, doc="Read the output of drivers while they run, and not of failures only."
     ),
     Option(
@@ -191,13 +203,13 @@ OPTIONS = (
         "dataproc_service_account",
         _ACCOUNT,
         None,
-        doc="Service account of the machines of a cluster; service-PROJECT@dataproc-accounts.iam.gserviceaccount.com by default.",
+        doc="Service account of the machines of a cluster, or of a batch; chosen by Dataproc by default (that of Compute Engine).",
     ),
     Option(
         "dataproc_config_bucket",
         _BUCKET,
         None,
-        doc="Bucket for what Dataproc stages and for driver output; dataproc-PROJECT by default.",
+        doc="Bucket for what Dataproc stages and for driver output; made by Dataproc by default.",
     ),
     Option(
         "dataproc_temp_bucket",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,18 +9,16 @@ from typing import Any
 
 from starlake_core_google import Markers
 
-from starlake_core import OutageError, StarlakeError
 from starlake_core.masking import mask_text, secret_arguments, secret_values
 from starlake_core.runtime import Outcome, Status, Verdict, judged, marker_of
 
 from .naming import CHECK_LABEL, TIMEOUT_LABEL
 from .variables import EXECUTOR
 
-__all__ = ["Told", "exit_code_of", "seconds", "status_of", "timeout_of"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["Told", "exit_code_of", "is_stopping", "seconds", "status_of", "timeout_of"]
 
 _REASON = 1000
+_STOPPING = ("CANCEL_PENDING", "CANCEL_STARTED", "CANCELLING")
 # Dataproc does not report exit codes; where its agent knows one, it says so in a sentence about the driver.
 _EXIT = re.compile(r"\bdriver\b[^.\n]{0,120}?\bexited with (?:exit )?(?:code |status )?(\d{1,3})\b", re.IGNORECASE)
 
@@ -71,6 +68,16 @@ class Told:
         return self.env.get("SL_RUN_ATTEMPT", "")
 
     @property
+    def stopping(self) -> bool:
+        """Whether somebody is stopping it."""
+        return is_stopping(self.state)
+
+    @property
+    def check(self) -> bool:
+        """Whether it is a check."""
+        return self.labels.get(CHECK_LABEL) == "yes"
+
+    @property
     def timeout(self) -> int | None:
         """The seconds after which it is to be cancelled."""
         return timeout_of(self.labels)
@@ -99,6 +106,15 @@ def timeout_of(labels: Mapping[str, str]) -> int | None:
     return int(text) if text.isdigit() else None
 
 
+def is_stopping(state: str) -> bool:
+    """Whether a state of a job or batch is that of one which somebody is stopping.
+
+    Args:
+        state: in Dataproc's word.
+    """
+    return state in _STOPPING
+
+
 def exit_code_of(details: str) -> int | None:
     """The exit code of a driver, where Dataproc tells it.
 
@@ -120,25 +136,17 @@ def status_of(told: Told, markers: Markers, console: str) -> Status:
         told: by Dataproc.
         markers: of checks.
         console: address for a person.
+
+    Raises:
+        RunnerError, OutageError: it is a check that has ended, and its marker cannot be read now.
     """
     if told.verdict is None:
-        return Status(detail=told.state)
-    try:
-        outcome = _outcome(told, markers)
-    except OutageError as error:
-        # How the check ended is not known yet; the next poll asks again.
-        logger.warning("%s ended, and its marker cannot be read now: %s", told.handle, error)
-        return Status(detail=f"{told.state}; its marker cannot be read now")
-    except StarlakeError as error:
-        # Only an ended check gets here: its marker cannot be read. Other jobs that are asked about have nothing to do with it.
-        outcome = Outcome(
-            Verdict.FAILED, reason=f"the check ended, but whether its domain is ready cannot be read: {error}"
-        )
-    return Status(replace(outcome, log=console), told.state)
+        return Status(detail=told.state, stopping=told.stopping)
+    return Status(replace(_outcome(told, markers), log=console), told.state)
 
 
 def _outcome(told: Told, markers: Markers) -> Outcome:
-    check = told.labels.get(CHECK_LABEL) == "yes"
+    check = told.check
     marker = marker_of(told.arguments) if check else None
     if told.verdict is Verdict.SUCCEEDED:
         return judged(0, check=check, marked=None if marker is None else markers.seen(marker))

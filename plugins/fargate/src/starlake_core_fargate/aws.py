@@ -11,23 +11,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from starlake_core import OutageError, RunnerError, StarlakeError
-from starlake_core.runtime import credentials_of
+from starlake_core.runtime import credentials_of, pause
 
 __all__ = ["Aws", "pauses"]
 
 logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS, READ_SECONDS = 5, 20
-TRIES = 4
-"""Of one call, by the SDK itself; after them the call is made anew until its time is over."""
+TRIES = 1
+"""Of one call by the SDK itself, whose pauses nobody can cut short; it is tried again here until its time is over."""
 TOTAL_SECONDS = 120.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
 
 _PASSING = frozenset(
     {
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
         "InternalFailure",
         "InternalServerError",
         "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "RequestThrottled",
         "RequestThrottledException",
@@ -200,11 +203,10 @@ class Aws:
             except Exception as error:
                 if not self._is_passing(error):
                     raise self._explained(error, doing) from error
-                pause = next(waiting, None)
-                if pause is None:
+                moment = next(waiting, None)
+                if moment is None or not pause(moment):
                     raise OutageError(f"AWS did not answer for {seconds:g} s ({doing}): {error}") from error
                 logger.info("AWS: %s: trying again: %s", doing, error)
-                time.sleep(pause)
 
     def _is_passing(self, error: Exception) -> bool:
         """Whether an error is one of the moment."""
@@ -329,8 +331,8 @@ def pauses(total: float, first: float) -> Any:
     over = time.monotonic() + total
     longest = first
     while True:
-        pause = longest * random.uniform(0.5, 1.0)
-        if time.monotonic() + pause >= over:
+        waiting = longest * random.uniform(0.5, 1.0)
+        if time.monotonic() + waiting >= over:
             return
-        yield pause
+        yield waiting
         longest = min(LONGEST_PAUSE, longest * 2)

@@ -6,9 +6,10 @@ import logging
 import re
 import threading
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 
 from starlake_core import RunnerError, StarlakeError
+from starlake_core.runtime import Recent
 
 from .aws import Aws
 
@@ -34,6 +35,7 @@ class Markers:
 
     def __init__(self, aws: Aws) -> None:
         self._aws = aws
+        self._written: Recent[str, datetime] = Recent()
         self._swept: dict[str, float] = {}
         self._lock = threading.Lock()
 
@@ -58,7 +60,10 @@ class Markers:
             Prefix=name,
             MaxKeys=1,
         )
-        return any(entry["Key"] == name for entry in listed.get("Contents", ()))
+        found = [entry for entry in listed.get("Contents", ()) if entry["Key"] == name]
+        for entry in found:
+            self._written.put(marker, entry["LastModified"])
+        return bool(found)
 
     def clear(self, marker: str) -> None:
         """Delete a marker.
@@ -82,6 +87,9 @@ class Markers:
             marker: that was seen.
         """
         folder = marker.rpartition("/")[0] + "/"
+        written = self._written.get(marker)
+        if written is None:
+            return
         with self._lock:
             if time.monotonic() - self._swept.get(folder, float("-inf")) < _SWEEP_EVERY:
                 return
@@ -91,7 +99,8 @@ class Markers:
             listed = self._aws.call(
                 "s3", "list_objects_v2", f"sweeping {folder}", total=0, Bucket=bucket, Prefix=prefix, Delimiter="/"
             )
-            before = datetime.now(timezone.utc) - _OLD
+            # By the clock of S3 alone: the marker that was seen was written just now.
+            before = written - _OLD
             old = [
                 {"Key": entry["Key"]}
                 for entry in listed.get("Contents", ())

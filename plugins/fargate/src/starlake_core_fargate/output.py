@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from starlake_core import StarlakeError
 from starlake_core.masking import mask_text, secret_values
+from starlake_core.runtime import pause
 
 from .aws import Aws, Refusal
 from .tasks import TaskArn, TaskFacts
@@ -112,12 +112,11 @@ class Output:
         place = self._place(stream)
         if place is not None and place.driver != "awslogs":
             return [self._unreadable(place)]
-        for pause in (*_ARRIVES, None):
+        for waiting in (*_ARRIVES, None):
             page = self._page(stream, startFromHead=False, limit=count)
             lines = self._lines(stream, page or {})
-            if lines or not stream.started or place is None or pause is None:
+            if lines or not stream.started or place is None or waiting is None or not pause(waiting):
                 break
-            time.sleep(pause)
         return lines[-count:]
 
     def _lines(self, stream: Stream, page: Mapping[str, Any]) -> list[str]:

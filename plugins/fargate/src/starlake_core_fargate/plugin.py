@@ -26,7 +26,7 @@ from starlake_core import (
 from starlake_core.run import short_hash
 from starlake_core.runtime import Runner
 
-from .request import LONGEST_OVERRIDES, overrides_of, overrides_size
+from .request import LONGEST_OVERRIDES, largest_overrides
 
 _SUBNET = re.compile(r"subnet-[0-9a-z]+")
 _SECURITY_GROUP = re.compile(r"sg-[0-9a-z]+")
@@ -171,15 +171,16 @@ def sl_create_job(command: Command, options: Options) -> Job:
             "missing_grace": options["fargate_missing_grace"],
         },
     }
-    size = overrides_size(overrides_of(spec, command.vector, options["sl_env_var"]))
+    job = Job("fargate", command.vector, options["sl_env_var"], spec, _endpoint(spec["service"]))
+    size = largest_overrides(job)
     if size > LONGEST_OVERRIDES:
         raise OptionsError(
             [
-                f"task '{command.task_id}': its command and variables are {size} characters as JSON, and ECS allows {LONGEST_OVERRIDES}; "
-                "put variables that are always the same into the task definition instead of sl_env_var"
+                f"task '{command.task_id}': its command and variables, with the longest names that a run can add to them, are {size} characters as "
+                f"JSON, and ECS allows {LONGEST_OVERRIDES}; put variables that are always the same into the task definition instead of sl_env_var"
             ]
         )
-    return Job("fargate", command.vector, options["sl_env_var"], spec, _endpoint(spec["service"]))
+    return job
 
 
 @hookimpl

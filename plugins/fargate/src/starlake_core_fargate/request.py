@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
 from typing import Any
 
-from starlake_core import RunKey
+from starlake_core import DataInterval, Job, Run, RunKey, RunnerError
+from starlake_core.runtime import remote_marker
 
-__all__ = ["LONGEST_OVERRIDES", "client_token", "overrides_of", "overrides_size", "run_task_request", "started_by"]
+__all__ = [
+    "LONGEST_OVERRIDES",
+    "client_token",
+    "largest_overrides",
+    "overrides_of",
+    "overrides_size",
+    "run_task_request",
+    "started_by",
+]
 
 LONGEST_OVERRIDES = 8192
 """Characters that ECS allows for the overrides, as JSON."""
+
+_LONGEST_NAME = 250
+"""Characters of the longest id of a pipeline, a run or a task that an orchestrator allows."""
+_LONGEST_ATTEMPT = 64
 
 _NO_TAG_CHARACTER = re.compile(r"[^\w +\-=.:/@]")
 _LONGEST_TAG = 256
@@ -66,6 +82,38 @@ def overrides_size(overrides: Mapping[str, Any]) -> int:
         overrides: of a request.
     """
     return len(json.dumps(overrides, separators=(",", ":")))
+
+
+class _AnyVariable(Mapping[str, str]):
+    """The variable store of an orchestrator, which nobody reads before the task runs: its values count for nothing here."""
+
+    def __getitem__(self, name: str) -> str:
+        return ""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+def largest_overrides(job: Job) -> int:
+    """Characters of the overrides of a job with all that is added when it runs, at the most: the names of the run and the attempt, the values
+    of placeholders (but those of the variable store), and the marker of a check.
+
+    Args:
+        job: not bound.
+    """
+    name = "x" * _LONGEST_NAME
+    end = datetime(2000, 1, 1, tzinfo=timezone.utc)
+    run = Run(name, name, DataInterval(end, end), task=name, attempt="x" * _LONGEST_ATTEMPT, variables=_AnyVariable())
+    bound = replace(job, check=job.arguments[:1] == ("preload",)).bind(run)
+    with contextlib.suppress(RunnerError):  # a marker elsewhere is refused when the task runs
+        bound = remote_marker(bound, run.key, "s3")[1]
+    return overrides_size(run_task_request(bound.spec, bound.arguments, bound.env, run.key)["overrides"])
 
 
 def run_task_request(

@@ -14,13 +14,13 @@ from typing import Any
 
 from starlake_core import Job, OutageError, RunKey, RunnerError, StarlakeError
 from starlake_core.masking import MASK
-from starlake_core.runtime import Found, Outcome, Status, Verdict
+from starlake_core.runtime import Aside, Found, Outcome, Recent, Status, Verdict, pause
 from starlake_core.runtime.verdicts import remote_marker
 
 from .aws import Aws, Refusal, pauses
 from .markers import Markers
 from .output import Output, Stream
-from .request import overrides_of, run_task_request, started_by
+from .request import LONGEST_OVERRIDES, overrides_of, overrides_size, run_task_request, started_by
 from .tasks import TaskArn, TaskFacts, facts_of, status_of
 
 __all__ = ["FargateRunner"]
@@ -33,6 +33,7 @@ _POLL_SECONDS = 30.0
 _CANCEL_SECONDS = 15.0
 _REMEMBERED = 5000
 _NO_CAPACITY = "capacity is unavailable"
+_MISSING = "MISSING"
 
 
 class FargateRunner:
@@ -55,7 +56,9 @@ class FargateRunner:
         self._clock = clock
         self._markers = Markers(aws)
         self._output = Output(aws)
-        self._missing: dict[str, float] = {}
+        self._aside = Aside()
+        self._stopped: Recent[str, bool] = Recent(_REMEMBERED)
+        self._missing: Recent[str, float] = Recent(_REMEMBERED)
         self._streams: OrderedDict[str, Stream] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -69,17 +72,25 @@ class FargateRunner:
             task: the stable part of the key.
         """
         arns: dict[str, str] = {}
-        for status in ("RUNNING", "STOPPED"):
-            for arn in self._listed(task, status):
-                arns.setdefault(arn, status)
-        described = self._described_surely(arns)
+        for wanted in ("RUNNING", "STOPPED"):
+            for arn in self._listed(task, wanted):
+                arns.setdefault(arn, wanted)
+        described = {told["taskArn"]: told for told in self._described_surely(arns)}
+        until = self._aside.until()
         found = []
-        for told in sorted(described, key=lambda told: (str(told.get("createdAt", "")), told["taskArn"])):
+        for told in sorted(described.values(), key=lambda told: (str(told.get("createdAt", "")), told["taskArn"])):
             facts = facts_of(told, self._container)
             if facts.env.get("SL_RUN_TASK") == task:
-                status_now = self._judged(told, facts)
-                found.append(Found(facts.env.get("SL_RUN_ATTEMPT", ""), told["taskArn"], status_now))
+                status = self._found_status(told, facts, until)
+                found.append(Found(facts.env.get("SL_RUN_ATTEMPT", ""), told["taskArn"], status))
         return found
+
+    def _found_status(self, told: Mapping[str, Any], facts: TaskFacts, until: float) -> Status:
+        status = self._judged(told, facts, until)
+        if status.error is None:
+            return status
+        # It has ended, and a poll says how.
+        return status_of(told, facts, lambda marker: False)
 
     def _listed(self, task: str, status: str) -> Iterator[str]:
         more: dict[str, Any] = {}
@@ -110,11 +121,9 @@ class FargateRunner:
                 described += told["tasks"]
                 missing += [failure["arn"] for failure in told.get("failures", ())]
             left = [arn for arn in left if arn in missing and arns[arn] == "RUNNING"]
-            pause = next(waiting, None) if left else None
-            if left and pause is None:
+            moment = next(waiting, None) if left else None
+            if left and (moment is None or not pause(moment)):
                 raise OutageError(f"ECS lists {left[0]} and does not know it; nothing was started")
-            if pause is not None:
-                time.sleep(pause)
         return described
 
     def _describe(self, arns: Sequence[str], doing: str, total: float | None = None) -> Mapping[str, Any]:
@@ -124,7 +133,8 @@ class FargateRunner:
         return told
 
     def submit(self, job: Job, key: RunKey) -> str:
-        """Start an attempt. The same key is the same task: ECS remembers the token of a request for a day, and a task that runs is found by then.
+        """Start an attempt. The same key is the same task: ECS remembers the token of a request for as long as the task runs and a while after
+        its end, a day at most, and a task that runs is found.
 
         Args:
             job: without placeholders.
@@ -142,6 +152,12 @@ class FargateRunner:
                 return known[-1]
             self._markers.clear(marker)
         request = run_task_request(job.spec, job.arguments, job.env, key)
+        size = overrides_size(request["overrides"])
+        if size > LONGEST_OVERRIDES:
+            raise RunnerError(
+                f"{key.task}: its command and variables, with those of the run, are {size} characters as JSON, and ECS allows {LONGEST_OVERRIDES}; "
+                "put variables that are always the same into the task definition instead of sl_env_var"
+            )
         try:
             return self._started(request, f"starting {key.task}")
         except Refusal as refusal:
@@ -160,14 +176,13 @@ class FargateRunner:
             about = f"AWS: {doing}: nothing was started: {reason or 'no reason was given'}"
             if _NO_CAPACITY not in reason.lower():
                 raise RunnerError(f"{about}. {_placement_hint(reason)}.")
-            pause = next(waiting, None)
-            if pause is None:
+            moment = next(waiting, None)
+            if moment is None or not pause(moment):
                 raise OutageError(
                     f"{about}. Fargate had no capacity for {self._aws.total_seconds:g} s; subnets in more zones (aws_task_private_subnets) give "
                     "it more choice."
                 )
             logger.info("%s; trying again", about)
-            time.sleep(pause)
 
     def _known_by_token(self, refusal: Refusal, job: Job, key: RunKey) -> str:
         """The task that was started under the token of this attempt, with another request."""
@@ -192,13 +207,12 @@ class FargateRunner:
     def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
         """The states of many attempts, a hundred in a call.
 
+        What cannot be asked about now has a status with the error, and does not hide the others.
+
         Args:
             handles: ARNs.
-
-        Raises:
-            RunnerError: the cluster cannot be asked.
-            OutageError: ECS does not answer for any of them.
         """
+        until = self._aside.until()
         statuses: dict[str, Status] = {}
         asked = []
         for handle in dict.fromkeys(handles):
@@ -207,27 +221,33 @@ class FargateRunner:
                 statuses[handle] = Status(Outcome(Verdict.LOST, reason=f"{handle!r} is no ARN of a task of ECS"))
             else:
                 asked.append(handle)
-        outage: OutageError | None = None
+        patience = _POLL_SECONDS
         for chunk in _chunks(asked):
             try:
-                # After an outage the others are asked once more, not for as long again.
-                told = self._describe(chunk, "looking at tasks", _POLL_SECONDS if outage is None else 0)
-            except OutageError as error:
-                outage = error
-                statuses.update((handle, Status(None, "unknown: ECS did not answer")) for handle in chunk)
-                if len(asked) <= _AT_ONCE:
-                    raise
+                told = self._describe(chunk, "looking at tasks", patience)
+            except StarlakeError as error:
+                if isinstance(error, OutageError):
+                    patience = 0.0  # the others are asked once more, not for as long again
+                statuses.update((handle, Status(error=error)) for handle in chunk)
                 continue
-            for task in told["tasks"]:
-                statuses[task["taskArn"]] = self._seen(task)
-            statuses.update((handle, self._unseen(handle)) for handle in chunk if handle not in statuses)
-        if outage is not None and all(status.detail.startswith("unknown") for status in statuses.values()):
-            raise outage
+            seen = {task["taskArn"]: task for task in told["tasks"]}
+            unclear = {
+                failure["arn"]: failure for failure in told.get("failures", ()) if failure.get("reason") != _MISSING
+            }
+            for handle in chunk:
+                if handle in seen:
+                    statuses[handle] = self._seen(seen[handle], until)
+                elif handle in unclear:
+                    statuses[handle] = Status(
+                        error=RunnerError(f"AWS: looking at {handle}: {_reason({'failures': [unclear[handle]]})}")
+                    )
+                else:
+                    statuses[handle] = self._unseen(handle)
         return {handle: statuses[handle] for handle in dict.fromkeys(handles)}
 
-    def _seen(self, task: Mapping[str, Any]) -> Status:
-        self._missing.pop(task["taskArn"], None)
-        return self._judged(task, facts_of(task, self._container))
+    def _seen(self, task: Mapping[str, Any], until: float) -> Status:
+        self._missing.take(task["taskArn"])
+        return self._judged(task, facts_of(task, self._container), until)
 
     def _unseen(self, handle: str) -> Status:
         """A task that ECS does not know: not yet, or no longer."""
@@ -244,22 +264,26 @@ class FargateRunner:
             "missing",
         )
 
-    def _judged(self, task: Mapping[str, Any], facts: TaskFacts) -> Status:
+    def _judged(self, task: Mapping[str, Any], facts: TaskFacts, until: float) -> Status:
         handle = str(task["taskArn"])
+
+        def seen(marker: str) -> bool:
+            return self._aside.ask(marker, lambda: self._looked(marker), until)
+
         try:
-            status = status_of(task, facts, self._markers.seen)
-        except OutageError as error:
-            logger.warning("%s ended, and its marker cannot be read now: %s", handle, error)
-            return Status(None, "ended; its marker cannot be read now")
-        except RunnerError as error:
-            return Status(
-                Outcome(Verdict.FAILED, 0, f"ready and not ready cannot be told apart: {error}", self.console(handle))
-            )
+            status = status_of(task, facts, seen)
+        except StarlakeError as error:
+            # How the check ended is not known yet; the next poll asks again, and what else is polled is not held up.
+            return Status(None, "ended; its marker cannot be read now", stopping=True, error=error)
         if status.outcome is None:
-            return status
-        if status.outcome.verdict is Verdict.NOT_READY and facts.marker is not None:
-            self._markers.sweep(facts.marker)
+            return replace(status, stopping=True) if handle in self._stopped else status
         return replace(status, outcome=replace(status.outcome, log=self.console(handle)))
+
+    def _looked(self, marker: str) -> bool:
+        found = self._markers.seen(marker)
+        if found:
+            self._markers.sweep(marker)
+        return found
 
     def cancel(self, handle: str) -> None:
         """Ask for the end of an attempt: SIGTERM, and SIGKILL after the time that the task definition gives (30 s).
@@ -281,14 +305,16 @@ class FargateRunner:
                     task=handle,
                     reason="cancelled by starlake_core",
                 )
+                self._stopped.put(handle, True)
                 return
             except Refusal as refusal:
                 if "not found" not in refusal.said.lower() or refusal.code == "ClusterNotFoundException":
                     raise
-                pause = next(waiting, None)
-                if pause is None:
+                moment = next(waiting, None)
+                if moment is None:
                     return
-                time.sleep(pause)
+                if not pause(moment):
+                    raise OutageError(f"AWS: stopping {handle}: ECS does not know the task yet") from refusal
 
     # -- output
 

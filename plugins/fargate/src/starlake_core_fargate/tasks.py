@@ -17,6 +17,7 @@ _ARN = re.compile(
     r"arn:(?P<partition>aws[a-z-]*):ecs:(?P<region>[a-z0-9-]+):(?P<account>[0-9]*):task/(?:(?P<cluster>[\w-]+)/)?(?P<id>[0-9a-f-]{32,36})"
 )
 _ENDED = ("STOPPED", "DELETED")
+_STOPPING = ("DEACTIVATING", "STOPPING", "DEPROVISIONING")
 # What a stop code means, where a person would not guess it from the reason.
 _STOP_CODES = {
     "TaskFailedToStart": "the container never started",
@@ -115,7 +116,8 @@ def status_of(task: Mapping[str, Any], facts: TaskFacts, marked: Callable[[str],
     code = container.get("exitCode")
     # Giving the network back takes half a minute, and changes nothing about a success.
     if state not in _ENDED and not (state == "DEPROVISIONING" and code == 0):
-        return Status(None, state.lower())
+        # A task whose container ended by itself is stopping too: it ends as it has to, and nothing is to be taken over any more.
+        return Status(None, state.lower(), stopping=state in _STOPPING or task.get("desiredStatus") == "STOPPED")
     stop_code = task.get("stopCode", "")
     said = _said(task, container, stop_code)
     stopped = stop_code == "UserInitiated"

@@ -5,9 +5,22 @@ SDKs are imported when something is made, not with this package.
 
 from __future__ import annotations
 
+from .asking import one_by_one
 from .calls import Calls, UnclearError
+from .clock import ServiceClock
 from .connection import Connection, connect
 from .logs import CloudLogs
 from .storage import Markers, Objects, split_path
 
-__all__ = ["Calls", "CloudLogs", "Connection", "Markers", "Objects", "UnclearError", "connect", "split_path"]
+__all__ = [
+    "Calls",
+    "CloudLogs",
+    "Connection",
+    "Markers",
+    "Objects",
+    "ServiceClock",
+    "UnclearError",
+    "connect",
+    "one_by_one",
+    "split_path",
+]

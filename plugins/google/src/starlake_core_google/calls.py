@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import random
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from starlake_core import OutageError, RunnerError, StarlakeError
+from starlake_core.runtime import pause
 
 __all__ = ["LOGIN", "Calls", "UnclearError"]
 
@@ -18,6 +21,7 @@ LOGIN = (
     "Cloud: give the worker a service account"
 )
 
+_LONGEST_PAUSE = 10.0
 _RATE = ("per minute", "per second", "per 100 seconds", "rate limit", "rate_limit", "ratelimit", "too many requests")
 _NETWORK = ("max retries", "connection", "timed out", "timeout", "temporary failure", "name resolution", "unreachable")
 
@@ -35,7 +39,8 @@ class Calls:
         roles: method to the role that its caller needs, for messages.
         attempt_seconds: deadline of one call.
         total_seconds: how long a call is tried again.
-        first_pause: seconds before the second try; each further pause is up to twice as long, with jitter, and at most ten seconds.
+        first_pause: seconds before the second try; each further pause is up to twice as long, with jitter, and at most ten seconds. They end
+            when whoever waits is stopped.
     """
 
     service: str
@@ -88,29 +93,27 @@ class Calls:
         self, call: Callable[[], Any], doing: str, missing: str, method: Any, again: Callable[[Exception], bool]
     ) -> Any:
         from google.api_core import exceptions
-        from google.api_core.retry import Retry
         from google.auth.exceptions import GoogleAuthError
 
-        retry = Retry(
-            predicate=again,
-            initial=self.first_pause,
-            maximum=10.0,
-            multiplier=2.0,
-            timeout=self.total_seconds,
-            on_error=lambda error: logger.info("%s: %s, trying again: %s", self.service, doing, error),
-        )
-        try:
-            return retry(call)()
-        except exceptions.RetryError as error:
-            raise OutageError(
-                f"{self.service} did not answer for {self.total_seconds:g} s ({doing}): {error.cause}"
-            ) from error
-        except Exception as error:
-            if is_passing(error):
-                raise UnclearError(f"{self.service}: {doing}: {_said(error)}") from error
-            if isinstance(error, (exceptions.GoogleAPICallError, GoogleAuthError)):
-                raise self._explained(error, doing, missing, method) from error
-            raise
+        deadline, longest = time.monotonic() + self.total_seconds, self.first_pause
+        while True:
+            try:
+                return call()
+            except Exception as error:
+                if again(error):
+                    waiting = longest * random.uniform(0.5, 1.0)
+                    longest = min(_LONGEST_PAUSE, 2 * longest)
+                    if time.monotonic() + waiting > deadline or not pause(waiting):
+                        raise OutageError(
+                            f"{self.service} did not answer for {self.total_seconds:g} s ({doing}): {error}"
+                        ) from error
+                    logger.info("%s: %s, trying again: %s", self.service, doing, error)
+                    continue
+                if is_passing(error):
+                    raise UnclearError(f"{self.service}: {doing}: {_said(error)}") from error
+                if isinstance(error, (exceptions.GoogleAPICallError, GoogleAuthError)):
+                    raise self._explained(error, doing, missing, method) from error
+                raise
 
     def _explained(self, error: Exception, doing: str, missing: str, method: Any) -> StarlakeError:
         from google.api_core import exceptions

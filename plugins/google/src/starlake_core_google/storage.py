@@ -6,7 +6,8 @@ import logging
 import re
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from starlake_core import RunnerError, StarlakeError
@@ -96,6 +97,20 @@ class Objects:
         """
         return bool(self._run(path, "looking for", lambda blob: blob.exists(**self._how())))
 
+    def written(self, path: str) -> datetime | None:
+        """When an object was written, by the clock of the storage; None where there is none.
+
+        Args:
+            path: ``gs://bucket/name``.
+        """
+
+        def told(blob: Any) -> datetime | None:
+            found = blob.bucket.get_blob(blob.name, **self._how())
+            return None if found is None else found.updated
+
+        moment: datetime | None = self._run(path, "looking for", told)
+        return moment
+
     def size(self, path: str) -> int | None:
         """Bytes of an object; None where there is none.
 
@@ -175,7 +190,7 @@ class Objects:
         Args:
             folder: ``gs://bucket/folder``.
             age: at least so old.
-            now: with a time zone.
+            now: by the clock of the storage, with a time zone.
             named: only those whose whole name is like that.
         """
         bucket, name = split_path(folder.rstrip("/") + "/")
@@ -193,7 +208,8 @@ class Objects:
                     except NotFound:
                         continue  # another worker was quicker
 
-        self._calls.run(sweep, f"sweeping {folder}")
+        # Somebody waits for what the folder was looked at for: there is another time for this.
+        replace(self._calls, total_seconds=0.0).run(sweep, f"sweeping {folder}")
 
 
 class Markers:
@@ -225,12 +241,12 @@ class Markers:
         Args:
             marker: ``gs://bucket/name``.
         """
-        found = self._objects.exists(marker)
-        if found:
+        written = self._objects.written(marker)
+        if written is not None:
             folder = marker.rpartition("/")[0]
             try:
                 # The folder is the user's: only what is named as markers are, and empty as they are, is swept.
-                self._objects.delete_older(folder, _OLD, datetime.now(timezone.utc), _MARKER)
+                self._objects.delete_older(folder, _OLD, written, _MARKER)
             except StarlakeError as error:  # housekeeping must not change a verdict
                 logger.warning("old markers in %s are not swept: %s", folder, error)
-        return found
+        return written is not None

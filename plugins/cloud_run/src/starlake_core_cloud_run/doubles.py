@@ -1,0 +1,74 @@
+"""Looks again for doubles, when a list that lags behind shows them.
+
+A submission looks for its key before and after it. Where the list lags behind, two processes may both find nothing and start an execution each
+for one attempt. Every execution is shown some seconds after its start: then the younger one is stopped, whoever waits for which.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from starlake_core import StarlakeError
+
+__all__ = ["Doubles"]
+
+logger = logging.getLogger(__name__)
+
+_AGAIN_SECONDS = 5.0
+_TIMES = 60
+
+
+class Doubles:
+    """Calls a function for each task some time after its start, in one thread that lives as long as there is something to look at.
+
+    Args:
+        look: for the doubles of a task: name of the Cloud Run job, and task. What it raises is tried again.
+    """
+
+    def __init__(self, look: Callable[[str, str], object]) -> None:
+        self._look = look
+        self._due: list[tuple[float, int, str, str]] = []
+        self._changed = threading.Condition()
+        self._alive = False
+
+    def later(self, seconds: float, parent: str, task: str, times: int = 0) -> None:
+        """Look for doubles of a task later.
+
+        Args:
+            seconds: from now.
+            parent: full name of the Cloud Run job.
+            task: stable part of the key.
+            times: how often it was tried already.
+        """
+        with self._changed:
+            heapq.heappush(self._due, (time.monotonic() + seconds, times, parent, task))
+            self._changed.notify()
+            if not self._alive:
+                self._alive = True
+                threading.Thread(target=self._work, name="starlake-doubles", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                if not self._due:
+                    self._alive = False
+                    return
+                left = self._due[0][0] - time.monotonic()
+                if left > 0:
+                    self._changed.wait(left)
+                    continue
+                _, times, parent, task = heapq.heappop(self._due)
+            try:
+                self._look(parent, task)
+            except StarlakeError as error:
+                if times < _TIMES:
+                    logger.info("doubles of %s cannot be looked for now: %s", task, error)
+                    self.later(_AGAIN_SECONDS, parent, task, times + 1)
+                else:
+                    logger.warning("doubles of %s were not looked for: %s", task, error)
+            except Exception:  # the others are looked for all the same
+                logger.exception("doubles of %s cannot be looked for", task)
