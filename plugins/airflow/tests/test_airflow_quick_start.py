@@ -79,7 +79,8 @@ def test_it_ends_with_transforms_that_the_loads_have_started(tmp_path: Path) -> 
     assert install.startswith("pip install ")
     assert lines[-1] == "airflow standalone"
     # Ports and pauses that a user does not need, and nothing that the quick start says itself.
-    airflow = LiveAirflow(tmp_path / "airflow", {"AIRFLOW__WEBSERVER__WEB_SERVER_PORT": "0"})
+    busy_machine = {"AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60", "SL_RETRIES": "5"}
+    airflow = LiveAirflow(tmp_path / "airflow", busy_machine)
     left_out = {*OF_THE_QUICK_START, *OF_THE_OTHER_TEST}
     environ = {name: value for name, value in airflow.environ.items() if name not in left_out}
     environ["AIRFLOW__WEBSERVER__WEB_SERVER_PORT"] = str(airflow.port)
