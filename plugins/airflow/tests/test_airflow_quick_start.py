@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
+import pytest
 from live_airflow import LiveAirflow, until
 from starlake_core_airflow.versions import AIRFLOW_3
 from starlake_core_project.bakery import INCOMING, expected_tables
@@ -24,6 +25,10 @@ OF_THE_OTHER_TEST = (
     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS",
     "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION",
 )
+
+
+SLOW = 900
+"""Seconds after which nothing will come any more, on a machine that does much else."""
 
 
 def quick_start() -> list[str]:
@@ -68,12 +73,14 @@ def running(script: str, folder: Path, environ: dict[str, str], home: Path) -> I
         process.wait()
 
 
+@pytest.mark.timeout(2 * SLOW)
 def test_it_ends_with_transforms_that_the_loads_have_started(tmp_path: Path) -> None:
     install, *lines = quick_start()
     assert install.startswith("pip install ")
     assert lines[-1] == "airflow standalone"
     # Ports and pauses that a user does not need, and nothing that the quick start says itself.
-    airflow = LiveAirflow(tmp_path / "airflow", {"AIRFLOW__WEBSERVER__WEB_SERVER_PORT": "0"})
+    busy_machine = {"AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60", "SL_RETRIES": "5"}
+    airflow = LiveAirflow(tmp_path / "airflow", busy_machine)
     left_out = {*OF_THE_QUICK_START, *OF_THE_OTHER_TEST}
     environ = {name: value for name, value in airflow.environ.items() if name not in left_out}
     environ["AIRFLOW__WEBSERVER__WEB_SERVER_PORT"] = str(airflow.port)
@@ -87,7 +94,7 @@ def test_it_ends_with_transforms_that_the_loads_have_started(tmp_path: Path) -> 
             assert process.poll() is None, airflow.logs()
             return airflow.is_up() and airflow.knows(*DAGS)
 
-        until(up, "the server is there and has read the DAGs", 420)
+        until(up, "the server is there and has read the DAGs", SLOW)
         for dag_id in DAGS:  # as the switches of the user interface do
             airflow.airflow("dags", "unpause", dag_id)
 
@@ -95,7 +102,7 @@ def test_it_ends_with_transforms_that_the_loads_have_started(tmp_path: Path) -> 
             return bool(airflow.query(started)) and not any(incoming.iterdir()) and not airflow.query(busy)
 
         try:
-            until(ended, "the loads of the server start the transforms", 420)
+            until(ended, "the loads of the server start the transforms", SLOW)
         except AssertionError:
             raise AssertionError(
                 airflow.logs() + str(airflow.query("SELECT dag_id, run_type, state FROM dag_run"))
