@@ -11,9 +11,10 @@ from .process import ProcessRunner
 from .project import in_project, project_root
 from .runners import runner_for
 from .storage import LocalStorage, Storage
-from .verdicts import judged, marker_of, remote_marker, with_marker
+from .verdicts import WILL_NOT_PASS, judged, marker_of, may_pass, remote_marker, with_marker
 
 __all__ = [
+    "WILL_NOT_PASS",
     "BatchPoller",
     "Credentials",
     "Found",
@@ -34,6 +35,7 @@ __all__ = [
     "in_project",
     "judged",
     "marker_of",
+    "may_pass",
     "project_root",
     "remote_marker",
     "runner_for",

@@ -12,9 +12,19 @@ from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import Any
 
-from starlake_core import Job, OutageError, Run, StarlakeDataset, StarlakeError, Wait, why_nothing
+from starlake_core import Job, Run, StarlakeDataset, StarlakeError, Wait, why_nothing
 from starlake_core.masking import mask_arguments, secret_arguments, secret_values
-from starlake_core.runtime import OlderAttempt, Outcome, Runner, Verdict, expire, finish, runner_for, watch
+from starlake_core.runtime import (
+    OlderAttempt,
+    Outcome,
+    Runner,
+    Verdict,
+    expire,
+    finish,
+    may_pass,
+    runner_for,
+    watch,
+)
 
 from . import observer
 from .attempts import start_own, take, take_look
@@ -96,10 +106,11 @@ class _Step(BaseOperator):
             raise AirflowFailException(observer.STOPPED)
         return observer.leaves_out(self)
 
-    def _refused(self, error: StarlakeError) -> Exception:
-        """Something is missing or misspelt: trying again would find it so again. A service that does not answer now may do so later."""
-        observer.ended(self, Outcome(Verdict.FAILED, reason=str(error)), str(error))
-        return (AirflowException if isinstance(error, OutageError) else AirflowFailException)(str(error))  # type: ignore[no-any-return]
+    def _refused(self, error: Exception) -> Exception:
+        """What to raise in place of an error: something is missing or misspelt, or a service does not answer now."""
+        reason = str(error) if isinstance(error, StarlakeError) else f"{type(error).__name__}: {error}"
+        observer.ended(self, Outcome(Verdict.FAILED, reason=reason), reason)
+        return (AirflowException if may_pass(error) else AirflowFailException)(reason)  # type: ignore[no-any-return]
 
     def _emit(self, context: Mapping[str, Any], run: Run) -> None:
         """Give the events of the outlets what a consumer wants to know of the run."""
@@ -117,6 +128,11 @@ class _Step(BaseOperator):
                 "sl_scheduled_date": run.value("sl_scheduled_date"),
                 "ts": run.value("sl_data_interval_end"),
             }
+
+
+def _is_airflows(error: Exception) -> bool:
+    """Whether an error is for Airflow as it is: one of its own exceptions, which are its language, or one after which it may try again."""
+    return isinstance(error, AirflowException) or (not isinstance(error, StarlakeError) and may_pass(error))
 
 
 def _metadata(dataset: StarlakeDataset, source: str) -> dict[str, Any]:
@@ -206,7 +222,9 @@ class StarlakeOperator(_Step, Reschedulable):
             return self._follow(
                 context, run, job, runner, handle, None if self.timeout is None else began + self.timeout
             )
-        except StarlakeError as error:
+        except Exception as error:
+            if _is_airflows(error):
+                raise
             raise self._refused(error) from error
 
     def resume(self, context: Any, event: Mapping[str, Any]) -> Any:
@@ -235,7 +253,9 @@ class StarlakeOperator(_Step, Reschedulable):
                     raise
                 self.log.warning("The rest of its output cannot be read: %s", error)
             return self._ended(context, run, job, runner, handle, outcome, None)
-        except StarlakeError as error:
+        except Exception as error:
+            if _is_airflows(error):
+                raise
             raise self._refused(error) from error
 
     def on_kill(self) -> None:

@@ -18,7 +18,6 @@ from types import FrameType
 
 from starlake_core import (
     Job,
-    OutageError,
     Run,
     StarlakeError,
     Task,
@@ -29,7 +28,7 @@ from starlake_core import (
     selected,
 )
 from starlake_core.plugins import Plugins
-from starlake_core.runtime import Outcome, Verdict, execute, runner_for
+from starlake_core.runtime import Outcome, Verdict, execute, may_pass, runner_for
 from starlake_core.runtime.guard import guard
 
 from .plan import Plan, Step
@@ -330,11 +329,10 @@ class Scheduler:
         try:
             outcome = self._run_step(progress.step, attempt, poke, progress.unsettled)
         except StarlakeError as error:
-            # Something is missing or misspelt: trying again would find it so again.
-            outcome = Outcome(Verdict.FAILED, reason=str(error), final=not isinstance(error, OutageError))
+            outcome = Outcome(Verdict.FAILED, reason=str(error), final=not may_pass(error))
         except BaseException as error:
             logger.exception("%s failed", progress.step.path)
-            outcome = Outcome(Verdict.FAILED, reason=f"{type(error).__name__}: {error}")
+            outcome = Outcome(Verdict.FAILED, reason=f"{type(error).__name__}: {error}", final=not may_pass(error))
         self._results.put((progress, outcome, time.monotonic() - started))
 
     def _run_step(self, step: Step, attempt: int, poke: int, again: bool) -> Outcome:
