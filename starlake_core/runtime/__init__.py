@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .credentials import Credentials, credentials_of
+from .exclusive import Lease, exclusively, inherited, occupy, pool_of, resource_of
 from .execute import OlderAttempt, cancel_and_settle, execute, expire, finish, start, wait, watch
 from .facts import facts_of
 from .outcome import Found, Outcome, Runner, Status, Verdict
@@ -18,6 +19,7 @@ __all__ = [
     "BatchPoller",
     "Credentials",
     "Found",
+    "Lease",
     "LocalStorage",
     "OlderAttempt",
     "Outcome",
@@ -28,16 +30,21 @@ __all__ = [
     "Verdict",
     "cancel_and_settle",
     "credentials_of",
+    "exclusively",
     "execute",
     "expire",
     "facts_of",
     "finish",
     "in_project",
+    "inherited",
     "judged",
     "marker_of",
     "may_pass",
+    "occupy",
+    "pool_of",
     "project_root",
     "remote_marker",
+    "resource_of",
     "runner_for",
     "shared_poller",
     "start",

@@ -17,6 +17,7 @@ from dataclasses import replace
 from ..errors import OutageError, RunnerError, StarlakeError
 from ..job import Job
 from ..run import RunKey
+from .exclusive import exclusively
 from .outcome import Outcome, Runner, Status, Verdict
 from .poller import shared_poller
 from .repeating import guarded
@@ -362,7 +363,8 @@ def execute(
         job: bound.
         runner: of the job's endpoint.
         key: of the attempt.
-        timeout, interval, on_line, stop: see :func:`wait`.
+        timeout, interval, on_line, stop: see :func:`wait`. The time-out begins when the job does: while a resource of the job is used by others, the
+            attempt has not begun, and ``on_line`` is told for what it waits.
         on_start: called with the handle as soon as there is one.
         older, again, counts: see :func:`start`.
 
@@ -372,8 +374,11 @@ def execute(
     Raises:
         RunnerError: the environment cannot start or watch it, or it must not be done again before a person has looked.
     """
-    handle = start(job, runner, key, older, again=again, counts=counts)
-    if on_start is not None:
-        on_start(handle)
-    outcome = wait(runner, handle, timeout=timeout, interval=interval, on_line=on_line, stop=stop)
-    return finish(runner, handle, outcome, job, key)
+    with exclusively(job, key, stop=stop, on_wait=on_line) as held:
+        if not held:
+            return Outcome(Verdict.CANCELLED, reason="cancelled before it began", stopped=True)
+        handle = start(job, runner, key, older, again=again, counts=counts)
+        if on_start is not None:
+            on_start(handle)
+        outcome = wait(runner, handle, timeout=timeout, interval=interval, on_line=on_line, stop=stop)
+        return finish(runner, handle, outcome, job, key)
