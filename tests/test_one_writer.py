@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from one_writer import OneWriter
 
 from starlake_core import Job, Orchestration, RunKey, StarlakePipeline, TaskEvent, TaskState
 from starlake_core.runs import new_run
@@ -21,7 +22,6 @@ from starlake_core.runtime import Verdict, execute, inherited, occupy, pool_of, 
 from starlake_core.runtime import exclusive as module
 from starlake_core.runtime.process import ProcessRunner
 from starlake_core.testing import FakeEnvironment
-from starlake_core.testing.one_writer import OneWriter
 
 PATIENCE = 60.0
 FILE = """

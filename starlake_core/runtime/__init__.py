@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .credentials import Credentials, credentials_of
-from .exclusive import Lease, exclusively, inherited, occupy, pool_of, resource_of
+from .exclusive import POOL_PREFIX, Lease, exclusively, inherited, occupy, pool_of, resource_of
 from .execute import OlderAttempt, cancel_and_settle, execute, expire, finish, start, wait, watch
 from .facts import facts_of
 from .outcome import Found, Outcome, Runner, Status, Verdict
@@ -15,6 +15,7 @@ from .storage import LocalStorage, Storage
 from .verdicts import WILL_NOT_PASS, judged, marker_of, may_pass, remote_marker, with_marker
 
 __all__ = [
+    "POOL_PREFIX",
     "WILL_NOT_PASS",
     "BatchPoller",
     "Credentials",

@@ -25,9 +25,12 @@ from ..run import RunKey
 from .facts import facts_of
 from .guard import guard
 
-__all__ = ["Lease", "exclusively", "inherited", "occupy", "pool_of", "resource_of"]
+__all__ = ["POOL_PREFIX", "Lease", "exclusively", "inherited", "occupy", "pool_of", "resource_of"]
 
 logger = logging.getLogger(__name__)
+
+POOL_PREFIX = "starlake_"
+"""What the names of pools begin with that keep the users of a resource apart."""
 
 _FILE = re.compile(r"(?P<kind>[A-Za-z][A-Za-z0-9+.-]*):(?P<path>/(?!/).*)", re.DOTALL)
 _SHORTEST, _LONGEST = 0.02, 0.5
@@ -59,7 +62,7 @@ def pool_of(resource: str) -> str:
     """
     found = _FILE.fullmatch(resource)
     shown = f"{found['kind']}_{os.path.basename(found['path'])}" if found is not None else resource
-    return f"starlake_{re.sub(r'[^A-Za-z0-9]+', '_', shown).strip('_')[:100]}"
+    return f"{POOL_PREFIX}{re.sub(r'[^A-Za-z0-9]+', '_', shown).strip('_')[:100]}"
 
 
 class Lease:
@@ -282,7 +285,7 @@ def _place(resource: str) -> str:
         real = os.path.realpath(found["path"])
         resource = f"{found['kind'].lower()}:{real}"
         folders.insert(0, os.path.join(os.path.dirname(real), ".starlake-core"))
-    name = f"{pool_of(resource).removeprefix('starlake_')[:_READABLE]}-{hashlib.sha256(resource.encode()).hexdigest()[:12]}"
+    name = f"{pool_of(resource).removeprefix(POOL_PREFIX)[:_READABLE]}-{hashlib.sha256(resource.encode()).hexdigest()[:12]}"
     trouble: OSError | None = None
     for folder in folders:
         place = os.path.join(folder, "exclusive")

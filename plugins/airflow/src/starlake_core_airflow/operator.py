@@ -19,6 +19,7 @@ from starlake_core.runtime import (
     Outcome,
     Runner,
     Verdict,
+    exclusively,
     expire,
     finish,
     may_pass,
@@ -206,26 +207,35 @@ class StarlakeOperator(_Step, Reschedulable):
         try:
             run = run_of(context, self.facts, self.task_id)
             job, runner = self._prepare(run)
-            since = first_look(context)
-            if self.wait_policy is None:
-                handle = take(job, runner, run.key, cleared=run.generation, again=since is not None)
-                began = time.time() if since is None else since.timestamp()
-            else:
-
-                def bind(attempt: str) -> Job:
-                    return observer.placed(self.job.bind(run.for_attempt(self.task_id, attempt)))
-
-                look = take_look(bind, runner, run.key, cleared=run.generation, again=since is not None)
-                job, handle, began = look.job, look.handle, look.began
-                run = run.for_attempt(self.task_id, look.key.attempt)
-            self._watching(context, runner, handle)
-            return self._follow(
-                context, run, job, runner, handle, None if self.timeout is None else began + self.timeout
-            )
+            # The pool keeps tasks apart; this keeps them apart on one machine, whatever the pool is.
+            with exclusively(job, run.key, stop=self._is_stopped, on_wait=self._line) as held:
+                if not held:
+                    raise AirflowFailException(f"{displayed(job)}: stopped before it began")
+                return self._run(context, run, job, runner)
         except Exception as error:
             if _is_airflows(error):
                 raise
             raise self._refused(error) from error
+
+    def _is_stopped(self) -> bool:
+        return self._killed or observer.is_stopped()
+
+    def _run(self, context: Any, run: Run, job: Job, runner: Runner) -> Any:
+        """Start the job, or take it back, and wait for its end."""
+        since = first_look(context)
+        if self.wait_policy is None:
+            handle = take(job, runner, run.key, cleared=run.generation, again=since is not None)
+            began = time.time() if since is None else since.timestamp()
+        else:
+
+            def bind(attempt: str) -> Job:
+                return observer.placed(self.job.bind(run.for_attempt(self.task_id, attempt)))
+
+            look = take_look(bind, runner, run.key, cleared=run.generation, again=since is not None)
+            job, handle, began = look.job, look.handle, look.began
+            run = run.for_attempt(self.task_id, look.key.attempt)
+        self._watching(context, runner, handle)
+        return self._follow(context, run, job, runner, handle, None if self.timeout is None else began + self.timeout)
 
     def resume(self, context: Any, event: Mapping[str, Any]) -> Any:
         """Go on when the trigger has fired.

@@ -20,6 +20,7 @@ from starlake_core.runtime import Outcome, Verdict, execute, in_project, may_pas
 from . import observer
 from .context import INTERVAL_END, INTERVAL_START, Facts, run_of, same_work
 from .executor import stopping
+from .pools import limit
 
 __all__ = ["NOT_READY", "RESULT", "VERDICT", "Close", "Step", "shown"]
 
@@ -112,6 +113,7 @@ class Step:
         try:
             self._check_partition(step)
             run = run_of(step, self.facts, self.path)
+            limit(step.instance, [step.op_def.pool])  # where another executor than ours runs the step
             began = time.time()
             outcome, job = self._run(step, run)
         except Exception as error:

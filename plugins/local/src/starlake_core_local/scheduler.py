@@ -241,7 +241,10 @@ class Scheduler:
 
     def _hold_up(self, progress: _Progress, held: _HeldUp) -> None:
         """Let a task wait without a slot. One thread for each resource waits in their name, in the order in which they came."""
-        self._set(progress, replace(progress.row, state=TaskState.QUEUED, reason=held.line))
+        # It has not begun, so it does not count, here and for a run that goes on with this one.
+        progress.used -= 1
+        row = replace(progress.row, state=TaskState.QUEUED, attempt=progress.row.attempt - 1, reason=held.line)
+        self._set(progress, row)
         self._waiting += 1
         with self._held_lock:
             waiting = self._held_up.get(held.resource)
@@ -414,10 +417,9 @@ class Scheduler:
     # -- attempts
 
     def _begin(self, progress: _Progress) -> None:
-        # A look of a check that waits, or an attempt that was held up, is none of its own.
-        goes_on = progress.pokes > 0 or progress.lease is not None
-        attempt = progress.row.attempt + (0 if goes_on else 1)
-        if not goes_on:
+        poke_again = progress.pokes > 0
+        attempt = progress.row.attempt + (0 if poke_again else 1)
+        if not poke_again:
             progress.used += 1
             progress.first_poke = time.monotonic()
         log = self._log_path(progress.step.path, attempt)

@@ -23,17 +23,7 @@ application:
   connections:
     shop: { type: "jdbc", options: { url: "jdbc:duckdb:{{SL_ROOT}}/datasets/shop.db" } }
 """
-_SCRIPT = """\
-#!/bin/sh
-'''exec' {python} "$0" "$@"
-' '''
-import sys
-
-sys.path.insert(0, {package!r})
-from starlake_core.testing.one_writer import main
-
-sys.exit(main(sys.argv[1:]))
-"""
+_SCRIPT = '#!/bin/sh\nexec {python} {program} "$@"\n'
 
 
 class OneWriter:
@@ -62,10 +52,8 @@ class OneWriter:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         self.database.parent.mkdir(exist_ok=True)
-        package = Path(__file__).resolve().parents[2]
-        self.program.write_text(
-            _SCRIPT.format(python=shlex.quote(sys.executable), package=str(package)), encoding="utf-8"
-        )
+        words = {"python": shlex.quote(sys.executable), "program": shlex.quote(str(Path(__file__).resolve()))}
+        self.program.write_text(_SCRIPT.format(**words), encoding="utf-8")
         self.program.chmod(0o755)
 
     def calls(self) -> list[str]:
@@ -107,3 +95,7 @@ def main(arguments: Sequence[str]) -> int:
     with (root / "calls").open("a", encoding="utf-8") as calls:
         calls.write(f"{arguments[0]} {what} {code}\n")
     return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
