@@ -295,6 +295,21 @@ class HookSpecs:
         """
         raise NotImplementedError
 
+    @hookspec
+    def sl_check_site(self, pipelines: Sequence[StarlakePipeline]) -> Sequence[str]:
+        """Say what has to be made where the orchestrator runs before pipelines can run there. Optional, for orchestrators.
+
+        Called by ``starlake-orchestrate check`` and ``deploy`` once, with the pipelines of all files. One sentence for everything that is missing,
+        with the command that makes it; each is an error. What cannot be known from here is left out.
+
+        Example::
+
+            @hookimpl
+            def sl_check_site(pipelines):
+                return [] if shutil.which("acme-daemon") else ["there is no daemon; start it with: acme-daemon &"]
+        """
+        raise NotImplementedError
+
     @hookspec(firstresult=True)
     def sl_backfill(self, pipeline: StarlakePipeline, runs: Sequence[Run]) -> Iterable[Report] | None:
         """Run several intervals of a pipeline by the orchestrator's own means. Optional, for orchestrators.

@@ -13,7 +13,10 @@ from .errors import BindError, StarlakeError
 from .masking import mask_arguments, mask_mapping
 from .run import PLACEHOLDERS, RETRY_UNSAFE, Run
 
-__all__ = ["Job"]
+__all__ = ["AUTOMATIC", "Job"]
+
+AUTOMATIC = "auto"
+"""In :attr:`Job.exclusive`: what the project says of the command, asked in the worker."""
 
 _PLACEHOLDER = re.compile(r"\$\{(" + "|".join(PLACEHOLDERS) + r"|var:[^{}]+)\}")
 
@@ -33,6 +36,8 @@ class Job:
         plugins: what the worker has to load besides the environment, by entry-point name.
         retry_unsafe: the user's word that the work may be done again where that is not safe: ``doubtful`` where nobody knows whether its rows
             are in, ``blind`` also where its files cannot be put back; empty for neither.
+        exclusive: a resource that has one user at a time while the job runs, by a name that all its users give it; ``auto`` for the database that
+            the command writes to, where the project says that it takes one writer; empty for none.
     """
 
     environment: str
@@ -43,6 +48,7 @@ class Job:
     check: bool = False
     plugins: tuple[str, ...] = ()
     retry_unsafe: str = ""
+    exclusive: str = ""
 
     def __post_init__(self) -> None:
         if isinstance(self.arguments, str):
@@ -70,6 +76,8 @@ class Job:
             parts.append(f"spec={dict(shown.spec)!r}")
         if shown.check:
             parts.append("check=True")
+        if shown.exclusive:
+            parts.append(f"exclusive={shown.exclusive!r}")
         return f"Job({', '.join(parts)})"
 
     def masked(self) -> Job:
@@ -109,6 +117,7 @@ class Job:
             arguments=tuple(fill(self.arguments)),
             env=fill(self.env),
             spec=fill(self.spec),
+            exclusive=fill(self.exclusive),
             retry_unsafe=max(self.retry_unsafe, run.retry_unsafe, key=RETRY_UNSAFE.index),
         )
 
@@ -135,6 +144,7 @@ class Job:
             "check": self.check,
             "plugins": list(self.plugins),
             **({"retry_unsafe": self.retry_unsafe} if self.retry_unsafe else {}),
+            **({"exclusive": self.exclusive} if self.exclusive else {}),
         }
 
     @classmethod

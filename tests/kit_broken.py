@@ -19,6 +19,7 @@ from starlake_core import (
     DataInterval,
     Job,
     Options,
+    OutageError,
     Pipeline,
     PluginContractError,
     Report,
@@ -255,12 +256,27 @@ class _NeverRetries(Engine):
 
 
 class _OutagesAreFinal(Engine):
-    def is_passing(self, error: StarlakeError) -> bool:
+    def is_passing(self, error: Exception) -> bool:
+        return False
+
+
+class _ShortagesAreFinal(Engine):
+    def is_passing(self, error: Exception) -> bool:
+        return isinstance(error, OutageError)
+
+
+class _RetriesFaults(Engine):
+    def is_passing(self, error: Exception) -> bool:
+        return not isinstance(error, RunnerError)
+
+
+class _IgnoresFinal(Engine):
+    def is_final(self, outcome: Outcome) -> bool:
         return False
 
 
 class _RetriesRefusals(Engine):
-    def is_passing(self, error: StarlakeError) -> bool:
+    def is_passing(self, error: Exception) -> bool:
         return True
 
 

@@ -12,12 +12,10 @@ import pytest
 
 from starlake_core import (
     Command,
-    OutageError,
     Pipeline,
     Preload,
     Report,
     Run,
-    StarlakeError,
     StarlakePipeline,
     Task,
     TaskEvent,
@@ -27,7 +25,7 @@ from starlake_core import (
     hookimpl,
     selected,
 )
-from starlake_core.runtime import Outcome, Verdict, execute, runner_for
+from starlake_core.runtime import Outcome, Verdict, execute, may_pass, runner_for
 from starlake_core.testing import (
     Does,
     EnvironmentSuite,
@@ -130,7 +128,7 @@ class Engine:
         while True:
             try:
                 outcome = self.attempt(task, self.run.for_attempt(task.path, f"{attempt}.{poke}"))
-            except StarlakeError as error:
+            except Exception as error:
                 if attempt > task.retries or not self.is_passing(error):
                     return TaskReport(task.path, TaskState.FAILED, str(error), attempts=attempt)
                 attempt += 1
@@ -142,12 +140,15 @@ class Engine:
                 return self.not_ready(task, attempt)
             if outcome.verdict is Verdict.SUCCEEDED:
                 return TaskReport(task.path, TaskState.SUCCEEDED, "", outcome.exit_code, attempt)
-            if attempt > task.retries:
+            if attempt > task.retries or self.is_final(outcome):
                 return self.failed(task, outcome, attempt)
             attempt += 1
 
-    def is_passing(self, error: StarlakeError) -> bool:
-        return isinstance(error, OutageError)
+    def is_passing(self, error: Exception) -> bool:
+        return may_pass(error)
+
+    def is_final(self, outcome: Outcome) -> bool:
+        return outcome.final
 
     def not_ready(self, task: Task, attempt: int) -> TaskReport:
         reason = f"{task.domain} is not ready"

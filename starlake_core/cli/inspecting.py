@@ -62,8 +62,12 @@ def check(
         for warning in file.warnings:
             console.print(Text(f"    warning: {warning}", style="yellow"), soft_wrap=True)
         problems += len(file.problems)
-    for finding in _together([pipeline for file in files for pipeline in file.pipelines]):
+    pipelines = [pipeline for file in files for pipeline in file.pipelines]
+    for finding in _together("sl_check_pipelines", pipelines):
         console.print(Text(f"note: {finding}", style="yellow"), soft_wrap=True)
+    for missing in _together("sl_check_site", pipelines):
+        console.print(Text(f"error: {missing}", style="red"), soft_wrap=True)
+        problems += 1
     if problems:
         console.print(
             f"{problems} problem{'s' if problems > 1 else ''} in {len(files)} file{'s' if len(files) > 1 else ''}"
@@ -71,14 +75,14 @@ def check(
         sys.exit(1)
 
 
-def _together(pipelines: Sequence[StarlakePipeline]) -> list[str]:
+def _together(hook_name: str, pipelines: Sequence[StarlakePipeline]) -> list[str]:
     """What orchestrators say of the pipelines of all files."""
     found: list[str] = []
     by_orchestrator: dict[str, list[StarlakePipeline]] = {}
     for pipeline in pipelines:
         by_orchestrator.setdefault(pipeline.orchestration.plugins.orchestrator, []).append(pipeline)
     for same in by_orchestrator.values():
-        for findings in same[0].orchestration.plugins.hook.sl_check_pipelines(pipelines=tuple(same)):
+        for findings in getattr(same[0].orchestration.plugins.hook, hook_name)(pipelines=tuple(same)):
             found.extend(findings)
     return found
 
@@ -167,6 +171,9 @@ def _files(hook_name: str, paths: Sequence[Path], overrides: Overrides) -> None:
     loaded = [load_file(path, overrides) for path in files]
     pipelines = pipelines_of(loaded)
     plugins_ = pipelines[0].orchestration.plugins
+    missing = _together("sl_check_site", pipelines) if hook_name == "sl_deploy" else []
+    if missing:
+        raise RunError("\n".join([*missing, "Nothing was deployed"]))
     with overriding(overrides):  # a plugin may load the files again, or keep what was asked for
         done = getattr(plugins_.hook, hook_name)(files=files, options=pipelines[0].options)
     if done is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .aside import Aside
 from .credentials import Credentials, credentials_of
+from .exclusive import POOL_PREFIX, Lease, exclusively, inherited, occupy, pool_of, resource_of
 from .execute import OlderAttempt, cancel_and_settle, end_all, execute, expire, finish, start, wait, watch
 from .facts import facts_of
 from .outcome import Found, Outcome, Runner, Status, Verdict
@@ -14,13 +15,16 @@ from .project import in_project, project_root
 from .recent import Recent
 from .runners import runner_for
 from .storage import LocalStorage, Storage
-from .verdicts import judged, marker_of, remote_marker, with_marker
+from .verdicts import WILL_NOT_PASS, judged, marker_of, may_pass, remote_marker, with_marker
 
 __all__ = [
+    "POOL_PREFIX",
+    "WILL_NOT_PASS",
     "Aside",
     "BatchPoller",
     "Credentials",
     "Found",
+    "Lease",
     "LocalStorage",
     "OlderAttempt",
     "Outcome",
@@ -34,18 +38,24 @@ __all__ = [
     "cancel_and_settle",
     "credentials_of",
     "end_all",
+    "exclusively",
     "execute",
     "expire",
     "facts_of",
     "finish",
     "given_up_on",
     "in_project",
+    "inherited",
     "judged",
     "marker_of",
+    "may_pass",
+    "occupy",
     "pause",
     "pausing",
+    "pool_of",
     "project_root",
     "remote_marker",
+    "resource_of",
     "runner_for",
     "shared_poller",
     "start",

@@ -17,6 +17,7 @@ from dataclasses import replace
 from ..errors import OutageError, RunnerError, StarlakeError
 from ..job import Job
 from ..run import RunKey
+from .exclusive import exclusively
 from .outcome import Found, Outcome, Runner, Status, Verdict
 from .pausing import given_up_on, pause, pausing, unless_stopped
 from .poller import Refusals, ask, shared_poller
@@ -488,7 +489,8 @@ def execute(
         job: bound.
         runner: of the job's endpoint.
         key: of the attempt.
-        timeout, interval, on_line, stop: see :func:`wait`.
+        timeout, interval, on_line, stop: see :func:`wait`. The time-out begins when the job does: while a resource of the job is used by others, the
+            attempt has not begun, and ``on_line`` is told for what it waits.
         on_start: called with the handle as soon as there is one.
         older, again, counts: see :func:`start`.
 
@@ -498,19 +500,22 @@ def execute(
     Raises:
         RunnerError: the environment cannot start or watch it, or it must not be done again before a person has looked.
     """
+    with exclusively(job, key, stop=stop, on_wait=on_line) as held:
+        if not held:
+            return Outcome(Verdict.CANCELLED, reason="cancelled before it began", stopped=True)
 
-    def begin() -> str:
-        return start(job, runner, key, older, again=again, counts=counts)
+        def begin() -> str:
+            return start(job, runner, key, older, again=again, counts=counts)
 
-    handle = _started(begin, runner, key, stop)
-    if isinstance(handle, Outcome):
-        return handle
-    if on_start is not None:
-        on_start(handle)
-    outcome = wait(runner, handle, timeout=timeout, interval=interval, on_line=on_line, stop=stop)
-    if outcome.verdict is Verdict.CANCELLED and stop is not None and stop():
-        return outcome  # who stopped it is not kept waiting for the end of its output
-    return finish(runner, handle, outcome, job, key)
+        handle = _started(begin, runner, key, stop)
+        if isinstance(handle, Outcome):
+            return handle
+        if on_start is not None:
+            on_start(handle)
+        outcome = wait(runner, handle, timeout=timeout, interval=interval, on_line=on_line, stop=stop)
+        if outcome.verdict is Verdict.CANCELLED and stop is not None and stop():
+            return outcome  # who stopped it is not kept waiting for the end of its output
+        return finish(runner, handle, outcome, job, key)
 
 
 def _started(begin: Callable[[], str], runner: Runner, key: RunKey, stop: Callable[[], bool] | None) -> str | Outcome:

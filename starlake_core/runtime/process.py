@@ -22,6 +22,7 @@ from ..errors import RunnerError
 from ..job import Job
 from ..masking import mask_arguments, mask_mapping, mask_text, secret_arguments, secret_values
 from ..run import RunKey
+from .exclusive import inherited
 from .guard import guard
 from .outcome import Found, Outcome, Status, Verdict
 from .verdicts import judged, marker_of, with_marker
@@ -180,6 +181,7 @@ class ProcessRunner:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=inherited(key),
             )
         except FileNotFoundError:
             raise RunnerError(f"the program {vector[0]!r} was not found. {self._missing}".rstrip()) from None

@@ -8,16 +8,51 @@ import signal
 from collections.abc import Collection
 from dataclasses import replace
 
-from ..errors import RunnerError
+from ..errors import OutageError, RunnerError, StarlakeError
 from ..job import Job
 from ..run import RunKey
 from .outcome import Outcome, Verdict
 
-__all__ = ["judged", "marker_of", "remote_marker", "with_marker"]
+__all__ = ["WILL_NOT_PASS", "judged", "marker_of", "may_pass", "remote_marker", "with_marker"]
 
 logger = logging.getLogger(__name__)
 
+WILL_NOT_PASS = 78
+"""The exit code of a command that finds the project, its own options or its installation wrong (``EX_CONFIG`` of *sysexits.h*). Starlake
+itself ends with 0 and 1 only."""
+
 _MARKER_FLAG = "--notReadySentinel"
+_FINAL = {
+    WILL_NOT_PASS: "exit code 78: the project, the options of the command or its installation are wrong",
+    126: "exit code 126: the program cannot be executed",
+    127: "exit code 127: a program was not found",
+}
+# What Python raises where a program, not its surroundings, is wrong.
+_PROGRAM = (
+    ImportError,
+    TypeError,
+    AttributeError,
+    NameError,
+    LookupError,
+    SyntaxError,
+    AssertionError,
+    NotImplementedError,
+    RecursionError,
+)
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether another try may get past an error that a plugin, or the runtime, raised instead of running a job.
+
+    What is misspelt, missing or not allowed is there again at the next try; so is a fault of a program. What the machine or a service was short
+    of may be there by then.
+
+    Args:
+        error: that was raised.
+    """
+    if isinstance(error, StarlakeError):
+        return isinstance(error, OutageError)
+    return not isinstance(error, _PROGRAM)
 
 
 def judged(
@@ -50,7 +85,7 @@ def judged(
             about,
         )
         return Outcome(Verdict.NOT_READY, 1, "not ready, or failed: exit code 1 without a marker", tail=tail)
-    return Outcome(Verdict.FAILED, code, _explained(code), tail=tail)
+    return Outcome(Verdict.FAILED, code, _explained(code), tail=tail, final=code in _FINAL)
 
 
 def _explained(code: int) -> str:
@@ -59,11 +94,7 @@ def _explained(code: int) -> str:
             name = signal.Signals(-code).name
             hint = "; the machine may have been out of memory" if name == "SIGKILL" else ""
             return f"killed by {name}{hint}"
-    if code == 126:
-        return "exit code 126: the program cannot be executed"
-    if code == 127:
-        return "exit code 127: a program was not found"
-    return f"exit code {code}"
+    return _FINAL.get(code) or f"exit code {code}"
 
 
 def marker_of(arguments: Collection[str]) -> str | None:

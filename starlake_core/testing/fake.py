@@ -61,6 +61,7 @@ class FakeEnvironment:
         submissions: everything that was started, in order.
         history: ``start`` or ``end`` and the subject, in the order in which it happened (an end when it was told to somebody).
         cancelled: handles for which ``cancel`` was called.
+        no_runner: what is raised in place of a runner, as where an SDK is missing.
         patience: seconds after which an attempt that never ends is lost, so that no test hangs.
     """
 
@@ -72,6 +73,7 @@ class FakeEnvironment:
         self.cancelled: list[str] = []
         self.history: list[tuple[str, str]] = []
         self.patience = 20.0
+        self.no_runner: Exception | None = None
         self.attempts: dict[str, _Attempt] = {}
         self.changed = threading.Condition()
         self._ends: dict[str, tuple[Outcome | None, ...]] = {}
@@ -133,6 +135,8 @@ class FakeEnvironment:
     @hookimpl
     def sl_create_runner(self, job: Job) -> Runner:
         """A runner on the state of this object."""
+        if self.no_runner is not None:
+            raise self.no_runner
         return FakeRunner(self)
 
     # -- the service

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -12,7 +13,7 @@ from ..errors import OutageError, RunnerError
 from ..pipeline import StarlakePipeline
 from ..run import TaskState
 from ..runs import new_run
-from ..runtime import Verdict
+from ..runtime import WILL_NOT_PASS, Outcome, Verdict, judged
 from . import corpus
 from .corpus import CORPUS, Graph
 from .fake import FakeEnvironment
@@ -231,6 +232,43 @@ class RunChecks(OrchestratorBase):
         assert report.state == TaskState.FAILED
         assert not fake.started("transform:kpi.work"), "the task was tried again although the environment refused it"
         assert "grant the role roles/kit.runner" in report.task("work").reason
+
+    @pytest.mark.parametrize(
+        ("where", "error"),
+        [
+            ("runner", ImportError("No module named 'sdk'")),
+            ("runner", TypeError("runner() takes 1 argument")),
+            ("submission", AttributeError("no attribute 'id'")),
+            ("submission", KeyError("region")),
+        ],
+    )
+    def test_fault_of_a_plugin_is_final(self, fake: FakeEnvironment, where: str, error: Exception) -> None:
+        """A missing SDK and a programming error of an environment are not tried again: the second try would find them so again."""
+        if where == "runner":
+            fake.no_runner = error
+        else:
+            fake.refuse("transform:kpi.work", error)
+        report = self.run(self.draw(Graph("retried", _draw_retried), fake))
+        assert report.state == TaskState.FAILED
+        assert not fake.started("transform:kpi.work"), "the task was tried again although the program is wrong"
+        assert report.task("work").attempts == 1
+        assert str(error.args[0]) in report.task("work").reason, "the reason does not name the error"
+
+    def test_shortage_is_tried_again(self, fake: FakeEnvironment) -> None:
+        """What the machine was short of may be there at the next try."""
+        fake.refuse("transform:kpi.work", OSError(errno.EAGAIN, "not now"))
+        report = self.run(self.draw(Graph("retried", _draw_retried), fake))
+        assert report.succeeded, report.reason
+        assert report.task("work").attempts == 2
+
+    @pytest.mark.parametrize("code", [WILL_NOT_PASS, 127])
+    def test_command_that_will_not_pass_is_final(self, fake: FakeEnvironment, code: int) -> None:
+        """An outcome that says so is the end of the task, whatever retries it has left."""
+        fake.script("transform:kpi.work", judged(code), Outcome(Verdict.SUCCEEDED, 0))
+        report = self.run(self.draw(Graph("retried", _draw_retried), fake))
+        assert len(fake.started("transform:kpi.work")) == 1, "the task was tried again although its outcome was final"
+        assert report.task("work").state == TaskState.FAILED
+        assert f"exit code {code}" in report.task("work").reason
 
     def test_keys_of_two_tasks_differ(self, fake: FakeEnvironment) -> None:
         """Tasks with one id in different groups have different keys, and so have two runs."""

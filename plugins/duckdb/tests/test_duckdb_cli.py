@@ -79,3 +79,91 @@ def test_a_project_in_a_bucket_is_refused_by_name(sandbox: Sandbox) -> None:
     assert done.code == 1
     assert "gs://bucket/project" in done.err
     assert "Starlake command line" in done.err
+
+
+BROKEN = {
+    "a wrong option": (("load", "--domain", "shop"), "", ""),
+    "an unknown command": (("Load",), "", ""),
+    "a date that is none": (("load", "--domains", "shop", "--scheduledDate", "yesterday"), "", ""),
+    "a command of the real program": (("dag-generate", "--clean"), "", ""),
+    "a broken YAML file": (
+        ("load", "--domains", "shop", "--tables", "items"),
+        "metadata/load/shop/items.sl.yml",
+        "table: [",
+    ),
+    "a pattern that is none": (
+        ("stage", "--domains", "shop"),
+        "metadata/load/shop/items.sl.yml",
+        "table: { pattern: '(', attributes: [] }",
+    ),
+    "an unsupported strategy": (
+        ("load", "--domains", "shop", "--tables", "items"),
+        "metadata/load/shop/items.sl.yml",
+        "table: { pattern: 'i.*', metadata: { writeStrategy: { type: SCD2 } }, attributes: [ { name: id, type: string } ] }",
+    ),
+    "a transform that does not exist": (("transform", "--name", "kpi.none"), "", ""),
+    "SQL that is broken": (("transform", "--name", "kpi.day"), "metadata/transform/kpi/day.sql", "SELEC 1"),
+    "a connection that is not defined": (
+        ("transform", "--name", "kpi.day"),
+        "metadata/application.sl.yml",
+        "application: { connectionRef: nowhere }",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_what_will_not_pass_is_told_to_a_runner_of_ours_only(sandbox: Sandbox, fault: str) -> None:
+    arguments, path, text = BROKEN[fault]
+    sandbox.write("metadata/transform/kpi/day.sql", "SELECT 1 AS one")
+    if path:
+        sandbox.write(path, text)
+    alone = sandbox.run(*arguments)
+    assert alone.code == 1, "as Starlake ends"
+    assert "ERROR" in alone.err
+    assert sandbox.run(*arguments, SL_RUN_KEY="p/r/t").code == 78
+
+
+def test_what_may_pass_ends_as_starlake_does(sandbox: Sandbox) -> None:
+    sandbox.write("metadata/transform/kpi/day.sql", "SELECT * FROM shop.not_yet_there")
+    result = sandbox.run("transform", "--name", "kpi.day", SL_RUN_KEY="p/r/t")
+    assert (result.code, "the query fails" in result.err) == (1, True)
+
+
+def test_a_database_that_somebody_else_has_open_may_be_closed_by_the_next_try(sandbox: Sandbox) -> None:
+    sandbox.write("metadata/transform/kpi/day.sql", "SELECT 1 AS one")
+    (sandbox.root / "datasets").mkdir(exist_ok=True)
+    holder = sandbox.python(
+        "-c",
+        "import duckdb, signal, sys; kept = duckdb.connect(sys.argv[1]); print('open', flush=True); signal.pause()",
+        str(sandbox.root / "datasets" / "duckdb.db"),
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "open\n"
+        result = sandbox.run("transform", "--name", "kpi.day", SL_RUN_KEY="p/r/t")
+        assert (result.code, "Could not set lock on file" in result.err) == (1, True)
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ImportError("no duckdb"), 78),
+        (TypeError("a bug"), 78),
+        (MemoryError(), 1),
+        (OSError(24, "Too many open files"), 1),
+    ],
+)
+def test_an_error_that_nobody_expected_is_told_by_its_kind(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
+) -> None:
+    def fails(name: str, package: str) -> None:
+        raise error
+
+    monkeypatch.setattr("starlake_core_duckdb.cli.importlib.import_module", fails)
+    result = sandbox.run("load", SL_RUN_KEY="p/r/t")
+    assert result.code == code
+    assert str(error) in result.err
+    assert sandbox.run("load").code == 1

@@ -12,15 +12,17 @@ from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import Any
 
-from starlake_core import Job, OutageError, Run, StarlakeDataset, StarlakeError, Wait, why_nothing
+from starlake_core import Job, Run, StarlakeDataset, StarlakeError, Wait, why_nothing
 from starlake_core.masking import mask_arguments, secret_arguments, secret_values
 from starlake_core.runtime import (
     OlderAttempt,
     Outcome,
     Runner,
     Verdict,
+    exclusively,
     expire,
     finish,
+    may_pass,
     pausing,
     runner_for,
     watch,
@@ -106,10 +108,11 @@ class _Step(BaseOperator):
             raise AirflowFailException(observer.STOPPED)
         return observer.leaves_out(self)
 
-    def _refused(self, error: StarlakeError) -> Exception:
-        """Something is missing or misspelt: trying again would find it so again. A service that does not answer now may do so later."""
-        observer.ended(self, Outcome(Verdict.FAILED, reason=str(error)), str(error))
-        return (AirflowException if isinstance(error, OutageError) else AirflowFailException)(str(error))  # type: ignore[no-any-return]
+    def _refused(self, error: Exception) -> Exception:
+        """What to raise in place of an error: something is missing or misspelt, or a service does not answer now."""
+        reason = str(error) if isinstance(error, StarlakeError) else f"{type(error).__name__}: {error}"
+        observer.ended(self, Outcome(Verdict.FAILED, reason=reason), reason)
+        return (AirflowException if may_pass(error) else AirflowFailException)(reason)  # type: ignore[no-any-return]
 
     def _emit(self, context: Mapping[str, Any], run: Run) -> None:
         """Give the events of the outlets what a consumer wants to know of the run."""
@@ -127,6 +130,11 @@ class _Step(BaseOperator):
                 "sl_scheduled_date": run.value("sl_scheduled_date"),
                 "ts": run.value("sl_data_interval_end"),
             }
+
+
+def _is_airflows(error: Exception) -> bool:
+    """Whether an error is for Airflow as it is: one of its own exceptions, which are its language, or one after which it may try again."""
+    return isinstance(error, AirflowException) or (not isinstance(error, StarlakeError) and may_pass(error))
 
 
 def _metadata(dataset: StarlakeDataset, source: str) -> dict[str, Any]:
@@ -200,26 +208,37 @@ class StarlakeOperator(_Step, Reschedulable):
         try:
             run = run_of(context, self.facts, self.task_id)
             job, runner = self._prepare(run)
-            since = first_look(context)
-            if self.wait_policy is None:
-                with pausing(self._is_killed):
-                    handle = take(job, runner, run.key, cleared=run.generation, again=since is not None)
-                began = time.time() if since is None else since.timestamp()
-            else:
-
-                def bind(attempt: str) -> Job:
-                    return observer.placed(self.job.bind(run.for_attempt(self.task_id, attempt)))
-
-                with pausing(self._is_killed):
-                    look = take_look(bind, runner, run.key, cleared=run.generation, again=since is not None)
-                job, handle, began = look.job, look.handle, look.began
-                run = run.for_attempt(self.task_id, look.key.attempt)
-            self._watching(context, runner, handle)
-            return self._follow(
-                context, run, job, runner, handle, None if self.timeout is None else began + self.timeout
-            )
-        except StarlakeError as error:
+            # The pool keeps tasks apart; this keeps them apart on one machine, whatever the pool is.
+            with exclusively(job, run.key, stop=self._is_stopped, on_wait=self._line) as held:
+                if not held:
+                    raise AirflowFailException(f"{displayed(job)}: stopped before it began")
+                return self._run(context, run, job, runner)
+        except Exception as error:
+            if _is_airflows(error):
+                raise
             raise self._refused(error) from error
+
+    def _is_stopped(self) -> bool:
+        return self._killed or observer.is_stopped()
+
+    def _run(self, context: Any, run: Run, job: Job, runner: Runner) -> Any:
+        """Start the job, or take it back, and wait for its end."""
+        since = first_look(context)
+        if self.wait_policy is None:
+            with pausing(self._is_killed):
+                handle = take(job, runner, run.key, cleared=run.generation, again=since is not None)
+            began = time.time() if since is None else since.timestamp()
+        else:
+
+            def bind(attempt: str) -> Job:
+                return observer.placed(self.job.bind(run.for_attempt(self.task_id, attempt)))
+
+            with pausing(self._is_killed):
+                look = take_look(bind, runner, run.key, cleared=run.generation, again=since is not None)
+            job, handle, began = look.job, look.handle, look.began
+            run = run.for_attempt(self.task_id, look.key.attempt)
+        self._watching(context, runner, handle)
+        return self._follow(context, run, job, runner, handle, None if self.timeout is None else began + self.timeout)
 
     def resume(self, context: Any, event: Mapping[str, Any]) -> Any:
         """Go on when the trigger has fired.
@@ -247,7 +266,9 @@ class StarlakeOperator(_Step, Reschedulable):
                     raise
                 self.log.warning("The rest of its output cannot be read: %s", error)
             return self._ended(context, run, job, runner, handle, outcome, None)
-        except StarlakeError as error:
+        except Exception as error:
+            if _is_airflows(error):
+                raise
             raise self._refused(error) from error
 
     def on_kill(self) -> None:

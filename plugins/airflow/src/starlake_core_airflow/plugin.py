@@ -133,6 +133,13 @@ def sl_delete(files: Sequence[Path], options: Options) -> Sequence[Path]:
 
 
 @hookimpl
+def sl_check_site(pipelines: Sequence[StarlakePipeline]) -> Sequence[str]:
+    from .pools import problems
+
+    return problems(pipelines)
+
+
+@hookimpl
 def sl_check_file(file: Path) -> Sequence[str]:
     from .deploying import safe_mode_problem
 

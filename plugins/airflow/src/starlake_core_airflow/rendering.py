@@ -18,10 +18,13 @@ from starlake_core import (
     TriggerRule,
     guards_of,
 )
+from starlake_core.pools import DrawnResources
+from starlake_core.runtime import pool_of
 
 from .context import Facts
 from .edges import Block, link
 from .operator import StarlakeEnd, StarlakeOperator, StarlakeStart, displayed
+from .pools import creation
 from .versions import DAG, FAIL_FAST, AssetAll, AssetAny, EmptyOperator, asset
 from .versions import TaskGroup as AirflowGroup
 
@@ -61,8 +64,8 @@ class _Drawing:
         self.pipeline = pipeline
         self.deferrable = options["deferrable"]
         self.check_deferrable = options["pre_load_deferrable"]
-        # Airflow's default pool has this name, unless somebody renamed it.
-        self.default_pool = "default_pool"
+        self.resources = DrawnResources(pipeline.source)
+        self.pools: dict[str, str] = {}
         named = {"google": options["gcp_conn_id"], "aws": options["aws_conn_id"]}
         self.shared = {
             "facts": self.facts,
@@ -81,6 +84,15 @@ class _Drawing:
                 self._assets[dataset.uri] = asset(dataset.name, dataset.uri)
             found.append(self._assets[dataset.uri])
         return found
+
+    def pool(self, task: Task) -> str:
+        """The pool of a task; empty for Airflow's default one. Those that keep tasks apart are remembered, with what for."""
+        # Airflow's default pool has this name, unless somebody renamed it.
+        pool = self.resources.pool(task, "default_pool")
+        resource = self.resources.of(task)
+        if resource and pool == pool_of(resource):
+            self.pools[pool] = resource
+        return pool
 
     def delay(self, seconds: int) -> timedelta:
         """A duration, made once."""
@@ -108,8 +120,9 @@ def _keywords(task: Task, drawing: _Drawing) -> dict[str, Any]:
     # What is Airflow's own default is left out: it goes through every argument of every task.
     if task.trigger is not TriggerRule.ALL_SUCCESS:
         made["trigger_rule"] = task.trigger.value
-    if task.pool and task.pool != drawing.default_pool:
-        made["pool"] = task.pool
+    pool = drawing.pool(task)
+    if pool:
+        made["pool"] = pool
     if task.inlets:
         made["inlets"] = drawing.assets(task.inlets)
     if task.outlets:
@@ -223,9 +236,20 @@ def make_dag(pipeline: StarlakePipeline, create_children: CreateChildren) -> Any
                 dag.fileloc = pipeline.source
             children = create_children()
             link(pipeline, children)
+            if drawing.pools:
+                dag.doc_md = "\n\n".join(filter(None, (dag.doc_md, _about_pools(drawing.pools))))
     finally:
         _drawings.pop()
     return dag
+
+
+def _about_pools(pools: Mapping[str, str]) -> str:
+    lines = "\n".join(f"    {creation(pool)}" for pool in sorted(pools))
+    names = ", ".join(f"`{pool}`" for pool in sorted(pools))
+    return (
+        f"**Pools.** Tasks that write to a database with one writer run one at a time, in a pool of one slot ({names}). It has to be there:\n\n"
+        f"{lines}"
+    )
 
 
 def _schedule(pipeline: StarlakePipeline, drawing: _Drawing) -> Any:

@@ -22,6 +22,8 @@ from dagster import Array, Executor, Field, Noneable, Permissive, executor, in_p
 
 from starlake_core import RunError, TriggerRule
 
+from .pools import limit
+
 __all__ = ["TRIGGER_TAG", "InProcess", "run_in_process", "stopping", "supports_threads", "thread_executor"]
 
 logger = logging.getLogger(__name__)
@@ -164,6 +166,10 @@ if supports_threads:
 
         def _iterate(self, job_context: Any, execution_plan: Any) -> Iterator[Any]:
             here = _here.get()
+            steps_to_run = [execution_plan.get_step_by_key(key) for key in execution_plan.step_keys_to_execute]
+            for pool in limit(job_context.instance, (step.pool for step in steps_to_run)):
+                text = f"The pool {pool} had no limit, which means no bounds; it lets one step run at a time now"
+                yield DagsterEvent.engine_event(job_context, text, EngineEventData({}))
             with ExitStack() as stack:
                 slots = stack.enter_context(InstanceConcurrencyContext(job_context.instance, job_context.dagster_run))
                 steps = stack.enter_context(
@@ -272,7 +278,8 @@ if supports_threads:
         try:
             captured = stack.enter_context(manager.capture_logs(log_key))
         except Exception as error:
-            yield DagsterEvent.engine_event(job_context, f"The output of this process is not kept: {error}")
+            text = f"The output of this process is not kept: {error}"
+            yield DagsterEvent.engine_event(job_context, text, EngineEventData({}))
         else:
             yield DagsterEvent.capture_logs(job_context, keys, log_key, captured)
 

@@ -84,8 +84,9 @@ def sl_publish_pipelines(pipelines: Sequence[StarlakePipeline], namespace: dict[
 @hookimpl
 def sl_check_pipelines(pipelines: Sequence[StarlakePipeline]) -> Sequence[str]:
     from .loading import shared_assets
+    from .pools import about
 
-    return shared_assets(pipeline.native for pipeline in pipelines)
+    return [*shared_assets(pipeline.native for pipeline in pipelines), *about(pipelines)]
 
 
 @hookimpl

@@ -40,6 +40,8 @@ from starlake_core import (
     TriggerRule,
     guards_of,
 )
+from starlake_core.pools import DrawnResources
+from starlake_core.runtime import POOL_PREFIX
 
 from .context import Facts
 from .executor import TRIGGER_TAG, thread_executor
@@ -138,6 +140,7 @@ class _Drawing:
         self.lines = {path: shown(task.job) for path, task in self.flat.tasks.items() if task.job is not None}
         self.about = {path: describe(task, self.lines.get(path, "")) for path, task in self.flat.tasks.items()}
         self.inputs: dict[AssetKey, str] = {}
+        self.resources = DrawnResources(pipeline.source)
         self._name = dagster_name(pipeline.id)
 
     @cached_property
@@ -147,6 +150,10 @@ class _Drawing:
 
     def _inlets(self, task: Task) -> list[AssetKey]:
         return [asset_key(dataset, self.prefix) for dataset in task.inlets]
+
+    def pool(self, task: Task) -> str | None:
+        """The pool of a task; None for none."""
+        return self.resources.pool(task, "default_pool") or None
 
     def input_name(self, key: AssetKey) -> str:
         """The name under which the ops of the pipeline, and the graph around them, read an asset."""
@@ -266,7 +273,7 @@ def make_task(task: Task) -> OpDefinition | Step:
         tags={**tags, **native.get("op_tags", {})},
         retry_policy=policy if policy is not None else _retry_policy(task.retries, task.retry_delay),
         code_version=native.get("code_version"),
-        pool=task.pool if task.pool != "default_pool" else None,
+        pool=drawing.pool(task),
     )
 
 
@@ -369,7 +376,7 @@ def _one_op(drawing: _Drawing, group: TaskGroup, steps: Sequence[Step]) -> OpDef
     """The op that runs all tasks of a group."""
     outputs = [output for step in steps for output in step.outputs]
     most = max(step.task.retries for step in steps)
-    pools = {step.task.pool for step in steps} - {None, "default_pool"}
+    pools = {drawing.pool(step.task) for step in steps} - {None}
     return drawing.op(
         group.path,
         Together(tuple(steps), drawing.pipeline.options["parallelism"]),
@@ -433,6 +440,11 @@ class DagsterPipeline:
             )
         self._theirs[path] = made.output_defs[0].name
         return _with_inputs(made, _ins(drawing, path), drawing.def_name(path))
+
+    @property
+    def pools(self) -> list[str]:
+        """The pools that keep the users of a resource apart."""
+        return sorted({op.pool for op in self.ops.values() if op.pool and op.pool.startswith(POOL_PREFIX)})
 
     @cached_property
     def _tags(self) -> dict[str, str]:

@@ -12,14 +12,15 @@ from typing import Any, ClassVar
 from dagster import AssetKey, AssetMaterialization, AssetObservation, DagsterEventType, Failure, MetadataValue, Output
 from dagster import __version__ as dagster_version
 
-from starlake_core import Job, OutageError, Run, RunError, StarlakeDataset, StarlakeError, Task
+from starlake_core import Job, Run, RunError, StarlakeDataset, StarlakeError, Task
 from starlake_core.guards import NOTHING
 from starlake_core.masking import mask_arguments
-from starlake_core.runtime import Outcome, Verdict, execute, in_project, runner_for
+from starlake_core.runtime import Outcome, Verdict, execute, in_project, may_pass, runner_for
 
 from . import observer
 from .context import INTERVAL_END, INTERVAL_START, Facts, run_of, same_work
 from .executor import stopping
+from .pools import limit
 
 __all__ = ["NOT_READY", "RESULT", "VERDICT", "Close", "Step", "shown"]
 
@@ -112,12 +113,15 @@ class Step:
         try:
             self._check_partition(step)
             run = run_of(step, self.facts, self.path)
+            limit(step.instance, [step.op_def.pool])  # where another executor than ours runs the step
             began = time.time()
             outcome, job = self._run(step, run)
-        except StarlakeError as error:
-            # Something is missing or misspelt: trying again would find it so again.
-            observer.ended(self.path, Outcome(Verdict.FAILED, reason=str(error)), str(error))
-            raise Failure(str(error), allow_retries=isinstance(error, OutageError)) from error
+        except Exception as error:
+            if not isinstance(error, StarlakeError) and may_pass(error):
+                raise
+            reason = str(error) if isinstance(error, StarlakeError) else f"{type(error).__name__}: {error}"
+            observer.ended(self.path, Outcome(Verdict.FAILED, reason=reason), reason)
+            raise Failure(reason, allow_retries=may_pass(error)) from error
         metadata = self._metadata(run, job, outcome, time.time() - began)
         if outcome.verdict is Verdict.NOT_READY:
             yield from self._not_ready(step, outcome)

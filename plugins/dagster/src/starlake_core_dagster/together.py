@@ -12,6 +12,8 @@ from typing import Any
 
 from dagster import DagsterEventType, Failure, Output
 
+from starlake_core.runtime import may_pass
+
 from .context import DONE, RESUMED
 from .executor import stopping
 from .steps import RESULT, Step
@@ -81,7 +83,7 @@ class Together:
                 elif isinstance(event, Failure):
                     failures[path] = event
                 elif isinstance(event, BaseException):
-                    failures[path] = Failure(f"{type(event).__name__}: {event}", allow_retries=False)
+                    failures[path] = Failure(f"{type(event).__name__}: {event}", allow_retries=may_pass(event))
                 else:
                     yield event
         except BaseException:

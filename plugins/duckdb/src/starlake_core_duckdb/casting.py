@@ -10,7 +10,7 @@ from starlake_core_project import Attribute, DataType, Table
 from starlake_core.errors import did_you_mean
 
 from .dates import is_iso_name, strptime_format
-from .errors import EngineError, unsupported
+from .errors import ProjectFault, unsupported
 from .sql import Parameters, identifier, sql_type
 
 __all__ = ["Column", "column_checks", "columns_of"]
@@ -62,15 +62,15 @@ def columns_of(table: Table, types: Mapping[str, DataType]) -> tuple[Column, ...
     """The columns of a table.
 
     Raises:
-        EngineError: a type is unknown, or an attribute wants what this engine cannot do.
+        ProjectFault: a type is unknown, or an attribute wants what this engine cannot do.
     """
     if not table.attributes:
-        raise EngineError(f"{table.path}: table.attributes is missing; the engine loads declared columns only")
+        raise ProjectFault(f"{table.path}: table.attributes is missing; the engine loads declared columns only")
     columns = tuple(_column(table, item, types) for item in table.attributes if not item.ignore)
     seen: set[str] = set()
     for column in columns:
         if column.name.lower() in seen:
-            raise EngineError(f"{table.path}: two attributes are named {column.name!r}; names do not differ by case")
+            raise ProjectFault(f"{table.path}: two attributes are named {column.name!r}; names do not differ by case")
         seen.add(column.name.lower())
     return columns
 
@@ -90,7 +90,7 @@ def _type_of(attribute: Attribute, types: Mapping[str, DataType], where: str) ->
         return None
     found = types.get(attribute.type)
     if found is None:
-        raise EngineError(
+        raise ProjectFault(
             f"{where}: the type {attribute.type!r} is not defined in metadata/types."
             f"{did_you_mean(attribute.type, types)}"
         )
@@ -142,7 +142,7 @@ def column_checks(table: Table, column: Column, value: str, parameters: Paramete
         parameters: collects the values that the expressions need.
 
     Raises:
-        EngineError: the type's pattern has no equivalent.
+        ProjectFault: the type's pattern has no equivalent.
     """
     where = f"{table.path}: attribute {column.attribute.name!r}"
     kind = column.type

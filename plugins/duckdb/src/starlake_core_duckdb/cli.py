@@ -6,17 +6,20 @@ import importlib
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 
 from starlake_core.contract import commands, parse_arguments
 from starlake_core.errors import StarlakeError
+from starlake_core.runtime import WILL_NOT_PASS, may_pass
 
 from .context import open_context
-from .errors import unsupported
+from .errors import EngineError, ProjectFault, unsupported
 
 __all__ = ["main"]
 
 _SUPPORTED = ("preload", "stage", "load", "transform")
+_SETTLED = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 _HELP = ("help", "--help")
 
 
@@ -54,16 +57,31 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> 
         environ: the environment; without it, the process's own.
 
     Returns:
-        The exit code: 0 for success and help, 1 for everything else.
+        The exit code: 0 for success and help, 1 for everything else. Where a runner of ours asked, which ``SL_RUN_KEY`` says, 78 for what
+        another try would find so again.
     """
+    environ = os.environ if environ is None else environ
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
     if not arguments or arguments[0] in _HELP or (len(arguments) > 1 and arguments[1] == "--help"):
         sys.stdout.write(_usage())
         return 0
     try:
-        return _run(arguments, os.environ if environ is None else environ)
-    except StarlakeError as error:
+        return _run(arguments, environ)
+    except (StarlakeError, OSError) as error:
         sys.stderr.write(f"ERROR {error}\n")
-    except OSError as error:
-        sys.stderr.write(f"ERROR {error}\n")
-    return 1
+        lasting = _is_lasting(error)
+    except Exception as error:
+        # As Python itself would end, but for the code.
+        traceback.print_exc()
+        lasting = not may_pass(error)
+    return WILL_NOT_PASS if lasting and environ.get("SL_RUN_KEY") else 1
+
+
+def _is_lasting(error: Exception) -> bool:
+    """Whether another try would fail in the same way: all that is not about the data, the database or the machine."""
+    if isinstance(error, EngineError):
+        return isinstance(error, ProjectFault)
+    cause = error.__cause__ if isinstance(error, StarlakeError) else error
+    if isinstance(cause, OSError):  # a file of the project, or of anything else
+        return isinstance(error, StarlakeError) and isinstance(cause, _SETTLED)
+    return True

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from starlake_core_project import Domain, Project, Table, parse_scheduled_date
 
-from .errors import EngineError, unsupported
+from .errors import ProjectFault, unsupported
 
 __all__ = ["Context", "open_context", "refuse_options"]
 
@@ -73,7 +73,7 @@ def refuse_options(command: str, values: Mapping[str, Any], names: tuple[str, ..
     """Refuse what would change the meaning of a command if it were ignored.
 
     Raises:
-        EngineError: one of the options was given.
+        ProjectFault: one of the options was given.
     """
     given = [f"--{name}" for name in names if name in values]
     if given:
@@ -92,16 +92,16 @@ def open_context(
         environ: the process environment.
 
     Raises:
-        EngineError: ``SL_ROOT`` or ``SL_TIMEZONE`` is missing or wrong.
+        ProjectFault: ``SL_ROOT`` or ``SL_TIMEZONE`` is missing or wrong.
         ProjectError: the project cannot be read.
     """
     root = environ.get("SL_ROOT")
     if not root:
-        raise EngineError(
+        raise ProjectFault(
             "SL_ROOT not defined; set it to the directory of the Starlake project, the one that holds metadata/"
         )
     if "://" in root and not root.startswith("file://"):
-        raise EngineError(
+        raise ProjectFault(
             f"SL_ROOT is {root}, and this engine reads a project on this machine only; give a local directory, or use the "
             "Starlake command line for a project in a bucket"
         )
@@ -135,4 +135,4 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise EngineError(f"SL_TIMEZONE is {name!r}, which is no time zone; write it as UTC or Europe/Paris") from None
+        raise ProjectFault(f"SL_TIMEZONE is {name!r}, which is no time zone; write it as UTC or Europe/Paris") from None

@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 
 from .context import Context
-from .errors import EngineError, unsupported
+from .errors import EngineError, ProjectFault, unsupported
 from .locks import locked
 
 __all__ = ["connect", "database_path", "transaction"]
@@ -53,7 +53,7 @@ def database_path(context: Context, connection_ref: str | None, what: str) -> Pa
         connection = application.connections.get(connection_ref)
         if connection is None:
             known = ", ".join(sorted(application.connections)) or "none"
-            raise EngineError(
+            raise ProjectFault(
                 f"{what} uses the connection {connection_ref!r}, which metadata/application.sl.yml does not define "
                 f"(defined: {known})"
             )
@@ -62,7 +62,7 @@ def database_path(context: Context, connection_ref: str | None, what: str) -> Pa
             raise unsupported(f"the connection {connection_ref!r} of {what} (type {connection.type or 'missing'!r})")
         url_path = url.removeprefix(_URL).partition("?")[0] or connection.options.get("path")
         if url_path == ":memory:":
-            raise EngineError(f"the connection {connection_ref!r} is an in-memory database; give its url a file")
+            raise ProjectFault(f"the connection {connection_ref!r} is an in-memory database; give its url a file")
     chosen = context.duckdb_path or application.duckdb_path or url_path
     return context.project.root / chosen if chosen else application.datasets / "duckdb.db"
 

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 from starlake_core_project import Table
 
-from .errors import EngineError
+from .errors import EngineError, ProjectFault
 
 __all__ = ["Dialect", "as_utf8", "dialect_of", "header_of"]
 
@@ -44,10 +44,10 @@ def dialect_of(table: Table) -> Dialect:
     quote = '"' if file_format.quote is None else file_format.quote
     escape = "\\" if file_format.escape is None else file_format.escape
     if not 1 <= len(separator.encode()) <= 4:
-        raise EngineError(f"{table.path}: metadata.separator has to be one to four bytes, found {separator!r}")
+        raise ProjectFault(f"{table.path}: metadata.separator has to be one to four bytes, found {separator!r}")
     for name, value in (("quote", quote), ("escape", escape)):
         if len(value.encode()) > 1:
-            raise EngineError(f"{table.path}: metadata.{name} has to be one ASCII character or empty, found {value!r}")
+            raise ProjectFault(f"{table.path}: metadata.{name} has to be one ASCII character or empty, found {value!r}")
     return Dialect(
         separator=separator,
         quote=quote,
@@ -76,7 +76,7 @@ def as_utf8(table: Table, path: Path) -> Iterator[Path]:
     try:
         encoding = codecs.lookup(wanted).name
     except LookupError:
-        raise EngineError(
+        raise ProjectFault(
             f"{table.path}: metadata.encoding {wanted!r} is unknown; write it as UTF-8 or ISO-8859-1"
         ) from None
     if encoding in ("utf-8", "utf-8-sig", "ascii"):

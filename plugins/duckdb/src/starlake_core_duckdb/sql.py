@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from .errors import EngineError
+from .errors import ProjectFault
 
 __all__ = ["Parameters", "identifier", "qualified", "sql_type"]
 
@@ -19,10 +19,10 @@ def identifier(name: str) -> str:
     '"orders"'
 
     Raises:
-        EngineError: the name is empty or holds a NUL character.
+        ProjectFault: the name is empty or holds a NUL character.
     """
     if not name or "\0" in name:
-        raise EngineError(f"{name!r} cannot be the name of a table or a column")
+        raise ProjectFault(f"{name!r} cannot be the name of a table or a column")
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -35,10 +35,10 @@ def sql_type(text: str, where: str) -> str:
     """A type name from the project, checked, because types cannot be parameters.
 
     Raises:
-        EngineError: it is more than the name of a type.
+        ProjectFault: it is more than the name of a type.
     """
     if not _TYPE.fullmatch(text.strip()):
-        raise EngineError(f"{where}: {text!r} is not the name of a DuckDB type such as VARCHAR or DECIMAL(10, 2)")
+        raise ProjectFault(f"{where}: {text!r} is not the name of a DuckDB type such as VARCHAR or DECIMAL(10, 2)")
     return text.strip()
 
 

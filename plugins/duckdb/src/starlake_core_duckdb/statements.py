@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from .errors import EngineError
+from .errors import EngineError, ProjectFault
 
 __all__ = ["query_parts", "run_statements"]
 
@@ -16,9 +16,9 @@ def _parsed(connection: duckdb.DuckDBPyConnection, text: str, source: Path) -> l
     try:
         statements = connection.extract_statements(text)
     except duckdb.Error as error:
-        raise EngineError(f"{source}: the SQL is broken: {error}") from error
+        raise ProjectFault(f"{source}: the SQL is broken: {error}") from error
     if any(statement.type == duckdb.StatementType.TRANSACTION for statement in statements):
-        raise EngineError(f"{source}: BEGIN, COMMIT and ROLLBACK are not allowed; a command is one transaction")
+        raise ProjectFault(f"{source}: BEGIN, COMMIT and ROLLBACK are not allowed; a command is one transaction")
     return list(statements)
 
 
@@ -44,5 +44,5 @@ def query_parts(connection: duckdb.DuckDBPyConnection, text: str, source: Path) 
     """
     statements = [statement.query for statement in _parsed(connection, text, source)]
     if not statements:
-        raise EngineError(f"{source}: there is no query in this file")
+        raise ProjectFault(f"{source}: there is no query in this file")
     return statements[:-1], statements[-1]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import duckdb
 from starlake_core_project import WriteStrategy
 
-from .errors import EngineError, unsupported
+from .errors import ProjectFault, unsupported
 from .sql import identifier, qualified
 
 __all__ = ["Strategy", "checked_strategy", "ensure_table", "write"]
@@ -38,7 +38,7 @@ def checked_strategy(
         what: what the strategy is for, for messages.
 
     Raises:
-        EngineError: this engine cannot do it, or the key is missing.
+        ProjectFault: this engine cannot do it, or the key is missing.
     """
     if declared.types:
         raise unsupported(f"the adaptive write strategy of {what}")
@@ -49,11 +49,11 @@ def checked_strategy(
         return Strategy(kind)
     key = tuple(renamed.get(name, name) for name in declared.key or primary_key)
     if not key:
-        raise EngineError(f"{what}: the write strategy {kind} needs writeStrategy.key or primaryKey")
+        raise ProjectFault(f"{what}: the write strategy {kind} needs writeStrategy.key or primaryKey")
     if kind == "UPSERT_BY_KEY":
         return Strategy(kind, key)
     if not declared.timestamp:
-        raise EngineError(f"{what}: the write strategy {kind} needs writeStrategy.timestamp")
+        raise ProjectFault(f"{what}: the write strategy {kind} needs writeStrategy.timestamp")
     return Strategy(kind, key, renamed.get(declared.timestamp, declared.timestamp))
 
 
@@ -86,7 +86,7 @@ def _check_columns(strategy: Strategy, names: Sequence[str], what: str) -> None:
     wanted = [*strategy.key, *([strategy.timestamp] if strategy.timestamp else [])]
     missing = [name for name in wanted if name.lower() not in known]
     if missing:
-        raise EngineError(
+        raise ProjectFault(
             f"{what}: the write strategy {strategy.type} names {', '.join(missing)}, "
             f"which is no column (columns: {', '.join(names)})"
         )
@@ -109,7 +109,7 @@ def write(
         order: columns of the source; of two rows with one key the last one stays.
 
     Raises:
-        EngineError: the strategy names a column that is not there.
+        ProjectFault: the strategy names a column that is not there.
     """
     place = qualified(*target)
     listed = ", ".join(identifier(name) for name in names)

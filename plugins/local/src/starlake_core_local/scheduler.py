@@ -18,8 +18,8 @@ from types import FrameType
 
 from starlake_core import (
     Job,
-    OutageError,
     Run,
+    RunKey,
     StarlakeError,
     Task,
     TaskEvent,
@@ -29,7 +29,7 @@ from starlake_core import (
     selected,
 )
 from starlake_core.plugins import Plugins
-from starlake_core.runtime import Outcome, Verdict, execute, runner_for
+from starlake_core.runtime import Lease, Outcome, Verdict, execute, may_pass, occupy, resource_of, runner_for
 from starlake_core.runtime.guard import guard
 
 from .plan import Plan, Step
@@ -69,6 +69,36 @@ class _Progress:
     pokes: int = 0
     unsettled: bool = False
     first_poke: float = 0.0
+    lease: Lease | None = None
+
+
+@dataclass(frozen=True)
+class _HeldUp:
+    """An attempt has not begun: others use what it needs to itself.
+
+    Attributes:
+        resource: what it needs.
+        key: of the attempt.
+        line: who uses it, for people.
+    """
+
+    resource: str
+    key: RunKey
+    line: str
+
+
+@dataclass(frozen=True)
+class _News:
+    """Of a task that is held up: another line for people, or, without one, the end of its wait, with the lease unless it was given up.
+
+    Attributes:
+        progress: where the task stands.
+    """
+
+    progress: _Progress
+    line: str = ""
+    lease: Lease | None = None
+    trouble: str = ""
 
 
 class Scheduler:
@@ -95,11 +125,16 @@ class Scheduler:
         self._progress = {id(step): _Progress(step, step.upstream) for step in plan.steps}
         self._ready: deque[_Progress] = deque()
         self._timers: list[tuple[float, int, _Progress]] = []
-        self._results: queue.SimpleQueue[tuple[_Progress, Outcome, float] | None] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[tuple[_Progress, Outcome | _HeldUp, float] | _News | None] = (
+            queue.SimpleQueue()
+        )
+        self._held_up: dict[str, deque[tuple[_Progress, RunKey]]] = {}
+        self._waiting = 0
         self._interrupts = 0
         self._whole = replace(run, select=())
         self._listener = run.listener
         self._stop = threading.Event()
+        self._held_lock = threading.Lock()
         self._dirty: dict[str, TaskRow] = {}
         self._live = 0
         self._order = 0
@@ -154,7 +189,7 @@ class Scheduler:
             for progress in starting:
                 self._live += 1
                 pool.submit(self._attempt, progress, progress.row.attempt, progress.pokes)
-            if not self._live and not self._ready and not self._timers:
+            if not (self._live or self._ready or self._timers or self._waiting):
                 return
             self._take(self._next_timer())
             while not self._results.empty():
@@ -170,9 +205,15 @@ class Scheduler:
             return
         if result is None:
             self._interrupt()
-            return
-        self._live -= 1
-        self._conclude(*result)
+        elif isinstance(result, _News):
+            self._hear(result)
+        else:
+            self._live -= 1
+            progress, outcome, seconds = result
+            if isinstance(outcome, _HeldUp):
+                self._hold_up(progress, outcome)
+            else:
+                self._conclude(progress, outcome, seconds)
 
     def _wake(self) -> None:
         while self._timers and self._timers[0][0] <= time.monotonic():
@@ -193,7 +234,70 @@ class Scheduler:
             if task is not None and task.teardown and self._interrupts < 2:
                 self._ready.append(progress)
             else:
+                self._let_go(progress)
                 self._end(progress, TaskState.CANCELLED, _STOPPED)
+
+    # -- what has one user at a time
+
+    def _hold_up(self, progress: _Progress, held: _HeldUp) -> None:
+        """Let a task wait without a slot. One thread for each resource waits in their name, in the order in which they came."""
+        # It has not begun, so it does not count, here and for a run that goes on with this one.
+        progress.used -= 1
+        row = replace(progress.row, state=TaskState.QUEUED, attempt=progress.row.attempt - 1, reason=held.line)
+        self._set(progress, row)
+        self._waiting += 1
+        with self._held_lock:
+            waiting = self._held_up.get(held.resource)
+            if waiting is not None:
+                waiting.append((progress, held.key))
+                return
+            self._held_up[held.resource] = deque([(progress, held.key)])
+        threading.Thread(target=self._wait_for, args=(held.resource,), name="starlake-exclusive", daemon=True).start()
+
+    def _wait_for(self, resource: str) -> None:
+        """Take a resource for one task after the other; in a thread of its own."""
+        while True:
+            with self._held_lock:
+                if not self._held_up[resource]:
+                    del self._held_up[resource]
+                    return
+                progress, key = self._held_up[resource].popleft()
+
+            def tell(line: str, progress: _Progress = progress) -> None:
+                self._results.put(_News(progress, line))
+
+            lease, trouble = None, ""
+            try:
+                lease = occupy(resource, key, stop=self._stopping(progress.step.task), on_wait=tell)
+            except Exception as error:
+                trouble = str(error)
+            self._results.put(_News(progress, lease=lease, trouble=trouble))
+
+    def _hear(self, news: _News) -> None:
+        progress = news.progress
+        if news.line:
+            if news.line != progress.row.reason:
+                self._set(progress, replace(progress.row, reason=news.line))
+            return
+        self._waiting -= 1
+        if news.lease is not None:
+            progress.lease = news.lease
+            self._ready.appendleft(progress)
+            if self._stop.is_set():
+                self._interrupt()
+        elif news.trouble:
+            self._end(progress, TaskState.FAILED, news.trouble)
+        else:
+            self._end(progress, TaskState.CANCELLED, _STOPPED)
+
+    def _let_go(self, progress: _Progress) -> None:
+        if progress.lease is not None:
+            progress.lease.release()
+            progress.lease = None
+
+    def _stopping(self, task: Task | None) -> Callable[[], bool]:
+        """What says to an attempt that it is to stop."""
+        return (lambda: self._interrupts > 1) if task is not None and task.teardown else self._stop.is_set
 
     # -- states
 
@@ -327,17 +431,20 @@ class Scheduler:
     def _attempt(self, progress: _Progress, attempt: int, poke: int) -> None:
         """One attempt, in a worker thread."""
         started = time.monotonic()
+        outcome: Outcome | _HeldUp
         try:
-            outcome = self._run_step(progress.step, attempt, poke, progress.unsettled)
+            outcome = self._run_step(progress, attempt, poke, progress.unsettled)
         except StarlakeError as error:
-            # Something is missing or misspelt: trying again would find it so again.
-            outcome = Outcome(Verdict.FAILED, reason=str(error), final=not isinstance(error, OutageError))
+            outcome = Outcome(Verdict.FAILED, reason=str(error), final=not may_pass(error))
         except BaseException as error:
             logger.exception("%s failed", progress.step.path)
-            outcome = Outcome(Verdict.FAILED, reason=f"{type(error).__name__}: {error}")
+            outcome = Outcome(Verdict.FAILED, reason=f"{type(error).__name__}: {error}", final=not may_pass(error))
+        finally:
+            self._let_go(progress)
         self._results.put((progress, outcome, time.monotonic() - started))
 
-    def _run_step(self, step: Step, attempt: int, poke: int, again: bool) -> Outcome:
+    def _run_step(self, progress: _Progress, attempt: int, poke: int, again: bool) -> Outcome | _HeldUp:
+        step = progress.step
         run = self._run.for_attempt(step.path, f"{attempt}.{poke}" if poke else str(attempt))
         if step.call is not None:
             step.call(run)
@@ -346,6 +453,12 @@ class Scheduler:
         assert task is not None
         assert task.job is not None
         job = self._prepare(task.job.bind(run))
+        resource = resource_of(job) if progress.lease is None else ""
+        if resource:
+            lines: list[str] = []
+            progress.lease = occupy(resource, run.key, wait=False, on_wait=lines.append)
+            if progress.lease is None:
+                return _HeldUp(resource, run.key, lines[-1])
         with _LogFile(self._log_path(step.path, attempt)) as log:
             followed = False
 
@@ -361,7 +474,7 @@ class Scheduler:
                 run.key,
                 timeout=task.timeout,
                 on_line=on_line,
-                stop=(lambda: self._interrupts > 1) if task.teardown else self._stop.is_set,
+                stop=self._stopping(task),
                 again=again,
             )
             # Of a job in a service there may be nothing but the end of its output, and a place to look at.

@@ -13,6 +13,9 @@ MISSING = (
     "pipeline without it: pip install starlake-core-duckdb, and --environment duckdb"
 )
 
+# They write to no database.
+_READ_ONLY = ("preload", "stage")
+
 
 @hookimpl
 def sl_options() -> Sequence[Option]:
@@ -23,6 +26,13 @@ def sl_options() -> Sequence[Option]:
             CSV,
             ("GOOGLE_APPLICATION_CREDENTIALS", "AWS_KEY_ID", "AWS_SECRET_KEY"),
             doc="Variables of the worker that the command gets besides PATH, HOME, JAVA_HOME, SL_* and the like; * for all.",
+        ),
+        Option(
+            "exclusive",
+            STR,
+            "auto",
+            doc="A resource that commands use one at a time (not preload and stage), by a name of your own; auto for the database that a command "
+            "writes to, where it is a file with one writer (DuckDB, SQLite); none for no such resource.",
         ),
         Option(
             "pre_load_not_ready_sentinel",
@@ -44,6 +54,7 @@ def sl_create_job(command: Command, options: Options) -> Job:
             "include_env": list(options["sl_include_env_vars"]),
             "sentinel": options["pre_load_not_ready_sentinel"],
         },
+        exclusive="" if command.name in _READ_ONLY or options["exclusive"] == "none" else options["exclusive"],
     )
 
 

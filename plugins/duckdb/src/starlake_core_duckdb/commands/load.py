@@ -12,7 +12,7 @@ from starlake_core_project import Domain
 
 from ..context import Context, refuse_options
 from ..database import connect
-from ..errors import EngineError
+from ..errors import EngineError, ProjectFault
 from ..ingesting import sweep_unresolved
 from ..loading import Plan, TableResult, load_files, plan_table
 from ..locks import locked
@@ -58,7 +58,7 @@ def run(context: Context) -> int:
     plans = [plan for _, chosen in selection for plan in chosen]
     databases = sorted({plan.database for plan in plans})
     if len(databases) > 1:
-        raise EngineError(
+        raise ProjectFault(
             f"these tables live in {len(databases)} databases, and one load is one transaction: "
             "load them one by one with --tables"
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 from starlake_core_project import Domain, Table
 
 from ..context import Context
-from ..errors import EngineError
+from ..errors import ProjectFault
 from ..files import ack_companion, data_files, matches, move
 from ..locks import locked
 
@@ -27,7 +27,7 @@ def incoming_directory(context: Context, domain: Domain) -> Path:
         EngineError: the domain does not say it.
     """
     if not domain.metadata.directory:
-        raise EngineError(
+        raise ProjectFault(
             f'directory attribute is mandatory for the "stage" command; '
             f"add metadata.directory to {domain.path / '_config.sl.yml'}"
         )

@@ -10,7 +10,7 @@ from starlake_core_project import Task
 
 from ..context import Context, refuse_options
 from ..database import connect, database_path, transaction
-from ..errors import EngineError, unsupported
+from ..errors import EngineError, ProjectFault, unsupported
 from ..sql import identifier, qualified
 from ..statements import query_parts, run_statements
 from ..strategies import Strategy, checked_strategy, ensure_table, write
@@ -37,14 +37,14 @@ _ORDER = "rowid"
 def _find(context: Context) -> Task:
     name = context.values["name"]
     if "tags" in context.values:
-        raise EngineError("transform: --name and --tags cannot be given together; drop --tags")
+        raise ProjectFault("transform: --name and --tags cannot be given together; drop --tags")
     if context.values.get("action", "run") != "run":
         raise unsupported(f"transform --action {context.values['action']}")
     refuse_options("transform", context.values, _REFUSED)
     task = context.project.task(name)
     if task is None:
         known = ", ".join(sorted(found.full_name for found in context.project.tasks())) or "none"
-        raise EngineError(f"transform {name!r} does not exist; a name is domain.task (known: {known})")
+        raise ProjectFault(f"transform {name!r} does not exist; a name is domain.task (known: {known})")
     if task.python_path is not None and task.sql_path is None:
         raise unsupported(f"the Python transform {name}")
     return task

@@ -1,0 +1,109 @@
+"""Pools: what the tasks of pipelines need, and whether it is there.
+
+Airflow lets a task whose pool does not exist wait for ever, and says so in the log of its scheduler alone. So the command line looks before anything
+is deployed, and a listener in the scheduler fails such tasks as their run begins.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from starlake_core import StarlakePipeline
+from starlake_core.runtime import POOL_PREFIX
+
+__all__ = ["creation", "missing", "problems"]
+
+logger = logging.getLogger(__name__)
+
+
+def creation(pool: str) -> str:
+    """The command that makes a pool.
+
+    Args:
+        pool: its name.
+    """
+    if pool.startswith(POOL_PREFIX):
+        return f'airflow pools set {pool} 1 "Starlake: one at a time" --include-deferred'
+    return f'airflow pools set {pool} 1 "Starlake"'
+
+
+def problems(pipelines: Sequence[StarlakePipeline]) -> list[str]:
+    """A sentence for every pool that pipelines need and that does not exist, as far as Airflow can be asked from here.
+
+    Args:
+        pipelines: rendered.
+    """
+    found = []
+    users: dict[str, list[str]] = {}
+    for pipeline in pipelines:
+        for pool in sorted({task.pool for task in pipeline.native.tasks} - {"default_pool"}):
+            users.setdefault(pool, []).append(pipeline.id)
+    if not users:
+        return []
+    slots = _slots(pipelines[0].options, users)
+    if slots is None:
+        return []
+    for pool, ids in users.items():
+        if pool not in slots:
+            found.append(
+                f"Airflow has no pool '{pool}', which tasks of {', '.join(ids)} need; without it they would never run. Make it with: {creation(pool)}"
+            )
+        elif pool.startswith(POOL_PREFIX) and slots[pool] != 1:
+            found.append(
+                f"the pool '{pool}' has {slots[pool]} slots, and tasks of {', '.join(ids)} have to run one at a time. Set it with: {creation(pool)}"
+            )
+    return found
+
+
+def _slots(options: Mapping[str, Any], pools: Collection[str]) -> dict[str, int] | None:
+    """The slots of those of some pools that exist; None where Airflow cannot be asked."""
+    if options["airflow_api_base_url"]:
+        return _slots_by_api(options, pools)
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        from airflow import settings
+        from airflow.utils.session import create_session
+
+        url = settings.engine.url
+        if url.get_backend_name() == "sqlite" and not os.path.exists(str(url.database)):
+            return None  # asking would make an empty one
+        with create_session() as session:
+            return _of(session, pools)
+    except (SQLAlchemyError, AttributeError) as error:
+        logger.info("the pools of Airflow are not known: its database cannot be asked from here: %s", error)
+        return None
+
+
+def _slots_by_api(options: Mapping[str, Any], pools: Collection[str]) -> dict[str, int]:
+    from .rest_client import Api, quoted
+
+    api = Api.connect(
+        options["airflow_api_base_url"],
+        options["airflow_username"],
+        options["airflow_password"],
+        options["airflow_token"],
+    )
+    found = {pool: api.find(f"/pools/{quoted(pool)}") for pool in pools}
+    return {pool: int(told["slots"]) for pool, told in found.items() if told is not None}
+
+
+def _of(session: Any, pools: Collection[str]) -> dict[str, int]:
+    from airflow.models.pool import Pool
+    from sqlalchemy import select
+
+    rows = session.execute(select(Pool.pool, Pool.slots).where(Pool.pool.in_(sorted(pools))))
+    return {row[0]: row[1] for row in rows}
+
+
+def missing(session: Any, pools: Collection[str]) -> set[str]:
+    """Those of some pools that do not exist.
+
+    Args:
+        session: of Airflow's database.
+        pools: names.
+    """
+    return set(pools).difference(_of(session, pools)) if pools else set()
