@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 from rich.table import Table
@@ -21,6 +21,7 @@ from ..orchestration import Overrides
 from ..pipeline import StarlakePipeline
 from ..run import Report, TaskState
 from ..runs import fits, new_run
+from ..runtime.guard import interrupts
 from ..schedule import aware_date, fire_times
 from .drawing import tree
 from .progress import STYLES, LiveProgress, PlainProgress, Progress, summary
@@ -51,16 +52,21 @@ def _restricted(pipelines: list[StarlakePipeline], select: Sequence[str], exclud
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """While this block is open, SIGTERM stops as Ctrl-C does."""
+    """While this block is open, SIGTERM and SIGHUP stop as Ctrl-C does."""
 
     def interrupt(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before: dict[signal.Signals, Any] = {}
     try:
+        # Where whoever started this process had it ignored, nobody would learn how a child ended.
+        before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for number in interrupts():
+            before[number] = signal.signal(number, interrupt)
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _run(planned: Sequence[Planned], keep_going: bool = True) -> NoReturn:

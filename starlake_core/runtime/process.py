@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
-import codecs
 import contextlib
-import logging
 import os
-import select
 import shlex
-import signal
-import subprocess
 import tempfile
 import threading
-import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
-from ..errors import RunnerError
+from ..errors import OutageError, RunnerError
 from ..job import Job
-from ..masking import mask_arguments, mask_mapping, mask_text, secret_arguments, secret_values
+from ..masking import mask_arguments, mask_mapping, secret_arguments, secret_values
 from ..run import RunKey
+from .following import Followed, Start, passes
 from .guard import guard
 from .outcome import Found, Outcome, Status, Verdict
-from .verdicts import judged, marker_of, with_marker
+from .verdicts import marker_of, with_marker
 
 __all__ = ["ProcessRunner", "local_folder", "worker_environment"]
 
-logger = logging.getLogger(__name__)
-
-_BUFFERED_LINES = 10_000
-_BUFFERED_CHARACTERS = 2_000_000
-_LONGEST_LINE = 64 * 1024
 _TAIL_LINES = 20
 _REMEMBERED = 256
 _WHOLE = 64
-_KILL_SECONDS = 10.0
-_ORPHAN_SECONDS = 0.5
-_LOOK_SECONDS = 0.25
 
 # What a command needs of the worker's environment to run at all; everything else has to be named.
 _KEPT = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "JAVA_HOME", "JAVA_OPTS", "PYTHONPATH",
@@ -75,23 +61,6 @@ def local_folder(text: str | None) -> str | None:
     return None if "://" in text else text
 
 
-@dataclass
-class _Running:
-    """One process, from its start until its end was told to somebody."""
-
-    key: RunKey
-    process: subprocess.Popen[bytes]
-    check: bool
-    sentinel: str | None
-    secrets: tuple[str, ...]
-    lines: deque[str] = field(default_factory=deque)
-    size: int = 0
-    written: int = 0
-    outcome: Outcome | None = None
-    cancelled_at: float | None = None
-    changed: threading.Condition = field(default_factory=threading.Condition)
-
-
 class ProcessRunner:
     """Runs jobs as processes: argument vectors, never a shell; each in a process group of its own.
 
@@ -115,7 +84,7 @@ class ProcessRunner:
         self._vector = vector
         self._environment = environment
         self._missing = missing
-        self._running: OrderedDict[str, _Running] = OrderedDict()
+        self._running: OrderedDict[str, Followed] = OrderedDict()
         self._starting: dict[str, threading.Lock] = {}
         self._told: deque[str] = deque()
         self._lock = threading.Lock()
@@ -145,16 +114,29 @@ class ProcessRunner:
             key: of the attempt.
 
         Raises:
-            RunnerError: the program or its working directory does not exist, or cannot be executed.
+            RunnerError: the program or its working directory does not exist, or cannot be executed; or other work goes on under
+                this key.
+            OutageError: the machine has no process, thread, file or room left at the moment.
         """
         handle = f"{key.task}#{key.attempt}"
         with self._lock:
             starting = self._starting.setdefault(handle, threading.Lock())
-        with starting:
-            if handle not in self._running:
-                self._start(handle, job, key)
-        with self._lock:
-            self._starting.pop(handle, None)
+        try:
+            with starting:
+                with self._lock:
+                    known = self._running.get(handle)
+                if known is not None and known.job != job:
+                    # A name is no identity: another project of this process may have a run of the same name.
+                    if known.look() is None:
+                        raise RunnerError(
+                            f"other work goes on under the name {handle} in this process; give the run another id"
+                        )
+                    known = None
+                if known is None:
+                    self._start(handle, job, key)
+        finally:
+            with self._lock:
+                self._starting.pop(handle, None)
         return handle
 
     def _start(self, handle: str, job: Job, key: RunKey) -> None:
@@ -166,30 +148,22 @@ class ProcessRunner:
             )
         if folder is not None:
             env["SL_ROOT"] = folder = os.path.abspath(folder)
-        sentinel, job = self._with_sentinel(job, key, folder)
-        vector = [*self._vector(job)]
-        try:
-            process = subprocess.Popen(
-                vector,
-                env=env,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except FileNotFoundError:
-            raise RunnerError(f"the program {vector[0]!r} was not found. {self._missing}".rstrip()) from None
-        except (OSError, ValueError) as error:
-            raise RunnerError(
-                f"the program {vector[0]!r} cannot be started: {error}. {self._missing}".rstrip()
-            ) from error
-        guard.add(process.pid)
+        sentinel, marked = self._with_sentinel(job, key, folder)
+        vector = [*self._vector(marked)]
         secrets = secret_values({**secret_arguments(job.arguments), **env})
-        running = _Running(key, process, job.check, sentinel, secrets)
+        followed = Followed(key, job, sentinel, secrets, self._tell)
         with self._lock:
-            self._running[handle] = running
-        threading.Thread(target=self._follow, args=(running,), name=f"starlake-{process.pid}", daemon=True).start()
+            self._running[handle] = followed
+        try:
+            followed.start(Start(vector, env, folder, self._missing))
+        except BaseException:
+            with self._lock:
+                self._running.pop(handle, None)
+            raise
+
+    def _tell(self) -> None:
+        with self._any_ended:
+            self._any_ended.notify_all()
 
     def _with_sentinel(self, job: Job, key: RunKey, folder: str | None) -> tuple[str | None, Job]:
         """The marker of a check, in place: its folder exists and no old marker is left."""
@@ -214,99 +188,27 @@ class ProcessRunner:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
         except OSError as error:
-            raise RunnerError(f"the marker of a pre-load cannot be kept at {path}: {error}") from error
+            raise (OutageError if passes(error) else RunnerError)(
+                f"the marker of a pre-load cannot be kept at {path}: {error}"
+            ) from error
         return path, job
-
-    def _follow(self, running: _Running) -> None:
-        """Read the output of a process until it has ended; escalate a cancel; tell who waits."""
-        process = running.process
-        assert process.stdout is not None
-        descriptor = process.stdout.fileno()
-        poller = select.poll()
-        poller.register(descriptor, select.POLLIN | select.POLLHUP)
-        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        rest, exited_at, look_at = "", None, time.monotonic() + _LOOK_SECONDS
-        while True:
-            if time.monotonic() >= look_at:
-                look_at = time.monotonic() + _LOOK_SECONDS
-                if exited_at is None and _exited(process):
-                    exited_at = time.monotonic()
-                # The process has ended, but something that it started holds its output open.
-                if exited_at is not None and time.monotonic() - exited_at > _ORPHAN_SECONDS:
-                    break
-                self._escalate(running)
-            if poller.poll(_LOOK_SECONDS * 1000):
-                chunk = os.read(descriptor, 65536)
-                if not chunk:
-                    break
-                *lines, rest = (rest + decoder.decode(chunk)).split("\n")
-                if len(rest) > _LONGEST_LINE:
-                    lines, rest = [*lines, rest], ""
-                self._keep(running, lines)
-        pause = 0.0002
-        while not _exited(process):
-            time.sleep(pause)
-            pause = min(2 * pause, _LOOK_SECONDS)
-            self._escalate(running)
-        # What it left running in its group must not go on. Until it is waited for, its group id is not given to another.
-        _signal(process.pid, signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-        guard.remove(process.pid)
-        if rest:
-            self._keep(running, [rest])
-        outcome = self._outcome(running)
-        with running.changed:
-            running.outcome = outcome
-            running.changed.notify_all()
-        with self._any_ended:
-            self._any_ended.notify_all()
-
-    def _keep(self, running: _Running, lines: list[str]) -> None:
-        if not lines:
-            return
-        with running.changed:
-            for line in lines:
-                kept = mask_text(line[:_LONGEST_LINE].rstrip("\r"), running.secrets)
-                running.lines.append(kept)
-                running.size += len(kept)
-            while running.size > _BUFFERED_CHARACTERS or len(running.lines) > _BUFFERED_LINES:
-                running.size -= len(running.lines.popleft())
-            running.written += len(lines)
-            running.changed.notify_all()
-
-    def _escalate(self, running: _Running) -> None:
-        if running.cancelled_at is not None and time.monotonic() - running.cancelled_at > _KILL_SECONDS:
-            _signal(running.process.pid, signal.SIGKILL)
-
-    def _outcome(self, running: _Running) -> Outcome:
-        code = running.process.returncode
-        marked = False
-        if running.sentinel is not None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(running.sentinel)
-                marked = True
-        return judged(
-            code,
-            check=running.check,
-            marked=None if running.sentinel is None else marked,
-            stopped=running.cancelled_at is not None,
-            about=running.key.task,
-            tail="\n".join(list(running.lines)[-_TAIL_LINES:]),
-        )
 
     def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
         """The states of processes; one that this process did not start, or told of long ago, is lost."""
         result = {}
         with self._lock:
-            for handle in handles:
-                running = self._running.get(handle)
-                if running is None:
-                    result[handle] = Status(Outcome(Verdict.LOST, reason="no such process was started here"), "lost")
-                elif running.outcome is None:
-                    result[handle] = Status(detail=f"pid {running.process.pid}")
-                else:
-                    result[handle] = Status(running.outcome, "ended")
+            found = {handle: self._running.get(handle) for handle in handles}
+        for handle, running in found.items():
+            outcome = running.look() if running is not None else None
+            if running is None:
+                result[handle] = Status(Outcome(Verdict.LOST, reason="no such process was started here"), "lost")
+            elif outcome is None:
+                result[handle] = Status(
+                    detail=f"pid {running.process.pid}" if running.process is not None else "starting"
+                )
+            else:
+                result[handle] = Status(outcome, "ended")
+                with self._lock:
                     self._forget_later(handle)
         return result
 
@@ -346,9 +248,8 @@ class ProcessRunner:
         """Send SIGTERM to the group of a process, and SIGKILL ten seconds later if it still lives."""
         with self._lock:
             running = self._running.get(handle)
-        if running is not None and running.outcome is None and running.cancelled_at is None:
-            running.cancelled_at = time.monotonic()
-            _signal(running.process.pid, signal.SIGTERM)
+        if running is not None:
+            running.cancel()
 
     def logs(self, handle: str, cursor: str | None) -> tuple[Sequence[str], str | None]:
         """Lines after a cursor; where more were written than are kept, a line says how many are missing."""
@@ -362,15 +263,3 @@ class ProcessRunner:
             fresh = list(running.lines)[max(0, seen - kept_from) :] if running.written > seen else []
             missing = max(0, kept_from - seen)
             return ([f"[{missing} lines left out]"] if missing else []) + fresh, str(running.written)
-
-
-def _exited(process: subprocess.Popen[bytes]) -> bool:
-    """Whether a process has ended, without waiting for it where the system allows that."""
-    if not hasattr(os, "waitid"):
-        return process.poll() is not None
-    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-
-
-def _signal(group: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)
