@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -24,9 +24,10 @@ from ..runs import fits, new_run
 from ..runtime.guard import interrupts
 from ..schedule import aware_date, fire_times
 from .drawing import tree
-from .progress import STYLES, LiveProgress, PlainProgress, Progress, summary
+from .output import Output
+from .progress import NARROWEST, STYLES, LiveProgress, PlainProgress, Progress, summary
 from .running import Planned, new_group, run_all
-from .shared import INTERRUPTED, Command, choice, date, load, pairs, selection, stdout
+from .shared import INTERRUPTED, Command, choice, date, load, output_lost, pairs, selection, stderr, stdout
 
 __all__ = ["COMMANDS"]
 
@@ -69,16 +70,31 @@ def _stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _run(planned: Sequence[Planned], keep_going: bool = True) -> NoReturn:
+def _progress() -> Progress:
     console = stdout()
-    progress: Progress = (
-        LiveProgress(console) if console.is_terminal and not os.environ.get("NO_LIVE") else PlainProgress(console)
-    )
-    with _stoppable():
+    # A table that changes needs a terminal that can move its cursor, and room for it.
+    lively = console.is_terminal and not console.is_dumb_terminal and console.width >= NARROWEST
+    return LiveProgress(console) if lively and not os.environ.get("NO_LIVE") else PlainProgress(console)
+
+
+def _run(planned: Sequence[Planned], progress: Progress, keep_going: bool = True) -> NoReturn:
+    with _stoppable(), _in_background():
         reports = run_all(planned, progress, keep_going)
+    lost = output_lost()
+    if lost:
+        stderr().print(Text(f"warning: some of the output could not be written: {lost}"), soft_wrap=True)
     if any(report.state == TaskState.CANCELLED for report in reports):
         sys.exit(INTERRUPTED)
     sys.exit(0 if all(report.succeeded for report in reports) else 1)
+
+
+@contextmanager
+def _in_background() -> Iterator[None]:
+    """While this block is open, nobody waits for who reads the output."""
+    with ExitStack() as stack:
+        if isinstance(sys.stdout, Output):
+            stack.enter_context(sys.stdout.in_background())
+        yield
 
 
 def _announce(planned: Sequence[Planned]) -> None:
@@ -135,8 +151,9 @@ def run(
         )
         for pipeline, chosen, left_out in _restricted(pipelines, select, exclude)
     ]
+    progress = _progress()  # before anything is recorded
     _announce(planned)
-    _run(planned)
+    _run(planned, progress)
 
 
 @click.command("dry-run", cls=Command)
@@ -225,8 +242,9 @@ def backfill(
         raise RunError(f"no schedule fires from {start.isoformat()} to {end.isoformat()}")
     if native:
         _report(native)
+    progress = _progress()
     _announce(planned)
-    _run(planned, keep_going)
+    _run(planned, progress, keep_going)
 
 
 def _report(backfills: Iterable[Iterable[Report]]) -> None:
@@ -317,7 +335,7 @@ def resume(
             resume=True,
         )
         planned.append(Planned(pipeline, run_, report if report.state == TaskState.SUCCEEDED else None))
-    _run(planned)
+    _run(planned, _progress())
 
 
 @click.command(cls=Command)

@@ -294,7 +294,7 @@ class Scheduler:
         if self._listener is not None:
             try:
                 self._listener(event)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 # Whoever watches must not change what happens: a closed terminal is no failure.
                 self._listener = None
                 logger.warning("nobody is told of the progress any more: %s: %s", type(error).__name__, error)
