@@ -85,10 +85,10 @@ class Guard:
                 raise
 
     def release(self, path: str) -> None:
-        """Have the watchdog release a lock."""
+        """Have the watchdog release a lock, and return when it has."""
         with self._lock:
             self._files.discard(path)
-            self._tell(f"U {path}")
+            self._tell(f"U {path}", answer=True)
 
     def start(self) -> None:
         """Start the watchdog now, so that the first process group finds it running.
@@ -134,7 +134,7 @@ class Guard:
             said = process.stdout.readline().rstrip("\n")
             if not said:
                 raise BrokenPipeError("the watchdog of processes has ended")
-            if said != watchdog.LOCKED:
+            if said != watchdog.DONE:
                 raise RunError(f"the lock {line[2:]} cannot be held: {said}")
 
     def _tell(self, line: str, answer: bool = False) -> None:

@@ -1,7 +1,7 @@
 """Kills what a dead process left behind. Run as a script, in a session of its own, with nothing but the standard library.
 
 The parent writes lines to the standard input: ``+PGID`` a process group lives, ``-PGID`` it ended, ``L PATH`` hold a shared lock on a
-file (answered with a line), ``U PATH`` release it, ``Q`` everything
+file, ``U PATH`` release it (both answered with a line), ``Q`` everything
 has ended. When the pipe closes, the parent is gone: every group that still lives is killed, and
 so is every process that carries the parent's token in its environment (one that was started but not yet announced, or that left its
 group). The locks fall when this process ends, which tells others that nothing is left.
@@ -17,7 +17,7 @@ import sys
 import time
 
 GUARD_VARIABLE = "STARLAKE_CORE_GUARD"
-LOCKED = "locked"
+DONE = "done"
 
 _TERM_SECONDS = 2.0
 _SCAN_SECONDS = 0.5
@@ -112,7 +112,7 @@ def main(token: str) -> None:
         elif word.startswith("-"):
             groups.discard(int(word[1:]))
         elif word.startswith("L "):
-            answer = LOCKED
+            answer = DONE
             try:
                 locks[word[2:]] = os.open(word[2:], os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 fcntl.flock(locks[word[2:]], fcntl.LOCK_SH)
@@ -123,6 +123,8 @@ def main(token: str) -> None:
         elif word.startswith("U "):
             if word[2:] in locks:
                 os.close(locks.pop(word[2:]))
+            sys.stdout.write(DONE + "\n")
+            sys.stdout.flush()
         elif word == "Q":
             return
     end(groups, token)
