@@ -143,13 +143,23 @@ def _survives_a_death_at_each_step(tmp_path: Path, deaths: Callable[[int], list[
     raise AssertionError("it never ended without dying")
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning", "ignore::ResourceWarning")
+@pytest.mark.usefixtures("untidy")
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnhandledThreadExceptionWarning",
+    "ignore::ResourceWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
 def test_a_thread_that_dies_ends_its_attempt(tmp_path: Path, deaths: Callable[[int], list[str]]) -> None:
     assert _survives_a_death_at_each_step(tmp_path, deaths, 7) > 10
 
 
 @pytest.mark.soak
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning", "ignore::ResourceWarning")
+@pytest.mark.usefixtures("untidy")
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnhandledThreadExceptionWarning",
+    "ignore::ResourceWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
 def test_a_thread_that_dies_at_any_step_ends_its_attempt(tmp_path: Path, deaths: Callable[[int], list[str]]) -> None:
     assert _survives_a_death_at_each_step(tmp_path, deaths, 1) > 100
 

@@ -125,17 +125,16 @@ class Followed:
             OutageError: the machine has no process, thread or file left at the moment.
         """
         thread = threading.Thread(target=self._follow, args=(start,), name=f"starlake-{self.key.task}", daemon=True)
+        self._thread = thread
         try:
             thread.start()
+            while not self._begun.wait(_LOOK_SECONDS):
+                if not thread.is_alive():
+                    break
         except (RuntimeError, OSError, MemoryError) as error:
             raise OutageError(
                 f"no thread for {self.key.task} can be started now: {error}; nothing was begun"
             ) from error
-        self._thread = thread
-        try:
-            while not self._begun.wait(_LOOK_SECONDS):
-                if not thread.is_alive():
-                    break
         except BaseException:
             self.cancel()  # nobody gets a handle: what was perhaps started must not go on
             raise

@@ -275,13 +275,23 @@ def _survives_deaths(project: Project, every: int) -> int:
     raise AssertionError("it never ended without dying")
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning", "ignore::ResourceWarning")
+@pytest.mark.usefixtures("untidy")
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnhandledThreadExceptionWarning",
+    "ignore::ResourceWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
 def test_a_thread_of_an_attempt_that_dies_ends_it_and_resume_finishes_the_run(project: Project) -> None:
     assert _survives_deaths(project, 5) > 3
 
 
 @pytest.mark.soak
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning", "ignore::ResourceWarning")
+@pytest.mark.usefixtures("untidy")
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnhandledThreadExceptionWarning",
+    "ignore::ResourceWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
 def test_a_thread_of_an_attempt_that_dies_at_any_step(project: Project) -> None:
     assert _survives_deaths(project, 1) > 20
 
