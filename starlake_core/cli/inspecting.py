@@ -52,6 +52,12 @@ def check(
     """Build everything and report all problems of all files."""
     console = stdout()
     files = load_files(paths, Overrides(orchestrator, environment, options, strict))
+    named = {path.resolve() for path in paths}
+    for file in files:
+        if file.path in named and not (file.pipelines or file.problems):
+            file.problems.append(
+                f"{file.path.name}: no pipeline: no 'with orchestration.sl_create_pipeline(...)' block ended there"
+            )
     problems = 0
     for file in files:
         mark = Text("failed", style="bold red") if file.problems else Text("ok", style="green")

@@ -152,7 +152,8 @@ class Followed:
     def look(self) -> Outcome | None:
         """How it ended, None if it goes on. Ends it, if nobody follows it any more."""
         thread = self._thread
-        if self.outcome is None and thread is not None and not thread.is_alive():
+        # In this order: it tells how the process ended, and ends.
+        if thread is not None and not thread.is_alive() and self.outcome is None:
             self._abandon()
         return self.outcome
 
@@ -314,10 +315,12 @@ class Followed:
         self._tell(outcome)
 
     def _unguard(self, process: subprocess.Popen[bytes]) -> None:
-        try:
-            guard.remove(process.pid)
-        except Exception as error:  # the watchdog would look for a group that has ended, and find nothing
-            logger.warning("the watchdog cannot be told of the end of %s: %s", self.key.task, error)
+        for _ in range(2):
+            try:
+                guard.remove(process.pid)
+                return
+            except Exception as error:
+                logger.warning("the watchdog cannot be told of the end of %s: %s", self.key.task, error)
 
     def _wait(self, process: subprocess.Popen[bytes]) -> int | None:
         """The exit code, while the process stays a zombie; None if somebody else has taken it."""

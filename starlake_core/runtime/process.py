@@ -5,22 +5,27 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import shutil
+import sys
 import tempfile
 import threading
+import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from ..errors import OutageError, RunnerError
 from ..job import Job
 from ..masking import mask_arguments, mask_mapping, secret_arguments, secret_values
+from ..private import private_folder
 from ..run import RunKey
 from .following import Followed, Start, passes
 from .guard import guard
 from .outcome import Found, Outcome, Status, Verdict
 from .verdicts import marker_of, with_marker
 
-__all__ = ["ProcessRunner", "local_folder", "worker_environment"]
+__all__ = ["ProcessRunner", "local_folder", "python_module", "worker_environment"]
 
 _TAIL_LINES = 20
 _REMEMBERED = 256
@@ -42,13 +47,33 @@ def worker_environment(include: Iterable[str] = (), environ: Mapping[str, str] |
     """
     environ = os.environ if environ is None else environ
     wanted = set(include)
-    if wanted & {"*", "_"}:
-        return dict(environ)
-    return {
+    every = bool(wanted & {"*", "_"})
+    kept = {
         name: value
         for name, value in environ.items()
-        if name in _KEPT or name in wanted or name.startswith(_KEPT_PREFIXES)
+        if every or name in _KEPT or name in wanted or name.startswith(_KEPT_PREFIXES)
     }
+    if "PYTHONPATH" in kept:
+        # An empty or relative entry would mean something in the folder of the process, which is the project.
+        kept["PYTHONPATH"] = os.pathsep.join(
+            os.path.abspath(entry) for entry in kept["PYTHONPATH"].split(os.pathsep) if entry
+        )
+    return kept
+
+
+def python_module(name: str) -> tuple[str, ...]:
+    """The words that run a module with this interpreter, without the working directory on its import path.
+
+    Args:
+        name: of the module, as for ``python -m``.
+    """
+    if sys.version_info >= (3, 11):
+        return sys.executable, "-P", "-m", name
+    script = (
+        "import sys; sys.path[:] = [entry for entry in sys.path if entry]; "
+        f"import runpy; sys.argv[0] = {name!r}; runpy.run_module({name!r}, run_name='__main__', alter_sys=True)"
+    )
+    return sys.executable, "-c", script
 
 
 def local_folder(text: str | None) -> str | None:
@@ -89,6 +114,7 @@ class ProcessRunner:
         self._told: deque[str] = deque()
         self._lock = threading.Lock()
         self._any_ended = threading.Condition()
+        self._temporary: Path | None = None
 
     def describe(self, job: Job) -> str:
         """The command as a line that can be pasted into a shell; secrets are masked.
@@ -178,12 +204,15 @@ class ProcessRunner:
                 )
         elif job.spec.get("sentinel", True) and job.arguments[:1] == ("preload",):
             # Below SL_ROOT, because a launcher that runs Starlake in a container sees nothing else.
-            base = os.path.join(folder or tempfile.gettempdir(), ".starlake-core", "not-ready")
-            path = os.path.join(os.path.abspath(base), key.attempt_hash)
+            base = Path(folder, ".starlake-core") if folder is not None else self._own_folder()
+            path = os.path.join(os.path.abspath(base), "not-ready", key.attempt_hash)
             job = with_marker(job, path)
         else:
             return None, job
         try:
+            if asked is None:
+                private_folder(Path(path).parent.parent)
+                private_folder(Path(path).parent)
             os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
@@ -192,6 +221,19 @@ class ProcessRunner:
                 f"the marker of a pre-load cannot be kept at {path}: {error}"
             ) from error
         return path, job
+
+    def _own_folder(self) -> Path:
+        """A folder of this process alone, where there is no project: a name in the common folder for such files could be somebody else's."""
+        with self._lock:
+            if self._temporary is None:
+                try:
+                    self._temporary = Path(tempfile.mkdtemp(prefix="starlake-core-"))
+                except OSError as error:
+                    raise (OutageError if passes(error) else RunnerError)(
+                        f"there is no place for the marker of a pre-load: {error}; set SL_ROOT or TMPDIR"
+                    ) from error
+                weakref.finalize(self, shutil.rmtree, self._temporary, ignore_errors=True)
+            return self._temporary
 
     def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
         """The states of processes; one that this process did not start, or told of long ago, is lost."""
