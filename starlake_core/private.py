@@ -27,7 +27,7 @@ def file_name(text: str, ending: str = "") -> str:
     >>> file_name("starbake.orders", ".log")
     'starbake.orders.log'
     >>> file_name("a/b")
-    'a_b-ae08a7d54bb2'
+    'a_b-c14cddc033f6'
     """
     safe = _UNSAFE.sub("_", text)
     if safe == text and 0 < len(text) <= _LONGEST_NAME and text[0] != ".":

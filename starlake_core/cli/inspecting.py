@@ -17,6 +17,7 @@ from ..loading import find_files, load_file, load_files, pipelines_of
 from ..options import Declared
 from ..orchestration import Overrides, overriding
 from ..pipeline import StarlakePipeline
+from ..plain import plain, plain_line
 from ..plugins import Installed, Plugins, choose, installed, select
 from .drawing import dot, mermaid, tree
 from .shared import Command, load, selection, stdout
@@ -62,14 +63,14 @@ def check(
     for file in files:
         mark = Text("failed", style="bold red") if file.problems else Text("ok", style="green")
         about = ", ".join(f"{p.id} ({sum(1 for _ in p.tasks())} tasks)" for p in file.pipelines) or "no pipeline"
-        console.print(Text.assemble(mark, f"  {_short(file.path)}: {about}"), soft_wrap=True)
+        console.print(Text.assemble(mark, plain_line(f"  {_short(file.path)}: {about}")), soft_wrap=True)
         for problem in file.problems:
-            console.print(Text(f"    error: {problem}", style="red"), soft_wrap=True)
+            console.print(Text(plain(f"    error: {problem}"), style="red"), soft_wrap=True)
         for warning in file.warnings:
-            console.print(Text(f"    warning: {warning}", style="yellow"), soft_wrap=True)
+            console.print(Text(plain(f"    warning: {warning}"), style="yellow"), soft_wrap=True)
         problems += len(file.problems)
     for finding in _together([pipeline for file in files for pipeline in file.pipelines]):
-        console.print(Text(f"note: {finding}", style="yellow"), soft_wrap=True)
+        console.print(Text(plain(f"note: {finding}"), style="yellow"), soft_wrap=True)
     if problems:
         console.print(
             f"{problems} problem{'s' if problems > 1 else ''} in {len(files)} file{'s' if len(files) > 1 else ''}"
@@ -100,7 +101,7 @@ def _status(plugin: Installed) -> Text:
     try:
         Plugins().add(plugin.role, plugin.name)
     except PluginError as error:
-        return Text(str(error), style="red")
+        return Text(plain(str(error)), style="red")
     return Text("loads", style="green")
 
 
@@ -181,7 +182,7 @@ def _files(hook_name: str, paths: Sequence[Path], overrides: Overrides) -> None:
             f"{plugins_.label('orchestrator')} has nothing to {verb}: it reads pipeline files where they are"
         )
     for path in done:
-        click.echo(str(path))
+        click.echo(plain_line(str(path)))
 
 
 @click.command(cls=Command)

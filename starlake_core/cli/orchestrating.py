@@ -19,6 +19,7 @@ from rich.text import Text
 from ..errors import NothingFoundError, RunError
 from ..orchestration import Overrides
 from ..pipeline import StarlakePipeline
+from ..plain import plain, plain_line
 from ..run import Report, TaskState
 from ..runs import fits, new_run
 from ..runtime.guard import interrupts
@@ -186,7 +187,7 @@ def dry_run(
         for task in report.tasks:
             if task.reason and task.state == TaskState.DRY_RUN:
                 click.echo(f"# {task.id}")
-                click.echo(task.reason)
+                click.echo(plain(task.reason))
 
 
 @click.command(cls=Command)
@@ -353,14 +354,14 @@ def runs(
             counts[task.state] = counts.get(task.state, 0) + 1
         seconds = f"{(report.ended - report.started).total_seconds():.1f} s" if report.ended and report.started else ""
         table.add_row(
-            report.run_id,
-            report.pipeline_id,
+            Text(plain_line(report.run_id)),
+            Text(plain_line(report.pipeline_id)),
             Text(report.state, style=STYLES.get(report.state, "")),
             report.interval.end.isoformat(timespec="minutes") if report.interval else "",
             report.started.astimezone().strftime("%Y-%m-%d %H:%M:%S") if report.started else "",
             seconds,
             ", ".join(f"{count} {state}" for state, count in counts.items()),
-            Text(report.reason),
+            Text(plain_line(report.reason)),
         )
     stdout().print(table if reports else "no runs yet")
 

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..graph import Pipeline
+from ..plain import plain, plain_line
 from ..run import Report, Run, TaskEvent, TaskState
 
 __all__ = ["NARROWEST", "STYLES", "LiveProgress", "PlainProgress", "Progress", "distinct_names", "summary"]
@@ -61,7 +62,7 @@ class Progress:
 
     def note(self, text: str) -> None:
         """Something is to be said that belongs to no task."""
-        self.console.print(Text(text), soft_wrap=True)
+        self.console.print(Text(plain(text)), soft_wrap=True)
 
 
 class PlainProgress(Progress):
@@ -77,7 +78,7 @@ class PlainProgress(Progress):
             reason = f": {event.reason}" if event.reason else ""
             attempt = f" (try {event.attempt})" if event.attempt > 1 else ""
             line = f"{time.strftime('%H:%M:%S')} {event.task} {event.state}{attempt}{reason}"
-            self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+            self.console.print(plain_line(line), highlight=False, markup=False, soft_wrap=True)
 
 
 @dataclass
@@ -110,14 +111,14 @@ class LiveProgress(Progress):
         with self._lock:
             row = self._rows.setdefault(event.task, _Row())
             if event.line is not None:
-                row.line = event.line
+                row.line = plain_line(event.line)
                 return
             if event.state == TaskState.RUNNING:
                 row.started = time.monotonic()
             elif row.started:
                 row.seconds = time.monotonic() - row.started
             row.state, row.attempt = event.state, event.attempt
-            row.line = event.reason or row.line
+            row.line = plain_line(event.reason) or row.line
 
     def end(self, report: Report) -> None:
         if self._live is not None:
@@ -229,12 +230,12 @@ def summary(console: Console, report: Report) -> None:
     console.print(line, soft_wrap=True)
     skipped = dict.fromkeys(task.reason for task in report.tasks if task.state == TaskState.SKIPPED and task.reason)
     for reason in skipped:
-        console.print(Text(f"  skipped: {reason}", style="magenta"), soft_wrap=True)
+        console.print(Text(plain(f"  skipped: {reason}"), style="magenta"), soft_wrap=True)
     for task in report.tasks:
         if task.state == TaskState.FAILED:
-            console.print(Text(f"  {task.id} failed: {task.reason}", style="red"), soft_wrap=True)
+            console.print(Text(plain(f"  {task.id} failed: {task.reason}"), style="red"), soft_wrap=True)
             tail = _tail(task.log)
             for text in tail:
-                console.print(Text(f"    | {text}", style="dim"), soft_wrap=True)
+                console.print(Text(plain_line(f"    | {text}"), style="dim"), soft_wrap=True)
             if tail:
-                console.print(f"    log: {task.log}", highlight=False, markup=False, soft_wrap=True)
+                console.print(plain_line(f"    log: {task.log}"), highlight=False, markup=False, soft_wrap=True)

@@ -16,6 +16,7 @@ from ..errors import NothingFoundError, PluginNotFoundError, StarlakeError
 from ..loading import load_files, pipelines_of
 from ..orchestration import Overrides
 from ..pipeline import StarlakePipeline
+from ..plain import plain
 from ..plugins import find
 from .output import Output
 from .running import sort_pipelines
@@ -67,7 +68,7 @@ class Group(click.Group):
 def fail(message: str, code: int = 1) -> NoReturn:
     """Print a message and end."""
     console = stderr()
-    for line in message.splitlines():
+    for line in plain(message).splitlines():
         console.print(Text("error: ", style="bold red").append(line, style="default not bold"), soft_wrap=True)
     sys.exit(code)
 
@@ -169,5 +170,5 @@ def load(paths: Sequence[Path], overrides: Overrides) -> list[StarlakePipeline]:
     files = load_files(paths, overrides)
     for file in files:
         for warning in file.warnings:
-            stderr().print(Text("warning: ", style="yellow").append(warning), soft_wrap=True)
+            stderr().print(Text("warning: ", style="yellow").append(plain(warning)), soft_wrap=True)
     return sort_pipelines(pipelines_of(files))

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from ..errors import OutageError, RunError, RunnerError
 from ..job import Job
 from ..masking import mask_text
+from ..plain import plain
 from ..run import RunKey
 from . import watchdog
 from .guard import guard
@@ -272,7 +273,7 @@ class Followed:
 
     def _shown(self, line: str) -> str:
         try:
-            return mask_text(line.rstrip("\r"), self.secrets)[:_LONGEST_LINE]
+            return plain(mask_text(line.rstrip("\r"), self.secrets)[:_LONGEST_LINE])
         except Exception as error:  # what cannot be masked is not shown, and changes nothing else
             return f"[a line of {len(line)} characters cannot be shown: {type(error).__name__}]"
 

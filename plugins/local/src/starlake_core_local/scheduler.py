@@ -30,6 +30,7 @@ from starlake_core import (
     TriggerRule,
     selected,
 )
+from starlake_core.plain import plain
 from starlake_core.plugins import Plugins
 from starlake_core.private import file_name, private_folder
 from starlake_core.runtime import Outcome, Verdict, execute, runner_for
@@ -286,6 +287,7 @@ class Scheduler:
             progress.row = replace(row, state=TaskState.WAITING)
 
     def _set(self, progress: _Progress, row: TaskRow) -> None:
+        row = replace(row, reason=plain(row.reason))
         progress.row = row
         self._dirty[row.task] = row
         self._tell(TaskEvent(row.task, row.state, row.attempt, row.reason, log=row.log))
@@ -452,6 +454,7 @@ class Scheduler:
             def on_line(line: str) -> None:
                 nonlocal followed
                 followed = True
+                line = plain(line)
                 log.write(line)
                 self._tell(TaskEvent(step.path, TaskState.RUNNING, attempt, line=line))
 
