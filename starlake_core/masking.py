@@ -44,6 +44,8 @@ _COLON = re.compile(
     rf"\s{{0,2}}:\s{{0,2}})(?P<value>{_VALUE})",
     re.IGNORECASE,
 )
+# Most lines have none of these; looking for them costs next to nothing.
+_HINTS = ("pass", "pwd", "secret", "token", "key", "credential", "auth", "cookie", "signature", "sas")
 _BEARER = re.compile(r"(?P<name>\b(?:Bearer|Basic)\s{1,4})(?P<value>[A-Za-z0-9._~+/=-]{8,})")
 # ODBC and JDBC write PWD=...; a shell writes PWD=/folder.
 _FOLDER = re.compile(r"(?:OLD)?PWD=['\"]?/")
@@ -76,11 +78,12 @@ def mask_text(text: str, secrets: Iterable[str] = ()) -> str:
             text = text.replace(secret, MASK) if len(secret) >= _SHORTEST_SECRET else _word(secret).sub(MASK, text)
     if _SCHEME in text and "@" in text:
         text = _without_users(text)
-    if "=" in text:
-        text = _PAIR.sub(_hidden, text)
-    if ":" in text:
-        text = _COLON.sub(_hidden, text)
-    return _BEARER.sub(_hidden, text)
+    lower = text.lower()
+    if any(word in lower for word in _HINTS):
+        text = _COLON.sub(_hidden, _PAIR.sub(_hidden, text))
+    if "bearer" in lower or "basic" in lower:
+        text = _BEARER.sub(_hidden, text)
+    return text
 
 
 def _hidden(found: re.Match[str]) -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+import time
 import unicodedata
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,6 +14,14 @@ from hypothesis import strategies as st
 
 from starlake_core.masking import MASK, is_secret_name, mask_arguments, mask_mapping, mask_text, secret_values
 from starlake_core.plain import plain, plain_line
+
+_SPEC = importlib.util.spec_from_file_location(
+    "masking_benchmark", Path(__file__).parent.parent / "benchmarks" / "masking.py"
+)
+assert _SPEC is not None
+assert _SPEC.loader is not None
+masking = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(masking)
 
 ANY = st.text(st.characters()) | st.binary().map(lambda data: data.decode("latin-1"))
 
@@ -145,3 +157,21 @@ def test_a_secret_across_the_cut_of_a_long_line_is_hidden() -> None:
     assert outcome.succeeded
     assert "hunter" not in "".join(lines)
     assert len(lines) > 1
+
+
+def _work(make: Callable[[int], str], size: int) -> float:
+    """Processor time of the best of some tries."""
+    text, best = make(size), float("inf")
+    for _ in range(3):
+        started = time.process_time()
+        plain(mask_text(text, ("hunter22", "abc")))
+        best = min(best, time.process_time() - started)
+    return best
+
+
+@pytest.mark.parametrize("name", sorted(masking.LINES))
+def test_masking_is_never_slower_than_linear(name: str) -> None:
+    """Eight times the text is no more than twenty times the work; where it grew with the square it would be sixty-four times."""
+    make = masking.LINES[name]
+    small = max(_work(make, 32 * 1024), 0.0005)
+    assert _work(make, 256 * 1024) / small < 20
