@@ -8,7 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -139,7 +139,8 @@ def load_file(path: Path, overrides: Overrides) -> LoadedFile:
     sys.path.append(neighbours)
     folder = _working_directory()
     try:
-        with _warnings() as loaded.warnings, overriding(run):
+        # What a file prints must not stand in the output of a command.
+        with _warnings() as loaded.warnings, overriding(run), redirect_stdout(sys.stderr):
             loader.exec_module(module)
     except OptionsError as error:
         loaded.problems.extend(error.problems)
@@ -161,6 +162,11 @@ def load_file(path: Path, overrides: Overrides) -> LoadedFile:
             loaded.warnings.extend(text for text in problems if text not in loaded.warnings)
     loaded.orchestrations = collected
     loaded.pipelines = [p for o in collected for p in o.pipelines if isinstance(p, StarlakePipeline)]
+    ids = [pipeline.id for pipeline in loaded.pipelines]
+    for twin in dict.fromkeys(name for name in ids if ids.count(name) > 1):
+        loaded.problems.append(
+            f"{path.name}: {ids.count(twin)} pipelines have the id '{twin}'; give each a name of its own: sl_create_pipeline(name=...)"
+        )
     return loaded
 
 

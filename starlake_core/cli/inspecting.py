@@ -19,8 +19,9 @@ from ..orchestration import Overrides, overriding
 from ..pipeline import StarlakePipeline
 from ..plain import plain, plain_line
 from ..plugins import Installed, Plugins, choose, installed, select
+from . import machine
 from .drawing import dot, mermaid, tree
-from .shared import Command, load, selection, stdout
+from .shared import Command, load, output_lost, selection, stdout
 
 __all__ = ["COMMANDS"]
 
@@ -47,8 +48,14 @@ def graph(
 @click.command(cls=Command)
 @selection
 @click.option("--strict", is_flag=True, help="Options that no selected plugin knows are errors.")
+@machine.form
 def check(
-    paths: Sequence[Path], orchestrator: str | None, environment: str | None, options: dict[str, str], strict: bool
+    paths: Sequence[Path],
+    orchestrator: str | None,
+    environment: str | None,
+    options: dict[str, str],
+    strict: bool,
+    form: str,
 ) -> None:
     """Build everything and report all problems of all files."""
     console = stdout()
@@ -59,6 +66,11 @@ def check(
             file.problems.append(
                 f"{file.path.name}: no pipeline: no 'with orchestration.sl_create_pipeline(...)' block ended there"
             )
+    notes = _together([pipeline for file in files for pipeline in file.pipelines])
+    if form == "json":
+        ok = not any(file.problems for file in files)
+        machine.emit("check", {"ok": ok, "files": [machine.file_data(file) for file in files], "notes": notes})
+        sys.exit(0 if ok and not output_lost() else 1)
     problems = 0
     for file in files:
         mark = Text("failed", style="bold red") if file.problems else Text("ok", style="green")
@@ -69,7 +81,7 @@ def check(
         for warning in file.warnings:
             console.print(Text(plain(f"    warning: {warning}"), style="yellow"), soft_wrap=True)
         problems += len(file.problems)
-    for finding in _together([pipeline for file in files for pipeline in file.pipelines]):
+    for finding in notes:
         console.print(Text(plain(f"note: {finding}"), style="yellow"), soft_wrap=True)
     if problems:
         console.print(
@@ -97,17 +109,41 @@ def _short(path: Path) -> str:
         return str(path)
 
 
-def _status(plugin: Installed) -> Text:
+def _trouble(plugin: Installed) -> str:
     try:
         Plugins().add(plugin.role, plugin.name)
     except PluginError as error:
-        return Text(plain(str(error)), style="red")
-    return Text("loads", style="green")
+        return str(error)
+    return ""
+
+
+def _status(plugin: Installed) -> Text:
+    trouble = _trouble(plugin)
+    return Text(plain(trouble), style="red") if trouble else Text("loads", style="green")
 
 
 @click.command(cls=Command)
-def plugins() -> None:
+@machine.form
+def plugins(form: str) -> None:
     """List the installed plugins: role, name, distribution, version, and whether each loads."""
+    if form == "json":
+        found = installed()
+        names = [(plugin.role, plugin.name) for plugin in found]
+        machine.emit(
+            "plugins",
+            {
+                "plugins": [
+                    machine.plugin_data(
+                        plugin,
+                        "provided several times; uninstall all but one"
+                        if names.count((plugin.role, plugin.name)) > 1
+                        else _trouble(plugin),
+                    )
+                    for plugin in found
+                ]
+            },
+        )
+        return
     table = Table("role", "name", "distribution", "version", "status", box=None)
     found = installed()
     for plugin in found:
@@ -125,7 +161,7 @@ def plugins() -> None:
 @click.command(cls=Command)
 @click.option("--orchestrator", metavar="NAME", help="Which orchestrator.")
 @click.option("--environment", metavar="NAME", help="Which environment; all installed ones by default.")
-@click.option("--format", "form", type=click.Choice(["table", "markdown"]), default="table", show_default=True)
+@click.option("--format", "form", type=click.Choice(["table", "markdown", "json"]), default="table", show_default=True)
 def options(orchestrator: str | None, environment: str | None, form: str) -> None:
     """List the options: of the core, of the orchestrator, and of the environments."""
     declared: dict[tuple[str, str], Declared] = {}
@@ -134,6 +170,9 @@ def options(orchestrator: str | None, environment: str | None, form: str) -> Non
     for name in environments or [""]:
         for item in select(chosen, name or None).declared_options():
             declared.setdefault((item.plugin, item.option.name), item)
+    if form == "json":
+        machine.emit("options", {"options": [machine.option_data(item) for item in declared.values()]})
+        return
     rows = [_option_row(item) for item in declared.values()]
     if form == "markdown":
         click.echo("| option | plugin | type | default | variable | meaning |\n|---|---|---|---|---|---|")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -29,6 +30,7 @@ __all__ = ["ProcessRunner", "local_folder", "python_module", "worker_environment
 
 _TAIL_LINES = 20
 _REMEMBERED = 256
+_SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WHOLE = 64
 
 # What a command needs of the worker's environment to run at all; everything else has to be named.
@@ -124,7 +126,12 @@ class ProcessRunner:
         """
         env = mask_mapping(job.env)
         folder = local_folder(job.env.get("SL_ROOT"))
-        words = [f"{name}={shlex.quote(value)}" for name, value in sorted(env.items())]
+        words = [
+            f"{name}={shlex.quote(value)}" if _SHELL_NAME.fullmatch(name) else shlex.quote(f"{name}={value}")
+            for name, value in sorted(env.items())
+        ]
+        if not all(map(_SHELL_NAME.fullmatch, env)):
+            words.insert(0, "env")  # a shell cannot set a variable of such a name
         words += [shlex.quote(word) for word in mask_arguments(self._vector(job))]
         return (f"cd {shlex.quote(folder)} && " if folder else "") + " ".join(words)
 
@@ -167,6 +174,11 @@ class ProcessRunner:
 
     def _start(self, handle: str, job: Job, key: RunKey) -> None:
         env = {**self._environment(job), **guard.environment(), "SL_RUN_KEY": key.work}
+        for name, value in env.items():
+            if not name or "=" in name or "\0" in name + value:
+                raise RunnerError(
+                    f"the variable {name!r} cannot be set: its name is empty or has a '=', or there is a null character in it"
+                )
         folder = local_folder(env.get("SL_ROOT"))
         if folder is not None and not os.path.isdir(folder):
             raise RunnerError(

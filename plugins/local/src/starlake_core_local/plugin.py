@@ -144,7 +144,8 @@ def _taken_up(record: RunRecord, pipeline: Pipeline, run: Run) -> Run:
     if record.fingerprint != _fingerprint(pipeline):
         raise RunError(
             f"pipeline {pipeline.id} is no longer the one that run '{run.run_id}' began with: its tasks or options "
-            "changed. Resume with the same file and the same --option values, or start a new run"
+            "changed. Resume with the same file and the same --option values, or start a new run and forget this one: "
+            f"starlake-orchestrate runs {pipeline.source or 'PATHS'} --forget {run.run_id}"
         )
     # A run that has not begun takes its interval from what its upstream pipelines brought since.
     interval = run.interval if planned else record.interval
@@ -163,6 +164,17 @@ def sl_list_runs(options: Options, folder: Path, limit: int | None) -> Sequence[
             else report
             for report in store.reports(limit)
         ]
+
+
+@hookimpl
+def sl_forget_run(options: Options, folder: Path, run_id: str) -> bool:
+    state = state_folder(options, folder)
+    if not (state / "runs.db").exists():
+        return False
+    with closing(Store(state)) as store:
+        if is_locked(_lock(state, run_id)):
+            raise RunError(f"run '{run_id}' still goes on; stop it first")
+        return store.forget(run_id)
 
 
 def _interrupted(report: Report) -> Report:
