@@ -1,6 +1,12 @@
 """``python -m starlake_core``: the command line."""
 
-from .cli import main
+import os
+import sys
 
 if __name__ == "__main__":
+    # Python puts the working directory first on its import path; nothing there is ours to import.
+    if sys.path and sys.path[0] in ("", os.getcwd()) and not getattr(sys.flags, "safe_path", False):
+        del sys.path[0]
+    from .cli import main
+
     main()

@@ -353,6 +353,20 @@ class HookSpecs:
         """
 
     @hookspec(firstresult=True)
+    def sl_forget_run(self, options: Options, folder: Path, run_id: str) -> bool | None:
+        """Forget a run that is recorded. Optional, for orchestrators.
+
+        Called by ``starlake-orchestrate runs --forget``. ``folder`` is where the pipeline files are. Returns whether there was such a run.
+        None: it keeps no record that can be changed from here.
+
+        Example::
+
+            @hookimpl
+            def sl_forget_run(options, folder, run_id):
+                return False
+        """
+
+    @hookspec(firstresult=True)
     def sl_deploy(self, files: Sequence[Path], options: Options) -> Sequence[Path] | None:
         """Bring pipeline files to where the orchestrator loads them. Optional, for orchestrators.
 

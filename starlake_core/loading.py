@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 from .errors import NothingFoundError, OptionsError, PipelineFileError, StarlakeError
@@ -66,7 +68,13 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def _python_files(folder: Path) -> Iterator[Path]:
-    for entry in folder.iterdir():
+    """The Python files below a folder, and the folders that cannot be read."""
+    try:
+        entries = list(folder.iterdir())
+    except OSError:
+        yield folder
+        return
+    for entry in entries:
         if entry.is_dir():
             if not entry.name.startswith(".") and entry.name not in _SKIPPED_FOLDERS:
                 yield from _python_files(entry)
@@ -75,7 +83,11 @@ def _python_files(folder: Path) -> Iterator[Path]:
 
 
 def _opens_an_orchestration(file: Path) -> bool:
-    text = file.read_text(encoding="utf-8", errors="replace")
+    """Whether a file is one to load; one that cannot be read is, so that somebody says so."""
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return True
     return "rchestration" in text and ("starlake_core" in text or "ai.starlake" in text)
 
 
@@ -109,28 +121,40 @@ def load_file(path: Path, overrides: Overrides) -> LoadedFile:
     """
     loaded = LoadedFile(path)
     name = f"starlake_pipeline_{short_hash(str(path))}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        loaded.problems.append(f"{path.name} is no Python file")
+    if path.is_dir():
+        loaded.problems.append(f"the folder {path} cannot be read: {_why_unreadable(path)}")
         return loaded
+    # Whatever its name ends with.
+    loader = SourceFileLoader(name, str(path))
+    spec = importlib.util.spec_from_loader(name, loader)
+    assert spec is not None
     module = importlib.util.module_from_spec(spec)
     collected: list[Orchestration] = []
     run = Overrides(overrides.orchestrator, overrides.environment, overrides.options, overrides.strict, collected)
     sys.modules[name] = module
     before = set(sys.modules)
     # A pipeline file may import its neighbours, as it may in the folder of an orchestrator.
-    sys.path.insert(0, str(path.parent))
+    # They come last: a neighbour called json.py must not take the place of what this package imports.
+    neighbours = str(path.parent)
+    sys.path.append(neighbours)
+    folder = _working_directory()
     try:
-        with _warnings() as loaded.warnings, overriding(run):
-            spec.loader.exec_module(module)
+        # What a file prints must not stand in the output of a command.
+        with _warnings() as loaded.warnings, overriding(run), redirect_stdout(sys.stderr):
+            loader.exec_module(module)
     except OptionsError as error:
         loaded.problems.extend(error.problems)
     except StarlakeError as error:
         loaded.problems.append(f"{_place(path, error)}: {error}")
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a file raises is a problem of that file
         loaded.problems.append(f"{_place(path, error)}: {type(error).__name__}: {error}")
     finally:
-        sys.path.remove(str(path.parent))
+        if folder and folder != _working_directory():
+            os.chdir(folder)
+        if neighbours in sys.path:  # the last one: the file may be in a folder that is on the path anyway
+            del sys.path[len(sys.path) - 1 - sys.path[::-1].index(neighbours)]
         sys.modules.pop(name, None)
         _forget_neighbours(path.parent, before)
     for orchestration in collected:
@@ -138,6 +162,11 @@ def load_file(path: Path, overrides: Overrides) -> LoadedFile:
             loaded.warnings.extend(text for text in problems if text not in loaded.warnings)
     loaded.orchestrations = collected
     loaded.pipelines = [p for o in collected for p in o.pipelines if isinstance(p, StarlakePipeline)]
+    ids = [pipeline.id for pipeline in loaded.pipelines]
+    for twin in dict.fromkeys(name for name in ids if ids.count(name) > 1):
+        loaded.problems.append(
+            f"{path.name}: {ids.count(twin)} pipelines have the id '{twin}'; give each a name of its own: sl_create_pipeline(name=...)"
+        )
     return loaded
 
 
@@ -149,8 +178,22 @@ def _forget_neighbours(folder: Path, before: set[str]) -> None:
             del sys.modules[name]
 
 
+def _working_directory() -> str:
+    with suppress(OSError):
+        return os.getcwd()
+    return ""
+
+
+def _why_unreadable(folder: Path) -> str:
+    try:
+        os.listdir(folder)
+    except OSError as error:
+        return error.strerror or str(error)
+    return "it could not be read a moment ago"
+
+
 def _place(path: Path, error: BaseException) -> str:
-    if isinstance(error, SyntaxError):
+    if isinstance(error, SyntaxError) and error.lineno is not None:
         return f"{path.name}, line {error.lineno}"
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     return f"{path.name}, line {lines[-1]}" if lines else path.name

@@ -11,12 +11,44 @@ __all__ = ["MASK", "is_secret_name", "mask_arguments", "mask_mapping", "mask_tex
 
 MASK = "***"
 
-_SECRET_NAME = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|KEY|CREDENTIAL", re.IGNORECASE)
+# A word of a name counts where it is a word of its own: PASS in DB_PASS and dbPass, not in COMPASS or PASSENGERS.
+_SECRET_NAME = re.compile(
+    r"PASSWORD|PASSWD|PASSPHRASE|PASSCODE|PASSKEY|SECRET|TOKEN|KEY|CREDENTIAL|BEARER|AUTHORIZATION|COOKIE|SIGNATURE"
+    r"|(?<![A-Z])(?:PWD|PASS|O?AUTH|SAS|CREDS?)(?![A-Z])|PWD$",
+    re.IGNORECASE,
+)
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NOT_SECRET = frozenset({"sl_run_key", "primarykeys", "primarykey"})
+_FOLDERS = frozenset({"PWD", "OLDPWD"})
 _OPTION = re.compile(r"--(?P<name>[^=:]*)(?P<sign>[=:]?)")
-_URL_USER = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/?#]+@")
 # A shorter value ("1", "yes", "true") would blacken half of a log without hiding anything.
 _SHORTEST_SECRET = 6
+_SHORTEST_WORD = 3
+_WORDS_OF_ALL = frozenset({"true", "false", "none", "null", "yes", "off", "auto", "test", "local"})
+
+# What a task prints must not decide how long this takes: every pattern begins with fixed words, and what follows has a bound or ends in
+# one way only.
+_END_OF_AUTHORITY = re.compile(r"[\s/?#]")
+_SCHEME = "://"
+_VALUE = r"""(?:(?:Bearer|Basic|Token|Digest)\s{1,4}[^\s,;"'&]+|"[^"]*"?|'[^']*'?|[^\s,;&"')\]}>]+)"""
+_PAIR = re.compile(
+    r"(?P<name>(?:PASSWORD|PASSWD|PASSPHRASE|PASSCODE|SECRET|TOKEN|(?:API|ACCESS|PRIVATE|ACCOUNT|SHARED|ENCRYPTION|MASTER)[_-]?KEY"
+    r"|CREDENTIAL|AUTHORIZATION|COOKIE|SIGNATURE|(?<![A-Z])(?:PWD|PASS|O?AUTH|SAS)(?![A-Z]))"
+    rf"[\w-]{{0,64}}[\"']?\s{{0,2}}=>?\s{{0,2}})(?P<value>{_VALUE})",
+    re.IGNORECASE,
+)
+# In prose a colon is common, so it counts after fewer words, and after every name in quotes.
+_COLON = re.compile(
+    r"(?P<name>(?:(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|AUTHORIZATION|API[_-]?KEY|COOKIE)[\w-]{0,64}[\"']?"
+    r"|(?:TOKEN|KEY|CREDENTIAL|PWD|PASS|AUTH|SIGNATURE)[\w-]{0,64}[\"'])"
+    rf"\s{{0,2}}:\s{{0,2}})(?P<value>{_VALUE})",
+    re.IGNORECASE,
+)
+# Most lines have none of these; looking for them costs next to nothing.
+_HINTS = ("pass", "pwd", "secret", "token", "key", "credential", "auth", "cookie", "signature", "sas")
+_BEARER = re.compile(r"(?P<name>\b(?:Bearer|Basic)\s{1,4})(?P<value>[A-Za-z0-9._~+/=-]{8,})")
+# ODBC and JDBC write PWD=...; a shell writes PWD=/folder.
+_FOLDER = re.compile(r"(?:OLD)?PWD=['\"]?/")
 
 
 @functools.lru_cache(maxsize=4096)
@@ -26,25 +58,83 @@ def is_secret_name(name: str) -> bool:
     >>> is_secret_name("SNOWFLAKE_PASSWORD"), is_secret_name("SL_ROOT"), is_secret_name("SL_RUN_KEY")
     (True, False, False)
     """
-    return name.lower() not in _NOT_SECRET and _SECRET_NAME.search(name) is not None
+    if name.lower() in _NOT_SECRET or name in _FOLDERS:
+        return False
+    return _SECRET_NAME.search(_HUMP.sub("_", name)) is not None
 
 
 def mask_text(text: str, secrets: Iterable[str] = ()) -> str:
-    """Hide known secret values and the user part of URLs in a text.
+    """Hide known secret values, the user part of URLs, and the values of secret names in a text.
+
+    It takes time in proportion to the length of the text, whatever is in it.
 
     >>> mask_text("jdbc:postgresql://me:pw@host/db hunter22", ["hunter22"])
     'jdbc:postgresql://***@host/db ***'
+    >>> mask_text("Server=s;Password=pw;User=u, Authorization: Bearer abc.def")
+    'Server=s;Password=***;User=u, Authorization: ***'
     """
     for secret in secrets:
-        text = text.replace(secret, MASK)
-    return _URL_USER.sub(rf"\g<scheme>{MASK}@", text) if "@" in text else text
+        if secret in text:
+            text = text.replace(secret, MASK) if len(secret) >= _SHORTEST_SECRET else _word(secret).sub(MASK, text)
+    if _SCHEME in text and "@" in text:
+        text = _without_users(text)
+    lower = text.lower()
+    if any(word in lower for word in _HINTS):
+        text = _COLON.sub(_hidden, _PAIR.sub(_hidden, text))
+    if "bearer" in lower or "basic" in lower:
+        text = _BEARER.sub(_hidden, text)
+    return text
+
+
+def _hidden(found: re.Match[str]) -> str:
+    if _FOLDER.match(found[0]):
+        return found[0]
+    value = found["value"]
+    quote = value[0] if value[0] in "\"'" else ""
+    return f"{found['name']}{quote}{MASK}{quote if len(value) > 1 and value[-1] == quote else ''}"
+
+
+@functools.lru_cache(maxsize=256)
+def _word(secret: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(secret)}(?!\w)")
+
+
+def _without_users(text: str) -> str:
+    """The text without what stands before the last @ of the authority of a URL."""
+    parts: list[str] = []
+    done = 0
+    while True:
+        scheme = text.find(_SCHEME, done)
+        if scheme < 0:
+            break
+        start = scheme + len(_SCHEME)
+        found = _END_OF_AUTHORITY.search(text, start)
+        end = found.start() if found is not None else len(text)
+        user = text.rfind("@", start, end)
+        if user > start and scheme and text[scheme - 1].isalnum():
+            parts += [text[done:start], MASK]
+            done = user
+            parts.append(text[done:end])
+        else:
+            parts.append(text[done:end])
+        done = end
+    parts.append(text[done:])
+    return "".join(parts)
 
 
 def secret_values(env: Mapping[str, str]) -> tuple[str, ...]:
-    """The values in an environment that must not show up in output, longest first."""
+    """The values in an environment that must not show up in output, longest first.
+
+    Values of one or two characters, and words such as *true*, are none: they are part of every text.
+    """
     values = [value for name, value in env.items() if is_secret_name(name)]
     # Output is masked line by line, and a key may have several.
-    found = {line for value in values for line in value.splitlines() if len(line) >= _SHORTEST_SECRET}
+    found = {
+        line
+        for value in values
+        for line in value.splitlines()
+        if len(line) >= _SHORTEST_WORD and line.lower() not in _WORDS_OF_ALL
+    }
     return tuple(sorted(found, key=lambda line: (-len(line), line)))
 
 
@@ -90,7 +180,7 @@ def mask_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
 @functools.lru_cache(maxsize=4096)
 def _mask_argument(argument: str) -> tuple[str, bool]:
     """An argument without its secrets, and whether the next one is a secret. Most arguments of a pipeline are those of many tasks."""
-    if argument[:2] != "--" and "=" not in argument and "@" not in argument:
+    if argument[:2] != "--" and not any(sign in argument for sign in "=@: "):
         return argument, False
     option = _OPTION.match(argument)
     if option is not None and is_secret_name(option["name"]):
@@ -102,7 +192,9 @@ def _mask_argument(argument: str) -> tuple[str, bool]:
 
 def _mask_pair(pair: str) -> str:
     name, equals, _ = pair.partition("=")
-    return f"{name}={MASK}" if equals and is_secret_name(name) else mask_text(pair)
+    # A name that is a sentence or a header is read as text.
+    plainly = equals and not any(sign in name for sign in " :\t\n")
+    return f"{name}={MASK}" if plainly and is_secret_name(name) else mask_text(pair)
 
 
 def mask_mapping(values: Mapping[str, Any]) -> dict[str, Any]:

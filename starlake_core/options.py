@@ -79,6 +79,7 @@ def _read_int(value: Any) -> int:
     return int(value)
 
 
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _DIGITS = re.compile(r"[+-]?[0-9]+")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?(\.\d{6})?([+-]\d{2}:\d{2})?)?", re.ASCII)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -102,9 +103,22 @@ def _read_csv(value: Any) -> tuple[str, ...]:
     return tuple(part.strip() for part in parts if part.strip())
 
 
+class _NotAllowed(ValueError):
+    """A value with a reason that is worth a sentence."""
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise _NotAllowed(f"{', '.join(map(repr, twice))} is given twice")
+    return result
+
+
 def _read_map(value: Any) -> dict[str, Any]:
     if isinstance(value, str):
-        value = json.loads(value) if value.strip() else {}
+        value = json.loads(value, object_pairs_hook=_without_twins) if value.strip() else {}
     if not isinstance(value, Mapping):
         raise ValueError
     return {_read_text(name): item for name, item in value.items()}
@@ -116,6 +130,12 @@ def _read_env_map(value: Any) -> dict[str, str]:
         if isinstance(item, (Mapping, list)):
             raise ValueError
         result[name] = ("true" if item else "false") if isinstance(item, bool) else "" if item is None else str(item)
+        if not _KEY.fullmatch(name):
+            raise _NotAllowed(
+                f"{name!r} is no name; names have letters, digits, '_', '-' and '.', and begin with no digit"
+            )
+        if "\0" in result[name]:
+            raise _NotAllowed(f"the value of {name} has a null character")
     return result
 
 
@@ -290,7 +310,26 @@ def _near(name: str, known: Iterable[str]) -> str | None:
         if word in by_lower:
             return by_lower[word]
     close = difflib.get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.88)
-    return by_lower[close[0]] if close else None
+    if close:
+        return by_lower[close[0]]
+    # Two slips in a longer word (retrys), one in a shorter.
+    most = min(2, len(text) // 3)
+    found = [(distance, word) for word in by_lower if (distance := _slips(text, word, most)) <= most]
+    return by_lower[min(found)[1]] if found else None
+
+
+def _slips(one: str, other: str, most: int) -> int:
+    """How many letters are to be changed, added or left out to make one word of another; more than ``most`` is not counted on."""
+    if abs(len(one) - len(other)) > most:
+        return most + 1
+    row = list(range(len(other) + 1))
+    for index, letter in enumerate(one, 1):
+        before, row[0] = row[0], index
+        for place, wanted in enumerate(other, 1):
+            before, row[place] = row[place], min(row[place] + 1, row[place - 1] + 1, before + (letter != wanted))
+        if min(row) > most:
+            return most + 1
+    return row[-1]
 
 
 def _shown(option: Option, value: Any) -> str:
@@ -410,7 +449,7 @@ def _read(item: Declared, raw: Any, source: str, problems: list[str]) -> Any:
     try:
         return item.option.type.read(raw)
     except (ValueError, TypeError, KeyError, IndexError, OverflowError, ScheduleError) as error:
-        detail = f" ({error})" if isinstance(error, ScheduleError) else ""
+        detail = f" ({error})" if isinstance(error, (ScheduleError, _NotAllowed)) else ""
         problems.append(
             f"{source} of plugin '{item.plugin}': {_shown(item.option, raw)} is not allowed{detail}; it takes "
             f"{item.option.type.allowed}"

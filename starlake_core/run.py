@@ -155,10 +155,15 @@ class Run:
         return _VALUES[name](self)
 
 
+def _date(run: Run) -> str:
+    return run.scheduled_date.astimezone(run.zone).date().isoformat()
+
+
 _VALUES: Mapping[str, Callable[[Run], str]] = {
     # The format that Starlake documents for --scheduledDate: yyyy-MM-dd'T'HH:mm:ss.SSSZ
-    "sl_scheduled_date": lambda run: run.scheduled_date.astimezone(run.zone).strftime("%Y-%m-%dT%H:%M:%S.000%z"),
-    "sl_ds": lambda run: run.scheduled_date.astimezone(run.zone).strftime("%Y-%m-%d"),
+    # The year by isoformat, because %Y has no leading zeros on some systems.
+    "sl_scheduled_date": lambda run: _date(run) + run.scheduled_date.astimezone(run.zone).strftime("T%H:%M:%S.000%z"),
+    "sl_ds": lambda run: _date(run),
     "sl_data_interval_start": lambda run: run.interval.start.astimezone(run.zone).isoformat(timespec="seconds"),
     "sl_data_interval_end": lambda run: run.interval.end.astimezone(run.zone).isoformat(timespec="seconds"),
     "sl_run_id": lambda run: run.run_id,

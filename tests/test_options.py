@@ -610,3 +610,28 @@ def test_reading_options_leaves_the_environment_alone() -> None:
     before = dict(os.environ)
     general({"retries": 1})
     assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize(
+    ("slip", "meant"), [("retrys", "retries"), ("retry_delya", "retry_delay"), ("task_timout", "task_timeout")]
+)
+def test_two_slips_of_the_pen_are_an_error(slip: str, meant: str) -> None:
+    declared = [Declared(option, "core") for option in GENERAL_OPTIONS]
+    with pytest.raises(OptionsError, match=f"unknown option '{slip}'. Did you mean '{meant}'"):
+        resolve_options(declared, {slip: 1}, environ={})
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({"X=1; touch PWNED; Y": "v"}, "is no name"),
+        ({"": "v"}, "is no name"),
+        ({"A B": "v"}, "is no name"),
+        ({"A": "v\0"}, "null character"),
+        ('{"A": "1", "A": "2"}', "'A' is given twice"),
+    ],
+)
+def test_names_of_variables_are_validated(value: object, said: str) -> None:
+    declared = [Declared(option, "core") for option in GENERAL_OPTIONS]
+    with pytest.raises(OptionsError, match=said):
+        resolve_options(declared, {"sl_env_var": value}, environ={})

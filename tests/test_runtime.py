@@ -36,6 +36,7 @@ from starlake_core.runtime import (
     cancel_and_settle,
     execute,
     finish,
+    following,
     in_project,
     pause,
     pausing,
@@ -47,7 +48,6 @@ from starlake_core.runtime import (
     watch,
 )
 from starlake_core.runtime import poller as poller_module
-from starlake_core.runtime import process as process_module
 from starlake_core.runtime.process import local_folder, worker_environment
 
 execute_module: Any = sys.modules["starlake_core.runtime.execute"]  # the package has a function of that name
@@ -985,7 +985,7 @@ def test_a_cancel_ends_the_grandchildren_too() -> None:
 
 
 def test_a_cancel_becomes_a_kill(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process_module, "_KILL_SECONDS", 0.1)
+    monkeypatch.setattr(following, "_KILL_SECONDS", 0.1)
     runner = runs("/bin/sh", "-c")
     handle, pids = started(runner, "trap '' TERM; echo pids $$; while :; do sleep 0.1; done")
     runner.cancel(handle)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+
 __all__ = ["main"]
 
 
 def main() -> None:
     """Run the command line with the arguments of this process."""
-    from .app import app
+    try:
+        from .app import app
+        from .output import install
 
-    app(prog_name="starlake-orchestrate")
+        install()
+        app(prog_name="starlake-orchestrate")
+    except KeyboardInterrupt:
+        sys.exit(130)

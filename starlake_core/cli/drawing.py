@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from rich.markup import escape
+from rich.markup import escape as escape_markup
 from rich.tree import Tree
 
 from ..graph import Node, Pipeline, Task, TaskGroup
+from ..plain import plain_line
 
 __all__ = ["dot", "mermaid", "tree"]
+
+
+def escape(text: str) -> str:
+    return escape_markup(plain_line(text))
 
 
 def _about(task: Task) -> str:

@@ -17,9 +17,11 @@ from ..loading import find_files, load_file, load_files, pipelines_of
 from ..options import Declared
 from ..orchestration import Overrides, overriding
 from ..pipeline import StarlakePipeline
+from ..plain import plain, plain_line
 from ..plugins import Installed, Plugins, choose, installed, select
+from . import machine
 from .drawing import dot, mermaid, tree
-from .shared import Command, load, selection, stdout
+from .shared import Command, load, output_lost, selection, stdout
 
 __all__ = ["COMMANDS"]
 
@@ -46,28 +48,46 @@ def graph(
 @click.command(cls=Command)
 @selection
 @click.option("--strict", is_flag=True, help="Options that no selected plugin knows are errors.")
+@machine.form
 def check(
-    paths: Sequence[Path], orchestrator: str | None, environment: str | None, options: dict[str, str], strict: bool
+    paths: Sequence[Path],
+    orchestrator: str | None,
+    environment: str | None,
+    options: dict[str, str],
+    strict: bool,
+    form: str,
 ) -> None:
     """Build everything and report all problems of all files."""
     console = stdout()
     files = load_files(paths, Overrides(orchestrator, environment, options, strict))
+    named = {path.resolve() for path in paths}
+    for file in files:
+        if file.path in named and not (file.pipelines or file.problems):
+            file.problems.append(
+                f"{file.path.name}: no pipeline: no 'with orchestration.sl_create_pipeline(...)' block ended there"
+            )
+    pipelines = [pipeline for file in files for pipeline in file.pipelines]
+    notes, missing = _together("sl_check_pipelines", pipelines), _together("sl_check_site", pipelines)
+    if form == "json":
+        ok = not missing and not any(file.problems for file in files)
+        found = [machine.file_data(file) for file in files]
+        machine.emit("check", {"ok": ok, "files": found, "notes": notes, "missing": missing})
+        sys.exit(0 if ok and not output_lost() else 1)
     problems = 0
     for file in files:
         mark = Text("failed", style="bold red") if file.problems else Text("ok", style="green")
         about = ", ".join(f"{p.id} ({sum(1 for _ in p.tasks())} tasks)" for p in file.pipelines) or "no pipeline"
-        console.print(Text.assemble(mark, f"  {_short(file.path)}: {about}"), soft_wrap=True)
+        console.print(Text.assemble(mark, plain_line(f"  {_short(file.path)}: {about}")), soft_wrap=True)
         for problem in file.problems:
-            console.print(Text(f"    error: {problem}", style="red"), soft_wrap=True)
+            console.print(Text(plain(f"    error: {problem}"), style="red"), soft_wrap=True)
         for warning in file.warnings:
-            console.print(Text(f"    warning: {warning}", style="yellow"), soft_wrap=True)
+            console.print(Text(plain(f"    warning: {warning}"), style="yellow"), soft_wrap=True)
         problems += len(file.problems)
-    pipelines = [pipeline for file in files for pipeline in file.pipelines]
-    for finding in _together("sl_check_pipelines", pipelines):
-        console.print(Text(f"note: {finding}", style="yellow"), soft_wrap=True)
-    for missing in _together("sl_check_site", pipelines):
-        console.print(Text(f"error: {missing}", style="red"), soft_wrap=True)
-        problems += 1
+    for finding in notes:
+        console.print(Text(plain(f"note: {finding}"), style="yellow"), soft_wrap=True)
+    for lack in missing:
+        console.print(Text(plain(f"error: {lack}"), style="red"), soft_wrap=True)
+    problems += len(missing)
     if problems:
         console.print(
             f"{problems} problem{'s' if problems > 1 else ''} in {len(files)} file{'s' if len(files) > 1 else ''}"
@@ -94,17 +114,41 @@ def _short(path: Path) -> str:
         return str(path)
 
 
-def _status(plugin: Installed) -> Text:
+def _trouble(plugin: Installed) -> str:
     try:
         Plugins().add(plugin.role, plugin.name)
     except PluginError as error:
-        return Text(str(error), style="red")
-    return Text("loads", style="green")
+        return str(error)
+    return ""
+
+
+def _status(plugin: Installed) -> Text:
+    trouble = _trouble(plugin)
+    return Text(plain(trouble), style="red") if trouble else Text("loads", style="green")
 
 
 @click.command(cls=Command)
-def plugins() -> None:
+@machine.form
+def plugins(form: str) -> None:
     """List the installed plugins: role, name, distribution, version, and whether each loads."""
+    if form == "json":
+        found = installed()
+        names = [(plugin.role, plugin.name) for plugin in found]
+        machine.emit(
+            "plugins",
+            {
+                "plugins": [
+                    machine.plugin_data(
+                        plugin,
+                        "provided several times; uninstall all but one"
+                        if names.count((plugin.role, plugin.name)) > 1
+                        else _trouble(plugin),
+                    )
+                    for plugin in found
+                ]
+            },
+        )
+        return
     table = Table("role", "name", "distribution", "version", "status", box=None)
     found = installed()
     for plugin in found:
@@ -122,7 +166,7 @@ def plugins() -> None:
 @click.command(cls=Command)
 @click.option("--orchestrator", metavar="NAME", help="Which orchestrator.")
 @click.option("--environment", metavar="NAME", help="Which environment; all installed ones by default.")
-@click.option("--format", "form", type=click.Choice(["table", "markdown"]), default="table", show_default=True)
+@click.option("--format", "form", type=click.Choice(["table", "markdown", "json"]), default="table", show_default=True)
 def options(orchestrator: str | None, environment: str | None, form: str) -> None:
     """List the options: of the core, of the orchestrator, and of the environments."""
     declared: dict[tuple[str, str], Declared] = {}
@@ -131,6 +175,9 @@ def options(orchestrator: str | None, environment: str | None, form: str) -> Non
     for name in environments or [""]:
         for item in select(chosen, name or None).declared_options():
             declared.setdefault((item.plugin, item.option.name), item)
+    if form == "json":
+        machine.emit("options", {"options": [machine.option_data(item) for item in declared.values()]})
+        return
     rows = [_option_row(item) for item in declared.values()]
     if form == "markdown":
         click.echo("| option | plugin | type | default | variable | meaning |\n|---|---|---|---|---|---|")
@@ -182,7 +229,7 @@ def _files(hook_name: str, paths: Sequence[Path], overrides: Overrides) -> None:
             f"{plugins_.label('orchestrator')} has nothing to {verb}: it reads pipeline files where they are"
         )
     for path in done:
-        click.echo(str(path))
+        click.echo(plain_line(str(path)))
 
 
 @click.command(cls=Command)

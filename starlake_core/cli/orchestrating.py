@@ -6,11 +6,11 @@ import os
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 from rich.table import Table
@@ -19,13 +19,17 @@ from rich.text import Text
 from ..errors import NothingFoundError, RunError
 from ..orchestration import Overrides
 from ..pipeline import StarlakePipeline
+from ..plain import plain, plain_line
 from ..run import Report, TaskState
 from ..runs import fits, new_run
+from ..runtime.guard import interrupts
 from ..schedule import aware_date, fire_times
+from . import machine
 from .drawing import tree
-from .progress import STYLES, LiveProgress, PlainProgress, Progress, summary
+from .output import Output
+from .progress import NARROWEST, STYLES, LiveProgress, PlainProgress, Progress, summary
 from .running import Planned, new_group, run_all
-from .shared import INTERRUPTED, Command, choice, date, load, pairs, selection, stdout
+from .shared import INTERRUPTED, Command, choice, date, load, output_lost, pairs, selection, stderr, stdout
 
 __all__ = ["COMMANDS", "exit_code", "run_new", "run_unfinished"]
 
@@ -59,25 +63,45 @@ def _restricted(pipelines: list[StarlakePipeline], select: Sequence[str], exclud
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """While this block is open, SIGTERM stops as Ctrl-C does."""
+    """While this block is open, SIGTERM and SIGHUP stop as Ctrl-C does."""
 
     def interrupt(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before: dict[signal.Signals, Any] = {}
     try:
+        # Where whoever started this process had it ignored, nobody would learn how a child ended.
+        before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for number in interrupts():
+            before[number] = signal.signal(number, interrupt)
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _run(planned: Sequence[Planned], keep_going: bool = True) -> NoReturn:
-    console = stdout()
-    progress: Progress = (
-        LiveProgress(console) if console.is_terminal and not os.environ.get("NO_LIVE") else PlainProgress(console)
-    )
-    with _stoppable():
+def _progress(form: str = "text") -> Progress:
+    console = stderr() if form == "json" else stdout()
+    # A table that changes needs a terminal that can move its cursor, and room for it.
+    lively = console.is_terminal and not console.is_dumb_terminal and console.width >= NARROWEST
+    return LiveProgress(console) if lively and not os.environ.get("NO_LIVE") else PlainProgress(console)
+
+
+def _run(
+    command: str,
+    planned: Sequence[Planned],
+    progress: Progress,
+    form: str,
+    keep_going: bool = True,
+    earlier: Sequence[Report] = (),
+) -> NoReturn:
+    with _stoppable(), _in_background(), redirect_stdout(sys.stderr) if form == "json" else nullcontext():
         reports = run_all(planned, progress, keep_going)
+    if form == "json":
+        machine.emit(command, {"runs": [machine.report_data(report) for report in (*earlier, *reports)]})
+    lost = output_lost()
+    if lost:
+        stderr().print(Text(f"warning: some of the output could not be written: {lost}"), soft_wrap=True)
     sys.exit(exit_code(reports))
 
 
@@ -117,6 +141,15 @@ def run_unfinished(pipelines: Sequence[StarlakePipeline], progress: Progress) ->
         return run_all(_again(pipelines, reports, unfinished), progress)
 
 
+@contextmanager
+def _in_background() -> Iterator[None]:
+    """While this block is open, nobody waits for who reads the output."""
+    with ExitStack() as stack:
+        if isinstance(sys.stdout, Output):
+            stack.enter_context(sys.stdout.in_background())
+        yield
+
+
 def _announce(planned: Sequence[Planned]) -> None:
     """Tell every orchestrator of the runs that will follow, so that those that never start can be resumed."""
     by_orchestration: dict[int, list[Planned]] = {}
@@ -140,6 +173,7 @@ def _announce(planned: Sequence[Planned]) -> None:
     help="Scheduled date (end of the data interval); now by default.",
 )
 @unsafe
+@machine.form
 def run(
     paths: Sequence[Path],
     orchestrator: str | None,
@@ -151,6 +185,7 @@ def run(
     parallelism: int | None,
     scheduled: datetime | None,
     retry_unsafe: str | None,
+    form: str,
 ) -> None:
     """Run pipelines, one after the other, and wait for their end.
 
@@ -174,8 +209,9 @@ def run(
         )
         for pipeline, chosen, left_out in _restricted(pipelines, select, exclude)
     ]
+    progress = _progress(form)  # before anything is recorded
     _announce(planned)
-    _run(planned)
+    _run("run", planned, progress, form)
 
 
 @click.command("dry-run", cls=Command)
@@ -188,6 +224,7 @@ def run(
     metavar="DATE",
     help="Scheduled date (end of the data interval); now by default.",
 )
+@machine.form
 def dry_run(
     paths: Sequence[Path],
     orchestrator: str | None,
@@ -197,18 +234,33 @@ def dry_run(
     exclude: tuple[str, ...],
     variables: dict[str, str],
     scheduled: datetime | None,
+    form: str,
 ) -> None:
     """Show the graph and every command, ready to paste into a shell; run nothing."""
     console = stdout()
+    planned_runs: list[Report] = []
     pipelines = load(paths, Overrides(orchestrator, environment, options))
     for pipeline, chosen, left_out in _restricted(pipelines, select, exclude):
         run_ = new_run(pipeline, scheduled, variables=variables, select=chosen, exclude=left_out, dry_run=True)
         report = pipeline.start_run(run_)
+        if form == "json":
+            planned_runs.append(report)
+            continue
         console.print(tree(pipeline))
         for task in report.tasks:
             if task.reason and task.state == TaskState.DRY_RUN:
                 click.echo(f"# {task.id}")
-                click.echo(task.reason)
+                click.echo(plain(task.reason))
+    if form == "json":
+        machine.emit("dry-run", {"runs": [_with_commands(report) for report in planned_runs]})
+
+
+def _with_commands(report: Report) -> dict[str, Any]:
+    """A dry run, in which what would run is called what it is."""
+    data = machine.report_data(report)
+    for task in data["tasks"]:
+        task["shell"] = task.pop("reason") if task["state"] == TaskState.DRY_RUN else ""
+    return data
 
 
 @click.command(cls=Command)
@@ -218,6 +270,7 @@ def dry_run(
 @click.option("--start", required=True, callback=date, metavar="DATE", help="First scheduled date, included.")
 @click.option("--end", required=True, callback=date, metavar="DATE", help="Last scheduled date, included.")
 @click.option("--keep-going", is_flag=True, help="Do not stop at the first run that fails.")
+@machine.form
 def backfill(
     paths: Sequence[Path],
     orchestrator: str | None,
@@ -230,6 +283,7 @@ def backfill(
     start: datetime,
     end: datetime,
     keep_going: bool,
+    form: str,
 ) -> None:
     """Run every interval of the schedules between two dates, one after the other, up to the first that fails."""
     pipelines = load(paths, Overrides(orchestrator, environment, options))
@@ -262,22 +316,28 @@ def backfill(
             planned += [Planned(pipeline, run_) for run_ in runs]
     if not planned and not native:
         raise RunError(f"no schedule fires from {start.isoformat()} to {end.isoformat()}")
-    if native:
-        _report(native)
+    if len(planned) > MANY:
+        stderr().print(f"note: {len(planned)} runs will follow, one after the other", highlight=False)
+    earlier = _report(native, form) if native else []
+    progress = _progress(form)
     _announce(planned)
-    _run(planned, keep_going)
+    _run("backfill", planned, progress, form, keep_going, earlier)
 
 
-def _report(backfills: Iterable[Iterable[Report]]) -> None:
+def _report(backfills: Iterable[Iterable[Report]], form: str) -> list[Report]:
     """Show the runs of backfills that an orchestrator does by itself, as they end; leave if one did not succeed."""
-    succeeded = True
+    ended: list[Report] = []
+    console = stderr() if form == "json" else stdout()
     with _stoppable():
         for reports in backfills:
             for report in reports:
-                summary(stdout(), report)
-                succeeded = succeeded and report.succeeded
-    if not succeeded:
+                summary(console, report)
+                ended.append(report)
+    if not all(report.succeeded for report in ended):
+        if form == "json":
+            machine.emit("backfill", {"runs": [machine.report_data(report) for report in ended]})
         sys.exit(1)
+    return ended
 
 
 def _reports(
@@ -312,6 +372,7 @@ def _again(
     variables: dict[str, str] | None = None,
     parallelism: int | None = None,
     retry_unsafe: str | None = None,
+    form: str = "text",
 ) -> list[Planned]:
     """The runs that were asked for together with one that did not end well, to go on with."""
     by_id = {pipeline.id: pipeline for pipeline in pipelines}
@@ -320,7 +381,8 @@ def _again(
     planned = []
     for report in together:
         if report.state == TaskState.RUNNING:
-            stdout().print(f"run {report.run_id} still has processes; waiting until they are gone", highlight=False)
+            console = stderr() if form == "json" else stdout()
+            console.print(f"run {report.run_id} still has processes; waiting until they are gone", highlight=False)
         pipeline = by_id[report.pipeline_id]
         assert report.interval is not None
         run_ = replace(
@@ -353,6 +415,7 @@ def _again(
 )
 @click.option("--parallelism", type=click.IntRange(1), help="Tasks at once.")
 @unsafe
+@machine.form
 def resume(
     paths: Sequence[Path],
     orchestrator: str | None,
@@ -362,6 +425,7 @@ def resume(
     variables: dict[str, str],
     parallelism: int | None,
     retry_unsafe: str | None,
+    form: str,
 ) -> None:
     """Finish runs that were killed, stopped or failed, without doing again what had succeeded.
 
@@ -376,21 +440,40 @@ def resume(
         known = next((report for report in reports if report.run_id == run_id), None)
         if run_id is not None and known is None:
             raise NothingFoundError(f"there is no run '{run_id}' of {', '.join(by_id)}; see: starlake-orchestrate runs")
+        if form == "json":
+            machine.emit("resume", {"runs": []})
+            return
         stdout().print(
             f"nothing to resume: run {run_id} succeeded" if known else "nothing to resume: every recorded run succeeded"
         )
         return
-    _run(_again(pipelines, reports, unfinished[0], variables, parallelism, retry_unsafe))
+    again = _again(pipelines, reports, unfinished[0], variables, parallelism, retry_unsafe, form)
+    _run("resume", again, _progress(form), form)
 
 
 @click.command(cls=Command)
 @selection
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="How many at most.")
+@click.option(
+    "--forget", multiple=True, metavar="ID", help="Forget a run, for example one that cannot be resumed any more."
+)
+@machine.form
 def runs(
-    paths: Sequence[Path], orchestrator: str | None, environment: str | None, options: dict[str, str], limit: int
+    paths: Sequence[Path],
+    orchestrator: str | None,
+    environment: str | None,
+    options: dict[str, str],
+    limit: int,
+    forget: tuple[str, ...],
+    form: str,
 ) -> None:
     """List the runs that the orchestrator remembers, the newest first."""
+    if forget:
+        _forget(load(paths, Overrides(orchestrator, environment, options)), forget)
     _, reports = _reports(paths, Overrides(orchestrator, environment, options), max(limit, 200))
+    if form == "json":
+        machine.emit("runs", {"runs": [machine.report_data(report) for report in reports[:limit]]})
+        return
     table = Table("run", "pipeline", "state", "scheduled date", "started", "time", "tasks", "reason", box=None)
     for report in reports[:limit]:
         counts: dict[str, int] = {}
@@ -398,16 +481,33 @@ def runs(
             counts[task.state] = counts.get(task.state, 0) + 1
         seconds = f"{(report.ended - report.started).total_seconds():.1f} s" if report.ended and report.started else ""
         table.add_row(
-            report.run_id,
-            report.pipeline_id,
+            Text(plain_line(report.run_id)),
+            Text(plain_line(report.pipeline_id)),
             Text(report.state, style=STYLES.get(report.state, "")),
             report.interval.end.isoformat(timespec="minutes") if report.interval else "",
             report.started.astimezone().strftime("%Y-%m-%d %H:%M:%S") if report.started else "",
             seconds,
             ", ".join(f"{count} {state}" for state, count in counts.items()),
-            Text(report.reason),
+            Text(plain_line(report.reason)),
         )
     stdout().print(table if reports else "no runs yet")
 
+
+def _forget(pipelines: Sequence[StarlakePipeline], run_ids: Sequence[str]) -> None:
+    for run_id in run_ids:
+        answers = [
+            pipeline.orchestration.plugins.hook.sl_forget_run(
+                options=pipeline.options, folder=Path(pipeline.source or "."), run_id=run_id
+            )
+            for pipeline in pipelines
+        ]
+        if all(answer is None for answer in answers):
+            raise RunError("this orchestrator keeps no record of runs that can be changed from here")
+        if not any(answers):
+            raise NothingFoundError(f"there is no run '{run_id}'; see: starlake-orchestrate runs")
+
+
+MANY = 1000
+"""Runs of a backfill above which it says how many will follow."""
 
 COMMANDS = (run, dry_run, backfill, resume, runs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Console, Group, RenderableType
@@ -13,9 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ..graph import Pipeline
+from ..plain import plain, plain_line
 from ..run import Report, Run, TaskEvent, TaskState
 
-__all__ = ["LiveProgress", "PlainProgress", "Progress", "summary"]
+__all__ = ["NARROWEST", "STYLES", "LiveProgress", "PlainProgress", "Progress", "distinct_names", "summary"]
 
 STYLES = {
     TaskState.RUNNING: "cyan",
@@ -36,6 +38,10 @@ _ENDED = (
     TaskState.CANCELLED,
     TaskState.EXCLUDED,
 )
+NARROWEST = 50
+"""Columns below which there are plain lines instead of a table."""
+
+_WIDE = 80
 _ACTIVE = (TaskState.RUNNING, TaskState.RETRYING, TaskState.POKING)
 
 
@@ -54,6 +60,10 @@ class Progress:
     def end(self, report: Report) -> None:
         """A run has ended."""
 
+    def note(self, text: str) -> None:
+        """Something is to be said that belongs to no task."""
+        self.console.print(Text(plain(text)), soft_wrap=True)
+
 
 class PlainProgress(Progress):
     """A line for every change of state."""
@@ -68,7 +78,7 @@ class PlainProgress(Progress):
             reason = f": {event.reason}" if event.reason else ""
             attempt = f" (try {event.attempt})" if event.attempt > 1 else ""
             line = f"{time.strftime('%H:%M:%S')} {event.task} {event.state}{attempt}{reason}"
-            self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+            self.console.print(plain_line(line), highlight=False, markup=False, soft_wrap=True)
 
 
 @dataclass
@@ -93,13 +103,13 @@ class LiveProgress(Progress):
         self._transient = transient
         self._lock = threading.Lock()
         self._rows: dict[str, _Row] = {}
-        self._title = ""
+        self._title = Text("")
         self._live: Live | None = None
 
     def begin(self, pipeline: Pipeline, run: Run) -> None:
         with self._lock:
             self._rows = {task.path: _Row() for task in pipeline.tasks()}
-            self._title = f"{pipeline.id}  [dim]run {run.run_id}, {_interval(run)}[/dim]"
+            self._title = Text(pipeline.id).append(f"  run {run.run_id}, {_interval(run)}", style="dim")
         self._live = Live(
             get_renderable=self._draw, console=self.console, refresh_per_second=8, transient=self._transient
         )
@@ -109,14 +119,14 @@ class LiveProgress(Progress):
         with self._lock:
             row = self._rows.setdefault(event.task, _Row())
             if event.line is not None:
-                row.line = event.line
+                row.line = plain_line(event.line)
                 return
             if event.state == TaskState.RUNNING:
                 row.started = time.monotonic()
             elif row.started:
                 row.seconds = time.monotonic() - row.started
             row.state, row.attempt = event.state, event.attempt
-            row.line = event.reason or row.line
+            row.line = plain_line(event.reason) or row.line
 
     def end(self, report: Report) -> None:
         if self._live is not None:
@@ -132,18 +142,55 @@ class LiveProgress(Progress):
         table.add_column("task", no_wrap=True, ratio=3, overflow="ellipsis")
         table.add_column("state", no_wrap=True, width=16)
         table.add_column("time", no_wrap=True, justify="right", width=8)
-        table.add_column("last line", no_wrap=True, ratio=4, overflow="ellipsis")
-        for path, row in _most_interesting(rows, room):
+        wide = self.console.width >= _WIDE
+        if wide:
+            table.add_column("last line", no_wrap=True, ratio=4, overflow="ellipsis")
+        chosen = _most_interesting(rows, room)
+        # What is left for names beside the other columns and their padding.
+        space = self.console.width - 16 - 8 - 6
+        names = distinct_names(
+            [path.rpartition(".")[2] for path, _ in chosen], max(8, space * 3 // 7 if wide else space)
+        )
+        for name, (_, row) in zip(names, chosen, strict=True):
             seconds = time.monotonic() - row.started if row.state == TaskState.RUNNING else row.seconds
             state = row.state + (f" ({row.attempt})" if row.attempt > 1 else "")
             style = STYLES.get(row.state, "dim")
             shown = f"{seconds:.1f} s" if row.started else ""
-            table.add_row(Text(path.rpartition(".")[2]), Text(state, style=style), shown, Text(row.line, style="dim"))
+            cells: list[RenderableType] = [
+                Text(name),
+                Text(state, style=style),
+                Text(shown),
+                Text(row.line, style="dim"),
+            ]
+            table.add_row(*(cells if wide else cells[:3]))
         bar = Table.grid(padding=(0, 1), expand=True)
         bar.add_column(ratio=1)
         bar.add_column(no_wrap=True)
         bar.add_row(ProgressBar(total=max(1, len(rows)), completed=ended), f"{ended}/{len(rows)} tasks")
         return Group(table, bar)
+
+
+def distinct_names(names: Sequence[str], width: int) -> list[str]:
+    """Names as they fit into a column: what they all begin with is left out first, then the middle.
+
+    Args:
+        names: of tasks.
+        width: of the column.
+
+    >>> distinct_names(["starbake_orders_load", "starbake_customers_load"], 16)
+    ['…orders_load', '…customers_load']
+    """
+    if all(len(name) <= width for name in names):
+        return list(names)
+    first, last = min(names), max(names)
+    same = next((index for index, letter in enumerate(first) if letter != last[index : index + 1]), len(first))
+    common = first[:same].rfind("_") + 1 if len(names) > 1 else 0
+    result = []
+    for name in names:
+        short = "…" + name[common:] if common > 1 else name
+        head = (width - 1) // 2
+        result.append(short if len(short) <= width else short[:head] + "…" + short[len(short) - (width - 1 - head) :])
+    return result
 
 
 def _most_interesting(rows: list[tuple[str, _Row]], room: int) -> list[tuple[str, _Row]]:
@@ -191,12 +238,12 @@ def summary(console: Console, report: Report) -> None:
     console.print(line, soft_wrap=True)
     skipped = dict.fromkeys(task.reason for task in report.tasks if task.state == TaskState.SKIPPED and task.reason)
     for reason in skipped:
-        console.print(Text(f"  skipped: {reason}", style="magenta"), soft_wrap=True)
+        console.print(Text(plain(f"  skipped: {reason}"), style="magenta"), soft_wrap=True)
     for task in report.tasks:
         if task.state == TaskState.FAILED:
-            console.print(Text(f"  {task.id} failed: {task.reason}", style="red"), soft_wrap=True)
+            console.print(Text(plain(f"  {task.id} failed: {task.reason}"), style="red"), soft_wrap=True)
             tail = _tail(task.log)
             for text in tail:
-                console.print(Text(f"    | {text}", style="dim"), soft_wrap=True)
+                console.print(Text(plain_line(f"    | {text}"), style="dim"), soft_wrap=True)
             if tail:
-                console.print(f"    log: {task.log}", highlight=False, markup=False, soft_wrap=True)
+                console.print(plain_line(f"    log: {task.log}"), highlight=False, markup=False, soft_wrap=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
@@ -13,6 +14,8 @@ from ..freshness import Event, decide
 from ..pipeline import StarlakePipeline
 from ..run import Report, Run, TaskState
 from .progress import Progress, summary
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["Planned", "new_group", "run_all", "sort_pipelines"]
 
@@ -125,7 +128,7 @@ def run_all(planned: Sequence[Planned], progress: Progress, keep_going: bool = T
             run = _with_events(item, ended)
             if isinstance(run, str):
                 report = Report(item.pipeline.id, item.run.run_id, TaskState.PLANNED, reason=run)
-                progress.console.print(f"{item.pipeline.id}: {run}", highlight=False, markup=False, soft_wrap=True)
+                _shown(lambda item=item, run=run: progress.note(f"{item.pipeline.id}: {run}"))  # type: ignore[misc]
             else:
                 report = _run_one(item.pipeline, replace(run, listener=progress), progress)
         reports.append(report)
@@ -136,11 +139,19 @@ def run_all(planned: Sequence[Planned], progress: Progress, keep_going: bool = T
 
 
 def _run_one(pipeline: StarlakePipeline, run: Run, progress: Progress) -> Report:
-    progress.begin(pipeline, run)
+    _shown(lambda: progress.begin(pipeline, run))
     report = Report(pipeline.id, run.run_id, TaskState.FAILED, reason="it did not come to its end")
     try:
         report = pipeline.start_run(run)
     finally:
-        progress.end(report)
-    summary(progress.console, report)
+        _shown(lambda: progress.end(report))
+    _shown(lambda: summary(progress.console, report))
     return report
+
+
+def _shown(show: Callable[[], object]) -> None:
+    """Show something; what goes wrong with that is no trouble of the run."""
+    try:
+        show()
+    except (Exception, SystemExit) as error:
+        logger.warning("the progress cannot be shown: %s: %s", type(error).__name__, error)

@@ -16,7 +16,9 @@ from ..errors import NothingFoundError, PluginNotFoundError, StarlakeError
 from ..loading import load_files, pipelines_of
 from ..orchestration import Overrides
 from ..pipeline import StarlakePipeline
+from ..plain import plain
 from ..plugins import find
+from .output import Output
 from .running import sort_pipelines
 
 __all__ = [
@@ -28,8 +30,10 @@ __all__ = [
     "date",
     "fail",
     "load",
+    "output_lost",
     "pairs",
     "selection",
+    "stderr",
     "stdout",
 ]
 
@@ -44,13 +48,18 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
         except (NothingFoundError, PluginNotFoundError) as error:
             fail(str(error), USAGE)
         except StarlakeError as error:
             fail(str(error))
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
+        # What comes here was asked for its output; running pipelines ends with an exit code of its own.
+        lost = output_lost()
+        if lost:
+            fail(f"the output cannot be written: {lost}")
+        return result
 
 
 class Group(click.Group):
@@ -59,17 +68,37 @@ class Group(click.Group):
 
 def fail(message: str, code: int = 1) -> NoReturn:
     """Print a message and end."""
-    console = Console(stderr=True, emoji=False)
-    for line in message.splitlines():
+    console = stderr()
+    for line in plain(message).splitlines():
         console.print(Text("error: ", style="bold red").append(line, style="default not bold"), soft_wrap=True)
     sys.exit(code)
 
 
+def output_lost() -> str:
+    """Why something of the output that somebody wants is lost; empty where nothing is."""
+    if isinstance(sys.stdout, Output):
+        sys.stdout.flush()
+        return sys.stdout.lost
+    return ""
+
+
 def stdout() -> Console:
     """The console of results."""
+    return _console(stderr=False)
+
+
+def stderr() -> Console:
+    """The console of messages."""
+    return _console(stderr=True)
+
+
+def _console(stderr: bool) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
     # A pipe has no width: what is written to it must not be wrapped at the 80 columns of nobody's terminal.
     # Emoji codes are part of what users write: a:key:b is no key.
-    return Console(emoji=False) if sys.stdout.isatty() else Console(width=200, emoji=False)
+    if stream is not None and stream.isatty():
+        return Console(emoji=False, stderr=stderr)
+    return Console(width=200, emoji=False, stderr=stderr)
 
 
 def pairs(ctx: click.Context, parameter: click.Parameter, values: Sequence[str]) -> dict[str, str]:
@@ -146,5 +175,5 @@ def load(paths: Sequence[Path], overrides: Overrides) -> list[StarlakePipeline]:
     files = load_files(paths, overrides)
     for file in files:
         for warning in file.warnings:
-            Console(stderr=True, emoji=False).print(Text("warning: ", style="yellow").append(warning), soft_wrap=True)
+            stderr().print(Text("warning: ", style="yellow").append(plain(warning)), soft_wrap=True)
     return sort_pipelines(pipelines_of(files))

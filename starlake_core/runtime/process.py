@@ -2,44 +2,37 @@
 
 from __future__ import annotations
 
-import codecs
 import contextlib
-import logging
 import os
-import select
+import re
 import shlex
-import signal
-import subprocess
+import shutil
+import sys
 import tempfile
 import threading
-import time
+import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from ..errors import RunnerError
+from ..errors import OutageError, RunnerError
 from ..job import Job
-from ..masking import mask_arguments, mask_mapping, mask_text, secret_arguments, secret_values
+from ..masking import mask_arguments, mask_mapping, secret_arguments, secret_values
+from ..private import private_folder
 from ..run import RunKey
 from .exclusive import inherited
+from .following import Followed, Start, passes
 from .guard import guard
 from .outcome import Found, Outcome, Status, Verdict
-from .verdicts import judged, marker_of, with_marker
+from .verdicts import marker_of, with_marker
 
-__all__ = ["ProcessRunner", "local_folder", "worker_environment"]
+__all__ = ["ProcessRunner", "local_folder", "python_module", "worker_environment"]
 
-logger = logging.getLogger(__name__)
-
-_BUFFERED_LINES = 10_000
-_BUFFERED_CHARACTERS = 2_000_000
-_LONGEST_LINE = 64 * 1024
 _TAIL_LINES = 20
 _REMEMBERED = 256
+_SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WHOLE = 64
-_KILL_SECONDS = 10.0
-_ORPHAN_SECONDS = 0.5
-_LOOK_SECONDS = 0.25
 
 # What a command needs of the worker's environment to run at all; everything else has to be named.
 _KEPT = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "JAVA_HOME", "JAVA_OPTS", "PYTHONPATH",
@@ -57,13 +50,33 @@ def worker_environment(include: Iterable[str] = (), environ: Mapping[str, str] |
     """
     environ = os.environ if environ is None else environ
     wanted = set(include)
-    if wanted & {"*", "_"}:
-        return dict(environ)
-    return {
+    every = bool(wanted & {"*", "_"})
+    kept = {
         name: value
         for name, value in environ.items()
-        if name in _KEPT or name in wanted or name.startswith(_KEPT_PREFIXES)
+        if every or name in _KEPT or name in wanted or name.startswith(_KEPT_PREFIXES)
     }
+    if "PYTHONPATH" in kept:
+        # An empty or relative entry would mean something in the folder of the process, which is the project.
+        kept["PYTHONPATH"] = os.pathsep.join(
+            os.path.abspath(entry) for entry in kept["PYTHONPATH"].split(os.pathsep) if entry
+        )
+    return kept
+
+
+def python_module(name: str) -> tuple[str, ...]:
+    """The words that run a module with this interpreter, without the working directory on its import path.
+
+    Args:
+        name: of the module, as for ``python -m``.
+    """
+    if sys.version_info >= (3, 11):
+        return sys.executable, "-P", "-m", name
+    script = (
+        "import sys; sys.path[:] = [entry for entry in sys.path if entry]; "
+        f"import runpy; sys.argv[0] = {name!r}; runpy.run_module({name!r}, run_name='__main__', alter_sys=True)"
+    )
+    return sys.executable, "-c", script
 
 
 def local_folder(text: str | None) -> str | None:
@@ -74,23 +87,6 @@ def local_folder(text: str | None) -> str | None:
     if parts.scheme == "file":
         return unquote(parts.path)
     return None if "://" in text else text
-
-
-@dataclass
-class _Running:
-    """One process, from its start until its end was told to somebody."""
-
-    key: RunKey
-    process: subprocess.Popen[bytes]
-    check: bool
-    sentinel: str | None
-    secrets: tuple[str, ...]
-    lines: deque[str] = field(default_factory=deque)
-    size: int = 0
-    written: int = 0
-    outcome: Outcome | None = None
-    cancelled_at: float | None = None
-    changed: threading.Condition = field(default_factory=threading.Condition)
 
 
 class ProcessRunner:
@@ -119,11 +115,12 @@ class ProcessRunner:
         self._vector = vector
         self._environment = environment
         self._missing = missing
-        self._running: OrderedDict[str, _Running] = OrderedDict()
+        self._running: OrderedDict[str, Followed] = OrderedDict()
         self._starting: dict[str, threading.Lock] = {}
         self._told: deque[str] = deque()
         self._lock = threading.Lock()
         self._any_ended = threading.Condition()
+        self._temporary: Path | None = None
 
     def describe(self, job: Job) -> str:
         """The command as a line that can be pasted into a shell; secrets are masked.
@@ -133,7 +130,12 @@ class ProcessRunner:
         """
         env = mask_mapping(job.env)
         folder = local_folder(job.env.get("SL_ROOT"))
-        words = [f"{name}={shlex.quote(value)}" for name, value in sorted(env.items())]
+        words = [
+            f"{name}={shlex.quote(value)}" if _SHELL_NAME.fullmatch(name) else shlex.quote(f"{name}={value}")
+            for name, value in sorted(env.items())
+        ]
+        if not all(map(_SHELL_NAME.fullmatch, env)):
+            words.insert(0, "env")  # a shell cannot set a variable of such a name
         words += [shlex.quote(word) for word in mask_arguments(self._vector(job))]
         return (f"cd {shlex.quote(folder)} && " if folder else "") + " ".join(words)
 
@@ -149,20 +151,38 @@ class ProcessRunner:
             key: of the attempt.
 
         Raises:
-            RunnerError: the program or its working directory does not exist, or cannot be executed.
+            RunnerError: the program or its working directory does not exist, or cannot be executed; or other work goes on under
+                this key.
+            OutageError: the machine has no process, thread, file or room left at the moment.
         """
         handle = f"{key.task}#{key.attempt}"
         with self._lock:
             starting = self._starting.setdefault(handle, threading.Lock())
-        with starting:
-            if handle not in self._running:
-                self._start(handle, job, key)
-        with self._lock:
-            self._starting.pop(handle, None)
+        try:
+            with starting:
+                with self._lock:
+                    known = self._running.get(handle)
+                if known is not None and known.job != job:
+                    # A name is no identity: another project of this process may have a run of the same name.
+                    if known.look() is None:
+                        raise RunnerError(
+                            f"other work goes on under the name {handle} in this process; give the run another id"
+                        )
+                    known = None
+                if known is None:
+                    self._start(handle, job, key)
+        finally:
+            with self._lock:
+                self._starting.pop(handle, None)
         return handle
 
     def _start(self, handle: str, job: Job, key: RunKey) -> None:
         env = {**self._environment(job), **guard.environment(), "SL_RUN_KEY": key.work}
+        for name, value in env.items():
+            if not name or "=" in name or "\0" in name + value:
+                raise RunnerError(
+                    f"the variable {name!r} cannot be set: its name is empty or has a '=', or there is a null character in it"
+                )
         folder = local_folder(env.get("SL_ROOT"))
         if folder is not None and not os.path.isdir(folder):
             raise RunnerError(
@@ -170,31 +190,22 @@ class ProcessRunner:
             )
         if folder is not None:
             env["SL_ROOT"] = folder = os.path.abspath(folder)
-        sentinel, job = self._with_sentinel(job, key, folder)
-        vector = [*self._vector(job)]
-        try:
-            process = subprocess.Popen(
-                vector,
-                env=env,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                pass_fds=inherited(key),
-            )
-        except FileNotFoundError:
-            raise RunnerError(f"the program {vector[0]!r} was not found. {self._missing}".rstrip()) from None
-        except (OSError, ValueError) as error:
-            raise RunnerError(
-                f"the program {vector[0]!r} cannot be started: {error}. {self._missing}".rstrip()
-            ) from error
-        guard.add(process.pid)
+        sentinel, marked = self._with_sentinel(job, key, folder)
+        vector = [*self._vector(marked)]
         secrets = secret_values({**secret_arguments(job.arguments), **env})
-        running = _Running(key, process, job.check, sentinel, secrets)
+        followed = Followed(key, job, sentinel, secrets, self._tell)
         with self._lock:
-            self._running[handle] = running
-        threading.Thread(target=self._follow, args=(running,), name=f"starlake-{process.pid}", daemon=True).start()
+            self._running[handle] = followed
+        try:
+            followed.start(Start(vector, env, folder, self._missing, inherited(key)))
+        except BaseException:
+            with self._lock:
+                self._running.pop(handle, None)
+            raise
+
+    def _tell(self) -> None:
+        with self._any_ended:
+            self._any_ended.notify_all()
 
     def _with_sentinel(self, job: Job, key: RunKey, folder: str | None) -> tuple[str | None, Job]:
         """The marker of a check, in place: its folder exists and no old marker is left."""
@@ -209,110 +220,54 @@ class ProcessRunner:
                 )
         elif job.spec.get("sentinel", True) and job.arguments[:1] == ("preload",):
             # Below SL_ROOT, because a launcher that runs Starlake in a container sees nothing else.
-            base = os.path.join(folder or tempfile.gettempdir(), ".starlake-core", "not-ready")
-            path = os.path.join(os.path.abspath(base), key.attempt_hash)
+            base = Path(folder, ".starlake-core") if folder is not None else self._own_folder()
+            path = os.path.join(os.path.abspath(base), "not-ready", key.attempt_hash)
             job = with_marker(job, path)
         else:
             return None, job
         try:
+            if asked is None:
+                private_folder(Path(path).parent.parent)
+                private_folder(Path(path).parent)
             os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
         except OSError as error:
-            raise RunnerError(f"the marker of a pre-load cannot be kept at {path}: {error}") from error
+            raise (OutageError if passes(error) else RunnerError)(
+                f"the marker of a pre-load cannot be kept at {path}: {error}"
+            ) from error
         return path, job
 
-    def _follow(self, running: _Running) -> None:
-        """Read the output of a process until it has ended; escalate a cancel; tell who waits."""
-        process = running.process
-        assert process.stdout is not None
-        descriptor = process.stdout.fileno()
-        poller = select.poll()
-        poller.register(descriptor, select.POLLIN | select.POLLHUP)
-        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        rest, exited_at, look_at = "", None, time.monotonic() + _LOOK_SECONDS
-        while True:
-            if time.monotonic() >= look_at:
-                look_at = time.monotonic() + _LOOK_SECONDS
-                if exited_at is None and _exited(process):
-                    exited_at = time.monotonic()
-                # The process has ended, but something that it started holds its output open.
-                if exited_at is not None and time.monotonic() - exited_at > _ORPHAN_SECONDS:
-                    break
-                self._escalate(running)
-            if poller.poll(_LOOK_SECONDS * 1000):
-                chunk = os.read(descriptor, 65536)
-                if not chunk:
-                    break
-                *lines, rest = (rest + decoder.decode(chunk)).split("\n")
-                if len(rest) > _LONGEST_LINE:
-                    lines, rest = [*lines, rest], ""
-                self._keep(running, lines)
-        pause = 0.0002
-        while not _exited(process):
-            time.sleep(pause)
-            pause = min(2 * pause, _LOOK_SECONDS)
-            self._escalate(running)
-        # What it left running in its group must not go on. Until it is waited for, its group id is not given to another.
-        _signal(process.pid, signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-        guard.remove(process.pid)
-        if rest:
-            self._keep(running, [rest])
-        outcome = self._outcome(running)
-        with running.changed:
-            running.outcome = outcome
-            running.changed.notify_all()
-        with self._any_ended:
-            self._any_ended.notify_all()
-
-    def _keep(self, running: _Running, lines: list[str]) -> None:
-        if not lines:
-            return
-        with running.changed:
-            for line in lines:
-                kept = mask_text(line[:_LONGEST_LINE].rstrip("\r"), running.secrets)
-                running.lines.append(kept)
-                running.size += len(kept)
-            while running.size > _BUFFERED_CHARACTERS or len(running.lines) > _BUFFERED_LINES:
-                running.size -= len(running.lines.popleft())
-            running.written += len(lines)
-            running.changed.notify_all()
-
-    def _escalate(self, running: _Running) -> None:
-        if running.cancelled_at is not None and time.monotonic() - running.cancelled_at > _KILL_SECONDS:
-            _signal(running.process.pid, signal.SIGKILL)
-
-    def _outcome(self, running: _Running) -> Outcome:
-        code = running.process.returncode
-        marked = False
-        if running.sentinel is not None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(running.sentinel)
-                marked = True
-        return judged(
-            code,
-            check=running.check,
-            marked=None if running.sentinel is None else marked,
-            stopped=running.cancelled_at is not None,
-            about=running.key.task,
-            tail="\n".join(list(running.lines)[-_TAIL_LINES:]),
-        )
+    def _own_folder(self) -> Path:
+        """A folder of this process alone, where there is no project: a name in the common folder for such files could be somebody else's."""
+        with self._lock:
+            if self._temporary is None:
+                try:
+                    self._temporary = Path(tempfile.mkdtemp(prefix="starlake-core-"))
+                except OSError as error:
+                    raise (OutageError if passes(error) else RunnerError)(
+                        f"there is no place for the marker of a pre-load: {error}; set SL_ROOT or TMPDIR"
+                    ) from error
+                weakref.finalize(self, shutil.rmtree, self._temporary, ignore_errors=True)
+            return self._temporary
 
     def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
         """The states of processes; one that this process did not start, or told of long ago, is lost."""
         result = {}
         with self._lock:
-            for handle in handles:
-                running = self._running.get(handle)
-                if running is None:
-                    result[handle] = Status(Outcome(Verdict.LOST, reason="no such process was started here"), "lost")
-                elif running.outcome is None:
-                    stopping = running.cancelled_at is not None
-                    result[handle] = Status(detail=f"pid {running.process.pid}", stopping=stopping)
-                else:
-                    result[handle] = Status(running.outcome, "ended")
+            found = {handle: self._running.get(handle) for handle in handles}
+        for handle, running in found.items():
+            outcome = running.look() if running is not None else None
+            if running is None:
+                result[handle] = Status(Outcome(Verdict.LOST, reason="no such process was started here"), "lost")
+            elif outcome is None:
+                result[handle] = Status(
+                    detail=f"pid {running.process.pid}" if running.process is not None else "starting",
+                    stopping=running.stopping,
+                )
+            else:
+                result[handle] = Status(outcome, "ended")
+                with self._lock:
                     self._forget_later(handle)
         return result
 
@@ -352,9 +307,8 @@ class ProcessRunner:
         """Send SIGTERM to the group of a process, and SIGKILL ten seconds later if it still lives."""
         with self._lock:
             running = self._running.get(handle)
-        if running is not None and running.outcome is None and running.cancelled_at is None:
-            running.cancelled_at = time.monotonic()
-            _signal(running.process.pid, signal.SIGTERM)
+        if running is not None:
+            running.cancel()
 
     def logs(self, handle: str, cursor: str | None) -> tuple[Sequence[str], str | None]:
         """Lines after a cursor; where more were written than are kept, a line says how many are missing."""
@@ -368,15 +322,3 @@ class ProcessRunner:
             fresh = list(running.lines)[max(0, seen - kept_from) :] if running.written > seen else []
             missing = max(0, kept_from - seen)
             return ([f"[{missing} lines left out]"] if missing else []) + fresh, str(running.written)
-
-
-def _exited(process: subprocess.Popen[bytes]) -> bool:
-    """Whether a process has ended, without waiting for it where the system allows that."""
-    if not hasattr(os, "waitid"):
-        return process.poll() is not None
-    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-
-
-def _signal(group: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)

@@ -1,7 +1,7 @@
 """Kills what a dead process left behind. Run as a script, in a session of its own, with nothing but the standard library.
 
 The parent writes lines to the standard input: ``+PGID`` a process group lives, ``-PGID`` it ended, ``L PATH`` hold a shared lock on a
-file (answered with a line), ``U PATH`` release it, ``Q`` everything
+file, ``U PATH`` release it (both answered with a line), ``Q`` everything
 has ended. When the pipe closes, the parent is gone: every group that still lives is killed, and
 so is every process that carries the parent's token in its environment (one that was started but not yet announced, or that left its
 group). The locks fall when this process ends, which tells others that nothing is left.
@@ -17,14 +17,15 @@ import sys
 import time
 
 GUARD_VARIABLE = "STARLAKE_CORE_GUARD"
+DONE = "done"
 
 _TERM_SECONDS = 2.0
 _SCAN_SECONDS = 0.5
 
 
-def carriers(token: str) -> set[int]:
-    """Process ids that have the token in their environment; empty where the system has no /proc."""
-    wanted = f"{GUARD_VARIABLE}={token}".encode()
+def carriers(token: str, more: tuple[str, ...] = ()) -> set[int]:
+    """Process ids that have the token, and more such words, in their environment; empty where the system has no /proc."""
+    wanted = {word.encode(errors="surrogateescape") for word in (f"{GUARD_VARIABLE}={token}", *more)}
     found: set[int] = set()
     try:
         entries = os.listdir("/proc")
@@ -35,7 +36,7 @@ def carriers(token: str) -> set[int]:
             continue
         try:
             with open(f"/proc/{entry}/environ", "rb") as file:
-                if wanted in file.read().split(b"\0"):
+                if wanted <= set(file.read().split(b"\0")):
                     found.add(int(entry))
         except OSError:
             continue
@@ -79,14 +80,14 @@ def still_living(groups: set[int]) -> set[int]:
     return found
 
 
-def end(groups: set[int], token: str) -> None:
-    """Kill groups and carriers of the token, politely first, and return when they are gone."""
+def end(groups: set[int], token: str, more: tuple[str, ...] = ()) -> None:
+    """Kill groups and carriers of the token (and of more words), politely first, and return when they are gone."""
     started = time.monotonic()
     while True:
         elapsed = time.monotonic() - started
         sign = signal.SIGTERM if elapsed < _TERM_SECONDS else signal.SIGKILL
         groups = still_living(groups)
-        strays = carriers(token)
+        strays = carriers(token, more)
         # Nothing may be found at first: a process that was being started shows its environment a moment later.
         if not groups and not strays and elapsed >= _SCAN_SECONDS:
             return
@@ -111,12 +112,19 @@ def main(token: str) -> None:
         elif word.startswith("-"):
             groups.discard(int(word[1:]))
         elif word.startswith("L "):
-            locks[word[2:]] = os.open(word[2:], os.O_RDWR | os.O_CREAT, 0o644)
-            fcntl.flock(locks[word[2:]], fcntl.LOCK_SH)
-            sys.stdout.write("locked\n")
+            answer = DONE
+            try:
+                locks[word[2:]] = os.open(word[2:], os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                fcntl.flock(locks[word[2:]], fcntl.LOCK_SH)
+            except OSError as error:
+                answer = str(error).replace("\n", " ")
+            sys.stdout.write(answer + "\n")
             sys.stdout.flush()
         elif word.startswith("U "):
-            os.close(locks.pop(word[2:]))
+            if word[2:] in locks:
+                os.close(locks.pop(word[2:]))
+            sys.stdout.write(DONE + "\n")
+            sys.stdout.flush()
         elif word == "Q":
             return
     end(groups, token)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from starlake_core import RunError
+from starlake_core.runtime.process import python_module
 
 __all__ = ["Parsed", "parse"]
 
@@ -50,7 +51,7 @@ def parse(folder: Path, other: Path) -> Parsed:
     with tempfile.TemporaryDirectory(prefix="starlake-parse-") as temporary:
         answer = Path(temporary) / "answer.json"
         done = subprocess.run(
-            [sys.executable, "-m", __name__, str(folder), str(other), str(answer)],
+            [*python_module(__name__), str(folder), str(other), str(answer)],
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,

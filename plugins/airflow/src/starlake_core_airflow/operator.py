@@ -14,6 +14,7 @@ from typing import Any
 
 from starlake_core import Job, Run, StarlakeDataset, StarlakeError, Wait, why_nothing
 from starlake_core.masking import mask_arguments, secret_arguments, secret_values
+from starlake_core.plain import plain, plain_line
 from starlake_core.runtime import (
     OlderAttempt,
     Outcome,
@@ -60,7 +61,7 @@ _quoted = functools.lru_cache(maxsize=4096)(shlex.quote)
 
 def displayed(job: Job) -> str:
     """What a job runs, as a line for people; secrets are masked."""
-    return (
+    return plain_line(
         f"starlake {' '.join(map(_quoted, mask_arguments(job.arguments)))}"
         if job.arguments
         else f"a job of the environment {job.environment}"
@@ -302,6 +303,7 @@ class StarlakeOperator(_Step, Reschedulable):
             keep_link(context, "starlake_console", address)
 
     def _line(self, line: str) -> None:
+        line = plain(line)
         self.log.info("%s", line)
         observer.line(self, line)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -18,6 +19,7 @@ from starlake_core import (
     TriggerRule,
     guards_of,
 )
+from starlake_core.plain import plain_line
 from starlake_core.pools import DrawnResources
 from starlake_core.runtime import pool_of
 
@@ -181,6 +183,10 @@ def trigger_rule(task: Task) -> str:
     return str(task.native.get("trigger_rule", task.trigger.value))
 
 
+def _code(name: str) -> str:
+    return "`" + name.replace("`", "'") + "`"
+
+
 def describe(task: Task) -> str:
     """What a task runs, in words and as a command."""
     assert task.job is not None
@@ -189,16 +195,19 @@ def describe(task: Task) -> str:
     if command is None:
         about = f"Runs {line}."
     elif command.name == "load":
-        about = f"Loads the table `{command.tables[0]}` of the domain `{command.domain}`."
+        about = f"Loads the table {_code(command.tables[0])} of the domain {_code(command.domain)}."
     elif command.name == "stage":
-        about = f"Moves the incoming files of the domain `{command.domain}` to where they are loaded from."
+        about = f"Moves the incoming files of the domain {_code(command.domain)} to where they are loaded from."
     elif task.gate:
-        about = f"Checks whether the domain `{command.domain}` is ready; if it is not, its loads are skipped."
+        about = f"Checks whether the domain {_code(command.domain)} is ready; if it is not, its loads are skipped."
     elif command.transform:
-        about = f"Runs the transform `{command.transform}`."
+        about = f"Runs the transform {_code(command.transform)}."
     else:
-        about = f"Runs the Starlake command `{command.name}`."
-    return f"{about} Where: {task.job.environment}.\n\n```\n{line}\n```" if command is not None else about
+        about = f"Runs the Starlake command {_code(command.name)}."
+    # A name that holds the end of a code block must not begin something else on the page.
+    fence = "`" * (2 + max([1, *map(len, re.findall("`+", line))]))
+    about = plain_line(about)
+    return f"{about} Where: {task.job.environment}.\n\n{fence}\n{line}\n{fence}" if command is not None else about
 
 
 def make_group(group: TaskGroup, create_children: CreateChildren) -> Block:

@@ -15,6 +15,7 @@ from dagster import __version__ as dagster_version
 from starlake_core import Job, Run, RunError, StarlakeDataset, StarlakeError, Task
 from starlake_core.guards import NOTHING
 from starlake_core.masking import mask_arguments
+from starlake_core.plain import plain, plain_line
 from starlake_core.runtime import Outcome, Verdict, execute, in_project, may_pass, runner_for
 
 from . import observer
@@ -40,7 +41,9 @@ _LINES_SECONDS = 1.0
 
 def shown(job: Job) -> str:
     """The command of a job for people, without its secrets."""
-    return " ".join(("starlake", *mask_arguments(job.arguments))) if job.arguments else f"{job.environment} job"
+    return plain_line(
+        " ".join(("starlake", *mask_arguments(job.arguments))) if job.arguments else f"{job.environment} job"
+    )
 
 
 class _Lines:
@@ -53,6 +56,7 @@ class _Lines:
         self._since = time.monotonic()
 
     def add(self, line: str) -> None:
+        line = plain(line)
         observer.line(self._path, line)
         self._kept.append(line)
         if len(self._kept) >= _LINES_AT_ONCE or time.monotonic() - self._since >= _LINES_SECONDS:

@@ -10,6 +10,7 @@ import duckdb
 from starlake_core_project import Table
 
 from .casting import Column, column_checks
+from .compressed import check_size
 from .dialect import as_utf8, dialect_of
 from .dsv import dsv_source
 from .errors import EngineError
@@ -88,6 +89,7 @@ def read_batch(
     columns: Sequence[Column],
     files: Sequence[tuple[Path, str]],
     work: Work,
+    max_decompressed: int,
 ) -> Counts:
     """Read files into :data:`BATCH`, in order, and keep the refused rows in ``audit.rejected``.
 
@@ -95,6 +97,7 @@ def read_batch(
 
     Args:
         files: the files and the names they came with.
+        max_decompressed: how many bytes may come out of one compressed file.
 
     Raises:
         EngineError: a file cannot be read as what the table says it is.
@@ -108,6 +111,9 @@ def read_batch(
     for number, (path, name) in enumerate(files):
         connection.execute(f"DROP TABLE IF EXISTS {_REJECTS}")
         connection.execute(f"DROP TABLE IF EXISTS {_REJECTS}_scan")
+        if path.is_symlink():  # somebody changed it after it was looked at
+            raise EngineError(f"{name} is a link; put the file itself into the directory of the domain")
+        check_size(path, name, max_decompressed)
         try:
             with as_utf8(table, path) as readable:
                 statement, parameters = _insert(table, columns, readable, name, number)

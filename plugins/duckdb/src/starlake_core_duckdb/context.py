@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from starlake_core_project import Domain, Project, Table, parse_scheduled_date
 
+from .compressed import VARIABLE, read_size
 from .errors import ProjectFault, unsupported
 
 __all__ = ["Context", "open_context", "refuse_options"]
@@ -27,6 +28,7 @@ class Context:
         arguments: everything after the command, as it was given.
         values: the parsed options.
         run_key: the name of the work, or None when it needs no name.
+        max_decompressed: how many bytes may come out of one compressed file.
     """
 
     project: Project
@@ -38,6 +40,7 @@ class Context:
     duckdb_path: str | None
     reject_all_on_error: bool
     print_counters: bool
+    max_decompressed: int
 
     def stage(self, domain: str) -> Path:
         """Where the files of a domain wait to be loaded."""
@@ -92,7 +95,7 @@ def open_context(
         environ: the process environment.
 
     Raises:
-        ProjectFault: ``SL_ROOT`` or ``SL_TIMEZONE`` is missing or wrong.
+        ProjectFault: ``SL_ROOT``, ``SL_TIMEZONE`` or another variable is missing or wrong.
         ProjectError: the project cannot be read.
     """
     root = environ.get("SL_ROOT")
@@ -128,6 +131,7 @@ def open_context(
         duckdb_path=environ.get("SL_DUCKDB_PATH") or None,
         reject_all_on_error=environ.get("SL_REJECT_ALL_ON_ERROR", "").lower() in _TRUE,
         print_counters=bool(environ.get("SL_API")),
+        max_decompressed=read_size(environ.get(VARIABLE)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import re
 import shutil
@@ -14,13 +15,22 @@ from starlake_core_project import Table
 
 __all__ = ["ack_companion", "data_files", "free_name", "matches", "move", "owner"]
 
+_log = logging.getLogger(__name__)
+
 
 def data_files(directory: Path) -> list[Path]:
-    """The files of a directory, sorted by name; none when it does not exist. Hidden files are no data."""
+    """The files of a directory, sorted by name; none when it does not exist. Hidden files are no data, and neither are links.
+
+    Who may put files there need not be somebody who may read what a link leads to.
+    """
     try:
-        return sorted(path for path in directory.iterdir() if path.name[0] != "." and path.is_file())
+        found = sorted(path for path in directory.iterdir() if path.name[0] != ".")
     except (FileNotFoundError, NotADirectoryError):
         return []
+    for path in found:
+        if path.is_symlink():
+            _log.warning("%s is a link and stays where it is: put the file itself there, or a hard link", path)
+    return [path for path in found if not path.is_symlink() and path.is_file()]
 
 
 def matches(table: Table, name: str) -> bool:

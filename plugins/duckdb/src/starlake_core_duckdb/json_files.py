@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ _LONGEST_RECORD = 64 * 1024 * 1024
 
 
 def _begins_with_bracket(path: Path) -> bool:
-    with path.open("rb") as source:
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as source:
         while chunk := source.read(4096):
             text = chunk.removeprefix(b"\xef\xbb\xbf").lstrip()
             if text:
@@ -27,17 +28,19 @@ def _begins_with_bracket(path: Path) -> bool:
 def _records(table: Table, path: Path, rejects: str, parameters: Parameters) -> str:
     file_format = table.metadata.format
     place = parameters.add(str(path))
+    # Only what was looked at before it is decompressed.
+    compression = f"compression = '{'gzip' if path.suffix == '.gz' else 'none'}'"
     is_array = file_format.array if file_format.array is not None else _begins_with_bracket(path)
     if is_array or file_format.multiline:
         layout = "array" if is_array else "unstructured"
         return (
             f"SELECT row_number() OVER () AS n, CAST(json AS VARCHAR) AS line "
-            f"FROM read_json_objects({place}, format = '{layout}', maximum_object_size = {_LONGEST_RECORD})"
+            f"FROM read_json_objects({place}, format = '{layout}', {compression}, maximum_object_size = {_LONGEST_RECORD})"
         )
     # The CSV reader, with a separator that JSON cannot contain: it hands over a broken line instead of failing.
     return (
         "SELECT row_number() OVER () AS n, line FROM "
-        f"read_csv({place}, auto_detect = false, header = false, delim = {parameters.add(chr(1))}, "
+        f"read_csv({place}, {compression}, auto_detect = false, header = false, delim = {parameters.add(chr(1))}, "
         "quote = '', escape = '', columns = {'line': 'VARCHAR'}, strict_mode = false, "
         f"max_line_size = {_LONGEST_RECORD}, store_rejects = true, rejects_table = '{rejects}', rejects_scan = '{rejects}_scan')"
     )

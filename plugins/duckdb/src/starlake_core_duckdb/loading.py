@@ -69,7 +69,14 @@ def _load_table(
 ) -> Counts:
     table = plan.table
     run_statements(connection, table.presql, table.path)
-    counts = read_batch(connection, table, plan.columns, [(item.path, item.name) for item in claimed], work)
+    counts = read_batch(
+        connection,
+        table,
+        plan.columns,
+        [(item.path, item.name) for item in claimed],
+        work,
+        context.max_decompressed,
+    )
     if counts.rejected and context.reject_all_on_error:
         raise EngineError(_rejected_all(connection, table, counts))
     target = (table.final_domain, table.final_name)

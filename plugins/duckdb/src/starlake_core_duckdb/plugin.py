@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from starlake_core import CSV, Command, Job, Option, Options, hookimpl
 from starlake_core.runtime import ProcessRunner, Runner
-from starlake_core.runtime.process import worker_environment
-
-_PROGRAM = ("-m", "starlake_core_duckdb")
+from starlake_core.runtime.process import python_module, worker_environment
 
 
 @hookimpl
@@ -33,7 +30,7 @@ def sl_create_job(command: Command, options: Options) -> Job:
 def sl_create_runner(job: Job) -> Runner:
     # The interpreter is the worker's own: the one that built the pipeline may be on another machine.
     return ProcessRunner(
-        lambda job: (sys.executable, *_PROGRAM, *job.arguments),
+        lambda job: (*python_module("starlake_core_duckdb"), *job.arguments),
         lambda job: {**worker_environment(job.spec["include_env"]), **job.env},
         "The DuckDB engine needs the Python interpreter that runs this process",
         keyed=True,

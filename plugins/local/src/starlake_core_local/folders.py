@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from starlake_core import Options
+from starlake_core import Options, RunError
 from starlake_core.runtime import project_root
 from starlake_core.runtime.process import local_folder
 
@@ -18,8 +18,13 @@ def state_folder(options: Options, path: str | Path) -> Path:
     Args:
         options: typed options.
         path: the pipeline file, or the folder with pipeline files.
+
+    Raises:
+        RunError: the option is an empty text.
     """
-    if options["state_dir"]:
+    if options["state_dir"] == "":
+        raise RunError("option 'state_dir' is empty; give a folder, or leave it out for .starlake-core in the project")
+    if options["state_dir"] is not None:
         return Path(options["state_dir"]).expanduser().resolve()
     root = local_folder(options["sl_env_var"].get("SL_ROOT") or os.environ.get("SL_ROOT"))
     if root is None or not os.path.isdir(root):

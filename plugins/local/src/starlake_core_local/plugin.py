@@ -26,6 +26,7 @@ from starlake_core import (
     graph_json,
     hookimpl,
 )
+from starlake_core.private import file_name
 from starlake_core.runtime import in_project
 from starlake_core.runtime.guard import guard, is_locked, run_lock
 
@@ -63,6 +64,10 @@ def sl_create_pipeline(pipeline: StarlakePipeline, create_children: CreateChildr
     return flatten(Container(pipeline, create_children()), pipeline)
 
 
+def _lock(folder: Path, run_id: str) -> Path:
+    return folder / "locks" / file_name(run_id, ".lock")
+
+
 def _fingerprint(pipeline: Pipeline) -> str:
     return hashlib.sha256(graph_json(pipeline).encode()).hexdigest()
 
@@ -93,14 +98,13 @@ def sl_run_pipeline(pipeline: StarlakePipeline, run: Run) -> Report:
     with closing(Store(folder)) as store:
         if run.resume and store.get(run.run_id) is None:
             raise RunError(f"there is no run '{run.run_id}' in {folder}; see: starlake-orchestrate runs")
-        with run_lock(folder / "locks" / f"{run.run_id}.lock", patience=PATIENCE) as waited:
+        with run_lock(_lock(folder, run.run_id), patience=PATIENCE) as waited:
             record = store.get(run.run_id)
             if record is not None:
                 if waited and record.state == TaskState.SUCCEEDED:
                     return next(report for report in store.reports(None) if report.run_id == run.run_id)
                 run = _taken_up(record, pipeline, run)
             guard.start()
-            store.begin(_record(pipeline, run))
             scheduler = Scheduler(
                 pipeline.native,
                 run,
@@ -109,8 +113,11 @@ def sl_run_pipeline(pipeline: StarlakePipeline, run: Run) -> Report:
                 run.parallelism or options["parallelism"],
                 lambda job: in_project(job, pipeline.source),
             )
-            state, reason = scheduler.execute(store.tasks(run.run_id))
-            store.end(run.run_id, state, reason)
+            recorded = store.tasks(run.run_id)
+            with scheduler.signals():
+                store.begin(_record(pipeline, run))
+                state, reason = scheduler.execute(recorded)
+                store.end(run.run_id, state, reason)
             return Report(
                 pipeline.id,
                 run.run_id,
@@ -137,7 +144,8 @@ def _taken_up(record: RunRecord, pipeline: Pipeline, run: Run) -> Run:
     if record.fingerprint != _fingerprint(pipeline):
         raise RunError(
             f"pipeline {pipeline.id} is no longer the one that run '{run.run_id}' began with: its tasks or options "
-            "changed. Resume with the same file and the same --option values, or start a new run"
+            "changed. Resume with the same file and the same --option values, or start a new run and forget this one: "
+            f"starlake-orchestrate runs {pipeline.source or 'PATHS'} --forget {run.run_id}"
         )
     # A run that has not begun takes its interval from what its upstream pipelines brought since.
     interval = run.interval if planned else record.interval
@@ -151,8 +159,27 @@ def sl_list_runs(options: Options, folder: Path, limit: int | None) -> Sequence[
         return []
     with closing(Store(state)) as store:
         return [
-            replace(report, state=TaskState.INTERRUPTED)
-            if report.state == TaskState.RUNNING and not is_locked(state / "locks" / f"{report.run_id}.lock")
+            _interrupted(report)
+            if report.state == TaskState.RUNNING and not is_locked(_lock(state, report.run_id))
             else report
             for report in store.reports(limit)
         ]
+
+
+@hookimpl
+def sl_forget_run(options: Options, folder: Path, run_id: str) -> bool:
+    state = state_folder(options, folder)
+    if not (state / "runs.db").exists():
+        return False
+    with closing(Store(state)) as store:
+        if is_locked(_lock(state, run_id)):
+            raise RunError(f"run '{run_id}' still goes on; stop it first")
+        return store.forget(run_id)
+
+
+def _interrupted(report: Report) -> Report:
+    """A run whose process is gone, and with it the tasks that ran."""
+    tasks = (
+        replace(task, state=TaskState.INTERRUPTED) if task.state == TaskState.RUNNING else task for task in report.tasks
+    )
+    return replace(report, state=TaskState.INTERRUPTED, tasks=tuple(tasks))

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import heapq
 import logging
+import os
 import queue
 import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from starlake_core import (
     Job,
     Run,
+    RunError,
     RunKey,
     StarlakeError,
     Task,
@@ -28,9 +30,11 @@ from starlake_core import (
     TriggerRule,
     selected,
 )
+from starlake_core.plain import plain
 from starlake_core.plugins import Plugins
+from starlake_core.private import file_name, private_folder
 from starlake_core.runtime import Lease, Outcome, Verdict, execute, may_pass, occupy, resource_of, runner_for
-from starlake_core.runtime.guard import guard
+from starlake_core.runtime.guard import guard, interrupts
 
 from .plan import Plan, Step
 from .store import Store, TaskRow
@@ -45,6 +49,10 @@ _GOOD, _SKIPPED, _BAD = 1, 2, 4
 _LONGEST_WAIT = 0.5
 _LARGEST_LOG = 10 * 1024 * 1024
 _STOPPED = "stopped by the user"
+# How long a record that cannot be written now is tried again, and between two tries.
+_RECORD_SECONDS = 20.0
+_RECORD_PAUSE = 0.5
+_SETTLE_SECONDS = 60.0
 _NEW = TaskRow("", TaskState.WAITING)
 _FINAL = {
     TaskState.SUCCEEDED: _GOOD,
@@ -54,6 +62,16 @@ _FINAL = {
     TaskState.UPSTREAM_FAILED: _BAD,
     TaskState.CANCELLED: _BAD,
 }
+
+
+@dataclass(eq=False)
+class _Attempt:
+    """An attempt in a thread of its own."""
+
+    progress: _Progress
+    thread: threading.Thread | None = None
+    outcome: Outcome | _HeldUp | None = None
+    seconds: float = 0.0
 
 
 @dataclass(eq=False)
@@ -125,9 +143,13 @@ class Scheduler:
         self._progress = {id(step): _Progress(step, step.upstream) for step in plan.steps}
         self._ready: deque[_Progress] = deque()
         self._timers: list[tuple[float, int, _Progress]] = []
-        self._results: queue.SimpleQueue[tuple[_Progress, Outcome | _HeldUp, float] | _News | None] = (
-            queue.SimpleQueue()
-        )
+        self._results: queue.SimpleQueue[_Attempt | _News | None] = queue.SimpleQueue()
+        self._attempts: dict[_Attempt, None] = {}
+        self._begun: list[_Progress] = []
+        self._trouble: RunError | None = None
+        self._trouble_since = 0.0
+        self._heard = 0
+        self._why = _STOPPED
         self._held_up: dict[str, deque[tuple[_Progress, RunKey]]] = {}
         self._waiting = 0
         self._interrupts = 0
@@ -136,7 +158,6 @@ class Scheduler:
         self._stop = threading.Event()
         self._held_lock = threading.Lock()
         self._dirty: dict[str, TaskRow] = {}
-        self._live = 0
         self._order = 0
 
     # -- the loop
@@ -149,19 +170,25 @@ class Scheduler:
 
         Returns:
             State of the run, and a sentence on it.
+
+        Raises:
+            RunError: the record cannot be written; all that ran was stopped, and tear-downs were done.
         """
-        self._recall(recorded)
-        for step in self._plan.steps:
-            if not step.upstream:
-                self._settle(self._progress[id(step)])
-        with self._signals(), ThreadPoolExecutor(self._parallelism, thread_name_prefix="starlake-task") as pool:
-            self._loop(pool)
-        self._flush()
+        try:
+            self._recall(recorded)
+            for step in self._plan.steps:
+                if not step.upstream:
+                    self._settle(self._progress[id(step)])
+            self._loop()
+            self._flush(last=True)
+        except BaseException:
+            self._end_all()
+            raise
         return self._verdict()
 
     @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """While the loop runs, an interrupt is a message to it: it must not come between two of its steps."""
+    def signals(self) -> Iterator[None]:
+        """While this block is open, an interrupt is a message to the loop: it must not come between two steps of a run."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -172,48 +199,87 @@ class Scheduler:
                 guard.kill()
             self._results.put(None)
 
-        before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        before: dict[signal.Signals, Any] = {}
         try:
+            for number in interrupts():
+                before[number] = signal.signal(number, on_signal)
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _loop(self, pool: ThreadPoolExecutor) -> None:
+    def _loop(self) -> None:
         while True:
+            if self._interrupts > self._heard:
+                self._interrupt()
             self._wake()
-            starting = [self._ready.popleft() for _ in range(min(len(self._ready), self._parallelism - self._live))]
-            for progress in starting:
+            for _ in range(min(len(self._ready), self._parallelism - len(self._attempts) - len(self._begun))):
+                progress = self._ready.popleft()
+                self._begun.append(progress)
                 self._begin(progress)
-            self._flush()
-            for progress in starting:
-                self._live += 1
-                pool.submit(self._attempt, progress, progress.row.attempt, progress.pokes)
-            if not (self._live or self._ready or self._timers or self._waiting):
+            if self._flush():
+                begun, self._begun = self._begun, []
+                for progress in begun:
+                    self._start(progress)
+            if not (self._attempts or self._begun or self._ready or self._timers or self._waiting):
                 return
             self._take(self._next_timer())
-            while not self._results.empty():
-                self._take(None)
 
-    def _next_timer(self) -> float | None:
-        return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+    def _next_timer(self) -> float:
+        due = [_LONGEST_WAIT]
+        if self._timers:
+            due.append(max(0.0, self._timers[0][0] - time.monotonic()))
+        return min(due)
 
-    def _take(self, timeout: float | None) -> None:
-        try:
-            result = self._results.get(timeout=_LONGEST_WAIT if timeout is None else min(timeout, _LONGEST_WAIT))
-        except queue.Empty:
-            return
-        if result is None:
-            self._interrupt()
-        elif isinstance(result, _News):
-            self._hear(result)
-        else:
-            self._live -= 1
-            progress, outcome, seconds = result
+    def _take(self, timeout: float) -> None:
+        """Wait for something to happen, and conclude all attempts that have ended."""
+        with suppress(queue.Empty):
+            ended = self._results.get(timeout=timeout)
+            while True:
+                if isinstance(ended, _News):
+                    self._hear(ended)
+                elif ended is not None:
+                    self._take_in(ended)
+                ended = self._results.get_nowait()
+        # One whose thread could not even say so.
+        for attempt in [a for a in self._attempts if a.thread is None or not a.thread.is_alive()]:
+            self._take_in(attempt)
+
+    def _take_in(self, attempt: _Attempt) -> None:
+        if attempt in self._attempts:
+            del self._attempts[attempt]
+            lost = Outcome(Verdict.FAILED, reason="the thread of this attempt ended without a word")
+            outcome = attempt.outcome or lost
             if isinstance(outcome, _HeldUp):
-                self._hold_up(progress, outcome)
+                self._hold_up(attempt.progress, outcome)
             else:
-                self._conclude(progress, outcome, seconds)
+                self._conclude(attempt.progress, outcome, attempt.seconds)
+
+    def _start(self, progress: _Progress) -> None:
+        attempt = _Attempt(progress)
+        attempt.thread = threading.Thread(
+            target=self._attempt,
+            args=(attempt, progress.row.attempt, progress.pokes),
+            name="starlake-task",
+            daemon=True,
+        )
+        try:
+            attempt.thread.start()
+        except (RuntimeError, OSError, MemoryError) as error:
+            self._conclude(
+                progress, Outcome(Verdict.FAILED, reason=f"no thread for it can be started now: {error}"), 0.0
+            )
+        else:
+            self._attempts[attempt] = None
+
+    def _end_all(self) -> None:
+        """Stop what runs, because this loop cannot go on."""
+        self._interrupts = max(2, self._interrupts)
+        self._stop.set()
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        for attempt in self._attempts:
+            if attempt.thread is not None:
+                attempt.thread.join(max(0.0, deadline - time.monotonic()))
 
     def _wake(self) -> None:
         while self._timers and self._timers[0][0] <= time.monotonic():
@@ -225,8 +291,10 @@ class Scheduler:
 
     def _interrupt(self) -> None:
         """Stop what runs, give up what waits, and let tear-downs run."""
+        self._heard = self._interrupts
         self._stop.set()
-        waiting = [*self._ready, *(timer[2] for timer in self._timers)]
+        waiting = [*self._begun, *self._ready, *(timer[2] for timer in self._timers)]
+        self._begun.clear()
         self._ready.clear()
         self._timers.clear()
         for progress in waiting:
@@ -235,7 +303,7 @@ class Scheduler:
                 self._ready.append(progress)
             else:
                 self._let_go(progress)
-                self._end(progress, TaskState.CANCELLED, _STOPPED)
+                self._end(progress, TaskState.CANCELLED, self._why)
 
     # -- what has one user at a time
 
@@ -252,7 +320,15 @@ class Scheduler:
                 waiting.append((progress, held.key))
                 return
             self._held_up[held.resource] = deque([(progress, held.key)])
-        threading.Thread(target=self._wait_for, args=(held.resource,), name="starlake-exclusive", daemon=True).start()
+        thread = threading.Thread(target=self._wait_for, args=(held.resource,), name="starlake-exclusive", daemon=True)
+        try:
+            thread.start()
+        except (RuntimeError, OSError, MemoryError) as error:
+            with self._held_lock:
+                del self._held_up[held.resource]
+            self._results.put(
+                _News(progress, trouble=f"no thread to wait for {held.resource} can be started now: {error}")
+            )
 
     def _wait_for(self, resource: str) -> None:
         """Take a resource for one task after the other; in a thread of its own."""
@@ -288,7 +364,7 @@ class Scheduler:
         elif news.trouble:
             self._end(progress, TaskState.FAILED, news.trouble)
         else:
-            self._end(progress, TaskState.CANCELLED, _STOPPED)
+            self._end(progress, TaskState.CANCELLED, self._why)
 
     def _let_go(self, progress: _Progress) -> None:
         if progress.lease is not None:
@@ -323,6 +399,7 @@ class Scheduler:
             progress.row = replace(row, state=TaskState.WAITING)
 
     def _set(self, progress: _Progress, row: TaskRow) -> None:
+        row = replace(row, reason=plain(row.reason))
         progress.row = row
         self._dirty[row.task] = row
         self._tell(TaskEvent(row.task, row.state, row.attempt, row.reason, log=row.log))
@@ -331,7 +408,7 @@ class Scheduler:
         if self._listener is not None:
             try:
                 self._listener(event)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 # Whoever watches must not change what happens: a closed terminal is no failure.
                 self._listener = None
                 logger.warning("nobody is told of the progress any more: %s: %s", type(error).__name__, error)
@@ -340,10 +417,40 @@ class Scheduler:
         else:
             logger.info("%s: %s%s", event.task, event.state, f" ({event.reason})" if event.reason else "")
 
-    def _flush(self) -> None:
-        if self._dirty:
-            self._store.write(self._run.run_id, self._dirty.values())
-            self._dirty.clear()
+    def _flush(self, last: bool = False) -> bool:
+        """Write what changed. A record that cannot be written now is tried again; nothing begins meanwhile.
+
+        Returns:
+            Whether it is written, or was given up: then only tear-downs begin, and do so without a record.
+
+        Raises:
+            RunError: it could not be written to the last.
+        """
+        deadline = time.monotonic() + _RECORD_SECONDS
+        while self._dirty:
+            try:
+                self._store.write(self._run.run_id, self._dirty.values())
+                self._dirty.clear()
+                self._trouble = None
+                break
+            except RunError as error:
+                if self._trouble is None:
+                    self._trouble_since = time.monotonic()
+                    logger.warning("%s; trying again", error)
+                self._trouble = error
+            if not last:
+                if time.monotonic() - self._trouble_since > _RECORD_SECONDS and not self._stop.is_set():
+                    # As if somebody had stopped it: what is not recorded would be done twice.
+                    self._why = "stopped, because the record could not be written"
+                    self._interrupts += 1
+                return self._stop.is_set()
+            if time.monotonic() > deadline:
+                raise RunError(
+                    f"{self._trouble}. The run was stopped; the last states of {', '.join(sorted(self._dirty))} are not recorded. Then: "
+                    f"starlake-orchestrate resume --run {self._run.run_id}"
+                )
+            time.sleep(_RECORD_PAUSE)
+        return True
 
     def _settle(self, first: _Progress) -> None:
         """All before this step has ended: decide what becomes of it, and of those that depend on it alone."""
@@ -369,8 +476,8 @@ class Scheduler:
             self._set(progress, TaskRow(step.path, TaskState.EXCLUDED, reason="not selected"))
             return self._pass_on(progress, mask, progress.reason)
         if self._stop.is_set() and not (_is_around_work(step) and self._began()):
-            self._set(progress, replace(row, task=step.path, state=TaskState.CANCELLED, reason=_STOPPED))
-            return self._pass_on(progress, _BAD, _STOPPED)
+            self._set(progress, replace(row, task=step.path, state=TaskState.CANCELLED, reason=self._why))
+            return self._pass_on(progress, _BAD, self._why)
         state, reason = self._trigger(step, mask, progress.reason)
         if state is None:
             if step.call is None and (step.task is None or step.task.job is None):
@@ -426,22 +533,24 @@ class Scheduler:
         self._set(progress, TaskRow(progress.step.path, TaskState.RUNNING, attempt, log=str(log)))
 
     def _log_path(self, path: str, attempt: int) -> Path:
-        return self._store.folder / "logs" / self._run.run_id / f"{path}.{attempt}.log"
+        return self._store.folder / "logs" / file_name(self._run.run_id) / file_name(path, f".{attempt}.log")
 
-    def _attempt(self, progress: _Progress, attempt: int, poke: int) -> None:
-        """One attempt, in a worker thread."""
+    def _attempt(self, attempt: _Attempt, number: int, poke: int) -> None:
+        """One attempt, in a thread of its own."""
         started = time.monotonic()
-        outcome: Outcome | _HeldUp
+        progress = attempt.progress
         try:
-            outcome = self._run_step(progress, attempt, poke, progress.unsettled)
+            attempt.outcome = self._run_step(progress, number, poke, progress.unsettled)
         except StarlakeError as error:
-            outcome = Outcome(Verdict.FAILED, reason=str(error), final=not may_pass(error))
+            attempt.outcome = Outcome(Verdict.FAILED, reason=str(error), final=not may_pass(error))
         except BaseException as error:
-            logger.exception("%s failed", progress.step.path)
-            outcome = Outcome(Verdict.FAILED, reason=f"{type(error).__name__}: {error}", final=not may_pass(error))
+            reason = f"{type(error).__name__}: {error}"
+            attempt.outcome = Outcome(Verdict.FAILED, reason=reason, final=not may_pass(error))
+            logger.error("%s failed", progress.step.path, exc_info=True)
         finally:
             self._let_go(progress)
-        self._results.put((progress, outcome, time.monotonic() - started))
+            attempt.seconds = time.monotonic() - started
+            self._results.put(attempt)
 
     def _run_step(self, progress: _Progress, attempt: int, poke: int, again: bool) -> Outcome | _HeldUp:
         step = progress.step
@@ -465,6 +574,7 @@ class Scheduler:
             def on_line(line: str) -> None:
                 nonlocal followed
                 followed = True
+                line = plain(line)
                 log.write(line)
                 self._tell(TaskEvent(step.path, TaskState.RUNNING, attempt, line=line))
 
@@ -491,7 +601,7 @@ class Scheduler:
         elif outcome.verdict is Verdict.NOT_READY and task is not None:
             self._not_ready(progress, task, outcome, seconds)
         elif self._stop.is_set() and not (task is not None and task.teardown and self._interrupts < 2):
-            self._end(progress, TaskState.CANCELLED, _STOPPED, seconds, outcome.exit_code)
+            self._end(progress, TaskState.CANCELLED, self._why, seconds, outcome.exit_code)
         elif task is not None and progress.used <= task.retries and not outcome.final:
             progress.pokes = 0
             progress.unsettled = True
@@ -549,7 +659,7 @@ class Scheduler:
     def _verdict(self) -> tuple[str, str]:
         rows = [self._progress[id(step)].row for step in self._plan.tasks]
         if self._stop.is_set():
-            return TaskState.CANCELLED, _STOPPED
+            return TaskState.CANCELLED, self._why
         bad = [row for row in rows if row.state in (TaskState.FAILED, TaskState.CANCELLED)]
         if bad:
             return TaskState.FAILED, f"{len(bad)} task{'s' if len(bad) > 1 else ''} failed"
@@ -610,26 +720,36 @@ class _LogFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._size = 0
+        self._file: int | None = None
 
     def __enter__(self) -> _LogFile:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._stream = self._path.open("ab", buffering=0)
+        try:
+            private_folder(self._path.parent)
+            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            self._give_up(error)
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._stream.close()
+        if self._file is not None:
+            with suppress(OSError):
+                os.close(self._file)
+
+    def _give_up(self, error: OSError) -> None:
+        # A full disk is no failure of the task.
+        self._size = _LARGEST_LOG + 1
+        logger.warning("the output of a task is kept no more: %s: %s", self._path, error)
 
     def write(self, line: str) -> None:
         """Add a line, unless the file is full."""
-        if self._size > _LARGEST_LOG:
+        if self._file is None or self._size > _LARGEST_LOG:
             return
         data = (line + "\n").encode(errors="replace")
         self._size += len(data)
         if self._size > _LARGEST_LOG:
             data = f"[left out: more than {_LARGEST_LOG} bytes]\n".encode()
         try:
-            self._stream.write(data)
+            while data:
+                data = data[os.write(self._file, data) :]
         except OSError as error:
-            # A full disk is no failure of the task.
-            self._size = _LARGEST_LOG + 1
-            logger.warning("the output of a task is kept no more: %s: %s", self._path, error)
+            self._give_up(error)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from starlake_core import DataInterval, Report, RunError, TaskReport, TaskState
+from starlake_core.private import private_file, private_folder
 
 __all__ = ["RunRecord", "Store", "TaskRow"]
 
@@ -88,60 +92,86 @@ class Store:
         folder: where the database is; made if it does not exist.
 
     Raises:
-        RunError: a later version of this package wrote the database.
+        RunError: a later version of this package wrote the database, or it cannot be used; so do all methods when it cannot be used.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._path = folder / "runs.db"
+        with self._told():
+            _make(folder, self._path)
+            self._open()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Errors of the file are one message, whenever they come."""
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            ignore = folder / ".gitignore"
-            if not ignore.exists():
-                ignore.write_text("*\n", encoding="utf-8")
-            self._open(folder)
+            yield
         except (OSError, sqlite3.Error) as error:
             raise RunError(
-                f"the run record {folder / 'runs.db'} cannot be used: {error}. Give another folder with the option state_dir, or move "
-                "the file away if it is damaged"
+                f"the run record {self._path} cannot be used: {error}. Make room or give access if that is the reason, give another "
+                "folder with the option state_dir, or move the file away if it is damaged"
             ) from error
 
-    def _open(self, folder: Path) -> None:
-        self._db = sqlite3.connect(folder / "runs.db", timeout=60.0, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version > _VERSION:
-            raise RunError(
-                f"the run record {folder / 'runs.db'} was written by a later version; upgrade starlake-core-local, or move the file away"
-            )
-        if version < _VERSION:
-            self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_VERSION}; COMMIT;")
+    def _open(self) -> None:
+        self._db = sqlite3.connect(self._path, timeout=60.0, isolation_level=None)
+        try:
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if version > _VERSION:
+                raise RunError(
+                    f"the run record {self._path} was written by a later version; upgrade starlake-core-local, or move the file away"
+                )
+            if version < _VERSION:
+                if self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                    raise RunError(
+                        f"{self._path} is a database of something else; give another folder with the option state_dir"
+                    )
+                self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={_VERSION}; COMMIT;")
+        except BaseException:
+            self._db.close()
+            raise
 
     def close(self) -> None:
         """Close the connection."""
-        self._db.close()
+        with suppress(sqlite3.Error):
+            self._db.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._told():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                # A full disk or a lost device may have ended it already.
+                with suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+                raise
 
     def plan(self, records: Iterable[RunRecord]) -> None:
         """Record runs that will start later, in one transaction."""
-        self._db.execute("BEGIN IMMEDIATE")
-        for record in records:
-            self._insert(record, TaskState.PLANNED)
-        self._db.execute("COMMIT")
+        with self._transaction():
+            for record in records:
+                self._insert(record, TaskState.PLANNED)
 
     def begin(self, record: RunRecord) -> None:
         """Record a run that is about to start, or that is taken up again."""
-        if self.get(record.run_id) is None:
-            self._insert(record, TaskState.RUNNING)
-            return
-        self._db.execute(
-            "UPDATE runs SET state=?, reason='', interval_start=?, interval_end=?, ended=NULL WHERE run_id=?",
-            (
-                TaskState.RUNNING,
-                record.interval.start.isoformat(),
-                record.interval.end.isoformat(),
-                record.run_id,
-            ),
-        )
+        with self._transaction():
+            if self.get(record.run_id) is None:
+                self._insert(record, TaskState.RUNNING)
+                return
+            self._db.execute(
+                "UPDATE runs SET state=?, reason='', interval_start=?, interval_end=?, ended=NULL WHERE run_id=?",
+                (
+                    TaskState.RUNNING,
+                    record.interval.start.isoformat(),
+                    record.interval.end.isoformat(),
+                    record.run_id,
+                ),
+            )
 
     def _insert(self, record: RunRecord, state: str) -> None:
         self._db.execute(
@@ -163,12 +193,14 @@ class Store:
 
     def end(self, run_id: str, state: str, reason: str = "") -> None:
         """Record the end of a run."""
-        self._db.execute("UPDATE runs SET state=?, reason=?, ended=? WHERE run_id=?", (state, reason, _now(), run_id))
+        with self._transaction():
+            self._db.execute(
+                "UPDATE runs SET state=?, reason=?, ended=? WHERE run_id=?", (state, reason, _now(), run_id)
+            )
 
     def write(self, run_id: str, rows: Iterable[TaskRow]) -> None:
         """Record the states of some tasks in one transaction."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
+        with self._transaction():
             self._db.executemany(
                 "INSERT OR REPLACE INTO tasks VALUES (?,?,?,?,?,?,?,?,?)",
                 [
@@ -176,30 +208,51 @@ class Store:
                     for r in rows
                 ],
             )
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
 
     def get(self, run_id: str) -> RunRecord | None:
         """The record of a run, None if there is none."""
-        row = self._db.execute(
-            "SELECT run_id, pipeline_id, fingerprint, state, interval_start, interval_end, selected, excluded, grp "
-            "FROM runs WHERE run_id=?",
-            (run_id,),
-        ).fetchone()
+        with self._told():
+            row = self._db.execute(
+                "SELECT run_id, pipeline_id, fingerprint, state, interval_start, interval_end, selected, excluded, grp "
+                "FROM runs WHERE run_id=?",
+                (run_id,),
+            ).fetchone()
         if row is None:
             return None
-        interval = DataInterval(datetime.fromisoformat(row[4]), datetime.fromisoformat(row[5]))
-        return RunRecord(row[0], row[1], row[2], row[3], interval, _patterns(row[6]), _patterns(row[7]), row[8])
+        with self._readable(run_id):
+            interval = DataInterval(datetime.fromisoformat(row[4]), datetime.fromisoformat(row[5]))
+            return RunRecord(row[0], row[1], row[2], row[3], interval, _patterns(row[6]), _patterns(row[7]), row[8])
 
     def tasks(self, run_id: str) -> dict[str, TaskRow]:
         """The recorded tasks of a run, by path."""
-        rows = self._db.execute(
-            "SELECT task, state, attempt, reason, exit_code, log, duration, not_ready FROM tasks WHERE run_id=?",
-            (run_id,),
-        )
+        with self._told():
+            rows = self._db.execute(
+                "SELECT task, state, attempt, reason, exit_code, log, duration, not_ready FROM tasks WHERE run_id=?",
+                (run_id,),
+            ).fetchall()
         return {row[0]: TaskRow(**dict(zip(_TASK_COLUMNS, row, strict=True))) for row in rows}
+
+    @contextmanager
+    def _readable(self, run_id: str) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, TypeError, AttributeError, RunError) as error:
+            raise RunError(
+                f"the run '{run_id}' in {self._path} is damaged: {error}. Forget it with: starlake-orchestrate runs PATHS --forget {run_id}"
+            ) from error
+
+    def forget(self, run_id: str) -> bool:
+        """Delete the record of a run.
+
+        Args:
+            run_id: of the run.
+
+        Returns:
+            Whether there was one.
+        """
+        with self._transaction():
+            self._db.execute("DELETE FROM tasks WHERE run_id=?", (run_id,))
+            return self._db.execute("DELETE FROM runs WHERE run_id=?", (run_id,)).rowcount > 0
 
     def reports(self, limit: int | None) -> list[Report]:
         """The recorded runs, the newest first.
@@ -207,25 +260,39 @@ class Store:
         Args:
             limit: how many at most; None for all.
         """
-        rows = self._db.execute(
-            "SELECT run_id, pipeline_id, state, reason, interval_start, interval_end, started, ended, grp FROM runs "
-            "ORDER BY rowid DESC LIMIT ?",
-            (-1 if limit is None else limit,),
-        ).fetchall()
-        return [
-            Report(
+        with self._told():
+            rows = self._db.execute(
+                "SELECT run_id, pipeline_id, state, reason, interval_start, interval_end, started, ended, grp FROM runs "
+                "ORDER BY rowid DESC LIMIT ?",
+                (-1 if limit is None else limit,),
+            ).fetchall()
+        return [self._report(row) for row in rows]
+
+    def _report(self, row: Sequence[Any]) -> Report:
+        tasks = self.tasks(row[0]).values()
+        with self._readable(str(row[0])):
+            return Report(
                 row[1],
                 row[0],
                 row[2],
-                tuple(
-                    TaskReport(t.task, t.state, t.reason, t.exit_code, t.attempt, t.log, t.duration)
-                    for t in self.tasks(row[0]).values()
-                ),
+                tuple(TaskReport(t.task, t.state, t.reason, t.exit_code, t.attempt, t.log, t.duration) for t in tasks),
                 reason=row[3],
                 interval=DataInterval(datetime.fromisoformat(row[4]), datetime.fromisoformat(row[5])),
                 started=datetime.fromisoformat(row[6]),
                 ended=datetime.fromisoformat(row[7]) if row[7] else None,
                 group=row[8],
             )
-            for row in rows
-        ]
+
+
+def _make(folder: Path, database: Path) -> None:
+    """Make the folder, or tighten it where it is one of ours; a folder with other things in it is its owner's affair."""
+    if folder.name == ".starlake-core" or database.exists() or not folder.exists():
+        for place in (folder, folder / "logs", folder / "locks"):
+            private_folder(place)
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n", encoding="utf-8")
+    # SQLite gives its other files the mode of this one.
+    os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    for file in (database, *(database.with_name(database.name + ending) for ending in ("-wal", "-shm"))):
+        private_file(file)

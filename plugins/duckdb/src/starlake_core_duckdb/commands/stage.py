@@ -42,7 +42,7 @@ def incoming_files(directory: Path, tables: Sequence[Table]) -> list[tuple[Path,
         if table is None:
             continue
         ack = ack_companion(path, table.metadata.ack)
-        if ack is None or (ack != path and ack.is_file()):
+        if ack is None or (ack != path and not ack.is_symlink() and ack.is_file()):
             found.append((path, ack))
     return found
 

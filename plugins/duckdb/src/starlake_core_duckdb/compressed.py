@@ -1,0 +1,65 @@
+"""Compressed files, and how much may come out of them."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from pathlib import Path
+
+from .errors import EngineError, ProjectFault
+
+__all__ = ["VARIABLE", "check_size", "read_size"]
+
+VARIABLE = "SL_DUCKDB_MAX_DECOMPRESSED"
+
+_DEFAULT = 2 * 1024**3
+_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
+_SIZE = re.compile(r"\s*([0-9]+)\s*([kmgt]?)i?b?\s*", re.IGNORECASE)
+# The most that a byte of gzip stands for.
+_LARGEST_RATIO = 1032
+_CHUNK = 1024 * 1024
+
+
+def read_size(text: str | None) -> int:
+    """How many bytes may come out of one compressed file.
+
+    Args:
+        text: bytes, or a number with K, M, G or T; None for the default, 2G.
+
+    Raises:
+        ProjectFault: it is no such number.
+    """
+    if text is None or not text.strip():
+        return _DEFAULT
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        raise ProjectFault(f"{VARIABLE} is {text!r}; it takes bytes, or a number with K, M, G or T such as 500M")
+    return int(found[1]) * _UNITS[found[2].lower()]
+
+
+def check_size(path: Path, name: str, limit: int) -> None:
+    """Refuse a compressed file that would become larger than is allowed, before anything holds it.
+
+    Args:
+        path: of the file.
+        name: what messages call it.
+        limit: in bytes.
+
+    Raises:
+        EngineError: it would, or it is broken.
+    """
+    if path.suffix != ".gz" or path.stat().st_size * _LARGEST_RATIO <= limit:
+        return
+    size = 0
+    try:
+        with gzip.open(path, "rb") as source:
+            while chunk := source.read(_CHUNK):
+                size += len(chunk)
+                if size > limit:
+                    raise EngineError(
+                        f"{name} becomes larger than {limit} bytes when it is decompressed; if that is no mistake, allow it with "
+                        f"{VARIABLE} in sl_env_var, for example {VARIABLE}=10G"
+                    )
+    except (OSError, EOFError, zlib.error) as error:
+        raise EngineError(f"{name} cannot be decompressed: {error}") from error

@@ -1,0 +1,45 @@
+"""Text of others (output of tasks, names from data, messages of exceptions), made harmless for whoever looks at it."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["plain", "plain_line"]
+
+# Colours say nothing that is lost, and would be noise when they are spelt out.
+_COLOUR = re.compile(r"\x1b\[[0-9;:]{0,64}m")
+# C0 without tab and newline, DEL, C1, marks that turn the direction of writing, separators of lines, halves of characters.
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufff9-\ufffb]"
+)
+
+
+def plain(text: str) -> str:
+    """The text with every control character but newline and tab spelt out, so that it moves no cursor and sets no clipboard.
+
+    Args:
+        text: of any origin.
+
+    >>> plain("a\x1b[31mred\x1b[0m\x1b[2J\x9b1m")
+    'ared\\\\x1b[2J\\\\x9b1m'
+    """
+    if _UNSAFE.search(text) is None:
+        return text
+    return _UNSAFE.sub(_spelt, _COLOUR.sub("", text))
+
+
+def plain_line(text: str) -> str:
+    """The same on one line: newlines are spelt out too.
+
+    Args:
+        text: of any origin.
+
+    >>> plain_line("one\\ntwo")
+    'one\\\\ntwo'
+    """
+    return plain(text).replace("\n", "\\n")
+
+
+def _spelt(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return "\\r" if code == 13 else f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"

@@ -1,0 +1,276 @@
+"""What becomes of the output never decides what happens: closed, broken, full, slow, on any terminal."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from starlake_core.cli.output import Output
+from starlake_core.cli.progress import distinct_names
+
+PATIENCE = 60.0
+
+PROGRAM = """#!/bin/sh
+echo "$@" >> calls
+echo "output of $@"
+"""
+
+PIPELINES = """
+import pathlib
+from starlake_core import Orchestration
+project = pathlib.Path({root!r})
+options = {{"SL_STARLAKE_PATH": str(project / "starlake"), "sl_env_var": {{"SL_ROOT": str(project)}}, "retries": 0}}
+with Orchestration(options, environment="shell", orchestrator="local") as orchestration:
+    for name in ("first", "second"):
+        with orchestration.sl_create_pipeline(name=name, cron="0 0 * * *") as pipeline:
+            for number in range({tasks}):
+                pipeline.sl_load(domain="d", table=f"{{name}}_{{number}}")
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "starlake").write_text(PROGRAM)
+    (tmp_path / "starlake").chmod(0o755)
+    (tmp_path / "pipelines.py").write_text(PIPELINES.format(root=str(tmp_path), tasks=3))
+    return tmp_path
+
+
+def start(*arguments: object, **keywords: Any) -> subprocess.Popen[bytes]:
+    env = {n: v for n, v in os.environ.items() if not n.startswith("SL_") and n not in ("COLUMNS", "LINES", "NO_COLOR")}
+    given = keywords.pop("env", {})
+    return subprocess.Popen(
+        [sys.executable, "-m", "starlake_core", *map(str, arguments)], env={**env, **given}, **keywords
+    )
+
+
+def calls(project: Path) -> int:
+    return len((project / "calls").read_text().splitlines())
+
+
+def recorded(project: Path) -> str:
+    with start("runs", project, stdout=subprocess.PIPE) as process:
+        output, _ = process.communicate(timeout=PATIENCE)
+    return output.decode()
+
+
+def _shell(line: str, project: Path) -> subprocess.CompletedProcess[str]:
+    """A line for a shell, in which $run stands for the command line and $project for the project."""
+    return subprocess.run(
+        ["bash", "-c", line],
+        env={**os.environ, "run": f"{sys.executable} -m starlake_core", "project": str(project)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+HEAD = "$run run $project | head -n 1; exit ${PIPESTATUS[0]}"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        HEAD,
+        "$run run $project >&-",
+        "$run run $project >&- 2>&- <&-",
+        "$run run $project > /dev/full",
+        "$run run $project > /dev/full 2>&1",
+        "$run run $project 2> /dev/full",
+    ],
+)
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_run_goes_on_whatever_becomes_of_its_output(line: str, project: Path) -> None:
+    done = _shell(line, project)
+    assert done.returncode == 0, done
+    assert "Traceback" not in done.stderr, done
+    assert "Exception ignored" not in done.stderr, done
+    assert calls(project) == 6
+    assert recorded(project).count("success") == 4  # two runs, each with the states of its tasks
+    if line.endswith("$project > /dev/full"):
+        assert "could not be written: [Errno 28]" in done.stderr
+
+
+COMMANDS = [
+    "runs $project",
+    "check $project",
+    "graph $project",
+    "graph $project --format json",
+    "dry-run $project",
+    "plugins",
+    "options",
+    "options --format markdown",
+    "--help",
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_commands_whose_output_is_lost_say_so_and_never_with_a_traceback(command: str, project: Path) -> None:
+    full = _shell(f"$run {command} > /dev/full", project)
+    assert "Traceback" not in full.stderr
+    assert "Exception ignored" not in full.stderr
+    if command != "--help":
+        assert full.returncode == 1, full
+        assert full.stderr == "error: the output cannot be written: [Errno 28] No space left on device\n"
+    closed = _shell(f"$run {command} >&-", project)
+    assert closed.returncode == 0, closed
+    assert not closed.stderr
+    broken = _shell(f"$run {command} | true; exit ${{PIPESTATUS[0]}}", project)
+    assert broken.returncode == 0, broken
+    assert not broken.stderr
+
+
+def test_a_reader_that_reads_nothing_stops_no_run(project: Path) -> None:
+    """A pager, or a terminal that was told to pause: more is written than a pipe holds."""
+    (project / "pipelines.py").write_text(PIPELINES.format(root=str(project), tasks=700))
+    read, write = os.pipe()
+    with start("run", project, "--parallelism", "8", stdout=write, stderr=subprocess.DEVNULL) as process:
+        os.close(write)
+        deadline = time.monotonic() + 4 * PATIENCE
+        while not (project / "calls").exists() or calls(project) < 1400:
+            assert time.monotonic() < deadline, calls(project)
+            time.sleep(0.1)
+        with os.fdopen(read, "rb") as reader:
+            output = reader.read()
+        assert process.wait(PATIENCE) == 0
+    assert b"second: success" in output
+
+
+def terminal(work: Callable[[int], subprocess.Popen[bytes]], columns: int) -> tuple[int, str]:
+    """What a command writes to a terminal of a certain width."""
+    master, slave = pty.openpty()
+    try:
+        import fcntl
+        import struct
+        import termios
+
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        process = work(slave)
+    finally:
+        os.close(slave)
+    chunks = []
+    with process:
+        while True:
+            try:
+                chunk = os.read(master, 65536)
+            except OSError:  # EIO: nobody has it open any more
+                break
+            if not chunk:
+                break
+            chunks.append(chunk)
+    os.close(master)
+    return process.returncode, b"".join(chunks).decode()
+
+
+@pytest.mark.parametrize(
+    ("env", "columns", "lines"),
+    [
+        ({"TERM": "dumb"}, 120, True),
+        ({"TERM": "xterm"}, 30, True),
+        ({"TERM": "xterm", "NO_LIVE": "1"}, 120, True),
+        ({"TERM": "xterm"}, 60, False),
+        ({"TERM": "xterm"}, 120, False),
+        ({"TERM": "xterm"}, 1, True),
+    ],
+    ids=str,
+)
+def test_every_terminal_shows_something_at_once(env: dict[str, str], columns: int, lines: bool, project: Path) -> None:
+    code, output = terminal(
+        lambda slave: start("run", project, stdin=slave, stdout=slave, stderr=slave, env=env), columns
+    )
+    assert code == 0, output
+    plain = " d_first_0_load running" in output.replace("\r\n", "")
+    assert plain == lines, output
+    assert "first_0_load" in output.replace("\r\n", "")
+
+
+def test_a_terminal_that_closes_ends_the_run_in_order(project: Path) -> None:
+    (project / "starlake").write_text("#!/bin/sh\necho $$ >> pids\nsleep 60\n")
+    master, slave = pty.openpty()
+    process = start("run", project, stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
+    deadline = time.monotonic() + PATIENCE
+    while not (project / "pids").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.close(master)  # nobody's controlling terminal: the output breaks, and the signal comes
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(PATIENCE) == 130
+    assert "cancelled" in recorded(project)
+
+
+# -- the stream
+
+
+class _Breaks(io.StringIO):
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def write(self, text: str) -> int:
+        raise self.error
+
+    def flush(self) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EPIPE, "broken"), OSError(errno.EIO, "gone"), ValueError("I/O operation on closed file")]
+)
+@pytest.mark.parametrize("background", [False, True])
+def test_a_stream_that_breaks_raises_nothing(error: Exception, background: bool) -> None:
+    output = Output(_Breaks(error))
+    if background:
+        with output.in_background():
+            output.write("x")
+    output.write("x")
+    output.writelines(["a", "b"])
+    output.flush()
+    assert output.trouble is error
+    assert bool(output.lost) == (not isinstance(error, OSError) or error.errno != errno.EPIPE)
+
+
+def test_no_stream_is_one_to_write_to() -> None:
+    output = Output(None)
+    assert output.write("x") == 1
+    output.flush()
+    assert not output.isatty()
+    assert not output.lost
+
+
+@given(st.text())
+def test_any_text_is_written_in_any_encoding(text: str) -> None:
+    for encoding in ("ascii", "latin-1", "utf-8"):
+        kept = io.BytesIO()
+        output = Output(io.TextIOWrapper(kept, encoding=encoding, newline=""))
+        output.write(text)
+        output.flush()
+        assert not output.trouble
+        assert bool(kept.getvalue()) == bool(text)
+
+
+@given(st.lists(st.text("ab_", min_size=1, max_size=60), min_size=1, max_size=8, unique=True), st.integers(8, 40))
+def test_names_fit_the_column(names: list[str], width: int) -> None:
+    assert all(len(name) <= width for name in distinct_names(names, width))
+
+
+def test_names_with_a_common_beginning_stay_distinct() -> None:
+    names = [f"load_the_domain_with_a_long_name_{table}_load" for table in ("customers", "orders", "products")]
+    shown = distinct_names(names, 16)
+    assert len(set(shown)) == 3
+    assert all(len(name) <= 16 for name in shown)
