@@ -12,7 +12,7 @@ from typing import Any
 
 from starlake_core_google import Calls, CloudLogs, Markers, Objects, ServiceClock, UnclearError, connect, one_by_one
 
-from starlake_core import Job, OutageError, RunKey, StarlakeError
+from starlake_core import Job, OutageError, RunKey, RunnerError, StarlakeError
 from starlake_core.masking import mask_text
 from starlake_core.runtime import Aside, Found, Outcome, Recent, Status, Verdict, pause, remote_marker
 
@@ -132,7 +132,8 @@ class CloudRunRunner:
             current = execution if known else self._current(execution)
             if current is None:
                 continue
-            self._sighted.put(current.handle, True)
+            if current.handle != started:
+                self._sighted.put(current.handle, True)
             first = found.setdefault(current.attempt, current)
             if first is not current:
                 self._stop_double(current, first)
@@ -378,7 +379,13 @@ class CloudRunRunner:
                 if first.handle != handle:
                     logger.info("%s was a double; %s goes on for %s", handle, first.handle, known.task)
                     return first.handle
-        outcome = outcome_of(message, handle, lambda: self._service.tasks(handle), self._markers.seen)
+        try:
+            outcome = outcome_of(message, handle, lambda: self._service.tasks(handle), self._markers.seen)
+        except RunnerError as error:
+            if state_of(message) == "succeeded":
+                raise  # a marker, which alone says how the check ended
+            # It has failed, whatever its exit code is.
+            outcome = Outcome(Verdict.FAILED, reason=f"how it ended cannot be read: {error}", log=console(handle))
         assert outcome is not None
         self._secrets.put(handle, secrets_of(message))
         return outcome
