@@ -229,7 +229,8 @@ def _waited(
     except BaseException:
         if cancel_on_interrupt:
             try:
-                runner.cancel(handle)
+                with pausing(None, _LAST_CANCEL_SECONDS):
+                    runner.cancel(handle)
             except StarlakeError as error:  # the interrupt is what the caller has to hear of
                 logger.warning("%s cannot be cancelled and may go on: %s", handle, error)
         raise

@@ -88,6 +88,7 @@ class _Execution:
     timeout: float = 600.0
     tasks: list[_Task] = field(default_factory=list)
     cancelled: bool = False
+    made: float = field(default_factory=time.monotonic)
 
 
 class CloudRun:
@@ -186,6 +187,7 @@ class CloudRun:
         for _ in range(count):
             execution = self._seeded("history")
             execution.created -= age
+            execution.made -= age
             execution.told.create_time.FromNanoseconds(int(execution.created * 1e9))
             execution.tasks[0].end = "succeeded"
             self._complete(execution)
@@ -352,11 +354,11 @@ class CloudRun:
         self._permitted(request.parent, "run.executions.list")
         size = min(request.page_size or self.page, self.page)
         with self._lock:
-            shown = time.time() + self.skew - self.lag
+            shown = time.monotonic() - self.lag
             names = [
                 name
                 for name, execution in self._executions.items()
-                if name.startswith(f"{request.parent}/executions/") and (not self.lag or execution.created <= shown)
+                if name.startswith(f"{request.parent}/executions/") and (not self.lag or execution.made <= shown)
             ]
             # A token is a place counted from the oldest end, so that new executions do not move it.
             end = int(request.page_token) if request.page_token else len(names)

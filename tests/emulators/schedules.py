@@ -150,13 +150,14 @@ class Result:
 
     @property
     def doubled(self) -> int:
-        """How many runs of an attempt went to their end beside another one of it."""
-        return sum(at_once(runs) for runs in self.of_attempts().values())
+        """How many runs of an attempt went to their end beside or after another one of it, without a deletion that explains it."""
+        return max(0, sum(len(runs) - 1 for runs in self.of_attempts().values()) - self.deleted)
 
     @property
     def beside(self) -> int:
         """How many pairs of runs of different attempts went on at once."""
-        return at_once([run for run in self.runs if not run.stopped]) - self.doubled
+        pairs = at_once([run for run in self.runs if not run.stopped])
+        return pairs - sum(at_once(runs) for runs in self.of_attempts().values())
 
     @property
     def repeated(self) -> int:
@@ -359,7 +360,7 @@ def check(result: Result, duplicates: bool = False) -> None:
     assert runs, f"the work is lost{about}"
     assert any(run.exit_code == 0 for run in runs), f"nothing ended well{about}"
     short = duplicates and schedule.lags and schedule.seconds < _LONG_SECONDS
-    assert short or result.doubled == 0, f"the work of an attempt was done twice at once{about}"
+    assert short or result.doubled == 0, f"the work of an attempt was done twice{about}"
     assert schedule.lags or result.beside == 0, f"the work was done twice at once{about}"
     assert result.repeated == 0, f"the work was repeated without a reason{about}"
     most = len(result.attempts) + result.deleted + result.doubled

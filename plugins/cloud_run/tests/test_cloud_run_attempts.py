@@ -174,6 +174,22 @@ def test_a_double_that_another_process_waits_for_is_stopped_too(
     assert wait(watcher, younger).succeeded
 
 
+def test_looking_again_for_many_costs_a_list_or_two(emulator: CloudRun, job: MakeJob, runner: MakeRunner) -> None:
+    made = runner(cloud_run_list_lag=0.5)
+    looks: list[int] = []
+    plain = made._look_again
+
+    def counted(parent: str, tasks: Any) -> None:
+        looks.append(len(tasks))
+        plain(parent, tasks)
+
+    made._doubles._look = counted
+    for number in range(20):
+        made.submit(job(), RunKey(f"task {number}", "1"))
+    until(lambda: sum(looks) == 20, "all were looked at again")
+    assert len(looks) <= 10
+
+
 def test_a_poll_that_lists_doubles_stops_the_younger(
     emulator: CloudRun, job: MakeJob, runner: MakeRunner, tmp_path: Path
 ) -> None:

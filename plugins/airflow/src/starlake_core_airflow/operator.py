@@ -51,6 +51,7 @@ from .versions import (
 
 __all__ = ["ConsoleLink", "StarlakeEnd", "StarlakeOperator", "StarlakeStart", "displayed"]
 
+_CANCEL_SECONDS = 1.0
 _NET_SECONDS = 600.0
 _TAIL_CHARACTERS = 2000
 _DEFAULT_POLL = 30.0
@@ -315,7 +316,11 @@ class StarlakeOperator(_Step, Reschedulable):
         try:
             outcome, cursor = watch(runner, handle, max(0.0, seconds), on_line=self._line, stop=lambda: self._killed)
         except (KeyboardInterrupt, SystemExit):
-            runner.cancel(handle)
+            try:
+                with pausing(None, _CANCEL_SECONDS):
+                    runner.cancel(handle)
+            except StarlakeError as error:  # who interrupts does not wait for a service that does not answer
+                self.log.warning("It cannot be cancelled and may go on: %s", error)
             if observer.stop():
                 raise AirflowFailException(observer.STOPPED) from None
             raise

@@ -10,7 +10,7 @@ import heapq
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from starlake_core import StarlakeError
 
@@ -23,14 +23,17 @@ _TIMES = 60
 
 
 class Doubles:
-    """Calls a function for each task some time after its start, in one thread that lives as long as there is something to look at.
+    """Calls a function some time after the start of tasks, in one thread that lives as long as there is something to look at.
 
     Args:
-        look: for the doubles of a task: name of the Cloud Run job, and task. What it raises is tried again.
+        look: for the doubles of some tasks: name of the Cloud Run job, and tasks. What it raises is tried again.
+        apart: seconds between two looks at least: those that began shortly after each other share one.
     """
 
-    def __init__(self, look: Callable[[str, str], object]) -> None:
+    def __init__(self, look: Callable[[str, Collection[str]], object], apart: float) -> None:
         self._look = look
+        self._apart = apart
+        self._looked = float("-inf")
         self._due: list[tuple[float, int, str, str]] = []
         self._changed = threading.Condition()
         self._alive = False
@@ -57,18 +60,28 @@ class Doubles:
                 if not self._due:
                     self._alive = False
                     return
-                left = self._due[0][0] - time.monotonic()
+                now = time.monotonic()
+                left = max(self._due[0][0], self._looked + self._apart) - now
                 if left > 0:
                     self._changed.wait(left)
                     continue
-                _, times, parent, task = heapq.heappop(self._due)
-            try:
-                self._look(parent, task)
-            except StarlakeError as error:
+                self._looked = now
+                due: dict[str, dict[str, int]] = {}
+                while self._due and self._due[0][0] <= now:
+                    _, times, parent, task = heapq.heappop(self._due)
+                    due.setdefault(parent, {})[task] = times
+            for parent, tasks in due.items():
+                self._look_for(parent, tasks)
+
+    def _look_for(self, parent: str, tasks: dict[str, int]) -> None:
+        try:
+            self._look(parent, tasks)
+        except StarlakeError as error:
+            logger.info("doubles of %d tasks cannot be looked for now: %s", len(tasks), error)
+            for task, times in tasks.items():
                 if times < _TIMES:
-                    logger.info("doubles of %s cannot be looked for now: %s", task, error)
                     self.later(_AGAIN_SECONDS, parent, task, times + 1)
                 else:
                     logger.warning("doubles of %s were not looked for: %s", task, error)
-            except Exception:  # the others are looked for all the same
-                logger.exception("doubles of %s cannot be looked for", task)
+        except Exception:  # the others are looked for all the same
+            logger.exception("doubles of %s cannot be looked for", ", ".join(tasks))

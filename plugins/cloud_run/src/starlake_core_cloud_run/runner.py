@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from starlake_core_google import Calls, CloudLogs, Markers, Objects, ServiceClock, UnclearError, connect, one_by_one
 
-from starlake_core import Job, OutageError, RunKey, StarlakeError
+from starlake_core import Job, OutageError, RunKey, RunnerError, StarlakeError
 from starlake_core.masking import mask_text
 from starlake_core.runtime import Aside, Found, Outcome, Recent, Status, Verdict, pause, remote_marker
 
@@ -64,7 +64,7 @@ class CloudRunRunner:
         self._grace = float(spec.get("missing_grace", 60))
         self._brief = self._service.brief(_POLL_SECONDS)
         self._history = History(self._service.page, int(spec["history"]), self._lag)
-        self._doubles = Doubles(self._look)
+        self._doubles = Doubles(self._look_again, min(1.0, self._lag / 2))
         self._clock = ServiceClock()
         self._aside = Aside()
         self._submitting: dict[RunKey, tuple[threading.Lock, int]] = {}
@@ -124,7 +124,15 @@ class CloudRunRunner:
             started: was started just now, and need not be looked at.
             own: attempt that may be taken back: that it has ended does not say that it still exists.
         """
+        return self._attempts(parent, task, self._history.look(parent), started, own)
+
+    def _look_again(self, parent: str, tasks: Collection[str]) -> None:
+        """Look for doubles of tasks that were started a while ago."""
         number = self._history.look(parent)
+        for task in tasks:
+            self._attempts(parent, task, number)
+
+    def _attempts(self, parent: str, task: str, number: int, started: str = "", own: str = "") -> list[Seen]:
         found: dict[str, Seen] = {}
         for execution in self._history.of_task(parent, task):
             fresh = execution.handle == started or self._history.is_fresh(execution.handle, number)
@@ -132,7 +140,8 @@ class CloudRunRunner:
             current = execution if known else self._current(execution)
             if current is None:
                 continue
-            self._sighted.put(current.handle, True)
+            if current.handle != started:
+                self._sighted.put(current.handle, True)
             first = found.setdefault(current.attempt, current)
             if first is not current:
                 self._stop_double(current, first)
@@ -378,7 +387,13 @@ class CloudRunRunner:
                 if first.handle != handle:
                     logger.info("%s was a double; %s goes on for %s", handle, first.handle, known.task)
                     return first.handle
-        outcome = outcome_of(message, handle, lambda: self._service.tasks(handle), self._markers.seen)
+        try:
+            outcome = outcome_of(message, handle, lambda: self._service.tasks(handle), self._markers.seen)
+        except RunnerError as error:
+            if state_of(message) == "succeeded":
+                raise  # a marker, which alone says how the check ended
+            # It has failed, whatever its exit code is.
+            outcome = Outcome(Verdict.FAILED, reason=f"how it ended cannot be read: {error}", log=console(handle))
         assert outcome is not None
         self._secrets.put(handle, secrets_of(message))
         return outcome
