@@ -44,6 +44,11 @@ def _draw_retried(p: StarlakePipeline) -> None:
     p.sl_transform("work", "kpi.work", retries=1, retry_delay=0) >> p.sl_transform("next", "kpi.next")
 
 
+def _draw_repeated(p: StarlakePipeline) -> None:
+    # Safely done twice, whether or not the first attempt began.
+    p.sl_job("work", ["stage", "--domains", "sales"], retries=1, retry_delay=0)
+
+
 class RunChecks(OrchestratorBase):
     """Every task runs once, after those before it, with the values of the run; failures show."""
 
@@ -256,8 +261,8 @@ class RunChecks(OrchestratorBase):
 
     def test_shortage_is_tried_again(self, fake: FakeEnvironment) -> None:
         """What the machine was short of may be there at the next try."""
-        fake.refuse("transform:kpi.work", OSError(errno.EAGAIN, "not now"))
-        report = self.run(self.draw(Graph("retried", _draw_retried), fake))
+        fake.refuse("stage:sales", OSError(errno.EAGAIN, "not now"))
+        report = self.run(self.draw(Graph("repeated", _draw_repeated), fake))
         assert report.succeeded, report.reason
         assert report.task("work").attempts == 2
 

@@ -31,8 +31,14 @@ name, root, home, times, options = sys.argv[1:]
 place = OneWriter(Path(root))
 given = {"SL_STARLAKE_PATH": str(place.program), **json.loads(options)}
 made = job(draw(build, given, environment="shell", root=place.root, name=name), name)
+ends = []
 with DagsterInstance.from_config(home) as instance:
-    ends = [launch(made, instance).success for _ in range(int(times))]
+    for _ in range(int(times)):
+        result = launch(made, instance)
+        ends.append(result.success)
+        failures = [event for event in result.all_events if event.is_failure or event.is_step_failure]
+        for event in failures:
+            print("FAILED", event.message, event.event_specific_data)
 print()
 print(json.dumps(ends))
 """
@@ -119,8 +125,9 @@ def two_at_once(tmp_path: Path, times: int, **options: Any) -> tuple[OneWriter, 
     ]
     ends = []
     for process in processes:
-        told = process.communicate(timeout=850)[0]
+        told = process.communicate()[0]
         assert process.returncode == 0, told[-5000:]
+        sys.stdout.write("\n".join(line for line in told.splitlines() if line.startswith("FAILED")))
         ends += json.loads(told.strip().splitlines()[-1])
     return place, ends
 
