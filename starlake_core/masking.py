@@ -40,7 +40,7 @@ _PAIR = re.compile(
 # In prose a colon is common, so it counts after fewer words, and after every name in quotes.
 _COLON = re.compile(
     r"(?P<name>(?:(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|AUTHORIZATION|API[_-]?KEY|COOKIE)[\w-]{0,64}[\"']?"
-    r"|(?:TOKEN|KEY|CREDENTIAL|PWD|PASS|AUTH|SIGNATURE)[\w-]{0,64}[\"'])"
+    r"|(?:TOKEN|(?<!SL_RUN_)(?<!PRIMARY)(?<!PRIMARY_)KEY|CREDENTIAL|PWD|PASS|AUTH|SIGNATURE)[\w-]{0,64}[\"'])"
     rf"\s{{0,2}}:\s{{0,2}})(?P<value>{_VALUE})",
     re.IGNORECASE,
 )

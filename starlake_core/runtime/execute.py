@@ -102,12 +102,9 @@ def start(
         return taken
     try:
         return runner.submit(job, key)
-    except RunnerError:
-        work.undo()
-        raise
-    except OutageError:
-        # A service may have started it all the same, and says so when it is asked; a process of this machine was not started.
-        if not getattr(runner, "detached", False):
+    except Exception as error:
+        # Where a service did not answer, it may have started it all the same, and says so when it is asked.
+        if isinstance(error, RunnerError) or not getattr(runner, "detached", False):
             work.undo()
         raise
 

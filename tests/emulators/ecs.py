@@ -32,6 +32,7 @@ import tempfile
 import threading
 import time
 import uuid
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -752,6 +753,15 @@ class Ecs:
                 if node.tag.rpartition("}")[2] == "Key":
                     (folder / str(node.text)).unlink(missing_ok=True)
             return 200, {"Content-Type": "application/xml"}, b"<DeleteResult/>"
+        if method == "GetObject":
+            if not (folder / key).is_file():
+                raise _Refused("NoSuchKey", "The specified key does not exist.", 404)
+            return 200, {"Content-Type": "binary/octet-stream"}, (folder / key).read_bytes()
+        if method == "PutObject":
+            copied = unquote(environ.get("HTTP_X_AMZ_COPY_SOURCE", "")).lstrip("/")
+            (folder / key).parent.mkdir(parents=True, exist_ok=True)
+            (folder / key).write_bytes((self.buckets / copied).read_bytes() if copied else body)
+            return 200, {"Content-Type": "application/xml"}, b"<CopyObjectResult/>" if copied else b""
         raise _Refused("NotImplemented", f"the emulator does not know {method}", 501)
 
     def _listed(self, folder: Path, query: Mapping[str, list[str]]) -> bytes:
@@ -761,7 +771,8 @@ class Ecs:
         found = [(key, path.stat()) for key, path in files if key.startswith(prefix)][:limit]
         entries = "".join(
             f"<Contents><Key>{escape(key)}</Key><Size>{stat.st_size}</Size><LastModified>"
-            f"{time.strftime('%Y-%m-%dT%H:%M:%S.000Z', time.gmtime(stat.st_mtime))}</LastModified></Contents>"
+            f"{time.strftime('%Y-%m-%dT%H:%M:%S.000Z', time.gmtime(stat.st_mtime))}</LastModified>"
+            f"<ETag>{zlib.crc32((folder / key).read_bytes()):08x}</ETag></Contents>"
             for key, stat in found
         )
         return (

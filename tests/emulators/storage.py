@@ -8,14 +8,17 @@ Objects are the files of a folder, one folder in it for each bucket: what a cont
 from __future__ import annotations
 
 import argparse
+import base64
 import contextlib
 import email.parser
 import email.policy
 import json
 import re
+import shutil
 import sys
 import threading
 import time
+import zlib
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,6 +33,7 @@ from .faults import Fault, Faults, Kind, When
 
 __all__ = ["Storage"]
 
+_REWRITE = re.compile(r"(?P<source>.+)/rewriteTo/b/(?P<bucket>[^/]+)/o/(?P<name>.+)")
 _ROUTE = re.compile(r"(?:/download|/upload)?/storage/v1/b/(?P<bucket>[^/]+)/o(?:/(?P<name>.+))?")
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 _ANSWERS = {
@@ -57,8 +61,8 @@ class Storage:
 
     Args:
         buckets: the folder; each folder in it is a bucket.
-        faults: asked for every call. The methods are ``storage.get``, ``storage.download``, ``storage.list``, ``storage.upload`` and
-            ``storage.delete``.
+        faults: asked for every call. The methods are ``storage.get``, ``storage.download``, ``storage.list``, ``storage.upload``,
+            ``storage.rewrite`` and ``storage.delete``.
         port: 0 for any that is free.
 
     Attributes:
@@ -163,6 +167,10 @@ class _Handler(BaseHTTPRequestHandler):
         found = _ROUTE.fullmatch(address.path)
         if found is None:
             raise _Refused(501, f"the emulator does not know {self.command} {address.path}")
+        copied = _REWRITE.fullmatch(found["name"] or "") if method == "upload" else None
+        if copied is not None:
+            method, query = "rewrite", {"bucket": unquote(copied["bucket"]), "name": unquote(copied["name"])}
+            found = {"bucket": found["bucket"], "name": copied["source"]}
         call = _Call(unquote(found["bucket"]), unquote(found["name"] or ""), query, self.headers, body)
         if not method:
             method = "list" if not call.name else "download" if query.get("alt") == "media" else "get"
@@ -210,6 +218,8 @@ class _Handler(BaseHTTPRequestHandler):
             "size": str(about.st_size),
             "generation": str(about.st_mtime_ns // 1000),
             "metageneration": "1",
+            # Not the checksum of Google's, but one that tells contents apart too.
+            "crc32c": base64.b64encode(zlib.crc32(path.read_bytes()).to_bytes(4, "big")).decode(),
             "contentType": "application/octet-stream",
             "timeCreated": written.replace("+00:00", "Z"),
             "updated": written.replace("+00:00", "Z"),
@@ -260,6 +270,15 @@ class _Handler(BaseHTTPRequestHandler):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         return _as_json(self._resource(call.bucket, path))
+
+    def _rewrite(self, call: _Call) -> _Reply:
+        source = self._found(call)
+        target = self.storage.buckets / call.query["bucket"] / call.query["name"]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+        size = str(target.stat().st_size)
+        about = self._resource(call.query["bucket"], target)
+        return _as_json({"done": True, "objectSize": size, "totalBytesRewritten": size, "resource": about})
 
     def _delete(self, call: _Call) -> _Reply:
         self._found(call).unlink()

@@ -10,11 +10,21 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from starlake_core_google import Calls, CloudLogs, Markers, Objects, ServiceClock, UnclearError, connect, one_by_one
+from starlake_core_google import (
+    BucketFolders,
+    Calls,
+    CloudLogs,
+    Markers,
+    Objects,
+    ServiceClock,
+    UnclearError,
+    connect,
+    one_by_one,
+)
 
 from starlake_core import Job, OutageError, RunKey, RunnerError, StarlakeError
 from starlake_core.masking import mask_text
-from starlake_core.runtime import Aside, Found, Outcome, Recent, Status, Verdict, pause, remote_marker
+from starlake_core.runtime import Aside, Found, Outcome, Recent, Status, Storage, Verdict, pause, remote_marker
 
 from .doubles import Doubles
 from .executions import Seen, console, created_at, is_stopping, outcome_of, parent_of, secrets_of, state_of
@@ -59,7 +69,9 @@ class CloudRunRunner:
         self._service = Service(connection, calls or Calls("Cloud Run"), spec)
         of_storage = None if calls is None else replace(calls, service="Cloud Storage")
         of_logging = None if calls is None else replace(calls, service="Cloud Logging")
-        self._markers = Markers(Objects(connection, spec.get("storage_endpoint", ""), of_storage))
+        objects = Objects(connection, spec.get("storage_endpoint", ""), of_storage)
+        self._markers = Markers(objects)
+        self._folders = BucketFolders(objects)
         self._logs = CloudLogs(connection, spec["project"], spec.get("logging_endpoint", ""), of_logging)
         self._grace = float(spec.get("missing_grace", 60))
         self._brief = self._service.brief(_POLL_SECONDS)
@@ -95,6 +107,10 @@ class CloudRunRunner:
         return console(handle)
 
     # -- find and submit
+
+    def storage(self, root: str) -> Storage | None:
+        """The storage that a project in Cloud Storage is in."""
+        return self._folders if root.startswith("gs://") else None
 
     def find(self, job: Job, task: str) -> Sequence[Found]:
         """The attempts of a task among the newest executions of the job, the oldest first.

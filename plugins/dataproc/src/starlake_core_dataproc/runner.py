@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from starlake_core_google import Calls, CloudLogs, Markers, Objects, ServiceClock, connect, one_by_one
+from starlake_core_google import BucketFolders, Calls, CloudLogs, Markers, Objects, ServiceClock, connect, one_by_one
 
 from starlake_core import Job, OutageError, RunKey, StarlakeError
-from starlake_core.runtime import Aside, Found, Outcome, Recent, Status, Verdict
+from starlake_core.runtime import Aside, Found, Outcome, Recent, Status, Storage, Verdict
 
 from .batches import Batches
 from .clusters import Clusters
@@ -72,6 +72,7 @@ class DataprocRunner:
         objects = Objects(connection, about["storage"], quick)
         self._project, self._region = project, region
         self._markers = Markers(objects)
+        self._folders = BucketFolders(objects)
         self._output = Output(objects, CloudLogs(connection, project, about["logging"]))
         self._grace = float(about.get("missing_grace", _GRACE_SECONDS))
         self._clock = ServiceClock()
@@ -93,6 +94,10 @@ class DataprocRunner:
         return self._batches if job.spec["mode"] == "serverless" else self._jobs
 
     # -- runs
+
+    def storage(self, root: str) -> Storage | None:
+        """The storage that a project in Cloud Storage is in."""
+        return self._folders if root.startswith("gs://") else None
 
     def find(self, job: Job, task: str) -> Sequence[Found]:
         """The attempts of a task, found by a label. The making of a cluster has none: see :mod:`.clusters`.

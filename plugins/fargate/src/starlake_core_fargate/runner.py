@@ -14,10 +14,11 @@ from typing import Any
 
 from starlake_core import Job, OutageError, RunKey, RunnerError, StarlakeError
 from starlake_core.masking import MASK
-from starlake_core.runtime import Aside, Found, Outcome, Recent, Status, Verdict, pause
+from starlake_core.runtime import Aside, Found, Outcome, Recent, Status, Storage, Verdict, pause
 from starlake_core.runtime.verdicts import remote_marker
 
 from .aws import Aws, Refusal, pauses
+from .folders import Folders
 from .markers import Markers
 from .output import Output, Stream
 from .request import LONGEST_OVERRIDES, overrides_of, overrides_size, run_task_request, started_by
@@ -55,6 +56,7 @@ class FargateRunner:
         self._aws = aws
         self._clock = clock
         self._markers = Markers(aws)
+        self._folders = Folders(aws)
         self._output = Output(aws)
         self._aside = Aside()
         self._stopped: Recent[str, bool] = Recent(_REMEMBERED)
@@ -63,6 +65,10 @@ class FargateRunner:
         self._lock = threading.Lock()
 
     # -- attempts
+
+    def storage(self, root: str) -> Storage | None:
+        """The storage that a project in S3 is in."""
+        return self._folders if root.startswith("s3://") else None
 
     def find(self, job: Job, task: str) -> Sequence[Found]:
         """Every attempt of a task that ECS still lists: those that stopped for about an hour.

@@ -10,9 +10,10 @@ from .calls import Calls, UnclearError
 from .clock import ServiceClock
 from .connection import Connection, connect
 from .logs import CloudLogs
-from .storage import Markers, Objects, split_path
+from .storage import BucketFolders, Markers, Objects, split_path
 
 __all__ = [
+    "BucketFolders",
     "Calls",
     "CloudLogs",
     "Connection",

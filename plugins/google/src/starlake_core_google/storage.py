@@ -15,7 +15,7 @@ from starlake_core import RunnerError, StarlakeError
 from .calls import Calls
 from .connection import Connection
 
-__all__ = ["Markers", "Objects", "split_path"]
+__all__ = ["BucketFolders", "Markers", "Objects", "split_path"]
 
 logger = logging.getLogger(__name__)
 
@@ -163,6 +163,56 @@ class Objects:
         found: dict[str, int] = self._run(prefix, "listing", listed)
         return found
 
+    def folder(self, path: str) -> dict[str, str]:
+        """The objects of a folder, without those in folders below it: last part of the name to what tells their contents apart.
+
+        Args:
+            path: ``gs://bucket/folder``.
+        """
+        bucket, name = split_path(path.rstrip("/") + "/")
+
+        def listed(_: Any) -> dict[str, str]:
+            blobs = self._client().list_blobs(bucket, prefix=name, delimiter="/", **self._how())
+            return {blob.name[len(name) :]: f"{blob.size}:{blob.crc32c}" for blob in blobs if blob.name != name}
+
+        found: dict[str, str] = self._run(path, "listing", listed)
+        return found
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write an object, in place of the one that is there.
+
+        Args:
+            path: ``gs://bucket/name``.
+            content: all of it.
+        """
+        self._run(path, "writing", lambda blob: blob.upload_from_string(content, **self._how()))
+
+    def move(self, source: str, target: str) -> None:
+        """Give an object another name; it has both for a moment.
+
+        Args:
+            source: ``gs://bucket/name``.
+            target: ``gs://bucket/name``.
+        """
+        bucket, name = split_path(target)
+
+        def copied(blob: Any) -> None:
+            from google.api_core.exceptions import NotFound
+
+            made, token = self._client().bucket(bucket).blob(name), None
+            try:
+                while True:
+                    token, _, _ = made.rewrite(blob, token=token, **self._how())
+                    if token is None:
+                        return
+            except NotFound:
+                # The answer to an earlier try was lost.
+                if not made.exists(**self._how()):
+                    raise
+
+        self._run(source, f"copying to {target}", copied)
+        self.delete(source)
+
     def delete(self, path: str) -> None:
         """Delete an object, if it is there.
 
@@ -210,6 +260,37 @@ class Objects:
 
         # Somebody waits for what the folder was looked at for: there is another time for this.
         replace(self._calls, total_seconds=0.0).run(sweep, f"sweeping {folder}")
+
+
+class BucketFolders:
+    """Folders of Cloud Storage, for the runtime: see :class:`starlake_core.runtime.Storage`.
+
+    Args:
+        objects: of the storage.
+    """
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+
+    def list(self, folder: str) -> dict[str, str]:
+        """The files of a folder; those whose name begins with a dot are left out."""
+        return {name: about for name, about in self._objects.folder(folder).items() if not name.startswith(".")}
+
+    def move(self, source: str, target: str) -> None:
+        """Move a file."""
+        self._objects.move(source, target)
+
+    def read(self, path: str) -> bytes | None:
+        """The content of a small file; None where there is none."""
+        return self._objects.read(path, 0) if self._objects.exists(path) else None
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write a small file."""
+        self._objects.write(path, content)
+
+    def delete(self, path: str) -> None:
+        """Delete a file, if it is there."""
+        self._objects.delete(path)
 
 
 class Markers:
