@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 from kit_reference import Engine, FakeSuite, ReferenceOrchestrator, ReferenceSuite
@@ -33,8 +34,26 @@ from starlake_core import (
     TaskState,
     hookimpl,
 )
-from starlake_core.runtime import Found, Outcome, Runner, Status, Verdict, execute, runner_for, start
-from starlake_core.testing import EnvironmentSuite, FakeEnvironment, Record, describe_records
+from starlake_core.runtime import (
+    Found,
+    Outcome,
+    ProcessRunner,
+    Runner,
+    Status,
+    Verdict,
+    execute,
+    runner_for,
+    start,
+    wait,
+)
+from starlake_core.testing import (
+    EnvironmentSuite,
+    FakeEnvironment,
+    Record,
+    StandIn,
+    StandInEnvironment,
+    describe_records,
+)
 from starlake_core.testing.fake import FakeRunner
 from starlake_core.testing.graphs import tasks_before
 
@@ -181,6 +200,15 @@ class _RunsTwice(Engine):
     def perform(self, task: Task) -> TaskReport:
         self.attempt(task, self.run.for_attempt(f"{task.path}.first", "1"))
         return super().perform(task)
+
+
+class _LoadsBlindly(Engine):
+    def attempt(self, task: Task, run: Run) -> Outcome:
+        if task.job is None:
+            return Outcome(Verdict.SUCCEEDED)
+        job = task.job.bind(run)
+        runner = runner_for(job, self.pipeline.orchestration.plugins)
+        return wait(runner, runner.submit(job, run.key))
 
 
 class _RunsTooEarly(Engine):
@@ -596,6 +624,19 @@ class _ForbidsWhatIsNotInstalled(EnvironmentSuite):
     environment = "shell"
     runs_any_program = False
     forbidden_imports = ("an_sdk_that_is_not_installed",)
+
+
+class _ClaimsToBeKeyed(EnvironmentSuite):
+    remembers_attempts = False
+
+    def environment_options(self, stand_in: StandIn, root: Path) -> Mapping[str, Any]:
+        class Keyed(StandInEnvironment):
+            @hookimpl
+            def sl_create_runner(self, job: Job) -> Runner:
+                return ProcessRunner(lambda job: (job.spec["program"], *job.arguments), keyed=True)
+
+        self.environment = Keyed(stand_in.path)
+        return {}
 
 
 def suite(name: str) -> type:
