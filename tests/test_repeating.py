@@ -393,6 +393,15 @@ def test_a_transform_that_appends_and_whose_end_is_not_known_needs_a_person(
     assert len(Warehouse(root).rows("kpi", "day") or ()) == 2
 
 
+def test_who_asks_for_a_transform_anew_has_given_his_word(transform: Task, root: Path) -> None:
+    write_transform(root, "APPEND")
+    transform.stand_in.script("transform:kpi.day", Step(at="after the rows", how="dies"), Step())
+    transform.attempt()
+    key = RunKey(f"pipeline/run-1/{'.'.join(transform.job.arguments)}", "2", generation=1)
+    assert execute(transform.job, transform.runner(), key, again=True).succeeded
+    assert len(Warehouse(root).rows("kpi", "day") or ()) == 2
+
+
 def test_a_program_that_does_not_start_leaves_no_doubt(transform: Task, root: Path) -> None:
     write_transform(root, "APPEND")
     program = transform.stand_in.path.read_text()

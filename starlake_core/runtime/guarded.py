@@ -185,7 +185,7 @@ class Guarded(abc.ABC):
             if reason:
                 return reason
             self.put_back(storage, note)
-        notes.write(self.fresh(storage, Note(key.task, self.subject.about, key.attempt)))
+        notes.write(self.fresh(storage, Note(key.task, self.subject.about, key.attempt, key.generation)))
         return ""
 
     def _end_of(self, attempt: str, found: Sequence[Found]) -> str:
@@ -255,10 +255,11 @@ class Appended(Guarded):
     def begin(
         self, found: Sequence[Found] = (), again: bool = False, counts: Callable[[str], bool] = lambda attempt: True
     ) -> str | None:
-        """As :meth:`Guarded.begin`; a success that nobody saw is taken."""
+        """As :meth:`Guarded.begin`; a success that nobody saw is taken. Who asks for the work to be done anew has given his word."""
+        found = [one for one in found if counts(one.attempt)]
         for one in reversed(found):
             outcome = one.status.outcome
-            if outcome is not None and outcome.succeeded and counts(one.attempt):
+            if outcome is not None and outcome.succeeded:
                 logger.info("attempt %s has succeeded while nobody looked (%s)", one.attempt, one.handle)
                 return one.handle
         return super().begin(found, again, counts)
@@ -269,7 +270,8 @@ class Appended(Guarded):
 
     def hindrance(self, storage: Storage, note: Note) -> str:
         """An end that nobody knows."""
-        return "" if note.end == FAILED else self._doubt(f"attempt {note.attempt}")
+        anew = self.subject.key.generation > note.generation
+        return "" if anew or note.end == FAILED else self._doubt(f"attempt {note.attempt}")
 
     def hindrance_unseen(self, outcome: Outcome | None) -> str:
         """The same."""

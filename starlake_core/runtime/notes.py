@@ -28,6 +28,7 @@ class Note:
         task: the stable part of its key.
         about: what it works on, ``sales.orders``.
         attempt: which attempt.
+        generation: how often the task had been asked for anew.
         end: ``FAILED``, ``UNKNOWN``, or empty while it goes on.
         files: of a load, the files that waited for it: name to what tells a change.
         before: of a load, what was in the ingesting area before it began.
@@ -37,6 +38,7 @@ class Note:
     task: str
     about: str
     attempt: str
+    generation: int = 0
     end: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     before: Sequence[str] = ()
