@@ -18,7 +18,7 @@ from airflow.models.dagrun import DagRun
 from airflow.models.pool import Pool
 from airflow.utils.session import create_session
 from airflow_one_writer import build
-from airflow_runs import draw, run_dag, unique
+from airflow_runs import AIRFLOW_3, draw, run_dag, unique
 from one_writer import OneWriter
 from sqlalchemy import select
 from starlake_core_airflow.listener import on_dag_run_running
@@ -147,7 +147,9 @@ def test_deploy_refuses_what_would_never_run(tmp_path: Path) -> None:
     assert not list(folder.iterdir())
 
 
-def test_a_run_begins_with_the_failure_of_what_would_never_run(tmp_path: Path) -> None:
+def test_a_run_begins_with_the_failure_of_what_would_never_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     OneWriter(tmp_path)
     dag = draw(tmp_path, build, {"SL_STARLAKE_PATH": str(tmp_path / "starlake")}).native
     made = run_dag(dag)
@@ -164,7 +166,9 @@ def test_a_run_begins_with_the_failure_of_what_would_never_run(tmp_path: Path) -
 
     states, note = begin()
     assert states == {"failed"}
-    assert creation(POOL) in note
+    # On 2.11 the note refers to a table of users, which this process does not know.
+    assert creation(POOL) in note or not AIRFLOW_3
+    assert creation(POOL) in caplog.text
     make(POOL)
     assert begin()[0] == {"None"}
 

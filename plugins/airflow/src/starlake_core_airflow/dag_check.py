@@ -69,8 +69,6 @@ def parse(folder: Path, other: Path) -> Parsed:
 
 
 def _main(folder: str, other: str, answer: str) -> None:
-    # The current folder, which -m puts first, is not there when Airflow parses.
-    sys.path.pop(0)
     from .versions import dag_bag
 
     sys.path += [path for path in (folder, other) if path not in sys.path]

@@ -45,5 +45,14 @@ def on_dag_run_running(dag_run: Any, msg: str) -> None:
         for instance in waiting:
             if instance.pool == pool:
                 instance.set_state(TaskInstanceState.FAILED, session=session)
-        if about not in (dag_run.note or ""):
+        if _keeps_notes() and about not in (dag_run.note or ""):
             dag_run.note = f"{dag_run.note}\n{about}" if dag_run.note else about
+
+
+def _keeps_notes() -> bool:
+    """Whether this process can write the note of a run: on 2.11 it refers to a table of users, which not every process knows."""
+    from airflow.models.base import Base
+    from airflow.models.dagrun import DagRunNote
+
+    tables = Base.metadata.tables
+    return all(key.target_fullname.rpartition(".")[0] in tables for key in DagRunNote.__table__.foreign_keys)
