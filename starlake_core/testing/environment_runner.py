@@ -222,6 +222,8 @@ class RunnerChecks(EnvironmentBase):
         self.program.keep(TableModel("sales", "orders", "orders.*"))
         self.program.script("load:sales.orders", Step(at="after the move"), Step())
         job = self.make(load_command("load_orders", "sales", "orders")).bind(a_run())
+        if job.env.get("SL_ROOT") != str(self.root):
+            pytest.skip("SL_ROOT is another one than that of the suite: the stand-in does not find the files")
         first = execute(job, self.runner(job), self.key("1"))
         assert first.verdict is Verdict.FAILED, f"a load that failed is {first.verdict}"
         if first.final:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from emulators.ecs import BUCKET
 from fargate_lab import KEY, ROOT, Lab
@@ -42,12 +44,12 @@ def test_a_load_that_failed_is_put_back_and_loaded(lab: Lab, folders: Folders) -
     folders.write(f"{STAGE}/orders-1.csv", b"1,one\n")
     stage, ingesting = lab.object(STAGE), lab.object(INGESTING)
     move = f"mkdir -p {ingesting} && mv {stage}/orders-1.csv {ingesting}/"
-    first = execute(lab.job(f"{move} && exit 1"), lab.runner(), KEY)
+    first = execute(replace(lab.job(f"{move} && exit 1"), retry_unsafe=""), lab.runner(), KEY)
     assert (first.exit_code, first.final) == (1, False)
     assert set(folders.list(INGESTING)) == {"orders-1.csv"}
     done = lab.object(f"{ROOT}/datasets/archive/sales")
     again = f"mkdir -p {done} && mv {stage}/orders-1.csv {done}/"
-    second = execute(lab.job(again), lab.runner(), RunKey(KEY.task, "2"), again=True)
+    second = execute(replace(lab.job(again), retry_unsafe=""), lab.runner(), RunKey(KEY.task, "2"), again=True)
     assert second.succeeded
     assert (done / "orders-1.csv").read_bytes() == b"1,one\n"
     assert BUCKET in ROOT
