@@ -38,7 +38,8 @@ def draw(
         root: the project, for an environment that needs one.
         **keywords: what ``sl_create_pipeline`` takes.
     """
-    given = {"retries": 0, "retry_delay": 0, **(options or {})}
+    # Most tests are about steps, whatever they run: what a load may not do twice is tested by itself.
+    given = {"retries": 0, "retry_delay": 0, "retry_unsafe": "blind", **(options or {})}
     filename = "pipelines.py"
     if root is not None:
         root.mkdir(exist_ok=True)

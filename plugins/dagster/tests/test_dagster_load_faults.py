@@ -23,7 +23,9 @@ class Dagster:
         def drawn(pipeline: StarlakePipeline) -> None:
             draw_loads(pipeline, seeds)
 
-        self.job = job(draw(drawn, {**program(stand_in), "retries": 1}, environment="shell", root=root))
+        self.job = job(
+            draw(drawn, {**program(stand_in), "retries": 1, "retry_unsafe": "no"}, environment="shell", root=root)
+        )
         self.home = home
 
     def _launch(self, again: str | None) -> bool:
