@@ -80,8 +80,8 @@ def canonical(does: Does) -> Command | Preload:
     name = does.name.lower()
     if does in (Does.READY, Does.NOT_READY, Does.CRASHES):
         return Preload(f"check_{name}", name, ("orders",), StarlakePreLoadStrategy.IMPORTED)
-    if does is Does.GOES_ON:
-        return stage_command(f"import_{name}", name)  # may be done again after it was stopped
+    if does in (Does.GOES_ON, Does.FAILS_ONCE):
+        return stage_command(f"import_{name}", name)  # may be done again, however it ended
     return load_command(f"load_{name}", "sales", name)
 
 
