@@ -219,7 +219,7 @@ class Followed:
     @property
     def _marks(self) -> tuple[str, ...]:
         """What stands in the environment of all that belongs to this attempt, besides the token."""
-        return (f"SL_RUN_KEY={self.key.work}",)
+        return (f"{watchdog.ATTEMPT_VARIABLE}={self.key.attempt_hash}",)
 
     def _read(self) -> None:
         """Read the output until its end, or until nobody but strays can write to it."""

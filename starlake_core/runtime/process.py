@@ -21,6 +21,7 @@ from ..job import Job
 from ..masking import mask_arguments, mask_mapping, secret_arguments, secret_values
 from ..private import private_folder
 from ..run import RunKey
+from . import watchdog
 from .exclusive import inherited
 from .following import Followed, Start, passes
 from .guard import guard
@@ -177,7 +178,12 @@ class ProcessRunner:
         return handle
 
     def _start(self, handle: str, job: Job, key: RunKey) -> None:
-        env = {**self._environment(job), **guard.environment(), "SL_RUN_KEY": key.work}
+        env = {
+            **self._environment(job),
+            **guard.environment(),
+            watchdog.ATTEMPT_VARIABLE: key.attempt_hash,
+            "SL_RUN_KEY": key.work,
+        }
         for name, value in env.items():
             if not name or "=" in name or "\0" in name + value:
                 raise RunnerError(
