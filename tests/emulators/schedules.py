@@ -304,7 +304,10 @@ def play(
             if new:
                 result.attempts.append(str(len(result.attempts) + 1))
             continue
-        how, text = ours.recv()
+        try:
+            how, text = ours.recv()
+        except EOFError:
+            how, text = "raised", f"exit code {process.exitcode} without an answer"
         if how == "ended":
             result.outcome = Outcome.from_json(text)
         else:

@@ -133,12 +133,15 @@ def seen_again(known: Seen, execution: Any) -> Seen:
         execution: message of the service.
     """
     state, ended = state_of(execution), _over(execution)
+    stopping = state in ("cancelling", "deleting")
+    if not ended and not known.ended and stopping == known.stopping:
+        return known
     return replace(
         known,
         ended=ended,
         failed=ended and state != "succeeded",
         cancelled=ended and state == "cancelled",
-        stopping=is_stopping(execution),
+        stopping=stopping,
     )
 
 

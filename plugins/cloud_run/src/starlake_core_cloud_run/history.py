@@ -128,14 +128,37 @@ class History:
             What is known of it; None if it is none of ours.
         """
         handle = f"{parent}/executions/{execution.name.rpartition('/')[2]}"
-        job = self._job(parent)
+        return self._note(self._job(parent), handle, execution)
+
+    def note_page(self, parent: str, executions: Iterable[Any]) -> tuple[dict[str, Any], list[Seen]]:
+        """Remember the executions of a page.
+
+        Args:
+            parent: full name of the Cloud Run job.
+            executions: messages of the service.
+
+        Returns:
+            The messages by the full names of the executions; and those that go on and are not the only one of their task.
+        """
+        job, prefix = self._job(parent), f"{parent}/executions/"
+        messages: dict[str, Any] = {}
+        several: list[Seen] = []
+        for execution in executions:
+            handle = prefix + execution.name.rpartition("/")[2]
+            messages[handle] = execution
+            found = self._note(job, handle, execution)
+            if found is not None and not found.ended and len(job.by_task.get(found.task, ())) > 1:
+                several.append(found)
+        return messages, several
+
+    def _note(self, job: _Job, handle: str, execution: Any) -> Seen | None:
         # What has ended stays as it ended.
         known = job.seen.get(handle)
         if known is not None and known.ended:
             return known
         found = seen(execution, handle) if known is None else seen_again(known, execution)
-        if found is None:
-            return None
+        if found is None or found is known:
+            return found
         with job.changed:
             job.seen[handle] = found
             job.by_task.setdefault(found.task, set()).add(handle)

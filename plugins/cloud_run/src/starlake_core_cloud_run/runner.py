@@ -336,17 +336,13 @@ class CloudRunRunner:
 
     def _listed(self, parent: str, executions: Sequence[Any], missing: set[str], found: dict[str, Any]) -> None:
         """Take from a page what is asked for, and remember what it tells of others: doubles among them."""
-        seen: dict[tuple[str, str], None] = {}
-        for execution in executions:
-            handle = f"{parent}/executions/{execution.name.rpartition('/')[2]}"
-            self._clock.note(created_at(execution))
-            known = self._history.note(parent, execution)
-            if known is not None and not known.ended:
-                seen[known.task, known.attempt] = None
-            if handle in missing:
-                found[handle] = execution
-                missing.discard(handle)
-        for task, attempt in seen if _LOOKS else ():
+        if executions:
+            self._clock.note(created_at(executions[0]))
+        messages, several = self._history.note_page(parent, executions)
+        for handle in missing & messages.keys():
+            found[handle] = messages[handle]
+        missing.difference_update(messages)
+        for task, attempt in dict.fromkeys((one.task, one.attempt) for one in several) if _LOOKS else ():
             first, *doubles = self._history.of_attempt(parent, task, attempt)
             for double in doubles:
                 try:
