@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 from airflow import settings
-from airflow_runs import AIRFLOW_3, draw, known, program, state
+from airflow_runs import AIRFLOW_3, draw, known, program, run_dag, state
 from load_fault_runs import batches, in_a_process, seeds_of, told
 
 from starlake_core.testing import StandIn
@@ -17,7 +18,9 @@ from starlake_core.testing.load_faults import draw_loads, draw_schedule, play, p
 
 if not AIRFLOW_3:
     # Deleting a run looks at a table of users, which not every process of 2.11 knows.
-    importlib.import_module("airflow.providers.fab.auth_manager.models")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        importlib.import_module("airflow.providers.fab.auth_manager.models")
 
 DATE = datetime(2026, 11, 2, tzinfo=timezone.utc)
 
@@ -28,11 +31,19 @@ class Airflow:
     def __init__(self, root: Path, stand_in: StandIn, seeds: Sequence[int]) -> None:
         options = {**program(stand_in), "retries": 1, "retry_delay": 0}
         self.dag = draw(root, lambda p: draw_loads(p, seeds), options, cron="0 0 * * *").native
+        # What every process would import, map and build by itself, which takes longer than its run.
+        run_dag(draw(root / "warm", lambda p: p.start_task("start")).native)
+        self._parents: list[object] = []
 
     def run(self) -> bool:
         def work() -> bool:
-            # Connections to the database are those of the parent.
+            # Connections to the database, and the thread that serves the API, are those of the parent.
             settings.engine.dispose(close=False)
+            if AIRFLOW_3:
+                api = importlib.import_module("airflow.sdk.execution_time.supervisor").in_process_api_server()
+                # Its end would wait for that thread.
+                self._parents.append(api.transport)
+                del api.transport
             named = {"logical_date": DATE, "run_after": DATE} if AIRFLOW_3 else {"execution_date": DATE}
             return state(known(self.dag).test(**named)) == "success"
 

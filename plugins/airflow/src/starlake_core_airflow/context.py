@@ -13,14 +13,13 @@ from starlake_core import DataInterval, Pipeline, Run, RunError, TriggerPolicy, 
 from starlake_core.freshness import Decision, Event, decide
 from starlake_core.run import unsafe_word
 
+from .conf import UNSAFE, VARIABLES
 from .versions import get_variable, run_date, triggering_events
 
 __all__ = [
     "INTERVAL_END",
     "INTERVAL_START",
     "UNREAD",
-    "UNSAFE",
-    "VARIABLES",
     "Facts",
     "Variables",
     "current_run",
@@ -32,8 +31,6 @@ logger = logging.getLogger(__name__)
 
 INTERVAL_START = "sl_data_interval_start"
 INTERVAL_END = "sl_data_interval_end"
-VARIABLES = "sl_variables"
-UNSAFE = "sl_retry_unsafe"
 
 current_run: ContextVar[Run | None] = ContextVar("starlake_core_airflow_run", default=None)
 """The run that was asked for in this process, where the DAG runs in it."""

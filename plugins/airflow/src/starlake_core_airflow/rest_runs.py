@@ -10,7 +10,7 @@ from typing import Any
 
 from starlake_core import Report, Run, RunError, StarlakePipeline, TaskReport, TaskState
 
-from .context import UNSAFE, VARIABLES
+from .conf import UNSAFE, VARIABLES
 from .rest_client import Api, ApiError, quoted
 from .rest_tasks import Watch
 
