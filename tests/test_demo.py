@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,9 +16,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from starlake_core_project.bakery import INCOMING, data_files, expected_tables
+import yaml
+from starlake_core_project.bakery import INCOMING, data_files, expected_tables, write_bakery
 
 from starlake_core.testing import StandIn
+from starlake_core.testing.areas import TableModel, Warehouse
 
 PROGRAM = Path(sys.executable).with_name("starlake-orchestrate")
 
@@ -148,6 +151,57 @@ def test_it_ends_sensibly_where_nobody_can_show_the_tables(tmp_path: Path) -> No
     assert "where the environment keeps them" in done.stdout
     assert typed_next(done.stdout)[1] == "starlake-orchestrate graph bakery --environment shell"
     assert {call.env["SL_ROOT"] for call in program.calls()} == {str(tmp_path / "bakery")}
+
+
+def models(root: Path, keys: str = "key") -> list[TableModel]:
+    """The tables of the bakery as the command line sees them."""
+    found = []
+    for file in sorted((root / "metadata" / "load" / "starbake").glob("[!_]*.yml")):
+        table = yaml.safe_load(file.read_text(encoding="utf-8"))["table"]
+        strategy = table["metadata"]["writeStrategy"]
+        found.append(TableModel("starbake", table["name"], table["pattern"], strategy["type"], keys in strategy))
+    return found
+
+
+def test_two_days_on_the_modelled_command_line(tmp_path: Path) -> None:
+    root, program = tmp_path / "bakery", StandIn(tmp_path / "program")
+    given = {"SL_STARLAKE_PATH": str(program.path)}
+    write_bakery(root)
+    program.keep(*models(root))
+    shutil.rmtree(root)
+    words = ("demo", "bakery", "--environment", "shell")
+    for day in (2, 3):
+        done = orchestrate(tmp_path, *words, **given)
+        assert done.returncode == 0, done.stdout + done.stderr
+        if day == 2:
+            assert orchestrate(tmp_path, *words, "--again", **given).returncode == 0
+    files = [data for number in range(1, 4) for data in data_files(number).items()]
+    for model in models(root):
+        texts = [text.decode().splitlines() for name, text in files if model.fits(name)]
+        if model.strategy == "APPEND":
+            wanted = [row for text in texts for row in text]
+        elif model.strategy == "OVERWRITE":
+            wanted = texts[-1]
+        else:
+            wanted = list({row.partition(",")[0]: row for text in texts for row in text}.values())
+        assert sorted(Warehouse(root).rows("starbake", model.table) or []) == sorted(wanted), model
+    left = [file for area in ("incoming", "stage", "ingesting") for file in (root / "datasets" / area).rglob("*.*")]
+    assert not left
+
+
+def test_the_modelled_command_line_knows_no_key_but_that_of_the_strategy(tmp_path: Path) -> None:
+    """As the real one: with nothing but a ``primaryKey`` the first day goes well and the second does not."""
+    root, program = tmp_path / "bakery", StandIn(tmp_path / "program")
+    given = {"SL_STARLAKE_PATH": str(program.path)}
+    write_bakery(root)
+    program.keep(*models(root, keys="primaryKey"))
+    shutil.rmtree(root)
+    words = ("demo", "bakery", "--environment", "shell")
+    assert orchestrate(tmp_path, *words, **given).returncode == 0
+    orchestrate(tmp_path, *words, "--again", **given)
+    done = orchestrate(tmp_path, *words, **given)
+    assert done.returncode == 1
+    assert re.search(r"starbake_load_daily: failed .*2 failed", done.stdout), done.stdout
 
 
 def test_it_never_runs_on_the_project_of_the_shell(tmp_path: Path) -> None:

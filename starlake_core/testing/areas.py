@@ -33,12 +33,14 @@ class TableModel:
         domain, table: by their logical names; for a transform, its two names.
         pattern: of the names of its files.
         strategy: ``APPEND``, ``OVERWRITE`` or ``UPSERT_BY_KEY`` (the key is the first word of a row, up to a comma).
+        keyed: whether the strategy has a key. A ``primaryKey`` of the table is none: without a key the first upsert goes well, and all others fail.
     """
 
     domain: str
     table: str
     pattern: str = ""
     strategy: str = "APPEND"
+    keyed: bool = True
 
     def fits(self, name: str) -> bool:
         """Whether a file is of the table."""
@@ -66,7 +68,11 @@ class Warehouse:
         return path.read_text(encoding="utf-8").splitlines() if path.exists() else None
 
     def add(self, model: TableModel, rows: Iterable[str]) -> None:
-        """Add rows as the strategy of the table says: all of them or none."""
+        """Add rows as the strategy of the table says: all of them or none.
+
+        Raises:
+            Failure: it is an upsert into rows that are there, without a key.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -74,6 +80,8 @@ class Warehouse:
             old = self.rows(model.domain, model.table) or []
             if model.strategy == "OVERWRITE":
                 old = []
+            elif model.strategy == "UPSERT_BY_KEY" and old and not model.keyed:
+                raise Failure("Parser Error: syntax error at or near ')'")
             elif model.strategy == "UPSERT_BY_KEY":
                 keys = {row.partition(",")[0] for row in new}
                 old = [row for row in old if row.partition(",")[0] not in keys]
