@@ -12,6 +12,7 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import CodeType
 
 from .errors import NothingFoundError, OptionsError, PipelineFileError, StarlakeError
 from .orchestration import Orchestration, Overrides, overriding
@@ -112,6 +113,13 @@ def _warnings() -> Iterator[list[str]]:
         logger.removeHandler(handler)
 
 
+class _Source(SourceFileLoader):
+    """Runs what stands in a file now. Compiled code that Python keeps beside it may be older: it goes by size and seconds."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def load_file(path: Path, overrides: Overrides) -> LoadedFile:
     """Run a pipeline file and collect its pipelines and problems.
 
@@ -125,7 +133,7 @@ def load_file(path: Path, overrides: Overrides) -> LoadedFile:
         loaded.problems.append(f"the folder {path} cannot be read: {_why_unreadable(path)}")
         return loaded
     # Whatever its name ends with.
-    loader = SourceFileLoader(name, str(path))
+    loader = _Source(name, str(path))
     spec = importlib.util.spec_from_loader(name, loader)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)

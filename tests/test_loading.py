@@ -83,6 +83,17 @@ def test_a_file_needs_no_ending(tmp_path: Path) -> None:
     assert [p.id for p in load_file(tmp_path / "pipelines", Overrides()).pipelines] == ["x"]
 
 
+def test_what_runs_is_what_stands_in_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python itself takes compiled code of the same size and second for current."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    file = tmp_path / "f.py"
+    for name in ("x", "y"):
+        file.write_text(GOOD.format(name=name))
+        os.utime(file, (1_000_000_000, 1_000_000_000))
+        assert [p.id for p in load_file(file, Overrides()).pipelines] == [name]
+    assert [path.name for path in tmp_path.iterdir()] == ["f.py"]
+
+
 def test_a_file_that_changes_the_working_directory_changes_its_own_only(tmp_path: Path) -> None:
     (tmp_path / "f.py").write_text("import os\nos.chdir('/')\n" + GOOD.format(name="x"))
     before = os.getcwd()
