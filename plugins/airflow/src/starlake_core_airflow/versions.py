@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from airflow import __version__
 
@@ -78,8 +79,10 @@ __all__ = [
     "first_look",
     "get_variable",
     "hold_seconds",
+    "host",
     "in_test_run",
     "keep_link",
+    "lasting_id",
     "link_value",
     "mask_secret",
     "pulled",
@@ -143,6 +146,21 @@ def first_look(context: Mapping[str, Any]) -> datetime | None:
         statement = TaskReschedule.stmt_for_task_instance(ti, descending=False)
         start: datetime | None = session.scalar(statement.with_only_columns(TaskReschedule.start_date).limit(1))
     return start
+
+
+def host() -> str:
+    """What tells this Airflow from another one: the address at which people open it; empty where that is nobody else's business."""
+    from airflow.configuration import conf
+
+    address = urlsplit(conf.get("api" if AIRFLOW_3 else "webserver", "base_url", fallback="") or "")
+    if not address.hostname or address.hostname in ("localhost", "127.0.0.1", "0.0.0.0", "::1"):
+        return ""
+    return f"{address.netloc.rpartition('@')[2]}{address.path.rstrip('/')}"
+
+
+def lasting_id(dag_run: Any) -> str:
+    """What a run keeps for ever and shares with no other: the row of 2.11. A worker of 3.x is not told."""
+    return "" if AIRFLOW_3 else str(dag_run.id)
 
 
 def get_variable(name: str) -> str | None:

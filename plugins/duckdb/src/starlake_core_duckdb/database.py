@@ -22,6 +22,7 @@ CREATE SCHEMA IF NOT EXISTS audit;
 CREATE TABLE IF NOT EXISTS audit.run_keys (
     run_key VARCHAR NOT NULL, command VARCHAR NOT NULL, arguments_hash VARCHAR NOT NULL,
     result VARCHAR NOT NULL, committed_at TIMESTAMP NOT NULL);
+ALTER TABLE audit.run_keys ADD COLUMN IF NOT EXISTS instance VARCHAR;
 CREATE TABLE IF NOT EXISTS audit.loaded_files (
     path VARCHAR NOT NULL, domain VARCHAR NOT NULL, "table" VARCHAR NOT NULL);
 CREATE TABLE IF NOT EXISTS audit.rejected (
