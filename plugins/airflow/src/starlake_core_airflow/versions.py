@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -76,6 +77,7 @@ __all__ = [
     "TaskGroup",
     "asset",
     "dag_bag",
+    "execution_mark",
     "first_look",
     "get_variable",
     "hold_seconds",
@@ -158,8 +160,21 @@ def host() -> str:
     return f"{address.netloc.rpartition('@')[2]}{address.path.rstrip('/')}"
 
 
+def execution_mark(ti: Any) -> Any:
+    """What is the same whenever ``dag.test`` executes one try of a task instance, and another thing in a run that was made again: the id of the
+    instance, or, on 2.11, which has none, the row that ``dag.test`` holds for as long as it goes on.
+    """
+    if AIRFLOW_3:
+        return ti.id
+    code = inspect.unwrap(DAG.test).__code__
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code is not code:
+        frame = frame.f_back
+    return None if frame is None else vars(frame.f_locals["dr"]).setdefault("_starlake_mark", object())
+
+
 def lasting_id(dag_run: Any) -> str:
-    """What a run keeps for ever and shares with no other: the row of 2.11. A worker of 3.x is not told."""
+    """What a run keeps for ever, and shares with no other in one database: the row of 2.11. A worker of 3.x is not told."""
     return "" if AIRFLOW_3 else str(dag_run.id)
 
 

@@ -101,7 +101,10 @@ def connect(context: Context, path: Path) -> Iterator[duckdb.DuckDBPyConnection]
             ) from error
         try:
             connection.execute("SET TimeZone = $zone", {"zone": context.timezone})
-            connection.execute("SELECT 1 FROM duckdb_tables() WHERE schema_name = 'audit' AND table_name = 'log'")
+            # What was added last: the tables of an earlier version get what they lack.
+            connection.execute(
+                "SELECT 1 FROM duckdb_columns() WHERE schema_name = 'audit' AND table_name = 'run_keys' AND column_name = 'instance'"
+            )
             if connection.fetchone() is None:
                 with transaction(connection):
                     connection.execute(_SCHEMA)
