@@ -13,6 +13,13 @@ START_DATE = date(2024, 1, 1)
 
 GENERAL_OPTIONS = (
     Option("sl_env_var", ENV_MAP, {}, doc="Variables for every Starlake command: SL_ROOT, SL_ENV, SL_DATASETS ..."),
+    Option(
+        "deployment",
+        STR,
+        None,
+        doc="Name of this deployment, in the names of jobs, so that two that share a cloud project never take each other's; SL_ENV, and the host of "
+        "the orchestrator where it has one, by default.",
+    ),
     Option("plugins", CSV, (), doc="Add-ons to load, by entry-point name."),
     Option(
         "pre_load_strategy",

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from .command import Command
 from .dataset import DatasetTrigger, StarlakeDataset, check_datasets, check_outlets, sanitize_id
 from .errors import CycleError, DuplicateIdError, EdgeError, GraphError
+from .identity import deployment_name
 from .job import Job
 from .masking import mask_mapping
 
@@ -466,17 +467,21 @@ class Pipeline(TaskGroup):
         policy: for orchestrators that start on events.
         source: the file it was defined in; empty if unknown.
         native_options: keywords of the orchestrator for the pipeline itself, checked by it.
+        deployment: the name that the user gives to the deployment; empty for none.
+        starlake_environment: ``SL_ENV`` of its commands; empty where it is not declared.
     """
 
     __slots__ = (
         "catchup",
         "cron",
+        "deployment",
         "description",
         "end_date",
         "max_active_runs",
         "native_options",
         "policy",
         "source",
+        "starlake_environment",
         "start_date",
         "tags",
         "trigger",
@@ -501,6 +506,8 @@ class Pipeline(TaskGroup):
         policy: TriggerPolicy | None = None,
         source: str = "",
         native_options: Mapping[str, Any] | None = None,
+        deployment: str = "",
+        starlake_environment: str = "",
     ) -> None:
         super().__init__(name, None)
         self.cron = cron
@@ -516,6 +523,16 @@ class Pipeline(TaskGroup):
         self.policy = policy or TriggerPolicy()
         self.source = source
         self.native_options = dict(native_options or {})
+        self.deployment = deployment
+        self.starlake_environment = starlake_environment
+
+    def deployment_at(self, host: str = "") -> str:
+        """The deployment in the names of jobs, see :func:`starlake_core.identity.deployment_name`.
+
+        Args:
+            host: what tells this installation of the orchestrator from another one.
+        """
+        return deployment_name(self.deployment, self.starlake_environment, host)
 
     @property
     def outlets(self) -> tuple[StarlakeDataset, ...]:
@@ -570,6 +587,7 @@ def _pipeline(pipeline: Pipeline) -> dict[str, Any]:
         "max_active_runs": pipeline.max_active_runs,
         "tags": list(pipeline.tags),
         "description": pipeline.description,
+        **({"deployment": pipeline.deployment_at()} if pipeline.deployment_at() else {}),
     }
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
 from .errors import BindError, StarlakeError
+from .identity import digest_of
 from .masking import mask_arguments, mask_mapping
 from .run import PLACEHOLDERS, RETRY_UNSAFE, Run
 
@@ -18,7 +19,20 @@ __all__ = ["AUTOMATIC", "Job"]
 AUTOMATIC = "auto"
 """In :attr:`Job.exclusive`: what the project says of the command, asked in the worker."""
 
+_OF_ATTEMPT = ("sl_attempt_hash", "sl_run_id")
+"""Placeholders whose values change between attempts or re-executions of one run."""
 _PLACEHOLDER = re.compile(r"\$\{(" + "|".join(PLACEHOLDERS) + r"|var:[^{}]+)\}")
+
+
+def _filled(value: Any, values: Callable[[str], str]) -> Any:
+    """A value with its placeholders filled in, however deep they are."""
+    if isinstance(value, str):
+        return _PLACEHOLDER.sub(lambda found: values(found[1]), value) if "${" in value else value
+    if isinstance(value, Mapping):
+        return {name: _filled(item, values) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_filled(item, values) for item in value]
+    return value
 
 
 @dataclass(frozen=True, repr=False)
@@ -38,6 +52,7 @@ class Job:
             are in, ``blind`` also where its files cannot be put back; empty for neither.
         exclusive: a resource that has one user at a time while the job runs, by a name that all its users give it; ``auto`` for the database that
             the command writes to, where the project says that it takes one writer; empty for none.
+        digest: of a bound job, tells its work from other work under the same name; no part of its identity.
     """
 
     environment: str
@@ -49,6 +64,7 @@ class Job:
     plugins: tuple[str, ...] = ()
     retry_unsafe: str = ""
     exclusive: str = ""
+    digest: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if isinstance(self.arguments, str):
@@ -103,23 +119,25 @@ class Job:
             if flag == "--options" and "${var:" in value:
                 self._check_variables(value, run)
 
-        def fill(value: Any) -> Any:
-            if isinstance(value, str):
-                return _PLACEHOLDER.sub(lambda found: run.value(found[1]), value) if "${" in value else value
-            if isinstance(value, Mapping):
-                return {name: fill(item) for name, item in value.items()}
-            if isinstance(value, (list, tuple)):
-                return [fill(item) for item in value]
-            return value
-
         return replace(
             self,
-            arguments=tuple(fill(self.arguments)),
-            env=fill(self.env),
-            spec=fill(self.spec),
-            exclusive=fill(self.exclusive),
+            arguments=tuple(_filled(self.arguments, run.value)),
+            env=_filled(self.env, run.value),
+            spec=_filled(self.spec, run.value),
+            exclusive=_filled(self.exclusive, run.value),
             retry_unsafe=max(self.retry_unsafe, run.retry_unsafe, key=RETRY_UNSAFE.index),
+            digest=digest_of(self.environment, *self._work(run)),
         )
+
+    def _work(self, run: Run) -> tuple[tuple[str, ...], dict[str, str]]:
+        """Arguments and variables as they are in every attempt and re-execution: what the variable store holds, and what names the attempt or
+        the very run, keeps its placeholder.
+        """
+
+        def value(name: str) -> str:
+            return f"${{{name}}}" if name.startswith("var:") or name in _OF_ATTEMPT else run.value(name)
+
+        return tuple(_filled(self.arguments, value)), _filled(self.env, value)
 
     def _check_variables(self, options: str, run: Run) -> None:
         for found in _PLACEHOLDER.finditer(options):

@@ -159,6 +159,8 @@ class StarlakePipeline(Pipeline):
             ),
             source=orchestration.filename,
             native_options=native_options,
+            deployment=options["deployment"] or "",
+            starlake_environment=options["sl_env_var"].get("SL_ENV", ""),
         )
 
     # -- what it is

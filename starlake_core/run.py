@@ -52,16 +52,27 @@ class RunKey:
             check that waits.
         generation: how often somebody asked for the task to be done again within its run, on purpose; 0 at first. It is no part
             of ``task``, so that attempts of an earlier generation are found.
+        instance: which run of that name it is, see :func:`starlake_core.identity.instance_of`; empty where the name says it all.
+        former: what the version before called the task, where that is another name.
+        digest: of the work, see :func:`starlake_core.identity.digest_of`; filled in when the attempt starts.
     """
 
     task: str
     attempt: str
     generation: int = 0
+    instance: str = ""
+    former: str = ""
+    digest: str = ""
 
     @property
     def work(self) -> str:
         """The name of the work itself, for an engine that does each piece of work once: the task and its generation."""
         return f"{self.task}~{self.generation}" if self.generation else self.task
+
+    @property
+    def name(self) -> str:
+        """A text that names the attempt and no other, for handles within a process."""
+        return f"{self.task}#{self.attempt}" + (f"@{self.instance}" if self.instance else "")
 
     @property
     def task_hash(self) -> str:
@@ -71,7 +82,18 @@ class RunKey:
     @property
     def attempt_hash(self) -> str:
         """Twelve hexadecimal digits for the attempt."""
-        return short_hash(self.task, self.attempt)
+        return short_hash(self.task, self.attempt, *filter(None, (self.instance,)))
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables with which a process, a container or a job tells whose it is; :meth:`starlake_core.runtime.Found.told` reads them."""
+        return {
+            "SL_RUN_KEY": self.work,
+            "SL_RUN_TASK": self.task,
+            "SL_RUN_ATTEMPT": self.attempt,
+            **({"SL_RUN_INSTANCE": self.instance} if self.instance else {}),
+            **({"SL_RUN_DIGEST": self.digest} if self.digest else {}),
+        }
 
 
 @dataclass(frozen=True)
@@ -88,6 +110,8 @@ class Run:
         attempt: number or name of the attempt, unique for the task.
         partition: the partition or map index of the task, where it has several at once.
         generation: how often the task was asked for again within the run, on purpose (Airflow's *clear*).
+        instance: which run of this ``run_id`` it is, where one can be deleted and made again.
+        deployment: the deployment that it belongs to, see :func:`starlake_core.identity.deployment_name`.
         dry_run: show what would be done, do nothing.
         variables: the orchestrator's variable store, for ``${var:NAME}``.
         select: patterns of task ids, paths or domains to run; empty means all.
@@ -109,6 +133,8 @@ class Run:
     attempt: str = "1"
     partition: str = ""
     generation: int = 0
+    instance: str = ""
+    deployment: str = ""
     dry_run: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
     select: tuple[str, ...] = ()
@@ -129,9 +155,10 @@ class Run:
     def key(self) -> RunKey:
         """The key of the attempt; stable parts first, so that a person can read it in a console."""
         part = f"[{self.partition}]" if self.partition else ""
-        return RunKey(
-            f"{self.pipeline_id}/{self.root_run_id or self.run_id}/{self.task}{part}", self.attempt, self.generation
-        )
+        task = f"{self.pipeline_id}/{self.root_run_id or self.run_id}/{self.task}{part}"
+        if not self.deployment:
+            return RunKey(task, self.attempt, self.generation, self.instance)
+        return RunKey(f"{self.deployment}:{task}", self.attempt, self.generation, self.instance, former=task)
 
     def for_attempt(self, task: str, attempt: str) -> Run:
         """The same run, seen from one attempt of one task."""
@@ -167,7 +194,9 @@ _VALUES: Mapping[str, Callable[[Run], str]] = {
     "sl_data_interval_start": lambda run: run.interval.start.astimezone(run.zone).isoformat(timespec="seconds"),
     "sl_data_interval_end": lambda run: run.interval.end.astimezone(run.zone).isoformat(timespec="seconds"),
     "sl_run_id": lambda run: run.run_id,
-    "sl_run_hash": lambda run: short_hash(run.pipeline_id, run.root_run_id or run.run_id),
+    "sl_run_hash": lambda run: short_hash(
+        *filter(None, (run.deployment,)), run.pipeline_id, run.root_run_id or run.run_id
+    ),
     "sl_attempt_hash": lambda run: run.key.attempt_hash,
 }
 

@@ -60,6 +60,7 @@ def new_run(
         run_id or f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
         interval,
         pipeline.zone,
+        deployment=pipeline.deployment_at(),
         dry_run=dry_run,
         variables=dict(variables or {}),
         select=select,

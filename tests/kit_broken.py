@@ -503,6 +503,18 @@ class _OneRunForEveryAttempt(_Runner):
         return super().submit(job, RunKey(key.task, "1"))
 
 
+class _ForgetsTheInstance(_Runner):
+    """``find`` tells what its attempts are called, and not of which run they are."""
+
+    def find(self, job: Job, task: str) -> Sequence[Found]:
+        return [replace(found, instance="") for found in super().find(job, task)]
+
+
+class _ForgetsTheDigest(_Runner):
+    def find(self, job: Job, task: str) -> Sequence[Found]:
+        return [replace(found, digest="") for found in super().find(job, task)]
+
+
 class _OlderAttemptIsItsOwn(_Runner):
     """``find`` gives every attempt out as the one that asks: whatever it is called, ``start`` takes it back."""
 

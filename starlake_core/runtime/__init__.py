@@ -5,7 +5,19 @@ from __future__ import annotations
 from .aside import Aside
 from .credentials import Credentials, credentials_of
 from .exclusive import POOL_PREFIX, Lease, exclusively, inherited, occupy, pool_of, resource_of
-from .execute import OlderAttempt, cancel_and_settle, end_all, execute, expire, finish, start, wait, watch
+from .execute import (
+    OlderAttempt,
+    attempts_of,
+    cancel_and_settle,
+    check_work,
+    end_all,
+    execute,
+    expire,
+    finish,
+    start,
+    wait,
+    watch,
+)
 from .facts import facts_of
 from .outcome import Found, Outcome, Runner, Status, Verdict
 from .pausing import given_up_on, pause, pausing
@@ -35,7 +47,9 @@ __all__ = [
     "Storage",
     "Verdict",
     "ask",
+    "attempts_of",
     "cancel_and_settle",
+    "check_work",
     "credentials_of",
     "end_all",
     "exclusively",

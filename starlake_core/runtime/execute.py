@@ -15,6 +15,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import replace
 
 from ..errors import OutageError, RunnerError, StarlakeError
+from ..identity import Kinship, first_difference, kinship
 from ..job import Job
 from ..run import RunKey
 from .exclusive import exclusively
@@ -23,7 +24,19 @@ from .pausing import given_up_on, pause, pausing, unless_stopped
 from .poller import Refusals, ask, shared_poller
 from .repeating import guarded
 
-__all__ = ["OlderAttempt", "cancel_and_settle", "end_all", "execute", "expire", "finish", "start", "wait", "watch"]
+__all__ = [
+    "OlderAttempt",
+    "attempts_of",
+    "cancel_and_settle",
+    "check_work",
+    "end_all",
+    "execute",
+    "expire",
+    "finish",
+    "start",
+    "wait",
+    "watch",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -77,14 +90,18 @@ def start(
         RunnerError: the environment cannot start it, or it must not be done again before a person has looked.
         OutageError: it does not answer, or an older attempt does not end; nothing was started.
     """
-    found = runner.find(job, key.task)
+    key = replace(key, digest=job.digest)
+    found = attempts_of(job, runner, key)
     for attempt in found:
-        if attempt.attempt == key.attempt and not _is_gone(runner, attempt):
+        if _is_own(attempt, key) and not _is_gone(runner, attempt):
+            check_work(job, key, attempt)
             logger.info("%s attempt %s was started before; taking it back (%s)", key.task, key.attempt, attempt.handle)
             return attempt.handle
     live = [attempt for attempt in found if not attempt.status.ended]
     going = [attempt for attempt in live if attempt.status.going]
     keep = going[-1] if going and older is OlderAttempt.ADOPT else None
+    if keep is not None:
+        check_work(job, key, keep)
     # Beside one that is taken over nothing begins: the others are only told to end.
     end_all(runner, key.task, [attempt for attempt in live if attempt is not keep], wait=keep is None)
     if keep is not None:
@@ -96,8 +113,10 @@ def start(
     if work is None:
         return runner.submit(job, key)
     if live:
-        found = runner.find(job, key.task)  # how those that were stopped have ended
-    taken = work.begin(found, again, counts)
+        found = attempts_of(job, runner, key)  # how those that were stopped have ended
+    taken = work.begin(
+        [_certain(attempt, key) if counts(attempt.attempt) else attempt for attempt in found], again, counts
+    )
     if taken is not None:
         return taken
     try:
@@ -107,6 +126,70 @@ def start(
         if isinstance(error, RunnerError) or not getattr(runner, "detached", False):
             work.undo()
         raise
+
+
+def attempts_of(job: Job, runner: Runner, key: RunKey, *, stop_others: bool = True) -> list[Found]:
+    """The attempts of a task that are of this very run, the oldest first.
+
+    Attempts of another run, which had the same name and was deleted, are none; those that still go on are stopped first. Attempts that the version
+    before has started are found under the name that it gave them.
+
+    Args:
+        job: bound.
+        runner: of its endpoint.
+        key: of the attempt that asks.
+        stop_others: false where attempts of another run are left alone.
+
+    Raises:
+        RunnerError, OutageError: they cannot be looked for, or one of another run does not end.
+    """
+    found = list(runner.find(job, key.task))
+    if key.former:
+        # Until 0.2.0: what has a digest is of this version, and of a deployment without a name.
+        found = [attempt for attempt in runner.find(job, key.former) if not attempt.digest] + found
+    others = [attempt for attempt in found if kinship(attempt.instance, key.instance) is Kinship.OTHER]
+    live = [attempt for attempt in others if not attempt.status.ended]
+    if live and stop_others:
+        logger.warning(
+            "%s: %s of another run of this name still goes on and is stopped first. If that is the run of another deployment, give each a name: "
+            "the option deployment",
+            key.task,
+            ", ".join(attempt.handle for attempt in live),
+        )
+        end_all(runner, key.task, live)
+    return [attempt for attempt in found if attempt not in others]
+
+
+def _is_own(attempt: Found, key: RunKey) -> bool:
+    """Whether an attempt is the one that a key names. One that has ended is only taken back where it is certain which run it is of."""
+    return attempt.is_of(key) or (attempt.attempt == key.attempt and not attempt.status.ended)
+
+
+def _certain(attempt: Found, key: RunKey) -> Found:
+    """An attempt as far as it is certain how it ended: what may be of another run of the name says nothing about this one."""
+    if not attempt.status.ended or kinship(attempt.instance, key.instance) is Kinship.SAME:
+        return attempt
+    return replace(attempt, status=Status(Outcome(Verdict.LOST, reason="it may be of another run of this name")))
+
+
+def check_work(job: Job, key: RunKey, attempt: Found) -> None:
+    """Refuse to take an attempt for one of this work, if it does other work.
+
+    Args:
+        job: bound.
+        key: of the attempt that asks.
+        attempt: that has its name.
+
+    Raises:
+        RunnerError: they differ; the message says where, and how to start anew.
+    """
+    difference = first_difference(attempt.digest, key.digest or job.digest, job.environment, job.arguments, job.env)
+    if difference:
+        going = "goes on; stop it, or wait for its end" if not attempt.status.ended else "has ended"
+        raise RunnerError(
+            f"attempt {attempt.attempt} of {key.task} was started with other arguments or variables ({difference}), so that it is not taken for this "
+            f"one: {attempt.handle}. It {going}. To start anew, clear the task where the orchestrator has that, or start another run"
+        )
 
 
 def _is_gone(runner: Runner, attempt: Found) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Protocol, runtime_checkable
 
 from ..errors import StarlakeError
+from ..identity import Kinship, kinship
 from ..job import Job
 from ..run import RunKey
 
@@ -105,11 +106,40 @@ class Found:
         attempt: the attempt part of its key.
         handle: names it in calls.
         status: its state when it was looked up.
+        instance: of the run that it was started for; empty where nobody said.
+        digest: of its work; empty where nobody said.
     """
 
     attempt: str
     handle: str
     status: Status
+    instance: str = ""
+    digest: str = ""
+
+    def is_of(self, key: RunKey) -> bool:
+        """Whether it is the attempt that a key names, for certain.
+
+        Args:
+            key: of an attempt of the same task.
+        """
+        return self.attempt == key.attempt and kinship(self.instance, key.instance) is Kinship.SAME
+
+    @classmethod
+    def told(cls, variables: Mapping[str, str], handle: str, status: Status) -> Found:
+        """An attempt, from the variables that it was started with (:attr:`RunKey.variables`).
+
+        Args:
+            variables: that the environment tells of it.
+            handle: names it in calls.
+            status: its state.
+        """
+        return cls(
+            variables.get("SL_RUN_ATTEMPT", ""),
+            handle,
+            status,
+            variables.get("SL_RUN_INSTANCE", ""),
+            variables.get("SL_RUN_DIGEST", ""),
+        )
 
 
 @runtime_checkable

@@ -156,7 +156,7 @@ class ProcessRunner:
                 this key.
             OutageError: the machine has no process, thread, file or room left at the moment.
         """
-        handle = f"{key.task}#{key.attempt}"
+        handle = key.name
         with self._lock:
             starting = self._starting.setdefault(handle, threading.Lock())
         try:
@@ -183,6 +183,7 @@ class ProcessRunner:
             **guard.environment(),
             watchdog.ATTEMPT_VARIABLE: key.attempt_hash,
             "SL_RUN_KEY": key.work,
+            "SL_RUN_INSTANCE": key.instance,
         }
         for name, value in env.items():
             if not name or "=" in name or "\0" in name + value:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from ..command import Command, load_command
 from ..errors import RunnerError
-from ..runtime import OlderAttempt, Outcome, Verdict, execute, finish
+from ..identity import digest_of, instance_of
+from ..runtime import OlderAttempt, Outcome, Verdict, execute, finish, start
 from .areas import TableModel, Warehouse
 from .environment_base import EnvironmentBase
 from .lab import SECRET, Does, a_run, settle, until
@@ -148,6 +150,44 @@ class RunnerChecks(EnvironmentBase):
         assert second != first, "a new attempt took the result of an older one for its own"
         settle(runner, second)
         self._ran(Does.SUCCEEDS, 2)
+
+    def test_run_that_was_made_again_does_its_work_again(self) -> None:
+        """A run that was deleted and made again under its id has the same keys but for the instance: nothing of the old run is taken for its own."""
+        job = self.job(Does.SUCCEEDS)
+        runner = self.runner(job)
+        keys = [replace(self.key(), instance=instance_of(began)) for began in ("monday", "tuesday")]
+        first = self.start(job, runner, keys[0])
+        assert settle(runner, first).verdict is Verdict.SUCCEEDED
+        second = self.start(job, self.runner(job) if self.remembers_attempts else runner, keys[1])
+        assert second != first, "a run that was made again took the result of the old one for its own"
+        assert settle(runner, second).verdict is Verdict.SUCCEEDED
+        self._ran(Does.SUCCEEDS, 2)
+        if self.remembers_attempts:
+            assert self.start(job, self.runner(job), keys[0]) == first, "a run does not find its own attempt any more"
+
+    def test_what_goes_on_for_a_run_that_was_deleted_is_stopped(self) -> None:
+        """An attempt of the old run that still goes on is stopped before that of the new one begins."""
+        if not self.remembers_attempts:
+            pytest.skip("remembers_attempts = False: an older attempt ends with the process that started it")
+        job = self.job(Does.GOES_ON)
+        runner = self.runner(job)
+        keys = [replace(self.key(), instance=instance_of(began)) for began in ("monday", "tuesday")]
+        first = self.start(job, runner, keys[0])
+        second = self.start(job, self.runner(job), keys[1])
+        assert second != first, "a run that was made again took over the work of the old one"
+        assert settle(runner, first).verdict is Verdict.CANCELLED
+
+    def test_other_work_under_the_same_name_is_refused(self) -> None:
+        """An attempt is only taken back if it does the work that is asked for: the digest of its arguments and variables travels with it."""
+        if not self.remembers_attempts:
+            pytest.skip("remembers_attempts = False: an older attempt ends with the process that started it")
+        job = self.job(Does.SUCCEEDS)
+        runner = self.runner(job)
+        settle(runner, self.start(job, runner, self.key()))
+        other = replace(job, digest=digest_of(job.environment, job.arguments, {**job.env, "SL_ENV": "OTHER"}))
+        with pytest.raises(RunnerError, match="other arguments or variables"):
+            start(other, self.runner(job), self.key())
+        self._ran(Does.SUCCEEDS, 1)
 
     def test_older_failure_is_not_the_result_of_a_new_attempt(self) -> None:
         """A new attempt can succeed after an older one has failed; each keeps its own end."""

@@ -143,7 +143,7 @@ class FakeEnvironment:
 
     def begin(self, job: Job, key: RunKey) -> str:
         """Start an attempt, or find it under its key."""
-        handle = f"{key.task}#{key.attempt}"
+        handle = key.name
         with self.changed:
             if handle not in self.attempts:
                 about = self.subject_of(job)
@@ -209,7 +209,7 @@ class FakeRunner:
         """Every attempt of a task."""
         environment = self._environment
         return [
-            Found(attempt.submission.key.attempt, handle, environment.status(handle, look=False))
+            Found.told(attempt.submission.key.variables, handle, environment.status(handle, look=False))
             for handle, attempt in list(environment.attempts.items())
             if attempt.submission.key.task == task
         ]

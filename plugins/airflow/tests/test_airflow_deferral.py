@@ -150,7 +150,7 @@ def seen_by(operator: Any, attempt: int = 1, max_tries: int | None = None) -> di
         start_date=datetime.now(timezone.utc),
         pushed={},
     )
-    dag_run = SimpleNamespace(run_id="r1", logical_date=DATE, run_after=DATE, conf={})
+    dag_run = SimpleNamespace(run_id="r1", logical_date=DATE, run_after=DATE, conf={}, start_date=None)
     return {"ti": ti, "dag_run": dag_run, "task": operator, "outlet_events": Extras()}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import warnings
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,12 +14,6 @@ from load_fault_runs import batches, in_a_process, seeds_of, told
 
 from starlake_core.testing import StandIn
 from starlake_core.testing.load_faults import draw_loads, draw_schedule, play, prepare
-
-if not AIRFLOW_3:
-    # Deleting a run looks at a table of users, which not every process of 2.11 knows.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        importlib.import_module("airflow.providers.fab.auth_manager.models")
 
 DATE = datetime(2026, 11, 2, tzinfo=timezone.utc)
 

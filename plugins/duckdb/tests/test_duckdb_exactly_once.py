@@ -77,6 +77,38 @@ def test_a_repeat_reports_the_first_result(sandbox: Sandbox) -> None:
     assert state(sandbox) == expected(1)
 
 
+def test_a_run_that_was_made_again_under_its_id_is_new_work(sandbox: Sandbox) -> None:
+    """It has the same run key and another instance. One that may be the same run, begun anew, is not done twice; nor is one that says nothing."""
+    prepare(sandbox)
+    arrive(sandbox)
+    assert [
+        sandbox.run(*command, SL_RUN_KEY="k", SL_RUN_INSTANCE="~monday~0").code for command in commands(sandbox)
+    ] == [0] * 4
+    assert state(sandbox) == expected(1)
+    for instance in ("~monday~0", "~later~1", ""):
+        assert sandbox.run(*NOTE, SL_RUN_KEY="k", SL_RUN_INSTANCE=instance).out.startswith("already done")
+        assert sandbox.run(*commands(sandbox)[0], SL_RUN_KEY="k", SL_RUN_INSTANCE=instance).code == 0
+    assert sandbox.run(*commands(sandbox)[0], SL_RUN_KEY="k", SL_RUN_INSTANCE="~tuesday~0").code != 0, (
+        "its file is used up"
+    )
+    arrive(sandbox)
+    assert [
+        sandbox.run(*command, SL_RUN_KEY="k", SL_RUN_INSTANCE="~tuesday~0").code for command in commands(sandbox)
+    ] == [0] * 4
+    assert state(sandbox) == expected(2)
+
+
+def test_what_an_earlier_version_remembers_is_known(sandbox: Sandbox) -> None:
+    prepare(sandbox)
+    arrive(sandbox)
+    for command in commands(sandbox):
+        sandbox.run(*command, SL_RUN_KEY="k")
+    with duckdb.connect(str(sandbox.root / "datasets" / "duckdb.db")) as connection:
+        connection.execute("ALTER TABLE audit.run_keys DROP COLUMN instance")
+    assert sandbox.run(*NOTE, SL_RUN_KEY="k", SL_RUN_INSTANCE="~monday~0").out.startswith("already done")
+    assert state(sandbox) == expected(1)
+
+
 def test_a_repeat_leaves_new_files_for_the_next_load(sandbox: Sandbox) -> None:
     sandbox.staged("items1.csv", "id\n1\n")
     sandbox.run(*LOAD, SL_RUN_KEY="k")

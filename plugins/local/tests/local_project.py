@@ -23,6 +23,7 @@ for word in "$@"; do
 done
 if [ "$command" = preload ]; then what=preload-$domain; fi
 echo "$command $what $SL_RUN_KEY" >> calls
+echo "$SL_RUN_INSTANCE" >> instances
 echo "output of $what"
 if [ -f "hang/$what" ]; then sleep 60 & echo $! >> pids; echo $$ >> pids; wait; fi
 code=0

@@ -302,6 +302,19 @@ def test_resume_refuses_a_pipeline_that_changed(project: Project) -> None:
         other.start_run(resuming(other, "one"))
 
 
+def test_a_run_that_is_forgotten_and_made_again_does_its_work_again(project: Project) -> None:
+    """A resume has the instance of its run; the same id made anew has another."""
+    project.exits("t", 1, 0)
+    pipeline = project.pipeline(lambda p: p.sl_load(domain="x", table="t"), retry_unsafe="blind")
+    assert pipeline.run(run_id="one").state == TaskState.FAILED
+    assert pipeline.start_run(resuming(pipeline, "one")).succeeded
+    hook = pipeline.orchestration.plugins.hook
+    assert hook.sl_forget_run(options=pipeline.options, folder=project.root, run_id="one")
+    assert pipeline.run(run_id="one").succeeded
+    first, resumed, again = (project.root / "instances").read_text().splitlines()
+    assert first == resumed != again
+
+
 def test_a_run_id_is_used_once(project: Project) -> None:
     pipeline = project.pipeline(chain)
     pipeline.run(run_id="one")

@@ -13,7 +13,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from starlake_core import Job, OutageError, RunKey, RunnerError
-from starlake_core.runtime import Found, OlderAttempt, Outcome, Runner, Verdict, ask, end_all, pause, start
+from starlake_core.runtime import (
+    Found,
+    OlderAttempt,
+    Outcome,
+    Runner,
+    Verdict,
+    ask,
+    attempts_of,
+    check_work,
+    end_all,
+    pause,
+    start,
+)
 
 __all__ = ["Look", "start_own", "take", "take_look"]
 
@@ -30,16 +42,16 @@ def _try(attempt: str) -> int:
     return int(number) if number.isdigit() else 0
 
 
-def _found(job: Job, runner: Runner, task: str, again: bool) -> Sequence[Found]:
+def _found(job: Job, runner: Runner, key: RunKey, again: bool) -> Sequence[Found]:
     """The attempts of a task. While one of them runs, that the service cannot be asked about them is no reason to fail it."""
     deadline, waiting = time.monotonic() + _PATIENCE_SECONDS, _FIRST_PAUSE
     while True:
         try:
-            return runner.find(job, task)
+            return attempts_of(job, runner, key)
         except (RunnerError, OutageError) as error:
             if not again or time.monotonic() + waiting > deadline:
                 raise
-            logger.warning("%s: its attempts cannot be looked for now, trying again: %s", task, error)
+            logger.warning("%s: its attempts cannot be looked for now, trying again: %s", key.task, error)
             if not pause(waiting):
                 raise
             waiting = min(_LONGEST_PAUSE, 2 * waiting)
@@ -47,7 +59,7 @@ def _found(job: Job, runner: Runner, task: str, again: bool) -> Sequence[Found]:
 
 def _since_clear(job: Job, runner: Runner, key: RunKey, cleared: int, again: bool) -> Sequence[Found]:
     """The attempts that count: what has not ended from before a clear is ended first, because somebody wants the work to be done again."""
-    found = _found(job, runner, key.task, again)
+    found = _found(job, runner, key, again)
     end_all(runner, key.task, [attempt for attempt in found if _try(attempt.attempt) <= cleared])
     return [attempt for attempt in found if _try(attempt.attempt) > cleared]
 
@@ -75,6 +87,7 @@ def take(job: Job, runner: Runner, key: RunKey, *, cleared: int, again: bool) ->
     """
     found = _since_clear(job, runner, key, cleared, again)
     if again and found and all(attempt.attempt != key.attempt for attempt in found):
+        check_work(job, key, found[-1])
         return found[-1].handle
     # Where only attempts from before the clear may still go on, none is to be taken over.
     live = any(attempt.status.going for attempt in found)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
+import os
+import time
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone, tzinfo
 from typing import Any
 
 from starlake_core import DataInterval, Pipeline, Run, RunError, TriggerPolicy, data_interval
 from starlake_core.freshness import Decision, Event, decide
+from starlake_core.identity import deployment_name, instance_of
 from starlake_core.run import unsafe_word
 
 from .conf import UNSAFE, VARIABLES
-from .versions import get_variable, run_date, triggering_events
+from .versions import execution_mark, get_variable, host, lasting_id, run_date, triggering_events
 
 __all__ = [
     "INTERVAL_END",
@@ -46,6 +49,8 @@ class Facts:
         zone: time zone of the schedule.
         on_events: whether datasets start the pipeline.
         policy: when they do.
+        deployment: the name that the user gives to the deployment.
+        starlake_environment: ``SL_ENV``.
     """
 
     pipeline_id: str
@@ -53,13 +58,23 @@ class Facts:
     zone: tzinfo
     on_events: bool
     policy: TriggerPolicy
+    deployment: str = ""
+    starlake_environment: str = ""
 
     @classmethod
     def of(cls, pipeline: Pipeline) -> Facts:
         """The facts of a pipeline."""
         trigger = pipeline.trigger
         cron = pipeline.cron or (trigger.cron if trigger is not None else None)
-        return cls(pipeline.id, cron, pipeline.zone, trigger is not None, pipeline.policy)
+        return cls(
+            pipeline.id,
+            cron,
+            pipeline.zone,
+            trigger is not None,
+            pipeline.policy,
+            pipeline.deployment,
+            pipeline.starlake_environment,
+        )
 
 
 class Variables(Mapping[str, str]):
@@ -162,6 +177,47 @@ def _created(context: Mapping[str, Any]) -> datetime:
     return date.astimezone(timezone.utc)
 
 
+@dataclass
+class _TestRun:
+    """A run of ``dag.test``, which happens in one process.
+
+    Attributes:
+        mark: tells it from others of its id.
+        seen: task, map index and try to what tells an execution of that try from one of another run.
+    """
+
+    mark: str
+    seen: dict[tuple[str, Any, int], Any] = field(default_factory=dict)
+
+
+_test_runs: dict[tuple[str, str], _TestRun] = {}
+
+
+def _instance(ti: Any, dag_run: Any) -> str:
+    """Which run of its id it is: one that is deleted and made again begins at another time. So does one that is cleared, and counts its clears."""
+    began = getattr(dag_run, "start_date", None)
+    if began is None:
+        return ""
+    if began in (run_date({"dag_run": dag_run}), getattr(dag_run, "run_after", None)):
+        return instance_of(_test_mark(ti, dag_run))
+    return instance_of(began.astimezone(timezone.utc).isoformat(), lasting_id(dag_run), dag_run.clear_number or 0)
+
+
+def _test_mark(ti: Any, dag_run: Any) -> str:
+    """For a run of ``dag.test``, which says that it began at its date, and which deletes the one before."""
+    name = (dag_run.dag_id, dag_run.run_id)
+    place, own = (ti.task_id, ti.map_index, ti.try_number), execution_mark(ti)
+    run = _test_runs.get(name)
+    if run is None or run.seen.get(place, own) != own:
+        run = _test_runs[name] = _TestRun(f"{os.getpid()}-{time.time_ns()}")
+    run.seen[place] = own
+    return run.mark
+
+
+def _deployment(facts: Facts) -> str:
+    return deployment_name(facts.deployment, facts.starlake_environment, host())
+
+
 def run_of(context: Mapping[str, Any], facts: Facts, path: str) -> Run:
     """The run of a task instance, seen from its attempt.
 
@@ -180,7 +236,12 @@ def run_of(context: Mapping[str, Any], facts: Facts, path: str) -> Run:
     ti, dag_run = context["ti"], context["dag_run"]
     asked = current_run.get()
     if asked is not None:
-        return replace(asked.for_attempt(path, str(ti.try_number)), generation=0)
+        return replace(
+            asked.for_attempt(path, str(ti.try_number)),
+            generation=0,
+            instance=_instance(ti, dag_run),
+            deployment=_deployment(facts),
+        )
     conf = dag_run.conf or {}
     variables = conf.get(VARIABLES) or {}
     if not isinstance(variables, Mapping):
@@ -206,6 +267,8 @@ def run_of(context: Mapping[str, Any], facts: Facts, path: str) -> Run:
         partition=str(index) if index is not None and index >= 0 else "",
         # A clear raises the number of tries by those that were used up; a retry does not. This try is never from before a clear.
         generation=max(0, min(ti.max_tries - (context["task"].retries or 0), ti.try_number - 1)),
+        instance=_instance(ti, dag_run),
+        deployment=_deployment(facts),
         variables=Variables({str(name): str(value) for name, value in variables.items()}),
         retry_unsafe=unsafe_word(conf.get(UNSAFE), f"{UNSAFE} of the run's configuration"),
     )

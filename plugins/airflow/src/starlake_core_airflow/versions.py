@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from airflow import __version__
 
@@ -75,11 +77,14 @@ __all__ = [
     "TaskGroup",
     "asset",
     "dag_bag",
+    "execution_mark",
     "first_look",
     "get_variable",
     "hold_seconds",
+    "host",
     "in_test_run",
     "keep_link",
+    "lasting_id",
     "link_value",
     "mask_secret",
     "pulled",
@@ -143,6 +148,34 @@ def first_look(context: Mapping[str, Any]) -> datetime | None:
         statement = TaskReschedule.stmt_for_task_instance(ti, descending=False)
         start: datetime | None = session.scalar(statement.with_only_columns(TaskReschedule.start_date).limit(1))
     return start
+
+
+def host() -> str:
+    """What tells this Airflow from another one: the address at which people open it; empty where that is nobody else's business."""
+    from airflow.configuration import conf
+
+    address = urlsplit(conf.get("api" if AIRFLOW_3 else "webserver", "base_url", fallback="") or "")
+    if not address.hostname or address.hostname in ("localhost", "127.0.0.1", "0.0.0.0", "::1"):
+        return ""
+    return f"{address.netloc.rpartition('@')[2]}{address.path.rstrip('/')}"
+
+
+def execution_mark(ti: Any) -> Any:
+    """What is the same whenever ``dag.test`` executes one try of a task instance, and another thing in a run that was made again: the id of the
+    instance, or, on 2.11, which has none, the row that ``dag.test`` holds for as long as it goes on.
+    """
+    if AIRFLOW_3:
+        return ti.id
+    code = inspect.unwrap(DAG.test).__code__
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code is not code:
+        frame = frame.f_back
+    return None if frame is None else vars(frame.f_locals["dr"]).setdefault("_starlake_mark", object())
+
+
+def lasting_id(dag_run: Any) -> str:
+    """What a run keeps for ever, and shares with no other in one database: the row of 2.11. A worker of 3.x is not told."""
+    return "" if AIRFLOW_3 else str(dag_run.id)
 
 
 def get_variable(name: str) -> str | None:

@@ -69,8 +69,8 @@ class DetachedRunner:
             for path in self._folder.glob("*/")
             if (path / "pid").exists()
         }
-        mine = sorted((key["time"], key["attempt"], str(path)) for path, key in keys.items() if key["task"] == task)
-        return [Found(attempt, handle, self._status(handle)) for _, attempt, handle in mine]
+        mine = sorted((key["time"], str(path)) for path, key in keys.items() if key["SL_RUN_TASK"] == task)
+        return [Found.told(keys[Path(handle)], handle, self._status(handle)) for _, handle in mine]
 
     def submit(self, job: Job, key: RunKey) -> str:
         folder = self._folder / f"{key.task_hash}-{key.attempt_hash}"
@@ -78,8 +78,8 @@ class DetachedRunner:
             folder.mkdir(parents=True)
         except FileExistsError:
             return str(folder)
-        (folder / "key.json").write_text(json.dumps({"task": key.task, "attempt": key.attempt, "time": time.time()}))
-        env = {**os.environ, **job.env, "SL_RUN_KEY": key.work}
+        (folder / "key.json").write_text(json.dumps({**key.variables, "time": time.time()}))
+        env = {**os.environ, **job.env, **key.variables}
         vector = [str(job.spec["program"]), *job.arguments]
         if job.check:
             vector += ["--notReadySentinel", str(folder / "not-ready")]

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from starlake_core.masking import secret_arguments, secret_values
-from starlake_core.runtime import Outcome, Status, Verdict, judged, marker_of
+from starlake_core.runtime import Found, Outcome, Status, Verdict, judged, marker_of
 
-from .request import RUN_ATTEMPT, RUN_TASK
+from .request import RUN_TASK
 
 __all__ = [
     "Seen",
@@ -45,6 +45,7 @@ class Seen:
         failed: whether it is over and did not succeed.
         cancelled: whether it is over because somebody stopped it.
         stopping: whether somebody is stopping or deleting it, and it is not over.
+        instance, digest: of its run and its work, see :class:`Found`.
     """
 
     handle: str
@@ -55,6 +56,8 @@ class Seen:
     failed: bool
     cancelled: bool
     stopping: bool = False
+    instance: str = ""
+    digest: str = ""
 
     @property
     def age(self) -> tuple[tuple[int, int], str]:
@@ -121,7 +124,18 @@ def seen(execution: Any, handle: str) -> Seen | None:
     if RUN_TASK not in variables:
         return None
     created = (execution.create_time.seconds, execution.create_time.nanos)
-    found = Seen(handle, variables[RUN_TASK], variables.get(RUN_ATTEMPT, ""), created, False, False, False)
+    told = Found.told(variables, handle, Status())
+    found = Seen(
+        handle,
+        variables[RUN_TASK],
+        told.attempt,
+        created,
+        ended=False,
+        failed=False,
+        cancelled=False,
+        instance=told.instance,
+        digest=told.digest,
+    )
     return seen_again(found, execution)
 
 

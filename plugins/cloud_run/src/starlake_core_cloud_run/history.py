@@ -200,14 +200,16 @@ class History:
             handles = job.by_task.get(task, ())
             return sorted((job.seen[handle] for handle in handles), key=lambda found: found.age)
 
-    def of_attempt(self, parent: str, task: str, attempt: str) -> list[Seen]:
+    def of_attempt(self, parent: str, task: str, attempt: str, instance: str) -> list[Seen]:
         """The executions of an attempt that were seen, the oldest first. More than one are doubles.
 
         Args:
             parent: full name of the Cloud Run job.
-            task, attempt: the key.
+            task, attempt, instance: the key.
         """
-        return [found for found in self.of_task(parent, task) if found.attempt == attempt]
+        return [
+            found for found in self.of_task(parent, task) if found.attempt == attempt and found.instance == instance
+        ]
 
     def knows(self, handle: str) -> bool:
         """Whether an execution was seen.

@@ -9,10 +9,10 @@ from typing import Any
 from starlake_core import Job, RunKey
 from starlake_core.masking import mask_arguments, mask_mapping
 
-__all__ = ["RUN_ATTEMPT", "RUN_KEY", "RUN_TASK", "gcloud", "job_name", "run_request"]
+__all__ = ["RUN_TASK", "gcloud", "job_name", "run_request"]
 
-RUN_KEY, RUN_TASK, RUN_ATTEMPT = "SL_RUN_KEY", "SL_RUN_TASK", "SL_RUN_ATTEMPT"
-"""The variables with which an execution tells whose it is."""
+RUN_TASK = "SL_RUN_TASK"
+"""The variable by which an execution is known as one of ours."""
 
 
 def job_name(spec: Mapping[str, Any]) -> str:
@@ -35,7 +35,7 @@ def run_request(
         env: for the container; what the Cloud Run job says besides stays.
         key: of the attempt.
     """
-    variables = {**env, RUN_KEY: key.work, RUN_TASK: key.task, RUN_ATTEMPT: key.attempt}
+    variables = {**env, **key.variables}
     container: dict[str, Any] = {
         "args": list(arguments),
         "env": [{"name": name, "value": value} for name, value in sorted(variables.items())],

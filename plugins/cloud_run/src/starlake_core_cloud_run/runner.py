@@ -123,7 +123,10 @@ class CloudRunRunner:
         """
         found = self._look(job_name(job.spec), task)
         self._looked.put(task, time.monotonic())
-        return [Found(one.attempt, one.handle, self._found_status(one)) for one in found]
+        return [self._found(one) for one in found]
+
+    def _found(self, one: Seen) -> Found:
+        return Found(one.attempt, one.handle, self._found_status(one), one.instance, one.digest)
 
     def _found_status(self, execution: Seen) -> Status:
         status = execution.status
@@ -149,7 +152,7 @@ class CloudRunRunner:
             self._attempts(parent, task, number)
 
     def _attempts(self, parent: str, task: str, number: int, started: str = "", own: str = "") -> list[Seen]:
-        found: dict[str, Seen] = {}
+        found: dict[tuple[str, str], Seen] = {}
         for execution in self._history.of_task(parent, task):
             fresh = execution.handle == started or self._history.is_fresh(execution.handle, number)
             known = fresh or (execution.ended and execution.attempt != own)
@@ -158,7 +161,7 @@ class CloudRunRunner:
                 continue
             if current.handle != started:
                 self._sighted.put(current.handle, True)
-            first = found.setdefault(current.attempt, current)
+            first = found.setdefault((current.attempt, current.instance), current)
             if first is not current:
                 self._stop_double(current, first)
         return list(found.values())
@@ -243,7 +246,7 @@ class CloudRunRunner:
     def _of_key(self, parent: str, key: RunKey, started: str = "") -> str | None:
         """The execution of a key that goes on, or went on to its end."""
         found = self._look(parent, key.task, started, key.attempt)
-        return next((execution.handle for execution in found if execution.attempt == key.attempt), None)
+        return next((execution.handle for execution in found if self._found(execution).is_of(key)), None)
 
     def _run(self, parent: str, key: RunKey, request: Mapping[str, Any]) -> str:
         """Ask for an execution until it is certain that there is one."""
@@ -342,8 +345,8 @@ class CloudRunRunner:
         for handle in missing & messages.keys():
             found[handle] = messages[handle]
         missing.difference_update(messages)
-        for task, attempt in dict.fromkeys((one.task, one.attempt) for one in several) if _LOOKS else ():
-            first, *doubles = self._history.of_attempt(parent, task, attempt)
+        for name in dict.fromkeys((one.task, one.attempt, one.instance) for one in several) if _LOOKS else ():
+            first, *doubles = self._history.of_attempt(parent, *name)
             for double in doubles:
                 try:
                     self._stop_double(double, first)
@@ -395,7 +398,7 @@ class CloudRunRunner:
         known = self._history.note(parent, message)
         if known is not None and known.cancelled and _LOOKS:
             self._history.look(parent)
-            for first in self._history.of_attempt(parent, known.task, known.attempt)[:1]:
+            for first in self._history.of_attempt(parent, known.task, known.attempt, known.instance)[:1]:
                 if first.handle != handle:
                     logger.info("%s was a double; %s goes on for %s", handle, first.handle, known.task)
                     return first.handle

@@ -70,6 +70,7 @@ class Facts:
         plugins: those that the pipeline was drawn with.
         partitions: Dagster's partitions, None without any.
         windows: the stretches of time between the moments at which Dagster fires the schedule; None without a schedule.
+        deployment: in the names of jobs. Dagster's run ids are never used twice, so that it need not hold the instance.
     """
 
     pipeline_id: str
@@ -80,6 +81,7 @@ class Facts:
     plugins: Plugins
     partitions: Any = None
     windows: Any = None
+    deployment: str = ""
 
     @classmethod
     def of(cls, pipeline: StarlakePipeline, partitions: Any) -> Facts:
@@ -95,7 +97,17 @@ class Facts:
                 cron_schedule=pipeline.cron,
                 timezone=pipeline.zone_name,
             )
-        return cls(pipeline.id, cron, pipeline.zone, pipeline.policy, pipeline.source, plugins, partitions, windows)
+        return cls(
+            pipeline.id,
+            cron,
+            pipeline.zone,
+            pipeline.policy,
+            pipeline.source,
+            plugins,
+            partitions,
+            windows,
+            pipeline.deployment_at(),
+        )
 
     def window(self, moment: datetime) -> DataInterval:
         """The last window that ended when the schedule fired.
@@ -170,6 +182,7 @@ def run_of(context: Any, facts: Facts, path: str) -> Run:
         task=path if facts.pipeline_id else str(context.op_handle),
         attempt=attempt,
         generation=_generation(context.instance, run),
+        deployment=facts.deployment,
         variables=Variables(_variables(run.tags)),
         retry_unsafe=unsafe_word(context.run.tags.get(UNSAFE), f"the tag {UNSAFE} of the run"),
     )

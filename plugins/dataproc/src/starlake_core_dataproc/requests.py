@@ -38,7 +38,7 @@ def with_own_marker(job: Job, key: RunKey) -> tuple[str | None, Job]:
 
 
 def _variables(job: Job, key: RunKey) -> dict[str, str]:
-    return {**job.env, "SL_RUN_KEY": key.work, "SL_RUN_TASK": key.task, "SL_RUN_ATTEMPT": key.attempt}
+    return {**job.env, **key.variables}
 
 
 def _spark(job: Job, key: RunKey) -> tuple[dict[str, Any], dict[str, str]]:

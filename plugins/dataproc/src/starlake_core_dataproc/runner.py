@@ -112,7 +112,7 @@ class DataprocRunner:
         # A list that changes between two pages may tell of one twice.
         told = sorted({one.handle: one for one in told}.values(), key=lambda one: (one.submitted, one.handle))
         until = self._aside.until()
-        return [Found(one.attempt, one.handle, self._found_status(one, until)) for one in told]
+        return [Found.told(one.env, one.handle, self._found_status(one, until)) for one in told]
 
     def _found_status(self, told: Told, until: float) -> Status:
         self._see(told)

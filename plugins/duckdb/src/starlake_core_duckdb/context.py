@@ -28,6 +28,7 @@ class Context:
         arguments: everything after the command, as it was given.
         values: the parsed options.
         run_key: the name of the work, or None when it needs no name.
+        instance: of the run that the work belongs to; empty where nobody said.
         max_decompressed: how many bytes may come out of one compressed file.
     """
 
@@ -36,6 +37,7 @@ class Context:
     arguments: tuple[str, ...]
     values: Mapping[str, Any]
     run_key: str | None
+    instance: str
     timezone: str
     duckdb_path: str | None
     reject_all_on_error: bool
@@ -127,6 +129,7 @@ def open_context(
         arguments=arguments,
         values=values,
         run_key=environ.get("SL_RUN_KEY") or None,
+        instance=environ.get("SL_RUN_INSTANCE", ""),
         timezone=zone_name,
         duckdb_path=environ.get("SL_DUCKDB_PATH") or None,
         reject_all_on_error=environ.get("SL_REJECT_ALL_ON_ERROR", "").lower() in _TRUE,

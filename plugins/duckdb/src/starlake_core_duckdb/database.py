@@ -22,6 +22,7 @@ CREATE SCHEMA IF NOT EXISTS audit;
 CREATE TABLE IF NOT EXISTS audit.run_keys (
     run_key VARCHAR NOT NULL, command VARCHAR NOT NULL, arguments_hash VARCHAR NOT NULL,
     result VARCHAR NOT NULL, committed_at TIMESTAMP NOT NULL);
+ALTER TABLE audit.run_keys ADD COLUMN IF NOT EXISTS instance VARCHAR;
 CREATE TABLE IF NOT EXISTS audit.loaded_files (
     path VARCHAR NOT NULL, domain VARCHAR NOT NULL, "table" VARCHAR NOT NULL);
 CREATE TABLE IF NOT EXISTS audit.rejected (
@@ -100,7 +101,10 @@ def connect(context: Context, path: Path) -> Iterator[duckdb.DuckDBPyConnection]
             ) from error
         try:
             connection.execute("SET TimeZone = $zone", {"zone": context.timezone})
-            connection.execute("SELECT 1 FROM duckdb_tables() WHERE schema_name = 'audit' AND table_name = 'log'")
+            # What was added last: the tables of an earlier version get what they lack.
+            connection.execute(
+                "SELECT 1 FROM duckdb_columns() WHERE schema_name = 'audit' AND table_name = 'run_keys' AND column_name = 'instance'"
+            )
             if connection.fetchone() is None:
                 with transaction(connection):
                     connection.execute(_SCHEMA)

@@ -14,6 +14,8 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import TYPE_CHECKING
 
+from starlake_core.identity import Kinship, kinship
+
 from .context import Context
 from .fingerprint import fingerprint
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     import sqlite3
 
 __all__ = ["FileIdentity", "ReadyChecks"]
+
+_BETWEEN = "\n"
+"""Between the name of the work and the instance of its run."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS ready (
@@ -65,11 +70,13 @@ class ReadyChecks:
     Attributes:
         path: the SQLite file.
         run_key: the name of the work.
+        instance: of its run.
         arguments_hash: tells two checks under one key apart.
     """
 
     path: Path
     run_key: str | None
+    instance: str
     arguments_hash: str
 
     @classmethod
@@ -78,20 +85,24 @@ class ReadyChecks:
         path = context.project.application.datasets / ".preload.sqlite"
         # Every attempt has a marker of its own, and is the same check nevertheless.
         values = {name: value for name, value in context.values.items() if name != "notReadySentinel"}
-        return cls(path, context.run_key, fingerprint(context.command, [json.dumps(values, sort_keys=True)]))
+        hashed = fingerprint(context.command, [json.dumps(values, sort_keys=True)])
+        return cls(path, context.run_key, context.instance, hashed)
 
     def find(self) -> tuple[bool, FileIdentity | None]:
         """Whether this check was ready before, and the ack file that it used up."""
         if self.run_key is None or not self.path.exists():
             return False, None
         with closing(self._connect()) as connection:
-            row = connection.execute(
-                "SELECT path, device, inode, mtime_ns, size FROM ready WHERE run_key = ? AND arguments_hash = ?",
-                (self.run_key, self.arguments_hash),
-            ).fetchone()
-        if row is None:
-            return False, None
-        return True, FileIdentity(*row) if row[0] is not None else None
+            # Before instances were kept there was none behind the name.
+            rows = connection.execute(
+                "SELECT run_key, path, device, inode, mtime_ns, size FROM ready "
+                "WHERE arguments_hash = ?1 AND (run_key = ?2 OR substr(run_key, 1, length(?3)) = ?3)",
+                (self.arguments_hash, self.run_key, f"{self.run_key}{_BETWEEN}"),
+            ).fetchall()
+        for name, *file in rows:
+            if kinship(name.partition(_BETWEEN)[2], self.instance) is not Kinship.OTHER:
+                return True, FileIdentity(*file) if file[0] is not None else None
+        return False, None
 
     def record(self, ack: FileIdentity | None) -> None:
         """Remember that the check was ready; on disk when this returns."""
@@ -100,7 +111,8 @@ class ReadyChecks:
         file = (ack.path, ack.device, ack.inode, ack.mtime_ns, ack.size) if ack else (None,) * 5
         with closing(self._connect()) as connection, connection:
             connection.execute(
-                "INSERT OR IGNORE INTO ready VALUES (?, ?, ?, ?, ?, ?, ?)", (self.run_key, self.arguments_hash, *file)
+                "INSERT OR IGNORE INTO ready VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (f"{self.run_key}{_BETWEEN}{self.instance}", self.arguments_hash, *file),
             )
 
     def _connect(self) -> sqlite3.Connection:

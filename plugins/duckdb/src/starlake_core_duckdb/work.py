@@ -11,6 +11,8 @@ from typing import Any
 
 import duckdb
 
+from starlake_core.identity import Kinship, kinship
+
 from .context import Context
 from .database import transaction
 from .fingerprint import fingerprint
@@ -31,12 +33,14 @@ class Work:
 
     Attributes:
         run_key: its name, or None when a repeat is new work.
+        instance: of its run: under the same name, a run that was made again is new work.
         command: ``load``.
         arguments_hash: tells two pieces of work under one key apart.
         started_at: for the audit.
     """
 
     run_key: str | None
+    instance: str
     command: str
     arguments_hash: str
     started_at: datetime
@@ -44,25 +48,36 @@ class Work:
     @classmethod
     def of(cls, context: Context) -> Work:
         """The work that a context describes."""
-        return cls(context.run_key, context.command, fingerprint(context.command, context.arguments), utc_now())
+        return cls(
+            context.run_key,
+            context.instance,
+            context.command,
+            fingerprint(context.command, context.arguments),
+            utc_now(),
+        )
 
     def first_result(self, connection: duckdb.DuckDBPyConnection) -> Any:
         """What the first call under this key reported, or None."""
         if self.run_key is None:
             return None
-        row = connection.execute(
-            "SELECT result FROM audit.run_keys WHERE run_key = $key AND command = $command AND arguments_hash = $hash",
+        rows = connection.execute(
+            "SELECT result, instance FROM audit.run_keys "
+            "WHERE run_key = $key AND command = $command AND arguments_hash = $hash ORDER BY committed_at",
             {"key": self.run_key, "command": self.command, "hash": self.arguments_hash},
-        ).fetchone()
-        return None if row is None else json.loads(row[0])
+        ).fetchall()
+        own = (result for result, instance in rows if kinship(instance or "", self.instance) is not Kinship.OTHER)
+        first = next(own, None)
+        return None if first is None else json.loads(first)
 
     def record(self, connection: duckdb.DuckDBPyConnection, result: object) -> None:
         """Remember the result, as part of the current transaction."""
         if self.run_key is not None:
             connection.execute(
-                "INSERT INTO audit.run_keys VALUES ($key, $command, $hash, $result, $now)",
+                "INSERT INTO audit.run_keys (run_key, instance, command, arguments_hash, result, committed_at) "
+                "VALUES ($key, $instance, $command, $hash, $result, $now)",
                 {
                     "key": self.run_key,
+                    "instance": self.instance,
                     "command": self.command,
                     "hash": self.arguments_hash,
                     "result": json.dumps(result),

@@ -41,7 +41,8 @@ def client_token(key: RunKey) -> str:
     Args:
         key: of the attempt.
     """
-    digest = hashlib.sha256(json.dumps([key.task, key.attempt]).encode()).hexdigest()
+    named = [key.task, key.attempt, *filter(None, (key.instance,))]
+    digest = hashlib.sha256(json.dumps(named).encode()).hexdigest()
     return f"sl-{digest[:48]}"
 
 
@@ -127,7 +128,7 @@ def run_task_request(
         env: of the job; the names of the run are added.
         key: of the attempt.
     """
-    named = {**env, "SL_RUN_KEY": key.work, "SL_RUN_TASK": key.task, "SL_RUN_ATTEMPT": key.attempt}
+    named = {**env, **key.variables}
     tags = {"starlake:task": _tag(key.task), "starlake:attempt": _tag(key.attempt), **spec["tags"]}
     network = {
         "subnets": list(spec["subnets"]),

@@ -14,7 +14,7 @@ from typing import Any
 
 from starlake_core import Job, OutageError, RunKey, RunnerError, StarlakeError
 from starlake_core.masking import MASK
-from starlake_core.runtime import Aside, Found, Outcome, Recent, Status, Storage, Verdict, pause
+from starlake_core.runtime import Aside, Found, Outcome, Recent, Status, Storage, Verdict, check_work, pause
 from starlake_core.runtime.verdicts import remote_marker
 
 from .aws import Aws, Refusal, pauses
@@ -88,7 +88,7 @@ class FargateRunner:
             facts = facts_of(told, self._container)
             if facts.env.get("SL_RUN_TASK") == task:
                 status = self._found_status(told, facts, until)
-                found.append(Found(facts.env.get("SL_RUN_ATTEMPT", ""), told["taskArn"], status))
+                found.append(Found.told(facts.env, told["taskArn"], status))
         return found
 
     def _found_status(self, told: Mapping[str, Any], facts: TaskFacts, until: float) -> Status:
@@ -153,7 +153,7 @@ class FargateRunner:
         marker, job = remote_marker(job, key, "s3")
         if marker is not None and self._markers.seen(marker):
             # It is left of this attempt itself: a run of it that is known keeps it, as its verdict hangs on it.
-            known: list[str] = [found.handle for found in self.find(job, key.task) if found.attempt == key.attempt]
+            known: list[str] = [found.handle for found in self.find(job, key.task) if found.is_of(key)]
             if known:
                 return known[-1]
             self._markers.clear(marker)
@@ -192,16 +192,17 @@ class FargateRunner:
 
     def _known_by_token(self, refusal: Refusal, job: Job, key: RunKey) -> str:
         """The task that was started under the token of this attempt, with another request."""
-        handles: list[str] = list(refusal.resources) or [
-            found.handle for found in self.find(job, key.task) if found.attempt == key.attempt
-        ]
+        known = [found for found in self.find(job, key.task) if found.is_of(key)]
+        for found in known:
+            check_work(job, key, found)
+        handles: list[str] = list(refusal.resources) or [found.handle for found in known]
         if not handles:
             raise RunnerError(
                 f"AWS: starting {key.task}: attempt {key.attempt} was started before with other options ({refusal.said}), and its task is not "
                 "known any more; run the task again"
             ) from refusal
         logger.warning(
-            "%s attempt %s was started before, with other options or variables; taking it back (%s)",
+            "%s attempt %s was started before, with other options; taking it back (%s)",
             key.task,
             key.attempt,
             handles[-1],

@@ -26,6 +26,7 @@ from starlake_core import (
     graph_json,
     hookimpl,
 )
+from starlake_core.identity import instance_of
 from starlake_core.private import file_name
 from starlake_core.runtime import in_project
 from starlake_core.runtime.guard import guard, is_locked, run_lock
@@ -33,7 +34,7 @@ from starlake_core.runtime.guard import guard, is_locked, run_lock
 from .folders import state_folder
 from .plan import Container, Plan, Step, flatten
 from .scheduler import Scheduler
-from .store import RunRecord, Store
+from .store import RunRecord, Store, now
 
 PATIENCE = 300.0
 """Seconds that a run waits for the processes of an earlier one to be gone."""
@@ -74,7 +75,7 @@ def _fingerprint(pipeline: Pipeline) -> str:
 
 def _record(pipeline: Pipeline, run: Run) -> RunRecord:
     return RunRecord(
-        run.run_id, pipeline.id, _fingerprint(pipeline), "", run.interval, run.select, run.exclude, run.group
+        run.run_id, pipeline.id, _fingerprint(pipeline), "", run.interval, run.select, run.exclude, run.group, now()
     )
 
 
@@ -104,6 +105,8 @@ def sl_run_pipeline(pipeline: StarlakePipeline, run: Run) -> Report:
                 if waited and record.state == TaskState.SUCCEEDED:
                     return next(report for report in store.reports(None) if report.run_id == run.run_id)
                 run = _taken_up(record, pipeline, run)
+            begun = _record(pipeline, run)
+            run = replace(run, instance=instance_of((record or begun).started))
             guard.start()
             scheduler = Scheduler(
                 pipeline.native,
@@ -115,7 +118,7 @@ def sl_run_pipeline(pipeline: StarlakePipeline, run: Run) -> Report:
             )
             recorded = store.tasks(run.run_id)
             with scheduler.signals():
-                store.begin(_record(pipeline, run))
+                store.begin(begun)
                 state, reason = scheduler.execute(recorded)
                 store.end(run.run_id, state, reason)
             return Report(

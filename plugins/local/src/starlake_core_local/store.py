@@ -14,7 +14,7 @@ from typing import Any
 from starlake_core import DataInterval, Report, RunError, TaskReport, TaskState
 from starlake_core.private import private_file, private_folder
 
-__all__ = ["RunRecord", "Store", "TaskRow"]
+__all__ = ["RunRecord", "Store", "TaskRow", "now"]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
@@ -43,6 +43,7 @@ class RunRecord:
         interval: the data interval.
         select, exclude: the patterns it was started with.
         group: names the runs that were asked for together.
+        started: when it was recorded first, which tells it from another run of this id.
     """
 
     run_id: str
@@ -53,6 +54,7 @@ class RunRecord:
     select: tuple[str, ...]
     exclude: tuple[str, ...]
     group: str = ""
+    started: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ class TaskRow:
     not_ready: bool = False
 
 
-def _now() -> str:
+def now() -> str:
+    """The present moment, as the record has it."""
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
 
 
@@ -187,7 +190,7 @@ class Store:
                 "\n".join(record.select),
                 "\n".join(record.exclude),
                 record.group,
-                _now(),
+                record.started or now(),
             ),
         )
 
@@ -195,7 +198,7 @@ class Store:
         """Record the end of a run."""
         with self._transaction():
             self._db.execute(
-                "UPDATE runs SET state=?, reason=?, ended=? WHERE run_id=?", (state, reason, _now(), run_id)
+                "UPDATE runs SET state=?, reason=?, ended=? WHERE run_id=?", (state, reason, now(), run_id)
             )
 
     def write(self, run_id: str, rows: Iterable[TaskRow]) -> None:
@@ -213,7 +216,7 @@ class Store:
         """The record of a run, None if there is none."""
         with self._told():
             row = self._db.execute(
-                "SELECT run_id, pipeline_id, fingerprint, state, interval_start, interval_end, selected, excluded, grp "
+                "SELECT run_id, pipeline_id, fingerprint, state, interval_start, interval_end, selected, excluded, grp, started "
                 "FROM runs WHERE run_id=?",
                 (run_id,),
             ).fetchone()
@@ -221,7 +224,9 @@ class Store:
             return None
         with self._readable(run_id):
             interval = DataInterval(datetime.fromisoformat(row[4]), datetime.fromisoformat(row[5]))
-            return RunRecord(row[0], row[1], row[2], row[3], interval, _patterns(row[6]), _patterns(row[7]), row[8])
+            return RunRecord(
+                row[0], row[1], row[2], row[3], interval, _patterns(row[6]), _patterns(row[7]), row[8], row[9]
+            )
 
     def tasks(self, run_id: str) -> dict[str, TaskRow]:
         """The recorded tasks of a run, by path."""
