@@ -184,6 +184,24 @@ def test_an_attempt_that_goes_on_is_adopted_beside_one_that_is_being_stopped() -
     assert start(JOB, runner, KEY) == "old 1"
 
 
+def test_what_was_taken_over_and_is_cancelled_by_others_is_not_the_end_of_the_new_attempt() -> None:
+    """A service that tells an earlier state says of an attempt that is being stopped that it runs."""
+    runner = Scripted([found("1")], {"old 1": [GOING, cancelled()], "new 2": [DONE]}, interval=0.001)
+    started: list[str] = []
+    assert execute(JOB, runner, KEY, on_start=started.append).succeeded
+    assert started == ["old 1", "new 2"]
+
+
+@pytest.mark.parametrize("number", ["2", "3"])
+def test_an_own_attempt_that_is_cancelled_by_others_stays_so(number: str) -> None:
+    """Whether the environment still knows it or not."""
+    runner = Scripted(
+        [found("2")] if number == "2" else [], {"old 2": [GOING, cancelled()], "new 3": [cancelled()]}, interval=0.001
+    )
+    assert execute(JOB, runner, RunKey("p/r/t", number)).verdict is Verdict.CANCELLED
+    assert len(runner.called("submit")) == (number == "3")
+
+
 def test_nothing_is_started_beside_an_attempt_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(execute_module, "_STOPPING_SECONDS", 0.0)
     runner = Scripted([found("1", STOPPING)], {"old 1": [STOPPING]})

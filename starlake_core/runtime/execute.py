@@ -118,6 +118,7 @@ def start(
         [_certain(attempt, key) if counts(attempt.attempt) else attempt for attempt in found], again, counts
     )
     if taken is not None:
+        check_work(job, key, next(attempt for attempt in found if attempt.handle == taken))
         return taken
     try:
         return runner.submit(job, key)
@@ -128,7 +129,7 @@ def start(
         raise
 
 
-def attempts_of(job: Job, runner: Runner, key: RunKey, *, stop_others: bool = True) -> list[Found]:
+def attempts_of(job: Job, runner: Runner, key: RunKey) -> list[Found]:
     """The attempts of a task that are of this very run, the oldest first.
 
     Attempts of another run, which had the same name and was deleted, are none; those that still go on are stopped first. Attempts that the version
@@ -138,7 +139,6 @@ def attempts_of(job: Job, runner: Runner, key: RunKey, *, stop_others: bool = Tr
         job: bound.
         runner: of its endpoint.
         key: of the attempt that asks.
-        stop_others: false where attempts of another run are left alone.
 
     Raises:
         RunnerError, OutageError: they cannot be looked for, or one of another run does not end.
@@ -149,7 +149,7 @@ def attempts_of(job: Job, runner: Runner, key: RunKey, *, stop_others: bool = Tr
         found = [attempt for attempt in runner.find(job, key.former) if not attempt.digest] + found
     others = [attempt for attempt in found if kinship(attempt.instance, key.instance) is Kinship.OTHER]
     live = [attempt for attempt in others if not attempt.status.ended]
-    if live and stop_others:
+    if live:
         logger.warning(
             "%s: %s of another run of this name still goes on and is stopped first. If that is the run of another deployment, give each a name: "
             "the option deployment",
@@ -585,18 +585,31 @@ def execute(
         if not held:
             return Outcome(Verdict.CANCELLED, reason="cancelled before it began", stopped=True)
 
-        def begin() -> str:
-            return start(job, runner, key, older, again=again, counts=counts)
+        def once(older: OlderAttempt) -> tuple[str, Outcome]:
+            handle = _started(lambda: start(job, runner, key, older, again=again, counts=counts), runner, key, stop)
+            if isinstance(handle, Outcome):
+                return "", handle
+            if on_start is not None:
+                on_start(handle)
+            outcome = wait(runner, handle, timeout=timeout, interval=interval, on_line=on_line, stop=stop)
+            if outcome.verdict is Verdict.CANCELLED and stop is not None and stop():
+                return "", outcome  # who stopped it is not kept waiting for the end of its output
+            return handle, finish(runner, handle, outcome, job, key)
 
-        handle = _started(begin, runner, key, stop)
-        if isinstance(handle, Outcome):
-            return handle
-        if on_start is not None:
-            on_start(handle)
-        outcome = wait(runner, handle, timeout=timeout, interval=interval, on_line=on_line, stop=stop)
-        if outcome.verdict is Verdict.CANCELLED and stop is not None and stop():
-            return outcome  # who stopped it is not kept waiting for the end of its output
-        return finish(runner, handle, outcome, job, key)
+        handle, outcome = once(older)
+        cancelled = bool(handle) and outcome.verdict is Verdict.CANCELLED and not outcome.stopped
+        if not cancelled or not _is_of_another(job, runner, key, handle):
+            return outcome
+        # An older attempt that was taken over may be cancelled by those who remember it, or was being stopped while the service still told that it
+        # runs.
+        logger.warning("%s: what attempt %s had taken over was cancelled; it runs by itself", key.task, key.attempt)
+        return once(OlderAttempt.CANCEL)[1]
+
+
+def _is_of_another(job: Job, runner: Runner, key: RunKey, handle: str) -> bool:
+    """Whether an attempt is an older one than that of a key."""
+    found = attempts_of(job, runner, replace(key, digest=job.digest))
+    return any(attempt.handle == handle and attempt.attempt != key.attempt for attempt in found)
 
 
 def _started(begin: Callable[[], str], runner: Runner, key: RunKey, stop: Callable[[], bool] | None) -> str | Outcome:

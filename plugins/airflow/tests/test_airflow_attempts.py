@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from starlake_core_airflow import attempts
 from starlake_core_airflow.attempts import take, take_look
 
 from starlake_core import Job, RunKey, RunnerError
+from starlake_core.identity import digest_of
 from starlake_core.runtime import Found, Outcome, Status, Verdict
 
 JOB = Job("cloud")
@@ -191,6 +193,21 @@ def test_a_look_that_was_found_ended_is_asked_how() -> None:
     assert take_look(bound, cloud, TRY_2, cleared=0, again=True).handle == cloud.submitted[0]
     cloud = Rough(_2_1000=Verdict.SUCCEEDED)
     assert take_look(bound, cloud, TRY_2, cleared=0, again=True).handle == "2.1000"
+
+
+@pytest.mark.parametrize("verdict", [None, Verdict.SUCCEEDED])
+def test_other_work_under_the_same_name_is_refused_on_every_way(verdict: Verdict | None) -> None:
+    class Other(Cloud):
+        def find(self, job: Job, task: str) -> Sequence[Found]:
+            return [replace(found, digest=digest_of("cloud", ["stage"], {})) for found in super().find(job, task)]
+
+    def work(attempt: str) -> Job:
+        return replace(bound(attempt), digest=digest_of("cloud", ["preload"], {}))
+
+    with pytest.raises(RunnerError, match="other arguments"):
+        take_look(work, Other(_2_1000=verdict), TRY_2, cleared=0, again=True)
+    with pytest.raises(RunnerError, match="other arguments"):
+        take(work("2"), Other(_1=verdict), TRY_2, cleared=0, again=True)
 
 
 def test_a_refusal_passes_while_an_attempt_runs_and_is_final_before(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,7 +82,10 @@ BAD: list[tuple[dict[str, str], str]] = [
     ({START: "2025-10-27T00:00:00Z"}, "has the tag sl_data_interval_start and no tag sl_data_interval_end"),
     ({START: "2025-10-28T00:00:00Z", END: "2025-10-27T00:00:00Z"}, "cannot end"),
     ({"starlake/scheduled_date": "soon"}, "the tag starlake/scheduled_date of the run is 'soon'"),
-    ({"dagster/partition": "2025-10-26"}, "the partition '2025-10-26' of run .* is no time at which the schedule '0 0"),
+    (
+        {"dagster/partition": "2025-10-26"},
+        "the partition '2025-10-26' of run .* is not a time at which the schedule '0 0",
+    ),
     ({"dagster/partition": "2025-10-26T06:00:00+0100"}, "launch a run of one that Dagster lists"),
     ({"dagster/partition": "eu|2025-10-26T00:00:00+0200"}, "launch a run of one that Dagster lists"),
     (

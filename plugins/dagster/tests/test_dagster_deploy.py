@@ -230,8 +230,8 @@ REFUSED = [
     ("load_from:\n  - python_file: a.py\nload_from:\n  - python_file: b.py\n", "cannot be added to"),
     ("load_from:\n\t- python_file: a.py\n", "is no YAML"),
     ("load_from:\n  - a\n---\nother: 1\n", "is no YAML"),
-    ("load_from: a.py\n", "is no workspace of Dagster"),
-    ("- python_file: a.py\n", "is no workspace of Dagster"),
+    ("load_from: a.py\n", "is not a Dagster workspace"),
+    ("- python_file: a.py\n", "is not a Dagster workspace"),
 ]
 
 

@@ -6,17 +6,18 @@ import json
 import re
 import sys
 from dataclasses import replace
+from datetime import datetime, timezone
 from typing import Any
 
 from emulators.ecs import Ecs
 from fargate_lab import Lab
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from starlake_core_fargate.aws import Aws
-from starlake_core_fargate.request import client_token, overrides_size, run_task_request, started_by
+from starlake_core_fargate.request import client_token, largest_overrides, overrides_size, run_task_request, started_by
 from starlake_core_fargate.runner import FargateRunner
 
-from starlake_core import RunKey
+from starlake_core import DataInterval, Job, Run, RunKey
 from starlake_core.testing.lab import settle
 
 SPEC: dict[str, Any] = {
@@ -121,6 +122,27 @@ def test_a_capacity_provider_takes_the_place_of_the_launch_type() -> None:
 
 def test_the_size_is_counted_as_ecs_counts_it() -> None:
     assert overrides_size({"a": ["b", "é"]}) == len('{"a":["b","\\u00e9"]}')
+
+
+names = st.text(st.characters(codec="ascii", exclude_categories=("Cc",), exclude_characters='"\\\\'), max_size=60)
+
+
+@given(names, names, names, names, names)
+@example("p" * 250, "r" * 250, "t" * 250, "d" * 100, "i" * 100)
+def test_what_is_checked_is_never_less_than_what_is_sent(
+    pipeline: str, run_id: str, task: str, deployment: str, instance: str
+) -> None:
+    """With all that is added when the job runs: the names of the run, its deployment, what tells it from another of its name, and the digest."""
+    job = Job("fargate", ("load", "--options", "a=${sl_run_id}"), {"SL_ENV": "PROD"}, SPEC)
+    end = datetime(2026, 11, 2, tzinfo=timezone.utc)
+    run = Run(
+        pipeline, run_id, DataInterval(end, end), task=task, attempt="12", instance=instance, deployment=deployment
+    )
+    bound = job.bind(run)
+    key = replace(run.key, digest=bound.digest)
+    sent = run_task_request(bound.spec, bound.arguments, bound.env, key)["overrides"]
+    assert deployment in json.dumps(sent)
+    assert overrides_size(sent) <= largest_overrides(job)
 
 
 TELL = "import json, os, sys; print(json.dumps([sys.argv[1:], os.environ['ODD']]))"

@@ -148,6 +148,7 @@ def take_look(bind: Callable[[str], Job], runner: Runner, key: RunKey, *, cleare
     for attempt in (*going[-1:], *answered):
         outcome = _answer(runner, attempt)
         if outcome is None or outcome.verdict is not Verdict.NOT_READY:
+            check_work(job, key, attempt)
             own = replace(key, attempt=attempt.attempt) if attempt in mine else look
             return Look(job, own, attempt.handle, _began(attempt.attempt, now))
     return Look(job, look, start_own(job, runner, look, OlderAttempt.CANCEL, cleared=cleared), now / 1000)

@@ -151,7 +151,7 @@ def first_look(context: Mapping[str, Any]) -> datetime | None:
 
 
 def host() -> str:
-    """What tells this Airflow from another one: the address at which people open it; empty where that is nobody else's business."""
+    """What tells this Airflow from another one: the address at which people open it; empty for one of this machine alone."""
     from airflow.configuration import conf
 
     address = urlsplit(conf.get("api" if AIRFLOW_3 else "webserver", "base_url", fallback="") or "")

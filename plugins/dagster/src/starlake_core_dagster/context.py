@@ -218,7 +218,7 @@ def _window(partition: str, run: Any, facts: Facts) -> DataInterval:
         window = None
     if window is None or window.start.astimezone(timezone.utc) != start:
         raise RunError(
-            f"the partition {partition!r} of run {run.run_id} is no time at which the schedule {facts.cron!r} of pipeline "
+            f"the partition {partition!r} of run {run.run_id} is not a time at which the schedule {facts.cron!r} of pipeline "
             f"{facts.pipeline_id} fires; launch a run of one that Dagster lists"
         )
     return window

@@ -35,7 +35,8 @@ def _readable(text: str, longest: int) -> str:
 
 def _about(key: RunKey, longest: int) -> str:
     """Pipeline and task, for a person who reads the list of jobs."""
-    first, _, rest = key.task.partition("/")
+    # Without the deployment, which the hash holds.
+    first, _, rest = (key.former or key.task).partition("/")
     return _readable(f"{first} {rest.rpartition('/')[2]}", longest)
 
 

@@ -142,4 +142,6 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise ProjectFault(f"SL_TIMEZONE is {name!r}, which is no time zone; write it as UTC or Europe/Paris") from None
+        raise ProjectFault(
+            f"SL_TIMEZONE is {name!r}, which is not a time zone; write it as UTC or Europe/Paris"
+        ) from None

@@ -30,6 +30,8 @@ LONGEST_OVERRIDES = 8192
 _LONGEST_NAME = 250
 """Characters of the longest id of a pipeline, a run or a task that an orchestrator allows."""
 _LONGEST_ATTEMPT = 64
+_LONGEST_MARK = 100
+"""Characters of a long name of a deployment, and of what tells two runs of one id apart."""
 
 _NO_TAG_CHARACTER = re.compile(r"[^\w +\-=.:/@]")
 _LONGEST_TAG = 256
@@ -102,19 +104,30 @@ class _AnyVariable(Mapping[str, str]):
 
 
 def largest_overrides(job: Job) -> int:
-    """Characters of the overrides of a job with all that is added when it runs, at the most: the names of the run and the attempt, the values
-    of placeholders (but those of the variable store), and the marker of a check.
+    """Characters of the overrides of a job with all that is added when it runs, at the most: the names of the deployment, the run and the attempt,
+    the digest of the work, the values of placeholders (but those of the variable store), and the marker of a check.
 
     Args:
         job: not bound.
     """
     name = "x" * _LONGEST_NAME
     end = datetime(2000, 1, 1, tzinfo=timezone.utc)
-    run = Run(name, name, DataInterval(end, end), task=name, attempt="x" * _LONGEST_ATTEMPT, variables=_AnyVariable())
+    mark = "x" * _LONGEST_MARK
+    run = Run(
+        name,
+        name,
+        DataInterval(end, end),
+        task=name,
+        attempt="x" * _LONGEST_ATTEMPT,
+        instance=mark,
+        deployment=mark,
+        variables=_AnyVariable(),
+    )
     bound = replace(job, check=job.arguments[:1] == ("preload",)).bind(run)
     with contextlib.suppress(RunnerError):  # a marker elsewhere is refused when the task runs
         bound = remote_marker(bound, run.key, "s3")[1]
-    return overrides_size(run_task_request(bound.spec, bound.arguments, bound.env, run.key)["overrides"])
+    key = replace(run.key, digest=bound.digest)
+    return overrides_size(run_task_request(bound.spec, bound.arguments, bound.env, key)["overrides"])
 
 
 def run_task_request(
