@@ -224,8 +224,8 @@ def test_a_deferred_task_is_retried_under_a_key_of_its_own(place: Place) -> None
     assert state(run) == "success"
     assert tries(run, "load") == 2
     keys = [json.loads((Path(handle) / "key.json").read_text()) for handle in place.handles()]
-    assert sorted(key["attempt"] for key in keys) == ["1", "2"]
-    assert len({key["task"] for key in keys}) == 1
+    assert sorted(key["SL_RUN_ATTEMPT"] for key in keys) == ["1", "2"]
+    assert len({key["SL_RUN_TASK"] for key in keys}) == 1
 
 
 def test_a_check_that_waits(place: Place) -> None:

@@ -381,8 +381,9 @@ class Around:
     @hookimpl
     def sl_create_lifecycle(self, pipeline, options):
         def job(table):
+            # It loads no files, so that it may be done again after a kill.
             return Job("shell", ("load", "--tables", table), options["sl_env_var"],
-                       {{"executable": options["SL_STARLAKE_PATH"], "include_env": []}})
+                       {{"executable": options["SL_STARLAKE_PATH"], "include_env": []}}, retry_unsafe="blind")
         return Lifecycle((("create", job("create")),), (("delete", job("delete")),))
 
 with Orchestration(options, environment="shell", orchestrator="local", addons=[Around()]) as orchestration:
