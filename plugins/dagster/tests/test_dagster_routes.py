@@ -10,8 +10,8 @@ from dagster import Definitions, define_asset_job, in_process_executor, job, mul
 from dagster_runs import draw, instance_in, launch, program, repository, resolved
 from starlake_core_dagster import definitions, thread_executor
 
-from starlake_core import StarlakePipeline, TriggerRule
-from starlake_core.testing import StandIn, Step
+from starlake_core import Orchestration, StarlakePipeline, TriggerRule
+from starlake_core.testing import FakeEnvironment, StandIn, Step
 
 pytest_plugins = ["starlake_core.testing.plugin"]
 ASSETS = "__ASSET_JOB"
@@ -65,6 +65,22 @@ def test_several_merge_and_the_users_own_is_left_alone(tmp_path: Path) -> None:
     assert executor_of(Definitions.merge(left, mine), ASSETS) is in_process_executor
     given = definitions(draw(tables, root=tmp_path / "4"), executor=in_process_executor)
     assert executor_of(given, ASSETS) is in_process_executor
+
+
+def test_the_defs_of_a_file_too(tmp_path: Path) -> None:
+    """Those that are put into its module; an executor that the file gives is left alone."""
+    for given, name in ((None, "starlake_threads"), (Definitions(executor=in_process_executor), "in_process")):
+        namespace: dict[str, Any] = {} if given is None else {"defs": given}
+        orchestration = Orchestration(
+            {},
+            orchestrator="dagster",
+            environment=FakeEnvironment(),
+            filename=str(tmp_path / "f.py"),
+            namespace=namespace,
+        )
+        with orchestration, orchestration.sl_create_pipeline(name="p") as pipeline:
+            tables(pipeline)
+        assert executor_of(namespace["defs"], ASSETS).name == name
 
 
 @pytest.mark.parametrize("name", ["p", ASSETS])

@@ -21,7 +21,7 @@ from .rendering import DagsterPipeline
 from .starting import schedule_of, sensor_of
 from .tearing_down import tear_down_of
 
-__all__ = ["definitions", "merged", "resolved_job", "shared_assets"]
+__all__ = ["definitions", "location_executor", "merged", "resolved_job", "shared_assets"]
 
 logger = logging.getLogger(__name__)
 
@@ -77,9 +77,12 @@ def definitions(
         raise StarlakeError(
             f"definitions() takes {given} for pipeline files only: a pipeline was drawn with the options of its Orchestration"
         )
-    if executor is _Threads.OURS:
-        executor = thread_executor() if supports_threads else None
-    return merged(found, executor)
+    return merged(found, location_executor() if executor is _Threads.OURS else executor)
+
+
+def location_executor() -> Any:
+    """The executor of a code location where the user gives none: one object, because two cannot be merged. None where this Dagster has no threads."""
+    return thread_executor() if supports_threads else None
 
 
 def _no_source(given: object) -> StarlakeError:
