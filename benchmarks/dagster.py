@@ -215,7 +215,7 @@ def bench_run(size: Size, home: Path) -> list[Row]:
     from benchmarks import dagster_children
 
     os.environ[dagster_children.PROGRAM] = str(dagster_children.program(home, SECONDS))
-    found: dict[str, list[dict[str, Any]]] = {"threads": [], "in_process": []}
+    found: dict[str, list[dict[str, Any]]] = {"threads": [], "in_process": [], "materialize": []}
 
     def cpu(kind: str) -> float:
         found[kind].append(in_process(SCRIPT, "run", kind))
@@ -223,12 +223,14 @@ def bench_run(size: Size, home: Path) -> list[Row]:
         return float(found[kind][-1]["cpu"])
 
     pairs = Pairs.told(lambda: cpu("threads"), lambda: cpu("in_process"), max(3, size.pairs // 2))
-    waits = {"threads": 3 * SECONDS, "in_process": (dagster_children.LOADS + 2) * SECONDS}
+    routes = Pairs.told(lambda: cpu("materialize"), lambda: cpu("threads"), max(3, size.pairs // 2))
+    waits = {"threads": 3 * SECONDS, "in_process": (dagster_children.LOADS + 2) * SECONDS, "materialize": 3 * SECONDS}
     walls = {kind: statistics.median(one["wall"] for one in ones) for kind, ones in found.items()}
     whole = {kind: statistics.median(one["all"] for one in ones) for kind, ones in found.items()}
     added = {kind: walls[kind] - waits[kind] for kind in walls}
     return [
         pairs.row("CPU of the run and its children: threads / in process", 1.20),
+        routes.row("the same: Materialize / the job", 1.30),
         Row(
             "  with imports and definitions of the process",
             f"{shown_time(whole['threads'])} / {shown_time(whole['in_process'])}",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dagster import DagsterInstance, execute_job, in_process_executor, reconstructable
+from dagster._core.definitions.reconstruct import ReconstructableRepository
 
 from benchmarks.measuring import chain, resident_peak
 
@@ -72,13 +73,17 @@ def memory(form: str) -> dict[str, Any]:
     return {"before": before, "after": resident_peak()}
 
 
-def _job(executor: Any) -> Any:
+def _definitions(executor: Any) -> Any:
     from benchmarks import dagster_ours
 
     namespace: dict[str, Any] = {}
     native = {"executor_def": executor} if executor is not None else None
     dagster_ours.draw_load(1, LOADS, namespace, native, SL_STARLAKE_PATH=os.environ[PROGRAM], sl_env_var={})
-    return namespace["defs"].get_repository_def().get_job("load_daily")
+    return namespace["defs"]
+
+
+def _job(executor: Any) -> Any:
+    return _definitions(executor).get_repository_def().get_job("load_daily")
 
 
 def threads_job() -> Any:
@@ -91,6 +96,11 @@ def in_process_job() -> Any:
     return _job(in_process_executor)
 
 
+def loads() -> Any:
+    """A load pipeline as Dagster's processes see it: with the job that it makes by itself for *Materialize* and ``dagster asset materialize``."""
+    return _definitions(None).get_repository_def()
+
+
 def _cpu() -> float:
     both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(used.ru_utime + used.ru_stime for used in both)
@@ -98,7 +108,10 @@ def _cpu() -> float:
 
 def run(kind: str) -> dict[str, Any]:
     """One run of a job in this process, as a run worker does it: CPU with that of its child processes, and wall."""
-    job = reconstructable({"threads": threads_job, "in_process": in_process_job}[kind])
+    if kind == "materialize":
+        job = ReconstructableRepository.for_file(__file__, "loads").get_reconstructable_job("__ASSET_JOB")
+    else:
+        job = reconstructable({"threads": threads_job, "in_process": in_process_job}[kind])
     job.get_definition()
     with tempfile.TemporaryDirectory() as folder, DagsterInstance.local_temp(folder) as instance:
         cpu, wall = _cpu(), time.perf_counter()

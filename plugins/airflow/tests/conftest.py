@@ -37,6 +37,8 @@ def _make_home() -> Path:
         AIRFLOW__LOGGING__BASE_LOG_FOLDER=str(home / "logs"),
         AIRFLOW__SCHEDULER__ENABLE_JOB_SCHEDULE="False",
         AIRFLOW__METRICS__TIMER_UNIT_CONSISTENCY="True",
+        # No executor takes part, so that a task may come back at once.
+        AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL="-2",
     )
     (home / "dags").mkdir()
     if template is not None:

@@ -286,3 +286,16 @@ def shoot(airflow: LiveAirflow, path: str, image: Path) -> None:
         check=True, capture_output=True, timeout=120,
     )  # fmt: skip
     assert image.stat().st_size > 10_000
+
+
+def orchestrate(airflow: LiveAirflow, *arguments: object) -> str:
+    """Call the command line beside an Airflow; its output."""
+    done = subprocess.run(
+        [sys.executable, "-m", "starlake_core", *map(str, arguments), "--orchestrator", "airflow"],
+        env={**airflow.environ, "NO_LIVE": "1"},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr + airflow.logs()
+    return done.stdout

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -516,6 +517,63 @@ def test_a_look_that_outlasts_its_interval_counts(place: Place, monkeypatch: pyt
     until((Path(place.handles()[0]) / "exit").exists)
     assert look(operator, monkeypatch, 310)["outcome"] == "succeeded"
     assert len(place.handles()) == 1
+
+
+def moments(operator: Any, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """When a check that is never ready is looked at again, in seconds since the first look, until it is skipped."""
+    found = [0.0]
+    while True:
+        began = datetime.now(timezone.utc) - timedelta(seconds=found[-1])
+        try:
+            look(operator, monkeypatch, found[-1])
+        except AirflowRescheduleException as again:
+            found.append((again.reschedule_date - began).total_seconds())
+        except AirflowSkipException:
+            return found
+
+
+@pytest.mark.skipif(VERSION < (3,), reason="2.11 waits for the end of the worker")
+@pytest.mark.parametrize(
+    ("wait", "looks", "last"),
+    [
+        (Wait(10, 32, True), 4, 32),
+        (Wait(2, 20, True), 3, 20),
+        (Wait(10, 3, True), 2, 7),
+        (Wait(300, 600, True), 3, 600),
+    ],
+)
+def test_a_task_never_comes_back_before_airflow_knows_that_it_left(
+    place: Place,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    wait: Wait,
+    looks: int,
+    last: int,
+) -> None:
+    """apache/airflow#71172: one that is queued again by then fails. The floor is five seconds of Airflow's and two."""
+    monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "5")
+    place.stand_in.script("preload:sales", NOT_READY)
+    found = moments(check_of(place, wait), monkeypatch)
+    assert len(found) == looks, found
+    assert all(later - earlier >= 7 for earlier, later in pairwise(found)), found
+    assert last <= found[-1] < last + 3, found
+    assert ("takes a task that comes back within 7 s for a failed one" in "".join(capsys.readouterr())) == (
+        wait.interval < 7
+    )
+
+
+@pytest.mark.skipif(VERSION < (3,), reason="2.11 waits for the end of the worker")
+@pytest.mark.parametrize(("timeout", "expected"), [(None, 7), (3600, 7), (10, 10), (1, 7)])
+def test_nor_does_one_that_waits_for_a_job(
+    place: Place, monkeypatch: pytest.MonkeyPatch, timeout: int | None, expected: int
+) -> None:
+    monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "5")
+    place.stand_in.script("transform:sales.orders", GOES_ON)
+    given = {} if timeout is None else {"task_timeout": timeout}
+    operator = place.draw(deferrable=False, **given).native.get_task("load")
+    with pytest.raises(AirflowRescheduleException) as caught:
+        operator.execute(seen_by(operator))
+    assert round((caught.value.reschedule_date - datetime.now(timezone.utc)).total_seconds()) == expected
 
 
 @pytest.mark.parametrize("soft_fail", [False, True])

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
-from live_airflow import LiveAirflow, shoot, until
+from live_airflow import LiveAirflow, orchestrate, shoot, until
 from starlake_core_airflow.versions import AIRFLOW_3
 from starlake_core_project.bakery import expected_tables, write_bakery
 
@@ -35,18 +33,6 @@ for environment in ("detached", "shell"):
         with orchestration.sl_create_pipeline(name=f"slow_{environment}") as pipeline:
             pipeline.start_task() >> pipeline.sl_transform("slow", "kpi.slow", retries=0) >> pipeline.end_task()
 """
-
-
-def orchestrate(airflow: LiveAirflow, *arguments: object) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "starlake_core", *map(str, arguments), "--orchestrator", "airflow"],
-        env={**airflow.environ, "NO_LIVE": "1"},
-        text=True,
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr + airflow.logs()
-    return done.stdout
 
 
 def rows(database: Path, table: str, columns: list[str]) -> list[list[str]]:

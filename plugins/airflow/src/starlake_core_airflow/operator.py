@@ -337,7 +337,8 @@ class StarlakeOperator(_Step, Reschedulable):
         if self._defers():
             self._defer(job, run.attempt, handle, cursor, deadline)
         poll = float(getattr(runner, "interval", _DEFAULT_POLL))
-        raise AirflowRescheduleException(_after(poll if deadline is None else min(poll, deadline - time.time())))
+        left = float("inf") if deadline is None else deadline - time.time()
+        raise AirflowRescheduleException(_after(_next_look(poll, left, _floor())))
 
     def _defers(self) -> bool:
         if self.deferrable is not None:
@@ -400,8 +401,15 @@ class StarlakeOperator(_Step, Reschedulable):
             began = first_look(context) or context["ti"].start_date
             waited = (datetime.now(timezone.utc) - began).total_seconds() if began is not None else 0.0
             if waited < wait.timeout:
-                # The last look is at the very end of the time.
-                pause = min(float(wait.interval), wait.timeout - waited)
+                floor = _floor()
+                if wait.interval < floor:
+                    self.log.warning(
+                        "pre_load_poke_interval is %g s, and Airflow takes a task that comes back within %g s for a failed one; looking every %g s",
+                        wait.interval,
+                        floor,
+                        floor,
+                    )
+                pause = _next_look(float(wait.interval), wait.timeout - waited, floor)
                 self.log.info("%s; looking again in %.0f s", about, pause)
                 raise AirflowRescheduleException(_after(pause))
             about = f"{about} within {wait.timeout} s"
@@ -422,6 +430,26 @@ class StarlakeOperator(_Step, Reschedulable):
         if push:
             context["ti"].xcom_push(key="return_value", value=kept)
         return kept
+
+
+def _floor() -> float:
+    """The seconds for which a task stays away at least when it is rescheduled. Where no executor takes part it may come back at once."""
+    return 0.0 if observer.in_process() else hold_seconds()
+
+
+def _next_look(interval: float, left: float, floor: float) -> float:
+    """The seconds until the next look.
+
+    >>> [_next_look(10.0, left, 7.0) for left in (32.0, 22.0, 12.0)]
+    [10.0, 10.0, 12.0]
+
+    Args:
+        interval: between two looks.
+        left: until the last one, at the very end of the time.
+        floor: between two looks at least; where the last one would come sooner, the one before it is left out.
+    """
+    pause = max(interval, floor)
+    return pause if left - pause >= max(floor, 0.001) else max(left, floor)
 
 
 def _after(seconds: float) -> datetime:

@@ -221,7 +221,9 @@ def mask_secret(value: str) -> None:
 
 
 def hold_seconds() -> float:
-    """How long a deferral lasts at least. On 3.x a trigger that fires before the end of the worker was reported fails its task."""
+    """How long a task stays away at least that defers or is rescheduled. On 3.x one that comes back before the end of its worker was reported is
+    taken for one that failed (apache/airflow#71172).
+    """
     if not AIRFLOW_3:
         return 0.0
     from airflow.configuration import conf

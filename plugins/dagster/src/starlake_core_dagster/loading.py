@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
@@ -15,23 +16,39 @@ from starlake_core import PipelineFileError, StarlakeError, StarlakePipeline
 from starlake_core.loading import load_files, pipelines_of
 from starlake_core.orchestration import Overrides
 
+from .executor import supports_threads, thread_executor
 from .rendering import DagsterPipeline
 from .starting import schedule_of, sensor_of
 from .tearing_down import tear_down_of
 
-__all__ = ["definitions", "merged", "resolved_job", "shared_assets"]
+__all__ = ["definitions", "location_executor", "merged", "resolved_job", "shared_assets"]
 
 logger = logging.getLogger(__name__)
 
 Source = str | PathLike[str] | StarlakePipeline | DagsterPipeline
 
 
-def definitions(source: Source | Iterable[Source], *, environment: str | None = None, **options: Any) -> Definitions:
+class _Threads(enum.Enum):
+    """The default executor of :func:`definitions`."""
+
+    OURS = "thread_executor()"
+
+
+def definitions(
+    source: Source | Iterable[Source],
+    *,
+    environment: str | None = None,
+    executor: Any = _Threads.OURS,
+    **options: Any,
+) -> Definitions:
     """Make Dagster's definitions: ``defs = definitions("pipelines")``.
 
     Args:
         source: pipelines, or files and folders with pipeline files; one or several.
         environment: for pipeline files that name none.
+        executor: of every job of the code location that names none, and of the runs that Dagster makes for assets by itself: those of *Materialize*,
+            of backfills of assets, of ``dagster asset materialize``. ``thread_executor()`` by default; None leaves it to the code location, of
+            which only one set of definitions may have one.
         **options: options that win over those in the files.
 
     Raises:
@@ -60,7 +77,12 @@ def definitions(source: Source | Iterable[Source], *, environment: str | None = 
         raise StarlakeError(
             f"definitions() takes {given} for pipeline files only: a pipeline was drawn with the options of its Orchestration"
         )
-    return merged(found)
+    return merged(found, location_executor() if executor is _Threads.OURS else executor)
+
+
+def location_executor() -> Any:
+    """The executor of a code location where the user gives none: one object, because two cannot be merged. None where this Dagster has no threads."""
+    return thread_executor() if supports_threads else None
 
 
 def _no_source(given: object) -> StarlakeError:
@@ -78,11 +100,12 @@ def _native(pipeline: StarlakePipeline) -> DagsterPipeline:
     return pipeline.native
 
 
-def merged(pipelines: Sequence[DagsterPipeline]) -> Definitions:
+def merged(pipelines: Sequence[DagsterPipeline], executor: Any = None) -> Definitions:
     """The definitions of pipelines. An asset that several of them produce is defined by the first; the others record what they did.
 
     Args:
         pipelines: rendered.
+        executor: of the code location; None for none.
     """
     problems = _twins(pipelines)
     if problems:
@@ -107,7 +130,7 @@ def merged(pipelines: Sequence[DagsterPipeline]) -> Definitions:
         if tear_down is not None:
             jobs.append(tear_down[0])
             sensors.append(tear_down[1])
-    return Definitions(assets=assets, jobs=jobs, schedules=schedules, sensors=sensors)
+    return Definitions(assets=assets, jobs=jobs, schedules=schedules, sensors=sensors, executor=executor)
 
 
 def _twins(pipelines: Iterable[DagsterPipeline]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from dagster import Definitions
 
-from .loading import merged
+from .loading import location_executor, merged
 from .rendering import DagsterPipeline
 
 __all__ = ["publish"]
@@ -29,7 +29,9 @@ def publish(pipelines: Sequence[DagsterPipeline], namespace: dict[str, Any]) -> 
     # A module that is loaded again draws its pipelines again.
     new = {pipeline.pipeline.id for pipeline in pipelines}
     every = [*(pipeline for pipeline in before if pipeline.pipeline.id not in new), *pipelines]
-    made = merged(every)
+    # Of definitions that are merged one may have an executor.
+    theirs_has_one = theirs is not None and theirs.executor is not None
+    made = merged(every, None if theirs_has_one else location_executor())
     defs = made if theirs is None else Definitions.merge(theirs, made)
     namespace["defs"] = defs
     namespace[_KEPT] = (every, theirs, defs)

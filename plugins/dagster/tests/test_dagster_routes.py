@@ -1,0 +1,95 @@
+"""Whichever way a run is started, it has the same executor and the same rules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dagster import Definitions, define_asset_job, in_process_executor, job, multiprocess_executor, op
+from dagster_runs import draw, instance_in, launch, program, repository, resolved
+from starlake_core_dagster import definitions, thread_executor
+
+from starlake_core import Orchestration, StarlakePipeline, TriggerRule
+from starlake_core.testing import FakeEnvironment, StandIn, Step
+
+pytest_plugins = ["starlake_core.testing.plugin"]
+ASSETS = "__ASSET_JOB"
+
+
+def tables(p: StarlakePipeline) -> None:
+    a, b = p.sl_load("a", "d", "a"), p.sl_load("b", "d", "b")
+    clean = p.sl_transform("clean", "d.clean", trigger=TriggerRule.ALL_DONE)
+    mart = p.sl_transform("mart", "d.mart")
+    a >> mart
+    b >> mart
+    a >> clean
+    b >> clean
+
+
+def executor_of(defs: Definitions, name: str) -> Any:
+    return repository(defs).get_job(name).executor_def
+
+
+def test_every_route_has_the_threads(tmp_path: Path) -> None:
+    defs = definitions(draw(tables, root=tmp_path))
+
+    @op
+    def nothing() -> None: ...
+
+    @job
+    def own() -> None:
+        nothing()
+
+    mine = Definitions(jobs=[define_asset_job("mine"), own])
+    both = Definitions.merge(defs, mine)
+    for name in (ASSETS, "p", "mine", "own"):
+        assert executor_of(both, name).name == "starlake_threads", name
+
+
+def test_what_names_one_keeps_it(tmp_path: Path) -> None:
+    defs = definitions(draw(tables, root=tmp_path, executor_def=multiprocess_executor))
+    assert executor_of(defs, "p") is multiprocess_executor
+    assert executor_of(defs, ASSETS).name == "starlake_threads"
+
+
+def test_several_merge_and_the_users_own_is_left_alone(tmp_path: Path) -> None:
+    """Whatever their parallelism: the executor of the code location is one object."""
+    first = definitions(draw(tables, {"parallelism": 2}, root=tmp_path / "1"))
+    second = definitions(draw(lambda p: p.sl_load("x", "x", "x"), {"parallelism": 3}, root=tmp_path / "2", name="q"))
+    assert executor_of(Definitions.merge(first, second), ASSETS) is thread_executor()
+    mine = Definitions(executor=in_process_executor)
+    with pytest.raises(Exception, match="both have an executor"):
+        Definitions.merge(first, mine)
+    left = definitions(draw(tables, root=tmp_path / "3"), executor=None)
+    assert executor_of(Definitions.merge(left, mine), ASSETS) is in_process_executor
+    given = definitions(draw(tables, root=tmp_path / "4"), executor=in_process_executor)
+    assert executor_of(given, ASSETS) is in_process_executor
+
+
+def test_the_defs_of_a_file_too(tmp_path: Path) -> None:
+    """Those that are put into its module; an executor that the file gives is left alone."""
+    for given, name in ((None, "starlake_threads"), (Definitions(executor=in_process_executor), "in_process")):
+        namespace: dict[str, Any] = {} if given is None else {"defs": given}
+        orchestration = Orchestration(
+            {},
+            orchestrator="dagster",
+            environment=FakeEnvironment(),
+            filename=str(tmp_path / "f.py"),
+            namespace=namespace,
+        )
+        with orchestration, orchestration.sl_create_pipeline(name="p") as pipeline:
+            tables(pipeline)
+        assert executor_of(namespace["defs"], ASSETS).name == name
+
+
+@pytest.mark.parametrize("name", ["p", ASSETS])
+def test_the_rules_of_triggers_hold(name: str, tmp_path: Path, stand_in: StandIn) -> None:
+    stand_in.script("load:d.b", Step(exit_code=3))
+    defs = definitions(draw(tables, program(stand_in), environment="shell", root=tmp_path / "p"))
+    with instance_in(tmp_path / "home") as instance:
+        made = resolved(defs, "job", name) if name == "p" else repository(defs).get_job(name)
+        assert not launch(made, instance).success
+    subjects = [call.subject for call in stand_in.calls()]
+    assert "transform:d.clean" in subjects, "a task that runs when all is done did not run"
+    assert "transform:d.mart" not in subjects
