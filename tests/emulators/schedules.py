@@ -14,11 +14,13 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from typing import Any, Protocol
 
-from starlake_core import Job, RunKey
-from starlake_core.runtime import Outcome, execute, runner_for
+from starlake_core import DataInterval, Job, Run, RunKey
+from starlake_core.identity import instance_of
+from starlake_core.runtime import Outcome, execute, runner_for, start
 
 from .containers import Container, Containers
 from .faults import Fault, Faults, Kind, When
@@ -86,6 +88,8 @@ class Schedule:
         page: most entries of a page; pages repeat the end of the one before.
         goes_back: whether states are told that were those of a moment ago.
         at_kill: what somebody else does when the submitting process has died: nothing, ``cancel`` the run, or ``delete`` it when it has ended.
+        other: whose run of the same name there is already: nobody's, that of another ``deployment``, or that of the run that was deleted and is made
+            again here, which has ended (``remade``) or goes on (``remade going``).
     """
 
     seed: int
@@ -98,6 +102,22 @@ class Schedule:
     page: int = 0
     goes_back: bool = False
     at_kill: str = ""
+    other: str = ""
+
+    def key(self, attempt: str, other: bool = False) -> RunKey:
+        """The key of an attempt.
+
+        Args:
+            attempt: its number.
+            other: of the run that was there already.
+        """
+        end = datetime(2026, 3, 30, tzinfo=timezone.utc)
+        run = Run("play", str(self.seed), DataInterval(end, end), instance=instance_of("2026-03-30T00:00:02"))
+        if self.other == "deployment":
+            run = replace(run, deployment="STAGING" if other else "PROD")
+        elif other:
+            run = replace(run, instance=instance_of("2026-03-30T00:00:01"))
+        return run.for_attempt("task", attempt).key
 
     @property
     def traits(self) -> tuple[str, ...]:
@@ -114,6 +134,8 @@ class Schedule:
             "goes back": self.goes_back,
             "stopping": self.at_kill == "cancel" and Kind.KILL in kinds,
             "deleted": self.at_kill == "delete" and Kind.KILL in kinds,
+            "two deployments": self.other == "deployment",
+            "re-made": self.other.startswith("remade"),
         }
         return tuple(name for name, has in found.items() if has)
 
@@ -130,6 +152,8 @@ class Result:
         runs: what really ran, in order.
         errors: what processes ended with that were not killed.
         deleted: how often what had ended was deleted.
+        others: what ran of the run that was there already.
+        other_outcome: how that one ended, as seen by those who started it.
     """
 
     schedule: Schedule
@@ -139,6 +163,8 @@ class Result:
     runs: list[Container] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     deleted: int = 0
+    others: list[Container] = field(default_factory=list)
+    other_outcome: Outcome | None = None
 
     def of_attempts(self) -> dict[str, list[Container]]:
         """What ran for each attempt, without what was stopped."""
@@ -196,7 +222,7 @@ def draw(seed: int) -> Schedule:
         seconds = _LONG_SECONDS
     kind = source.choice([Kind.DENIED, Kind.NOT_FOUND])
     burst = (Fault(kind),) * source.randrange(1, 6) if source.random() < 0.4 else ()
-    return Schedule(
+    drawn = Schedule(
         seed,
         faults,
         chosen,
@@ -208,6 +234,10 @@ def draw(seed: int) -> Schedule:
         source.random() < 0.2,
         source.choice(["", "", "cancel", "delete"]),
     )
+    if drawn.at_kill:
+        return drawn  # whoever cancels or deletes there does it to all that he sees
+    # What goes on and is not seen yet is not stopped.
+    return replace(drawn, other=source.choice(["", "deployment", "remade", *(() if lags else ("remade going",))]))
 
 
 def _impatient() -> None:
@@ -222,13 +252,16 @@ def _impatient() -> None:
         amazon.READ_SECONDS = DEADLINE_SECONDS
 
 
-def _attempt(job: str, task: str, attempt: str, impatient: bool, answers: Any) -> None:
+def _attempt(job: str, key: RunKey, impatient: bool, waits: bool, answers: Any) -> None:
     """The submitting process."""
     made = Job.from_json(job)
     if impatient:
         _impatient()
     try:
-        answers.send(("ended", execute(made, runner_for(made), RunKey(task, attempt)).to_json()))
+        if waits:
+            answers.send(("ended", execute(made, runner_for(made), key).to_json()))
+        else:
+            answers.send(("started", start(made, runner_for(made), key)))
     except Exception as error:
         answers.send(("raised", f"{type(error).__name__}: {error}"))
 
@@ -268,56 +301,81 @@ def play(
     result = Result(schedule)
     _prepare(schedule, emulator)
     impatient = any(fault.kind is Kind.SLOW for fault in schedule.faults.values())
+    at_first = len(emulator.containers.all)
+    if schedule.other:
+        _whole(result, _Process(job, schedule.key("1", other=True), preload, waits=schedule.other == "remade"))
+    before = len(emulator.containers.all)
     if schedule.burst:
         emulator.faults.plan_after(submit, polls, list(schedule.burst))
-    task = f"play/{schedule.seed}/task"
-    before = len(emulator.containers.all)
     for number, fault in schedule.faults.items():
         emulator.faults.plan_call(number, fault)
     choices = list(schedule.new_attempt)
     while True:
-        ours, theirs = _processes(preload).Pipe()
-        process = _processes(preload).Process(
-            target=_attempt, args=(job.to_json(), task, result.attempts[-1], impatient, theirs), daemon=True
-        )
-        emulator.faults.kill = lambda process=process: os.kill(process.pid, signal.SIGKILL)
-        process.start()
-        theirs.close()
-        process.join(PATIENCE)
-        if process.is_alive():
-            process.kill()
-            raise AssertionError(f"schedule {schedule} hangs")
-        if process.exitcode == -signal.SIGKILL:
-            result.kills += 1
-            # What refuses to be asked about would be refused to be started, and that is final.
-            emulator.faults.calm()
-            new = bool(choices and choices.pop(0))
-            ran = emulator.containers.all[before:]
-            if schedule.at_kill == "cancel":
-                emulator.cancel_all()
-                new = new or bool(ran)  # what was cancelled stays so for its own attempt
-            elif schedule.at_kill == "delete" and ran:
-                for container in ran:
-                    container.wait(PATIENCE)
-                emulator.forget_ended()
-                result.deleted += 1
-            if new:
-                result.attempts.append(str(len(result.attempts) + 1))
-            continue
-        try:
-            how, text = ours.recv()
-        except EOFError:
-            how, text = "raised", f"exit code {process.exitcode} without an answer"
-        if how == "ended":
-            result.outcome = Outcome.from_json(text)
-        else:
-            result.errors.append(text)
-        break
+        process = _Process(job, schedule.key(result.attempts[-1]), preload, impatient=impatient)
+        emulator.faults.kill = process.kill
+        if process.ends(schedule):
+            result.outcome = _whole(result, process)
+            break
+        result.kills += 1
+        # What refuses to be asked about would be refused to be started, and that is final.
+        emulator.faults.calm()
+        new = bool(choices and choices.pop(0))
+        ran = emulator.containers.all[before:]
+        if schedule.at_kill == "cancel":
+            emulator.cancel_all()
+            new = new or bool(ran)  # what was cancelled stays so for its own attempt
+        elif schedule.at_kill == "delete" and ran:
+            for container in ran:
+                container.wait(PATIENCE)
+            emulator.forget_ended()
+            result.deleted += 1
+        if new:
+            result.attempts.append(str(len(result.attempts) + 1))
     emulator.faults.forget()
-    for container in emulator.containers.all[before:]:
+    if schedule.other == "deployment":
+        result.other_outcome = _whole(result, _Process(job, schedule.key("1", other=True), preload))
+    for container in emulator.containers.all[at_first:]:
         container.wait(PATIENCE)
     result.runs = emulator.containers.all[before:]
+    result.others = emulator.containers.all[at_first:before]
     return result
+
+
+class _Process:
+    """A submitting process, and what it answers."""
+
+    def __init__(
+        self, job: Job, key: RunKey, preload: Sequence[str], *, impatient: bool = False, waits: bool = True
+    ) -> None:
+        self.answer, theirs = _processes(preload).Pipe()
+        arguments = (job.to_json(), key, impatient, waits, theirs)
+        self.process = _processes(preload).Process(target=_attempt, args=arguments, daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def kill(self) -> None:
+        """End it as the machine does that runs out of memory."""
+        os.kill(self.process.pid, signal.SIGKILL)
+
+    def ends(self, about: object) -> bool:
+        """Wait for its end; false where it was killed."""
+        self.process.join(PATIENCE)
+        if self.process.is_alive():
+            self.process.kill()
+            raise AssertionError(f"{about} hangs")
+        return bool(self.process.exitcode != -signal.SIGKILL)
+
+
+def _whole(result: Result, process: _Process) -> Outcome | None:
+    """What a process answered that nobody kills."""
+    process.ends(result.schedule)
+    try:
+        how, text = process.answer.recv()
+    except EOFError:
+        how, text = "raised", f"exit code {process.process.exitcode} without an answer"
+    if how == "raised":
+        result.errors.append(text)
+    return Outcome.from_json(text) if how == "ended" else None
 
 
 def _prepare(schedule: Schedule, emulator: Emulator) -> None:
@@ -368,9 +426,27 @@ def check(result: Result, duplicates: bool = False) -> None:
     assert result.repeated == 0, f"the work was repeated without a reason{about}"
     most = len(result.attempts) + result.deleted + result.doubled
     assert len(runs) <= most, f"{len(runs)} runs for {len(result.attempts)} attempts{about}"
+    _check_others(result, about)
     if cancelled:
         everything = at_once(result.runs)
         assert schedule.lags or everything == 0, f"an attempt began beside one that was being stopped{about}"
+
+
+def _check_others(result: Result, about: str) -> None:
+    """Hold to what is promised of runs of one name: another deployment never notices, and a run that was made again does its own work."""
+    other, others = result.schedule.other, result.others
+    assert bool(others) == bool(other), f"the run that was there before was not started{about}"
+    if other == "deployment":
+        assert result.other_outcome is not None, f"the other deployment knows nothing of its run{about}"
+        assert result.other_outcome.succeeded, (
+            f"the run of the other deployment is {result.other_outcome.verdict}{about}"
+        )
+        ours = [run for run in result.runs if run.env["SL_RUN_TASK"] == result.schedule.key("1", other=True).task]
+        assert not ours, f"the other deployment did not find its run{about}"
+        assert not any(run.stopped for run in others), f"the run of the other deployment was stopped{about}"
+    elif other == "remade going":
+        both = [*others, *(run for run in result.runs if not run.stopped)]
+        assert at_once(both) == at_once(both[len(others) :]), f"it began beside that of the deleted run{about}"
 
 
 def crowd(job_of: Callable[[int], Job], count: int, threads: int = 32) -> list[Outcome]:
