@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -15,12 +21,28 @@ from starlake_core import Job, Orchestration
 from starlake_core.command import load_command
 from starlake_core.runtime import Verdict
 from starlake_core.testing import RecordingOrchestrator
-from starlake_core.testing.lab import a_run
+from starlake_core.testing.lab import a_run, until
 
 from .faults import Fault, Kind, When
 from .schedules import PROGRAM, Emulator, Result, Schedule, at_once, check, crowd, draw, play, seeds
 
 __all__ = ["FaultSuite"]
+
+_INTERRUPT_SECONDS = 15.0
+"""Two are promised; the rest is for a machine that does other things too. Without the promise it is a minute or two."""
+
+_RUN = """
+import json, signal, sys
+from starlake_core import Orchestration
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background hands on that it is ignored
+options = json.loads(sys.argv[1])
+with Orchestration(options=options, orchestrator="local", environment=sys.argv[2], filename="p.py", namespace={}) as o:
+    with o.sl_create_pipeline(name="stopped") as pipeline:
+        pipeline.sl_transform("first", "kpi.first")
+report = pipeline.run()
+print(report.state, flush=True)
+"""
 
 _CROWD, _BROKEN = 300, 3
 _MOST_CALLS = 30
@@ -154,3 +176,45 @@ class FaultSuite:
         assert len(runs) == _CROWD
         # Bounded: nobody hammers a service that is in trouble.
         assert emulator.faults.calls.total() < _MOST_CALLS * _CROWD
+
+    @pytest.mark.parametrize("when", ["submitting", "waiting", "hanging"])
+    def test_an_interrupt_does_not_wait_for_a_service_that_is_down(
+        self, when: str, emulator: Emulator, tmp_path: Path, record_property: Callable[[str, object], None]
+    ) -> None:
+        """Ctrl-C of a whole run, in a process of its own."""
+        env = {"SL_ROOT": "/project", "PLAY_SECONDS": "60"}
+        options = {
+            **emulator.options,
+            **self.quick,
+            "state_dir": str(tmp_path / "state"),
+            "retries": 2,
+            "sl_env_var": env,
+        }
+        faults = emulator.faults
+        faults.slow_seconds = 30.0
+
+        def down() -> None:
+            faults.at_random(1.0, [Fault(Kind.SLOW if when == "hanging" else Kind.UNAVAILABLE)], 1)
+
+        if when != "waiting":
+            down()
+        process = subprocess.Popen(
+            [sys.executable, "-c", _RUN, json.dumps(options), self.environment],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={name: value for name, value in os.environ.items() if not name.startswith("SL_")},
+        )
+        try:
+            if when == "waiting":
+                until(lambda: sum(faults.calls[method] for method in self.polls) > 2, "it waits for its run")
+                down()
+            seen = faults.calls.total() if when == "waiting" else 0
+            until(lambda: faults.calls.total() > seen, "it asks in vain")
+            process.send_signal(signal.SIGINT)
+            began = time.monotonic()
+            out, _ = process.communicate(timeout=_INTERRUPT_SECONDS)
+            record_property("summary", f"{self.environment}: Ctrl-C while {when}: {time.monotonic() - began:.1f} s")
+            assert out.splitlines()[-1] == "cancelled"
+        finally:
+            process.kill()
+            process.wait()

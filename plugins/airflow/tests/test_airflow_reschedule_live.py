@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.soak]
 
 RUNS = 20
 GATES = """
-import pathlib
+# airflow dag
 from starlake_core import Orchestration
 
 options = {{
@@ -23,7 +23,7 @@ with Orchestration(options, environment="shell", orchestrator="airflow") as orch
     with orchestration.sl_create_pipeline(name="gates_{poke}") as pipeline:
         start, end = pipeline.start_task("start"), pipeline.end_task("end")
         for name in ("a", "b", "c", "d"):
-            start >> pipeline.sl_pre_load(name, ["t"], "imported", task_id=f"wait_{{name}}".format(name=name)) >> end
+            start >> pipeline.sl_pre_load(name, ["t"], "imported", task_id=f"wait_{{name}}") >> end
 """
 NEVER = '#!/bin/sh\nfor word in "$@"; do if [ "$previous" = --notReadySentinel ]; then : > "$word"; fi; previous=$word; done\n'
 
