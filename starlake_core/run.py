@@ -70,6 +70,11 @@ class RunKey:
         return f"{self.task}~{self.generation}" if self.generation else self.task
 
     @property
+    def former_work(self) -> str:
+        """What the version before called the work; empty where that is the same name."""
+        return replace(self, task=self.former).work if self.former else ""
+
+    @property
     def name(self) -> str:
         """A text that names the attempt and no other, for handles within a process."""
         return f"{self.task}#{self.attempt}" + (f"@{self.instance}" if self.instance else "")

@@ -184,6 +184,7 @@ class ProcessRunner:
             watchdog.ATTEMPT_VARIABLE: key.attempt_hash,
             "SL_RUN_KEY": key.work,
             "SL_RUN_INSTANCE": key.instance,
+            "SL_RUN_FORMER": key.former_work,
         }
         for name, value in env.items():
             if not name or "=" in name or "\0" in name + value:

@@ -109,6 +109,17 @@ def test_what_an_earlier_version_remembers_is_known(sandbox: Sandbox) -> None:
     assert state(sandbox) == expected(1)
 
 
+def test_what_an_earlier_version_did_is_known_by_the_name_that_it_had(sandbox: Sandbox) -> None:
+    """It knew no deployments. What this version did in a deployment without a name is somebody else's."""
+    prepare(sandbox)
+    sandbox.write("metadata/transform/kpi/notes.sql", "SELECT 1 AS n")
+    for instance, known in (("", True), ("~monday~0", False)):
+        sandbox.run(*NOTE, SL_RUN_KEY=f"p/r{instance}/t~1", SL_RUN_INSTANCE=instance)
+        now = {"SL_RUN_KEY": f"PROD:p/r{instance}/t~1", "SL_RUN_FORMER": f"p/r{instance}/t~1"}
+        again = sandbox.run(*NOTE, **now, SL_RUN_INSTANCE="~monday~0")
+        assert again.out.startswith("already done") == known
+
+
 def test_a_repeat_leaves_new_files_for_the_next_load(sandbox: Sandbox) -> None:
     sandbox.staged("items1.csv", "id\n1\n")
     sandbox.run(*LOAD, SL_RUN_KEY="k")

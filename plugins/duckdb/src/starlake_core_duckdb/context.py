@@ -29,6 +29,7 @@ class Context:
         values: the parsed options.
         run_key: the name of the work, or None when it needs no name.
         instance: of the run that the work belongs to; empty where nobody said.
+        former: what the version before called the work; empty where that is the same name.
         max_decompressed: how many bytes may come out of one compressed file.
     """
 
@@ -38,6 +39,7 @@ class Context:
     values: Mapping[str, Any]
     run_key: str | None
     instance: str
+    former: str
     timezone: str
     duckdb_path: str | None
     reject_all_on_error: bool
@@ -130,6 +132,7 @@ def open_context(
         values=values,
         run_key=environ.get("SL_RUN_KEY") or None,
         instance=environ.get("SL_RUN_INSTANCE", ""),
+        former=environ.get("SL_RUN_FORMER", ""),
         timezone=zone_name,
         duckdb_path=environ.get("SL_DUCKDB_PATH") or None,
         reject_all_on_error=environ.get("SL_REJECT_ALL_ON_ERROR", "").lower() in _TRUE,

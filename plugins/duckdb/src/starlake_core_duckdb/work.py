@@ -34,6 +34,7 @@ class Work:
     Attributes:
         run_key: its name, or None when a repeat is new work.
         instance: of its run: under the same name, a run that was made again is new work.
+        former: the name that the version before gave it, which knew no instances.
         command: ``load``.
         arguments_hash: tells two pieces of work under one key apart.
         started_at: for the audit.
@@ -41,6 +42,7 @@ class Work:
 
     run_key: str | None
     instance: str
+    former: str
     command: str
     arguments_hash: str
     started_at: datetime
@@ -51,6 +53,7 @@ class Work:
         return cls(
             context.run_key,
             context.instance,
+            context.former,
             context.command,
             fingerprint(context.command, context.arguments),
             utc_now(),
@@ -62,8 +65,9 @@ class Work:
             return None
         rows = connection.execute(
             "SELECT result, instance FROM audit.run_keys "
-            "WHERE run_key = $key AND command = $command AND arguments_hash = $hash ORDER BY committed_at",
-            {"key": self.run_key, "command": self.command, "hash": self.arguments_hash},
+            "WHERE (run_key = $key OR (run_key = $former AND coalesce(instance, '') = '')) AND command = $command "
+            "AND arguments_hash = $hash ORDER BY committed_at",
+            {"key": self.run_key, "former": self.former, "command": self.command, "hash": self.arguments_hash},
         ).fetchall()
         own = (result for result, instance in rows if kinship(instance or "", self.instance) is not Kinship.OTHER)
         first = next(own, None)
