@@ -418,6 +418,40 @@ def test_orphans_of_a_run_whose_watchdog_died_too_are_ended_before_it_goes_on(tm
 # -- the watchdog and the lock
 
 
+RIVAL = """
+import sys
+from pathlib import Path
+from starlake_core import RunError
+from starlake_core.runtime.guard import is_locked, run_lock
+print("held" if is_locked(Path(sys.argv[1])) else "free")
+try:
+    with run_lock(Path(sys.argv[1]), patience=0.2):
+        print("taken")
+except RunError as error:
+    print(error)
+"""
+
+
+def test_nobody_gets_the_lock_of_a_run_while_its_holder_makes_it_shared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To make a lock shared, a system lets go of it first."""
+    lock, said = tmp_path / "locks" / "x.lock", []
+    flock = guard.fcntl.flock
+
+    def slowly(descriptor: int, operation: int) -> None:
+        if operation == guard.fcntl.LOCK_SH and not said:
+            flock(descriptor, guard.fcntl.LOCK_UN)
+            rival = [sys.executable, "-c", RIVAL, str(lock)]
+            said.extend(subprocess.run(rival, text=True, stdout=subprocess.PIPE, check=True).stdout.splitlines())
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(guard.fcntl, "flock", slowly)
+    with run_lock(lock):
+        assert said[0] == "held"
+        assert "is still going in another process" in said[1]
+
+
 def test_a_watchdog_that_cannot_be_told_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     mine = Guard()
     mine.start()

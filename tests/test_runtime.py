@@ -516,6 +516,29 @@ def test_a_long_outage_is_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert future.done()
 
 
+def test_a_fault_of_the_program_about_one_attempt_is_told_and_holds_up_no_other() -> None:
+    """A plugin that cannot read what a service says of one job, for as long as refusals are waited for."""
+
+    class Faulty(Batch):
+        def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
+            if "odd" in handles:
+                raise KeyError("state")
+            return super().poll(handles)
+
+    runner, now = Faulty(), [0.0]
+    runner.ended = {handle: Outcome(Verdict.SUCCEEDED, 0) for handle in ("a", "b", "c")}
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    poller = BatchPoller(runner, 1.0, sleep=sleep, clock=lambda: now[0])  # type: ignore[arg-type]
+    futures = {handle: poller.watch(handle) for handle in ("a", "odd", "b", "c")}
+    with pytest.raises(RunnerError, match="the environment has a fault: KeyError: 'state'"):
+        futures.pop("odd").result(PATIENCE)
+    assert now[0] >= poller_module.PATIENCE_SECONDS
+    assert all(future.result(PATIENCE).succeeded for future in futures.values())
+
+
 def test_a_runner_has_one_poller() -> None:
     one, other = Batch(), Batch()
     assert shared_poller(one) is shared_poller(one)  # type: ignore[arg-type]

@@ -233,16 +233,22 @@ def run_lock(path: Path, *, patience: float = 120.0) -> Iterator[bool]:
     """
     try:
         private_folder(path.parent)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = _opened(path)
     except OSError as error:
         raise RunError(_no_lock(path, error)) from error
     try:
-        private_file(descriptor)
         try:
-            waited = _lock_alone(descriptor, path, patience)
-            _end_orphans(descriptor)
-            # Shared from here on: the watchdog holds it too, and outlives this process if it has to clean up.
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            turn = _opened(_turn(path))
+            try:
+                deadline = time.monotonic() + patience
+                waited = _lock_alone(turn, path, deadline)
+                waited = _lock_alone(descriptor, path, deadline) or waited
+                _end_orphans(descriptor)
+                # Shared from here on: the watchdog holds it too, and outlives this process if it has to clean up. For a moment nobody holds it
+                # then; those who want it wait for their turn.
+                fcntl.flock(descriptor, fcntl.LOCK_SH)
+            finally:
+                os.close(turn)
         except OSError as error:
             raise RunError(_no_lock(path, error)) from error
         guard.hold(str(path))
@@ -256,6 +262,21 @@ def run_lock(path: Path, *, patience: float = 120.0) -> Iterator[bool]:
                 guard.release(str(path))
     finally:
         os.close(descriptor)
+
+
+def _turn(path: Path) -> Path:
+    """The file whose lock says who may take the lock of a run: to make that one shared is to let go of it first."""
+    return path.with_name(f"{path.name}.turn")
+
+
+def _opened(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        private_file(descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _no_lock(path: Path, error: OSError) -> str:
@@ -280,6 +301,11 @@ def is_locked(path: Path) -> bool:
     Raises:
         RunError: the file cannot be opened.
     """
+    # Whoever has the turn holds the lock, or is about to.
+    return any(_is_held(each) for each in (_turn(path), path))
+
+
+def _is_held(path: Path) -> bool:
     try:
         descriptor = os.open(path, os.O_RDWR)
     except FileNotFoundError:
@@ -297,8 +323,7 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-def _lock_alone(descriptor: int, path: Path, patience: float) -> bool:
-    deadline = time.monotonic() + patience
+def _lock_alone(descriptor: int, path: Path, deadline: float) -> bool:
     waited = False
     while True:
         try:

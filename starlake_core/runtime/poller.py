@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
-from ..errors import OutageError, StarlakeError
+from ..errors import OutageError, RunnerError, StarlakeError
 from .outcome import Outcome, Runner, Status, Verdict
+from .verdicts import may_pass
 
 __all__ = ["PATIENCE_SECONDS", "BatchPoller", "Refusals", "ask", "shared_poller"]
 
@@ -83,7 +84,8 @@ class BatchPoller:
     """Waits for many attempts with one :meth:`Runner.poll` a tick, in one thread that lives as long as somebody waits.
 
     An attempt that cannot be asked about is asked about again, and holds up no other one. An outage is no end of a job; a refusal
-    (:class:`RunnerError`) that lasts for :data:`PATIENCE_SECONDS` is handed to those who wait for that attempt.
+    (:class:`RunnerError`) that lasts for :data:`PATIENCE_SECONDS`, and a fault of the runner's own program, is handed to those who wait for that
+    attempt.
 
     Args:
         runner: that started the attempts.
@@ -208,10 +210,7 @@ class BatchPoller:
         Returns:
             Whether anything was learnt.
         """
-        try:
-            statuses = ask(self._runner, handles)
-        except Exception as error:  # a fault of the runner must not leave everybody waiting for ever without a word
-            statuses = {handle: Status(error=OutageError(f"{type(error).__name__}: {error}")) for handle in handles}
+        statuses = self._asked(handles)
         self.ticks += 1
         troubled: list[StarlakeError] = []
         for handle, status in statuses.items():
@@ -239,6 +238,19 @@ class BatchPoller:
                 troubled[0],
             )
         return len(troubled) < len(handles)
+
+    def _asked(self, handles: list[str]) -> dict[str, Status]:
+        """A status for each attempt, whatever a runner raises: nobody is left waiting for ever without a word."""
+        try:
+            return ask(self._runner, handles)
+        except Exception as error:
+            told = f"{type(error).__name__}: {error}"
+            if may_pass(error):
+                return {handle: Status(error=OutageError(told)) for handle in handles}
+            if len(handles) > 1:  # a fault of the program may be about one of them
+                half = len(handles) // 2
+                return {**self._asked(handles[:half]), **self._asked(handles[half:])}
+            return {handles[0]: Status(error=RunnerError(f"the environment has a fault: {told}"))}
 
 
 _pollers: dict[int, BatchPoller] = {}
