@@ -34,6 +34,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+from .plain import plain
+
 __all__ = [
     "BindError",
     "CommandError",
@@ -62,7 +64,10 @@ __all__ = [
 
 
 class StarlakeError(Exception):
-    """The root of the tree above."""
+    """The root of the tree above. A message may quote what others wrote: as a text it has no control characters but newline and tab."""
+
+    def __str__(self) -> str:
+        return plain(super().__str__())
 
 
 class PluginError(StarlakeError):
@@ -93,7 +98,7 @@ class _Problems(StarlakeError):
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
+        self.problems = tuple(map(plain, problems))
         super().__init__("\n".join(self.problems))
 
 

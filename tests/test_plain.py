@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import time
+import traceback
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from starlake_core import Job, OptionsError, OutageError, RunKey, RunnerError, StarlakeError
 from starlake_core.masking import MASK, is_secret_name, mask_arguments, mask_mapping, mask_text, secret_values
 from starlake_core.plain import plain, plain_line
+from starlake_core.runtime import Outcome, Verdict, finish
+from starlake_core.testing import FakeEnvironment
 
 _SPEC = importlib.util.spec_from_file_location(
     "masking_benchmark", Path(__file__).parent.parent / "benchmarks" / "masking.py"
@@ -55,6 +59,29 @@ def test_what_a_terminal_would_act_on_is_spelt_out(text: str) -> None:
     shown = plain(text)
     assert shown.isprintable()
     assert "\\" in shown
+
+
+@given(ANY, st.sampled_from([RunnerError, OutageError, OptionsError]))
+def test_what_others_say_arrives_as_plain_text_wherever_it_is_shown(text: str, error: type[StarlakeError]) -> None:
+    """Reasons, outputs and messages, in this process and after a transport."""
+    outcome = Outcome(Verdict.FAILED, reason=text, log=text, tail=text)
+    raised = error([text]) if error is OptionsError else error(text)  # type: ignore[call-arg,arg-type]
+    for shown in (outcome.reason, outcome.log, outcome.tail, str(raised), f"{raised}"):
+        assert shown == plain(text)
+    assert Outcome.from_json(outcome.to_json()) == outcome
+    assert not [
+        c for c in "".join(traceback.format_exception(raised)) if unicodedata.category(c) == "Cc" and c not in "\n\t"
+    ]
+
+
+def test_the_reason_and_the_tail_of_any_environment_have_no_secret_of_the_job() -> None:
+    """Also where a plugin hands on what a program wrote."""
+    fake = FakeEnvironment()
+    job = Job("fake", ("stage", "--domains", "sales"), {"DB_PASSWORD": "hunter22"})
+    runner = fake.sl_create_runner(job=job)
+    outcome = Outcome(Verdict.FAILED, 1, reason="no user with hunter22", tail="trying \x1b[2Jhunter22")
+    ended = finish(runner, "h", outcome, job, RunKey("t", "1"))
+    assert (ended.reason, ended.tail) == (f"no user with {MASK}", f"trying \\x1b[2J{MASK}")
 
 
 def test_colours_are_left_out_and_letters_of_all_languages_stay() -> None:

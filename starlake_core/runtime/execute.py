@@ -17,6 +17,7 @@ from dataclasses import replace
 from ..errors import OutageError, RunnerError, StarlakeError
 from ..identity import Kinship, first_difference, kinship
 from ..job import Job
+from ..masking import mask_text, secret_arguments, secret_values
 from ..run import RunKey
 from .exclusive import exclusively
 from .outcome import Found, Outcome, Runner, Status, Verdict
@@ -522,6 +523,9 @@ def finish(runner: Runner, handle: str, outcome: Outcome, job: Job | None = None
     succeeded = outcome.verdict in (Verdict.SUCCEEDED, Verdict.NOT_READY)
     if not succeeded and not outcome.tail:
         outcome = replace(outcome, tail="\n".join(_last_lines(runner, handle)))
+    if job is not None:
+        secrets = secret_values({**secret_arguments(job.arguments), **job.env})
+        outcome = replace(outcome, reason=mask_text(outcome.reason, secrets), tail=mask_text(outcome.tail, secrets))
     work = guarded(job, runner, key) if job is not None and key is not None else None
     if work is None:
         return outcome

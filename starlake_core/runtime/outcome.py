@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 from ..errors import StarlakeError
 from ..identity import Kinship, kinship
 from ..job import Job
+from ..plain import plain
 from ..run import RunKey
 
 __all__ = ["Found", "Outcome", "Runner", "Status", "Verdict"]
@@ -35,7 +36,7 @@ class Verdict(str, enum.Enum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of an attempt.
+    """The end of an attempt. What a service or a program says of it is shown to people: control characters are spelt out.
 
     Attributes:
         verdict: how it ended.
@@ -54,6 +55,10 @@ class Outcome:
     tail: str = ""
     stopped: bool = False
     final: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("reason", "log", "tail"):
+            object.__setattr__(self, name, plain(getattr(self, name)))
 
     @property
     def succeeded(self) -> bool:
