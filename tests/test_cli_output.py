@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from starlake_core.cli.output import Output
 from starlake_core.cli.progress import distinct_names
+from starlake_core.plain import plain
 
 PATIENCE = 60.0
 
@@ -274,3 +275,56 @@ def test_names_with_a_common_beginning_stay_distinct() -> None:
     shown = distinct_names(names, 16)
     assert len(set(shown)) == 3
     assert all(len(name) <= 16 for name in shown)
+
+
+# -- what others wrote, on every path to a terminal
+
+_CONTROLS = [
+    *map(chr, (*range(1, 32), *range(127, 160))),
+    "\x1b[2J",
+    "\x1b]52;c;aGk=\x07",
+    "\u202e",
+    "\u2028",
+    "\ud800",
+]
+_HOSTILE = st.lists(st.sampled_from([*_CONTROLS, "a", "ü", " "]) | st.characters(exclude_characters="\0"), max_size=30)
+_RAISES = "raise RuntimeError({text!r})\n"
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("hostile")
+    (folder / "starlake").write_text('#!/bin/sh\ncat "$SL_ROOT/output"\nexit 3\n')
+    (folder / "starlake").chmod(0o755)
+    (folder / "pipelines.py").write_text(PIPELINES.format(root=str(folder), tasks=1))
+    return folder
+
+
+@settings(max_examples=3, deadline=None)
+@given(st.lists(_HOSTILE, min_size=1, max_size=20))
+def test_nothing_that_others_wrote_steers_the_terminal(hostile: Path, texts: list[list[str]]) -> None:
+    """The output of a task, the message of an exception, and what was typed: on the way to people and to programs."""
+    joined = ["".join(parts) for parts in texts]
+    data = "\n".join(joined).encode("utf-8", "surrogatepass")
+    (hostile / "output").write_bytes(data + b"\xff\x9b31m\n")
+    (hostile / "broken").mkdir(exist_ok=True)
+    (hostile / "broken" / "raises.py").write_text(
+        _RAISES.format(text=joined[0]), encoding="utf-8", errors="surrogatepass"
+    )
+    typed = joined[0].encode("utf-8", "surrogatepass")
+    for words in (
+        ["run", hostile / "pipelines.py"],
+        ["run", hostile / "pipelines.py", "--format", "json"],
+        ["runs", hostile / "pipelines.py"],
+        ["runs", hostile / "pipelines.py", "--format", "json"],
+        ["check", hostile / "broken"],
+        ["check", hostile / "broken", "--format", "json"],
+        ["run", hostile / "pipelines.py", "--select", b"=" + typed],
+        ["dry-run", hostile / "pipelines.py", "--option", b"retries=" + typed],
+    ):
+        command = [sys.executable, "-m", "starlake_core", *(w if isinstance(w, bytes) else str(w) for w in words)]
+        done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
+        for shown in (done.stdout, done.stderr):
+            found = [c for c in shown.decode("utf-8") if c not in "\n\t" and plain(c) != c]
+            assert not found, (words, found, shown)
+        assert b"Traceback" not in done.stderr, (words, done.stderr)

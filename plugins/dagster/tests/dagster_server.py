@@ -22,7 +22,7 @@ from typing import Any
 
 from dagster import DagsterInstance
 
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 # The queue of runs looks every five seconds otherwise.
 INSTANCE = """\
