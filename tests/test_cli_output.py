@@ -277,6 +277,37 @@ def test_names_with_a_common_beginning_stay_distinct() -> None:
     assert all(len(name) <= 16 for name in shown)
 
 
+# -- an interrupt before there is anything to interrupt
+
+EARLY = """
+import os, signal, sys
+from importlib.abc import MetaPathFinder
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background hands on that it is ignored
+
+
+class Interrupts(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+            except BaseException:  # as what looks for an optional module may do
+                pass
+
+
+from starlake_orchestrate import main
+sys.meta_path.insert(0, Interrupts())
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["starlake_core", "pluggy", "click", "rich.table", "starlake_core.cli.app"])
+def test_an_interrupt_while_the_program_is_imported_ends_it_in_silence(module: str) -> None:
+    command = [sys.executable, "-c", EARLY, module]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
 # -- what others wrote, on every path to a terminal
 
 _CONTROLS = [
