@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from typing import TypeVar
 
 from .errors import ScheduleError
 from .run import DataInterval
@@ -19,6 +20,7 @@ __all__ = [
     "cron_frequency",
     "data_interval",
     "fire_times",
+    "in_range",
     "next_fire",
     "previous_fire",
     "read_cron",
@@ -144,8 +146,33 @@ def time_zone(name: str) -> tzinfo:
         ) from None
 
 
+_Date = TypeVar("_Date", date, datetime)
+
+FIRST_YEAR, LAST_YEAR = 1000, 9998
+"""The years of dates: four digits everywhere, and the last interval of a schedule has a place before them, the next one behind."""
+
+
+def in_range(value: _Date) -> _Date:
+    """The date, if schedules and intervals can be reckoned around it.
+
+    Args:
+        value: a date, with a time or without.
+
+    Raises:
+        ScheduleError: its year is not from 1000 to 9998.
+    """
+    if not FIRST_YEAR <= value.year <= LAST_YEAR:
+        raise ScheduleError(f"{value.isoformat()} is not a date of the years {FIRST_YEAR} to {LAST_YEAR}")
+    return value
+
+
 def aware_date(value: date | datetime, zone: tzinfo) -> datetime:
-    """A date as the first instant of that day in a zone; a date with time gets the zone if it has none."""
+    """A date as the first instant of that day in a zone; a date with time gets the zone if it has none.
+
+    Raises:
+        ScheduleError: its year is not from 1000 to 9998.
+    """
+    in_range(value)
     moment = value if isinstance(value, datetime) else datetime.combine(value, time.min)
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
 
@@ -158,8 +185,8 @@ def _walls(cron: str, start: datetime, forward: bool) -> Iterator[datetime]:
     try:
         while True:
             yield walls.get_next(datetime) if forward else walls.get_prev(datetime)
-    except CroniterBadDateError:
-        return
+    except (CroniterBadDateError, OverflowError, ValueError):
+        return  # it never fires, or the calendar ends: the expression itself was read before
 
 
 def _repeats_within_the_day(cron: str) -> bool:
@@ -185,6 +212,13 @@ def _instants(wall: datetime, zone: tzinfo, repeats: bool) -> list[datetime]:
 
 
 def _neighbour(cron: str, moment: datetime, zone: tzinfo, forward: bool) -> datetime:
+    try:
+        return _found_neighbour(cron, moment, zone, forward)
+    except OverflowError:
+        raise ScheduleError(f"{moment.isoformat()} is too near to the end of the calendar for a schedule") from None
+
+
+def _found_neighbour(cron: str, moment: datetime, zone: tzinfo, forward: bool) -> datetime:
     moment = moment.astimezone(timezone.utc)
     local = moment.astimezone(zone).replace(tzinfo=None, fold=0)
     day = timedelta(days=1)
@@ -229,7 +263,13 @@ def previous_fire(cron: str, before: datetime, zone: tzinfo = timezone.utc) -> d
 
 
 def fire_times(cron: str, start: datetime, end: datetime, zone: tzinfo = timezone.utc) -> Iterator[datetime]:
-    """The times at which a schedule fires, from ``start`` to ``end``, both included."""
+    """The times at which a schedule fires, from ``start`` to ``end``, both included.
+
+    Raises:
+        ScheduleError: a year is not from 1000 to 9998.
+    """
+    for limit in (start, end):
+        in_range(limit)
     # In UTC: Python compares and shifts times of one zone on the wall clock, and an hour may come twice.
     last = end.astimezone(timezone.utc)
     moment = next_fire(cron, start.astimezone(timezone.utc) - timedelta(microseconds=1), zone)
@@ -246,7 +286,11 @@ def data_interval(cron: str | None, scheduled: datetime, zone: tzinfo = timezone
         scheduled: aware. Where the schedule does not fire at this instant (a manual run), the interval is the last complete
             one.
         zone: of the schedule.
+
+    Raises:
+        ScheduleError: the year is not from 1000 to 9998, or the schedule never fires before.
     """
+    in_range(scheduled)
     if cron is None:
         return DataInterval(scheduled, scheduled)
     end = previous_fire(cron, scheduled.astimezone(timezone.utc) + timedelta(microseconds=1), zone)

@@ -7,6 +7,7 @@ happen once a day, and what the clock skips happens as if it had not been moved.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from bisect import bisect_left, bisect_right
 from datetime import date, datetime, timedelta, timezone, tzinfo
@@ -34,6 +35,37 @@ from starlake_core.schedule import aware_date, cron_frequency, read_cron, time_z
 UTC = timezone.utc
 PARIS = ZoneInfo("Europe/Paris")
 MINUTE = timedelta(minutes=1)
+
+# -- dates at the ends of the calendar
+
+EVERY_YEAR = st.datetimes(
+    timezones=st.sampled_from([UTC, PARIS, ZoneInfo("America/Lima"), ZoneInfo("Pacific/Kiritimati")])
+)
+
+
+@given(
+    EVERY_YEAR, st.sampled_from(["0 * * * *", "*/7 3 * * 1", "0 0 1 1 *", "0 0 29 2 *"]), st.sampled_from([UTC, PARIS])
+)
+@example(datetime.min.replace(tzinfo=UTC), "0 * * * *", PARIS)
+@example(datetime.max.replace(tzinfo=PARIS), "0 * * * *", UTC)
+@example(datetime(1000, 1, 1, tzinfo=PARIS), "0 0 29 2 *", PARIS)
+@example(datetime(9998, 12, 31, 23, 59, tzinfo=UTC), "0 0 29 2 *", PARIS)
+def test_a_date_of_any_year_has_an_interval_or_one_message(moment: datetime, cron: str, zone: tzinfo) -> None:
+    """The years 1000 to 9998 can be reckoned with; others are refused in one sentence."""
+    if not 1000 <= moment.year <= 9998:
+        with pytest.raises(ScheduleError, match=r"is not a date of the years 1000 to 9998"):
+            data_interval(cron, moment, zone)
+        with pytest.raises(ScheduleError, match="1000 to 9998"):
+            aware_date(moment, zone)
+        for neighbour in (next_fire, previous_fire):
+            with contextlib.suppress(ScheduleError):
+                neighbour(cron, moment, zone)
+        return
+    interval = data_interval(cron, moment, zone)
+    assert interval.start < interval.end <= moment
+    with contextlib.suppress(ScheduleError):  # there is no leap day after 9998
+        assert moment < next_fire(cron, moment, zone)
+
 
 # -- the model
 

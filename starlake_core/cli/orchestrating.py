@@ -307,7 +307,7 @@ def backfill(
                 parallelism=parallelism,
                 group=group,
             )
-            for moment in fire_times(pipeline.cron, first, last, pipeline.zone)
+            for moment in _counted(pipeline.id, fire_times(pipeline.cron, first, last, pipeline.zone))
         ]
         reports = pipeline.orchestration.plugins.hook.sl_backfill(pipeline=pipeline, runs=runs) if runs else None
         if reports is not None:
@@ -322,6 +322,17 @@ def backfill(
     progress = _progress(form)
     _announce(planned)
     _run("backfill", planned, progress, form, keep_going, earlier)
+
+
+def _counted(pipeline_id: str, moments: Iterable[datetime]) -> Iterator[datetime]:
+    """Say how far the planning of many runs has come."""
+    for number, moment in enumerate(moments, start=1):
+        if number % STEP == 0:
+            stderr().print(
+                f"planning pipeline {pipeline_id}: {number} runs, up to {moment:%Y-%m-%d}; Ctrl-C stops it",
+                highlight=False,
+            )
+        yield moment
 
 
 def _report(backfills: Iterable[Iterable[Report]], form: str) -> list[Report]:
@@ -509,5 +520,7 @@ def _forget(pipelines: Sequence[StarlakePipeline], run_ids: Sequence[str]) -> No
 
 MANY = 1000
 """Runs of a backfill above which it says how many will follow."""
+STEP = 20_000
+"""Runs of a backfill after which it says how far its planning has come."""
 
 COMMANDS = (run, dry_run, backfill, resume, runs)

@@ -12,12 +12,13 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from ..errors import NothingFoundError, PluginNotFoundError, StarlakeError
+from ..errors import NothingFoundError, PluginNotFoundError, ScheduleError, StarlakeError
 from ..loading import load_files, pipelines_of
 from ..orchestration import Overrides
 from ..pipeline import StarlakePipeline
 from ..plain import plain
 from ..plugins import find
+from ..schedule import in_range
 from .output import Output
 from .running import sort_pipelines
 
@@ -117,9 +118,11 @@ def date(ctx: click.Context, parameter: click.Parameter, value: str | None) -> d
     if value is None:
         return None
     try:
-        return datetime.fromisoformat(value)
+        return in_range(datetime.fromisoformat(value))
     except ValueError:
         raise click.BadParameter(f"{value!r} is no date; write 2026-01-31 or 2026-01-31T06:00:00+01:00") from None
+    except ScheduleError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def selection(function: F) -> F:
