@@ -140,15 +140,12 @@ def _read_env_map(value: Any) -> dict[str, str]:
 
 
 def _read_date(value: Any) -> date:
-    from .schedule import in_range
-
-    if not isinstance(value, date):
-        text = _read_text(value).strip()
-        if not _DATE.fullmatch(text):
-            raise ValueError
-        value = date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text)
-    found: date = in_range(value)
-    return found
+    if isinstance(value, date):
+        return value
+    text = _read_text(value).strip()
+    if not _DATE.fullmatch(text):
+        raise ValueError
+    return date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text)
 
 
 def _read_zone(value: Any) -> str:

@@ -167,12 +167,7 @@ def in_range(value: _Date) -> _Date:
 
 
 def aware_date(value: date | datetime, zone: tzinfo) -> datetime:
-    """A date as the first instant of that day in a zone; a date with time gets the zone if it has none.
-
-    Raises:
-        ScheduleError: its year is not from 1000 to 9998.
-    """
-    in_range(value)
+    """A date as the first instant of that day in a zone; a date with time gets the zone if it has none."""
     moment = value if isinstance(value, datetime) else datetime.combine(value, time.min)
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
 
