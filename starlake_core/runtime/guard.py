@@ -248,7 +248,11 @@ def run_lock(path: Path, *, patience: float = 120.0) -> Iterator[bool]:
                 # then; those who want it wait for their turn.
                 fcntl.flock(descriptor, fcntl.LOCK_SH)
             finally:
-                os.close(turn)
+                # Also where it cannot be closed: whoever comes next is not kept waiting.
+                with contextlib.suppress(OSError):
+                    fcntl.flock(turn, fcntl.LOCK_UN)
+                with contextlib.suppress(OSError):
+                    os.close(turn)
         except OSError as error:
             raise RunError(_no_lock(path, error)) from error
         guard.hold(str(path))
