@@ -115,7 +115,7 @@ def dsv_source(
             # Otherwise DuckDB cannot tell an empty text from no value.
             f"force_not_null = [{names}]",
             f"columns = {{{columns_read}}}",
-            f"compression = '{'gzip' if path.suffix == '.gz' else 'none'}'",
+            f"compression = '{'gzip' if path.suffix == '.gz' else 'uncompressed'}'",
             "store_rejects = true",
             f"rejects_table = '{rejects}'",
             f"rejects_scan = '{rejects}_scan'",

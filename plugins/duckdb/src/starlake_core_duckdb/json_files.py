@@ -29,7 +29,7 @@ def _records(table: Table, path: Path, rejects: str, parameters: Parameters) -> 
     file_format = table.metadata.format
     place = parameters.add(str(path))
     # Only what was looked at before it is decompressed.
-    compression = f"compression = '{'gzip' if path.suffix == '.gz' else 'none'}'"
+    compression = f"compression = '{'gzip' if path.suffix == '.gz' else 'uncompressed'}'"
     is_array = file_format.array if file_format.array is not None else _begins_with_bracket(path)
     if is_array or file_format.multiline:
         layout = "array" if is_array else "unstructured"
