@@ -162,7 +162,9 @@ def in_range(value: _Date) -> _Date:
         ScheduleError: its year is not from 1000 to 9998.
     """
     if not FIRST_YEAR <= value.year <= LAST_YEAR:
-        raise ScheduleError(f"{value.isoformat()} is not a date of the years {FIRST_YEAR} to {LAST_YEAR}")
+        raise ScheduleError(
+            f"{value.isoformat()} is not a date of the years {FIRST_YEAR} to {LAST_YEAR}; give one of those"
+        )
     return value
 
 
@@ -210,7 +212,9 @@ def _neighbour(cron: str, moment: datetime, zone: tzinfo, forward: bool) -> date
     try:
         return _found_neighbour(cron, moment, zone, forward)
     except OverflowError:
-        raise ScheduleError(f"{moment.isoformat()} is too near to the end of the calendar for a schedule") from None
+        raise ScheduleError(
+            f"{moment.isoformat()} is too near to the end of the calendar for a schedule; give a date of the years {FIRST_YEAR} to {LAST_YEAR}"
+        ) from None
 
 
 def _found_neighbour(cron: str, moment: datetime, zone: tzinfo, forward: bool) -> datetime:

@@ -192,6 +192,18 @@ def test_what_was_taken_over_and_is_cancelled_by_others_is_not_the_end_of_the_ne
     assert started == ["old 1", "new 2"]
 
 
+def test_the_end_of_what_was_taken_over_is_kept_where_nobody_can_tell_whose_it_was() -> None:
+    class Down(Scripted):
+        def find(self, job: Job, task: str) -> Sequence[Found]:
+            if self.called("find"):
+                raise OutageError("503")
+            return super().find(job, task)
+
+    runner = Down([found("1")], {"old 1": [GOING, cancelled()]}, interval=0.001)
+    assert execute(JOB, runner, KEY).verdict is Verdict.CANCELLED
+    assert not runner.called("submit")
+
+
 @pytest.mark.parametrize("number", ["2", "3"])
 def test_an_own_attempt_that_is_cancelled_by_others_stays_so(number: str) -> None:
     """Whether the environment still knows it or not."""
@@ -533,7 +545,7 @@ def test_a_fault_of_the_program_about_one_attempt_is_told_and_holds_up_no_other(
 
     poller = BatchPoller(runner, 1.0, sleep=sleep, clock=lambda: now[0])  # type: ignore[arg-type]
     futures = {handle: poller.watch(handle) for handle in ("a", "odd", "b", "c")}
-    with pytest.raises(RunnerError, match="the environment has a fault: KeyError: 'state'"):
+    with pytest.raises(RunnerError, match="has a fault, report it to its authors: KeyError: 'state'"):
         futures.pop("odd").result(PATIENCE)
     assert now[0] >= poller_module.PATIENCE_SECONDS
     assert all(future.result(PATIENCE).succeeded for future in futures.values())

@@ -120,7 +120,7 @@ def date(ctx: click.Context, parameter: click.Parameter, value: str | None) -> d
     try:
         return in_range(datetime.fromisoformat(value))
     except ValueError:
-        raise click.BadParameter(f"{value!r} is no date; write 2026-01-31 or 2026-01-31T06:00:00+01:00") from None
+        raise click.BadParameter(f"{value!r} is not a date; write 2026-01-31 or 2026-01-31T06:00:00+01:00") from None
     except ScheduleError as error:
         raise click.BadParameter(str(error)) from None
 

@@ -576,7 +576,8 @@ def execute(
         key: of the attempt.
         timeout, interval, on_line, stop: see :func:`wait`. The time-out begins when the job does: while a resource of the job is used by others, the
             attempt has not begun, and ``on_line`` is told for what it waits.
-        on_start: called with the handle as soon as there is one.
+        on_start: called with the handle as soon as there is one, and with another one where what was taken over is cancelled by others and this
+            attempt runs by itself; its time-out begins anew then.
         older, again, counts: see :func:`start`.
 
     Returns:
@@ -602,8 +603,11 @@ def execute(
 
         handle, outcome = once(older)
         cancelled = bool(handle) and outcome.verdict is Verdict.CANCELLED and not outcome.stopped
-        if not cancelled or not _is_of_another(job, runner, key, handle):
+        if not cancelled:
             return outcome
+        with pausing(stop):
+            if not _is_of_another(job, runner, key, handle):
+                return outcome
         # An older attempt that was taken over may be cancelled by those who remember it, or was being stopped while the service still told that it
         # runs.
         logger.warning("%s: what attempt %s had taken over was cancelled; it runs by itself", key.task, key.attempt)
@@ -611,8 +615,12 @@ def execute(
 
 
 def _is_of_another(job: Job, runner: Runner, key: RunKey, handle: str) -> bool:
-    """Whether an attempt is an older one than that of a key."""
-    found = attempts_of(job, runner, replace(key, digest=job.digest))
+    """Whether an attempt is an older one than that of a key. Where nobody can tell, its end stays that of the new one."""
+    try:
+        found = attempts_of(job, runner, replace(key, digest=job.digest))
+    except StarlakeError as error:
+        logger.warning("%s: whose attempt was cancelled cannot be looked up: %s", key.task, error)
+        return False
     return any(attempt.handle == handle and attempt.attempt != key.attempt for attempt in found)
 
 

@@ -250,7 +250,12 @@ class BatchPoller:
             if len(handles) > 1:  # a fault of the program may be about one of them
                 half = len(handles) // 2
                 return {**self._asked(handles[:half]), **self._asked(handles[half:])}
-            return {handles[0]: Status(error=RunnerError(f"the environment has a fault: {told}"))}
+            logger.debug("poll of %s", handles[0], exc_info=True)
+            return {
+                handles[0]: Status(
+                    error=RunnerError(f"the plugin of the environment has a fault, report it to its authors: {told}")
+                )
+            }
 
 
 _pollers: dict[int, BatchPoller] = {}

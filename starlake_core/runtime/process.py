@@ -194,7 +194,7 @@ class ProcessRunner:
         folder = local_folder(env.get("SL_ROOT"))
         if folder is not None and not os.path.isdir(folder):
             raise RunnerError(
-                f"SL_ROOT is {folder!r}, which is no folder on this machine; create it or set SL_ROOT to the project"
+                f"SL_ROOT is {folder!r}, which is not a folder on this machine; create it or set SL_ROOT to the project"
             )
         if folder is not None:
             env["SL_ROOT"] = folder = os.path.abspath(folder)

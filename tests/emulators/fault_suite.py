@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from starlake_core import Job, Orchestration
+from starlake_core import Job, Orchestration, RunKey
 from starlake_core.command import load_command
 from starlake_core.runtime import Verdict
 from starlake_core.testing import RecordingOrchestrator
@@ -161,6 +161,18 @@ class FaultSuite:
             container.wait(60)
         assert outcomes[0].succeeded
         assert len(emulator.containers.all) == 2
+
+    @pytest.mark.parametrize("other", ["remade", "deployment"])
+    def test_without_identity_a_run_is_taken_for_another(
+        self, other: str, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The negative control: what is there already has the very name."""
+        monkeypatch.setattr(Schedule, "key", lambda schedule, attempt, other=False: RunKey("play/run/task", attempt))
+        result = self.play(Schedule(0, {}, (), 0.0, other=other), emulator)
+        assert len(result.others) == 1
+        assert not result.runs
+        with pytest.raises(AssertionError, match="the work is lost"):
+            check(result, self.duplicates)
 
     @pytest.mark.timeout(900)
     def test_a_third_of_all_calls_fails(self, emulator: Emulator) -> None:

@@ -228,8 +228,8 @@ REFUSED = [
     ('{"load_from": [{"python_file": "a.py"}]}\n', "cannot be added to"),
     ("load_from: &all\n  - python_file: a.py\nother: *all\n", "cannot be added to"),
     ("load_from:\n  - python_file: a.py\nload_from:\n  - python_file: b.py\n", "cannot be added to"),
-    ("load_from:\n\t- python_file: a.py\n", "is no YAML"),
-    ("load_from:\n  - a\n---\nother: 1\n", "is no YAML"),
+    ("load_from:\n\t- python_file: a.py\n", "is not valid YAML"),
+    ("load_from:\n  - a\n---\nother: 1\n", "is not valid YAML"),
     ("load_from: a.py\n", "is not a Dagster workspace"),
     ("- python_file: a.py\n", "is not a Dagster workspace"),
 ]

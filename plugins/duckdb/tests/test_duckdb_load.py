@@ -412,7 +412,7 @@ def test_counters_for_the_starlake_api(sandbox: Sandbox) -> None:
         ("{name: id}", "{writeStrategy: {type: SCD2}}", "the write strategy SCD2 of shop.items is not supported"),
         ("{name: id}", "{writeStrategy: {types: {APPEND: x}}}", "the adaptive write strategy of shop.items is not"),
         ("{name: id}", "{writeStrategy: {type: UPSERT_BY_KEY}}", "needs writeStrategy.key or primaryKey"),
-        ("{name: id}", "{writeStrategy: {type: UPSERT_BY_KEY, key: no}}", "names no, which is no column"),
+        ("{name: id}", "{writeStrategy: {type: UPSERT_BY_KEY, key: no}}", "names no, which is not a column"),
         ("{name: id, type: duble}", "{}", "the type 'duble' is not defined in metadata/types. Did you mean 'double'?"),
         ("{name: id, privacy: SHA1}", "{}", "privacy SHA1 is not supported"),
         ("{name: id, script: 'x'}", "{}", "script is not supported"),

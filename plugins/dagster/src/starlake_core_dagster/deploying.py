@@ -208,7 +208,7 @@ def _read(text: str, workspace: Path) -> dict[str, Any]:
     try:
         found = yaml.safe_load(text.removeprefix(_MARK)) or {}
     except yaml.YAMLError as error:
-        raise RunError(f"{workspace} is no YAML: {error}") from error
+        raise RunError(f"{workspace} is not valid YAML: {error}") from error
     if not isinstance(found, dict) or not isinstance(found.get("load_from") or [], list):
         raise RunError(f"{workspace} is not a Dagster workspace: it takes a list of locations under load_from")
     return found

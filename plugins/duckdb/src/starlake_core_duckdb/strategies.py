@@ -88,7 +88,7 @@ def _check_columns(strategy: Strategy, names: Sequence[str], what: str) -> None:
     if missing:
         raise ProjectFault(
             f"{what}: the write strategy {strategy.type} names {', '.join(missing)}, "
-            f"which is no column (columns: {', '.join(names)})"
+            f"which is not a column (columns: {', '.join(names)})"
         )
 
 

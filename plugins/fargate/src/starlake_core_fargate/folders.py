@@ -85,5 +85,5 @@ class Folders:
 def _split(path: str) -> tuple[str, str]:
     bucket, _, key = path.removeprefix("s3://").partition("/")
     if not path.startswith("s3://") or not bucket or not key:
-        raise RunnerError(f"{path!r} is no path of S3; write s3://bucket/name")
+        raise RunnerError(f"{path!r} is not an S3 path; write s3://bucket/name")
     return bucket, key

@@ -125,6 +125,6 @@ def _split(path: str) -> tuple[str, str]:
     bucket, _, name = path.partition("://")[2].partition("/")
     if not bucket or not name:
         raise RunnerError(
-            f"the marker {path!r} is no object; set pre_load_not_ready_sentinel_path to a folder such as s3://bucket/not-ready"
+            f"the marker {path!r} is not an object in S3; set pre_load_not_ready_sentinel_path to a folder such as s3://bucket/not-ready"
         )
     return bucket, name

@@ -23,6 +23,7 @@ from starlake_core import (
     OptionsError,
     hookimpl,
 )
+from starlake_core.identity import deployment_name
 from starlake_core.run import short_hash
 from starlake_core.runtime import Runner
 
@@ -172,7 +173,8 @@ def sl_create_job(command: Command, options: Options) -> Job:
         },
     }
     job = Job("fargate", command.vector, options["sl_env_var"], spec, _endpoint(spec["service"]))
-    size = largest_overrides(job)
+    given, starlake_environment = options["deployment"] or "", options["sl_env_var"].get("SL_ENV", "")
+    size = largest_overrides(job, lambda host: deployment_name(given, starlake_environment, host))
     if size > LONGEST_OVERRIDES:
         raise OptionsError(
             [
@@ -211,7 +213,7 @@ def _check(options: Mapping[str, Any]) -> None:
         )
     if not _REGION.fullmatch(options["aws_region"]):
         problems.append(
-            f"option 'aws_region' of plugin 'fargate' is {options['aws_region']!r}, which is no region; write one such as eu-west-3"
+            f"option 'aws_region' of plugin 'fargate' is {options['aws_region']!r}, which is not an AWS region; write one such as eu-west-3"
         )
     for name in ("aws_cluster_name", "aws_task_definition_name", "aws_task_definition_container_name"):
         if not options[name].strip():

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
@@ -31,7 +31,7 @@ _LONGEST_NAME = 250
 """Characters of the longest id of a pipeline, a run or a task that an orchestrator allows."""
 _LONGEST_ATTEMPT = 64
 _LONGEST_MARK = 100
-"""Characters of a long name of a deployment, and of what tells two runs of one id apart."""
+"""Characters of a long name of a host, and of what tells two runs of one id apart."""
 
 _NO_TAG_CHARACTER = re.compile(r"[^\w +\-=.:/@]")
 _LONGEST_TAG = 256
@@ -103,12 +103,13 @@ class _AnyVariable(Mapping[str, str]):
         return True
 
 
-def largest_overrides(job: Job) -> int:
+def largest_overrides(job: Job, deployment: Callable[[str], str] = str) -> int:
     """Characters of the overrides of a job with all that is added when it runs, at the most: the names of the deployment, the run and the attempt,
     the digest of the work, the values of placeholders (but those of the variable store), and the marker of a check.
 
     Args:
         job: not bound.
+        deployment: its name for the longest name of a host.
     """
     name = "x" * _LONGEST_NAME
     end = datetime(2000, 1, 1, tzinfo=timezone.utc)
@@ -120,7 +121,7 @@ def largest_overrides(job: Job) -> int:
         task=name,
         attempt="x" * _LONGEST_ATTEMPT,
         instance=mark,
-        deployment=mark,
+        deployment=deployment(mark),
         variables=_AnyVariable(),
     )
     bound = replace(job, check=job.arguments[:1] == ("preload",)).bind(run)

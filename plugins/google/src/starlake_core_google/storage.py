@@ -37,7 +37,7 @@ def split_path(path: str) -> tuple[str, str]:
     """
     bucket, slash, name = path.removeprefix("gs://").partition("/")
     if not path.startswith("gs://") or not bucket or not slash:
-        raise RunnerError(f"{path!r} is no path of Cloud Storage; write gs://bucket/name")
+        raise RunnerError(f"{path!r} is not a Cloud Storage path; write gs://bucket/name")
     return bucket, name
 
 
