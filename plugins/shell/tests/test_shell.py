@@ -101,7 +101,7 @@ def test_a_missing_executable_says_how_to_get_one(tmp_path: Path) -> None:
 
 
 def test_a_project_that_is_not_there_is_no_missing_executable(program: Path) -> None:
-    with pytest.raises(RunnerError, match="SL_ROOT is '/no/such/project', which is no folder"):
+    with pytest.raises(RunnerError, match="SL_ROOT is '/no/such/project', which is not a folder"):
         run(job(program, sl_env_var={"SL_ROOT": "/no/such/project"}))
 
 
