@@ -8,8 +8,10 @@ little as it wants::
     │   ├── PluginNotFoundError      no plugin of that name is installed
     │   ├── PluginLoadError          it is installed but its module does not import
     │   ├── PluginConflictError      two distributions provide the same name
-    │   └── PluginContractError      a hook is missing, misspelt, or broke its promise
+    │   ├── PluginContractError      a hook is missing, misspelt, or broke its promise
+    │   └── PluginFailedError        a hook raised something that is not of this tree
     ├── OptionsError                 one or more option values are wrong (all of them, at once)
+    ├── UnknownOptionError           an option that is read and that no selected plugin declares
     ├── ContractError                an argument vector that the Starlake command line would refuse
     ├── CommandError                 a value that cannot be written as a Starlake argument
     ├── ScheduleError                a cron expression, a time zone or a date that cannot be read
@@ -53,13 +55,16 @@ __all__ = [
     "PluginConflictError",
     "PluginContractError",
     "PluginError",
+    "PluginFailedError",
     "PluginLoadError",
     "PluginNotFoundError",
     "RunError",
     "RunnerError",
     "ScheduleError",
     "StarlakeError",
+    "UnknownOptionError",
     "did_you_mean",
+    "near_miss",
 ]
 
 
@@ -90,6 +95,10 @@ class PluginContractError(PluginError):
     """A plugin misses a hook, misspells one, or broke the promise of one."""
 
 
+class PluginFailedError(PluginError):
+    """A hook of a plugin raised an error that is none of the plugin's messages: a fault of its program, or of what it calls."""
+
+
 class _Problems(StarlakeError):
     """An error that reports several problems at once.
 
@@ -104,6 +113,10 @@ class _Problems(StarlakeError):
 
 class OptionsError(_Problems):
     """One or more options have a wrong value; ``problems`` holds a line for each."""
+
+
+class UnknownOptionError(StarlakeError, KeyError):
+    """An option is read that no selected plugin declares."""
 
 
 class ContractError(_Problems):
@@ -179,3 +192,46 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     by_lower = {name.lower(): name for name in known}
     close = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.75)
     return f" Did you mean '{by_lower[close[0]]}'?" if close else ""
+
+
+def near_miss(word: str, known: Iterable[str]) -> str | None:
+    """The known name that a word is a typo of: closer to it than two related names are to each other.
+
+    Args:
+        word: what was given.
+        known: what would have been right.
+
+    Returns:
+        The name; None where there is no such name.
+    """
+    by_lower = {name.lower(): name for name in known}
+    text = word.lower()
+    swapped = (text[:i] + text[i + 1] + text[i] + text[i + 2 :] for i in range(len(text) - 1))
+    for candidate in (text, *swapped):
+        if candidate in by_lower:
+            return by_lower[candidate]
+    close = difflib.get_close_matches(text, list(by_lower), n=1, cutoff=0.88)
+    if close:
+        return by_lower[close[0]]
+    # Two edits in longer words (retrys), one in shorter ones.
+    found = []
+    for name in by_lower:
+        most = min(2, len(text) // 3, len(name) // 3)
+        distance = _edits(text, name, most)
+        if distance <= most:
+            found.append((distance, name))
+    return by_lower[min(found)[1]] if found else None
+
+
+def _edits(one: str, other: str, most: int) -> int:
+    """How many letters are to be changed, added or left out to make one word of another; beyond ``most`` it only says that there are more."""
+    if abs(len(one) - len(other)) > most:
+        return most + 1
+    row = list(range(len(other) + 1))
+    for index, letter in enumerate(one, 1):
+        before, row[0] = row[0], index
+        for place, wanted in enumerate(other, 1):
+            before, row[place] = row[place], min(row[place] + 1, row[place - 1] + 1, before + (letter != wanted))
+        if min(row) > most:
+            return most + 1
+    return row[-1]

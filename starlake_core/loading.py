@@ -166,8 +166,8 @@ def load_file(path: Path, overrides: Overrides) -> LoadedFile:
         sys.modules.pop(name, None)
         _forget_neighbours(path.parent, before)
     for orchestration in collected:
-        for problems in orchestration.plugins.hook.sl_check_file(file=path):
-            loaded.warnings.extend(text for text in problems if text not in loaded.warnings)
+        found = orchestration.plugins.check_file(path)
+        loaded.warnings.extend(text for text in found if text not in loaded.warnings)
     loaded.orchestrations = collected
     loaded.pipelines = [p for o in collected for p in o.pipelines if isinstance(p, StarlakePipeline)]
     ids = [pipeline.id for pipeline in loaded.pipelines]

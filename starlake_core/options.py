@@ -6,17 +6,16 @@ A value comes from the explicit options, else from the option's environment vari
 
 from __future__ import annotations
 
-import difflib
 import json
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from .errors import OptionsError, PluginContractError, ScheduleError
+from .errors import OptionsError, PluginContractError, ScheduleError, near_miss
 from .masking import MASK, is_secret_name, mask_mapping
 
 __all__ = [
@@ -301,37 +300,6 @@ class Options(Mapping[str, Any]):
         return None
 
 
-def _near(name: str, known: Iterable[str]) -> str | None:
-    """A known name that this one is a slip of the pen for: closer than two related options are to each other."""
-    by_lower = {word.lower(): word for word in known}
-    text = name.lower()
-    swapped = (text[:i] + text[i + 1] + text[i] + text[i + 2 :] for i in range(len(text) - 1))
-    for word in (text, *swapped):
-        if word in by_lower:
-            return by_lower[word]
-    close = difflib.get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.88)
-    if close:
-        return by_lower[close[0]]
-    # Two slips in a longer word (retrys), one in a shorter.
-    most = min(2, len(text) // 3)
-    found = [(distance, word) for word in by_lower if (distance := _slips(text, word, most)) <= most]
-    return by_lower[min(found)[1]] if found else None
-
-
-def _slips(one: str, other: str, most: int) -> int:
-    """How many letters are to be changed, added or left out to make one word of another; more than ``most`` is not counted on."""
-    if abs(len(one) - len(other)) > most:
-        return most + 1
-    row = list(range(len(other) + 1))
-    for index, letter in enumerate(one, 1):
-        before, row[0] = row[0], index
-        for place, wanted in enumerate(other, 1):
-            before, row[place] = row[place], min(row[place] + 1, row[place - 1] + 1, before + (letter != wanted))
-        if min(row) > most:
-            return most + 1
-    return row[-1]
-
-
 def _shown(option: Option, value: Any) -> str:
     if isinstance(value, Mapping):
         return repr(mask_mapping(value))
@@ -384,7 +352,7 @@ def resolve_options(
                 )
             explicit[name] = (key, value)
             continue
-        near = _near(key, by_key)
+        near = near_miss(key, by_key)
         if isinstance(value, str) and value.startswith("{") and near is None:
             value = _json_or_text(value)
         if isinstance(value, Mapping) and near is None and _is_about_a_task(value, by_key):
@@ -467,7 +435,7 @@ def _json_or_text(text: str) -> Any:
 
 def _is_about_a_task(values: Mapping[str, Any], by_key: Mapping[str, Declared]) -> bool:
     """Whether a mapping holds options of a task, and is not the value of an option of a plugin that is not selected."""
-    return any(_near(str(key), [*by_key, "options"]) is not None for key in values)
+    return any(near_miss(str(key), [*by_key, "options"]) is not None for key in values)
 
 
 def _task_values(
@@ -481,7 +449,7 @@ def _task_values(
             item = by_key[key]
             result[item.option.name] = _read(item, value, f"{prefix}option '{key}' of task '{task}'", problems)
         else:
-            near = _near(key, [*by_key, "options"])
+            near = near_miss(key, [*by_key, "options"])
             hint = f" Did you mean '{near}'?" if near else ""
             problems.append(f"{prefix}unknown option '{key}' of task '{task}'.{hint}")
     return result

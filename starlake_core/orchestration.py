@@ -111,22 +111,20 @@ class Orchestration:
         module = calling_module() if filename is None or namespace is None else {}
         self.namespace = module if namespace is None else namespace
         self.filename = filename if filename is not None else str(module.get("__file__", ""))
-        given = {**(options or {}), **overrides.options}
+        given: Mapping[str, Any] = {**(options or {}), **overrides.options}
         self.plugins: Plugins = select(
             choose("orchestrator", overrides.orchestrator, orchestrator),
             choose("environment", overrides.environment, environment),
             (*addons, *_addons(given)),
         )
         where = os.path.basename(self.filename)
-        for found in self.plugins.hook.sl_find_options(given=given):
-            given = {**found, **given}
+        given = self.plugins.find_options(given)
         self.options: Options = resolve_options(
             self.plugins.declared_options(), given, strict=overrides.strict, where=where
         )
         _check_together(self.options, where)
         _warn_of_templates(self.options, where)
         self.task_keywords = self.plugins.task_keywords()
-        self.create_job = self.plugins.direct("sl_create_job")
         self.pipelines: list[StarlakePipeline] = []
         self._strict = overrides.strict
         self._produced: dict[str, StarlakeDataset] = {}
@@ -143,10 +141,10 @@ class Orchestration:
             return
         self._check_task_options()
         if self.pipelines:
-            self.plugins.hook.sl_publish_pipelines(pipelines=tuple(self.pipelines), namespace=self.namespace)
+            self.plugins.publish_pipelines(tuple(self.pipelines), self.namespace)
 
     def _check_task_options(self) -> None:
-        """Per-task options that no task takes are a typing error, or belong to another file that shares the options."""
+        """Per-task options that no task takes are a typo, or belong to another file that shares the options."""
         if not self.options.has_tasks:
             return
         known = {name for pipeline in self.pipelines for name in pipeline.option_names()}

@@ -24,8 +24,9 @@ from .command import (
 from .contract import parse_arguments
 from .dataset import StarlakeDataset, sanitize_id
 from .dependencies import StarlakeDependencies, StarlakeDependency
-from .errors import CommandError, PluginContractError, StarlakeError
+from .errors import CommandError, StarlakeError
 from .graph import Node, Pipeline, Task, TaskGroup, TriggerPolicy, TriggerRule, Wait
+from .hookspecs import Lifecycle
 from .job import Job
 from .options import Options
 from .render import render
@@ -131,7 +132,7 @@ class StarlakePipeline(Pipeline):
             if (domain.name, table.name) != (domain.final_name, table.final_name)
         }
         self._spark: dict[str, StarlakeSparkConfig] = {}
-        self._lifecycle: Any = None
+        self._lifecycle: Lifecycle | None = None
         options = self.options
         cron = cron or (schedule.cron if schedule else None)
         trigger = None
@@ -273,11 +274,7 @@ class StarlakePipeline(Pipeline):
         )
 
     def _job(self, command: Command, options: Options) -> Job:
-        made = self.orchestration.create_job(command=command, options=options)
-        if not isinstance(made, Job):
-            raise PluginContractError(
-                f"{self.orchestration.plugins.label('environment')} returned {made!r} from sl_create_job for {command.vector}"
-            )
+        made = self.orchestration.plugins.create_job(command, options)
         word = options["retry_unsafe"]
         return self._with_addons(made if word == "no" else replace(made, retry_unsafe=word))
 
@@ -368,12 +365,9 @@ class StarlakePipeline(Pipeline):
         """
         return self._lifecycle_tasks("post_tasks", self._get_lifecycle().teardown, keywords, teardown=True)
 
-    def _get_lifecycle(self) -> Any:
+    def _get_lifecycle(self) -> Lifecycle:
         if self._lifecycle is None:
-            from .hookspecs import Lifecycle
-
-            made = self.orchestration.plugins.hook.sl_create_lifecycle(pipeline=self, options=self.options)
-            self._lifecycle = made or Lifecycle()
+            self._lifecycle = self.orchestration.plugins.create_lifecycle(self, self.options)
         return self._lifecycle
 
     def _lifecycle_tasks(
@@ -441,13 +435,9 @@ class StarlakePipeline(Pipeline):
             options=self._variables(None, domain),
         )
         command = preload.command()
-        job = self.orchestration.plugins.hook.sl_create_preload(preload=preload, options=options)
+        job = self.orchestration.plugins.create_preload(preload, options)
         if job is None:
             job = self._job(command, options)
-        elif not isinstance(job, Job):
-            raise PluginContractError(
-                f"a plugin returned {job!r} from sl_create_preload for the domain {domain}; it returns a Job"
-            )
         return self._add(
             name,
             settings,
@@ -711,14 +701,10 @@ class StarlakePipeline(Pipeline):
 
         if self.native is None:
             raise RunError(f"pipeline {self.id} is not finished: run it after its 'with' block")
-        report = self.orchestration.plugins.hook.sl_run_pipeline(pipeline=self, run=run)
+        report = self.orchestration.plugins.run_pipeline(self, run)
         if report is None:
             label = self.orchestration.plugins.label("orchestrator")
             raise RunError(f"{label} cannot run pipeline {self.id} from here; use its own user interface or scheduler")
-        if not isinstance(report, Report):
-            raise StarlakeError(
-                f"{self.orchestration.plugins.label('orchestrator')} returned {report!r} from sl_run_pipeline"
-            )
         return report
 
     def dry_run(self, scheduled_date: datetime | None = None) -> Report:
@@ -747,7 +733,7 @@ class StarlakePipeline(Pipeline):
             keywords[name] = tuple(keywords.get(name, ()))
         dates = fire_times(self.cron, aware_date(start, self.zone), aware_date(end, self.zone), self.zone)
         runs = [new_run(self, moment, **keywords) for moment in dates]
-        native = self.orchestration.plugins.hook.sl_backfill(pipeline=self, runs=runs)
+        native = self.orchestration.plugins.backfill(self, runs)
         if native is not None:
             return list(native)
         reports = []

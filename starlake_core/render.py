@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import PluginContractError
-from .graph import Pipeline, Task, TaskGroup
+from .graph import Node, Task, TaskGroup
 from .hookspecs import CreateChildren
 from .plugins import Plugins
 
+if TYPE_CHECKING:
+    from .pipeline import StarlakePipeline
+
 __all__ = ["render"]
 
+G = TypeVar("G", bound=TaskGroup)
 
-def render(pipeline: Pipeline, plugins: Plugins) -> Any:
+
+def render(pipeline: StarlakePipeline, plugins: Plugins) -> Any:
     """Make the native form of a checked pipeline.
 
     Args:
@@ -26,19 +31,18 @@ def render(pipeline: Pipeline, plugins: Plugins) -> Any:
     Raises:
         PluginContractError: a hook returned nothing, or did not call ``create_children`` exactly once.
     """
-    hook = plugins.hook
-    create_task, create_group = plugins.direct("sl_create_task"), plugins.direct("sl_create_task_group")
 
-    def native(node: Any) -> Any:
+    def native(node: Node) -> Any:
         if isinstance(node, Task):
-            made = node.factory() if node.factory is not None else create_task(task=node)
+            made = node.factory() if node.factory is not None else plugins.create_task(node)
         else:
-            made = contained(node, create_group, "group")
+            assert isinstance(node, TaskGroup)
+            made = contained(node, plugins.create_task_group)
         if made is None:
             raise PluginContractError(f"{plugins.label('orchestrator')} returned nothing for {node!r}")
         return made
 
-    def contained(group: TaskGroup, create: Any, argument: str) -> Any:
+    def contained(group: G, create: Callable[[G, CreateChildren], Any]) -> Any:
         calls = 0
 
         def create_children() -> Mapping[str, Any]:
@@ -49,13 +53,13 @@ def render(pipeline: Pipeline, plugins: Plugins) -> Any:
             return {node.id: native(node) for node in group.children}
 
         children: CreateChildren = create_children
-        made = create(**{argument: group, "create_children": children})
+        made = create(group, children)
         if calls != 1:
             how = "never called create_children" if not calls else "called create_children twice"
             raise PluginContractError(f"{plugins.label('orchestrator')} {how} for {group!r}")
         return made
 
-    made = contained(pipeline, hook.sl_create_pipeline, "pipeline")
+    made = contained(pipeline, plugins.create_pipeline)
     if made is None:
         raise PluginContractError(f"{plugins.label('orchestrator')} returned nothing for {pipeline!r}")
     return made

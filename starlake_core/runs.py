@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .errors import NothingFoundError, StarlakeError
 from .graph import Pipeline, Task
@@ -112,9 +112,8 @@ def described(pipeline: StarlakePipeline, run: Run) -> Report:
             reports.append(TaskReport(task.path, TaskState.DRY_RUN))
         else:
             job = in_project(task.job.bind(run.for_attempt(task.path, "1")), pipeline.source)
-            describe: Any = getattr(runner_for(job, pipeline.orchestration.plugins), "describe", None)
-            shown = f"starlake {' '.join(job.masked().arguments)}  # {job.environment}"
-            reports.append(TaskReport(task.path, TaskState.DRY_RUN, shown if describe is None else str(describe(job))))
+            runner = runner_for(job, pipeline.orchestration.plugins)
+            reports.append(TaskReport(task.path, TaskState.DRY_RUN, runner.describe(job)))
     return Report(pipeline.id, run.run_id, TaskState.DRY_RUN, tuple(reports), interval=run.interval)
 
 

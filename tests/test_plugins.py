@@ -13,7 +13,10 @@ import pytest
 
 from starlake_core import (
     STR,
+    Command,
+    Job,
     Option,
+    Options,
     OptionsError,
     PluginConflictError,
     PluginContractError,
@@ -41,6 +44,8 @@ def sl_create_task_group(group, create_children): ...
 @hookimpl
 def sl_create_pipeline(pipeline, create_children): ...
 """
+
+COMMAND, OPTIONS = Command("stage", ("--domains", "sales")), Options({})
 
 Install = Callable[..., None]
 
@@ -254,8 +259,8 @@ def test_a_plugin_that_fails_its_check_answers_nothing(broken: dict[str, Any]) -
     made = Plugins()
     with pytest.raises(PluginContractError):
         made.add("environment", SimpleNamespace(name="broken", **broken))
-    assert made.hook.sl_options() == []
-    assert made.hook.sl_create_job(command=None, options=None) is None
+    assert not made.implements("sl_options")
+    assert not made.implements("sl_create_job")
     assert made.environment == ""
     assert [item.plugin for item in made.declared_options() if item.plugin != "core"] == []
 
@@ -263,7 +268,7 @@ def test_a_plugin_that_fails_its_check_answers_nothing(broken: dict[str, Any]) -
 def good(name: str = "good", **hooks: Any) -> SimpleNamespace:
     return SimpleNamespace(
         name=name,
-        sl_create_job=hookimpl(lambda command, options: f"job of {name}"),
+        sl_create_job=hookimpl(lambda command, options: Job(name, command.vector)),
         sl_create_runner=hookimpl(lambda job: None),
         **hooks,
     )
@@ -274,14 +279,14 @@ def test_after_a_failure_another_plugin_can_take_the_place() -> None:
     with pytest.raises(PluginContractError):
         made.add("environment", SimpleNamespace(name="good"))
     made.add("environment", good())
-    assert made.hook.sl_create_job(command=None, options=None) == "job of good"
+    assert made.create_job(COMMAND, OPTIONS).environment == "good"
     assert made.label("environment") == "environment 'good'"
 
 
 def test_every_selection_has_plugins_of_its_own() -> None:
     one, other = select(None, good("one")), select(None, good("other"))
-    assert one.hook.sl_create_job(command=None, options=None) == "job of one"
-    assert other.hook.sl_create_job(command=None, options=None) == "job of other"
+    assert one.create_job(COMMAND, OPTIONS).environment == "one"
+    assert other.create_job(COMMAND, OPTIONS).environment == "other"
 
 
 def test_an_addon_that_is_named_twice_is_loaded_once(install: Install) -> None:

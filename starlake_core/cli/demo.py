@@ -53,7 +53,7 @@ def demo(folder: Path, orchestrator: str | None, environment: str | None, option
     console, typed = stdout(), _Typed(folder, orchestrator, environment, options)
     plugins = _plugins(orchestrator, environment, again)
     with _alone(folder) as hidden:
-        written: Demo | None = plugins.hook.sl_write_demo(folder=folder, again=again)
+        written = plugins.write_demo(folder, again)
         if written is None:
             raise PluginNotFoundError(
                 "none of the installed readers of projects has a demo; pip install starlake-core-project"
@@ -63,7 +63,7 @@ def demo(folder: Path, orchestrator: str | None, environment: str | None, option
             return
         overrides = Overrides(orchestrator, environment, options)
         pipelines = load([written.pipelines], overrides)
-        before: DemoTables | None = plugins.hook.sl_show_demo(folder=folder)
+        before = plugins.show_demo(folder)
         reports = _run(console, folder, written, pipelines, overrides, plugins)
         if exit_code(reports):
             _say(console, f"\nIt is not finished. When the reason is gone, this goes on: {typed.command('demo')}")
@@ -71,7 +71,7 @@ def demo(folder: Path, orchestrator: str | None, environment: str | None, option
             if log.exists() and log.stat().st_size:
                 _say(console, f"What the orchestrator printed is in {log}")
             sys.exit(exit_code(reports))
-        after: DemoTables | None = plugins.hook.sl_show_demo(folder=folder)
+        after = plugins.show_demo(folder)
         _show_tables(console, before, after)
         _show_next(console, typed, pipelines)
         if hidden:
@@ -190,8 +190,8 @@ def _run(
         reports = _finish(pipelines, written, overrides, progress) if unfinished else run_new(pipelines, progress)
         if unfinished and not exit_code(reports):
             # What came in while nobody finished it was none of the business of those runs.
-            still: Demo = plugins.hook.sl_write_demo(folder=folder, again=False)
-            reports = run_new(pipelines, progress) if still.waiting else reports
+            still = plugins.write_demo(folder, again=False)
+            reports = run_new(pipelines, progress) if still is not None and still.waiting else reports
     if not exit_code(reports):
         running.unlink(missing_ok=True)
     return reports
@@ -285,7 +285,7 @@ def _show_next(console: Console, typed: _Typed, pipelines: Sequence[StarlakePipe
     dependent = next((p.source for p in pipelines if p.trigger is not None), "")
     third = (
         ("give the pipelines to the server", typed.command("deploy"))
-        if plugins.hook.sl_deploy.get_hookimpls()
+        if plugins.implements("sl_deploy")
         else (
             f"change SQL in {typed.folder / 'metadata' / 'transform'}, and compute anew",
             typed.command("run", os.path.relpath(dependent or pipelines[0].source)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,8 @@ def check(
                 f"{file.path.name}: no pipeline: no 'with orchestration.sl_create_pipeline(...)' block ended there"
             )
     pipelines = [pipeline for file in files for pipeline in file.pipelines]
-    notes, missing = _together("sl_check_pipelines", pipelines), _together("sl_check_site", pipelines)
+    notes = _together(pipelines, lambda plugins: plugins.check_pipelines)
+    missing = _together(pipelines, lambda plugins: plugins.check_site)
     if form == "json":
         ok = not missing and not any(file.problems for file in files)
         found = [machine.file_data(file) for file in files]
@@ -95,15 +96,16 @@ def check(
         sys.exit(1)
 
 
-def _together(hook_name: str, pipelines: Sequence[StarlakePipeline]) -> list[str]:
+def _together(
+    pipelines: Sequence[StarlakePipeline], asked: Callable[[Plugins], Callable[[Sequence[StarlakePipeline]], list[str]]]
+) -> list[str]:
     """What orchestrators say of the pipelines of all files."""
     found: list[str] = []
     by_orchestrator: dict[str, list[StarlakePipeline]] = {}
     for pipeline in pipelines:
         by_orchestrator.setdefault(pipeline.orchestration.plugins.orchestrator, []).append(pipeline)
     for same in by_orchestrator.values():
-        for findings in getattr(same[0].orchestration.plugins.hook, hook_name)(pipelines=tuple(same)):
-            found.extend(findings)
+        found += asked(same[0].orchestration.plugins)(same)
     return found
 
 
@@ -213,18 +215,9 @@ def _default(value: Any) -> str:
     return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
-def _files(hook_name: str, paths: Sequence[Path], overrides: Overrides) -> None:
-    files = find_files(paths)
-    loaded = [load_file(path, overrides) for path in files]
-    pipelines = pipelines_of(loaded)
-    plugins_ = pipelines[0].orchestration.plugins
-    missing = _together("sl_check_site", pipelines) if hook_name == "sl_deploy" else []
-    if missing:
-        raise RunError("\n".join([*missing, "Nothing was deployed"]))
-    with overriding(overrides):  # a plugin may load the files again, or keep what was asked for
-        done = getattr(plugins_.hook, hook_name)(files=files, options=pipelines[0].options)
+def _moved(done: Sequence[Path] | None, plugins_: Plugins, verb: str) -> None:
+    """Say which files were written or removed."""
     if done is None:
-        verb = hook_name.removeprefix("sl_")
         raise RunError(
             f"{plugins_.label('orchestrator')} has nothing to {verb}: it reads pipeline files where they are"
         )
@@ -236,14 +229,27 @@ def _files(hook_name: str, paths: Sequence[Path], overrides: Overrides) -> None:
 @selection
 def deploy(paths: Sequence[Path], orchestrator: str | None, environment: str | None, options: dict[str, str]) -> None:
     """Bring pipeline files to where the orchestrator loads them."""
-    _files("sl_deploy", paths, Overrides(orchestrator, environment, options))
+    overrides = Overrides(orchestrator, environment, options)
+    files = find_files(paths)
+    pipelines = pipelines_of([load_file(path, overrides) for path in files])
+    missing = _together(pipelines, lambda plugins: plugins.check_site)
+    if missing:
+        raise RunError("\n".join([*missing, "Nothing was deployed"]))
+    plugins_ = pipelines[0].orchestration.plugins
+    with overriding(overrides):  # a plugin may load the files again, or keep what was asked for
+        _moved(plugins_.deploy(files, pipelines[0].options), plugins_, "deploy")
 
 
 @click.command(cls=Command)
 @selection
 def delete(paths: Sequence[Path], orchestrator: str | None, environment: str | None, options: dict[str, str]) -> None:
     """Take deployed pipeline files away again."""
-    _files("sl_delete", paths, Overrides(orchestrator, environment, options))
+    overrides = Overrides(orchestrator, environment, options)
+    files = find_files(paths)
+    pipelines = pipelines_of([load_file(path, overrides) for path in files])
+    plugins_ = pipelines[0].orchestration.plugins
+    with overriding(overrides):
+        _moved(plugins_.delete(files, pipelines[0].options), plugins_, "delete")
 
 
 COMMANDS = (graph, check, plugins, options, deploy, delete)

@@ -156,8 +156,8 @@ def _announce(planned: Sequence[Planned]) -> None:
     for item in planned:
         by_orchestration.setdefault(id(item.pipeline.orchestration), []).append(item)
     for items in by_orchestration.values():
-        items[0].pipeline.orchestration.plugins.hook.sl_plan_runs(
-            pipelines=[item.pipeline for item in items], runs=[item.run for item in items]
+        items[0].pipeline.orchestration.plugins.plan_runs(
+            [item.pipeline for item in items], [item.run for item in items]
         )
 
 
@@ -309,7 +309,7 @@ def backfill(
             )
             for moment in _counted(pipeline.id, fire_times(pipeline.cron, first, last, pipeline.zone))
         ]
-        reports = pipeline.orchestration.plugins.hook.sl_backfill(pipeline=pipeline, runs=runs) if runs else None
+        reports = pipeline.orchestration.plugins.backfill(pipeline, runs) if runs else None
         if reports is not None:
             native.append(reports)
         else:
@@ -366,9 +366,7 @@ def _remembered(pipelines: Sequence[StarlakePipeline], limit: int | None) -> lis
     """The runs of pipelines that their orchestrators remember; None where one of them keeps no record."""
     reports: dict[str, Report] = {}
     for pipeline in pipelines:
-        found = pipeline.orchestration.plugins.hook.sl_list_runs(
-            options=pipeline.options, folder=Path(pipeline.source or "."), limit=limit
-        )
+        found = pipeline.orchestration.plugins.list_runs(pipeline.options, Path(pipeline.source or "."), limit)
         if found is None:
             return None
         reports.update((report.run_id, report) for report in found)
@@ -507,9 +505,7 @@ def runs(
 def _forget(pipelines: Sequence[StarlakePipeline], run_ids: Sequence[str]) -> None:
     for run_id in run_ids:
         answers = [
-            pipeline.orchestration.plugins.hook.sl_forget_run(
-                options=pipeline.options, folder=Path(pipeline.source or "."), run_id=run_id
-            )
+            pipeline.orchestration.plugins.forget_run(pipeline.options, Path(pipeline.source or "."), run_id)
             for pipeline in pipelines
         ]
         if all(answer is None for answer in answers):

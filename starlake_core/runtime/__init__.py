@@ -19,14 +19,15 @@ from .execute import (
     watch,
 )
 from .facts import facts_of
-from .outcome import Found, Outcome, Runner, Status, Verdict
+from .outcome import Found, Outcome, Status, Verdict
 from .pausing import given_up_on, pause, pausing
 from .poller import BatchPoller, ask, shared_poller
 from .process import ProcessRunner
 from .project import in_project, project_root
 from .recent import Recent
+from .runner import Runner, Storage
 from .runners import runner_for
-from .storage import LocalStorage, Storage
+from .storage import LocalStorage
 from .verdicts import WILL_NOT_PASS, judged, marker_of, may_pass, remote_marker, with_marker
 
 __all__ = [

@@ -20,10 +20,11 @@ from ..job import Job
 from ..masking import mask_text, secret_arguments, secret_values
 from ..run import RunKey
 from .exclusive import exclusively
-from .outcome import Found, Outcome, Runner, Status, Verdict
-from .pausing import given_up_on, pause, pausing, unless_stopped
+from .outcome import Found, Outcome, Status, Verdict
+from .pausing import given_up_on, pausing, unless_stopped
 from .poller import Refusals, ask, shared_poller
 from .repeating import guarded
+from .runner import Runner
 
 __all__ = [
     "OlderAttempt",
@@ -47,7 +48,6 @@ _STOPPING_SECONDS = 600.0
 """How long a new attempt waits for the end of an older one that is being stopped."""
 _LAST_CANCEL_SECONDS = 0.8
 """How long a cancel is tried, and its effect looked for, where the service does not answer and somebody has stopped the wait."""
-_DEFAULT_INTERVAL = 5.0
 _STOP_SECONDS = 0.5
 
 OnLine = Callable[[str], None]
@@ -125,7 +125,7 @@ def start(
         return runner.submit(job, key)
     except Exception as error:
         # Where a service did not answer, it may have started it all the same, and says so when it is asked.
-        if isinstance(error, RunnerError) or not getattr(runner, "detached", False):
+        if isinstance(error, RunnerError) or not runner.detached:
             work.undo()
         raise
 
@@ -237,7 +237,6 @@ def wait(
     stop: Callable[[], bool] | None = None,
     cancel_on_interrupt: bool = True,
     clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
 ) -> Outcome:
     """Wait until an attempt has ended.
 
@@ -249,7 +248,7 @@ def wait(
         on_line: called with every line of output.
         stop: asked between two polls; true cancels the attempt.
         cancel_on_interrupt: whether an interrupt (KeyboardInterrupt and its like) cancels the attempt, or leaves it to be found again.
-        clock, sleep: for tests.
+        clock: for tests.
 
     Returns:
         How it ended. An attempt that succeeded while it was being cancelled keeps that end; one that failed meanwhile cannot be told
@@ -260,7 +259,7 @@ def wait(
         RunnerError: the environment has refused for ten minutes to be asked; the attempt goes on, and the next one finds it.
     """
     with pausing(stop):
-        return _waited(runner, handle, timeout, interval, on_line, stop, cancel_on_interrupt, clock, sleep)
+        return _waited(runner, handle, timeout, interval, on_line, stop, cancel_on_interrupt, clock)
 
 
 def _waited(
@@ -272,17 +271,15 @@ def _waited(
     stop: Callable[[], bool] | None,
     cancel_on_interrupt: bool,
     clock: Callable[[], float],
-    sleep: Callable[[float], None],
 ) -> Outcome:
     deadline = None if timeout is None else clock() + timeout
-    pause = interval if interval is not None else float(getattr(runner, "interval", _DEFAULT_INTERVAL))
+    pause = interval if interval is not None else runner.interval
     refusals = Refusals(clock=clock)
-    notified = getattr(runner, "wait", None)
     cursor: str | None = None
     read_every, read_at = 0.0, 0.0
     shared: Future[Outcome] | None = None
     left = 0.0
-    if getattr(runner, "detached", False):
+    if runner.detached:
         shared = shared_poller(runner, interval).watch(handle)
         # What is waited for is a message of the poller; reading the output stays as rare as polling.
         read_every = pause
@@ -291,7 +288,7 @@ def _waited(
         while True:
             outcome = _asked(runner, handle, refusals).outcome if shared is None else _told(shared, left)
             now = clock()
-            if on_line is not None and _follows(runner) and (outcome is not None or now >= read_at):
+            if on_line is not None and runner.follows and (outcome is not None or now >= read_at):
                 cursor = _forward(runner, handle, cursor, on_line)
                 read_at = now + read_every
             if outcome is not None:
@@ -301,10 +298,8 @@ def _waited(
             if deadline is not None and now >= deadline:
                 return expire(runner, handle, timeout or 0)
             left = pause if deadline is None else max(0.0, min(pause, deadline - now))
-            if notified is not None:
-                notified([handle], left)
-            elif shared is None:
-                sleep(left)
+            if shared is None:
+                runner.wait([handle], left)
     except Exception:
         raise
     except BaseException:
@@ -326,10 +321,6 @@ def _told(shared: Future[Outcome], seconds: float) -> Outcome | None:
         return shared.result(seconds)
     except FutureTimeout:
         return None
-
-
-def _follows(runner: Runner) -> bool:
-    return bool(getattr(runner, "follows", True))
 
 
 def watch(
@@ -370,11 +361,10 @@ def _watched(
     stop: Callable[[], bool] | None,
 ) -> tuple[Outcome | None, str | None]:
     deadline = time.monotonic() + seconds
-    pause = float(getattr(runner, "interval", _DEFAULT_INTERVAL))
     refusals = Refusals()
     while True:
         status = _asked(runner, handle, refusals)
-        if on_line is not None and _follows(runner):
+        if on_line is not None and runner.follows:
             cursor = _forward(runner, handle, cursor, on_line)
         if status.outcome is not None:
             return status.outcome, cursor
@@ -383,7 +373,7 @@ def _watched(
         left = deadline - time.monotonic()
         if left <= 0:
             return None, cursor
-        _pause(runner, handle, min(pause, left))
+        runner.wait([handle], min(runner.interval, left))
 
 
 def expire(runner: Runner, handle: str, timeout: float) -> Outcome:
@@ -398,14 +388,6 @@ def expire(runner: Runner, handle: str, timeout: float) -> Outcome:
         A failure; or the true end, if the attempt succeeded meanwhile.
     """
     return _cancelled(runner, handle, Verdict.FAILED, f"stopped after its time-out of {timeout:g} s")
-
-
-def _pause(runner: Runner, handle: str, seconds: float) -> None:
-    notified = getattr(runner, "wait", None)
-    if notified is not None:
-        notified([handle], seconds)
-    else:
-        pause(seconds)
 
 
 def _asked(runner: Runner, handle: str, refusals: Refusals) -> Status:
@@ -437,7 +419,7 @@ def _stopped(runner: Runner, handle: str, stop: Callable[[], bool]) -> Outcome:
             runner.cancel(handle)
 
     try:
-        unless_stopped(cancel, stop if getattr(runner, "detached", False) else None, f"cancelling {handle}")
+        unless_stopped(cancel, stop if runner.detached else None, f"cancelling {handle}")
     except OutageError as error:
         logger.warning("%s cannot be cancelled and may go on: %s", handle, error)
         return Outcome(Verdict.CANCELLED, reason=f"cancelled; it cannot be stopped now and may go on: {error}")
@@ -479,8 +461,8 @@ def _settled(runner: Runner, handle: str, seconds: float, stoppable: bool = Fals
     Whoever is stopped waits no longer: at once where the wait is ``stoppable``, else where the service does not answer.
     """
     deadline = time.monotonic() + seconds
-    pace = min(1.0, float(getattr(runner, "interval", 1.0)))
-    poller = shared_poller(runner) if getattr(runner, "detached", False) else None
+    pace = min(1.0, runner.interval)
+    poller = shared_poller(runner) if runner.detached else None
     shared = poller.watch(handle, urgent=True) if poller is not None else None
     silent_since: float | None = None
     try:
@@ -503,7 +485,7 @@ def _settled(runner: Runner, handle: str, seconds: float, stoppable: bool = Fals
             if silent_since is not None and now - silent_since >= _LAST_CANCEL_SECONDS and given_up_on():
                 return None
             if shared is None:
-                _pause(runner, handle, min(pace, left))
+                runner.wait([handle], min(pace, left))
     finally:
         if shared is not None:
             shared.cancel()
@@ -534,7 +516,7 @@ def finish(runner: Runner, handle: str, outcome: Outcome, job: Job | None = None
 
 def _all_lines(runner: Runner, handle: str, outcome: Outcome) -> Sequence[str]:
     """The output of a failure, as far as it is cheap to read."""
-    if getattr(runner, "tail", None) is not None:
+    if not runner.follows:
         return outcome.tail.splitlines()
     lines: list[str] = []
     _forward(runner, handle, None, lines.append)
@@ -542,13 +524,8 @@ def _all_lines(runner: Runner, handle: str, outcome: Outcome) -> Sequence[str]:
 
 
 def _last_lines(runner: Runner, handle: str) -> Sequence[str]:
-    tail = getattr(runner, "tail", None)
-    if tail is None:
-        lines: list[str] = []
-        _forward(runner, handle, None, lines.append)
-        return lines[-_TAIL_LINES:]
     try:
-        return list(tail(handle, _TAIL_LINES))
+        return list(runner.tail(handle, _TAIL_LINES))
     except Exception as error:  # as with all output
         logger.warning("the end of the output of %s cannot be read: %s", handle, error)
         return ()
@@ -629,7 +606,7 @@ def _started(begin: Callable[[], str], runner: Runner, key: RunKey, stop: Callab
     try:
         return unless_stopped(
             begin,
-            stop if getattr(runner, "detached", False) else None,
+            stop if runner.detached else None,
             f"starting {key.task}",
             late=runner.cancel,
         )

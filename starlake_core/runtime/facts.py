@@ -38,8 +38,7 @@ def facts_of(job: Job) -> ProjectFacts | None:
     """
     environ = {**os.environ, **job.env}
     try:
-        found: ProjectFacts | None = _readers().hook.sl_read_facts(job=job, environ=environ)
+        return _readers().read_facts(job, environ)
     except Exception as error:  # a reader's fault, or the project's, must not fail a run that Starlake itself may find nothing wrong with
         logger.warning("the project %s cannot be read here: %s", environ.get("SL_ROOT", ""), error)
         return None
-    return found

@@ -14,8 +14,8 @@ from ..facts import ProjectFacts
 from ..job import Job
 from ..run import RunKey
 from .notes import FAILED, UNKNOWN, Note, Notes
-from .outcome import Found, Outcome, Runner, Verdict
-from .storage import Storage
+from .outcome import Found, Outcome, Verdict
+from .runner import Runner, Storage
 
 __all__ = ["Acknowledged", "Appended", "Guarded", "Subject", "word"]
 
@@ -202,7 +202,7 @@ class Guarded(abc.ABC):
     @property
     def knows(self) -> bool:
         """Whether the environment knows every attempt that was started."""
-        return bool(getattr(self.subject.runner, "detached", False))
+        return self.subject.runner.detached
 
     def failed_by_itself(self, outcome: Outcome) -> bool:
         """Whether the command ended with an error before its rows were in, as far as its exit code tells."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 from .guarded import Guarded, Subject, word
 from .notes import FAILED, UNKNOWN, Note
 from .outcome import Outcome
-from .storage import Storage
+from .runner import Storage
 
 __all__ = ["IDEMPOTENT", "Loaded"]
 

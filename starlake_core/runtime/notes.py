@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..run import short_hash
-from .storage import Storage
+from .runner import Storage
 
 __all__ = ["FAILED", "UNKNOWN", "Note", "Notes"]
 

@@ -1,20 +1,18 @@
-"""How an attempt ends, and what an environment has to do to run one."""
+"""How an attempt ends, and what an environment says of one."""
 
 from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Protocol, runtime_checkable
 
 from ..errors import StarlakeError
 from ..identity import Kinship, kinship
-from ..job import Job
 from ..plain import plain
 from ..run import RunKey
 
-__all__ = ["Found", "Outcome", "Runner", "Status", "Verdict"]
+__all__ = ["Found", "Outcome", "Status", "Verdict"]
 
 
 class Verdict(str, enum.Enum):
@@ -145,74 +143,3 @@ class Found:
             variables.get("SL_RUN_INSTANCE", ""),
             variables.get("SL_RUN_DIGEST", ""),
         )
-
-
-@runtime_checkable
-class Runner(Protocol):
-    """What an environment does at run time. One runner serves all jobs of an endpoint, from several threads.
-
-    Only errors of the service (throttled, unavailable, deadline) are retried, inside the runner and with backoff; they never look
-    like a failed job; an outage that lasts longer raises an :class:`OutageError`. Errors of permission, quota and missing resources
-    raise a :class:`RunnerError` that says what to grant or create. ``poll`` raises neither: it answers with the error of each attempt.
-
-    A runner that pauses does so with :func:`~starlake_core.runtime.pause`, so that whoever is stopped need not wait for it.
-
-    More attributes are optional:
-
-    - ``wait(handles, timeout)``, where the runner is told of the end of an attempt: it returns when one of them may have ended, or after
-      ``timeout`` seconds.
-    - ``interval``: seconds between two polls.
-    - ``describe(job)``: a bound job as a line that a person can paste into a shell.
-    - ``detached``: true where an attempt goes on without the process that submitted it, and any other process can poll, cancel and read
-      it by its handle; then an orchestrator need not keep a worker for it, and all who wait in one process share one poll.
-    - ``console(handle)``: the address at which a person can watch an attempt.
-    - ``follows``: false where reading output costs more than it is worth while all goes well; then only failures are read.
-    - ``keyed``: true where the environment records ``SL_RUN_KEY`` with what it has done, and does each piece of work once; then everything
-      may be repeated.
-    - ``storage(root)``: the :class:`Storage` that a folder outside of this machine is in, None where the runner reaches none; then files that a
-      failed load has moved are put back.
-    - ``tail(handle, count)``: the last lines of output of an ended attempt, where reading them is cheaper than reading all.
-    """
-
-    def find(self, job: Job, task: str) -> Sequence[Found]:
-        """Every attempt of a task that the environment knows, the oldest first. Of one that has ended it may be told only that; ``poll``
-        tells how.
-
-        Args:
-            job: the bound job of the attempt that asks.
-            task: the stable part of the key.
-        """
-        ...
-
-    def submit(self, job: Job, key: RunKey) -> str:
-        """Start an attempt and return its handle. Idempotent: the same key twice is the same attempt.
-
-        Args:
-            job: without placeholders.
-            key: of the attempt.
-        """
-        ...
-
-    def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
-        """The states of many attempts, in as few calls of the service as it allows.
-
-        One that cannot be asked about now has a status with an ``error``, and the others have theirs. A slow answer about one of them (the
-        marker of a check) is not waited for: it is told by a later poll.
-
-        Args:
-            handles: what :meth:`submit` and :meth:`find` returned.
-        """
-        ...
-
-    def cancel(self, handle: str) -> None:
-        """Ask for the end of an attempt; one that has ended stays as it is. Idempotent."""
-        ...
-
-    def logs(self, handle: str, cursor: str | None) -> tuple[Sequence[str], str | None]:
-        """Lines of output after a cursor, and the next cursor. Best effort: it never changes a verdict.
-
-        Args:
-            handle: of the attempt.
-            cursor: what the last call returned; None at first.
-        """
-        ...

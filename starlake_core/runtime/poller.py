@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 from ..errors import OutageError, RunnerError, StarlakeError
-from .outcome import Outcome, Runner, Status, Verdict
+from .outcome import Outcome, Status, Verdict
+from .runner import Runner
 from .verdicts import may_pass
 
 __all__ = ["PATIENCE_SECONDS", "BatchPoller", "Refusals", "ask", "shared_poller"]
@@ -103,7 +104,7 @@ class BatchPoller:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._runner = runner
-        self._interval = interval if interval is not None else float(getattr(runner, "interval", 5.0))
+        self._interval = interval if interval is not None else runner.interval
         self._sleep = sleep
         self._futures: dict[str, list[Future[Outcome]]] = {}
         self._urgent: set[str] = set()

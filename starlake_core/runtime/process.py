@@ -26,6 +26,7 @@ from .exclusive import inherited
 from .following import Followed, Start, passes
 from .guard import guard
 from .outcome import Found, Outcome, Status, Verdict
+from .runner import Runner
 from .verdicts import marker_of, with_marker
 
 __all__ = ["ProcessRunner", "local_folder", "python_module", "worker_environment"]
@@ -90,7 +91,7 @@ def local_folder(text: str | None) -> str | None:
     return None if "://" in text else text
 
 
-class ProcessRunner:
+class ProcessRunner(Runner):
     """Runs jobs as processes: argument vectors, never a shell; each in a process group of its own.
 
     No group outlives this process, even when it is killed. The output is kept in memory with bounds; secrets are masked in it.

@@ -27,8 +27,8 @@ from ..run import RunKey
 from .facts import facts_of
 from .guarded import Acknowledged, Appended, Guarded, Subject
 from .loads import IDEMPOTENT, Loaded
-from .outcome import Runner
 from .process import local_folder
+from .runner import Runner
 from .storage import storage_for
 
 __all__ = ["guarded"]
@@ -46,7 +46,7 @@ def guarded(job: Job, runner: Runner, key: RunKey) -> Guarded | None:
         None for a job that may be repeated as often as one likes.
     """
     name = job.arguments[0] if job.arguments else ""
-    if name not in ("load", "transform", "preload") or getattr(runner, "keyed", False):
+    if name not in ("load", "transform", "preload") or runner.keyed:
         return None
     try:
         values = parse_arguments(job.arguments).values

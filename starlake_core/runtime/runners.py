@@ -6,11 +6,10 @@ import os
 import threading
 import weakref
 
-from ..errors import PluginContractError, PluginLoadError
 from ..job import Job
 from ..plugins import Plugins, installed, select
 from .credentials import Credentials, offering
-from .outcome import Runner
+from .runner import Runner
 
 __all__ = ["runner_for"]
 
@@ -33,17 +32,6 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
-
-
-def _made(job: Job, plugins: Plugins) -> Runner:
-    try:
-        made: Runner = plugins.hook.sl_create_runner(job=job)
-    except ImportError as error:
-        raise PluginLoadError(
-            f"{plugins.label('environment')} cannot run anything here: {type(error).__name__}: {error}. What it needs has to be installed where "
-            "tasks run"
-        ) from error
-    return made
 
 
 def runner_for(job: Job, plugins: Plugins | None = None, credentials: Credentials | None = None) -> Runner:
@@ -70,13 +58,5 @@ def runner_for(job: Job, plugins: Plugins | None = None, credentials: Credential
         key = (job.environment, job.endpoint, credentials.name if credentials is not None else "")
         if key not in runners:
             with offering(credentials):
-                made = _made(job, plugins)
-            missing = [
-                name for name in ("find", "submit", "poll", "cancel", "logs") if not callable(getattr(made, name, None))
-            ]
-            if missing:
-                raise PluginContractError(
-                    f"{plugins.label('environment')} returned {made!r} from sl_create_runner; it misses {', '.join(missing)}"
-                )
-            runners[key] = made
+                runners[key] = plugins.create_runner(job)
         return runners[key]

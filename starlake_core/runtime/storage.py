@@ -6,49 +6,13 @@ import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping
 
 from ..errors import RunnerError
 from .process import local_folder
+from .runner import Runner, Storage
 
-__all__ = ["LocalStorage", "Storage", "storage_for"]
-
-
-class Storage(Protocol):
-    """What the runtime does with files. Paths are absolute paths of this machine, or URIs.
-
-    Every method raises a :class:`StarlakeError` where the storage cannot be used.
-    """
-
-    def list(self, folder: str) -> Mapping[str, str]:
-        """The files of a folder, without those in folders below it: name to a text that changes when the content does.
-
-        Args:
-            folder: one that does not exist has no files.
-        """
-        ...
-
-    def move(self, source: str, target: str) -> None:
-        """Move a file. Whoever looks sees it whole, at its old place or its new one; nothing is at the new place before.
-
-        Args:
-            source: of the file.
-            target: in a folder that may not exist yet.
-        """
-        ...
-
-    def read(self, path: str) -> bytes | None:
-        """The content of a small file; None where there is none."""
-        ...
-
-    def write(self, path: str, content: bytes) -> None:
-        """Write a small file, whole or not at all; what was there is replaced."""
-        ...
-
-    def delete(self, path: str) -> None:
-        """Delete a file, if it is there."""
-        ...
+__all__ = ["LocalStorage", "storage_for"]
 
 
 class LocalStorage:
@@ -108,18 +72,18 @@ class LocalStorage:
             os.unlink(path)
 
     @contextlib.contextmanager
-    def _explained(self, path: str) -> Any:
+    def _explained(self, path: str) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             raise RunnerError(f"{path} cannot be used here: {error.strerror or error}") from error
 
 
-def storage_for(runner: Any, root: str) -> tuple[Storage, str] | None:
+def storage_for(runner: Runner, root: str) -> tuple[Storage, str] | None:
     """The storage that a folder is in, and the folder as it takes it.
 
     Args:
-        runner: its method ``storage`` is asked for a folder that is not on this machine, if it has one.
+        runner: asked for the storage of a folder that is not on this machine.
         root: path or URI.
 
     Returns:
@@ -128,6 +92,5 @@ def storage_for(runner: Any, root: str) -> tuple[Storage, str] | None:
     folder = local_folder(root)
     if folder is not None:
         return (LocalStorage(), os.path.abspath(folder)) if os.path.isdir(folder) else None
-    reach = getattr(runner, "storage", None)
-    found = reach(root) if root and reach is not None else None
+    found = runner.storage(root) if root else None
     return None if found is None else (found, root.rstrip("/"))

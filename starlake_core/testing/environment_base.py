@@ -105,17 +105,11 @@ class EnvironmentBase:
     def make(self, command: Command | Preload) -> Job:
         """The job of a command, or of a check as the verbs of a pipeline make it; not bound."""
         orchestration = self.orchestration()
-        hook, options = orchestration.plugins.hook, orchestration.options
+        plugins, options = orchestration.plugins, orchestration.options
         if isinstance(command, Command):
-            made = hook.sl_create_job(command=command, options=options)
-        else:
-            made = hook.sl_create_preload(preload=command, options=options)
-            if made is None:
-                made = hook.sl_create_job(command=command.command(), options=options)
-            assert isinstance(made, Job), f"the environment made {made!r} of a check, not a job"
-            made = replace(made, check=True)
-        assert isinstance(made, Job), f"the environment made {made!r} of a command, not a job"
-        return made
+            return plugins.create_job(command, options)
+        made = plugins.create_preload(command, options)
+        return replace(plugins.create_job(command.command(), options) if made is None else made, check=True)
 
     def job(self, does: Does) -> Job:
         """A bound job that does something."""
@@ -126,9 +120,7 @@ class EnvironmentBase:
 
     def runner(self, job: Job) -> Runner:
         """A new runner, as a new process would have it."""
-        made: Runner = self.orchestration().plugins.hook.sl_create_runner(job=job)
-        assert isinstance(made, Runner), f"sl_create_runner returned {made!r}, which is no Runner"
-        return made
+        return self.orchestration().plugins.create_runner(job)
 
     def key(self, attempt: str = "1", task: str = "group.task") -> RunKey:
         """The key of an attempt, unique for the test."""

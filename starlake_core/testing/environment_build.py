@@ -69,8 +69,9 @@ class BuildChecks(EnvironmentBase):
         """Making a job twice gives equal jobs, and changes neither the command nor the options."""
         orchestration = self.orchestration()
         command, options = _COMMANDS[name], orchestration.options
+        assert isinstance(command, Command)
         kept_command, kept_options = repr(command), _plain(options)
-        made = [orchestration.create_job(command=command, options=options) for _ in range(2)]
+        made = [orchestration.plugins.create_job(command, options) for _ in range(2)]
         assert made[0] == made[1], "the same command and options gave two different jobs"
         assert made[0].to_json() == made[1].to_json(), "the same command and options gave two different jobs"
         assert repr(command) == kept_command, "the command was changed"
@@ -81,7 +82,7 @@ class BuildChecks(EnvironmentBase):
         """Every argument is one element of the vector, as it is: not split, quoted, joined or filled in."""
         command = _COMMANDS[name]
         assert isinstance(command, Command)
-        job = self.orchestration().create_job(command=command, options=self.orchestration().options)
+        job = self.orchestration().plugins.create_job(command, self.orchestration().options)
         assert job.arguments == command.vector, "the arguments of the job are not those of the command"
 
     @pytest.mark.parametrize("graph", _small.values(), ids=_small)
@@ -117,20 +118,17 @@ class BuildChecks(EnvironmentBase):
 
     def test_variables_are_in_the_job(self) -> None:
         """The variables of ``sl_env_var`` are in the ``env`` of the job, where the core masks and merges them."""
-        orchestration = self.orchestration()
-        job = orchestration.create_job(command=canonical(Does.SUCCEEDS), options=orchestration.options)
-        assert job.env.items() >= orchestration.options["sl_env_var"].items(), "variables of sl_env_var are missing"
+        job = self.make(canonical(Does.SUCCEEDS))
+        wanted = self.orchestration().options["sl_env_var"]
+        assert job.env.items() >= wanted.items(), "variables of sl_env_var are missing"
 
     def test_secrets_are_masked(self) -> None:
         """Neither the repr of a job nor the graph shows a secret, and the job itself is not mutilated."""
-        orchestration = self.orchestration()
-        job = orchestration.create_job(command=canonical(Does.SUCCEEDS), options=orchestration.options)
+        job = self.make(canonical(Does.SUCCEEDS))
         assert SECRET in job.env.values(), "the secret did not reach the job"
         assert SECRET not in repr(job), "repr(job) shows a secret"
         assert SECRET not in job.masked().to_json(), "the masked job shows a secret"
-        describe = getattr(self.runner(job), "describe", None)
-        if describe is not None:
-            assert SECRET not in describe(job.bind(a_run())), "the runner's describe(job) shows a secret"
+        assert SECRET not in self.runner(job).describe(job.bind(a_run())), "the runner's describe(job) shows a secret"
 
     def test_building_imports_no_sdk_and_is_the_same_everywhere(self) -> None:
         """A pipeline is drawn without the SDK, and two processes draw the same one."""

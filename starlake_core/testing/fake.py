@@ -193,7 +193,7 @@ class FakeEnvironment:
         return [mask_text(line, secrets) for line in self._lines.get(attempt.submission.subject, ())]
 
 
-class FakeRunner:
+class FakeRunner(Runner):
     """The runner of a :class:`FakeEnvironment`.
 
     Args:

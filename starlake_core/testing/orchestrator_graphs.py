@@ -48,7 +48,7 @@ class GraphChecks(OrchestratorBase):
     def test_create_children_is_called_once(self, graph: Graph) -> None:
         """Every container calls ``create_children`` exactly once."""
         pipeline = self.draw(graph, FakeEnvironment(lifecycle=True))
-        hook = pipeline.orchestration.plugins.hook
+        plugins = pipeline.orchestration.plugins
         calls: dict[str, int] = {}
 
         def children(group: TaskGroup) -> Callable[[], Mapping[str, Any]]:
@@ -64,10 +64,10 @@ class GraphChecks(OrchestratorBase):
 
         def native(node: Any) -> Any:
             if isinstance(node, Task):
-                return hook.sl_create_task(task=node)
-            return hook.sl_create_task_group(group=node, create_children=children(node))
+                return plugins.create_task(node)
+            return plugins.create_task_group(node, children(node))
 
-        hook.sl_create_pipeline(pipeline=pipeline, create_children=children(pipeline))
+        plugins.create_pipeline(pipeline, children(pipeline))
         for group in pipeline.groups():
             assert calls.get(group.path, 0) == 1, (
                 f"create_children of '{group.path}' was called {calls.get(group.path, 0)} times, not once"

@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-import signal
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from airflow_parts import Parts, free_port
 from starlake_core_airflow.rest_client import Api, ApiError
 
 USER, PASSWORD = "tester", "sesame-open"
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _end_with_parent() -> None:
-    """Have the process told to stop when the tests are killed (Linux)."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 class Server:
@@ -81,35 +64,16 @@ class Server:
                 "AIRFLOW__API__AUTH_BACKENDS": "airflow.api.auth.backend.basic_auth",
                 "AIRFLOW__WEBSERVER__SECRET_KEY": "a secret of the test",
             }
-        self._processes: list[subprocess.Popen[bytes]] = []
-        self._call("db", "migrate")
+        self.parts = Parts(home, self._env)
+        self.parts.call("db", "migrate")
         if v3:
-            self._start("api-server", "--port", str(port), "--host", "127.0.0.1")
-            self._start("dag-processor")
+            self.parts.begin("api-server", "--port", str(port), "--host", "127.0.0.1")
+            self.parts.begin("dag-processor")
         else:
-            self._start("webserver", "-w", "1", "-p", str(port))
+            self.parts.begin("webserver", "-w", "1", "-p", str(port))
             names = ("-f", "T", "-l", "T", "-r", "Admin", "-e", "t@example.org")
-            self._call("users", "create", "-u", USER, "-p", PASSWORD, *names)
-        self._start("scheduler")
-
-    def _call(self, *words: str) -> None:
-        done = subprocess.run(
-            [sys.executable, "-m", "airflow", *words], env=self._env, capture_output=True, check=False
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
-
-    def _start(self, *words: str) -> None:
-        with open(self.home / f"{words[0]}.log", "wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "airflow", *words],
-                env=self._env,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                preexec_fn=_end_with_parent,
-            )
-        self._processes.append(process)
+            self.parts.call("users", "create", "-u", USER, "-p", PASSWORD, *names)
+        self.parts.begin("scheduler")
 
     def wait(self, dag_ids: set[str], errors: int, patience: float = 120) -> Api:
         """Wait until it has loaded these DAGs, and found as many import errors."""
@@ -125,24 +89,9 @@ class Server:
                 api.close()
             except ApiError as error:
                 found = error
-            assert all(process.poll() is None for process in self._processes), self.logs()
             time.sleep(0.5)
-        raise AssertionError(f"not ready: {found}\n{self.logs()}")
-
-    def logs(self) -> str:
-        """The last lines of every process."""
-        return "\n".join(f"== {log.name}\n{log.read_text()[-2000:]}" for log in sorted(self.home.glob("*.log")))
+        raise AssertionError(f"not ready: {found}\n{self.parts.logs()}")
 
     def stop(self) -> None:
         """End all its processes."""
-        for which in (signal.SIGTERM, signal.SIGKILL):
-            for process in self._processes:
-                try:
-                    os.killpg(process.pid, which)
-                except ProcessLookupError:
-                    continue
-            for process in self._processes:
-                try:
-                    process.wait(5)
-                except subprocess.TimeoutExpired:
-                    continue
+        self.parts.stop()

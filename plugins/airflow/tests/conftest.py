@@ -8,9 +8,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from airflow_parts import logs_of_all
 
 _TEMPLATE = "STARLAKE_TEST_AIRFLOW_HOME"
 """The home of the process that started the workers of pytest-xdist; they copy its database."""
@@ -72,3 +74,12 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(HOME, ignore_errors=True)
     if os.environ.get(_TEMPLATE) == str(HOME):
         del os.environ[_TEMPLATE]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails beside a live Airflow shows what that has written."""
+    report = yield
+    if report.failed and (written := logs_of_all()):
+        report.sections.append(("what Airflow wrote", written))
+    return report

@@ -6,8 +6,6 @@ import base64
 import contextlib
 import json
 import os
-import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -18,15 +16,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from airflow_parts import Parts, free_port
 from starlake_core_airflow.versions import AIRFLOW_3
 
 PATIENCE = 240.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until(true: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
@@ -82,45 +75,20 @@ class LiveAirflow:
             "AIRFLOW__SCHEDULER__JOB_HEARTBEAT_SEC": "1",
             **environ,
         }
-        self._parts: dict[str, subprocess.Popen[bytes]] = {}
+        self._parts: Parts | None = None
 
     # -- its processes
 
+    @property
+    def parts(self) -> Parts:
+        """Its processes; they are watched from the first use on."""
+        if self._parts is None:
+            self._parts = Parts(self.home, self.environ)
+        return self._parts
+
     def airflow(self, *arguments: str) -> str:
         """Run the command line of Airflow to its end."""
-        done = subprocess.run(
-            [sys.executable, "-m", "airflow", *arguments],
-            env=self.environ,
-            text=True,
-            capture_output=True,
-            cwd=self.home,
-            check=False,
-        )
-        assert done.returncode == 0, f"airflow {' '.join(arguments)}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
-        return done.stdout
-
-    def begin(self, part: str) -> None:
-        """Start a part: scheduler, triggerer, api-server, dag-processor."""
-        with (self.home / f"{part}.log").open("ab") as log:
-            self._parts[part] = subprocess.Popen(
-                [sys.executable, "-m", "airflow", part],
-                env=self.environ,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=self.home,
-                start_new_session=True,
-            )
-
-    def end(self, part: str, number: signal.Signals = signal.SIGTERM) -> None:
-        """Stop a part and wait until it is gone."""
-        process = self._parts.pop(part)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(30)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        return self.parts.call(*arguments).stdout
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
@@ -130,13 +98,12 @@ class LiveAirflow:
             for part in (
                 ("api-server", "dag-processor", "scheduler", "triggerer") if AIRFLOW_3 else ("scheduler", "triggerer")
             ):
-                self.begin(part)
+                self.parts.begin(part)
             if AIRFLOW_3:
                 until(self.is_up, "the API server answers")
             yield
         finally:
-            for part in list(self._parts):
-                self.end(part)
+            self.parts.stop()
 
     def is_up(self) -> bool:
         """Whether the API server answers; 2.11 runs tasks without one."""
@@ -158,16 +125,20 @@ class LiveAirflow:
         request = urllib.request.Request(self.url + path, data, headers, method=method)
         for attempt in range(10):
             try:
-                with urllib.request.urlopen(request, timeout=30) as answer:
+                with urllib.request.urlopen(request, timeout=60) as answer:
                     text = answer.read()
                 return json.loads(text) if text else None
             except urllib.error.HTTPError as error:
                 # The database of a test is sqlite: where it is locked for long, the server gives up.
-                if error.code != 500 and not (attempt and error.code == 409):
+                if error.code not in (500, 503) and not (attempt and error.code == 409):
                     raise
                 if error.code == 409:
                     return None
-                time.sleep(1)
+            except OSError:
+                # The server is busy, or is started again.
+                if path.startswith("/api/v2/monitor"):
+                    raise
+            time.sleep(1)
         raise AssertionError(f"{method} {path} fails again and again{self.logs()}")
 
     def get(self, path: str) -> Any:
@@ -263,9 +234,7 @@ class LiveAirflow:
 
     def logs(self) -> str:
         """The end of what every part wrote."""
-        return "\n".join(
-            f"== {path.name}\n" + path.read_text(errors="replace")[-1500:] for path in sorted(self.home.glob("*.log"))
-        )
+        return self.parts.logs()
 
 
 def shoot(airflow: LiveAirflow, path: str, image: Path) -> None:

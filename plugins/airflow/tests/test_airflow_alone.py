@@ -26,7 +26,7 @@ def alone(root: Path, stand_in: StandIn, **keywords: Any) -> StarlakePipeline:
 
 
 def operator(pipeline: StarlakePipeline, task: Any) -> Any:
-    return pipeline.orchestration.plugins.hook.sl_create_task(task=task)
+    return pipeline.orchestration.plugins.create_task(task)
 
 
 def by_hand(tmp_path: Path, name: str) -> Any:

@@ -122,9 +122,9 @@ def test_a_day(airflow: LiveAirflow, project: Path, tmp_path: Path) -> None:
 
     # A job of a remote environment waits in the triggerer. A restart of the triggerer leaves it alone.
     pid = slow.begin("detached", "restarted", "deferred")
-    airflow.end("triggerer", signal.SIGTERM)
+    airflow.parts.end("triggerer", signal.SIGTERM)
     assert alive(pid), "a restart of the triggerer cancelled the job"
-    airflow.begin("triggerer")
+    airflow.parts.begin("triggerer")
     slow.go.touch()
     slow.ends("detached", "restarted", "success")
 

@@ -196,9 +196,11 @@ def homes(tmp_path: Path) -> list[dict[str, str]]:
     return found
 
 
-def two_at_once(tmp_path: Path, times: int, **options: Any) -> tuple[OneWriter, list[str]]:
+def two_at_once(tmp_path: Path, times: int, meet: bool = False, **options: Any) -> tuple[OneWriter, list[str]]:
     """``dag.test`` of two DAGs in two processes; how their runs ended."""
     place = OneWriter(tmp_path / "project")
+    if meet:
+        place.meet()
     program = str(Path(__file__).with_name("airflow_one_writer.py"))
     processes = [
         subprocess.Popen(
@@ -225,7 +227,7 @@ def test_two_runs_at_once(tmp_path: Path) -> None:
 
 
 def test_without_it_they_are_in_each_others_way(tmp_path: Path) -> None:
-    place, ends = two_at_once(tmp_path, 4, exclusive="none")
+    place, ends = two_at_once(tmp_path, 1, meet=True, exclusive="none", retries=0)
     assert place.lock_errors() > 0, "the program does fail as the real one does"
     assert "failed" in ends
 

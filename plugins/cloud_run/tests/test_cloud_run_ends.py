@@ -70,7 +70,7 @@ def test_every_end_has_the_address_of_the_console(emulator: CloudRun, job: MakeJ
         f"https://console.cloud.google.com/run/jobs/executions/details/europe-west1/{handle.rpartition('/')[2]}/tasks"
         "?project=emulated-project"
     )
-    assert made.console(handle) == wait(made, handle).log == address
+    assert made.console_url(handle) == wait(made, handle).log == address
 
 
 def test_retries_of_the_job_are_left_to_it_and_told(emulator: CloudRun, job: MakeJob, runner: MakeRunner) -> None:

@@ -23,7 +23,7 @@ def alone(root: Path, stand_in: StandIn) -> StarlakePipeline:
 
 
 def op_of(pipeline: StarlakePipeline, task: Any) -> Any:
-    return pipeline.orchestration.plugins.hook.sl_create_task(task=task)
+    return pipeline.orchestration.plugins.create_task(task)
 
 
 def by_hand(root: Path, stand_in: StandIn) -> Any:

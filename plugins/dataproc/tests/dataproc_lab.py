@@ -45,7 +45,7 @@ def job_of(options: Mapping[str, Any], command: Command = LOAD, *, check: bool =
 
 def runner_of(job: Job) -> Runner:
     """A new runner, as another process has it."""
-    made: Runner = opened(PLACE).plugins.hook.sl_create_runner(job=job)
+    made = opened(PLACE).plugins.create_runner(job)
     return made
 
 

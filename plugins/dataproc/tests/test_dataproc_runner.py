@@ -582,7 +582,7 @@ def test_the_console_is_always_told(emulator: Dataproc, options: dict[str, Any])
     assert KEY.attempt_hash in name
     assert "project=emulated" in outcome.log
     assert (
-        runner.console("projects/p/regions/r/operations/o")
+        runner.console_url("projects/p/regions/r/operations/o")
         == "https://console.cloud.google.com/dataproc/clusters?region=r&project=p"
     )  # type: ignore[attr-defined]
 

@@ -285,7 +285,7 @@ def test_what_is_no_task_is_lost_at_once_and_never_sent(lab: Lab, handle: str) -
     assert not statuses[known].ended
     runner.cancel(handle)
     assert lab.ecs.faults.calls["StopTask"] == 0
-    assert runner.console(handle) == ""
+    assert runner.console_url(handle) == ""
     assert runner.logs(handle, None) == ((), None)
 
 

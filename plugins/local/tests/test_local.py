@@ -308,8 +308,7 @@ def test_a_run_that_is_forgotten_and_made_again_does_its_work_again(project: Pro
     pipeline = project.pipeline(lambda p: p.sl_load(domain="x", table="t"), retry_unsafe="blind")
     assert pipeline.run(run_id="one").state == TaskState.FAILED
     assert pipeline.start_run(resuming(pipeline, "one")).succeeded
-    hook = pipeline.orchestration.plugins.hook
-    assert hook.sl_forget_run(options=pipeline.options, folder=project.root, run_id="one")
+    assert pipeline.orchestration.plugins.forget_run(pipeline.options, project.root, "one")
     assert pipeline.run(run_id="one").succeeded
     first, resumed, again = (project.root / "instances").read_text().splitlines()
     assert first == resumed != again

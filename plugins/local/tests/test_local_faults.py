@@ -58,9 +58,8 @@ def finished(project: Project, pipeline: StarlakePipeline, run_id: str) -> Repor
 
 
 def listed(pipeline: StarlakePipeline, run_id: str) -> list[Report]:
-    hook = pipeline.orchestration.plugins.hook
-    found = hook.sl_list_runs(options=pipeline.options, folder=Path("."), limit=None)
-    return [report for report in found if report.run_id == run_id]
+    found = pipeline.orchestration.plugins.list_runs(pipeline.options, Path("."), None)
+    return [report for report in found or () if report.run_id == run_id]
 
 
 @pytest.fixture

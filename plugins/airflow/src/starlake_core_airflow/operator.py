@@ -54,7 +54,6 @@ __all__ = ["ConsoleLink", "StarlakeEnd", "StarlakeOperator", "StarlakeStart", "d
 _CANCEL_SECONDS = 1.0
 _NET_SECONDS = 600.0
 _TAIL_CHARACTERS = 2000
-_DEFAULT_POLL = 30.0
 
 
 _quoted = functools.lru_cache(maxsize=4096)(shlex.quote)
@@ -260,7 +259,7 @@ class StarlakeOperator(_Step, Reschedulable):
             job = self.job
             try:
                 job, runner = self._prepare(run)
-                if getattr(runner, "follows", True):
+                if runner.follows:
                     for line in runner.logs(handle, event.get("cursor"))[0]:
                         self._line(line)
             except Exception as error:
@@ -286,7 +285,7 @@ class StarlakeOperator(_Step, Reschedulable):
         return self._killed or observer.is_stopped()
 
     def _is_detached(self, runner: Runner) -> bool:
-        return bool(getattr(runner, "detached", False)) and not observer.in_process()
+        return runner.detached and not observer.in_process()
 
     def _prepare(self, run: Run) -> tuple[Job, Runner]:
         job = observer.placed(self.job.bind(run))
@@ -296,8 +295,7 @@ class StarlakeOperator(_Step, Reschedulable):
 
     def _watching(self, context: Any, runner: Runner, handle: str) -> None:
         self._runner, self._handle = runner, handle
-        console = getattr(runner, "console", None)
-        address = str(console(handle)) if console is not None else ""
+        address = runner.console_url(handle)
         if address:
             self.log.info("It can be watched at %s", address)
             self.starlake_console = address
@@ -336,7 +334,7 @@ class StarlakeOperator(_Step, Reschedulable):
             return self._ended(context, run, job, runner, handle, outcome, deadline)
         if self._defers():
             self._defer(job, run.attempt, handle, cursor, deadline)
-        poll = float(getattr(runner, "interval", _DEFAULT_POLL))
+        poll = runner.interval
         left = float("inf") if deadline is None else deadline - time.time()
         raise AirflowRescheduleException(_after(_next_look(poll, left, _floor())))
 

@@ -56,7 +56,7 @@ def sl_create_runner(job: Job) -> Runner:
     return DetachedRunner(Path(str(job.spec["folder"])))
 
 
-class DetachedRunner:
+class DetachedRunner(Runner):
     interval = 0.2
     detached = True
 
@@ -130,5 +130,5 @@ class DetachedRunner:
         whole = text[: text.rfind(b"\n") + 1]
         return whole.decode(errors="replace").splitlines(), str(int(cursor or 0) + len(whole))
 
-    def console(self, handle: str) -> str:
+    def console_url(self, handle: str) -> str:
         return f"file://{handle}"

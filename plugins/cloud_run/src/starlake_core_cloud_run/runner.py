@@ -24,7 +24,7 @@ from starlake_core_google import (
 
 from starlake_core import Job, OutageError, RunKey, RunnerError, StarlakeError
 from starlake_core.masking import mask_text
-from starlake_core.runtime import Aside, Found, Outcome, Recent, Status, Storage, Verdict, pause, remote_marker
+from starlake_core.runtime import Aside, Found, Outcome, Recent, Runner, Status, Storage, Verdict, pause, remote_marker
 
 from .doubles import Doubles
 from .executions import Seen, console, created_at, is_stopping, outcome_of, parent_of, secrets_of, state_of
@@ -48,7 +48,7 @@ _LOG_LAG_SECONDS = 2.0
 _LOG_READINGS = 3
 
 
-class CloudRunRunner:
+class CloudRunRunner(Runner):
     """Runs jobs as executions of a Cloud Run job.
 
     An execution tells by its variables whose it is, so every process can find it. Cloud Run has no request ids: a submission looks for its
@@ -98,7 +98,7 @@ class CloudRunRunner:
         """
         return gcloud(job)
 
-    def console(self, handle: str) -> str:
+    def console_url(self, handle: str) -> str:
         """The address at which a person can watch an execution.
 
         Args:

@@ -67,8 +67,7 @@ class StarlakeAirflowOptions(StarlakeOptions):
             var_name: the name.
         """
         plugins = select("airflow")
-        answers = plugins.hook.sl_find_options(given={"options_from_variables": [var_name]})
-        return next((answer[var_name] for answer in answers if var_name in answer), None)
+        return plugins.find_options({"options_from_variables": [var_name]}).get(var_name)
 
 
 class StarlakeAirflowJob(StarlakeAirflowOptions, IStarlakeJob):

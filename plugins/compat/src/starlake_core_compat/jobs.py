@@ -354,7 +354,7 @@ def _native(task: Task, containers: Iterable[Any]) -> Any:
     with ExitStack() as within, _asking(task):
         for container in containers:
             within.enter_context(container)
-        return pipeline.orchestration.plugins.hook.sl_create_task(task=task)
+        return pipeline.orchestration.plugins.create_task(task)
 
 
 def is_asked(task: Task) -> bool:
@@ -391,9 +391,7 @@ def _changed(task: Task | None, made: Task, spark: StarlakeSparkConfig | None) -
             pipeline: Any = task.pipeline
             task.command = replace(command, name=now.name, arguments=now.arguments, spark=spark)
             about = command.transform or ".".join((command.domain, *command.tables[:1]))
-            job = pipeline.orchestration.create_job(
-                command=task.command, options=pipeline.options.for_task(about, task.id)
-            )
+            job = pipeline.orchestration.plugins.create_job(task.command, pipeline.options.for_task(about, task.id))
             task.job = replace(job, check=task.gate, plugins=task.job.plugins if task.job is not None else job.plugins)
         task.retries, task.retry_delay, task.timeout = made.retries, made.retry_delay, made.timeout
     task.params, task.native, task.pool = made.params, made.native, made.pool

@@ -186,11 +186,10 @@ class Step:
 
     def _attempt(self, context: Any, job: Job, run: Run) -> Outcome:
         runner = runner_for(job, self.facts.plugins)
-        console: Any = getattr(runner, "console", None)
         lines, stop = _Lines(context, self.path), stopping.get()
 
         def started(handle: str) -> None:
-            address = str(console(handle)) if console is not None else ""
+            address = runner.console_url(handle)
             if address:
                 context.log.info(f"It can be watched at {address}")
 

@@ -13,7 +13,7 @@ from typing import Any
 from starlake_core_google import BucketFolders, Calls, CloudLogs, Markers, Objects, ServiceClock, connect, one_by_one
 
 from starlake_core import Job, OutageError, RunKey, StarlakeError
-from starlake_core.runtime import Aside, Found, Outcome, Recent, Status, Storage, Verdict
+from starlake_core.runtime import Aside, Found, Outcome, Recent, Runner, Status, Storage, Verdict
 
 from .batches import Batches
 from .clusters import Clusters
@@ -49,7 +49,7 @@ _ROLES = {
 _CONSOLE = "https://console.cloud.google.com/dataproc"
 
 
-class DataprocRunner:
+class DataprocRunner(Runner):
     """Submits, polls and cancels in one region of one project, from any process and several threads.
 
     Args:
@@ -119,7 +119,7 @@ class DataprocRunner:
         status = self._status(told, until)
         if status.error is not None and told.verdict is not None:
             # It has ended, and a poll says how.
-            return Status(Outcome(told.verdict, reason=told.state, log=self.console(told.handle)), told.state)
+            return Status(Outcome(told.verdict, reason=told.state, log=self.console_url(told.handle)), told.state)
         return status
 
     def submit(self, job: Job, key: RunKey) -> str:
@@ -182,8 +182,8 @@ class DataprocRunner:
         brief, once = self._clusters.brief(_POLL_SECONDS), self._clusters.brief(0.0)
         found = one_by_one(
             handles,
-            lambda handle: brief.status(handle, self.console(handle)),
-            lambda handle: once.status(handle, self.console(handle)),
+            lambda handle: brief.status(handle, self.console_url(handle)),
+            lambda handle: once.status(handle, self.console_url(handle)),
             self._troubled,
             _POLL_SECONDS,
         )
@@ -236,7 +236,7 @@ class DataprocRunner:
         since = self._unseen.setdefault(handle, time.monotonic())
         if handle not in self._sighted and time.monotonic() - since < self._grace:
             return Status(detail="pending: Dataproc does not know it yet")
-        return Status(Outcome(Verdict.LOST, reason=_GONE, log=self.console(handle)), "unknown")
+        return Status(Outcome(Verdict.LOST, reason=_GONE, log=self.console_url(handle)), "unknown")
 
     def _expire(
         self, service: Jobs | Batches, handle: str, timeout: int | None, submitted: float, state: str, until: float
@@ -253,7 +253,7 @@ class DataprocRunner:
             logger.warning("%s cannot be cancelled now: %s", handle, error)
 
     def _status(self, told: Told, until: float) -> Status:
-        console = self.console(told.handle)
+        console = self.console_url(told.handle)
         if not told.check or told.verdict is None:
             status = status_of(told, self._markers, console)
             stopping = not status.ended and told.handle in self._stopped
@@ -302,7 +302,7 @@ class DataprocRunner:
         service = self._of(handle)
         return service.get(handle) if service.knows(handle) else None
 
-    def console(self, handle: str) -> str:
+    def console_url(self, handle: str) -> str:
         """Where a person can watch an attempt.
 
         Args:

@@ -14,7 +14,7 @@ from typing import Any
 
 from starlake_core import Job, OutageError, RunKey, RunnerError, StarlakeError
 from starlake_core.masking import MASK
-from starlake_core.runtime import Aside, Found, Outcome, Recent, Status, Storage, Verdict, check_work, pause
+from starlake_core.runtime import Aside, Found, Outcome, Recent, Runner, Status, Storage, Verdict, check_work, pause
 from starlake_core.runtime.verdicts import remote_marker
 
 from .aws import Aws, Refusal, pauses
@@ -37,7 +37,7 @@ _NO_CAPACITY = "capacity is unavailable"
 _MISSING = "MISSING"
 
 
-class FargateRunner:
+class FargateRunner(Runner):
     """The runner of one cluster.
 
     Args:
@@ -266,7 +266,7 @@ class FargateRunner:
                 Verdict.LOST,
                 reason="ECS does not know the task (it keeps one that stopped for about an hour), so nobody can tell how it ended; its output "
                 "may still be in CloudWatch Logs",
-                log=self.console(handle),
+                log=self.console_url(handle),
             ),
             "missing",
         )
@@ -284,7 +284,7 @@ class FargateRunner:
             return Status(None, "ended; its marker cannot be read now", stopping=True, error=error)
         if status.outcome is None:
             return replace(status, stopping=True) if handle in self._stopped else status
-        return replace(status, outcome=replace(status.outcome, log=self.console(handle)))
+        return replace(status, outcome=replace(status.outcome, log=self.console_url(handle)))
 
     def _looked(self, marker: str) -> bool:
         found = self._markers.seen(marker)
@@ -369,7 +369,7 @@ class FargateRunner:
 
     # -- for people
 
-    def console(self, handle: str) -> str:
+    def console_url(self, handle: str) -> str:
         """The address at which a person can watch an attempt.
 
         Args:

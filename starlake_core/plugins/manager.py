@@ -1,0 +1,524 @@
+"""The plugins of one orchestration: loaded, checked, and called through one typed method for each hook."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pluggy
+
+from ..command import Command, Preload
+from ..demo import Demo, DemoTables
+from ..errors import PluginContractError, PluginFailedError, PluginLoadError, StarlakeError, did_you_mean
+from ..facts import ProjectFacts
+from ..general_options import GENERAL_OPTIONS
+from ..graph import Task, TaskGroup
+from ..hookspecs import CreateChildren, HookSpecs, Lifecycle
+from ..job import Job
+from ..options import Declared, Option, Options
+from ..run import Report, Run
+from . import registry
+from .registry import find
+
+if TYPE_CHECKING:
+    from ..pipeline import StarlakePipeline
+    from ..runtime import Runner
+
+__all__ = ["Plugins", "rescan", "select"]
+
+T = TypeVar("T")
+
+_REQUIRED: Mapping[str, tuple[str, ...]] = {
+    "orchestrator": ("sl_create_task", "sl_create_task_group", "sl_create_pipeline"),
+    "environment": ("sl_create_job", "sl_create_runner"),
+    "project": (),
+    "add-on": (),
+}
+
+
+class Plugins:
+    """The plugins of one orchestration. Every hook has a method here, which calls it and checks what comes back.
+
+    All of these methods raise a :class:`PluginFailedError` where a plugin raised something else than a :class:`StarlakeError`, a
+    :class:`PluginLoadError` where something that it needs is not installed, and a :class:`PluginContractError` where it returned what the hook
+    does not allow. Each message names the plugin, its distribution and the hook.
+
+    Attributes:
+        orchestrator: name of the orchestrator, empty where only an environment was selected (in a worker).
+        environment: name of the environment.
+        addons: names of the add-ons.
+        loadable_addons: those that another process can load by name.
+    """
+
+    def __init__(self) -> None:
+        self._manager = pluggy.PluginManager("starlake_core")
+        self._manager.add_hookspecs(HookSpecs)
+        self._labels: dict[str, str] = {}
+        self._labels_by_key: dict[str, str] = {}
+        self._direct: dict[str, Callable[..., Any]] = {}
+        self.orchestrator = ""
+        self.environment = ""
+        self.addons: tuple[str, ...] = ()
+        self.loadable_addons: tuple[str, ...] = ()
+        self._declared: tuple[Declared, ...] | None = None
+        self._keywords: frozenset[str] | None = None
+
+    # -- which plugins they are
+
+    def add(self, role: str, plugin: Any) -> None:
+        """Load, register and check one plugin.
+
+        Args:
+            role: of the plugin.
+            plugin: its entry-point name, or the plugin object itself.
+
+        Raises:
+            PluginError: it is not installed, does not load, misses a hook or misspells one.
+        """
+        self._declared = self._keywords = None
+        self._direct.clear()
+        if isinstance(plugin, str):
+            found = find(role, plugin)
+            name, label, module = found.name, str(found), found.load()
+        else:
+            name = str(getattr(plugin, "name", None) or getattr(plugin, "__name__", type(plugin).__name__)).rpartition(
+                "."
+            )[2]
+            label, module = f"{role} '{name}'", plugin
+        # One object may have two roles; pluggy takes it once.
+        key = self._manager.get_name(module) or f"{role}:{name}"
+        try:
+            if not self._manager.is_registered(module):
+                self._manager.register(module, key)
+            self._check(key, role, label)
+        except (ValueError, pluggy.PluginValidationError) as error:
+            # A plugin that fails its validation stays half registered.
+            if self._manager.get_plugin(key) is not None:
+                self._manager.unregister(name=key)
+            raise PluginContractError(f"{label} breaks the contract of a hook: {error}") from error
+        except PluginContractError:
+            self._manager.unregister(name=key)
+            raise
+        self._labels[role] = label
+        self._labels_by_key.setdefault(key, label)
+        if role == "orchestrator":
+            self.orchestrator = name
+        elif role == "environment":
+            self.environment = name
+        elif role == "add-on":
+            self.addons = (*self.addons, name)
+            if isinstance(plugin, str):
+                self.loadable_addons = (*self.loadable_addons, name)
+
+    def _check(self, key: str, role: str, label: str) -> None:
+        known = [name for name in vars(HookSpecs) if name.startswith("sl_")]
+        plugin = self._manager.get_plugin(key)
+        implemented = set()
+        for name in dir(plugin):
+            if self._manager.parse_hookimpl_opts(plugin, name) is None:
+                continue
+            if name not in known:
+                raise PluginContractError(f"{label} implements unknown hook {name}.{did_you_mean(name, known)}")
+            implemented.add(name)
+        forgotten = [name for name in known if name not in implemented and callable(getattr(plugin, name, None))]
+        if forgotten:
+            raise PluginContractError(f"{label} defines {forgotten[0]} without the @hookimpl marker; add it")
+        for name in _REQUIRED[role]:
+            if name not in implemented:
+                raise PluginContractError(f"{label} does not implement {name}")
+
+    def label(self, role: str) -> str:
+        """Name, distribution and version of the plugin of a role, for messages."""
+        return self._labels.get(role, role)
+
+    def implements(self, hook: str) -> bool:
+        """Whether one of the plugins implements a hook.
+
+        Args:
+            hook: its name, ``sl_deploy``.
+        """
+        return bool(self._caller(hook).get_hookimpls())
+
+    # -- what they declare
+
+    def declared_options(self) -> Sequence[Declared]:
+        """Every option of the core and of every selected plugin, in the order core, orchestrator, environment, add-ons."""
+        if self._declared is None:
+            self._declared = tuple(self._declare())
+        return self._declared
+
+    def _declare(self) -> list[Declared]:
+        declared = [Declared(option, "core") for option in GENERAL_OPTIONS]
+        for key, plugin in self._manager.list_name_plugin():
+            implementation = getattr(plugin, "sl_options", None)
+            if implementation is None:
+                continue
+            options = self._run("sl_options", implementation, {}, self._labels_by_key[key])
+            for option in self._each("sl_options", options, Option, self._labels_by_key[key]):
+                declared.append(Declared(option, key.partition(":")[2]))
+        return declared
+
+    def task_keywords(self) -> frozenset[str]:
+        """The orchestrator's own keywords that the verbs of a pipeline accept."""
+        if self._keywords is None:
+            self._keywords = frozenset(self._collected("sl_task_keywords", str))
+        return self._keywords
+
+    def find_options(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Option values that plugins find elsewhere.
+
+        Args:
+            given: the explicit options, which are stronger than what is found.
+
+        Returns:
+            Both.
+        """
+        for found in self._call("sl_find_options", given=given):
+            if not isinstance(found, Mapping):
+                raise self._returned("sl_find_options", found, "in place of a mapping")
+            given = {**found, **given}
+        return given
+
+    # -- while a pipeline is drawn
+
+    def create_job(self, command: Command, options: Options) -> Job:
+        """Where and how a Starlake command runs.
+
+        Args:
+            command: of a task.
+            options: as the task sees them.
+        """
+        made = self._call_direct("sl_create_job", command=command, options=options)
+        if not isinstance(made, Job):
+            what = f"the command {command.name}"
+            raise self._returned("sl_create_job", made, f"for {what}; it returns a Job")
+        return made
+
+    def create_preload(self, preload: Preload, options: Options) -> Job | None:
+        """The check of a domain, where a plugin has its own.
+
+        Args:
+            preload: what is checked.
+            options: as the task sees them.
+        """
+        made = self._call("sl_create_preload", preload=preload, options=options)
+        if made is not None and not isinstance(made, Job):
+            raise self._returned(
+                "sl_create_preload", made, f"for the domain {preload.domain}; it returns a Job, or None"
+            )
+        return made
+
+    def create_lifecycle(self, pipeline: StarlakePipeline, options: Options) -> Lifecycle:
+        """The jobs that prepare a pipeline and clean up after it.
+
+        Args:
+            pipeline: that is being drawn.
+            options: its own.
+        """
+        made = self._call("sl_create_lifecycle", pipeline=pipeline, options=options)
+        return Lifecycle() if made is None else self._checked("sl_create_lifecycle", made, Lifecycle)
+
+    def create_task(self, task: Task) -> Any:
+        """The native form of a task.
+
+        Args:
+            task: of a pipeline, or by itself.
+        """
+        return self._call_direct("sl_create_task", task=task)
+
+    def create_task_group(self, group: TaskGroup, create_children: CreateChildren) -> Any:
+        """The native form of a group.
+
+        Args:
+            group: that is not empty.
+            create_children: makes the native forms of its nodes.
+        """
+        return self._create("sl_create_task_group", create_children, group=group)
+
+    def create_pipeline(self, pipeline: StarlakePipeline, create_children: CreateChildren) -> Any:
+        """The native form of a whole pipeline.
+
+        Args:
+            pipeline: checked.
+            create_children: makes the native forms of its nodes.
+        """
+        return self._create("sl_create_pipeline", create_children, pipeline=pipeline)
+
+    def publish_pipelines(self, pipelines: Sequence[StarlakePipeline], namespace: dict[str, Any]) -> None:
+        """Put what the orchestrator's loader looks for into the module of the pipeline file.
+
+        Args:
+            pipelines: of an orchestration that has ended.
+            namespace: of the module.
+        """
+        self._call("sl_publish_pipelines", pipelines=pipelines, namespace=namespace)
+
+    # -- in the worker
+
+    def create_runner(self, job: Job) -> Runner:
+        """A runner of jobs like this one.
+
+        Args:
+            job: bound or not.
+        """
+        from ..runtime.runner import check_runner
+
+        return check_runner(self._call("sl_create_runner", job=job), self._label_of("sl_create_runner"))
+
+    def read_facts(self, job: Job, environ: Mapping[str, str]) -> ProjectFacts | None:
+        """What the Starlake project says about the work of a command.
+
+        Args:
+            job: bound.
+            environ: what the command sees.
+        """
+        found = self._call("sl_read_facts", job=job, environ=environ)
+        return None if found is None else self._checked("sl_read_facts", found, ProjectFacts)
+
+    # -- on the command line
+
+    def check_file(self, file: Path) -> list[str]:
+        """What the orchestrator's own loader would reject in a pipeline file.
+
+        Args:
+            file: that opened an orchestration.
+        """
+        return self._collected("sl_check_file", str, file=file)
+
+    def check_pipelines(self, pipelines: Sequence[StarlakePipeline]) -> list[str]:
+        """Surprising interactions between pipelines.
+
+        Args:
+            pipelines: of all files.
+        """
+        return self._collected("sl_check_pipelines", str, pipelines=pipelines)
+
+    def check_site(self, pipelines: Sequence[StarlakePipeline]) -> list[str]:
+        """What is missing where the orchestrator runs.
+
+        Args:
+            pipelines: of all files.
+        """
+        return self._collected("sl_check_site", str, pipelines=pipelines)
+
+    def run_pipeline(self, pipeline: StarlakePipeline, run: Run) -> Report | None:
+        """Run a pipeline now; None where the orchestrator cannot do this from here.
+
+        Args:
+            pipeline: rendered.
+            run: what is known of the run.
+        """
+        made = self._call("sl_run_pipeline", pipeline=pipeline, run=run)
+        return None if made is None else self._checked("sl_run_pipeline", made, Report)
+
+    def backfill(self, pipeline: StarlakePipeline, runs: Sequence[Run]) -> Iterable[Report] | None:
+        """Run several intervals by the orchestrator's own means; None where it has none.
+
+        Args:
+            pipeline: rendered.
+            runs: in the order of their dates.
+        """
+        made = self._call("sl_backfill", pipeline=pipeline, runs=runs)
+        if made is None:
+            return None
+        if not isinstance(made, Iterable):
+            raise self._returned("sl_backfill", made, "in place of reports")
+        return (self._checked("sl_backfill", report, Report) for report in made)
+
+    def plan_runs(self, pipelines: Sequence[StarlakePipeline], runs: Sequence[Run]) -> None:
+        """Take note of runs that are about to be started one after the other.
+
+        Args:
+            pipelines: one for each run.
+            runs: in their order.
+        """
+        self._call("sl_plan_runs", pipelines=pipelines, runs=runs)
+
+    def list_runs(self, options: Options, folder: Path, limit: int | None) -> Sequence[Report] | None:
+        """The runs that the orchestrator remembers; None where it keeps no record.
+
+        Args:
+            options: of a pipeline.
+            folder: where the pipeline files are.
+            limit: how many at most; None for all.
+        """
+        made = self._call("sl_list_runs", options=options, folder=folder, limit=limit)
+        return None if made is None else self._each("sl_list_runs", made, Report)
+
+    def forget_run(self, options: Options, folder: Path, run_id: str) -> bool | None:
+        """Forget a run; whether there was one, None where the orchestrator keeps no record.
+
+        Args:
+            options: of a pipeline.
+            folder: where the pipeline files are.
+            run_id: of the run.
+        """
+        made = self._call("sl_forget_run", options=options, folder=folder, run_id=run_id)
+        return None if made is None else self._checked("sl_forget_run", made, bool)
+
+    def deploy(self, files: Sequence[Path], options: Options) -> Sequence[Path] | None:
+        """Bring pipeline files to where the orchestrator loads them; the files written, None where there is no such place.
+
+        Args:
+            files: pipeline files.
+            options: of a pipeline.
+        """
+        made = self._call("sl_deploy", files=files, options=options)
+        return None if made is None else self._each("sl_deploy", made, Path)
+
+    def delete(self, files: Sequence[Path], options: Options) -> Sequence[Path] | None:
+        """Take deployed pipeline files away; the files removed, None where there is no such place.
+
+        Args:
+            files: pipeline files.
+            options: of a pipeline.
+        """
+        made = self._call("sl_delete", files=files, options=options)
+        return None if made is None else self._each("sl_delete", made, Path)
+
+    def write_demo(self, folder: Path, again: bool) -> Demo | None:
+        """Write a small project that runs at once; None where no plugin has one.
+
+        Args:
+            folder: new, empty, or that of an earlier call.
+            again: only let further files come in.
+        """
+        made = self._call("sl_write_demo", folder=folder, again=again)
+        return None if made is None else self._checked("sl_write_demo", made, Demo)
+
+    def show_demo(self, folder: Path) -> DemoTables | None:
+        """What is in the tables of the demo; None where that cannot be read.
+
+        Args:
+            folder: of the demo.
+        """
+        made = self._call("sl_show_demo", folder=folder)
+        return None if made is None else self._checked("sl_show_demo", made, DemoTables)
+
+    # -- how they are called
+
+    def _caller(self, name: str) -> Any:
+        return getattr(self._manager.hook, name)
+
+    def _call(self, name: str, /, **arguments: Any) -> Any:
+        return self._run(name, self._caller(name), arguments)
+
+    def _call_direct(self, name: str, /, **arguments: Any) -> Any:
+        """As :meth:`_call`, for a hook that is called for every task: without pluggy, where only one plugin implements it."""
+        called = self._direct.get(name)
+        if called is None:
+            called = caller = self._caller(name)
+            found = caller.get_hookimpls()
+            alone = len(found) == 1 and not (found[0].wrapper or found[0].hookwrapper)
+            if alone and set(found[0].argnames) == set(caller.spec.argnames):
+                called = found[0].function
+            self._direct[name] = called
+        return self._run(name, called, arguments)
+
+    def _create(self, name: str, create_children: CreateChildren, **arguments: Any) -> Any:
+        """Call a hook that calls back; an error of what it calls back is none of its own."""
+        passing: list[BaseException] = []
+
+        def children() -> Mapping[str, Any]:
+            try:
+                return create_children()
+            except Exception as error:
+                passing.append(error)
+                raise
+
+        try:
+            return self._call(name, **arguments, create_children=children)
+        except PluginFailedError as error:
+            if passing and error.__cause__ is passing[-1]:
+                raise passing[-1] from None
+            raise
+
+    def _run(self, name: str, called: Callable[..., Any], arguments: Mapping[str, Any], label: str = "") -> Any:
+        try:
+            return called(**arguments)
+        except StarlakeError:
+            raise
+        except ImportError as error:
+            raise PluginLoadError(
+                f"{label or self._label_of(name, error)} cannot do its part ({name}): {type(error).__name__}: {error}. What it needs has to be "
+                "installed where this runs"
+            ) from error
+        except Exception as error:
+            raise PluginFailedError(
+                f"{label or self._label_of(name, error)} failed in {name}: {type(error).__name__}: {error}"
+            ) from error
+
+    def _label_of(self, name: str, error: BaseException | None = None) -> str:
+        """The plugins that implement a hook; the one in which an error was raised, if it is known."""
+        found = self._caller(name).get_hookimpls()
+        codes = set()
+        trace = error.__traceback__ if error is not None else None
+        while trace is not None:
+            codes.add(trace.tb_frame.f_code)
+            trace = trace.tb_next
+        raised = [one for one in found if getattr(one.function, "__code__", None) in codes]
+        return " or ".join(self._labels_by_key.get(one.plugin_name, one.plugin_name) for one in raised or found)
+
+    def _returned(self, name: str, value: object, wanted: str, label: str = "") -> PluginContractError:
+        return PluginContractError(f"{label or self._label_of(name)} returned {value!r} from {name} {wanted}")
+
+    def _checked(self, name: str, value: object, kind: type[T], label: str = "") -> T:
+        if not isinstance(value, kind):
+            raise self._returned(name, value, f"in place of {_a(kind)}", label)
+        return value
+
+    def _each(self, name: str, values: object, kind: type[T], label: str = "") -> list[T]:
+        if isinstance(values, str) or not isinstance(values, Iterable):
+            raise self._returned(name, values, f"in place of a list of {kind.__name__}", label)
+        return [self._checked(name, value, kind, label) for value in values]
+
+    def _collected(self, name: str, kind: type[T], **arguments: Any) -> list[T]:
+        """The answers of all plugins, in one list."""
+        return [value for values in self._call(name, **arguments) for value in self._each(name, values, kind)]
+
+
+def _a(kind: type) -> str:
+    return f"{'an' if kind.__name__[0] in 'AEIOU' else 'a'} {kind.__name__}"
+
+
+def rescan() -> None:
+    """Forget what was found, after distributions were installed into this process."""
+    registry.rescan()
+    _selected.cache_clear()
+
+
+def select(orchestrator: Any = None, environment: Any = None, addons: Sequence[Any] = ()) -> Plugins:
+    """Load the plugins of one orchestration.
+
+    Args:
+        orchestrator: name or plugin object; None for a worker that only runs jobs.
+        environment: name or plugin object.
+        addons: names or plugin objects.
+
+    Raises:
+        PluginError: one of them cannot be used.
+    """
+    wanted = (orchestrator, environment, *addons)
+    if all(one is None or isinstance(one, str) for one in wanted):
+        return _selected(orchestrator, environment, tuple(addons))
+    return _make(orchestrator, environment, addons)
+
+
+@functools.cache
+def _selected(orchestrator: str | None, environment: str | None, addons: tuple[str, ...]) -> Plugins:
+    """A selection of names: what it holds does not change, so a process makes it once."""
+    return _make(orchestrator, environment, addons)
+
+
+def _make(orchestrator: Any, environment: Any, addons: Sequence[Any]) -> Plugins:
+    plugins = Plugins()
+    if orchestrator is not None:
+        plugins.add("orchestrator", orchestrator)
+    if environment is not None:
+        plugins.add("environment", environment)
+    for index, addon in enumerate(addons):
+        if addon not in addons[:index]:
+            plugins.add("add-on", addon)
+    return plugins

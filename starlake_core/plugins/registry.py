@@ -1,0 +1,172 @@
+"""Which plugins are installed, and which of them an orchestration uses.
+
+Only the plugins that were asked for are imported, by name, through their entry point. The scan of the installed distributions
+happens once per process.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import PluginConflictError, PluginLoadError, PluginNotFoundError, did_you_mean
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+__all__ = ["ROLES", "Installed", "choose", "find", "installed"]
+
+ROLES: Mapping[str, str] = {
+    "orchestrator": "starlake_core.orchestrators",
+    "environment": "starlake_core.environments",
+    "project": "starlake_core.projects",
+    "add-on": "starlake_core.addons",
+}
+"""Role to entry-point group."""
+
+_VARIABLES: Mapping[str, str] = {"orchestrator": "SL_ORCHESTRATOR", "environment": "SL_EXECUTION_ENVIRONMENT"}
+# The plugins of this project, so that a known word leads to the right installation.
+_OURS: Mapping[str, tuple[str, ...]] = {
+    "orchestrator": ("airflow", "dagster", "local"),
+    "environment": ("cloud_run", "dataproc", "duckdb", "fargate", "shell"),
+    "project": ("project",),
+    "add-on": (),
+}
+_ALIASES = {"composer": "airflow"}
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A plugin that is installed, whether or not it loads.
+
+    Attributes:
+        role: ``orchestrator``, ``environment``, ``project`` or ``add-on``.
+        name: the word that the user types.
+        entry_point: where its module is.
+        distribution: name of the distribution that provides it.
+        version: of that distribution.
+    """
+
+    role: str
+    name: str
+    entry_point: EntryPoint
+    distribution: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.role} '{self.name}' ({self.distribution} {self.version})"
+
+    def load(self) -> Any:
+        """Import the module of the plugin.
+
+        Raises:
+            PluginLoadError: it does not import, with the reason.
+        """
+        try:
+            return self.entry_point.load()
+        except (Exception, SystemExit) as error:
+            raise PluginLoadError(f"{self} does not load: {type(error).__name__}: {error}") from error
+
+
+@functools.cache
+def _scan() -> Mapping[str, tuple[Installed, ...]]:
+    from importlib.metadata import distributions
+
+    found: dict[str, dict[tuple[str, str, str], Installed]] = {role: {} for role in ROLES}
+    roles = {group: role for role, group in ROLES.items()}
+    for distribution in distributions():
+        for entry_point in distribution.entry_points:
+            role = roles.get(entry_point.group)
+            if role is None:
+                continue
+            name = distribution.metadata["Name"] or "unknown"
+            # An editable install may list an entry point twice; the same distribution and value is one plugin.
+            key = (entry_point.name, name.lower().replace("_", "-"), entry_point.value)
+            found[role].setdefault(key, Installed(role, entry_point.name, entry_point, name, distribution.version))
+    return {
+        role: tuple(sorted(plugins.values(), key=lambda p: (p.name, p.distribution))) for role, plugins in found.items()
+    }
+
+
+def installed(role: str | None = None) -> tuple[Installed, ...]:
+    """The installed plugins, sorted by role and name, without importing any of them.
+
+    Args:
+        role: only this role.
+    """
+    found = _scan()
+    return tuple(plugin for each in ROLES if role in (None, each) for plugin in found[each])
+
+
+def rescan() -> None:
+    """Forget what was found, after distributions were installed into this process."""
+    _scan.cache_clear()
+
+
+def find(role: str, name: str) -> Installed:
+    """The installed plugin of a role and name.
+
+    Raises:
+        PluginNotFoundError: there is none; the message tells an installable name from a typo.
+        PluginConflictError: two distributions provide it.
+    """
+    name = _ALIASES.get(name.lower(), name.lower())
+    found = [plugin for plugin in installed(role) if plugin.name.lower() == name]
+    if len(found) > 1:
+        providers = " and ".join(f"{plugin.distribution} {plugin.version}" for plugin in found)
+        raise PluginConflictError(f"{role} '{name}' is provided by {providers}; uninstall all but one")
+    if found:
+        return found[0]
+    if name in _OURS[role]:
+        package = "starlake-core-" + name.replace("_", "-")
+        raise PluginNotFoundError(f"{role} '{name}' is not installed. Install it with: pip install {package}")
+    names = [plugin.name for plugin in installed(role)]
+    raise PluginNotFoundError(
+        f"no {role} '{name}' (installed: {', '.join(names) or 'none'}).{did_you_mean(name, [*names, *_OURS[role]])}"
+    )
+
+
+def choose(role: str, override: str | None, argument: Any, environ: Mapping[str, str] | None = None) -> Any:
+    """Decide which orchestrator or environment an orchestration uses.
+
+    The order: the command line, the argument in the file, the environment variable (``SL_ORCHESTRATOR``,
+    ``SL_EXECUTION_ENVIRONMENT``), the installed orchestrator whose host is already imported in this process, the only one
+    installed (for the orchestrator, ``local`` when it is among several).
+
+    Args:
+        role: ``orchestrator`` or ``environment``.
+        override: what the command line says.
+        argument: what the file says: a name, an enum of names, or a plugin object.
+        environ: the environment, that of this process by default.
+
+    Returns:
+        A name or a plugin object.
+
+    Raises:
+        PluginNotFoundError: nothing decides.
+    """
+    environ = os.environ if environ is None else environ
+    for value in (override, argument, environ.get(_VARIABLES[role])):
+        if value:
+            return str(value) if isinstance(value, str) else value
+    names = list(dict.fromkeys(plugin.name for plugin in installed(role)))
+    if role == "orchestrator":
+        hosts = [name for name in names if name != "local" and name in sys.modules]
+        if len(hosts) == 1:
+            return hosts[0]
+        if "local" in names and not hosts:
+            return "local"
+    if len(names) == 1:
+        return names[0]
+    flag = f"--{role}" if role == "orchestrator" else "--environment"
+    if names:
+        raise PluginNotFoundError(
+            f"which {role}? Several are installed: {', '.join(names)}. Name one: {flag} on the command line, {role}= in the "
+            f"pipeline file, or the variable {_VARIABLES[role]}"
+        )
+    example = "local" if role == "orchestrator" else "shell"
+    raise PluginNotFoundError(f"no {role} is installed. Install one, for example: pip install starlake-core-{example}")
