@@ -118,6 +118,9 @@ class OptionsError(_Problems):
 class UnknownOptionError(StarlakeError, KeyError):
     """An option is read that no selected plugin declares."""
 
+    def __str__(self) -> str:
+        return plain(str(self.args[0]))  # that of KeyError quotes it
+
 
 class ContractError(_Problems):
     """The Starlake command line would refuse these arguments; ``problems`` holds a line for each."""

@@ -17,7 +17,7 @@ from .dataset import StarlakeDataset, check_datasets
 from .dependencies import StarlakeDependencies, StarlakeDependency
 from .errors import OptionsError, StarlakeError, did_you_mean
 from .masking import is_secret_name
-from .options import Options, resolve_options
+from .options import GeneralOptions, Options, resolve_options
 from .pipeline import StarlakePipeline, StarlakeTaskGroup
 from .plugins import Plugins, choose, select
 from .schedule import StarlakeSchedule, read_cron
@@ -249,17 +249,17 @@ def _check_together(options: Options, where: str) -> None:
     """What no option can be checked for alone."""
     prefix = f"{where}: " if where else ""
     problems = []
-    poke, limit = options["pre_load_poke_interval"], options["pre_load_timeout"]
+    poke, limit = options[GeneralOptions].pre_load_poke_interval, options[GeneralOptions].pre_load_timeout
     if poke < 1:
         problems.append(f"{prefix}option 'pre_load_poke_interval' is {poke}; it takes a duration greater than 0")
-    elif options["pre_load_sensor"] and limit < poke:
+    elif options[GeneralOptions].pre_load_sensor and limit < poke:
         problems.append(
             f"{prefix}option 'pre_load_timeout' ({limit} s) is less than 'pre_load_poke_interval' ({poke} s); a pre-load that waits "
             "has to look at least twice"
         )
-    if options["data_cycle"] not in ("none", "hourly", "daily", "weekly", "monthly", "yearly"):
+    if options[GeneralOptions].data_cycle not in ("none", "hourly", "daily", "weekly", "monthly", "yearly"):
         try:
-            read_cron(options["data_cycle"])
+            read_cron(options[GeneralOptions].data_cycle)
         except StarlakeError as error:
             problems.append(f"{prefix}option 'data_cycle': {error}")
     if problems:

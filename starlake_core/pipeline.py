@@ -28,7 +28,7 @@ from .errors import CommandError, StarlakeError
 from .graph import Node, Pipeline, Task, TaskGroup, TriggerPolicy, TriggerRule, Wait
 from .hookspecs import Lifecycle
 from .job import Job
-from .options import Options
+from .options import GeneralOptions, Options
 from .render import render
 from .run import Report, Run
 from .schedule import StarlakeSchedule, aware_date, fire_times, time_zone
@@ -138,30 +138,31 @@ class StarlakePipeline(Pipeline):
         trigger = None
         if dependencies is not None and cron is None:
             cron, trigger = start_of(dependencies, options)
-        zone = time_zone(options["timezone"])
-        most = options["max_active_runs"]
+        zone = time_zone(options[GeneralOptions].timezone)
+        end_date = options[GeneralOptions].end_date
+        most = options[GeneralOptions].max_active_runs
         super().__init__(
             name,
             cron=cron,
             trigger=trigger,
             zone=zone,
-            zone_name=options["timezone"],
-            start_date=aware_date(options["start_date"], zone),
-            end_date=None if options["end_date"] is None else aware_date(options["end_date"], zone),
-            catchup=options["catchup"],
+            zone_name=options[GeneralOptions].timezone,
+            start_date=aware_date(options[GeneralOptions].start_date, zone),
+            end_date=None if end_date is None else aware_date(end_date, zone),
+            catchup=options[GeneralOptions].catchup,
             max_active_runs=most if most is not None else 1 if trigger else 3,
             tags=self._tags(tags),
             description=description,
             policy=TriggerPolicy(
-                optional_datasets=options["optional_dataset_enabled"],
-                cycle=options["data_cycle"] if options["data_cycle_enabled"] else None,
-                beyond_cycle=options["beyond_data_cycle_enabled"],
-                min_seconds=options["min_timedelta_between_runs"],
+                optional_datasets=options[GeneralOptions].optional_dataset_enabled,
+                cycle=options[GeneralOptions].data_cycle if options[GeneralOptions].data_cycle_enabled else None,
+                beyond_cycle=options[GeneralOptions].beyond_data_cycle_enabled,
+                min_seconds=options[GeneralOptions].min_timedelta_between_runs,
             ),
             source=orchestration.filename,
             native_options=native_options,
-            deployment=options["deployment"] or "",
-            starlake_environment=options["sl_env_var"].get("SL_ENV", ""),
+            deployment=options[GeneralOptions].deployment or "",
+            starlake_environment=options[GeneralOptions].sl_env_var.get("SL_ENV", ""),
         )
 
     # -- what it is
@@ -179,7 +180,7 @@ class StarlakePipeline(Pipeline):
     @property
     def pre_load_strategy(self) -> StarlakePreLoadStrategy:
         """What has to be there before a domain is loaded, unless a call says otherwise."""
-        return StarlakePreLoadStrategy(self.options["pre_load_strategy"])
+        return StarlakePreLoadStrategy(self.options[GeneralOptions].pre_load_strategy)
 
     @property
     def dag(self) -> Any:
@@ -265,17 +266,17 @@ class StarlakePipeline(Pipeline):
             wait=wait,
             inlets=(*inlets, *settings.inlets),
             outlets=(*outlets, *settings.outlets),
-            retries=(options["retries"] if settings.retries is None else settings.retries) if work else 0,
-            retry_delay=seconds(settings.retry_delay, options["retry_delay"], "retry_delay") or 0,
-            timeout=seconds(settings.timeout, options["task_timeout"], "timeout"),
-            pool=settings.pool or options["default_pool"],
+            retries=(options[GeneralOptions].retries if settings.retries is None else settings.retries) if work else 0,
+            retry_delay=seconds(settings.retry_delay, options[GeneralOptions].retry_delay, "retry_delay") or 0,
+            timeout=seconds(settings.timeout, options[GeneralOptions].task_timeout, "timeout"),
+            pool=settings.pool or options[GeneralOptions].default_pool,
             params=dict(settings.params) if command is None else command.params,
             native=settings.native,
         )
 
     def _job(self, command: Command, options: Options) -> Job:
         made = self.orchestration.plugins.create_job(command, options)
-        word = options["retry_unsafe"]
+        word = options[GeneralOptions].retry_unsafe
         return self._with_addons(made if word == "no" else replace(made, retry_unsafe=word))
 
     def _with_addons(self, job: Job) -> Job:
@@ -423,7 +424,7 @@ class StarlakePipeline(Pipeline):
         what = {"imported": "incoming_files", "pending": "pending_files", "ack": "ack_file"}[strategy.value]
         name = task_id or f"check_{domain}_{what}"
         options = self.options.for_task(domain, sanitize_id(name))
-        prefix = options["pre_load_not_ready_sentinel_path"]
+        prefix = options[GeneralOptions].pre_load_not_ready_sentinel_path
         preload = Preload(
             name,
             domain,
@@ -450,7 +451,7 @@ class StarlakePipeline(Pipeline):
 
     def _variables(self, given: Mapping[str, Any] | str | None, name: str) -> Mapping[str, Any] | str | None:
         """The substitution variables of a command: those of ``sl_options`` for all and for it, then those given for it."""
-        sections = self.options["sl_options"]
+        sections = self.options[GeneralOptions].sl_options
         if not sections:
             return given
         merged: dict[str, str] = {}
@@ -459,9 +460,9 @@ class StarlakePipeline(Pipeline):
         return {**merged, **command_options(given, name)}
 
     def _ack_file(self, domain: str, options: Options) -> str:
-        path = options["global_ack_file_path"]
+        path = options[GeneralOptions].global_ack_file_path
         if path is None:
-            env = options["sl_env_var"]
+            env = options[GeneralOptions].sl_env_var
             root = env.get("SL_ROOT", "").rstrip("/")
             # Without a known root the path is relative: the working directory of the command is the root.
             datasets = env.get("SL_DATASETS", f"{root}/datasets" if root else "datasets").rstrip("/")
@@ -469,13 +470,17 @@ class StarlakePipeline(Pipeline):
         return _DS.sub("${sl_ds}", str(path)).replace("{domain}", domain)
 
     def _wait(self, strategy: StarlakePreLoadStrategy, options: Options) -> Wait | None:
-        interval, sensor = options["pre_load_poke_interval"], options["pre_load_sensor"]
+        interval, sensor = options[GeneralOptions].pre_load_poke_interval, options[GeneralOptions].pre_load_sensor
         if strategy is StarlakePreLoadStrategy.ACK:
-            limit = options["ack_wait_timeout"]
+            limit = options[GeneralOptions].ack_wait_timeout
             if not limit:
                 return None
-            return Wait(min(interval, limit), limit, not sensor or options["pre_load_sensor_soft_fail"])
-        return Wait(interval, options["pre_load_timeout"], options["pre_load_sensor_soft_fail"]) if sensor else None
+            return Wait(min(interval, limit), limit, not sensor or options[GeneralOptions].pre_load_sensor_soft_fail)
+        return (
+            Wait(interval, options[GeneralOptions].pre_load_timeout, options[GeneralOptions].pre_load_sensor_soft_fail)
+            if sensor
+            else None
+        )
 
     def skip_or_start(self, task_id: str | None = None, upstream_task: Node | None = None, **keywords: Any) -> None:
         """Do nothing: the check of a domain is the gate by itself. Kept for pipeline files that call it; returns None, which they expect.
@@ -536,7 +541,9 @@ class StarlakePipeline(Pipeline):
         variables = self._variables(options, about)
         command = load_command(name, domain, table, options=variables, spark=spark, params=settings.params)
         final_domain, final_table = self.final_names.get((domain, table), (domain, table))
-        outlet = StarlakeDataset.table(final_domain, final_table, style=self.options["dataset_style"], cron=self.cron)
+        outlet = StarlakeDataset.table(
+            final_domain, final_table, style=self.options[GeneralOptions].dataset_style, cron=self.cron
+        )
         return self._command_task(command, settings, (outlet,))
 
     def sl_transform(
@@ -608,15 +615,15 @@ class StarlakePipeline(Pipeline):
         Args:
             spark_config_name: ``domain.table``, a transform's name, or any name under which per-task options stand.
         """
-        name = self.options["spark_config_name"] or spark_config_name
+        name = self.options[GeneralOptions].spark_config_name or spark_config_name
         key = name if self.options.has_tasks and name in self.options.tasks else ""
         if key not in self._spark:
             options = self.options.for_task(key)
             self._spark[key] = StarlakeSparkConfig(
-                options["spark_executor_memory"],
-                options["spark_executor_cores"],
-                options["spark_executor_instances"],
-                options["spark_properties"],
+                options[GeneralOptions].spark_executor_memory,
+                options[GeneralOptions].spark_executor_cores,
+                options[GeneralOptions].spark_executor_instances,
+                options[GeneralOptions].spark_properties,
             )
         return self._spark[key]
 
@@ -627,7 +634,7 @@ class StarlakePipeline(Pipeline):
         return value
 
     def _tags(self, tags: Iterable[str]) -> tuple[str, ...]:
-        words = re.split(r"[\s,]+", self.options["tags"])
+        words = re.split(r"[\s,]+", self.options[GeneralOptions].tags)
         domains = [domain.name for domain in self.schedule.domains] if self.schedule else []
         return tuple(dict.fromkeys(word for word in (*words, *tags, *domains) if word))
 

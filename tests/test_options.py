@@ -33,8 +33,7 @@ from starlake_core import (
     PluginContractError,
     StarlakePreLoadStrategy,
 )
-from starlake_core.general_options import GENERAL_OPTIONS
-from starlake_core.options import Declared, resolve_options
+from starlake_core.options import Declared, GeneralOptions, resolve_options
 
 
 def resolve(
@@ -48,7 +47,7 @@ def resolve(
 
 
 def general(given_options: Mapping[str, Any], environ: Mapping[str, str] | None = None, **keywords: Any) -> Options:
-    declared = [Declared(option, "core") for option in GENERAL_OPTIONS]
+    declared = [Declared(option, "core") for option in GeneralOptions.declared]
     return resolve_options(declared, given_options, environ=environ or {}, **keywords)
 
 
@@ -119,15 +118,18 @@ def test_an_option_without_a_variable_reads_none() -> None:
 
 def test_no_general_option_is_read_from_a_bare_name() -> None:
     environ = {
-        name: "2" for option in GENERAL_OPTIONS for name in (option.name, option.name.upper()) if name[:3] != "SL_"
+        name: "2"
+        for option in GeneralOptions.declared
+        for name in (option.name, option.name.upper())
+        if name[:3] != "SL_"
     }
     environ = {name: value for name, value in environ.items() if not name.lower().startswith("sl_")}
     assert dict(general({}, environ)) == dict(general({}))
-    assert all(option.env == "" or option.env.startswith("SL_") for option in GENERAL_OPTIONS)
+    assert all(option.env == "" or option.env.startswith("SL_") for option in GeneralOptions.declared)
 
 
 def test_every_default_is_one_that_the_option_would_accept_and_keep() -> None:
-    for option in GENERAL_OPTIONS:
+    for option in GeneralOptions.declared:
         if option.default is not None:
             assert option.type.read(option.default) == option.default, option.name
         assert option.doc.endswith("."), option.name
@@ -368,7 +370,7 @@ def test_a_near_miss_is_an_error(slip: str, meant: str) -> None:
 
 
 def test_two_swapped_letters_are_a_near_miss_in_every_name() -> None:
-    names = {option.name for option in GENERAL_OPTIONS}
+    names = {option.name for option in GeneralOptions.declared}
     for name in sorted(names):
         for i in range(1, len(name) - 1):
             slip = name[:i] + name[i + 1] + name[i] + name[i + 2 :]
@@ -567,7 +569,7 @@ def test_options_cannot_be_assigned_to() -> None:
     with pytest.raises(AttributeError):
         options.retries = 5  # type: ignore[attr-defined]
     assert isinstance(options, Mapping)
-    assert len(options) == len(list(options)) == len({option.name for option in GENERAL_OPTIONS})
+    assert len(options) == len(list(options)) == len({option.name for option in GeneralOptions.declared})
 
 
 def test_what_was_given_may_change_afterwards() -> None:
@@ -616,7 +618,7 @@ def test_reading_options_leaves_the_environment_alone() -> None:
     ("slip", "meant"), [("retrys", "retries"), ("retry_delya", "retry_delay"), ("task_timout", "task_timeout")]
 )
 def test_two_slips_of_the_pen_are_an_error(slip: str, meant: str) -> None:
-    declared = [Declared(option, "core") for option in GENERAL_OPTIONS]
+    declared = [Declared(option, "core") for option in GeneralOptions.declared]
     with pytest.raises(OptionsError, match=f"unknown option '{slip}'. Did you mean '{meant}'"):
         resolve_options(declared, {slip: 1}, environ={})
 
@@ -632,6 +634,6 @@ def test_two_slips_of_the_pen_are_an_error(slip: str, meant: str) -> None:
     ],
 )
 def test_names_of_variables_are_validated(value: object, said: str) -> None:
-    declared = [Declared(option, "core") for option in GENERAL_OPTIONS]
+    declared = [Declared(option, "core") for option in GeneralOptions.declared]
     with pytest.raises(OptionsError, match=said):
         resolve_options(declared, {"sl_env_var": value}, environ={})

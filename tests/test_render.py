@@ -121,7 +121,9 @@ def test_a_failing_hook_leaves_the_pipeline_unfinished(draw: Draw, orchestrate: 
         raise ZeroDivisionError
 
     orchestration = orchestrate(orchestrator=Recording(task=fail))
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(
+        PluginFailedError, match=r"orchestrator 'recording' failed in sl_create_task: ZeroDivisionError$"
+    ):
         draw(build, orchestration=orchestration)
     assert orchestration.pipelines == []
 

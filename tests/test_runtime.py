@@ -59,7 +59,7 @@ PATIENCE = 30.0
 
 
 @dataclass
-class Scripted:
+class Scripted(Runner):
     """A runner that answers from lists: what it finds, and what the polls of a handle say one after the other (the last one stays)."""
 
     found: Sequence[Found] = ()
@@ -69,6 +69,10 @@ class Scripted:
     interval: float = 5.0
     calls: list[tuple[str, ...]] = field(default_factory=list)
     log_error: bool = False
+    sleep: Callable[[float], None] = time.sleep
+
+    def wait(self, handles: Sequence[str], timeout: float) -> None:
+        self.sleep(timeout)
 
     def find(self, job: Job, task: str) -> Sequence[Found]:
         self.calls.append(("find", task))
@@ -248,7 +252,8 @@ def test_an_own_run_that_was_deleted_after_its_end_is_not_taken_back() -> None:
 
 def waiting(runner: Scripted, **keywords: Any) -> tuple[Outcome, Clock]:
     clock = Clock()
-    return wait(runner, "h", clock=clock, sleep=clock.sleep, **keywords), clock
+    runner.sleep = clock.sleep
+    return wait(runner, "h", clock=clock, **keywords), clock
 
 
 def test_waiting_polls_until_the_end_at_the_pace_of_the_runner() -> None:
@@ -299,9 +304,9 @@ def test_an_environment_that_cannot_be_asked_cancels_nothing() -> None:
     def broken(seconds: float) -> None:
         raise RunnerError("no permission")
 
-    runner = Scripted(script={"h": [GOING]})
+    runner = Scripted(script={"h": [GOING]}, sleep=broken)
     with pytest.raises(RunnerError):
-        wait(runner, "h", clock=Clock(), sleep=broken)
+        wait(runner, "h", clock=Clock())
     assert runner.called("cancel") == []
 
 
@@ -309,9 +314,9 @@ def test_an_interrupt_may_leave_the_attempt_to_be_found_again() -> None:
     def interrupt(seconds: float) -> None:
         raise KeyboardInterrupt
 
-    runner = Scripted(script={"h": [GOING]})
+    runner = Scripted(script={"h": [GOING]}, sleep=interrupt)
     with pytest.raises(KeyboardInterrupt):
-        wait(runner, "h", cancel_on_interrupt=False, clock=Clock(), sleep=interrupt)
+        wait(runner, "h", cancel_on_interrupt=False, clock=Clock())
     assert runner.called("cancel") == []
 
 
@@ -320,9 +325,9 @@ def test_an_interrupt_cancels_and_goes_on(error: type[BaseException]) -> None:
     def interrupt(seconds: float) -> None:
         raise error
 
-    runner = Scripted(script={"h": [GOING]})
+    runner = Scripted(script={"h": [GOING]}, sleep=interrupt)
     with pytest.raises(error):
-        wait(runner, "h", clock=Clock(), sleep=interrupt)
+        wait(runner, "h", clock=Clock())
     assert runner.called("cancel") == [("cancel", "h")]
 
 
@@ -335,7 +340,7 @@ def test_an_interrupt_goes_on_where_nothing_can_be_cancelled() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        wait(Unreachable(script={"h": [GOING]}), "h", clock=Clock(), sleep=interrupt)
+        wait(Unreachable(script={"h": [GOING]}, sleep=interrupt), "h", clock=Clock())
 
 
 def test_every_line_is_forwarded_once() -> None:
@@ -347,7 +352,8 @@ def test_every_line_is_forwarded_once() -> None:
         clock.sleep(seconds)
         runner.lines.append(f"at {clock.now:g}")
 
-    wait(runner, "h", on_line=lines.append, clock=clock, sleep=sleep)
+    runner.sleep = sleep
+    wait(runner, "h", on_line=lines.append, clock=clock)
     assert lines == ["a", "at 5", "at 10"]
 
 
@@ -360,7 +366,7 @@ def test_a_log_that_cannot_be_read_changes_nothing(caplog: pytest.LogCaptureFixt
 def test_a_runner_that_is_told_of_the_end_is_not_slept_for() -> None:
     runner = Scripted(script={"h": [GOING, DONE]})
     told: list[Any] = []
-    runner.wait = lambda handles, seconds: told.append((list(handles), seconds))  # type: ignore[attr-defined]
+    runner.wait = lambda handles, seconds: told.append((list(handles), seconds))  # type: ignore[method-assign]
     outcome, clock = waiting(runner, timeout=3)
     assert outcome.succeeded
     assert (told, clock.slept) == ([(["h"], 3)], [])
@@ -415,7 +421,7 @@ def test_jobs_with_one_endpoint_share_a_runner() -> None:
 def test_a_runner_that_is_none_is_named() -> None:
     with pytest.raises(
         PluginContractError,
-        match="environment 'fake' returned None from sl_create_runner; it misses find, submit, poll",
+        match="environment 'fake' returned None from sl_create_runner; its class has to inherit from starlake_core.runtime.Runner",
     ):
         runner_for(JOB, select(None, environment(lambda job: None)))
     half = SimpleNamespace(find=print, submit=print, poll=print, cancel=print)
@@ -438,10 +444,22 @@ class Ticks:
         assert self.allowed.acquire(timeout=PATIENCE)
 
 
-class Batch:
+class Batch(Runner):
     """Counts its polls; ends what it was told to end."""
 
     interval = 3.0
+
+    def find(self, job: Job, task: str) -> Sequence[Found]:
+        return ()
+
+    def submit(self, job: Job, key: RunKey) -> str:
+        return key.name
+
+    def cancel(self, handle: str) -> None:
+        pass
+
+    def logs(self, handle: str, cursor: str | None) -> tuple[Sequence[str], str | None]:
+        return (), cursor
 
     def __init__(self) -> None:
         self.ended: dict[str, Outcome] = {}
@@ -640,9 +658,9 @@ def test_a_poll_that_fails_passes(error: Exception, raised: bool) -> None:
 
 def test_a_refusal_is_told_when_it_has_lasted_for_its_time() -> None:
     clock = Clock()
-    runner = Scripted(script={"h": [GOING, refused()]}, interval=60)
+    runner = Scripted(script={"h": [GOING, refused()]}, interval=60, sleep=clock.sleep)
     with pytest.raises(RunnerError, match="403"):
-        wait(runner, "h", clock=clock, sleep=clock.sleep)
+        wait(runner, "h", clock=clock)
     assert clock.now == 660
 
 
@@ -650,7 +668,8 @@ def test_refusals_with_an_answer_between_them_do_not_add_up() -> None:
     clock = Clock()
     script = [GOING, *[refused()] * 9, GOING, *[refused()] * 9, Status(error=OutageError("503")), DONE]
     runner = Scripted(script={"h": script}, interval=60)
-    assert wait(runner, "h", clock=clock, sleep=clock.sleep).succeeded
+    runner.sleep = clock.sleep
+    assert wait(runner, "h", clock=clock).succeeded
 
 
 def test_a_refusal_about_one_is_no_end_of_the_wait_of_others() -> None:

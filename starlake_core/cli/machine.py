@@ -116,5 +116,6 @@ def option_data(item: Declared) -> dict[str, Any]:
         "default": default,
         "required": option.required,
         "variable": option.env or None,
+        "effective": option.effective,
         "meaning": option.doc,
     }

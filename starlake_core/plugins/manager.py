@@ -13,11 +13,10 @@ from ..command import Command, Preload
 from ..demo import Demo, DemoTables
 from ..errors import PluginContractError, PluginFailedError, PluginLoadError, StarlakeError, did_you_mean
 from ..facts import ProjectFacts
-from ..general_options import GENERAL_OPTIONS
 from ..graph import Task, TaskGroup
 from ..hookspecs import CreateChildren, HookSpecs, Lifecycle
 from ..job import Job
-from ..options import Declared, Option, Options
+from ..options import Declared, GeneralOptions, Option, OptionGroup, Options
 from ..run import Report, Run
 from . import registry
 from .registry import find
@@ -36,6 +35,7 @@ _REQUIRED: Mapping[str, tuple[str, ...]] = {
     "project": (),
     "add-on": (),
 }
+_IN_WORKERS = ("sl_create_runner", "sl_read_facts")
 
 
 class Plugins:
@@ -150,14 +150,16 @@ class Plugins:
         return self._declared
 
     def _declare(self) -> list[Declared]:
-        declared = [Declared(option, "core") for option in GENERAL_OPTIONS]
+        declared = [Declared(option, "core") for option in GeneralOptions.declared]
         for key, plugin in self._manager.list_name_plugin():
             implementation = getattr(plugin, "sl_options", None)
             if implementation is None:
                 continue
             options = self._run("sl_options", implementation, {}, self._labels_by_key[key])
-            for option in self._each("sl_options", options, Option, self._labels_by_key[key]):
-                declared.append(Declared(option, key.partition(":")[2]))
+            for item in options if isinstance(options, Iterable) else [options]:
+                group = item.declared if isinstance(item, type) and issubclass(item, OptionGroup) else (item,)
+                for option in self._each("sl_options", group, Option, self._labels_by_key[key]):
+                    declared.append(Declared(option, key.partition(":")[2]))
         return declared
 
     def task_keywords(self) -> frozenset[str]:
@@ -441,13 +443,14 @@ class Plugins:
         except StarlakeError:
             raise
         except ImportError as error:
+            where = "where tasks run" if name in _IN_WORKERS else "here"
             raise PluginLoadError(
                 f"{label or self._label_of(name, error)} cannot do its part ({name}): {type(error).__name__}: {error}. What it needs has to be "
-                "installed where this runs"
+                f"installed {where}"
             ) from error
         except Exception as error:
             raise PluginFailedError(
-                f"{label or self._label_of(name, error)} failed in {name}: {type(error).__name__}: {error}"
+                f"{label or self._label_of(name, error)} failed in {name}: {f'{type(error).__name__}: {error}'.rstrip(': ')}"
             ) from error
 
     def _label_of(self, name: str, error: BaseException | None = None) -> str:

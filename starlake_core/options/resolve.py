@@ -1,0 +1,172 @@
+"""Reading and checking all options of the selected plugins at once.
+
+A value comes from the explicit options, else from the option's environment variable, else from its default; ``0``,
+``false`` and ``""`` are values like any other. Every problem of every option is reported in one error.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..errors import OptionsError, PluginContractError, ScheduleError, near_miss
+from ..masking import MASK, is_secret_name, mask_mapping
+from .declare import Declared, Option
+from .types import NotAllowed
+from .values import Options
+
+__all__ = ["resolve_options"]
+
+logger = logging.getLogger(__name__)
+
+
+def _shown(option: Option, value: Any) -> str:
+    if isinstance(value, Mapping):
+        return repr(mask_mapping(value))
+    if is_secret_name(option.name) or (isinstance(value, str) and option.type.name == "json" and is_secret_name(value)):
+        return MASK
+    return repr(value)
+
+
+def resolve_options(
+    declared: Sequence[Declared],
+    given: Mapping[str, Any],
+    *,
+    environ: Mapping[str, str] | None = None,
+    strict: bool = False,
+    where: str = "",
+) -> Options:
+    """Read and check all options of the selected plugins at once.
+
+    Args:
+        declared: every option of every selected plugin.
+        given: the explicit options. A mapping under a name that is no option holds per-task values.
+        environ: the environment, that of this process by default.
+        strict: refuse an option that no selected plugin knows, instead of warning.
+        where: the pipeline file, for messages.
+
+    Raises:
+        OptionsError: with one line for every problem.
+        PluginContractError: two plugins declare one option in two ways.
+    """
+    environ = os.environ if environ is None else environ
+    prefix = f"{where}: " if where else ""
+    by_key = _by_key(declared)
+    problems: list[str] = []
+    explicit: dict[str, tuple[str, Any]] = {}
+    tasks: dict[str, Mapping[str, Any]] = {}
+    for key, value in given.items():
+        if key in by_key:
+            name = by_key[key].option.name
+            if name in explicit and explicit[name][1] != value:
+                option = by_key[key].option
+                problems.append(
+                    f"{prefix}option '{key}' ({_shown(option, value)}) and option '{explicit[name][0]}' "
+                    f"({_shown(option, explicit[name][1])}) are the same option with two values; give one of them"
+                )
+            explicit[name] = (key, value)
+            continue
+        near = near_miss(key, by_key)
+        if isinstance(value, str) and value.startswith("{") and near is None:
+            value = _json_or_text(value)
+        if isinstance(value, Mapping) and near is None and _is_about_a_task(value, by_key):
+            tasks[key] = _task_values(key, value, by_key, problems, prefix)
+        elif near is not None:
+            problems.append(f"{prefix}unknown option '{key}'. Did you mean '{near}' of plugin '{by_key[near].plugin}'?")
+        elif strict:
+            problems.append(
+                f"{prefix}unknown option '{key}': none of the plugins {_plugins(declared)} knows it; remove it or select "
+                "the plugin that does"
+            )
+        else:
+            logger.warning("%soption '%s' is ignored: none of the plugins %s knows it", prefix, key, _plugins(declared))
+    values: dict[str, Any] = {}
+    for item in declared:
+        option = item.option
+        if option.name in values:
+            continue
+        if option.name in explicit and explicit[option.name][1] is not None:
+            key, raw = explicit[option.name]
+            values[option.name] = _read(item, raw, f"{prefix}option '{key}'", problems)
+        elif option.env and option.env in environ:
+            source = f"{prefix}environment variable {option.env} (option '{option.name}')"
+            values[option.name] = _read(item, environ[option.env], source, problems)
+        else:
+            values[option.name] = option.default
+            if option.required:
+                by_env = f" or the environment variable {option.env}" if option.env else ""
+                problems.append(
+                    f"{prefix}option '{option.name}' of plugin '{item.plugin}' is required: {option.doc or option.type.allowed} "
+                    f"Set it in the options{by_env}"
+                )
+    if problems:
+        raise OptionsError(problems)
+    return Options(values, tasks)
+
+
+def _by_key(declared: Sequence[Declared]) -> Mapping[str, Declared]:
+    """Names and aliases to their options; two plugins may share an option only if they declare it alike."""
+    by_key: dict[str, Declared] = {}
+    for item in declared:
+        for key in (item.option.name, *item.option.aliases):
+            other = by_key.setdefault(key, item)
+            mine, others = item.option, other.option
+            if mine is not others and _meaning(mine) != _meaning(others):
+                raise PluginContractError(
+                    f"plugins '{other.plugin}' and '{item.plugin}' both declare the option '{key}', in different ways; "
+                    "one of them has to rename its option"
+                )
+    return by_key
+
+
+def _meaning(option: Option) -> tuple[object, ...]:
+    return option.name, option.type.name, option.type.allowed, option.default, option.required, option.env
+
+
+def _plugins(declared: Sequence[Declared]) -> str:
+    return ", ".join(dict.fromkeys(item.plugin for item in declared))
+
+
+def _read(item: Declared, raw: Any, source: str, problems: list[str]) -> Any:
+    try:
+        return item.option.type.read(raw)
+    except (ValueError, TypeError, KeyError, IndexError, OverflowError, ScheduleError) as error:
+        detail = f" ({error})" if isinstance(error, (ScheduleError, NotAllowed)) else ""
+        problems.append(
+            f"{source} of plugin '{item.plugin}': {_shown(item.option, raw)} is not allowed{detail}; it takes "
+            f"{item.option.type.allowed}"
+        )
+        return item.option.default
+
+
+def _json_or_text(text: str) -> Any:
+    """A mapping that was written on the command line."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _is_about_a_task(values: Mapping[str, Any], by_key: Mapping[str, Declared]) -> bool:
+    """Whether a mapping holds options of a task, and is not the value of an option of a plugin that is not selected."""
+    return any(near_miss(str(key), [*by_key, "options"]) is not None for key in values)
+
+
+def _task_values(
+    task: str, values: Mapping[str, Any], by_key: Mapping[str, Declared], problems: list[str], prefix: str
+) -> Mapping[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in values.items():
+        if key == "options":
+            result[key] = value
+        elif key in by_key:
+            item = by_key[key]
+            result[item.option.name] = _read(item, value, f"{prefix}option '{key}' of task '{task}'", problems)
+        else:
+            near = near_miss(key, [*by_key, "options"])
+            hint = f" Did you mean '{near}'?" if near else ""
+            problems.append(f"{prefix}unknown option '{key}' of task '{task}'.{hint}")
+    return result
