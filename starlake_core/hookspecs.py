@@ -264,7 +264,7 @@ class HookSpecs:
 
             @hookimpl
             def sl_run_pipeline(pipeline, run):
-                return Report(pipeline.id, run.run_id, "success")
+                return Report(pipeline.id, run.run_id, TaskState.SUCCEEDED)
         """
 
     @hookspec
@@ -321,7 +321,7 @@ class HookSpecs:
 
             @hookimpl
             def sl_backfill(pipeline, runs):
-                return [Report(pipeline.id, run.run_id, "success", interval=run.interval) for run in runs]
+                return [Report(pipeline.id, run.run_id, TaskState.SUCCEEDED, interval=run.interval) for run in runs]
         """
 
     @hookspec

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import enum
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone, tzinfo
 
-from .errors import BindError, RunError
+from .errors import BindError, RunError, did_you_mean
 
 __all__ = [
     "DataInterval",
@@ -229,8 +230,8 @@ PLACEHOLDERS = tuple(_VALUES)
 """The closed list of run-time values; ``var:NAME`` comes on top."""
 
 
-class TaskState:
-    """The states of a task in a report, in the words that every orchestrator's users know."""
+class TaskState(str, enum.Enum):
+    """The states of a task, and of a run, in the words that every orchestrator's users know."""
 
     PLANNED = "planned"
     WAITING = "waiting"
@@ -247,6 +248,27 @@ class TaskState:
     EXCLUDED = "excluded"
     DRY_RUN = "dry run"
 
+    def __str__(self) -> str:
+        return self.value
+
+    @classmethod
+    def parse(cls, word: str) -> TaskState:
+        """The state of a word.
+
+        Args:
+            word: the value of a state.
+
+        Raises:
+            RunError: it is not one.
+        """
+        try:
+            return cls(word)
+        except ValueError:
+            words = [state.value for state in cls]
+            raise RunError(
+                f"there is no state {word!r}.{did_you_mean(word, words)} States are: {', '.join(words)}"
+            ) from None
+
 
 @dataclass(frozen=True)
 class TaskEvent:
@@ -262,7 +284,7 @@ class TaskEvent:
     """
 
     task: str
-    state: str
+    state: TaskState
     attempt: int = 0
     reason: str = ""
     line: str | None = None
@@ -284,12 +306,15 @@ class TaskReport:
     """
 
     id: str
-    state: str
+    state: TaskState
     reason: str = ""
     exit_code: int | None = None
     attempts: int = 0
     log: str = ""
     duration: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "state", TaskState.parse(self.state))
 
 
 @dataclass(frozen=True)
@@ -311,7 +336,7 @@ class Report:
 
     pipeline_id: str
     run_id: str
-    state: str
+    state: TaskState
     tasks: tuple[TaskReport, ...] = ()
     datasets: tuple[str, ...] = ()
     reason: str = ""
@@ -319,6 +344,9 @@ class Report:
     ended: datetime | None = None
     interval: DataInterval | None = None
     group: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "state", TaskState.parse(self.state))
 
     @property
     def succeeded(self) -> bool:

@@ -117,7 +117,7 @@ def described(pipeline: StarlakePipeline, run: Run) -> Report:
     return Report(pipeline.id, run.run_id, TaskState.DRY_RUN, tuple(reports), interval=run.interval)
 
 
-def tear_down(pipeline: StarlakePipeline, task: Task, run: Run) -> tuple[str, str]:
+def tear_down(pipeline: StarlakePipeline, task: Task, run: Run) -> tuple[TaskState, str]:
     """Run a tear-down past its orchestrator, which has stopped because the user stopped the run.
 
     Args:

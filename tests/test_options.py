@@ -26,12 +26,17 @@ from starlake_core import (
     TIMEZONE,
     Integer,
     Kind,
+    Matching,
     OneOf,
     Option,
+    OptionGroup,
     Options,
     OptionsError,
     PluginContractError,
+    Seconds,
     StarlakePreLoadStrategy,
+    UnknownOptionError,
+    option,
 )
 from starlake_core.options import Declared, GeneralOptions, resolve_options
 
@@ -129,10 +134,10 @@ def test_no_general_option_is_read_from_a_bare_name() -> None:
 
 
 def test_every_default_is_one_that_the_option_would_accept_and_keep() -> None:
-    for option in GeneralOptions.declared:
-        if option.default is not None:
-            assert option.type.read(option.default) == option.default, option.name
-        assert option.doc.endswith("."), option.name
+    for item in GeneralOptions.declared:
+        if item.default is not None:
+            assert item.type.read(item.default) == item.default, item.name
+        assert item.doc.endswith("."), item.name
 
 
 def test_the_process_environment_is_the_default_source(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -637,3 +642,97 @@ def test_names_of_variables_are_validated(value: object, said: str) -> None:
     declared = [Declared(option, "core") for option in GeneralOptions.declared]
     with pytest.raises(OptionsError, match=said):
         resolve_options(declared, {"sl_env_var": value}, environ={})
+
+
+# -- groups
+
+
+class AcmeOptions(OptionGroup):
+    """Options of a plugin."""
+
+    region: str = option(STR, required=True, doc="Where.")
+    starlake_path: str = option(STR, "starlake", name="SL_STARLAKE_PATH", doc="The program.")
+    password: str | None = option(STR, env="", doc="Secret.")
+    zones: tuple[str, ...] = option(CSV, (), aliases=("acme_zones",), doc="Zones.")
+    separator: str = option(STR, " ", effective=False, doc="Nothing.")
+
+
+def test_a_group_declares_what_single_options_declare() -> None:
+    assert AcmeOptions.declared == (
+        Option("region", STR, None, required=True, doc="Where."),
+        Option("SL_STARLAKE_PATH", STR, "starlake", doc="The program."),
+        Option("password", STR, env="", doc="Secret."),
+        Option("zones", CSV, (), aliases=("acme_zones",), doc="Zones."),
+        Option("separator", STR, " ", effective=False, doc="Nothing."),
+    )
+    assert [option.env for option in AcmeOptions.declared[:2]] == ["SL_REGION", "SL_STARLAKE_PATH"]
+
+
+def test_a_group_shows_the_values_under_the_names_of_its_attributes() -> None:
+    options = resolve(list(AcmeOptions.declared), {"region": "eu", "acme_zones": "a, b", "password": "hush"})
+    group = options[AcmeOptions]
+    assert (group.region, group.starlake_path, group.password, group.zones) == ("eu", "starlake", "hush", ("a", "b"))
+    assert "hush" not in repr(group)
+    assert "'region': 'eu'" in repr(group)
+    assert options.overlaid({"region": "us"})[AcmeOptions].region == "us"
+    with pytest.raises(AttributeError):
+        group.region = "us"
+
+
+def test_a_group_inherits_options() -> None:
+    class More(AcmeOptions):
+        size: int = option(Integer(1), 2, doc="Size.")
+
+    assert [item.name for item in More.declared] == [*(item.name for item in AcmeOptions.declared), "size"]
+    assert resolve(list(More.declared), {"region": "eu"})[More].size == 2
+
+
+def test_what_is_no_option_in_a_group_is_refused() -> None:
+    with pytest.raises(PluginContractError, match=r"Wrong.size is not an option; write size: ... = option\(...\)"):
+
+        class Wrong(OptionGroup):
+            size: int = 3
+
+
+@pytest.mark.parametrize(("name", "hint"), [("retrys", " Did you mean 'retries'?"), ("nothing_like_it", "")])
+def test_reading_an_option_that_nobody_declares_is_an_error_with_a_hint(name: str, hint: str) -> None:
+    options = general({})
+    with pytest.raises(UnknownOptionError) as caught:
+        options[name]
+    assert str(caught.value) == f"no option '{name}': neither the core nor a selected plugin declares it.{hint}"
+    assert isinstance(caught.value, KeyError)
+    assert options.get(name, "default") == "default"
+    assert name not in options
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "read"),
+    [
+        (Matching("[a-z]+", "letters"), "abc", "abc"),
+        (Matching("[a-z]+", "letters", strip=True), " abc ", "abc"),
+        (Matching("[0-9]+", "digits"), 12, "12"),
+        (Seconds(0.5, "seconds"), "0.5", 0.5),
+        (Seconds(0.5, "seconds"), "2m", 120.0),
+        (Seconds(0, "seconds"), 3, 3.0),
+    ],
+)
+def test_kinds_with_a_form(kind: Kind[Any], value: object, read: object) -> None:
+    assert kind.read(value) == read
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (Matching("[a-z]+", "letters"), " abc"),
+        (Matching("[a-z]+", "letters"), "abc1"),
+        (Seconds(0.5, "seconds"), "0.4"),
+        (Seconds(0.5, "seconds", high=10), "10"),
+        (Seconds(0, "seconds"), "inf"),
+        (Seconds(0, "seconds"), "nan"),
+        (Seconds(0, "seconds"), True),
+        (Seconds(0, "seconds"), "soon"),
+    ],
+)
+def test_what_a_form_refuses(kind: Kind[Any], value: object) -> None:
+    with pytest.raises(OptionsError, match=kind.allowed):
+        resolve([Option("x", kind, doc="It.")], {"x": value})

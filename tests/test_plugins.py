@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from starlake_core import (
     OptionsError,
     PluginConflictError,
     PluginContractError,
+    PluginFailedError,
     PluginLoadError,
     PluginNotFoundError,
     StarlakeOrchestrator,
@@ -393,3 +395,104 @@ def test_nothing_is_installed(install: Install) -> None:
 def test_the_only_environment_is_chosen(install: Install) -> None:
     install("environments", "only", ENVIRONMENT)
     assert choose("environment", None, None, {}) == "only"
+
+
+# -- what a plugin returns and raises
+
+BROKEN = """
+from starlake_core import hookimpl
+@hookimpl
+def sl_create_job(command, options):
+    {job}
+@hookimpl
+def sl_create_runner(job):
+    {runner}
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "told"),
+    [
+        ("return 1 + command", PluginFailedError, "failed in sl_create_job: TypeError: unsupported operand"),
+        ("raise KeyError('x')", PluginFailedError, "failed in sl_create_job: KeyError: 'x'"),
+        (
+            "import acme_sdk",
+            PluginLoadError,
+            r"\(sl_create_job\): ModuleNotFoundError: No module named 'acme_sdk'.*installed here",
+        ),
+        (
+            "return 'a job'",
+            PluginContractError,
+            "returned 'a job' from sl_create_job for the command stage; it returns a Job",
+        ),
+        ("return None", PluginContractError, "returned None from sl_create_job for the command stage"),
+        ("from starlake_core import OptionsError; raise OptionsError(['wrong'])", OptionsError, "^wrong$"),
+    ],
+)
+def test_an_error_of_a_plugin_names_plugin_distribution_and_hook(
+    install: Install, body: str, error: type[Exception], told: str
+) -> None:
+    install("environments", "acme", BROKEN.format(job=body, runner="pass"))
+    with pytest.raises(error, match=told) as caught:
+        select(None, "acme").create_job(COMMAND, OPTIONS)
+    if error is not OptionsError:
+        assert str(caught.value).startswith("environment 'acme' (acme 1.2.0) ")
+
+
+def test_a_missing_sdk_has_to_be_installed_where_tasks_run(install: Install) -> None:
+    install("environments", "acme", BROKEN.format(job="pass", runner="import acme_sdk"))
+    with pytest.raises(PluginLoadError, match=r"^environment 'acme' \(acme 1\.2\.0\) .*acme_sdk.*where tasks run$"):
+        select(None, "acme").create_runner(Job("acme"))
+
+
+def test_of_several_plugins_the_one_that_raised_is_named() -> None:
+    def fail(command: Command, options: Options) -> Job:
+        raise ZeroDivisionError
+
+    quiet = SimpleNamespace(name="quiet", sl_create_job=hookimpl(tryfirst=True)(lambda command, options: None))
+    for addons in ([quiet, SimpleNamespace(name="loud", sl_create_job=hookimpl(fail))], []):
+        environment = (
+            good()
+            if addons
+            else SimpleNamespace(name="loud", sl_create_job=hookimpl(fail), sl_create_runner=hookimpl(lambda job: None))
+        )
+        role = "add-on" if addons else "environment"
+        with pytest.raises(PluginFailedError, match=f"^{role} 'loud' failed in sl_create_job: ZeroDivisionError$"):
+            select(None, environment, addons).create_job(COMMAND, OPTIONS)
+
+
+def test_of_several_plugins_all_that_may_have_returned_it_are_named() -> None:
+    addon = SimpleNamespace(name="labels", sl_create_job=hookimpl(lambda command, options: 3))
+    with pytest.raises(
+        PluginContractError,
+        match=r"environment 'good'.* or .*add-on 'labels'|add-on 'labels'.* or .*environment 'good'",
+    ):
+        select(None, good(), [addon]).create_job(COMMAND, OPTIONS)
+
+
+def test_an_option_that_is_none_is_named() -> None:
+    made = select(None, good(sl_options=hookimpl(lambda: [Option("size", STR), "retries"])))
+    with pytest.raises(
+        PluginContractError, match="environment 'good' returned 'retries' from sl_options in place of an Option"
+    ):
+        made.declared_options()
+
+
+def test_lists_of_findings_are_lists_of_strings() -> None:
+    def answering(answer: object) -> list[str]:
+        return select(None, good(sl_check_pipelines=hookimpl(lambda pipelines: answer))).check_pipelines([])
+
+    assert answering(("one", "two")) == ["one", "two"]
+    for wrong in ("one", [1], 7):
+        with pytest.raises(
+            PluginContractError, match=r"environment 'good' returned .* from sl_check_pipelines in place of a"
+        ):
+            answering(wrong)
+
+
+def test_only_one_module_touches_the_hooks_of_pluggy() -> None:
+    root = Path(plugins.__file__).parents[2]
+    sources = [*root.glob("starlake_core/**/*.py"), *root.glob("plugins/*/src/**/*.py")]
+    assert len(sources) > 100
+    touching = [path.name for path in sources if re.search(r"\.hook\b", path.read_text(encoding="utf-8"))]
+    assert touching == ["manager.py"]

@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from starlake_core import CreateChildren, Pipeline, PluginContractError, StarlakePipeline, Task, TaskGroup, hookimpl
+from starlake_core import (
+    CreateChildren,
+    Pipeline,
+    PluginContractError,
+    PluginFailedError,
+    StarlakePipeline,
+    Task,
+    TaskGroup,
+    hookimpl,
+)
 
 Draw = Callable[..., StarlakePipeline]
 

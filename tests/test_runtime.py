@@ -22,7 +22,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from starlake_core import Job, OutageError, PluginContractError, RunKey, RunnerError, hookimpl
+from starlake_core import Job, OutageError, PluginContractError, PluginFailedError, RunKey, RunnerError, hookimpl
 from starlake_core.plugins import select
 from starlake_core.runtime import (
     BatchPoller,
@@ -421,12 +421,90 @@ def test_jobs_with_one_endpoint_share_a_runner() -> None:
 def test_a_runner_that_is_none_is_named() -> None:
     with pytest.raises(
         PluginContractError,
-        match="environment 'fake' returned None from sl_create_runner; its class has to inherit from starlake_core.runtime.Runner",
+        match=r"environment 'fake' returned None from sl_create_runner; its class has to inherit from starlake_core.runtime.Runner",
     ):
         runner_for(JOB, select(None, environment(lambda job: None)))
-    half = SimpleNamespace(find=print, submit=print, poll=print, cancel=print)
-    with pytest.raises(PluginContractError, match="it misses logs"):
-        runner_for(JOB, select(None, environment(lambda job: half)))
+    alike = SimpleNamespace(find=print, submit=print, poll=print, cancel=print, logs=print)
+    with pytest.raises(PluginContractError, match=r"has to inherit from starlake_core.runtime.Runner"):
+        runner_for(JOB, select(None, environment(lambda job: alike)))
+
+
+class Half(Runner):
+    """A runner without ``logs``."""
+
+    def find(self, job: Job, task: str) -> Sequence[Found]:
+        return ()
+
+    def submit(self, job: Job, key: RunKey) -> str:
+        return key.name
+
+    def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
+        return {}
+
+    def cancel(self, handle: str) -> None: ...
+
+
+def test_a_runner_that_lacks_a_method_is_named() -> None:
+    made: Any = Half
+    with pytest.raises(
+        PluginFailedError, match=r"environment 'fake' failed in sl_create_runner: TypeError: .*'?logs'?"
+    ):
+        runner_for(JOB, select(None, environment(lambda job: made())))
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("intervall", "interval"),
+        ("detach", "detached"),
+        ("follow", "follows"),
+        ("consoleurl", "console_url"),
+        ("console", "console_url"),
+        ("Describe", "describe"),
+        ("polls", "poll"),
+        ("log", "logs"),
+        ("find_", "find"),
+    ],
+)
+def test_a_name_that_is_nearly_one_of_the_contract_is_refused(name: str, meant: str) -> None:
+    with pytest.raises(PluginContractError, match=rf"Acme\.{name} .*'{meant}'"):
+        type("Acme", (Runner,), {name: True})
+    with pytest.raises(PluginContractError, match=rf"Acme\.{name} .*'{meant}'"):
+        type("Acme", (Runner,), {"__annotations__": {name: "bool"}})
+
+    class Late(Batch):
+        def __init__(self) -> None:
+            super().__init__()
+            setattr(self, name, True)
+
+    with pytest.raises(PluginContractError, match=rf"environment 'fake': .*Late\.{name} .*'{meant}'"):
+        runner_for(JOB, select(None, environment(lambda job: Late())))
+
+
+@pytest.mark.parametrize("name", ["client", "poller", "found", "waiting", "calls", "finder", "_intervall", "region"])
+def test_names_of_its_own_are_left_to_a_runner(name: str) -> None:
+    assert type("Acme", (Runner,), {name: True, "__annotations__": {name: "bool"}}).detached is False
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("detached", "yes", "True or False"),
+        ("follows", 1, "True or False"),
+        ("keyed", None, "True or False"),
+        ("interval", 0, "more than 0"),
+        ("interval", "5", "seconds"),
+        ("interval", True, "seconds"),
+        ("interval", float("nan"), "more than 0"),
+    ],
+)
+def test_a_capability_has_a_value_of_its_type(name: str, value: object, wanted: str) -> None:
+    with pytest.raises(PluginContractError, match=rf"Acme\.{name} is .*{wanted}"):
+        type("Acme", (Runner,), {name: value})
+
+
+def test_a_capability_may_be_a_property() -> None:
+    assert type("Acme", (Runner,), {"detached": property(lambda self: True)}).__abstractmethods__
 
 
 # batching

@@ -83,7 +83,7 @@ class PlainProgress(Progress):
 
 @dataclass
 class _Row:
-    state: str = TaskState.WAITING
+    state: TaskState = TaskState.WAITING
     attempt: int = 0
     started: float = 0.0
     seconds: float = 0.0

@@ -83,10 +83,14 @@ class OptionGroup:
 
     __slots__ = ("_options",)
 
+    _options: Options
     declared: ClassVar[tuple[Option, ...]] = ()
 
     def __init__(self, options: Options) -> None:
-        self._options = options
+        object.__setattr__(self, "_options", options)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__}.{name} cannot be set: options are read-only")
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)

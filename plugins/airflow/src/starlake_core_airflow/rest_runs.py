@@ -87,7 +87,12 @@ def configuration_of(run: Run) -> dict[str, Any]:
 
 
 def report_of(
-    pipeline: StarlakePipeline, run: Run, watch: Watch, found: Mapping[str, Any], state: str = "", reason: str = ""
+    pipeline: StarlakePipeline,
+    run: Run,
+    watch: Watch,
+    found: Mapping[str, Any],
+    state: TaskState | None = None,
+    reason: str = "",
 ) -> Report:
     """How a run on the server ended.
 
@@ -114,7 +119,7 @@ def report_of(
     )
 
 
-def _summary(pipeline: StarlakePipeline, state: str, tasks: Sequence[TaskReport]) -> str:
+def _summary(pipeline: StarlakePipeline, state: TaskState, tasks: Sequence[TaskReport]) -> str:
     """The sentence on a run as a whole: how much failed, or why its end was skipped."""
     failed = sum(task.state == TaskState.FAILED for task in tasks)
     if state == TaskState.FAILED:

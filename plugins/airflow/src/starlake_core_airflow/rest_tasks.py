@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 STOPPED = "stopped by the user"
 
-_STATES: Mapping[str | None, str] = {
+_STATES: Mapping[str | None, TaskState] = {
     None: TaskState.WAITING,
     "scheduled": TaskState.QUEUED,
     "queued": TaskState.QUEUED,
@@ -63,7 +63,7 @@ class _Seen:
         reason, exit_code: what the operator left for those who ask.
     """
 
-    state: str
+    state: TaskState
     attempt: int = 0
     duration: float = 0.0
     index: int = -1
@@ -74,7 +74,7 @@ class _Seen:
 @dataclass(frozen=True)
 class _Cause:
     path: str
-    state: str
+    state: TaskState
     reason: str
 
 

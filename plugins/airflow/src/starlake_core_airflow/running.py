@@ -29,7 +29,7 @@ __all__ = ["backfill", "run_pipeline"]
 
 logger = logging.getLogger(__name__)
 
-_STATES: Mapping[str, str] = {
+_STATES: Mapping[str, TaskState] = {
     "success": TaskState.SUCCEEDED,
     "skipped": TaskState.SKIPPED,
     "failed": TaskState.FAILED,
@@ -212,7 +212,7 @@ def _report(task: Task, observation: Observation, instance: Any, befores: Sequen
     )
 
 
-def _state(instance: Any) -> str:
+def _state(instance: Any) -> TaskState:
     if instance is None:
         return TaskState.WAITING
     return _STATES.get(str(getattr(instance.state, "value", instance.state)), TaskState.WAITING)

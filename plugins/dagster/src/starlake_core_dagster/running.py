@@ -172,7 +172,7 @@ def _report(pipeline: StarlakePipeline, observation: Observation, here: InProces
     )
 
 
-def _has_ended(native: DagsterPipeline, path: str, observation: Observation, here: InProcess, state: str) -> bool:
+def _has_ended(native: DagsterPipeline, path: str, observation: Observation, here: InProcess, state: TaskState) -> bool:
     """Whether a task of a run that was stopped had come to an end of its own: no job that was cancelled, no retry that was still to come."""
     outcome, _ = observation.outcomes.get(path, (None, ""))
     end = here.ends.get(native.step_key(path))
@@ -187,7 +187,7 @@ def _has_ended(native: DagsterPipeline, path: str, observation: Observation, her
 
 def _state(
     native: DagsterPipeline, path: str, observation: Observation, here: InProcess, befores: Sequence[TaskReport]
-) -> tuple[str, str]:
+) -> tuple[TaskState, str]:
     outcome, reason = observation.outcomes.get(path, (None, ""))
     end = here.ends.get(native.step_key(path))
     if outcome is not None and outcome.verdict is Verdict.NOT_READY:

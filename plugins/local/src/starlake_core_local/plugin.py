@@ -75,7 +75,15 @@ def _fingerprint(pipeline: Pipeline) -> str:
 
 def _record(pipeline: Pipeline, run: Run) -> RunRecord:
     return RunRecord(
-        run.run_id, pipeline.id, _fingerprint(pipeline), "", run.interval, run.select, run.exclude, run.group, now()
+        run.run_id,
+        pipeline.id,
+        _fingerprint(pipeline),
+        TaskState.PLANNED,
+        run.interval,
+        run.select,
+        run.exclude,
+        run.group,
+        now(),
     )
 
 

@@ -162,7 +162,7 @@ class Scheduler:
 
     # -- the loop
 
-    def execute(self, recorded: dict[str, TaskRow]) -> tuple[str, str]:
+    def execute(self, recorded: dict[str, TaskRow]) -> tuple[TaskState, str]:
         """Run to the end.
 
         Args:
@@ -495,7 +495,7 @@ class Scheduler:
         has_setup = any(step.task is not None and step.task.setup for step in self._plan.tasks)
         return any(task.setup if has_setup else task.is_work for task in tried)
 
-    def _trigger(self, step: Step, mask: int, reason: str) -> tuple[str | None, str]:
+    def _trigger(self, step: Step, mask: int, reason: str) -> tuple[TaskState | None, str]:
         task = step.task
         rule = task.trigger if task is not None else TriggerRule.ALL_SUCCESS
         if rule is not TriggerRule.ALL_DONE and mask & _BAD:
@@ -638,7 +638,7 @@ class Scheduler:
     def _end(
         self,
         progress: _Progress,
-        state: str,
+        state: TaskState,
         reason: str,
         seconds: float = 0.0,
         exit_code: int | None = None,
@@ -656,7 +656,7 @@ class Scheduler:
 
     # -- the end
 
-    def _verdict(self) -> tuple[str, str]:
+    def _verdict(self) -> tuple[TaskState, str]:
         rows = [self._progress[id(step)].row for step in self._plan.tasks]
         if self._stop.is_set():
             return TaskState.CANCELLED, self._why

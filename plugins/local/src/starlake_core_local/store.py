@@ -6,7 +6,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ class RunRecord:
     run_id: str
     pipeline_id: str
     fingerprint: str
-    state: str
+    state: TaskState
     interval: DataInterval
     select: tuple[str, ...]
     exclude: tuple[str, ...]
@@ -70,7 +70,7 @@ class TaskRow:
     """
 
     task: str
-    state: str
+    state: TaskState
     attempt: int = 0
     reason: str = ""
     exit_code: int | None = None
@@ -176,7 +176,7 @@ class Store:
                 ),
             )
 
-    def _insert(self, record: RunRecord, state: str) -> None:
+    def _insert(self, record: RunRecord, state: TaskState) -> None:
         self._db.execute(
             "INSERT INTO runs (run_id, pipeline_id, fingerprint, state, interval_start, interval_end, selected, "
             "excluded, grp, started) VALUES (?,?,?,?,?,?,?,?,?,?)",
@@ -194,7 +194,7 @@ class Store:
             ),
         )
 
-    def end(self, run_id: str, state: str, reason: str = "") -> None:
+    def end(self, run_id: str, state: TaskState, reason: str = "") -> None:
         """Record the end of a run."""
         with self._transaction():
             self._db.execute(
@@ -225,7 +225,15 @@ class Store:
         with self._readable(run_id):
             interval = DataInterval(datetime.fromisoformat(row[4]), datetime.fromisoformat(row[5]))
             return RunRecord(
-                row[0], row[1], row[2], row[3], interval, _patterns(row[6]), _patterns(row[7]), row[8], row[9]
+                row[0],
+                row[1],
+                row[2],
+                TaskState.parse(row[3]),
+                interval,
+                _patterns(row[6]),
+                _patterns(row[7]),
+                row[8],
+                row[9],
             )
 
     def tasks(self, run_id: str) -> dict[str, TaskRow]:
@@ -235,7 +243,9 @@ class Store:
                 "SELECT task, state, attempt, reason, exit_code, log, duration, not_ready FROM tasks WHERE run_id=?",
                 (run_id,),
             ).fetchall()
-        return {row[0]: TaskRow(**dict(zip(_TASK_COLUMNS, row, strict=True))) for row in rows}
+        with self._readable(run_id):
+            found = [TaskRow(**dict(zip(_TASK_COLUMNS, row, strict=True))) for row in rows]
+            return {row.task: replace(row, state=TaskState.parse(row.state)) for row in found}
 
     @contextmanager
     def _readable(self, run_id: str) -> Iterator[None]:
