@@ -37,7 +37,7 @@ from .errors import (
     UnknownOptionError,
 )
 from .facts import ProjectFacts
-from .graph import Node, Pipeline, Task, TaskGroup, TriggerPolicy, TriggerRule, Wait, graph_json
+from .graph import Node, Pipeline, Task, TaskGroup, TaskKind, TriggerPolicy, TriggerRule, Wait, graph_json
 from .guards import guards_of, why_nothing
 from .hookspecs import CreateChildren, Lifecycle, hookimpl
 from .job import Job
@@ -151,6 +151,7 @@ __all__ = [
     "Task",
     "TaskEvent",
     "TaskGroup",
+    "TaskKind",
     "TaskReport",
     "TaskState",
     "TriggerPolicy",

@@ -21,7 +21,7 @@ _DEEPEST = 50
 
 _MISSING = {"imported": "no incoming files", "pending": "no pending files", "ack": "no acknowledgement file"}
 
-__all__ = ["Node", "Pipeline", "Task", "TaskGroup", "TriggerRule", "Wait", "graph_json"]
+__all__ = ["Node", "Pipeline", "Task", "TaskGroup", "TaskKind", "TriggerRule", "Wait", "graph_json"]
 
 
 class TriggerRule(str, enum.Enum):
@@ -179,16 +179,47 @@ def _misplaced(before: Node, after: Node) -> EdgeError:
     )
 
 
+class TaskKind(str, enum.Enum):
+    """What a task is there for.
+
+    ``CHECK`` asks whether there is anything to do: *not ready* skips what depends on it. ``IMPORT`` moves files to where they are loaded from.
+    ``WORK`` is what the pipeline is for. ``SETUP`` and ``TEARDOWN`` prepare it and clean up after it; a tear-down always runs. ``EMPTY`` does
+    nothing and gives edges a place; ``START`` is the first of these, ``GATHER`` one that runs however the tasks before it ended, and ``END``
+    closes the pipeline: it is skipped, without emitting anything, when checks were not ready and no work was done. ``NATIVE`` is a node of the
+    orchestrator's own.
+    """
+
+    START = "start"
+    CHECK = "check"
+    IMPORT = "import"
+    WORK = "work"
+    SETUP = "setup"
+    TEARDOWN = "teardown"
+    GATHER = "gather"
+    EMPTY = "empty"
+    END = "end"
+    NATIVE = "native"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+_TRIGGERS = {
+    TaskKind.TEARDOWN: TriggerRule.ALL_DONE,
+    TaskKind.GATHER: TriggerRule.ALL_DONE,
+    TaskKind.END: TriggerRule.NONE_FAILED,
+}
+"""When a task of a kind runs, where the user does not say."""
+
+
 class Task(Node):
     """One task.
 
     Attributes:
         job: what it runs; None for start, end and dummies, which are native no-ops.
         command: the Starlake command behind the job, if there is one.
-        trigger: when it runs.
-        gate: its job is a check; *not ready* skips what depends on it.
-        setup, teardown: it prepares or cleans up; it is no work of its own, and a tear-down always runs.
-        end: it closes the pipeline: skipped, without emitting anything, when gates closed and no work was done.
+        kind: what it is there for; made from the other arguments by default.
+        trigger: when it runs; that of its kind by default.
         wait: ask the check again until it is ready.
         inlets, outlets: datasets it reads and produces.
         retries: further tries after a failure; retry_delay: seconds between two tries.
@@ -201,19 +232,16 @@ class Task(Node):
 
     __slots__ = (
         "command",
-        "end",
         "factory",
-        "gate",
         "inlets",
         "job",
+        "kind",
         "native",
         "outlets",
         "params",
         "pool",
         "retries",
         "retry_delay",
-        "setup",
-        "teardown",
         "timeout",
         "trigger",
         "wait",
@@ -226,11 +254,8 @@ class Task(Node):
         *,
         job: Job | None = None,
         command: Command | None = None,
-        trigger: TriggerRule = TriggerRule.ALL_SUCCESS,
-        gate: bool = False,
-        setup: bool = False,
-        teardown: bool = False,
-        end: bool = False,
+        kind: TaskKind | None = None,
+        trigger: TriggerRule | None = None,
         wait: Wait | None = None,
         inlets: Iterable[StarlakeDataset] = (),
         outlets: Iterable[StarlakeDataset] = (),
@@ -244,11 +269,9 @@ class Task(Node):
     ) -> None:
         self.job = job
         self.command = command
-        self.trigger = TriggerRule.ALL_DONE if teardown else trigger
-        self.gate = gate
-        self.setup = setup
-        self.teardown = teardown
-        self.end = end
+        self.kind = _kind(job, command, factory) if kind is None else kind
+        always = self.kind is TaskKind.TEARDOWN
+        self.trigger = _TRIGGERS.get(self.kind, TriggerRule.ALL_SUCCESS) if trigger is None or always else trigger
         self.wait = wait
         self.inlets = tuple(inlets)
         self.outlets = tuple(outlets)
@@ -264,11 +287,7 @@ class Task(Node):
     @property
     def is_work(self) -> bool:
         """Whether it is what the pipeline is for: neither a check, an import, a dummy, a set-up nor a tear-down."""
-        if self.gate or self.setup or self.teardown:
-            return False
-        return self.factory is not None or (
-            self.job is not None and (self.command is None or self.command.name != "stage")
-        )
+        return self.kind in (TaskKind.WORK, TaskKind.NATIVE)
 
     @property
     def missing(self) -> str:
@@ -289,6 +308,14 @@ class Task(Node):
     def domain(self) -> str:
         """The domain it is about, empty for none."""
         return self.command.domain if self.command is not None else ""
+
+
+def _kind(job: Job | None, command: Command | None, factory: Callable[[], Any] | None) -> TaskKind:
+    if factory is not None:
+        return TaskKind.NATIVE
+    if job is None:
+        return TaskKind.EMPTY
+    return TaskKind.IMPORT if command is not None and command.name == "stage" else TaskKind.WORK
 
 
 class TaskGroup(Node):
@@ -609,10 +636,10 @@ def _task(node: Node) -> dict[str, Any]:
         "id": node.id,
         "job": None if node.job is None else node.job.masked().to_dict(),
         "trigger": node.trigger.value,
-        "gate": node.gate,
-        "setup": node.setup,
-        "teardown": node.teardown,
-        "end": node.end,
+        "gate": node.kind is TaskKind.CHECK,
+        "setup": node.kind is TaskKind.SETUP,
+        "teardown": node.kind is TaskKind.TEARDOWN,
+        "end": node.kind is TaskKind.END,
         "wait": None
         if node.wait is None
         else {"interval": node.wait.interval, "timeout": node.wait.timeout, "soft_fail": node.wait.soft_fail},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from .graph import Pipeline, Task, TaskGroup, TriggerRule
+from .graph import Pipeline, Task, TaskGroup, TaskKind, TriggerRule
 
 __all__ = ["NOTHING", "guards_of", "why_nothing"]
 
@@ -48,7 +48,7 @@ def guards_of(pipeline: Pipeline, starts: Collection[str] = (), rule: Callable[[
                     mask = 0  # it tolerates what was skipped
                 if node.is_work:
                     ways[mask] = None
-                if node.gate or prefix + node.id in starts:
+                if node.kind is TaskKind.CHECK or prefix + node.id in starts:
                     mask |= 1 << len(gates)
                     gates.append(prefix + node.id)
             masks[node.id] = mask

@@ -25,7 +25,7 @@ from .contract import parse_arguments
 from .dataset import StarlakeDataset, sanitize_id
 from .dependencies import StarlakeDependencies, StarlakeDependency
 from .errors import CommandError, StarlakeError
-from .graph import Node, Pipeline, Task, TaskGroup, TriggerPolicy, TriggerRule, Wait
+from .graph import Node, Pipeline, Task, TaskGroup, TaskKind, TriggerPolicy, TriggerRule, Wait
 from .hookspecs import Lifecycle
 from .job import Job
 from .options import GeneralOptions, Options
@@ -242,11 +242,7 @@ class StarlakePipeline(Pipeline):
         options: Options | None = None,
         job: Job | None = None,
         command: Command | None = None,
-        trigger: TriggerRule = TriggerRule.ALL_SUCCESS,
-        gate: bool = False,
-        setup: bool = False,
-        teardown: bool = False,
-        end: bool = False,
+        kind: TaskKind | None = None,
         wait: Wait | None = None,
         inlets: Iterable[StarlakeDataset] = (),
         outlets: Iterable[StarlakeDataset] = (),
@@ -258,11 +254,8 @@ class StarlakePipeline(Pipeline):
             self.current_group,
             job=job,
             command=command,
-            trigger=TriggerRule(settings.trigger) if settings.trigger else trigger,
-            gate=gate,
-            setup=setup,
-            teardown=teardown,
-            end=end,
+            kind=kind,
+            trigger=TriggerRule(settings.trigger) if settings.trigger else None,
             wait=wait,
             inlets=(*inlets, *settings.inlets),
             outlets=(*outlets, *settings.outlets),
@@ -320,7 +313,7 @@ class StarlakePipeline(Pipeline):
             **keywords: of every verb, or of the orchestrator.
         """
         name = task_id or (f"start_{self.schedule_name}" if self.schedule_name else "start")
-        return self._add(name, self._settings("start_task", keywords))
+        return self._add(name, self._settings("start_task", keywords), kind=TaskKind.START)
 
     def end_task(
         self, task_id: str | None = None, output_datasets: Iterable[StarlakeDataset] | None = None, **keywords: Any
@@ -334,9 +327,7 @@ class StarlakePipeline(Pipeline):
         """
         name = task_id or (f"end_{self.schedule_name}" if self.schedule_name else "end")
         outlets = [StarlakeDataset(self.id, self.cron)] if output_datasets is None else list(output_datasets)
-        return self._add(
-            name, self._settings("end_task", keywords), trigger=TriggerRule.NONE_FAILED, end=True, outlets=outlets
-        )
+        return self._add(name, self._settings("end_task", keywords), kind=TaskKind.END, outlets=outlets)
 
     def sl_dummy_op(self, task_id: str, **keywords: Any) -> Task:
         """Add a task that does nothing. One with the id ``all_done`` runs however the tasks before it ended.
@@ -345,8 +336,8 @@ class StarlakePipeline(Pipeline):
             task_id: its id.
             **keywords: of every verb, or of the orchestrator.
         """
-        trigger = TriggerRule.ALL_DONE if sanitize_id(task_id) == "all_done" else TriggerRule.ALL_SUCCESS
-        return self._add(task_id, self._settings("sl_dummy_op", keywords), trigger=trigger)
+        kind = TaskKind.GATHER if sanitize_id(task_id) == "all_done" else TaskKind.EMPTY
+        return self._add(task_id, self._settings("sl_dummy_op", keywords), kind=kind)
 
     dummy_task = sl_dummy_op
 
@@ -356,7 +347,7 @@ class StarlakePipeline(Pipeline):
         Args:
             **keywords: of every verb, or of the orchestrator.
         """
-        return self._lifecycle_tasks("pre_tasks", self._get_lifecycle().setup, keywords, setup=True)
+        return self._lifecycle_tasks("pre_tasks", self._get_lifecycle().setup, keywords, TaskKind.SETUP)
 
     def post_tasks(self, **keywords: Any) -> Node | None:
         """Add the tasks that the environment needs after the work, whatever happened; None if it needs none.
@@ -364,7 +355,7 @@ class StarlakePipeline(Pipeline):
         Args:
             **keywords: of every verb, or of the orchestrator.
         """
-        return self._lifecycle_tasks("post_tasks", self._get_lifecycle().teardown, keywords, teardown=True)
+        return self._lifecycle_tasks("post_tasks", self._get_lifecycle().teardown, keywords, TaskKind.TEARDOWN)
 
     def _get_lifecycle(self) -> Lifecycle:
         if self._lifecycle is None:
@@ -376,20 +367,18 @@ class StarlakePipeline(Pipeline):
         name: str,
         steps: Iterable[tuple[str, Job]],
         keywords: Mapping[str, Any],
-        *,
-        setup: bool = False,
-        teardown: bool = False,
+        kind: TaskKind,
     ) -> Node | None:
         settings = self._settings(name, keywords)
         steps = list(steps)
         if not steps:
             return None
         if len(steps) == 1:
-            return self._add(steps[0][0], settings, job=steps[0][1], setup=setup, teardown=teardown)
+            return self._add(steps[0][0], settings, job=steps[0][1], kind=kind)
         with self.sl_create_task_group(name) as group:
             before: Task | None = None
             for task_id, job in steps:
-                task = self._add(task_id, settings, job=job, setup=setup, teardown=teardown)
+                task = self._add(task_id, settings, job=job, kind=kind)
                 if before is not None:
                     before >> task
                 before = task
@@ -445,7 +434,7 @@ class StarlakePipeline(Pipeline):
             options=options,
             job=job if job.check else replace(job, check=True),
             command=command,
-            gate=True,
+            kind=TaskKind.CHECK,
             wait=self._wait(strategy, options),
         )
 

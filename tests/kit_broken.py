@@ -30,6 +30,7 @@ from starlake_core import (
     StarlakeError,
     Task,
     TaskGroup,
+    TaskKind,
     TaskReport,
     TaskState,
     hookimpl,
@@ -159,7 +160,9 @@ class _IgnoresGate(Engine):
 class _CrashIsNotReady(Engine):
     def attempt(self, task: Task, run: Run) -> Outcome:
         outcome = super().attempt(task, run)
-        return Outcome(Verdict.NOT_READY) if task.gate and outcome.verdict is Verdict.FAILED else outcome
+        return (
+            Outcome(Verdict.NOT_READY) if task.kind is TaskKind.CHECK and outcome.verdict is Verdict.FAILED else outcome
+        )
 
 
 class _NotReadyIsFailure(Engine):

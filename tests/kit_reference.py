@@ -19,6 +19,7 @@ from starlake_core import (
     StarlakePipeline,
     Task,
     TaskEvent,
+    TaskKind,
     TaskReport,
     TaskState,
     TriggerRule,
@@ -115,7 +116,7 @@ class Engine:
             return TaskReport(task.path, TaskState.UPSTREAM_FAILED, reason)
         if task.trigger is TriggerRule.ALL_SUCCESS and "skipped" in effects:
             return TaskReport(task.path, TaskState.SKIPPED, reason)
-        if task.end and self.nothing_done():
+        if task.kind is TaskKind.END and self.nothing_done():
             return TaskReport(task.path, TaskState.SKIPPED, "; ".join(self.closed))
         return self.perform(task)
 

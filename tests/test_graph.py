@@ -26,6 +26,7 @@ from starlake_core import (
     StarlakePipeline,
     Task,
     TaskGroup,
+    TaskKind,
     TriggerRule,
     graph_json,
 )
@@ -364,7 +365,7 @@ def test_checking_twice_changes_nothing(p: Pipeline) -> None:
 
 
 def test_a_teardown_always_runs(p: Pipeline) -> None:
-    assert Task("a", p, teardown=True).trigger is TriggerRule.ALL_DONE
+    assert Task("a", p, kind=TaskKind.TEARDOWN).trigger is TriggerRule.ALL_DONE
 
 
 def test_what_counts_as_work(p: Pipeline) -> None:
@@ -373,9 +374,9 @@ def test_what_counts_as_work(p: Pipeline) -> None:
     assert Task("native", p, factory=object).is_work
     for name, keywords in {
         "dummy": {},
-        "gate": {"job": job, "gate": True},
-        "setup": {"job": job, "setup": True},
-        "down": {"job": job, "teardown": True},
+        "gate": {"job": job, "kind": TaskKind.CHECK},
+        "setup": {"job": job, "kind": TaskKind.SETUP},
+        "down": {"job": job, "kind": TaskKind.TEARDOWN},
     }.items():
         assert not Task(name, p, **keywords).is_work
 

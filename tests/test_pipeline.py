@@ -41,6 +41,7 @@ from starlake_core import (
     StarlakeSparkConfig,
     StarlakeTable,
     TaskGroup,
+    TaskKind,
     TriggerRule,
     Wait,
     hookimpl,
@@ -118,7 +119,7 @@ def test_start_and_end_are_named_after_the_schedule(draw: Draw) -> None:
 
 def test_the_end_closes_the_pipeline(draw: Draw) -> None:
     end = one(draw, lambda p: p.end_task(), cron="0 0 * * *")
-    assert (end.end, end.trigger, end.job) == (True, TriggerRule.NONE_FAILED, None)
+    assert (end.kind, end.trigger, end.job) == (TaskKind.END, TriggerRule.NONE_FAILED, None)
     assert [(dataset.uri, dataset.cron) for dataset in end.outlets] == [("p", "0 0 * * *")]
     dataset = StarlakeDataset("x")
     assert one(draw, lambda p: p.end_task(output_datasets=[dataset])).outlets == (dataset,)
@@ -359,7 +360,7 @@ def test_no_strategy_no_task(draw: Draw) -> None:
 
 def test_a_preload_is_a_gate_and_its_job_a_check(draw: Draw) -> None:
     task = one(draw, lambda p: p.sl_pre_load("d", pre_load_strategy=StarlakePreLoadStrategy.IMPORTED))
-    assert (task.gate, task.job.check, task.wait, task.is_work) == (True, True, None, False)
+    assert (task.kind is TaskKind.CHECK, task.job.check, task.wait, task.is_work) == (True, True, None, False)
 
 
 def test_the_option_is_the_default_strategy(draw: Draw) -> None:
@@ -463,7 +464,7 @@ class OwnPreload:
 def test_an_addon_may_answer_for_a_preload(draw: Draw, orchestrate: Any) -> None:
     addon = OwnPreload(Job("other", ("x",)))
     task = one(draw, lambda p: p.sl_pre_load("d", pre_load_strategy="ack"), orchestration=orchestrate(addons=[addon]))
-    assert (task.job.environment, task.job.check, task.gate) == ("other", True, True)
+    assert (task.job.environment, task.job.check, task.kind is TaskKind.CHECK) == ("other", True, True)
     assert addon.seen == [("d", "ack")]
 
 
@@ -562,7 +563,8 @@ def test_the_lifecycle_stands_around_the_work(draw: Draw, orchestrate: Any, fake
         *(("all_done", "delete"), ("delete", "end_daily")),
     }
     made = {task.id: task for task in pipeline.tasks()}
-    assert (made["create"].setup, made["delete"].teardown, made["delete"].trigger) == (True, True, TriggerRule.ALL_DONE)
+    assert [made[name].kind for name in ("create", "delete")] == [TaskKind.SETUP, TaskKind.TEARDOWN]
+    assert made["delete"].trigger is TriggerRule.ALL_DONE
     assert not any(made[name].is_work for name in ("create", "wait", "delete", "all_done"))
     assert made["all_done"].trigger is TriggerRule.ALL_DONE
     pre: Any = pipeline.nodes["pre_tasks"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.markup import escape as escape_markup
 from rich.tree import Tree
 
-from ..graph import Node, Pipeline, Task, TaskGroup
+from ..graph import Node, Pipeline, Task, TaskGroup, TaskKind
 from ..plain import plain_line
 
 __all__ = ["dot", "mermaid", "tree"]
@@ -50,7 +50,7 @@ def tree(pipeline: Pipeline) -> Tree:
                 inner.append((node, branch.add(f"[bold]{escape(node.id)}[/bold]{after}")))
             elif isinstance(node, Task):
                 about = _about(node)
-                gate = " [yellow]gate[/yellow]" if node.gate else ""
+                gate = " [yellow]gate[/yellow]" if node.kind is TaskKind.CHECK else ""
                 branch.add(f"{escape(node.id)}{gate}" + (f"  [cyan]{escape(about)}[/cyan]" if about else "") + after)
         todo.extend(reversed(inner))
     return root
@@ -76,7 +76,9 @@ def mermaid(pipeline: Pipeline) -> str:
                 write(node, indent + "  ")
                 lines.append(f"{indent}end")
             elif isinstance(node, Task):
-                left, right = ("{{", "}}") if node.gate else ("(", ")") if node.job is None else ("[", "]")
+                left, right = (
+                    ("{{", "}}") if node.kind is TaskKind.CHECK else ("(", ")") if node.job is None else ("[", "]")
+                )
                 lines.append(f'{indent}{_mermaid_id(node)}{left}"{node.id}"{right}')
 
     write(pipeline, "  ")
@@ -99,7 +101,7 @@ def dot(pipeline: Pipeline) -> str:
                 write(node, indent + "  ")
                 lines.append(indent + "}")
             elif isinstance(node, Task):
-                shape = "hexagon" if node.gate else "ellipse" if node.job is None else "box"
+                shape = "hexagon" if node.kind is TaskKind.CHECK else "ellipse" if node.job is None else "box"
                 lines.append(f'{indent}"{node.path}" [label="{node.id}", shape={shape}];')
 
     write(pipeline, "  ")

@@ -31,6 +31,7 @@ from starlake_core import (
     StarlakePipeline,
     StarlakeSchedule,
     TaskGroup,
+    TaskKind,
     TriggerRule,
     data_interval,
     fire_times,
@@ -463,7 +464,7 @@ def skipped(pipeline: Pipeline, closed: set[str]) -> set[str]:
 )
 def test_guards_say_whether_any_work_was_done(shape: list[Any], kinds: list[str], data: Any) -> None:
     pipeline = drawn(lambda p: draw_guarded(p, shape, kinds))
-    gates = [task.path for task in pipeline.tasks() if task.gate]
+    gates = [task.path for task in pipeline.tasks() if task.kind is TaskKind.CHECK]
     work = {task.path for task in pipeline.tasks() if task.is_work}
     guards = guards_of(pipeline, rule=trigger_rule)
     if not gates or not work:

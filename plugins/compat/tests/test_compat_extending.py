@@ -37,7 +37,7 @@ from ai.starlake.orchestration import (
 from compat_runs import HOSTS, native, orchestrate, run
 from starlake_core_compat.registry import JOBS, ORCHESTRATIONS
 
-from starlake_core import GraphError, PluginContractError, PluginLoadError, PluginNotFoundError, StarlakeError
+from starlake_core import GraphError, PluginContractError, PluginLoadError, PluginNotFoundError, StarlakeError, TaskKind
 
 DAILY = StarlakeSchedule("daily", "0 0 * * *", [StarlakeDomain("sales", tables=["items", "orders"])])
 
@@ -278,7 +278,7 @@ def test_overridden_verbs_change_what_the_orchestrator_renders() -> None:
     assert (load.retries, tasks["import_sales_daily"].retries) == (5, 2)
     assert [dataset.uri for dataset in load.outlets] == ["sales_items"]
     check = tasks["check_sales_incoming_files"]
-    assert check.gate
+    assert check.kind is TaskKind.CHECK
     assert check.job.check
     assert [step.path for step in pipeline.native.tasks if step.path.startswith("seen")] == [
         f"seen {task.path}" for task in pipeline.tasks() if task.job is not None
@@ -323,8 +323,8 @@ def test_tasks_around_the_work() -> None:
     ):
         pipeline.add_schedule()
     tasks = {task.id: task for task in pipeline.tasks()}
-    assert tasks["before"].setup
-    assert tasks["after"].teardown
+    assert tasks["before"].kind is TaskKind.SETUP
+    assert tasks["after"].kind is TaskKind.TEARDOWN
     assert (
         pipeline.edges["start_daily"] == {"before": None, "end_daily": None}
         or "before" in pipeline.edges["start_daily"]
@@ -344,7 +344,7 @@ def test_without_a_pipeline_a_verb_gives_a_native_task_at_once() -> None:
     assert job.sl_job("j", ["freshness", "--tables", "sales.a"]).task.job.arguments[0] == "freshness"
     assert job.dummy_op("nothing").task.job is None
     check = job.sl_pre_load("sales", {"a"}, StarlakePreLoadStrategy.PENDING)
-    assert check.task.gate
+    assert check.task.kind is TaskKind.CHECK
     assert check.task.job.check
     assert job.sl_pre_load("sales", {"a"}) is None
     assert job.skip_or_start_op("skip", check) is None

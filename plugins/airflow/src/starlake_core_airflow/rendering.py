@@ -16,6 +16,7 @@ from starlake_core import (
     StarlakePipeline,
     Task,
     TaskGroup,
+    TaskKind,
     TriggerRule,
     guards_of,
 )
@@ -150,7 +151,7 @@ def make_task(task: Task) -> Any:
     keywords = _keywords(task, drawing)
     if task.job is not None:
         deferrable = keywords.pop("deferrable", drawing.deferrable)
-        if task.gate and drawing.check_deferrable is not None:
+        if task.kind is TaskKind.CHECK and drawing.check_deferrable is not None:
             deferrable = drawing.check_deferrable
         keywords.setdefault("doc_md", describe(task))
         own = drawing.shared | {
@@ -159,15 +160,15 @@ def make_task(task: Task) -> Any:
             "timeout": task.timeout,
             "deferrable": deferrable,
         }
-        if task.gate:
+        if task.kind is TaskKind.CHECK:
             own |= {"wait_policy": task.wait, "missing": task.missing}
         return StarlakeOperator.create(own, **keywords)
     keywords.pop("deferrable", None)
     own = {"facts": drawing.facts, "produces": task.outlets}
-    if task.end or task.outlets or task.path in drawing.starts:
+    if task.kind is TaskKind.END or task.outlets or task.path in drawing.starts:
         # They run in a worker, which may die like any other.
         keywords["retries"] = max(task.retries, drawing.retries)
-    if task.end:
+    if task.kind is TaskKind.END:
         guards = guards_of(drawing.pipeline, drawing.starts, trigger_rule)
         if guards or task.outlets:
             return StarlakeEnd.create({**own, "guards": guards}, **keywords)
@@ -198,7 +199,7 @@ def describe(task: Task) -> str:
         about = f"Loads the table {_code(command.tables[0])} of the domain {_code(command.domain)}."
     elif command.name == "stage":
         about = f"Moves the incoming files of the domain {_code(command.domain)} to where they are loaded from."
-    elif task.gate:
+    elif task.kind is TaskKind.CHECK:
         about = f"Checks whether the domain {_code(command.domain)} is ready; if it is not, its loads are skipped."
     elif command.transform:
         about = f"Runs the transform {_code(command.transform)}."

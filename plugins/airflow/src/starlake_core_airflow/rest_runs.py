@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from starlake_core import Report, Run, RunError, StarlakePipeline, TaskReport, TaskState
+from starlake_core import Report, Run, RunError, StarlakePipeline, TaskKind, TaskReport, TaskState
 
 from .conf import UNSAFE, VARIABLES
 from .rest_client import Api, ApiError, quoted
@@ -124,7 +124,7 @@ def _summary(pipeline: StarlakePipeline, state: TaskState, tasks: Sequence[TaskR
     failed = sum(task.state == TaskState.FAILED for task in tasks)
     if state == TaskState.FAILED:
         return f"{failed} task{'s' if failed > 1 else ''} failed" if failed else "somebody ended the run in Airflow"
-    ends = {task.path for task in pipeline.tasks() if task.end}
+    ends = {task.path for task in pipeline.tasks() if task.kind is TaskKind.END}
     return "; ".join(
         dict.fromkeys(task.reason for task in tasks if task.id in ends and task.state == TaskState.SKIPPED)
     )

@@ -14,6 +14,7 @@ from starlake_core import (
     StarlakePipeline,
     Task,
     TaskEvent,
+    TaskKind,
     TaskReport,
     TaskState,
     described,
@@ -143,7 +144,11 @@ def _run_here(pipeline: StarlakePipeline, run: Run) -> Report:
     ]
     failed = any(report.state in (TaskState.FAILED, TaskState.UPSTREAM_FAILED) for report in reports)
     state = TaskState.SUCCEEDED if str(dag_run.state) == "success" and not failed else TaskState.FAILED
-    ends = [report.reason for task, report in zip(pipeline.tasks(), reports, strict=True) if task.end and report.reason]
+    ends = [
+        report.reason
+        for task, report in zip(pipeline.tasks(), reports, strict=True)
+        if task.kind is TaskKind.END and report.reason
+    ]
     return Report(
         pipeline.id,
         run.run_id,
@@ -166,7 +171,7 @@ def _stopped(pipeline: StarlakePipeline, observation: Observation, instances: Ma
         outcome, reason = observation.outcomes.get(task.path, (None, ""))
         done = _state(instances.get(task.path)) == TaskState.SUCCEEDED or (outcome is not None and outcome.succeeded)
         state = TaskState.SUCCEEDED if done else TaskState.CANCELLED
-        if task.teardown and task.job is not None and outcome is None:
+        if task.kind is TaskKind.TEARDOWN and task.job is not None and outcome is None:
             state, reason = tear_down(pipeline, task, run)
         report = TaskReport(task.path, state, "" if state == TaskState.SUCCEEDED else reason or STOPPED)
         observation.tell(TaskEvent(report.id, report.state, reason=report.reason))

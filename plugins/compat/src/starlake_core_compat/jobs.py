@@ -17,6 +17,7 @@ from starlake_core import (
     StarlakePreLoadStrategy,
     StarlakeSparkConfig,
     Task,
+    TaskKind,
 )
 from starlake_core.caller import calling_module
 from starlake_core.plugins import installed
@@ -392,7 +393,11 @@ def _changed(task: Task | None, made: Task, spark: StarlakeSparkConfig | None) -
             task.command = replace(command, name=now.name, arguments=now.arguments, spark=spark)
             about = command.transform or ".".join((command.domain, *command.tables[:1]))
             job = pipeline.orchestration.plugins.create_job(task.command, pipeline.options.for_task(about, task.id))
-            task.job = replace(job, check=task.gate, plugins=task.job.plugins if task.job is not None else job.plugins)
+            task.job = replace(
+                job,
+                check=task.kind is TaskKind.CHECK,
+                plugins=task.job.plugins if task.job is not None else job.plugins,
+            )
         task.retries, task.retry_delay, task.timeout = made.retries, made.retry_delay, made.timeout
     task.params, task.native, task.pool = made.params, made.native, made.pool
     return task
@@ -422,7 +427,7 @@ def rendered(job: IStarlakeJob, task: Task) -> Any:
     with _asking(task):
         if command is None:
             return job.dummy_op(task.id, **keywords)
-        if task.gate:
+        if task.kind is TaskKind.CHECK:
             strategy = StarlakePreLoadStrategy(command.arguments[command.arguments.index("--strategy") + 1])
             return job.sl_pre_load(command.domain, set(command.tables), strategy, task_id=task.id, **keywords)
         if command.name == "stage":

@@ -19,6 +19,7 @@ from starlake_core import (
     StarlakeSparkConfig,
     StarlakeTaskGroup,
     Task,
+    TaskKind,
     TriggerRule,
     sanitize_id,
 )
@@ -269,9 +270,9 @@ class AbstractPipeline(StarlakePipeline):
         tasks: Iterator[Task] = iter(()) if not isinstance(node, StarlakeTaskGroup) else node.tasks()
         for task in (node,) if isinstance(node, Task) else tasks:
             if name == "pre_tasks":
-                task.setup = True
+                task.kind = TaskKind.SETUP
             else:
-                task.teardown, task.trigger = True, TriggerRule.ALL_DONE
+                task.kind, task.trigger = TaskKind.TEARDOWN, TriggerRule.ALL_DONE
         return node
 
 

@@ -37,6 +37,7 @@ from starlake_core import (
     StarlakePipeline,
     Task,
     TaskGroup,
+    TaskKind,
     TriggerRule,
     guards_of,
 )
@@ -250,7 +251,7 @@ def make_task(task: Task) -> OpDefinition | Step:
         _check_keywords(f"task {path} of pipeline {drawing.pipeline.id}", native, TASK_KEYWORDS)
     produces = drawing.produces.get(path, ())
     body: Step
-    if task.end:
+    if task.kind is TaskKind.END:
         names, flat = drawing.flat.names, drawing.flat
         gates = {names[gate]: gate for gate in drawing.gates_of_ends}
         work = frozenset(names[flat.step(other)] for other, found in flat.tasks.items() if found.is_work)
@@ -268,7 +269,7 @@ def make_task(task: Task) -> OpDefinition | Step:
     return drawing.op(
         path,
         body,
-        (*body.outputs, VERDICT) if task.gate and not drawing.alone else body.outputs,
+        (*body.outputs, VERDICT) if task.kind is TaskKind.CHECK and not drawing.alone else body.outputs,
         native.get("description") or drawing.about[path],
         tags={**tags, **native.get("op_tags", {})},
         retry_policy=policy if policy is not None else _retry_policy(task.retries, task.retry_delay),
@@ -323,7 +324,7 @@ def describe(task: Task, command_line: str) -> str:
         command_line: of its job for people.
     """
     if task.job is None:
-        return "Ends the pipeline." if task.end else "Does nothing by itself."
+        return "Ends the pipeline." if task.kind is TaskKind.END else "Does nothing by itself."
     command = task.command
     if command is None:
         about = f"Runs {command_line}."
@@ -331,7 +332,7 @@ def describe(task: Task, command_line: str) -> str:
         about = f"Loads the table `{command.tables[0]}` of the domain `{command.domain}`."
     elif command.name == "stage":
         about = f"Moves the incoming files of the domain `{command.domain}` to where they are loaded from."
-    elif task.gate:
+    elif task.kind is TaskKind.CHECK:
         about = f"Checks whether the domain `{command.domain}` is ready; if it is not, its loads are skipped."
     elif command.transform:
         about = f"Runs the transform `{command.transform}`."
@@ -502,7 +503,7 @@ class DagsterPipeline:
         if path in self.flat.merged:
             return DependencyDefinition(self.flat.names[self.flat.merged[path]], RESULT)
         return DependencyDefinition(
-            self.flat.names[path], VERDICT if self.flat.tasks[path].gate else self._output(path)
+            self.flat.names[path], VERDICT if self.flat.tasks[path].kind is TaskKind.CHECK else self._output(path)
         )
 
     def _dependencies(self) -> dict[Any, dict[str, Any]]:
@@ -518,7 +519,7 @@ class DagsterPipeline:
             if not befores:
                 return {}
             after = [*(self._after(before) for before in befores), self._sure(path)]
-            if self.flat.tasks[path].end:
+            if self.flat.tasks[path].kind is TaskKind.END:
                 after += [DependencyDefinition(names[gate], VERDICT) for gate in self._drawing.gates_of_ends]
             return {_AFTER: MultiDependencyDefinition(list(dict.fromkeys(after)))}
 
@@ -643,7 +644,7 @@ class DagsterPipeline:
 
         for path, task in self.flat.tasks.items():
             before = tuple(dict.fromkeys(key for other in self.flat.befores[path] for key in made(other)))
-            if not task.end and len(before) > _LINEAGE:
+            if task.kind is not TaskKind.END and len(before) > _LINEAGE:
                 before = ()  # an order, and no lineage that a person could read
             said = [asset_key(dataset, self._drawing.prefix) for dataset in task.inlets]
             own = {produced.key for produced in produces.get(path, ())}

@@ -16,6 +16,7 @@ from starlake_core import (
     RunError,
     StarlakePipeline,
     TaskEvent,
+    TaskKind,
     TaskReport,
     TaskState,
     described,
@@ -77,7 +78,7 @@ def run_pipeline(pipeline: StarlakePipeline, run: Run) -> Report:
     finally:
         observing.reset(token)
     report = _report(pipeline, observation, here, left_out)
-    downs = [task.path for task in pipeline.tasks() if task.teardown and task.job is not None]
+    downs = [task.path for task in pipeline.tasks() if task.kind is TaskKind.TEARDOWN and task.job is not None]
     torn_down = bool(downs) and all(report.task(path).state == TaskState.SUCCEEDED for path in downs)
     if here.stopped and here.run_id and torn_down and os.environ.get("DAGSTER_HOME"):
         with _instance() as instance:  # the sensor has nothing to do for it
@@ -131,7 +132,7 @@ def _report(pipeline: StarlakePipeline, observation: Observation, here: InProces
             state, reason = _state(native, path, observation, here, befores)
             if here.stopped and not _has_ended(native, path, observation, here, state):
                 state, reason = TaskState.CANCELLED, STOPPED
-            if here.stopped and state in _BAD and task.teardown and task.job is not None:
+            if here.stopped and state in _BAD and task.kind is TaskKind.TEARDOWN and task.job is not None:
                 state, reason = tear_down(pipeline, task, run)
             outcome, _ = observation.outcomes.get(path, (None, ""))
             report = TaskReport(
@@ -153,7 +154,7 @@ def _report(pipeline: StarlakePipeline, observation: Observation, here: InProces
         if reports[path].state == TaskState.SUCCEEDED
     ]
     failed = any(report.state in (TaskState.FAILED, TaskState.UPSTREAM_FAILED) for report in tasks)
-    ends = [reports[path] for path, task in native.flat.tasks.items() if task.end]
+    ends = [reports[path] for path, task in native.flat.tasks.items() if task.kind is TaskKind.END]
     reason = next((end.reason for end in ends if end.state != TaskState.EXCLUDED), "")
     state = TaskState.SUCCEEDED
     if here.stopped:

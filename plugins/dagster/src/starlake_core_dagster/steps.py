@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from dagster import AssetKey, AssetMaterialization, AssetObservation, DagsterEventType, Failure, MetadataValue, Output
 from dagster import __version__ as dagster_version
 
-from starlake_core import Job, Run, RunError, StarlakeDataset, StarlakeError, Task
+from starlake_core import Job, Run, RunError, StarlakeDataset, StarlakeError, Task, TaskKind
 from starlake_core.guards import NOTHING
 from starlake_core.masking import mask_arguments
 from starlake_core.plain import plain, plain_line
@@ -133,7 +133,7 @@ class Step:
         if outcome.verdict is not Verdict.SUCCEEDED:
             raise self._failed(outcome, job, metadata)
         observer.ended(self.path, outcome)
-        if self.task.gate and VERDICT in step.selected_output_names:
+        if self.task.kind is TaskKind.CHECK and VERDICT in step.selected_output_names:
             yield Output(None, VERDICT, metadata=metadata)
         yield from self._emit(step, run, metadata)
 

@@ -25,6 +25,8 @@ from dagster import (
     SkipReason,
 )
 
+from starlake_core import TaskKind
+
 from .context import TEARS_DOWN
 from .executor import thread_executor
 from .rendering import DagsterPipeline
@@ -50,7 +52,9 @@ def tear_down_of(pipeline: DagsterPipeline) -> tuple[Any, Any] | None:
     Args:
         pipeline: rendered.
     """
-    paths = [path for path, task in pipeline.flat.tasks.items() if task.teardown and task.job is not None]
+    paths = [
+        path for path, task in pipeline.flat.tasks.items() if task.kind is TaskKind.TEARDOWN and task.job is not None
+    ]
     if not paths:
         return None
     names = pipeline.flat.names
@@ -71,7 +75,7 @@ def tear_down_of(pipeline: DagsterPipeline) -> tuple[Any, Any] | None:
         f"{TEARS_DOWN}, whose value is the id of that run.",
     )
     job = graph.to_job(executor_def=thread_executor(1))
-    setups = [path for path, task in pipeline.flat.tasks.items() if task.setup]
+    setups = [path for path, task in pipeline.flat.tasks.items() if task.kind is TaskKind.SETUP]
     began = frozenset(names[path] for path in (setups or pipeline.flat.tasks))
     steps = frozenset(names[path] for path in paths)
 

@@ -25,6 +25,7 @@ from starlake_core import (
     StarlakeError,
     Task,
     TaskEvent,
+    TaskKind,
     TaskReport,
     TaskState,
     TriggerRule,
@@ -299,7 +300,7 @@ class Scheduler:
         self._timers.clear()
         for progress in waiting:
             task = progress.step.task
-            if task is not None and task.teardown and self._interrupts < 2:
+            if task is not None and task.kind is TaskKind.TEARDOWN and self._interrupts < 2:
                 self._ready.append(progress)
             else:
                 self._let_go(progress)
@@ -373,7 +374,9 @@ class Scheduler:
 
     def _stopping(self, task: Task | None) -> Callable[[], bool]:
         """What says to an attempt that it is to stop."""
-        return (lambda: self._interrupts > 1) if task is not None and task.teardown else self._stop.is_set
+        return (
+            (lambda: self._interrupts > 1) if task is not None and task.kind is TaskKind.TEARDOWN else self._stop.is_set
+        )
 
     # -- states
 
@@ -472,7 +475,9 @@ class Scheduler:
             self._set(progress, TaskRow(step.path, TaskState.SKIPPED, reason=self._run.skip))
             return self._pass_on(progress, _SKIPPED, self._run.skip)
         task = step.task
-        if task is not None and not selected(task, self._whole if task.setup or task.teardown else self._run):
+        if task is not None and not selected(
+            task, self._whole if task.kind in (TaskKind.SETUP, TaskKind.TEARDOWN) else self._run
+        ):
             self._set(progress, TaskRow(step.path, TaskState.EXCLUDED, reason="not selected"))
             return self._pass_on(progress, mask, progress.reason)
         if self._stop.is_set() and not (_is_around_work(step) and self._began()):
@@ -492,8 +497,8 @@ class Scheduler:
     def _began(self) -> bool:
         """Whether there is something to clean up: a set-up was tried, or, without one, work was."""
         tried = [p.step.task for p in self._progress.values() if p.step.task is not None and p.row.attempt]
-        has_setup = any(step.task is not None and step.task.setup for step in self._plan.tasks)
-        return any(task.setup if has_setup else task.is_work for task in tried)
+        has_setup = any(step.task is not None and step.task.kind is TaskKind.SETUP for step in self._plan.tasks)
+        return any(task.kind is TaskKind.SETUP if has_setup else task.is_work for task in tried)
 
     def _trigger(self, step: Step, mask: int, reason: str) -> tuple[TaskState | None, str]:
         task = step.task
@@ -502,7 +507,7 @@ class Scheduler:
             return TaskState.UPSTREAM_FAILED, reason
         if rule is TriggerRule.ALL_SUCCESS and mask & _SKIPPED:
             return TaskState.SKIPPED, reason
-        if task is not None and task.end:
+        if task is not None and task.kind is TaskKind.END:
             rows = [self._progress[id(other)] for other in self._plan.before(step)]
             closed = dict.fromkeys(other.row.reason for other in rows if other.row.not_ready)
             if closed and not any(_did_work(other) for other in rows):
@@ -600,7 +605,7 @@ class Scheduler:
             self._end(progress, TaskState.SUCCEEDED, outcome.reason, seconds, outcome.exit_code)
         elif outcome.verdict is Verdict.NOT_READY and task is not None:
             self._not_ready(progress, task, outcome, seconds)
-        elif self._stop.is_set() and not (task is not None and task.teardown and self._interrupts < 2):
+        elif self._stop.is_set() and not (task is not None and task.kind is TaskKind.TEARDOWN and self._interrupts < 2):
             self._end(progress, TaskState.CANCELLED, self._why, seconds, outcome.exit_code)
         elif task is not None and progress.used <= task.retries and not outcome.final:
             progress.pokes = 0
@@ -699,7 +704,9 @@ def _is_around_work(step: Step) -> bool:
     task = step.task
     if task is None:
         return False
-    return task.setup or task.teardown or (task.job is None and task.trigger is TriggerRule.ALL_DONE)
+    return task.kind in (TaskKind.SETUP, TaskKind.TEARDOWN) or (
+        task.job is None and task.trigger is TriggerRule.ALL_DONE
+    )
 
 
 def _did_work(progress: _Progress) -> bool:
