@@ -7,7 +7,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timezone, tzinfo
+from datetime import datetime, timezone, tzinfo
 from typing import Any, TypeAlias
 
 from .command import Command
@@ -524,8 +524,8 @@ class Pipeline(TaskGroup):
         trigger: DatasetTrigger | None = None,
         zone: tzinfo = timezone.utc,
         zone_name: str = "UTC",
-        start_date: datetime | date | None = None,
-        end_date: datetime | date | None = None,
+        start_date: datetime | None = None,
+        end_date: datetime | None = None,
         catchup: bool = False,
         max_active_runs: int = 3,
         tags: Iterable[str] = (),

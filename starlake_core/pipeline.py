@@ -97,6 +97,8 @@ class StarlakePipeline(Pipeline):
         "schedule",
     )
 
+    start_date: datetime
+
     def __init__(
         self,
         orchestration: Orchestration,

@@ -13,4 +13,4 @@ class StarlakePlugin(AirflowPlugin):
     """A listener of the scheduler."""
 
     name = "starlake"
-    listeners = (listener,)
+    listeners = [listener]  # noqa: RUF012 - Airflow declares it so, and not as a ClassVar

@@ -16,7 +16,7 @@ __all__ = ["on_dag_run_running"]
 logger = logging.getLogger(__name__)
 
 
-@hookimpl  # type: ignore[untyped-decorator]
+@hookimpl
 def on_dag_run_running(dag_run: Any, msg: str) -> None:
     """Fail the tasks of a run that are in a pool of ours which does not exist, and say on the run how to make it.
 

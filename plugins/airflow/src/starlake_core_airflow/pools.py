@@ -18,6 +18,8 @@ __all__ = ["creation", "missing", "problems"]
 
 logger = logging.getLogger(__name__)
 
+_UNKNOWN = "the pools of Airflow are not known: its database cannot be asked from here: %s"
+
 
 def creation(pool: str) -> str:
     """The command that makes a pool.
@@ -68,13 +70,16 @@ def _slots(options: Mapping[str, Any], pools: Collection[str]) -> dict[str, int]
         from airflow import settings
         from airflow.utils.session import create_session
 
+        if settings.engine is None:
+            logger.info(_UNKNOWN, "it is not set up in this process")
+            return None
         url = settings.engine.url
         if url.get_backend_name() == "sqlite" and not os.path.exists(str(url.database)):
             return None  # asking would make an empty one
         with create_session() as session:
             return _of(session, pools)
     except (SQLAlchemyError, AttributeError) as error:
-        logger.info("the pools of Airflow are not known: its database cannot be asked from here: %s", error)
+        logger.info(_UNKNOWN, error)
         return None
 
 

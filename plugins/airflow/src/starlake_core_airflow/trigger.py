@@ -62,7 +62,7 @@ class StarlakeTrigger(BaseTrigger):
         not_before: float = 0.0,
         connections: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow has it without annotations
         self.job = job
         self.handle = handle
         self.attempt = attempt

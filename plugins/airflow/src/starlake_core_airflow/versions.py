@@ -28,7 +28,8 @@ if VERSION < (2, 11) or VERSION[:2] == (3, 0):
         "pip install 'apache-airflow>=3.1'"
     )
 
-AIRFLOW_3 = VERSION >= (3, 0)
+AIRFLOW_3 = VERSION >= (3, 0)  # mypy is told both on its command line, and sees one branch of each switch
+AIRFLOW_3_2 = VERSION >= (3, 2)
 
 if AIRFLOW_3:
     from airflow.providers.standard.operators.empty import EmptyOperator
@@ -44,7 +45,7 @@ else:  # 2.11
     from airflow.ti_deps.deps.ready_to_reschedule import ReadyToRescheduleDep
     from airflow.utils.task_group import TaskGroup
 
-if VERSION >= (3, 2):
+if AIRFLOW_3_2:
     from airflow.sdk.exceptions import (
         AirflowException,
         AirflowFailException,
@@ -97,7 +98,9 @@ __all__ = [
 
 def asset(name: str, uri: str) -> Any:
     """An asset, or a dataset of 2.11, which has no name."""
-    return Asset(name=name, uri=uri) if AIRFLOW_3 else Asset(uri)
+    if AIRFLOW_3:
+        return Asset(name=name, uri=uri)
+    return Asset(uri)  # 2.11
 
 
 class Reschedulable(BaseOperator):
@@ -277,10 +280,10 @@ def in_test_run(dag: Any) -> Any:
     from sqlalchemy.exc import OperationalError
 
     try:
-        if not AIRFLOW_3:  # 2.11
-            return dag.test()
-        _register(dag)
-        return dag.test(logical_date=None)
+        if AIRFLOW_3:
+            _register(dag)
+            return dag.test(logical_date=None)
+        return dag.test()  # 2.11
     except OperationalError as error:
         raise RunError(
             f"the database of Airflow cannot be used: {error.orig}. Make it with: airflow db migrate. To run on a server instead, set "
@@ -294,33 +297,35 @@ def dag_bag(**keywords: Any) -> Any:
     Args:
         **keywords: of its constructor.
     """
-    if VERSION >= (3, 2):
+    if AIRFLOW_3_2:
         from airflow.dag_processing.dagbag import DagBag
     else:  # 2.11 and 3.1
         from airflow.models.dagbag import DagBag
     return DagBag(**keywords)
 
 
-def _register(dag: Any) -> None:
-    """Make a DAG known to the database, as the DAG processor would: 3.x tests only those."""
-    from airflow.dag_processing.bundles.manager import DagBundlesManager
+if AIRFLOW_3:
 
-    if VERSION >= (3, 2):
-        from airflow.dag_processing.dagbag import sync_bag_to_db
-    else:  # 3.1
-        from airflow.models.dagbag import sync_bag_to_db
-    DagBundlesManager().sync_bundles_to_db()
-    bag = dag_bag(dag_folder=os.devnull, collect_dags=False)
-    bag.dags = {dag.dag_id: dag}
-    fileloc = dag.fileloc
-    dag.relative_fileloc = dag.relative_fileloc or os.path.basename(fileloc)
-    # The database keeps the text of the file; a pipeline that was drawn without one shows that of this module.
-    dag.fileloc = fileloc if os.path.exists(fileloc) else __file__
-    try:
-        with _at_once():
-            sync_bag_to_db(bag, "dags-folder", None)
-    finally:
-        dag.fileloc = fileloc
+    def _register(dag: Any) -> None:
+        """Make a DAG known to the database, as the DAG processor would: 3.x tests only those."""
+        from airflow.dag_processing.bundles.manager import DagBundlesManager
+
+        if AIRFLOW_3_2:
+            from airflow.dag_processing.dagbag import sync_bag_to_db
+        else:  # 3.1
+            from airflow.models.dagbag import sync_bag_to_db
+        DagBundlesManager().sync_bundles_to_db()
+        bag = dag_bag(dag_folder=os.devnull, collect_dags=False)
+        bag.dags = {dag.dag_id: dag}
+        fileloc = dag.fileloc
+        dag.relative_fileloc = dag.relative_fileloc or os.path.basename(fileloc)
+        # The database keeps the text of the file; a pipeline that was drawn without one shows that of this module.
+        dag.fileloc = fileloc if os.path.exists(fileloc) else __file__
+        try:
+            with _at_once():
+                sync_bag_to_db(bag, "dags-folder", None)
+        finally:
+            dag.fileloc = fileloc
 
 
 @contextmanager

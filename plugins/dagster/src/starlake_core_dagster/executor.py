@@ -360,9 +360,10 @@ def run_in_process(job: Any, instance: Any, tags: Mapping[str, str], parallelism
     token = _here.set(here)
     try:
         for event in execute_run_iterator(wrapped, run, instance):
-            if event.is_step_success or event.is_step_failure or event.is_step_skipped:
-                here.ends[event.step_key] = event.event_type_value
-            elif event.is_failure and event.step_key is None:
+            step = event.step_key
+            if step is not None and (event.is_step_success or event.is_step_failure or event.is_step_skipped):
+                here.ends[step] = event.event_type_value
+            elif event.is_failure and step is None:
                 here.failure = event.message or "the run failed"
                 error = getattr(event.event_specific_data, "error", None)
                 # As an executor of Dagster tells of Ctrl-C.

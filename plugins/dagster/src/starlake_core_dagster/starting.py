@@ -64,9 +64,9 @@ def schedule_of(pipeline: DagsterPipeline, job: Any) -> Any:
         window = facts.window(tick)
         start, end = drawn.start_date, drawn.end_date
         # In UTC: Python compares the wall clocks of two times in one zone.
-        if isinstance(start, datetime) and window.start.astimezone(timezone.utc) < start:
+        if window.start.astimezone(timezone.utc) < start:
             return SkipReason(f"no data interval is complete since {start.isoformat()} (start_date)")
-        if isinstance(end, datetime) and window.end.astimezone(timezone.utc) > end:
+        if end is not None and window.end.astimezone(timezone.utc) > end:
             return SkipReason(f"the schedule ended at {end.isoformat()} (end_date)")
         if pipeline.partitions is None:
             return RunRequest(run_key=tick.isoformat(), tags={TICK: tick.isoformat()})

@@ -44,7 +44,7 @@ class Batches:
         self._calls = calls
         self._clock = clock
         self._parent = f"projects/{project}/locations/{region}"
-        self._states = {int(state): state.name for state in dataproc_v1.Batch.State}
+        self._states = {int(state): name for name, state in dataproc_v1.Batch.State.__members__.items()}
 
     def brief(self, seconds: float) -> Batches:
         """The same, for calls of which another one comes soon.

@@ -56,7 +56,7 @@ class Jobs:
         self._clock = clock
         self._where = {"project_id": project, "region": region}
         self._prefix = f"projects/{project}/regions/{region}/jobs/"
-        self._states = {int(state): state.name for state in dataproc_v1.JobStatus.State}
+        self._states = {int(state): name for name, state in dataproc_v1.JobStatus.State.__members__.items()}
 
     def brief(self, seconds: float) -> Jobs:
         """The same, for calls of which another one comes soon.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from starlake_core import RunnerError
@@ -14,6 +14,8 @@ from .calls import LOGIN
 __all__ = ["Connection", "connect"]
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+
+_Client = TypeVar("_Client")
 
 
 @dataclass(frozen=True)
@@ -34,24 +36,27 @@ class Connection:
         """Whether there is no TLS: an emulator."""
         return self.endpoint.startswith("http://")
 
-    def client(self, kind: Any, host: str = "") -> Any:
+    def client(self, kind: type[_Client], host: str = "") -> _Client:
         """A gRPC client.
 
         Args:
             kind: class of the client, such as ``run_v2.JobsClient``.
             host: the address at Google, where it is not the default of the class (services with one in each region).
         """
+        make: Any = kind  # clients of Google have no type in common
         if self.plain:
             import grpc
 
             # As the SDK's own channels: a page of a list may be long.
             sizes = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
             channel = grpc.insecure_channel(urlsplit(self.endpoint).netloc, options=sizes)
-            return kind(transport=kind.get_transport_class("grpc")(channel=channel))
+            client: _Client = make(transport=make.get_transport_class("grpc")(channel=channel))
+            return client
         from google.api_core.client_options import ClientOptions
 
         address = self.endpoint.removeprefix("https://") or host or None
-        return kind(credentials=self.credentials, client_options=ClientOptions(api_endpoint=address))
+        client = make(credentials=self.credentials, client_options=ClientOptions(api_endpoint=address))
+        return client
 
 
 def connect(endpoint: str = "", impersonate: str = "") -> Connection:
