@@ -65,7 +65,7 @@ class Server:
                 "AIRFLOW__WEBSERVER__SECRET_KEY": "a secret of the test",
             }
         self.parts = Parts(home, self._env)
-        self.parts.call("db", "migrate")
+        self.parts.make_database()
         if v3:
             self.parts.begin("api-server", "--port", str(port), "--host", "127.0.0.1")
             self.parts.begin("dag-processor")

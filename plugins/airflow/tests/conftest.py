@@ -12,7 +12,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from airflow_parts import logs_of_all
+from airflow_parts import PRISTINE, logs_of_all
 
 _TEMPLATE = "STARLAKE_TEST_AIRFLOW_HOME"
 """The home of the process that started the workers of pytest-xdist; they copy its database."""
@@ -54,6 +54,7 @@ def _make_home() -> Path:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+    shutil.copy(home / "airflow.db", home / PRISTINE)
     os.environ[_TEMPLATE] = str(home)
     return home
 

@@ -19,7 +19,7 @@ from typing import Any
 from airflow_parts import Parts, free_port
 from starlake_core_airflow.versions import AIRFLOW_3
 
-PATIENCE = 240.0
+PATIENCE = 600.0
 
 
 def until(true: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
@@ -93,7 +93,7 @@ class LiveAirflow:
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """While this block is open, Airflow runs."""
-        self.airflow("db", "migrate")
+        self.parts.make_database()
         try:
             for part in (
                 ("api-server", "dag-processor", "scheduler", "triggerer") if AIRFLOW_3 else ("scheduler", "triggerer")
@@ -192,7 +192,7 @@ class LiveAirflow:
             return
         for dag_id in ("starbake_load_daily", "starbake_load_hourly"):
             self.trigger(dag_id, "by-hand")
-            until(lambda dag_id=dag_id: self.run_state(dag_id, "by-hand") == "success", f"{dag_id} succeeds", 240)
+            until(lambda dag_id=dag_id: self.run_state(dag_id, "by-hand") == "success", f"{dag_id} succeeds")
 
     def _python(self, text: str) -> None:
         done = subprocess.run(

@@ -14,6 +14,8 @@ from live_airflow import LiveAirflow, orchestrate, shoot, until
 from starlake_core_airflow.versions import AIRFLOW_3
 from starlake_core_project.bakery import expected_tables, write_bakery
 
+pytestmark = pytest.mark.live
+
 IMAGES = Path(__file__).parents[1] / "images"
 
 # The job is over when the file "go" is there; it tells its process first.

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from airflow import settings
 from airflow_runs import AIRFLOW_3, draw, known, program, run_dag, state
+from breadth import once_on_airflow
 from load_fault_runs import batches, in_a_process, seeds_of, told
 
 from starlake_core.testing import StandIn
@@ -46,6 +47,7 @@ class Airflow:
         return self.run()
 
 
+@once_on_airflow
 @pytest.mark.faults
 @pytest.mark.parametrize("batch", batches())
 def test_loads_are_green_with_their_rows_and_never_twice(

@@ -12,6 +12,8 @@ from live_airflow import LiveAirflow, until
 from one_writer import OneWriter
 from starlake_core_airflow.pools import creation
 
+pytestmark = pytest.mark.live
+
 POOL = "starlake_duckdb_shop_db"
 DAGS = """\
 # airflow dag

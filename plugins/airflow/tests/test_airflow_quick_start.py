@@ -16,6 +16,8 @@ from live_airflow import LiveAirflow, until
 from starlake_core_airflow.versions import AIRFLOW_3
 from starlake_core_project.bakery import expected_tables
 
+pytestmark = pytest.mark.live
+
 README = Path(__file__).parents[1] / "README.md"
 DAGS = ("starbake_kpi", "starbake_load_daily", "starbake_load_hourly")
 OF_THE_QUICK_START = ("AIRFLOW_HOME", "AIRFLOW__CORE__LOAD_EXAMPLES")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from live_airflow import LiveAirflow, orchestrate, until
 
-pytestmark = [pytest.mark.soak]
+pytestmark = [pytest.mark.soak, pytest.mark.live]
 
 RUNS = 20
 GATES = """

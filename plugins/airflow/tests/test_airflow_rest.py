@@ -28,6 +28,8 @@ from starlake_core import (
     new_run,
 )
 
+pytestmark = pytest.mark.live
+
 HEAD = """
 from datetime import datetime
 try:

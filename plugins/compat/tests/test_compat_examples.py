@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from breadth import once_on_airflow
 from compat_runs import EXAMPLES, HOSTS, ORCHESTRATORS, check_rows, example, graph, native, orchestrate, run
 
 AFTERWARDS = '''
@@ -68,6 +69,7 @@ def test_the_generated_files_run(project: Path, home: dict[str, str], orchestrat
     check_rows(project)
 
 
+@once_on_airflow
 @pytest.mark.parametrize("orchestrator", ORCHESTRATORS)
 def test_everything_upstream_and_what_is_left_to_do_afterwards(
     project: Path, home: dict[str, str], orchestrator: str
@@ -86,6 +88,7 @@ def test_everything_upstream_and_what_is_left_to_do_afterwards(
     assert "kpi_overview_task failed" in done.stdout
 
 
+@once_on_airflow
 @pytest.mark.parametrize("orchestrator", ORCHESTRATORS)
 def test_files_that_are_staged_and_a_file_that_says_so(project: Path, home: dict[str, str], orchestrator: str) -> None:
     """The strategies ``pending`` and ``ack`` where everything is ready, and ``ack`` where it is not."""

@@ -15,6 +15,8 @@ from dagster import __version__ as version
 from dagster_server import LiveDagster, alive, begin_of, shoot, until
 from starlake_core_project.bakery import expected_tables, write_bakery
 
+pytestmark = pytest.mark.live
+
 IMAGES = Path(__file__).parents[1] / "images"
 RECENT = tuple(map(int, version.split(".")[:2])) >= (1, 13)
 """Whether this is the user interface that the picture of the documentation shows."""

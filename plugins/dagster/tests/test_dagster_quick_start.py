@@ -11,6 +11,8 @@ import pytest
 from dagster_server import LiveDagster, until
 from starlake_core_project.bakery import expected_tables
 
+pytestmark = pytest.mark.live
+
 README = Path(__file__).parents[1] / "README.md"
 TRANSFORMS = ("kpi/product_sales", "kpi/customer_value", "kpi/overview")
 
