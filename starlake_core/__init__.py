@@ -38,7 +38,7 @@ from .errors import (
 )
 from .facts import ProjectFacts
 from .graph import Node, Pipeline, Task, TaskGroup, TaskKind, TriggerPolicy, TriggerRule, Wait, graph_json
-from .guards import guards_of, why_nothing
+from .guards import guards_of, skipped_end, why_nothing
 from .hookspecs import CreateChildren, Lifecycle, hookimpl
 from .job import Job
 from .names import StarlakeExecutionEnvironment, StarlakeOrchestrator
@@ -170,6 +170,7 @@ __all__ = [
     "previous_fire",
     "sanitize_id",
     "selected",
+    "skipped_end",
     "tear_down",
     "why_nothing",
 ]

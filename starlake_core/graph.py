@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import graphlib
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -431,35 +432,17 @@ class TaskGroup(Node):
             del self.nodes[node_id]
 
     def _sort(self) -> None:
-        waiting = {node_id: len(ids) for node_id, ids in self.upstream().items()}
-        ready = deque(node for node_id, node in self.nodes.items() if not waiting[node_id])
-        order: list[Node] = []
-        while ready:
-            node = ready.popleft()
-            order.append(node)
-            for after in self.edges.get(node.id, ()):
-                waiting[after] -= 1
-                if not waiting[after]:
-                    ready.append(self.nodes[after])
-        if len(order) < len(self.nodes):
-            raise CycleError(
-                f"tasks of {self.path} wait for each other: "
-                + " >> ".join(self._cycle({n for n in waiting if waiting[n]}))
-            )
-        self._order = tuple(order)
-
-    def _cycle(self, left: set[str]) -> list[str]:
-        """One cycle among the nodes that could not be sorted. Each of them has one of them before it: walk back."""
-        befores = self.upstream()
-        node_id = next(n for n in self.nodes if n in left)
-        path: dict[str, None] = {}
-        while node_id not in path:
-            path[node_id] = None
-            node_id = next(before for before in befores[node_id] if before in left)
-        loop = [*path][[*path].index(node_id) :][::-1]
-        first = loop.index(next(n for n in self.nodes if n in loop))
-        loop = loop[first:] + loop[:first]
-        return [*loop, loop[0]]
+        sorter: graphlib.TopologicalSorter[str] = graphlib.TopologicalSorter(dict.fromkeys(self.nodes, ()))
+        for before, afters in self.edges.items():
+            for after in afters:
+                sorter.add(after, before)
+        try:
+            self._order = tuple(self.nodes[node_id] for node_id in sorter.static_order())
+        except graphlib.CycleError as error:
+            loop = error.args[1][:-1]
+            first = loop.index(next(node_id for node_id in self.nodes if node_id in loop))
+            names = [*loop[first:], *loop[:first], loop[first]]
+            raise CycleError(f"tasks of {self.path} wait for each other: {' >> '.join(names)}") from None
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from .graph import Pipeline, Task, TaskGroup, TaskKind, TriggerRule
 
-__all__ = ["NOTHING", "guards_of", "why_nothing"]
-
-NOTHING = "nothing was loaded or transformed"
-"""What an end says before the reasons."""
+__all__ = ["guards_of", "skipped_end", "why_nothing"]
 
 
 def _rule(task: Task) -> str:
@@ -77,6 +74,15 @@ def why_nothing(guards: Sequence[Sequence[str]], closed: Mapping[str, str]) -> s
         guards: of :func:`guards_of`.
         closed: id of each check that was not ready to its reason.
     """
-    if not closed or not all(any(gate in closed for gate in guard) for guard in guards):
-        return ""
-    return f"{NOTHING}: {'; '.join(dict.fromkeys(closed.values()))}"
+    return skipped_end(closed.values(), not all(any(gate in closed for gate in guard) for guard in guards))
+
+
+def skipped_end(reasons: Iterable[str], worked: bool) -> str:
+    """Why the end of a pipeline is skipped; empty where it is not: something was done, or no check was not ready.
+
+    Args:
+        reasons: of the checks that were not ready.
+        worked: whether any work was done.
+    """
+    told = list(dict.fromkeys(reasons))
+    return "" if worked or not told else f"nothing was loaded or transformed: {'; '.join(told)}"

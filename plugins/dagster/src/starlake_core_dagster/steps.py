@@ -12,8 +12,7 @@ from typing import Any, ClassVar
 from dagster import AssetKey, AssetMaterialization, AssetObservation, DagsterEventType, Failure, MetadataValue, Output
 from dagster import __version__ as dagster_version
 
-from starlake_core import Job, Run, RunError, StarlakeDataset, StarlakeError, Task, TaskKind
-from starlake_core.guards import NOTHING
+from starlake_core import Job, Run, RunError, StarlakeDataset, StarlakeError, Task, TaskKind, skipped_end
 from starlake_core.masking import mask_arguments
 from starlake_core.plain import plain, plain_line
 from starlake_core.runtime import Outcome, Verdict, execute, in_project, may_pass, runner_for
@@ -304,8 +303,7 @@ class Close(Step):
             raise Failure(str(error), allow_retries=False) from error
         for reason in dict.fromkeys(closed.values()):
             step.log.info(f"Skipped: {reason}")
-        if closed and not worked:
-            reason = f"{NOTHING}: {'; '.join(dict.fromkeys(closed.values()))}"
+        if reason := skipped_end(closed.values(), worked):
             step.log.warning(reason)
             observer.ended(self.path, Outcome(Verdict.NOT_READY, reason=reason), reason)
             for produced in self.produces:

@@ -30,6 +30,7 @@ from starlake_core import (
     TaskState,
     TriggerRule,
     selected,
+    skipped_end,
 )
 from starlake_core.plain import plain
 from starlake_core.plugins import Plugins
@@ -509,9 +510,9 @@ class Scheduler:
             return TaskState.SKIPPED, reason
         if task is not None and task.kind is TaskKind.END:
             rows = [self._progress[id(other)] for other in self._plan.before(step)]
-            closed = dict.fromkeys(other.row.reason for other in rows if other.row.not_ready)
-            if closed and not any(_did_work(other) for other in rows):
-                return TaskState.SKIPPED, "nothing was loaded or transformed: " + "; ".join(closed)
+            closed = [other.row.reason for other in rows if other.row.not_ready]
+            if told := skipped_end(closed, any(_did_work(other) for other in rows)):
+                return TaskState.SKIPPED, told
         return None, ""
 
     def _pass_on(self, progress: _Progress, mask: int, reason: str) -> list[_Progress]:
