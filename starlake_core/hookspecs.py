@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .facts import ProjectFacts
     from .graph import Task, TaskGroup
     from .job import Job
-    from .options import Option, Options
+    from .options import Option, OptionGroup, Options
     from .pipeline import StarlakePipeline
     from .run import Report, Run
     from .runtime import Runner
@@ -52,17 +52,21 @@ class HookSpecs:
     """The hooks. A plugin implements those of its role and leaves out the rest."""
 
     @hookspec
-    def sl_options(self) -> Sequence[Option]:
+    def sl_options(self) -> Sequence[Option | type[OptionGroup]]:
         """Declare the options that the plugin understands.
 
         Called once when an orchestration opens, for every selected plugin, and by ``starlake-orchestrate options``. Optional for
-        every role; leaving it out means that the plugin has no options of its own.
+        every role; leaving it out means that the plugin has no options of its own. A plugin declares its options as a group, whose
+        attributes have types; single ones are taken too.
 
         Example::
 
+            class ShellOptions(OptionGroup):
+                starlake_path: str = option(STR, "starlake", name="SL_STARLAKE_PATH", doc="The executable.")
+
             @hookimpl
             def sl_options():
-                return [Option("SL_STARLAKE_PATH", STR, "starlake", doc="The executable.")]
+                return [ShellOptions]
         """
         raise NotImplementedError
 
@@ -109,7 +113,8 @@ class HookSpecs:
 
             @hookimpl
             def sl_create_job(command, options):
-                return Job("shell", command.vector, options["sl_env_var"], {"executable": options["SL_STARLAKE_PATH"]})
+                spec = {"executable": options[ShellOptions].starlake_path}
+                return Job("shell", command.vector, options[GeneralOptions].sl_env_var, spec)
         """
 
     @hookspec(firstresult=True)

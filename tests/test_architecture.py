@@ -6,7 +6,7 @@ import ast
 import importlib
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -208,3 +208,205 @@ def test_every_plugin_is_an_extra_of_the_core() -> None:
     assert [
         name for name in sorted(wanted) if f'{name} = ["starlake-core-{name.replace("_", "-")}>=' not in extras
     ] == []
+
+
+# Options: what is declared is read, and what is not read says so.
+
+ORCHESTRATORS = {
+    file.parent.name
+    for file in (ROOT / "plugins").glob("*/pyproject.toml")
+    if '[project.entry-points."starlake_core.orchestrators"]' in file.read_text(encoding="utf-8")
+}
+IN_THE_POLICY = {
+    "optional_dataset_enabled",
+    "data_cycle_enabled",
+    "data_cycle",
+    "beyond_data_cycle_enabled",
+    "min_timedelta_between_runs",
+}
+"""Options without effect that are read all the same: they are checked and kept in the policy of a pipeline, which nothing asks."""
+
+
+class Declaration(NamedTuple):
+    owner: str
+    group: str
+    attribute: str
+    name: str
+    effective: bool
+
+    def __str__(self) -> str:
+        return f"{self.owner}: {self.group}.{self.attribute}"
+
+
+class Sources:
+    """Modules, and who reads which option in them.
+
+    Args:
+        texts: owner (``core``, or the folder of a plugin) and text of each module.
+    """
+
+    def __init__(self, texts: Iterable[tuple[str, str]]) -> None:
+        self.modules = [(owner, ast.parse(text)) for owner, text in texts]
+        self.declared = [found for owner, module in self.modules for found in self._declarations(owner, module)]
+        self._groups = {found.group for found in self.declared}
+        self._attributes = {found for _, module in self.modules for found in self._reads(module)}
+        self._given = {(owner, name) for owner, module in self.modules for name in self._read_from_given(module)}
+
+    def is_read(self, option: Declaration) -> bool:
+        """Whether an option is read: through its group, before the options are resolved, or by an orchestrator that declares it too."""
+        shared = {
+            (other.group, other.attribute)
+            for other in self.declared
+            if other.name == option.name and other.owner in ORCHESTRATORS
+        }
+        return bool({(option.group, option.attribute), *shared} & self._attributes) or (
+            (option.owner, option.name) in self._given
+        )
+
+    def unread(self) -> list[str]:
+        return [str(option) for option in self.declared if option.effective and not self.is_read(option)]
+
+    def read_without_effect(self) -> list[str]:
+        return [
+            str(option)
+            for option in self.declared
+            if not option.effective and self.is_read(option) and option.name not in IN_THE_POLICY
+        ]
+
+    @staticmethod
+    def _declarations(owner: str, module: ast.Module) -> Iterator[Declaration]:
+        for group in (node for node in ast.walk(module) if isinstance(node, ast.ClassDef)):
+            if "OptionGroup" not in map(_dotted, group.bases):
+                continue
+            for field in group.body:
+                if isinstance(field, ast.AnnAssign) and isinstance(field.value, ast.Call):
+                    given = {word.arg: ast.literal_eval(word.value) for word in field.value.keywords if _is_plain(word)}
+                    attribute = _dotted(field.target)
+                    yield Declaration(
+                        owner, group.name, attribute, given.get("name", attribute), given.get("effective", True)
+                    )
+
+    def _group(self, node: ast.AST) -> str:
+        """The group in ``options[Group]``."""
+        key = _dotted(node.slice) if isinstance(node, ast.Subscript) else ""
+        return key if key in self._groups else ""
+
+    def _reads(self, module: ast.Module) -> Iterator[tuple[str, str]]:
+        """Group and attribute of ``options[Group].attribute``, and of ``name.attribute`` for a name that holds a group."""
+        held: dict[str, set[str]] = {}
+        for node in ast.walk(module):
+            if isinstance(node, ast.arg) and node.annotation is not None:
+                held.setdefault(node.arg, set()).update({_dotted(node.annotation)} & self._groups)
+            elif isinstance(node, ast.Assign):
+                for target, value in (pair for one in node.targets for pair in _pairs(one, node.value)):
+                    held.setdefault(_dotted(target), set()).update({self._group(value)} - {""})
+        held.pop("", None)  # an item of something is no name
+        for node in ast.walk(module):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+                group = self._group(node.value)
+                for name in [group] if group else held.get(_dotted(node.value), ()):
+                    yield name, node.attr
+
+    @staticmethod
+    def _read_from_given(module: ast.Module) -> Iterator[str]:
+        """The names in ``given.get("name")``: what hooks and the core do before the options are resolved."""
+        for node in ast.walk(module):
+            if isinstance(node, ast.Call) and _dotted(node.func) == "given.get":
+                yield from (word.value for word in node.args[:1] if isinstance(word, ast.Constant))
+
+
+def _dotted(node: ast.AST) -> str:
+    """``a.b`` as it is written; empty for anything but names with dots."""
+    if isinstance(node, ast.Attribute):
+        before = _dotted(node.value)
+        return f"{before}.{node.attr}" if before else ""
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _is_plain(word: ast.keyword) -> bool:
+    return word.arg in ("name", "effective")
+
+
+def _pairs(target: ast.expr, value: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        yield from zip(target.elts, value.elts, strict=True)
+    else:
+        yield target, value
+
+
+@pytest.fixture(scope="module")
+def sources() -> Sources:
+    """All modules of the core and of the plugins."""
+    texts = [("core", file) for file in CORE_FILES]
+    texts += [(file.relative_to(ROOT / "plugins").parts[0], file) for file in PLUGIN_FILES]
+    return Sources((owner, file.read_text(encoding="utf-8")) for owner, file in texts)
+
+
+def test_every_option_is_read_or_says_that_it_has_no_effect(sources: Sources) -> None:
+    assert len(sources.declared) > 150
+    assert len({option.owner for option in sources.declared}) == 9
+    assert sources.unread() == []
+    assert sources.read_without_effect() == []
+
+
+def test_nothing_asks_the_policy_in_which_options_without_effect_are_kept(sources: Sources) -> None:
+    """As soon as something does, these options have an effect."""
+    fields = {"optional_datasets", "cycle", "beyond_cycle", "min_seconds"}
+    nodes = (node for _, module in sources.modules for node in ast.walk(module))
+    assert [node.attr for node in nodes if isinstance(node, ast.Attribute) and node.attr in fields] == []
+
+
+def test_plugins_declare_and_read_options_through_groups(sources: Sources) -> None:
+    """Names in quotes are for compat alone, which takes the options of other packages."""
+    words = []
+    for owner, module in sources.modules:
+        if owner in ("core", "compat"):
+            continue
+        for node in ast.walk(module):
+            one_by_one = isinstance(node, ast.Call) and _dotted(node.func) == "Option"
+            quoted = isinstance(node, ast.Subscript) and isinstance(node.slice, (ast.Constant, ast.JoinedStr))
+            if one_by_one or (quoted and _dotted(node.value).rpartition(".")[2] == "options"):
+                words.append(f"{owner}: {ast.unparse(node)}")
+    assert words == []
+
+
+ACME = """
+class GeneralOptions(OptionGroup):
+    zone: str = option(STR, "", effective=False)
+
+class AcmeOptions(OptionGroup):
+    region: str = option(STR, required=True)
+    zone: str = option(STR, "a", name="ACME_ZONE")
+    tries: int = option(Integer(1), 3)
+    early: str = option(STR, "")
+    old: bool = option(BOOL, False, effective=False)
+"""
+READERS = [
+    "x = options[AcmeOptions].ATTRIBUTE",
+    "acme = options[AcmeOptions]\nx = acme.ATTRIBUTE",
+    "self.acme, general = options[AcmeOptions], options[GeneralOptions]\nx = self.acme.ATTRIBUTE",
+    "def f(acme: AcmeOptions) -> str:\n    return acme.ATTRIBUTE",
+]
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_an_option_that_nobody_reads_is_found(reader: str) -> None:
+    def unread(*attributes: str) -> list[str]:
+        lines = [reader.replace("ATTRIBUTE", attribute) for attribute in attributes]
+        early = 'given.get("early")'
+        return Sources(("acme", text) for text in [ACME, *lines, early]).unread()
+
+    assert unread("region", "zone", "tries") == []
+    assert unread("region", "tries") == ["acme: AcmeOptions.zone"]
+    assert unread() == ["acme: AcmeOptions.region", "acme: AcmeOptions.zone", "acme: AcmeOptions.tries"]
+
+
+def test_other_things_of_the_same_name_are_no_reads() -> None:
+    elsewhere = "x = place.region\ny = options[GeneralOptions].zone\nacme.tries = 1\nz = {'early': 1}"
+    assert len(Sources([("acme", ACME), ("acme", elsewhere)]).unread()) == 4
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_an_option_without_effect_that_somebody_reads_is_found(reader: str) -> None:
+    sources = Sources([("acme", ACME), ("acme", reader.replace("ATTRIBUTE", "old"))])
+    assert sources.read_without_effect() == ["acme: AcmeOptions.old"]

@@ -97,14 +97,14 @@ def test_the_example_is_an_implementation_that_pluggy_accepts(name: str) -> None
 
 
 def test_some_examples_answer_as_they_say() -> None:
-    from starlake_core import Job, Option, Options
+    from starlake_core import Job, Options
     from starlake_core.command import stage_command
 
     namespace: dict[str, Any] = {**{word: getattr(starlake_core, word) for word in starlake_core.__all__}}
     for name in ("sl_options", "sl_create_job", "sl_create_lifecycle", "sl_task_keywords", "sl_create_preload"):
         exec(example(name), namespace)
-    (option,) = namespace["sl_options"]()
-    assert isinstance(option, Option)
+    (group,) = namespace["sl_options"]()
+    assert [option.name for option in group.declared] == ["SL_STARLAKE_PATH"]
     command = stage_command("t", "d")
     made = namespace["sl_create_job"](command, Options({"sl_env_var": {"A": "1"}, "SL_STARLAKE_PATH": "starlake"}))
     assert made == Job("shell", command.vector, {"A": "1"}, {"executable": "starlake"})

@@ -23,6 +23,7 @@ from starlake_core import (
     ENV_MAP,
     JSON_MAP,
     STR,
+    TEXT_MAP,
     TIMEZONE,
     Integer,
     Kind,
@@ -314,12 +315,21 @@ def test_a_text_is_read_from_a_path() -> None:
     assert read(STR, PurePosixPath("/a/b")) == "/a/b"
 
 
+@pytest.mark.parametrize(
+    "name", ["spark-env:SPARK_LOCAL_DIRS", "spark.kubernetes.driver.label.app.kubernetes.io/name", "1"]
+)
+def test_names_of_properties_are_free_and_those_of_variables_are_not(name: str) -> None:
+    assert read(TEXT_MAP, {name: True}) == {name: "true"}
+    assert "is no name" in problems([Option("x", ENV_MAP)], {"x": {name: "true"}})[0]
+    assert "has a null character" in problems([Option("x", TEXT_MAP)], {"x": {name: "a\0b"}})[0]
+
+
 @pytest.mark.parametrize("value", [True, [], {}, ["a"], object()])
 def test_what_is_no_text_is_refused(value: Any) -> None:
     refused(STR, value)
 
 
-KINDS = [STR, BOOL, Integer(0, 5), DURATION, CSV, JSON_MAP, ENV_MAP, DATE, TIMEZONE, CRON, OneOf("a", "b")]
+KINDS = [STR, BOOL, Integer(0, 5), DURATION, CSV, JSON_MAP, TEXT_MAP, ENV_MAP, DATE, TIMEZONE, CRON, OneOf("a", "b")]
 ANYTHING = st.one_of(
     JSON_VALUES, st.floats(), st.binary(max_size=5), st.dates(), st.tuples(st.text(max_size=3)), st.just(object())
 )

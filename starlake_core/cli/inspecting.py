@@ -204,7 +204,7 @@ def _option_row(item: Declared) -> list[str]:
     option = item.option
     kind = option.type.allowed.removeprefix("one of ") if option.type.name == "enum" else option.type.name
     default = "required" if option.required else _default(option.default)
-    doc = option.doc if option.effective else f"Accepted, no effect yet. {option.doc}"
+    doc = option.doc if option.effective else f"Accepted, no effect. {option.doc}"
     return [" / ".join([option.name, *option.aliases]), item.plugin, kind, default, option.env, doc]
 
 

@@ -116,18 +116,24 @@ def _read_map(value: Any) -> dict[str, Any]:
     return {_read_text(name): item for name, item in value.items()}
 
 
-def _read_env_map(value: Any) -> dict[str, str]:
+def _read_text_map(value: Any) -> dict[str, str]:
     result = {}
     for name, item in _read_map(value).items():
         if isinstance(item, (Mapping, list)):
             raise ValueError
         result[name] = ("true" if item else "false") if isinstance(item, bool) else "" if item is None else str(item)
+        if "\0" in result[name]:
+            raise NotAllowed(f"the value of {name} has a null character")
+    return result
+
+
+def _read_env_map(value: Any) -> dict[str, str]:
+    result = _read_text_map(value)
+    for name in result:
         if not _KEY.fullmatch(name):
             raise NotAllowed(
                 f"{name!r} is no name; names have letters, digits, '_', '-' and '.', and begin with no digit"
             )
-        if "\0" in result[name]:
-            raise NotAllowed(f"the value of {name} has a null character")
     return result
 
 
@@ -158,7 +164,7 @@ BOOL = Kind("bool", "true or false", _read_bool)
 DURATION = Kind("duration", "seconds, or a number with s, m, h or d, not negative", _read_duration)
 CSV = Kind("csv", "a list, or strings separated by commas", _read_csv)
 JSON_MAP = Kind("json", 'a mapping, or a JSON object such as {"NAME": "value"}', _read_map)
-TEXT_MAP = Kind("json", 'a mapping of strings, or a JSON object such as {"NAME": "value"}', _read_env_map)
+TEXT_MAP = Kind("json", 'a mapping of strings, or a JSON object such as {"NAME": "value"}', _read_text_map)
 ENV_MAP = Kind("json", 'a mapping of strings, or a JSON object such as {"SL_ROOT": "/project"}', _read_env_map)
 DATE = Kind("date", "a date YYYY-MM-DD, or a date with time and offset 2025-01-31T06:00:00+01:00", _read_date)
 TIMEZONE = Kind("timezone", "the name of a time zone such as UTC or Europe/Paris", _read_zone)

@@ -17,7 +17,7 @@ from ..command import Command
 from ..contract import validate_arguments
 from ..graph import Task, graph_json
 from ..job import Job
-from ..options import Options
+from ..options import GeneralOptions, Options
 from .corpus import CORPUS, Graph
 from .environment_base import EnvironmentBase
 from .lab import SECRET, Does, a_run, canonical, plain
@@ -119,7 +119,7 @@ class BuildChecks(EnvironmentBase):
     def test_variables_are_in_the_job(self) -> None:
         """The variables of ``sl_env_var`` are in the ``env`` of the job, where the core masks and merges them."""
         job = self.make(canonical(Does.SUCCEEDS))
-        wanted = self.orchestration().options["sl_env_var"]
+        wanted = self.orchestration().options[GeneralOptions].sl_env_var
         assert job.env.items() >= wanted.items(), "variables of sl_env_var are missing"
 
     def test_secrets_are_masked(self) -> None:

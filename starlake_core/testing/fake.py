@@ -13,7 +13,7 @@ from ..graph import Pipeline
 from ..hookspecs import Lifecycle, hookimpl
 from ..job import Job
 from ..masking import mask_text, secret_values
-from ..options import Options
+from ..options import GeneralOptions, Options
 from ..plugins import Plugins
 from ..run import RunKey
 from ..runtime import Found, Outcome, Runner, Status, Verdict
@@ -122,7 +122,7 @@ class FakeEnvironment:
     @hookimpl
     def sl_create_job(self, command: Command, options: Options) -> Job:
         """A job for the environment ``fake``."""
-        return Job("fake", command.vector, options["sl_env_var"], {"task": command.task_id})
+        return Job("fake", command.vector, options[GeneralOptions].sl_env_var, {"task": command.task_id})
 
     @hookimpl
     def sl_create_lifecycle(self, pipeline: Pipeline, options: Options) -> Lifecycle | None:

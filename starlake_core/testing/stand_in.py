@@ -19,7 +19,7 @@ from ..contract import parse_arguments
 from ..errors import ContractError
 from ..hookspecs import hookimpl
 from ..job import Job
-from ..options import Options
+from ..options import GeneralOptions, Options
 from ..runtime import ProcessRunner, Runner
 from .areas import Failure, TableModel, act
 from .subjects import subject
@@ -209,7 +209,7 @@ class StandInEnvironment:
     @hookimpl
     def sl_create_job(self, command: Command, options: Options) -> Job:
         """A job that names the program."""
-        return Job("stand_in", command.vector, options["sl_env_var"], {"program": str(self.program)})
+        return Job("stand_in", command.vector, options[GeneralOptions].sl_env_var, {"program": str(self.program)})
 
     @hookimpl
     def sl_create_runner(self, job: Job) -> Runner:

@@ -114,7 +114,9 @@ class FaultSuite:
         )
         command = load_command("load", "sales", "orders")
         # These tests are about attempts: what a load may not do twice is tested elsewhere.
-        return replace(opened.create_job(command=command, options=opened.options), retry_unsafe="blind").bind(a_run())
+        return replace(opened.plugins.create_job(command=command, options=opened.options), retry_unsafe="blind").bind(
+            a_run()
+        )
 
     def play(self, schedule: Schedule, emulator: Emulator) -> Result:
         """Play a schedule."""

@@ -12,7 +12,7 @@ from starlake_core_airflow import dag_ignore, deploying
 from starlake_core_airflow.dag_modules import local_modules
 from starlake_core_airflow.deploying import dags_folder, delete, deploy, safe_mode_problem
 
-from starlake_core import NothingFoundError, RunError, file_swap
+from starlake_core import NothingFoundError, Options, RunError, file_swap
 
 SYNTAX = conf.get("core", "dag_ignore_file_syntax").lower()
 
@@ -319,8 +319,8 @@ def test_a_deployment_that_cannot_write_says_so(source: Path, target: Path, monk
 
 
 def test_where_the_folder_is(tmp_path: Path) -> None:
-    assert dags_folder({"dags_folder": "~/dags"}) == Path.home() / "dags"
-    assert dags_folder({"dags_folder": None}) == Path(conf.get("core", "dags_folder"))
+    assert dags_folder(Options({"dags_folder": "~/dags"})) == Path.home() / "dags"
+    assert dags_folder(Options({"dags_folder": None})) == Path(conf.get("core", "dags_folder"))
 
 
 def test_a_file_that_the_safe_mode_passes_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,9 @@ def create(options: dict[str, Any], command: Command = LOAD) -> Job:
         options, orchestrator=RecordingOrchestrator(), environment="cloud_run", filename="t.py", namespace={}
     )
     # These tests are about attempts: what a load may not do twice is tested elsewhere.
-    return replace(orchestration.create_job(command=command, options=orchestration.options), retry_unsafe="blind")
+    return replace(
+        orchestration.plugins.create_job(command=command, options=orchestration.options), retry_unsafe="blind"
+    )
 
 
 def run_outside(runner: CloudRunRunner, job: Job, key: RunKey) -> str:

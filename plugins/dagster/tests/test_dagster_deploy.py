@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from starlake_core_dagster import deploying
 from starlake_core_dagster.deploying import MODULE, delete, deploy, workspace_of
 
-from starlake_core import NothingFoundError, RunError, StarlakeError, file_swap
+from starlake_core import NothingFoundError, Options, RunError, StarlakeError, file_swap
 from starlake_core.orchestration import Overrides, overriding
 
 PIPELINE = """\
@@ -131,9 +131,9 @@ def test_the_workspace_is_in_the_working_directory_unless_the_option_names_one(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert workspace_of({"workspace": None}) == tmp_path / "workspace.yaml"
-    assert workspace_of({"workspace": "there/w.yaml"}) == tmp_path / "there" / "w.yaml"
-    assert workspace_of({"workspace": "~/w.yaml"}) == tmp_path / "home" / "w.yaml"
+    assert workspace_of(Options({"workspace": None})) == tmp_path / "workspace.yaml"
+    assert workspace_of(Options({"workspace": "there/w.yaml"})) == tmp_path / "there" / "w.yaml"
+    assert workspace_of(Options({"workspace": "~/w.yaml"})) == tmp_path / "home" / "w.yaml"
 
 
 def test_a_link_to_a_workspace_stays_a_link(source: Path, workspace: Path, tmp_path: Path) -> None:

@@ -41,9 +41,11 @@ def table(name: str) -> dict[str, Any]:
 
 
 def waiting(
-    options: dict[str, Any] | None = None, tables: tuple[str, ...] = ("sales.orders", "sales.customers")
+    options: dict[str, Any] | None = None,
+    tables: tuple[str, ...] = ("sales.orders", "sales.customers"),
+    environment: FakeEnvironment | None = None,
 ) -> Any:
-    environment = FakeEnvironment()
+    environment = environment or FakeEnvironment()
     return draw(StarlakePipeline.add_lineage, options, environment=environment, dependencies=lineage(*tables))
 
 
@@ -365,7 +367,8 @@ def test_a_real_load_starts_a_real_transform_for_its_interval(
         pipeline.sl_load("customers", "sales", "customers")
 
     source = draw(loads, {**given_, "partitions": partitions}, name="load", cron="0 0 * * *")
-    pipeline = waiting(given_)
+    environment = FakeEnvironment()
+    pipeline = waiting(given_, environment=environment)
     defs = definitions([source, pipeline])
     daemon = Daemon(instance, pipeline)
     wanted = "sales_customers, sales_orders" if "dataset_style" in options else "sales/customers, sales/orders"
@@ -378,7 +381,6 @@ def test_a_real_load_starts_a_real_transform_for_its_interval(
         done = run(job(defs, "load"), instance, partition_key=day if partitions else None, tags=tags)
         assert done.success
     request = daemon.look()
-    environment = pipeline.orchestration.create_job.__self__
     assert run(job(defs, "p"), instance, tags=request.tags).success
     (transform,) = environment.started("transform:kpi.summary")
     text = transform.job.arguments[-1]

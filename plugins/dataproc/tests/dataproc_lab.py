@@ -38,7 +38,7 @@ def opened(options: Mapping[str, Any]) -> Orchestration:
 def job_of(options: Mapping[str, Any], command: Command = LOAD, *, check: bool = False) -> Job:
     """The bound job of a command."""
     orchestration = opened(options)
-    job = orchestration.create_job(command=command, options=orchestration.options)
+    job = orchestration.plugins.create_job(command=command, options=orchestration.options)
     # These tests are about attempts: what a load may not do twice is tested elsewhere.
     return replace(job, check=check, retry_unsafe="blind").bind(RUN)
 

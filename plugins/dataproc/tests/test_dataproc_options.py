@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from dataproc_lab import KEY, LOAD, PLACE, job_of, opened, runner_of
-from starlake_core_dataproc.settings import OPTIONS
+from starlake_core_dataproc.options import DataprocOptions
 
 from starlake_core import Job, OptionsError, RunnerError
 from starlake_core.options import Option
@@ -32,22 +32,24 @@ DEFAULTS = {
 
 
 def test_names_and_defaults_are_those_of_earlier_packages() -> None:
-    options = {option.name: option for option in OPTIONS}
+    options = {option.name: option for option in DataprocOptions.declared}
     assert {name: options[name].default for name in DEFAULTS} == DEFAULTS
-    assert {option.name for option in OPTIONS if option.required} == {
+    assert {option.name for option in DataprocOptions.declared if option.required} == {
         "dataproc_project_id",
         "spark_jar_list",
         "spark_bucket",
     }
     assert options["dataproc_project_id"].env == "GCP_PROJECT"
-    assert {"cluster_id", "dataproc_worker_num_instances"} <= {alias for option in OPTIONS for alias in option.aliases}
+    assert {"cluster_id", "dataproc_worker_num_instances"} <= {
+        alias for option in DataprocOptions.declared for alias in option.aliases
+    }
 
 
 def test_every_default_is_a_value_that_the_option_takes() -> None:
     def reads(option: Option) -> bool:
         return option.default is None or option.type.read(option.default) == option.default
 
-    assert [option.name for option in OPTIONS if not reads(option)] == []
+    assert [option.name for option in DataprocOptions.declared if not reads(option)] == []
 
 
 def test_what_is_missing_is_said_at_once() -> None:
@@ -80,11 +82,15 @@ def test_the_project_comes_from_the_environment_too(monkeypatch: pytest.MonkeyPa
         (
             "dataproc_cluster_metadata",
             '{"a": 1',
-            "'{\"a\": 1' is not allowed; it takes a mapping of texts, or a JSON object such as",
+            "'{\"a\": 1' is not allowed; it takes a mapping of strings, or a JSON object such as",
         ),
-        ("dataproc_cluster_metadata", "[1]", 'it takes a mapping of texts, or a JSON object such as {"NAME": "value"}'),
-        ("dataproc_cluster_metadata", {"a": {"b": 1}}, "it takes a mapping of texts"),
-        ("dataproc_cluster_properties", "x", "it takes a mapping of texts"),
+        (
+            "dataproc_cluster_metadata",
+            "[1]",
+            'it takes a mapping of strings, or a JSON object such as {"NAME": "value"}',
+        ),
+        ("dataproc_cluster_metadata", {"a": {"b": 1}}, "it takes a mapping of strings"),
+        ("dataproc_cluster_properties", "x", "it takes a mapping of strings"),
         (
             "dataproc_master_machine_type",
             "four cores",
@@ -110,7 +116,8 @@ def test_the_project_comes_from_the_environment_too(monkeypatch: pytest.MonkeyPa
         ("dataproc_idle_delete_ttl", 60, "it takes 300 s (5m) to 14d, or 0 for never"),
         ("dataproc_labels", {"Team": "x"}, "lower-case letters, digits, - and _"),
         ("dataproc_labels", {"starlake_task": "x"}, "no name that begins with starlake_"),
-        ("dataproc_poll_interval", 0, "it takes a number of seconds greater than 0"),
+        ("dataproc_poll_interval", 0, "greater than 0 and less than a day"),
+        ("dataproc_poll_interval", "1d", "greater than 0 and less than a day"),
         ("dataproc_deploy_mode", "yarn", "it takes one of client, cluster"),
         ("dataproc_endpoint", "localhost:1", "it takes http://host:port or https://host"),
         ("dataproc_secondary_preemptibility", "cheap", "it takes one of preemptible, spot, non_preemptible"),
@@ -135,6 +142,9 @@ def test_a_wrong_value(option: str, value: Any, says: str) -> None:
         ("dataproc_region", "northamerica-northeast1"),
         ("dataproc_project_id", "example.com:my-project"),
         ("dataproc_poll_interval", "0.05"),
+        ("dataproc_poll_interval", "5s"),
+        ("dataproc_cluster_properties", {"spark-env:SPARK_LOCAL_DIRS": "/tmp", "dataproc:dataproc.x": True}),
+        ("dataproc_cluster_metadata", {"1st-key": 1}),
         ("dataproc_idle_delete_ttl", "1h"),
     ],
 )

@@ -40,7 +40,7 @@ class Lab:
         """A bound job whose container runs a line of shell; its arguments are ``$1`` and so on."""
         given = {**self.options, "sl_env_var": {"SL_ROOT": ROOT, "DO": do, **(env or {})}, **options}
         opened = orchestration(given)
-        made = opened.create_job(command=self.command, options=opened.options)
+        made = opened.plugins.create_job(command=self.command, options=opened.options)
         # These tests are about attempts: what a load may not do twice is tested elsewhere.
         return replace(made, retry_unsafe="blind").bind(a_run())
 
@@ -55,7 +55,7 @@ class Lab:
         )
         command = Command("preload", arguments, "check_sales", "sales")
         opened = orchestration({**self.options, "sl_env_var": {"SL_ROOT": root, "DO": do}})
-        return replace(opened.create_job(command=command, options=opened.options), check=True).bind(a_run())
+        return replace(opened.plugins.create_job(command=command, options=opened.options), check=True).bind(a_run())
 
     def runner(self, job: Job | None = None, clock: Callable[[], float] | None = None, **service: Any) -> FargateRunner:
         """A runner that has little patience."""

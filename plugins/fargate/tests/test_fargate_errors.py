@@ -225,7 +225,7 @@ def test_what_is_accepted_when_it_is_built_is_accepted_with_all_that_a_run_adds(
         command = Command("preload", ("--domain", "sales", "--strategy", "imported"), "check_sales", "sales")
         env = {"SL_ROOT": ROOT, "WHEN": "${sl_data_interval_start}${sl_run_id}", "BIG": "x" * size}
         opened = orchestration({**lab.options, "sl_env_var": env})
-        return replace(opened.create_job(command=command, options=opened.options), check=True)
+        return replace(opened.plugins.create_job(command=command, options=opened.options), check=True)
 
     low, high = 0, 8200
     while high - low > 1:

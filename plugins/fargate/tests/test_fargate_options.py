@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from fargate_lab import orchestration
-from starlake_core_fargate import plugin
+from starlake_core_fargate.options import FargateOptions
 
 from starlake_core import Job, OptionsError
 from starlake_core.command import load_command
@@ -22,11 +22,11 @@ OPTIONS: dict[str, Any] = {
 
 def job(**options: Any) -> Job:
     opened = orchestration({**OPTIONS, **options})
-    return opened.create_job(command=load_command("load_orders", "sales", "orders"), options=opened.options)
+    return opened.plugins.create_job(command=load_command("load_orders", "sales", "orders"), options=opened.options)
 
 
 def test_the_options_of_earlier_generators_have_the_same_names_and_defaults() -> None:
-    declared = {option.name: option for option in plugin.sl_options()}
+    declared = {option.name: option for option in FargateOptions.declared}
     for name, default in {
         "aws_profile": "default",
         "aws_region": "eu-west-3",
@@ -41,7 +41,7 @@ def test_the_options_of_earlier_generators_have_the_same_names_and_defaults() ->
         "AWS_SDK": "/usr/local/aws-cli",
     }.items():
         assert declared[name].default == default, name
-    required = {option.name for option in plugin.sl_options() if option.required}
+    required = {option.name for option in FargateOptions.declared if option.required}
     assert required == {"aws_cluster_name", "aws_task_definition_name", "aws_task_definition_container_name"}
     assert "aws_conn_id" in declared
     assert all(option.doc.endswith(".") for option in declared.values())

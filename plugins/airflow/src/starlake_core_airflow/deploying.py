@@ -8,25 +8,25 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-from starlake_core import NothingFoundError, RunError
+from starlake_core import NothingFoundError, Options, RunError
 from starlake_core.file_swap import locked, swap
 
 from . import dag_ignore
 from .dag_check import parse
 from .dag_modules import is_python, local_modules, module_files, names_any
+from .options import AirflowOptions
 
 __all__ = ["dags_folder", "delete", "deploy", "safe_mode_problem"]
 
 
-def dags_folder(options: Mapping[str, Any]) -> Path:
+def dags_folder(options: Options) -> Path:
     """Where Airflow loads its DAGs.
 
     Args:
         options: of the pipeline; ``dags_folder`` wins over Airflow's own configuration.
     """
-    return Path(options["dags_folder"] or _conf("dags_folder")).expanduser()
+    return Path(options[AirflowOptions].dags_folder or _conf("dags_folder")).expanduser()
 
 
 def safe_mode_problem(file: Path) -> str | None:

@@ -7,13 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from starlake_core import (
-    BOOL,
-    CSV,
-    DURATION,
-    JSON_MAP,
-    STR,
     CreateChildren,
-    Option,
+    OptionGroup,
     Options,
     Report,
     Run,
@@ -24,64 +19,20 @@ from starlake_core import (
 )
 
 from .edges import Block
+from .options import AirflowOptions
 from .rendering import DAG_KEYWORDS, TASK_KEYWORDS, make_dag, make_group, make_task
-
-_VARIABLES = "options_from_variables"
 
 
 @hookimpl
-def sl_options() -> Sequence[Option]:
-    return [
-        Option("default_dag_args", JSON_MAP, {}, doc="Default arguments of the operators; those of the options win."),
-        Option(
-            _VARIABLES,
-            CSV,
-            (),
-            doc="Options that are read from the Airflow Variables of these names whenever the file is parsed, which costs time.",
-        ),
-        Option(
-            "deferrable",
-            BOOL,
-            None,
-            doc="Wait for remote jobs in the triggerer; Airflow's operators.default_deferrable by default.",
-        ),
-        Option("pre_load_deferrable", BOOL, None, doc="The same for pre-loads; as deferrable by default."),
-        Option(
-            "defer_after", DURATION, 10, doc="How long a worker waits for a remote job before it gives its slot away."
-        ),
-        Option("gcp_conn_id", STR, None, env="", doc="Airflow connection with the Google credentials of remote jobs."),
-        Option("aws_conn_id", STR, None, env="", doc="Airflow connection with the AWS credentials of remote jobs."),
-        Option(
-            "dags_folder", STR, None, env="", doc="Where files are deployed; Airflow's core.dags_folder by default."
-        ),
-        Option(
-            "airflow_api_base_url",
-            STR,
-            None,
-            env="AIRFLOW_BASE_URL",
-            aliases=("AIRFLOW_BASE_URL",),
-            doc="Airflow's address: runs are started there instead of in this process.",
-        ),
-        Option(
-            "airflow_username", STR, None, env="AIRFLOW_USERNAME", aliases=("AIRFLOW_USERNAME",), doc="User of the API."
-        ),
-        Option(
-            "airflow_password",
-            STR,
-            None,
-            env="AIRFLOW_PASSWORD",
-            aliases=("AIRFLOW_PASSWORD",),
-            doc="Password of the user.",
-        ),
-        Option("airflow_token", STR, None, env="AIRFLOW_TOKEN", aliases=("AIRFLOW_TOKEN",), doc="Token of the API."),
-    ]
+def sl_options() -> Sequence[type[OptionGroup]]:
+    return [AirflowOptions]
 
 
 @hookimpl
 def sl_find_options(given: Mapping[str, Any]) -> Mapping[str, Any]:
     from .settings import found_options
 
-    return found_options(given, _VARIABLES)
+    return found_options(given)
 
 
 @hookimpl

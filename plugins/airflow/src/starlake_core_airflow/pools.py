@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from starlake_core import StarlakePipeline
+from starlake_core import Options, StarlakePipeline
 from starlake_core.runtime import POOL_PREFIX
+
+from .options import AirflowOptions
 
 __all__ = ["creation", "missing", "problems"]
 
@@ -60,10 +62,11 @@ def problems(pipelines: Sequence[StarlakePipeline]) -> list[str]:
     return found
 
 
-def _slots(options: Mapping[str, Any], pools: Collection[str]) -> dict[str, int] | None:
+def _slots(options: Options, pools: Collection[str]) -> dict[str, int] | None:
     """The slots of those of some pools that exist; None where Airflow cannot be asked."""
-    if options["airflow_api_base_url"]:
-        return _slots_by_api(options, pools)
+    airflow = options[AirflowOptions]
+    if airflow.airflow_api_base_url:
+        return _slots_by_api(airflow.airflow_api_base_url, airflow, pools)
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
@@ -83,14 +86,14 @@ def _slots(options: Mapping[str, Any], pools: Collection[str]) -> dict[str, int]
         return None
 
 
-def _slots_by_api(options: Mapping[str, Any], pools: Collection[str]) -> dict[str, int]:
+def _slots_by_api(url: str, options: AirflowOptions, pools: Collection[str]) -> dict[str, int]:
     from .rest_client import Api, quoted
 
     api = Api.connect(
-        options["airflow_api_base_url"],
-        options["airflow_username"],
-        options["airflow_password"],
-        options["airflow_token"],
+        url,
+        options.airflow_username,
+        options.airflow_password,
+        options.airflow_token,
     )
     found = {pool: api.find(f"/pools/{quoted(pool)}") for pool in pools}
     return {pool: int(told["slots"]) for pool, told in found.items() if told is not None}

@@ -11,6 +11,7 @@ from typing import Any
 
 from starlake_core import (
     CreateChildren,
+    GeneralOptions,
     StarlakeDataset,
     StarlakeError,
     StarlakePipeline,
@@ -27,6 +28,7 @@ from starlake_core.runtime import pool_of
 from .context import Facts
 from .edges import Block, link
 from .operator import StarlakeEnd, StarlakeOperator, StarlakeStart, displayed
+from .options import AirflowOptions
 from .pools import creation
 from .versions import DAG, FAIL_FAST, AssetAll, AssetAny, EmptyOperator, asset
 from .versions import TaskGroup as AirflowGroup
@@ -61,18 +63,18 @@ class _Drawing:
     """
 
     def __init__(self, pipeline: StarlakePipeline, alone: bool = False) -> None:
-        options = pipeline.options
+        options = pipeline.options[AirflowOptions]
         self.facts = replace(Facts.of(pipeline), pipeline_id="") if alone else Facts.of(pipeline)
-        self.retries = options["retries"]
+        self.retries = pipeline.options[GeneralOptions].retries
         self.pipeline = pipeline
-        self.deferrable = options["deferrable"]
-        self.check_deferrable = options["pre_load_deferrable"]
+        self.deferrable = options.deferrable
+        self.check_deferrable = options.pre_load_deferrable
         self.resources = DrawnResources(pipeline.source)
         self.pools: dict[str, str] = {}
-        named = {"google": options["gcp_conn_id"], "aws": options["aws_conn_id"]}
+        named = {"google": options.gcp_conn_id, "aws": options.aws_conn_id}
         self.shared = {
             "facts": self.facts,
-            "defer_after": options["defer_after"],
+            "defer_after": options.defer_after,
             "connections": {kind: connection for kind, connection in named.items() if connection},
         }
         self.starts = {node.path for node in pipeline.roots()} if self.facts.on_events else frozenset()
@@ -224,7 +226,7 @@ def make_dag(pipeline: StarlakePipeline, create_children: CreateChildren) -> Any
     drawing = _Drawing(pipeline)
     keywords = dict(pipeline.native_options)
     _check(f"pipeline {pipeline.id}", keywords, DAG_KEYWORDS)
-    defaults = {**pipeline.options["default_dag_args"], **(keywords.pop("default_dag_args", None) or {})}
+    defaults = {**pipeline.options[AirflowOptions].default_dag_args, **(keywords.pop("default_dag_args", None) or {})}
     if "fail_fast" in keywords:
         keywords[FAIL_FAST] = keywords.pop("fail_fast")
     _drawings.append(drawing)

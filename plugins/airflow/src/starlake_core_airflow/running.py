@@ -24,6 +24,7 @@ from starlake_core import (
 
 from .context import current_run
 from .observer import STOPPED, Observation, observing
+from .options import AirflowOptions
 from .versions import in_test_run
 
 __all__ = ["backfill", "run_pipeline"]
@@ -45,16 +46,16 @@ _STATES: Mapping[str, TaskState] = {
 
 
 def _api(pipeline: StarlakePipeline) -> Any:
-    options = pipeline.options
-    if not options["airflow_api_base_url"]:
+    options = pipeline.options[AirflowOptions]
+    if not options.airflow_api_base_url:
         return None
     from .rest import Api
 
     return Api.connect(
-        options["airflow_api_base_url"],
-        options["airflow_username"],
-        options["airflow_password"],
-        options["airflow_token"],
+        options.airflow_api_base_url,
+        options.airflow_username,
+        options.airflow_password,
+        options.airflow_token,
     )
 
 

@@ -14,12 +14,11 @@ from .versions import get_variable
 __all__ = ["found_options"]
 
 
-def found_options(given: Mapping[str, Any], variables: str) -> Mapping[str, Any]:
+def found_options(given: Mapping[str, Any]) -> Mapping[str, Any]:
     """Values for options that were not given.
 
     Args:
         given: the explicit options.
-        variables: name of the option that names those to look for among the Airflow Variables.
 
     Raises:
         StarlakeError: the Variables cannot be read.
@@ -39,7 +38,7 @@ def found_options(given: Mapping[str, Any], variables: str) -> Mapping[str, Any]
                 if defaults.get(name) is not None and f"SL_{name.upper()}" not in os.environ
             }
         )
-    names = given.get(variables, os.environ.get(f"SL_{variables.upper()}")) or ()
+    names = given.get("options_from_variables", os.environ.get("SL_OPTIONS_FROM_VARIABLES")) or ()
     for name in names.split(",") if isinstance(names, str) else names:
         name = str(name).strip()
         if not name or name in given:
@@ -48,7 +47,7 @@ def found_options(given: Mapping[str, Any], variables: str) -> Mapping[str, Any]
             value = get_variable(name)
         except Exception as error:
             raise StarlakeError(
-                f"option '{variables}' names '{name}', but the Airflow Variables cannot be read here ({type(error).__name__}: {error})"
+                f"option 'options_from_variables' names '{name}', but the Airflow Variables cannot be read here ({type(error).__name__}: {error})"
             ) from error
         if value is not None:
             found[name] = value

@@ -14,8 +14,20 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from starlake_core import JSON_MAP, STR, Command, Job, Option, Options, RunKey, hookimpl
+from starlake_core import (
+    JSON_MAP,
+    STR,
+    Command,
+    GeneralOptions,
+    Job,
+    OptionGroup,
+    Options,
+    RunKey,
+    hookimpl,
+    option,
+)
 from starlake_core.runtime import Found, Outcome, Runner, Status, Verdict
 
 # The parent of the job: it waits for it, and writes the exit code aside and renames it, so that it is there as a whole or not at all.
@@ -30,24 +42,30 @@ os.replace(os.path.join(folder, "exit.tmp"), os.path.join(folder, "exit"))
 """
 
 
+class DetachedOptions(OptionGroup):
+    detached_folder: str = option(STR, required=True, doc="Where the attempts are kept.")
+    detached_program: str = option(STR, "starlake", doc="What stands for Starlake.")
+    detached_settings: dict[str, Any] = option(JSON_MAP, {}, doc="Stands for what a service is told besides.")
+
+
 @hookimpl
-def sl_options() -> Sequence[Option]:
-    return [
-        Option("detached_folder", STR, required=True, doc="Where the attempts are kept."),
-        Option("detached_program", STR, "starlake", doc="What stands for Starlake."),
-        Option("detached_settings", JSON_MAP, {}, doc="Stands for what a service is told besides."),
-    ]
+def sl_options() -> Sequence[type[OptionGroup]]:
+    return [DetachedOptions]
 
 
 @hookimpl
 def sl_create_job(command: Command, options: Options) -> Job:
-    folder = options["detached_folder"]
+    detached = options[DetachedOptions]
     return Job(
         "detached",
         command.vector,
-        options["sl_env_var"],
-        {"folder": folder, "program": options["detached_program"], "settings": options["detached_settings"]},
-        endpoint=folder,
+        options[GeneralOptions].sl_env_var,
+        {
+            "folder": detached.detached_folder,
+            "program": detached.detached_program,
+            "settings": detached.detached_settings,
+        },
+        endpoint=detached.detached_folder,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from starlake_core import (
     Command,
     CreateChildren,
+    GeneralOptions,
     Job,
     Options,
     RunnerError,
@@ -95,7 +96,7 @@ class Classes:
     @hookimpl
     def sl_create_job(self, command: Command, options: Options) -> Job:
         """What is to be run; how is known to the native task that the job makes."""
-        return Job(self.name, command.vector, options["sl_env_var"])
+        return Job(self.name, command.vector, options[GeneralOptions].sl_env_var)
 
     @hookimpl
     def sl_create_runner(self, job: Job) -> Any:

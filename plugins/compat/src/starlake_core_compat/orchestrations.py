@@ -10,6 +10,7 @@ from typing import Any
 
 from starlake_core import (
     DependencyType,
+    GeneralOptions,
     Node,
     Orchestration,
     PluginNotFoundError,
@@ -191,7 +192,7 @@ class AbstractPipeline(StarlakePipeline):
     @property
     def load_dependencies(self) -> bool:
         """Whether everything upstream runs in the pipeline, too: the option ``run_dependencies_first``."""
-        return bool(self.options["run_dependencies_first"])
+        return self.options[GeneralOptions].run_dependencies_first
 
     run_dependencies_first = load_dependencies
 
@@ -244,7 +245,7 @@ class AbstractPipeline(StarlakePipeline):
         found: ModuleGlobals = self.orchestration.found  # type: ignore[attr-defined]
         if found.spark is None:
             return super().sl_spark_config(spark_config_name)
-        return found.spark_config(self.options["spark_config_name"] or spark_config_name)
+        return found.spark_config(self.options[GeneralOptions].spark_config_name or spark_config_name)
 
     def pre_tasks(self, **keywords: Any) -> Node | None:
         """Add what a subclass of the job wants before the work, else what the environment needs; None if there is nothing.
@@ -357,7 +358,7 @@ class AbstractOrchestration(Orchestration):
         Args:
             dependencies: the lineage of a pipeline.
         """
-        given = self.options["filtered_datasets"]
+        given = self.options[GeneralOptions].filtered_datasets
         flat = {name.lower() for name in given}
         named = [name for name, uri in dependencies.uris.items() if uri in flat]
         if named:

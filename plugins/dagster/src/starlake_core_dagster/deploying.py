@@ -18,11 +18,12 @@ from typing import Any
 import yaml
 from dagster import Definitions
 
-from starlake_core import NothingFoundError, RunError, StarlakeError
+from starlake_core import NothingFoundError, Options, RunError, StarlakeError
 from starlake_core.file_swap import locked, swap
 from starlake_core.orchestration import collecting
 
 from .loading import definitions
+from .options import DagsterOptions
 
 __all__ = ["MODULE", "delete", "deploy", "workspace_of"]
 
@@ -47,13 +48,13 @@ _EMPTY_LIST = re.compile(r"(?m)^load_from:[ \t]*(?:\[[ \t]*\]|null|~)?[ \t]*(#[^
 _LIST = re.compile(r"(?m)^load_from:[^\n]*\n(?=(?:[ \t]*#[^\n]*\n|[ \t]*\r?\n)*( *)-\s)")
 
 
-def workspace_of(options: Mapping[str, Any]) -> Path:
+def workspace_of(options: Options) -> Path:
     """The workspace file that is changed.
 
     Args:
         options: typed options.
     """
-    return Path(options["workspace"] or "workspace.yaml").expanduser().absolute()
+    return Path(options[DagsterOptions].workspace or "workspace.yaml").expanduser().absolute()
 
 
 def deploy(files: Sequence[Path], workspace: Path) -> list[Path]:

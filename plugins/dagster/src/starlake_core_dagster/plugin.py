@@ -7,14 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from starlake_core import (
-    BOOL,
-    CSV,
-    DURATION,
-    STR,
     CreateChildren,
-    Integer,
-    OneOf,
-    Option,
+    OptionGroup,
     Options,
     Report,
     Run,
@@ -24,34 +18,13 @@ from starlake_core import (
     hookimpl,
 )
 
+from .options import DagsterOptions
 from .rendering import JOB_KEYWORDS, TASK_KEYWORDS, DagsterPipeline, Members, make_group, make_pipeline, make_task
 
 
 @hookimpl
-def sl_options() -> Sequence[Option]:
-    return [
-        Option("parallelism", Integer(1), 8, doc="Steps of a run at once, in threads of one process."),
-        Option("partitions", BOOL, True, doc="Partition the assets of a pipeline with a cron by its data intervals."),
-        Option(
-            "load_domain_in_one_step",
-            BOOL,
-            False,
-            doc="Load the tables of a domain in one step, side by side: for domains of many hundreds of tables.",
-        ),
-        Option("asset_key_prefix", CSV, (), doc="Parts before domain and table in the keys of assets."),
-        Option("asset_kinds", CSV, (), doc="Further kinds of the assets: snowflake, bigquery ..."),
-        Option("asset_owners", CSV, (), doc="Owners of the assets: e-mail addresses, or team:NAME."),
-        Option(
-            "default_status",
-            OneOf("running", "stopped"),
-            "running",
-            doc="Whether schedules and sensors are on as soon as they are deployed; the sensor that tears down always is.",
-        ),
-        Option("sensor_interval", DURATION, 30, doc="Least time between two looks of a sensor."),
-        Option(
-            "workspace", STR, None, doc="The workspace.yaml that deploy changes; in the working directory by default."
-        ),
-    ]
+def sl_options() -> Sequence[type[OptionGroup]]:
+    return [DagsterOptions]
 
 
 @hookimpl

@@ -48,6 +48,7 @@ from .context import Facts
 from .executor import TRIGGER_TAG, thread_executor
 from .flat import Flat, check_name, flatten
 from .keys import asset_key
+from .options import DagsterOptions
 from .steps import RESULT, VERDICT, Close, Produced, Step, shown
 from .together import Together
 
@@ -119,12 +120,12 @@ class _Drawing:
     def __init__(self, pipeline: StarlakePipeline, alone: bool = False) -> None:
         self.pipeline = pipeline
         self.alone = alone
-        self.flat = flatten(pipeline, pipeline.options["load_domain_in_one_step"])
+        self.flat = flatten(pipeline, pipeline.options[DagsterOptions].load_domain_in_one_step)
         self.partitions = None if alone else _partitions(pipeline)
         self.facts = Facts.of(pipeline, self.partitions)
         if alone:
             self.facts = replace(self.facts, pipeline_id="")
-        self.prefix = tuple(pipeline.options["asset_key_prefix"])
+        self.prefix = pipeline.options[DagsterOptions].asset_key_prefix
         self.produces = {
             path: _produced(path, task, self.prefix, self.flat.names[path] if path in self.flat.merged else RESULT)
             for path, task in self.flat.tasks.items()
@@ -231,7 +232,7 @@ def _in_order(kinds: Iterable[str]) -> Any:
 
 
 def _partitions(pipeline: StarlakePipeline) -> Any:
-    if pipeline.cron is None or not pipeline.options["partitions"]:
+    if pipeline.cron is None or not pipeline.options[DagsterOptions].partitions:
         return None
     return TimeWindowPartitionsDefinition(
         start=pipeline.start_date,
@@ -380,7 +381,7 @@ def _one_op(drawing: _Drawing, group: TaskGroup, steps: Sequence[Step]) -> OpDef
     pools = {drawing.pool(step.task) for step in steps} - {None}
     return drawing.op(
         group.path,
-        Together(tuple(steps), drawing.pipeline.options["parallelism"]),
+        Together(tuple(steps), drawing.pipeline.options[DagsterOptions].parallelism),
         (RESULT, *outputs),
         f"Loads {len(steps)} tables of {steps[0].task.domain}, several side by side.",
         tags={GROUP_TAG: group.path},
@@ -454,12 +455,12 @@ class DagsterPipeline:
     @cached_property
     def _kinds(self) -> Mapping[str, Any]:
         """The kinds of an asset whose task says none, by what it is."""
-        more = self.pipeline.options["asset_kinds"]
+        more = self.pipeline.options[DagsterOptions].asset_kinds
         return {own: _in_order({"starlake", *([own] if own else ()), *more}) for own in ("sql", "table", "")}
 
     @cached_property
     def _owners(self) -> list[str]:
-        return list(self.pipeline.options["asset_owners"])
+        return list(self.pipeline.options[DagsterOptions].asset_owners)
 
     # -- names
 
@@ -703,7 +704,8 @@ class DagsterPipeline:
             # Runs that are launched past the user interface have only the tags of the definition.
             "tags": {PIPELINE_TAG: self.pipeline.id, **tag_words(self.pipeline.tags)},
             "run_tags": {PIPELINE_TAG: self.pipeline.id, **native.get("run_tags", {})},
-            "executor_def": native.get("executor_def") or thread_executor(self.pipeline.options["parallelism"]),
+            "executor_def": native.get("executor_def")
+            or thread_executor(self.pipeline.options[DagsterOptions].parallelism),
             "hooks": set(native.get("hooks") or ()) or None,
             "metadata": native.get("metadata"),
         }

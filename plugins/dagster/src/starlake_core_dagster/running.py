@@ -28,6 +28,7 @@ from starlake_core.runtime import Verdict
 from .context import INTERVAL_END, INTERVAL_START, PARTLY, RUN_ID
 from .executor import InProcess, run_in_process
 from .observer import Observation, observing
+from .options import DagsterOptions
 from .rendering import PARTITION_FORMAT, DagsterPipeline
 from .tearing_down import TORN_DOWN
 
@@ -71,7 +72,7 @@ def run_pipeline(pipeline: StarlakePipeline, run: Run) -> Report:
         with _instance() as instance:
             parallelism = run.parallelism
             if parallelism is None and (left_out or not _has_own_executor(pipeline)):
-                parallelism = pipeline.options["parallelism"]
+                parallelism = pipeline.options[DagsterOptions].parallelism
             run_in_process(native.alone, instance, _tags(native, run), parallelism, here)
     except KeyboardInterrupt:
         here.stopped = True

@@ -28,6 +28,7 @@ from starlake_core.run import short_hash
 
 from .context import DONE, INTERVAL_END, INTERVAL_START, PARTLY, RUN_ID, TICK
 from .keys import asset_key
+from .options import DagsterOptions
 from .rendering import PARTITION_FORMAT, DagsterPipeline
 
 __all__ = ["schedule_of", "sensor_of"]
@@ -57,7 +58,7 @@ def schedule_of(pipeline: DagsterPipeline, job: Any) -> Any:
     drawn, facts = pipeline.pipeline, pipeline.facts
     if drawn.cron is None:
         return None
-    running = drawn.options["default_status"] == "running"
+    running = drawn.options[DagsterOptions].default_status == "running"
 
     def request(context: Any) -> Any:
         tick = context.scheduled_execution_time.astimezone(drawn.zone)
@@ -93,9 +94,9 @@ def sensor_of(pipeline: DagsterPipeline, job: Any) -> Any:
     drawn = pipeline.pipeline
     if drawn.trigger is None:
         return None
-    prefix = drawn.options["asset_key_prefix"]
+    prefix = drawn.options[DagsterOptions].asset_key_prefix
     datasets = {asset_key(dataset, prefix): dataset for dataset in drawn.trigger.datasets}
-    running = drawn.options["default_status"] == "running"
+    running = drawn.options[DagsterOptions].default_status == "running"
     needs_all = drawn.trigger.policy == "all"
 
     def evaluate(context: Any) -> Any:
@@ -105,7 +106,7 @@ def sensor_of(pipeline: DagsterPipeline, job: Any) -> Any:
         name=f"{pipeline.name}_sensor",
         evaluation_fn=evaluate,
         job=job,
-        minimum_interval_seconds=drawn.options["sensor_interval"],
+        minimum_interval_seconds=drawn.options[DagsterOptions].sensor_interval,
         default_status=DefaultSensorStatus.RUNNING if running else DefaultSensorStatus.STOPPED,
         description=f"Starts {drawn.id} when {'all' if needs_all else 'any'} of "
         f"{', '.join(key.to_user_string() for key in datasets)} {'were' if needs_all else 'was'} materialised.",

@@ -29,6 +29,7 @@ from starlake_core import TaskKind
 
 from .context import TEARS_DOWN
 from .executor import thread_executor
+from .options import DagsterOptions
 from .rendering import DagsterPipeline
 from .steps import RESULT
 
@@ -86,7 +87,7 @@ def tear_down_of(pipeline: DagsterPipeline) -> tuple[Any, Any] | None:
         name=f"{pipeline.name}_tear_down_sensor",
         evaluation_fn=evaluate,
         job=job,
-        minimum_interval_seconds=pipeline.pipeline.options["sensor_interval"],
+        minimum_interval_seconds=pipeline.pipeline.options[DagsterOptions].sensor_interval,
         default_status=DefaultSensorStatus.RUNNING,
         description=f"Tears down what runs of {pipeline.pipeline.id} left: failed and cancelled ones, and those of single assets.",
     )

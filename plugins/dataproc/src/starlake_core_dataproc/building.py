@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from starlake_core import Command, Job, Lifecycle, Options, OptionsError, StarlakeSparkConfig
+from starlake_core import Command, GeneralOptions, Job, Lifecycle, Options, OptionsError, StarlakeSparkConfig
 
 from .naming import OWNER_LABEL, TIMEOUT_LABEL, cluster_name
+from .options import DataprocOptions
 from .variables import OF_CLUSTER
 
-__all__ = ["endpoint_of", "job_of", "lifecycle_of"]
+__all__ = ["job_of", "lifecycle_of"]
 
 _LEAST_BATCH_EXECUTORS = 2
 
@@ -24,29 +25,28 @@ _CLUSTER_VARIABLES = {
 }
 
 
-def endpoint_of(options: Options) -> str:
+def _endpoint(dataproc: DataprocOptions) -> str:
     """All that a runner is made from, as one text."""
     about = {
-        "project": options["dataproc_project_id"],
-        "region": options["dataproc_region"],
-        "endpoint": options["dataproc_endpoint"],
-        "storage": options["dataproc_storage_endpoint"],
-        "logging": options["dataproc_logging_endpoint"],
-        "impersonate": options["dataproc_impersonate_service_account"] or "",
-        "interval": options["dataproc_poll_interval"],
-        "follow": options["dataproc_follow_logs"],
-        "missing_grace": options["dataproc_missing_grace"],
+        "project": dataproc.dataproc_project_id,
+        "region": dataproc.dataproc_region,
+        "endpoint": dataproc.dataproc_endpoint,
+        "storage": dataproc.dataproc_storage_endpoint,
+        "logging": dataproc.dataproc_logging_endpoint,
+        "impersonate": dataproc.dataproc_impersonate_service_account or "",
+        "interval": dataproc.dataproc_poll_interval,
+        "follow": dataproc.dataproc_follow_logs,
+        "missing_grace": dataproc.dataproc_missing_grace,
     }
     return json.dumps(about, sort_keys=True, separators=(",", ":"))
 
 
-def _mode(options: Options) -> str:
-    return "serverless" if options["dataproc_serverless"] else str(options["dataproc_deploy_mode"])
+def _mode(dataproc: DataprocOptions) -> str:
+    return "serverless" if dataproc.dataproc_serverless else dataproc.dataproc_deploy_mode
 
 
-def _cluster(options: Options) -> str:
-    existing: str | None = options["dataproc_cluster"]
-    return existing or cluster_name(options["dataproc_name"], options["cluster_config_name"])
+def _cluster(dataproc: DataprocOptions) -> str:
+    return dataproc.dataproc_cluster or cluster_name(dataproc.dataproc_name, dataproc.cluster_config_name)
 
 
 def _fixed_properties(bucket: str, mode: str) -> dict[str, str]:
@@ -70,13 +70,13 @@ def _fixed_properties(bucket: str, mode: str) -> dict[str, str]:
     }
 
 
-def _sizing(command: Command, options: Options, mode: str) -> dict[str, str]:
+def _sizing(command: Command, general: GeneralOptions, mode: str) -> dict[str, str]:
     """Sizing and properties of the user."""
     spark = command.spark or StarlakeSparkConfig(
-        options["spark_executor_memory"],
-        options["spark_executor_cores"],
-        options["spark_executor_instances"],
-        options["spark_properties"],
+        general.spark_executor_memory,
+        general.spark_executor_cores,
+        general.spark_executor_instances,
+        general.spark_properties,
     )
     sizing = spark.__config__()
     if mode == "serverless" and "spark.executor.instances" not in spark.properties and spark.instances is not None:
@@ -84,20 +84,20 @@ def _sizing(command: Command, options: Options, mode: str) -> dict[str, str]:
     return sizing
 
 
-def _single(options: Options) -> bool:
-    return bool(options["dataproc_single_node"] or options["dataproc_num_workers"] <= 0)
+def _single(dataproc: DataprocOptions) -> bool:
+    return dataproc.dataproc_single_node or dataproc.dataproc_num_workers <= 0
 
 
-def _check(options: Options) -> None:
+def _check(dataproc: DataprocOptions) -> None:
     problems = []
-    if options["dataproc_serverless"] and options["dataproc_cluster"]:
+    if dataproc.dataproc_serverless and dataproc.dataproc_cluster:
         problems.append(
-            f"option 'dataproc_cluster' ({options['dataproc_cluster']!r}) and option 'dataproc_serverless' of plugin 'dataproc' exclude "
+            f"option 'dataproc_cluster' ({dataproc.dataproc_cluster!r}) and option 'dataproc_serverless' of plugin 'dataproc' exclude "
             "each other: a batch runs on no cluster; give one of them"
         )
-    if _single(options) and options["dataproc_secondary_num_workers"]:
+    if _single(dataproc) and dataproc.dataproc_secondary_num_workers:
         problems.append(
-            f"option 'dataproc_secondary_num_workers' ({options['dataproc_secondary_num_workers']}) of plugin 'dataproc': a cluster of one node "
+            f"option 'dataproc_secondary_num_workers' ({dataproc.dataproc_secondary_num_workers}) of plugin 'dataproc': a cluster of one node "
             "(dataproc_num_workers, dataproc_single_node) has no secondary workers; give it at least 2 workers, or leave the option out"
         )
     if problems:
@@ -114,32 +114,33 @@ def job_of(command: Command, options: Options) -> Job:
     Raises:
         OptionsError: options that contradict each other.
     """
-    _check(options)
-    mode = _mode(options)
+    dataproc, general = options[DataprocOptions], options[GeneralOptions]
+    _check(dataproc)
+    mode = _mode(dataproc)
     spec: dict[str, Any] = {
         "mode": mode,
-        "project": options["dataproc_project_id"],
-        "region": options["dataproc_region"],
-        "bucket": options["spark_bucket"],
-        "jars": list(options["spark_jar_list"]),
-        "main_class": options["spark_job_main_class"],
-        "properties": {**_fixed_properties(options["spark_bucket"], mode), **_sizing(command, options, mode)},
-        "labels": options["dataproc_labels"],
-        "timeout": options["dataproc_job_wait_timeout"],
-        "sentinel": options["pre_load_not_ready_sentinel"],
+        "project": dataproc.dataproc_project_id,
+        "region": dataproc.dataproc_region,
+        "bucket": dataproc.spark_bucket,
+        "jars": list(dataproc.spark_jar_list),
+        "main_class": dataproc.spark_job_main_class,
+        "properties": {**_fixed_properties(dataproc.spark_bucket, mode), **_sizing(command, general, mode)},
+        "labels": dataproc.dataproc_labels,
+        "timeout": dataproc.dataproc_job_wait_timeout,
+        "sentinel": dataproc.pre_load_not_ready_sentinel,
     }
     if mode == "serverless":
         spec["batch"] = {
-            "version": options["dataproc_serverless_version"],
-            "subnet": options["dataproc_subnet"],
-            "tags": list(options["dataproc_tags"]),
-            "service_account": options["dataproc_service_account"] or "",
-            "staging_bucket": options["dataproc_config_bucket"] or "",
+            "version": dataproc.dataproc_serverless_version,
+            "subnet": dataproc.dataproc_subnet,
+            "tags": list(dataproc.dataproc_tags),
+            "service_account": dataproc.dataproc_service_account or "",
+            "staging_bucket": dataproc.dataproc_config_bucket or "",
         }
     else:
-        spec["cluster"] = _cluster(options)
-        spec["max_failures_per_hour"] = options["dataproc_max_failures_per_hour"]
-    return Job("dataproc", command.vector, options["sl_env_var"], spec, endpoint_of(options))
+        spec["cluster"] = _cluster(dataproc)
+        spec["max_failures_per_hour"] = dataproc.dataproc_max_failures_per_hour
+    return Job("dataproc", command.vector, general.sl_env_var, spec, _endpoint(dataproc))
 
 
 def lifecycle_of(options: Options) -> Lifecycle | None:
@@ -151,79 +152,81 @@ def lifecycle_of(options: Options) -> Lifecycle | None:
     Raises:
         OptionsError: options that contradict each other.
     """
-    _check(options)
-    if options["dataproc_serverless"] or options["dataproc_cluster"]:
+    dataproc = options[DataprocOptions]
+    _check(dataproc)
+    if dataproc.dataproc_serverless or dataproc.dataproc_cluster:
         return None
     base = {
-        "project": options["dataproc_project_id"],
-        "region": options["dataproc_region"],
-        "cluster": _cluster(options),
+        "project": dataproc.dataproc_project_id,
+        "region": dataproc.dataproc_region,
+        "cluster": _cluster(dataproc),
     }
-    endpoint = endpoint_of(options)
+    endpoint = _endpoint(dataproc)
     # The variables are those of the job: what an orchestrator keeps of it is without them.
-    create = Job("dataproc", (), options["sl_env_var"], {**base, "create": _configuration(options)}, endpoint)
+    env = options[GeneralOptions].sl_env_var
+    create = Job("dataproc", (), env, {**base, "create": _configuration(dataproc)}, endpoint)
     delete = Job("dataproc", (), {}, {**base, "delete": True}, endpoint)
     return Lifecycle(setup=(("create_cluster", create),), teardown=(("delete_cluster", delete),))
 
 
-def _configuration(options: Options) -> dict[str, Any]:
+def _configuration(dataproc: DataprocOptions) -> dict[str, Any]:
     """Labels, ``ClusterConfig`` and the user's properties of a cluster, as JSON values."""
-    project, region = options["dataproc_project_id"], options["dataproc_region"]
+    project, region = dataproc.dataproc_project_id, dataproc.dataproc_region
     # What is left out, Dataproc chooses: a bucket that it makes, and the account of Compute Engine.
-    bucket, account = options["dataproc_config_bucket"], options["dataproc_service_account"]
-    subnet = options["dataproc_subnet"]
-    single = _single(options)
+    bucket, account = dataproc.dataproc_config_bucket, dataproc.dataproc_service_account
+    subnet = dataproc.dataproc_subnet
+    single = _single(dataproc)
     config: dict[str, Any] = {
         **({"config_bucket": bucket} if bucket else {}),
         "gce_cluster_config": {
             "subnetwork_uri": subnet if "/" in subnet else f"projects/{project}/regions/{region}/subnetworks/{subnet}",
-            "internal_ip_only": options["dataproc_internal_ip_only"],
+            "internal_ip_only": dataproc.dataproc_internal_ip_only,
             **({"service_account": account} if account else {}),
             "service_account_scopes": ["https://www.googleapis.com/auth/cloud-platform"],
-            "tags": list(options["dataproc_tags"]),
-            "metadata": options["dataproc_cluster_metadata"],
-            **({"zone_uri": options["dataproc_zone"]} if options["dataproc_zone"] else {}),
+            "tags": list(dataproc.dataproc_tags),
+            "metadata": dataproc.dataproc_cluster_metadata,
+            **({"zone_uri": dataproc.dataproc_zone} if dataproc.dataproc_zone else {}),
         },
-        "master_config": {**_machines(options, "master", 1), **options["dataproc_master_properties"]},
+        "master_config": {
+            "num_instances": 1,
+            "machine_type_uri": dataproc.dataproc_master_machine_type,
+            "disk_config": _disk(dataproc.dataproc_master_disk_type, dataproc.dataproc_master_disk_size),
+            **dataproc.dataproc_master_properties,
+        },
         "software_config": {
-            "image_version": options["dataproc_image_version"],
+            "image_version": dataproc.dataproc_image_version,
             "properties": _cluster_properties(bucket, single),
         },
     }
-    if options["dataproc_temp_bucket"]:
-        config["temp_bucket"] = options["dataproc_temp_bucket"]
-    if options["dataproc_idle_delete_ttl"]:
-        config["lifecycle_config"] = {"idle_delete_ttl": {"seconds": options["dataproc_idle_delete_ttl"]}}
+    if dataproc.dataproc_temp_bucket:
+        config["temp_bucket"] = dataproc.dataproc_temp_bucket
+    if dataproc.dataproc_idle_delete_ttl:
+        config["lifecycle_config"] = {"idle_delete_ttl": {"seconds": dataproc.dataproc_idle_delete_ttl}}
     if not single:
         config["worker_config"] = {
-            **_machines(options, "worker", options["dataproc_num_workers"]),
-            **options["dataproc_worker_properties"],
+            "num_instances": dataproc.dataproc_num_workers,
+            "machine_type_uri": dataproc.dataproc_worker_machine_type,
+            "disk_config": _disk(dataproc.dataproc_worker_disk_type, dataproc.dataproc_worker_disk_size),
+            **dataproc.dataproc_worker_properties,
         }
-    if options["dataproc_secondary_num_workers"]:
+    if dataproc.dataproc_secondary_num_workers:
         config["secondary_worker_config"] = {
-            "num_instances": options["dataproc_secondary_num_workers"],
-            "preemptibility": options["dataproc_secondary_preemptibility"].upper(),
-            "disk_config": {
-                "boot_disk_type": options["dataproc_secondary_disk_type"] or options["dataproc_worker_disk_type"],
-                "boot_disk_size_gb": options["dataproc_secondary_disk_size"] or options["dataproc_worker_disk_size"],
-            },
-            **options["dataproc_secondary_properties"],
+            "num_instances": dataproc.dataproc_secondary_num_workers,
+            "preemptibility": dataproc.dataproc_secondary_preemptibility.upper(),
+            "disk_config": _disk(
+                dataproc.dataproc_secondary_disk_type or dataproc.dataproc_worker_disk_type,
+                dataproc.dataproc_secondary_disk_size or dataproc.dataproc_worker_disk_size,
+            ),
+            **dataproc.dataproc_secondary_properties,
         }
-    labels = {**options["dataproc_labels"], OWNER_LABEL: "cluster"}
-    if options["dataproc_create_timeout"]:
-        labels[TIMEOUT_LABEL] = str(options["dataproc_create_timeout"])
-    return {"labels": labels, "config": config, "properties": options["dataproc_cluster_properties"]}
+    labels = {**dataproc.dataproc_labels, OWNER_LABEL: "cluster"}
+    if dataproc.dataproc_create_timeout:
+        labels[TIMEOUT_LABEL] = str(dataproc.dataproc_create_timeout)
+    return {"labels": labels, "config": config, "properties": dataproc.dataproc_cluster_properties}
 
 
-def _machines(options: Options, role: str, count: int) -> dict[str, Any]:
-    return {
-        "num_instances": count,
-        "machine_type_uri": options[f"dataproc_{role}_machine_type"],
-        "disk_config": {
-            "boot_disk_type": options[f"dataproc_{role}_disk_type"],
-            "boot_disk_size_gb": options[f"dataproc_{role}_disk_size"],
-        },
-    }
+def _disk(kind: str, size: int) -> dict[str, Any]:
+    return {"boot_disk_type": kind, "boot_disk_size_gb": size}
 
 
 def _cluster_properties(bucket: str | None, single: bool) -> dict[str, str]:

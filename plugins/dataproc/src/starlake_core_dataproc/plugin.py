@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from starlake_core import Command, Job, Lifecycle, Option, Options, StarlakePipeline, hookimpl
+from starlake_core import Command, Job, Lifecycle, OptionGroup, Options, StarlakePipeline, hookimpl
 from starlake_core.runtime import Runner
 
 from .building import job_of, lifecycle_of
-from .settings import OPTIONS
+from .options import DataprocOptions
 
 
 @hookimpl
-def sl_options() -> Sequence[Option]:
-    return OPTIONS
+def sl_options() -> Sequence[type[OptionGroup]]:
+    return [DataprocOptions]
 
 
 @hookimpl

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from starlake_core import CSV, Command, Job, Option, Options, hookimpl
+from starlake_core import Command, GeneralOptions, Job, OptionGroup, Options, hookimpl
 from starlake_core.runtime import ProcessRunner, Runner
 from starlake_core.runtime.process import python_module, worker_environment
 
+from .options import DuckDBOptions
+
 
 @hookimpl
-def sl_options() -> Sequence[Option]:
-    return [
-        Option(
-            "sl_include_env_vars",
-            CSV,
-            (),
-            doc="Variables of the worker that the engine gets besides PATH, HOME, SL_* and the like; * for all.",
-        ),
-    ]
+def sl_options() -> Sequence[type[OptionGroup]]:
+    return [DuckDBOptions]
 
 
 @hookimpl
 def sl_create_job(command: Command, options: Options) -> Job:
-    return Job("duckdb", command.vector, options["sl_env_var"], {"include_env": list(options["sl_include_env_vars"])})
+    spec = {"include_env": list(options[DuckDBOptions].sl_include_env_vars)}
+    return Job("duckdb", command.vector, options[GeneralOptions].sl_env_var, spec)
 
 
 @hookimpl

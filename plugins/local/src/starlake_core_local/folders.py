@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from starlake_core import Options, RunError
+from starlake_core import GeneralOptions, Options, RunError
 from starlake_core.runtime import project_root
 from starlake_core.runtime.process import local_folder
+
+from .options import LocalOptions
 
 __all__ = ["state_folder"]
 
@@ -22,11 +24,12 @@ def state_folder(options: Options, path: str | Path) -> Path:
     Raises:
         RunError: the option is an empty text.
     """
-    if options["state_dir"] == "":
+    given = options[LocalOptions].state_dir
+    if given == "":
         raise RunError("option 'state_dir' is empty; give a folder, or leave it out for .starlake-core in the project")
-    if options["state_dir"] is not None:
-        return Path(options["state_dir"]).expanduser().resolve()
-    root = local_folder(options["sl_env_var"].get("SL_ROOT") or os.environ.get("SL_ROOT"))
+    if given is not None:
+        return Path(given).expanduser().resolve()
+    root = local_folder(options[GeneralOptions].sl_env_var.get("SL_ROOT") or os.environ.get("SL_ROOT"))
     if root is None or not os.path.isdir(root):
         root = project_root(path)
     return Path(root or os.getcwd()).resolve() / ".starlake-core"

@@ -9,10 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from starlake_core import (
-    STR,
     CreateChildren,
-    Integer,
-    Option,
+    OptionGroup,
     Options,
     Pipeline,
     Report,
@@ -32,6 +30,7 @@ from starlake_core.runtime import in_project
 from starlake_core.runtime.guard import guard, is_locked, run_lock
 
 from .folders import state_folder
+from .options import LocalOptions
 from .plan import Container, Plan, Step, flatten
 from .scheduler import Scheduler
 from .store import RunRecord, Store, now
@@ -41,13 +40,8 @@ PATIENCE = 300.0
 
 
 @hookimpl
-def sl_options() -> Sequence[Option]:
-    return [
-        Option("parallelism", Integer(1), 4, doc="Tasks at once."),
-        Option(
-            "state_dir", STR, None, doc="Folder for run records and logs; .starlake-core in the project by default."
-        ),
-    ]
+def sl_options() -> Sequence[type[OptionGroup]]:
+    return [LocalOptions]
 
 
 @hookimpl
@@ -121,7 +115,7 @@ def sl_run_pipeline(pipeline: StarlakePipeline, run: Run) -> Report:
                 run,
                 pipeline.orchestration.plugins,
                 store,
-                run.parallelism or options["parallelism"],
+                run.parallelism or options[LocalOptions].parallelism,
                 lambda job: in_project(job, pipeline.source),
             )
             recorded = store.tasks(run.run_id)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from starlake_core import BOOL, CSV, STR, Command, Job, Option, Options, hookimpl
+from starlake_core import Command, GeneralOptions, Job, OptionGroup, Options, hookimpl
 from starlake_core.runtime import ProcessRunner, Runner
 from starlake_core.runtime.process import worker_environment
+
+from .options import ShellOptions
 
 MISSING = (
     "Install the Starlake command line (see https://docs.starlake.ai) and put it on the PATH, or set SL_STARLAKE_PATH to it. To try the "
@@ -18,43 +20,23 @@ _READ_ONLY = ("preload", "stage")
 
 
 @hookimpl
-def sl_options() -> Sequence[Option]:
-    return [
-        Option("SL_STARLAKE_PATH", STR, "starlake", doc="The executable: a name on the PATH, or a path."),
-        Option(
-            "sl_include_env_vars",
-            CSV,
-            ("GOOGLE_APPLICATION_CREDENTIALS", "AWS_KEY_ID", "AWS_SECRET_KEY"),
-            doc="Variables of the worker that the command gets besides PATH, HOME, JAVA_HOME, SL_* and the like; * for all.",
-        ),
-        Option(
-            "exclusive",
-            STR,
-            "auto",
-            doc="A resource that commands use one at a time (not preload and stage), by a name of your own; auto for the database that a command "
-            "writes to, where it is a file with one writer (DuckDB, SQLite); none for no such resource.",
-        ),
-        Option(
-            "pre_load_not_ready_sentinel",
-            BOOL,
-            True,
-            doc="Let Starlake mark 'not ready' in a file; switch off for a Starlake older than 1.5.15.",
-        ),
-    ]
+def sl_options() -> Sequence[type[OptionGroup]]:
+    return [ShellOptions]
 
 
 @hookimpl
 def sl_create_job(command: Command, options: Options) -> Job:
+    shell = options[ShellOptions]
     return Job(
         "shell",
         command.vector,
-        options["sl_env_var"],
+        options[GeneralOptions].sl_env_var,
         {
-            "executable": options["SL_STARLAKE_PATH"],
-            "include_env": list(options["sl_include_env_vars"]),
-            "sentinel": options["pre_load_not_ready_sentinel"],
+            "executable": shell.starlake_path,
+            "include_env": list(shell.sl_include_env_vars),
+            "sentinel": shell.pre_load_not_ready_sentinel,
         },
-        exclusive="" if command.name in _READ_ONLY or options["exclusive"] == "none" else options["exclusive"],
+        exclusive="" if command.name in _READ_ONLY or shell.exclusive == "none" else shell.exclusive,
     )
 
 

@@ -1,0 +1,233 @@
+"""The options of the environment ``dataproc``."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from starlake_core import (
+    BOOL,
+    CSV,
+    DURATION,
+    JSON_MAP,
+    STR,
+    TEXT_MAP,
+    Integer,
+    Kind,
+    Matching,
+    OneOf,
+    OptionGroup,
+    Seconds,
+    option,
+)
+
+__all__ = ["DataprocOptions"]
+
+_LABEL = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
+_DAYS_14 = 14 * 86400
+
+
+def _read_jars(value: Any) -> tuple[str, ...]:
+    jars = CSV.read(value)
+    if not jars or any(not re.fullmatch(r"[a-z][a-z0-9+.-]*:\S+", jar) for jar in jars):
+        raise ValueError
+    return jars
+
+
+def _read_bucket(value: Any) -> str:
+    text = STR.read(value).strip().removeprefix("gs://").rstrip("/")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", text):
+        raise ValueError
+    return text
+
+
+def _read_labels(value: Any) -> dict[str, str]:
+    labels = TEXT_MAP.read(value)
+    for name, text in labels.items():
+        if not _LABEL.fullmatch(name) or not _LABEL_VALUE.fullmatch(text) or name.startswith("starlake_"):
+            raise ValueError
+    return labels
+
+
+def _read_idle(value: Any) -> int:
+    seconds = DURATION.read(value)
+    if seconds and not 300 <= seconds <= _DAYS_14:
+        raise ValueError
+    return seconds
+
+
+_CLUSTER = Matching(
+    r"[a-z]([-a-z0-9]{0,49}[a-z0-9])?",
+    "the name of a cluster: lower-case letters, digits and dashes, at most 51",
+    "name",
+    strip=True,
+)
+_REGION = Matching(r"[a-z]+(-[a-z]+)+[0-9]+", "a region such as europe-west1", "region", strip=True)
+_PROJECT = Matching(
+    r"([a-z0-9.-]+:)?[a-z0-9][a-z0-9-]{0,61}",
+    "the id of a project such as my-project-123",
+    "project",
+    strip=True,
+)
+_MACHINE = Matching(
+    r"[a-z][a-z0-9]*(-[a-z0-9]+)+|custom(-[0-9]+){2}|(https://|projects/)\S+",
+    "a machine type such as n1-standard-4, or the URI of one",
+    "machine type",
+    strip=True,
+)
+_DISK = Matching(r"[a-z]+(-[a-z]+)+", "a disk type such as pd-standard, pd-balanced or pd-ssd", "disk type", strip=True)
+_SIZE = Integer(10, 65536)
+_ACCOUNT = Matching(r"[^@\s,]+@[^@\s,]+", "the e-mail address of one service account", "account", strip=True)
+_SUBNET = Matching(
+    r"[a-z]([-a-z0-9]*[a-z0-9])?|(https://\S+/)?projects/[^/\s]+/regions/[^/\s]+/subnetworks/[^/\s]+",
+    "the name of a subnet of the region, or projects/P/regions/R/subnetworks/S",
+    "subnet",
+    strip=True,
+)
+_BUCKET = Kind("bucket", "the name of a bucket, with or without gs://", _read_bucket)
+_JARS = Kind("csv", "at least one URI such as gs://bucket/starlake.jar, separated by commas", _read_jars)
+_LABELS = Kind(
+    "json",
+    'a mapping, or a JSON object such as {"team": "sales"}: lower-case letters, digits, - and _, no name that begins with starlake_',
+    _read_labels,
+)
+_INTERVAL = Seconds(
+    math.ulp(0.0), "seconds, or a number with s, m, h or d; greater than 0 and less than a day", high=86400
+)
+_IDLE = Kind("duration", "300 s (5m) to 14d, or 0 for never", _read_idle)
+_ADDRESS = Matching(r"|https?://[^\s/]+/?", "http://host:port or https://host", "address", strip=True)
+
+
+class DataprocOptions(OptionGroup):
+    """Where commands run, the cluster or batch that runs them, and how they are waited for."""
+
+    dataproc_project_id: str = option(
+        _PROJECT, required=True, env="GCP_PROJECT", doc="Project that has the jobs and clusters."
+    )
+    dataproc_region: str = option(_REGION, "europe-west1", doc="Region of the jobs and clusters.")
+    spark_jar_list: tuple[str, ...] = option(
+        _JARS, required=True, doc="Jars of the jobs: that of Starlake and what it needs."
+    )
+    spark_job_main_class: str = option(STR, "ai.starlake.job.Main", doc="Main class of the jobs.")
+    spark_bucket: str = option(
+        _BUCKET,
+        required=True,
+        doc="Bucket for Spark (defaultFS) and for the BigQuery connector (temporaryGcsBucket); it also takes the markers of checks.",
+    )
+    dataproc_cluster: str | None = option(
+        _CLUSTER, doc="An existing cluster to run on; without it, pre_tasks makes one for each run."
+    )
+    dataproc_deploy_mode: str = option(
+        OneOf("client", "cluster"),
+        "client",
+        doc="Where drivers run. client: on the master, their output is kept in Cloud Storage. cluster: in YARN, they get all variables as such.",
+    )
+    dataproc_labels: dict[str, str] = option(_LABELS, {}, doc="Labels of the jobs, batches and clusters.")
+    dataproc_max_failures_per_hour: int = option(
+        Integer(0, 10),
+        0,
+        doc="How often Dataproc itself starts a failed driver again; the same attempt may then run more than once.",
+    )
+    dataproc_job_wait_timeout: int | None = option(
+        DURATION,
+        doc="How long a job may take from its submission until it is cancelled; unlimited by default (see task_timeout).",
+    )
+    dataproc_poll_interval: float = option(
+        _INTERVAL,
+        10.0,
+        aliases=("dataproc_async_poke_interval",),
+        doc="Seconds between two looks at the jobs; one look is for all of them.",
+    )
+    dataproc_missing_grace: int = option(
+        DURATION, 60, doc="How long Dataproc may not know a job that was never seen, before it is lost."
+    )
+    dataproc_create_timeout: int = option(
+        DURATION, 1800, doc="How long a cluster may take to be made, before it is given up and deleted; 0 for no limit."
+    )
+    dataproc_follow_logs: bool = option(
+        BOOL, False, doc="Read the output of drivers while they run, and not of failures only."
+    )
+    dataproc_impersonate_service_account: str | None = option(
+        _ACCOUNT, doc="Service account as which Dataproc and Cloud Storage are called."
+    )
+    pre_load_not_ready_sentinel: bool = option(
+        BOOL, True, doc="Let Starlake mark 'not ready'; switch off for a Starlake older than 1.5.15."
+    )
+    dataproc_name: str = option(
+        _CLUSTER, "dataproc-cluster", doc="First part of the name of a cluster that is made for a run."
+    )
+    cluster_config_name: str | None = option(
+        STR, aliases=("cluster_id",), doc="Second part of the name of a cluster that is made for a run."
+    )
+    dataproc_image_version: str = option(STR, "2.2-debian12", doc="Image of a cluster.")
+    dataproc_subnet: str = option(_SUBNET, "default", doc="Subnet of a cluster or batch.")
+    dataproc_internal_ip_only: bool = option(BOOL, True, doc="No external addresses for the machines of a cluster.")
+    dataproc_tags: tuple[str, ...] = option(CSV, ("dataproc",), doc="Network tags of a cluster or batch.")
+    dataproc_zone: str | None = option(STR, doc="Zone of a cluster; chosen by Dataproc by default.")
+    dataproc_service_account: str | None = option(
+        _ACCOUNT,
+        doc="Service account of the machines of a cluster, or of a batch; chosen by Dataproc by default (that of Compute Engine).",
+    )
+    dataproc_config_bucket: str | None = option(
+        _BUCKET, doc="Bucket for what Dataproc stages and for driver output; made by Dataproc by default."
+    )
+    dataproc_temp_bucket: str | None = option(
+        _BUCKET, doc="Bucket for short-lived files of a cluster; chosen by Dataproc by default."
+    )
+    dataproc_master_machine_type: str = option(_MACHINE, "n1-standard-4", doc="Machine type of the master.")
+    dataproc_master_disk_type: str = option(_DISK, "pd-standard", doc="Boot disk of the master.")
+    dataproc_master_disk_size: int = option(_SIZE, 1024, doc="GB of the boot disk of the master.")
+    dataproc_worker_machine_type: str = option(_MACHINE, "n1-standard-4", doc="Machine type of the workers.")
+    dataproc_worker_disk_type: str = option(_DISK, "pd-standard", doc="Boot disk of a worker.")
+    dataproc_worker_disk_size: int = option(_SIZE, 1024, doc="GB of the boot disk of a worker.")
+    dataproc_num_workers: int = option(
+        Integer(),
+        4,
+        aliases=("dataproc_worker_num_instances",),
+        doc="Number of workers; 0 or less for a cluster of one node.",
+    )
+    dataproc_single_node: bool = option(BOOL, False, doc="A cluster of one node, whatever dataproc_num_workers says.")
+    dataproc_secondary_num_workers: int = option(
+        Integer(0),
+        0,
+        aliases=("dataproc_secondary_worker_num_instances",),
+        doc="Number of secondary workers; their machines are like those of the workers.",
+    )
+    dataproc_secondary_preemptibility: str = option(
+        OneOf("preemptible", "spot", "non_preemptible"),
+        "preemptible",
+        doc="Whether secondary workers may be taken away.",
+    )
+    dataproc_secondary_disk_type: str | None = option(
+        _DISK, doc="Boot disk of a secondary worker; that of a worker by default."
+    )
+    dataproc_secondary_disk_size: int | None = option(
+        _SIZE, doc="GB of the boot disk of a secondary worker; as a worker by default."
+    )
+    dataproc_idle_delete_ttl: int = option(
+        _IDLE, 3600, doc="Idle time after which Dataproc deletes a cluster by itself; the safety net."
+    )
+    dataproc_cluster_metadata: dict[str, str] = option(TEXT_MAP, {}, doc="Metadata of the machines of a cluster.")
+    dataproc_cluster_properties: dict[str, str] = option(
+        TEXT_MAP, {}, doc="Further properties of a cluster, such as spark-env:NAME; they win."
+    )
+    dataproc_master_properties: dict[str, Any] = option(
+        JSON_MAP, {}, doc="Further fields of the master's InstanceGroupConfig; they win."
+    )
+    dataproc_worker_properties: dict[str, Any] = option(
+        JSON_MAP, {}, doc="Further fields of the workers' InstanceGroupConfig; they win."
+    )
+    dataproc_secondary_properties: dict[str, Any] = option(
+        JSON_MAP, {}, doc="Further fields of the secondary workers' InstanceGroupConfig; they win."
+    )
+    dataproc_serverless: bool = option(
+        BOOL, False, doc="Run each command as a batch of Dataproc Serverless: no cluster at all."
+    )
+    dataproc_serverless_version: str = option(STR, "2.2", doc="Runtime of a batch.")
+    dataproc_endpoint: str = option(
+        _ADDRESS, "", doc="Another address of Dataproc: an emulator (http://), or a private one (https://)."
+    )
+    dataproc_storage_endpoint: str = option(_ADDRESS, "", doc="Another address of Cloud Storage.")
+    dataproc_logging_endpoint: str = option(_ADDRESS, "", doc="Another address of Cloud Logging.")

@@ -1,0 +1,15 @@
+"""The options of the environment ``duckdb``."""
+
+from __future__ import annotations
+
+from starlake_core import CSV, OptionGroup, option
+
+__all__ = ["DuckDBOptions"]
+
+
+class DuckDBOptions(OptionGroup):
+    """What the engine gets."""
+
+    sl_include_env_vars: tuple[str, ...] = option(
+        CSV, (), doc="Variables of the worker that the engine gets besides PATH, HOME, SL_* and the like; * for all."
+    )
