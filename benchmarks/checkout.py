@@ -71,22 +71,25 @@ class Checkout:
                 found.append(Module(name, ".".join(parts[:-1] if parts[-1] == "__init__" else parts), file))
         return tuple(found)
 
-    def variables(self, folder: Path) -> dict[str, str]:
+    def variables(self, folder: Path, complete: bool = False) -> dict[str, str]:
         """Environment variables of a process that uses the checkout, and nothing that the caller has set for ours.
 
         Args:
             folder: where entry points of the checkout are written to; to be kept as long as the process runs.
+            complete: have the entry points of all plugins, also of those that require what is not installed.
         """
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-        self._write_metadata(folder)
+        self._write_metadata(folder, complete)
         paths = [folder, *self.sources.values(), self.root / "tests"]
         return {**kept, "PYTHONPATH": os.pathsep.join(map(str, paths)), "PYTHONSAFEPATH": "1", "TZ": "UTC"}
 
-    def _write_metadata(self, folder: Path) -> None:
+    def _write_metadata(self, folder: Path, complete: bool) -> None:
         """Metadata of the distributions whose requirements are met, in a folder that is searched before what is installed."""
         projects = {_normal(project["name"]): project for project in self._projects()}
         usable = dict(projects)
-        while lacking := [name for name, project in usable.items() if not _is_met(project, projects, usable)]:
+        while not complete and (
+            lacking := [name for name, project in usable.items() if not _is_met(project, projects, usable)]
+        ):
             for name in lacking:
                 del usable[name]
         for name, project in usable.items():
