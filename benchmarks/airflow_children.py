@@ -19,13 +19,14 @@ METADATA = "Metadata-Version: 2.1\nName: starlake-bench-environment\nVersion: 1\
 ENVIRONMENT = '''"""An environment in memory: every attempt runs for some polls, then succeeds."""
 import os
 from starlake_core import Job, hookimpl
+from starlake_core import runtime
 from starlake_core.runtime import Outcome, Status, Verdict
 
 LAST = int(os.environ["STARLAKE_BENCH_POLLS"])
 RUNNERS = []
 
 
-class Runner:
+class Runner(runtime.Runner):
     interval = 0.25
     detached = True
 

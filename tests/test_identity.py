@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from starlake_core import DataInterval, Job, Run, RunKey, RunnerError
 from starlake_core.identity import Kinship, deployment_name, digest_of, first_difference, instance_of, kinship
-from starlake_core.runtime import Found, OlderAttempt, Outcome, Status, Verdict, start
+from starlake_core.runtime import Found, OlderAttempt, Outcome, Runner, Status, Verdict, start
 from starlake_core.testing import FakeEnvironment
 
 END = datetime(2026, 11, 2, tzinfo=timezone.utc)
@@ -117,7 +117,7 @@ def test_jobs_of_the_version_before_are_found_for_a_release() -> None:
 # -- the same work
 
 
-class Known:
+class Known(Runner):
     """A service that knows one attempt."""
 
     def __init__(self, found: Found) -> None:

@@ -16,13 +16,13 @@ from starlake_core_airflow.attempts import take, take_look
 
 from starlake_core import Job, RunKey, RunnerError
 from starlake_core.identity import digest_of
-from starlake_core.runtime import Found, Outcome, Status, Verdict
+from starlake_core.runtime import Found, Outcome, Runner, Status, Verdict
 
 JOB = Job("cloud")
 TRY_2 = RunKey("load/run/task", "2")
 
 
-class Cloud:
+class Cloud(Runner):
     """A service in memory: attempts in the order in which they were submitted."""
 
     interval = 0.01
