@@ -249,17 +249,18 @@ def _check_together(options: Options, where: str) -> None:
     """What no option can be checked for alone."""
     prefix = f"{where}: " if where else ""
     problems = []
-    poke, limit = options[GeneralOptions].pre_load_poke_interval, options[GeneralOptions].pre_load_timeout
+    general = options[GeneralOptions]
+    poke, limit = general.pre_load_poke_interval, general.pre_load_timeout
     if poke < 1:
         problems.append(f"{prefix}option 'pre_load_poke_interval' is {poke}; it takes a duration greater than 0")
-    elif options[GeneralOptions].pre_load_sensor and limit < poke:
+    elif general.pre_load_sensor and limit < poke:
         problems.append(
             f"{prefix}option 'pre_load_timeout' ({limit} s) is less than 'pre_load_poke_interval' ({poke} s); a pre-load that waits "
             "has to look at least twice"
         )
-    if options[GeneralOptions].data_cycle not in ("none", "hourly", "daily", "weekly", "monthly", "yearly"):
+    if general.data_cycle not in ("none", "hourly", "daily", "weekly", "monthly", "yearly"):
         try:
-            read_cron(options[GeneralOptions].data_cycle)
+            read_cron(general.data_cycle)
         except StarlakeError as error:
             problems.append(f"{prefix}option 'data_cycle': {error}")
     if problems:

@@ -140,31 +140,32 @@ class StarlakePipeline(Pipeline):
         trigger = None
         if dependencies is not None and cron is None:
             cron, trigger = start_of(dependencies, options)
-        zone = time_zone(options[GeneralOptions].timezone)
-        end_date = options[GeneralOptions].end_date
-        most = options[GeneralOptions].max_active_runs
+        general = options[GeneralOptions]
+        zone = time_zone(general.timezone)
+        end_date = general.end_date
+        most = general.max_active_runs
         super().__init__(
             name,
             cron=cron,
             trigger=trigger,
             zone=zone,
-            zone_name=options[GeneralOptions].timezone,
-            start_date=aware_date(options[GeneralOptions].start_date, zone),
+            zone_name=general.timezone,
+            start_date=aware_date(general.start_date, zone),
             end_date=None if end_date is None else aware_date(end_date, zone),
-            catchup=options[GeneralOptions].catchup,
+            catchup=general.catchup,
             max_active_runs=most if most is not None else 1 if trigger else 3,
             tags=self._tags(tags),
             description=description,
             policy=TriggerPolicy(
-                optional_datasets=options[GeneralOptions].optional_dataset_enabled,
-                cycle=options[GeneralOptions].data_cycle if options[GeneralOptions].data_cycle_enabled else None,
-                beyond_cycle=options[GeneralOptions].beyond_data_cycle_enabled,
-                min_seconds=options[GeneralOptions].min_timedelta_between_runs,
+                optional_datasets=general.optional_dataset_enabled,
+                cycle=general.data_cycle if general.data_cycle_enabled else None,
+                beyond_cycle=general.beyond_data_cycle_enabled,
+                min_seconds=general.min_timedelta_between_runs,
             ),
             source=orchestration.filename,
             native_options=native_options,
-            deployment=options[GeneralOptions].deployment or "",
-            starlake_environment=options[GeneralOptions].sl_env_var.get("SL_ENV", ""),
+            deployment=general.deployment or "",
+            starlake_environment=general.sl_env_var.get("SL_ENV", ""),
         )
 
     # -- what it is
@@ -249,7 +250,7 @@ class StarlakePipeline(Pipeline):
         inlets: Iterable[StarlakeDataset] = (),
         outlets: Iterable[StarlakeDataset] = (),
     ) -> Task:
-        options = options or self.options
+        general = (options or self.options)[GeneralOptions]
         work = job is not None
         return Task(
             task_id,
@@ -261,10 +262,10 @@ class StarlakePipeline(Pipeline):
             wait=wait,
             inlets=(*inlets, *settings.inlets),
             outlets=(*outlets, *settings.outlets),
-            retries=(options[GeneralOptions].retries if settings.retries is None else settings.retries) if work else 0,
-            retry_delay=seconds(settings.retry_delay, options[GeneralOptions].retry_delay, "retry_delay") or 0,
-            timeout=seconds(settings.timeout, options[GeneralOptions].task_timeout, "timeout"),
-            pool=settings.pool or options[GeneralOptions].default_pool,
+            retries=(general.retries if settings.retries is None else settings.retries) if work else 0,
+            retry_delay=seconds(settings.retry_delay, general.retry_delay, "retry_delay") or 0,
+            timeout=seconds(settings.timeout, general.task_timeout, "timeout"),
+            pool=settings.pool or general.default_pool,
             params=dict(settings.params) if command is None else command.params,
             native=settings.native,
         )
@@ -461,17 +462,16 @@ class StarlakePipeline(Pipeline):
         return _DS.sub("${sl_ds}", str(path)).replace("{domain}", domain)
 
     def _wait(self, strategy: StarlakePreLoadStrategy, options: Options) -> Wait | None:
-        interval, sensor = options[GeneralOptions].pre_load_poke_interval, options[GeneralOptions].pre_load_sensor
-        if strategy is StarlakePreLoadStrategy.ACK:
-            limit = options[GeneralOptions].ack_wait_timeout
-            if not limit:
-                return None
-            return Wait(min(interval, limit), limit, not sensor or options[GeneralOptions].pre_load_sensor_soft_fail)
-        return (
-            Wait(interval, options[GeneralOptions].pre_load_timeout, options[GeneralOptions].pre_load_sensor_soft_fail)
-            if sensor
-            else None
+        general = options[GeneralOptions]
+        interval, sensor, soft = (
+            general.pre_load_poke_interval,
+            general.pre_load_sensor,
+            general.pre_load_sensor_soft_fail,
         )
+        if strategy is StarlakePreLoadStrategy.ACK:
+            limit = general.ack_wait_timeout
+            return Wait(min(interval, limit), limit, not sensor or soft) if limit else None
+        return Wait(interval, general.pre_load_timeout, soft) if sensor else None
 
     def skip_or_start(self, task_id: str | None = None, upstream_task: Node | None = None, **keywords: Any) -> None:
         """Do nothing: the check of a domain is the gate by itself. Kept for pipeline files that call it; returns None, which they expect.
@@ -609,12 +609,12 @@ class StarlakePipeline(Pipeline):
         name = self.options[GeneralOptions].spark_config_name or spark_config_name
         key = name if self.options.has_tasks and name in self.options.tasks else ""
         if key not in self._spark:
-            options = self.options.for_task(key)
+            general = self.options.for_task(key)[GeneralOptions]
             self._spark[key] = StarlakeSparkConfig(
-                options[GeneralOptions].spark_executor_memory,
-                options[GeneralOptions].spark_executor_cores,
-                options[GeneralOptions].spark_executor_instances,
-                options[GeneralOptions].spark_properties,
+                general.spark_executor_memory,
+                general.spark_executor_cores,
+                general.spark_executor_instances,
+                general.spark_properties,
             )
         return self._spark[key]
 

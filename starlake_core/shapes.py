@@ -124,22 +124,23 @@ def start_of(lineage: StarlakeDependencies, options: Options) -> tuple[str | Non
         A cron (that of the options; without upstream datasets the most frequent one in the lineage, so that no data waits longer than it
         has to), or the upstream datasets that start it, with the least frequent of their crons as the cycle in which all are expected.
     """
-    if options[GeneralOptions].cron:
-        return options[GeneralOptions].cron, None
-    period = options[GeneralOptions].cron_period_frequency
+    general = options[GeneralOptions]
+    if general.cron:
+        return general.cron, None
+    period = general.cron_period_frequency
 
     def frequency(cron: str) -> tuple[float, str]:
         return cron_frequency(cron, period), cron
 
     own = set(_own_nodes(lineage, options))
-    filtered = {name.lower() for name in options[GeneralOptions].filtered_datasets}
+    filtered = {name.lower() for name in general.filtered_datasets}
     outside = {parent for name in own for parent in lineage.upstream[name] if parent not in own}
     nodes = [lineage.nodes[name] for name in sorted(outside)]
     nodes = [node for node in nodes if not {node.name.lower(), node.sink.lower()} & filtered]
     if nodes:
         datasets = sorted({node_dataset(node, options) for node in nodes}, key=lambda dataset: dataset.uri)
         policies = {lineage.nodes[name].dataset_triggering_strategy for name in own} - {None}
-        policy = policies.pop() if len(policies) == 1 else options[GeneralOptions].dataset_triggering_strategy
+        policy = policies.pop() if len(policies) == 1 else general.dataset_triggering_strategy
         crons = sorted({node.cron for node in nodes if node.cron}, key=frequency)
         return None, DatasetTrigger(tuple(datasets), str(policy).lower(), crons[0] if crons else None)
     crons = sorted({cron for cron in (lineage.nodes[name].cron for name in own) if cron}, key=frequency)

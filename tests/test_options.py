@@ -746,3 +746,16 @@ def test_kinds_with_a_form(kind: Kind[Any], value: object, read: object) -> None
 def test_what_a_form_refuses(kind: Kind[Any], value: object) -> None:
     with pytest.raises(OptionsError, match=kind.allowed):
         resolve([Option("x", kind, doc="It.")], {"x": value})
+
+
+def test_what_a_plugin_changes_in_a_value_is_changed_for_nobody_else() -> None:
+    options = general({"sl_env_var": {"SL_ENV": "DEV"}})
+    options[GeneralOptions].sl_env_var["SL_ENV"] = "PROD"
+    assert options[GeneralOptions].sl_env_var == options["sl_env_var"] == {"SL_ENV": "DEV"}
+
+
+def test_a_group_that_no_selected_plugin_declares_says_so() -> None:
+    with pytest.raises(
+        UnknownOptionError, match="no option 'region': neither the core nor a selected plugin declares it"
+    ):
+        _ = general({})[AcmeOptions].region

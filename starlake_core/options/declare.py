@@ -81,13 +81,18 @@ class OptionGroup:
         declared: its options, in the order of the attributes.
     """
 
-    __slots__ = ("_options",)
-
     _options: Options
+    _fixed: ClassVar[tuple[tuple[str, str], ...]] = ()
     declared: ClassVar[tuple[Option, ...]] = ()
 
     def __init__(self, options: Options) -> None:
-        object.__setattr__(self, "_options", options)
+        found = vars(self)
+        found["_options"] = options
+        # Read once: a plugin asks for them for every task. What could be changed is a copy each time, which the field makes.
+        for attribute, name in self._fixed:
+            value = options._values.get(name)
+            if value is not None and not isinstance(value, (dict, list)):
+                found[attribute] = value
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__}.{name} cannot be set: options are read-only")
@@ -101,6 +106,7 @@ class OptionGroup:
                     f"{cls.__qualname__}.{name} is not an option; write {name}: ... = option(...)"
                 )
         cls.declared = (*cls.declared, *(field.option for field in fields.values()))
+        cls._fixed = (*cls._fixed, *((name, field.option.name) for name, field in fields.items()))
 
     def __repr__(self) -> str:
         values = {option.name: self._options[option.name] for option in self.declared}
@@ -117,7 +123,9 @@ class _Field:
         self.option = Option(**{"name": name, **self._keywords})
 
     def __get__(self, group: OptionGroup | None, owner: type) -> Any:
-        return self.option if group is None else group._options[self.option.name]
+        if group is None:
+            return self.option
+        return group._options[self.option.name]
 
 
 @overload

@@ -23,10 +23,11 @@ class Options(Mapping[str, Any]):
             ``options`` there holds substitution variables of its command.
     """
 
-    __slots__ = ("_tasks", "_values")
+    __slots__ = ("_groups", "_tasks", "_values")
 
     def __init__(self, values: Mapping[str, Any], tasks: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         self._values: dict[str, Any] = _copy(dict(values))
+        self._groups: dict[type[OptionGroup], OptionGroup] = {}
         self._tasks: dict[str, dict[str, Any]] = _copy({name: dict(values) for name, values in (tasks or {}).items()})
 
     @overload
@@ -45,7 +46,10 @@ class Options(Mapping[str, Any]):
             UnknownOptionError: no selected plugin declares it; a :class:`KeyError` too.
         """
         if not isinstance(name, str):
-            return name(self)
+            group = self._groups.get(name)
+            if group is None:
+                group = self._groups[name] = name(self)
+            return group
         try:
             # A copy of what could be changed: the values belong to every task.
             value = self._values[name]
