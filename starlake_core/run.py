@@ -251,6 +251,9 @@ class TaskState(str, enum.Enum):
     def __str__(self) -> str:
         return self.value
 
+    def __repr__(self) -> str:
+        return repr(self.value)  # messages show the word
+
     @classmethod
     def parse(cls, word: str) -> TaskState:
         """The state of a word.
