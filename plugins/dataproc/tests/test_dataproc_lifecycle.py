@@ -11,7 +11,7 @@ from emulators.dataproc import Dataproc
 from emulators.faults import Fault, Kind, When
 from google.cloud import dataproc_v1
 
-from starlake_core import Job, Orchestration, OutageError, Run, RunKey, RunnerError, StarlakePipeline
+from starlake_core import Job, Orchestration, OutageError, Run, RunKey, RunnerError, StarlakePipeline, TaskKind
 from starlake_core.runtime import Runner, Verdict, execute, start
 from starlake_core.testing import RecordingOrchestrator
 from starlake_core.testing.lab import settle, until
@@ -96,8 +96,8 @@ def test_a_cluster_that_exists_needs_no_tasks(emulator: Dataproc) -> None:
 
 def test_a_deletion_always_runs(emulator: Dataproc) -> None:
     tasks = {task.id: task for task in pipeline_of(ephemeral(emulator)).tasks()}
-    assert tasks["delete_cluster"].teardown
-    assert tasks["create_cluster"].setup
+    assert tasks["delete_cluster"].kind is TaskKind.TEARDOWN
+    assert tasks["create_cluster"].kind is TaskKind.SETUP
 
 
 @pytest.mark.parametrize("state", [State.CREATING, State.RUNNING, State.UPDATING])

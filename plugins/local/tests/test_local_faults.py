@@ -25,7 +25,17 @@ from local_project import Project
 from starlake_core_local import scheduler as scheduler_module
 from starlake_core_local import store as store_module
 
-from starlake_core import Report, Run, RunError, StarlakeDomain, StarlakePipeline, StarlakeSchedule, TaskState, new_run
+from starlake_core import (
+    PluginFailedError,
+    Report,
+    Run,
+    RunError,
+    StarlakeDomain,
+    StarlakePipeline,
+    StarlakeSchedule,
+    TaskState,
+    new_run,
+)
 
 PATIENCE = 60.0
 SEED = int(os.environ["STARLAKE_SOAK_SEED"])
@@ -307,7 +317,7 @@ def test_an_error_of_the_loop_stops_what_runs(project: Project, monkeypatch: pyt
         real(self, timeout)
 
     monkeypatch.setattr(scheduler_module.Scheduler, "_take", take)
-    with pytest.raises(MemoryError):
+    with pytest.raises(PluginFailedError, match="failed in sl_run_pipeline: MemoryError"):
         pipeline.run(run_id="one")
     for pid in (project.root / "pids").read_text().split():
         assert not _alive(int(pid))
