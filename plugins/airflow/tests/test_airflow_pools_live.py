@@ -8,11 +8,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from breadth import once_on_airflow
 from live_airflow import LiveAirflow, until
 from one_writer import OneWriter
 from starlake_core_airflow.pools import creation
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, once_on_airflow]
 
 POOL = "starlake_duckdb_shop_db"
 DAGS = """\
