@@ -320,7 +320,7 @@ def test_a_text_is_read_from_a_path() -> None:
 )
 def test_names_of_properties_are_free_and_those_of_variables_are_not(name: str) -> None:
     assert read(TEXT_MAP, {name: True}) == {name: "true"}
-    assert "is no name" in problems([Option("x", ENV_MAP)], {"x": {name: "true"}})[0]
+    assert "is not a name" in problems([Option("x", ENV_MAP)], {"x": {name: "true"}})[0]
     assert "has a null character" in problems([Option("x", TEXT_MAP)], {"x": {name: "a\0b"}})[0]
 
 
@@ -641,9 +641,9 @@ def test_two_slips_of_the_pen_are_an_error(slip: str, meant: str) -> None:
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ({"X=1; touch PWNED; Y": "v"}, "is no name"),
-        ({"": "v"}, "is no name"),
-        ({"A B": "v"}, "is no name"),
+        ({"X=1; touch PWNED; Y": "v"}, "is not a name"),
+        ({"": "v"}, "is not a name"),
+        ({"A B": "v"}, "is not a name"),
         ({"A": "v\0"}, "null character"),
         ('{"A": "1", "A": "2"}', "'A' is given twice"),
     ],

@@ -8,7 +8,7 @@ import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -24,7 +24,9 @@ from starlake_core import (
     PluginFailedError,
     PluginLoadError,
     PluginNotFoundError,
+    Report,
     StarlakeOrchestrator,
+    TaskState,
     hookimpl,
     plugins,
 )
@@ -457,7 +459,10 @@ def test_of_several_plugins_the_one_that_raised_is_named() -> None:
             else SimpleNamespace(name="loud", sl_create_job=hookimpl(fail), sl_create_runner=hookimpl(lambda job: None))
         )
         role = "add-on" if addons else "environment"
-        with pytest.raises(PluginFailedError, match=f"^{role} 'loud' failed in sl_create_job: ZeroDivisionError$"):
+        with pytest.raises(
+            PluginFailedError,
+            match=rf"^{role} 'loud' failed in sl_create_job: ZeroDivisionError \(test_plugins\.py, line \d+\)$",
+        ):
             select(None, environment, addons).create_job(COMMAND, OPTIONS)
 
 
@@ -488,6 +493,31 @@ def test_lists_of_findings_are_lists_of_strings() -> None:
             PluginContractError, match=r"environment 'good' returned .* from sl_check_pipelines in place of a"
         ):
             answering(wrong)
+
+
+def test_reports_of_a_backfill_are_checked_as_they_come_and_end_with_whoever_asks() -> None:
+    ended: list[str] = []
+
+    def backfill(pipeline: Any, runs: Any) -> Iterator[Any]:
+        try:
+            yield from runs
+            raise ZeroDivisionError
+        finally:
+            ended.append("ended")
+
+    made = select(None, good(sl_backfill=hookimpl(backfill)))
+    report = Report("p", "r", TaskState.SUCCEEDED)
+    asked: Any = [report, report]
+    reports = iter(made.backfill(cast(Any, None), asked) or ())
+    assert next(reports) == report
+    cast(Any, reports).close()
+    assert ended == ["ended"]
+    with pytest.raises(PluginFailedError, match="environment 'good' failed in sl_backfill: ZeroDivisionError"):
+        list(made.backfill(cast(Any, None), asked) or ())
+    with pytest.raises(
+        PluginContractError, match="environment 'good' returned 3 from sl_backfill in place of a Report"
+    ):
+        list(made.backfill(cast(Any, None), cast(Any, [report, 3])) or ())
 
 
 def test_only_one_module_touches_the_hooks_of_pluggy() -> None:

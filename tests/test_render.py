@@ -131,7 +131,8 @@ def test_a_failing_hook_leaves_the_pipeline_unfinished(draw: Draw, orchestrate: 
 
     orchestration = orchestrate(orchestrator=Recording(task=fail))
     with pytest.raises(
-        PluginFailedError, match=r"orchestrator 'recording' failed in sl_create_task: ZeroDivisionError$"
+        PluginFailedError,
+        match=r"orchestrator 'recording' failed in sl_create_task: ZeroDivisionError \(test_render\.py, line \d+\)$",
     ):
         draw(build, orchestration=orchestration)
     assert orchestration.pipelines == []
@@ -163,3 +164,23 @@ def test_an_addon_may_wrap_what_the_orchestrator_makes(draw: Draw, orchestrate: 
     assert (
         draw(build, orchestration=orchestrate(orchestrator=Recording(), addons=[Addon()])).native["c"] == "[native c]"
     )
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("mine"), ModuleNotFoundError("mine")])
+@pytest.mark.parametrize("deep", [False, True])
+def test_an_error_of_a_native_node_is_not_blamed_on_the_orchestrator(
+    draw: Draw, orchestrate: Any, error: Exception, deep: bool
+) -> None:
+    def fail() -> Any:
+        raise error
+
+    def build(pipeline: StarlakePipeline) -> None:
+        if not deep:
+            pipeline.add_native("own", fail)
+            return
+        with pipeline.sl_create_task_group("g"):
+            pipeline.add_native("own", fail)
+
+    with pytest.raises(type(error), match=r"^mine$") as caught:
+        draw(build, orchestration=orchestrate(orchestrator=Recording()))
+    assert caught.value is error

@@ -105,6 +105,11 @@ class OptionGroup:
                 raise PluginContractError(
                     f"{cls.__qualname__}.{name} is not an option; write {name}: ... = option(...)"
                 )
+        if "declared" in fields:
+            raise PluginContractError(
+                f"{cls.__qualname__}.declared is a name of the group itself; give the attribute another one, and the option this one: "
+                "option(..., name='declared')"
+            )
         cls.declared = (*cls.declared, *(field.option for field in fields.values()))
         cls._fixed = (*cls._fixed, *((name, field.option.name) for name, field in fields.items()))
 

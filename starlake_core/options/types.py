@@ -132,7 +132,7 @@ def _read_env_map(value: Any) -> dict[str, str]:
     for name in result:
         if not _KEY.fullmatch(name):
             raise NotAllowed(
-                f"{name!r} is no name; names have letters, digits, '_', '-' and '.', and begin with no digit"
+                f"{name!r} is not a name; names have letters, digits, '_', '-' and '.', and do not begin with a digit"
             )
     return result
 

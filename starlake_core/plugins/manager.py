@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -327,7 +327,17 @@ class Plugins:
             return None
         if not isinstance(made, Iterable):
             raise self._returned("sl_backfill", made, "in place of reports")
-        return (self._checked("sl_backfill", report, Report) for report in made)
+        return self._reports(made)
+
+    def _reports(self, made: Iterable[object]) -> Iterator[Report]:
+        """Reports as they come; whoever stops asking ends what makes them."""
+        reports = iter(made)
+        try:
+            while (report := self._run("sl_backfill", lambda: next(reports, None), {})) is not None:
+                yield self._checked("sl_backfill", report, Report)
+        finally:
+            if isinstance(reports, Generator):
+                reports.close()
 
     def plan_runs(self, pipelines: Sequence[StarlakePipeline], runs: Sequence[Run]) -> None:
         """Take note of runs that are about to be started one after the other.
@@ -432,7 +442,7 @@ class Plugins:
 
         try:
             return self._call(name, **arguments, create_children=children)
-        except PluginFailedError as error:
+        except (PluginFailedError, PluginLoadError) as error:
             if passing and error.__cause__ is passing[-1]:
                 raise passing[-1] from None
             raise
@@ -449,8 +459,9 @@ class Plugins:
                 f"installed {where}"
             ) from error
         except Exception as error:
+            what = f"{type(error).__name__}: {error}".rstrip(": ")
             raise PluginFailedError(
-                f"{label or self._label_of(name, error)} failed in {name}: {f'{type(error).__name__}: {error}'.rstrip(': ')}"
+                f"{label or self._label_of(name, error)} failed in {name}: {what} ({_place(error)})"
             ) from error
 
     def _label_of(self, name: str, error: BaseException | None = None) -> str:
@@ -480,6 +491,14 @@ class Plugins:
     def _collected(self, name: str, kind: type[T], **arguments: Any) -> list[T]:
         """The answers of all plugins, in one list."""
         return [value for values in self._call(name, **arguments) for value in self._each(name, values, kind)]
+
+
+def _place(error: BaseException) -> str:
+    """The line that raised an error."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "nowhere" if trace is None else f"{Path(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno}"
 
 
 def _a(kind: type) -> str:

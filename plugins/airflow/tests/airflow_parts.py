@@ -59,6 +59,7 @@ class Parts:
         self._words: dict[str, tuple[str, ...]] = {}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._began: dict[str, datetime] = {}
+        self._ours: list[str] = []
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._watching: threading.Thread | None = None
@@ -116,7 +117,7 @@ class Parts:
         _kill(process)
 
     def stop(self) -> None:
-        """Stop all of them."""
+        """Stop all of them; none of them may have ended by an error that came through code of this project."""
         self._over.set()
         if self._watching is not None:
             self._watching.join()
@@ -126,6 +127,7 @@ class Parts:
         for part in list(self._processes):
             self.end(part)
         _alive.discard(self)
+        assert not self._ours, "\n".join(self._ours)
 
     def _watch(self) -> None:
         while not self._over.wait(2):
@@ -135,6 +137,11 @@ class Parts:
                     if not reason:
                         continue
                     _kill(process)
+                    last = (
+                        (self.home / f"{part}.log").read_text(errors="replace").rpartition("Traceback (most recent")[2]
+                    )
+                    if process.returncode and "starlake_core" in last:
+                        self._ours.append(f"{part}: {reason}\n{last[-3000:]}")
                     with (self.home / f"{part}.log").open("a") as log:
                         log.write(f"\n== {part}: {reason}; it is started again\n")
                     self._begin(part)

@@ -37,7 +37,15 @@ from ai.starlake.orchestration import (
 from compat_runs import HOSTS, native, orchestrate, run
 from starlake_core_compat.registry import JOBS, ORCHESTRATIONS
 
-from starlake_core import GraphError, PluginContractError, PluginLoadError, PluginNotFoundError, StarlakeError, TaskKind
+from starlake_core import (
+    GraphError,
+    PluginContractError,
+    PluginLoadError,
+    PluginNotFoundError,
+    StarlakeError,
+    TaskKind,
+    TriggerRule,
+)
 
 DAILY = StarlakeSchedule("daily", "0 0 * * *", [StarlakeDomain("sales", tables=["items", "orders"])])
 
@@ -330,6 +338,27 @@ def test_tasks_around_the_work() -> None:
         or "before" in pipeline.edges["start_daily"]
     )
     assert list(pipeline.edges["all_done"]) == ["after"]
+
+
+def test_a_check_before_the_work_stays_a_check() -> None:
+    class Around(IStarlakeJob):
+        orchestrator = StarlakeOrchestrator.LOCAL
+        execution_environment = StarlakeExecutionEnvironment.DUCKDB
+
+        def pre_tasks(self, **kwargs: Any) -> Any:
+            return self.sl_pre_load("sales", {"a"}, StarlakePreLoadStrategy.PENDING)
+
+        def post_tasks(self, **kwargs: Any) -> Any:
+            return self.sl_pre_load("hr", {"a"}, StarlakePreLoadStrategy.PENDING)
+
+    with_classes(Around)
+    with (
+        OrchestrationFactory.create_orchestration(create("local", "duckdb")) as orchestration,
+        orchestration.sl_create_pipeline(schedule=DAILY) as pipeline,
+    ):
+        before, after = pipeline.pre_tasks(), pipeline.post_tasks()
+    assert (before.kind, after.kind) == (TaskKind.CHECK, TaskKind.CHECK)
+    assert (before.job.check, after.trigger) == (True, TriggerRule.ALL_DONE)
 
 
 def test_without_a_pipeline_a_verb_gives_a_native_task_at_once() -> None:

@@ -270,10 +270,10 @@ class AbstractPipeline(StarlakePipeline):
         node = made if isinstance(made, Node) else self.add_native(str(getattr(made, "task_id", name)), lambda: made)
         tasks: Iterator[Task] = iter(()) if not isinstance(node, StarlakeTaskGroup) else node.tasks()
         for task in (node,) if isinstance(node, Task) else tasks:
-            if name == "pre_tasks":
-                task.kind = TaskKind.SETUP
-            else:
-                task.kind, task.trigger = TaskKind.TEARDOWN, TriggerRule.ALL_DONE
+            if name == "post_tasks":
+                task.trigger = TriggerRule.ALL_DONE
+            if task.kind is not TaskKind.CHECK:  # a check stays one wherever it is: what depends on it may be skipped
+                task.kind = TaskKind.SETUP if name == "pre_tasks" else TaskKind.TEARDOWN
         return node
 
 
