@@ -66,8 +66,8 @@ from .options import (
 )
 from .orchestration import Orchestration
 from .pipeline import StarlakePipeline, StarlakeTaskGroup
-from .run import DataInterval, Report, Run, RunKey, TaskEvent, TaskReport, TaskState
-from .runs import described, new_run, selected, tear_down
+from .run import Attempt, DataInterval, Report, Run, RunKey, RunRequest, TaskEvent, TaskReport, TaskState
+from .runs import described, request_run, selected, skipped_report, tear_down
 from .schedule import (
     StarlakeDomain,
     StarlakeSchedule,
@@ -89,6 +89,7 @@ __all__ = [
     "STR",
     "TEXT_MAP",
     "TIMEZONE",
+    "Attempt",
     "BindError",
     "Command",
     "CommandError",
@@ -134,6 +135,7 @@ __all__ = [
     "Run",
     "RunError",
     "RunKey",
+    "RunRequest",
     "RunnerError",
     "ScheduleError",
     "Seconds",
@@ -166,13 +168,14 @@ __all__ = [
     "graph_json",
     "guards_of",
     "hookimpl",
-    "new_run",
     "next_fire",
     "option",
     "previous_fire",
+    "request_run",
     "sanitize_id",
     "selected",
     "skipped_end",
+    "skipped_report",
     "tear_down",
     "why_nothing",
 ]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .job import Job
     from .options import Option, OptionGroup, Options
     from .pipeline import StarlakePipeline
-    from .run import Report, Run
+    from .run import Report, RunRequest
     from .runtime import Runner
 
 __all__ = ["CreateChildren", "HookSpecs", "Lifecycle", "hookimpl", "hookspec"]
@@ -260,7 +260,7 @@ class HookSpecs:
         """
 
     @hookspec(firstresult=True)
-    def sl_run_pipeline(self, pipeline: StarlakePipeline, run: Run) -> Report | None:
+    def sl_run_pipeline(self, pipeline: StarlakePipeline, request: RunRequest) -> Report | None:
         """Run a pipeline now, and wait for its end. Optional, for orchestrators.
 
         Called by ``pipeline.run()``, ``dry_run()`` and ``backfill()`` and by the command line. None: the orchestrator cannot do this from here.
@@ -268,8 +268,8 @@ class HookSpecs:
         Example::
 
             @hookimpl
-            def sl_run_pipeline(pipeline, run):
-                return Report(pipeline.id, run.run_id, TaskState.SUCCEEDED)
+            def sl_run_pipeline(pipeline, request):
+                return Report(pipeline.id, request.run.run_id, TaskState.SUCCEEDED)
         """
 
     @hookspec
@@ -316,21 +316,21 @@ class HookSpecs:
         raise NotImplementedError
 
     @hookspec(firstresult=True)
-    def sl_backfill(self, pipeline: StarlakePipeline, runs: Sequence[Run]) -> Iterable[Report] | None:
+    def sl_backfill(self, pipeline: StarlakePipeline, requests: Sequence[RunRequest]) -> Iterable[Report] | None:
         """Run several intervals of a pipeline by the orchestrator's own means. Optional, for orchestrators.
 
-        Called by ``pipeline.backfill()`` and ``starlake-orchestrate backfill`` with the runs in the order of their dates. The reports come in
+        Called by ``pipeline.backfill()`` and ``starlake-orchestrate backfill`` with what is asked for, in the order of the dates. The reports come in
         the order in which the runs end. None: they are run one after the other with ``sl_run_pipeline``.
 
         Example::
 
             @hookimpl
-            def sl_backfill(pipeline, runs):
-                return [Report(pipeline.id, run.run_id, TaskState.SUCCEEDED, interval=run.interval) for run in runs]
+            def sl_backfill(pipeline, requests):
+                return [Report(pipeline.id, r.run.run_id, TaskState.SUCCEEDED, interval=r.run.interval) for r in requests]
         """
 
     @hookspec
-    def sl_plan_runs(self, pipelines: Sequence[StarlakePipeline], runs: Sequence[Run]) -> None:
+    def sl_plan_runs(self, pipelines: Sequence[StarlakePipeline], requests: Sequence[RunRequest]) -> None:
         """Take note of runs that are about to be started one after the other. Optional, for orchestrators.
 
         Called before the first of several runs that were asked for together, so that those that never started can be resumed too.
@@ -338,9 +338,9 @@ class HookSpecs:
         Example::
 
             @hookimpl
-            def sl_plan_runs(pipelines, runs):
-                for pipeline, run in zip(pipelines, runs):
-                    remember(pipeline.id, run.run_id, run.group)
+            def sl_plan_runs(pipelines, requests):
+                for pipeline, request in zip(pipelines, requests):
+                    remember(pipeline.id, request.run.run_id, request.group)
         """
 
     @hookspec(firstresult=True)

@@ -12,7 +12,7 @@ from typing import Any
 from .errors import BindError, StarlakeError
 from .identity import digest_of
 from .masking import mask_arguments, mask_mapping
-from .run import PLACEHOLDERS, RETRY_UNSAFE, Run
+from .run import PLACEHOLDERS, RETRY_UNSAFE, Attempt
 
 __all__ = ["AUTOMATIC", "Job"]
 
@@ -102,11 +102,11 @@ class Job:
             self, arguments=mask_arguments(self.arguments), env=mask_mapping(self.env), spec=mask_mapping(self.spec)
         )
 
-    def bind(self, run: Run) -> Job:
+    def bind(self, attempt: Attempt) -> Job:
         """Fill in what only a run knows.
 
         Args:
-            run: the run, seen from one attempt of the task (:meth:`Run.for_attempt`).
+            attempt: of the task.
 
         Returns:
             A job without placeholders. A ``$`` or a brace that is no placeholder of the closed list stays as
@@ -117,34 +117,34 @@ class Job:
         """
         for flag, value in pairwise(self.arguments):
             if flag == "--options" and "${var:" in value:
-                self._check_variables(value, run)
+                self._check_variables(value, attempt)
 
         return replace(
             self,
-            arguments=tuple(_filled(self.arguments, run.value)),
-            env=_filled(self.env, run.value),
-            spec=_filled(self.spec, run.value),
-            exclusive=_filled(self.exclusive, run.value),
-            retry_unsafe=max(self.retry_unsafe, run.retry_unsafe, key=RETRY_UNSAFE.index),
-            digest=digest_of(self.environment, *self._work(run)),
+            arguments=tuple(_filled(self.arguments, attempt.value)),
+            env=_filled(self.env, attempt.value),
+            spec=_filled(self.spec, attempt.value),
+            exclusive=_filled(self.exclusive, attempt.value),
+            retry_unsafe=max(self.retry_unsafe, attempt.run.retry_unsafe, key=RETRY_UNSAFE.index),
+            digest=digest_of(self.environment, *self._work(attempt)),
         )
 
-    def _work(self, run: Run) -> tuple[tuple[str, ...], dict[str, str]]:
+    def _work(self, attempt: Attempt) -> tuple[tuple[str, ...], dict[str, str]]:
         """Arguments and variables as they are in every attempt and re-execution: what the variable store holds, and what names the attempt or
         the very run, keeps its placeholder.
         """
 
         def value(name: str) -> str:
-            return f"${{{name}}}" if name.startswith("var:") or name in _OF_ATTEMPT else run.value(name)
+            return f"${{{name}}}" if name.startswith("var:") or name in _OF_ATTEMPT else attempt.value(name)
 
         return tuple(_filled(self.arguments, value)), _filled(self.env, value)
 
-    def _check_variables(self, options: str, run: Run) -> None:
+    def _check_variables(self, options: str, attempt: Attempt) -> None:
         for found in _PLACEHOLDER.finditer(options):
-            if found[1].startswith("var:") and "," in run.value(found[1]):
+            if found[1].startswith("var:") and "," in attempt.value(found[1]):
                 raise BindError(
                     f"the value of variable '{found[1][4:]}' has a comma, and the options of a Starlake command have no escape for it "
-                    f"({run.task or run.pipeline_id}); pass it through a variable of sl_env_var instead"
+                    f"({attempt.task}); pass it through a variable of sl_env_var instead"
                 )
 
     def to_json(self) -> str:

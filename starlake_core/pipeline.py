@@ -30,7 +30,7 @@ from .hookspecs import Lifecycle
 from .job import Job
 from .options import GeneralOptions, Options
 from .render import render
-from .run import Report, Run
+from .run import Report, RunRequest
 from .schedule import StarlakeSchedule, aware_date, fire_times, time_zone
 from .settings import DEFAULT_SETTINGS, Settings, read_settings, seconds
 from .shapes import add_lineage, add_schedule, node_dataset, start_of
@@ -678,9 +678,9 @@ class StarlakePipeline(Pipeline):
         Raises:
             RunError: the orchestrator cannot run it from here.
         """
-        from .runs import new_run
+        from .runs import request_run
 
-        run = new_run(
+        request = request_run(
             self,
             scheduled_date,
             run_id=run_id,
@@ -691,15 +691,15 @@ class StarlakePipeline(Pipeline):
             parallelism=parallelism,
             listener=listener,
         )
-        return self.start_run(run)
+        return self.start_run(request)
 
-    def start_run(self, run: Run) -> Report:
-        """Run the pipeline as a :class:`Run` says; see :meth:`run`."""
+    def start_run(self, request: RunRequest) -> Report:
+        """Run the pipeline as a :class:`RunRequest` says; see :meth:`run`."""
         from .errors import RunError
 
         if self.native is None:
             raise RunError(f"pipeline {self.id} is not finished: run it after its 'with' block")
-        report = self.orchestration.plugins.run_pipeline(self, run)
+        report = self.orchestration.plugins.run_pipeline(self, request)
         if report is None:
             label = self.orchestration.plugins.label("orchestrator")
             raise RunError(f"{label} cannot run pipeline {self.id} from here; use its own user interface or scheduler")
@@ -725,18 +725,18 @@ class StarlakePipeline(Pipeline):
 
         if self.cron is None:
             raise RunError(f"pipeline {self.id} has no cron schedule, so there are no intervals to backfill")
-        from .runs import new_run
+        from .runs import request_run
 
         for name in ("select", "exclude"):
             keywords[name] = tuple(keywords.get(name, ()))
         dates = fire_times(self.cron, aware_date(start, self.zone), aware_date(end, self.zone), self.zone)
-        runs = [new_run(self, moment, **keywords) for moment in dates]
-        native = self.orchestration.plugins.backfill(self, runs)
+        requests = [request_run(self, moment, **keywords) for moment in dates]
+        native = self.orchestration.plugins.backfill(self, requests)
         if native is not None:
             return list(native)
         reports = []
-        for run in runs:
-            reports.append(self.start_run(run))
+        for request in requests:
+            reports.append(self.start_run(request))
             if not reports[-1].succeeded:
                 break
         return reports

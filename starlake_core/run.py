@@ -11,10 +11,12 @@ from datetime import datetime, timezone, tzinfo
 from .errors import BindError, RunError, did_you_mean
 
 __all__ = [
+    "Attempt",
     "DataInterval",
     "Report",
     "Run",
     "RunKey",
+    "RunRequest",
     "TaskEvent",
     "TaskReport",
     "TaskState",
@@ -104,7 +106,7 @@ class RunKey:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a pipeline, and after :meth:`for_attempt` one attempt of one of its tasks.
+    """One run of a pipeline: what it is, whoever asks.
 
     Attributes:
         pipeline_id: the pipeline.
@@ -112,22 +114,10 @@ class Run:
         interval: the data interval; its end is the scheduled date.
         zone: the time zone of the schedule, for dates without a time.
         root_run_id: the first run of which this one is a re-execution; the run itself by default.
-        task: path of the task within the pipeline.
-        attempt: number or name of the attempt, unique for the task.
-        partition: the partition or map index of the task, where it has several at once.
-        generation: how often the task was asked for again within the run, on purpose (Airflow's *clear*).
         instance: which run of this ``run_id`` it is, where one can be deleted and made again.
         deployment: the deployment that it belongs to, see :func:`starlake_core.identity.deployment_name`.
-        dry_run: show what would be done, do nothing.
         variables: the orchestrator's variable store, for ``${var:NAME}``.
-        select: patterns of task ids, paths or domains to run; empty means all.
-        exclude: patterns of those not to run.
-        parallelism: how many tasks may run at once, where the orchestrator lets the caller decide.
-        resume: the run to finish is an earlier one of this ``run_id``.
-        group: names the runs that were asked for together, and are resumed together.
-        skip: run nothing, and record this reason.
         retry_unsafe: as that of :class:`Job`, for this run.
-        listener: called with every :class:`TaskEvent`, where the run happens in this process.
     """
 
     pipeline_id: str
@@ -135,40 +125,48 @@ class Run:
     interval: DataInterval
     zone: tzinfo = timezone.utc
     root_run_id: str = ""
-    task: str = ""
-    attempt: str = "1"
-    partition: str = ""
-    generation: int = 0
     instance: str = ""
     deployment: str = ""
-    dry_run: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
-    select: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    parallelism: int | None = None
-    resume: bool = False
-    group: str = ""
-    skip: str = ""
     retry_unsafe: str = ""
-    listener: Callable[[TaskEvent], None] | None = field(default=None, compare=False, repr=False)
 
     @property
     def scheduled_date(self) -> datetime:
         """The end of the data interval."""
         return self.interval.end
 
+    def attempt(self, task: str, number: str = "1", *, partition: str = "", generation: int = 0) -> Attempt:
+        """An attempt of one of its tasks; see :class:`Attempt`."""
+        return Attempt(self, task, number, partition, generation)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt of one task of a run: what a job is bound to.
+
+    Attributes:
+        run: of which it is a part.
+        task: path of the task within the pipeline.
+        number: number or name of the attempt, unique for the task.
+        partition: the partition or map index of the task, where it has several at once.
+        generation: how often the task was asked for again within the run, on purpose (Airflow's *clear*).
+    """
+
+    run: Run
+    task: str
+    number: str = "1"
+    partition: str = ""
+    generation: int = 0
+
     @property
     def key(self) -> RunKey:
-        """The key of the attempt; stable parts first, so that a person can read it in a console."""
+        """Its name; stable parts first, so that a person can read it in a console."""
+        run = self.run
         part = f"[{self.partition}]" if self.partition else ""
-        task = f"{self.pipeline_id}/{self.root_run_id or self.run_id}/{self.task}{part}"
-        if not self.deployment:
-            return RunKey(task, self.attempt, self.generation, self.instance)
-        return RunKey(f"{self.deployment}:{task}", self.attempt, self.generation, self.instance, former=task)
-
-    def for_attempt(self, task: str, attempt: str) -> Run:
-        """The same run, seen from one attempt of one task."""
-        return replace(self, task=task, attempt=attempt)
+        task = f"{run.pipeline_id}/{run.root_run_id or run.run_id}/{self.task}{part}"
+        if not run.deployment:
+            return RunKey(task, self.number, self.generation, run.instance)
+        return RunKey(f"{run.deployment}:{task}", self.number, self.generation, run.instance, former=task)
 
     def value(self, name: str) -> str:
         """The text that stands for the placeholder ``${name}``.
@@ -178,32 +176,65 @@ class Run:
         """
         if name.startswith("var:"):
             variable = name[4:]
-            if variable not in self.variables:
+            if variable not in self.run.variables:
                 raise BindError(
-                    f"variable '{variable}' is not set; the task {self.task or self.pipeline_id} uses ${{{name}}}. "
+                    f"variable '{variable}' is not set; the task {self.task} uses ${{{name}}}. "
                     "Set it in the orchestrator's variable store (on the command line: --var "
                     f"{variable}=VALUE)"
                 )
-            return self.variables[variable]
+            return self.run.variables[variable]
         return _VALUES[name](self)
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """A run that somebody asks for: the run, and how it is to be run.
+
+    Attributes:
+        run: what it is.
+        select: patterns of task ids, paths or domains to run; empty means all.
+        exclude: patterns of those not to run.
+        parallelism: how many tasks may run at once, where the orchestrator lets the caller decide.
+        resume: the run to finish is an earlier one of this ``run_id``.
+        group: names the runs that were asked for together, and are resumed together.
+        skip: run nothing, and record this reason.
+        dry_run: show what would be done, do nothing.
+        listener: called with every :class:`TaskEvent`, where the run happens in this process.
+    """
+
+    run: Run
+    select: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    parallelism: int | None = None
+    resume: bool = False
+    group: str = ""
+    skip: str = ""
+    dry_run: bool = False
+    listener: Callable[[TaskEvent], None] | None = field(default=None, compare=False, repr=False)
 
 
 def _date(run: Run) -> str:
     return run.scheduled_date.astimezone(run.zone).date().isoformat()
 
 
-_VALUES: Mapping[str, Callable[[Run], str]] = {
+_VALUES: Mapping[str, Callable[[Attempt], str]] = {
     # The format that Starlake documents for --scheduledDate: yyyy-MM-dd'T'HH:mm:ss.SSSZ
     # The year by isoformat, because %Y has no leading zeros on some systems.
-    "sl_scheduled_date": lambda run: _date(run) + run.scheduled_date.astimezone(run.zone).strftime("T%H:%M:%S.000%z"),
-    "sl_ds": lambda run: _date(run),
-    "sl_data_interval_start": lambda run: run.interval.start.astimezone(run.zone).isoformat(timespec="seconds"),
-    "sl_data_interval_end": lambda run: run.interval.end.astimezone(run.zone).isoformat(timespec="seconds"),
-    "sl_run_id": lambda run: run.run_id,
-    "sl_run_hash": lambda run: short_hash(
-        *filter(None, (run.deployment,)), run.pipeline_id, run.root_run_id or run.run_id
+    "sl_scheduled_date": lambda attempt: (
+        _date(attempt.run) + attempt.run.scheduled_date.astimezone(attempt.run.zone).strftime("T%H:%M:%S.000%z")
     ),
-    "sl_attempt_hash": lambda run: run.key.attempt_hash,
+    "sl_ds": lambda attempt: _date(attempt.run),
+    "sl_data_interval_start": lambda attempt: attempt.run.interval.start.astimezone(attempt.run.zone).isoformat(
+        timespec="seconds"
+    ),
+    "sl_data_interval_end": lambda attempt: attempt.run.interval.end.astimezone(attempt.run.zone).isoformat(
+        timespec="seconds"
+    ),
+    "sl_run_id": lambda attempt: attempt.run.run_id,
+    "sl_run_hash": lambda attempt: short_hash(
+        *filter(None, (attempt.run.deployment,)), attempt.run.pipeline_id, attempt.run.root_run_id or attempt.run.run_id
+    ),
+    "sl_attempt_hash": lambda attempt: attempt.key.attempt_hash,
 }
 
 RETRY_UNSAFE = ("", "doubtful", "blind")

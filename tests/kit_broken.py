@@ -15,6 +15,7 @@ from typing import Any
 from kit_reference import Engine, FakeSuite, ReferenceOrchestrator, ReferenceSuite
 
 from starlake_core import (
+    Attempt,
     Command,
     CreateChildren,
     DataInterval,
@@ -24,9 +25,9 @@ from starlake_core import (
     Pipeline,
     PluginContractError,
     Report,
-    Run,
     RunKey,
     RunnerError,
+    RunRequest,
     StarlakeError,
     Task,
     TaskGroup,
@@ -152,66 +153,66 @@ class _Impure(ReferenceOrchestrator):
 
 
 class _IgnoresGate(Engine):
-    def attempt(self, task: Task, run: Run) -> Outcome:
-        outcome = super().attempt(task, run)
+    def attempt(self, task: Task, attempt: Attempt) -> Outcome:
+        outcome = super().attempt(task, attempt)
         return Outcome(Verdict.SUCCEEDED) if outcome.verdict is Verdict.NOT_READY else outcome
 
 
 class _CrashIsNotReady(Engine):
-    def attempt(self, task: Task, run: Run) -> Outcome:
-        outcome = super().attempt(task, run)
+    def attempt(self, task: Task, attempt: Attempt) -> Outcome:
+        outcome = super().attempt(task, attempt)
         return (
             Outcome(Verdict.NOT_READY) if task.kind is TaskKind.CHECK and outcome.verdict is Verdict.FAILED else outcome
         )
 
 
 class _NotReadyIsFailure(Engine):
-    def attempt(self, task: Task, run: Run) -> Outcome:
-        outcome = super().attempt(task, run)
+    def attempt(self, task: Task, attempt: Attempt) -> Outcome:
+        outcome = super().attempt(task, attempt)
         return replace(outcome, verdict=Verdict.FAILED) if outcome.verdict is Verdict.NOT_READY else outcome
 
 
 class _LostIsSuccess(Engine):
-    def attempt(self, task: Task, run: Run) -> Outcome:
-        outcome = super().attempt(task, run)
+    def attempt(self, task: Task, attempt: Attempt) -> Outcome:
+        outcome = super().attempt(task, attempt)
         return Outcome(Verdict.SUCCEEDED) if outcome.verdict is Verdict.LOST else outcome
 
 
 class _SplitsArguments(Engine):
-    def attempt(self, task: Task, run: Run) -> Outcome:
+    def attempt(self, task: Task, attempt: Attempt) -> Outcome:
         job = task.job
         if job is not None:
             task.job = replace(job, arguments=tuple(" ".join(job.arguments).split(" ")))
         try:
-            return super().attempt(task, run)
+            return super().attempt(task, attempt)
         finally:
             task.job = job
 
 
 class _DropsVariables(Engine):
-    def attempt(self, task: Task, run: Run) -> Outcome:
+    def attempt(self, task: Task, attempt: Attempt) -> Outcome:
         job = task.job
         if job is not None:
             task.job = replace(job, env={})
         try:
-            return super().attempt(task, run)
+            return super().attempt(task, attempt)
         finally:
             task.job = job
 
 
 class _RunsTwice(Engine):
     def perform(self, task: Task) -> TaskReport:
-        self.attempt(task, self.run.for_attempt(f"{task.path}.first", "1"))
+        self.attempt(task, self.run.attempt(f"{task.path}.first", "1"))
         return super().perform(task)
 
 
 class _LoadsBlindly(Engine):
-    def attempt(self, task: Task, run: Run) -> Outcome:
+    def attempt(self, task: Task, attempt: Attempt) -> Outcome:
         if task.job is None:
             return Outcome(Verdict.SUCCEEDED)
-        job = task.job.bind(run)
+        job = task.job.bind(attempt)
         runner = runner_for(job, self.pipeline.orchestration.plugins)
-        return wait(runner, runner.submit(job, run.key))
+        return wait(runner, runner.submit(job, attempt.key))
 
 
 class _RunsTooEarly(Engine):
@@ -220,10 +221,10 @@ class _RunsTooEarly(Engine):
 
 
 class _DoesNotWait(Engine):
-    def attempt(self, task: Task, run: Run) -> Outcome:
+    def attempt(self, task: Task, attempt: Attempt) -> Outcome:
         if task.job is not None:
-            job = task.job.bind(run)
-            start(job, runner_for(job, self.pipeline.orchestration.plugins), run.key)
+            job = task.job.bind(attempt)
+            start(job, runner_for(job, self.pipeline.orchestration.plugins), attempt.key)
         return Outcome(Verdict.SUCCEEDED)
 
 
@@ -234,7 +235,7 @@ class _EmitsSkipped(Engine):
 
 class _SwallowsFailure(Engine):
     def state(self) -> str:
-        return TaskState.DRY_RUN if self.run.dry_run else TaskState.SUCCEEDED
+        return TaskState.DRY_RUN if self.request.dry_run else TaskState.SUCCEEDED
 
 
 class _FailureIsSuccess(Engine):
@@ -254,18 +255,18 @@ class _SkipsWithoutReason(Engine):
 
 
 class _OneAttemptKey(Engine):
-    def attempt(self, task: Task, run: Run) -> Outcome:
-        return super().attempt(task, replace(run, attempt="1"))
+    def attempt(self, task: Task, attempt: Attempt) -> Outcome:
+        return super().attempt(task, replace(attempt, number="1"))
 
 
 class _TaskKeyForEveryAttempt(Engine):
-    def attempt(self, task: Task, run: Run) -> Outcome:
-        return super().attempt(task, replace(run, task=f"{run.task}-{run.attempt}"))
+    def attempt(self, task: Task, attempt: Attempt) -> Outcome:
+        return super().attempt(task, replace(attempt, task=f"{attempt.task}-{attempt.number}"))
 
 
 class _OneKeyForEveryTask(Engine):
-    def attempt(self, task: Task, run: Run) -> Outcome:
-        return super().attempt(task, replace(run, task=task.id))
+    def attempt(self, task: Task, attempt: Attempt) -> Outcome:
+        return super().attempt(task, replace(attempt, task=task.id))
 
 
 class _RetriesTooOften(Engine):
@@ -314,16 +315,16 @@ class _RetriesRefusals(Engine):
 class _RetriesNotReady(Engine):
     def not_ready(self, task: Task, attempt: int) -> TaskReport:
         if attempt <= task.retries:
-            self.attempt(task, self.run.for_attempt(task.path, "again"))
+            self.attempt(task, self.run.attempt(task.path, "again"))
         return super().not_ready(task, attempt)
 
 
 class _ForgetsTimeOut(Engine):
-    def attempt(self, task: Task, run: Run) -> Outcome:
+    def attempt(self, task: Task, attempt: Attempt) -> Outcome:
         if task.job is None:
             return Outcome(Verdict.SUCCEEDED)
-        job = task.job.bind(run)
-        return execute(job, runner_for(job, self.pipeline.orchestration.plugins), run.key)
+        job = task.job.bind(attempt)
+        return execute(job, runner_for(job, self.pipeline.orchestration.plugins), attempt.key)
 
 
 class _ForgetsTearDown(Engine):
@@ -348,9 +349,11 @@ class _WaitingInVainIsSkip(Engine):
 
 
 class _WrongInterval(Engine):
-    def attempt(self, task: Task, run: Run) -> Outcome:
-        end = run.interval.end.astimezone(timezone.utc)  # a day of 24 hours, whatever the clock does
-        return super().attempt(task, replace(run, interval=DataInterval(end - timedelta(days=1), end)))
+    def attempt(self, task: Task, attempt: Attempt) -> Outcome:
+        end = attempt.run.interval.end.astimezone(timezone.utc)  # a day of 24 hours, whatever the clock does
+        return super().attempt(
+            task, replace(attempt, run=replace(attempt.run, interval=DataInterval(end - timedelta(days=1), end)))
+        )
 
 
 class _TellsSecret(Engine):
@@ -360,16 +363,16 @@ class _TellsSecret(Engine):
 
 
 class _MissingProgramIsSkip(Engine):
-    def attempt(self, task: Task, run: Run) -> Outcome:
+    def attempt(self, task: Task, attempt: Attempt) -> Outcome:
         try:
-            return super().attempt(task, run)
+            return super().attempt(task, attempt)
         except StarlakeError:
             return Outcome(Verdict.NOT_READY)
 
 
 class _IgnoresSelection(Engine):
-    def __init__(self, pipeline: Any, run: Run) -> None:
-        super().__init__(pipeline, replace(run, select=(), exclude=()))
+    def __init__(self, pipeline: Any, request: RunRequest) -> None:
+        super().__init__(pipeline, replace(request, select=(), exclude=()))
 
 
 class _NeverTells(Engine):
@@ -386,7 +389,7 @@ class _MixesReport(Engine):
 class _DryRunRuns(Engine):
     def go(self) -> Report:
         for task in self.tasks.values():
-            self.attempt(task, self.run.for_attempt(task.path, "1"))
+            self.attempt(task, self.run.attempt(task.path, "1"))
         return super().go()
 
 

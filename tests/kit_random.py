@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from starlake_core import Node, Orchestration, Report, StarlakePipeline, TaskKind, new_run
+from starlake_core import Node, Orchestration, Report, StarlakePipeline, TaskKind, request_run
 from starlake_core.runtime import Verdict
 from starlake_core.testing import FakeEnvironment, subject
 from starlake_core.testing.lab import SCHEDULED
@@ -65,4 +65,4 @@ def random_run(seed: int, orchestrator: Any, root: Path) -> tuple[StarlakePipeli
             skipped = Verdict.NOT_READY if task.kind is TaskKind.CHECK else Verdict.SUCCEEDED
             ends = [Verdict.SUCCEEDED, Verdict.SUCCEEDED, skipped, skipped, Verdict.FAILED]
             environment.script(subject(task.job.arguments), chance.choice(ends))
-    return pipeline, pipeline.start_run(new_run(pipeline, SCHEDULED, run_id=f"run_{seed}"))
+    return pipeline, pipeline.start_run(request_run(pipeline, SCHEDULED, run_id=f"run_{seed}"))

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from starlake_core import (
+    Attempt,
     Command,
     Pipeline,
     Preload,
     Report,
-    Run,
+    RunRequest,
     StarlakePipeline,
     Task,
     TaskEvent,
@@ -53,9 +54,10 @@ EFFECTS = {
 class Engine:
     """Runs a pipeline, one task after the other."""
 
-    def __init__(self, pipeline: StarlakePipeline, run: Run) -> None:
+    def __init__(self, pipeline: StarlakePipeline, request: RunRequest) -> None:
         self.pipeline = pipeline
-        self.run = run
+        self.request = request
+        self.run = request.run
         self.tasks = {task.path: task for task in pipeline.tasks()}
         self.reports: dict[str, TaskReport] = {}
         self.effects: dict[str, set[str]] = {}
@@ -91,11 +93,11 @@ class Engine:
         )
 
     def tell(self, report: TaskReport) -> None:
-        if self.run.listener is not None:
-            self.run.listener(TaskEvent(report.id, report.state, report.attempts, report.reason))
+        if self.request.listener is not None:
+            self.request.listener(TaskEvent(report.id, report.state, report.attempts, report.reason))
 
     def state(self) -> str:
-        if self.run.dry_run:
+        if self.request.dry_run:
             return TaskState.DRY_RUN
         return TaskState.FAILED if any("bad" in effects for effects in self.effects.values()) else TaskState.SUCCEEDED
 
@@ -108,9 +110,9 @@ class Engine:
         )
 
     def decide(self, task: Task, effects: set[str], reason: str) -> TaskReport:
-        if self.run.dry_run:
+        if self.request.dry_run:
             return TaskReport(task.path, TaskState.DRY_RUN)
-        if not selected(task, self.run):
+        if not selected(task, self.request):
             return TaskReport(task.path, TaskState.EXCLUDED, "not selected")
         if task.trigger is not TriggerRule.ALL_DONE and "bad" in effects:
             return TaskReport(task.path, TaskState.UPSTREAM_FAILED, reason)
@@ -128,7 +130,7 @@ class Engine:
         attempt, poke, began = 1, 0, time.monotonic()
         while True:
             try:
-                outcome = self.attempt(task, self.run.for_attempt(task.path, f"{attempt}.{poke}"))
+                outcome = self.attempt(task, self.run.attempt(task.path, f"{attempt}.{poke}"))
             except Exception as error:
                 if attempt > task.retries or not self.is_passing(error):
                     return TaskReport(task.path, TaskState.FAILED, str(error), attempts=attempt)
@@ -161,11 +163,11 @@ class Engine:
     def failed(self, task: Task, outcome: Outcome, attempt: int) -> TaskReport:
         return TaskReport(task.path, TaskState.FAILED, outcome.reason, outcome.exit_code, attempt)
 
-    def attempt(self, task: Task, run: Run) -> Outcome:
+    def attempt(self, task: Task, attempt: Attempt) -> Outcome:
         if task.job is None:
             return Outcome(Verdict.SUCCEEDED)
-        job = task.job.bind(run)
-        return execute(job, runner_for(job, self.pipeline.orchestration.plugins), run.key, timeout=task.timeout)
+        job = task.job.bind(attempt)
+        return execute(job, runner_for(job, self.pipeline.orchestration.plugins), attempt.key, timeout=task.timeout)
 
 
 class ReferenceOrchestrator(RecordingOrchestrator):
@@ -175,9 +177,9 @@ class ReferenceOrchestrator(RecordingOrchestrator):
     engine: type[Engine] = Engine
 
     @hookimpl
-    def sl_run_pipeline(self, pipeline: Pipeline, run: Run) -> Report:
+    def sl_run_pipeline(self, pipeline: Pipeline, request: RunRequest) -> Report:
         assert isinstance(pipeline, StarlakePipeline)
-        return self.engine(pipeline, run).go()
+        return self.engine(pipeline, request).go()
 
 
 class ReferenceSuite(OrchestratorSuite):

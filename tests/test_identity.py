@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starlake_core import DataInterval, Job, Run, RunKey, RunnerError
+from starlake_core import Attempt, DataInterval, Job, Run, RunKey, RunnerError
 from starlake_core.identity import Kinship, deployment_name, digest_of, first_difference, instance_of, kinship
 from starlake_core.runtime import Found, OlderAttempt, Outcome, Runner, Status, Verdict, start
 from starlake_core.testing import FakeEnvironment
@@ -22,8 +22,8 @@ RUN = Run("sales", "run-1", DataInterval(END, END))
 WORDS = st.text("ab/:#~@[] ", max_size=6)
 
 
-def attempt(run: Run = RUN, number: str = "1") -> Run:
-    return run.for_attempt("load.orders", number)
+def attempt(run: Run = RUN, number: str = "1") -> Attempt:
+    return run.attempt("load.orders", number)
 
 
 def job(*more: str, env: Mapping[str, str] | None = None) -> Job:
@@ -183,11 +183,13 @@ def test_what_changes_by_itself_is_no_other_work() -> None:
         env={**made.env, "PASSWORD": "two"},
         spec={"memory": "2g"},
     )
-    first = made.bind(replace(attempt(), variables={"A": "1"}))
-    second = again.bind(replace(attempt(number="2"), run_id="run-2", root_run_id="run-1", variables={"A": "2"}))
+    first = made.bind(attempt(replace(RUN, variables={"A": "1"})))
+    second = again.bind(attempt(replace(RUN, run_id="run-2", root_run_id="run-1", variables={"A": "2"}), "2"))
     assert first.arguments != second.arguments
     assert first.digest == second.digest
-    assert made.bind(replace(attempt(), variables={"A": "1"}, interval=DataInterval(END, END))).digest == first.digest
+    assert (
+        made.bind(attempt(replace(RUN, variables={"A": "1"}, interval=DataInterval(END, END)))).digest == first.digest
+    )
 
 
 PARTS = st.lists(st.text("abc-= ", min_size=1, max_size=4), max_size=5)

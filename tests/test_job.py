@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from starlake_core import BindError, DataInterval, Job, Run, StarlakeError
+from starlake_core import Attempt, BindError, DataInterval, Job, Run, StarlakeError
 from starlake_core.command import load_command
 from starlake_core.run import PLACEHOLDERS
 
@@ -21,7 +21,12 @@ RUN = Run(
     "manual",
     DataInterval(datetime(2024, 7, 1, tzinfo=timezone.utc), datetime(2024, 7, 2, tzinfo=timezone.utc)),
     variables={"who": "me", "tricky": "${sl_ds} $ \\1 \\g<0>", "a b": "blank"},
-).for_attempt("t", "1")
+).attempt("t")
+
+
+def with_variables(**variables: str) -> Attempt:
+    return replace(RUN, run=replace(RUN.run, variables=variables))
+
 
 TEXTS = st.text(max_size=20)
 JSON = st.recursive(
@@ -149,8 +154,8 @@ def test_a_variable_that_is_not_set_is_named() -> None:
 def test_a_variable_with_a_comma_does_not_become_another_option() -> None:
     job = Job("x", load_command("t", "d", "t", options={"k": "${var:list}"}).vector)
     with pytest.raises(StarlakeError):
-        job.bind(replace(RUN, variables={"list": "a,other=b"}))
-    assert job.bind(replace(RUN, variables={"list": "a=b"})).arguments[-1] == "k=a=b"
+        job.bind(with_variables(list="a,other=b"))
+    assert job.bind(with_variables(list="a=b")).arguments[-1] == "k=a=b"
 
 
 def test_names_are_not_bound() -> None:

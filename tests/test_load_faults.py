@@ -13,7 +13,7 @@ import pytest
 from load_fault_runs import BATCHES, batches, seeds_of, told
 
 from starlake_core import Orchestration, TaskState
-from starlake_core.runs import new_run
+from starlake_core.runs import request_run
 from starlake_core.testing import StandIn
 from starlake_core.testing.load_faults import Played, draw_loads, draw_schedule, play, prepare
 
@@ -89,7 +89,7 @@ class InProcess:
         return self.pipeline.run(run_id="one").state == TaskState.SUCCEEDED
 
     def again(self) -> bool:
-        run = replace(new_run(self.pipeline, run_id="one"), resume=True)
+        run = replace(request_run(self.pipeline, run_id="one"), resume=True)
         return self.pipeline.start_run(run).state == TaskState.SUCCEEDED
 
 

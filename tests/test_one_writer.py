@@ -17,7 +17,7 @@ import pytest
 from one_writer import OneWriter
 
 from starlake_core import Job, Orchestration, RunKey, StarlakePipeline, TaskEvent, TaskState
-from starlake_core.runs import new_run
+from starlake_core.runs import request_run
 from starlake_core.runtime import Verdict, execute, inherited, occupy, pool_of, resource_of
 from starlake_core.runtime import exclusive as module
 from starlake_core.runtime.process import ProcessRunner
@@ -77,7 +77,7 @@ def test_a_resource_may_be_named_by_what_only_the_run_knows() -> None:
         orchestration.sl_create_pipeline(name="t", cron="0 0 * * *") as pipeline,
     ):
         pipeline.sl_transform("x", "kpi.x")
-    bound = Job("fake", exclusive="day-${sl_ds}").bind(new_run(pipeline, run_id="r").for_attempt("x", "1"))
+    bound = Job("fake", exclusive="day-${sl_ds}").bind(request_run(pipeline, run_id="r").run.attempt("x"))
     assert bound.exclusive.startswith("day-2")
 
 
@@ -371,7 +371,7 @@ def test_what_is_held_up_holds_no_slot_and_says_for_what_it_waits(tmp_path: Path
             free.touch()
 
     reports: list[Any] = []
-    thread = threading.Thread(target=lambda: reports.append(pipeline.start_run(new_run(pipeline, listener=listen))))
+    thread = threading.Thread(target=lambda: reports.append(pipeline.start_run(request_run(pipeline, listener=listen))))
     thread.start()
     until(free.exists, "what needs nothing runs, although there is one slot and three others wait")
     until(lambda: len({e.task for e in events if e.state == TaskState.QUEUED}) == 3, "the others wait")

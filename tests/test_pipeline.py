@@ -25,8 +25,8 @@ from starlake_core import (
     Orchestration,
     PluginContractError,
     Report,
-    Run,
     RunError,
+    RunRequest,
     ScheduleError,
     StarlakeDataset,
     StarlakeDependencies,
@@ -42,6 +42,7 @@ from starlake_core import (
     StarlakeTable,
     TaskGroup,
     TaskKind,
+    TaskState,
     TriggerRule,
     Wait,
     hookimpl,
@@ -824,12 +825,12 @@ class Runs:
 
     def __init__(self, *states: str) -> None:
         self.states = list(states)
-        self.runs: list[Run] = []
+        self.requests: list[RunRequest] = []
 
     @hookimpl
-    def sl_run_pipeline(self, pipeline: Any, run: Run) -> Any:
-        self.runs.append(run)
-        return Report(pipeline.id, run.run_id, self.states.pop(0)) if self.states else "nonsense"
+    def sl_run_pipeline(self, pipeline: Any, request: RunRequest) -> Any:
+        self.requests.append(request)
+        return Report(pipeline.id, request.run.run_id, TaskState(self.states.pop(0))) if self.states else "nonsense"
 
 
 def test_a_run_gets_the_interval_of_the_schedule(draw: Draw, orchestrate: Any) -> None:
@@ -841,11 +842,11 @@ def test_a_run_gets_the_interval_of_the_schedule(draw: Draw, orchestrate: Any) -
     )
     report = pipeline.run(datetime(2024, 7, 2), run_id="r", variables={"a": "b"}, select=["start"], parallelism=3)
     assert report.succeeded
-    (run,) = addon.runs
-    assert run.interval == DataInterval(
+    (request,) = addon.requests
+    assert request.run.interval == DataInterval(
         datetime(2024, 6, 30, 22, tzinfo=timezone.utc), datetime(2024, 7, 1, 22, tzinfo=timezone.utc)
     )
-    assert (run.run_id, run.variables, run.select, run.parallelism, run.dry_run) == (
+    assert (request.run.run_id, request.run.variables, request.select, request.parallelism, request.dry_run) == (
         "r",
         {"a": "b"},
         ("start",),
@@ -857,7 +858,7 @@ def test_a_run_gets_the_interval_of_the_schedule(draw: Draw, orchestrate: Any) -
 def test_a_dry_run_says_so(draw: Draw, orchestrate: Any) -> None:
     addon = Runs("dry run")
     assert draw(lambda p: p.start_task(), orchestration=orchestrate(addons=[addon])).dry_run().succeeded
-    assert addon.runs[0].dry_run
+    assert addon.requests[0].dry_run
 
 
 def test_a_pattern_that_fits_nothing_is_refused(draw: Draw, orchestrate: Any) -> None:
@@ -876,7 +877,7 @@ def test_a_backfill_runs_every_interval_and_stops_at_a_failure(draw: Draw, orche
     pipeline = draw(lambda p: p.start_task(), orchestration=orchestrate(addons=[addon]), cron="0 0 * * *")
     reports = pipeline.backfill(datetime(2024, 1, 1), datetime(2024, 1, 5))
     assert [report.state for report in reports] == ["success", "failed"]
-    assert [run.scheduled_date.day for run in addon.runs] == [1, 2]
+    assert [request.run.scheduled_date.day for request in addon.requests] == [1, 2]
 
 
 def test_what_cannot_run_says_so(draw: Draw, orchestrate: Any) -> None:

@@ -498,9 +498,9 @@ def test_lists_of_findings_are_lists_of_strings() -> None:
 def test_reports_of_a_backfill_are_checked_as_they_come_and_end_with_whoever_asks() -> None:
     ended: list[str] = []
 
-    def backfill(pipeline: Any, runs: Any) -> Iterator[Any]:
+    def backfill(pipeline: Any, requests: Any) -> Iterator[Any]:
         try:
-            yield from runs
+            yield from requests
             raise ZeroDivisionError
         finally:
             ended.append("ended")

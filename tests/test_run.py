@@ -17,26 +17,27 @@ from starlake_core.freshness import Event, decide
 UTC = timezone.utc
 START, END = datetime(2024, 7, 1, 22, tzinfo=UTC), datetime(2024, 7, 2, 22, tzinfo=UTC)
 PARIS = Run("p", "r", DataInterval(START, END), ZoneInfo("Europe/Paris"))
+IN_PARIS = PARIS.attempt("t")
 TEXTS = st.text(max_size=8)
 
 
 def test_values_are_in_the_zone_of_the_schedule() -> None:
     assert PARIS.scheduled_date == END
-    assert PARIS.value("sl_scheduled_date") == "2024-07-03T00:00:00.000+0200"
-    assert PARIS.value("sl_ds") == "2024-07-03"
-    assert PARIS.value("sl_data_interval_start") == "2024-07-02T00:00:00+02:00"
-    assert PARIS.value("sl_data_interval_end") == "2024-07-03T00:00:00+02:00"
-    assert PARIS.value("sl_run_id") == "r"
-    assert Run("p", "r", DataInterval(START, END)).value("sl_ds") == "2024-07-02"
+    assert IN_PARIS.value("sl_scheduled_date") == "2024-07-03T00:00:00.000+0200"
+    assert IN_PARIS.value("sl_ds") == "2024-07-03"
+    assert IN_PARIS.value("sl_data_interval_start") == "2024-07-02T00:00:00+02:00"
+    assert IN_PARIS.value("sl_data_interval_end") == "2024-07-03T00:00:00+02:00"
+    assert IN_PARIS.value("sl_run_id") == "r"
+    assert Run("p", "r", DataInterval(START, END)).attempt("t").value("sl_ds") == "2024-07-02"
 
 
 @given(TEXTS, TEXTS, TEXTS, TEXTS)
-def test_hashes_are_legal_in_the_name_of_a_cluster(pipeline: str, run_id: str, task: str, attempt: str) -> None:
-    run = Run(pipeline, run_id, DataInterval(START, END)).for_attempt(task, attempt)
-    key = run.key
-    for text in (run.value("sl_run_hash"), run.value("sl_attempt_hash"), key.task_hash, key.attempt_hash):
+def test_hashes_are_legal_in_the_name_of_a_cluster(pipeline: str, run_id: str, task: str, number: str) -> None:
+    attempt = Run(pipeline, run_id, DataInterval(START, END)).attempt(task, number)
+    key = attempt.key
+    for text in (attempt.value("sl_run_hash"), attempt.value("sl_attempt_hash"), key.task_hash, key.attempt_hash):
         assert re.fullmatch(r"[0-9a-f]{12}", text)
-    assert run.value("sl_attempt_hash") == key.attempt_hash
+    assert attempt.value("sl_attempt_hash") == key.attempt_hash
 
 
 def test_a_hash_is_the_same_in_every_process_and_version() -> None:
@@ -50,20 +51,20 @@ def test_two_attempts_have_two_hashes(one: tuple[str, str], other: tuple[str, st
 
 
 def test_a_key_is_stable_over_attempts_and_re_executions() -> None:
-    first = PARIS.for_attempt("g.t", "1")
-    again = PARIS.for_attempt("g.t", "2")
-    re_execution = Run("p", "r2", DataInterval(START, END), root_run_id="r").for_attempt("g.t", "r2:0")
+    first = PARIS.attempt("g.t", "1")
+    again = PARIS.attempt("g.t", "2")
+    re_execution = Run("p", "r2", DataInterval(START, END), root_run_id="r").attempt("g.t", "r2:0")
     assert first.key == RunKey("p/r/g.t", "1")
     assert first.key.task == again.key.task == re_execution.key.task
-    assert len({run.key.attempt_hash for run in (first, again, re_execution)}) == 3
-    assert len({run.value("sl_run_hash") for run in (first, again, re_execution)}) == 1
-    assert PARIS.for_attempt("other", "1").key.task != first.key.task
+    assert len({attempt.key.attempt_hash for attempt in (first, again, re_execution)}) == 3
+    assert len({attempt.value("sl_run_hash") for attempt in (first, again, re_execution)}) == 1
+    assert PARIS.attempt("other", "1").key.task != first.key.task
 
 
-def test_an_attempt_keeps_the_run() -> None:
-    attempt = PARIS.for_attempt("t", "2")
-    assert (attempt.task, attempt.attempt, attempt.interval, attempt.run_id) == ("t", "2", PARIS.interval, "r")
-    assert PARIS.task == ""
+def test_an_attempt_names_its_partition_and_its_generation() -> None:
+    attempt = PARIS.attempt("t", "2", partition="3", generation=1)
+    assert (attempt.run, attempt.task, attempt.number) == (PARIS, "t", "2")
+    assert (attempt.key.task, attempt.key.work) == ("p/r/t[3]", "p/r/t[3]~1")
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from ..orchestration import Overrides
 from ..pipeline import StarlakePipeline
 from ..plain import plain, plain_line
 from ..run import Report, TaskState
-from ..runs import fits, new_run
+from ..runs import fits, request_run
 from ..runtime.guard import interrupts
 from ..schedule import aware_date, fire_times
 from . import machine
@@ -120,7 +120,7 @@ def run_new(pipelines: Sequence[StarlakePipeline], progress: Progress) -> list[R
         progress: told of everything.
     """
     group = new_group()
-    planned = [Planned(pipeline, new_run(pipeline, None, group=group)) for pipeline in pipelines]
+    planned = [Planned(pipeline, request_run(pipeline, None, group=group)) for pipeline in pipelines]
     _announce(planned)
     with _stoppable():
         return run_all(planned, progress)
@@ -157,7 +157,7 @@ def _announce(planned: Sequence[Planned]) -> None:
         by_orchestration.setdefault(id(item.pipeline.orchestration), []).append(item)
     for items in by_orchestration.values():
         items[0].pipeline.orchestration.plugins.plan_runs(
-            [item.pipeline for item in items], [item.run for item in items]
+            [item.pipeline for item in items], [item.request for item in items]
         )
 
 
@@ -196,7 +196,7 @@ def run(
     planned = [
         Planned(
             pipeline,
-            new_run(
+            request_run(
                 pipeline,
                 scheduled,
                 variables=variables,
@@ -241,8 +241,8 @@ def dry_run(
     planned_runs: list[Report] = []
     pipelines = load(paths, Overrides(orchestrator, environment, options))
     for pipeline, chosen, left_out in _restricted(pipelines, select, exclude):
-        run_ = new_run(pipeline, scheduled, variables=variables, select=chosen, exclude=left_out, dry_run=True)
-        report = pipeline.start_run(run_)
+        request = request_run(pipeline, scheduled, variables=variables, select=chosen, exclude=left_out, dry_run=True)
+        report = pipeline.start_run(request)
         if form == "json":
             planned_runs.append(report)
             continue
@@ -297,8 +297,8 @@ def backfill(
                 "whose pipelines have one"
             )
         first, last = aware_date(start, pipeline.zone), aware_date(end, pipeline.zone)
-        runs = [
-            new_run(
+        requests = [
+            request_run(
                 pipeline,
                 moment,
                 variables=variables,
@@ -309,11 +309,11 @@ def backfill(
             )
             for moment in _counted(pipeline.id, fire_times(pipeline.cron, first, last, pipeline.zone))
         ]
-        reports = pipeline.orchestration.plugins.backfill(pipeline, runs) if runs else None
+        reports = pipeline.orchestration.plugins.backfill(pipeline, requests) if requests else None
         if reports is not None:
             native.append(reports)
         else:
-            planned += [Planned(pipeline, run_) for run_ in runs]
+            planned += [Planned(pipeline, request) for request in requests]
     if not planned and not native:
         raise RunError(f"no schedule fires from {start.isoformat()} to {end.isoformat()}")
     if len(planned) > MANY:
@@ -394,20 +394,17 @@ def _again(
             console.print(f"run {report.run_id} still has processes; waiting until they are gone", highlight=False)
         pipeline = by_id[report.pipeline_id]
         assert report.interval is not None
-        run_ = replace(
-            new_run(
-                pipeline,
-                report.interval.end,
-                run_id=report.run_id,
-                variables=variables,
-                parallelism=parallelism,
-                group=group,
-                retry_unsafe=retry_unsafe or "",
-            ),
-            interval=report.interval,
-            resume=True,
+        asked = request_run(
+            pipeline,
+            report.interval.end,
+            run_id=report.run_id,
+            variables=variables,
+            parallelism=parallelism,
+            group=group,
+            retry_unsafe=retry_unsafe or "",
         )
-        planned.append(Planned(pipeline, run_, report if report.state == TaskState.SUCCEEDED else None))
+        request = replace(asked, run=replace(asked.run, interval=report.interval), resume=True)
+        planned.append(Planned(pipeline, request, report if report.state == TaskState.SUCCEEDED else None))
     return planned
 
 

@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from ..dataset import StarlakeDataset
 from ..freshness import Event, decide
 from ..pipeline import StarlakePipeline
-from ..run import Report, Run, TaskState
+from ..run import Report, RunRequest, TaskState
 from .progress import Progress, summary
 
 logger = logging.getLogger(__name__)
@@ -26,12 +26,12 @@ class Planned:
 
     Attributes:
         pipeline: what runs.
-        run: what is known of the run.
+        request: how it is to be run.
         done: how it ended, where it ended earlier.
     """
 
     pipeline: StarlakePipeline
-    run: Run
+    request: RunRequest
     done: Report | None = None
 
 
@@ -74,9 +74,9 @@ def _emitted(pipeline: StarlakePipeline, report: Report) -> set[str]:
     return {dataset.identity for task in pipeline.tasks() if task.path in succeeded for dataset in task.outlets}
 
 
-def _with_events(planned: Planned, reports: Mapping[str, tuple[StarlakePipeline, Report]]) -> Run | str:
+def _with_events(planned: Planned, reports: Mapping[str, tuple[StarlakePipeline, Report]]) -> RunRequest | str:
     """The run with what its upstream pipelines gave it; a text says why it must not start."""
-    pipeline, run = planned.pipeline, planned.run
+    pipeline, request = planned.pipeline, planned.request
     wanted = {dataset.identity: dataset for dataset in _triggers(pipeline)}
     feeding = {
         name: (other, report)
@@ -84,7 +84,7 @@ def _with_events(planned: Planned, reports: Mapping[str, tuple[StarlakePipeline,
         if any(dataset.identity in wanted for dataset in other.outlets)
     }
     if not feeding:
-        return run
+        return request
     for name, (_, report) in feeding.items():
         if not report.succeeded:
             return f"not started, because {name} {'was stopped' if report.state == TaskState.CANCELLED else 'failed'}"
@@ -103,9 +103,11 @@ def _with_events(planned: Planned, reports: Mapping[str, tuple[StarlakePipeline,
     if missing and (pipeline.trigger.policy == "all" or not events):
         which = "all" if pipeline.trigger.policy == "all" else "any"
         return replace(
-            run, skip=f"{pipeline.id} starts on {which} of its datasets, and nothing new came for {', '.join(missing)}"
+            request,
+            skip=f"{pipeline.id} starts on {which} of its datasets, and nothing new came for {', '.join(missing)}",
         )
-    return replace(run, interval=decide(pipeline.policy, events, now).interval)
+    interval = decide(pipeline.policy, events, now).interval
+    return replace(request, run=replace(request.run, interval=interval))
 
 
 def run_all(planned: Sequence[Planned], progress: Progress, keep_going: bool = True) -> list[Report]:
@@ -125,12 +127,12 @@ def run_all(planned: Sequence[Planned], progress: Progress, keep_going: bool = T
         if item.done is not None:
             report = item.done
         else:
-            run = _with_events(item, ended)
-            if isinstance(run, str):
-                report = Report(item.pipeline.id, item.run.run_id, TaskState.PLANNED, reason=run)
-                _shown(lambda item=item, run=run: progress.note(f"{item.pipeline.id}: {run}"))  # type: ignore[misc]
+            request = _with_events(item, ended)
+            if isinstance(request, str):
+                report = Report(item.pipeline.id, item.request.run.run_id, TaskState.PLANNED, reason=request)
+                _shown(lambda item=item, why=request: progress.note(f"{item.pipeline.id}: {why}"))  # type: ignore[misc]
             else:
-                report = _run_one(item.pipeline, replace(run, listener=progress), progress)
+                report = _run_one(item.pipeline, replace(request, listener=progress), progress)
         reports.append(report)
         ended[item.pipeline.id] = (item.pipeline, report)
         if report.state == TaskState.CANCELLED or not (keep_going or report.succeeded):
@@ -138,11 +140,11 @@ def run_all(planned: Sequence[Planned], progress: Progress, keep_going: bool = T
     return reports
 
 
-def _run_one(pipeline: StarlakePipeline, run: Run, progress: Progress) -> Report:
-    _shown(lambda: progress.begin(pipeline, run))
-    report = Report(pipeline.id, run.run_id, TaskState.FAILED, reason="it did not come to its end")
+def _run_one(pipeline: StarlakePipeline, request: RunRequest, progress: Progress) -> Report:
+    _shown(lambda: progress.begin(pipeline, request.run))
+    report = Report(pipeline.id, request.run.run_id, TaskState.FAILED, reason="it did not come to its end")
     try:
-        report = pipeline.start_run(run)
+        report = pipeline.start_run(request)
     finally:
         _shown(lambda: progress.end(report))
     _shown(lambda: summary(progress.console, report))

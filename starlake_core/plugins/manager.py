@@ -17,7 +17,7 @@ from ..graph import Task, TaskGroup
 from ..hookspecs import CreateChildren, HookSpecs, Lifecycle
 from ..job import Job
 from ..options import Declared, GeneralOptions, Option, OptionGroup, Options
-from ..run import Report, Run
+from ..run import Report, RunRequest
 from . import registry
 from .registry import find
 
@@ -305,24 +305,24 @@ class Plugins:
         """
         return self._collected("sl_check_site", str, pipelines=pipelines)
 
-    def run_pipeline(self, pipeline: StarlakePipeline, run: Run) -> Report | None:
+    def run_pipeline(self, pipeline: StarlakePipeline, request: RunRequest) -> Report | None:
         """Run a pipeline now; None where the orchestrator cannot do this from here.
 
         Args:
             pipeline: rendered.
-            run: what is known of the run.
+            request: what is asked for.
         """
-        made = self._call("sl_run_pipeline", pipeline=pipeline, run=run)
+        made = self._call("sl_run_pipeline", pipeline=pipeline, request=request)
         return None if made is None else self._checked("sl_run_pipeline", made, Report)
 
-    def backfill(self, pipeline: StarlakePipeline, runs: Sequence[Run]) -> Iterable[Report] | None:
+    def backfill(self, pipeline: StarlakePipeline, requests: Sequence[RunRequest]) -> Iterable[Report] | None:
         """Run several intervals by the orchestrator's own means; None where it has none.
 
         Args:
             pipeline: rendered.
-            runs: in the order of their dates.
+            requests: in the order of their dates.
         """
-        made = self._call("sl_backfill", pipeline=pipeline, runs=runs)
+        made = self._call("sl_backfill", pipeline=pipeline, requests=requests)
         if made is None:
             return None
         if not isinstance(made, Iterable):
@@ -339,14 +339,14 @@ class Plugins:
             if isinstance(reports, Generator):
                 reports.close()
 
-    def plan_runs(self, pipelines: Sequence[StarlakePipeline], runs: Sequence[Run]) -> None:
+    def plan_runs(self, pipelines: Sequence[StarlakePipeline], requests: Sequence[RunRequest]) -> None:
         """Take note of runs that are about to be started one after the other.
 
         Args:
-            pipelines: one for each run.
-            runs: in their order.
+            pipelines: one for each request.
+            requests: in their order.
         """
-        self._call("sl_plan_runs", pipelines=pipelines, runs=runs)
+        self._call("sl_plan_runs", pipelines=pipelines, requests=requests)
 
     def list_runs(self, options: Options, folder: Path, limit: int | None) -> Sequence[Report] | None:
         """The runs that the orchestrator remembers; None where it keeps no record.

@@ -16,7 +16,7 @@ from ..job import Job
 from ..orchestration import Orchestration
 from ..run import RunKey
 from ..runtime import OlderAttempt, Runner, start
-from .lab import SECRET, SECRET_NAME, Does, a_run, about, canonical, steps_of, with_env
+from .lab import SECRET, SECRET_NAME, Does, about, an_attempt, canonical, steps_of, with_env
 from .recording import RecordingOrchestrator
 from .stand_in import StandIn
 
@@ -116,7 +116,7 @@ class EnvironmentBase:
         command = self.command(does, self.program, self.root)
         if command is None:
             pytest.skip(f"command() returns None: no job of the environment {does.value}")
-        return self.make(command).bind(a_run())
+        return self.make(command).bind(an_attempt())
 
     def runner(self, job: Job) -> Runner:
         """A new runner, as a new process would have it."""

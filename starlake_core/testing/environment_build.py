@@ -20,7 +20,7 @@ from ..job import Job
 from ..options import GeneralOptions, Options
 from .corpus import CORPUS, Graph
 from .environment_base import EnvironmentBase
-from .lab import SECRET, Does, a_run, canonical, plain
+from .lab import SECRET, Does, an_attempt, canonical, plain
 from .orchestrator_processes import HOSTILE
 
 __all__ = ["BuildChecks"]
@@ -92,7 +92,7 @@ class BuildChecks(EnvironmentBase):
             if task.command is None:
                 continue
             job = _job(task)
-            validate_arguments(job.bind(a_run(task.path)).arguments)
+            validate_arguments(job.bind(an_attempt(task.path)).arguments)
             assert job.arguments[: len(task.command.vector)] == task.command.vector, (
                 f"the arguments of '{task.path}' are not those of its command"
             )
@@ -101,7 +101,7 @@ class BuildChecks(EnvironmentBase):
     def test_jobs_survive_json(self, graph: Graph) -> None:
         """A job goes through JSON and comes back equal, with an equal hash, before and after binding."""
         for task in self._tasks(graph):
-            for job in (_job(task), _job(task).bind(a_run(task.path))):
+            for job in (_job(task), _job(task).bind(an_attempt(task.path))):
                 again = Job.from_json(job.to_json())
                 assert again == job, f"the job of '{task.path}' does not survive JSON"
                 assert hash(again) == hash(job)
@@ -128,7 +128,9 @@ class BuildChecks(EnvironmentBase):
         assert SECRET in job.env.values(), "the secret did not reach the job"
         assert SECRET not in repr(job), "repr(job) shows a secret"
         assert SECRET not in job.masked().to_json(), "the masked job shows a secret"
-        assert SECRET not in self.runner(job).describe(job.bind(a_run())), "the runner's describe(job) shows a secret"
+        assert SECRET not in self.runner(job).describe(job.bind(an_attempt())), (
+            "the runner's describe(job) shows a secret"
+        )
 
     def test_building_imports_no_sdk_and_is_the_same_everywhere(self) -> None:
         """A pipeline is drawn without the SDK, and two processes draw the same one."""

@@ -14,7 +14,7 @@ from ..identity import digest_of, instance_of
 from ..runtime import OlderAttempt, Outcome, Verdict, execute, finish, start
 from .areas import TableModel, Warehouse
 from .environment_base import EnvironmentBase
-from .lab import SECRET, Does, a_run, settle, until
+from .lab import SECRET, Does, an_attempt, settle, until
 from .stand_in import Step
 from .subjects import subject
 
@@ -261,7 +261,7 @@ class RunnerChecks(EnvironmentBase):
         staged.write_text("1,one\n", encoding="utf-8")
         self.program.keep(TableModel("sales", "orders", "orders.*"))
         self.program.script("load:sales.orders", Step(at="after the move"), Step())
-        job = self.make(load_command("load_orders", "sales", "orders")).bind(a_run())
+        job = self.make(load_command("load_orders", "sales", "orders")).bind(an_attempt())
         if job.env.get("SL_ROOT") != str(self.root):
             pytest.skip("SL_ROOT is another one than that of the suite: the stand-in does not find the files")
         first = execute(job, self.runner(job), self.key("1"))
@@ -369,7 +369,7 @@ class RunnerChecks(EnvironmentBase):
         token, password = "a-secret-access-token", "a-secret-password"
         self.program.script("transform:kpi.told", Step(lines=(token, f"connecting with {password}"), exit_code=3))
         arguments = ("--name", "kpi.told", "--accessToken", token, "--options", f"k=v,db_password={password}")
-        job = self.make(Command("transform", arguments, "told")).bind(a_run())
+        job = self.make(Command("transform", arguments, "told")).bind(an_attempt())
         assert {token, arguments[-1]} <= set(job.arguments), "the secrets did not reach the job"
         runner = self.runner(job)
         handle = self.start(job, runner, self.key())

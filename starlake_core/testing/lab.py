@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ..command import Command, Preload, StarlakePreLoadStrategy, load_command, stage_command
-from ..run import DataInterval, Run
+from ..run import Attempt, DataInterval, Run
 from ..runtime import Outcome, Runner, Verdict, wait
 from .stand_in import Step
 from .subjects import subject
@@ -19,7 +19,7 @@ __all__ = [
     "SECRET",
     "SECRET_NAME",
     "Does",
-    "a_run",
+    "an_attempt",
     "canonical",
     "plain",
     "settle",
@@ -90,10 +90,10 @@ def about(command: Command | Preload) -> str:
     return subject((command.command() if isinstance(command, Preload) else command).vector)
 
 
-def a_run(task: str = "group.task", attempt: str = "1") -> Run:
-    """A run with fixed values, seen from one attempt of a task."""
+def an_attempt(task: str = "group.task", number: str = "1") -> Attempt:
+    """An attempt of a task of a run with fixed values."""
     interval = DataInterval(SCHEDULED - timedelta(days=1), SCHEDULED)
-    return Run("kit", "kit-run", interval, task=task, attempt=attempt)
+    return Run("kit", "kit-run", interval).attempt(task, number)
 
 
 def settle(runner: Runner, handle: str) -> Outcome:

@@ -12,8 +12,8 @@ import pytest
 from ..graph import Task
 from ..orchestration import Orchestration
 from ..pipeline import StarlakePipeline
-from ..run import Report, Run, TaskState
-from ..runs import new_run
+from ..run import Report, RunRequest, TaskState
+from ..runs import request_run
 from .corpus import Graph
 from .fake import FakeEnvironment, serving
 from .graphs import NativeGraph
@@ -120,11 +120,12 @@ class OrchestratorBase:
         with self.orchestration(environment, *addons, **{**graph.options, **options}) as orchestration:
             return graph(orchestration)
 
-    def run(self, pipeline: StarlakePipeline, run: Run | None = None) -> Report:
+    def run(self, pipeline: StarlakePipeline, request: RunRequest | None = None) -> Report:
         """Run a pipeline, and check what holds for every report."""
-        run = run or new_run(pipeline, SCHEDULED, run_id=f"run-of-{pipeline.id}")
+        request = request or request_run(pipeline, SCHEDULED, run_id=f"run-of-{pipeline.id}")
+        run = request.run
         with serving(pipeline.orchestration.plugins):
-            report = pipeline.start_run(run)
+            report = pipeline.start_run(request)
         assert (report.pipeline_id, report.run_id) == (pipeline.id, run.run_id), (
             f"the report is about run {report.run_id!r} of pipeline {report.pipeline_id!r}, not about run {run.run_id!r} of "
             f"{pipeline.id!r}"

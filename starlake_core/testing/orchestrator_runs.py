@@ -12,7 +12,7 @@ import pytest
 from ..errors import OutageError, RunnerError
 from ..pipeline import StarlakePipeline
 from ..run import TaskState
-from ..runs import new_run
+from ..runs import request_run
 from ..runtime import WILL_NOT_PASS, Outcome, Verdict, judged
 from . import corpus
 from .corpus import CORPUS, Graph
@@ -58,8 +58,8 @@ class RunChecks(OrchestratorBase):
         fake.lifecycle = True
         fake.delay("*", 1)
         pipeline = self.draw(graph, fake)
-        run = new_run(pipeline, SCHEDULED, run_id="kit-run")
-        report = self.run(pipeline, run)
+        request = request_run(pipeline, SCHEDULED, run_id="kit-run")
+        report = self.run(pipeline, request)
         assert report.succeeded, f"everything succeeded, but the run is {report.state!r}: {report.reason}"
         assert {task.state for task in report.tasks} == {TaskState.SUCCEEDED}
         subjects = self.subjects(pipeline)
@@ -82,7 +82,7 @@ class RunChecks(OrchestratorBase):
         for task in pipeline.tasks():
             if task.job is None:
                 continue
-            wanted = task.job.bind(run.for_attempt(task.path, "1"))
+            wanted = task.job.bind(request.run.attempt(task.path))
             found = fake.started(subjects[task.path])[0].job
             assert found.arguments == wanted.arguments, f"the arguments of '{task.path}' changed on the way"
             assert found.env.items() >= wanted.env.items(), f"variables of '{task.path}' changed on the way"
@@ -96,10 +96,10 @@ class RunChecks(OrchestratorBase):
         pipeline = self.draw(Graph("values", _draw_values), fake, timezone="Europe/Paris")
         # The interval is the day on which the clock is put forward.
         moment = datetime(2026, 3, 30, tzinfo=ZoneInfo("Europe/Paris"))
-        run = new_run(pipeline, moment, run_id="kit-values", variables={"region": "EU 1"})
-        report = self.run(pipeline, run)
+        request = request_run(pipeline, moment, run_id="kit-values", variables={"region": "EU 1"})
+        report = self.run(pipeline, request)
         assert report.succeeded, report.reason
-        assert report.interval in (None, run.interval), "the report has another data interval than the run"
+        assert report.interval in (None, request.run.interval), "the report has another data interval than the run"
         (submission,) = fake.started("transform:kpi.values")
         values = dict(zip(_PLACEHOLDERS, submission.job.arguments[-1].split("|"), strict=True))
         assert values == {
@@ -108,7 +108,7 @@ class RunChecks(OrchestratorBase):
             "sl_data_interval_start": "2026-03-29T00:00:00+01:00",
             "sl_data_interval_end": "2026-03-30T00:00:00+02:00",
             "sl_run_id": "kit-values",
-            "sl_run_hash": run.value("sl_run_hash"),
+            "sl_run_hash": request.run.attempt("values").value("sl_run_hash"),
             "var:region": "EU 1",
         }
 
@@ -123,8 +123,8 @@ class RunChecks(OrchestratorBase):
     def test_dry_run_starts_nothing(self, fake: FakeEnvironment) -> None:
         """A dry run shows every task and starts none."""
         pipeline = self.draw(corpus.two_domains, fake)
-        run = new_run(pipeline, SCHEDULED, run_id="kit-dry", dry_run=True)
-        report = self.run(pipeline, run)
+        request = request_run(pipeline, SCHEDULED, run_id="kit-dry", dry_run=True)
+        report = self.run(pipeline, request)
         assert not fake.submissions, "a dry run started a job"
         assert report.state == TaskState.DRY_RUN
         assert report.datasets == (), "a dry run emitted datasets"
@@ -132,8 +132,8 @@ class RunChecks(OrchestratorBase):
     def test_selection(self, fake: FakeEnvironment) -> None:
         """Only what was selected runs, without what was excluded; the rest says that it was not asked for."""
         pipeline = self.draw(corpus.diamond, fake)
-        run = new_run(pipeline, SCHEDULED, run_id="kit-some", select=("left", "kpi.right"), exclude=("right",))
-        report = self.run(pipeline, run)
+        request = request_run(pipeline, SCHEDULED, run_id="kit-some", select=("left", "kpi.right"), exclude=("right",))
+        report = self.run(pipeline, request)
         assert [submission.subject for submission in fake.submissions] == ["transform:kpi.left"], (
             "something else was run than what was selected"
         )
@@ -151,13 +151,13 @@ class RunChecks(OrchestratorBase):
         fake.script("load:hr.people", Verdict.FAILED)
         pipeline = self.draw(corpus.two_domains, fake)
         heard: dict[str, str] = {}
-        run = new_run(
+        request = request_run(
             pipeline,
             SCHEDULED,
             run_id="kit-heard",
             listener=lambda event: heard.__setitem__(event.task, event.state),
         )
-        report = self.run(pipeline, run)
+        report = self.run(pipeline, request)
         assert heard == {task.id: task.state for task in report.tasks}, "the listener heard other ends than the report"
 
     def test_failure_stops_what_depends_on_it(self, fake: FakeEnvironment) -> None:
@@ -279,7 +279,7 @@ class RunChecks(OrchestratorBase):
         """Tasks with one id in different groups have different keys, and so have two runs."""
         pipeline = self.draw(corpus.same_ids, fake)
         for run_id in ("kit-1", "kit-2"):
-            assert self.run(pipeline, new_run(pipeline, SCHEDULED, run_id=run_id)).succeeded
+            assert self.run(pipeline, request_run(pipeline, SCHEDULED, run_id=run_id)).succeeded
         keys = [submission.key.task for submission in fake.submissions]
         assert len(keys) == len(set(keys)) == 8, "two tasks, or two runs, share a key"
 

@@ -117,7 +117,7 @@ class Schedule:
             run = replace(run, deployment="STAGING" if other else "PROD")
         elif other:
             run = replace(run, instance=instance_of("2026-03-30T00:00:01"))
-        return run.for_attempt("task", attempt).key
+        return run.attempt("task", attempt).key
 
     @property
     def hides(self) -> bool:

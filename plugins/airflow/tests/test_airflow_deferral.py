@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 from airflow.triggers.base import TriggerEvent
 from airflow_runs import CRASHED, NOT_READY, draw, events, run_dag, state, states, tries, unique, xcoms
-from starlake_core_airflow.context import run_of
+from starlake_core_airflow.context import attempt_of
 from starlake_core_airflow.trigger import StarlakeTrigger
 from starlake_core_airflow.versions import (
     VERSION,
@@ -605,7 +605,7 @@ def test_a_clear_asks_for_the_work_again_and_a_retry_does_not(place: Place) -> N
                 select(TaskInstance).where(TaskInstance.dag_id == run.dag_id, TaskInstance.run_id == run.run_id)
             ).one()
             context = seen_by(operator, attempt=ti.try_number, max_tries=ti.max_tries)
-        return run_of(context, operator.facts, "load").generation
+        return attempt_of(context, operator.facts, "load").generation
 
     assert generation() == 0
     found = []

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from airflow_runs import AIRFLOW_3, draw, known, program, run_dag, state
-from starlake_core_airflow.context import run_of
+from starlake_core_airflow.context import attempt_of
 
 from starlake_core.identity import Kinship, kinship
 from starlake_core.plugins import rescan
@@ -108,7 +108,7 @@ def test_a_clear_is_of_the_same_run_and_a_new_one_is_not(tmp_path: Path, stand_i
                 run_after=DATE,
             )
             ti = SimpleNamespace(try_number=1, max_tries=0, map_index=-1)
-            return run_of({"ti": ti, "dag_run": seen, "task": operator}, operator.facts, "t").instance
+            return attempt_of({"ti": ti, "dag_run": seen, "task": operator}, operator.facts, "t").run.instance
 
     made(pipeline.native)
     first = instance(1)

@@ -25,7 +25,7 @@ from starlake_core import (
     TaskEvent,
     TaskState,
     fire_times,
-    new_run,
+    request_run,
 )
 
 pytestmark = pytest.mark.live
@@ -166,7 +166,7 @@ def states(report: Report) -> dict[str, str]:
 def test_the_run_of_a_dag_is_followed_and_reported(api: Api, mixed: StarlakePipeline) -> None:
     events: list[TaskEvent] = []
     date = datetime(2026, 3, 1, tzinfo=timezone.utc)
-    asked = new_run(mixed, date, variables={"WHO": "me"}, listener=events.append, group="g1")
+    asked = request_run(mixed, date, variables={"WHO": "me"}, listener=events.append, group="g1")
     report = run(api, mixed, asked)
     assert states(report) == {
         "start": "success",
@@ -182,13 +182,13 @@ def test_the_run_of_a_dag_is_followed_and_reported(api: Api, mixed: StarlakePipe
     order = [task.id for task in report.tasks]
     assert order.index("start") < order.index("bad") < order.index("after")
     assert (report.state, report.reason, report.succeeded) == ("failed", "1 task failed", False)
-    assert (report.run_id, report.group, report.interval) == (asked.run_id, "g1", asked.interval)
+    assert (report.run_id, report.group, report.interval) == (asked.run.run_id, "g1", asked.run.interval)
     assert report.started is not None
     assert report.ended is not None
     assert report.started <= report.ended
     assert report.datasets == tuple(d.uri for task in mixed.tasks() if task.id == "kpi_fine" for d in task.outlets)
     bad = report.task("bad")
-    interval = f"{asked.interval.start.isoformat()} {asked.interval.end.isoformat()}"
+    interval = f"{asked.run.interval.start.isoformat()} {asked.run.interval.end.isoformat()}"
     assert (bad.reason, bad.exit_code, bad.attempts) == (f"{interval} {{'WHO': 'me'}}", 3, 1)
     assert bad.log.startswith(api.base_url)
     assert report.task("check").reason == "sales is not ready"
@@ -219,16 +219,16 @@ def test_an_interrupt_stops_the_run_in_airflow_too(api: Api) -> None:
         if event.state == TaskState.RUNNING:
             raise KeyboardInterrupt
 
-    asked = new_run(pipeline, listener=interrupt)
+    asked = request_run(pipeline, listener=interrupt)
     report = run(api, pipeline, asked)
     assert (report.state, report.reason) == ("cancelled", "stopped by the user")
     assert {(task.state, task.reason) for task in report.tasks} == {("cancelled", "stopped by the user")}
-    assert api.get(f"/dags/slow/dagRuns/{asked.run_id}")["state"] == "failed"
+    assert api.get(f"/dags/slow/dagRuns/{asked.run.run_id}")["state"] == "failed"
 
 
 def test_a_run_with_more_tasks_than_a_page(api: Api) -> None:
     pipeline = make("many", lambda pipeline: [pipeline.sl_dummy_op(f"task_{number}") for number in range(230)])
-    report = run(api, pipeline, new_run(pipeline))
+    report = run(api, pipeline, request_run(pipeline))
     assert report.succeeded
     assert len(report.tasks) == 230
     assert set(states(report).values()) == {"success"}
@@ -241,13 +241,13 @@ def test_a_run_with_more_tasks_than_a_page(api: Api) -> None:
 def test_a_dag_that_would_not_run_is_refused(api: Api, name: str, said: str) -> None:
     pipeline = simple(name, "one")
     with pytest.raises(RunError, match=said):
-        run(api, pipeline, new_run(pipeline))
+        run(api, pipeline, request_run(pipeline))
 
 
 def test_a_dag_that_airflow_cannot_load_is_refused_with_the_error(api: Api) -> None:
     pipeline = simple("broken", "one")
     with pytest.raises(RunError, match="this DAG file is broken"):
-        run(api, pipeline, new_run(pipeline))
+        run(api, pipeline, request_run(pipeline))
 
 
 def test_wrong_credentials(server: Server, api: Api) -> None:
@@ -275,7 +275,8 @@ def test_a_backfill(api: Api) -> None:
     # Paris changes its clocks on March 29.
     first, last = (datetime(2026, 3, day, 0, 0, tzinfo=pipeline.zone) for day in (28, 30))
     runs = [
-        new_run(pipeline, date, variables={"A": "b"}) for date in fire_times(pipeline.cron, first, last, pipeline.zone)
+        request_run(pipeline, date, variables={"A": "b"})
+        for date in fire_times(pipeline.cron, first, last, pipeline.zone)
     ]
     reports = backfill(api, pipeline, runs)
     if not api.v2:
@@ -283,7 +284,7 @@ def test_a_backfill(api: Api) -> None:
         return
     assert reports is not None
     done = list(reports)
-    assert sorted(report.interval.end for report in done if report.interval) == [r.scheduled_date for r in runs]
+    assert sorted(report.interval.end for report in done if report.interval) == [r.run.scheduled_date for r in runs]
     assert [(report.state, len(report.tasks)) for report in done] == [("success", 2)] * 3
     assert {api.get(f"/dags/filled/dagRuns/{report.run_id}")["conf"]["sl_variables"]["A"] for report in done} == {"b"}
 
@@ -305,7 +306,7 @@ def test_a_date_that_is_not_over_is_not_run(api: Api) -> None:
         api,
         pipeline,
         [
-            new_run(pipeline, date)
+            request_run(pipeline, date)
             for date in fire_times(pipeline.cron, now - timedelta(days=2), now + timedelta(days=1), pipeline.zone)
         ],
     )
@@ -320,7 +321,7 @@ def test_a_backfill_that_is_left_is_cancelled(api: Api, monkeypatch: pytest.Monk
         return
     pipeline = simple("left", "one", "two", cron="0 0 * * *")
     dates = [datetime(2026, 2, day, 0, 0, tzinfo=pipeline.zone) for day in (1, 2, 3)]
-    reports = backfill(api, pipeline, [new_run(pipeline, date) for date in dates])
+    reports = backfill(api, pipeline, [request_run(pipeline, date) for date in dates])
     assert reports is not None
 
     post, nap, started = Api.post, time.sleep, []
@@ -384,7 +385,7 @@ def ti(task_id: str, state: str | None, **more: Any) -> dict[str, Any]:
 
 def one(**keywords: Any) -> tuple[StarlakePipeline, Any]:
     pipeline = simple("mixed", "one")
-    return pipeline, new_run(pipeline, run_id="r1", **keywords)
+    return pipeline, request_run(pipeline, run_id="r1", **keywords)
 
 
 def test_a_server_that_is_away_for_a_while_never_looks_like_a_failed_run(
@@ -425,8 +426,8 @@ def test_a_trigger_that_was_cut_off_is_made_again_and_happens_once(stub: Stub, n
     stub.answers[trigger] = [DROP, (503, {}), (409, {"detail": "exists"})]
     pipeline, asked = one(variables={"PIN": "1234"})
     conf = {
-        "sl_data_interval_start": asked.interval.start.isoformat(),
-        "sl_data_interval_end": asked.interval.end.isoformat(),
+        "sl_data_interval_start": asked.run.interval.start.isoformat(),
+        "sl_data_interval_end": asked.run.interval.end.isoformat(),
         "sl_variables": {"PIN": "1234"},
     }
     stub.answers[f"GET {RUN}"] = [(200, {"state": "success", "dag_run_id": "r1", "conf": conf})]
@@ -521,7 +522,7 @@ def test_no_failed_or_skipped_task_is_without_a_reason(stub: Stub, naps: list[fl
     rows = [ti("one", "failed"), ti("two", "skipped", try_number=0), ti("three", None, try_number=0)]
     stub.answers[f"GET {RUN}/taskInstances"] = [(200, {"task_instances": rows, "total_entries": 3})]
     stub.answers[f"GET {RUN}"] = [(200, {"state": "failed"})]
-    report = run(Api.connect(stub.url), pipeline, new_run(pipeline, run_id="r1"))
+    report = run(Api.connect(stub.url), pipeline, request_run(pipeline, run_id="r1"))
     assert [(task.state, task.reason) for task in report.tasks] == [
         ("failed", "the task failed and gave no reason; see its log"),
         ("skipped", "one failed"),
@@ -639,7 +640,7 @@ def test_a_backfill_of_a_dag_with_another_schedule_is_refused(stub: Stub) -> Non
 
 def test_a_backfill_beside_another_one_is_refused(stub: Stub) -> None:
     pipeline, asked = one()
-    date = asked.scheduled_date.isoformat()
+    date = asked.run.scheduled_date.isoformat()
     stub.answers |= {
         "POST /api/v2/backfills/dry_run": [(200, {"backfills": [{"logical_date": date}], "total_entries": 1})],
         "POST /api/v2/backfills": [(409, {"detail": "running"})],
@@ -653,7 +654,7 @@ def test_a_backfill_beside_another_one_is_refused(stub: Stub) -> None:
 
 def test_a_backfill_that_airflow_has_not_closed_yet_is_waited_for(stub: Stub, naps: list[float]) -> None:
     pipeline, asked = one()
-    date = asked.scheduled_date.isoformat()
+    date = asked.run.scheduled_date.isoformat()
     row = {"logical_date": date, "state": "success", "dag_run_id": "r1"}
     stub.answers |= {
         "POST /api/v2/backfills/dry_run": [(200, {"backfills": [{"logical_date": date}], "total_entries": 1})],
@@ -671,7 +672,7 @@ def test_a_backfill_that_airflow_has_not_closed_yet_is_waited_for(stub: Stub, na
 
 def test_a_backfill_that_a_locked_database_refuses_is_asked_for_again(stub: Stub, naps: list[float]) -> None:
     pipeline, asked = one()
-    date = asked.scheduled_date.isoformat()
+    date = asked.run.scheduled_date.isoformat()
     row = {"logical_date": date, "state": "success", "dag_run_id": "r1"}
     locked = (
         503,

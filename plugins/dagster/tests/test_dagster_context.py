@@ -16,7 +16,7 @@ from dagster import DagsterRun, DagsterRunStatus
 from dagster_runs import draw, instance_in, job, launch, run, states
 from hypothesis import given
 from hypothesis import strategies as st
-from starlake_core_dagster.context import Variables, run_of
+from starlake_core_dagster.context import Variables, attempt_of
 
 from starlake_core import RunError, StarlakeError, StarlakePipeline
 from starlake_core.runtime import Verdict
@@ -53,7 +53,7 @@ DAILY, WITHOUT = drawn(), drawn(cron=None)
 def seen(pipeline: StarlakePipeline, tags: Mapping[str, str], instance: Any = None, **about: Any) -> Any:
     """The run of a step, without the step being run."""
     made = DagsterRun("p", tags=dict(tags), **about)
-    return run_of(SimpleNamespace(run=made, instance=instance, retry_number=0), pipeline.native.facts, "orders")
+    return attempt_of(SimpleNamespace(run=made, instance=instance, retry_number=0), pipeline.native.facts, "orders")
 
 
 # -- the data interval
@@ -156,7 +156,7 @@ def test_a_variable_that_nobody_set_fails_the_step_at_once(instance: Any, enviro
 
 def test_values_of_variables_are_text_as_json_writes_it() -> None:
     tags = {"dagster/partition": DAY, "sl_variables": '{"n": 5, "on": true, "none": null, "list": [1, "a"], "t": "é"}'}
-    found = seen(DAILY, tags).variables
+    found = seen(DAILY, tags).run.variables
     assert [found[name] for name in ("n", "on", "none", "list", "t")] == ["5", "true", "null", '[1, "a"]', "é"]
 
 

@@ -18,7 +18,7 @@ from starlake_core_dagster import executor
 from starlake_core_dagster.context import DONE
 from starlake_core_dagster.executor import InProcess, run_in_process, thread_executor
 
-from starlake_core import RunError, StarlakePipeline, TaskState, new_run
+from starlake_core import RunError, StarlakePipeline, TaskState, request_run
 from starlake_core.runtime import Verdict, runner_for
 from starlake_core.testing import FakeEnvironment
 from starlake_core.testing.fake import serving
@@ -227,7 +227,7 @@ def test_an_interrupt_stops_the_jobs(tmp_path: Path) -> None:
 
     thread = threading.Thread(target=interrupt)
     thread.start()
-    report = pipeline.start_run(new_run(pipeline, run_id="stopped"))
+    report = pipeline.start_run(request_run(pipeline, run_id="stopped"))
     thread.join()
     assert report.state == TaskState.CANCELLED
     assert (report.task("a").state, report.task("end").state) == (TaskState.CANCELLED, TaskState.CANCELLED)
@@ -255,7 +255,7 @@ def test_a_tear_down_runs_though_the_user_stopped_the_run() -> None:
     thread = threading.Thread(target=interrupt)
     thread.start()
     with serving(pipeline.orchestration.plugins):
-        report = pipeline.start_run(new_run(pipeline, run_id="stopped"))
+        report = pipeline.start_run(request_run(pipeline, run_id="stopped"))
     thread.join()
     assert report.state == TaskState.CANCELLED
     assert len(environment.started("job:delete_cluster")) == 1
@@ -337,7 +337,7 @@ def test_the_values_of_variables_are_not_kept(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("DAGSTER_HOME", str(home))
     pipeline = draw(lambda p: p.sl_transform("a", "kpi.a"))
     with serving(pipeline.orchestration.plugins):
-        assert pipeline.start_run(new_run(pipeline, variables={"PASSWORD": "hush"})).state == TaskState.SUCCEEDED
+        assert pipeline.start_run(request_run(pipeline, variables={"PASSWORD": "hush"})).state == TaskState.SUCCEEDED
     with DagsterInstance.get() as instance:
         assert "hush" not in str(Ran(instance).run.tags)
 
@@ -379,7 +379,7 @@ def test_a_retry_after_a_dead_worker_takes_over_the_job_that_goes_on(instance: A
     dead = instance.create_run_for_job(job_def=job(pipeline))
     (task,) = pipeline.tasks()
     assert task.job is not None
-    begun = new_run(pipeline, run_id=dead.run_id).for_attempt("a", f"{dead.run_id}:0")
+    begun = request_run(pipeline, run_id=dead.run_id).run.attempt("a", f"{dead.run_id}:0")
     with serving(pipeline.orchestration.plugins):
         bound = task.job.bind(begun)
         runner_for(bound, pipeline.orchestration.plugins).submit(bound, begun.key)

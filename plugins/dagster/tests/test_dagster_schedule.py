@@ -17,7 +17,7 @@ from dagster_runs import draw, instance_in, job, launch, materializations, repos
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlake_core_dagster import definitions
-from starlake_core_dagster.context import run_of
+from starlake_core_dagster.context import attempt_of
 
 from starlake_core import DataInterval, StarlakePipeline, data_interval
 from starlake_core.schedule import fire_times
@@ -39,7 +39,7 @@ def utc(interval: DataInterval) -> tuple[datetime, datetime]:
 def interval_of(pipeline: StarlakePipeline, tags: dict[str, str]) -> DataInterval:
     """The data interval of a run with some tags, without a step of it being run."""
     step = SimpleNamespace(run=DagsterRun("p", tags=tags), instance=None, retry_number=0)
-    return run_of(step, pipeline.native.facts, "load").interval
+    return attempt_of(step, pipeline.native.facts, "load").run.interval
 
 
 def ticks(pipeline: StarlakePipeline, start: datetime, end: datetime) -> list[datetime]:
@@ -238,13 +238,15 @@ def test_a_re_execution_much_later_has_the_interval_of_the_first_run() -> None:
     instance = SimpleNamespace(get_run_record_by_id=records.get, get_run_by_id=lambda run_id: None)
     late = DagsterRun("p", run_id="late", root_run_id="root", parent_run_id="root")
     step = SimpleNamespace(run=late, instance=instance, retry_number=0)
-    assert utc(run_of(step, pipeline.native.facts, "load").interval) == (
+    assert utc(attempt_of(step, pipeline.native.facts, "load").run.interval) == (
         datetime(2025, 10, 25, 22, tzinfo=UTC),
         datetime(2025, 10, 26, 23, tzinfo=UTC),
     )
     # Dagster lets people delete runs: then the date of the run itself is what is left.
     del records["root"]
-    assert utc(run_of(step, pipeline.native.facts, "load").interval)[1] == datetime(2025, 11, 26, 23, tzinfo=UTC)
+    assert utc(attempt_of(step, pipeline.native.facts, "load").run.interval)[1] == datetime(
+        2025, 11, 26, 23, tzinfo=UTC
+    )
 
 
 # -- from when, until when

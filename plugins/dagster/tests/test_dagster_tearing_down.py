@@ -97,7 +97,7 @@ def test_a_failed_run_that_stopped_at_its_failure_is_torn_down(
 
 
 def test_what_a_tear_down_binds_is_of_the_run_that_was_left(instance: Any, environment: FakeEnvironment) -> None:
-    from starlake_core_dagster.context import run_of
+    from starlake_core_dagster.context import attempt_of
 
     pipeline = drawn(environment)
     left = instance.create_run_for_job(job(pipeline), tags={"dagster/partition": DAY})
@@ -110,7 +110,7 @@ def test_what_a_tear_down_binds_is_of_the_run_that_was_left(instance: Any, envir
             self.run, self.instance = run, instance
 
     facts = pipeline.native.facts
-    ours, theirs = (run_of(Context(one), facts, "delete_cluster") for one in (tearing, left))
+    ours, theirs = (attempt_of(Context(one), facts, "delete_cluster") for one in (tearing, left))
     for name in ("sl_run_hash", "sl_run_id", "sl_data_interval_start", "sl_data_interval_end", "sl_ds"):
         assert ours.value(name) == theirs.value(name)
     assert ours.value("sl_run_hash") == short_hash("p", left.run_id)

@@ -15,9 +15,8 @@ from starlake_core.runtime import Runner, runner_for
 from starlake_core.testing import RecordingOrchestrator
 
 DAY = datetime(2026, 11, 3, tzinfo=timezone.utc)
-RUN = Run(
-    "starbake_load", "scheduled__2026-11-03", DataInterval(DAY - timedelta(days=1), DAY), task="starbake.load_orders"
-)
+RUN = Run("starbake_load", "scheduled__2026-11-03", DataInterval(DAY - timedelta(days=1), DAY))
+ATTEMPT = RUN.attempt("starbake.load_orders")
 KEY = RunKey("starbake_load/scheduled__2026-11-03/starbake.load_orders", "1")
 PLACE: Mapping[str, Any] = {
     "dataproc_project_id": "my-project",
@@ -40,7 +39,7 @@ def job_of(options: Mapping[str, Any], command: Command = LOAD, *, check: bool =
     orchestration = opened(options)
     job = orchestration.plugins.create_job(command=command, options=orchestration.options)
     # These tests are about attempts: what a load may not do twice is tested elsewhere.
-    return replace(job, check=check, retry_unsafe="blind").bind(RUN)
+    return replace(job, check=check, retry_unsafe="blind").bind(ATTEMPT)
 
 
 def runner_of(job: Job) -> Runner:
@@ -60,6 +59,7 @@ def sh(emulator: Dataproc, *script: str) -> None:
 
 
 __all__ = [
+    "ATTEMPT",
     "CHECK",
     "DAY",
     "KEY",

@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 import pytest
-from dataproc_lab import KEY, LOAD, RUN, job_of, runner_of
+from dataproc_lab import ATTEMPT, KEY, LOAD, RUN, job_of, runner_of
 from emulators.dataproc import Dataproc
 from emulators.faults import Fault, Kind, When
 from google.cloud import dataproc_v1
@@ -49,7 +49,7 @@ def jobs_of(emulator: Dataproc, run: Run = RUN, **options: Any) -> tuple[Job, Jo
     """The bound jobs that make and delete the cluster of a run."""
     pipeline = pipeline_of(ephemeral(emulator, **options))
     found = {task.id: task.job for task in pipeline.tasks() if task.job is not None}
-    return found["create_cluster"].bind(run), found["delete_cluster"].bind(run)
+    return found["create_cluster"].bind(run.attempt("create")), found["delete_cluster"].bind(run.attempt("delete"))
 
 
 def key(verb: str, attempt: str = "1") -> RunKey:
@@ -72,7 +72,7 @@ def test_a_cluster_is_made_and_deleted(emulator: Dataproc, made: tuple[Job, Job,
     outcome = execute(create, runner, key("create"))
     assert outcome.verdict is Verdict.SUCCEEDED
     (name,) = names(emulator)
-    assert name == f"dataproc-cluster-{RUN.value('sl_run_hash')}" == create.spec["cluster"]
+    assert name == f"dataproc-cluster-{ATTEMPT.value('sl_run_hash')}" == create.spec["cluster"]
     assert (
         outcome.log == f"https://console.cloud.google.com/dataproc/clusters/{name}?region=europe-west1&project=emulated"
     )

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from dataproc_lab import CHECK, KEY, LOAD, PLACE, RUN, job_of, opened
+from dataproc_lab import ATTEMPT, CHECK, KEY, LOAD, PLACE, job_of, opened
 from google.cloud import dataproc_v1
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,7 +44,7 @@ def test_the_request_of_an_attempt() -> None:
                 "project_id": "my-project",
                 "job_id": f"starbake-load-starbake-load-orders-{KEY.attempt_hash}",
             },
-            "placement": {"cluster_name": f"dataproc-cluster-{RUN.value('sl_run_hash')}"},
+            "placement": {"cluster_name": f"dataproc-cluster-{ATTEMPT.value('sl_run_hash')}"},
             "spark_job": {
                 "main_class": "ai.starlake.job.Main",
                 "jar_file_uris": ["gs://jars/starlake.jar", "gs://jars/more.jar"],
@@ -296,7 +296,7 @@ def cluster(**options: Any) -> dict[str, Any]:
     assert delete is not None
     assert create.spec["cluster"] == delete.spec["cluster"]
     assert "gs://b/project" not in str(create.spec), "what an orchestrator keeps of a job is without its variables"
-    request = cluster_request(create.bind(RUN))
+    request = cluster_request(create.bind(ATTEMPT))
     dataproc_v1.CreateClusterRequest(request)
     return request
 
@@ -305,7 +305,7 @@ def test_the_cluster_of_a_run() -> None:
     request = cluster()
     made = request["cluster"]
     config = made["config"]
-    assert made["cluster_name"] == f"dataproc-cluster-{RUN.value('sl_run_hash')}"
+    assert made["cluster_name"] == f"dataproc-cluster-{ATTEMPT.value('sl_run_hash')}"
     assert made["labels"] == {"team": "sales", "starlake_core": "cluster", "starlake_timeout": "1800"}
     properties = config["software_config"].pop("properties")
     # Neither an account nor a bucket: what is left out, Dataproc chooses.
@@ -368,7 +368,7 @@ def test_a_cluster_with_everything() -> None:
         dataproc_create_timeout=0,
     )["cluster"]
     config = made["config"]
-    assert made["cluster_name"] == f"bakery-night-run-{RUN.value('sl_run_hash')}"
+    assert made["cluster_name"] == f"bakery-night-run-{ATTEMPT.value('sl_run_hash')}"
     assert config["secondary_worker_config"] == {
         "num_instances": 5,
         "preemptibility": "SPOT",

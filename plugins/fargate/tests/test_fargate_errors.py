@@ -219,7 +219,7 @@ def test_what_is_accepted_when_it_is_built_is_accepted_with_all_that_a_run_adds(
     from starlake_core.testing.lab import SCHEDULED
 
     end = SCHEDULED
-    run = Run("p" * 250, "r" * 250, DataInterval(end, end), task="t" * 250, attempt="12345678-" * 6)
+    attempt = Run("p" * 250, "r" * 250, DataInterval(end, end)).attempt("t" * 250, "12345678-" * 6)
 
     def made(size: int) -> Job:
         command = Command("preload", ("--domain", "sales", "--strategy", "imported"), "check_sales", "sales")
@@ -235,9 +235,9 @@ def test_what_is_accepted_when_it_is_built_is_accepted_with_all_that_a_run_adds(
             low = middle
         except OptionsError:
             high = middle
-    job = made(low).bind(run)
+    job = made(low).bind(attempt)
     runner = lab.runner(job)
-    assert settle(runner, runner.submit(job, run.key)).verdict is Verdict.SUCCEEDED
+    assert settle(runner, runner.submit(job, attempt.key)).verdict is Verdict.SUCCEEDED
 
 
 def test_a_bucket_that_does_not_exist(lab: Lab) -> None:

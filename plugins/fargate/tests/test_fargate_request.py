@@ -135,11 +135,10 @@ def test_what_is_checked_is_never_less_than_what_is_sent(
     """With all that is added when the job runs: the names of the run, its deployment, what tells it from another of its name, and the digest."""
     job = Job("fargate", ("load", "--options", "a=${sl_run_id}"), {"SL_ENV": "PROD"}, SPEC)
     end = datetime(2026, 11, 2, tzinfo=timezone.utc)
-    run = Run(
-        pipeline, run_id, DataInterval(end, end), task=task, attempt="12", instance=instance, deployment=deployment
-    )
-    bound = job.bind(run)
-    key = replace(run.key, digest=bound.digest)
+    run = Run(pipeline, run_id, DataInterval(end, end), instance=instance, deployment=deployment)
+    attempt = run.attempt(task, "12")
+    bound = job.bind(attempt)
+    key = replace(attempt.key, digest=bound.digest)
     sent = run_task_request(bound.spec, bound.arguments, bound.env, key)["overrides"]
     assert deployment in json.dumps(sent)
     assert overrides_size(sent) <= largest_overrides(job)

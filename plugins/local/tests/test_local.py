@@ -20,8 +20,8 @@ from starlake_core import (
     Options,
     Orchestration,
     Report,
-    Run,
     RunError,
+    RunRequest,
     StarlakeDomain,
     StarlakeError,
     StarlakePipeline,
@@ -30,7 +30,7 @@ from starlake_core import (
     TaskState,
     TriggerRule,
     hookimpl,
-    new_run,
+    request_run,
 )
 from starlake_core.runtime import Outcome, Verdict
 from starlake_core.testing import FakeEnvironment
@@ -275,10 +275,10 @@ def test_resume_does_again_what_failed_and_nothing_else(project: Project) -> Non
         pipeline.start_run(resuming(pipeline, "one"))
 
 
-def resuming(pipeline: StarlakePipeline, run_id: str) -> Run:
+def resuming(pipeline: StarlakePipeline, run_id: str) -> RunRequest:
     from dataclasses import replace
 
-    return replace(new_run(pipeline, run_id=run_id), resume=True)
+    return replace(request_run(pipeline, run_id=run_id), resume=True)
 
 
 def test_resume_keeps_a_closed_gate_closed(project: Project) -> None:
@@ -373,11 +373,11 @@ def test_a_backfill_runs_every_interval(project: Project) -> None:
     assert len(set(project.run_keys())) == 3
 
 
-def test_a_native_node_is_called_with_the_run(project: Project) -> None:
+def test_a_native_node_is_called_with_its_attempt(project: Project) -> None:
     seen: list[str] = []
 
     def draw(pipeline: StarlakePipeline) -> None:
-        node = pipeline.add_native("mine", lambda: lambda run: seen.append(run.key.task))
+        node = pipeline.add_native("mine", lambda: lambda attempt: seen.append(attempt.key.task))
         pipeline.sl_load(domain="d", table="a") >> node
 
     report = project.pipeline(draw).run(run_id="one")
@@ -386,7 +386,7 @@ def test_a_native_node_is_called_with_the_run(project: Project) -> None:
 
 
 def test_a_native_node_that_cannot_be_called_is_refused(project: Project) -> None:
-    with pytest.raises(StarlakeError, match="callable that takes the run"):
+    with pytest.raises(StarlakeError, match="callable that takes its attempt"):
         project.pipeline(lambda pipeline: pipeline.add_native("mine", lambda: 42))
 
 

@@ -28,13 +28,13 @@ from starlake_core_local import store as store_module
 from starlake_core import (
     PluginFailedError,
     Report,
-    Run,
     RunError,
+    RunRequest,
     StarlakeDomain,
     StarlakePipeline,
     StarlakeSchedule,
     TaskState,
-    new_run,
+    request_run,
 )
 
 PATIENCE = 60.0
@@ -49,8 +49,8 @@ def chain(pipeline: StarlakePipeline) -> None:
     first >> second
 
 
-def resuming(pipeline: StarlakePipeline, run_id: str) -> Run:
-    return replace(new_run(pipeline, run_id=run_id), resume=True)
+def resuming(pipeline: StarlakePipeline, run_id: str) -> RunRequest:
+    return replace(request_run(pipeline, run_id=run_id), resume=True)
 
 
 def finished(project: Project, pipeline: StarlakePipeline, run_id: str) -> Report:

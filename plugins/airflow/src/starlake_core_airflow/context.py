@@ -1,4 +1,4 @@
-"""From what Airflow says about a task instance to the core's :class:`Run`."""
+"""From what Airflow says about a task instance to the core's :class:`Attempt`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone, tzinfo
 from typing import Any
 
-from starlake_core import DataInterval, Pipeline, Run, RunError, TriggerPolicy, data_interval
+from starlake_core import Attempt, DataInterval, Pipeline, Run, RunError, TriggerPolicy, data_interval
 from starlake_core.freshness import Decision, Event, decide
 from starlake_core.identity import deployment_name, instance_of
 from starlake_core.run import unsafe_word
@@ -25,9 +25,9 @@ __all__ = [
     "UNREAD",
     "Facts",
     "Variables",
+    "attempt_of",
     "current_run",
     "decision_of",
-    "run_of",
 ]
 
 logger = logging.getLogger(__name__)
@@ -218,8 +218,8 @@ def _deployment(facts: Facts) -> str:
     return deployment_name(facts.deployment, facts.starlake_environment, host())
 
 
-def run_of(context: Mapping[str, Any], facts: Facts, path: str) -> Run:
-    """The run of a task instance, seen from its attempt.
+def attempt_of(context: Mapping[str, Any], facts: Facts, path: str) -> Attempt:
+    """The attempt that a task instance is.
 
     The data interval is the one that the run's configuration asks for (``sl_data_interval_start`` and ``sl_data_interval_end``), else that of
     the events that started it, else the one that the core computes from the schedule and the run's date. Airflow's own interval is not asked: it is
@@ -236,12 +236,8 @@ def run_of(context: Mapping[str, Any], facts: Facts, path: str) -> Run:
     ti, dag_run = context["ti"], context["dag_run"]
     asked = current_run.get()
     if asked is not None:
-        return replace(
-            asked.for_attempt(path, str(ti.try_number)),
-            generation=0,
-            instance=_instance(ti, dag_run),
-            deployment=_deployment(facts),
-        )
+        asked = replace(asked, instance=_instance(ti, dag_run), deployment=_deployment(facts))
+        return asked.attempt(path, str(ti.try_number))
     conf = dag_run.conf or {}
     variables = conf.get(VARIABLES) or {}
     if not isinstance(variables, Mapping):
@@ -257,18 +253,20 @@ def run_of(context: Mapping[str, Any], facts: Facts, path: str) -> Run:
             else data_interval(facts.cron, run_date(context), facts.zone)
         )
     index = ti.map_index
-    return Run(
+    run = Run(
         facts.pipeline_id or dag_run.dag_id,
         dag_run.run_id,
         interval,
         facts.zone,
-        task=path,
-        attempt=str(ti.try_number),
-        partition=str(index) if index is not None and index >= 0 else "",
-        # A clear raises the number of tries by those that were used up; a retry does not. This try is never from before a clear.
-        generation=max(0, min(ti.max_tries - (context["task"].retries or 0), ti.try_number - 1)),
         instance=_instance(ti, dag_run),
         deployment=_deployment(facts),
         variables=Variables({str(name): str(value) for name, value in variables.items()}),
         retry_unsafe=unsafe_word(conf.get(UNSAFE), f"{UNSAFE} of the run's configuration"),
+    )
+    return run.attempt(
+        path,
+        str(ti.try_number),
+        partition=str(index) if index is not None and index >= 0 else "",
+        # A clear raises the number of tries by those that were used up; a retry does not. This try is never from before a clear.
+        generation=max(0, min(ti.max_tries - (context["task"].retries or 0), ti.try_number - 1)),
     )

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from starlake_core import Job, Run, TaskEvent, TaskState
+from starlake_core import Job, RunRequest, TaskEvent, TaskState
 from starlake_core.plugins import Plugins
 from starlake_core.runtime import Outcome, in_project
 
@@ -34,14 +34,14 @@ class Observation:
     """A run in this process, and what became of its tasks so far.
 
     Attributes:
-        run: as it was asked for.
+        request: what was asked for.
         plugins: those that the pipeline was drawn with.
         source: the pipeline file.
         excluded: ids of tasks that are not to run.
         outcomes: id of each task that ran to how its last attempt ended, and why.
     """
 
-    run: Run
+    request: RunRequest
     plugins: Plugins
     source: str
     excluded: frozenset[str]
@@ -51,11 +51,11 @@ class Observation:
 
     def tell(self, event: TaskEvent) -> None:
         """Tell the listener of the run of a line, or of a state that it was not told of last."""
-        if self.run.listener is None or (event.line is None and self._told.get(event.task) == event.state):
+        if self.request.listener is None or (event.line is None and self._told.get(event.task) == event.state):
             return
         if event.line is None:
             self._told[event.task] = event.state
-        self.run.listener(event)
+        self.request.listener(event)
 
 
 STOPPED = "stopped by the user"

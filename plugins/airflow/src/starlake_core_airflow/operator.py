@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import Any
 
-from starlake_core import Job, Run, StarlakeDataset, StarlakeError, Wait, why_nothing
+from starlake_core import Attempt, Job, StarlakeDataset, StarlakeError, Wait, why_nothing
 from starlake_core.masking import mask_arguments, secret_arguments, secret_values
 from starlake_core.plain import plain, plain_line
 from starlake_core.runtime import (
@@ -32,7 +32,7 @@ from starlake_core.runtime import (
 from . import observer
 from .attempts import start_own, take, take_look
 from .connections import credentials_for
-from .context import INTERVAL_END, INTERVAL_START, UNREAD, Facts, decision_of, run_of
+from .context import INTERVAL_END, INTERVAL_START, UNREAD, Facts, attempt_of, decision_of
 from .versions import (
     AirflowException,
     AirflowFailException,
@@ -115,21 +115,21 @@ class _Step(BaseOperator):
         observer.ended(self, Outcome(Verdict.FAILED, reason=reason), reason)
         return (AirflowException if may_pass(error) else AirflowFailException)(reason)
 
-    def _emit(self, context: Mapping[str, Any], run: Run) -> None:
+    def _emit(self, context: Mapping[str, Any], attempt: Attempt) -> None:
         """Give the events of the outlets what a consumer wants to know of the run."""
         interval = {
-            INTERVAL_START: run.value("sl_data_interval_start"),
-            INTERVAL_END: run.value("sl_data_interval_end"),
+            INTERVAL_START: attempt.value("sl_data_interval_start"),
+            INTERVAL_END: attempt.value("sl_data_interval_end"),
         }
         # By place, not by name: Airflow writes some URIs in its own way.
         for outlet, dataset in zip(self.outlets, self.produces, strict=False):
             accessor = context["outlet_events"][outlet]
             accessor.extra = {
                 **accessor.extra,
-                **_metadata(dataset, self.facts.pipeline_id or run.pipeline_id),
+                **_metadata(dataset, self.facts.pipeline_id or attempt.run.pipeline_id),
                 **interval,
-                "sl_scheduled_date": run.value("sl_scheduled_date"),
-                "ts": run.value("sl_data_interval_end"),
+                "sl_scheduled_date": attempt.value("sl_scheduled_date"),
+                "ts": attempt.value("sl_data_interval_end"),
             }
 
 
@@ -196,8 +196,9 @@ class StarlakeOperator(_Step, Reschedulable):
     def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
         """Show the command as it runs; Airflow stores it with the task instance. Nothing is rendered with Jinja."""
         try:
-            run = replace(run_of(context, self.facts, self.task_id), variables=UNREAD)
-            self.command = displayed(self.job.bind(run))
+            attempt = attempt_of(context, self.facts, self.task_id)
+            unread = replace(attempt, run=replace(attempt.run, variables=UNREAD))
+            self.command = displayed(self.job.bind(unread))
         except StarlakeError:
             self.command = displayed(self.job)  # what is wrong is said when the task runs
 
@@ -208,13 +209,13 @@ class StarlakeOperator(_Step, Reschedulable):
         if self._left_out():
             return None
         try:
-            run = run_of(context, self.facts, self.task_id)
-            job, runner = self._prepare(run)
+            attempt = attempt_of(context, self.facts, self.task_id)
+            job, runner = self._prepare(attempt)
             # The pool keeps tasks apart; this keeps them apart on one machine, whatever the pool is.
-            with exclusively(job, run.key, stop=self._is_stopped, on_wait=self._line) as held:
+            with exclusively(job, attempt.key, stop=self._is_stopped, on_wait=self._line) as held:
                 if not held:
                     raise AirflowFailException(f"{displayed(job)}: stopped before it began")
-                return self._run(context, run, job, runner)
+                return self._run(context, attempt, job, runner)
         except Exception as error:
             if _is_airflows(error):
                 raise
@@ -223,24 +224,26 @@ class StarlakeOperator(_Step, Reschedulable):
     def _is_stopped(self) -> bool:
         return self._killed or observer.is_stopped()
 
-    def _run(self, context: Any, run: Run, job: Job, runner: Runner) -> Any:
+    def _run(self, context: Any, attempt: Attempt, job: Job, runner: Runner) -> Any:
         """Start the job, or take it back, and wait for its end."""
         since = first_look(context)
         if self.wait_policy is None:
             with pausing(self._is_killed):
-                handle = take(job, runner, run.key, cleared=run.generation, again=since is not None)
+                handle = take(job, runner, attempt.key, cleared=attempt.generation, again=since is not None)
             began = time.time() if since is None else since.timestamp()
         else:
 
-            def bind(attempt: str) -> Job:
-                return observer.placed(self.job.bind(run.for_attempt(self.task_id, attempt)))
+            def bind(number: str) -> Job:
+                return observer.placed(self.job.bind(replace(attempt, number=number)))
 
             with pausing(self._is_killed):
-                look = take_look(bind, runner, run.key, cleared=run.generation, again=since is not None)
+                look = take_look(bind, runner, attempt.key, cleared=attempt.generation, again=since is not None)
             job, handle, began = look.job, look.handle, look.began
-            run = run.for_attempt(self.task_id, look.key.attempt)
+            attempt = replace(attempt, number=look.key.attempt)
         self._watching(context, runner, handle)
-        return self._follow(context, run, job, runner, handle, None if self.timeout is None else began + self.timeout)
+        return self._follow(
+            context, attempt, job, runner, handle, None if self.timeout is None else began + self.timeout
+        )
 
     def resume(self, context: Any, event: Mapping[str, Any]) -> Any:
         """Go on when the trigger has fired.
@@ -256,10 +259,10 @@ class StarlakeOperator(_Step, Reschedulable):
             raise self._refused(StarlakeError(event["error"]))
         outcome, handle, runner = Outcome.from_json(event["outcome"]), event["handle"], None
         try:
-            run = run_of(context, self.facts, self.task_id).for_attempt(self.task_id, event["attempt"])
+            attempt = replace(attempt_of(context, self.facts, self.task_id), number=event["attempt"])
             job = self.job
             try:
-                job, runner = self._prepare(run)
+                job, runner = self._prepare(attempt)
                 if runner.follows:
                     for line in runner.logs(handle, event.get("cursor"))[0]:
                         self._line(line)
@@ -267,7 +270,7 @@ class StarlakeOperator(_Step, Reschedulable):
                 if outcome.verdict not in (Verdict.SUCCEEDED, Verdict.NOT_READY):
                     raise
                 self.log.warning("The rest of its output cannot be read: %s", error)
-            return self._ended(context, run, job, runner, handle, outcome, None)
+            return self._ended(context, attempt, job, runner, handle, outcome, None)
         except Exception as error:
             if _is_airflows(error):
                 raise
@@ -288,8 +291,8 @@ class StarlakeOperator(_Step, Reschedulable):
     def _is_detached(self, runner: Runner) -> bool:
         return runner.detached and not observer.in_process()
 
-    def _prepare(self, run: Run) -> tuple[Job, Runner]:
-        job = observer.placed(self.job.bind(run))
+    def _prepare(self, attempt: Attempt) -> tuple[Job, Runner]:
+        job = observer.placed(self.job.bind(attempt))
         for secret in secret_values({**secret_arguments(job.arguments), **job.env}):
             mask_secret(secret)
         return job, runner_for(job, observer.plugins(), credentials_for(self.connections))
@@ -307,7 +310,9 @@ class StarlakeOperator(_Step, Reschedulable):
         self.log.info("%s", line)
         observer.line(self, line)
 
-    def _follow(self, context: Any, run: Run, job: Job, runner: Runner, handle: str, deadline: float | None) -> Any:
+    def _follow(
+        self, context: Any, attempt: Attempt, job: Job, runner: Runner, handle: str, deadline: float | None
+    ) -> Any:
         """Wait for the end of an attempt without holding a slot for longer than it takes to know."""
         seconds = float(self.defer_after) if self._is_detached(runner) else float("inf")
         if deadline is not None:
@@ -329,12 +334,12 @@ class StarlakeOperator(_Step, Reschedulable):
                 runner.cancel(handle)
             raise
         if outcome is not None:
-            return self._ended(context, run, job, runner, handle, outcome, deadline)
+            return self._ended(context, attempt, job, runner, handle, outcome, deadline)
         if deadline is not None and time.time() >= deadline:
             outcome = expire(runner, handle, self.timeout or 0)
-            return self._ended(context, run, job, runner, handle, outcome, deadline)
+            return self._ended(context, attempt, job, runner, handle, outcome, deadline)
         if self._defers():
-            self._defer(job, run.attempt, handle, cursor, deadline)
+            self._defer(job, attempt.number, handle, cursor, deadline)
         poll = runner.interval
         left = float("inf") if deadline is None else deadline - time.time()
         raise AirflowRescheduleException(_after(_next_look(poll, left, _floor())))
@@ -369,20 +374,27 @@ class StarlakeOperator(_Step, Reschedulable):
     # -- how it ended
 
     def _ended(
-        self, context: Any, run: Run, job: Job, runner: Any, handle: str, outcome: Outcome, deadline: float | None
+        self,
+        context: Any,
+        attempt: Attempt,
+        job: Job,
+        runner: Any,
+        handle: str,
+        outcome: Outcome,
+        deadline: float | None,
     ) -> Any:
-        outcome = finish(runner, handle, outcome, job, run.key)
+        outcome = finish(runner, handle, outcome, job, attempt.key)
         if outcome.verdict is Verdict.CANCELLED and not self._killed and not observer.is_stopped():
             # An older attempt that was taken over may be cancelled by those who still remember it: then this one runs itself.
-            own = start_own(job, runner, run.key, OlderAttempt.CANCEL, cleared=run.generation)
+            own = start_own(job, runner, attempt.key, OlderAttempt.CANCEL, cleared=attempt.generation)
             if own != handle:
                 self.log.info("The attempt that was taken over was cancelled; this one runs by itself")
                 self._watching(context, runner, own)
                 if self.timeout is not None:
                     deadline = time.time() + self.timeout
-                return self._follow(context, run, job, runner, own, deadline)
+                return self._follow(context, attempt, job, runner, own, deadline)
         if outcome.verdict is Verdict.SUCCEEDED:
-            self._emit(context, run)
+            self._emit(context, attempt)
             return self._keep(context, outcome)
         if outcome.verdict is Verdict.NOT_READY:
             self._not_ready(context, outcome)
@@ -466,7 +478,7 @@ class StarlakeStart(_Step):
             return None
         try:
             decision = decision_of(context, self.facts)
-            run = run_of(context, self.facts, self.task_id)
+            attempt = attempt_of(context, self.facts, self.task_id)
         except StarlakeError as error:
             raise self._refused(error) from error
         if not decision.start:
@@ -475,12 +487,14 @@ class StarlakeStart(_Step):
             kept = {"outcome": outcome.verdict.value, "reason": decision.reason}
             context["ti"].xcom_push(key="return_value", value=kept)
             raise AirflowSkipException(decision.reason)
-        self.log.info("%s; data interval %s to %s", decision.reason, run.interval.start, run.interval.end)
-        self._emit(context, run)
+        self.log.info(
+            "%s; data interval %s to %s", decision.reason, attempt.run.interval.start, attempt.run.interval.end
+        )
+        self._emit(context, attempt)
         return {
             "reason": decision.reason,
-            INTERVAL_START: run.value(INTERVAL_START),
-            INTERVAL_END: run.value(INTERVAL_END),
+            INTERVAL_START: attempt.value(INTERVAL_START),
+            INTERVAL_END: attempt.value(INTERVAL_END),
         }
 
 
@@ -513,8 +527,8 @@ class StarlakeEnd(_Step):
             context["ti"].xcom_push(key="return_value", value={"outcome": outcome.verdict.value, "reason": reason})
             raise AirflowSkipException(reason)
         try:
-            run = run_of(context, self.facts, self.task_id)
+            attempt = attempt_of(context, self.facts, self.task_id)
         except StarlakeError as error:
             raise self._refused(error) from error
-        self._emit(context, run)
+        self._emit(context, attempt)
         return {"outcome": Verdict.SUCCEEDED.value, "skipped": list(closed.values())} if closed else None

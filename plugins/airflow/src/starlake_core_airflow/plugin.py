@@ -11,7 +11,7 @@ from starlake_core import (
     OptionGroup,
     Options,
     Report,
-    Run,
+    RunRequest,
     StarlakePipeline,
     Task,
     TaskGroup,
@@ -56,17 +56,17 @@ def sl_create_pipeline(pipeline: StarlakePipeline, create_children: CreateChildr
 
 
 @hookimpl
-def sl_run_pipeline(pipeline: StarlakePipeline, run: Run) -> Report:
+def sl_run_pipeline(pipeline: StarlakePipeline, request: RunRequest) -> Report:
     from .running import run_pipeline
 
-    return run_pipeline(pipeline, run)
+    return run_pipeline(pipeline, request)
 
 
 @hookimpl
-def sl_backfill(pipeline: StarlakePipeline, runs: Sequence[Run]) -> Iterable[Report] | None:
+def sl_backfill(pipeline: StarlakePipeline, requests: Sequence[RunRequest]) -> Iterable[Report] | None:
     from .running import backfill
 
-    return backfill(pipeline, runs)
+    return backfill(pipeline, requests)
 
 
 @hookimpl

@@ -7,12 +7,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from starlake_core import Report, Run, RunError, StarlakePipeline, TaskReport, TaskState
+from starlake_core import Report, Run, RunError, RunRequest, StarlakePipeline, TaskState, skipped_report
 
 from . import rest_runs
 from .rest_backfill import backfill
 from .rest_client import Api, ApiError, quoted
-from .rest_runs import ENDED, check_dag, check_run, configuration_of, dag_path, report_of
+from .rest_runs import ENDED, check_dag, check_request, configuration_of, dag_path, report_of
 from .rest_tasks import STOPPED, Watch
 
 __all__ = ["Api", "backfill", "delete_dag", "run"]
@@ -23,13 +23,13 @@ TRIES = 5
 """How often something is started that may or may not have been."""
 
 
-def run(api: Api, pipeline: StarlakePipeline, run: Run) -> Report:
+def run(api: Api, pipeline: StarlakePipeline, request: RunRequest) -> Report:
     """Trigger a DAG and follow the run to its end.
 
     Args:
         api: of the server that has the DAG.
         pipeline: that the DAG was made from.
-        run: what is asked for.
+        request: what is asked for.
 
     Returns:
         How the run and its tasks ended. An interrupt stops the run in Airflow too, and makes it ``cancelled``.
@@ -37,22 +37,19 @@ def run(api: Api, pipeline: StarlakePipeline, run: Run) -> Report:
     Raises:
         RunError: it cannot be started, or contact with it was lost; the run itself may go on then, and the message says so.
     """
-    check_run(run)
-    if run.skip:
-        skipped = tuple(TaskReport(task.path, TaskState.SKIPPED, run.skip) for task in pipeline.tasks())
-        return Report(
-            pipeline.id, run.run_id, TaskState.SUCCEEDED, skipped, (), run.skip, interval=run.interval, group=run.group
-        )
+    check_request(request)
+    if request.skip:
+        return skipped_report(pipeline, request)
     check_dag(api, pipeline)
-    watch = Watch(api, pipeline, run.run_id, run.listener)
+    watch = Watch(api, pipeline, request.run.run_id, request.listener)
     try:
-        _trigger(api, pipeline, run)
-        return report_of(pipeline, run, watch, _follow(api, watch))
+        _trigger(api, pipeline, request.run)
+        return report_of(pipeline, request, watch, _follow(api, watch))
     except KeyboardInterrupt:
         found, reason = _stop(api, watch)
     if found is not None and found["state"] in ENDED:
-        return report_of(pipeline, run, watch, found)
-    return report_of(pipeline, run, watch, found or {}, TaskState.CANCELLED, reason)
+        return report_of(pipeline, request, watch, found)
+    return report_of(pipeline, request, watch, found or {}, TaskState.CANCELLED, reason)
 
 
 def _conf(run: Run) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from starlake_core import Report, Run, RunError, StarlakePipeline, TaskState
+from starlake_core import Report, RunError, RunRequest, StarlakePipeline, TaskState
 
 from . import rest_runs
 from .rest_client import Api, ApiError, quoted
-from .rest_runs import ENDED, check_dag, check_run, configuration_of, dag_path, moment_of, report_of
+from .rest_runs import ENDED, check_dag, check_request, configuration_of, dag_path, moment_of, report_of
 from .rest_tasks import Watch
 
 __all__ = ["backfill"]
@@ -25,14 +25,14 @@ _AGAIN = {"failed": "failed", "completed": "ended"}
 
 
 def backfill(
-    api: Api, pipeline: StarlakePipeline, runs: Sequence[Run], reprocess: str = "failed"
+    api: Api, pipeline: StarlakePipeline, requests: Sequence[RunRequest], reprocess: str = "failed"
 ) -> Iterator[Report] | None:
     """Run several intervals with Airflow's own backfill.
 
     Args:
         api: of the server that has the DAG.
         pipeline: that the DAG was made from.
-        runs: in the order of their dates.
+        requests: in the order of their dates.
         reprocess: which of the dates that have a run already are run again: ``none``, ``failed`` or ``completed``.
 
     Returns:
@@ -42,28 +42,28 @@ def backfill(
     Raises:
         RunError: the backfill cannot be started, or contact with it was lost.
     """
-    for item in runs:
-        check_run(item)
+    for item in requests:
+        check_request(item)
     if not api.v2:
         return None
-    return _backfill(api, pipeline, sorted(runs, key=lambda item: item.scheduled_date), reprocess)
+    return _backfill(api, pipeline, sorted(requests, key=lambda item: item.run.scheduled_date), reprocess)
 
 
-def _backfill(api: Api, pipeline: StarlakePipeline, runs: Sequence[Run], reprocess: str) -> Iterator[Report]:
-    if not runs:
+def _backfill(api: Api, pipeline: StarlakePipeline, requests: Sequence[RunRequest], reprocess: str) -> Iterator[Report]:
+    if not requests:
         return
     check_dag(api, pipeline)
     # The logical date of a DAG of ours is the scheduled date: Airflow fires there.
-    wanted = {_utc(item.scheduled_date): item for item in runs}
+    wanted = {_utc(item.run.scheduled_date): item for item in requests}
     body: dict[str, Any] = {
         "dag_id": pipeline.id,
-        "from_date": runs[0].scheduled_date.isoformat(),
-        "to_date": runs[-1].scheduled_date.isoformat(),
+        "from_date": requests[0].run.scheduled_date.isoformat(),
+        "to_date": requests[-1].run.scheduled_date.isoformat(),
         "max_active_runs": pipeline.max_active_runs,
         "reprocess_behavior": reprocess,
         "run_backwards": False,
     }
-    if variables := configuration_of(runs[0]):
+    if variables := configuration_of(requests[0].run):
         body["dag_run_conf"] = variables
     planned = {
         moment
@@ -106,7 +106,9 @@ def _rows(api: Api, pipeline: StarlakePipeline, moments: Sequence[datetime]) -> 
     return {moment: found[moment] for moment in moments if moment in found}
 
 
-def _left_alone(api: Api, pipeline: StarlakePipeline, left: Mapping[datetime, Run], reprocess: str) -> Iterator[Report]:
+def _left_alone(
+    api: Api, pipeline: StarlakePipeline, left: Mapping[datetime, RunRequest], reprocess: str
+) -> Iterator[Report]:
     """Reports of the dates that Airflow does not run: they have a run already, or are not over."""
     rows = _rows(api, pipeline, list(left)) if left else {}
     for moment, item in left.items():
@@ -114,7 +116,12 @@ def _left_alone(api: Api, pipeline: StarlakePipeline, left: Mapping[datetime, Ru
         if row is None:
             reason = f"Airflow makes no run for {moment.isoformat()}: it is not over yet"
             yield Report(
-                pipeline.id, item.run_id, TaskState.PLANNED, reason=reason, interval=item.interval, group=item.group
+                pipeline.id,
+                item.run.run_id,
+                TaskState.PLANNED,
+                reason=reason,
+                interval=item.run.interval,
+                group=item.group,
             )
             continue
         watch = Watch(api, pipeline, row["dag_run_id"])
@@ -128,7 +135,7 @@ def _left_alone(api: Api, pipeline: StarlakePipeline, left: Mapping[datetime, Ru
                 row["dag_run_id"],
                 TaskState.RUNNING,
                 reason=f"it was going on already: {watch.url}",
-                interval=item.interval,
+                interval=item.run.interval,
                 group=item.group,
             )
 
@@ -169,7 +176,7 @@ def _busy(api: Api, pipeline: StarlakePipeline) -> bool:
     return bool(rows["dag_runs"])
 
 
-def _follow_backfill(api: Api, pipeline: StarlakePipeline, todo: dict[datetime, Run]) -> Iterator[Report]:
+def _follow_backfill(api: Api, pipeline: StarlakePipeline, todo: dict[datetime, RunRequest]) -> Iterator[Report]:
     """A report for each run as it ends; what was reported leaves ``todo``."""
     watches: dict[datetime, Watch] = {}
     seen: dict[datetime, Mapping[str, Any]] = {}
@@ -188,10 +195,10 @@ def _follow_backfill(api: Api, pipeline: StarlakePipeline, todo: dict[datetime, 
                 what = "somebody deleted the run" if moment in seen else "Airflow made no run"
                 yield Report(
                     pipeline.id,
-                    item.run_id,
+                    item.run.run_id,
                     TaskState.FAILED,
                     reason=f"{what} for {moment.isoformat()}",
-                    interval=item.interval,
+                    interval=item.run.interval,
                     group=item.group,
                 )
                 continue
@@ -206,7 +213,7 @@ def _follow_backfill(api: Api, pipeline: StarlakePipeline, todo: dict[datetime, 
             time.sleep(max(rest_runs.POLL, 4 * (time.monotonic() - began)))
 
 
-def _stop_backfill(api: Api, pipeline: StarlakePipeline, backfill_id: int, todo: Mapping[datetime, Run]) -> None:
+def _stop_backfill(api: Api, pipeline: StarlakePipeline, backfill_id: int, todo: Mapping[datetime, RunRequest]) -> None:
     """Cancel a backfill, and stop those of its runs that have begun: Airflow itself would let them end."""
     try:
         api.put(f"/backfills/{backfill_id}/cancel")

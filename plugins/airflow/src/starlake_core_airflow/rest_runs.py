@@ -8,13 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from starlake_core import Report, Run, RunError, StarlakePipeline, TaskKind, TaskReport, TaskState
+from starlake_core import Report, Run, RunError, RunRequest, StarlakePipeline, TaskKind, TaskReport, TaskState
 
 from .conf import UNSAFE, VARIABLES
 from .rest_client import Api, ApiError, quoted
 from .rest_tasks import Watch
 
-__all__ = ["ENDED", "POLL", "check_dag", "check_run", "configuration_of", "dag_path", "moment_of", "report_of"]
+__all__ = ["ENDED", "POLL", "check_dag", "check_request", "configuration_of", "dag_path", "moment_of", "report_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -24,20 +24,20 @@ POLL = 2.0
 ENDED = frozenset({"success", "failed"})
 
 
-def check_run(run: Run) -> None:
+def check_request(request: RunRequest) -> None:
     """Refuse what only a run in this process can do.
 
     Raises:
         RunError: a selection, or a run to resume.
     """
-    if run.select or run.exclude:
+    if request.select or request.exclude:
         raise RunError(
             "a server runs whole DAGs only, so --select and --exclude cannot be kept there. Leave them out, or run in this process: "
             "leave out 'airflow_api_base_url' (AIRFLOW_BASE_URL)"
         )
-    if run.resume:
+    if request.resume:
         raise RunError(
-            f"run '{run.run_id}' is resumed in Airflow itself: clear its failed tasks in the user interface or with: airflow tasks clear"
+            f"run '{request.run.run_id}' is resumed in Airflow itself: clear its failed tasks in the user interface or with: airflow tasks clear"
         )
 
 
@@ -88,7 +88,7 @@ def configuration_of(run: Run) -> dict[str, Any]:
 
 def report_of(
     pipeline: StarlakePipeline,
-    run: Run,
+    request: RunRequest,
     watch: Watch,
     found: Mapping[str, Any],
     state: TaskState | None = None,
@@ -98,7 +98,7 @@ def report_of(
 
     Args:
         pipeline: whose run it is.
-        run: as it was asked for.
+        request: what was asked for.
         watch: that looked at its tasks last.
         found: the run as the API shows it.
         state, reason: in place of what follows from that.
@@ -107,15 +107,15 @@ def report_of(
     tasks = watch.reports(stopped=state == TaskState.CANCELLED)
     return Report(
         pipeline.id,
-        str(found.get("dag_run_id") or run.run_id),
+        str(found.get("dag_run_id") or request.run.run_id),
         state,
         tasks,
         watch.datasets(),
         reason or _summary(pipeline, state, tasks),
         moment_of(found.get("start_date")),
         moment_of(found.get("end_date")),
-        run.interval,
-        run.group,
+        request.run.interval,
+        request.group,
     )
 
 

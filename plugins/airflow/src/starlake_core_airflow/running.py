@@ -9,8 +9,8 @@ from typing import Any
 
 from starlake_core import (
     Report,
-    Run,
     RunError,
+    RunRequest,
     StarlakePipeline,
     Task,
     TaskEvent,
@@ -19,6 +19,7 @@ from starlake_core import (
     TaskState,
     described,
     selected,
+    skipped_report,
     tear_down,
 )
 
@@ -59,22 +60,21 @@ def _api(pipeline: StarlakePipeline) -> Any:
     )
 
 
-def run_pipeline(pipeline: StarlakePipeline, run: Run) -> Report:
+def run_pipeline(pipeline: StarlakePipeline, request: RunRequest) -> Report:
     """Run a pipeline and wait for its end.
 
     Args:
         pipeline: rendered.
-        run: what is known of the run.
+        request: what is asked for.
 
     Raises:
         RunError: it cannot be run from here.
     """
-    if run.dry_run:
-        return described(pipeline, run)
-    if run.skip:
-        reports = tuple(TaskReport(task.path, TaskState.SKIPPED, run.skip) for task in pipeline.tasks())
-        return Report(pipeline.id, run.run_id, TaskState.SUCCEEDED, reports, (), run.skip, interval=run.interval)
-    if run.resume:
+    if request.dry_run:
+        return described(pipeline, request)
+    if request.skip:
+        return skipped_report(pipeline, request)
+    if request.resume:
         raise RunError(
             "Airflow resumes its runs itself: clear the tasks that failed, in its user interface or with airflow tasks clear"
         )
@@ -82,16 +82,16 @@ def run_pipeline(pipeline: StarlakePipeline, run: Run) -> Report:
     if api is not None:
         from . import rest
 
-        return rest.run(api, pipeline, run)
-    return _run_here(pipeline, run)
+        return rest.run(api, pipeline, request)
+    return _run_here(pipeline, request)
 
 
-def backfill(pipeline: StarlakePipeline, runs: Sequence[Run]) -> Iterable[Report] | None:
+def backfill(pipeline: StarlakePipeline, requests: Sequence[RunRequest]) -> Iterable[Report] | None:
     """Run several intervals with Airflow's own backfill, where a server with one is named.
 
     Args:
         pipeline: rendered.
-        runs: in the order of their dates.
+        requests: in the order of their dates.
 
     Returns:
         The reports as the runs end, or None: they are to be run one after the other.
@@ -101,7 +101,7 @@ def backfill(pipeline: StarlakePipeline, runs: Sequence[Run]) -> Iterable[Report
         return None
     from . import rest
 
-    reports: Iterable[Report] | None = rest.backfill(api, pipeline, runs)
+    reports: Iterable[Report] | None = rest.backfill(api, pipeline, requests)
     return reports
 
 
@@ -118,11 +118,11 @@ def _left_out(dag: Any, excluded: Iterable[str]) -> Iterator[None]:
             dag.task_dict[task_id].outlets = kept
 
 
-def _run_here(pipeline: StarlakePipeline, run: Run) -> Report:
-    dag = pipeline.native
-    left_out = {task.path for task in pipeline.tasks() if not selected(task, run)}
+def _run_here(pipeline: StarlakePipeline, request: RunRequest) -> Report:
+    run, dag = request.run, pipeline.native
+    left_out = {task.path for task in pipeline.tasks() if not selected(task, request)}
     excluded = frozenset(left_out)
-    observation = Observation(run, pipeline.orchestration.plugins, pipeline.source, excluded)
+    observation = Observation(request, pipeline.orchestration.plugins, pipeline.source, excluded)
     token = current_run.set(run)
     try:
         with observing(observation), _left_out(dag, excluded):
@@ -158,13 +158,13 @@ def _run_here(pipeline: StarlakePipeline, run: Run) -> Report:
         tuple(dict.fromkeys(datasets)),
         ends[0] if ends and state == TaskState.SUCCEEDED else "",
         interval=run.interval,
-        group=run.group,
+        group=request.group,
     )
 
 
 def _stopped(pipeline: StarlakePipeline, observation: Observation, instances: Mapping[str, Any]) -> Report:
     """The report of a run that the user stopped; what was set up is torn down first."""
-    run, reports = observation.run, []
+    run, reports = observation.request.run, []
     for task in pipeline.tasks():
         if task.path in observation.excluded:
             reports.append(TaskReport(task.path, TaskState.EXCLUDED, "not selected"))

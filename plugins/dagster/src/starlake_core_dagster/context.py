@@ -1,4 +1,4 @@
-"""From what Dagster says about a step to the core's :class:`Run`."""
+"""From what Dagster says about a step to the core's :class:`Attempt`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ from typing import Any
 
 from dagster import DagsterRunStatus, TimeWindowPartitionsDefinition
 
-from starlake_core import DataInterval, Run, RunError, StarlakePipeline, TriggerPolicy, data_interval, previous_fire
+from starlake_core import (
+    Attempt,
+    DataInterval,
+    Run,
+    RunError,
+    StarlakePipeline,
+    TriggerPolicy,
+    data_interval,
+    previous_fire,
+)
 from starlake_core.plugins import Plugins
 from starlake_core.run import unsafe_word
 
@@ -29,7 +38,7 @@ __all__ = [
     "VARIABLES",
     "Facts",
     "Variables",
-    "run_of",
+    "attempt_of",
     "same_work",
 ]
 
@@ -146,8 +155,8 @@ class Variables(Mapping[str, str]):
         return len({**os.environ, **self._given})
 
 
-def run_of(context: Any, facts: Facts, path: str) -> Run:
-    """The run of a step, seen from its attempt.
+def attempt_of(context: Any, facts: Facts, path: str) -> Attempt:
+    """The attempt that a step is.
 
     The data interval is the one that the run's tags ask for (``sl_data_interval_start`` and ``sl_data_interval_end``), else that of its
     partition, else the one that the core computes from the schedule and the time for which the run was made.
@@ -161,10 +170,10 @@ def run_of(context: Any, facts: Facts, path: str) -> Run:
         RunError: a tag of the run cannot be read.
     """
     run = context.run
-    attempt = f"{run.run_id}:{context.retry_number}"
+    number = f"{run.run_id}:{context.retry_number}"
     asked = observer.run()
     if asked is not None:
-        return asked.for_attempt(path, attempt)
+        return asked.attempt(path, number)
     left = run.tags.get(TEARS_DOWN)
     if left is not None:
         run = context.instance.get_run_by_id(left)
@@ -172,20 +181,19 @@ def run_of(context: Any, facts: Facts, path: str) -> Run:
             raise RunError(
                 f"the run {left}, which the tag {TEARS_DOWN} names, is not known; what it set up is torn down by hand"
             )
-    return Run(
+    found = Run(
         facts.pipeline_id or run.job_name,
         run.run_id,
         _interval(context.instance, run, facts),
         facts.zone,
         root_run_id=run.root_run_id or run.run_id,
-        # A job that is written by hand may use an op several times.
-        task=path if facts.pipeline_id else str(context.op_handle),
-        attempt=attempt,
-        generation=_generation(context.instance, run),
         deployment=facts.deployment,
         variables=Variables(_variables(run.tags)),
         retry_unsafe=unsafe_word(context.run.tags.get(UNSAFE), f"the tag {UNSAFE} of the run"),
     )
+    # A job that is written by hand may use an op several times.
+    task = path if facts.pipeline_id else str(context.op_handle)
+    return found.attempt(task, number, generation=_generation(context.instance, run))
 
 
 def _interval(instance: Any, run: Any, facts: Facts) -> DataInterval:

@@ -10,7 +10,7 @@ import time
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from starlake_core import Run, TaskEvent, TaskState
+from starlake_core import Run, RunRequest, TaskEvent, TaskState
 from starlake_core.runtime import Outcome, Verdict
 
 __all__ = ["Observation", "began", "ended", "line", "observing", "run"]
@@ -21,13 +21,13 @@ class Observation:
     """A run in this process, and what became of its tasks so far.
 
     Attributes:
-        run: as it was asked for.
+        request: what was asked for.
         outcomes: path of each task that ran to how its last attempt ended, and why.
         attempts: path of each task that ran to the number of its attempts.
         seconds: path of each task that ended to the seconds that its last attempt took.
     """
 
-    run: Run
+    request: RunRequest
     outcomes: dict[str, tuple[Outcome, str]] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -38,11 +38,11 @@ class Observation:
     def tell(self, event: TaskEvent) -> None:
         """Tell the listener of the run of a line, or of a state that it was not told of last."""
         with self._lock:
-            if self.run.listener is None or (event.line is None and self._told.get(event.task) == event.state):
+            if self.request.listener is None or (event.line is None and self._told.get(event.task) == event.state):
                 return
             if event.line is None:
                 self._told[event.task] = event.state
-            self.run.listener(event)
+            self.request.listener(event)
 
 
 observing: ContextVar[Observation | None] = ContextVar("starlake_core_dagster_observing", default=None)
@@ -52,7 +52,7 @@ observing: ContextVar[Observation | None] = ContextVar("starlake_core_dagster_ob
 def run() -> Run | None:
     """The run that was asked for in this process."""
     observation = observing.get()
-    return observation.run if observation is not None else None
+    return observation.request.run if observation is not None else None
 
 
 def began(path: str, attempt: int) -> None:

@@ -11,7 +11,7 @@ from starlake_core import (
     OptionGroup,
     Options,
     Report,
-    Run,
+    RunRequest,
     StarlakePipeline,
     Task,
     TaskGroup,
@@ -63,10 +63,10 @@ def sl_check_pipelines(pipelines: Sequence[StarlakePipeline]) -> Sequence[str]:
 
 
 @hookimpl
-def sl_run_pipeline(pipeline: StarlakePipeline, run: Run) -> Report:
+def sl_run_pipeline(pipeline: StarlakePipeline, request: RunRequest) -> Report:
     from .running import run_pipeline
 
-    return run_pipeline(pipeline, run)
+    return run_pipeline(pipeline, request)
 
 
 @hookimpl

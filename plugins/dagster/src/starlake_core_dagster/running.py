@@ -12,8 +12,8 @@ from dagster import DagsterEventType, DagsterInstance, ExecutorRequirement
 
 from starlake_core import (
     Report,
-    Run,
     RunError,
+    RunRequest,
     StarlakePipeline,
     TaskEvent,
     TaskKind,
@@ -21,6 +21,7 @@ from starlake_core import (
     TaskState,
     described,
     selected,
+    skipped_report,
     tear_down,
 )
 from starlake_core.runtime import Verdict
@@ -38,26 +39,25 @@ STOPPED = "stopped by the user"
 _BAD = (TaskState.FAILED, TaskState.UPSTREAM_FAILED, TaskState.CANCELLED)
 
 
-def run_pipeline(pipeline: StarlakePipeline, run: Run) -> Report:
+def run_pipeline(pipeline: StarlakePipeline, request: RunRequest) -> Report:
     """Run a pipeline and wait for its end. Its events are kept in the instance of DAGSTER_HOME, where that is set.
 
     Args:
         pipeline: rendered.
-        run: what is known of the run.
+        request: what is asked for.
 
     Raises:
         RunError: it cannot be run from here.
     """
-    if run.dry_run:
-        return described(pipeline, run)
-    if run.skip:
-        reports = tuple(TaskReport(task.path, TaskState.SKIPPED, run.skip) for task in pipeline.tasks())
-        return Report(pipeline.id, run.run_id, TaskState.SUCCEEDED, reports, (), run.skip, interval=run.interval)
-    if run.resume:
+    if request.dry_run:
+        return described(pipeline, request)
+    if request.skip:
+        return skipped_report(pipeline, request)
+    if request.resume:
         raise RunError("Dagster resumes its runs itself: re-execute the run from its failure in the user interface")
     native: DagsterPipeline = pipeline.native
-    observation = Observation(run)
-    left_out = {path for path, task in native.flat.tasks.items() if not selected(task, run)}
+    observation = Observation(request)
+    left_out = {path for path, task in native.flat.tasks.items() if not selected(task, request)}
     partly = {step for path, step in native.flat.merged.items() if path in left_out} & {
         step for path, step in native.flat.merged.items() if path not in left_out
     }
@@ -70,10 +70,10 @@ def run_pipeline(pipeline: StarlakePipeline, run: Run) -> Report:
     token = observing.set(observation)
     try:
         with _instance() as instance:
-            parallelism = run.parallelism
+            parallelism = request.parallelism
             if parallelism is None and (left_out or not _has_own_executor(pipeline)):
                 parallelism = pipeline.options[DagsterOptions].parallelism
-            run_in_process(native.alone, instance, _tags(native, run), parallelism, here)
+            run_in_process(native.alone, instance, _tags(native, request), parallelism, here)
     except KeyboardInterrupt:
         here.stopped = True
     finally:
@@ -105,13 +105,14 @@ def _instance() -> Iterator[Any]:
         yield instance
 
 
-def _tags(native: DagsterPipeline, run: Run) -> dict[str, str]:
+def _tags(native: DagsterPipeline, request: RunRequest) -> dict[str, str]:
+    run = request.run
     # Not the variables: the steps are told of them by the observation, and there may be secrets among them.
     tags = {
         INTERVAL_START: run.interval.start.isoformat(),
         INTERVAL_END: run.interval.end.isoformat(),
         RUN_ID: run.run_id,
-        **({PARTLY: "true"} if run.select or run.exclude else {}),
+        **({PARTLY: "true"} if request.select or request.exclude else {}),
     }
     if native.partitions is not None:
         # A run that is asked for outside of the schedule is of no partition.
@@ -123,7 +124,7 @@ def _tags(native: DagsterPipeline, run: Run) -> dict[str, str]:
 
 def _report(pipeline: StarlakePipeline, observation: Observation, here: InProcess, left_out: Collection[str]) -> Report:
     native: DagsterPipeline = pipeline.native
-    run = observation.run
+    run = observation.request.run
     reports: dict[str, TaskReport] = {}
     for path, task in native.flat.tasks.items():
         if path in left_out:
@@ -170,7 +171,7 @@ def _report(pipeline: StarlakePipeline, observation: Observation, here: InProces
         tuple(dict.fromkeys(datasets)),
         reason,
         interval=run.interval,
-        group=run.group,
+        group=observation.request.group,
     )
 
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from inspect import Parameter, Signature
 from typing import Any, ClassVar
 
 from dagster import AssetKey, AssetMaterialization, AssetObservation, DagsterEventType, Failure, MetadataValue, Output
 from dagster import __version__ as dagster_version
 
-from starlake_core import Job, Run, RunError, StarlakeDataset, StarlakeError, Task, TaskKind, skipped_end
+from starlake_core import Attempt, Job, RunError, StarlakeDataset, StarlakeError, Task, TaskKind, skipped_end
 from starlake_core.masking import mask_arguments
 from starlake_core.plain import plain, plain_line
 from starlake_core.runtime import Outcome, Verdict, execute, in_project, may_pass, runner_for
 
 from . import observer
-from .context import INTERVAL_END, INTERVAL_START, Facts, run_of, same_work
+from .context import INTERVAL_END, INTERVAL_START, Facts, attempt_of, same_work
 from .executor import stopping
 from .pools import limit
 
@@ -115,17 +115,17 @@ class Step:
         observer.began(self.path, step.retry_number + 1)
         try:
             self._check_partition(step)
-            run = run_of(step, self.facts, self.path)
+            attempt = attempt_of(step, self.facts, self.path)
             limit(step.instance, [step.op_def.pool])  # where another executor than ours runs the step
             began = time.time()
-            outcome, job = self._run(step, run)
+            outcome, job = self._run(step, attempt)
         except Exception as error:
             if not isinstance(error, StarlakeError) and may_pass(error):
                 raise
             reason = str(error) if isinstance(error, StarlakeError) else f"{type(error).__name__}: {error}"
             observer.ended(self.path, Outcome(Verdict.FAILED, reason=reason), reason)
             raise Failure(reason, allow_retries=may_pass(error)) from error
-        metadata = self._metadata(run, job, outcome, time.time() - began)
+        metadata = self._metadata(attempt, job, outcome, time.time() - began)
         if outcome.verdict is Verdict.NOT_READY:
             yield from self._not_ready(step, outcome)
             return
@@ -134,7 +134,7 @@ class Step:
         observer.ended(self.path, outcome)
         if self.task.kind is TaskKind.CHECK and VERDICT in step.selected_output_names:
             yield Output(None, VERDICT, metadata=metadata)
-        yield from self._emit(step, run, metadata)
+        yield from self._emit(step, attempt, metadata)
 
     def _check_partition(self, context: Any) -> None:
         """Refuse what Dagster would refuse after the work was done.
@@ -156,16 +156,15 @@ class Step:
 
     # -- running
 
-    def _run(self, context: Any, run: Run) -> tuple[Outcome, Job | None]:
+    def _run(self, context: Any, attempt: Attempt) -> tuple[Outcome, Job | None]:
         """Run the job, again and again where a check waits."""
         if self.task.job is None:
             return Outcome(Verdict.SUCCEEDED), None
         wait, poke, deadline = self.task.wait, 0, None
         while True:
-            attempt = run.for_attempt(run.task, f"{run.attempt}.{poke}") if wait is not None else run
-            bound = self.task.job.bind(attempt)
-            job = in_project(bound, self.facts.source)
-            outcome = self._attempt(context, job, attempt)
+            look = attempt if wait is None else replace(attempt, number=f"{attempt.number}.{poke}")
+            job = in_project(self.task.job.bind(look), self.facts.source)
+            outcome = self._attempt(context, job, look)
             if wait is None or outcome.verdict is not Verdict.NOT_READY:
                 return outcome, job
             now = time.monotonic()
@@ -183,7 +182,7 @@ class Step:
                 return Outcome(Verdict.CANCELLED, reason="the run was stopped"), job
             poke += 1
 
-    def _attempt(self, context: Any, job: Job, run: Run) -> Outcome:
+    def _attempt(self, context: Any, job: Job, attempt: Attempt) -> Outcome:
         runner = runner_for(job, self.facts.plugins)
         lines, stop = _Lines(context, self.path), stopping.get()
 
@@ -197,24 +196,24 @@ class Step:
             return execute(
                 job,
                 runner,
-                run.key,
+                attempt.key,
                 timeout=self.task.timeout,
                 on_line=lines.add,
                 stop=stop.is_set if stop is not None else None,
                 on_start=started,
                 again=context.retry_number > 0 or context.run.parent_run_id is not None,
-                counts=lambda attempt: attempt.partition(":")[0] in same_work(context.instance, context.run),
+                counts=lambda number: number.partition(":")[0] in same_work(context.instance, context.run),
             )
         finally:
             lines.flush()
 
     # -- how it ended
 
-    def _metadata(self, run: Run, job: Job | None, outcome: Outcome, seconds: float) -> dict[str, Any]:
+    def _metadata(self, attempt: Attempt, job: Job | None, outcome: Outcome, seconds: float) -> dict[str, Any]:
         made: dict[str, Any] = {
-            INTERVAL_START: run.value(INTERVAL_START),
-            INTERVAL_END: run.value(INTERVAL_END),
-            "sl_scheduled_date": run.value("sl_scheduled_date"),
+            INTERVAL_START: attempt.value(INTERVAL_START),
+            INTERVAL_END: attempt.value(INTERVAL_END),
+            "sl_scheduled_date": attempt.value("sl_scheduled_date"),
         }
         if job is not None:
             made["command"] = MetadataValue.text(shown(job))
@@ -243,7 +242,7 @@ class Step:
         again = outcome.verdict is not Verdict.CANCELLED and not outcome.final
         return Failure(f"{about}{tail}", metadata=dict(metadata), allow_retries=again)
 
-    def _emit(self, context: Any, run: Run, metadata: Mapping[str, Any]) -> Iterator[Any]:
+    def _emit(self, context: Any, attempt: Attempt, metadata: Mapping[str, Any]) -> Iterator[Any]:
         wanted = context.selected_output_names
         by_output = {produced.output: produced for produced in self.produces}
         for name in self.outputs:
@@ -295,9 +294,9 @@ class Close(Step):
         observer.began(self.path, step.retry_number + 1)
         try:
             self._check_partition(step)
-            run = run_of(step, self.facts, self.path)
+            attempt = attempt_of(step, self.facts, self.path)
             closed, worked = _history(step, self.gates, self.work) if self.gates else ({}, True)
-            metadata = self._metadata(run, None, Outcome(Verdict.SUCCEEDED), 0.0)
+            metadata = self._metadata(attempt, None, Outcome(Verdict.SUCCEEDED), 0.0)
         except StarlakeError as error:
             observer.ended(self.path, Outcome(Verdict.FAILED, reason=str(error)), str(error))
             raise Failure(str(error), allow_retries=False) from error
@@ -310,7 +309,7 @@ class Close(Step):
                 yield AssetObservation(produced.key, description=reason, metadata={NOT_READY: reason})
             return
         observer.ended(self.path, Outcome(Verdict.SUCCEEDED))
-        yield from self._emit(step, run, metadata)
+        yield from self._emit(step, attempt, metadata)
 
 
 def _history(context: Any, gates: Mapping[str, str], work: Collection[str]) -> tuple[dict[str, str], bool]:

@@ -118,16 +118,15 @@ def largest_overrides(job: Job, deployment: Callable[[str], str] = str) -> int:
         name,
         name,
         DataInterval(end, end),
-        task=name,
-        attempt="x" * _LONGEST_ATTEMPT,
         instance=mark,
         deployment=deployment(mark),
         variables=_AnyVariable(),
     )
-    bound = replace(job, check=job.arguments[:1] == ("preload",)).bind(run)
+    attempt = run.attempt(name, "x" * _LONGEST_ATTEMPT)
+    bound = replace(job, check=job.arguments[:1] == ("preload",)).bind(attempt)
     with contextlib.suppress(RunnerError):  # a marker elsewhere is refused when the task runs
-        bound = remote_marker(bound, run.key, "s3")[1]
-    key = replace(run.key, digest=bound.digest)
+        bound = remote_marker(bound, attempt.key, "s3")[1]
+    key = replace(attempt.key, digest=bound.digest)
     return overrides_size(run_task_request(bound.spec, bound.arguments, bound.env, key)["overrides"])
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from starlake_core import Pipeline, Run, StarlakeError, Task, TaskGroup
+from starlake_core import Attempt, Pipeline, StarlakeError, Task, TaskGroup
 
 __all__ = ["Container", "Plan", "Step", "flatten"]
 
@@ -22,14 +22,14 @@ class Step:
     Attributes:
         path: of the task; empty for the entry and exit of a group.
         task: what it stands for; None for an entry and an exit.
-        call: of a native node: called with the run in a worker thread.
+        call: of a native node: called with its attempt in a worker thread.
         upstream: how many steps have to end before it.
         downstream: the steps that wait for it.
     """
 
     path: str = ""
     task: Task | None = None
-    call: Callable[[Run], object] | None = None
+    call: Callable[[Attempt], object] | None = None
     upstream: int = 0
     downstream: list[Step] = field(default_factory=list)
 
@@ -92,7 +92,7 @@ def _flatten_into(container: Container, steps: list[Step], outermost: bool) -> N
         if not isinstance(child, Step):
             if not callable(child):
                 raise StarlakeError(
-                    f"the native node '{node.path}' of the orchestrator 'local' is a callable that takes the run, found {child!r}"
+                    f"the native node '{node.path}' of the orchestrator 'local' is a callable that takes its attempt, found {child!r}"
                 )
             assert isinstance(node, Task)
             child = Step(node.path, node, child)

@@ -14,8 +14,8 @@ from starlake_core import (
     Options,
     Pipeline,
     Report,
-    Run,
     RunError,
+    RunRequest,
     StarlakePipeline,
     Task,
     TaskGroup,
@@ -67,94 +67,96 @@ def _fingerprint(pipeline: Pipeline) -> str:
     return hashlib.sha256(graph_json(pipeline).encode()).hexdigest()
 
 
-def _record(pipeline: Pipeline, run: Run) -> RunRecord:
+def _record(pipeline: Pipeline, request: RunRequest) -> RunRecord:
     return RunRecord(
-        run.run_id,
+        request.run.run_id,
         pipeline.id,
         _fingerprint(pipeline),
         TaskState.PLANNED,
-        run.interval,
-        run.select,
-        run.exclude,
-        run.group,
+        request.run.interval,
+        request.select,
+        request.exclude,
+        request.group,
         now(),
     )
 
 
 @hookimpl
-def sl_plan_runs(pipelines: Sequence[StarlakePipeline], runs: Sequence[Run]) -> None:
+def sl_plan_runs(pipelines: Sequence[StarlakePipeline], requests: Sequence[RunRequest]) -> None:
     stores: dict[Path, list[RunRecord]] = {}
-    for pipeline, run in zip(pipelines, runs, strict=True):
+    for pipeline, request in zip(pipelines, requests, strict=True):
         folder = state_folder(pipeline.options, pipeline.source)
-        stores.setdefault(folder, []).append(_record(pipeline, run))
+        stores.setdefault(folder, []).append(_record(pipeline, request))
     for folder, records in stores.items():
         with closing(Store(folder)) as store:
             store.plan(records)
 
 
 @hookimpl
-def sl_run_pipeline(pipeline: StarlakePipeline, run: Run) -> Report:
-    if run.dry_run:
-        return described(pipeline, run)
-    options = pipeline.options
+def sl_run_pipeline(pipeline: StarlakePipeline, request: RunRequest) -> Report:
+    if request.dry_run:
+        return described(pipeline, request)
+    options, run_id = pipeline.options, request.run.run_id
     folder = state_folder(options, pipeline.source)
     with closing(Store(folder)) as store:
-        if run.resume and store.get(run.run_id) is None:
-            raise RunError(f"there is no run '{run.run_id}' in {folder}; see: starlake-orchestrate runs")
-        with run_lock(_lock(folder, run.run_id), patience=PATIENCE) as waited:
-            record = store.get(run.run_id)
+        if request.resume and store.get(run_id) is None:
+            raise RunError(f"there is no run '{run_id}' in {folder}; see: starlake-orchestrate runs")
+        with run_lock(_lock(folder, run_id), patience=PATIENCE) as waited:
+            record = store.get(run_id)
             if record is not None:
                 if waited and record.state == TaskState.SUCCEEDED:
-                    return next(report for report in store.reports(None) if report.run_id == run.run_id)
-                run = _taken_up(record, pipeline, run)
-            begun = _record(pipeline, run)
-            run = replace(run, instance=instance_of((record or begun).started))
+                    return next(report for report in store.reports(None) if report.run_id == run_id)
+                request = _taken_up(record, pipeline, request)
+            begun = _record(pipeline, request)
+            run = replace(request.run, instance=instance_of((record or begun).started))
             guard.start()
             scheduler = Scheduler(
                 pipeline.native,
-                run,
+                replace(request, run=run),
                 pipeline.orchestration.plugins,
                 store,
-                run.parallelism or options[LocalOptions].parallelism,
+                request.parallelism or options[LocalOptions].parallelism,
                 lambda job: in_project(job, pipeline.source),
             )
-            recorded = store.tasks(run.run_id)
+            recorded = store.tasks(run_id)
             with scheduler.signals():
                 store.begin(begun)
                 state, reason = scheduler.execute(recorded)
-                store.end(run.run_id, state, reason)
+                store.end(run_id, state, reason)
             return Report(
                 pipeline.id,
-                run.run_id,
+                run_id,
                 state,
                 scheduler.reports(),
                 scheduler.datasets(),
                 reason,
                 interval=run.interval,
-                group=run.group,
+                group=request.group,
             )
 
 
-def _taken_up(record: RunRecord, pipeline: Pipeline, run: Run) -> Run:
+def _taken_up(record: RunRecord, pipeline: Pipeline, request: RunRequest) -> RunRequest:
+    run_id = request.run.run_id
     planned = record.state == TaskState.PLANNED
-    if not run.resume and not planned:
+    if not request.resume and not planned:
         raise RunError(
-            f"there is a run '{run.run_id}' of pipeline {record.pipeline_id} already. To finish it: "
-            f"starlake-orchestrate resume --run {run.run_id}"
+            f"there is a run '{run_id}' of pipeline {record.pipeline_id} already. To finish it: "
+            f"starlake-orchestrate resume --run {run_id}"
         )
     if record.pipeline_id != pipeline.id:
-        raise RunError(f"run '{run.run_id}' is one of pipeline {record.pipeline_id}, not of {pipeline.id}")
+        raise RunError(f"run '{run_id}' is one of pipeline {record.pipeline_id}, not of {pipeline.id}")
     if record.state == TaskState.SUCCEEDED:
-        raise RunError(f"run '{run.run_id}' of pipeline {pipeline.id} succeeded; there is nothing to resume")
+        raise RunError(f"run '{run_id}' of pipeline {pipeline.id} succeeded; there is nothing to resume")
     if record.fingerprint != _fingerprint(pipeline):
         raise RunError(
-            f"pipeline {pipeline.id} is no longer the one that run '{run.run_id}' began with: its tasks or options "
+            f"pipeline {pipeline.id} is no longer the one that run '{run_id}' began with: its tasks or options "
             "changed. Resume with the same file and the same --option values, or start a new run and forget this one: "
-            f"starlake-orchestrate runs {pipeline.source or 'PATHS'} --forget {run.run_id}"
+            f"starlake-orchestrate runs {pipeline.source or 'PATHS'} --forget {run_id}"
         )
     # A run that has not begun takes its interval from what its upstream pipelines brought since.
-    interval = run.interval if planned else record.interval
-    return replace(run, interval=interval, select=record.select, exclude=record.exclude, group=record.group)
+    interval = request.run.interval if planned else record.interval
+    run = replace(request.run, interval=interval)
+    return replace(request, run=run, select=record.select, exclude=record.exclude, group=record.group)
 
 
 @hookimpl

@@ -19,9 +19,9 @@ from typing import Any
 
 from starlake_core import (
     Job,
-    Run,
     RunError,
     RunKey,
+    RunRequest,
     StarlakeError,
     Task,
     TaskEvent,
@@ -126,7 +126,7 @@ class Scheduler:
 
     Args:
         plan: of the pipeline.
-        run: what is known of the run.
+        request: what is asked for.
         plugins: of the orchestration.
         store: the record.
         parallelism: tasks at once.
@@ -134,10 +134,17 @@ class Scheduler:
     """
 
     def __init__(
-        self, plan: Plan, run: Run, plugins: Plugins, store: Store, parallelism: int, prepare: Callable[[Job], Job]
+        self,
+        plan: Plan,
+        request: RunRequest,
+        plugins: Plugins,
+        store: Store,
+        parallelism: int,
+        prepare: Callable[[Job], Job],
     ) -> None:
         self._plan = plan
-        self._run = run
+        self._request = request
+        self._run = request.run
         self._plugins = plugins
         self._store = store
         self._parallelism = parallelism
@@ -155,8 +162,8 @@ class Scheduler:
         self._held_up: dict[str, deque[tuple[_Progress, RunKey]]] = {}
         self._waiting = 0
         self._interrupts = 0
-        self._whole = replace(run, select=())
-        self._listener = run.listener
+        self._whole = replace(request, select=())
+        self._listener = request.listener
         self._stop = threading.Event()
         self._held_lock = threading.Lock()
         self._dirty: dict[str, TaskRow] = {}
@@ -472,12 +479,12 @@ class Scheduler:
         if row.state in _FINAL:  # recorded by an earlier process
             self._tell(TaskEvent(row.task, row.state, row.attempt, row.reason or "done before", log=row.log))
             return self._pass_on(progress, _FINAL[row.state], row.reason)
-        if self._run.skip:
-            self._set(progress, TaskRow(step.path, TaskState.SKIPPED, reason=self._run.skip))
-            return self._pass_on(progress, _SKIPPED, self._run.skip)
+        if self._request.skip:
+            self._set(progress, TaskRow(step.path, TaskState.SKIPPED, reason=self._request.skip))
+            return self._pass_on(progress, _SKIPPED, self._request.skip)
         task = step.task
         if task is not None and not selected(
-            task, self._whole if task.kind in (TaskKind.SETUP, TaskKind.TEARDOWN) else self._run
+            task, self._whole if task.kind in (TaskKind.SETUP, TaskKind.TEARDOWN) else self._request
         ):
             self._set(progress, TaskRow(step.path, TaskState.EXCLUDED, reason="not selected"))
             return self._pass_on(progress, mask, progress.reason)
@@ -560,20 +567,20 @@ class Scheduler:
 
     def _run_step(self, progress: _Progress, attempt: int, poke: int, again: bool) -> Outcome | _HeldUp:
         step = progress.step
-        run = self._run.for_attempt(step.path, f"{attempt}.{poke}" if poke else str(attempt))
+        current = self._run.attempt(step.path, f"{attempt}.{poke}" if poke else str(attempt))
         if step.call is not None:
-            step.call(run)
+            step.call(current)
             return Outcome(Verdict.SUCCEEDED)
         task = step.task
         assert task is not None
         assert task.job is not None
-        job = self._prepare(task.job.bind(run))
+        job = self._prepare(task.job.bind(current))
         resource = resource_of(job) if progress.lease is None else ""
         if resource:
             lines: list[str] = []
-            progress.lease = occupy(resource, run.key, wait=False, on_wait=lines.append)
+            progress.lease = occupy(resource, current.key, wait=False, on_wait=lines.append)
             if progress.lease is None:
-                return _HeldUp(resource, run.key, lines[-1])
+                return _HeldUp(resource, current.key, lines[-1])
         with _LogFile(self._log_path(step.path, attempt)) as log:
             followed = False
 
@@ -587,7 +594,7 @@ class Scheduler:
             outcome = execute(
                 job,
                 runner_for(job, self._plugins),
-                run.key,
+                current.key,
                 timeout=task.timeout,
                 on_line=on_line,
                 stop=self._stopping(task),
@@ -669,7 +676,7 @@ class Scheduler:
         bad = [row for row in rows if row.state in (TaskState.FAILED, TaskState.CANCELLED)]
         if bad:
             return TaskState.FAILED, f"{len(bad)} task{'s' if len(bad) > 1 else ''} failed"
-        return TaskState.SUCCEEDED, self._run.skip or "; ".join(
+        return TaskState.SUCCEEDED, self._request.skip or "; ".join(
             dict.fromkeys(row.reason for row in rows if row.not_ready)
         )
 
