@@ -22,7 +22,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from benchmarks.measuring import Pairs, Row, shown_count  # noqa: E402
 from starlake_core import Job, Orchestration  # noqa: E402
-from starlake_core.command import load_command  # noqa: E402
+from starlake_core.model.command import load_command  # noqa: E402
 from starlake_core.runtime import runner_for  # noqa: E402
 from starlake_core.testing import RecordingOrchestrator  # noqa: E402
 

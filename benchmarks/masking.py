@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from starlake_core.masking import mask_text
-from starlake_core.plain import plain
+from starlake_core.plain_text import plain
 
 MEGABYTE = 1024 * 1024
 

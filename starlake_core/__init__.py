@@ -6,10 +6,11 @@ Everything that a pipeline file or a plugin needs is importable from here; ``sta
 
 from __future__ import annotations
 
-from .command import Command, Preload, StarlakePreLoadStrategy, StarlakeSparkConfig
-from .dataset import DatasetTrigger, StarlakeDataset, sanitize_id
-from .demo import Demo, DemoTables
-from .dependencies import DependencyType, StarlakeDependencies, StarlakeDependency
+from typing import TYPE_CHECKING
+
+from .dsl.groups import StarlakeTaskGroup
+from .dsl.orchestration import Orchestration
+from .dsl.pipeline import StarlakePipeline
 from .errors import (
     BindError,
     CommandError,
@@ -36,12 +37,26 @@ from .errors import (
     StarlakeError,
     UnknownOptionError,
 )
-from .facts import ProjectFacts
-from .graph import Node, Pipeline, Task, TaskGroup, TaskKind, TriggerPolicy, TriggerRule, Wait, graph_json
-from .guards import guards_of, skipped_end, why_nothing
-from .hookspecs import CreateChildren, Lifecycle, hookimpl
-from .job import Job
-from .names import StarlakeExecutionEnvironment, StarlakeOrchestrator
+from .model.command import Command, Preload, StarlakePreLoadStrategy, StarlakeSparkConfig
+from .model.dataset import DatasetTrigger, StarlakeDataset, sanitize_id
+from .model.demo import Demo, DemoTables
+from .model.facts import ProjectFacts
+from .model.graph import Node, Pipeline, Task, TaskGroup
+from .model.graph_json import graph_json
+from .model.job import Job
+from .model.kinds import TaskKind, TriggerPolicy, TriggerRule, Wait
+from .model.lineage import DependencyType, StarlakeDependencies, StarlakeDependency
+from .model.names import StarlakeExecutionEnvironment, StarlakeOrchestrator
+from .model.run import Attempt, DataInterval, Report, Run, RunKey, RunRequest, TaskEvent, TaskReport, TaskState
+from .model.schedule import (
+    StarlakeDomain,
+    StarlakeSchedule,
+    StarlakeTable,
+    data_interval,
+    fire_times,
+    next_fire,
+    previous_fire,
+)
 from .options import (
     BOOL,
     CRON,
@@ -64,19 +79,10 @@ from .options import (
     Seconds,
     option,
 )
-from .orchestration import Orchestration
-from .pipeline import StarlakePipeline, StarlakeTaskGroup
-from .run import Attempt, DataInterval, Report, Run, RunKey, RunRequest, TaskEvent, TaskReport, TaskState
-from .runs import described, request_run, selected, skipped_report, tear_down
-from .schedule import (
-    StarlakeDomain,
-    StarlakeSchedule,
-    StarlakeTable,
-    data_interval,
-    fire_times,
-    next_fire,
-    previous_fire,
-)
+from .orchestrators.requests import dry_run_report, is_selected, request_run, skipped_report, tear_down
+from .orchestrators.skips import explain_skip, gates_before_work, skipped_end
+from .plugins.hookspecs import CreateChildren, Lifecycle, hookimpl
+from .renamed import earlier_name
 
 __all__ = [
     "BOOL",
@@ -163,19 +169,24 @@ __all__ = [
     "UnknownOptionError",
     "Wait",
     "data_interval",
-    "described",
+    "dry_run_report",
+    "explain_skip",
     "fire_times",
+    "gates_before_work",
     "graph_json",
-    "guards_of",
     "hookimpl",
+    "is_selected",
     "next_fire",
     "option",
     "previous_fire",
     "request_run",
     "sanitize_id",
-    "selected",
     "skipped_end",
     "skipped_report",
     "tear_down",
-    "why_nothing",
 ]
+
+if not TYPE_CHECKING:  # a type checker would take every name to be there
+
+    def __getattr__(name):
+        return earlier_name(__name__, name)

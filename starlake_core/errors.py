@@ -36,7 +36,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
-from .plain import plain
+from .plain_text import plain
 
 __all__ = [
     "BindError",

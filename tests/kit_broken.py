@@ -37,7 +37,7 @@ from starlake_core import (
     hookimpl,
 )
 from starlake_core.runtime import (
-    Found,
+    AttemptInfo,
     Outcome,
     ProcessRunner,
     Runner,
@@ -512,19 +512,19 @@ class _OneRunForEveryAttempt(_Runner):
 class _ForgetsTheInstance(_Runner):
     """``find`` tells what its attempts are called, and not of which run they are."""
 
-    def find(self, job: Job, task: str) -> Sequence[Found]:
+    def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
         return [replace(found, instance="") for found in super().find(job, task)]
 
 
 class _ForgetsTheDigest(_Runner):
-    def find(self, job: Job, task: str) -> Sequence[Found]:
+    def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
         return [replace(found, digest="") for found in super().find(job, task)]
 
 
 class _OlderAttemptIsItsOwn(_Runner):
     """``find`` gives every attempt out as the one that asks: whatever it is called, ``start`` takes it back."""
 
-    def find(self, job: Job, task: str) -> Sequence[Found]:
+    def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
         return [replace(found, attempt=number) for found in super().find(job, task) for number in ("1", "2")]
 
 
@@ -534,12 +534,12 @@ class _NewRunForTheSameKey(_Runner):
 
 
 class _FindsNothing(_Runner):
-    def find(self, job: Job, task: str) -> Sequence[Found]:
+    def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
         return ()
 
 
 class _FindsOtherTasks(_Runner):
-    def find(self, job: Job, task: str) -> Sequence[Found]:
+    def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
         keys = dict.fromkeys(submission.key.task for submission in self.environment.submissions)
         return [found for key in keys for found in FakeRunner.find(self, job, key)]
 

@@ -25,7 +25,7 @@ from starlake_core import (
     TaskState,
     TriggerRule,
     hookimpl,
-    selected,
+    is_selected,
 )
 from starlake_core.runtime import Outcome, Verdict, execute, may_pass, runner_for
 from starlake_core.testing import (
@@ -112,7 +112,7 @@ class Engine:
     def decide(self, task: Task, effects: set[str], reason: str) -> TaskReport:
         if self.request.dry_run:
             return TaskReport(task.path, TaskState.DRY_RUN)
-        if not selected(task, self.request):
+        if not is_selected(task, self.request):
             return TaskReport(task.path, TaskState.EXCLUDED, "not selected")
         if task.trigger is not TriggerRule.ALL_DONE and "bad" in effects:
             return TaskReport(task.path, TaskState.UPSTREAM_FAILED, reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import importlib
 import subprocess
 import sys
@@ -109,13 +110,108 @@ def test_the_core_knows_neither_its_command_line_nor_its_kit(file: Path) -> None
     assert [name for name in names if name.startswith(("starlake_core.cli", "starlake_core.testing"))] == []
 
 
+PACKAGES = ("model", "options", "plugins", "processes", "runtime", "orchestrators", "dsl")
+"""The packages of the core, from the one that knows none to the one that knows all. Modules beside them know none of them."""
+
+FOR_TYPES = {("model/graph.py", "options"), ("model/graph.py", "plugins")}
+"""Who imports from further up, for types alone: what a pipeline was made with."""
+
+
+def package_in_core(module: str) -> str:
+    """The package of a module of the core; empty for a module beside the packages."""
+    parts = module.split(".")
+    return parts[1] if parts[0] == "starlake_core" and len(parts) > 1 and parts[1] in PACKAGES else ""
+
+
 @pytest.mark.parametrize(
-    "file", [file for file in CORE_FILES if within(file, "runtime")], ids=lambda file: str(file.relative_to(CORE))
+    "file",
+    [file for file in CORE_FILES if not within(file, "cli", "testing", "__main__.py", "__init__.py")],
+    ids=lambda file: str(file.relative_to(CORE)),
 )
-def test_the_runtime_knows_no_pipeline(file: Path) -> None:
-    above = ("pipeline", "orchestration", "shapes", "render", "graph", "schedule", "names", "dependencies")
-    names = [found.module for found in core_imports(file)]
-    assert [name for name in names if name.startswith(tuple(f"starlake_core.{module}" for module in above))] == []
+def test_a_package_imports_only_from_those_below_it(file: Path) -> None:
+    name = str(file.relative_to(CORE))
+    own = package_in_core(f"starlake_core.{file.relative_to(CORE).parts[0]}")
+    allowed = {"", *PACKAGES[: PACKAGES.index(own) + 1]} if own else {""}
+    found = {package_in_core(item.module) for item in core_imports(file)}
+    above = {package for package in found - allowed if (name, package) not in FOR_TYPES}
+    assert not above, f"{name} imports from {above}, above it"
+
+
+def test_a_package_says_what_lives_in_it() -> None:
+    for package in PACKAGES:
+        text = ast.get_docstring(ast.parse((CORE / package / "__init__.py").read_text(encoding="utf-8"))) or ""
+        modules = {file.stem for file in (CORE / package).glob("[!_]*.py")}
+        assert {name for name in modules if f"``{name}``" not in text} == set(), package
+        assert len(text.splitlines()) <= 8, package
+
+
+def modules_below(base: Path) -> dict[str, Path]:
+    """Name of each module below a folder to its file."""
+    found = {}
+    for file in sorted(base.rglob("*.py")):
+        parts = file.relative_to(base).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    return found
+
+
+def circle(modules: dict[str, Path]) -> list[str]:
+    """Modules that import each other in a circle, for types and in functions too; empty where none do."""
+    edges: dict[str, set[str]] = {}
+    for name, file in modules.items():
+        package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+        wanted = ((f"{item.module}.{item.name}", item.module) for item in imports(file, package))
+        edges[name] = {next((one for one in names if one in modules), name) for names in wanted} - {name}
+    try:
+        graphlib.TopologicalSorter(edges).prepare()
+    except graphlib.CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+DISTRIBUTIONS = [ROOT / "starlake_core", *sorted(folder for folder in (ROOT / "plugins").glob("*/src"))]
+
+
+@pytest.mark.parametrize("folder", DISTRIBUTIONS, ids=lambda folder: str(folder.relative_to(ROOT)))
+def test_no_modules_import_each_other_in_a_circle(folder: Path) -> None:
+    base = ROOT if folder.name == "starlake_core" else folder
+    modules = {name: file for name, file in modules_below(base).items() if folder in file.parents}
+    assert len(modules) > 1
+    assert circle(modules) == []
+
+
+def test_a_circle_is_found(tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p" / "__init__.py").write_text("from .a import x\n")
+    (tmp_path / "p" / "a.py").write_text("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .b import y\n")
+    (tmp_path / "p" / "b.py").write_text("def f():\n    from . import a\n")
+    assert sorted(set(circle(modules_below(tmp_path)))) == ["p.a", "p.b"]
+    (tmp_path / "p" / "b.py").write_text("")
+    assert circle(modules_below(tmp_path)) == []
+
+
+LONGEST_MODULE = 400
+
+
+def code_lines(text: str) -> int:
+    """Lines of code: without comments, docstrings and blank lines."""
+    tree = ast.parse(text)
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    skipped: set[int] = set()
+    for node in ast.walk(tree):
+        for child in getattr(node, "body", ()) if isinstance(node, documented) else ():
+            if (
+                isinstance(child, ast.Expr)
+                and isinstance(child.value, ast.Constant)
+                and isinstance(child.value.value, str)
+            ):
+                skipped.update(range(child.lineno, (child.end_lineno or child.lineno) + 1))
+    lines = ((number, line.strip()) for number, line in enumerate(text.splitlines(), 1))
+    return sum(1 for number, line in lines if line and not line.startswith("#") and number not in skipped)
+
+
+def test_no_module_is_too_long() -> None:
+    counts = {file: code_lines(file.read_text(encoding="utf-8")) for file in (*CORE_FILES, *PLUGIN_FILES)}
+    assert {str(file.relative_to(ROOT)): lines for file, lines in counts.items() if lines > LONGEST_MODULE} == {}
 
 
 def plugin_id(file: Path) -> str:
@@ -410,3 +506,17 @@ def test_other_things_of_the_same_name_are_no_reads() -> None:
 def test_an_option_without_effect_that_somebody_reads_is_found(reader: str) -> None:
     sources = Sources([("acme", ACME), ("acme", reader.replace("ATTRIBUTE", "old"))])
     assert sources.read_without_effect() == ["acme: AcmeOptions.old"]
+
+
+# The page that says where to change what.
+
+
+def test_the_page_where_do_i_change_names_places_that_are_there() -> None:
+    text = (ROOT / "docs" / "changing.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1:3] for line in text.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) == 10
+    for wanted, place in rows:
+        names = [word.strip("`") for word in place.split() if word.startswith("`") and "/" in word]
+        paths = [name.rstrip("`,;.").replace("`", "") for name in names]
+        assert paths or "`client.py`" in place, wanted
+        assert [path for path in paths if not (ROOT / path).exists()] == [], wanted

@@ -19,8 +19,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from starlake_core.cli.output import Output
-from starlake_core.cli.progress import distinct_names
+from starlake_core.cli._output import Output
+from starlake_core.cli._progress import distinct_names
 
 PATIENCE = 60.0
 

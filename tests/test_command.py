@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from starlake_core import Command, CommandError, Preload, StarlakePreLoadStrategy, StarlakeSparkConfig
-from starlake_core.command import command_options, load_command, preload_command, stage_command, transform_command
 from starlake_core.contract import parse_arguments
+from starlake_core.model.command import command_options, load_command, preload_command, stage_command, transform_command
 
 CHARACTERS = st.characters(exclude_characters=",", exclude_categories=("Cs",))
 NAMES = st.text(CHARACTERS, min_size=1, max_size=12)
@@ -102,7 +102,7 @@ def test_a_single_text_is_one_table() -> None:
 
 def test_tables_from_a_set_are_the_same_in_every_process() -> None:
     code = (
-        "from starlake_core.command import stage_command\n"
+        "from starlake_core.model.command import stage_command\n"
         "print(stage_command('t', 'd', {'t%d' % i for i in range(50)}).vector)"
     )
     seen = {

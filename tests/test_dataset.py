@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from starlake_core import DatasetError, ScheduleError, StarlakeDataset, sanitize_id
-from starlake_core.dataset import check_datasets
+from starlake_core.model.dataset import check_datasets
 
 NAMES = st.text(min_size=1, max_size=8)
 # Few letters, so that hypothesis finds names that nearly collide.

@@ -13,7 +13,7 @@ import pytest
 import starlake_core
 import starlake_core.runtime
 from starlake_core import hookimpl
-from starlake_core.hookspecs import HookSpecs
+from starlake_core.plugins.hookspecs import HookSpecs
 
 HOOKS = {name: function for name, function in vars(HookSpecs).items() if name.startswith("sl_")}
 DOCUMENTED = {
@@ -98,7 +98,7 @@ def test_the_example_is_an_implementation_that_pluggy_accepts(name: str) -> None
 
 def test_some_examples_answer_as_they_say() -> None:
     from starlake_core import Job, Options
-    from starlake_core.command import stage_command
+    from starlake_core.model.command import stage_command
 
     namespace: dict[str, Any] = {**{word: getattr(starlake_core, word) for word in starlake_core.__all__}}
     for name in ("sl_options", "sl_create_job", "sl_create_lifecycle", "sl_task_keywords", "sl_create_preload"):

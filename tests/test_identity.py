@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from starlake_core import Attempt, DataInterval, Job, Run, RunKey, RunnerError
-from starlake_core.identity import Kinship, deployment_name, digest_of, first_difference, instance_of, kinship
-from starlake_core.runtime import Found, OlderAttempt, Outcome, Runner, Status, Verdict, start
+from starlake_core.model.identity import Kinship, deployment_name, digest_of, first_difference, instance_of, kinship
+from starlake_core.runtime import AttemptInfo, OlderAttempt, Outcome, Runner, Status, Verdict, start
 from starlake_core.testing import FakeEnvironment
 
 END = datetime(2026, 11, 2, tzinfo=timezone.utc)
@@ -120,11 +120,11 @@ def test_jobs_of_the_version_before_are_found_for_a_release() -> None:
 class Known(Runner):
     """A service that knows one attempt."""
 
-    def __init__(self, found: Found) -> None:
+    def __init__(self, found: AttemptInfo) -> None:
         self.found = found
         self.cancelled: list[str] = []
 
-    def find(self, job: Job, task: str) -> Sequence[Found]:
+    def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
         return [self.found]
 
     def submit(self, job: Job, key: RunKey) -> str:
@@ -142,7 +142,7 @@ class Known(Runner):
 
 
 def known(bound: Job, number: str = "1", outcome: Outcome | None = None) -> Any:
-    return Known(Found(number, "old", Status(outcome), digest=bound.digest))
+    return Known(AttemptInfo(number, "old", Status(outcome), digest=bound.digest))
 
 
 @pytest.mark.parametrize("outcome", [None, Outcome(Verdict.SUCCEEDED, 0)])

@@ -13,8 +13,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from starlake_core import Attempt, BindError, DataInterval, Job, Run, StarlakeError
-from starlake_core.command import load_command
-from starlake_core.run import PLACEHOLDERS
+from starlake_core.model.command import load_command
+from starlake_core.model.run import PLACEHOLDERS
 
 RUN = Run(
     "p",

@@ -13,7 +13,7 @@ import pytest
 from load_fault_runs import BATCHES, batches, seeds_of, told
 
 from starlake_core import Orchestration, TaskState
-from starlake_core.runs import request_run
+from starlake_core.orchestrators.requests import request_run
 from starlake_core.testing import StandIn
 from starlake_core.testing.load_faults import Played, draw_loads, draw_schedule, play, prepare
 
@@ -100,7 +100,7 @@ def test_without_the_cure_the_faults_show(
 ) -> None:
     """The negative controls: the same schedules where nothing is put back, and where all is put back and loaded again unasked."""
     if cure == "none":
-        monkeypatch.setattr(sys.modules["starlake_core.runtime.execute"], "guarded", lambda job, runner, key: None)
+        monkeypatch.setattr(sys.modules["starlake_core.runtime.attempt"], "guarded", lambda job, runner, key: None)
     results: list[Played] = []
     for batch in range(BATCHES):
         seeds = seeds_of(batch)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from starlake_core.loading import find_files, load_file, load_files
-from starlake_core.orchestration import Overrides
+from starlake_core.dsl.orchestration import Overrides
+from starlake_core.dsl.pipeline_files import find_files, load_file, load_files
 
 GOOD = """
 from starlake_core import Orchestration

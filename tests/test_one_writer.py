@@ -17,10 +17,10 @@ import pytest
 from one_writer import OneWriter
 
 from starlake_core import Job, Orchestration, RunKey, StarlakePipeline, TaskEvent, TaskState
-from starlake_core.runs import request_run
+from starlake_core.orchestrators.requests import request_run
+from starlake_core.processes import exclusive as module
+from starlake_core.processes.runner import ProcessRunner
 from starlake_core.runtime import Verdict, execute, inherited, occupy, pool_of, resource_of
-from starlake_core.runtime import exclusive as module
-from starlake_core.runtime.process import ProcessRunner
 from starlake_core.testing import FakeEnvironment
 
 PATIENCE = 60.0

@@ -39,7 +39,7 @@ from starlake_core import (
     UnknownOptionError,
     option,
 )
-from starlake_core.options import Declared, GeneralOptions, resolve_options
+from starlake_core.options import DeclaredOption, GeneralOptions, resolve_options
 
 
 def resolve(
@@ -48,12 +48,12 @@ def resolve(
     environ: Mapping[str, str] | None = None,
     **keywords: Any,
 ) -> Options:
-    declared = [Declared(option, "acme") for option in options]
+    declared = [DeclaredOption(option, "acme") for option in options]
     return resolve_options(declared, given_options or {}, environ=environ or {}, **keywords)
 
 
 def general(given_options: Mapping[str, Any], environ: Mapping[str, str] | None = None, **keywords: Any) -> Options:
-    declared = [Declared(option, "core") for option in GeneralOptions.declared]
+    declared = [DeclaredOption(option, "core") for option in GeneralOptions.declared]
     return resolve_options(declared, given_options, environ=environ or {}, **keywords)
 
 
@@ -143,7 +143,7 @@ def test_every_default_is_one_that_the_option_would_accept_and_keep() -> None:
 
 def test_the_process_environment_is_the_default_source(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SL_RETRIES", "4")
-    assert resolve_options([Declared(Option("retries", Integer(0), 1), "acme")], {})["retries"] == 4
+    assert resolve_options([DeclaredOption(Option("retries", Integer(0), 1), "acme")], {})["retries"] == 4
 
 
 # kinds
@@ -505,7 +505,7 @@ def test_an_alias_that_contradicts_is_a_problem() -> None:
 
 def conflict(first: Option, second: Option) -> str:
     with pytest.raises(PluginContractError) as caught:
-        resolve_options([Declared(first, "one"), Declared(second, "two")], {}, environ={})
+        resolve_options([DeclaredOption(first, "one"), DeclaredOption(second, "two")], {}, environ={})
     return str(caught.value)
 
 
@@ -530,7 +530,9 @@ def test_two_plugins_that_allow_different_values_are_in_conflict(first: Kind, se
 
 def test_two_plugins_may_share_a_declaration() -> None:
     option = Option("size", STR, "big")
-    assert resolve_options([Declared(option, "one"), Declared(option, "two")], {}, environ={})["size"] == "big"
+    assert (
+        resolve_options([DeclaredOption(option, "one"), DeclaredOption(option, "two")], {}, environ={})["size"] == "big"
+    )
 
 
 def test_none_is_no_value_for_a_required_option() -> None:
@@ -633,7 +635,7 @@ def test_reading_options_leaves_the_environment_alone() -> None:
     ("slip", "meant"), [("retrys", "retries"), ("retry_delya", "retry_delay"), ("task_timout", "task_timeout")]
 )
 def test_two_slips_of_the_pen_are_an_error(slip: str, meant: str) -> None:
-    declared = [Declared(option, "core") for option in GeneralOptions.declared]
+    declared = [DeclaredOption(option, "core") for option in GeneralOptions.declared]
     with pytest.raises(OptionsError, match=f"unknown option '{slip}'. Did you mean '{meant}'"):
         resolve_options(declared, {slip: 1}, environ={})
 
@@ -649,7 +651,7 @@ def test_two_slips_of_the_pen_are_an_error(slip: str, meant: str) -> None:
     ],
 )
 def test_names_of_variables_are_validated(value: object, said: str) -> None:
-    declared = [Declared(option, "core") for option in GeneralOptions.declared]
+    declared = [DeclaredOption(option, "core") for option in GeneralOptions.declared]
     with pytest.raises(OptionsError, match=said):
         resolve_options(declared, {"sl_env_var": value}, environ={})
 

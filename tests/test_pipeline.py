@@ -48,7 +48,7 @@ from starlake_core import (
     hookimpl,
 )
 from starlake_core.contract import parse_arguments
-from starlake_core.orchestration import Overrides, collecting, overriding
+from starlake_core.dsl.orchestration import Overrides, current_overrides, overriding
 
 Draw = Callable[..., StarlakePipeline]
 DAILY = StarlakeSchedule(
@@ -100,6 +100,42 @@ def test_the_documented_verbs(draw: Draw, verb: Any, task_id: str, vector: list[
     assert task.id == task_id
     assert list(task.job.arguments) == vector
     assert task.command.vector == task.job.arguments
+
+
+@pytest.mark.parametrize(
+    ("verb", "summary"),
+    [
+        (lambda p: p.sl_pre_load("d", pre_load_strategy="pending"), "Checks whether the domain <d> is ready; if it is not, its loads are skipped."),
+        (lambda p: p.sl_import(domain="d"), "Moves the incoming files of the domain <d> to where they are loaded from."),
+        (lambda p: p.sl_load(domain="d", table="t"), "Loads the table <t> of the domain <d>."),
+        (lambda p: p.sl_transform(transform_name="kpi.{a}"), "Runs the transform <kpi.{a}>."),
+        (lambda p: p.sl_job("x", ["load", "--domains", "d", "--tables", "t"]), "Runs the Starlake command <load>."),
+        (lambda p: p.sl_job("x", ["transform", "--name", "kpi.a"]), "Runs the Starlake command <transform>."),
+        (lambda p: p.sl_job("x", ["preload", "--domain", "d", "--strategy", "pending"]), "Runs the Starlake command <preload>."),
+        (lambda p: p.sl_job("x", ["freshness", "--tables", "d.t"]), "Runs the Starlake command <freshness>."),
+        (lambda p: p.sl_dummy_op("x"), ""),
+    ],
+)  # fmt: skip
+def test_a_task_says_what_it_runs(draw: Draw, verb: Any, summary: str) -> None:
+    assert one(draw, verb).summary(lambda name: f"<{name}>") == summary
+
+
+def test_a_plain_load_takes_the_options_of_its_task(draw: Draw) -> None:
+    options = {"x": {"retries": 7}, "retries": 1}
+    task = one(draw, lambda p: p.sl_job("x", ["load", "--domains", "d", "--tables", "t"]), options)
+    assert (task.retries, task.kind) == (7, TaskKind.WORK)
+
+
+@pytest.mark.parametrize("domain", ["sales", "imported", "pending", "ack"])
+def test_a_check_that_is_not_ready_names_what_it_looked_for(draw: Draw, domain: str) -> None:
+    options = {"global_ack_file_path": "/x.ack"}
+    for strategy, missing in (
+        ("imported", "incoming files"),
+        ("pending", "pending files"),
+        ("ack", "acknowledgement file"),
+    ):
+        task = one(draw, lambda p, how=strategy: p.sl_pre_load(domain, pre_load_strategy=how), options)
+        assert task.missing == f"{domain} has no {missing}"
 
 
 def test_a_transform_is_named_after_itself(draw: Draw) -> None:
@@ -780,7 +816,7 @@ def test_the_command_line_overrides_the_file_and_collects(noop_orchestrator: Any
     class Other(noop_orchestrator):  # type: ignore[misc]
         name = "other"
 
-    assert collecting() == Overrides()
+    assert current_overrides() == Overrides()
     found: list[Orchestration] = []
     with overriding(Overrides(orchestrator=Other(), options={"retries": 9}, strict=True, collected=found)):  # type: ignore[arg-type]
         opened = Orchestration({"retries": 1}, orchestrator=noop_orchestrator(), environment=fake_environment())
@@ -788,7 +824,7 @@ def test_the_command_line_overrides_the_file_and_collects(noop_orchestrator: Any
             Orchestration({"nobody_knows": 1}, environment=fake_environment())
     assert found == [opened]
     assert (opened.plugins.orchestrator, opened.options["retries"]) == ("other", 9)
-    assert collecting() == Overrides()
+    assert current_overrides() == Overrides()
 
 
 def test_where_it_is_written_is_where_it_is_published(noop_orchestrator: Any, fake_environment: Any) -> None:

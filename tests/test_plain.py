@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from starlake_core import Job, OptionsError, OutageError, RunKey, RunnerError, StarlakeError
 from starlake_core.masking import MASK, is_secret_name, mask_arguments, mask_mapping, mask_text, secret_values
-from starlake_core.plain import plain, plain_line
+from starlake_core.plain_text import plain, plain_line
 from starlake_core.runtime import Outcome, Verdict, finish
 from starlake_core.testing import FakeEnvironment
 

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from starlake_core import Job, RunKey
-from starlake_core.private import file_name, private_file, private_folder
+from starlake_core.private_files import private_file, private_folder
 from starlake_core.runtime import ProcessRunner, execute
+from starlake_core.short_names import file_name
 
 
 @given(st.text(), st.sampled_from(["", ".log", ".1.log"]))

@@ -24,8 +24,9 @@ from typing import Any
 import pytest
 
 from starlake_core import Job, OutageError, RunError, RunKey, RunnerError
-from starlake_core.runtime import Outcome, ProcessRunner, Verdict, execute, following, guard, watchdog
-from starlake_core.runtime.guard import Guard, run_lock
+from starlake_core.processes import following, supervisor, watchdog
+from starlake_core.processes.supervisor import Guard, run_lock
+from starlake_core.runtime import Outcome, ProcessRunner, Verdict, execute
 
 PATIENCE = 30.0
 SEED = int(os.environ["STARLAKE_SOAK_SEED"])
@@ -139,7 +140,7 @@ def _survives_a_death_at_each_step(tmp_path: Path, deaths: Callable[[int], list[
         else:
             assert isinstance(outcome, OutageError), (reached, outcome)
         assert not task.left(), (reached, outcome)
-        assert not guard.guard._groups, (reached, guard.guard._groups)
+        assert not supervisor.guard._groups, (reached, supervisor.guard._groups)
     raise AssertionError("it never ended without dying")
 
 
@@ -271,7 +272,7 @@ def test_what_the_machine_lacks_at_the_moment_is_tried_again_and_gives_no_wrong_
         raise OSError(code, os.strerror(code))
 
     runner = ProcessRunner(lambda job: ("/bin/true",), missing="Install it.")
-    guard.guard.start()
+    supervisor.guard.start()
     monkeypatch.setattr(following.subprocess, "Popen", fail)
     with pytest.raises(OutageError, match="cannot be started now") as caught:
         runner.submit(Job("fake", ()), RunKey("p/r/t", "1"))
@@ -284,7 +285,7 @@ def test_what_stays_wrong_is_final_and_gives_no_wrong_hint(code: int, monkeypatc
         raise OSError(code, os.strerror(code))
 
     runner = ProcessRunner(lambda job: ("/bin/true",), missing="Install it.")
-    guard.guard.start()
+    supervisor.guard.start()
     monkeypatch.setattr(following.subprocess, "Popen", fail)
     with pytest.raises(RunnerError, match="cannot be started: ") as caught:
         runner.submit(Job("fake", ()), RunKey("p/r/t", "1"))
@@ -316,7 +317,7 @@ def test_who_is_interrupted_while_a_process_starts_leaves_none(tmp_path: Path, m
         until(lambda: task.runner._running.get("p/r/t#1") is None, "the interrupt has arrived")
         return process
 
-    guard.guard.start()
+    supervisor.guard.start()
     monkeypatch.setattr(following.subprocess, "Popen", slow)
     with pytest.raises(KeyboardInterrupt):
         task.run()
@@ -389,7 +390,7 @@ import sys, time
 from pathlib import Path
 from starlake_core import Job, RunKey
 from starlake_core.runtime import ProcessRunner
-from starlake_core.runtime.guard import guard, run_lock
+from starlake_core.processes.supervisor import guard, run_lock
 runner = ProcessRunner(lambda job: ("/bin/sh", "-c", "setsid sleep 300 & echo $!; sleep 300 & echo $! $$; wait"))
 with run_lock(Path(sys.argv[1])):
     handle = runner.submit(Job("x"), RunKey("t", "1"))
@@ -422,7 +423,7 @@ RIVAL = """
 import sys
 from pathlib import Path
 from starlake_core import RunError
-from starlake_core.runtime.guard import is_locked, run_lock
+from starlake_core.processes.supervisor import is_locked, run_lock
 print("held" if is_locked(Path(sys.argv[1])) else "free")
 try:
     with run_lock(Path(sys.argv[1]), patience=0.2):
@@ -437,16 +438,16 @@ def test_nobody_gets_the_lock_of_a_run_while_its_holder_makes_it_shared(
 ) -> None:
     """To make a lock shared, a system lets go of it first."""
     lock, said = tmp_path / "locks" / "x.lock", []
-    flock = guard.fcntl.flock
+    flock = supervisor.fcntl.flock
 
     def slowly(descriptor: int, operation: int) -> None:
-        if operation == guard.fcntl.LOCK_SH and not said:
-            flock(descriptor, guard.fcntl.LOCK_UN)
+        if operation == supervisor.fcntl.LOCK_SH and not said:
+            flock(descriptor, supervisor.fcntl.LOCK_UN)
             rival = [sys.executable, "-c", RIVAL, str(lock)]
             said.extend(subprocess.run(rival, text=True, stdout=subprocess.PIPE, check=True).stdout.splitlines())
         flock(descriptor, operation)
 
-    monkeypatch.setattr(guard.fcntl, "flock", slowly)
+    monkeypatch.setattr(supervisor.fcntl, "flock", slowly)
     with run_lock(lock):
         assert said[0] == "held"
         assert "is still going in another process" in said[1]
@@ -471,7 +472,7 @@ def test_a_watchdog_that_cannot_be_started_is_an_outage(monkeypatch: pytest.Monk
     def fail(*arguments: Any, **keywords: Any) -> Any:
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
-    monkeypatch.setattr(guard.subprocess, "Popen", fail)
+    monkeypatch.setattr(supervisor.subprocess, "Popen", fail)
     with pytest.raises(OutageError, match="watchdog"):
         Guard().start()
 
@@ -485,7 +486,9 @@ def test_a_lock_that_cannot_be_taken_is_one_message(
         raise OSError(code, os.strerror(code))
 
     with monkeypatch.context() as patch:
-        patch.setattr(guard.fcntl if name == "fcntl" else guard.os, "flock" if name == "fcntl" else name, fail)
+        patch.setattr(
+            supervisor.fcntl if name == "fcntl" else supervisor.os, "flock" if name == "fcntl" else name, fail
+        )
         with pytest.raises(RunError, match=r"cannot be taken: .*state_dir"), run_lock(tmp_path / "locks" / "x.lock"):
             pass
 

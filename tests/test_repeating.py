@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from starlake_core import Job, RunKey, RunnerError
-from starlake_core.command import load_command, preload_command, transform_command
+from starlake_core.model.command import load_command, preload_command, transform_command
 from starlake_core.runtime import (
-    Found,
+    AttemptInfo,
     LocalStorage,
     Outcome,
     ProcessRunner,
@@ -468,8 +468,8 @@ class Service(ProcessRunner):
         self.known.append((key.attempt, handle))
         return handle
 
-    def find(self, job: Job, task: str) -> Sequence[Found]:
-        return [Found(attempt, handle, self.poll([handle])[handle]) for attempt, handle in self.known]
+    def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
+        return [AttemptInfo(attempt, handle, self.poll([handle])[handle]) for attempt, handle in self.known]
 
     def storage(self, root: str) -> Storage | None:
         return self.reaches

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from starlake_core import DataInterval, Report, Run, RunKey, TaskReport, TriggerPolicy
-from starlake_core.freshness import Event, decide
+from starlake_core.orchestrators.freshness import Event, decide
 
 UTC = timezone.utc
 START, END = datetime(2024, 7, 1, 22, tzinfo=UTC), datetime(2024, 7, 2, 22, tzinfo=UTC)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -24,9 +25,11 @@ from hypothesis import strategies as st
 
 from starlake_core import Job, OutageError, PluginContractError, PluginFailedError, RunKey, RunnerError, hookimpl
 from starlake_core.plugins import select
+from starlake_core.processes import following
+from starlake_core.processes.runner import local_folder, worker_environment
 from starlake_core.runtime import (
+    AttemptInfo,
     BatchPoller,
-    Found,
     OlderAttempt,
     Outcome,
     ProcessRunner,
@@ -36,7 +39,6 @@ from starlake_core.runtime import (
     cancel_and_settle,
     execute,
     finish,
-    following,
     in_project,
     pause,
     pausing,
@@ -48,9 +50,8 @@ from starlake_core.runtime import (
     watch,
 )
 from starlake_core.runtime import poller as poller_module
-from starlake_core.runtime.process import local_folder, worker_environment
 
-execute_module: Any = sys.modules["starlake_core.runtime.execute"]  # the package has a function of that name
+execute_module: Any = sys.modules["starlake_core.runtime.attempt"]  # the package has a function of that name
 
 JOB = Job("fake", ("stage", "--domains", "sales"))
 KEY = RunKey("p/r/t", "2")
@@ -62,7 +63,7 @@ PATIENCE = 30.0
 class Scripted(Runner):
     """A runner that answers from lists: what it finds, and what the polls of a handle say one after the other (the last one stays)."""
 
-    found: Sequence[Found] = ()
+    found: Sequence[AttemptInfo] = ()
     script: dict[str, list[Status]] = field(default_factory=dict)
     after_cancel: dict[str, Status] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
@@ -74,7 +75,7 @@ class Scripted(Runner):
     def wait(self, handles: Sequence[str], timeout: float) -> None:
         self.sleep(timeout)
 
-    def find(self, job: Job, task: str) -> Sequence[Found]:
+    def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
         self.calls.append(("find", task))
         return self.found
 
@@ -118,8 +119,8 @@ class Clock:
         self.now += seconds
 
 
-def found(attempt: str, status: Status = GOING) -> Found:
-    return Found(attempt, f"old {attempt}", status)
+def found(attempt: str, status: Status = GOING) -> AttemptInfo:
+    return AttemptInfo(attempt, f"old {attempt}", status)
 
 
 def cancelled(verdict: Verdict = Verdict.CANCELLED, **keywords: Any) -> Status:
@@ -198,7 +199,7 @@ def test_what_was_taken_over_and_is_cancelled_by_others_is_not_the_end_of_the_ne
 
 def test_the_end_of_what_was_taken_over_is_kept_where_nobody_can_tell_whose_it_was() -> None:
     class Down(Scripted):
-        def find(self, job: Job, task: str) -> Sequence[Found]:
+        def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
             if self.called("find"):
                 raise OutageError("503")
             return super().find(job, task)
@@ -432,7 +433,7 @@ def test_a_runner_that_is_none_is_named() -> None:
 class Half(Runner):
     """A runner without ``logs``."""
 
-    def find(self, job: Job, task: str) -> Sequence[Found]:
+    def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
         return ()
 
     def submit(self, job: Job, key: RunKey) -> str:
@@ -527,7 +528,7 @@ class Batch(Runner):
 
     interval = 3.0
 
-    def find(self, job: Job, task: str) -> Sequence[Found]:
+    def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
         return ()
 
     def submit(self, job: Job, key: RunKey) -> str:
@@ -651,6 +652,15 @@ def test_a_runner_has_one_poller() -> None:
     one, other = Batch(), Batch()
     assert shared_poller(one) is shared_poller(one)  # type: ignore[arg-type]
     assert shared_poller(one) is not shared_poller(other)  # type: ignore[arg-type]
+
+
+def test_a_poller_that_nobody_uses_keeps_no_runner() -> None:
+    runner = Batch()
+    runner.ended["a"] = Outcome(Verdict.SUCCEEDED)
+    gone = weakref.ref(runner)
+    shared_poller(runner).watch("a").result(PATIENCE)  # type: ignore[arg-type]
+    del runner
+    until(lambda: gone() is None, "the runner is forgotten")
 
 
 class Service(Batch):
@@ -818,7 +828,7 @@ class Down(Service):
             self.tries += 1
         raise OutageError("503")
 
-    def find(self, job: Job, task: str) -> Sequence[Found]:
+    def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
         self._fail()
         return ()
 
@@ -848,7 +858,7 @@ def test_a_run_whose_start_was_answered_after_the_stop_is_cancelled(monkeypatch:
         answer = threading.Event()
         asked_for = threading.Event()
 
-        def find(self, job: Job, task: str) -> Sequence[Found]:
+        def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
             return ()
 
         def submit(self, job: Job, key: RunKey) -> str:

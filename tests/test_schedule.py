@@ -30,7 +30,7 @@ from starlake_core import (
     next_fire,
     previous_fire,
 )
-from starlake_core.schedule import aware_date, cron_frequency, read_cron, time_zone
+from starlake_core.model.schedule import aware_date, cron_frequency, read_cron, time_zone
 
 UTC = timezone.utc
 PARIS = ZoneInfo("Europe/Paris")

@@ -8,7 +8,7 @@ import pytest
 
 from starlake_core import BindError, Job, OutageError, PluginLoadError, RunnerError
 from starlake_core.plugins import Plugins
-from starlake_core.runtime import Verdict, judged, may_pass, runner_for
+from starlake_core.runtime import Verdict, may_pass, outcome_from_exit_code, runner_for
 from starlake_core.testing import FakeEnvironment
 
 
@@ -17,9 +17,9 @@ from starlake_core.testing import FakeEnvironment
 )
 @pytest.mark.parametrize("check", [False, True])
 def test_an_exit_code_says_whether_another_try_may_be_made(code: int, final: bool, check: bool) -> None:
-    outcome = judged(code, check=check, marked=False if check else None)
+    outcome = outcome_from_exit_code(code, check=check, marked=False if check else None)
     assert (outcome.verdict, outcome.final) == (Verdict.FAILED, final)
-    assert not judged(code, stopped=True).final, "who stopped it decides"
+    assert not outcome_from_exit_code(code, stopped=True).final, "who stopped it decides"
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,32 @@
-"""The command line. Exit codes: 0 succeeded, 1 failed, 2 wrong usage, 130 interrupted."""
+"""The group of all commands. Exit codes: 0 succeeded, 1 failed, 2 wrong usage, 130 interrupted."""
 
 from __future__ import annotations
 
 import logging
+from importlib import import_module
 
 import click
 
-from . import inspecting, orchestrating
-from .demo import demo
-from .shared import Group
+__all__ = ["COMMANDS", "app"]
 
-__all__ = ["app"]
+COMMANDS = (
+    "backfill",
+    "check",
+    "delete",
+    "demo",
+    "deploy",
+    "dry_run",
+    "graph",
+    "options",
+    "plugins",
+    "resume",
+    "run",
+    "runs",
+)
+"""The modules of this package that have a command; each calls it by its own name."""
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="starlake-core", prog_name="starlake-orchestrate")
 @click.option("-v", "--verbose", is_flag=True, help="Show what happens inside.")
 def app(verbose: bool) -> None:
@@ -28,5 +41,7 @@ def app(verbose: bool) -> None:
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", handlers=[handler])
 
 
-for command in (demo, *orchestrating.COMMANDS, *inspecting.COMMANDS):
-    app.add_command(command)
+# All of them now, not on demand: what they share takes most of the time anyway, and once click runs, Ctrl-C
+# would raise an exception in the middle of an import, which may swallow it.
+for _name in COMMANDS:
+    app.add_command(getattr(import_module(f".{_name}", __package__), _name))

@@ -17,15 +17,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..demo import Demo, DemoTables
+from ..dsl.orchestration import Overrides
+from ..dsl.pipeline import StarlakePipeline
 from ..errors import PluginNotFoundError, RunError
-from ..orchestration import Overrides
-from ..pipeline import StarlakePipeline
+from ..model.demo import Demo, DemoTables
+from ..model.run import Report, TaskState
+from ..orchestrators.requests import request_run
 from ..plugins import Plugins, choose, find, installed
-from ..run import Report
-from .orchestrating import exit_code, run_new, run_unfinished
-from .progress import LiveProgress, Progress
-from .shared import Command, back_ends, load, stdout
+from ._command import command
+from ._console import stdout
+from ._progress import LiveProgress, Progress
+from ._recorded_runs import find_recorded_runs, plan_to_finish
+from ._running import PlannedRun, announce, exit_code, new_group, run_all, stoppable
+from ._selection import PipelineFiles, overrides_options
 
 __all__ = ["demo"]
 
@@ -40,18 +44,18 @@ _LOG = ".starlake-demo.log"
 _ELSEWHERE = ("SL_ROOT", "SL_METADATA", "SL_DATASETS", "SL_INCOMING", "SL_ENV", "SL_DUCKDB_PATH")
 
 
-@click.command(cls=Command)
+@command
 @click.argument("folder", default=_FOLDER, type=click.Path(path_type=Path))
-@back_ends
+@overrides_options
 @click.option("--again", is_flag=True, help="Let the files of another day come in, and do nothing else.")
-def demo(folder: Path, orchestrator: str | None, environment: str | None, options: dict[str, str], again: bool) -> None:
+def demo(folder: Path, overrides: Overrides, again: bool) -> None:
     """Write a bakery to FOLDER (./starbake by default), and run it.
 
     A bakery is a small Starlake project with files and pipelines. The folder is new, empty, or one of an earlier demo, which then goes on:
     what was interrupted is finished, files that came in are loaded, and nothing that is there is written over.
     """
-    console, typed = stdout(), _Typed(folder, orchestrator, environment, options)
-    plugins = _plugins(orchestrator, environment, again)
+    console, typed = stdout(), _Typed(folder, overrides)
+    plugins = _plugins(overrides, again)
     with _alone(folder) as hidden:
         written = plugins.write_demo(folder, again)
         if written is None:
@@ -61,8 +65,7 @@ def demo(folder: Path, orchestrator: str | None, environment: str | None, option
         if again:
             _show_files(console, written, typed)
             return
-        overrides = Overrides(orchestrator, environment, options)
-        pipelines = load([written.pipelines], overrides)
+        pipelines = _load(written, overrides)
         before = plugins.show_demo(folder)
         reports = _run(console, folder, written, pipelines, overrides, plugins)
         if exit_code(reports):
@@ -82,16 +85,16 @@ def demo(folder: Path, orchestrator: str | None, environment: str | None, option
             )
 
 
-def _plugins(orchestrator: str | None, environment: str | None, again: bool) -> Plugins:
+def _plugins(overrides: Overrides, again: bool) -> Plugins:
     """The readers of projects; what else is missing is named at once, before anything is written."""
     missing = set()
-    for role, name in (("orchestrator", orchestrator), ("environment", environment)):
+    for role, name in (("orchestrator", overrides.orchestrator), ("environment", overrides.environment)):
         if name and not again:
             find(role, name)
     if not again:
         if not installed("orchestrator"):
             missing.add("starlake-core-local")
-        if not environment and _ENVIRONMENT not in {plugin.name for plugin in installed("environment")}:
+        if not overrides.environment and _ENVIRONMENT not in {plugin.name for plugin in installed("environment")}:
             missing.add("starlake-core-duckdb")
     if not installed("project"):
         missing.add("starlake-core-project")
@@ -100,7 +103,7 @@ def _plugins(orchestrator: str | None, environment: str | None, again: bool) -> 
             f"the demo needs what is not installed here. Install it with: pip install {' '.join(sorted(missing))}"
         )
     if not again:
-        choose("orchestrator", orchestrator, None)
+        choose("orchestrator", overrides.orchestrator, None)
     plugins = Plugins()
     for plugin in installed("project"):
         plugins.add("project", plugin.name)
@@ -128,17 +131,15 @@ class _Typed:
 
     Args:
         folder: of the demo.
-        orchestrator, environment, options: as given.
+        overrides: as given.
     """
 
-    def __init__(
-        self, folder: Path, orchestrator: str | None, environment: str | None, options: dict[str, str]
-    ) -> None:
+    def __init__(self, folder: Path, overrides: Overrides) -> None:
         self.folder = folder
         self._flags = [
-            *(["--orchestrator", orchestrator] if orchestrator else []),
-            *(["--environment", environment] if environment else []),
-            *(word for name, value in options.items() for word in ("--option", f"{name}={value}")),
+            *(["--orchestrator", overrides.orchestrator] if overrides.orchestrator else []),
+            *(["--environment", overrides.environment] if overrides.environment else []),
+            *(word for name, value in overrides.options.items() for word in ("--option", f"{name}={value}")),
         ]
 
     def command(self, name: str, *words: object) -> str:
@@ -164,6 +165,10 @@ def _say(console: Console, text: str, style: str = "") -> None:
     console.print(Text(text, style=style), soft_wrap=True)
 
 
+def _load(written: Demo, overrides: Overrides) -> list[StarlakePipeline]:
+    return PipelineFiles((written.pipelines,), overrides).load()
+
+
 def _run(
     console: Console,
     folder: Path,
@@ -187,11 +192,11 @@ def _run(
     with _quiet(folder / _LOG) as heard:
         live = heard.is_terminal and not os.environ.get("NO_LIVE")
         progress = LiveProgress(heard, transient=True) if live else Progress(heard)
-        reports = _finish(pipelines, written, overrides, progress) if unfinished else run_new(pipelines, progress)
+        reports = _finish(pipelines, written, overrides, progress) if unfinished else _run_new(pipelines, progress)
         if unfinished and not exit_code(reports):
             # What came in while nobody finished it was none of the business of those runs.
             still = plugins.write_demo(folder, again=False)
-            reports = run_new(pipelines, progress) if still is not None and still.waiting else reports
+            reports = _run_new(pipelines, progress) if still is not None and still.waiting else reports
     if not exit_code(reports):
         running.unlink(missing_ok=True)
     return reports
@@ -221,7 +226,7 @@ def _finish(
 ) -> list[Report]:
     """Go on with what was interrupted, or failed."""
     try:
-        reports = run_unfinished(pipelines, progress)
+        reports = _run_unfinished(pipelines, progress)
     except RunError as error:  # the pipelines, or the options, are others now
         _say(progress.console, f"What was begun cannot go on, so it begins anew: {error}\n")
         reports = []
@@ -229,15 +234,34 @@ def _finish(
         return reports
     # Nobody remembers how far it came. What is on its way is loaded without a look at what comes in, then what comes in.
     anew = replace(overrides, options={**overrides.options, "pre_load_strategy": "none"})
-    steps = [[one for one in load([written.pipelines], anew) if one.trigger is None]]
+    steps = [[one for one in _load(written, anew) if one.trigger is None]]
     if written.waiting:
         steps.append([one for one in pipelines if one.trigger is None])
     steps.append([one for one in pipelines if one.trigger is not None])
     for step in steps:
-        reports = run_new(step, progress)
+        reports = _run_new(step, progress)
         if exit_code(reports):
             break
     return reports
+
+
+def _run_new(pipelines: Sequence[StarlakePipeline], progress: Progress) -> list[Report]:
+    """Run pipelines now, and wait for their end."""
+    group = new_group()
+    planned = [PlannedRun(pipeline, request_run(pipeline, None, group=group)) for pipeline in pipelines]
+    announce(planned)
+    with stoppable():
+        return run_all(planned, progress)
+
+
+def _run_unfinished(pipelines: Sequence[StarlakePipeline], progress: Progress) -> list[Report]:
+    """Finish the latest runs that did not end well, as ``resume`` does; nothing where the orchestrators remember none."""
+    reports = find_recorded_runs(pipelines, None) or []
+    unfinished = next((report for report in reports if report.state != TaskState.SUCCEEDED), None)
+    if unfinished is None:
+        return []
+    with stoppable():
+        return run_all(plan_to_finish(unfinished, pipelines, reports, stdout()), progress)
 
 
 def _show_files(console: Console, written: Demo, typed: _Typed) -> None:
@@ -292,10 +316,10 @@ def _show_next(console: Console, typed: _Typed, pipelines: Sequence[StarlakePipe
         )
     )
     _say(console, "\nTry next", "bold")
-    for why, command in (
+    for why, line in (
         ("let the files of another day come in", typed.command("demo", "--again")),
         ("see what runs after what", typed.command("graph")),
         third,
     ):
         _say(console, f"  # {why}", "dim")
-        _say(console, f"  {command}")
+        _say(console, f"  {line}")

@@ -1,12 +1,15 @@
 """Options: declared once per plugin, read from one place, checked together.
 
-``types`` says how values are read, ``declare`` what an option is, ``resolve`` where values come from and what is wrong with them, ``values`` holds
-them, and ``general`` declares those of the core. Nothing here knows a pipeline.
+``types`` says how values are read, ``declare`` what an option is, ``values`` holds them, by name and as groups of typed attributes, ``resolve``
+says where they come from and what is wrong with them, and ``general`` declares those of the core. Nothing here knows a pipeline.
 """
 
 from __future__ import annotations
 
-from .declare import Declared, Option, OptionGroup, option
+from typing import TYPE_CHECKING
+
+from ..renamed import earlier_name
+from .declare import DeclaredOption, Option
 from .general import GeneralOptions
 from .resolve import resolve_options
 from .types import (
@@ -26,7 +29,7 @@ from .types import (
     OneOf,
     Seconds,
 )
-from .values import Options
+from .values import OptionGroup, Options, option
 
 __all__ = [
     "BOOL",
@@ -39,7 +42,7 @@ __all__ = [
     "STR",
     "TEXT_MAP",
     "TIMEZONE",
-    "Declared",
+    "DeclaredOption",
     "GeneralOptions",
     "Integer",
     "Kind",
@@ -52,3 +55,8 @@ __all__ = [
     "option",
     "resolve_options",
 ]
+
+if not TYPE_CHECKING:  # a type checker would take every name to be there
+
+    def __getattr__(name):
+        return earlier_name(__name__, name)

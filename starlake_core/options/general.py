@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from .declare import OptionGroup, option
 from .types import BOOL, CRON, CSV, DATE, DURATION, ENV_MAP, JSON_MAP, STR, TEXT_MAP, TIMEZONE, Integer, OneOf
+from .values import OptionGroup, option
 
 __all__ = ["GeneralOptions"]
 
@@ -45,14 +45,14 @@ class GeneralOptions(OptionGroup):
         STR, doc="Folder (path or URI) for the marker with which Starlake tells 'not ready' from 'crashed'."
     )
     retries: int = option(Integer(0), 1, doc="How often a failed task is tried again.")
-    retry_delay: int = option(DURATION, 300, doc="Time between two tries.")
+    retry_delay: int = option(DURATION, 300, doc="Time between two attempts.")
     retry_unsafe: str = option(
         OneOf("no", "doubtful", "blind"),
         "no",
         doc="Do a load, an append or an acknowledgement check again where that is not safe: doubtful, if its rows may be in already; blind, also "
         "if its files cannot be put back.",
     )
-    task_timeout: int | None = option(DURATION, doc="How long one try of a task may take; unlimited by default.")
+    task_timeout: int | None = option(DURATION, doc="How long one attempt of a task may take; unlimited by default.")
     default_pool: str = option(STR, "default_pool", doc="Pool of slots of the tasks, where the orchestrator has pools.")
     tags: str = option(STR, "", env="", doc="Tags of the pipelines, separated by spaces or commas; domains are added.")
     start_date: date = option(DATE, START_DATE, doc="First date of the schedule, in its time zone.")

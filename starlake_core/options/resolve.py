@@ -7,20 +7,20 @@ A value comes from the explicit options, else from the option's environment vari
 from __future__ import annotations
 
 import json
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import OptionsError, PluginContractError, ScheduleError, near_miss
+from ..logs import get_logger
 from ..masking import MASK, is_secret_name, mask_mapping
-from .declare import Declared, Option
+from .declare import DeclaredOption, Option
 from .types import NotAllowed
 from .values import Options
 
 __all__ = ["resolve_options"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 def _shown(option: Option, value: Any) -> str:
@@ -32,7 +32,7 @@ def _shown(option: Option, value: Any) -> str:
 
 
 def resolve_options(
-    declared: Sequence[Declared],
+    declared: Sequence[DeclaredOption],
     given: Mapping[str, Any],
     *,
     environ: Mapping[str, str] | None = None,
@@ -107,9 +107,9 @@ def resolve_options(
     return Options(values, tasks)
 
 
-def _by_key(declared: Sequence[Declared]) -> Mapping[str, Declared]:
+def _by_key(declared: Sequence[DeclaredOption]) -> Mapping[str, DeclaredOption]:
     """Names and aliases to their options; two plugins may share an option only if they declare it alike."""
-    by_key: dict[str, Declared] = {}
+    by_key: dict[str, DeclaredOption] = {}
     for item in declared:
         for key in (item.option.name, *item.option.aliases):
             other = by_key.setdefault(key, item)
@@ -126,11 +126,11 @@ def _meaning(option: Option) -> tuple[object, ...]:
     return option.name, option.type.name, option.type.allowed, option.default, option.required, option.env
 
 
-def _plugins(declared: Sequence[Declared]) -> str:
+def _plugins(declared: Sequence[DeclaredOption]) -> str:
     return ", ".join(dict.fromkeys(item.plugin for item in declared))
 
 
-def _read(item: Declared, raw: Any, source: str, problems: list[str]) -> Any:
+def _read(item: DeclaredOption, raw: Any, source: str, problems: list[str]) -> Any:
     try:
         return item.option.type.read(raw)
     except (ValueError, TypeError, KeyError, IndexError, OverflowError, ScheduleError) as error:
@@ -150,13 +150,13 @@ def _json_or_text(text: str) -> Any:
         return text
 
 
-def _is_about_a_task(values: Mapping[str, Any], by_key: Mapping[str, Declared]) -> bool:
+def _is_about_a_task(values: Mapping[str, Any], by_key: Mapping[str, DeclaredOption]) -> bool:
     """Whether a mapping holds options of a task, and is not the value of an option of a plugin that is not selected."""
     return any(near_miss(str(key), [*by_key, "options"]) is not None for key in values)
 
 
 def _task_values(
-    task: str, values: Mapping[str, Any], by_key: Mapping[str, Declared], problems: list[str], prefix: str
+    task: str, values: Mapping[str, Any], by_key: Mapping[str, DeclaredOption], problems: list[str], prefix: str
 ) -> Mapping[str, Any]:
     result: dict[str, Any] = {}
     for key, value in values.items():

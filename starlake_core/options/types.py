@@ -147,14 +147,14 @@ def _read_date(value: Any) -> date:
 
 
 def _read_zone(value: Any) -> str:
-    from ..schedule import time_zone
+    from ..model.schedule import time_zone
 
     time_zone(_read_text(value))
     return _read_text(value)
 
 
 def _read_cron(value: Any) -> str | None:
-    from ..schedule import read_cron
+    from ..model.schedule import read_cron
 
     return read_cron(_read_text(value))
 

@@ -9,21 +9,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
-from ..command import Command, Preload
-from ..demo import Demo, DemoTables
 from ..errors import PluginContractError, PluginFailedError, PluginLoadError, StarlakeError, did_you_mean
-from ..facts import ProjectFacts
-from ..graph import Task, TaskGroup
-from ..hookspecs import CreateChildren, HookSpecs, Lifecycle
-from ..job import Job
-from ..options import Declared, GeneralOptions, Option, OptionGroup, Options
-from ..run import Report, RunRequest
+from ..model.command import Command, Preload
+from ..model.demo import Demo, DemoTables
+from ..model.facts import ProjectFacts
+from ..model.graph import Pipeline, Task, TaskGroup
+from ..model.job import Job
+from ..model.run import Report, RunRequest
+from ..options import DeclaredOption, GeneralOptions, Option, OptionGroup, Options
 from . import registry
+from .hookspecs import CreateChildren, HookSpecs, Lifecycle
 from .registry import find
 
 if TYPE_CHECKING:
-    from ..pipeline import StarlakePipeline
-    from ..runtime import Runner
+    from .runner import Runner
 
 __all__ = ["Plugins", "rescan", "select"]
 
@@ -62,7 +61,7 @@ class Plugins:
         self.environment = ""
         self.addons: tuple[str, ...] = ()
         self.loadable_addons: tuple[str, ...] = ()
-        self._declared: tuple[Declared, ...] | None = None
+        self._declared: tuple[DeclaredOption, ...] | None = None
         self._keywords: frozenset[str] | None = None
 
     # -- which plugins they are
@@ -143,14 +142,14 @@ class Plugins:
 
     # -- what they declare
 
-    def declared_options(self) -> Sequence[Declared]:
+    def declared_options(self) -> Sequence[DeclaredOption]:
         """Every option of the core and of every selected plugin, in the order core, orchestrator, environment, add-ons."""
         if self._declared is None:
             self._declared = tuple(self._declare())
         return self._declared
 
-    def _declare(self) -> list[Declared]:
-        declared = [Declared(option, "core") for option in GeneralOptions.declared]
+    def _declare(self) -> list[DeclaredOption]:
+        declared = [DeclaredOption(option, "core") for option in GeneralOptions.declared]
         for key, plugin in self._manager.list_name_plugin():
             implementation = getattr(plugin, "sl_options", None)
             if implementation is None:
@@ -159,7 +158,7 @@ class Plugins:
             for item in options if isinstance(options, Iterable) else [options]:
                 group = item.declared if isinstance(item, type) and issubclass(item, OptionGroup) else (item,)
                 for option in self._each("sl_options", group, Option, self._labels_by_key[key]):
-                    declared.append(Declared(option, key.partition(":")[2]))
+                    declared.append(DeclaredOption(option, key.partition(":")[2]))
         return declared
 
     def task_keywords(self) -> frozenset[str]:
@@ -212,7 +211,7 @@ class Plugins:
             )
         return made
 
-    def create_lifecycle(self, pipeline: StarlakePipeline, options: Options) -> Lifecycle:
+    def create_lifecycle(self, pipeline: Pipeline, options: Options) -> Lifecycle:
         """The jobs that prepare a pipeline and clean up after it.
 
         Args:
@@ -239,7 +238,7 @@ class Plugins:
         """
         return self._create("sl_create_task_group", create_children, group=group)
 
-    def create_pipeline(self, pipeline: StarlakePipeline, create_children: CreateChildren) -> Any:
+    def create_pipeline(self, pipeline: Pipeline, create_children: CreateChildren) -> Any:
         """The native form of a whole pipeline.
 
         Args:
@@ -248,7 +247,7 @@ class Plugins:
         """
         return self._create("sl_create_pipeline", create_children, pipeline=pipeline)
 
-    def publish_pipelines(self, pipelines: Sequence[StarlakePipeline], namespace: dict[str, Any]) -> None:
+    def publish_pipelines(self, pipelines: Sequence[Pipeline], namespace: dict[str, Any]) -> None:
         """Put what the orchestrator's loader looks for into the module of the pipeline file.
 
         Args:
@@ -265,7 +264,7 @@ class Plugins:
         Args:
             job: bound or not.
         """
-        from ..runtime.runner import check_runner
+        from .runner import check_runner
 
         return check_runner(self._call("sl_create_runner", job=job), self._label_of("sl_create_runner"))
 
@@ -289,7 +288,7 @@ class Plugins:
         """
         return self._collected("sl_check_file", str, file=file)
 
-    def check_pipelines(self, pipelines: Sequence[StarlakePipeline]) -> list[str]:
+    def check_pipelines(self, pipelines: Sequence[Pipeline]) -> list[str]:
         """Surprising interactions between pipelines.
 
         Args:
@@ -297,7 +296,7 @@ class Plugins:
         """
         return self._collected("sl_check_pipelines", str, pipelines=pipelines)
 
-    def check_site(self, pipelines: Sequence[StarlakePipeline]) -> list[str]:
+    def check_site(self, pipelines: Sequence[Pipeline]) -> list[str]:
         """What is missing where the orchestrator runs.
 
         Args:
@@ -305,7 +304,7 @@ class Plugins:
         """
         return self._collected("sl_check_site", str, pipelines=pipelines)
 
-    def run_pipeline(self, pipeline: StarlakePipeline, request: RunRequest) -> Report | None:
+    def run_pipeline(self, pipeline: Pipeline, request: RunRequest) -> Report | None:
         """Run a pipeline now; None where the orchestrator cannot do this from here.
 
         Args:
@@ -315,7 +314,7 @@ class Plugins:
         made = self._call("sl_run_pipeline", pipeline=pipeline, request=request)
         return None if made is None else self._checked("sl_run_pipeline", made, Report)
 
-    def backfill(self, pipeline: StarlakePipeline, requests: Sequence[RunRequest]) -> Iterable[Report] | None:
+    def backfill(self, pipeline: Pipeline, requests: Sequence[RunRequest]) -> Iterable[Report] | None:
         """Run several intervals by the orchestrator's own means; None where it has none.
 
         Args:
@@ -339,7 +338,7 @@ class Plugins:
             if isinstance(reports, Generator):
                 reports.close()
 
-    def plan_runs(self, pipelines: Sequence[StarlakePipeline], requests: Sequence[RunRequest]) -> None:
+    def plan_runs(self, pipelines: Sequence[Pipeline], requests: Sequence[RunRequest]) -> None:
         """Take note of runs that are about to be started one after the other.
 
         Args:

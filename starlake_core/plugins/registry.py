@@ -18,7 +18,7 @@ from ..errors import PluginConflictError, PluginLoadError, PluginNotFoundError, 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["ROLES", "Installed", "choose", "find", "installed"]
+__all__ = ["ROLES", "PluginInfo", "choose", "find", "installed"]
 
 ROLES: Mapping[str, str] = {
     "orchestrator": "starlake_core.orchestrators",
@@ -40,7 +40,7 @@ _ALIASES = {"composer": "airflow"}
 
 
 @dataclass(frozen=True)
-class Installed:
+class PluginInfo:
     """A plugin that is installed, whether or not it loads.
 
     Attributes:
@@ -73,10 +73,10 @@ class Installed:
 
 
 @functools.cache
-def _scan() -> Mapping[str, tuple[Installed, ...]]:
+def _scan() -> Mapping[str, tuple[PluginInfo, ...]]:
     from importlib.metadata import distributions
 
-    found: dict[str, dict[tuple[str, str, str], Installed]] = {role: {} for role in ROLES}
+    found: dict[str, dict[tuple[str, str, str], PluginInfo]] = {role: {} for role in ROLES}
     roles = {group: role for role, group in ROLES.items()}
     for distribution in distributions():
         for entry_point in distribution.entry_points:
@@ -86,13 +86,13 @@ def _scan() -> Mapping[str, tuple[Installed, ...]]:
             name = distribution.metadata["Name"] or "unknown"
             # An editable install may list an entry point twice; the same distribution and value is one plugin.
             key = (entry_point.name, name.lower().replace("_", "-"), entry_point.value)
-            found[role].setdefault(key, Installed(role, entry_point.name, entry_point, name, distribution.version))
+            found[role].setdefault(key, PluginInfo(role, entry_point.name, entry_point, name, distribution.version))
     return {
         role: tuple(sorted(plugins.values(), key=lambda p: (p.name, p.distribution))) for role, plugins in found.items()
     }
 
 
-def installed(role: str | None = None) -> tuple[Installed, ...]:
+def installed(role: str | None = None) -> tuple[PluginInfo, ...]:
     """The installed plugins, sorted by role and name, without importing any of them.
 
     Args:
@@ -107,7 +107,7 @@ def rescan() -> None:
     _scan.cache_clear()
 
 
-def find(role: str, name: str) -> Installed:
+def find(role: str, name: str) -> PluginInfo:
     """The installed plugin of a role and name.
 
     Raises:

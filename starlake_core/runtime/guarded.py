@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import abc
-import logging
 import posixpath
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ..errors import RunnerError, StarlakeError
-from ..facts import ProjectFacts
-from ..job import Job
-from ..run import RunKey
+from ..logs import get_logger
+from ..model.facts import ProjectFacts
+from ..model.job import Job
+from ..model.outcome import AttemptInfo, Outcome, Verdict
+from ..model.run import RunKey
+from ..plugins.runner import Runner, Storage
 from .notes import FAILED, UNKNOWN, Note, Notes
-from .outcome import Found, Outcome, Verdict
-from .runner import Runner, Storage
 
 __all__ = ["Acknowledged", "Appended", "Guarded", "Subject", "word"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 # Exit codes from here on, and negative ones, are of a process that something else ended.
 _KILLED = 128
@@ -75,6 +75,7 @@ class Guarded(abc.ABC):
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
         self.storage = subject.storage
+        self._own_notes: Notes | None = None
 
     # -- what a kind of work says of itself
 
@@ -109,7 +110,10 @@ class Guarded(abc.ABC):
     # -- before and after an attempt
 
     def begin(
-        self, found: Sequence[Found] = (), again: bool = False, counts: Callable[[str], bool] = lambda attempt: True
+        self,
+        found: Sequence[AttemptInfo] = (),
+        again: bool = False,
+        counts: Callable[[str], bool] = lambda attempt: True,
     ) -> str | None:
         """Make ready for an attempt that is about to be started, and note it.
 
@@ -140,10 +144,10 @@ class Guarded(abc.ABC):
     def undo(self) -> None:
         """Forget an attempt that was not started after all."""
         if self.storage is not None:
-            self._notes(self.storage).delete(self.subject.about, self.subject.key.task)
+            self._notes(self.storage).delete()
 
     def conclude(self, outcome: Outcome, lines: Iterable[str] = ()) -> Outcome:
-        """What an end means: whether a success is one, and whether a failure may be followed by another try.
+        """What an end means: whether a success is one, and whether a failure may be followed by another attempt.
 
         Args:
             outcome: how the attempt ended.
@@ -155,7 +159,7 @@ class Guarded(abc.ABC):
         if self.storage is None:
             return self._conclude_unseen(outcome)
         try:
-            note = self._notes(self.storage).read(self.subject.about, self.subject.key.task)
+            note = self._notes(self.storage).read()
             return outcome if note is None else self._conclude(self.storage, note, outcome, lines)
         except StarlakeError as error:
             logger.warning("what the attempt of %s left behind is not known: %s", self.subject.about, error)
@@ -164,20 +168,23 @@ class Guarded(abc.ABC):
     # -- where the project can be reached
 
     def _notes(self, storage: Storage) -> Notes:
-        return Notes(storage, self.subject.root)
+        if self._own_notes is None:
+            subject = self.subject
+            self._own_notes = Notes(storage, subject.root, subject.about, subject.key.task)
+        return self._own_notes
 
     def note_of(self, task: str) -> str:
         """Where the note of a task about the same domain is."""
         assert self.storage is not None
-        return self._notes(self.storage).path(self.subject.about, task)
+        return self._notes(self.storage).path(task)
 
     def of_others(self, storage: Storage) -> dict[str, Note]:
         """The files of other tasks; see :meth:`Notes.others`."""
-        return self._notes(storage).others(self.subject.about, self.subject.key.task)
+        return self._notes(storage).others()
 
-    def _begin(self, storage: Storage, found: Sequence[Found]) -> str:
+    def _begin(self, storage: Storage, found: Sequence[AttemptInfo]) -> str:
         notes, key = self._notes(storage), self.subject.key
-        note = notes.read(self.subject.about, key.task)
+        note = notes.read()
         if note is not None:
             if not note.end:
                 note = replace(note, end=self._end_of(note.attempt, found))
@@ -188,7 +195,7 @@ class Guarded(abc.ABC):
         notes.write(self.fresh(storage, Note(key.task, self.subject.about, key.attempt, key.generation)))
         return ""
 
-    def _end_of(self, attempt: str, found: Sequence[Found]) -> str:
+    def _end_of(self, attempt: str, found: Sequence[AttemptInfo]) -> str:
         """How an attempt ended that nobody has concluded, if the environment knows."""
         for one in found:
             if one.attempt == attempt and one.status.outcome is not None:
@@ -215,7 +222,7 @@ class Guarded(abc.ABC):
         if outcome.verdict in (Verdict.SUCCEEDED, Verdict.NOT_READY):
             said, end = self.judge(storage, note)
             if not end:
-                notes.delete(note.about, note.task)
+                notes.delete()
                 return replace(outcome, reason=said) if said else outcome
             notes.write(replace(note, end=end))
             return replace(outcome, verdict=Verdict.FAILED, reason=said, final=True)
@@ -227,7 +234,7 @@ class Guarded(abc.ABC):
 
     # -- where it cannot
 
-    def _begin_unseen(self, found: Sequence[Found], again: bool) -> None:
+    def _begin_unseen(self, found: Sequence[AttemptInfo], again: bool) -> None:
         ended = [one.status.outcome for one in found if one.status.outcome is not None]
         latest = ended[-1] if ended else None
         if latest is None and (not again or self.knows):
@@ -253,7 +260,10 @@ class Appended(Guarded):
     """A transform whose rows would be there twice."""
 
     def begin(
-        self, found: Sequence[Found] = (), again: bool = False, counts: Callable[[str], bool] = lambda attempt: True
+        self,
+        found: Sequence[AttemptInfo] = (),
+        again: bool = False,
+        counts: Callable[[str], bool] = lambda attempt: True,
     ) -> str | None:
         """As :meth:`Guarded.begin`; a success that nobody saw is taken. Who asks for the work to be done anew has given his word."""
         found = [one for one in found if counts(one.attempt)]

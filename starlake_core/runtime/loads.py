@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import posixpath
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from ..logs import get_logger
+from ..model.outcome import Outcome
+from ..plugins.runner import Storage
 from .guarded import Guarded, Subject, word
 from .notes import FAILED, UNKNOWN, Note
-from .outcome import Outcome
-from .runner import Storage
 
 __all__ = ["IDEMPOTENT", "Loaded"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 IDEMPOTENT = frozenset({"OVERWRITE", "OVERWRITE_BY_PARTITION", "UPSERT_BY_KEY", "DELETE_THEN_INSERT"})
 """Write strategies under which the same rows may come twice. ``UPSERT_BY_KEY_AND_TIMESTAMP`` is not among them: of two rows with the same key and

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..run import short_hash
-from .runner import Storage
+from ..plugins.runner import Storage
+from ..short_names import short_hash
 
 __all__ = ["FAILED", "UNKNOWN", "Note", "Notes"]
 
@@ -46,50 +46,47 @@ class Note:
 
 
 class Notes:
-    """The notes of a project.
+    """The note of one task, and those of others about the same domain.
 
     Args:
         storage: that the project is in.
         root: of the project.
+        about: what the task works on.
+        task: the stable part of its key.
     """
 
-    def __init__(self, storage: Storage, root: str) -> None:
+    def __init__(self, storage: Storage, root: str, about: str, task: str) -> None:
         self._storage = storage
-        self._root = root
+        self._task = task
+        self._folder = f"{root}/{_FOLDER}/{short_hash(about.partition('.')[0])}"
+        self._path = self.path(task)
 
-    def _folder(self, about: str) -> str:
-        """Those about one domain are in one folder."""
-        return f"{self._root}/{_FOLDER}/{short_hash(about.partition('.')[0])}"
-
-    def path(self, about: str, task: str) -> str:
-        """Where the note of a task is.
+    def path(self, task: str) -> str:
+        """Where the note of a task about the same domain is.
 
         Args:
-            about: what it works on.
             task: the stable part of its key.
         """
-        return f"{self._folder(about)}/{short_hash(task)}.json"
+        return f"{self._folder}/{short_hash(task)}.json"
 
-    def read(self, about: str, task: str) -> Note | None:
-        """The note of a task; None where there is none that can be read."""
-        return _parsed(self._storage.read(self.path(about, task)))
+    def read(self) -> Note | None:
+        """The note of the task; None where there is none that can be read."""
+        return _parsed(self._storage.read(self._path))
 
     def write(self, note: Note) -> None:
-        """Keep a note in place of the one before."""
-        content = json.dumps(asdict(note), sort_keys=True).encode()
-        self._storage.write(self.path(note.about, note.task), content)
+        """Keep a note of the task in place of the one before."""
+        self._storage.write(self._path, json.dumps(asdict(note), sort_keys=True).encode())
 
-    def delete(self, about: str, task: str) -> None:
-        """Delete the note of a task, if there is one."""
-        self._storage.delete(self.path(about, task))
+    def delete(self) -> None:
+        """Delete the note of the task, if there is one."""
+        self._storage.delete(self._path)
 
-    def others(self, about: str, task: str) -> dict[str, Note]:
+    def others(self) -> dict[str, Note]:
         """The files that other tasks of the domain, which have not ended well, were to load: name to the note of the task."""
-        folder = self._folder(about)
         found: dict[str, Note] = {}
-        for name in self._storage.list(folder):
-            note = _parsed(self._storage.read(f"{folder}/{name}"))
-            if note is not None and note.task != task:
+        for name in self._storage.list(self._folder):
+            note = _parsed(self._storage.read(f"{self._folder}/{name}"))
+            if note is not None and note.task != self._task:
                 found.update(dict.fromkeys(note.files, note))
         return found
 

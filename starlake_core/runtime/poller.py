@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 from ..errors import OutageError, RunnerError, StarlakeError
-from .outcome import Outcome, Status, Verdict
-from .runner import Runner
-from .verdicts import may_pass
+from ..logs import get_logger
+from ..model.exit_codes import may_pass
+from ..model.outcome import Outcome, Status, Verdict
+from ..plugins.runner import Runner
 
 __all__ = ["PATIENCE_SECONDS", "BatchPoller", "Refusals", "ask", "shared_poller"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 PATIENCE_SECONDS = 600.0
 """How long an attempt that runs may be refused to be asked about (a permission that spreads, a role that is rolled out) before whoever waits
@@ -259,7 +260,8 @@ class BatchPoller:
             }
 
 
-_pollers: dict[int, BatchPoller] = {}
+# By the id of the runner. A poller lives as long as its thread or its user, and keeps its runner, so that an id in here stays taken.
+_pollers: weakref.WeakValueDictionary[int, BatchPoller] = weakref.WeakValueDictionary()
 _pollers_lock = threading.Lock()
 
 
@@ -279,11 +281,10 @@ def shared_poller(runner: Runner, interval: float | None = None) -> BatchPoller:
 
     Args:
         runner: of an endpoint.
-        interval: seconds between two ticks; that of the first caller counts.
+        interval: seconds between two ticks; that of the first caller counts, for as long as somebody waits.
     """
     with _pollers_lock:
         poller = _pollers.get(id(runner))
         if poller is None:
-            # The poller keeps its runner, so that the id stays taken.
             poller = _pollers[id(runner)] = BatchPoller(runner, interval)
         return poller

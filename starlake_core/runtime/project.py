@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from ..job import Job
+from ..model.job import Job
 
 __all__ = ["in_project", "project_root"]
 

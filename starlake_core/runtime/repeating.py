@@ -17,18 +17,18 @@ import os
 import posixpath
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..contract import parse_arguments
 from ..errors import ContractError
-from ..facts import ProjectFacts
-from ..job import Job
-from ..run import RunKey
-from .facts import facts_of
+from ..model.facts import ProjectFacts
+from ..model.job import Job
+from ..model.run import RunKey
+from ..plugins.project_facts import facts_of
+from ..plugins.runner import Runner
+from ..processes.runner import local_folder
 from .guarded import Acknowledged, Appended, Guarded, Subject
 from .loads import IDEMPOTENT, Loaded
-from .process import local_folder
-from .runner import Runner
 from .storage import storage_for
 
 __all__ = ["guarded"]
@@ -56,19 +56,23 @@ def guarded(job: Job, runner: Runner, key: RunKey) -> Guarded | None:
         path = str(values.get("globalAckFilePath") or "")
         if str(values.get("strategy", "")).lower() != "ack" or not path:
             return None
-        return Acknowledged(_subject(job, runner, key, str(values.get("domain", "")), ProjectFacts()), path)
+        return Acknowledged(
+            _subject(job, runner, key, str(values.get("domain", "")), ProjectFacts(), _place(job)), path
+        )
     if name == "load":
         return _load(job, runner, key, values)
-    facts = _read(job) or ProjectFacts()
+    place = _place(job)
+    facts = _read(job, place) or ProjectFacts()
     if facts.strategy in IDEMPOTENT:
         return None
-    return Appended(_subject(job, runner, key, str(values.get("name", "")), facts))
+    return Appended(_subject(job, runner, key, str(values.get("name", "")), facts, place))
 
 
 def _load(job: Job, runner: Runner, key: RunKey, values: Mapping[str, Any]) -> Guarded:
     domains, tables = values.get("domains") or [], values.get("tables") or []
     about = ".".join((",".join(domains) or "all", ",".join(tables) or "all"))
-    facts, (root, near) = _read(job), _roots(job)
+    place = _place(job)
+    facts, root, near = _read(job, place), place.root, place.near
     if facts is None:
         facts = _usual(job, root, domains[0]) if len(domains) == 1 else ProjectFacts()
     elif near != root:
@@ -79,33 +83,44 @@ def _load(job: Job, runner: Runner, key: RunKey, values: Mapping[str, Any]) -> G
             ingesting=_moved(facts.ingesting, near, root),
             archive=_moved(facts.archive, near, root),
         )
-    return Loaded(_subject(job, runner, key, about, facts))
+    return Loaded(_subject(job, runner, key, about, facts, place))
 
 
-def _subject(job: Job, runner: Runner, key: RunKey, about: str, facts: ProjectFacts) -> Subject:
-    root = _roots(job)[0]
+def _subject(job: Job, runner: Runner, key: RunKey, about: str, facts: ProjectFacts, place: _Place) -> Subject:
+    root = place.root
     # A folder of a service's own is not that folder of this machine, even where there is one.
-    elsewhere = bool(job.endpoint) and local_folder(root) is not None
+    elsewhere = bool(job.endpoint) and place.is_local
     reached = storage_for(runner, root) if root and not elsewhere else None
     storage, root = reached if reached is not None else (None, root)
     return Subject(job, runner, key, about, facts, root, storage)
 
 
-def _read(job: Job) -> ProjectFacts | None:
-    near = _roots(job)[1]
-    return facts_of(replace(job, env={**job.env, "SL_ROOT": near})) if near else None
+def _read(job: Job, place: _Place) -> ProjectFacts | None:
+    return facts_of(replace(job, env={**job.env, "SL_ROOT": place.near})) if place.near else None
 
 
-def _roots(job: Job) -> tuple[str, str]:
-    """Where the command finds the project, and where this worker can read it; empty where nobody says."""
+class _Place(NamedTuple):
+    """Where the project of a job is.
+
+    Attributes:
+        root: where the command finds it; empty where nobody says.
+        near: where this worker can read it; empty where it cannot.
+        is_local: ``root`` is a folder of a machine, and no bucket.
+    """
+
+    root: str
+    near: str
+    is_local: bool
+
+
+def _place(job: Job) -> _Place:
     told = job.env.get("SL_ROOT", "")
     here = os.environ.get("SL_ROOT", "")
+    folders = {one: local_folder(one) for one in (told, here)}
     root = told if told or job.endpoint else here
-    for one in (told, here):
-        folder = local_folder(one)
-        if folder is not None:
-            return (folder if local_folder(root) is not None else root), folder
-    return root, ""
+    near = next((folder for folder in folders.values() if folder is not None), None)
+    is_local = folders[root] is not None
+    return _Place(near if near is not None and is_local else root, near or "", is_local)
 
 
 def _moved(path: str, source: str, target: str) -> str:

@@ -9,8 +9,8 @@ import shutil
 from collections.abc import Iterator, Mapping
 
 from ..errors import RunnerError
-from .process import local_folder
-from .runner import Runner, Storage
+from ..plugins.runner import Runner, Storage
+from ..processes.runner import local_folder
 
 __all__ = ["LocalStorage", "storage_for"]
 

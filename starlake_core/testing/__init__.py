@@ -7,7 +7,7 @@ plugin can do. Importing this package does not import pytest; the suites do, on 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..contract import validate_arguments
 
@@ -77,8 +77,9 @@ _HOME = {
     "subject": "subjects",
 }
 
+if not TYPE_CHECKING:  # a type checker would take every name to be there
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    def __getattr__(name):
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..dependencies import StarlakeDependencies
-from ..orchestration import Orchestration
-from ..pipeline import StarlakePipeline
-from ..schedule import StarlakeDomain, StarlakeSchedule
+from ..dsl.orchestration import Orchestration
+from ..dsl.pipeline import StarlakePipeline
+from ..model.lineage import StarlakeDependencies
+from ..model.schedule import StarlakeDomain, StarlakeSchedule
 
 __all__ = [
     "CORPUS",

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from ..command import Command, Preload
-from ..job import Job
-from ..orchestration import Orchestration
-from ..run import RunKey
+from ..dsl.orchestration import Orchestration
+from ..model.command import Command, Preload
+from ..model.job import Job
+from ..model.run import RunKey
 from ..runtime import OlderAttempt, Runner, start
 from .lab import SECRET, SECRET_NAME, Does, about, an_attempt, canonical, steps_of, with_env
 from .recording import RecordingOrchestrator

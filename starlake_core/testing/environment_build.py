@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from ..command import Command
 from ..contract import validate_arguments
-from ..graph import Task, graph_json
-from ..job import Job
+from ..model.command import Command
+from ..model.graph import Task
+from ..model.graph_json import graph_json
+from ..model.job import Job
 from ..options import GeneralOptions, Options
 from .corpus import CORPUS, Graph
 from .environment_base import EnvironmentBase

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from ..command import Command, load_command
 from ..errors import RunnerError
-from ..identity import digest_of, instance_of
+from ..model.command import Command, load_command
+from ..model.identity import digest_of, instance_of
 from ..runtime import OlderAttempt, Outcome, Verdict, execute, finish, start
 from .areas import TableModel, Warehouse
 from .environment_base import EnvironmentBase

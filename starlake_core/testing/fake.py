@@ -8,16 +8,16 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from ..command import Command
-from ..graph import Pipeline
-from ..hookspecs import Lifecycle, hookimpl
-from ..job import Job
 from ..masking import mask_text, secret_values
+from ..model.command import Command
+from ..model.graph import Pipeline
+from ..model.job import Job
+from ..model.run import RunKey
 from ..options import GeneralOptions, Options
 from ..plugins import Plugins
-from ..run import RunKey
-from ..runtime import Found, Outcome, Runner, Status, Verdict
-from ..runtime import runners as _runners
+from ..plugins.hookspecs import Lifecycle, hookimpl
+from ..runtime import AttemptInfo, Outcome, Runner, Status, Verdict
+from ..runtime import runner_cache as _runners
 from .subjects import subject
 
 __all__ = ["FakeEnvironment", "FakeRunner", "Submission", "serving"]
@@ -205,11 +205,11 @@ class FakeRunner(Runner):
     def __init__(self, environment: FakeEnvironment) -> None:
         self._environment = environment
 
-    def find(self, job: Job, task: str) -> Sequence[Found]:
+    def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
         """Every attempt of a task."""
         environment = self._environment
         return [
-            Found.told(attempt.submission.key.variables, handle, environment.status(handle, look=False))
+            AttemptInfo.told(attempt.submission.key.variables, handle, environment.status(handle, look=False))
             for handle, attempt in list(environment.attempts.items())
             if attempt.submission.key.task == task
         ]

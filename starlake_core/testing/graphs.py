@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ..graph import Pipeline, TaskGroup
+from ..model.graph import Pipeline, TaskGroup
 
 __all__ = ["NativeGraph", "NativeTask", "differences", "neutral_graph", "tasks_before"]
 

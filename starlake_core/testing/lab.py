@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from ..command import Command, Preload, StarlakePreLoadStrategy, load_command, stage_command
-from ..run import Attempt, DataInterval, Run
+from ..model.command import Command, Preload, StarlakePreLoadStrategy, load_command, stage_command
+from ..model.run import Attempt, DataInterval, Run
 from ..runtime import Outcome, Runner, Verdict, wait
 from .stand_in import Step
 from .subjects import subject

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from ..pipeline import StarlakePipeline
+from ..dsl.pipeline import StarlakePipeline
 from .areas import MOMENTS, TableModel, Warehouse
 from .stand_in import StandIn, Step
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from ..graph import Task
-from ..orchestration import Orchestration
-from ..pipeline import StarlakePipeline
-from ..run import Report, RunRequest, TaskState
-from ..runs import request_run
+from ..dsl.orchestration import Orchestration
+from ..dsl.pipeline import StarlakePipeline
+from ..model.graph import Task
+from ..model.run import Report, RunRequest, TaskState
+from ..orchestrators.requests import request_run
 from .corpus import Graph
 from .fake import FakeEnvironment, serving
 from .graphs import NativeGraph

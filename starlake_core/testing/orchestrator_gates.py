@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ..graph import Task, Wait
-from ..pipeline import StarlakePipeline
-from ..run import Report, TaskState
+from ..dsl.pipeline import StarlakePipeline
+from ..model.graph import Task
+from ..model.kinds import Wait
+from ..model.run import Report, TaskState
 from ..runtime import Verdict
 from . import corpus
 from .corpus import Graph

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from ..graph import Task, TaskGroup, graph_json
+from ..model.graph import Task, TaskGroup
+from ..model.graph_json import graph_json
 from . import corpus
 from .corpus import CORPUS, Graph
 from .fake import FakeEnvironment

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ..graph import graph_json
-from ..pipeline import StarlakePipeline
-from ..run import Report, TaskReport, TaskState
+from ..dsl.pipeline import StarlakePipeline
+from ..model.graph_json import graph_json
+from ..model.run import Report, TaskReport, TaskState
 from . import corpus
 from .areas import TableModel, Warehouse
 from .corpus import Graph

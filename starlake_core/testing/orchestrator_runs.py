@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from ..dsl.pipeline import StarlakePipeline
 from ..errors import OutageError, RunnerError
-from ..pipeline import StarlakePipeline
-from ..run import TaskState
-from ..runs import request_run
-from ..runtime import WILL_NOT_PASS, Outcome, Verdict, judged
+from ..model.run import TaskState
+from ..orchestrators.requests import request_run
+from ..runtime import WILL_NOT_PASS, Outcome, Verdict, outcome_from_exit_code
 from . import corpus
 from .corpus import CORPUS, Graph
 from .fake import FakeEnvironment
@@ -269,7 +269,7 @@ class RunChecks(OrchestratorBase):
     @pytest.mark.parametrize("code", [WILL_NOT_PASS, 127])
     def test_command_that_will_not_pass_is_final(self, fake: FakeEnvironment, code: int) -> None:
         """An outcome that says so is the end of the task, whatever retries it has left."""
-        fake.script("transform:kpi.work", judged(code), Outcome(Verdict.SUCCEEDED, 0))
+        fake.script("transform:kpi.work", outcome_from_exit_code(code), Outcome(Verdict.SUCCEEDED, 0))
         report = self.run(self.draw(Graph("retried", _draw_retried), fake))
         assert len(fake.started("transform:kpi.work")) == 1, "the task was tried again although its outcome was final"
         assert report.task("work").state == TaskState.FAILED

@@ -6,8 +6,9 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..graph import Node, Pipeline, Task, TaskGroup, graph_json
-from ..hookspecs import CreateChildren, hookimpl
+from ..model.graph import Node, Pipeline, Task, TaskGroup
+from ..model.graph_json import graph_json
+from ..plugins.hookspecs import CreateChildren, hookimpl
 from .graphs import NativeGraph, NativeTask
 
 __all__ = ["Record", "RecordingOrchestrator", "Watcher", "describe_records"]

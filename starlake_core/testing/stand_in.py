@@ -14,12 +14,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..command import Command
 from ..contract import parse_arguments
 from ..errors import ContractError
-from ..hookspecs import hookimpl
-from ..job import Job
+from ..model.command import Command
+from ..model.job import Job
 from ..options import GeneralOptions, Options
+from ..plugins.hookspecs import hookimpl
 from ..runtime import ProcessRunner, Runner
 from .areas import Failure, TableModel, act
 from .subjects import subject

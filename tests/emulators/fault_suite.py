@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from starlake_core import Job, Orchestration, RunKey
-from starlake_core.command import load_command
+from starlake_core.model.command import load_command
 from starlake_core.runtime import Verdict
 from starlake_core.testing import RecordingOrchestrator
-from starlake_core.testing.lab import a_run, until
+from starlake_core.testing.lab import an_attempt, until
 
 from .faults import Fault, Kind, When
 from .schedules import PROGRAM, Emulator, Result, Schedule, at_once, check, crowd, draw, play, seeds
@@ -115,7 +115,7 @@ class FaultSuite:
         command = load_command("load", "sales", "orders")
         # These tests are about attempts: what a load may not do twice is tested elsewhere.
         return replace(opened.plugins.create_job(command=command, options=opened.options), retry_unsafe="blind").bind(
-            a_run()
+            an_attempt()
         )
 
     def play(self, schedule: Schedule, emulator: Emulator) -> Result:

@@ -19,7 +19,7 @@ from datetime import datetime, timezone
 from typing import Any, Protocol
 
 from starlake_core import DataInterval, Job, Run, RunKey
-from starlake_core.identity import instance_of
+from starlake_core.model.identity import instance_of
 from starlake_core.runtime import Outcome, execute, runner_for, start
 
 from .containers import Container, Containers
@@ -251,7 +251,7 @@ def draw(seed: int) -> Schedule:
 def _impatient() -> None:
     """Let calls have a short deadline, so that a reply can be slower than it."""
     google: Any = sys.modules.get("starlake_core_google.calls")
-    amazon: Any = sys.modules.get("starlake_core_fargate.aws")
+    amazon: Any = sys.modules.get("starlake_core_fargate.client")
     if google is not None:
         google.Calls._bound = lambda self, method, request: (
             lambda: method(request=request, retry=None, timeout=min(self.attempt_seconds, DEADLINE_SECONDS))

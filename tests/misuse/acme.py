@@ -19,7 +19,7 @@ from starlake_core import (
     option,
 )
 from starlake_core.plugins import Plugins
-from starlake_core.runtime import Found, Runner, Status
+from starlake_core.runtime import AttemptInfo, Runner, Status
 
 
 class AcmeOptions(OptionGroup):
@@ -54,7 +54,7 @@ class AcmeRunner(Runner):
     interval = "5"  # E: expression has type "str", base class "Runner" defined the type as "float"
     detached = "yes"  # E: expression has type "str", base class "Runner" defined the type as "bool"
 
-    def find(self, job: Job, task: str) -> Sequence[Found]:
+    def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
         return ()
 
     def submit(self, job: Job, key: RunKey) -> int:  # E: Return type "int" of "submit" incompatible
@@ -70,3 +70,9 @@ class AcmeRunner(Runner):
 
 
 runner = AcmeRunner()  # E: Cannot instantiate abstract class "AcmeRunner" with abstract attribute "logs"
+
+
+def imports() -> object:
+    from starlake_core.runtime import Runer  # E: Module "starlake_core.runtime" has no attribute "Runer"
+
+    return Runer

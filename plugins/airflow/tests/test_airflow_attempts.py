@@ -15,8 +15,8 @@ from starlake_core_airflow import attempts
 from starlake_core_airflow.attempts import take, take_look
 
 from starlake_core import Job, RunKey, RunnerError
-from starlake_core.identity import digest_of
-from starlake_core.runtime import Found, Outcome, Runner, Status, Verdict
+from starlake_core.model.identity import digest_of
+from starlake_core.runtime import AttemptInfo, Outcome, Runner, Status, Verdict
 
 JOB = Job("cloud")
 TRY_2 = RunKey("load/run/task", "2")
@@ -33,8 +33,8 @@ class Cloud(Runner):
         self.submitted: list[str] = []
         self.cancelled: list[str] = []
 
-    def find(self, job: Job, task: str) -> Sequence[Found]:
-        return [Found(name, name, self._status(name)) for name in self.ends]
+    def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
+        return [AttemptInfo(name, name, self._status(name)) for name in self.ends]
 
     def submit(self, job: Job, key: RunKey) -> str:
         self.submitted.append(key.attempt)
@@ -186,8 +186,8 @@ def test_a_look_that_was_found_ended_is_asked_how() -> None:
     """What is found may say only that it has ended: an environment need not look for the markers of all that it knows."""
 
     class Rough(Cloud):
-        def find(self, job: Job, task: str) -> Sequence[Found]:
-            return [Found(name, name, Status(Outcome(Verdict.SUCCEEDED))) for name in self.ends]
+        def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
+            return [AttemptInfo(name, name, Status(Outcome(Verdict.SUCCEEDED))) for name in self.ends]
 
     cloud = Rough(_2_1000=Verdict.NOT_READY)
     assert take_look(bound, cloud, TRY_2, cleared=0, again=True).handle == cloud.submitted[0]
@@ -198,7 +198,7 @@ def test_a_look_that_was_found_ended_is_asked_how() -> None:
 @pytest.mark.parametrize("verdict", [None, Verdict.SUCCEEDED])
 def test_other_work_under_the_same_name_is_refused_on_every_way(verdict: Verdict | None) -> None:
     class Other(Cloud):
-        def find(self, job: Job, task: str) -> Sequence[Found]:
+        def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
             return [replace(found, digest=digest_of("cloud", ["stage"], {})) for found in super().find(job, task)]
 
     def work(attempt: str) -> Job:
@@ -214,7 +214,7 @@ def test_a_refusal_passes_while_an_attempt_runs_and_is_final_before(monkeypatch:
     class Refusing(Cloud):
         refusals = 3
 
-        def find(self, job: Job, task: str) -> Sequence[Found]:
+        def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
             if self.refusals:
                 self.refusals -= 1
                 raise RunnerError("403")

@@ -12,7 +12,8 @@ from starlake_core_airflow import dag_ignore, deploying
 from starlake_core_airflow.dag_modules import local_modules
 from starlake_core_airflow.deploying import dags_folder, delete, deploy, safe_mode_problem
 
-from starlake_core import NothingFoundError, Options, RunError, file_swap
+from starlake_core import NothingFoundError, Options, RunError
+from starlake_core import file_transaction as file_swap
 
 SYNTAX = conf.get("core", "dag_ignore_file_syntax").lower()
 

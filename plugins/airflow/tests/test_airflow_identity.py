@@ -12,7 +12,7 @@ import pytest
 from airflow_runs import AIRFLOW_3, draw, known, program, run_dag, state
 from starlake_core_airflow.context import attempt_of
 
-from starlake_core.identity import Kinship, kinship
+from starlake_core.model.identity import Kinship, kinship
 from starlake_core.plugins import rescan
 from starlake_core.testing import StandIn, Step
 

@@ -35,7 +35,7 @@ from starlake_core import (
     TriggerRule,
     data_interval,
     fire_times,
-    guards_of,
+    gates_before_work,
 )
 from starlake_core.testing import FakeEnvironment
 
@@ -466,7 +466,7 @@ def test_guards_say_whether_any_work_was_done(shape: list[Any], kinds: list[str]
     pipeline = drawn(lambda p: draw_guarded(p, shape, kinds))
     gates = [task.path for task in pipeline.tasks() if task.kind is TaskKind.CHECK]
     work = {task.path for task in pipeline.tasks() if task.is_work}
-    guards = guards_of(pipeline, rule=trigger_rule)
+    guards = gates_before_work(pipeline, rule=trigger_rule)
     if not gates or not work:
         assert guards == []
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -262,7 +263,8 @@ def test_a_token_that_is_no_longer_good_is_renewed(server: Server, api: Api) -> 
     if not api.v2:
         return
     api = Api.connect(server.url, USER, PASSWORD)
-    good, api._token = api._token, "expired"
+    login: Any = api._client.auth
+    good, login._token = login._token, "expired"
     assert api.get("/dags")["total_entries"] >= 5
     with pytest.raises(RunError, match="give a new one with 'airflow_token'"):
         Api.connect(server.url, token="expired").get("/dags")
@@ -324,11 +326,11 @@ def test_a_backfill_that_is_left_is_cancelled(api: Api, monkeypatch: pytest.Monk
     reports = backfill(api, pipeline, [request_run(pipeline, date) for date in dates])
     assert reports is not None
 
-    post, nap, started = Api.post, time.sleep, []
+    ask, nap, started = Api.ask, time.sleep, []
 
-    def noted(api: Api, path: str, body: Any) -> Any:
-        answer = post(api, path, body)
-        if path == "/backfills":
+    def noted(api: Api, method: str, path: str, body: Any = None, **params: Any) -> Any:
+        answer = ask(api, method, path, body, **params)
+        if (method, path) == ("POST", "/backfills"):
             started.append(answer["id"])
         return answer
 
@@ -337,7 +339,7 @@ def test_a_backfill_that_is_left_is_cancelled(api: Api, monkeypatch: pytest.Monk
             raise KeyboardInterrupt
         nap(seconds)  # the database of Airflow is locked
 
-    monkeypatch.setattr(Api, "post", noted)
+    monkeypatch.setattr(Api, "ask", noted)
     monkeypatch.setattr(time, "sleep", interrupt)
     with pytest.raises(KeyboardInterrupt):
         list(reports)
@@ -451,6 +453,29 @@ def test_a_token_that_expires_during_a_run_is_renewed_once(stub: Stub, naps: lis
     assert stub.bodies("POST /auth/token") == [{"username": "me", "password": "secret-word"}] * 2
 
 
+def test_a_new_token_that_is_refused_too_is_not_renewed_again(stub: Stub) -> None:
+    stub.answers["GET /api/v2/dags"] = [(401, {"detail": "no"})]
+    with pytest.raises(RunError, match="'airflow_password'"):
+        Api.connect(stub.url, "me", "secret-word").get("/dags")
+    assert stub.paths().count("POST /auth/token") == 2
+    assert stub.paths().count("GET /api/v2/dags") == 2
+
+
+def test_a_token_that_is_not_renewed_any_more_shows_no_password(stub: Stub) -> None:
+    stub.answers["POST /auth/token"] = [(201, {"access_token": "token-1"}), DROP]
+    stub.answers["GET /api/v2/dags"] = [(401, {})]
+    with pytest.raises(RunError, match=r"POST .*/auth/token: no answer") as caught:
+        Api.connect(stub.url, "me", "secret-word").get("/dags")
+    assert "secret-word" not in str(caught.value)
+
+
+def test_a_server_that_sends_us_elsewhere_gets_no_second_request(stub: Stub) -> None:
+    stub.answers["GET /api/v2/dags"] = [(307, {}, {"Location": f"{stub.url}/elsewhere"})]
+    with pytest.raises(RunError, match="sends us to"):
+        Api.connect(stub.url, "me", "secret-word").get("/dags")
+    assert "GET /elsewhere" not in stub.paths()
+
+
 def test_a_run_that_somebody_deletes(stub: Stub, naps: list[float]) -> None:
     stub.answers[f"GET {RUN}"] = [(200, {"state": "running"}), (404, {"detail": "gone"})]
     pipeline, asked = one()
@@ -552,7 +577,7 @@ def test_nobody_answers() -> None:
         Api.connect("http://127.0.0.1:9")
 
 
-@pytest.mark.parametrize("text", ["", "ftp://host", "http://", "http://host:port"])
+@pytest.mark.parametrize("text", ["", "ftp://host", "http://", "http://host:port", "http://host:99999"])
 def test_no_address(text: str) -> None:
     with pytest.raises(RunError, match="airflow_api_base_url"):
         Api.connect(text)
@@ -689,9 +714,10 @@ def test_a_backfill_that_a_locked_database_refuses_is_asked_for_again(stub: Stub
     assert naps == [5.0, 5.0, 5.0]
 
 
-def test_a_parse_never_imports_httpx(tmp_path: Path) -> None:
+def test_a_parse_never_imports_what_asks_a_server(tmp_path: Path) -> None:
     import subprocess
     import sys
 
-    code = "import sys, starlake_core_airflow.rest; sys.exit('httpx' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False).returncode == 0
+    code = "import sys, starlake_core_airflow.plugin, starlake_core_airflow.running; sys.exit('starlake_core_airflow.rest_client' in sys.modules)"
+    variables = {**os.environ, "AIRFLOW_HOME": str(tmp_path)}
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=variables, check=False).returncode == 0

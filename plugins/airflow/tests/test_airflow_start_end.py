@@ -10,8 +10,8 @@ from airflow_runs import draw, events, program, run_dag, states, xcoms
 from starlake_core_airflow import context
 from starlake_core_airflow.rendering import trigger_rule
 
-from starlake_core import DataInterval, StarlakeDependencies, StarlakeDependency, StarlakePipeline, guards_of
-from starlake_core.freshness import Decision
+from starlake_core import DataInterval, StarlakeDependencies, StarlakeDependency, StarlakePipeline, gates_before_work
+from starlake_core.orchestrators.freshness import Decision
 from starlake_core.testing import StandIn, Step
 
 pytest_plugins = ["starlake_core.testing.plugin"]
@@ -59,7 +59,7 @@ def test_work_that_tolerates_a_closed_gate_is_work_for_the_end(tmp_path: Path, s
         pipeline.start_task() >> check >> load >> pipeline.end_task()
 
     pipeline = draw(tmp_path / "tolerant", build, program(stand_in))
-    assert guards_of(pipeline, rule=trigger_rule) == [[]]
+    assert gates_before_work(pipeline, rule=trigger_rule) == [[]]
     run = run_dag(pipeline.native)
     assert states(run)["check_sales_pending_files"] == "skipped"
     assert (states(run)["load"], states(run)["end"]) == ("success", "success")
@@ -74,7 +74,7 @@ def test_work_behind_a_task_that_tolerates_a_closed_gate_in_a_group_is_work(tmp_
             pipeline.sl_dummy_op("anyway", trigger="none_failed") >> pipeline.sl_load("load", "sales", "orders")
         check >> loads >> pipeline.end_task()
 
-    assert guards_of(draw(tmp_path / "grouped", build, program(stand_in)), rule=trigger_rule) == [[]]
+    assert gates_before_work(draw(tmp_path / "grouped", build, program(stand_in)), rule=trigger_rule) == [[]]
 
 
 def test_a_configuration_that_cannot_be_read_fails_the_start_at_once(tmp_path: Path, stand_in: StandIn) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 from emulators.cloud_run import CloudRun
 from starlake_core_cloud_run.request import run_request
 from starlake_core_cloud_run.runner import CloudRunRunner
+from starlake_core_cloud_run.state import Execution
 from starlake_core_google import Calls
 
 from starlake_core import Command, Job, Orchestration, RunKey
-from starlake_core.command import load_command
+from starlake_core.model.command import load_command
 from starlake_core.testing import RecordingOrchestrator
 from starlake_core.testing.lab import until
 
@@ -40,6 +41,19 @@ MakeJob = Callable[..., Job]
 MakeRunner = Callable[..., CloudRunRunner]
 
 
+class CarelessRunner(CloudRunRunner):
+    """The negative control: it looks for no execution of its key and stops no double, so that faults do harm."""
+
+    def _of_key(self, parent: str, key: RunKey, started: str = "") -> str | None:
+        return None
+
+    def _after_silence(self, parent: str, key: RunKey) -> str | None:
+        return None
+
+    def _stop_double(self, double: Execution, first: Execution) -> None:
+        return
+
+
 def create(options: dict[str, Any], command: Command = LOAD) -> Job:
     """The job of a command with options of the environment."""
     orchestration = Orchestration(
@@ -53,7 +67,7 @@ def create(options: dict[str, Any], command: Command = LOAD) -> Job:
 
 def run_outside(runner: CloudRunRunner, job: Job, key: RunKey) -> str:
     """Start an execution without looking for any: as a process does whose answer is lost, or another one at the same moment."""
-    return str(runner._service.run(run_request(job.spec, job.arguments, job.env, key)).name)
+    return str(runner._client.run(run_request(job.spec, job.arguments, job.env, key)).name)
 
 
 def ends(emulator: CloudRun) -> list[str]:

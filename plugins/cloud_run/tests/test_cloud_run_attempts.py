@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cloud_run_lab import IMPATIENT, KEY, ends, run_outside
+from cloud_run_lab import IMPATIENT, KEY, QUICK, CarelessRunner, ends, run_outside
 from emulators.faults import Fault, Kind, When
 from google.cloud import run_v2
 from starlake_core_cloud_run import history
-from starlake_core_cloud_run import runner as module
 
 from starlake_core import OutageError, RunKey
 from starlake_core.runtime import OlderAttempt, Verdict, start, wait
@@ -76,13 +75,10 @@ def test_a_list_that_lags_behind_is_waited_for(emulator: CloudRun, job: MakeJob,
     assert [told.name for told in emulator.executions()] == [handle]
 
 
-def test_looks_switched_off_double_runs(
-    emulator: CloudRun, job: MakeJob, runner: MakeRunner, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_looks_switched_off_double_runs(emulator: CloudRun, job: MakeJob) -> None:
     """The negative control: without the looks the faults of these tests do harm."""
-    monkeypatch.setattr(module, "_LOOKS", False)
     emulator.faults.plan("RunJob", Fault(Kind.UNAVAILABLE, When.AFTER))
-    runner().submit(job(), KEY)
+    CarelessRunner(job().spec, QUICK).submit(job(), KEY)
     assert ends(emulator) == ["succeeded", "succeeded"]
 
 

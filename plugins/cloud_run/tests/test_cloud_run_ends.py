@@ -13,7 +13,7 @@ import pytest
 from cloud_run_lab import IMPATIENT, KEY, ends
 from emulators.cloud_run import JobDefinition
 from emulators.faults import Fault, Kind, When
-from starlake_core_cloud_run import runner as module
+from starlake_core_cloud_run import output
 
 from starlake_core import OutageError, Preload, RunKey, RunnerError, StarlakePreLoadStrategy
 from starlake_core.runtime import BatchPoller, Outcome, Verdict, execute, finish, wait
@@ -478,7 +478,7 @@ def test_the_end_of_the_output_is_in_a_failure(job: MakeJob, runner: MakeRunner)
 def test_output_that_comes_late_is_asked_for_again(
     emulator: CloudRun, job: MakeJob, runner: MakeRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_LOG_LAG_SECONDS", 0.4)
+    monkeypatch.setattr(output, "_LAG_SECONDS", 0.4)
     emulator.log_lag = 0.3
     made = runner()
     handle = made.submit(job({"EXIT": "3", "SAYS": "it broke"}), KEY)

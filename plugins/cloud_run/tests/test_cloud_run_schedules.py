@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from cloud_run_lab import CarelessRunner
 from emulators.cloud_run import CloudRun
 from emulators.fault_suite import FaultSuite
 from starlake_core_cloud_run import runner
@@ -21,4 +22,4 @@ class TestFaults(FaultSuite):
     duplicates = True
 
     def without_dedupe(self, emulator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(runner, "_LOOKS", False)
+        monkeypatch.setattr(runner, "CloudRunRunner", CarelessRunner)

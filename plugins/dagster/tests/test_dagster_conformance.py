@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dagster import op
-from starlake_core_dagster.rendering import DagsterPipeline
+from starlake_core_dagster.pipeline import DagsterPipeline
 
 from starlake_core.testing import NativeGraph, NativeTask, OrchestratorSuite
 

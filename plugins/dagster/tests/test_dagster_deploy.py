@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from starlake_core_dagster import deploying
 from starlake_core_dagster.deploying import MODULE, delete, deploy, workspace_of
 
-from starlake_core import NothingFoundError, Options, RunError, StarlakeError, file_swap
-from starlake_core.orchestration import Overrides, overriding
+from starlake_core import NothingFoundError, Options, RunError, StarlakeError
+from starlake_core import file_transaction as file_swap
+from starlake_core.dsl.orchestration import Overrides, overriding
 
 PIPELINE = """\
 from starlake_core import Orchestration

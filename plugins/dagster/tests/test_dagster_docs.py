@@ -6,7 +6,7 @@ import ast
 import re
 from pathlib import Path
 
-from starlake_core_dagster.rendering import JOB_KEYWORDS, TASK_KEYWORDS
+from starlake_core_dagster.keywords import JOB_KEYWORDS, TASK_KEYWORDS
 
 from starlake_core.testing import check_options_table
 

@@ -20,7 +20,7 @@ from starlake_core_dagster import definitions
 from starlake_core_dagster.context import attempt_of
 
 from starlake_core import DataInterval, StarlakePipeline, data_interval
-from starlake_core.schedule import fire_times
+from starlake_core.model.schedule import fire_times
 from starlake_core.testing import FakeEnvironment
 
 UTC = timezone.utc

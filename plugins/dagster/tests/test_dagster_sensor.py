@@ -21,10 +21,11 @@ from dagster import (
 from dagster_runs import draw, job, materializations, repository, resolved, run, tick_of_sensor
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from starlake_core_dagster import definitions, starting
+from starlake_core_dagster import definitions
+from starlake_core_dagster import triggers as starting
 
 from starlake_core import DataInterval, StarlakePipeline
-from starlake_core.freshness import Decision
+from starlake_core.orchestrators.freshness import Decision
 from starlake_core.testing import FakeEnvironment
 
 UTC = timezone.utc

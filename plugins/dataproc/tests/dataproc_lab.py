@@ -10,7 +10,7 @@ from typing import Any
 from emulators.dataproc import Dataproc
 
 from starlake_core import Command, DataInterval, Job, Orchestration, Run, RunKey
-from starlake_core.command import load_command, preload_command
+from starlake_core.model.command import load_command, preload_command
 from starlake_core.runtime import Runner, runner_for
 from starlake_core.testing import RecordingOrchestrator
 

@@ -14,13 +14,13 @@ from emulators.storage import Storage
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlake_core_dataproc.output import Output
-from starlake_core_dataproc.told import Told
+from starlake_core_dataproc.state import DriverRun
 from starlake_core_google import Calls, CloudLogs, Connection, Objects
 
 from starlake_core.runtime import Runner, Verdict, execute, start
 from starlake_core.testing.lab import settle, until
 
-RUNNING = Told(
+RUNNING = DriverRun(
     "projects/p/regions/r/jobs/j", "RUNNING", None, "", (), {}, {}, 0.0, 0.0, "gs://bucket/folder/driveroutput"
 )
 DONE = replace(RUNNING, state="DONE", verdict=Verdict.SUCCEEDED)

@@ -11,7 +11,7 @@ from dataproc_lab import CHECK, KEY, job_of, runner_of, sh
 from emulators.dataproc import Dataproc
 from emulators.faults import Fault, Kind, When
 from starlake_core_dataproc.naming import job_id
-from starlake_core_dataproc.told import exit_code_of
+from starlake_core_dataproc.state import exit_code_of
 
 from starlake_core import OutageError, RunKey, RunnerError
 from starlake_core.runtime import OlderAttempt, Outcome, Verdict, execute, finish, start, wait
@@ -205,7 +205,7 @@ def test_a_marker_that_cannot_be_read_now_is_read_later(emulator: Dataproc) -> N
     runner = runner_of(job)
     handle = runner.submit(job, KEY)
     until(lambda: runner._jobs.get(handle).verdict is not None, "it has ended")  # type: ignore[attr-defined]
-    object.__setattr__(runner._markers._objects._calls, "total_seconds", 0.2)  # type: ignore[attr-defined]
+    object.__setattr__(runner._markers._store._calls, "total_seconds", 0.2)  # type: ignore[attr-defined]
     emulator.faults.at_random(1.0, [Fault(Kind.UNAVAILABLE)], 1, spared=["GetJob"])
     assert not runner.poll([handle])[handle].ended
     emulator.faults.forget()
@@ -476,7 +476,7 @@ def test_jobs_and_batches_and_clusters_in_one_poll(emulator: Dataproc) -> None:
 
 def test_a_third_of_all_calls_fails_and_all_jobs_end_as_they_should(emulator: Dataproc) -> None:
     emulator.containers.program = ("/bin/sh", "-c", 'case "$*" in *--tables\\ bad*) exit 3;; esac', "driver")
-    from starlake_core.command import load_command
+    from starlake_core.model.command import load_command
 
     jobs = [
         job_of(emulator.options, load_command("t", "sales", f"{'bad' if n % 3 == 0 else 'good'}_{n}"))

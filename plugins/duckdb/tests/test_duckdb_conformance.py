@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from starlake_core import Command, Preload, StarlakePreLoadStrategy
-from starlake_core.command import load_command, stage_command, transform_command
+from starlake_core.model.command import load_command, stage_command, transform_command
 from starlake_core.testing import Does, EnvironmentSuite, StandIn
 
 pytest_plugins = ["starlake_core.testing.plugin"]

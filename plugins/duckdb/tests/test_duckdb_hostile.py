@@ -76,7 +76,7 @@ def test_the_line_of_a_dry_run_imports_nothing_of_the_project_either(root: Path)
 
 
 def test_an_interpreter_without_the_switch_imports_nothing_either(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from starlake_core.runtime.process import python_module
+    from starlake_core.processes.runner import python_module
 
     monkeypatch.setattr(sys, "version_info", (3, 10, 0))
     vector = python_module("starlake_core_duckdb")

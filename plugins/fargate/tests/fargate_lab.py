@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from emulators.ecs import BUCKET, Ecs
-from starlake_core_fargate.aws import Aws
+from starlake_core_fargate.client import AwsClient
 from starlake_core_fargate.runner import FargateRunner
 
 from starlake_core import Command, Job, Orchestration, RunKey
-from starlake_core.command import load_command
+from starlake_core.model.command import load_command
 from starlake_core.runtime import Outcome
 from starlake_core.testing import RecordingOrchestrator
-from starlake_core.testing.lab import a_run, settle
+from starlake_core.testing.lab import an_attempt, settle
 
 PROGRAM = ("/bin/sh", "-c", 'eval "${DO:-true}"', "starlake")
 KEY = RunKey("sales/run-1/load_orders", "1")
@@ -42,7 +42,7 @@ class Lab:
         opened = orchestration(given)
         made = opened.plugins.create_job(command=self.command, options=opened.options)
         # These tests are about attempts: what a load may not do twice is tested elsewhere.
-        return replace(made, retry_unsafe="blind").bind(a_run())
+        return replace(made, retry_unsafe="blind").bind(an_attempt())
 
     def check(self, do: str, sentinel: str = "", root: str = ROOT) -> Job:
         """A bound check."""
@@ -55,12 +55,14 @@ class Lab:
         )
         command = Command("preload", arguments, "check_sales", "sales")
         opened = orchestration({**self.options, "sl_env_var": {"SL_ROOT": root, "DO": do}})
-        return replace(opened.plugins.create_job(command=command, options=opened.options), check=True).bind(a_run())
+        return replace(opened.plugins.create_job(command=command, options=opened.options), check=True).bind(
+            an_attempt()
+        )
 
     def runner(self, job: Job | None = None, clock: Callable[[], float] | None = None, **service: Any) -> FargateRunner:
         """A runner that has little patience."""
         made = {**(job or self.job()).spec["service"], **service}
-        aws = Aws(made)
+        aws = AwsClient(made)
         aws.first_pause, aws.total_seconds = 0.01, 5.0
         return FargateRunner(made, aws, **({"clock": clock} if clock is not None else {}))
 

@@ -215,7 +215,7 @@ def test_overrides_that_grow_too_long_at_run_time(lab: Lab) -> None:
 def test_what_is_accepted_when_it_is_built_is_accepted_with_all_that_a_run_adds(lab: Lab) -> None:
     """The longest variable that is let through, with the longest names, a marker and what placeholders become."""
     from starlake_core import OptionsError
-    from starlake_core.run import DataInterval, Run
+    from starlake_core.model.run import DataInterval, Run
     from starlake_core.testing.lab import SCHEDULED
 
     end = SCHEDULED

@@ -10,7 +10,7 @@ from fargate_lab import orchestration
 from starlake_core_fargate.options import FargateOptions
 
 from starlake_core import Job, OptionsError
-from starlake_core.command import load_command
+from starlake_core.model.command import load_command
 
 OPTIONS: dict[str, Any] = {
     "aws_cluster_name": "c",

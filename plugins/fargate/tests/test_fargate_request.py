@@ -13,7 +13,7 @@ from emulators.ecs import Ecs
 from fargate_lab import Lab
 from hypothesis import example, given
 from hypothesis import strategies as st
-from starlake_core_fargate.aws import Aws
+from starlake_core_fargate.client import AwsClient
 from starlake_core_fargate.request import client_token, largest_overrides, overrides_size, run_task_request, started_by
 from starlake_core_fargate.runner import FargateRunner
 
@@ -171,7 +171,7 @@ def test_hostile_arguments_and_variables_arrive(lab: Lab) -> None:
         lab.options.update(ecs.options)
         job = lab.job(env={"ODD": odd})
         service = job.spec["service"]
-        runner = FargateRunner(service, Aws(service))
+        runner = FargateRunner(service, AwsClient(service))
         handle = runner.submit(replace(job, arguments=tuple(HOSTILE)), KEY)
         assert settle(runner, handle).succeeded
         (line,) = runner.logs(handle, None)[0]

@@ -11,7 +11,7 @@ import pytest
 from emulators.faults import Fault, Kind, When
 from fargate_lab import KEY, Lab
 from starlake_core_fargate.request import started_by
-from starlake_core_fargate.tasks import TaskArn, TaskFacts, status_of
+from starlake_core_fargate.state import TaskArn, TaskFacts, status_of
 
 from starlake_core import OutageError, RunKey, RunnerError
 from starlake_core.runtime import OlderAttempt, Runner, Verdict, start
@@ -357,7 +357,6 @@ def test_slow_storage_holds_up_nothing_but_the_check_that_needs_it(lab: Lab, mon
         container.wait(60)
     answer = threading.Event()
     monkeypatch.setattr(runner._markers, "seen", lambda marker: answer.wait(60))
-    monkeypatch.setattr(runner._markers, "sweep", lambda marker: None)
     until(lambda: runner.poll(handles)[handles[1]].ended, "the others do not wait for it")
     assert not runner.poll(handles)[handles[0]].ended
     (found,) = runner.find(lab.check("true"), KEY.task)

@@ -12,9 +12,10 @@ import pytest
 from emulators.faults import Fault, Faults, Kind, When
 from emulators.storage import Storage
 from google.auth.credentials import AnonymousCredentials
-from starlake_core_google import Calls, Connection, Markers, Objects, split_path
+from starlake_core_google import Calls, Connection, Objects, split_path
 
 from starlake_core import OutageError, RunnerError
+from starlake_core.runtime import Markers
 
 QUICK = Calls("Cloud Storage", attempt_seconds=5.0, total_seconds=0.2, first_pause=0.01)
 PATIENT = Calls("Cloud Storage", first_pause=0.01)

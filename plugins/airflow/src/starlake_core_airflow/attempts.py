@@ -1,20 +1,20 @@
 """Which attempt an execution of a task waits for: its own, an older one that still goes on, or a new one.
 
-Airflow executes one try several times where it is rescheduled, and nothing that a process knows survives between two executions. What survives is
+Airflow executes one ``try`` several times where it is rescheduled, and nothing that a process knows survives between two executions. What survives is
 what the environment knows: the attempts of a task, by name. A try is named by its number; a look of a waiting check by its try and the moment at
 which it began.
 """
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from starlake_core import Job, OutageError, RunKey, RunnerError
+from starlake_core.logs import get_logger
 from starlake_core.runtime import (
-    Found,
+    AttemptInfo,
     OlderAttempt,
     Outcome,
     Runner,
@@ -29,7 +29,7 @@ from starlake_core.runtime import (
 
 __all__ = ["Look", "start_own", "take", "take_look"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 _PATIENCE_SECONDS = 600.0
@@ -42,7 +42,7 @@ def _try(attempt: str) -> int:
     return int(number) if number.isdigit() else 0
 
 
-def _found(job: Job, runner: Runner, key: RunKey, again: bool) -> Sequence[Found]:
+def _found(job: Job, runner: Runner, key: RunKey, again: bool) -> Sequence[AttemptInfo]:
     """The attempts of a task. While one of them runs, that the service cannot be asked about them is no reason to fail it."""
     deadline, waiting = time.monotonic() + _PATIENCE_SECONDS, _FIRST_PAUSE
     while True:
@@ -57,14 +57,14 @@ def _found(job: Job, runner: Runner, key: RunKey, again: bool) -> Sequence[Found
             waiting = min(_LONGEST_PAUSE, 2 * waiting)
 
 
-def _since_clear(job: Job, runner: Runner, key: RunKey, cleared: int, again: bool) -> Sequence[Found]:
+def _since_clear(job: Job, runner: Runner, key: RunKey, cleared: int, again: bool) -> Sequence[AttemptInfo]:
     """The attempts that count: what has not ended from before a clear is ended first, because somebody wants the work to be done again."""
     found = _found(job, runner, key, again)
     end_all(runner, key.task, [attempt for attempt in found if _try(attempt.attempt) <= cleared])
     return [attempt for attempt in found if _try(attempt.attempt) > cleared]
 
 
-def _answer(runner: Runner, attempt: Found) -> Outcome | None:
+def _answer(runner: Runner, attempt: AttemptInfo) -> Outcome | None:
     """How a look ended: what was found may say only that it has."""
     outcome = attempt.status.outcome
     if outcome is None or outcome.verdict is not Verdict.SUCCEEDED:

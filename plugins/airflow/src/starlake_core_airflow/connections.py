@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from starlake_core.logs import get_logger
 from starlake_core.runtime import Credentials
 
 __all__ = ["credentials_for"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 def credentials_for(connections: Mapping[str, str]) -> Credentials | None:

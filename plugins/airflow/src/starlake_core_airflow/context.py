@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -12,9 +11,10 @@ from datetime import datetime, timezone, tzinfo
 from typing import Any
 
 from starlake_core import Attempt, DataInterval, Pipeline, Run, RunError, TriggerPolicy, data_interval
-from starlake_core.freshness import Decision, Event, decide
-from starlake_core.identity import deployment_name, instance_of
-from starlake_core.run import unsafe_word
+from starlake_core.logs import get_logger
+from starlake_core.model.identity import deployment_name, instance_of
+from starlake_core.model.run import unsafe_word
+from starlake_core.orchestrators.freshness import Decision, Event, decide
 
 from .conf import UNSAFE, VARIABLES
 from .versions import execution_mark, get_variable, host, lasting_id, run_date, triggering_events
@@ -30,7 +30,7 @@ __all__ = [
     "decision_of",
 ]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 INTERVAL_START = "sl_data_interval_start"
 INTERVAL_END = "sl_data_interval_end"

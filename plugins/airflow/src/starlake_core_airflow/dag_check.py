@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from starlake_core import RunError
-from starlake_core.runtime.process import python_module
+from starlake_core.processes.runner import python_module
 
 __all__ = ["Parsed", "parse"]
 

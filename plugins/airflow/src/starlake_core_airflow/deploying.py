@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from starlake_core import NothingFoundError, Options, RunError
-from starlake_core.file_swap import locked, swap
+from starlake_core.file_transaction import locked, swap
 
 from . import dag_ignore
 from .dag_check import parse

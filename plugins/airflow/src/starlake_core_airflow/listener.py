@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from airflow.listeners import hookimpl
 
+from starlake_core.logs import get_logger
 from starlake_core.runtime import POOL_PREFIX
 
 from .pools import creation, missing
 
 __all__ = ["on_dag_run_running"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 @hookimpl

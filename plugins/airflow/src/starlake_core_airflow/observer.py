@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from starlake_core import Job, RunRequest, TaskEvent, TaskState
-from starlake_core.plugins import Plugins
-from starlake_core.runtime import Outcome, in_project
+from starlake_core.runtime import Outcome, RunnerSource, in_project
 
 __all__ = [
     "STOPPED",
@@ -42,7 +41,7 @@ class Observation:
     """
 
     request: RunRequest
-    plugins: Plugins
+    plugins: RunnerSource
     source: str
     excluded: frozenset[str]
     outcomes: dict[str, tuple[Outcome, str]] = field(default_factory=dict)
@@ -91,7 +90,7 @@ def in_process() -> bool:
     return _observation is not None
 
 
-def plugins() -> Plugins | None:
+def plugins() -> RunnerSource | None:
     """The plugins of the pipeline, where it was drawn in this process."""
     return _observation.plugins if _observation is not None else None
 

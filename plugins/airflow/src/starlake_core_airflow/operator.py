@@ -12,9 +12,9 @@ from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import Any
 
-from starlake_core import Attempt, Job, StarlakeDataset, StarlakeError, Wait, why_nothing
+from starlake_core import Attempt, Job, StarlakeDataset, StarlakeError, Wait, explain_skip
 from starlake_core.masking import mask_arguments, secret_arguments, secret_values
-from starlake_core.plain import plain, plain_line
+from starlake_core.plain_text import plain, plain_line
 from starlake_core.runtime import (
     OlderAttempt,
     Outcome,
@@ -155,7 +155,7 @@ class StarlakeOperator(_Step, Reschedulable):
     Attributes:
         job: what to run, with placeholders for what only a run knows.
         wait_policy: how a check that is not ready is asked again.
-        timeout: seconds for one try; None for no limit.
+        timeout: seconds for one attempt; None for no limit.
         missing: what a check that is not ready found wanting.
         deferrable: whether to wait in the triggerer, where the environment runs remotely; None for Airflow's configuration.
         defer_after: seconds that the worker waits before it gives its slot away.
@@ -520,7 +520,7 @@ class StarlakeEnd(_Step):
                 closed[gate] = str(kept.get("reason", gate))
         for reason in closed.values():
             self.log.info("Skipped: %s", reason)
-        reason = why_nothing(self.guards, closed)
+        reason = explain_skip(self.guards, closed)
         if reason:
             outcome = Outcome(Verdict.NOT_READY, reason=reason)
             observer.ended(self, outcome, reason)

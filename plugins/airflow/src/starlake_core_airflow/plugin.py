@@ -10,9 +10,9 @@ from starlake_core import (
     CreateChildren,
     OptionGroup,
     Options,
+    Pipeline,
     Report,
     RunRequest,
-    StarlakePipeline,
     Task,
     TaskGroup,
     hookimpl,
@@ -51,19 +51,19 @@ def sl_create_task_group(group: TaskGroup, create_children: CreateChildren) -> B
 
 
 @hookimpl
-def sl_create_pipeline(pipeline: StarlakePipeline, create_children: CreateChildren) -> Any:
+def sl_create_pipeline(pipeline: Pipeline, create_children: CreateChildren) -> Any:
     return make_dag(pipeline, create_children)
 
 
 @hookimpl
-def sl_run_pipeline(pipeline: StarlakePipeline, request: RunRequest) -> Report:
+def sl_run_pipeline(pipeline: Pipeline, request: RunRequest) -> Report:
     from .running import run_pipeline
 
     return run_pipeline(pipeline, request)
 
 
 @hookimpl
-def sl_backfill(pipeline: StarlakePipeline, requests: Sequence[RunRequest]) -> Iterable[Report] | None:
+def sl_backfill(pipeline: Pipeline, requests: Sequence[RunRequest]) -> Iterable[Report] | None:
     from .running import backfill
 
     return backfill(pipeline, requests)
@@ -84,7 +84,7 @@ def sl_delete(files: Sequence[Path], options: Options) -> Sequence[Path]:
 
 
 @hookimpl
-def sl_check_site(pipelines: Sequence[StarlakePipeline]) -> Sequence[str]:
+def sl_check_site(pipelines: Sequence[Pipeline]) -> Sequence[str]:
     from .pools import problems
 
     return problems(pipelines)

@@ -6,19 +6,22 @@ is deployed, and a listener in the scheduler fails such tasks as their run begin
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from starlake_core import Options, StarlakePipeline
+from starlake_core import Options, Pipeline
+from starlake_core.logs import get_logger
 from starlake_core.runtime import POOL_PREFIX
 
 from .options import AirflowOptions
 
-__all__ = ["creation", "missing", "problems"]
+__all__ = ["DEFAULT_POOL", "creation", "missing", "problems"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
+
+DEFAULT_POOL = "default_pool"
+"""Airflow's name for its default pool. Its own constant for it would import the models."""
 
 _UNKNOWN = "the pools of Airflow are not known: its database cannot be asked from here: %s"
 
@@ -34,7 +37,7 @@ def creation(pool: str) -> str:
     return f'airflow pools set {pool} 1 "Starlake"'
 
 
-def problems(pipelines: Sequence[StarlakePipeline]) -> list[str]:
+def problems(pipelines: Sequence[Pipeline]) -> list[str]:
     """A sentence for every pool that pipelines need and that does not exist, as far as Airflow can be asked from here.
 
     Args:
@@ -43,7 +46,7 @@ def problems(pipelines: Sequence[StarlakePipeline]) -> list[str]:
     found = []
     users: dict[str, list[str]] = {}
     for pipeline in pipelines:
-        for pool in sorted({task.pool for task in pipeline.native.tasks} - {"default_pool"}):
+        for pool in sorted({task.pool for task in pipeline.native.tasks} - {DEFAULT_POOL}):
             users.setdefault(pool, []).append(pipeline.id)
     if not users:
         return []

@@ -12,24 +12,24 @@ from typing import Any
 from starlake_core import (
     CreateChildren,
     GeneralOptions,
+    Pipeline,
     StarlakeDataset,
     StarlakeError,
-    StarlakePipeline,
     Task,
     TaskGroup,
     TaskKind,
     TriggerRule,
-    guards_of,
+    gates_before_work,
 )
-from starlake_core.plain import plain_line
-from starlake_core.pools import DrawnResources
+from starlake_core.orchestrators.pools import DrawnResources
+from starlake_core.plain_text import plain_line
 from starlake_core.runtime import pool_of
 
 from .context import Facts
 from .edges import Block, link
 from .operator import StarlakeEnd, StarlakeOperator, StarlakeStart, displayed
 from .options import AirflowOptions
-from .pools import creation
+from .pools import DEFAULT_POOL, creation
 from .versions import DAG, FAIL_FAST, AssetAll, AssetAny, EmptyOperator, asset
 from .versions import TaskGroup as AirflowGroup
 
@@ -62,7 +62,7 @@ class _Drawing:
         alone: a single task is wanted, for a DAG that is not ours.
     """
 
-    def __init__(self, pipeline: StarlakePipeline, alone: bool = False) -> None:
+    def __init__(self, pipeline: Pipeline, alone: bool = False) -> None:
         options = pipeline.options[AirflowOptions]
         self.facts = replace(Facts.of(pipeline), pipeline_id="") if alone else Facts.of(pipeline)
         self.retries = pipeline.options[GeneralOptions].retries
@@ -92,8 +92,7 @@ class _Drawing:
 
     def pool(self, task: Task) -> str:
         """The pool of a task; empty for Airflow's default one. Those that keep tasks apart are remembered, with what for."""
-        # Airflow's default pool has this name, unless somebody renamed it.
-        pool = self.resources.pool(task, "default_pool")
+        pool = self.resources.pool(task, DEFAULT_POOL)
         resource = self.resources.of(task)
         if resource and pool == pool_of(resource):
             self.pools[pool] = resource
@@ -110,7 +109,7 @@ _drawings: list[_Drawing] = []
 
 
 def _drawing_of(task: Task) -> _Drawing:
-    pipeline: Any = task.pipeline
+    pipeline = task.pipeline
     if _drawings and _drawings[-1].pipeline is pipeline:
         return _drawings[-1]
     return _Drawing(pipeline, alone=True)
@@ -171,7 +170,7 @@ def make_task(task: Task) -> Any:
         # They run in a worker, which may die like any other.
         keywords["retries"] = max(task.retries, drawing.retries)
     if task.kind is TaskKind.END:
-        guards = guards_of(drawing.pipeline, drawing.starts, trigger_rule)
+        guards = gates_before_work(drawing.pipeline, drawing.starts, trigger_rule)
         if guards or task.outlets:
             return StarlakeEnd.create({**own, "guards": guards}, **keywords)
     elif task.path in drawing.starts:
@@ -195,18 +194,7 @@ def describe(task: Task) -> str:
     assert task.job is not None
     command = task.command
     line = displayed(task.job)
-    if command is None:
-        about = f"Runs {line}."
-    elif command.name == "load":
-        about = f"Loads the table {_code(command.tables[0])} of the domain {_code(command.domain)}."
-    elif command.name == "stage":
-        about = f"Moves the incoming files of the domain {_code(command.domain)} to where they are loaded from."
-    elif task.kind is TaskKind.CHECK:
-        about = f"Checks whether the domain {_code(command.domain)} is ready; if it is not, its loads are skipped."
-    elif command.transform:
-        about = f"Runs the transform {_code(command.transform)}."
-    else:
-        about = f"Runs the Starlake command {_code(command.name)}."
+    about = task.summary(_code) or f"Runs {line}."
     # A name that holds the end of a code block must not begin something else on the page.
     fence = "`" * (2 + max([1, *map(len, re.findall("`+", line))]))
     about = plain_line(about)
@@ -221,7 +209,7 @@ def make_group(group: TaskGroup, create_children: CreateChildren) -> Block:
     return Block.of(group, native, children)
 
 
-def make_dag(pipeline: StarlakePipeline, create_children: CreateChildren) -> Any:
+def make_dag(pipeline: Pipeline, create_children: CreateChildren) -> Any:
     """The DAG of a pipeline."""
     drawing = _Drawing(pipeline)
     keywords = dict(pipeline.native_options)
@@ -264,7 +252,7 @@ def _about_pools(pools: Mapping[str, str]) -> str:
     )
 
 
-def _schedule(pipeline: StarlakePipeline, drawing: _Drawing) -> Any:
+def _schedule(pipeline: Pipeline, drawing: _Drawing) -> Any:
     if pipeline.cron is not None:
         return _timetable(pipeline.cron, pipeline.zone_name)
     if pipeline.trigger is None:

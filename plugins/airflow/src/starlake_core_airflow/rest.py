@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from starlake_core import Report, Run, RunError, RunRequest, StarlakePipeline, TaskState, skipped_report
+from starlake_core import Pipeline, Report, Run, RunError, RunRequest, TaskState, skipped_report
+from starlake_core.logs import get_logger
+from starlake_core.runtime import Backoff
 
 from . import rest_runs
 from .rest_backfill import backfill
@@ -17,13 +18,16 @@ from .rest_tasks import STOPPED, Watch
 
 __all__ = ["Api", "backfill", "delete_dag", "run"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
-TRIES = 5
-"""How often something is started that may or may not have been."""
+_STARTING = 120.0
+"""Seconds in which something is started that may or may not have been."""
+
+_STOPPING = 10.0
+"""Seconds in which a run is stopped, while the user waits."""
 
 
-def run(api: Api, pipeline: StarlakePipeline, request: RunRequest) -> Report:
+def run(api: Api, pipeline: Pipeline, request: RunRequest) -> Report:
     """Trigger a DAG and follow the run to its end.
 
     Args:
@@ -60,28 +64,30 @@ def _conf(run: Run) -> dict[str, Any]:
     return {**conf, **configuration_of(run)}
 
 
-def _trigger(api: Api, pipeline: StarlakePipeline, run: Run) -> None:
+def _trigger(api: Api, pipeline: Pipeline, run: Run) -> None:
     """Start the run. An attempt that was cut off is made again: the run id lets it happen only once."""
     body: dict[str, Any] = {"dag_run_id": run.run_id, "conf": _conf(run)}
     if api.v2:
         body["logical_date"] = None
     path = f"{dag_path(pipeline)}/dagRuns"
-    for attempt in range(1, TRIES + 1):
+    backoff = Backoff(_STARTING, 1.0, 8.0)
+    again = False
+    while True:
         try:
-            api.post(path, body)
+            api.ask("POST", path, body)
             return
         except ApiError as error:
             if error.status == 409:
-                if attempt > 1 and api.get(f"{path}/{quoted(run.run_id)}").get("conf") == body["conf"]:
+                if again and api.get(f"{path}/{quoted(run.run_id)}").get("conf") == body["conf"]:
                     return
                 raise RunError(
                     f"DAG '{pipeline.id}' has a run '{run.run_id}' already. Give another run id, or finish that one in Airflow: "
                     f"{Watch(api, pipeline, run.run_id).url}"
                 ) from error
-            if not error.transient or attempt == TRIES:
+            if not error.transient or not backoff.wait(error.retry_after):
                 raise
             logger.warning("%s. Trying again", error)
-            time.sleep(max(2.0 ** (attempt - 1), error.retry_after))
+            again = True
 
 
 def _follow(api: Api, watch: Watch) -> Mapping[str, Any]:
@@ -103,23 +109,20 @@ def _follow(api: Api, watch: Watch) -> Mapping[str, Any]:
 
 def _stop(api: Api, watch: Watch) -> tuple[Mapping[str, Any] | None, str]:
     """Stop a run. Returns it as it was just before, None where there is none, and a sentence on it."""
-    problem: ApiError | None = None
+    backoff = Backoff(_STOPPING, 1.0, 2.0)
     found: Mapping[str, Any] | None = None
-    for attempt in range(1, TRIES + 1):
+    while True:
         try:
             found = api.find(watch.path)
             if found is None:
                 return None, STOPPED
             watch.look()
             if found["state"] not in ENDED:
-                api.patch(watch.path, {"state": "failed"})
+                api.ask("PATCH", watch.path, {"state": "failed"})
             return found, STOPPED
         except ApiError as error:
-            problem = error
-            if not error.transient:
-                break
-            time.sleep(min(attempt, 2))
-    return found, f"{STOPPED}, but the run may go on in Airflow, stop it there: {watch.url} ({problem})"
+            if not error.transient or not backoff.wait():
+                return found, f"{STOPPED}, but the run may go on in Airflow, stop it there: {watch.url} ({error})"
 
 
 def delete_dag(api: Api, dag_id: str) -> None:
@@ -133,7 +136,7 @@ def delete_dag(api: Api, dag_id: str) -> None:
         RunError: it is refused, such as while tasks of the DAG run.
     """
     try:
-        api.delete(f"/dags/{quoted(dag_id)}")
+        api.ask("DELETE", f"/dags/{quoted(dag_id)}")
     except ApiError as error:
         if error.status == 409:
             raise RunError(f"{error}. Wait until its tasks have ended, or stop them, and delete it then") from error

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from starlake_core import Report, RunError, RunRequest, StarlakePipeline, TaskState
+from starlake_core import Pipeline, Report, RunError, RunRequest, TaskState
+from starlake_core.logs import get_logger
+from starlake_core.runtime import Backoff
 
 from . import rest_runs
 from .rest_client import Api, ApiError, quoted
@@ -17,15 +19,16 @@ from .rest_tasks import Watch
 
 __all__ = ["backfill"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _RUNNING, _LOCKED = 409, 503
 _PATIENCE = 120.0
+_PAUSE = 2.5 * rest_runs.POLL
 _AGAIN = {"failed": "failed", "completed": "ended"}
 
 
 def backfill(
-    api: Api, pipeline: StarlakePipeline, requests: Sequence[RunRequest], reprocess: str = "failed"
+    api: Api, pipeline: Pipeline, requests: Sequence[RunRequest], reprocess: str = "failed"
 ) -> Iterator[Report] | None:
     """Run several intervals with Airflow's own backfill.
 
@@ -49,7 +52,7 @@ def backfill(
     return _backfill(api, pipeline, sorted(requests, key=lambda item: item.run.scheduled_date), reprocess)
 
 
-def _backfill(api: Api, pipeline: StarlakePipeline, requests: Sequence[RunRequest], reprocess: str) -> Iterator[Report]:
+def _backfill(api: Api, pipeline: Pipeline, requests: Sequence[RunRequest], reprocess: str) -> Iterator[Report]:
     if not requests:
         return
     check_dag(api, pipeline)
@@ -67,7 +70,7 @@ def _backfill(api: Api, pipeline: StarlakePipeline, requests: Sequence[RunReques
         body["dag_run_conf"] = variables
     planned = {
         moment
-        for row in _post(api, pipeline, "/backfills/dry_run", body, time.monotonic() + _PATIENCE)["backfills"]
+        for row in _post(api, pipeline, "/backfills/dry_run", body, _backoff())["backfills"]
         if (moment := moment_of(row["logical_date"])) is not None
     }
     if extra := sorted(planned.difference(wanted)):
@@ -93,7 +96,7 @@ def _utc(moment: datetime) -> datetime:
     return moment.astimezone(timezone.utc)
 
 
-def _rows(api: Api, pipeline: StarlakePipeline, moments: Sequence[datetime]) -> dict[datetime, Mapping[str, Any]]:
+def _rows(api: Api, pipeline: Pipeline, moments: Sequence[datetime]) -> dict[datetime, Mapping[str, Any]]:
     """The runs that Airflow has for some logical dates."""
     rows = api.pages(
         f"{dag_path(pipeline)}/dagRuns",
@@ -106,23 +109,18 @@ def _rows(api: Api, pipeline: StarlakePipeline, moments: Sequence[datetime]) -> 
     return {moment: found[moment] for moment in moments if moment in found}
 
 
-def _left_alone(
-    api: Api, pipeline: StarlakePipeline, left: Mapping[datetime, RunRequest], reprocess: str
-) -> Iterator[Report]:
+def _without_tasks(pipeline: Pipeline, item: RunRequest, state: TaskState, reason: str) -> Report:
+    return Report(pipeline.id, item.run.run_id, state, reason=reason, interval=item.run.interval, group=item.group)
+
+
+def _left_alone(api: Api, pipeline: Pipeline, left: Mapping[datetime, RunRequest], reprocess: str) -> Iterator[Report]:
     """Reports of the dates that Airflow does not run: they have a run already, or are not over."""
     rows = _rows(api, pipeline, list(left)) if left else {}
     for moment, item in left.items():
         row = rows.get(moment)
         if row is None:
             reason = f"Airflow makes no run for {moment.isoformat()}: it is not over yet"
-            yield Report(
-                pipeline.id,
-                item.run.run_id,
-                TaskState.PLANNED,
-                reason=reason,
-                interval=item.run.interval,
-                group=item.group,
-            )
+            yield _without_tasks(pipeline, item, TaskState.PLANNED, reason)
             continue
         watch = Watch(api, pipeline, row["dag_run_id"])
         if row["state"] in ENDED:
@@ -130,53 +128,50 @@ def _left_alone(
             again = "" if reprocess == "none" else f", since only runs that {_AGAIN[reprocess]} are run again"
             yield report_of(pipeline, item, watch, row, reason=f"it had ended before and was left alone{again}")
         else:
-            yield Report(
-                pipeline.id,
-                row["dag_run_id"],
-                TaskState.RUNNING,
-                reason=f"it was going on already: {watch.url}",
-                interval=item.run.interval,
-                group=item.group,
-            )
+            going = _without_tasks(pipeline, item, TaskState.RUNNING, f"it was going on already: {watch.url}")
+            yield replace(going, run_id=row["dag_run_id"])
 
 
-def _post(api: Api, pipeline: StarlakePipeline, path: str, body: Mapping[str, Any], gives_up: float) -> Any:
+def _backoff() -> Backoff:
+    """Pauses of one length: what is waited for takes as long for everybody."""
+    return Backoff(_PATIENCE, _PAUSE, _PAUSE)
+
+
+def _post(api: Api, pipeline: Pipeline, path: str, body: Mapping[str, Any], backoff: Backoff) -> Any:
     """Ask for something, again while the database is locked: somebody else writes to it, and Airflow has taken back what it began."""
     while True:
         try:
-            return api.post(path, body)
+            return api.ask("POST", path, body)
         except ApiError as error:
-            if error.status != _LOCKED or time.monotonic() >= gives_up:
+            if error.status != _LOCKED or not backoff.wait(_PAUSE):
                 raise
             logger.info("Airflow cannot look at the backfill of %s now, trying again: %s", pipeline.id, error)
-            time.sleep(2.5 * rest_runs.POLL)
 
 
-def _start_backfill(api: Api, pipeline: StarlakePipeline, body: Mapping[str, Any]) -> Any:
+def _start_backfill(api: Api, pipeline: Pipeline, body: Mapping[str, Any]) -> Any:
     """Start it. One that has done its work counts as going on until the scheduler looks again, so that is waited for."""
-    gives_up = time.monotonic() + _PATIENCE
+    backoff = _backoff()
     while True:
         try:
-            return _post(api, pipeline, "/backfills", body, gives_up)
+            return _post(api, pipeline, "/backfills", body, backoff)
         except ApiError as error:
             if error.status != _RUNNING:
                 raise
-            if time.monotonic() >= gives_up or _busy(api, pipeline):
+            if _busy(api, pipeline) or not backoff.wait(_PAUSE):
                 raise RunError(
                     f"a backfill of DAG '{pipeline.id}' is going on already. Wait for its end, or cancel it in the user interface: "
                     f"{api.base_url}/dags/{quoted(pipeline.id)}"
                 ) from error
             logger.info("waiting until Airflow has closed the previous backfill of %s", pipeline.id)
-            time.sleep(2.5 * rest_runs.POLL)
 
 
-def _busy(api: Api, pipeline: StarlakePipeline) -> bool:
+def _busy(api: Api, pipeline: Pipeline) -> bool:
     """Whether a run of a backfill has not ended."""
     rows = api.get(f"{dag_path(pipeline)}/dagRuns", run_type="backfill", state=["queued", "running"], limit=1)
     return bool(rows["dag_runs"])
 
 
-def _follow_backfill(api: Api, pipeline: StarlakePipeline, todo: dict[datetime, RunRequest]) -> Iterator[Report]:
+def _follow_backfill(api: Api, pipeline: Pipeline, todo: dict[datetime, RunRequest]) -> Iterator[Report]:
     """A report for each run as it ends; what was reported leaves ``todo``."""
     watches: dict[datetime, Watch] = {}
     seen: dict[datetime, Mapping[str, Any]] = {}
@@ -193,14 +188,7 @@ def _follow_backfill(api: Api, pipeline: StarlakePipeline, todo: dict[datetime, 
             if row is None:
                 del todo[moment]
                 what = "somebody deleted the run" if moment in seen else "Airflow made no run"
-                yield Report(
-                    pipeline.id,
-                    item.run.run_id,
-                    TaskState.FAILED,
-                    reason=f"{what} for {moment.isoformat()}",
-                    interval=item.run.interval,
-                    group=item.group,
-                )
+                yield _without_tasks(pipeline, item, TaskState.FAILED, f"{what} for {moment.isoformat()}")
                 continue
             seen[moment] = row
             watch = watches.setdefault(moment, Watch(api, pipeline, row["dag_run_id"], item.listener))
@@ -213,13 +201,13 @@ def _follow_backfill(api: Api, pipeline: StarlakePipeline, todo: dict[datetime, 
             time.sleep(max(rest_runs.POLL, 4 * (time.monotonic() - began)))
 
 
-def _stop_backfill(api: Api, pipeline: StarlakePipeline, backfill_id: int, todo: Mapping[datetime, RunRequest]) -> None:
+def _stop_backfill(api: Api, pipeline: Pipeline, backfill_id: int, todo: Mapping[datetime, RunRequest]) -> None:
     """Cancel a backfill, and stop those of its runs that have begun: Airflow itself would let them end."""
     try:
-        api.put(f"/backfills/{backfill_id}/cancel")
+        api.ask("PUT", f"/backfills/{backfill_id}/cancel")
         for row in _rows(api, pipeline, list(todo)).values() if todo else ():
             if row["state"] not in ENDED:
-                api.patch(f"{dag_path(pipeline)}/dagRuns/{quoted(row['dag_run_id'])}", {"state": "failed"})
+                api.ask("PATCH", f"{dag_path(pipeline)}/dagRuns/{quoted(row['dag_run_id'])}", {"state": "failed"})
     except ApiError as error:
         logger.warning(
             "backfill %s of %s was not stopped, cancel it in the user interface: %s", backfill_id, pipeline.id, error

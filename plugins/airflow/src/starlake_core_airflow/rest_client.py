@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+import httpx
 
 from starlake_core import RunError
-
-if TYPE_CHECKING:
-    import httpx
+from starlake_core.logs import get_logger
+from starlake_core.runtime import Backoff, pause
 
 __all__ = ["Api", "ApiError", "quoted"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 TIMEOUT = 30.0
 """Seconds for an answer; a third of them for the connection."""
@@ -63,6 +63,33 @@ class _Login:
         return bool(self.username) and self.password is not None
 
 
+class _TokenAuth(httpx.Auth):
+    """Requests of somebody who logged in: with a token, and with another one where the server does not take it any more.
+
+    Args:
+        token_request: makes the request for a token.
+        token_of: reads the token from the answer.
+        token: the first one.
+    """
+
+    requires_response_body = True
+
+    def __init__(
+        self, token_request: Callable[[], httpx.Request], token_of: Callable[[httpx.Response], str], token: str
+    ) -> None:
+        self._token_request = token_request
+        self._token_of = token_of
+        self._token = token
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """The request, and at most once again with a new token."""
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        if _status((yield request)) == 401:
+            self._token = self._token_of((yield self._token_request()))
+            request.headers["Authorization"] = f"Bearer {self._token}"
+            yield request
+
+
 def quoted(part: str) -> str:
     """A text as one part of a path."""
     return quote(part, safe="")
@@ -83,7 +110,6 @@ class Api:
         self.version = ""
         self._login = login
         self._client = client
-        self._token = login.token
         # Nobody has to think of closing it.
         self._closed = weakref.finalize(self, client.close)
 
@@ -101,14 +127,18 @@ class Api:
         Raises:
             RunError: there is no Airflow there, or it does not let us in.
         """
-        import httpx
-
         url, login = _parted(base_url, _Login(username, password, token or None))
-        client = httpx.Client(timeout=httpx.Timeout(TIMEOUT, connect=TIMEOUT / 3), follow_redirects=False)
+        headers = {"Accept": "application/json"}
+        if login.token is not None:
+            headers["Authorization"] = f"Bearer {login.token}"
+        client = httpx.Client(
+            headers=headers, timeout=httpx.Timeout(TIMEOUT, connect=TIMEOUT / 3), follow_redirects=False
+        )
         api = cls(url, login, client)
-        api._find_version()
-        if api.v2 and api._token is None:
-            api._token = api._new_token()
+        if (newer := api._is_not(v2=True)) and (older := api._is_not(v2=False)):
+            raise ApiError(f"{newer}; {older}", 404)
+        if api.v2 and login.token is None:
+            api._log_in()
         return api
 
     def __repr__(self) -> str:
@@ -120,13 +150,30 @@ class Api:
 
     # -- questions
 
+    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, **params: Any) -> Any:
+        """Ask for something.
+
+        Args:
+            method: such as ``POST``.
+            path: below the API.
+            body: what is sent, None for nothing.
+            **params: of the question.
+
+        Returns:
+            The answer, None where it is empty.
+
+        Raises:
+            ApiError: it is not done, or (``transient``) perhaps.
+        """
+        return self._read(self._sent(method, path, json=body, params=params))
+
     def get(self, path: str, **params: Any) -> Any:
         """What is at a path below the API.
 
         Raises:
             ApiError: it is not answered.
         """
-        return self._asked("GET", path, params=params)
+        return self.ask("GET", path, **params)
 
     def find(self, path: str, **params: Any) -> Any:
         """As :meth:`get`; None where there is nothing.
@@ -147,19 +194,17 @@ class Api:
         Raises:
             ApiError: it is refused, or the server was away for too long.
         """
-        pause, gives_up = 1.0, 0.0
+        backoff = Backoff(PATIENCE, 1.0)
         while True:
             try:
                 return self.get(path, **params)
             except ApiError as error:
-                now = time.monotonic()
-                gives_up = gives_up or now + PATIENCE
-                if not error.transient or now >= gives_up:
+                seconds = backoff.next(error.retry_after) if error.transient else None
+                if seconds is None:
                     raise
-                wait = max(pause, error.retry_after)
-                logger.warning("%s. Asking again in %.0f s", error, wait)
-                time.sleep(wait)
-                pause = min(pause * 2, 30.0)
+                logger.warning("%s. Asking again in %.0f s", error, seconds)
+                if not pause(seconds):
+                    raise
 
     def pages(self, path: str, key: str, **params: Any) -> list[Any]:
         """All rows of a list that comes in pages, with the patience of :meth:`follow`.
@@ -179,70 +224,21 @@ class Api:
             if not page[key] or len(rows) >= page["total_entries"]:
                 return rows
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Make something.
-
-        Raises:
-            ApiError: it is not made, or (``transient``) perhaps.
-        """
-        return self._asked("POST", path, json=body)
-
-    def patch(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Change something.
-
-        Raises:
-            ApiError: it is not changed.
-        """
-        return self._asked("PATCH", path, json=body)
-
-    def put(self, path: str) -> Any:
-        """Ask for an action.
-
-        Raises:
-            ApiError: it is not done.
-        """
-        return self._asked("PUT", path)
-
-    def delete(self, path: str) -> None:
-        """Take something away.
-
-        Raises:
-            ApiError: it is still there.
-        """
-        self._asked("DELETE", path)
-
     # -- how they are asked
 
-    def _asked(self, method: str, path: str, **sent: Any) -> Any:
-        url = f"{self.base_url}/api/{'v2' if self.v2 else 'v1'}{path}"
-        response = self._sent(method, url, **sent)
-        if _status(response) == 401 and self.v2 and self._login.token is None:
-            self._token = self._new_token()
-            response = self._sent(method, url, **sent)
-        return self._read(method, url, response)
-
-    def _sent(self, method: str, url: str, *, public: bool = False, **sent: Any) -> httpx.Response:
-        import httpx
-
-        headers = {"Accept": "application/json"}
-        auth = None
-        if not public and self._token is not None:
-            headers["Authorization"] = f"Bearer {self._token}"
-        elif not public and not self.v2 and self._login.named:
-            auth = httpx.BasicAuth(self._login.username or "", self._login.password or "")
+    def _sent(self, method: str, url: str, **sent: Any) -> httpx.Response:
         try:
-            return self._client.request(method, url, headers=headers, auth=auth, **sent)
-        except (httpx.TransportError, httpx.InvalidURL) as error:
+            return self._client.request(method, url, **sent)
+        except httpx.TransportError as error:
             # The text of the library only: the request that hangs on its error holds the credentials.
             told = f"{type(error).__name__}: {error}".rstrip(": ")
             raise ApiError(
-                f"{method} {url}: no answer ({told}). Check that Airflow's API server runs and that the option "
+                f"{_asked(error.request)}: no answer ({told}). Check that Airflow's API server runs and that the option "
                 "'airflow_api_base_url' is its address"
             ) from None
 
-    def _read(self, method: str, url: str, response: httpx.Response) -> Any:
-        status = _status(response)
-        asked = f"{method} {url}"
+    def _read(self, response: httpx.Response) -> Any:
+        status, asked = _status(response), _asked(response.request)
         if 200 <= status < 300:
             if not response.content:
                 return None
@@ -279,67 +275,75 @@ class Api:
 
     # -- getting in
 
-    def _find_version(self) -> None:
-        answers = []
-        for self.v2 in (True, False):
-            url = f"{self.base_url}/api/{'v2' if self.v2 else 'v1'}/version"
-            response = self._sent("GET", url)
-            if response.status_code in (401, 403) or response.status_code in _TRANSIENT:
-                self._read("GET", url, response)
-            found = _json(response)
-            if response.status_code == 200 and isinstance(found, dict) and isinstance(found.get("version"), str):
-                self.version = found["version"]
-                return
-            answers.append(f"{url}: {_not_airflow(response)}")
-        raise ApiError("; ".join(answers), 404)
+    def _is_not(self, v2: bool) -> str:
+        """Use a version of the API. Returns what speaks against it; empty where it answers."""
+        self.v2 = v2
+        self._client.base_url = f"{self.base_url}/api/{'v2' if v2 else 'v1'}"
+        if not v2 and self._login.token is None and self._login.named:
+            self._client.auth = httpx.BasicAuth(self._login.username or "", self._login.password or "")
+        response = self._sent("GET", "/version")
+        if response.status_code in (401, 403) or response.status_code in _TRANSIENT:
+            self._read(response)
+        found = _json(response)
+        if response.status_code == 200 and isinstance(found, dict) and isinstance(found.get("version"), str):
+            self.version = found["version"]
+            return ""
+        return f"{response.request.url}: {_not_airflow(response)}"
 
-    def _new_token(self) -> str:
-        url = f"{self.base_url}/auth/token"
-        if self._login.named:
-            body = {"username": self._login.username, "password": self._login.password}
-            response = self._sent("POST", url, public=True, json=body)
-        else:
-            response = self._sent("GET", url, public=True)
-        status = response.status_code
-        found = _json(response) if 200 <= status < 300 else None
-        if isinstance(found, dict) and isinstance(found.get("access_token"), str):
-            return str(found["access_token"])
-        # What the server says is left out here: it may repeat what it was sent.
-        if status in _TRANSIENT:
-            raise ApiError(f"{url}: Airflow answered {status}, so there is no token to work with", status)
-        if self._login.named:
-            raise ApiError(
-                f"{url}: Airflow gives no token to '{self._login.username}' (answer {status}). Check 'airflow_username' and "
-                "'airflow_password'; where another service gives out the tokens, use 'airflow_token'",
-                401,
-            )
+    def _log_in(self) -> None:
+        """Get a token, now that it is known who gets the password."""
+        url, login = f"{self.base_url}/auth/token", self._login
+        body = {"username": login.username, "password": login.password} if login.named else None
+        method = "POST" if login.named else "GET"
+        token_of = partial(_token_of, login)
+        token = token_of(self._sent(method, url, json=body))
+        # Nothing of this object: it would hold itself, and its connections would stay open.
+        self._client.auth = _TokenAuth(partial(self._client.build_request, method, url, json=body), token_of, token)
+
+
+def _token_of(login: _Login, response: httpx.Response) -> str:
+    url, status = response.request.url, response.status_code
+    found = _json(response) if 200 <= status < 300 else None
+    if isinstance(found, dict) and isinstance(found.get("access_token"), str):
+        return str(found["access_token"])
+    # What the server says is left out here: it may repeat what it was sent.
+    if status in _TRANSIENT:
+        raise ApiError(f"{url}: Airflow answered {status}, so there is no token to work with", status)
+    if login.named:
         raise ApiError(
-            f"{url}: Airflow gives no token without credentials (answer {status}). Give 'airflow_username' and "
-            "'airflow_password', or 'airflow_token'",
+            f"{url}: Airflow gives no token to '{login.username}' (answer {status}). Check 'airflow_username' and "
+            "'airflow_password'; where another service gives out the tokens, use 'airflow_token'",
             401,
         )
+    raise ApiError(
+        f"{url}: Airflow gives no token without credentials (answer {status}). Give 'airflow_username' and "
+        "'airflow_password', or 'airflow_token'",
+        401,
+    )
+
+
+def _asked(request: httpx.Request) -> str:
+    return f"{request.method} {request.url.copy_with(query=None)}"
 
 
 def _parted(base_url: str, login: _Login) -> tuple[str, _Login]:
     """The address without what does not belong to it, and the credentials that may be in it."""
     text = base_url.strip()
     try:
-        parts = urlsplit(text if "://" in text else f"http://{text}")
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
-    if host is None or parts.scheme not in ("http", "https"):
+        url = httpx.URL(text if "://" in text else f"http://{text}")
+    except httpx.InvalidURL:
+        url = httpx.URL("")
+    if not url.host or url.scheme not in ("http", "https") or (url.port or 0) > 65535:
         raise RunError(
             "option 'airflow_api_base_url' is no address of a server; it is what opens Airflow's user interface, such as "
             "http://localhost:8080"
         )
-    if parts.username and not login.named and login.token is None:
-        login = _Login(unquote(parts.username), unquote(parts.password or ""))
-    path = parts.path.rstrip("/")
+    if url.username and not login.named and login.token is None:
+        login = _Login(url.username, url.password)
+    path = url.raw_path.decode().partition("?")[0].rstrip("/")
     for ending in ("/api/v1", "/api/v2", "/home"):
         path = path.removesuffix(ending)
-    shown = f"[{host}]" if ":" in host else host
-    return urlunsplit((parts.scheme, f"{shown}:{port}" if port else shown, path, "", "")), login
+    return str(url.copy_with(userinfo=b"", raw_path=(path or "/").encode(), fragment=None)).rstrip("/"), login
 
 
 def _not_airflow(response: httpx.Response) -> str:

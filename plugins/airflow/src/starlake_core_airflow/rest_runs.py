@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from starlake_core import Report, Run, RunError, RunRequest, StarlakePipeline, TaskKind, TaskReport, TaskState
+from starlake_core import Pipeline, Report, Run, RunError, RunRequest, TaskKind, TaskReport, TaskState
+from starlake_core.logs import get_logger
 
 from .conf import UNSAFE, VARIABLES
 from .rest_client import Api, ApiError, quoted
@@ -16,7 +16,7 @@ from .rest_tasks import Watch
 
 __all__ = ["ENDED", "POLL", "check_dag", "check_request", "configuration_of", "dag_path", "moment_of", "report_of"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 POLL = 2.0
 """Seconds between two looks; more where a look takes its time, so that asking never is what keeps a server busy."""
@@ -41,12 +41,12 @@ def check_request(request: RunRequest) -> None:
         )
 
 
-def dag_path(pipeline: StarlakePipeline) -> str:
+def dag_path(pipeline: Pipeline) -> str:
     """The DAG, as a path below the API."""
     return f"/dags/{quoted(pipeline.id)}"
 
 
-def check_dag(api: Api, pipeline: StarlakePipeline) -> None:
+def check_dag(api: Api, pipeline: Pipeline) -> None:
     """Refuse a DAG that would not run.
 
     Raises:
@@ -87,7 +87,7 @@ def configuration_of(run: Run) -> dict[str, Any]:
 
 
 def report_of(
-    pipeline: StarlakePipeline,
+    pipeline: Pipeline,
     request: RunRequest,
     watch: Watch,
     found: Mapping[str, Any],
@@ -119,7 +119,7 @@ def report_of(
     )
 
 
-def _summary(pipeline: StarlakePipeline, state: TaskState, tasks: Sequence[TaskReport]) -> str:
+def _summary(pipeline: Pipeline, state: TaskState, tasks: Sequence[TaskReport]) -> str:
     """The sentence on a run as a whole: how much failed, or why its end was skipped."""
     failed = sum(task.state == TaskState.FAILED for task in tasks)
     if state == TaskState.FAILED:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import ast
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from starlake_core import Node, Pipeline, Task, TaskEvent, TaskGroup, TaskReport, TaskState
+from starlake_core.logs import get_logger
 
 from .rest_client import Api, ApiError, quoted
 
 __all__ = ["STOPPED", "Watch"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 STOPPED = "stopped by the user"
 

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from starlake_core import (
+    Pipeline,
     Report,
     RunError,
     RunRequest,
-    StarlakePipeline,
     Task,
     TaskEvent,
     TaskKind,
     TaskReport,
     TaskState,
-    described,
-    selected,
+    dry_run_report,
+    is_selected,
     skipped_report,
     tear_down,
 )
+from starlake_core.logs import get_logger
 
 from .context import current_run
 from .observer import STOPPED, Observation, observing
@@ -30,7 +30,7 @@ from .versions import in_test_run
 
 __all__ = ["backfill", "run_pipeline"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _STATES: Mapping[str, TaskState] = {
     "success": TaskState.SUCCEEDED,
@@ -46,7 +46,7 @@ _STATES: Mapping[str, TaskState] = {
 }
 
 
-def _api(pipeline: StarlakePipeline) -> Any:
+def _api(pipeline: Pipeline) -> Any:
     options = pipeline.options[AirflowOptions]
     if not options.airflow_api_base_url:
         return None
@@ -60,7 +60,7 @@ def _api(pipeline: StarlakePipeline) -> Any:
     )
 
 
-def run_pipeline(pipeline: StarlakePipeline, request: RunRequest) -> Report:
+def run_pipeline(pipeline: Pipeline, request: RunRequest) -> Report:
     """Run a pipeline and wait for its end.
 
     Args:
@@ -71,7 +71,7 @@ def run_pipeline(pipeline: StarlakePipeline, request: RunRequest) -> Report:
         RunError: it cannot be run from here.
     """
     if request.dry_run:
-        return described(pipeline, request)
+        return dry_run_report(pipeline, request)
     if request.skip:
         return skipped_report(pipeline, request)
     if request.resume:
@@ -86,7 +86,7 @@ def run_pipeline(pipeline: StarlakePipeline, request: RunRequest) -> Report:
     return _run_here(pipeline, request)
 
 
-def backfill(pipeline: StarlakePipeline, requests: Sequence[RunRequest]) -> Iterable[Report] | None:
+def backfill(pipeline: Pipeline, requests: Sequence[RunRequest]) -> Iterable[Report] | None:
     """Run several intervals with Airflow's own backfill, where a server with one is named.
 
     Args:
@@ -118,11 +118,11 @@ def _left_out(dag: Any, excluded: Iterable[str]) -> Iterator[None]:
             dag.task_dict[task_id].outlets = kept
 
 
-def _run_here(pipeline: StarlakePipeline, request: RunRequest) -> Report:
+def _run_here(pipeline: Pipeline, request: RunRequest) -> Report:
     run, dag = request.run, pipeline.native
-    left_out = {task.path for task in pipeline.tasks() if not selected(task, request)}
+    left_out = {task.path for task in pipeline.tasks() if not is_selected(task, request)}
     excluded = frozenset(left_out)
-    observation = Observation(request, pipeline.orchestration.plugins, pipeline.source, excluded)
+    observation = Observation(request, pipeline.plugins, pipeline.source, excluded)
     token = current_run.set(run)
     try:
         with observing(observation), _left_out(dag, excluded):
@@ -162,7 +162,7 @@ def _run_here(pipeline: StarlakePipeline, request: RunRequest) -> Report:
     )
 
 
-def _stopped(pipeline: StarlakePipeline, observation: Observation, instances: Mapping[str, Any]) -> Report:
+def _stopped(pipeline: Pipeline, observation: Observation, instances: Mapping[str, Any]) -> Report:
     """The report of a run that the user stopped; what was set up is torn down first."""
     run, reports = observation.request.run, []
     for task in pipeline.tasks():
@@ -181,7 +181,7 @@ def _stopped(pipeline: StarlakePipeline, observation: Observation, instances: Ma
 
 
 def _reports(
-    pipeline: StarlakePipeline,
+    pipeline: Pipeline,
     observation: Observation,
     instances: Mapping[str, Any],
     left_out: set[str],
@@ -224,7 +224,7 @@ def _state(instance: Any) -> TaskState:
     return _STATES.get(str(getattr(instance.state, "value", instance.state)), TaskState.WAITING)
 
 
-def _befores(pipeline: StarlakePipeline) -> dict[str, list[str]]:
+def _befores(pipeline: Pipeline) -> dict[str, list[str]]:
     """Path of each task to those of the tasks that run directly before it."""
     dag = pipeline.native
     return {

@@ -164,7 +164,7 @@ def host() -> str:
 
 
 def execution_mark(ti: Any) -> Any:
-    """What is the same whenever ``dag.test`` executes one try of a task instance, and another thing in a run that was made again: the id of the
+    """What is the same whenever ``dag.test`` executes one ``try`` of a task instance, and another thing in a run that was made again: the id of the
     instance, or, on 2.11, which has none, the row that ``dag.test`` holds for as long as it goes on.
     """
     if AIRFLOW_3:

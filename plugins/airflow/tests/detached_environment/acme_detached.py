@@ -28,7 +28,7 @@ from starlake_core import (
     hookimpl,
     option,
 )
-from starlake_core.runtime import Found, Outcome, Runner, Status, Verdict
+from starlake_core.runtime import AttemptInfo, Outcome, Runner, Status, Verdict
 
 # The parent of the job: it waits for it, and writes the exit code aside and renames it, so that it is there as a whole or not at all.
 _PARENT = """
@@ -81,14 +81,14 @@ class DetachedRunner(Runner):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def find(self, job: Job, task: str) -> Sequence[Found]:
+    def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
         keys = {
             path: json.loads((path / "key.json").read_text())
             for path in self._folder.glob("*/")
             if (path / "pid").exists()
         }
         mine = sorted((key["time"], str(path)) for path, key in keys.items() if key["SL_RUN_TASK"] == task)
-        return [Found.told(keys[Path(handle)], handle, self._status(handle)) for _, handle in mine]
+        return [AttemptInfo.told(keys[Path(handle)], handle, self._status(handle)) for _, handle in mine]
 
     def submit(self, job: Job, key: RunKey) -> str:
         folder = self._folder / f"{key.task_hash}-{key.attempt_hash}"

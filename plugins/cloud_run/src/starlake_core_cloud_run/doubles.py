@@ -7,16 +7,16 @@ for one attempt. Every execution is shown some seconds after its start: then the
 from __future__ import annotations
 
 import heapq
-import logging
 import threading
 import time
 from collections.abc import Callable, Collection
 
 from starlake_core import StarlakeError
+from starlake_core.logs import get_logger
 
 __all__ = ["Doubles"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _AGAIN_SECONDS = 5.0
 _TIMES = 60

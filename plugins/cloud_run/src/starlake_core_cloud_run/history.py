@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .executions import Seen, seen, seen_again
+from .state import Execution, seen, seen_again
 
 __all__ = ["History", "Page"]
 
@@ -28,7 +28,7 @@ Page = Callable[[str, str], "tuple[Sequence[Any], str]"]
 class _Job:
     """What is known of a Cloud Run job."""
 
-    seen: dict[str, Seen] = field(default_factory=dict)
+    seen: dict[str, Execution] = field(default_factory=dict)
     looked_at: dict[str, int] = field(default_factory=dict)
     by_task: dict[str, set[str]] = field(default_factory=dict)
     over: list[tuple[tuple[int, int], str]] = field(default_factory=list)
@@ -117,7 +117,7 @@ class History:
             if not token or count >= self._limit or (until is not None and last < until):
                 return newest
 
-    def note(self, parent: str, execution: Any) -> Seen | None:
+    def note(self, parent: str, execution: Any) -> Execution | None:
         """Remember an execution as it is now.
 
         Args:
@@ -130,7 +130,7 @@ class History:
         handle = f"{parent}/executions/{execution.name.rpartition('/')[2]}"
         return self._note(self._job(parent), handle, execution)
 
-    def note_page(self, parent: str, executions: Iterable[Any]) -> tuple[dict[str, Any], list[Seen]]:
+    def note_page(self, parent: str, executions: Iterable[Any]) -> tuple[dict[str, Any], list[Execution]]:
         """Remember the executions of a page.
 
         Args:
@@ -142,7 +142,7 @@ class History:
         """
         job, prefix = self._job(parent), f"{parent}/executions/"
         messages: dict[str, Any] = {}
-        several: list[Seen] = []
+        several: list[Execution] = []
         for execution in executions:
             handle = prefix + execution.name.rpartition("/")[2]
             messages[handle] = execution
@@ -151,7 +151,7 @@ class History:
                 several.append(found)
         return messages, several
 
-    def _note(self, job: _Job, handle: str, execution: Any) -> Seen | None:
+    def _note(self, job: _Job, handle: str, execution: Any) -> Execution | None:
         # What has ended stays as it ended.
         known = job.seen.get(handle)
         if known is not None and known.ended:
@@ -188,7 +188,7 @@ class History:
             if not of_task:
                 del job.by_task[found.task]
 
-    def of_task(self, parent: str, task: str) -> list[Seen]:
+    def of_task(self, parent: str, task: str) -> list[Execution]:
         """The executions of a task that were seen, the oldest first.
 
         Args:
@@ -200,7 +200,7 @@ class History:
             handles = job.by_task.get(task, ())
             return sorted((job.seen[handle] for handle in handles), key=lambda found: found.age)
 
-    def of_attempt(self, parent: str, task: str, attempt: str, instance: str) -> list[Seen]:
+    def of_attempt(self, parent: str, task: str, attempt: str, instance: str) -> list[Execution]:
         """The executions of an attempt that were seen, the oldest first. More than one are doubles.
 
         Args:

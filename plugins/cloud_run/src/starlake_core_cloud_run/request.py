@@ -1,18 +1,67 @@
-"""What Cloud Run is asked for: the request of an execution, and the same as a command for a person."""
+"""What Cloud Run is asked for: the job of a Starlake command, the request of an execution, and the same as a command line for a person."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
-from starlake_core import Job, RunKey
+from starlake_core import Command, GeneralOptions, Job, Options, RunKey
 from starlake_core.masking import mask_arguments, mask_mapping
 
-__all__ = ["RUN_TASK", "gcloud", "job_name", "run_request"]
+from .options import CloudRunOptions
+
+__all__ = ["RUN_TASK", "command_line", "job_name", "job_of", "run_request"]
 
 RUN_TASK = "SL_RUN_TASK"
 """The variable by which an execution is known as one of ours."""
+
+
+def job_of(command: Command, options: Options) -> Job:
+    """The job of a Starlake command. Pure: the same input gives the same bytes.
+
+    Args:
+        command: what it does.
+        options: of the pipeline and the task.
+    """
+    cloud_run = options[CloudRunOptions]
+    project, region = cloud_run.cloud_run_project_id, cloud_run.cloud_run_job_region
+    # What a runner depends on besides project and region: jobs that agree on it share a runner.
+    of_runner = {
+        "service_account": cloud_run.cloud_run_service_account,
+        "endpoint": cloud_run.cloud_run_endpoint,
+        "storage_endpoint": cloud_run.cloud_run_storage_endpoint,
+        "logging_endpoint": cloud_run.cloud_run_logging_endpoint,
+        "detached": cloud_run.cloud_run_async,
+        "interval": _short(cloud_run.cloud_run_async_poke_interval),
+        "follow_logs": cloud_run.cloud_run_follow_logs,
+        "list_lag": _short(cloud_run.cloud_run_list_lag),
+        "missing_grace": _short(cloud_run.cloud_run_missing_grace),
+        "history": cloud_run.cloud_run_history,
+    }
+    spec = {
+        "project": project,
+        "region": region,
+        "job": cloud_run.cloud_run_job_name,
+        "container": cloud_run.cloud_run_container,
+        "task_count": cloud_run.cloud_run_task_count,
+        "timeout": _short(cloud_run.cloud_run_task_timeout),
+        **of_runner,
+    }
+    words = [f"{name}={quote(str(value), safe=':/@')}" for name, value in of_runner.items() if value not in ("", None)]
+    return Job(
+        "cloud_run",
+        command.vector,
+        options[GeneralOptions].sl_env_var,
+        {name: value for name, value in spec.items() if value not in ("", None)},
+        f"{project}/{region}?{'&'.join(words)}",
+    )
+
+
+def _short(seconds: float | None) -> float | None:
+    """Seconds without a fraction where they have none: 30, and not 30.0."""
+    return seconds if seconds is None or seconds != int(seconds) else int(seconds)
 
 
 def job_name(spec: Mapping[str, Any]) -> str:
@@ -53,8 +102,8 @@ def run_request(
     return {"name": job_name(spec), "overrides": overrides}
 
 
-def gcloud(job: Job) -> str:
-    """The command with which a person starts the same, its secrets masked.
+def command_line(job: Job) -> str:
+    """The gcloud command with which a person starts the same, its secrets masked.
 
     Args:
         job: bound.

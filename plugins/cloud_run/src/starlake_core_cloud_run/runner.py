@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -14,38 +13,47 @@ from starlake_core_google import (
     BucketFolders,
     Calls,
     CloudLogs,
-    Markers,
     Objects,
     ServiceClock,
+    Sightings,
     UnclearError,
     connect,
     one_by_one,
 )
 
 from starlake_core import Job, OutageError, RunKey, RunnerError, StarlakeError
-from starlake_core.masking import mask_text
-from starlake_core.runtime import Aside, Found, Outcome, Recent, Runner, Status, Storage, Verdict, pause, remote_marker
+from starlake_core.logs import get_logger
+from starlake_core.runtime import (
+    Aside,
+    AttemptInfo,
+    Backoff,
+    Markers,
+    Outcome,
+    Recent,
+    Runner,
+    Status,
+    Storage,
+    Verdict,
+    pause,
+    remote_marker,
+)
 
+from .client import CloudRunClient
 from .doubles import Doubles
-from .executions import Seen, console, created_at, is_stopping, outcome_of, parent_of, secrets_of, state_of
 from .history import History
-from .request import gcloud, job_name, run_request
-from .service import Service
+from .output import Output
+from .request import command_line, job_name, run_request
+from .state import Execution, console, created_at, is_stopping, outcome_of, parent_of, state_of
 
 __all__ = ["CloudRunRunner"]
 
-logger = logging.getLogger(__name__)
-
-_LOOKS = True
-"""Whether a submission looks for executions of its key, before it, after it and where it had no answer. Switched off, runs are
-doubled: that is the negative control of the fault tests."""
+logger = get_logger(__name__)
 
 _REMEMBERED = 20_000
 _FRESH_SECONDS = 5.0
+_LONGEST_PAUSE = 10.0
 _POLL_SECONDS = 15.0
 """How long a call of a poll is tried, and about how long a poll asks one by one. Another poll comes soon."""
-_LOG_LAG_SECONDS = 2.0
-_LOG_READINGS = 3
 
 
 class CloudRunRunner(Runner):
@@ -66,27 +74,26 @@ class CloudRunRunner(Runner):
         self.follows = bool(spec["follow_logs"])
         self._lag = float(spec["list_lag"])
         connection = connect(spec.get("endpoint", ""), spec.get("service_account", ""))
-        self._service = Service(connection, calls or Calls("Cloud Run"), spec)
+        self._client = CloudRunClient(connection, calls or Calls("Cloud Run"), spec)
         of_storage = None if calls is None else replace(calls, service="Cloud Storage")
         of_logging = None if calls is None else replace(calls, service="Cloud Logging")
         objects = Objects(connection, spec.get("storage_endpoint", ""), of_storage)
         self._markers = Markers(objects)
         self._folders = BucketFolders(objects)
-        self._logs = CloudLogs(connection, spec["project"], spec.get("logging_endpoint", ""), of_logging)
-        self._grace = float(spec.get("missing_grace", 60))
-        self._brief = self._service.brief(_POLL_SECONDS)
-        self._history = History(self._service.page, int(spec["history"]), self._lag)
+        logs = CloudLogs(connection, spec["project"], spec.get("logging_endpoint", ""), of_logging)
+        self._output = Output(self._client, logs)
+        self._sightings = Sightings(float(spec.get("missing_grace", 60)))
+        self._brief = self._client.brief(_POLL_SECONDS)
+        self._history = History(self._client.page, int(spec["history"]), self._lag)
         self._doubles = Doubles(self._look_again, min(1.0, self._lag / 2))
         self._clock = ServiceClock()
         self._aside = Aside()
         self._submitting: dict[RunKey, tuple[threading.Lock, int]] = {}
         self._looked: Recent[str, float] = Recent()
-        self._unseen: Recent[str, float] = Recent(_REMEMBERED)
-        self._sighted: Recent[str, bool] = Recent(_REMEMBERED)
         self._stopped: Recent[str, bool] = Recent(_REMEMBERED)
         self._doubled: Recent[str, bool] = Recent(_REMEMBERED)
-        self._follows: Recent[str, str] = Recent(_REMEMBERED)
-        self._secrets: Recent[str, tuple[str, ...]] = Recent()
+        # Of a double that was stopped: the execution that goes on.
+        self._survivors: Recent[str, str] = Recent(_REMEMBERED)
         self._troubled: frozenset[str] = frozenset()
         self._lock = threading.Lock()
 
@@ -96,7 +103,7 @@ class CloudRunRunner(Runner):
         Args:
             job: bound.
         """
-        return gcloud(job)
+        return command_line(job)
 
     def console_url(self, handle: str) -> str:
         """The address at which a person can watch an execution.
@@ -112,7 +119,7 @@ class CloudRunRunner(Runner):
         """The storage that a project in Cloud Storage is in."""
         return self._folders if root.startswith("gs://") else None
 
-    def find(self, job: Job, task: str) -> Sequence[Found]:
+    def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
         """The attempts of a task among the newest executions of the job, the oldest first.
 
         Of an attempt that has ended it only says that, and whether it failed; ``poll`` says how.
@@ -125,16 +132,16 @@ class CloudRunRunner(Runner):
         self._looked.put(task, time.monotonic())
         return [self._found(one) for one in found]
 
-    def _found(self, one: Seen) -> Found:
-        return Found(one.attempt, one.handle, self._found_status(one), one.instance, one.digest)
+    def _found(self, one: Execution) -> AttemptInfo:
+        return AttemptInfo(one.attempt, one.handle, self._found_status(one), one.instance, one.digest)
 
-    def _found_status(self, execution: Seen) -> Status:
+    def _found_status(self, execution: Execution) -> Status:
         status = execution.status
         # The service may take a moment until it says so itself.
         stopping = not status.ended and execution.handle in self._stopped
         return replace(status, stopping=True) if stopping else status
 
-    def _look(self, parent: str, task: str, started: str = "", own: str = "") -> list[Seen]:
+    def _look(self, parent: str, task: str, started: str = "", own: str = "") -> list[Execution]:
         """The executions of a task, one for each attempt, as they are now.
 
         Args:
@@ -151,8 +158,8 @@ class CloudRunRunner(Runner):
         for task in tasks:
             self._attempts(parent, task, number)
 
-    def _attempts(self, parent: str, task: str, number: int, started: str = "", own: str = "") -> list[Seen]:
-        found: dict[tuple[str, str], Seen] = {}
+    def _attempts(self, parent: str, task: str, number: int, started: str = "", own: str = "") -> list[Execution]:
+        found: dict[tuple[str, str], Execution] = {}
         for execution in self._history.of_task(parent, task):
             fresh = execution.handle == started or self._history.is_fresh(execution.handle, number)
             known = fresh or (execution.ended and execution.attempt != own)
@@ -160,21 +167,21 @@ class CloudRunRunner(Runner):
             if current is None:
                 continue
             if current.handle != started:
-                self._sighted.put(current.handle, True)
+                self._sightings.note(current.handle)
             first = found.setdefault((current.attempt, current.instance), current)
             if first is not current:
                 self._stop_double(current, first)
         return list(found.values())
 
-    def _current(self, execution: Seen) -> Seen | None:
+    def _current(self, execution: Execution) -> Execution | None:
         """An execution as it is now: a look does not read again what is old."""
-        message = self._service.get(execution.handle)
+        message = self._client.get(execution.handle)
         if message is None:
             self._history.forget(execution.handle)
             return None
         return self._history.note(parent_of(execution.handle), message)
 
-    def _stop_double(self, double: Seen, first: Seen) -> None:
+    def _stop_double(self, double: Execution, first: Execution) -> None:
         stopped = double.cancelled or double.stopping or (not double.ended and double.handle in self._stopped)
         if stopped or double.handle in self._doubled:
             return
@@ -195,7 +202,7 @@ class CloudRunRunner(Runner):
             first.handle,
             double.handle,
         )
-        self._service.cancel(double.handle)
+        self._client.cancel(double.handle)
         self._stopped.put(double.handle, True)
 
     def submit(self, job: Job, key: RunKey) -> str:
@@ -215,15 +222,13 @@ class CloudRunRunner(Runner):
             # Who has just looked for the task need not do it again; the look that follows the submission finds what came between. A
             # marker is not deleted on such old news.
             fresh = looked is not None and time.monotonic() - looked < _FRESH_SECONDS and marker is None
-            if _LOOKS and not fresh:
+            if not fresh:
                 earlier = self._of_key(parent, key)
                 if earlier is not None:
                     return earlier
             if marker is not None:
                 self._markers.clear(marker)
             handle = self._run(parent, key, run_request(job.spec, job.arguments, job.env, key))
-            if not _LOOKS:
-                return handle
             return self._of_key(parent, key, handle) or handle
 
     @contextmanager
@@ -250,34 +255,31 @@ class CloudRunRunner(Runner):
 
     def _run(self, parent: str, key: RunKey, request: Mapping[str, Any]) -> str:
         """Ask for an execution until it is certain that there is one."""
-        seconds, waiting = self._service.calls.total_seconds, self._service.calls.first_pause
-        deadline = time.monotonic() + seconds
+        calls = self._client.calls
+        backoff = Backoff(calls.total_seconds, calls.first_pause, _LONGEST_PAUSE)
         while True:
             try:
-                execution = self._service.run(request)
+                execution = self._client.run(request)
                 break
             except UnclearError as error:
                 logger.warning("%s; looking whether there is an execution of %s", error, key.task)
                 handle = self._after_silence(parent, key)
                 if handle is not None:
                     return handle
-                if time.monotonic() >= deadline or not pause(waiting):
+                if not backoff.wait():
                     raise OutageError(
-                        f"{error}. No execution was started in {seconds:g} s, as far as is known"
+                        f"{error}. No execution was started in {calls.total_seconds:g} s, as far as is known"
                     ) from error
-                waiting = min(10.0, waiting * 2)
         handle = f"{parent}/executions/{execution.name.rpartition('/')[2]}"
         self._history.note(parent, execution)
         self._clock.note(created_at(execution))
-        self._unseen.put(handle, time.monotonic())
-        if self._lag and _LOOKS:
+        self._sightings.expect(handle)
+        if self._lag:
             self._doubles.later(self._lag, parent, key.task)
         return handle
 
     def _after_silence(self, parent: str, key: RunKey) -> str | None:
         """The execution of a submission that had no answer, if it was started all the same."""
-        if not _LOOKS:
-            return None
         handle = self._of_key(parent, key)
         if handle is None and self._lag and pause(self._lag):
             handle = self._of_key(parent, key)
@@ -295,7 +297,7 @@ class CloudRunRunner(Runner):
         """
         until = self._aside.until()
         # Of a double, the execution that goes on in its place is asked about.
-        places = {handle: self._follows.get(handle) or handle for handle in handles}
+        places = {handle: self._survivors.get(handle) or handle for handle in handles}
         asked: dict[str, set[str]] = {}
         for place in places.values():
             asked.setdefault(parent_of(place), set()).add(place)
@@ -326,7 +328,7 @@ class CloudRunRunner(Runner):
                     break
         except StarlakeError as error:
             return {**found, **dict.fromkeys(missing, error)}
-        once = self._service.brief(0.0)
+        once = self._client.brief(0.0)
         found.update(one_by_one(missing, self._brief.get, once.get, self._troubled, _POLL_SECONDS))
         unknown = {handle for handle in missing if found[handle] is None}
         if unknown and not listed:
@@ -345,7 +347,7 @@ class CloudRunRunner(Runner):
         for handle in missing & messages.keys():
             found[handle] = messages[handle]
         missing.difference_update(messages)
-        for name in dict.fromkeys((one.task, one.attempt, one.instance) for one in several) if _LOOKS else ():
+        for name in dict.fromkeys((one.task, one.attempt, one.instance) for one in several):
             first, *doubles = self._history.of_attempt(parent, *name)
             for double in doubles:
                 try:
@@ -366,7 +368,7 @@ class CloudRunRunner(Runner):
                 return Status(detail="ending", stopping=True, error=error)
             else:
                 if isinstance(told, str):
-                    self._follows.put(handle, told)
+                    self._survivors.put(handle, told)
                     return Status(detail="doubled")
                 end = told
         stopping = end is None and (is_stopping(message) or handle in self._stopped)
@@ -374,19 +376,18 @@ class CloudRunRunner(Runner):
 
     def _see(self, handle: str, message: Any) -> None:
         """Remember that an execution was seen; at its first sighting, that doubles of it may not be shown yet."""
-        if handle in self._sighted:
+        if handle in self._sightings:
             return
-        self._sighted.put(handle, True)
+        self._sightings.note(handle)
         created = created_at(message)
         known = self._history.note(parent_of(handle), message)
         left = self._lag - self._clock.since(created)
-        if known is not None and not known.ended and self._lag and _LOOKS:
+        if known is not None and not known.ended and self._lag:
             self._doubles.later(max(0.0, left), parent_of(handle), known.task)
 
     def _missing(self, handle: str) -> Status:
         """An execution that the service does not know: not yet, or no longer."""
-        since = self._unseen.setdefault(handle, time.monotonic())
-        if handle not in self._sighted and time.monotonic() - since < self._grace:
+        if self._sightings.may_come(handle):
             return Status(detail="pending")
         self._history.forget(handle)
         reason = "Cloud Run does not know this execution: it was deleted"
@@ -396,21 +397,21 @@ class CloudRunRunner(Runner):
         """How an execution ended; of a double that was cancelled, the execution that goes on."""
         parent = parent_of(handle)
         known = self._history.note(parent, message)
-        if known is not None and known.cancelled and _LOOKS:
+        if known is not None and known.cancelled:
             self._history.look(parent)
             for first in self._history.of_attempt(parent, known.task, known.attempt, known.instance)[:1]:
                 if first.handle != handle:
                     logger.info("%s was a double; %s goes on for %s", handle, first.handle, known.task)
                     return first.handle
         try:
-            outcome = outcome_of(message, handle, lambda: self._service.tasks(handle), self._markers.seen)
+            outcome = outcome_of(message, handle, lambda: self._client.tasks(handle), self._markers.seen)
         except RunnerError as error:
             if state_of(message) == "succeeded":
                 raise  # a marker, which alone says how the check ended
             # It has failed, whatever its exit code is.
             outcome = Outcome(Verdict.FAILED, reason=f"how it ended cannot be read: {error}", log=console(handle))
         assert outcome is not None
-        self._secrets.put(handle, secrets_of(message))
+        self._output.note(handle, message)
         return outcome
 
     # -- cancel and logs
@@ -421,8 +422,8 @@ class CloudRunRunner(Runner):
         Args:
             handle: full name of the execution.
         """
-        for place in dict.fromkeys((handle, self._follows.get(handle) or handle)):
-            self._service.cancel(place)
+        for place in dict.fromkeys((handle, self._survivors.get(handle) or handle)):
+            self._client.cancel(place)
             self._stopped.put(place, True)
 
     def logs(self, handle: str, cursor: str | None) -> tuple[Sequence[str], str | None]:
@@ -432,39 +433,13 @@ class CloudRunRunner(Runner):
             handle: full name of the execution.
             cursor: what the last call returned; None at first.
         """
-        handle = self._follows.get(handle) or handle
-        secrets = self._secrets_of(handle)
-        lines, cursor = self._logs.after(_condition(handle), cursor)
-        return [mask_text(line, secrets) for line in lines], cursor
+        return self._output.after(self._survivors.get(handle) or handle, cursor)
 
     def tail(self, handle: str, count: int) -> Sequence[str]:
-        """The last lines of an ended execution. They take a while to arrive: where there is none yet, they are asked for again.
+        """The last lines of an ended execution.
 
         Args:
             handle: full name of the execution.
             count: how many.
         """
-        handle = self._follows.get(handle) or handle
-        secrets = self._secrets_of(handle)
-        for number in range(_LOG_READINGS):
-            lines = self._logs.last(_condition(handle), count)
-            if lines or not self._logs.available or number == _LOG_READINGS - 1 or not pause(_LOG_LAG_SECONDS):
-                break
-        return [mask_text(line, secrets) for line in lines]
-
-    def _secrets_of(self, handle: str) -> tuple[str, ...]:
-        known = self._secrets.get(handle)
-        if known is None:
-            message = self._service.get(handle)
-            known = () if message is None else secrets_of(message)
-            self._secrets.put(handle, known)
-        return known
-
-
-def _condition(handle: str) -> str:
-    """The filter for the output of an execution."""
-    _, _, _, region, _, job, _, execution = handle.split("/")
-    return (
-        f'resource.type="cloud_run_job" AND resource.labels.job_name="{job}" AND resource.labels.location="{region}" AND '
-        f'labels."run.googleapis.com/execution_name"="{execution}"'
-    )
+        return self._output.last(self._survivors.get(handle) or handle, count)

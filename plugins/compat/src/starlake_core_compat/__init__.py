@@ -5,6 +5,6 @@ What pipeline files import lies in ``ai.starlake``, which holds names only; what
 
 from __future__ import annotations
 
-from .beside import refuse_others
+from .conflicts import refuse_others
 
 refuse_others()

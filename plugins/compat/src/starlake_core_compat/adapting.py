@@ -20,10 +20,10 @@ from starlake_core import (
     hookimpl,
 )
 
-from .jobs import IStarlakeJob, is_asked, rendered
 from .registry import word_of
+from .verbs import StarlakeJob, is_asked, rendered
 
-__all__ = ["Classes", "Drawn", "Verbs"]
+__all__ = ["Classes", "PlainDag", "Verbs"]
 
 
 class Verbs:
@@ -35,7 +35,7 @@ class Verbs:
 
     name = "compat"
 
-    def __init__(self, job: IStarlakeJob) -> None:
+    def __init__(self, job: StarlakeJob) -> None:
         self._job = job
 
     @hookimpl(tryfirst=True)
@@ -51,12 +51,11 @@ class Verbs:
         own, command = self._job.overridden, task.command
         if command is None:
             return task.job is None and "dummy_op" in own
-        verb = {"preload": "sl_pre_load", "stage": "sl_import"}.get(command.name, f"sl_{command.name}")
-        return verb in own or "sl_job" in own
+        return command.verb in own or "sl_job" in own
 
 
 @dataclass(frozen=True)
-class Drawn:
+class PlainDag:
     """A pipeline or a group in native form, where the class of a user has none of its own.
 
     Attributes:
@@ -89,7 +88,7 @@ class Classes:
         job: makes the tasks.
     """
 
-    def __init__(self, name: str, job: IStarlakeJob) -> None:
+    def __init__(self, name: str, job: StarlakeJob) -> None:
         self.name = name
         self._job = job
 
@@ -120,7 +119,7 @@ class Classes:
         """The pipeline of the user's own class, or a record of its tasks and edges."""
         own = getattr(pipeline, "own_dag", None)
         part = self._part(pipeline, create_children, own)
-        return own if own is not None else Drawn(pipeline.id, part.tasks, part.edges)
+        return own if own is not None else PlainDag(pipeline.id, part.tasks, part.edges)
 
     def _part(self, group: TaskGroup, create_children: CreateChildren, native: Any) -> _Part:
         with native if hasattr(native, "__enter__") else nullcontext():

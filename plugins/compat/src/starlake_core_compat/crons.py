@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from urllib.parse import quote
 
 from starlake_core import ScheduleError, data_interval, next_fire, previous_fire, sanitize_id
-from starlake_core.schedule import read_cron
+from starlake_core.model.schedule import read_cron
 
 __all__ = [
     "StarlakeCronPeriod",

@@ -4,41 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack, contextmanager
-from contextvars import ContextVar
-from dataclasses import replace
+from contextlib import ExitStack
 from types import GenericAlias
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from starlake_core import (
-    GraphError,
-    StarlakeError,
-    StarlakePipeline,
-    StarlakePreLoadStrategy,
-    StarlakeSparkConfig,
-    Task,
-    TaskKind,
-)
-from starlake_core.caller import calling_module
-from starlake_core.plugins import installed
+from starlake_core import StarlakeError, StarlakePipeline, StarlakePreLoadStrategy, StarlakeSparkConfig, Task
+from starlake_core.dsl.caller import calling_module
 
-from .registry import JOBS, word, word_of
+from .orchestrations import AbstractOrchestration, OrchestrationFactory
+from .registry import JOBS, is_installed, word, word_of
 from .values import StarlakeOptions
+from .verbs import asked_task, asking, changed
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from .orchestrations import AbstractOrchestration
-
-__all__ = ["VERBS", "IStarlakeJob", "PlainJob", "StarlakeJobFactory", "is_asked", "is_installed", "rendered"]
+__all__ = ["VERBS", "IStarlakeJob", "PlainJob", "StarlakeJobFactory"]
 
 VERBS = ("dummy_op", "sl_import", "sl_job", "sl_load", "sl_pre_load", "sl_transform")
 
 _CONTAINERS = ("dag", "task_group")
 """Keywords that name the native container of a task, the outer one first."""
-
-_asked: ContextVar[Task | None] = ContextVar("starlake_core_compat_asked", default=None)
-"""The task whose native form is being made by the verbs of a job."""
 
 
 class IStarlakeJob(StarlakeOptions):
@@ -167,7 +150,7 @@ class IStarlakeJob(StarlakeOptions):
         return self._make("sl_pre_load", domain, tables, pre_load_strategy, **kwargs)
 
     def sl_import(self, task_id: str | None, domain: str, tables: Iterable[str] = (), **kwargs: Any) -> Any:
-        """The move of a domain's incoming files to its stage directory.
+        """The move of a domain's incoming files to its stage folder.
 
         Args:
             task_id: ``<domain>_import`` by default.
@@ -233,17 +216,17 @@ class IStarlakeJob(StarlakeOptions):
         Raises:
             StarlakeError: the orchestrator is the user's own, and this method was not overridden.
         """
-        if self.drawn and _asked.get() is None:
+        if self.drawn and asked_task() is None:
             return self.drawn[-1].sl_job(task_id, arguments, spark_config, **kwargs)
         if self.brings_orchestrator:
             raise StarlakeError(
                 f"{type(self).__name__} has no sl_job(self, task_id, arguments, spark_config=None, **kwargs): only it can make the "
                 f"tasks of the orchestrator '{word_of(self, 'sl_orchestrator')}'"
             )
-        task = _asked.get()
+        task = asked_task()
         keywords, containers = self._split(task, kwargs)
         made = self._scratch(task, kwargs).sl_job(task_id, arguments, spark_config, **keywords)
-        return _native(_changed(task, made, spark_config), containers)
+        return _native(changed(task, made, spark_config), containers)
 
     def dummy_op(self, task_id: str, **kwargs: Any) -> Any:
         """A task that does nothing.
@@ -252,14 +235,14 @@ class IStarlakeJob(StarlakeOptions):
             task_id: its id.
             **kwargs: as the verb of a pipeline takes them.
         """
-        if self.drawn and _asked.get() is None:
+        if self.drawn and asked_task() is None:
             return self.drawn[-1].sl_dummy_op(task_id, **kwargs)
         if self.brings_orchestrator:
             return self.sl_job(task_id, [], None, **kwargs)
-        task = _asked.get()
+        task = asked_task()
         keywords, containers = self._split(task, kwargs)
         made = self._scratch(task, kwargs).sl_dummy_op(task_id, **keywords)
-        return _native(_changed(task, made, None), containers)
+        return _native(changed(task, made, None), containers)
 
     def skip_or_start_op(self, task_id: str, upstream_task: Any = None, **kwargs: Any) -> None:
         """Nothing: the check of a domain is the gate by itself.
@@ -295,7 +278,7 @@ class IStarlakeJob(StarlakeOptions):
     # -- how they are made
 
     def _make(self, verb: str, *arguments: Any, **kwargs: Any) -> Any:
-        task = _asked.get()
+        task = asked_task()
         if task is None and self.drawn:
             return getattr(self.drawn[-1], verb)(*arguments, **kwargs)
         keywords, _ = self._split(task, kwargs)
@@ -303,11 +286,11 @@ class IStarlakeJob(StarlakeOptions):
         if drawn is None:
             return None
         assert drawn.command is not None
-        task = _changed(task, drawn, drawn.command.spark)
+        task = changed(task, drawn, drawn.command.spark)
         command = task.command
         assert command is not None
         kwargs.pop("task_id", None)
-        with _asking(task):
+        with asking(task):
             return self.sl_job(task.id, list(command.vector), command.spark, **kwargs)
 
     def _split(self, task: Task | None, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
@@ -333,126 +316,18 @@ class IStarlakeJob(StarlakeOptions):
             made.final_names.update(of.final_names)
             return made
         if self._alone is None:
-            from .orchestrations import OrchestrationFactory
-
             self._alone = OrchestrationFactory.create_orchestration(self)
         # Nobody tells when a DAG that is written by hand starts, unless the call does.
         cron = (kwargs.get("params") or {}).get("cron")
         return StarlakePipeline(self._alone, os.path.splitext(self.caller_filename)[0] or "pipeline", cron=cron)
 
 
-@contextmanager
-def _asking(task: Task) -> Iterator[None]:
-    token = _asked.set(task)
-    try:
-        yield
-    finally:
-        _asked.reset(token)
-
-
 def _native(task: Task, containers: Iterable[Any]) -> Any:
     pipeline: Any = task.pipeline
-    with ExitStack() as within, _asking(task):
+    with ExitStack() as within, asking(task):
         for container in containers:
             within.enter_context(container)
         return pipeline.orchestration.plugins.create_task(task)
-
-
-def is_asked(task: Task) -> bool:
-    """Whether a verb is making the native form of a task right now, and wants that of the orchestrator.
-
-    Args:
-        task: of a pipeline, or by itself.
-    """
-    return _asked.get() is task
-
-
-def _changed(task: Task | None, made: Task, spark: StarlakeSparkConfig | None) -> Task:
-    """A task of a pipeline as an overridden verb wants it to be; its place in the graph and its datasets stay.
-
-    Args:
-        task: of the pipeline, None if there is none.
-        made: what the verb says.
-        spark: sizing, None to leave it.
-
-    Raises:
-        GraphError: the verb gives it another id.
-    """
-    if task is None:
-        return made
-    if made.id != task.id:
-        raise GraphError(
-            f"an overridden verb gives the task '{task.path}' the id '{made.id}'; edges name a task by its id: give the id where "
-            "the pipeline file adds it"
-        )
-    command, now = task.command, made.command
-    if command is not None and now is not None:
-        spark = spark or command.spark
-        if now.vector != command.vector or spark != command.spark:
-            pipeline: Any = task.pipeline
-            task.command = replace(command, name=now.name, arguments=now.arguments, spark=spark)
-            about = command.transform or ".".join((command.domain, *command.tables[:1]))
-            job = pipeline.orchestration.plugins.create_job(task.command, pipeline.options.for_task(about, task.id))
-            task.job = replace(
-                job,
-                check=task.kind is TaskKind.CHECK,
-                plugins=task.job.plugins if task.job is not None else job.plugins,
-            )
-        task.retries, task.retry_delay, task.timeout = made.retries, made.retry_delay, made.timeout
-    task.params, task.native, task.pool = made.params, made.native, made.pool
-    return task
-
-
-def rendered(job: IStarlakeJob, task: Task) -> Any:
-    """The native form of a task of a pipeline, by the verb of a job.
-
-    Args:
-        job: with verbs of its own.
-        task: of the pipeline.
-    """
-    pipeline: Any = task.pipeline
-    keywords: dict[str, Any] = {**task.native}
-    if task.params:
-        keywords["params"] = task.params
-    usual = pipeline.options
-    for name, value, default in (
-        ("retries", task.retries, usual["retries"]),
-        ("retry_delay", task.retry_delay, usual["retry_delay"]),
-        ("timeout", task.timeout, usual["task_timeout"]),
-        ("pool", task.pool, usual["default_pool"]),
-    ):
-        if task.job is not None and value != default:
-            keywords[name] = value
-    command = task.command
-    with _asking(task):
-        if command is None:
-            return job.dummy_op(task.id, **keywords)
-        if task.kind is TaskKind.CHECK:
-            strategy = StarlakePreLoadStrategy(command.arguments[command.arguments.index("--strategy") + 1])
-            return job.sl_pre_load(command.domain, set(command.tables), strategy, task_id=task.id, **keywords)
-        if command.name == "stage":
-            return job.sl_import(task.id, command.domain, set(command.tables), **keywords)
-        if command.name == "load":
-            return job.sl_load(task.id, command.domain, command.tables[0], command.spark, **keywords)
-        if command.transform:
-            return job.sl_transform(
-                task.id, command.transform, _variables(command.arguments), command.spark, **keywords
-            )
-        return job.sl_job(task.id, list(command.vector), command.spark, **keywords)
-
-
-def _variables(arguments: tuple[str, ...]) -> str | None:
-    """The substitution variables of a transform that somebody gave: without the interval, which every one gets."""
-    if "--options" not in arguments:
-        return None
-    pairs = arguments[arguments.index("--options") + 1].split(",")
-    own = [pair for pair in pairs if "=${sl_data_interval" not in pair.replace("'", "")]
-    return ",".join(own) or None
-
-
-def is_installed(orchestrator: str) -> bool:
-    """Whether a word names an orchestrator of this project, or none: then one is chosen when the file is loaded."""
-    return not orchestrator or orchestrator in {plugin.name.lower() for plugin in installed("orchestrator")}
 
 
 class PlainJob(IStarlakeJob):

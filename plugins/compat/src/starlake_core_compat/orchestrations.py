@@ -26,10 +26,10 @@ from starlake_core import (
 )
 
 from .adapting import Classes, Verbs
-from .jobs import IStarlakeJob, is_installed
 from .lineage import StarlakeDependencies, StarlakeDependency, TreeNodeMixin
 from .module_globals import ModuleGlobals, read_globals
-from .registry import ORCHESTRATIONS, word_of
+from .registry import ORCHESTRATIONS, is_installed, word_of
+from .verbs import StarlakeJob
 from .zones import iana_name
 
 __all__ = [
@@ -132,7 +132,7 @@ class AbstractPipeline(StarlakePipeline):
 
     def __init__(
         self,
-        job: IStarlakeJob,
+        job: StarlakeJob,
         orchestration_cls: Any = None,
         dag: Any = None,
         schedule: StarlakeSchedule | None = None,
@@ -316,7 +316,7 @@ class AbstractOrchestration(Orchestration):
         found: what the module of the pipeline file says.
     """
 
-    def __init__(self, job: IStarlakeJob) -> None:
+    def __init__(self, job: StarlakeJob) -> None:
         self.job = job
         self.found = read_globals(job.caller_globals, job.options, word_of(job, "sl_execution_environment"))
         orchestrator, environment = job.sl_orchestrator(), job.sl_execution_environment()
@@ -418,7 +418,7 @@ class OrchestrationFactory:
         ORCHESTRATIONS.register(orchestration_class, AbstractOrchestration)
 
     @classmethod
-    def create_orchestration(cls, job: IStarlakeJob, **kwargs: Any) -> AbstractOrchestration:
+    def create_orchestration(cls, job: StarlakeJob, **kwargs: Any) -> AbstractOrchestration:
         """Open an orchestration.
 
         Args:

@@ -10,8 +10,9 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from starlake_core import PluginContractError, PluginLoadError
+from starlake_core.plugins import installed
 
-__all__ = ["JOBS", "ORCHESTRATIONS", "Registry", "word", "word_of"]
+__all__ = ["JOBS", "ORCHESTRATIONS", "Registry", "is_installed", "word", "word_of"]
 
 _ALIASES = {"composer": "airflow"}
 
@@ -40,6 +41,11 @@ def word_of(owner: Any, method: str) -> str:
     if inspect.isfunction(found) and isinstance(owner, type):
         return word(found(owner))
     return word(getattr(owner, method)())
+
+
+def is_installed(orchestrator: str) -> bool:
+    """Whether a word names an orchestrator of this project, or none: then one is chosen when the file is loaded."""
+    return not orchestrator or orchestrator in {plugin.name.lower() for plugin in installed("orchestrator")}
 
 
 class Registry:

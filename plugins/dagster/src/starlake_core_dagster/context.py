@@ -14,15 +14,15 @@ from dagster import DagsterRunStatus, TimeWindowPartitionsDefinition
 from starlake_core import (
     Attempt,
     DataInterval,
+    Pipeline,
     Run,
     RunError,
-    StarlakePipeline,
     TriggerPolicy,
     data_interval,
     previous_fire,
 )
-from starlake_core.plugins import Plugins
-from starlake_core.run import unsafe_word
+from starlake_core.model.run import unsafe_word
+from starlake_core.runtime import RunnerSource
 
 from . import observer
 
@@ -30,6 +30,7 @@ __all__ = [
     "DONE",
     "INTERVAL_END",
     "INTERVAL_START",
+    "PARTITION_FORMAT",
     "PARTLY",
     "RESUMED",
     "RUN_ID",
@@ -44,6 +45,8 @@ __all__ = [
 
 INTERVAL_START = "sl_data_interval_start"
 INTERVAL_END = "sl_data_interval_end"
+PARTITION_FORMAT = "%Y-%m-%dT%H:%M:%S%z"
+"""With the offset: without it two hours would have one name when the clock is put back."""
 VARIABLES = "sl_variables"
 DONE = "starlake/done_before"
 """Name of the metadata of a table that an earlier run had loaded, when a run goes on after a failure: the id of that run."""
@@ -87,22 +90,22 @@ class Facts:
     zone: tzinfo
     policy: TriggerPolicy
     source: str
-    plugins: Plugins
+    plugins: RunnerSource
     partitions: Any = None
     windows: Any = None
     deployment: str = ""
 
     @classmethod
-    def of(cls, pipeline: StarlakePipeline, partitions: Any) -> Facts:
+    def of(cls, pipeline: Pipeline, partitions: Any) -> Facts:
         """The facts of a pipeline."""
         trigger = pipeline.trigger
         cron = pipeline.cron or (trigger.cron if trigger is not None else None)
-        plugins = pipeline.orchestration.plugins
+        plugins = pipeline.plugins
         windows = partitions
         if windows is None and pipeline.cron is not None:
             windows = TimeWindowPartitionsDefinition(
                 start=pipeline.start_date,
-                fmt="%Y-%m-%dT%H:%M:%S%z",
+                fmt=PARTITION_FORMAT,
                 cron_schedule=pipeline.cron,
                 timezone=pipeline.zone_name,
             )

@@ -19,8 +19,8 @@ import yaml
 from dagster import Definitions
 
 from starlake_core import NothingFoundError, Options, RunError, StarlakeError
-from starlake_core.file_swap import locked, swap
-from starlake_core.orchestration import collecting
+from starlake_core.dsl.orchestration import current_overrides
+from starlake_core.file_transaction import locked, swap
 
 from .loading import definitions
 from .options import DagsterOptions
@@ -85,7 +85,7 @@ def deploy(files: Sequence[Path], workspace: Path) -> list[Path]:
 
 def _deploy(files: Sequence[Path], workspace: Path) -> list[Path]:
     folder = workspace.parent
-    before, asked = _listed(folder), collecting()
+    before, asked = _listed(folder), current_overrides()
     every = _Listed(
         sorted({*before.files, *(_relative(file, folder) for file in files)}),
         asked.environment or before.environment,

@@ -7,7 +7,6 @@ executor: nothing runs side by side then, and a tear-down after a failure is lef
 from __future__ import annotations
 
 import functools
-import logging
 import os
 import queue
 import threading
@@ -21,12 +20,13 @@ from typing import Any
 from dagster import Array, Executor, Field, Noneable, Permissive, executor, in_process_executor
 
 from starlake_core import RunError, TriggerRule
+from starlake_core.logs import get_logger
 
 from .pools import limit
 
 __all__ = ["TRIGGER_TAG", "InProcess", "run_in_process", "stopping", "supports_threads", "thread_executor"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 TRIGGER_TAG = "starlake/trigger"
 """Tag of a step with the trigger rule of its task, where that is not the one of Dagster."""

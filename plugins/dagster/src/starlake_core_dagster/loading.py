@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from os import PathLike
@@ -13,17 +12,18 @@ from typing import Any
 from dagster import AssetKey, Definitions
 
 from starlake_core import PipelineFileError, StarlakeError, StarlakePipeline
-from starlake_core.loading import load_files, pipelines_of
-from starlake_core.orchestration import Overrides
+from starlake_core.dsl.orchestration import Overrides
+from starlake_core.dsl.pipeline_files import load_files, pipelines_of
+from starlake_core.logs import get_logger
 
 from .executor import supports_threads, thread_executor
-from .rendering import DagsterPipeline
-from .starting import schedule_of, sensor_of
-from .tearing_down import tear_down_of
+from .pipeline import DagsterPipeline
+from .teardown_sensor import tear_down_of
+from .triggers import schedule_of, sensor_of
 
-__all__ = ["definitions", "location_executor", "merged", "resolved_job", "shared_assets"]
+__all__ = ["definitions", "location_executor", "merged", "shared_assets"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Source = str | PathLike[str] | StarlakePipeline | DagsterPipeline
 
@@ -205,11 +205,3 @@ def shared_assets(pipelines: Iterable[DagsterPipeline]) -> list[str]:
             f"pipeline {name} reads from one that reads from it: materialising assets of both in one run does not wait from the one to the other"
         )
     return found
-
-
-def resolved_job(pipeline: DagsterPipeline) -> Any:
-    """The definition of the job of one pipeline."""
-    made = pipeline.assets()
-    defs = Definitions(assets=[made] if made is not None else [], jobs=[pipeline.job()])
-    resolve = getattr(defs, "resolve_job_def", None) or defs.get_job_def
-    return resolve(pipeline.name)

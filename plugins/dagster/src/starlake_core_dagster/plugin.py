@@ -10,16 +10,18 @@ from starlake_core import (
     CreateChildren,
     OptionGroup,
     Options,
+    Pipeline,
     Report,
     RunRequest,
-    StarlakePipeline,
     Task,
     TaskGroup,
     hookimpl,
 )
 
+from .keywords import JOB_KEYWORDS, TASK_KEYWORDS
 from .options import DagsterOptions
-from .rendering import JOB_KEYWORDS, TASK_KEYWORDS, DagsterPipeline, Members, make_group, make_pipeline, make_task
+from .pipeline import DagsterPipeline
+from .rendering import Members, make_group, make_pipeline, make_task
 
 
 @hookimpl
@@ -43,19 +45,19 @@ def sl_create_task_group(group: TaskGroup, create_children: CreateChildren) -> M
 
 
 @hookimpl
-def sl_create_pipeline(pipeline: StarlakePipeline, create_children: CreateChildren) -> DagsterPipeline:
+def sl_create_pipeline(pipeline: Pipeline, create_children: CreateChildren) -> DagsterPipeline:
     return make_pipeline(pipeline, create_children)
 
 
 @hookimpl
-def sl_publish_pipelines(pipelines: Sequence[StarlakePipeline], namespace: dict[str, Any]) -> None:
+def sl_publish_pipelines(pipelines: Sequence[Pipeline], namespace: dict[str, Any]) -> None:
     from .publishing import publish
 
     publish([pipeline.native for pipeline in pipelines], namespace)
 
 
 @hookimpl
-def sl_check_pipelines(pipelines: Sequence[StarlakePipeline]) -> Sequence[str]:
+def sl_check_pipelines(pipelines: Sequence[Pipeline]) -> Sequence[str]:
     from .loading import shared_assets
     from .pools import about
 
@@ -63,7 +65,7 @@ def sl_check_pipelines(pipelines: Sequence[StarlakePipeline]) -> Sequence[str]:
 
 
 @hookimpl
-def sl_run_pipeline(pipeline: StarlakePipeline, request: RunRequest) -> Report:
+def sl_run_pipeline(pipeline: Pipeline, request: RunRequest) -> Report:
     from .running import run_pipeline
 
     return run_pipeline(pipeline, request)

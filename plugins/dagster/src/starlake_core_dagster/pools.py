@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from starlake_core import StarlakePipeline
+from starlake_core import Pipeline
+from starlake_core.logs import get_logger
 from starlake_core.runtime import POOL_PREFIX
 
-__all__ = ["about", "limit"]
+__all__ = ["NO_POOL", "about", "limit"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
+
+NO_POOL = "default_pool"
+"""What the option ``default_pool`` says where nobody sets it. Dagster has no default pool: such a step is in none."""
 
 
 def limit(instance: Any, pools: Iterable[str | None]) -> list[str]:
@@ -40,7 +43,7 @@ def _limits(storage: Any) -> dict[str, int]:
     return {found.name: found.limit for found in storage.get_pool_limits() if not found.from_default}
 
 
-def about(pipelines: Sequence[StarlakePipeline]) -> list[str]:
+def about(pipelines: Sequence[Pipeline]) -> list[str]:
     """A sentence for every pool that keeps tasks of pipelines apart.
 
     Args:

@@ -8,7 +8,7 @@ from typing import Any
 from dagster import Definitions
 
 from .loading import location_executor, merged
-from .rendering import DagsterPipeline
+from .pipeline import DagsterPipeline
 
 __all__ = ["publish"]
 

@@ -11,27 +11,27 @@ from typing import Any
 from dagster import DagsterEventType, DagsterInstance, ExecutorRequirement
 
 from starlake_core import (
+    Pipeline,
     Report,
     RunError,
     RunRequest,
-    StarlakePipeline,
     TaskEvent,
     TaskKind,
     TaskReport,
     TaskState,
-    described,
-    selected,
+    dry_run_report,
+    is_selected,
     skipped_report,
     tear_down,
 )
 from starlake_core.runtime import Verdict
 
-from .context import INTERVAL_END, INTERVAL_START, PARTLY, RUN_ID
+from .context import INTERVAL_END, INTERVAL_START, PARTITION_FORMAT, PARTLY, RUN_ID
 from .executor import InProcess, run_in_process
 from .observer import Observation, observing
 from .options import DagsterOptions
-from .rendering import PARTITION_FORMAT, DagsterPipeline
-from .tearing_down import TORN_DOWN
+from .pipeline import DagsterPipeline
+from .teardown_sensor import TORN_DOWN
 
 __all__ = ["run_pipeline"]
 
@@ -39,7 +39,7 @@ STOPPED = "stopped by the user"
 _BAD = (TaskState.FAILED, TaskState.UPSTREAM_FAILED, TaskState.CANCELLED)
 
 
-def run_pipeline(pipeline: StarlakePipeline, request: RunRequest) -> Report:
+def run_pipeline(pipeline: Pipeline, request: RunRequest) -> Report:
     """Run a pipeline and wait for its end. Its events are kept in the instance of DAGSTER_HOME, where that is set.
 
     Args:
@@ -50,14 +50,14 @@ def run_pipeline(pipeline: StarlakePipeline, request: RunRequest) -> Report:
         RunError: it cannot be run from here.
     """
     if request.dry_run:
-        return described(pipeline, request)
+        return dry_run_report(pipeline, request)
     if request.skip:
         return skipped_report(pipeline, request)
     if request.resume:
         raise RunError("Dagster resumes its runs itself: re-execute the run from its failure in the user interface")
     native: DagsterPipeline = pipeline.native
     observation = Observation(request)
-    left_out = {path for path, task in native.flat.tasks.items() if not selected(task, request)}
+    left_out = {path for path, task in native.flat.tasks.items() if not is_selected(task, request)}
     partly = {step for path, step in native.flat.merged.items() if path in left_out} & {
         step for path, step in native.flat.merged.items() if path not in left_out
     }
@@ -87,7 +87,7 @@ def run_pipeline(pipeline: StarlakePipeline, request: RunRequest) -> Report:
     return report
 
 
-def _has_own_executor(pipeline: StarlakePipeline) -> bool:
+def _has_own_executor(pipeline: Pipeline) -> bool:
     """Whether the user gave an executor that can run a job of this process: others load the job from its file in processes of theirs."""
     if pipeline.native_options.get("executor_def") is None:
         return False
@@ -122,7 +122,7 @@ def _tags(native: DagsterPipeline, request: RunRequest) -> dict[str, str]:
     return tags
 
 
-def _report(pipeline: StarlakePipeline, observation: Observation, here: InProcess, left_out: Collection[str]) -> Report:
+def _report(pipeline: Pipeline, observation: Observation, here: InProcess, left_out: Collection[str]) -> Report:
     native: DagsterPipeline = pipeline.native
     run = observation.request.run
     reports: dict[str, TaskReport] = {}

@@ -14,7 +14,7 @@ from dagster import __version__ as dagster_version
 
 from starlake_core import Attempt, Job, RunError, StarlakeDataset, StarlakeError, Task, TaskKind, skipped_end
 from starlake_core.masking import mask_arguments
-from starlake_core.plain import plain, plain_line
+from starlake_core.plain_text import plain, plain_line
 from starlake_core.runtime import Outcome, Verdict, execute, in_project, may_pass, runner_for
 
 from . import observer
@@ -68,7 +68,7 @@ class _Lines:
 
 
 @dataclass(frozen=True)
-class Produced:
+class AssetOutput:
     """Something that a step produces.
 
     Attributes:
@@ -98,7 +98,7 @@ class Step:
     task: Task
     path: str
     facts: Facts
-    produces: Sequence[Produced] = ()
+    produces: Sequence[AssetOutput] = ()
 
     # Dagster asks for the signature of every body. Told once it costs little; Python finds that of an object anew for each of them.
     __signature__: ClassVar[Signature] = Signature(

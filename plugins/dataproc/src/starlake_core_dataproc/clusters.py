@@ -6,26 +6,26 @@ has been deleted: whoever comes again, also after a worker has died, asks for th
 
 from __future__ import annotations
 
-import copy
-import logging
 import re
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
+from google.api_core import exceptions
+from google.cloud import dataproc_v1
 from starlake_core_google import Calls, Connection, ServiceClock
 
 from starlake_core import Job, OutageError, RunnerError, StarlakeError
-from starlake_core.runtime import Outcome, Recent, Status, Verdict, pause
+from starlake_core.logs import get_logger
+from starlake_core.runtime import Backoff, Outcome, Recent, Status, Verdict
 
-from .jobs import caused_by
-from .requests import cluster_request
-from .told import seconds, timeout_of
+from .client import RegionClient, caused_by
+from .cluster_request import cluster_request
+from .state import seconds, timeout_of
 
 __all__ = ["Clusters"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _CLUSTER = re.compile(r"projects/([^/]+)/regions/([^/]+)/clusters/([^/?]+)(\?gone)?")
 _OPERATION = re.compile(r"projects/([^/]+)/regions/([^/]+)/operations/([^/?]+)")
@@ -35,7 +35,7 @@ _PATIENCE = 900.0
 _PAUSE = 5.0
 
 
-class Clusters:
+class Clusters(RegionClient):
     """Clusters of one region.
 
     Args:
@@ -55,27 +55,12 @@ class Clusters:
         interval: float,
         clock: ServiceClock,
     ) -> None:
-        from google.cloud import dataproc_v1
-
-        self._sdk = dataproc_v1
-        self._client = connection.client(dataproc_v1.ClusterControllerClient, f"{region}-dataproc.googleapis.com:443")
-        self._calls = calls
-        self._project, self._region = project, region
+        super().__init__(connection, calls, project, region, clock)
+        self._client = self._connected(dataproc_v1.ClusterControllerClient)
         self._pause = min(_PAUSE, interval)
-        self._clock = clock
         # Of clusters whose making was begun or seen here: the operation, and the moment by the clock of this machine.
         self._operations: Recent[str, str] = Recent()
         self._first_seen: Recent[str, float] = Recent()
-
-    def brief(self, seconds: float) -> Clusters:
-        """The same, for calls of which another one comes soon.
-
-        Args:
-            seconds: for which a call is tried at most; 0 for one try.
-        """
-        made = copy.copy(self)
-        made._calls = replace(self._calls, total_seconds=min(seconds, self._calls.total_seconds))
-        return made
 
     def knows(self, handle: str) -> bool:
         """Whether a handle names the making or deleting of a cluster.
@@ -98,14 +83,14 @@ class Clusters:
 
     def _create(self, job: Job) -> str:
         name = job.spec["cluster"]
-        deadline = time.monotonic() + _PATIENCE
+        backoff = Backoff(_PATIENCE, self._pause, self._pause)
         while True:
             cluster = self._get(name)
             if cluster is None:
                 if self._created(job):
                     return self._handle(name)
                 # Somebody else was faster, or one of the name is not wholly gone yet.
-                if time.monotonic() > deadline or not pause(self._pause):
+                if not backoff.wait():
                     raise OutageError(
                         f"Dataproc says that cluster {name} exists and cannot be seen, for {_PATIENCE:g} s"
                     )
@@ -117,7 +102,7 @@ class Clusters:
             if state != "DELETING":
                 logger.warning("cluster %s is %s (%s); it is made anew", name, state, cluster.status.detail)
                 self._start_deleting(name, cluster.cluster_uuid)
-            if time.monotonic() > deadline or not pause(self._pause):
+            if not backoff.wait():
                 raise OutageError(
                     f"Dataproc has not deleted the broken cluster {name} within {_PATIENCE:g} s; it is {state}"
                 )
@@ -126,7 +111,7 @@ class Clusters:
         """Begin to make a cluster; False if somebody else was faster."""
         name = job.spec["cluster"]
         try:
-            request = self._sdk.CreateClusterRequest(cluster_request(job))
+            request = dataproc_v1.CreateClusterRequest(cluster_request(job))
         except (ValueError, TypeError) as error:
             raise RunnerError(
                 f"the configuration of cluster {name} is none that Dataproc knows: {error}. Look at the options dataproc_master_properties, "
@@ -140,7 +125,7 @@ class Clusters:
                 "Check the options dataproc_project_id, dataproc_region, dataproc_subnet and dataproc_config_bucket",
             )
         except RunnerError as error:
-            if caused_by(error, "AlreadyExists"):
+            if caused_by(error, exceptions.AlreadyExists):
                 return False
             raise
         self._operations.put(name, str(started.operation.name))
@@ -158,7 +143,7 @@ class Clusters:
         try:
             started = self._calls(self._client.delete_cluster, request, f"deleting cluster {name} in {self._region}")
         except RunnerError as error:
-            if caused_by(error, "NotFound", "FailedPrecondition"):
+            if caused_by(error, exceptions.NotFound, exceptions.FailedPrecondition):
                 return ""
             raise
         return str(started.operation.name)
@@ -168,7 +153,7 @@ class Clusters:
         try:
             return self._calls(self._client.get_cluster, request, f"looking at cluster {name} in {self._region}")
         except RunnerError as error:
-            if caused_by(error, "NotFound"):
+            if caused_by(error, exceptions.NotFound):
                 return None
             raise
 
@@ -261,7 +246,7 @@ class Clusters:
             logger.info("%s", error)
             return ""
         for operation in told.operations:
-            about = self._sdk.ClusterOperationMetadata.pb()()
+            about = dataproc_v1.ClusterOperationMetadata.pb()()
             if operation.metadata.Unpack(about) and about.cluster_name == name and operation.HasField("error"):
                 return str(operation.name)
         return ""
@@ -278,7 +263,7 @@ class Clusters:
         try:
             operation = self._operation(handle)
         except RunnerError as error:
-            if caused_by(error, "NotFound"):
+            if caused_by(error, exceptions.NotFound):
                 return Status(
                     Outcome(Verdict.LOST, reason="Dataproc does not know this operation", log=console), "gone"
                 )

@@ -22,7 +22,7 @@ from starlake_core import (
     option,
 )
 
-__all__ = ["DataprocOptions"]
+__all__ = ["DataprocOptions", "has_one_node", "problems"]
 
 _LABEL = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
@@ -231,3 +231,32 @@ class DataprocOptions(OptionGroup):
     )
     dataproc_storage_endpoint: str = option(_ADDRESS, "", doc="Another address of Cloud Storage.")
     dataproc_logging_endpoint: str = option(_ADDRESS, "", doc="Another address of Cloud Logging.")
+
+
+def has_one_node(dataproc: DataprocOptions) -> bool:
+    """Whether a cluster that is made has no workers.
+
+    Args:
+        dataproc: the options of a pipeline or task.
+    """
+    return dataproc.dataproc_single_node or dataproc.dataproc_num_workers <= 0
+
+
+def problems(dataproc: DataprocOptions) -> list[str]:
+    """What is wrong with values in a way that no kind of option can tell.
+
+    Args:
+        dataproc: the options of a pipeline or task.
+    """
+    found = []
+    if dataproc.dataproc_serverless and dataproc.dataproc_cluster:
+        found.append(
+            f"option 'dataproc_cluster' ({dataproc.dataproc_cluster!r}) and option 'dataproc_serverless' of plugin 'dataproc' exclude "
+            "each other: a batch runs on no cluster; give one of them"
+        )
+    if has_one_node(dataproc) and dataproc.dataproc_secondary_num_workers:
+        found.append(
+            f"option 'dataproc_secondary_num_workers' ({dataproc.dataproc_secondary_num_workers}) of plugin 'dataproc': a cluster of one node "
+            "(dataproc_num_workers, dataproc_single_node) has no secondary workers; give it at least 2 workers, or leave the option out"
+        )
+    return found

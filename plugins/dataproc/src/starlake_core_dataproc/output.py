@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from starlake_core_google import CloudLogs, Objects
 
-from .told import Told
+from .state import DriverRun
 
 __all__ = ["Output"]
 
@@ -27,7 +27,7 @@ class Output:
         self._objects = objects
         self._logs = logs
 
-    def after(self, told: Told, cursor: str | None) -> tuple[Sequence[str], str | None]:
+    def after(self, told: DriverRun, cursor: str | None) -> tuple[Sequence[str], str | None]:
         """Lines after a cursor.
 
         Args:
@@ -45,7 +45,7 @@ class Output:
             return (), cursor  # it has not begun: nobody knows yet where its output will be
         return self._from_logs(told, None)
 
-    def last(self, told: Told, count: int) -> Sequence[str]:
+    def last(self, told: DriverRun, count: int) -> Sequence[str]:
         """The last lines.
 
         Args:
@@ -57,10 +57,10 @@ class Output:
             return lines or self._from_tail_of_objects(told, count)
         return self._from_tail_of_objects(told, count) or self._from_tail_of_logs(told, count)
 
-    def _from_tail_of_logs(self, told: Told, count: int) -> Sequence[str]:
+    def _from_tail_of_logs(self, told: DriverRun, count: int) -> Sequence[str]:
         return [told.masked(line) for line in self._logs.last(_condition(told), count)]
 
-    def _from_tail_of_objects(self, told: Told, count: int) -> Sequence[str]:
+    def _from_tail_of_objects(self, told: DriverRun, count: int) -> Sequence[str]:
         rest = b""
         if told.output:
             for path, size in reversed(self._objects.sizes(_prefix(told)).items()):
@@ -69,11 +69,11 @@ class Output:
                     break
         return _lines(told, rest)[-count:] if rest else ()
 
-    def _from_logs(self, told: Told, cursor: str | None) -> tuple[Sequence[str], str | None]:
+    def _from_logs(self, told: DriverRun, cursor: str | None) -> tuple[Sequence[str], str | None]:
         lines, cursor = self._logs.after(_condition(told), cursor)
         return [told.masked(line) for line in lines], json.dumps({"logs": cursor}) if cursor else None
 
-    def _from_objects(self, told: Told, place: list[int]) -> tuple[Sequence[str], str | None]:
+    def _from_objects(self, told: DriverRun, place: list[int]) -> tuple[Sequence[str], str | None]:
         """Whole lines from a place: number of an object, and bytes of it."""
         number, offset = place
         content = b""
@@ -97,23 +97,23 @@ class Output:
         return _lines(told, content[:whole]), json.dumps([index, start + whole - begin])
 
 
-def _is_kept(told: Told) -> bool:
+def _is_kept(told: DriverRun) -> bool:
     """Whether what Dataproc keeps is the output of the driver. Of one in YARN it is only what the client of YARN wrote."""
     return bool(told.output) and told.properties.get("spark.submit.deployMode") != "cluster"
 
 
-def _prefix(told: Told) -> str:
+def _prefix(told: DriverRun) -> str:
     return f"{told.output.removesuffix('*').rstrip('.')}."
 
 
-def _lines(told: Told, content: bytes) -> list[str]:
+def _lines(told: DriverRun, content: bytes) -> list[str]:
     return [
         told.masked(line)
         for line in content.decode("utf-8", "replace").replace("\r\n", "\n").removesuffix("\n").split("\n")
     ]
 
 
-def _condition(told: Told) -> str:
+def _condition(told: DriverRun) -> str:
     _, project, _, _, kind, name = told.handle.split("/")
     resource, label = ("cloud_dataproc_job", "job_id") if kind == "jobs" else ("cloud_dataproc_batch", "batch_id")
     return f'resource.type="{resource}" AND resource.labels.{label}="{name}" AND resource.labels.project_id="{project}"'

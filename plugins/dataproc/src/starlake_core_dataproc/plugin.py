@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from starlake_core import Command, Job, Lifecycle, OptionGroup, Options, StarlakePipeline, hookimpl
 from starlake_core.runtime import Runner
 
-from .building import job_of, lifecycle_of
+from .cluster_request import lifecycle_of
 from .options import DataprocOptions
+from .request import job_of
 
 
 @hookimpl

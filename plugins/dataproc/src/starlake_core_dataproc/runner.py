@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import json
-import logging
-import shlex
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from starlake_core_google import BucketFolders, Calls, CloudLogs, Markers, Objects, ServiceClock, connect, one_by_one
+from starlake_core_google import BucketFolders, Calls, CloudLogs, Objects, ServiceClock, Sightings, connect, one_by_one
 
 from starlake_core import Job, OutageError, RunKey, StarlakeError
-from starlake_core.runtime import Aside, Found, Outcome, Recent, Runner, Status, Storage, Verdict
+from starlake_core.logs import get_logger
+from starlake_core.runtime import Aside, AttemptInfo, Markers, Outcome, Recent, Runner, Status, Storage, Verdict
 
-from .batches import Batches
+from .client import BatchClient, DriverClient, JobClient
 from .clusters import Clusters
-from .describing import gcloud
-from .jobs import Jobs
+from .command_line import command_line
 from .naming import TASK_LABEL
 from .output import Output
-from .requests import with_own_marker
-from .told import Told, is_stopping, status_of
+from .request import with_own_marker
+from .state import DriverRun, is_stopping, status_of
 
 __all__ = ["DataprocRunner"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 # Up to so many are asked for one by one, which also tells their end at once.
 _FEW = 3
@@ -74,23 +71,21 @@ class DataprocRunner(Runner):
         self._markers = Markers(objects)
         self._folders = BucketFolders(objects)
         self._output = Output(objects, CloudLogs(connection, project, about["logging"]))
-        self._grace = float(about.get("missing_grace", _GRACE_SECONDS))
+        self._sightings = Sightings(float(about.get("missing_grace", _GRACE_SECONDS)))
         self._clock = ServiceClock()
-        self._jobs = Jobs(connection, calls, project, region, self._clock)
-        self._batches = Batches(connection, calls, project, region, self._clock)
+        self._jobs = JobClient(connection, calls, project, region, self._clock)
+        self._batches = BatchClient(connection, calls, project, region, self._clock)
         self._clusters = Clusters(connection, calls, project, region, self.interval, self._clock)
         self._aside = Aside()
-        # The task of what was submitted or seen here, by which a list shows it; and what was seen.
+        # The task of what was submitted or seen here, by which a list shows it.
         self._tasks: Recent[str, str] = Recent(_REMEMBERED)
-        self._sighted: Recent[str, bool] = Recent(_REMEMBERED)
-        self._unseen: Recent[str, float] = Recent(_REMEMBERED)
         self._stopped: Recent[str, bool] = Recent(_REMEMBERED)
         self._troubled: frozenset[str] = frozenset()
 
-    def _of(self, handle: str) -> Jobs | Batches:
+    def _of(self, handle: str) -> DriverClient:
         return self._batches if self._batches.knows(handle) else self._jobs
 
-    def _for(self, job: Job) -> Jobs | Batches:
+    def _for(self, job: Job) -> DriverClient:
         return self._batches if job.spec["mode"] == "serverless" else self._jobs
 
     # -- runs
@@ -99,7 +94,7 @@ class DataprocRunner(Runner):
         """The storage that a project in Cloud Storage is in."""
         return self._folders if root.startswith("gs://") else None
 
-    def find(self, job: Job, task: str) -> Sequence[Found]:
+    def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
         """The attempts of a task, found by a label. The making of a cluster has none: see :mod:`.clusters`.
 
         Args:
@@ -112,9 +107,9 @@ class DataprocRunner(Runner):
         # A list that changes between two pages may tell of one twice.
         told = sorted({one.handle: one for one in told}.values(), key=lambda one: (one.submitted, one.handle))
         until = self._aside.until()
-        return [Found.told(one.env, one.handle, self._found_status(one, until)) for one in told]
+        return [AttemptInfo.told(one.env, one.handle, self._found_status(one, until)) for one in told]
 
-    def _found_status(self, told: Told, until: float) -> Status:
+    def _found_status(self, told: DriverRun, until: float) -> Status:
         self._see(told)
         status = self._status(told, until)
         if status.error is not None and told.verdict is not None:
@@ -144,7 +139,7 @@ class DataprocRunner(Runner):
             self._markers.clear(marker)
         handle = service.submit(job, key)
         self._tasks.put(handle, key.task_hash)
-        self._unseen.put(handle, time.monotonic())
+        self._sightings.expect(handle)
         return handle
 
     def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
@@ -157,7 +152,7 @@ class DataprocRunner(Runner):
         """
         until = self._aside.until()
         result: dict[str, Status] = {}
-        kinds: tuple[tuple[Jobs | Batches, list[str]], ...] = ((self._jobs, []), (self._batches, []))
+        kinds: tuple[tuple[DriverClient, list[str]], ...] = ((self._jobs, []), (self._batches, []))
         clusters: list[str] = []
         for handle in handles:
             if self._clusters.knows(handle):
@@ -191,7 +186,7 @@ class DataprocRunner(Runner):
             handle: Status(error=told) if isinstance(told, StarlakeError) else told for handle, told in found.items()
         }
 
-    def _polled(self, service: Jobs | Batches, handles: Sequence[str], until: float) -> dict[str, Status]:
+    def _polled(self, service: DriverClient, handles: Sequence[str], until: float) -> dict[str, Status]:
         brief = service.brief(_POLL_SECONDS)
         try:
             live = brief.live() if len(handles) > _FEW else {}
@@ -202,7 +197,7 @@ class DataprocRunner(Runner):
         for handle in handles:
             if handle in live:
                 state, timeout, submitted = live[handle]
-                self._sighted.put(handle, True)
+                self._sightings.note(handle)
                 self._expire(service, handle, timeout, submitted, state, until)
                 stopping = not going[state].stopping and handle in self._stopped
                 result[handle] = replace(going[state], stopping=True) if stopping else going[state]
@@ -220,11 +215,11 @@ class DataprocRunner(Runner):
                 result[handle] = self._status(told, until)
         return result
 
-    def _see(self, told: Told) -> None:
-        self._sighted.put(told.handle, True)
+    def _see(self, told: DriverRun) -> None:
+        self._sightings.note(told.handle)
         self._tasks.put(told.handle, told.labels.get(TASK_LABEL, ""))
 
-    def _missing(self, service: Jobs | Batches, handle: str) -> Status:
+    def _missing(self, service: DriverClient, handle: str) -> Status:
         """What Dataproc does not know: not yet, or no longer, or it is a part of Dataproc that lags behind."""
         task = self._tasks.get(handle)
         try:
@@ -233,13 +228,12 @@ class DataprocRunner(Runner):
             return Status(error=error)
         if shown:
             return Status(error=OutageError(f"Dataproc lists {handle} and says that it does not know it"))
-        since = self._unseen.setdefault(handle, time.monotonic())
-        if handle not in self._sighted and time.monotonic() - since < self._grace:
+        if self._sightings.may_come(handle):
             return Status(detail="pending: Dataproc does not know it yet")
         return Status(Outcome(Verdict.LOST, reason=_GONE, log=self.console_url(handle)), "unknown")
 
     def _expire(
-        self, service: Jobs | Batches, handle: str, timeout: int | None, submitted: float, state: str, until: float
+        self, service: DriverClient, handle: str, timeout: int | None, submitted: float, state: str, until: float
     ) -> None:
         """Cancel what takes longer than it may, by the clock of Dataproc."""
         if timeout is None or is_stopping(state) or self._clock.since(submitted) <= timeout:
@@ -252,7 +246,7 @@ class DataprocRunner(Runner):
         except StarlakeError as error:  # the others that are asked about have nothing to do with it
             logger.warning("%s cannot be cancelled now: %s", handle, error)
 
-    def _status(self, told: Told, until: float) -> Status:
+    def _status(self, told: DriverRun, until: float) -> Status:
         console = self.console_url(told.handle)
         if not told.check or told.verdict is None:
             status = status_of(told, self._markers, console)
@@ -298,7 +292,7 @@ class DataprocRunner(Runner):
         told = self._read(handle)
         return () if told is None else self._output.last(told, count)
 
-    def _read(self, handle: str) -> Told | None:
+    def _read(self, handle: str) -> DriverRun | None:
         service = self._of(handle)
         return service.get(handle) if service.knows(handle) else None
 
@@ -321,4 +315,4 @@ class DataprocRunner(Runner):
         Args:
             job: bound.
         """
-        return shlex.join(gcloud(job.masked()))
+        return command_line(job)

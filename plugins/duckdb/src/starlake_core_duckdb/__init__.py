@@ -1,4 +1,4 @@
-"""The Starlake commands preload, stage, load and transform on DuckDB.
+"""The Starlake commands ``preload``, ``stage``, ``load`` and ``transform`` on DuckDB.
 
 A program, not a library: ``python -m starlake_core_duckdb load --domains starbake --tables orders`` takes the
 arguments of the Starlake command line and ends with its exit codes; ``starlake_core_duckdb.cli.main`` is the

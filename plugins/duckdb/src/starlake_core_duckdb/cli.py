@@ -58,7 +58,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> 
 
     Returns:
         The exit code: 0 for success and help, 1 for everything else. Where a runner of ours asked, which ``SL_RUN_KEY`` says, 78 for what
-        another try would find so again.
+        another attempt would find so again.
     """
     environ = os.environ if environ is None else environ
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> 
 
 
 def _is_lasting(error: Exception) -> bool:
-    """Whether another try would fail in the same way: all that is not about the data, the database or the machine."""
+    """Whether another attempt would fail in the same way: all that is not about the data, the database or the machine."""
     if isinstance(error, EngineError):
         return isinstance(error, ProjectFault)
     cause = error.__cause__ if isinstance(error, StarlakeError) else error

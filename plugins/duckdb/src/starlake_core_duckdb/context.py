@@ -1,4 +1,4 @@
-"""What every command needs to know: the project, the directories, and how the process was asked to behave."""
+"""What every command needs to know: the project, the folders, and how the process was asked to behave."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Context:
         return self.ingesting(domain) / ".lock"
 
     def table_lock(self, table: Table) -> Path:
-        """Held while a table is loaded: its files in the ingesting directory belong to the holder."""
+        """Held while a table is loaded: its files in the ingesting folder belong to the holder."""
         return self.ingesting(table.domain) / f".{table.name}.lock"
 
     def selected_domains(self, names: list[str] | None) -> tuple[Domain, ...]:

@@ -39,7 +39,7 @@ def database_path(context: Context, connection_ref: str | None, what: str) -> Pa
     """The file of a connection.
 
     ``SL_DUCKDB_PATH`` is stronger than the application's ``duckdbPath``, which is stronger than the URL; a
-    project without connections gets ``duckdb.db`` in its datasets directory.
+    project without connections gets ``duckdb.db`` in its datasets folder.
 
     Args:
         connection_ref: the connection to use, or None for a project that names none.

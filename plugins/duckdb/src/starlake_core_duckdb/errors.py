@@ -12,7 +12,7 @@ class EngineError(StarlakeError):
 
 
 class ProjectFault(EngineError):
-    """The project, or what is asked of it, is wrong or more than this engine can do: another try would find it so again."""
+    """The project, or what is asked of it, is wrong or more than this engine can do: another attempt would find it so again."""
 
 
 def unsupported(what: str) -> ProjectFault:

@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 def data_files(directory: Path) -> list[Path]:
-    """The files of a directory, sorted by name; none when it does not exist. Hidden files are no data, and neither are links.
+    """The files of a folder, sorted by name; none when it does not exist. Hidden files are no data, and neither are links.
 
     Who may put files there need not be somebody who may read what a link leads to.
     """
@@ -59,7 +59,7 @@ def _candidates(directory: Path, name: str) -> Iterator[Path]:
 
 
 def free_name(directory: Path, name: str) -> Path:
-    """A path in a directory that no file has: ``orders.csv``, else ``orders.1.csv``, ``orders.2.csv`` ..."""
+    """A path in a folder that no file has: ``orders.csv``, else ``orders.1.csv``, ``orders.2.csv`` ..."""
     return next(path for path in _candidates(directory, name) if not os.path.lexists(path))
 
 

@@ -1,6 +1,6 @@
 """The way of a data file through the directories: stage, ingesting, archive.
 
-While a table is loaded its files have unique names in the ingesting directory. The database records those
+While a table is loaded its files have unique names in the ingesting folder. The database records those
 names in the transaction that holds the rows, so whoever finds a file there later knows whether its rows are in.
 """
 
@@ -28,7 +28,7 @@ _PREFIX = len(uuid.uuid4().hex) + 1
 
 @dataclass(frozen=True)
 class Claimed:
-    """A file in the ingesting directory, and the table that it is for."""
+    """A file in the ingesting folder, and the table that it is for."""
 
     table: Table
     path: Path
@@ -82,7 +82,7 @@ def claim(context: Context, domain: Domain, selected: Sequence[Table]) -> list[C
 
 
 def sweep_unresolved(context: Context, domain: Domain) -> None:
-    """Move the staged files that belong to no table of the whole domain to the unresolved directory."""
+    """Move the staged files that belong to no table of the whole domain to the unresolved folder."""
     with locked(context.domain_lock(domain.name)):
         waiting = data_files(context.stage(domain.name))
         tables, complete = _all_tables(context, domain, ()) if waiting else ((), False)

@@ -126,7 +126,7 @@ def _load_all(
 
 
 def _forget_archived(connection: duckdb.DuckDBPyConnection, plans: Sequence[Plan]) -> None:
-    """Names of files that have left the ingesting directory are never asked for again."""
+    """Names of files that have left the ingesting folder are never asked for again."""
     for plan in plans:
         gone = [path for path in loaded_paths(connection, plan.table) if not Path(path).exists()]
         connection.execute("DELETE FROM audit.loaded_files WHERE list_contains($paths, path)", {"paths": gone})

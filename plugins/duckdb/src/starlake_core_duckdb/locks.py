@@ -18,7 +18,7 @@ def locked(path: Path) -> Iterator[None]:
     would let two processes lock two different files of one name.
 
     Args:
-        path: the lock file; it and its directory are made when they are missing.
+        path: the lock file; it and its folder are made when they are missing.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as handle:

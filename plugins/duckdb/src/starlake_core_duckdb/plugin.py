@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from starlake_core import Command, GeneralOptions, Job, OptionGroup, Options, hookimpl
+from starlake_core.processes.runner import python_module, worker_environment
 from starlake_core.runtime import ProcessRunner, Runner
-from starlake_core.runtime.process import python_module, worker_environment
 
 from .options import DuckDBOptions
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from starlake_core.identity import Kinship, kinship
+from starlake_core.model.identity import Kinship, kinship
 
 from .context import Context
 from .database import transaction

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from starlake_core import StarlakeError
+from starlake_core.logs import get_logger
 from starlake_core.masking import mask_text, secret_values
 from starlake_core.runtime import pause
 
-from .aws import Aws, Refusal
-from .tasks import TaskArn, TaskFacts
+from .client import AwsClient, Refusal
+from .state import TaskArn, TaskFacts
 
 __all__ = ["Output", "Stream"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _TOTAL_SECONDS = 10.0
 _PAGES = 20
@@ -77,7 +77,7 @@ class Output:
         aws: whose logs these are.
     """
 
-    def __init__(self, aws: Aws) -> None:
+    def __init__(self, aws: AwsClient) -> None:
         self._aws = aws
         self._places: dict[tuple[str, str], _Place] = {}
         self._told: set[str] = set()

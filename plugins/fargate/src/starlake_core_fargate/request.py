@@ -1,4 +1,7 @@
-"""The request that starts a task, as a pure function: the same attempt, the same bytes."""
+"""What ECS is asked for: the job of a Starlake command, the request that starts a task, and the same as a command line for a person.
+
+Pure functions: the same attempt, the same bytes.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,35 @@ import contextlib
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from starlake_core import DataInterval, Job, Run, RunKey, RunnerError
-from starlake_core.runtime import remote_marker
+from starlake_core import (
+    Command,
+    DataInterval,
+    GeneralOptions,
+    Job,
+    Options,
+    OptionsError,
+    Run,
+    RunKey,
+    RunnerError,
+)
+from starlake_core.masking import MASK
+from starlake_core.model.identity import deployment_name
+from starlake_core.runtime import is_preload, remote_marker
+from starlake_core.short_names import short_hash
+
+from .options import FargateOptions, problems
 
 __all__ = [
     "LONGEST_OVERRIDES",
     "client_token",
+    "command_line",
+    "job_of",
     "largest_overrides",
     "overrides_of",
     "overrides_size",
@@ -35,6 +56,63 @@ _LONGEST_MARK = 100
 
 _NO_TAG_CHARACTER = re.compile(r"[^\w +\-=.:/@]")
 _LONGEST_TAG = 256
+
+
+def job_of(command: Command, options: Options) -> Job:
+    """The job of a Starlake command.
+
+    Args:
+        command: what it does.
+        options: of the pipeline and the task.
+
+    Raises:
+        OptionsError: an option has a value that ECS does not take, or the command and its variables are too long.
+    """
+    fargate, general = options[FargateOptions], options[GeneralOptions]
+    wrong = problems(fargate)
+    if wrong:
+        raise OptionsError(wrong)
+    spec: dict[str, Any] = {
+        "cluster": fargate.aws_cluster_name,
+        "task_definition": fargate.aws_task_definition_name,
+        "container": fargate.aws_task_definition_container_name,
+        "subnets": list(fargate.aws_task_private_subnets),
+        "security_groups": list(fargate.aws_task_security_groups),
+        "assign_public_ip": fargate.aws_assign_public_ip,
+        "cpu": fargate.cpu,
+        "memory": fargate.memory,
+        "tags": {name: str(value) for name, value in fargate.aws_tags.items()},
+        "platform_version": fargate.aws_platform_version or "",
+        "capacity_provider": fargate.aws_capacity_provider or "",
+        # What the runner is made of; the endpoint names all of it.
+        "service": {
+            "region": fargate.aws_region,
+            "profile": fargate.aws_profile,
+            "cluster": fargate.aws_cluster_name,
+            "container": fargate.aws_task_definition_container_name,
+            "endpoint_url": fargate.aws_endpoint_url or "",
+            "async": fargate.fargate_async,
+            "interval": fargate.fargate_async_poke_interval,
+            "follow_logs": fargate.fargate_follow_logs,
+            "missing_grace": fargate.fargate_missing_grace,
+        },
+    }
+    job = Job("fargate", command.vector, general.sl_env_var, spec, _endpoint(spec["service"]))
+    given, starlake_environment = general.deployment or "", general.sl_env_var.get("SL_ENV", "")
+    size = largest_overrides(job, lambda host: deployment_name(given, starlake_environment, host))
+    if size > LONGEST_OVERRIDES:
+        raise OptionsError(
+            [
+                f"task '{command.task_id}': its command and variables, with the longest names that a run can add to them, are {size} characters as "
+                f"JSON, and ECS allows {LONGEST_OVERRIDES}; put variables that are always the same into the task definition instead of sl_env_var"
+            ]
+        )
+    return job
+
+
+def _endpoint(service: Mapping[str, Any]) -> str:
+    """One runner for all that is in here."""
+    return f"ecs:{service['region']}/{service['cluster']}#{short_hash(json.dumps(service, sort_keys=True))}"
 
 
 def client_token(key: RunKey) -> str:
@@ -123,7 +201,7 @@ def largest_overrides(job: Job, deployment: Callable[[str], str] = str) -> int:
         variables=_AnyVariable(),
     )
     attempt = run.attempt(name, "x" * _LONGEST_ATTEMPT)
-    bound = replace(job, check=job.arguments[:1] == ("preload",)).bind(attempt)
+    bound = replace(job, check=is_preload(job.arguments)).bind(attempt)
     with contextlib.suppress(RunnerError):  # a marker elsewhere is refused when the task runs
         bound = remote_marker(bound, attempt.key, "s3")[1]
     key = replace(attempt.key, digest=bound.digest)
@@ -170,3 +248,29 @@ def run_task_request(
 
 def _tag(text: str) -> str:
     return _NO_TAG_CHARACTER.sub("_", text)[:_LONGEST_TAG]
+
+
+def command_line(job: Job) -> str:
+    """The aws command with which a person starts the same, its secrets masked.
+
+    Args:
+        job: bound.
+    """
+    shown = job.masked()
+    request = run_task_request(shown.spec, shown.arguments, shown.env, RunKey("", ""))
+    line = ["aws", "ecs", "run-task", "--region", job.spec["service"]["region"]]
+    profile = shown.spec["service"]["profile"]
+    if profile not in ("default", MASK):
+        line += ["--profile", profile]
+    line += ["--cluster", request["cluster"], "--task-definition", request["taskDefinition"]]
+    if "launchType" in request:
+        line += ["--launch-type", request["launchType"]]
+    else:
+        line += ["--capacity-provider-strategy", _json(request["capacityProviderStrategy"])]
+    line += ["--network-configuration", _json(request["networkConfiguration"])]
+    line += ["--overrides", _json(overrides_of(shown.spec, shown.arguments, shown.env))]
+    return shlex.join(line)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import shlex
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from starlake_core import Job, OutageError, RunKey, RunnerError, StarlakeError
-from starlake_core.masking import MASK
-from starlake_core.runtime import Aside, Found, Outcome, Recent, Runner, Status, Storage, Verdict, check_work, pause
-from starlake_core.runtime.verdicts import remote_marker
+from starlake_core.logs import get_logger
+from starlake_core.runtime import (
+    Aside,
+    AttemptInfo,
+    Markers,
+    Outcome,
+    Recent,
+    Runner,
+    Status,
+    Storage,
+    Verdict,
+    check_work,
+    pause,
+    remote_marker,
+)
 
-from .aws import Aws, Refusal, pauses
-from .folders import Folders
-from .markers import Markers
+from .client import AwsClient, Refusal
 from .output import Output, Stream
-from .request import LONGEST_OVERRIDES, overrides_of, overrides_size, run_task_request, started_by
-from .tasks import TaskArn, TaskFacts, facts_of, status_of
+from .request import LONGEST_OVERRIDES, command_line, overrides_size, run_task_request, started_by
+from .state import TaskArn, TaskFacts, facts_of, status_of
+from .storage import Folders, MarkerStore
 
 __all__ = ["FargateRunner"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _AT_ONCE = 100
 """Tasks that DescribeTasks answers for."""
 _POLL_SECONDS = 30.0
 _CANCEL_SECONDS = 15.0
 _REMEMBERED = 5000
+_SWEEP_SECONDS = 3600.0
 _NO_CAPACITY = "capacity is unavailable"
 _MISSING = "MISSING"
 
@@ -46,7 +53,7 @@ class FargateRunner(Runner):
         clock: for tests.
     """
 
-    def __init__(self, service: Mapping[str, Any], aws: Aws, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, service: Mapping[str, Any], aws: AwsClient, clock: Callable[[], float] = time.monotonic) -> None:
         self.interval = float(service["interval"])
         self.detached = bool(service["async"])
         self.follows = bool(service["follow_logs"])
@@ -55,14 +62,13 @@ class FargateRunner(Runner):
         self._grace = float(service["missing_grace"])
         self._aws = aws
         self._clock = clock
-        self._markers = Markers(aws)
+        self._markers = Markers(MarkerStore(aws), _SWEEP_SECONDS)
         self._folders = Folders(aws)
         self._output = Output(aws)
         self._aside = Aside()
         self._stopped: Recent[str, bool] = Recent(_REMEMBERED)
         self._missing: Recent[str, float] = Recent(_REMEMBERED)
-        self._streams: OrderedDict[str, Stream] = OrderedDict()
-        self._lock = threading.Lock()
+        self._streams: Recent[str, Stream] = Recent(_REMEMBERED)
 
     # -- attempts
 
@@ -70,7 +76,7 @@ class FargateRunner(Runner):
         """The storage that a project in S3 is in."""
         return self._folders if root.startswith("s3://") else None
 
-    def find(self, job: Job, task: str) -> Sequence[Found]:
+    def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
         """Every attempt of a task that ECS still lists: those that stopped for about an hour.
 
         Args:
@@ -88,7 +94,7 @@ class FargateRunner(Runner):
             facts = facts_of(told, self._container)
             if facts.env.get("SL_RUN_TASK") == task:
                 status = self._found_status(told, facts, until)
-                found.append(Found.told(facts.env, told["taskArn"], status))
+                found.append(AttemptInfo.told(facts.env, told["taskArn"], status))
         return found
 
     def _found_status(self, told: Mapping[str, Any], facts: TaskFacts, until: float) -> Status:
@@ -119,7 +125,7 @@ class FargateRunner(Runner):
         """The descriptions of tasks that were listed. A live one that cannot be seen yet is no reason to start another."""
         described: list[Mapping[str, Any]] = []
         left = list(arns)
-        waiting = pauses(max(self._grace, 1.0), self._aws.first_pause)
+        backoff = self._aws.backoff(max(self._grace, 1.0))
         while left:
             missing: list[str] = []
             for chunk in _chunks(left):
@@ -127,8 +133,7 @@ class FargateRunner(Runner):
                 described += told["tasks"]
                 missing += [failure["arn"] for failure in told.get("failures", ())]
             left = [arn for arn in left if arn in missing and arns[arn] == "RUNNING"]
-            moment = next(waiting, None) if left else None
-            if left and (moment is None or not pause(moment)):
+            if left and not backoff.wait():
                 raise OutageError(f"ECS lists {left[0]} and does not know it; nothing was started")
         return described
 
@@ -151,7 +156,7 @@ class FargateRunner(Runner):
             OutageError: ECS does not answer, or has no capacity.
         """
         marker, job = remote_marker(job, key, "s3")
-        if marker is not None and self._markers.seen(marker):
+        if marker is not None and self._markers.exists(marker):
             # It is left of this attempt itself: a run of it that is known keeps it, as its verdict hangs on it.
             known: list[str] = [found.handle for found in self.find(job, key.task) if found.is_of(key)]
             if known:
@@ -173,7 +178,7 @@ class FargateRunner(Runner):
 
     def _started(self, request: Mapping[str, Any], doing: str) -> str:
         """The task of a request. An answer without one is no start, although it is no error of HTTP."""
-        waiting = pauses(self._aws.total_seconds, self._aws.first_pause)
+        backoff = self._aws.backoff(self._aws.total_seconds)
         while True:
             told = self._aws.call("ecs", "run_task", doing, **request)
             if told.get("tasks"):
@@ -182,8 +187,7 @@ class FargateRunner(Runner):
             about = f"AWS: {doing}: nothing was started: {reason or 'no reason was given'}"
             if _NO_CAPACITY not in reason.lower():
                 raise RunnerError(f"{about}. {_placement_hint(reason)}.")
-            moment = next(waiting, None)
-            if moment is None or not pause(moment):
+            if not backoff.wait():
                 raise OutageError(
                     f"{about}. Fargate had no capacity for {self._aws.total_seconds:g} s; subnets in more zones (aws_task_private_subnets) give "
                     "it more choice."
@@ -275,7 +279,7 @@ class FargateRunner(Runner):
         handle = str(task["taskArn"])
 
         def seen(marker: str) -> bool:
-            return self._aside.ask(marker, lambda: self._looked(marker), until)
+            return self._aside.ask(marker, lambda: self._markers.seen(marker), until)
 
         try:
             status = status_of(task, facts, seen)
@@ -286,12 +290,6 @@ class FargateRunner(Runner):
             return replace(status, stopping=True) if handle in self._stopped else status
         return replace(status, outcome=replace(status.outcome, log=self.console_url(handle)))
 
-    def _looked(self, marker: str) -> bool:
-        found = self._markers.seen(marker)
-        if found:
-            self._markers.sweep(marker)
-        return found
-
     def cancel(self, handle: str) -> None:
         """Ask for the end of an attempt: SIGTERM, and SIGKILL after the time that the task definition gives (30 s).
 
@@ -301,7 +299,7 @@ class FargateRunner(Runner):
         if TaskArn.of(handle) is None:
             return
         # A task that was just started may not be known yet, and must not go on because of that.
-        waiting = pauses(min(self._grace, _CANCEL_SECONDS), self._aws.first_pause)
+        backoff = self._aws.backoff(min(self._grace, _CANCEL_SECONDS))
         while True:
             try:
                 self._aws.call(
@@ -317,10 +315,10 @@ class FargateRunner(Runner):
             except Refusal as refusal:
                 if "not found" not in refusal.said.lower() or refusal.code == "ClusterNotFoundException":
                     raise
-                moment = next(waiting, None)
-                if moment is None:
+                seconds = backoff.next()
+                if seconds is None:
                     return
-                if not pause(moment):
+                if not pause(seconds):
                     raise OutageError(f"AWS: stopping {handle}: ECS does not know the task yet") from refusal
 
     # -- output
@@ -347,8 +345,7 @@ class FargateRunner(Runner):
 
     def _stream(self, handle: str, fresh: bool = False) -> Stream | None:
         """Where the output of a task is. ECS has to tell of the task once: without its variables, secrets in the output could not be hidden."""
-        with self._lock:
-            known = self._streams.get(handle)
+        known = self._streams.get(handle)
         if TaskArn.of(handle) is None or (known is not None and not fresh):
             return known
         try:
@@ -360,11 +357,7 @@ class FargateRunner(Runner):
             return known
         task = told["tasks"][0]
         stream = Stream.of(task, facts_of(task, self._container))
-        with self._lock:
-            self._streams[handle] = stream
-            self._streams.move_to_end(handle)
-            while len(self._streams) > _REMEMBERED:
-                self._streams.popitem(last=False)
+        self._streams.put(handle, stream)
         return stream
 
     # -- for people
@@ -384,20 +377,7 @@ class FargateRunner(Runner):
         Args:
             job: bound.
         """
-        shown = job.masked()
-        request = run_task_request(shown.spec, shown.arguments, shown.env, RunKey("", ""))
-        line = ["aws", "ecs", "run-task", "--region", self._aws.region]
-        profile = shown.spec["service"]["profile"]
-        if profile not in ("default", MASK):
-            line += ["--profile", profile]
-        line += ["--cluster", request["cluster"], "--task-definition", request["taskDefinition"]]
-        if "launchType" in request:
-            line += ["--launch-type", request["launchType"]]
-        else:
-            line += ["--capacity-provider-strategy", _json(request["capacityProviderStrategy"])]
-        line += ["--network-configuration", _json(request["networkConfiguration"])]
-        line += ["--overrides", _json(overrides_of(shown.spec, shown.arguments, shown.env))]
-        return shlex.join(line)
+        return command_line(job)
 
 
 def _reason(told: Mapping[str, Any]) -> str:
@@ -410,10 +390,6 @@ def _placement_hint(reason: str) -> str:
     if reason.startswith("RESOURCE"):
         return "Lower the options cpu and memory, use a larger task definition, or free addresses in the subnets (RESOURCE:ENI)"
     return "See 'API failure reasons' in the documentation of Amazon ECS"
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def _chunks(handles: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -5,21 +5,21 @@ SDKs are imported when something is made, not with this package.
 
 from __future__ import annotations
 
-from .asking import one_by_one
 from .calls import Calls, UnclearError
 from .clock import ServiceClock
 from .connection import Connection, connect
 from .logs import CloudLogs
-from .storage import BucketFolders, Markers, Objects, split_path
+from .polling import Sightings, one_by_one
+from .storage import BucketFolders, Objects, split_path
 
 __all__ = [
     "BucketFolders",
     "Calls",
     "CloudLogs",
     "Connection",
-    "Markers",
     "Objects",
     "ServiceClock",
+    "Sightings",
     "UnclearError",
     "connect",
     "one_by_one",

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-import random
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from starlake_core import OutageError, RunnerError, StarlakeError
-from starlake_core.runtime import pause
+from starlake_core.logs import get_logger
+from starlake_core.runtime import Backoff
 
 __all__ = ["LOGIN", "Calls", "UnclearError"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 LOGIN = (
     "On this machine: gcloud auth application-default login, or GOOGLE_APPLICATION_CREDENTIALS with the path of a key file; on Google "
@@ -48,6 +46,14 @@ class Calls:
     attempt_seconds: float = 20.0
     total_seconds: float = 120.0
     first_pause: float = 0.5
+
+    def brief(self, seconds: float) -> Calls:
+        """The same, for calls of which another one comes soon.
+
+        Args:
+            seconds: for which a call is tried at most; 0 for one attempt.
+        """
+        return replace(self, total_seconds=min(seconds, self.total_seconds))
 
     def __call__(self, method: Callable[..., Any], request: Any, doing: str, missing: str = "") -> Any:
         """Call a method.
@@ -95,15 +101,13 @@ class Calls:
         from google.api_core import exceptions
         from google.auth.exceptions import GoogleAuthError
 
-        deadline, longest = time.monotonic() + self.total_seconds, self.first_pause
+        backoff = Backoff(self.total_seconds, self.first_pause, _LONGEST_PAUSE)
         while True:
             try:
                 return call()
             except Exception as error:
                 if again(error):
-                    waiting = longest * random.uniform(0.5, 1.0)
-                    longest = min(_LONGEST_PAUSE, 2 * longest)
-                    if time.monotonic() + waiting > deadline or not pause(waiting):
+                    if not backoff.wait():
                         raise OutageError(
                             f"{self.service} did not answer for {self.total_seconds:g} s ({doing}): {error}"
                         ) from error

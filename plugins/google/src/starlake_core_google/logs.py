@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import logging
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
+
+from starlake_core.logs import get_logger
 
 from .calls import Calls
 from .connection import Connection
 
 __all__ = ["CloudLogs"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _PAGE = 1000
 _PAGES = 5

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from starlake_core import RunnerError, StarlakeError
+from starlake_core import RunnerError
 
 from .calls import Calls
 from .connection import Connection
 
-__all__ = ["BucketFolders", "Markers", "Objects", "split_path"]
-
-logger = logging.getLogger(__name__)
-
-_OLD = timedelta(days=1)
-_MARKER = re.compile(r"(?:.*/)?[0-9a-f]{12}(?:\.notready)?")
+__all__ = ["BucketFolders", "Objects", "split_path"]
 
 
 def split_path(path: str) -> tuple[str, str]:
@@ -42,7 +35,7 @@ def split_path(path: str) -> tuple[str, str]:
 
 
 class Objects:
-    """Reads and deletes objects. The client is made when it is needed first.
+    """Reads and deletes objects: see :class:`starlake_core.runtime.ObjectStore`. The client is made when it is needed first.
 
     Args:
         connection: with the credentials.
@@ -234,14 +227,13 @@ class Objects:
 
         self._run(path, "deleting", delete)
 
-    def delete_older(self, folder: str, age: timedelta, now: datetime, named: re.Pattern[str] | None = None) -> None:
+    def delete_older(self, folder: str, before: datetime, named: re.Pattern[str]) -> None:
         """Delete the empty objects of a folder that were written long ago.
 
         Args:
             folder: ``gs://bucket/folder``.
-            age: at least so old.
-            now: by the clock of the storage, with a time zone.
-            named: only those whose whole name is like that.
+            before: only those that were written before this moment, by the clock of the storage and with a time zone.
+            named: only those whose name in the folder is like that as a whole.
         """
         bucket, name = split_path(folder.rstrip("/") + "/")
 
@@ -250,16 +242,15 @@ class Objects:
 
             # One page is enough: what is left is swept next time.
             for blob in self._client().list_blobs(bucket, prefix=name, delimiter="/", max_results=1000, **self._how()):
-                if named is not None and not named.fullmatch(blob.name):
-                    continue
-                if not blob.size and blob.updated is not None and now - blob.updated > age:
+                old = blob.updated is not None and blob.updated < before
+                if old and not blob.size and named.fullmatch(blob.name[len(name) :]):
                     try:
                         blob.delete(**self._how())
                     except NotFound:
                         continue  # another worker was quicker
 
         # Somebody waits for what the folder was looked at for: there is another time for this.
-        replace(self._calls, total_seconds=0.0).run(sweep, f"sweeping {folder}")
+        self._calls.brief(0.0).run(sweep, f"sweeping {folder}")
 
 
 class BucketFolders:
@@ -291,43 +282,3 @@ class BucketFolders:
     def delete(self, path: str) -> None:
         """Delete a file, if it is there."""
         self._objects.delete(path)
-
-
-class Markers:
-    """The markers with which checks say *not ready*.
-
-    A marker stays when it was seen: whoever asks again gets the same answer. Those of long ago are swept when a check is not ready.
-
-    Args:
-        objects: where they are.
-    """
-
-    def __init__(self, objects: Objects) -> None:
-        self._objects = objects
-
-    def clear(self, marker: str) -> None:
-        """Delete the marker of an attempt before it starts.
-
-        Args:
-            marker: ``gs://bucket/name``.
-
-        Raises:
-            RunnerError: the storage cannot be used.
-        """
-        self._objects.delete(marker)
-
-    def seen(self, marker: str) -> bool:
-        """Whether a check that has ended left its marker.
-
-        Args:
-            marker: ``gs://bucket/name``.
-        """
-        written = self._objects.written(marker)
-        if written is not None:
-            folder = marker.rpartition("/")[0]
-            try:
-                # The folder is the user's: only what is named as markers are, and empty as they are, is swept.
-                self._objects.delete_older(folder, _OLD, written, _MARKER)
-            except StarlakeError as error:  # housekeeping must not change a verdict
-                logger.warning("old markers in %s are not swept: %s", folder, error)
-        return written is not None

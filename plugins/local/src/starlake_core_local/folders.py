@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from starlake_core import GeneralOptions, Options, RunError
+from starlake_core.processes.runner import local_folder
 from starlake_core.runtime import project_root
-from starlake_core.runtime.process import local_folder
 
 from .options import LocalOptions
 

@@ -16,18 +16,17 @@ from starlake_core import (
     Report,
     RunError,
     RunRequest,
-    StarlakePipeline,
     Task,
     TaskGroup,
     TaskState,
-    described,
+    dry_run_report,
     graph_json,
     hookimpl,
 )
-from starlake_core.identity import instance_of
-from starlake_core.private import file_name
+from starlake_core.model.identity import instance_of
+from starlake_core.processes.supervisor import guard, is_locked, run_lock
 from starlake_core.runtime import in_project
-from starlake_core.runtime.guard import guard, is_locked, run_lock
+from starlake_core.short_names import file_name
 
 from .folders import state_folder
 from .options import LocalOptions
@@ -55,7 +54,7 @@ def sl_create_task_group(group: TaskGroup, create_children: CreateChildren) -> C
 
 
 @hookimpl
-def sl_create_pipeline(pipeline: StarlakePipeline, create_children: CreateChildren) -> Plan:
+def sl_create_pipeline(pipeline: Pipeline, create_children: CreateChildren) -> Plan:
     return flatten(Container(pipeline, create_children()), pipeline)
 
 
@@ -82,7 +81,7 @@ def _record(pipeline: Pipeline, request: RunRequest) -> RunRecord:
 
 
 @hookimpl
-def sl_plan_runs(pipelines: Sequence[StarlakePipeline], requests: Sequence[RunRequest]) -> None:
+def sl_plan_runs(pipelines: Sequence[Pipeline], requests: Sequence[RunRequest]) -> None:
     stores: dict[Path, list[RunRecord]] = {}
     for pipeline, request in zip(pipelines, requests, strict=True):
         folder = state_folder(pipeline.options, pipeline.source)
@@ -93,9 +92,9 @@ def sl_plan_runs(pipelines: Sequence[StarlakePipeline], requests: Sequence[RunRe
 
 
 @hookimpl
-def sl_run_pipeline(pipeline: StarlakePipeline, request: RunRequest) -> Report:
+def sl_run_pipeline(pipeline: Pipeline, request: RunRequest) -> Report:
     if request.dry_run:
-        return described(pipeline, request)
+        return dry_run_report(pipeline, request)
     options, run_id = pipeline.options, request.run.run_id
     folder = state_folder(options, pipeline.source)
     with closing(Store(folder)) as store:
@@ -113,7 +112,7 @@ def sl_run_pipeline(pipeline: StarlakePipeline, request: RunRequest) -> Report:
             scheduler = Scheduler(
                 pipeline.native,
                 replace(request, run=run),
-                pipeline.orchestration.plugins,
+                pipeline.plugins,
                 store,
                 request.parallelism or options[LocalOptions].parallelism,
                 lambda job: in_project(job, pipeline.source),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from starlake_core import DataInterval, Report, RunError, TaskReport, TaskState
-from starlake_core.private import private_file, private_folder
+from starlake_core.private_files import private_file, private_folder
 
 __all__ = ["RunRecord", "Store", "TaskRow", "now"]
 

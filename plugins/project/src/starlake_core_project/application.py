@@ -40,8 +40,8 @@ def read_application(
     """Read the application file; a project without one gets the defaults.
 
     Args:
-        root: the project's directory.
-        metadata: its metadata directory.
+        root: the project's folder.
+        metadata: its metadata folder.
         environ: the process environment, for ``SL_DATASETS`` and ``SL_AREA_*``.
         variables: what Jinja expressions may use.
 

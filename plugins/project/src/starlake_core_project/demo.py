@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from starlake_core import Demo, DemoTables, NothingFoundError, RunError
-from starlake_core.file_swap import locked
+from starlake_core.file_transaction import locked
 
 from .bakery import FIRST_DAYS, INCOMING, data_files, project_files
 

@@ -38,7 +38,7 @@ class Connection:
 
 @dataclass(frozen=True)
 class Areas:
-    """The names of the directories below the datasets directory."""
+    """The names of the folders below the datasets folder."""
 
     incoming: str = "incoming"
     stage: str = "stage"
@@ -50,7 +50,7 @@ class Areas:
 
 @dataclass(frozen=True)
 class Application:
-    """``metadata/application.sl.yml``, with the directories resolved to absolute paths."""
+    """``metadata/application.sl.yml``, with the folders resolved to absolute paths."""
 
     datasets: Path
     metadata: Path
@@ -153,7 +153,7 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Domain:
-    """A directory below ``metadata/load``.
+    """A folder below ``metadata/load``.
 
     Attributes:
         name: what the command line calls it.

@@ -26,7 +26,7 @@ class Project:
     """A Starlake project. Build it with :meth:`load`.
 
     Attributes:
-        root: the directory, ``SL_ROOT``.
+        root: the folder, ``SL_ROOT``.
         application: ``metadata/application.sl.yml``.
         variables: what Jinja expressions in YAML and SQL may use.
     """
@@ -48,14 +48,14 @@ class Project:
         """Open a project. Reads the variables and the application file, and no other file yet.
 
         Args:
-            root: the directory that holds ``metadata``.
+            root: the folder that holds ``metadata``.
             env: which ``env.<env>.sl.yml`` to use; without it, what ``SL_ENV`` says.
             variables: the values of ``--options``, stronger than every file.
             scheduled_date: the moment of ``sl_date`` and its siblings, in its own time zone; without it, now (UTC).
             environ: the process environment; without it, ``os.environ``.
 
         Raises:
-            ProjectError: the directory is no project, or one of these files is broken.
+            ProjectError: the folder is no project, or one of these files is broken.
         """
         environ = os.environ if environ is None else environ
         root = Path(os.path.abspath(root))
@@ -77,7 +77,7 @@ class Project:
 
     @property
     def metadata(self) -> Path:
-        """The directory of the project's files."""
+        """The folder of the project's files."""
         return self.application.metadata
 
     @functools.cached_property
@@ -94,7 +94,7 @@ class Project:
         return domain_names(self.metadata)
 
     def domain(self, name: str) -> Domain | None:
-        """A domain by the name of its directory, or None.
+        """A domain by the name of its folder, or None.
 
         Raises:
             ProjectError: its ``_config.sl.yml`` is broken.
@@ -113,7 +113,7 @@ class Project:
         """The tables of a domain, sorted by name.
 
         Args:
-            domain: the domain or the name of its directory; an unknown one has no tables.
+            domain: the domain or the name of its folder; an unknown one has no tables.
             names: only these, unknown ones are left out; without it, all. No other file is read.
 
         Raises:
@@ -126,7 +126,7 @@ class Project:
         return tuple(table for name in wanted if (table := self.table(found, name)) is not None)
 
     def tasks(self) -> tuple[Task, ...]:
-        """Every transform, sorted by directory and file.
+        """Every transform, sorted by folder and file.
 
         Raises:
             ProjectError: one of the files is broken.

@@ -18,12 +18,12 @@ SUFFIX = ".sl.yml"
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether a name from the command line can be a file's name: not empty, and no way out of the directory."""
+    """Whether a name from the command line can be a file's name: not empty, and no way out of the folder."""
     return bool(name) and "/" not in name and "\0" not in name and name not in (".", "..")
 
 
 def _plain(section: Fields, default: str) -> str:
-    # The name becomes a directory of the datasets area.
+    # The name becomes a folder of the datasets area.
     name = section.text("name") or default
     if not is_plain_name(name):
         raise ProjectError(f"{section.source}: {section.where}.name {name!r} cannot be the name of a directory")
@@ -31,7 +31,7 @@ def _plain(section: Fields, default: str) -> str:
 
 
 def domain_names(metadata: Path) -> tuple[str, ...]:
-    """The directories below ``metadata/load``, sorted."""
+    """The folders below ``metadata/load``, sorted."""
     folder = metadata / "load"
     if not folder.is_dir():
         return ()
@@ -42,7 +42,7 @@ def read_domain(metadata: Path, name: str, variables: Mapping[str, str]) -> Doma
     """A domain without its tables.
 
     Returns:
-        None when there is no directory of that name.
+        None when there is no folder of that name.
 
     Raises:
         ProjectError: ``_config.sl.yml`` is broken.

@@ -18,7 +18,7 @@ _KNOWN = (SUFFIX, ".sql.j2", ".sql", ".py")
 
 
 def task_files(metadata: Path) -> tuple[tuple[str, str], ...]:
-    """Directory and file name, without its ending, of every transform; sorted."""
+    """Folder and file name, without its ending, of every transform; sorted."""
     found: set[tuple[str, str]] = set()
     for path in (metadata / "transform").glob("*/*"):
         ending = next((known for known in _KNOWN if path.name.endswith(known)), None)
@@ -42,7 +42,7 @@ def read_task(metadata: Path, directory: str, name: str, variables: Mapping[str,
     joined; for freshness and sink Starlake lets the domain win, and so does this.
 
     Args:
-        directory: the directory below ``metadata/transform``.
+        directory: the folder below ``metadata/transform``.
         name: the file's name without its ending.
 
     Returns:

@@ -82,7 +82,7 @@ def active_variables(
     """Merge the sources of variables, the weakest first.
 
     Args:
-        metadata: the directory that holds ``env.sl.yml`` and ``env.<env>.sl.yml``.
+        metadata: the folder that holds ``env.sl.yml`` and ``env.<env>.sl.yml``.
         base: the process environment and the date variables.
         env: the value of ``SL_ENV``; ``None``, an empty text and ``"None"`` name no environment.
         overrides: the values of ``--options``.

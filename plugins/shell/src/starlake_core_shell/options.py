@@ -21,7 +21,7 @@ class ShellOptions(OptionGroup):
     exclusive: str = option(
         STR,
         "auto",
-        doc="A resource that commands use one at a time (not preload and stage), by a name of your own; auto for the database that a command "
+        doc="A resource that commands use one at a time (not pre-loads and imports), by a name of your own; auto for the database that a command "
         "writes to, where it is a file with one writer (DuckDB, SQLite); none for no such resource.",
     )
     pre_load_not_ready_sentinel: bool = option(

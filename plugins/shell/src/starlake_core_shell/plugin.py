@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from starlake_core import Command, GeneralOptions, Job, OptionGroup, Options, hookimpl
+from starlake_core.processes.runner import worker_environment
 from starlake_core.runtime import ProcessRunner, Runner
-from starlake_core.runtime.process import worker_environment
 
 from .options import ShellOptions
 
@@ -14,9 +14,6 @@ MISSING = (
     "Install the Starlake command line (see https://docs.starlake.ai) and put it on the PATH, or set SL_STARLAKE_PATH to it. To try the "
     "pipeline without it: pip install starlake-core-duckdb, and --environment duckdb"
 )
-
-# They write to no database.
-_READ_ONLY = ("preload", "stage")
 
 
 @hookimpl
@@ -36,7 +33,7 @@ def sl_create_job(command: Command, options: Options) -> Job:
             "include_env": list(shell.sl_include_env_vars),
             "sentinel": shell.pre_load_not_ready_sentinel,
         },
-        exclusive="" if command.name in _READ_ONLY or shell.exclusive == "none" else shell.exclusive,
+        exclusive=shell.exclusive if command.type.writes and shell.exclusive != "none" else "",
     )
 
 

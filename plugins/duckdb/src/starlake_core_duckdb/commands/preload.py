@@ -6,9 +6,9 @@ import logging
 import sys
 from pathlib import Path
 
+from ..check_log import FileIdentity, ReadyChecks
 from ..context import Context
 from ..files import data_files, matches
-from ..ready import FileIdentity, ReadyChecks
 from .stage import incoming_directory, incoming_files
 
 __all__ = ["run"]
@@ -65,7 +65,7 @@ def run(context: Context) -> int:
     that made it ready may be gone by then.
 
     Raises:
-        EngineError: the domain has no directory, but its strategy needs one.
+        EngineError: the domain has no folder, but its strategy needs one.
         ProjectError: a file of the project is broken.
     """
     domain, strategy = context.values["domain"], context.values.get("strategy", "").lower()

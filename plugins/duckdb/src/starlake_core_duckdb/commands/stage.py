@@ -1,4 +1,4 @@
-"""``stage``: files move from the incoming directory of a domain to the stage directory."""
+"""``stage``: files move from the incoming folder of a domain to the stage folder."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def run(context: Context) -> int:
     """Carry out the command. Unknown domains and tables are left out, as Starlake does.
 
     Raises:
-        EngineError: a domain has no directory.
+        EngineError: a domain has no folder.
         ProjectError: a file of the project is broken.
     """
     domains = context.values.get("domains")

@@ -1,0 +1,39 @@
+"""The keywords of Dagster that the verbs of a pipeline take, and what their values have to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlake_core import StarlakeError
+
+__all__ = ["JOB_KEYWORDS", "TASK_KEYWORDS", "check_keywords"]
+
+TASK_KEYWORDS = (
+    "asset_tags", "code_version", "description", "group_name", "kinds", "metadata", "op_tags", "owners", "retry_policy",
+)  # fmt: skip
+"""Keywords that the verbs of a pipeline take for Dagster."""
+
+JOB_KEYWORDS = ("executor_def", "hooks", "metadata", "run_tags")
+"""Keywords of Dagster's jobs that ``sl_create_pipeline`` takes."""
+
+_SHAPES: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "kinds": ((list, tuple, set, frozenset), 'several words: {"parquet"}'),
+    "owners": ((list, tuple), 'a list: ["ann@example.org", "team:data"]'),
+    "hooks": ((list, tuple, set, frozenset), "several hooks: {hook}"),
+    "asset_tags": ((Mapping,), 'names and values: {"tier": "1"}'),
+    "op_tags": ((Mapping,), 'names and values: {"dagster/priority": "3"}'),
+    "run_tags": ((Mapping,), 'names and values: {"team": "data"}'),
+    "metadata": ((Mapping,), 'names and values: {"url": "..."}'),
+}
+
+
+def check_keywords(what: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Refuse a keyword that is not known, and a word where several are meant, which Python would take letter by letter."""
+    for name in given:
+        if name not in known:
+            raise StarlakeError(f"{what} does not take the keyword '{name}'; it takes {', '.join(known)}")
+    for name, value in given.items():
+        types, takes = _SHAPES.get(name, ((object,), ""))
+        if value is not None and not isinstance(value, types):
+            raise StarlakeError(f"the keyword '{name}' of {what} is {value!r}; it takes {takes}")

@@ -1,0 +1,154 @@
+"""Tearing down what a run set up and did not tear down itself.
+
+It was cancelled, its process died, its executor stops at a failure; or somebody materialised a single table, which needs what comes before it
+only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from dagster import (
+    DagsterRunStatus,
+    DefaultSensorStatus,
+    DependencyDefinition,
+    GraphDefinition,
+    NodeInvocation,
+    RunRequest,
+    RunsFilter,
+    SensorDefinition,
+    SensorResult,
+    SkipReason,
+)
+
+from starlake_core import TaskKind
+
+from .context import TEARS_DOWN
+from .executor import thread_executor
+from .options import DagsterOptions
+from .pipeline import DagsterPipeline
+from .steps import RESULT
+
+__all__ = ["TORN_DOWN", "tear_down_of"]
+
+TORN_DOWN = "starlake/torn_down"
+"""Tag of a run after which the process of the user has torn down, past Dagster."""
+
+_MOST_RUNS = 50
+_OVERLAP = timedelta(seconds=5)
+_ASSET_JOB = "__ASSET_JOB"
+"""Dagster's job in which people materialise single assets: a table and what it needs, which is the set-up and not the tear-down."""
+_ENDED = [DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED, DagsterRunStatus.SUCCESS]
+_WILL_RETRY = "dagster/will_retry"
+_RETRY = "dagster/retry_number"
+
+
+def tear_down_of(pipeline: DagsterPipeline) -> tuple[Any, Any] | None:
+    """The job that tears down what a run of a pipeline left, and the sensor that starts it; None where nothing is set up.
+
+    Args:
+        pipeline: rendered.
+    """
+    paths = [
+        path for path, task in pipeline.flat.tasks.items() if task.kind is TaskKind.TEARDOWN and task.job is not None
+    ]
+    if not paths:
+        return None
+    names = pipeline.flat.names
+    # One after the other, in the order of the pipeline.
+    dependencies: dict[Any, dict[str, Any]] = {}
+    before: str | None = None
+    for path in paths:
+        op = pipeline.ops[path]
+        name = names[path]
+        inputs = {next(iter(op.ins)): DependencyDefinition(before, RESULT)} if before is not None and op.ins else {}
+        dependencies[NodeInvocation(op.name, alias=name)] = inputs
+        before = name
+    graph = GraphDefinition(
+        name=f"{pipeline.name}_tear_down",
+        node_defs=[pipeline.ops[path] for path in paths],
+        dependencies=dependencies,
+        description=f"Tears down what a run of {pipeline.pipeline.id} set up, where that run could not. By hand: launch it with the tag "
+        f"{TEARS_DOWN}, whose value is the id of that run.",
+    )
+    job = graph.to_job(executor_def=thread_executor(1))
+    setups = [path for path, task in pipeline.flat.tasks.items() if task.kind is TaskKind.SETUP]
+    began = frozenset(names[path] for path in (setups or pipeline.flat.tasks))
+    steps = frozenset(names[path] for path in paths)
+
+    def evaluate(context: Any) -> Any:
+        return _evaluate(context, pipeline, began, steps)
+
+    sensor = SensorDefinition(
+        name=f"{pipeline.name}_tear_down_sensor",
+        evaluation_fn=evaluate,
+        job=job,
+        minimum_interval_seconds=pipeline.pipeline.options[DagsterOptions].sensor_interval,
+        default_status=DefaultSensorStatus.RUNNING,
+        description=f"Tears down what runs of {pipeline.pipeline.id} left: failed and cancelled ones, and those of single assets.",
+    )
+    return job, sensor
+
+
+def _evaluate(context: Any, pipeline: DagsterPipeline, began: frozenset[str], steps: frozenset[str]) -> Any:
+    instance = context.instance
+    since = _since(context.cursor)
+    looks = []
+    for job_name in (pipeline.name, _ASSET_JOB):
+        wanted = RunsFilter(job_name=job_name, statuses=_ENDED, updated_after=since)
+        looks.append(instance.get_run_records(wanted, limit=_MOST_RUNS, order_by="update_timestamp", ascending=True))
+    runs = [record.dagster_run for records in looks for record in records]
+    requests = [
+        RunRequest(run_key=f"tears down {run.run_id}", tags={TEARS_DOWN: run.run_id})
+        for run in runs
+        if _is_left(instance, run, f"{pipeline.graph_name}.", began, steps)
+    ]
+    cursor = json.dumps(max(since, _looked_until(looks, since)).isoformat())
+    if not requests:
+        return SensorResult(skip_reason=SkipReason("no run left anything"), cursor=cursor)
+    return SensorResult(run_requests=requests, cursor=cursor)
+
+
+def _looked_until(looks: Sequence[Sequence[Any]], since: datetime) -> datetime:
+    """Up to when all runs were looked at."""
+    lasts: list[tuple[int, datetime]] = [
+        (len(records), records[-1].update_timestamp.astimezone(timezone.utc)) for records in looks if records
+    ]
+    full = [last for count, last in lasts if count == _MOST_RUNS]
+    if full:
+        return min(full)
+    # Two runs may end at the same time: those of the last seconds are looked at again, and a run key is taken once.
+    return max((last for _, last in lasts), default=since) - _OVERLAP
+
+
+def _since(cursor: str | None) -> datetime:
+    """From when on runs are looked at."""
+    with suppress(TypeError, ValueError):
+        found = datetime.fromisoformat(json.loads(cursor or "null"))
+        if found.tzinfo is not None:
+            return found.astimezone(timezone.utc)
+    return datetime.now(timezone.utc) - timedelta(days=1)
+
+
+def _is_left(instance: Any, run: Any, prefix: str, began: frozenset[str], steps: frozenset[str]) -> bool:
+    """Whether a run began and did not tear down, and Dagster does not try it again by itself."""
+    if run.tags.get(_WILL_RETRY) == "true":
+        return False
+    while run is not None:
+        if TORN_DOWN in run.tags:
+            return False
+        status = {
+            stats.step_key.removeprefix(prefix): str(getattr(stats.status, "value", ""))
+            for stats in instance.get_run_step_stats(run.run_id)
+        }
+        if all(status.get(name) == "SUCCESS" for name in steps):
+            return False
+        if any(status.get(name, "SKIPPED") != "SKIPPED" for name in began):
+            return True
+        # An automatic retry may go on with what its parent set up.
+        run = instance.get_run_by_id(run.parent_run_id) if run.parent_run_id and _RETRY in run.tags else None
+    return False

@@ -1,0 +1,111 @@
+"""The states of the tasks of a run, on their way to the record and to whoever watches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from starlake_core import RunError, TaskEvent
+from starlake_core.logs import get_logger
+from starlake_core.plain_text import plain
+
+from .progress import Progress
+from .store import Store, TaskRow
+
+__all__ = ["Recorder"]
+
+logger = get_logger(__name__)
+
+RECORD_SECONDS = 20.0
+"""How long a record that cannot be written now is tried again."""
+
+_PAUSE = 0.5
+
+
+class Recorder:
+    """Keeps what changed until it is written.
+
+    Args:
+        store: the record.
+        run_id: of the run.
+        listener: is told of every change; None for nobody.
+    """
+
+    def __init__(self, store: Store, run_id: str, listener: Callable[[TaskEvent], None] | None) -> None:
+        self._store = store
+        self._run_id = run_id
+        self._listener = listener
+        self._dirty: dict[str, TaskRow] = {}
+        self._trouble: RunError | None = None
+        self._trouble_since = 0.0
+
+    def set(self, progress: Progress, row: TaskRow) -> None:
+        """Let a step have another state.
+
+        Args:
+            progress: where it stands.
+            row: the state, to be written.
+        """
+        row = replace(row, reason=plain(row.reason))
+        progress.row = row
+        self._dirty[row.task] = row
+        self.tell(TaskEvent(row.task, row.state, row.attempt, row.reason, log=row.log))
+
+    def tell(self, event: TaskEvent) -> None:
+        """Tell the listener, or the log where there is none.
+
+        Args:
+            event: a change, or a line of output.
+        """
+        if self._listener is not None:
+            try:
+                self._listener(event)
+            except (Exception, SystemExit) as error:
+                # Whoever watches must not change what happens: a closed terminal is no failure.
+                self._listener = None
+                logger.warning("nobody is told of the progress any more: %s: %s", type(error).__name__, error)
+        elif event.line is not None:
+            logger.debug("%s: %s", event.task, event.line)
+        else:
+            logger.info("%s: %s%s", event.task, event.state, f" ({event.reason})" if event.reason else "")
+
+    def write(self) -> bool:
+        """Write what changed. What cannot be written now is kept.
+
+        Returns:
+            Whether it is written.
+        """
+        if not self._dirty:
+            return True
+        try:
+            self._store.write(self._run_id, self._dirty.values())
+        except RunError as error:
+            if self._trouble is None:
+                self._trouble_since = time.monotonic()
+                logger.warning("%s; trying again", error)
+            self._trouble = error
+            return False
+        self._dirty.clear()
+        self._trouble = None
+        return True
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the record could not be written for so long that the run is to stop."""
+        return self._trouble is not None and time.monotonic() - self._trouble_since > RECORD_SECONDS
+
+    def finish(self) -> None:
+        """Write what changed, and try until it is written.
+
+        Raises:
+            RunError: it could not be written to the last.
+        """
+        deadline = time.monotonic() + RECORD_SECONDS
+        while not self.write():
+            if time.monotonic() > deadline:
+                raise RunError(
+                    f"{self._trouble}. The run was stopped; the last states of {', '.join(sorted(self._dirty))} are not recorded. Then: "
+                    f"starlake-orchestrate resume --run {self._run_id}"
+                )
+            time.sleep(_PAUSE)

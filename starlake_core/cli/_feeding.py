@@ -1,0 +1,95 @@
+"""Which pipelines feed which: the order in which they run, and what one gives to those that its datasets start."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+
+from ..dsl.pipeline import StarlakePipeline
+from ..model.dataset import StarlakeDataset
+from ..model.run import Report, RunRequest, TaskState
+from ..orchestrators.freshness import Event, decide
+
+__all__ = ["fed_request", "sort_pipelines"]
+
+
+def sort_pipelines(pipelines: Sequence[StarlakePipeline]) -> list[StarlakePipeline]:
+    """Pipelines in an order in which each runs after those whose datasets start it; otherwise as given."""
+    producers: dict[str, list[int]] = {}
+    for index, pipeline in enumerate(pipelines):
+        for dataset in pipeline.outlets:
+            producers.setdefault(dataset.identity, []).append(index)
+    before = [
+        {p for dataset in _triggers(pipeline) for p in producers.get(dataset.identity, ()) if p != index}
+        for index, pipeline in enumerate(pipelines)
+    ]
+    order: list[int] = []
+    todo = deque(range(len(pipelines)))
+    postponed = 0
+    while todo:
+        index = todo.popleft()
+        # Pipelines that start each other in a circle run as given.
+        if before[index] - set(order) and postponed <= len(todo):
+            todo.append(index)
+            postponed += 1
+            continue
+        order.append(index)
+        postponed = 0
+    return [pipelines[index] for index in order]
+
+
+def fed_request(
+    pipeline: StarlakePipeline, request: RunRequest, ended: Mapping[str, tuple[StarlakePipeline, Report]]
+) -> RunRequest | str:
+    """The request for a run with what its upstream pipelines gave it.
+
+    Args:
+        pipeline: what is to run.
+        request: how it is to be run.
+        ended: the runs before it, by the ids of their pipelines.
+
+    Returns:
+        The request; or, as text, why the run must not start.
+    """
+    wanted = {dataset.identity: dataset for dataset in _triggers(pipeline)}
+    feeding = {
+        name: (other, report)
+        for name, (other, report) in ended.items()
+        if any(dataset.identity in wanted for dataset in other.outlets)
+    }
+    if not feeding:
+        return request
+    for name, (_, report) in feeding.items():
+        if not report.succeeded:
+            return f"not started, because {name} {'was stopped' if report.state == TaskState.CANCELLED else 'failed'}"
+    now = datetime.now(timezone.utc).replace(microsecond=0)
+    events = []
+    for other, report in feeding.values():
+        for identity in sorted(_emitted(other, report) & set(wanted)):
+            events.append(Event(wanted[identity].uri, report.interval, now))
+    produced = {identity for other, _ in feeding.values() for identity in (d.identity for d in other.outlets)}
+    missing = sorted(
+        wanted[identity].uri
+        for identity in set(wanted) & produced
+        if not any(event.dataset == wanted[identity].uri for event in events)
+    )
+    assert pipeline.trigger is not None
+    if missing and (pipeline.trigger.policy == "all" or not events):
+        which = "all" if pipeline.trigger.policy == "all" else "any"
+        return replace(
+            request,
+            skip=f"{pipeline.id} starts on {which} of its datasets, and nothing new came for {', '.join(missing)}",
+        )
+    interval = decide(pipeline.policy, events, now).interval
+    return replace(request, run=replace(request.run, interval=interval))
+
+
+def _triggers(pipeline: StarlakePipeline) -> tuple[StarlakeDataset, ...]:
+    return pipeline.trigger.datasets if pipeline.trigger is not None else ()
+
+
+def _emitted(pipeline: StarlakePipeline, report: Report) -> set[str]:
+    succeeded = {task.id for task in report.tasks if task.state == TaskState.SUCCEEDED}
+    return {dataset.identity for task in pipeline.tasks() if task.path in succeeded for dataset in task.outlets}

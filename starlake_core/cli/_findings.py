@@ -1,0 +1,37 @@
+"""What orchestrators say about the pipelines of all files together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..dsl.pipeline import StarlakePipeline
+from ..plugins import Plugins
+
+__all__ = ["find_conflicts", "find_missing"]
+
+
+def find_conflicts(pipelines: Sequence[StarlakePipeline]) -> list[str]:
+    """Surprising interactions between pipelines, one line each.
+
+    Args:
+        pipelines: of any orchestrators.
+    """
+    return _ask_orchestrators(pipelines, Plugins.check_pipelines)
+
+
+def find_missing(pipelines: Sequence[StarlakePipeline]) -> list[str]:
+    """What the hosts of pipelines lack, one line each.
+
+    Args:
+        pipelines: of any orchestrators.
+    """
+    return _ask_orchestrators(pipelines, Plugins.check_site)
+
+
+def _ask_orchestrators(
+    pipelines: Sequence[StarlakePipeline], question: Callable[[Plugins, Sequence[StarlakePipeline]], list[str]]
+) -> list[str]:
+    by_orchestrator: dict[str, list[StarlakePipeline]] = {}
+    for pipeline in pipelines:
+        by_orchestrator.setdefault(pipeline.orchestration.plugins.orchestrator, []).append(pipeline)
+    return [line for same in by_orchestrator.values() for line in question(same[0].orchestration.plugins, same)]

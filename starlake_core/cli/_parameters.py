@@ -1,0 +1,97 @@
+"""Options that several commands have, and how their values are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import click
+
+from ..errors import ScheduleError
+from ..model.schedule import in_range
+from ._command import CommandFunction
+
+__all__ = [
+    "json_format",
+    "parallelism_option",
+    "read_date",
+    "read_pairs",
+    "retry_unsafe_option",
+    "scheduled_date_option",
+    "variables_option",
+]
+
+
+def read_pairs(ctx: click.Context, parameter: click.Parameter, values: Sequence[str]) -> dict[str, str]:
+    """Read ``NAME=VALUE`` words.
+
+    Raises:
+        click.BadParameter: a word is not of that form.
+    """
+    result = {}
+    for value in values:
+        name, equals, text = value.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"{value!r} is not of the form NAME=VALUE")
+        result[name] = text
+    return result
+
+
+def read_date(ctx: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
+    """Read a date.
+
+    Raises:
+        click.BadParameter: it is not a date, or is out of range.
+    """
+    if value is None:
+        return None
+    try:
+        return in_range(datetime.fromisoformat(value))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a date; write 2026-01-31 or 2026-01-31T06:00:00+01:00") from None
+    except ScheduleError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+json_format = click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="For people, or one JSON document for programs (docs/json.md).",
+)
+
+scheduled_date_option = click.option(
+    "--date",
+    "scheduled_date",
+    callback=read_date,
+    metavar="DATE",
+    help="Scheduled date (end of the data interval); now by default.",
+)
+
+retry_unsafe_option = click.option(
+    "--retry-unsafe",
+    type=click.Choice(["doubtful", "blind"]),
+    default=None,
+    help="Do a load, an append or an acknowledgement check again where that is not safe: doubtful, if its rows may be in already; blind, also if its "
+    "files cannot be put back.",
+)
+
+
+def parallelism_option(help_text: str) -> Callable[[CommandFunction], CommandFunction]:
+    """The option ``--parallelism``.
+
+    Args:
+        help_text: what it means for the command.
+    """
+    return click.option("--parallelism", type=click.IntRange(1), help=help_text)
+
+
+def variables_option(help_text: str) -> Callable[[CommandFunction], CommandFunction]:
+    """The option ``--var``, which a command gets as ``variables``.
+
+    Args:
+        help_text: what it means for the command.
+    """
+    return click.option("--var", "variables", multiple=True, callback=read_pairs, metavar="NAME=VALUE", help=help_text)

@@ -1,0 +1,183 @@
+"""Running several pipelines that were asked for together, from the announcement to the exit code."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, redirect_stdout
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NoReturn
+
+from rich.text import Text
+
+from ..dsl.pipeline import StarlakePipeline
+from ..model.run import Report, RunRequest, TaskState
+from ..processes.supervisor import interrupts
+from ._command import INTERRUPTED
+from ._console import stderr
+from ._feeding import fed_request
+from ._json import emit, report_data
+from ._output import Output, output_lost
+from ._progress import Progress, summary
+
+logger = logging.getLogger(__name__)
+
+__all__ = ["PlannedRun", "announce", "exit_code", "new_group", "run_all", "run_and_exit", "stoppable"]
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run that was asked for.
+
+    Attributes:
+        pipeline: what runs.
+        request: how it is to be run.
+        done: how it ended, where it ended earlier.
+    """
+
+    pipeline: StarlakePipeline
+    request: RunRequest
+    done: Report | None = None
+
+
+def new_group() -> str:
+    """A name for runs that are asked for together."""
+    return secrets.token_hex(4)
+
+
+def announce(planned: Sequence[PlannedRun]) -> None:
+    """Tell every orchestrator of the runs that will follow, so that those that never start can be resumed.
+
+    Args:
+        planned: in the order to run.
+    """
+    by_orchestration: dict[int, list[PlannedRun]] = {}
+    for item in planned:
+        by_orchestration.setdefault(id(item.pipeline.orchestration), []).append(item)
+    for items in by_orchestration.values():
+        items[0].pipeline.orchestration.plugins.plan_runs(
+            [item.pipeline for item in items], [item.request for item in items]
+        )
+
+
+def run_all(planned: Sequence[PlannedRun], progress: Progress, keep_going: bool = True) -> list[Report]:
+    """Run one pipeline after the other; one whose upstream pipelines brought nothing new is skipped with that reason.
+
+    Args:
+        planned: in the order to run.
+        progress: told of everything.
+        keep_going: whether to go on after a run that did not succeed.
+
+    Returns:
+        A report for each, in order, up to the one that the user stopped.
+    """
+    ended: dict[str, tuple[StarlakePipeline, Report]] = {}
+    reports: list[Report] = []
+    for item in planned:
+        report = item.done if item.done is not None else _run_unless_unfed(item, ended, progress)
+        reports.append(report)
+        ended[item.pipeline.id] = (item.pipeline, report)
+        if report.state == TaskState.CANCELLED or not (keep_going or report.succeeded):
+            break
+    return reports
+
+
+def run_and_exit(
+    command: str,
+    planned: Sequence[PlannedRun],
+    progress: Progress,
+    output_format: str,
+    *,
+    keep_going: bool = True,
+    earlier: Sequence[Report] = (),
+) -> NoReturn:
+    """Run pipelines as a command that does nothing else, and end the process.
+
+    Args:
+        command: its name.
+        planned: announced, in the order to run.
+        progress: told of everything.
+        output_format: ``text`` or ``json``.
+        keep_going: whether to go on after a run that did not succeed.
+        earlier: the runs of this command that ended before, for its document.
+    """
+    as_json = output_format == "json"
+    # What pipelines print must not stand in the document.
+    printed: AbstractContextManager[object] = redirect_stdout(sys.stderr) if as_json else nullcontext()
+    with stoppable(), _in_background(), printed:
+        reports = run_all(planned, progress, keep_going)
+    if as_json:
+        emit(command, {"runs": [report_data(report) for report in (*earlier, *reports)]})
+    lost = output_lost()
+    if lost:
+        stderr().print(Text(f"warning: some of the output could not be written: {lost}"), soft_wrap=True)
+    sys.exit(exit_code(reports))
+
+
+def exit_code(reports: Sequence[Report]) -> int:
+    """The exit code of a command that ran pipelines.
+
+    Args:
+        reports: of the runs.
+    """
+    if any(report.state == TaskState.CANCELLED for report in reports):
+        return INTERRUPTED
+    return 0 if all(report.succeeded for report in reports) else 1
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """While this block is open, SIGTERM and SIGHUP stop as Ctrl-C does."""
+
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    with ExitStack() as stack:
+        # Where whoever started this process had it ignored, nobody would learn how a child ended.
+        stack.callback(signal.signal, signal.SIGCHLD, signal.signal(signal.SIGCHLD, signal.SIG_DFL))
+        for number in interrupts():
+            stack.callback(signal.signal, number, signal.signal(number, interrupt))
+        yield
+
+
+@contextmanager
+def _in_background() -> Iterator[None]:
+    """While this block is open, nobody waits for who reads the output."""
+    with ExitStack() as stack:
+        if isinstance(sys.stdout, Output):
+            stack.enter_context(sys.stdout.in_background())
+        yield
+
+
+def _run_unless_unfed(
+    planned: PlannedRun, ended: dict[str, tuple[StarlakePipeline, Report]], progress: Progress
+) -> Report:
+    pipeline = planned.pipeline
+    request = fed_request(pipeline, planned.request, ended)
+    if isinstance(request, str):
+        _show(partial(progress.note, f"{pipeline.id}: {request}"))
+        return Report(pipeline.id, planned.request.run.run_id, TaskState.PLANNED, reason=request)
+    return _run_one(pipeline, replace(request, listener=progress), progress)
+
+
+def _run_one(pipeline: StarlakePipeline, request: RunRequest, progress: Progress) -> Report:
+    _show(lambda: progress.begin(pipeline, request.run))
+    report = Report(pipeline.id, request.run.run_id, TaskState.FAILED, reason="it did not come to its end")
+    try:
+        report = pipeline.start_run(request)
+    finally:
+        _show(lambda: progress.end(report))
+    _show(lambda: summary(progress.console, report))
+    return report
+
+
+def _show(part: Callable[[], object]) -> None:
+    """Show something; what goes wrong with that is no trouble of the run."""
+    try:
+        part()
+    except (Exception, SystemExit) as error:
+        logger.warning("the progress cannot be shown: %s: %s", type(error).__name__, error)

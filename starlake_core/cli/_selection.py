@@ -1,0 +1,228 @@
+"""What a command is about: pipeline files, how they are loaded, and which of their tasks are chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.text import Text
+
+from ..dsl.orchestration import Overrides
+from ..dsl.pipeline import StarlakePipeline
+from ..dsl.pipeline_files import load_files, pipelines_of
+from ..errors import NothingFoundError
+from ..model.run import RunRequest
+from ..orchestrators.requests import matches, request_run
+from ..plain_text import plain
+from ..plugins import find
+from ._command import CommandFunction
+from ._console import stderr
+from ._feeding import sort_pipelines
+from ._parameters import read_pairs, variables_option
+
+__all__ = [
+    "PipelineFiles",
+    "SelectedPipeline",
+    "Selection",
+    "overrides_options",
+    "pipeline_files",
+    "selection",
+]
+
+
+@dataclass(frozen=True)
+class PipelineFiles:
+    """The pipeline files that a command is about.
+
+    Attributes:
+        paths: files and folders, as typed.
+        overrides: the plugins and options that win over those in the files.
+    """
+
+    paths: tuple[Path, ...]
+    overrides: Overrides
+
+    def load(self) -> list[StarlakePipeline]:
+        """Load the pipelines, print warnings, and sort them so that each comes after those that feed it.
+
+        Raises:
+            NothingFoundError: a path leads to no pipeline file.
+            PluginNotFoundError: there is no plugin of a name on the command line.
+            PipelineFileError: a file has problems.
+        """
+        # A name on the command line that leads nowhere is wrong usage, not a problem of a file.
+        for role, name in (
+            ("orchestrator", self.overrides.orchestrator),
+            ("environment", self.overrides.environment),
+        ):
+            if name:
+                find(role, name)
+        files = load_files(self.paths, self.overrides)
+        for file in files:
+            for warning in file.warnings:
+                stderr().print(Text("warning: ", style="yellow").append(plain(warning)), soft_wrap=True)
+        return sort_pipelines(pipelines_of(files))
+
+
+@dataclass(frozen=True)
+class SelectedPipeline:
+    """A pipeline with the part of a selection that concerns it.
+
+    Attributes:
+        pipeline: with at least one selected task.
+        select, exclude: the patterns that fit one of its tasks.
+        variables: see :class:`Selection`.
+    """
+
+    pipeline: StarlakePipeline
+    select: tuple[str, ...]
+    exclude: tuple[str, ...]
+    variables: Mapping[str, str]
+
+    def request_run(
+        self,
+        scheduled_date: datetime | None,
+        *,
+        dry_run: bool = False,
+        parallelism: int | None = None,
+        group: str = "",
+        retry_unsafe: str | None = None,
+    ) -> RunRequest:
+        """Ask for a run of the selected tasks.
+
+        Args:
+            scheduled_date: end of the data interval; now by default.
+            dry_run, parallelism, group: see :class:`RunRequest`.
+            retry_unsafe: see :class:`Run`.
+        """
+        return request_run(
+            self.pipeline,
+            scheduled_date,
+            dry_run=dry_run,
+            variables=self.variables,
+            select=self.select,
+            exclude=self.exclude,
+            parallelism=parallelism,
+            group=group,
+            retry_unsafe=retry_unsafe or "",
+        )
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The tasks that a command is about.
+
+    Attributes:
+        files: with their pipelines.
+        select: patterns of the tasks to run; all tasks if empty.
+        exclude: patterns of the tasks to leave out.
+        variables: values for ``${var:NAME}``.
+    """
+
+    files: PipelineFiles
+    select: tuple[str, ...]
+    exclude: tuple[str, ...]
+    variables: Mapping[str, str]
+
+    def load(self) -> list[SelectedPipeline]:
+        """Load the pipelines, and keep those that have a selected task, in the order of :meth:`PipelineFiles.load`.
+
+        Raises:
+            NothingFoundError: a pattern fits no task of any pipeline, or a path leads to no pipeline file.
+            PluginNotFoundError: there is no plugin of a name on the command line.
+            PipelineFileError: a file has problems.
+        """
+        pipelines = self.files.load()
+        for pattern in (*self.select, *self.exclude):
+            if not any(_fits(pattern, pipeline) for pipeline in pipelines):
+                raise NothingFoundError(
+                    f"pattern '{pattern}' fits no task of {', '.join(p.id for p in pipelines)}; it takes the id or path of a task, a transform, a "
+                    "domain or domain.table, with * and ? as wildcards. See the tasks with: starlake-orchestrate graph"
+                )
+        selected = []
+        for pipeline in pipelines:
+            select = tuple(pattern for pattern in self.select if _fits(pattern, pipeline))
+            exclude = tuple(pattern for pattern in self.exclude if _fits(pattern, pipeline))
+            if select or not self.select:
+                selected.append(SelectedPipeline(pipeline, select, exclude, self.variables))
+        return selected
+
+
+def _fits(pattern: str, pipeline: StarlakePipeline) -> bool:
+    return any(matches(task, pattern) for task in pipeline.tasks())
+
+
+def overrides_options(callback: CommandFunction) -> CommandFunction:
+    """Give a command the options that win over those in pipeline files, as one argument ``overrides``.
+
+    Args:
+        callback: takes :class:`Overrides`.
+    """
+
+    @click.option("--orchestrator", metavar="NAME", help="Which orchestrator; wins over the file.")
+    @click.option("--environment", metavar="NAME", help="Which environment; wins over the file.")
+    @click.option(
+        "--option",
+        "-o",
+        "options",
+        multiple=True,
+        callback=read_pairs,
+        metavar="NAME=VALUE",
+        help="An option; wins over the file.",
+    )
+    @wraps(callback)
+    def packed(*, orchestrator: str | None, environment: str | None, options: dict[str, str], **others: Any) -> None:
+        callback(overrides=Overrides(orchestrator, environment, options), **others)
+
+    return packed
+
+
+def pipeline_files(callback: CommandFunction) -> CommandFunction:
+    """Give a command the argument PATHS and the options of :func:`overrides_options`, as one argument ``files``.
+
+    Args:
+        callback: takes :class:`PipelineFiles`.
+    """
+
+    @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+    @overrides_options
+    @wraps(callback)
+    def packed(*, paths: tuple[Path, ...], overrides: Overrides, **others: Any) -> None:
+        callback(files=PipelineFiles(paths, overrides), **others)
+
+    return packed
+
+
+def selection(callback: CommandFunction) -> CommandFunction:
+    """Give a command the parameters of :func:`pipeline_files` and those that choose tasks, as one argument ``selection``.
+
+    Args:
+        callback: takes a :class:`Selection`.
+    """
+
+    @pipeline_files
+    @click.option(
+        "--select",
+        multiple=True,
+        metavar="PATTERN",
+        help="Only these tasks: id, path, transform, domain or domain.table; * and ?.",
+    )
+    @click.option("--exclude", multiple=True, metavar="PATTERN", help="All but these tasks.")
+    @variables_option("A value for ${var:NAME}.")
+    @wraps(callback)
+    def packed(
+        *,
+        files: PipelineFiles,
+        select: tuple[str, ...],
+        exclude: tuple[str, ...],
+        variables: dict[str, str],
+        **others: Any,
+    ) -> None:
+        callback(selection=Selection(files, select, exclude, variables), **others)
+
+    return packed

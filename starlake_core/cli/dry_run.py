@@ -1,0 +1,49 @@
+"""The command that shows what would run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import click
+
+from ..model.run import Report, TaskState
+from ..plain_text import plain
+from ._command import command
+from ._console import stdout
+from ._json import emit, report_data
+from ._parameters import json_format, scheduled_date_option
+from ._selection import Selection, selection
+from ._tree import tree
+
+__all__ = ["dry_run"]
+
+
+@command
+@selection
+@scheduled_date_option
+@json_format
+def dry_run(selection: Selection, scheduled_date: datetime | None, output_format: str) -> None:
+    """Show the graph and every command, ready to paste into a shell; run nothing."""
+    console = stdout()
+    reports: list[Report] = []
+    for item in selection.load():
+        report = item.pipeline.start_run(item.request_run(scheduled_date, dry_run=True))
+        if output_format == "json":
+            reports.append(report)
+            continue
+        console.print(tree(item.pipeline))
+        for task in report.tasks:
+            if task.reason and task.state == TaskState.DRY_RUN:
+                click.echo(f"# {task.id}")
+                click.echo(plain(task.reason))
+    if output_format == "json":
+        emit("dry-run", {"runs": [_with_commands(report) for report in reports]})
+
+
+def _with_commands(report: Report) -> dict[str, Any]:
+    """A dry run, in which what would run is called what it is."""
+    data = report_data(report)
+    for task in data["tasks"]:
+        task["shell"] = task.pop("reason") if task["state"] == TaskState.DRY_RUN else ""
+    return data

@@ -1,0 +1,111 @@
+"""The command that draws the graph of pipelines: a tree, Mermaid, DOT, JSON."""
+
+from __future__ import annotations
+
+import click
+
+from ..model.graph import Node, Pipeline, Task, TaskGroup
+from ..model.graph_json import graph_json
+from ..model.kinds import TaskKind
+from ._command import command
+from ._console import stdout
+from ._selection import PipelineFiles, pipeline_files
+from ._tree import tree
+
+__all__ = ["graph"]
+
+
+@command
+@pipeline_files
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["tree", "mermaid", "dot", "json"]),
+    default="tree",
+    show_default=True,
+)
+def graph(files: PipelineFiles, output_format: str) -> None:
+    """Show the graph of pipelines."""
+    pipelines = files.load()
+    if output_format == "tree":
+        for pipeline in pipelines:
+            stdout().print(tree(pipeline))
+        return
+    draw = {"mermaid": _mermaid, "dot": _dot, "json": graph_json}[output_format]
+    texts = [draw(pipeline) for pipeline in pipelines]
+    if output_format == "json" and len(texts) > 1:
+        click.echo("[\n" + ",\n".join(texts) + "\n]")
+    else:
+        click.echo("\n\n".join(texts))
+
+
+def _mermaid(pipeline: Pipeline) -> str:
+    """The pipeline as a Mermaid flowchart."""
+    lines = ["flowchart LR"]
+
+    def write(group: TaskGroup, indent: str) -> None:
+        for node in group.children:
+            if isinstance(node, TaskGroup):
+                lines.append(f'{indent}subgraph {_mermaid_id(node)}["{node.id}"]')
+                write(node, indent + "  ")
+                lines.append(f"{indent}end")
+            elif isinstance(node, Task):
+                left, right = (
+                    ("{{", "}}") if node.kind is TaskKind.CHECK else ("(", ")") if node.job is None else ("[", "]")
+                )
+                lines.append(f'{indent}{_mermaid_id(node)}{left}"{node.id}"{right}')
+
+    write(pipeline, "  ")
+    for group in pipeline.groups():
+        for before, afters in group.edges.items():
+            lines.extend(
+                f"  {_mermaid_id(group.nodes[before])} --> {_mermaid_id(group.nodes[after])}" for after in afters
+            )
+    return "\n".join(lines)
+
+
+def _mermaid_id(node: Node) -> str:
+    # The root of a diagram and a node in it may have one id, and "end" is a word of the language.
+    return (
+        "n_" + node.path.replace(".", "__").replace("-", "_m_")
+        if node.parent is not None
+        else "p_" + node.id.replace("-", "_m_")
+    )
+
+
+def _dot(pipeline: Pipeline) -> str:
+    """The pipeline as a DOT digraph; an edge of a group is drawn to the border of its cluster."""
+    lines = [f'digraph "{pipeline.id}" {{', "  rankdir=LR; compound=true; node [shape=box];"]
+
+    def write(group: TaskGroup, indent: str) -> None:
+        for node in group.children:
+            if isinstance(node, TaskGroup):
+                lines.append(f'{indent}subgraph "cluster_{node.path}" {{ label="{node.id}";')
+                write(node, indent + "  ")
+                lines.append(indent + "}")
+            elif isinstance(node, Task):
+                shape = "hexagon" if node.kind is TaskKind.CHECK else "ellipse" if node.job is None else "box"
+                lines.append(f'{indent}"{node.path}" [label="{node.id}", shape={shape}];')
+
+    write(pipeline, "  ")
+    for group in pipeline.groups():
+        for before, afters in group.edges.items():
+            for after in afters:
+                lines.append(_dot_edge(group.nodes[before], group.nodes[after]))
+    return "\n".join([*lines, "}"])
+
+
+def _dot_edge(before: Node, after: Node) -> str:
+    attributes = []
+    if isinstance(before, TaskGroup):
+        attributes.append(f'ltail="cluster_{before.path}"')
+    if isinstance(after, TaskGroup):
+        attributes.append(f'lhead="cluster_{after.path}"')
+    tail, head = _some_task(before, last=True), _some_task(after, last=False)
+    return f'  "{tail}" -> "{head}"' + (f" [{', '.join(attributes)}]" if attributes else "") + ";"
+
+
+def _some_task(node: Node, last: bool) -> str:
+    while isinstance(node, TaskGroup):
+        node = node.children[-1 if last else 0]
+    return node.path

@@ -1,0 +1,265 @@
+"""An orchestration: the plugins and options under which pipelines are drawn."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ..errors import OptionsError, StarlakeError, did_you_mean
+from ..logs import get_logger
+from ..masking import is_secret_name
+from ..model.dataset import StarlakeDataset, check_datasets
+from ..model.lineage import StarlakeDependencies, StarlakeDependency
+from ..model.schedule import StarlakeSchedule, read_cron
+from ..options import GeneralOptions, Options, resolve_options
+from ..plugins import Plugins, choose, select
+from .caller import calling_module
+from .groups import StarlakeTaskGroup
+from .pipeline import StarlakePipeline
+from .verbs import DS
+
+__all__ = ["Orchestration", "Overrides", "current_overrides", "overriding"]
+
+logger = get_logger(__name__)
+
+_TEMPLATE = re.compile(r"\{\{.*?\}\}")
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What the command line decides for every orchestration that a pipeline file opens.
+
+    Attributes:
+        orchestrator, environment: names that win over those in the file.
+        options: options that win over those in the file.
+        strict: refuse options that no selected plugin knows.
+        collected: every orchestration that was opened.
+    """
+
+    orchestrator: str | None = None
+    environment: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    strict: bool = False
+    collected: list[Orchestration] | None = None
+
+
+_NONE = Overrides()
+_overrides: ContextVar[Overrides] = ContextVar("starlake_core_overrides")
+
+
+@contextmanager
+def overriding(overrides: Overrides) -> Iterator[Overrides]:
+    """While this block is open, orchestrations obey some overrides and are collected in ``collected``.
+
+    Args:
+        overrides: see :class:`Overrides`.
+    """
+    token = _overrides.set(overrides)
+    try:
+        yield overrides
+    finally:
+        _overrides.reset(token)
+
+
+def current_overrides() -> Overrides:
+    """The overrides that are in force."""
+    return _overrides.get(_NONE)
+
+
+class Orchestration:
+    """The plugins and options under which pipelines are drawn; used as a context manager.
+
+    Args:
+        options: explicit options; see ``starlake-orchestrate options``. A mapping under the name of a transform or task holds
+            options of it alone.
+        orchestrator: entry-point name or plugin object. Where it is not given, what loads the file decides.
+        environment: entry-point name or plugin object. Where it is not given, ``SL_EXECUTION_ENVIRONMENT`` or the only one installed.
+        filename: of the pipeline file; that of the caller by default.
+        namespace: of the module of the pipeline file, where the orchestrator publishes; that of the caller by default.
+        addons: add-ons besides those of the option ``plugins``: names or plugin objects.
+
+    Raises:
+        PluginError: a plugin cannot be used.
+        OptionsError: with one line for every wrong option.
+
+    Attributes:
+        plugins: the selected plugins.
+        options: typed options of all of them.
+        pipelines: those whose block has ended.
+    """
+
+    def __init__(
+        self,
+        options: Mapping[str, Any] | None = None,
+        *,
+        orchestrator: Any = None,
+        environment: Any = None,
+        filename: str | None = None,
+        namespace: dict[str, Any] | None = None,
+        addons: Sequence[Any] = (),
+    ) -> None:
+        overrides = _overrides.get(_NONE)
+        module = calling_module() if filename is None or namespace is None else {}
+        self.namespace = module if namespace is None else namespace
+        self.filename = filename if filename is not None else str(module.get("__file__", ""))
+        given: Mapping[str, Any] = {**(options or {}), **overrides.options}
+        self.plugins: Plugins = select(
+            choose("orchestrator", overrides.orchestrator, orchestrator),
+            choose("environment", overrides.environment, environment),
+            (*addons, *_addons(given)),
+        )
+        where = os.path.basename(self.filename)
+        given = self.plugins.find_options(given)
+        self.options: Options = resolve_options(
+            self.plugins.declared_options(), given, strict=overrides.strict, where=where
+        )
+        _check_together(self.options, where)
+        _warn_of_templates(self.options, where)
+        self.task_keywords = self.plugins.task_keywords()
+        self.pipelines: list[StarlakePipeline] = []
+        self._strict = overrides.strict
+        self._produced: dict[str, StarlakeDataset] = {}
+        if overrides.collected is not None:
+            overrides.collected.append(self)
+
+    def __enter__(self) -> Orchestration:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            return
+        self._check_task_options()
+        if self.pipelines:
+            self.plugins.publish_pipelines(tuple(self.pipelines), self.namespace)
+
+    def _check_task_options(self) -> None:
+        """Per-task options that no task takes are a typo, or belong to another file that shares the options."""
+        if not self.options.has_tasks:
+            return
+        known = {name for pipeline in self.pipelines for name in pipeline.option_names()}
+        problems = [
+            f"{os.path.basename(self.filename)}: no task takes the options of '{name}'.{did_you_mean(name, known)}"
+            for name in self.options.tasks
+            if name not in known
+        ]
+        if problems and self._strict:
+            raise OptionsError(problems)
+        for problem in problems:
+            logger.warning("%s", problem)
+
+    def add(self, pipeline: StarlakePipeline) -> None:
+        """Take a finished pipeline in.
+
+        Raises:
+            StarlakeError: another pipeline of this orchestration has the same id.
+            DatasetError: another one produces a dataset whose name differs only by case.
+        """
+        if any(other.id == pipeline.id for other in self.pipelines):
+            raise StarlakeError(
+                f"two pipelines of {self.filename or 'this orchestration'} have the id '{pipeline.id}'; give one of them another "
+                "name: sl_create_pipeline(name=...)"
+            )
+        check_datasets(pipeline.outlets, pipeline.id, self._produced)
+        self.pipelines.append(pipeline)
+
+    def sl_create_pipeline(
+        self,
+        schedule: StarlakeSchedule | None = None,
+        dependencies: StarlakeDependencies | Iterable[StarlakeDependency] | str | None = None,
+        *,
+        name: str | None = None,
+        cron: str | None = None,
+        tags: Iterable[str] = (),
+        description: str = "",
+        **native: Any,
+    ) -> StarlakePipeline:
+        """Begin a pipeline; used as ``with orchestration.sl_create_pipeline(...) as pipeline:``.
+
+        Args:
+            schedule: the domains it loads.
+            dependencies: the lineage it transforms; nodes, or the JSON of ``dag-generate``.
+            name: its id; the names of the file and of the schedule by default.
+            cron: when it starts; that of the schedule, or what follows from the lineage, by default.
+            tags: for people.
+            description: for people.
+            **native: keywords that the orchestrator declares.
+
+        Raises:
+            StarlakeError: a keyword that nobody declares, or both a schedule and dependencies.
+        """
+        if dependencies is not None and not isinstance(dependencies, StarlakeDependencies):
+            dependencies = StarlakeDependencies(dependencies)
+        stem = Path(self.filename).stem if self.filename else "pipeline"
+        suffix = f"_{schedule.name}" if schedule is not None and schedule.name else ""
+        return StarlakePipeline(
+            self,
+            name or f"{stem}{suffix}",
+            schedule=schedule,
+            dependencies=dependencies,
+            cron=read_cron(cron),
+            tags=tags,
+            description=description,
+            native_options=native,
+        )
+
+    def sl_create_task_group(self, group_id: str, pipeline: StarlakePipeline) -> StarlakeTaskGroup:
+        """Begin a group in the current group of a pipeline; see :meth:`StarlakePipeline.sl_create_task_group`.
+
+        Args:
+            group_id: unique within the group that holds it.
+            pipeline: the pipeline.
+        """
+        return pipeline.sl_create_task_group(group_id)
+
+
+def _addons(given: Mapping[str, Any]) -> tuple[str, ...]:
+    value = given.get("plugins", os.environ.get("SL_PLUGINS", ""))
+    words = value.split(",") if isinstance(value, str) else list(value)
+    return tuple(word.strip() for word in words if word.strip())
+
+
+def _warn_of_templates(options: Options, where: str) -> None:
+    """Say that double braces are passed on: nothing here renders them, apart from the date of an acknowledgement file."""
+    for name, value in options.items():
+        text = str(value) if value else ""
+        if "{{" not in text:
+            continue
+        found = _TEMPLATE.search(DS.sub("", text) if name == "global_ack_file_path" else text)
+        if found is not None and not is_secret_name(name):
+            logger.warning(
+                "%s: %s in option '%s' is passed on as it is; run-time values are written ${sl_ds}, ${sl_data_interval_end} ...",
+                where or "options",
+                found[0],
+                name,
+            )
+
+
+def _check_together(options: Options, where: str) -> None:
+    """What no option can be checked for alone."""
+    prefix = f"{where}: " if where else ""
+    problems = []
+    general = options[GeneralOptions]
+    poke, limit = general.pre_load_poke_interval, general.pre_load_timeout
+    if poke < 1:
+        problems.append(f"{prefix}option 'pre_load_poke_interval' is {poke}; it takes a duration greater than 0")
+    elif general.pre_load_sensor and limit < poke:
+        problems.append(
+            f"{prefix}option 'pre_load_timeout' ({limit} s) is less than 'pre_load_poke_interval' ({poke} s); a pre-load that waits "
+            "has to look at least twice"
+        )
+    if general.data_cycle not in ("none", "hourly", "daily", "weekly", "monthly", "yearly"):
+        try:
+            read_cron(general.data_cycle)
+        except StarlakeError as error:
+            problems.append(f"{prefix}option 'data_cycle': {error}")
+    if problems:
+        raise OptionsError(problems)

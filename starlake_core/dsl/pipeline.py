@@ -1,0 +1,266 @@
+"""A pipeline as users draw it: its ``with`` block, the standard shapes, and its runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import Token
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Protocol
+
+from ..errors import RunError, StarlakeError
+from ..model.graph import TaskGroup
+from ..model.kinds import TriggerPolicy
+from ..model.lineage import StarlakeDependencies
+from ..model.run import Report, RunRequest
+from ..model.schedule import StarlakeSchedule, aware_date, fire_times, time_zone
+from ..options import GeneralOptions, Options
+from ..orchestrators.requests import request_run
+from ..plugins import Plugins
+from ..plugins.render import render
+from .datasets import start_of
+from .groups import CURRENT_GROUP
+from .templates import add_lineage, add_schedule
+from .verbs import Verbs
+
+__all__ = ["Opened", "StarlakePipeline"]
+
+
+class Opened(Protocol):
+    """What a pipeline knows of the orchestration that made it.
+
+    Attributes:
+        plugins: the selected plugins.
+        options: typed options of all of them.
+        task_keywords: keywords of the orchestrator that the verbs take.
+        filename: of the pipeline file.
+    """
+
+    plugins: Plugins
+    options: Options
+    task_keywords: frozenset[str]
+    filename: str
+
+    def add(self, pipeline: StarlakePipeline) -> None:
+        """Take a finished pipeline in."""
+        ...
+
+
+class StarlakePipeline(Verbs):
+    """A pipeline that is being drawn: its verbs add tasks to the group whose ``with`` block is open.
+
+    Made by :meth:`Orchestration.sl_create_pipeline`. When its own ``with`` block ends without an exception, the graph is
+    checked and rendered; ``native`` (and its documented name ``dag``) is then the orchestrator's object.
+
+    Raises:
+        StarlakeError: a keyword that nobody declares, or both a schedule and dependencies.
+
+    Attributes:
+        orchestration: the orchestration that made it.
+    """
+
+    __slots__ = ("_token", "orchestration")
+
+    def __init__(
+        self,
+        orchestration: Opened,
+        name: str,
+        *,
+        schedule: StarlakeSchedule | None = None,
+        dependencies: StarlakeDependencies | None = None,
+        cron: str | None = None,
+        tags: Iterable[str] = (),
+        description: str = "",
+        native_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        for keyword in native_options or ():
+            if keyword not in orchestration.task_keywords:
+                raise StarlakeError(
+                    f"sl_create_pipeline() does not take the keyword '{keyword}'; {orchestration.plugins.label('orchestrator')} "
+                    f"takes {', '.join(sorted(orchestration.task_keywords)) or 'none'}"
+                )
+        if schedule is not None and dependencies is not None:
+            raise StarlakeError(
+                "sl_create_pipeline() takes a schedule of loads or the dependencies of transforms, not both; make two pipelines"
+            )
+        self.orchestration = orchestration
+        self.plugins, self.options = orchestration.plugins, orchestration.options
+        self.task_keywords = orchestration.task_keywords
+        self.schedule = schedule
+        self.dependencies = dependencies
+        self._token: Token[TaskGroup | None] | None = None
+        self.final_names = {
+            (domain.name, table.name): (domain.final_name, table.final_name)
+            for domain in (schedule.domains if schedule else ())
+            for table in domain.tables
+            if (domain.name, table.name) != (domain.final_name, table.final_name)
+        }
+        self._spark = {}
+        self._lifecycle = None
+        cron = cron or (schedule.cron if schedule else None)
+        trigger = None
+        if dependencies is not None and cron is None:
+            cron, trigger = start_of(dependencies, self.options)
+        general = self.options[GeneralOptions]
+        zone = time_zone(general.timezone)
+        end_date = general.end_date
+        most = general.max_active_runs
+        super().__init__(
+            name,
+            cron=cron,
+            trigger=trigger,
+            zone=zone,
+            zone_name=general.timezone,
+            start_date=aware_date(general.start_date, zone),
+            end_date=None if end_date is None else aware_date(end_date, zone),
+            catchup=general.catchup,
+            max_active_runs=most if most is not None else 1 if trigger else 3,
+            tags=self._tags(tags),
+            description=description,
+            policy=TriggerPolicy(
+                optional_datasets=general.optional_dataset_enabled,
+                cycle=general.data_cycle if general.data_cycle_enabled else None,
+                beyond_cycle=general.beyond_data_cycle_enabled,
+                min_seconds=general.min_timedelta_between_runs,
+            ),
+            source=orchestration.filename,
+            native_options=native_options,
+            deployment=general.deployment or "",
+            starlake_environment=general.sl_env_var.get("SL_ENV", ""),
+        )
+
+    @property
+    def dag(self) -> Any:
+        """The native object: the documented name of ``native``."""
+        return self.native
+
+    # -- the block
+
+    def __enter__(self) -> StarlakePipeline:
+        self._token = CURRENT_GROUP.set(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._token is not None:
+            CURRENT_GROUP.reset(self._token)
+        if error is not None:
+            return
+        self.check()
+        self.native = render(self, self.plugins)
+        self.orchestration.add(self)
+
+    def _tags(self, tags: Iterable[str]) -> tuple[str, ...]:
+        words = re.split(r"[\s,]+", self.options[GeneralOptions].tags)
+        domains = [domain.name for domain in self.schedule.domains] if self.schedule else []
+        return tuple(dict.fromkeys(word for word in (*words, *tags, *domains) if word))
+
+    # -- the standard shapes
+
+    def add_schedule(self) -> None:
+        """Add everything that a schedule of loads needs: start, one gated group per domain, one load per table, end.
+
+        Raises:
+            GraphError: the pipeline has no schedule.
+        """
+        add_schedule(self)
+
+    def add_lineage(self) -> None:
+        """Add everything that a lineage needs: start, one task per transform with the edges of the lineage, end.
+
+        With the option ``run_dependencies_first`` the upstream transforms and loads are tasks too; without it they are datasets that start
+        the pipeline.
+
+        Raises:
+            GraphError: the pipeline has no dependencies.
+        """
+        add_lineage(self)
+
+    # -- running
+
+    def run(
+        self,
+        scheduled_date: datetime | None = None,
+        *,
+        run_id: str | None = None,
+        dry_run: bool = False,
+        variables: Mapping[str, str] | None = None,
+        select: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        parallelism: int | None = None,
+        listener: Callable[..., None] | None = None,
+    ) -> Report:
+        """Run the pipeline now and wait for its end.
+
+        Args:
+            scheduled_date: end of the data interval; the last time at which the schedule fired by default.
+            run_id: a name for the run; made up by default.
+            dry_run: show what would be done.
+            variables: values for ``${var:NAME}``.
+            select, exclude: patterns of task ids, paths or domains.
+            parallelism: tasks at once, where the orchestrator lets the caller decide.
+            listener: called with every :class:`TaskEvent`.
+
+        Raises:
+            RunError: the orchestrator cannot run it from here.
+        """
+
+        request = request_run(
+            self,
+            scheduled_date,
+            run_id=run_id,
+            dry_run=dry_run,
+            variables=variables,
+            select=tuple(select),
+            exclude=tuple(exclude),
+            parallelism=parallelism,
+            listener=listener,
+        )
+        return self.start_run(request)
+
+    def start_run(self, request: RunRequest) -> Report:
+        """Run the pipeline as a :class:`RunRequest` says; see :meth:`run`."""
+
+        if self.native is None:
+            raise RunError(f"pipeline {self.id} is not finished: run it after its 'with' block")
+        report = self.plugins.run_pipeline(self, request)
+        if report is None:
+            label = self.plugins.label("orchestrator")
+            raise RunError(f"{label} cannot run pipeline {self.id} from here; use its own user interface or scheduler")
+        return report
+
+    def dry_run(self, scheduled_date: datetime | None = None) -> Report:
+        """Show what a run would do; see :meth:`run`."""
+        return self.run(scheduled_date, dry_run=True)
+
+    def backfill(self, start: datetime, end: datetime, **keywords: Any) -> list[Report]:
+        """Run every interval of the schedule whose scheduled date is between two dates, both included.
+
+        They run one after the other, up to the first that does not succeed, unless the orchestrator has its own way to backfill.
+
+        Args:
+            start, end: aware, or in the zone of the schedule.
+            **keywords: of :meth:`run`.
+
+        Raises:
+            RunError: the pipeline has no cron schedule.
+        """
+
+        if self.cron is None:
+            raise RunError(f"pipeline {self.id} has no cron schedule, so there are no intervals to backfill")
+
+        for name in ("select", "exclude"):
+            keywords[name] = tuple(keywords.get(name, ()))
+        dates = fire_times(self.cron, aware_date(start, self.zone), aware_date(end, self.zone), self.zone)
+        requests = [request_run(self, moment, **keywords) for moment in dates]
+        native = self.plugins.backfill(self, requests)
+        if native is not None:
+            return list(native)
+        reports = []
+        for request in requests:
+            reports.append(self.start_run(request))
+            if not reports[-1].succeeded:
+                break
+        return reports

@@ -1,0 +1,248 @@
+"""Loading pipeline files, each in isolation: the problems of one do not hide those of another."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
+from dataclasses import dataclass, field
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import CodeType
+
+from ..errors import NothingFoundError, OptionsError, PipelineFileError, StarlakeError
+from ..short_names import short_hash
+from .orchestration import Orchestration, Overrides, overriding
+from .pipeline import StarlakePipeline
+
+__all__ = ["LoadedFile", "find_files", "load_file", "load_files", "pipelines_of"]
+
+_SKIPPED_FOLDERS = {"__pycache__", "node_modules", "site-packages", "datasets", "metadata", "tests", "venv"}
+
+
+@dataclass
+class LoadedFile:
+    """A pipeline file and what came of it.
+
+    Attributes:
+        path: of the file.
+        pipelines: those whose block ended.
+        orchestrations: those that were opened.
+        problems: one line or paragraph for every error.
+        warnings: one line for every warning.
+    """
+
+    path: Path
+    pipelines: list[StarlakePipeline] = field(default_factory=list)
+    orchestrations: list[Orchestration] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def find_files(paths: Sequence[Path]) -> list[Path]:
+    """The pipeline files that paths stand for: a file for itself, a folder for every Python file below it that opens an orchestration.
+
+    Args:
+        paths: files and folders.
+
+    Raises:
+        NothingFoundError: a path does not exist, or a folder has no pipeline file.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        if path.is_file():
+            found[path.resolve()] = None
+        elif path.is_dir():
+            inside = [file for file in sorted(_python_files(path)) if _opens_an_orchestration(file)]
+            if not inside:
+                raise NothingFoundError(
+                    f"no pipeline file in {path}: no Python file below it imports starlake_core and opens an Orchestration"
+                )
+            found.update((file.resolve(), None) for file in inside)
+        else:
+            raise NothingFoundError(f"there is no file or folder {path}")
+    return list(found)
+
+
+def _python_files(folder: Path) -> Iterator[Path]:
+    """The Python files below a folder, and the folders that cannot be read."""
+    try:
+        entries = list(folder.iterdir())
+    except OSError:
+        yield folder
+        return
+    for entry in entries:
+        if entry.is_dir():
+            if not entry.name.startswith(".") and entry.name not in _SKIPPED_FOLDERS:
+                yield from _python_files(entry)
+        elif entry.suffix == ".py":
+            yield entry
+
+
+def _opens_an_orchestration(file: Path) -> bool:
+    """Whether a file is one to load; one that cannot be read is, so that somebody says so."""
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return True
+    return "rchestration" in text and ("starlake_core" in text or "ai.starlake" in text)
+
+
+class _Warnings(logging.Handler):
+    """Keeps the warnings of this project's loggers."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+@contextmanager
+def _warnings() -> Iterator[list[str]]:
+    handler, logger = _Warnings(), logging.getLogger("starlake_core")
+    logger.addHandler(handler)
+    try:
+        yield handler.lines
+    finally:
+        logger.removeHandler(handler)
+
+
+class _Source(SourceFileLoader):
+    """Runs what stands in a file now. Compiled code that Python keeps beside it may be older: it goes by size and seconds."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
+def load_file(path: Path, overrides: Overrides) -> LoadedFile:
+    """Run a pipeline file and collect its pipelines and problems.
+
+    Args:
+        path: of the file.
+        overrides: what the command line decides.
+    """
+    loaded = LoadedFile(path)
+    name = f"starlake_pipeline_{short_hash(str(path))}"
+    if path.is_dir():
+        loaded.problems.append(f"the folder {path} cannot be read: {_why_unreadable(path)}")
+        return loaded
+    # Whatever its name ends with.
+    loader = _Source(name, str(path))
+    spec = importlib.util.spec_from_loader(name, loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    collected: list[Orchestration] = []
+    run = Overrides(overrides.orchestrator, overrides.environment, overrides.options, overrides.strict, collected)
+    sys.modules[name] = module
+    before = set(sys.modules)
+    # A pipeline file may import its neighbours, as it may in the folder of an orchestrator.
+    # They come last: a neighbour called json.py must not take the place of what this package imports.
+    neighbours = str(path.parent)
+    sys.path.append(neighbours)
+    folder = _working_directory()
+    try:
+        # What a file prints must not stand in the output of a command.
+        with _warnings() as loaded.warnings, overriding(run), redirect_stdout(sys.stderr):
+            loader.exec_module(module)
+    except OptionsError as error:
+        loaded.problems.extend(error.problems)
+    except StarlakeError as error:
+        loaded.problems.append(f"{_place(path, error)}: {error}")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a file raises is a problem of that file
+        loaded.problems.append(f"{_place(path, error)}: {type(error).__name__}: {error}")
+    finally:
+        if folder and folder != _working_directory():
+            os.chdir(folder)
+        if neighbours in sys.path:  # the last one: the file may be in a folder that is on the path anyway
+            del sys.path[len(sys.path) - 1 - sys.path[::-1].index(neighbours)]
+        sys.modules.pop(name, None)
+        _forget_neighbours(path.parent, before)
+    for orchestration in collected:
+        found = orchestration.plugins.check_file(path)
+        loaded.warnings.extend(text for text in found if text not in loaded.warnings)
+    loaded.orchestrations = collected
+    loaded.pipelines = [p for o in collected for p in o.pipelines if isinstance(p, StarlakePipeline)]
+    ids = [pipeline.id for pipeline in loaded.pipelines]
+    for twin in dict.fromkeys(name for name in ids if ids.count(name) > 1):
+        loaded.problems.append(
+            f"{path.name}: {ids.count(twin)} pipelines have the id '{twin}'; give each a name of its own: sl_create_pipeline(name=...)"
+        )
+    return loaded
+
+
+def _forget_neighbours(folder: Path, before: set[str]) -> None:
+    """Forget modules of a folder that a pipeline file imported: one of the same name may be beside the next file."""
+    for name in set(sys.modules) - before:
+        file = getattr(sys.modules[name], "__file__", None)
+        if file and Path(file).is_relative_to(folder):
+            del sys.modules[name]
+
+
+def _working_directory() -> str:
+    with suppress(OSError):
+        return os.getcwd()
+    return ""
+
+
+def _why_unreadable(folder: Path) -> str:
+    try:
+        os.listdir(folder)
+    except OSError as error:
+        return error.strerror or str(error)
+    return "it could not be read a moment ago"
+
+
+def _place(path: Path, error: BaseException) -> str:
+    if isinstance(error, SyntaxError) and error.lineno is not None:
+        return f"{path.name}, line {error.lineno}"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f"{path.name}, line {lines[-1]}" if lines else path.name
+
+
+def load_files(paths: Sequence[Path], overrides: Overrides) -> list[LoadedFile]:
+    """Load every pipeline file that paths stand for; an id that two files use is a problem of the second.
+
+    Args:
+        paths: files and folders.
+        overrides: what the command line decides.
+
+    Raises:
+        NothingFoundError: see :func:`find_files`.
+    """
+    files = [load_file(path, overrides) for path in find_files(paths)]
+    seen: dict[str, Path] = {}
+    for file in files:
+        for pipeline in file.pipelines:
+            other = seen.setdefault(pipeline.id, file.path)
+            if other != file.path:
+                file.problems.append(
+                    f"{file.path.name}: the pipeline id '{pipeline.id}' is taken by {other.name}; give one of them another name: "
+                    "sl_create_pipeline(name=...)"
+                )
+    return files
+
+
+def pipelines_of(files: Sequence[LoadedFile]) -> list[StarlakePipeline]:
+    """The pipelines of files without a problem.
+
+    Raises:
+        PipelineFileError: with every problem of every file, or because there is no pipeline.
+    """
+    problems = [problem for file in files for problem in file.problems]
+    if problems:
+        raise PipelineFileError("\n".join(problems))
+    pipelines = [pipeline for file in files for pipeline in file.pipelines]
+    if not pipelines:
+        names = ", ".join(file.path.name for file in files)
+        raise PipelineFileError(
+            f"no pipeline in {names}: no 'with orchestration.sl_create_pipeline(...)' block ended there"
+        )
+    return pipelines

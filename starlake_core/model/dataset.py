@@ -1,0 +1,151 @@
+"""The data that tasks produce and pipelines wait for."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from ..errors import DatasetError
+from .schedule import read_cron
+
+__all__ = ["DatasetTrigger", "StarlakeDataset", "check_datasets", "sanitize_id"]
+
+_NOT_IN_ID = re.compile(r"[^A-Za-z0-9_-]")
+
+
+def sanitize_id(text: str) -> str:
+    """The id of a task, group or pipeline that a name becomes: letters, digits, ``_`` and ``-``.
+
+    >>> sanitize_id("kpi.n_customers$2")
+    'kpi_n_customersS2'
+    """
+    return _NOT_IN_ID.sub("_", text.replace("$", "S"))
+
+
+@dataclass(frozen=True, eq=False)
+class StarlakeDataset:
+    """A dataset: something that a task produces, and that may start a pipeline.
+
+    Identity is the URI with its case folded.
+
+    Attributes:
+        uri: its name for orchestrators. :meth:`table` makes the one of a table; any other text stands for itself.
+        cron: how often it is produced.
+        sink: ``domain.table`` in the warehouse.
+        freshness: seconds for which it counts as fresh; 0 means unknown.
+        name: another name that orchestrators may show.
+        extra: further metadata, as text.
+    """
+
+    uri: str
+    cron: str | None = None
+    sink: str = ""
+    freshness: int = 0
+    name: str = ""
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.uri or self.uri != self.uri.strip():
+            raise DatasetError(f"a dataset needs a URI without blanks around it, found {self.uri!r}")
+        object.__setattr__(self, "cron", read_cron(self.cron))
+        object.__setattr__(self, "name", self.name or self.uri)
+
+    @staticmethod
+    def table(
+        domain: str, table: str, *, style: str = "qualified", cron: str | None = None, freshness: int = 0
+    ) -> StarlakeDataset:
+        """The dataset of a table.
+
+        Args:
+            domain: final name of the domain.
+            table: final name of the table.
+            style: ``qualified`` gives ``starlake://domain/table``, in which no two tables fall on one name;
+                ``flat`` gives ``domain_table``, as earlier packages wrote it.
+            cron: how often it is produced.
+            freshness: seconds for which it counts as fresh.
+        """
+        return _table(domain, table, style, cron, freshness)
+
+    @property
+    def identity(self) -> str:
+        """What is compared: the URI with its case folded."""
+        return self.uri.casefold()
+
+    def __eq__(self, other: object) -> bool:
+        return self.identity == other.identity if isinstance(other, StarlakeDataset) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.identity)
+
+
+@functools.lru_cache(maxsize=65536)
+def _table(domain: str, table: str, style: str, cron: str | None, freshness: int) -> StarlakeDataset:
+    """A lineage names each dataset once for every task that reads it."""
+    if style == "flat":
+        uri = sanitize_id(f"{domain}_{table}").lower()
+    else:
+        uri = f"starlake://{quote(domain.casefold(), safe='')}/{quote(table.casefold(), safe='')}"
+    return StarlakeDataset(uri, cron, f"{domain}.{table}", freshness)
+
+
+def check_datasets(
+    datasets: Iterable[StarlakeDataset], where: str, known: dict[str, StarlakeDataset] | None = None
+) -> None:
+    """Refuse two datasets that fall on one name.
+
+    Args:
+        datasets: what one pipeline produces and waits for.
+        where: the pipeline, for the message.
+        known: datasets that were checked before, by identity; the new ones are added.
+
+    Raises:
+        DatasetError: two tables share a URI, or two URIs differ only by case.
+    """
+    known = {} if known is None else known
+    for dataset in datasets:
+        other = known.setdefault(dataset.identity, dataset)
+        if dataset.uri != other.uri or (dataset.sink and other.sink and dataset.sink != other.sink):
+            raise _same_name(other, dataset, where)
+
+
+def check_outlets(tables: Iterable[StarlakeDataset], where: str) -> None:
+    """Refuse a dataset that is a table for one task and something else for another: the pipeline itself, in the style ``flat``.
+
+    Args:
+        tables: everything that the tasks of one pipeline produce.
+        where: the pipeline, for the message.
+
+    Raises:
+        DatasetError: there is such a dataset.
+    """
+    known: dict[str, StarlakeDataset] = {}
+    for dataset in tables:
+        other = known.setdefault(dataset.identity, dataset)
+        if dataset.sink != other.sink:
+            raise _same_name(other, dataset, where)
+
+
+def _same_name(one: StarlakeDataset, other: StarlakeDataset, where: str) -> DatasetError:
+    return DatasetError(
+        f"pipeline {where}: the datasets {one.sink or one.uri!r} and {other.sink or other.uri!r} fall on one name "
+        f"({one.identity}). Names that differ only by case are one name in a warehouse: rename one of them; in the "
+        "style 'flat' (a.b_c and a_b.c are both a_b_c), use the option dataset_style=qualified"
+    )
+
+
+@dataclass(frozen=True)
+class DatasetTrigger:
+    """A pipeline that starts when upstream datasets were produced.
+
+    Attributes:
+        datasets: the datasets, sorted by URI.
+        policy: ``any`` or ``all`` of them.
+        cron: the cycle in which all of them are expected: the least frequent of their crons, if they have any.
+    """
+
+    datasets: tuple[StarlakeDataset, ...]
+    policy: str = "any"
+    cron: str | None = None

@@ -1,0 +1,179 @@
+"""One piece of work in one environment: all that an orchestrator has to hand over at run time."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
+
+from ..errors import BindError, StarlakeError
+from ..masking import mask_arguments, mask_mapping
+from .identity import digest_of
+from .run import PLACEHOLDERS, RETRY_UNSAFE, Attempt
+
+__all__ = ["AUTOMATIC", "Job"]
+
+AUTOMATIC = "auto"
+"""In :attr:`Job.exclusive`: what the project says of the command, asked in the worker."""
+
+_OF_ATTEMPT = ("sl_attempt_hash", "sl_run_id")
+"""Placeholders whose values change between attempts or re-executions of one run."""
+_PLACEHOLDER = re.compile(r"\$\{(" + "|".join(PLACEHOLDERS) + r"|var:[^{}]+)\}")
+
+
+def _filled(value: Any, values: Callable[[str], str]) -> Any:
+    """A value with its placeholders filled in, however deep they are."""
+    if isinstance(value, str):
+        return _PLACEHOLDER.sub(lambda found: values(found[1]), value) if "${" in value else value
+    if isinstance(value, Mapping):
+        return {name: _filled(item, values) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_filled(item, values) for item in value]
+    return value
+
+
+@dataclass(frozen=True, repr=False)
+class Job:
+    """One piece of work in one environment. Frozen, comparable, JSON-serialisable.
+
+    Attributes:
+        environment: the entry-point name of the environment that runs it.
+        arguments: the Starlake command and its arguments, without an executable; empty for a job that is no
+            Starlake command (setting up a cluster).
+        env: variables for the process or container.
+        spec: what belongs to the environment alone, as JSON values: executable, project, cluster, sizing.
+        endpoint: jobs with one endpoint share one runner and are polled in one call; empty for processes of the worker's machine.
+        check: the job is a check of a pre-load: *not ready* is an answer, not a failure.
+        plugins: what the worker has to load besides the environment, by entry-point name.
+        retry_unsafe: the user's word that the work may be done again where that is not safe: ``doubtful`` where nobody knows whether its rows
+            are in, ``blind`` also where its files cannot be put back; empty for neither.
+        exclusive: a resource that has one user at a time while the job runs, by a name that all its users give it; ``auto`` for the database that
+            the command writes to, where the project says that it takes one writer; empty for none.
+        digest: of a bound job, tells its work from other work under the same name; no part of its identity.
+    """
+
+    environment: str
+    arguments: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    endpoint: str = ""
+    check: bool = False
+    plugins: tuple[str, ...] = ()
+    retry_unsafe: str = ""
+    exclusive: str = ""
+    digest: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.arguments, str):
+            raise StarlakeError(f"the arguments of a job are a vector, found the text {self.arguments!r}; split it")
+        object.__setattr__(self, "arguments", tuple(self.arguments))
+        object.__setattr__(self, "plugins", tuple(self.plugins))
+        object.__setattr__(self, "env", dict(self.env))
+        object.__setattr__(self, "spec", dict(self.spec))
+        for argument in self.arguments:
+            if not isinstance(argument, str):
+                raise StarlakeError(f"an argument of a job is a text, found {argument!r} in {self.arguments!r}")
+        for name, value in self.env.items():
+            if not isinstance(name, str) or not isinstance(value, str):
+                raise StarlakeError(f"a variable of a job is a text, found {name!r}: {value!r}")
+
+    def __hash__(self) -> int:
+        return hash((self.environment, self.arguments, self.endpoint))
+
+    def __repr__(self) -> str:
+        shown = self.masked()
+        parts = [f"environment={shown.environment!r}", f"arguments={list(shown.arguments)!r}"]
+        if shown.env:
+            parts.append(f"env={dict(shown.env)!r}")
+        if shown.spec:
+            parts.append(f"spec={dict(shown.spec)!r}")
+        if shown.check:
+            parts.append("check=True")
+        if shown.exclusive:
+            parts.append(f"exclusive={shown.exclusive!r}")
+        return f"Job({', '.join(parts)})"
+
+    def masked(self) -> Job:
+        """The same job without its secrets, for people and for stores."""
+        return replace(
+            self, arguments=mask_arguments(self.arguments), env=mask_mapping(self.env), spec=mask_mapping(self.spec)
+        )
+
+    def bind(self, attempt: Attempt) -> Job:
+        """Fill in what only a run knows.
+
+        Args:
+            attempt: of the task.
+
+        Returns:
+            A job without placeholders. A ``$`` or a brace that is no placeholder of the closed list stays as
+            it is.
+
+        Raises:
+            BindError: a variable is not in the orchestrator's variable store, or its value cannot stand where it is used.
+        """
+        for flag, value in pairwise(self.arguments):
+            if flag == "--options" and "${var:" in value:
+                self._check_variables(value, attempt)
+
+        return replace(
+            self,
+            arguments=tuple(_filled(self.arguments, attempt.value)),
+            env=_filled(self.env, attempt.value),
+            spec=_filled(self.spec, attempt.value),
+            exclusive=_filled(self.exclusive, attempt.value),
+            retry_unsafe=max(self.retry_unsafe, attempt.run.retry_unsafe, key=RETRY_UNSAFE.index),
+            digest=digest_of(self.environment, *self._work(attempt)),
+        )
+
+    def _work(self, attempt: Attempt) -> tuple[tuple[str, ...], dict[str, str]]:
+        """Arguments and variables as they are in every attempt and re-execution: what the variable store holds, and what names the attempt or
+        the very run, keeps its placeholder.
+        """
+
+        def value(name: str) -> str:
+            return f"${{{name}}}" if name.startswith("var:") or name in _OF_ATTEMPT else attempt.value(name)
+
+        return tuple(_filled(self.arguments, value)), _filled(self.env, value)
+
+    def _check_variables(self, options: str, attempt: Attempt) -> None:
+        for found in _PLACEHOLDER.finditer(options):
+            if found[1].startswith("var:") and "," in attempt.value(found[1]):
+                raise BindError(
+                    f"the value of variable '{found[1][4:]}' has a comma, and the options of a Starlake command have no escape for it "
+                    f"({attempt.task}); pass it through a variable of sl_env_var instead"
+                )
+
+    def to_json(self) -> str:
+        """The job as one canonical line of JSON: the same job, the same bytes."""
+        return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The job as JSON values."""
+        return {
+            "environment": self.environment,
+            "arguments": list(self.arguments),
+            "env": dict(self.env),
+            "spec": dict(self.spec),
+            "endpoint": self.endpoint,
+            "check": self.check,
+            "plugins": list(self.plugins),
+            **({"retry_unsafe": self.retry_unsafe} if self.retry_unsafe else {}),
+            **({"exclusive": self.exclusive} if self.exclusive else {}),
+        }
+
+    @classmethod
+    def from_json(cls, text: str) -> Job:
+        """The job that :meth:`to_json` wrote.
+
+        Raises:
+            StarlakeError: the text is not such a job.
+        """
+        try:
+            values = json.loads(text)
+            return cls(**values)
+        except (TypeError, ValueError) as error:
+            raise StarlakeError(f"not the JSON of a job ({error}): {text[:80]!r}") from error

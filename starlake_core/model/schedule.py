@@ -1,0 +1,321 @@
+"""What is loaded when: schedules, domains, tables; cron and data-interval arithmetic."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from typing import TypeVar
+
+from ..errors import ScheduleError
+from .run import DataInterval
+
+__all__ = [
+    "StarlakeDomain",
+    "StarlakeSchedule",
+    "StarlakeTable",
+    "aware_date",
+    "cron_frequency",
+    "data_interval",
+    "fire_times",
+    "in_range",
+    "next_fire",
+    "previous_fire",
+    "read_cron",
+    "time_zone",
+]
+
+# No zone moves its clock by more than this at once, apart from the islands that changed their day.
+_LARGEST_SHIFT = timedelta(hours=3)
+# croniter draws R and H at random, anew in every process; and it takes a range of one value for the whole field.
+_RANDOM = re.compile(r"(?<![A-Z])[RH](?![A-Z])", re.IGNORECASE)
+_ONE_VALUE = re.compile(r"(?<![0-9])([0-9]+)-\1(?![0-9/])")
+
+
+@dataclass(frozen=True)
+class StarlakeTable:
+    """A table of a domain.
+
+    Attributes:
+        name: the logical name, which the command line takes.
+        final_name: the name in the warehouse, which datasets carry; the logical name by default.
+    """
+
+    name: str
+    final_name: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "final_name", self.final_name or self.name)
+
+
+@dataclass(frozen=True)
+class StarlakeDomain:
+    """A domain and the tables of it that are loaded.
+
+    Attributes:
+        name: the logical name, which the command line takes.
+        final_name: the name in the warehouse, which datasets carry; the logical name by default.
+        tables: tables, or logical names of tables.
+    """
+
+    name: str
+    final_name: str = ""
+    tables: tuple[StarlakeTable, ...] = ()
+
+    # Written out so that tables may be given as names and as any iterable, in the documented order.
+    def __init__(self, name: str, final_name: str = "", tables: Iterable[StarlakeTable | str] = ()) -> None:
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "final_name", final_name or name)
+        tables = [tables] if isinstance(tables, str) else tables
+        if isinstance(tables, (set, frozenset)):
+            # A set has no order, and what a pipeline builds must not depend on hashes.
+            tables = sorted(tables, key=lambda table: table if isinstance(table, str) else table.name)
+        made = (table if isinstance(table, StarlakeTable) else StarlakeTable(table) for table in tables)
+        object.__setattr__(self, "tables", tuple(made))
+
+
+@dataclass(frozen=True)
+class StarlakeSchedule:
+    """Domains that are loaded together.
+
+    Attributes:
+        name: of the schedule, part of the name of its pipeline; may be empty.
+        cron: five fields, or None to run on demand. The text ``None`` means None, as generated files write it.
+        domains: what is loaded.
+
+    Raises:
+        ScheduleError: the cron expression cannot be read.
+    """
+
+    name: str = ""
+    cron: str | None = None
+    domains: tuple[StarlakeDomain, ...] = ()
+
+    def __init__(self, name: str = "", cron: str | None = None, domains: Iterable[StarlakeDomain] = ()) -> None:
+        object.__setattr__(self, "name", name or "")
+        object.__setattr__(self, "cron", read_cron(cron))
+        object.__setattr__(self, "domains", tuple(domains))
+
+
+@functools.lru_cache(maxsize=1024)
+def read_cron(cron: str | None) -> str | None:
+    """A cron expression, checked.
+
+    Args:
+        cron: five fields, a macro such as ``@daily``, or ``None`` as a value or as a text.
+
+    Returns:
+        The expression with single spaces, or None.
+
+    Raises:
+        ScheduleError: it cannot be read.
+    """
+    if cron is None or cron.strip() in ("", "None"):
+        return None
+    text = _ONE_VALUE.sub(r"\1", " ".join(cron.split()))
+    from croniter import croniter
+
+    fields = text.split(" ")
+    if not (text.startswith("@") or len(fields) == 5) or _RANDOM.search(text) or not croniter.is_valid(text):
+        raise ScheduleError(
+            f"cron expression {cron!r} cannot be read; write five fields (minute hour day month weekday) such as "
+            "'0 2 * * *', or None"
+        )
+    return text
+
+
+@functools.lru_cache(maxsize=64)
+def time_zone(name: str) -> tzinfo:
+    """The time zone of an IANA name.
+
+    Raises:
+        ScheduleError: no such zone is known on this machine.
+    """
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    if name.upper() == "UTC":
+        return timezone.utc
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ScheduleError(
+            f"time zone {name!r} is not known; write a name such as UTC or Europe/Paris (where the machine has no time "
+            "zone data: pip install tzdata)"
+        ) from None
+
+
+_Date = TypeVar("_Date", date, datetime)
+
+FIRST_YEAR, LAST_YEAR = 1000, 9998
+"""The years of dates: four digits everywhere, and the last interval of a schedule has a place before them, the next one behind."""
+
+
+def in_range(value: _Date) -> _Date:
+    """The date, if schedules and intervals can be reckoned around it.
+
+    Args:
+        value: a date, with a time or without.
+
+    Raises:
+        ScheduleError: its year is not from 1000 to 9998.
+    """
+    if not FIRST_YEAR <= value.year <= LAST_YEAR:
+        raise ScheduleError(
+            f"{value.isoformat()} is not a date of the years {FIRST_YEAR} to {LAST_YEAR}; give one of those"
+        )
+    return value
+
+
+def aware_date(value: date | datetime, zone: tzinfo) -> datetime:
+    """A date as the first instant of that day in a zone; a date with time gets the zone if it has none."""
+    moment = value if isinstance(value, datetime) else datetime.combine(value, time.min)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
+
+
+def _walls(cron: str, start: datetime, forward: bool) -> Iterator[datetime]:
+    """The times on the wall clock that match an expression, from a start on; none for the 30th of February."""
+    from croniter import CroniterBadDateError, croniter
+
+    walls = croniter(read_cron(cron) or cron, start, ret_type=datetime)
+    try:
+        while True:
+            yield walls.get_next(datetime) if forward else walls.get_prev(datetime)
+    except (CroniterBadDateError, OverflowError, ValueError):
+        return  # it never fires, or the calendar ends: the expression itself was read before
+
+
+def _repeats_within_the_day(cron: str) -> bool:
+    """Whether the expression fires by the clock hand (``*/15 * * * *``) rather than at a time of day (``30 2 * * *``).
+
+    The first kind follows real time when the clock is moved; the second kind happens once a day whatever the clock does.
+    This is the rule of Vixie cron.
+    """
+    fields = cron.split(" ")
+    return (len(fields) == 5 and (fields[0].startswith("*") or fields[1].startswith("*"))) or cron == "@hourly"
+
+
+def _instants(wall: datetime, zone: tzinfo, repeats: bool) -> list[datetime]:
+    """The instants (in UTC) at which a time on the wall clock of a zone fires: none, one or two."""
+    early = wall.replace(tzinfo=zone, fold=0).astimezone(timezone.utc)
+    late = wall.replace(tzinfo=zone, fold=1).astimezone(timezone.utc)
+    if early == late:
+        return [early]
+    if early < late:
+        return [early, late] if repeats else [early]
+    # The wall clock never shows this time. A time of day still happens, shifted by the gap.
+    return [] if repeats else [early]
+
+
+def _neighbour(cron: str, moment: datetime, zone: tzinfo, forward: bool) -> datetime:
+    try:
+        return _found_neighbour(cron, moment, zone, forward)
+    except OverflowError:
+        raise ScheduleError(
+            f"{moment.isoformat()} is too near to the end of the calendar for a schedule; give a date of the years {FIRST_YEAR} to {LAST_YEAR}"
+        ) from None
+
+
+def _found_neighbour(cron: str, moment: datetime, zone: tzinfo, forward: bool) -> datetime:
+    moment = moment.astimezone(timezone.utc)
+    local = moment.astimezone(zone).replace(tzinfo=None, fold=0)
+    day = timedelta(days=1)
+    steady = zone.utcoffset(local - day) == zone.utcoffset(local + day)
+    repeats = _repeats_within_the_day(cron)
+    start = local if steady else local - _LARGEST_SHIFT if forward else local + _LARGEST_SHIFT
+    best: datetime | None = None
+    for wall in _walls(cron, start, forward):
+        for instant in _instants(wall, zone, repeats):
+            if (instant > moment if forward else instant < moment) and (
+                best is None or (instant < best if forward else instant > best)
+            ):
+                best = instant
+        if best is None:
+            continue
+        # Around a shift of the clock a later time on the wall may be the earlier instant.
+        seen = best.astimezone(zone).replace(tzinfo=None, fold=0)
+        near_shift = zone.utcoffset(seen - day) != zone.utcoffset(seen + day)
+        if not near_shift or abs(wall - seen) > _LARGEST_SHIFT:
+            return best.astimezone(zone)
+    raise ScheduleError(f"cron expression {cron!r} never fires {'after' if forward else 'before'} {moment.isoformat()}")
+
+
+def next_fire(cron: str, after: datetime, zone: tzinfo = timezone.utc) -> datetime:
+    """The first time after an instant at which a schedule fires.
+
+    Args:
+        cron: five fields, read on the wall clock of the zone.
+        after: aware; not itself part of the answer.
+        zone: of the schedule.
+
+    Returns:
+        An aware time in the zone. An hour that the clock shows twice fires twice for expressions that repeat within the day
+        and once otherwise; a time of day that the clock skips fires after the gap.
+    """
+    return _neighbour(cron, after, zone, forward=True)
+
+
+def previous_fire(cron: str, before: datetime, zone: tzinfo = timezone.utc) -> datetime:
+    """The last time before an instant at which a schedule fires; see :func:`next_fire`."""
+    return _neighbour(cron, before, zone, forward=False)
+
+
+def fire_times(cron: str, start: datetime, end: datetime, zone: tzinfo = timezone.utc) -> Iterator[datetime]:
+    """The times at which a schedule fires, from ``start`` to ``end``, both included.
+
+    Raises:
+        ScheduleError: a year is not from 1000 to 9998.
+    """
+    for limit in (start, end):
+        in_range(limit)
+    # In UTC: Python compares and shifts times of one zone on the wall clock, and an hour may come twice.
+    last = end.astimezone(timezone.utc)
+    moment = next_fire(cron, start.astimezone(timezone.utc) - timedelta(microseconds=1), zone)
+    while moment.astimezone(timezone.utc) <= last:
+        yield moment
+        moment = next_fire(cron, moment, zone)
+
+
+def data_interval(cron: str | None, scheduled: datetime, zone: tzinfo = timezone.utc) -> DataInterval:
+    """The interval whose data the run of a scheduled date processes: it ends there.
+
+    Args:
+        cron: of the schedule; without one the interval is empty.
+        scheduled: aware. Where the schedule does not fire at this instant (a manual run), the interval is the last complete
+            one.
+        zone: of the schedule.
+
+    Raises:
+        ScheduleError: the year is not from 1000 to 9998, or the schedule never fires before.
+    """
+    in_range(scheduled)
+    if cron is None:
+        return DataInterval(scheduled, scheduled)
+    end = previous_fire(cron, scheduled.astimezone(timezone.utc) + timedelta(microseconds=1), zone)
+    return DataInterval(previous_fire(cron, end, zone), end)
+
+
+_COUNTED = 500
+
+
+@functools.lru_cache(maxsize=256)
+def cron_frequency(cron: str, period: str = "week") -> float:
+    """How often a schedule fires in a period, on average over its first five hundred times or ten years.
+
+    Args:
+        cron: the expression.
+        period: ``day``, ``week``, ``month`` or ``year``.
+    """
+    days = {"day": 1, "week": 7, "month": 365.25 / 12, "year": 365.25}[period]
+    start = datetime(2024, 1, 1)
+    last = start + timedelta(days=3653)
+    count = 0
+    for wall in _walls(cron, start, forward=True):
+        if wall > last:
+            break
+        count += 1
+        if count == _COUNTED:
+            last = wall
+            break
+    return count * days / ((last - start).total_seconds() / 86400)

@@ -1,0 +1,190 @@
+"""Pauses between two calls of a service, which whoever waits can cut short."""
+
+from __future__ import annotations
+
+import contextvars
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from ..errors import OutageError
+from ..logs import get_logger
+
+__all__ = ["Backoff", "given_up_on", "pause", "pausing", "unless_stopped"]
+
+logger = get_logger(__name__)
+
+_SLICE = 0.1
+_LAST_SECONDS = 1.0
+"""How long a call that is under way may still take when the wait for it was stopped."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Bounds:
+    stop: Callable[[], bool] | None = None
+    until: float | None = None
+
+
+_UNBOUND = _Bounds()
+_bounds: contextvars.ContextVar[_Bounds] = contextvars.ContextVar("starlake_core_pausing", default=_UNBOUND)
+
+
+@contextmanager
+def pausing(stop: Callable[[], bool] | None, seconds: float | None = None) -> Iterator[None]:
+    """While this block is open, :func:`pause` ends early in this thread.
+
+    Args:
+        stop: asked while somebody pauses; true ends the pause. None: nobody stops it.
+        seconds: after so many from now on there are no more pauses; None for no limit.
+    """
+    token = _bounds.set(_Bounds(stop, None if seconds is None else time.monotonic() + seconds))
+    try:
+        yield
+    finally:
+        _bounds.reset(token)
+
+
+def given_up_on() -> bool:
+    """Whether whoever waits wants no further try of a call: they were stopped, or their time is over."""
+    bounds = _bounds.get()
+    return (bounds.until is not None and time.monotonic() >= bounds.until) or (
+        bounds.stop is not None and bounds.stop()
+    )
+
+
+def pause(seconds: float) -> bool:
+    """Wait between two attempts of a call, or between two looks. What a runner sleeps with.
+
+    Args:
+        seconds: how long.
+
+    Returns:
+        Whether to go on. False: whoever waits wants no further try; the caller raises an :class:`OutageError` as if its time were over.
+    """
+    bounds = _bounds.get()
+    end = time.monotonic() + seconds
+    if bounds.until is not None and end > bounds.until:
+        return False
+    if bounds.stop is None:
+        time.sleep(seconds)
+        return True
+    while not bounds.stop():
+        left = end - time.monotonic()
+        if left <= 0:
+            return True
+        time.sleep(min(left, _SLICE))
+    return False
+
+
+class Backoff:
+    """The pauses between the tries of one call: each up to twice as long as the one before, until the time is over.
+
+    ::
+
+        backoff = Backoff(60)
+        while True:
+            try:
+                return call()
+            except OutageError:
+                if not backoff.wait():
+                    raise
+
+    Args:
+        total: seconds from now on after which there is no further try; None for no limit.
+        first: seconds of the first pause at most.
+        longest: seconds of any pause at most.
+
+    Attributes:
+        longest: seconds of any pause at most.
+    """
+
+    def __init__(self, total: float | None, first: float = 0.5, longest: float = 30.0) -> None:
+        self._over = None if total is None else time.monotonic() + total
+        self._most = min(first, longest)
+        self.longest = longest
+
+    def next(self, at_least: float = 0.0) -> float | None:
+        """Seconds of the next pause, with jitter so that many callers do not come back at once; None when the time is over before its end.
+
+        Args:
+            at_least: seconds that the service asked for, such as those of ``Retry-After``.
+        """
+        seconds = max(at_least, self._most * random.uniform(0.5, 1.0))
+        self._most = min(self.longest, 2 * self._most)
+        return None if self._over is not None and time.monotonic() + seconds >= self._over else seconds
+
+    def wait(self, at_least: float = 0.0) -> bool:
+        """Make the next pause.
+
+        Args:
+            at_least: as in :meth:`next`.
+
+        Returns:
+            Whether to try again. False: the time is over, or whoever waits wants no further try; see :func:`pause`.
+        """
+        seconds = self.next(at_least)
+        return seconds is not None and pause(seconds)
+
+
+def unless_stopped(
+    call: Callable[[], T], stop: Callable[[], bool] | None, about: str, late: Callable[[T], None] | None = None
+) -> T:
+    """Make a call that may hang, and wait for its answer only until somebody stops the wait.
+
+    Args:
+        call: without arguments. It is made in a thread of its own, where somebody can stop it; its pauses end with the stop.
+        stop: asked while it is under way; None makes the call here.
+        about: what it is for, for messages.
+        late: gets an answer that came after the stop.
+
+    Raises:
+        OutageError: the wait was stopped, and there is no answer.
+    """
+    if stop is None:
+        return call()
+    answer: list[T] = []
+    raised: list[BaseException] = []
+    done, lock, abandoned = threading.Event(), threading.Lock(), False
+
+    def made() -> None:
+        try:
+            value = call()
+        except BaseException as error:  # it is raised where the answer is waited for
+            raised.append(error)
+            done.set()
+            return
+        with lock:
+            answer.append(value)
+            done.set()
+            is_late = abandoned
+        if is_late and late is not None:
+            try:
+                late(value)
+            except Exception as error:
+                logger.warning("%s was stopped, and its answer came after that: %s", about, error)
+
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(_within, stop, made), name="starlake-call", daemon=True).start()
+    stopped_at: float | None = None
+    while not done.wait(_SLICE):
+        if stopped_at is None and stop():
+            stopped_at = time.monotonic()
+        if stopped_at is not None and time.monotonic() - stopped_at >= _LAST_SECONDS:
+            with lock:
+                abandoned = not done.is_set()
+            if abandoned:
+                raise OutageError(f"{about} was stopped before there was an answer; whether it was done is not known")
+    if raised:
+        raise raised[0]
+    return answer[0]
+
+
+def _within(stop: Callable[[], bool], call: Callable[[], None]) -> None:
+    with pausing(stop):
+        call()

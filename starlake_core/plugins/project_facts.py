@@ -1,0 +1,44 @@
+"""What the project says about a job: asked in the worker, of the reader of projects that is installed there."""
+
+from __future__ import annotations
+
+import functools
+import os
+
+from ..errors import PluginError
+from ..logs import get_logger
+from ..model.facts import ProjectFacts
+from ..model.job import Job
+from . import Plugins, installed
+
+__all__ = ["facts_of"]
+
+logger = get_logger(__name__)
+
+
+@functools.cache
+def _readers() -> Plugins:
+    plugins = Plugins()
+    for plugin in installed("project"):
+        try:
+            plugins.add("project", plugin.name)
+        except PluginError as error:
+            logger.warning("what the project says is not known: %s", error)
+    return plugins
+
+
+def facts_of(job: Job) -> ProjectFacts | None:
+    """What the project says about the work of a job.
+
+    Args:
+        job: bound, with the project as SL_ROOT where something says what it is.
+
+    Returns:
+        None where no reader of projects is installed, the project is not on this machine, or it cannot be read; the last is a warning.
+    """
+    environ = {**os.environ, **job.env}
+    try:
+        return _readers().read_facts(job, environ)
+    except Exception as error:  # a reader's fault, or the project's, must not fail a run that Starlake itself may find nothing wrong with
+        logger.warning("the project %s cannot be read here: %s", environ.get("SL_ROOT", ""), error)
+        return None

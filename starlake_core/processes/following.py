@@ -1,0 +1,475 @@
+"""One process from before its start to after its end, in the hands of one thread.
+
+The thread starts the process itself, so there is no moment at which a process runs that nobody follows; and whatever happens to the
+thread, the attempt ends and says why.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import errno
+import os
+import select
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..errors import OutageError, RunError, RunnerError
+from ..logs import get_logger
+from ..masking import mask_text
+from ..model.exit_codes import outcome_from_exit_code
+from ..model.job import Job
+from ..model.outcome import Outcome, Verdict
+from ..model.run import RunKey
+from ..plain_text import plain
+from . import watchdog
+from .supervisor import guard
+
+__all__ = ["Followed", "Start", "passes"]
+
+logger = get_logger(__name__)
+
+_BUFFERED_LINES = 10_000
+_BUFFERED_CHARACTERS = 2_000_000
+_LONGEST_LINE = 64 * 1024
+# Where a line without an end is cut, nothing may stand that is a secret only together with what follows.
+_HELD_BACK = 4096
+_TAIL_LINES = 20
+_KILL_SECONDS = 10.0
+_STRAY_SECONDS = 2.0
+_ORPHAN_SECONDS = 0.5
+_LOOK_SECONDS = 0.25
+_READ_FAILURES = 3
+
+# What the machine has none of at the moment, or what was interrupted: another attempt may find it otherwise.
+_PASSING = frozenset(
+    getattr(errno, name)
+    for name in (
+        "EAGAIN", "EMFILE", "ENFILE", "ENOMEM", "ENOBUFS", "ENOSPC", "EDQUOT", "EINTR", "EIO", "EBUSY", "ETXTBSY", "ESTALE",
+        "ETIMEDOUT", "EPIPE", "ENOLCK", "EWOULDBLOCK",
+    )
+    if hasattr(errno, name)
+)  # fmt: skip
+_NOT_THERE = (errno.ENOENT, errno.EACCES)
+
+
+def passes(error: BaseException) -> bool:
+    """Whether an error of the system is one of the moment, so that another attempt may succeed.
+
+    Args:
+        error: any; what is no ``OSError`` does not pass.
+    """
+    return isinstance(error, OSError) and error.errno in _PASSING
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a process is started with.
+
+    Attributes:
+        vector: the program and its arguments.
+        env: its whole environment.
+        folder: its working directory; None for that of this process.
+        missing: what to do when the program does not exist, for the error.
+        inherited: descriptors that it holds open as long as it lives.
+    """
+
+    vector: Sequence[str]
+    env: Mapping[str, str]
+    folder: str | None
+    missing: str = ""
+    inherited: tuple[int, ...] = ()
+
+
+@dataclass(eq=False)
+class Followed:
+    """One process, until its end was told to somebody.
+
+    Attributes:
+        key: of the attempt.
+        job: what it was asked to do.
+        sentinel: the marker that it may leave, where it was asked for one.
+        secrets: what is hidden in its output.
+        on_end: called when it has ended.
+        lines: the output that is kept.
+        written: how many lines it has written.
+        outcome: how it ended.
+        changed: notified when it writes and when it ends.
+    """
+
+    key: RunKey
+    job: Job
+    sentinel: str | None
+    secrets: tuple[str, ...]
+    on_end: Callable[[], None]
+    lines: deque[str] = field(default_factory=deque)
+    written: int = 0
+    outcome: Outcome | None = None
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    process: subprocess.Popen[bytes] | None = None
+    _size: int = 0
+    _cancelled_at: float | None = None
+    _refused: BaseException | None = None
+    _begun: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    # -- from other threads
+
+    def start(self, start: Start) -> None:
+        """Start the process, and return when it runs.
+
+        Raises:
+            RunnerError: the system refuses for good.
+            OutageError: the machine has no process, thread or file left at the moment.
+        """
+        thread = threading.Thread(target=self._follow, args=(start,), name=f"starlake-{self.key.task}", daemon=True)
+        self._thread = thread
+        try:
+            thread.start()
+            while not self._begun.wait(_LOOK_SECONDS):
+                if not thread.is_alive():
+                    break
+        except (RuntimeError, OSError, MemoryError) as error:
+            raise OutageError(
+                f"no thread for {self.key.task} can be started now: {error}; nothing was begun"
+            ) from error
+        except BaseException:
+            self.cancel()  # nobody gets a handle: what was perhaps started must not go on
+            raise
+        if self._refused is not None:
+            raise self._refused
+        if self.process is None:
+            raise OutageError(f"the thread that was to start {self.key.task} ended before it did; nothing was begun")
+
+    def cancel(self) -> None:
+        """Send SIGTERM to the group of the process, and SIGKILL ten seconds later if it still lives."""
+        if self.outcome is None and self._cancelled_at is None:
+            self._cancelled_at = time.monotonic()
+            self._signal(signal.SIGTERM)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether its end was asked for."""
+        return self._cancelled_at is not None
+
+    def look(self) -> Outcome | None:
+        """How it ended, None if it goes on. Ends it, if nobody follows it any more."""
+        thread = self._thread
+        # In this order: it tells how the process ended, and ends.
+        if thread is not None and not thread.is_alive() and self.outcome is None:
+            self._abandon()
+        return self.outcome
+
+    # -- in the thread
+
+    def _follow(self, start: Start) -> None:
+        try:
+            self._spawn(start)
+        except BaseException as error:
+            self._refused = error if isinstance(error, RunError) else _refusal(error, start)
+            return
+        finally:
+            self._begun.set()
+        trouble: BaseException | None = None
+        try:
+            self._read()
+        except BaseException as error:
+            trouble = error
+        self._end(trouble)
+
+    def _spawn(self, start: Start) -> None:
+        guard.start()  # before the process: what cannot be guarded is not begun
+        try:
+            self.process = subprocess.Popen(
+                start.vector,
+                env=start.env,
+                cwd=start.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=start.inherited,
+            )
+            guard.add(self.process.pid)
+            if self._cancelled_at is not None:
+                self._signal(signal.SIGTERM)
+        except BaseException as error:
+            self._kill_unfollowed(error)
+            raise
+
+    def _kill_unfollowed(self, error: BaseException) -> None:
+        """End a process that was perhaps started and cannot be kept."""
+        process = self.process
+        if process is not None:
+            self._signal(signal.SIGKILL)
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+            self._unguard(process)
+            self.process = None
+        elif not isinstance(error, (FileNotFoundError, ValueError)):
+            # It may have failed between the fork and the moment when the process was known.
+            watchdog.end(set(), guard.token, self._marks)
+
+    @property
+    def _marks(self) -> tuple[str, ...]:
+        """What stands in the environment of all that belongs to this attempt, besides the token."""
+        return (f"{watchdog.ATTEMPT_VARIABLE}={self.key.attempt_hash}",)
+
+    def _read(self) -> None:
+        """Read the output until its end, or until nobody but strays can write to it."""
+        process = self.process
+        assert process is not None
+        assert process.stdout is not None
+        descriptor = process.stdout.fileno()
+        poller = select.poll()
+        poller.register(descriptor, select.POLLIN | select.POLLHUP)
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        rest, exited_at, look_at, failures = "", None, time.monotonic() + _LOOK_SECONDS, 0
+        while True:
+            if time.monotonic() >= look_at:
+                look_at = time.monotonic() + _LOOK_SECONDS
+                if exited_at is None and _ended(process):
+                    exited_at = time.monotonic()
+                # The process has ended, but something that it started holds its output open.
+                if exited_at is not None and time.monotonic() - exited_at > _ORPHAN_SECONDS:
+                    break
+                self._escalate()
+            try:
+                chunk = os.read(descriptor, 65536) if poller.poll(_LOOK_SECONDS * 1000) else None
+            except OSError as error:
+                failures += 1
+                if failures > _READ_FAILURES:
+                    raise
+                self._keep([f"[some output may be missing: {error}]"])
+                continue
+            if chunk is None:
+                continue
+            if not chunk:
+                break
+            *lines, rest = (rest + decoder.decode(chunk)).split("\n")
+            if len(rest) > _LONGEST_LINE:
+                cut, rest = self._cut(rest)
+                lines.append(cut)
+            self._keep(lines)
+        if rest:
+            self._keep([rest])
+
+    def _cut(self, rest: str) -> tuple[str, str]:
+        """A line without an end in two, such that no secret is cut."""
+        rest = mask_text(rest, self.secrets)
+        held = min(max([_HELD_BACK, *map(len, self.secrets)]), len(rest) // 2)
+        return rest[:-held], rest[-held:]
+
+    def _keep(self, lines: Sequence[str]) -> None:
+        if not lines:
+            return
+        kept = [self._shown(line) for line in lines]
+        with self.changed:
+            for line in kept:
+                self.lines.append(line)
+                self._size += len(line)
+            while self._size > _BUFFERED_CHARACTERS or len(self.lines) > _BUFFERED_LINES:
+                self._size -= len(self.lines.popleft())
+            self.written += len(kept)
+            self.changed.notify_all()
+
+    def _shown(self, line: str) -> str:
+        try:
+            return plain(mask_text(line.rstrip("\r"), self.secrets)[:_LONGEST_LINE])
+        except Exception as error:  # what cannot be masked is not shown, and changes nothing else
+            return f"[a line of {len(line)} characters cannot be shown: {type(error).__name__}]"
+
+    def _escalate(self) -> None:
+        if self._cancelled_at is not None and time.monotonic() - self._cancelled_at > _KILL_SECONDS:
+            self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        process = self.process
+        # Once it was waited for, its number may be that of another.
+        if process is not None and process.returncode is None:
+            with contextlib.suppress(
+                OSError
+            ):  # it has ended; and what could not be told is told again, louder, in a while
+                os.killpg(process.pid, number)
+
+    def _end(self, trouble: BaseException | None) -> None:
+        """See the process to its end, clean up after it, and tell."""
+        process = self.process
+        assert process is not None
+        stopped = trouble is not None and not _has_ended(process)
+        if stopped:
+            logger.warning("%s cannot be followed and is stopped: %s", self.key.task, _words(trouble))
+            self.cancel()
+        code = self._wait(process)
+        # What it left running in its group must not go on. Until it is waited for, its group id is not given to another.
+        self._signal(signal.SIGKILL)
+        process.wait()
+        if process.stdout is not None:
+            with contextlib.suppress(OSError):
+                process.stdout.close()
+        self._end_strays()
+        self._unguard(process)
+        if code is None:
+            outcome = Outcome(Verdict.LOST, reason="somebody else took its exit code (is SIGCHLD ignored?)")
+        elif stopped:
+            outcome = self._failed(f"it could not be followed any more and was stopped: {_words(trouble)}", code)
+        else:
+            outcome = self._judged(code)
+        self._tell(outcome)
+
+    def _unguard(self, process: subprocess.Popen[bytes]) -> None:
+        for _ in range(2):
+            try:
+                guard.remove(process.pid)
+                return
+            except Exception as error:
+                logger.warning("the watchdog cannot be told of the end of %s: %s", self.key.task, error)
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> int | None:
+        """The exit code, while the process stays a zombie; None if somebody else has taken it."""
+        pause = 0.0002
+        while True:
+            try:
+                code = _exit_code(process)
+            except ChildProcessError:
+                return None
+            except OSError as error:
+                logger.warning("%s cannot be asked for now: %s", self.key.task, error)
+                code = None
+            if code is not None:
+                return code
+            time.sleep(pause)
+            pause = min(2 * pause, _LOOK_SECONDS)
+            self._escalate()
+
+    def _end_strays(self) -> None:
+        """End what left the group of the process and is still there: a daemon would outlive the run, and write to its tables."""
+        strays = watchdog.carriers(guard.token, self._marks)
+        if not strays:
+            return
+        self._keep([f"[stopped what it had left running: {', '.join(map(_named, sorted(strays)))}]"])
+        deadline = time.monotonic() + _STRAY_SECONDS
+        number = signal.SIGTERM
+        while strays:
+            for stray in strays:
+                with contextlib.suppress(OSError):
+                    os.kill(stray, number)
+            time.sleep(0.02)
+            if time.monotonic() >= deadline:
+                if number == signal.SIGKILL:
+                    logger.warning("%s left processes that cannot be ended: %s", self.key.task, sorted(strays))
+                    return
+                number, deadline = signal.SIGKILL, deadline + _STRAY_SECONDS
+            strays = watchdog.carriers(guard.token, self._marks)
+
+    def _judged(self, code: int) -> Outcome:
+        marked: bool | None = None
+        if self.sentinel is not None:
+            try:
+                os.unlink(self.sentinel)
+                marked = True
+            except FileNotFoundError:
+                marked = False
+            except OSError as error:
+                return self._failed(f"the marker of the check cannot be read and taken away: {error}", code)
+        return outcome_from_exit_code(
+            code,
+            check=self.job.check,
+            marked=marked,
+            stopped=self._cancelled_at is not None,
+            about=self.key.task,
+            tail=self._tail(),
+        )
+
+    def _failed(self, reason: str, code: int | None = None) -> Outcome:
+        return Outcome(Verdict.FAILED, code, reason, tail=self._tail())
+
+    def _tail(self) -> str:
+        return "\n".join(list(self.lines)[-_TAIL_LINES:])
+
+    def _tell(self, outcome: Outcome) -> None:
+        with self.changed:
+            self.outcome = outcome
+            self.changed.notify_all()
+        self.on_end()
+
+    def _abandon(self) -> None:
+        """The thread is gone: do what it would have done, as far as that is possible."""
+        process = self.process
+        logger.warning("the thread that followed %s ended before its process did", self.key.task)
+        if process is not None and process.returncode is None:
+            try:
+                self._end(RuntimeError("the thread that followed it ended"))
+                return
+            except Exception as error:
+                logger.warning("%s cannot be ended in order: %s", self.key.task, _words(error))
+                self._signal(signal.SIGKILL)
+        if process is not None:
+            self._unguard(process)
+        self._tell(
+            Outcome(
+                Verdict.LOST, reason="the thread that followed it ended; what it started was stopped", tail=self._tail()
+            )
+        )
+
+
+def _refusal(error: BaseException, start: Start) -> RunError:
+    program = f"the program {start.vector[0]!r}"
+    hint = f" {start.missing}".rstrip()
+    if isinstance(error, FileNotFoundError):
+        refusal: RunError = RunnerError(f"{program} was not found.{hint}")
+    elif passes(error) or not isinstance(error, (OSError, ValueError)):
+        refusal = OutageError(f"{program} cannot be started now: {_words(error)}; nothing was begun")
+    elif isinstance(error, OSError) and error.errno in _NOT_THERE:
+        refusal = RunnerError(f"{program} cannot be started: {error}.{hint}")
+    else:
+        refusal = RunnerError(f"{program} cannot be started: {error}")
+    refusal.__cause__ = error
+    return refusal
+
+
+def _words(error: BaseException | None) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _named(process: int) -> str:
+    try:
+        with open(f"/proc/{process}/comm", encoding="utf-8", errors="replace") as file:
+            return f"{process} {file.read().strip()}"
+    except OSError:
+        return str(process)
+
+
+def _exit_code(process: subprocess.Popen[bytes]) -> int | None:
+    """The exit code of a process, negative for a signal; None while it runs. It stays a zombie, where the system allows that.
+
+    Raises:
+        ChildProcessError: there is no such child, because somebody else waited for it, or SIGCHLD is ignored.
+    """
+    if process.returncode is not None or not hasattr(os, "waitid"):
+        return process.poll()
+    found = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    if found is None:
+        return None
+    return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
+
+
+def _ended(process: subprocess.Popen[bytes]) -> bool:
+    """Whether a process has ended, without waiting for it where the system allows that."""
+    try:
+        return _exit_code(process) is not None
+    except ChildProcessError:
+        return True
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    try:
+        return _ended(process)
+    except OSError:
+        return False

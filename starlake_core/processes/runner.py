@@ -1,0 +1,333 @@
+"""Jobs as processes of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import sys
+import tempfile
+import threading
+import weakref
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from ..errors import OutageError, RunnerError
+from ..masking import mask_arguments, mask_mapping, secret_arguments, secret_values
+from ..model.exit_codes import is_preload, marker_of, request_marker
+from ..model.job import Job
+from ..model.outcome import AttemptInfo, Outcome, Status, Verdict
+from ..model.run import RunKey
+from ..plugins.runner import Runner
+from ..private_files import private_folder
+from . import watchdog
+from .exclusive import inherited
+from .following import Followed, Start, passes
+from .supervisor import guard
+
+__all__ = ["ProcessRunner", "local_folder", "python_module", "worker_environment"]
+
+_TAIL_LINES = 20
+_REMEMBERED = 256
+_SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_WHOLE = 64
+
+# What a command needs of the worker's environment to run at all; everything else has to be named.
+_KEPT = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "JAVA_HOME", "JAVA_OPTS", "PYTHONPATH",
+         "PYTHONHASHSEED", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY",
+         "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")  # fmt: skip
+_KEPT_PREFIXES = ("SL_", "LC_", "SPARK_", "HADOOP_")
+
+
+def worker_environment(include: Iterable[str] = (), environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The part of this process's environment that a Starlake command gets.
+
+    Args:
+        include: further names; ``*`` or ``_`` stands for all.
+        environ: the environment, that of this process by default.
+    """
+    environ = os.environ if environ is None else environ
+    wanted = set(include)
+    every = bool(wanted & {"*", "_"})
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if every or name in _KEPT or name in wanted or name.startswith(_KEPT_PREFIXES)
+    }
+    if "PYTHONPATH" in kept:
+        # An empty or relative entry would mean something in the folder of the process, which is the project.
+        kept["PYTHONPATH"] = os.pathsep.join(
+            os.path.abspath(entry) for entry in kept["PYTHONPATH"].split(os.pathsep) if entry
+        )
+    return kept
+
+
+def python_module(name: str) -> tuple[str, ...]:
+    """The words that run a module with this interpreter, without the working directory on its import path.
+
+    Args:
+        name: of the module, as for ``python -m``.
+    """
+    if sys.version_info >= (3, 11):
+        return sys.executable, "-P", "-m", name
+    script = (
+        "import sys; sys.path[:] = [entry for entry in sys.path if entry]; "
+        f"import runpy; sys.argv[0] = {name!r}; runpy.run_module({name!r}, run_name='__main__', alter_sys=True)"
+    )
+    return sys.executable, "-c", script
+
+
+def local_folder(text: str | None) -> str | None:
+    """The path of a folder on this machine that a path or ``file:`` URI names; None for a remote one."""
+    if not text:
+        return None
+    parts = urlsplit(text)
+    if parts.scheme == "file":
+        return unquote(parts.path)
+    return None if "://" in text else text
+
+
+class ProcessRunner(Runner):
+    """Runs jobs as processes: argument vectors, never a shell; each in a process group of its own.
+
+    No group outlives this process, even when it is killed. The output is kept in memory with bounds; secrets are masked in it.
+    ``find`` is always empty: a process that this process did not start is never its own.
+
+    Args:
+        vector: the program and its arguments for a bound job.
+        environment: the complete environment for a bound job.
+        missing: what to do when the program does not exist, for the error.
+        keyed: the program records SL_RUN_KEY with what it has done, and does it once.
+    """
+
+    interval = 0.25
+
+    def __init__(
+        self,
+        vector: Callable[[Job], Sequence[str]],
+        environment: Callable[[Job], Mapping[str, str]] = lambda job: {**worker_environment(), **job.env},
+        missing: str = "",
+        keyed: bool = False,
+    ) -> None:
+        self.keyed = keyed
+        self._vector = vector
+        self._environment = environment
+        self._missing = missing
+        self._running: OrderedDict[str, Followed] = OrderedDict()
+        self._starting: dict[str, threading.Lock] = {}
+        self._told: deque[str] = deque()
+        self._lock = threading.Lock()
+        self._any_ended = threading.Condition()
+        self._temporary: Path | None = None
+
+    def describe(self, job: Job) -> str:
+        """The command as a line that can be pasted into a shell; secrets are masked.
+
+        Args:
+            job: bound.
+        """
+        env = mask_mapping(job.env)
+        folder = local_folder(job.env.get("SL_ROOT"))
+        words = [
+            f"{name}={shlex.quote(value)}" if _SHELL_NAME.fullmatch(name) else shlex.quote(f"{name}={value}")
+            for name, value in sorted(env.items())
+        ]
+        if not all(map(_SHELL_NAME.fullmatch, env)):
+            words.insert(0, "env")  # a shell cannot set a variable of such a name
+        words += [shlex.quote(word) for word in mask_arguments(self._vector(job))]
+        return (f"cd {shlex.quote(folder)} && " if folder else "") + " ".join(words)
+
+    def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
+        """Nothing: see the class."""
+        return ()
+
+    def submit(self, job: Job, key: RunKey) -> str:
+        """Start the process of an attempt. Its environment holds ``SL_RUN_KEY``, the name of the work (:attr:`RunKey.work`).
+
+        Args:
+            job: bound.
+            key: of the attempt.
+
+        Raises:
+            RunnerError: the program or its working directory does not exist, or cannot be executed; or other work goes on under
+                this key.
+            OutageError: the machine has no process, thread, file or room left at the moment.
+        """
+        handle = key.name
+        with self._lock:
+            starting = self._starting.setdefault(handle, threading.Lock())
+        try:
+            with starting:
+                with self._lock:
+                    known = self._running.get(handle)
+                if known is not None and known.job != job:
+                    # A name is no identity: another project of this process may have a run of the same name.
+                    if known.look() is None:
+                        raise RunnerError(
+                            f"other work goes on under the name {handle} in this process; give the run another id"
+                        )
+                    known = None
+                if known is None:
+                    self._start(handle, job, key)
+        finally:
+            with self._lock:
+                self._starting.pop(handle, None)
+        return handle
+
+    def _start(self, handle: str, job: Job, key: RunKey) -> None:
+        env = {
+            **self._environment(job),
+            **guard.environment(),
+            watchdog.ATTEMPT_VARIABLE: key.attempt_hash,
+            "SL_RUN_KEY": key.work,
+            "SL_RUN_INSTANCE": key.instance,
+            "SL_RUN_FORMER": key.former_work,
+        }
+        for name, value in env.items():
+            if not name or "=" in name or "\0" in name + value:
+                raise RunnerError(
+                    f"the variable {name!r} cannot be set: its name is empty or has a '=', or there is a null character in it"
+                )
+        folder = local_folder(env.get("SL_ROOT"))
+        if folder is not None and not os.path.isdir(folder):
+            raise RunnerError(
+                f"SL_ROOT is {folder!r}, which is not a folder on this machine; create it or set SL_ROOT to the project"
+            )
+        if folder is not None:
+            env["SL_ROOT"] = folder = os.path.abspath(folder)
+        sentinel, marked = self._with_sentinel(job, key, folder)
+        vector = [*self._vector(marked)]
+        secrets = secret_values({**secret_arguments(job.arguments), **env})
+        followed = Followed(key, job, sentinel, secrets, self._tell)
+        with self._lock:
+            self._running[handle] = followed
+        try:
+            followed.start(Start(vector, env, folder, self._missing, inherited(key)))
+        except BaseException:
+            with self._lock:
+                self._running.pop(handle, None)
+            raise
+
+    def _tell(self) -> None:
+        with self._any_ended:
+            self._any_ended.notify_all()
+
+    def _with_sentinel(self, job: Job, key: RunKey, folder: str | None) -> tuple[str | None, Job]:
+        """The marker of a check, in place: its folder exists and no old marker is left."""
+        if not job.check:
+            return None, job
+        asked = marker_of(job.arguments)
+        if asked is not None:
+            path = local_folder(asked)
+            if path is None:
+                raise RunnerError(
+                    "pre_load_not_ready_sentinel_path is not on this machine, where the pre-load runs; give a local folder, or none"
+                )
+        elif job.spec.get("sentinel", True) and is_preload(job.arguments):
+            # Below SL_ROOT, because a launcher that runs Starlake in a container sees nothing else.
+            base = Path(folder, ".starlake-core") if folder is not None else self._own_folder()
+            path = os.path.join(os.path.abspath(base), "not-ready", key.attempt_hash)
+            job = request_marker(job, path)
+        else:
+            return None, job
+        try:
+            if asked is None:
+                private_folder(Path(path).parent.parent)
+                private_folder(Path(path).parent)
+            os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+        except OSError as error:
+            raise (OutageError if passes(error) else RunnerError)(
+                f"the marker of a pre-load cannot be kept at {path}: {error}"
+            ) from error
+        return path, job
+
+    def _own_folder(self) -> Path:
+        """A folder of this process alone, where there is no project: a name in the common folder for such files could be somebody else's."""
+        with self._lock:
+            if self._temporary is None:
+                try:
+                    self._temporary = Path(tempfile.mkdtemp(prefix="starlake-core-"))
+                except OSError as error:
+                    raise (OutageError if passes(error) else RunnerError)(
+                        f"there is no place for the marker of a pre-load: {error}; set SL_ROOT or TMPDIR"
+                    ) from error
+                weakref.finalize(self, shutil.rmtree, self._temporary, ignore_errors=True)
+            return self._temporary
+
+    def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
+        """The states of processes; one that this process did not start, or told of long ago, is lost."""
+        result = {}
+        with self._lock:
+            found = {handle: self._running.get(handle) for handle in handles}
+        for handle, running in found.items():
+            outcome = running.look() if running is not None else None
+            if running is None:
+                result[handle] = Status(Outcome(Verdict.LOST, reason="no such process was started here"), "lost")
+            elif outcome is None:
+                result[handle] = Status(
+                    detail=f"pid {running.process.pid}" if running.process is not None else "starting",
+                    stopping=running.stopping,
+                )
+            else:
+                result[handle] = Status(outcome, "ended")
+                with self._lock:
+                    self._forget_later(handle)
+        return result
+
+    def _forget_later(self, handle: str) -> None:
+        if handle not in self._told:
+            self._told.append(handle)
+        if len(self._told) > _WHOLE:
+            # Those who wait for an attempt read its output when they are told of its end: later the tail is enough.
+            before = self._running.get(self._told[-_WHOLE - 1])
+            if before is not None:
+                before.lines = deque(before.lines, maxlen=_TAIL_LINES)
+        while len(self._told) > _REMEMBERED:
+            self._running.pop(self._told.popleft(), None)
+
+    def wait(self, handles: Sequence[str], timeout: float) -> None:
+        """Return when one of some processes wrote or ended (several: ended), or after a time.
+
+        Args:
+            handles: of the processes.
+            timeout: seconds.
+        """
+        with self._lock:
+            found = [self._running[handle] for handle in handles if handle in self._running]
+        if not found:
+            return
+        if len(found) == 1:
+            running = found[0]
+            with running.changed:
+                if running.outcome is None:
+                    running.changed.wait(timeout)
+            return
+        with self._any_ended:
+            if all(running.outcome is None for running in found):
+                self._any_ended.wait(timeout)
+
+    def cancel(self, handle: str) -> None:
+        """Send SIGTERM to the group of a process, and SIGKILL ten seconds later if it still lives."""
+        with self._lock:
+            running = self._running.get(handle)
+        if running is not None:
+            running.cancel()
+
+    def logs(self, handle: str, cursor: str | None) -> tuple[Sequence[str], str | None]:
+        """Lines after a cursor; where more were written than are kept, a line says how many are missing."""
+        with self._lock:
+            running = self._running.get(handle)
+        if running is None:
+            return (), cursor
+        with running.changed:
+            seen = int(cursor or 0)
+            kept_from = running.written - len(running.lines)
+            fresh = list(running.lines)[max(0, seen - kept_from) :] if running.written > seen else []
+            missing = max(0, kept_from - seen)
+            return ([f"[{missing} lines left out]"] if missing else []) + fresh, str(running.written)

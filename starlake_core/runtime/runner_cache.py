@@ -1,0 +1,62 @@
+"""One runner per endpoint and process."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+
+from ..model.job import Job
+from ..plugins import Plugins, installed, select
+from ..plugins.runner import Runner, RunnerSource
+from .credentials import Credentials, offering
+
+__all__ = ["runner_for"]
+
+_runners: weakref.WeakKeyDictionary[RunnerSource, dict[tuple[str, str, str], Runner]] = weakref.WeakKeyDictionary()
+_selections: dict[tuple[str, tuple[str, ...]], Plugins] = {}
+_lock = threading.Lock()
+
+
+def _is_installed(environment: str) -> bool:
+    return any(plugin.name == environment for plugin in installed("environment"))
+
+
+def _after_fork() -> None:
+    """A forked child must not use the clients, locks and threads of its parent."""
+    global _lock
+    _lock = threading.Lock()
+    _runners.clear()
+    _selections.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def runner_for(job: Job, plugins: RunnerSource | None = None, credentials: Credentials | None = None) -> Runner:
+    """The runner that serves a job; jobs with one environment, endpoint and credentials share it.
+
+    Args:
+        job: bound or not.
+        plugins: the selected plugins where the pipeline was built in this process; otherwise the environment
+            and the add-ons that the job names are loaded.
+        credentials: that the orchestrator offers to a runner that asks for some.
+
+    Raises:
+        PluginError: the environment cannot be loaded, or gives no runner.
+    """
+    with _lock:
+        if plugins is not None and job.environment != plugins.environment and _is_installed(job.environment):
+            plugins = None  # an add-on sent this job elsewhere
+        if plugins is None:
+            wanted = (job.environment, job.plugins)
+            plugins = _selections.get(wanted)
+            if plugins is None:
+                plugins = _selections[wanted] = select(None, job.environment, job.plugins)
+        runners = _runners.setdefault(plugins, {})
+        key = (job.environment, job.endpoint, credentials.name if credentials is not None else "")
+        if key not in runners:
+            with offering(credentials):
+                runners[key] = plugins.create_runner(job)
+        return runners[key]
