@@ -199,7 +199,7 @@ def _mask_pair(pair: str) -> str:
 
 def mask_mapping(values: Mapping[str, Any]) -> dict[str, Any]:
     """Hide the values of secret names in a mapping, nested ones and lists of mappings included."""
-    return {name: MASK if is_secret_name(name) and value else _mask_value(value) for name, value in values.items()}
+    return {name: MASK if is_secret_name(str(name)) and value else _mask_value(value) for name, value in values.items()}
 
 
 def _mask_value(value: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -19,17 +18,16 @@ from ..model.dataset import StarlakeDataset, check_datasets
 from ..model.lineage import StarlakeDependencies, StarlakeDependency
 from ..model.schedule import StarlakeSchedule, read_cron
 from ..options import GeneralOptions, Options, resolve_options
+from ..options.documents import relative_to
 from ..plugins import Plugins, choose, select
 from .caller import calling_module
 from .groups import StarlakeTaskGroup
 from .pipeline import StarlakePipeline
-from .verbs import DS
+from .placeholders import DS, warn_of_template
 
 __all__ = ["Orchestration", "Overrides", "current_overrides", "overriding"]
 
 logger = get_logger(__name__)
-
-_TEMPLATE = re.compile(r"\{\{.*?\}\}")
 
 
 @dataclass(frozen=True)
@@ -92,6 +90,9 @@ class Orchestration:
     Attributes:
         plugins: the selected plugins.
         options: typed options of all of them.
+        task_keywords: keywords of the orchestrator that the verbs of a pipeline take.
+        pipeline_keywords: those that a pipeline takes.
+        allows_any_keyword: every keyword is passed to the orchestrator, which alone knows its own.
         pipelines: those whose block has ended.
     """
 
@@ -117,12 +118,19 @@ class Orchestration:
         )
         where = os.path.basename(self.filename)
         given = self.plugins.find_options(given)
-        self.options: Options = resolve_options(
-            self.plugins.declared_options(), given, strict=overrides.strict, where=where
-        )
+        with relative_to(os.path.dirname(os.path.abspath(self.filename)) if self.filename else ""):
+            self.options: Options = resolve_options(
+                self.plugins.declared_options(),
+                given,
+                own=self.plugins.own_names(),
+                strict=overrides.strict,
+                where=where,
+            )
         _check_together(self.options, where)
         _warn_of_templates(self.options, where)
         self.task_keywords = self.plugins.task_keywords()
+        self.pipeline_keywords = self.plugins.pipeline_keywords()
+        self.allows_any_keyword = False
         self.pipelines: list[StarlakePipeline] = []
         self._strict = overrides.strict
         self._produced: dict[str, StarlakeDataset] = {}
@@ -160,9 +168,15 @@ class Orchestration:
         """Take a finished pipeline in.
 
         Raises:
+            OptionsError: what is given under the name of one of its tasks is wrong.
             StarlakeError: another pipeline of this orchestration has the same id.
             DatasetError: another one produces a dataset whose name differs only by case.
         """
+        if self.options.problems:
+            names = pipeline.option_names()
+            problems = [one for name, found in self.options.problems.items() if name in names for one in found]
+            if problems:
+                raise OptionsError(problems)
         if any(other.id == pipeline.id for other in self.pipelines):
             raise StarlakeError(
                 f"two pipelines of {self.filename or 'this orchestration'} have the id '{pipeline.id}'; give one of them another "
@@ -196,6 +210,7 @@ class Orchestration:
         Raises:
             StarlakeError: a keyword that nobody declares, or both a schedule and dependencies.
         """
+        _check_own_arguments(schedule, name, cron, description)
         if dependencies is not None and not isinstance(dependencies, StarlakeDependencies):
             dependencies = StarlakeDependencies(dependencies)
         stem = Path(self.filename).stem if self.filename else "pipeline"
@@ -206,7 +221,7 @@ class Orchestration:
             schedule=schedule,
             dependencies=dependencies,
             cron=read_cron(cron),
-            tags=tags,
+            tags=[tags] if isinstance(tags, str) else tags,
             description=description,
             native_options=native,
         )
@@ -221,6 +236,31 @@ class Orchestration:
         return pipeline.sl_create_task_group(group_id)
 
 
+_PRESETS = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@quarterly": "0 0 1 */3 *",
+    "@yearly": "0 0 1 1 *",
+}
+
+
+def _check_own_arguments(schedule: object, name: object, cron: object, description: object) -> None:
+    """Refuse values of a wrong type for what a pipeline is made with."""
+    if schedule is not None and not isinstance(schedule, StarlakeSchedule):
+        how = "cron='0 2 * * *'"
+        if isinstance(schedule, str):
+            how = f"cron={_PRESETS.get(schedule.strip().lower(), schedule)!r}"
+        raise StarlakeError(
+            f"sl_create_pipeline(schedule={schedule!r}) is not allowed: schedule takes a StarlakeSchedule, the domains and tables to load. The "
+            f"time at which a pipeline starts is cron: sl_create_pipeline({how})"
+        )
+    for keyword, value in (("name", name), ("cron", cron), ("description", description)):
+        if value is not None and not isinstance(value, str):
+            raise StarlakeError(f"sl_create_pipeline({keyword}={value!r}) is not allowed; it takes a string")
+
+
 def _addons(given: Mapping[str, Any]) -> tuple[str, ...]:
     value = given.get("plugins", os.environ.get("SL_PLUGINS", ""))
     words = value.split(",") if isinstance(value, str) else list(value)
@@ -230,17 +270,9 @@ def _addons(given: Mapping[str, Any]) -> tuple[str, ...]:
 def _warn_of_templates(options: Options, where: str) -> None:
     """Say that double braces are passed on: nothing here renders them, apart from the date of an acknowledgement file."""
     for name, value in options.items():
-        text = str(value) if value else ""
-        if "{{" not in text:
-            continue
-        found = _TEMPLATE.search(DS.sub("", text) if name == "global_ack_file_path" else text)
-        if found is not None and not is_secret_name(name):
-            logger.warning(
-                "%s: %s in option '%s' is passed on as it is; run-time values are written ${sl_ds}, ${sl_data_interval_end} ...",
-                where or "options",
-                found[0],
-                name,
-            )
+        if not is_secret_name(name):
+            shown = DS.sub("", str(value)) if name == "global_ack_file_path" else value
+            warn_of_template(shown, f"option '{name}' of {where or 'the options'}")
 
 
 def _check_together(options: Options, where: str) -> None:

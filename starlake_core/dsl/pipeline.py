@@ -9,7 +9,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Protocol
 
-from ..errors import RunError, StarlakeError
+from ..errors import RunError, StarlakeError, did_you_mean
 from ..model.graph import TaskGroup
 from ..model.kinds import TriggerPolicy
 from ..model.lineage import StarlakeDependencies
@@ -27,6 +27,9 @@ from .verbs import Verbs
 __all__ = ["Opened", "StarlakePipeline"]
 
 
+_OWN_KEYWORDS = ("schedule", "dependencies", "name", "cron", "tags", "description")
+
+
 class Opened(Protocol):
     """What a pipeline knows of the orchestration that made it.
 
@@ -34,12 +37,16 @@ class Opened(Protocol):
         plugins: the selected plugins.
         options: typed options of all of them.
         task_keywords: keywords of the orchestrator that the verbs take.
+        pipeline_keywords: those that a pipeline takes.
+        allows_any_keyword: every keyword is passed to the orchestrator.
         filename: of the pipeline file.
     """
 
     plugins: Plugins
     options: Options
     task_keywords: frozenset[str]
+    pipeline_keywords: frozenset[str]
+    allows_any_keyword: bool
     filename: str
 
     def add(self, pipeline: StarlakePipeline) -> None:
@@ -75,10 +82,11 @@ class StarlakePipeline(Verbs):
         native_options: Mapping[str, Any] | None = None,
     ) -> None:
         for keyword in native_options or ():
-            if keyword not in orchestration.task_keywords:
+            if keyword not in orchestration.pipeline_keywords and not orchestration.allows_any_keyword:
+                known = sorted(orchestration.pipeline_keywords)
                 raise StarlakeError(
                     f"sl_create_pipeline() does not take the keyword '{keyword}'; {orchestration.plugins.label('orchestrator')} "
-                    f"takes {', '.join(sorted(orchestration.task_keywords)) or 'none'}"
+                    f"takes {', '.join(known) or 'none'}.{did_you_mean(keyword, [*known, *_OWN_KEYWORDS])}"
                 )
         if schedule is not None and dependencies is not None:
             raise StarlakeError(
@@ -86,7 +94,7 @@ class StarlakePipeline(Verbs):
             )
         self.orchestration = orchestration
         self.plugins, self.options = orchestration.plugins, orchestration.options
-        self.task_keywords = orchestration.task_keywords
+        self.task_keywords = None if orchestration.allows_any_keyword else orchestration.task_keywords
         self.schedule = schedule
         self.dependencies = dependencies
         self._token: Token[TaskGroup | None] | None = None

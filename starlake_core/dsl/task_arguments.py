@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from ..errors import CommandError, did_you_mean
+from ..model.command import StarlakeSparkConfig
 from ..model.dataset import StarlakeDataset
 from ..model.kinds import TriggerRule
 
-__all__ = ["NO_ARGUMENTS", "TaskArguments", "read_task_arguments", "seconds"]
+__all__ = [
+    "NO_ARGUMENTS",
+    "TaskArguments",
+    "check_factory",
+    "check_own_arguments",
+    "read_datasets",
+    "read_task_arguments",
+]
 
 
 @dataclass(frozen=True)
@@ -29,13 +38,13 @@ class TaskArguments:
     """
 
     retries: int | None = None
-    retry_delay: int | timedelta | None = None
-    timeout: int | timedelta | None = None
+    retry_delay: int | None = None
+    timeout: int | None = None
     pool: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
-    trigger: TriggerRule | str | None = None
-    inlets: Iterable[StarlakeDataset] = ()
-    outlets: Iterable[StarlakeDataset] = ()
+    trigger: TriggerRule | None = None
+    inlets: tuple[StarlakeDataset, ...] = ()
+    outlets: tuple[StarlakeDataset, ...] = ()
     native: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -44,14 +53,14 @@ NO_ARGUMENTS = TaskArguments()
 
 
 def read_task_arguments(
-    verb: str, keywords: Mapping[str, Any], native: frozenset[str], orchestrator: str
+    verb: str, keywords: Mapping[str, Any], native: frozenset[str] | None, orchestrator: str
 ) -> TaskArguments:
     """Read the keywords of a call.
 
     Args:
         verb: for messages, with the pipeline.
         keywords: as given.
-        native: those that the orchestrator declares.
+        native: those that the orchestrator declares; None where it takes every one.
         orchestrator: its label, for messages.
 
     Raises:
@@ -64,7 +73,7 @@ def read_task_arguments(
     for name, value in keywords.items():
         if name in _NAMES:
             known[name] = value
-        elif name in native:
+        elif native is None or name in native:
             own[name] = value
         else:
             raise CommandError(
@@ -75,7 +84,11 @@ def read_task_arguments(
         raise CommandError(f"{verb}: params={known['params']!r} is not allowed; it takes a mapping")
     for name in ("inlets", "outlets"):
         if name in known:
-            known[name] = _datasets(known[name], f"{verb}: {name}")
+            known[name] = read_datasets(known[name], f"{verb}: {name}")
+    if not isinstance(known.get("pool") or "", str):
+        raise CommandError(f"{verb}: pool={known['pool']!r} is not allowed; it takes the name of a pool")
+    for name in ("retry_delay", "timeout"):
+        known[name] = seconds(known.get(name), None, f"{verb}: {name}")
     retries = known.get("retries")
     if retries is not None and (isinstance(retries, bool) or not isinstance(retries, int) or retries < 0):
         raise CommandError(f"{verb}: retries={retries!r} is not allowed; it takes a whole number, not negative")
@@ -88,16 +101,30 @@ def read_task_arguments(
     return TaskArguments(**known, native=own)
 
 
-def _datasets(values: Any, what: str) -> tuple[StarlakeDataset, ...]:
-    found = (values,) if isinstance(values, (StarlakeDataset, str)) else tuple(values)
-    for value in found:
+def read_datasets(values: Any, what: str) -> tuple[StarlakeDataset, ...]:
+    """Datasets that somebody gave for a keyword.
+
+    Args:
+        values: one, or several.
+        what: the verb and the keyword, for messages.
+
+    Raises:
+        CommandError: something else is among them.
+    """
+    found = (values,) if isinstance(values, StarlakeDataset) or not isinstance(values, Iterable) else tuple(values)
+    for value in (values,) if isinstance(values, (str, Mapping)) else found:
         if not isinstance(value, StarlakeDataset):
             raise CommandError(f"{what} holds {value!r}; it takes datasets: StarlakeDataset.table('domain', 'table')")
     return found
 
 
-def seconds(value: int | timedelta | None, default: int | None, what: str) -> int | None:
+def seconds(value: object, default: int | None, what: str) -> int | None:
     """A duration in seconds, or the default.
+
+    Args:
+        value: seconds, or a timedelta; None for the default.
+        default: seconds.
+        what: the verb and the keyword, for messages.
 
     Raises:
         CommandError: the value is no duration.
@@ -108,3 +135,73 @@ def seconds(value: int | timedelta | None, default: int | None, what: str) -> in
     if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number < math.inf:
         raise CommandError(f"{what}={value!r} is not allowed; it takes seconds or a timedelta, not negative")
     return math.ceil(number)
+
+
+_NAME = "a name"
+_NAMES_OF_TABLES = "a list of names"
+_WANTED: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "task_id": (_NAME, lambda value: isinstance(value, str)),
+    "group_id": (_NAME, lambda value: isinstance(value, str)),
+    "domain": (_NAME, lambda value: isinstance(value, str)),
+    "table": (_NAME, lambda value: isinstance(value, str)),
+    "transform_name": ("a name such as domain.task", lambda value: isinstance(value, str)),
+    "tables": (_NAMES_OF_TABLES, lambda value: _are_texts(value)),
+    "transform_options": (
+        "substitution variables, k=v,k2=v2 or a mapping",
+        lambda value: isinstance(value, (str, Mapping)),
+    ),
+    "spark_config": ("a StarlakeSparkConfig", lambda value: isinstance(value, StarlakeSparkConfig)),
+    "arguments": (
+        "a list: the command and what follows it, ['freshness', '--tables', 'sales.orders']",
+        lambda value: isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping)),
+    ),
+}
+
+
+def _are_texts(value: object) -> bool:
+    if isinstance(value, (str, Iterator)):
+        return True
+    if not isinstance(value, (Sequence, Set)) or isinstance(value, (bytes, bytearray)):
+        return False
+    return all(isinstance(one, str) for one in value)
+
+
+def check_own_arguments(verb: str, **given: object) -> None:
+    """Refuse values of a wrong type for what a verb itself takes.
+
+    Args:
+        verb: with the pipeline, for messages.
+        **given: its arguments by name; None is the default of each.
+
+    Raises:
+        CommandError: a value has another type.
+    """
+    for name, value in given.items():
+        wanted, fits = _WANTED[name]
+        if value is not None and not fits(value):
+            raise CommandError(f"{verb}: {name}={value!r} is not allowed; it takes {wanted}")
+
+
+def check_factory(factory: object, verb: str) -> None:
+    """Refuse what cannot be called without arguments as the maker of a native node.
+
+    Args:
+        factory: as given.
+        verb: with the task, for messages.
+
+    Raises:
+        CommandError: it is no function, or needs arguments.
+    """
+    if not callable(factory):
+        raise CommandError(
+            f"{verb}: factory={factory!r} is not allowed; it takes a function that makes the node: lambda: EmptyOperator(task_id='x')"
+        )
+    try:
+        inspect.signature(factory).bind()
+    except ValueError:
+        return  # one without a signature, of C
+    except TypeError as error:
+        raise CommandError(
+            f"{verb}: factory is called without arguments, and {getattr(factory, '__qualname__', factory)}{inspect.signature(factory)} needs some "
+            f"({error}); give them with functools.partial, or in a lambda"
+        ) from None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from ..contract import parse_arguments
-from ..errors import CommandError
+from ..errors import CommandError, ContractError
+from ..logs import get_logger
 from ..model.command import (
     Command,
     Preload,
@@ -22,7 +22,7 @@ from ..model.command import (
 from ..model.dataset import StarlakeDataset, sanitize_id
 from ..model.graph import Node, Pipeline, Task, TaskGroup
 from ..model.job import Job
-from ..model.kinds import TaskKind, TriggerRule, Wait
+from ..model.kinds import TaskKind, Wait
 from ..model.lineage import StarlakeDependencies, StarlakeDependency
 from ..model.schedule import StarlakeSchedule
 from ..options import GeneralOptions, Options
@@ -30,12 +30,22 @@ from ..plugins import Plugins
 from ..plugins.hookspecs import Lifecycle
 from .datasets import node_dataset
 from .groups import CURRENT_GROUP, StarlakeTaskGroup
-from .task_arguments import NO_ARGUMENTS, TaskArguments, read_task_arguments, seconds
+from .placeholders import DS, warn_of_template
+from .task_arguments import (
+    NO_ARGUMENTS,
+    TaskArguments,
+    check_factory,
+    check_own_arguments,
+    read_datasets,
+    read_task_arguments,
+)
 
-__all__ = ["DS", "Verbs"]
+__all__ = ["Verbs"]
 
-DS = re.compile(r"\{+\s*ds\s*\}+")
-"""``{{ ds }}``, in braces of any number: the date of the data interval in the path of an acknowledgement file."""
+logger = get_logger(__name__)
+
+_OF_WORK = ("retries", "retry_delay", "timeout")
+"""Keywords that say how a job runs."""
 
 
 class Verbs(Pipeline):
@@ -43,7 +53,7 @@ class Verbs(Pipeline):
 
     Attributes:
         plugins: the selected plugins.
-        task_keywords: keywords of the orchestrator that the verbs take.
+        task_keywords: keywords of the orchestrator that the verbs take; None where they take every one.
         schedule: the schedule that it loads, if it does.
         dependencies: the lineage that it transforms, if it does.
         final_names: logical names of domain and table to those in the warehouse, where they differ.
@@ -52,7 +62,7 @@ class Verbs(Pipeline):
     __slots__ = ("_lifecycle", "_spark", "dependencies", "final_names", "schedule", "task_keywords")
 
     plugins: Plugins
-    task_keywords: frozenset[str]
+    task_keywords: frozenset[str] | None
     schedule: StarlakeSchedule | None
     dependencies: StarlakeDependencies | None
     final_names: dict[tuple[str, str], tuple[str, str]]
@@ -96,11 +106,14 @@ class Verbs(Pipeline):
         current = CURRENT_GROUP.get()
         return current if current is not None and current.pipeline is self else self
 
-    def _arguments(self, verb: str, keywords: Mapping[str, Any]) -> TaskArguments:
+    def _arguments(self, verb: str, keywords: Mapping[str, Any], **own: object) -> TaskArguments:
+        """What a call of a verb says besides what it is for; its own arguments are checked too."""
+        task_id = own.get("task_id")
+        where = f"{verb}() of {f'task {task_id} of ' if task_id and isinstance(task_id, str) else ''}pipeline {self.id}"
+        check_own_arguments(where, **own)
         if not keywords:
             return NO_ARGUMENTS
-        label = self.plugins.label("orchestrator")
-        return read_task_arguments(f"{verb}() of pipeline {self.id}", keywords, self.task_keywords, label)
+        return read_task_arguments(where, keywords, self.task_keywords, self.plugins.label("orchestrator"))
 
     def _add(
         self,
@@ -117,19 +130,24 @@ class Verbs(Pipeline):
     ) -> Task:
         general = (options or self.options)[GeneralOptions]
         work = job is not None
+        idle = [] if work else [name for name in _OF_WORK if getattr(settings, name) is not None]
+        if idle:
+            logger.warning(
+                "%s has no effect on task %s of pipeline %s, which runs nothing", " and ".join(idle), task_id, self.id
+            )
         return Task(
             task_id,
             self.current_group,
             job=job,
             command=command,
             kind=kind,
-            trigger=TriggerRule(settings.trigger) if settings.trigger else None,
+            trigger=settings.trigger,
             wait=wait,
             inlets=(*inlets, *settings.inlets),
             outlets=(*outlets, *settings.outlets),
             retries=(general.retries if settings.retries is None else settings.retries) if work else 0,
-            retry_delay=seconds(settings.retry_delay, general.retry_delay, "retry_delay") or 0,
-            timeout=seconds(settings.timeout, general.task_timeout, "timeout"),
+            retry_delay=general.retry_delay if settings.retry_delay is None else settings.retry_delay,
+            timeout=general.task_timeout if settings.timeout is None else settings.timeout,
             pool=settings.pool or general.default_pool,
             params=dict(settings.params) if command is None else command.params,
             native=settings.native,
@@ -171,6 +189,7 @@ class Verbs(Pipeline):
         Args:
             group_id: unique within the group that holds it.
         """
+        self._arguments("sl_create_task_group", {}, group_id=group_id)
         return StarlakeTaskGroup(group_id, self.current_group)
 
     def start_task(self, task_id: str | None = None, **keywords: Any) -> Task:
@@ -180,8 +199,9 @@ class Verbs(Pipeline):
             task_id: ``start_<schedule>`` or ``start`` by default.
             **keywords: of every verb, or of the orchestrator.
         """
+        settings = self._arguments("start_task", keywords, task_id=task_id)
         name = task_id or (f"start_{self.schedule_name}" if self.schedule_name else "start")
-        return self._add(name, self._arguments("start_task", keywords), kind=TaskKind.START)
+        return self._add(name, settings, kind=TaskKind.START)
 
     def end_task(
         self, task_id: str | None = None, output_datasets: Iterable[StarlakeDataset] | None = None, **keywords: Any
@@ -193,9 +213,12 @@ class Verbs(Pipeline):
             output_datasets: what the pipeline as a whole produces; a dataset with the pipeline's id by default.
             **keywords: of every verb, or of the orchestrator.
         """
+        settings = self._arguments("end_task", keywords, task_id=task_id)
         name = task_id or (f"end_{self.schedule_name}" if self.schedule_name else "end")
-        outlets = [StarlakeDataset(self.id, self.cron)] if output_datasets is None else list(output_datasets)
-        return self._add(name, self._arguments("end_task", keywords), kind=TaskKind.END, outlets=outlets)
+        outlets: tuple[StarlakeDataset, ...] = (StarlakeDataset(self.id, self.cron),)
+        if output_datasets is not None:
+            outlets = read_datasets(output_datasets, f"end_task() of pipeline {self.id}: output_datasets")
+        return self._add(name, settings, kind=TaskKind.END, outlets=outlets)
 
     def sl_dummy_op(self, task_id: str, **keywords: Any) -> Task:
         """Add a task that does nothing. One with the id ``all_done`` runs however the tasks before it ended.
@@ -204,8 +227,9 @@ class Verbs(Pipeline):
             task_id: its id.
             **keywords: of every verb, or of the orchestrator.
         """
-        kind = TaskKind.GATHER if sanitize_id(task_id) == "all_done" else TaskKind.EMPTY
-        return self._add(task_id, self._arguments("sl_dummy_op", keywords), kind=kind)
+        settings = self._arguments("sl_dummy_op", keywords, task_id=task_id)
+        kind = TaskKind.GATHER if task_id and sanitize_id(task_id) == "all_done" else TaskKind.EMPTY
+        return self._add(task_id, settings, kind=kind)
 
     dummy_task = sl_dummy_op
 
@@ -277,14 +301,15 @@ class Verbs(Pipeline):
         )
         if strategy is StarlakePreLoadStrategy.NONE:
             return None
-        settings = self._arguments("sl_pre_load", keywords)
+        domain = self._needed("sl_pre_load", "domain", domain)
+        settings = self._arguments("sl_pre_load", keywords, task_id=task_id, tables=tables)
         name = task_id or f"check_{domain}_{strategy.task_word}"
         options = self.options.for_task(domain, sanitize_id(name))
         prefix = options[GeneralOptions].pre_load_not_ready_sentinel_path
         preload = Preload(
             name,
             domain,
-            tuple(sorted({tables} if isinstance(tables, str) else set(tables))),
+            tuple(sorted({tables} if isinstance(tables, str) else set(tables or ()))),
             strategy,
             ack_file=self._ack_file(domain, options) if strategy is StarlakePreLoadStrategy.ACK else "",
             sentinel=f"{prefix.rstrip('/')}/{sanitize_id(domain)}/${{sl_attempt_hash}}.notready" if prefix else "",
@@ -307,6 +332,7 @@ class Verbs(Pipeline):
 
     def _variables(self, given: Mapping[str, Any] | str | None, name: str) -> Mapping[str, Any] | str | None:
         """The substitution variables of a command: those of ``sl_options`` for all and for it, then those given for it."""
+        warn_of_template(given, f"the variables of {name} in pipeline {self.id}")
         sections = self.options[GeneralOptions].sl_options
         if not sections:
             return given
@@ -345,7 +371,7 @@ class Verbs(Pipeline):
             upstream_task: ignored.
             **keywords: checked, then ignored.
         """
-        self._arguments("skip_or_start", keywords)
+        self._arguments("skip_or_start", keywords, task_id=task_id)
 
     def sl_import(
         self, task_id: str | None = None, domain: str | None = None, tables: Iterable[str] = (), **keywords: Any
@@ -359,11 +385,11 @@ class Verbs(Pipeline):
             **keywords: of every verb, or of the orchestrator.
         """
         domain = self._needed("sl_import", "domain", domain)
-        settings = self._arguments("sl_import", keywords)
+        settings = self._arguments("sl_import", keywords, task_id=task_id, tables=tables)
         command = stage_command(
             task_id or f"{domain}_import",
             domain,
-            tables,
+            tables or (),
             options=self._variables(None, domain),
             params=settings.params,
         )
@@ -388,7 +414,7 @@ class Verbs(Pipeline):
         """
         domain = self._needed("sl_load", "domain", domain)
         table = self._needed("sl_load", "table", table)
-        settings = self._arguments("sl_load", keywords)
+        settings = self._arguments("sl_load", keywords, task_id=task_id, spark_config=spark_config)
         name = task_id or f"{domain}_{table}_load"
         about = f"{domain}.{table}"
         options = self.options.command_options(about, name) if self.options.has_tasks else None
@@ -419,7 +445,9 @@ class Verbs(Pipeline):
             **keywords: of every verb, or of the orchestrator.
         """
         transform = self._needed("sl_transform", "transform_name", transform_name)
-        settings = self._arguments("sl_transform", keywords)
+        settings = self._arguments(
+            "sl_transform", keywords, task_id=task_id, transform_options=transform_options, spark_config=spark_config
+        )
         name = task_id or transform
         if transform_options is None and self.options.has_tasks:
             transform_options = self.options.command_options(transform, name)
@@ -447,9 +475,14 @@ class Verbs(Pipeline):
         Raises:
             ContractError: the Starlake command line would refuse the arguments.
         """
-        vector = tuple(str(argument) for argument in arguments)
-        parse_arguments(vector)
-        settings = self._arguments("sl_job", keywords)
+        task_id = self._needed("sl_job", "task_id", task_id)
+        settings = self._arguments("sl_job", keywords, task_id=task_id, arguments=arguments, spark_config=spark_config)
+        vector = tuple(str(argument) for argument in arguments or ())
+        try:
+            parse_arguments(vector)
+        except ContractError as error:
+            where = f"sl_job() of task {task_id} of pipeline {self.id}"
+            raise ContractError([f"{where}: {problem}" for problem in error.problems]) from None
         spark = spark_config or self.sl_spark_config(task_id.lower())
         return self._command_task(
             Command(vector[0], vector[1:], task_id, spark=spark, params=dict(settings.params)), settings
@@ -462,6 +495,8 @@ class Verbs(Pipeline):
             task_id: its id here; edges join it like any other node.
             factory: called without arguments while the native container is open; returns the native node.
         """
+        self._arguments("add_native", {}, task_id=task_id)
+        check_factory(factory, f"add_native() of task {task_id} of pipeline {self.id}")
         return Task(task_id, self.current_group, factory=factory)
 
     def sl_spark_config(self, spark_config_name: str) -> StarlakeSparkConfig:

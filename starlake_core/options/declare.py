@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from .types import Kind
 
-__all__ = ["DeclaredOption", "Option"]
+__all__ = ["DeclaredOption", "Option", "OwnNames"]
 
 _FROM_NAME = "<from the name>"
 
@@ -49,3 +50,18 @@ class DeclaredOption:
 
     option: Option
     plugin: str
+
+
+@dataclass(frozen=True)
+class OwnNames:
+    """The names that belong to a plugin: what begins so and is no option of it is a mistake.
+
+    Attributes:
+        plugin: its name.
+        prefixes: beginnings of names.
+        elsewhere: names of what is no option of it, to where it belongs, as a sentence with what to type.
+    """
+
+    plugin: str
+    prefixes: tuple[str, ...]
+    elsewhere: Mapping[str, str] = field(default_factory=dict)

@@ -11,11 +11,11 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..errors import OptionsError, PluginContractError, ScheduleError, near_miss
+from ..errors import OptionsError, PluginContractError, ScheduleError, did_you_mean, near_miss
 from ..logs import get_logger
 from ..masking import MASK, is_secret_name, mask_mapping
-from .declare import DeclaredOption, Option
-from .types import NotAllowed
+from .declare import DeclaredOption, Option, OwnNames
+from .types import STR, NotAllowed
 from .values import Options
 
 __all__ = ["resolve_options"]
@@ -35,6 +35,7 @@ def resolve_options(
     declared: Sequence[DeclaredOption],
     given: Mapping[str, Any],
     *,
+    own: Sequence[OwnNames] = (),
     environ: Mapping[str, str] | None = None,
     strict: bool = False,
     where: str = "",
@@ -44,6 +45,7 @@ def resolve_options(
     Args:
         declared: every option of every selected plugin.
         given: the explicit options. A mapping under a name that is no option holds per-task values.
+        own: the names that belong to each selected plugin: one that it does not declare is refused.
         environ: the environment, that of this process by default.
         strict: refuse an option that no selected plugin knows, instead of warning.
         where: the pipeline file, for messages.
@@ -58,6 +60,7 @@ def resolve_options(
     problems: list[str] = []
     explicit: dict[str, tuple[str, Any]] = {}
     tasks: dict[str, Mapping[str, Any]] = {}
+    of_tasks: dict[str, list[str]] = {}
     for key, value in given.items():
         if key in by_key:
             name = by_key[key].option.name
@@ -69,13 +72,23 @@ def resolve_options(
                 )
             explicit[name] = (key, value)
             continue
+        elsewhere = _elsewhere(key, own)
+        if elsewhere is not None:
+            problems.append(f"{prefix}{elsewhere}")
+            continue
         near = near_miss(key, by_key)
         if isinstance(value, str) and value.startswith("{") and near is None:
             value = _json_or_text(value)
         if isinstance(value, Mapping) and near is None and _is_about_a_task(value, by_key):
-            tasks[key] = _task_values(key, value, by_key, problems, prefix)
+            tasks[key] = _task_values(key, value, by_key, of_tasks.setdefault(key, []), prefix)
         elif near is not None:
             problems.append(f"{prefix}unknown option '{key}'. Did you mean '{near}' of plugin '{by_key[near].plugin}'?")
+        elif (owner := _owner(key, own)) is not None:
+            names = [name for name, item in by_key.items() if item.plugin == owner]
+            problems.append(
+                f"{prefix}unknown option '{key}': plugin '{owner}' has no option of that name, and nothing would come of it; list them with: "
+                f"starlake-orchestrate options.{did_you_mean(key, names)}"
+            )
         elif strict:
             problems.append(
                 f"{prefix}unknown option '{key}': none of the plugins {_plugins(declared)} knows it; remove it or select "
@@ -83,6 +96,10 @@ def resolve_options(
             )
         else:
             logger.warning("%soption '%s' is ignored: none of the plugins %s knows it", prefix, key, _plugins(declared))
+            of_tasks[key] = [
+                f"{prefix}option '{key}' is about the task of that name, and {_shown(Option(key, STR), value)} is no mapping; its substitution "
+                f"variables are written {key!r}: {{'options': 'k=v,k2=v2'}}"
+            ]
     values: dict[str, Any] = {}
     for item in declared:
         option = item.option
@@ -103,8 +120,19 @@ def resolve_options(
                     f"Set it in the options{by_env}"
                 )
     if problems:
-        raise OptionsError(problems)
-    return Options(values, tasks)
+        raise OptionsError([*problems, *(one for name in tasks for one in of_tasks.get(name, ()))])
+    return Options(values, tasks, {name: found for name, found in of_tasks.items() if found})
+
+
+def _elsewhere(key: str, own: Sequence[OwnNames]) -> str | None:
+    """Where something belongs that is not given as an option; None for other names."""
+    found = next((names for names in own if key in names.elsewhere), None)
+    return None if found is None else f"'{key}' is not an option of plugin '{found.plugin}'. {found.elsewhere[key]}"
+
+
+def _owner(key: str, own: Sequence[OwnNames]) -> str | None:
+    """The plugin to which a name belongs by its beginning."""
+    return next((names.plugin for names in own if key.startswith(names.prefixes)), None)
 
 
 def _by_key(declared: Sequence[DeclaredOption]) -> Mapping[str, DeclaredOption]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal, TypeVar, overload
 
 from ..errors import PluginContractError, UnknownOptionError, did_you_mean
@@ -14,6 +14,10 @@ __all__ = ["OptionGroup", "Options", "option"]
 
 T = TypeVar("T")
 G = TypeVar("G", bound="OptionGroup")
+
+
+_OF_GROUPS = ("declared", "prefixes", "elsewhere")
+"""Names of a group itself."""
 
 
 class OptionGroup:
@@ -37,11 +41,16 @@ class OptionGroup:
 
     Attributes:
         declared: its options, in the order of the attributes.
+        prefixes: beginnings of names that are this plugin's alone, besides its own name and ``_``: an option that begins so and that it does
+            not declare is refused.
+        elsewhere: names of what users look for among its options, to where it belongs: a sentence with what to type.
     """
 
     _options: Options
     _fixed: ClassVar[tuple[tuple[str, str], ...]] = ()
     declared: ClassVar[tuple[Option, ...]] = ()
+    prefixes: ClassVar[tuple[str, ...]] = ()
+    elsewhere: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, options: Options) -> None:
         found = vars(self)
@@ -59,15 +68,16 @@ class OptionGroup:
         super().__init_subclass__(**keywords)
         fields = {name: value for name, value in vars(cls).items() if isinstance(value, _Field)}
         for name in vars(cls).get("__annotations__", ()):
-            if not name.startswith("_") and name not in fields:
+            if not name.startswith("_") and name not in fields and name not in _OF_GROUPS:
                 raise PluginContractError(
                     f"{cls.__qualname__}.{name} is not an option; write {name}: ... = option(...)"
                 )
-        if "declared" in fields:
-            raise PluginContractError(
-                f"{cls.__qualname__}.declared is a name of the group itself; give the attribute another one, and the option this one: "
-                "option(..., name='declared')"
-            )
+        for name in _OF_GROUPS:
+            if name in fields:
+                raise PluginContractError(
+                    f"{cls.__qualname__}.{name} is a name of the group itself; give the attribute another one, and the option this one: "
+                    f"option(..., name='{name}')"
+                )
         cls.declared = (*cls.declared, *(field.option for field in fields.values()))
         cls._fixed = (*cls._fixed, *((name, field.option.name) for name, field in fields.items()))
 
@@ -149,11 +159,18 @@ class Options(Mapping[str, Any]):
         values: option name to typed value; every declared option has one.
         tasks: per-task values: the name of a transform or task to what is overlaid for it. The key
             ``options`` there holds substitution variables of its command.
+        problems: what is wrong under a name, if a task has that name: until the tasks are known it may be an option of another plugin.
     """
 
-    __slots__ = ("_groups", "_tasks", "_values")
+    __slots__ = ("_groups", "_tasks", "_values", "problems")
 
-    def __init__(self, values: Mapping[str, Any], tasks: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+    def __init__(
+        self,
+        values: Mapping[str, Any],
+        tasks: Mapping[str, Mapping[str, Any]] | None = None,
+        problems: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self.problems = dict(problems or {})
         self._values: dict[str, Any] = _copy(dict(values))
         self._groups: dict[type[OptionGroup], OptionGroup] = {}
         self._tasks: dict[str, dict[str, Any]] = _copy({name: dict(values) for name, values in (tasks or {}).items()})

@@ -100,6 +100,21 @@ class HookSpecs:
         """
         raise NotImplementedError
 
+    @hookspec
+    def sl_pipeline_keywords(self) -> Sequence[str]:
+        """Name the orchestrator's own keywords that ``sl_create_pipeline`` accepts.
+
+        Called once when an orchestration opens. Optional, for orchestrators and add-ons; where no plugin implements it, those of
+        ``sl_task_keywords`` are accepted. A refusal names these and no others. What was given arrives in ``pipeline.native_options``.
+
+        Example::
+
+            @hookimpl
+            def sl_pipeline_keywords():
+                return ["on_success_callback", "doc_md"]
+        """
+        raise NotImplementedError
+
     @hookspec(firstresult=True)
     def sl_create_job(self, command: Command, options: Options) -> Job | None:
         """Say where and how a Starlake command runs. Required of an environment.

@@ -16,7 +16,7 @@ from ..model.facts import ProjectFacts
 from ..model.graph import Pipeline, Task, TaskGroup
 from ..model.job import Job
 from ..model.run import Report, RunRequest
-from ..options import DeclaredOption, GeneralOptions, Option, OptionGroup, Options
+from ..options import DeclaredOption, GeneralOptions, Option, OptionGroup, Options, OwnNames
 from . import registry
 from .hookspecs import CreateChildren, HookSpecs, Lifecycle
 from .registry import find
@@ -61,7 +61,7 @@ class Plugins:
         self.environment = ""
         self.addons: tuple[str, ...] = ()
         self.loadable_addons: tuple[str, ...] = ()
-        self._declared: tuple[DeclaredOption, ...] | None = None
+        self._declared: tuple[Sequence[DeclaredOption], Sequence[OwnNames]] | None = None
         self._keywords: frozenset[str] | None = None
 
     # -- which plugins they are
@@ -144,28 +144,44 @@ class Plugins:
 
     def declared_options(self) -> Sequence[DeclaredOption]:
         """Every option of the core and of every selected plugin, in the order core, orchestrator, environment, add-ons."""
-        if self._declared is None:
-            self._declared = tuple(self._declare())
-        return self._declared
+        return self._declarations()[0]
 
-    def _declare(self) -> list[DeclaredOption]:
-        declared = [DeclaredOption(option, "core") for option in GeneralOptions.declared]
-        for key, plugin in self._manager.list_name_plugin():
-            implementation = getattr(plugin, "sl_options", None)
-            if implementation is None:
-                continue
-            options = self._run("sl_options", implementation, {}, self._labels_by_key[key])
-            for item in options if isinstance(options, Iterable) else [options]:
-                group = item.declared if isinstance(item, type) and issubclass(item, OptionGroup) else (item,)
-                for option in self._each("sl_options", group, Option, self._labels_by_key[key]):
-                    declared.append(DeclaredOption(option, key.partition(":")[2]))
-        return declared
+    def own_names(self) -> Sequence[OwnNames]:
+        """The names that belong to each selected plugin, by their beginning."""
+        return self._declarations()[1]
+
+    def _declarations(self) -> tuple[Sequence[DeclaredOption], Sequence[OwnNames]]:
+        if self._declared is None:
+            declared = [DeclaredOption(option, "core") for option in GeneralOptions.declared]
+            own = []
+            for key, plugin in self._manager.list_name_plugin():
+                name = key.partition(":")[2]
+                implementation = getattr(plugin, "sl_options", None)
+                given = self._run("sl_options", implementation, {}, self._labels_by_key[key]) if implementation else ()
+                groups: list[type[OptionGroup]] = []
+                for item in given if isinstance(given, Iterable) else [given]:
+                    is_group = isinstance(item, type) and issubclass(item, OptionGroup)
+                    groups += [item] if is_group else []
+                    for option in self._each(
+                        "sl_options", item.declared if is_group else (item,), Option, self._labels_by_key[key]
+                    ):
+                        declared.append(DeclaredOption(option, name))
+                prefixes = (f"{name}_", *(prefix for group in groups for prefix in group.prefixes))
+                own.append(OwnNames(name, prefixes, {k: v for group in groups for k, v in group.elsewhere.items()}))
+            self._declared = tuple(declared), tuple(own)
+        return self._declared
 
     def task_keywords(self) -> frozenset[str]:
         """The orchestrator's own keywords that the verbs of a pipeline accept."""
         if self._keywords is None:
             self._keywords = frozenset(self._collected("sl_task_keywords", str))
         return self._keywords
+
+    def pipeline_keywords(self) -> frozenset[str]:
+        """The orchestrator's own keywords that ``sl_create_pipeline`` accepts."""
+        if not self.implements("sl_pipeline_keywords"):
+            return self.task_keywords()
+        return frozenset(self._collected("sl_pipeline_keywords", str))
 
     def find_options(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
         """Option values that plugins find elsewhere.

@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import hashlib
 import random
+import re
 import shlex
 import sys
 import tempfile
@@ -43,6 +44,35 @@ __all__ = ["CloudRun", "JobDefinition"]
 _STATE = run_v2.Condition.State
 _REASON = run_v2.Condition.ExecutionReason
 _TIMED_OUT = "The configured timeout was reached."
+
+_MOST_VARIABLES, _LONGEST_VALUE, _MOST_TASKS, _LONGEST_SECONDS = 1000, 32768, 10_000, 604_800
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_RESERVED = re.compile(r"PORT|K_(SERVICE|REVISION|CONFIGURATION)|CLOUD_RUN_(JOB|EXECUTION|TASK_(INDEX|ATTEMPT|COUNT))")
+
+
+def _check_override(override: Any) -> None:
+    """What Cloud Run's documentation says that it refuses; its words are not known."""
+    refused = ""
+    if len(override.env) > _MOST_VARIABLES:
+        refused = f"env: at most {_MOST_VARIABLES} variables"
+    if override.clear_args and override.args:
+        refused = "clear_args: there are args"
+    for variable in override.env:
+        if not _VARIABLE.fullmatch(variable.name):
+            refused = f"env.name: {variable.name!r} must be a C_IDENTIFIER"
+        if _RESERVED.fullmatch(variable.name):
+            refused = f"env.name: {variable.name!r} is reserved"
+        if len(variable.value.encode()) > _LONGEST_VALUE:
+            refused = f"env.value: the value of {variable.name!r} is longer than {_LONGEST_VALUE} bytes"
+    if refused:
+        raise Refused(grpc.StatusCode.INVALID_ARGUMENT, f"overrides.container_overrides.{refused}")
+
+
+def _check_numbers(tasks: int, timeout: float) -> None:
+    if not 0 <= tasks <= _MOST_TASKS:
+        raise Refused(grpc.StatusCode.INVALID_ARGUMENT, f"overrides.task_count: at most {_MOST_TASKS}")
+    if not 0 < timeout <= _LONGEST_SECONDS:
+        raise Refused(grpc.StatusCode.INVALID_ARGUMENT, f"overrides.timeout: at most {_LONGEST_SECONDS} s")
 
 
 @dataclass
@@ -313,6 +343,7 @@ class CloudRun:
         definition = self._definition(request.name, "run.jobs.runWithOverrides")
         arguments: list[str] = []
         env = dict(self.containers.env)
+        sidecars: dict[str, Any] = {}
         for override in overrides.container_overrides:
             if override.name not in (*definition.containers, "") or (
                 not override.name and len(definition.containers) > 1
@@ -321,11 +352,20 @@ class CloudRun:
                     grpc.StatusCode.INVALID_ARGUMENT,
                     f"overrides.container_overrides: no container is named '{override.name}' in the job",
                 )
+            _check_override(override)
+            if override.name in definition.containers[1:]:
+                sidecars[override.name] = override
+                continue
             arguments = list(override.args)
             env.update((variable.name, variable.value) for variable in override.env)
         timeout = overrides.timeout.total_seconds() if "timeout" in overrides else definition.timeout
+        _check_numbers(overrides.task_count, timeout)
         with self._lock:
             execution = self._new(request.name, arguments, env, definition, overrides.task_count or definition.tasks)
+            for container in execution.told.template.containers:
+                if container.name in sidecars:
+                    container.args.extend(sidecars[container.name].args)
+                    container.env.extend(run_v2.EnvVar.pb(one) for one in sidecars[container.name].env)
             execution.timeout = timeout
             execution.told.template.timeout.FromMicroseconds(int(timeout * 1e6))
             self._later(self.slow, lambda: self._start(execution))

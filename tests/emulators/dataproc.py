@@ -441,6 +441,12 @@ class Dataproc:
         finally:
             run.state, run.history, run.told = kept
 
+    @property
+    def batches(self) -> dict[str, Any]:
+        """The batches as they were created, by name."""
+        with self._lock:
+            return {name: dataproc_v1.Batch.wrap(run.message) for name, run in self._batches.items()}
+
     def cancel_all(self) -> None:
         """Ask for the end of all that goes on, as another process does."""
         with self._lock:
@@ -463,6 +469,7 @@ class Dataproc:
         with self._lock:
             self._here(request.project_id, request.region)
             job = dataproc_v1.Job.pb(request.job)
+            _refuse_labels(job.labels)
             name = job.reference.job_id or str(uuid.uuid4())
             known = self._again(self._jobs, name, "SubmitJob " + request.request_id)
             if known is not None:
@@ -553,6 +560,7 @@ class Dataproc:
                 return self._operations[self._batches[known].message.operation]
             while name in self._batches:
                 name += "-again"
+            _refuse_batch(request.batch)
             batch = dataproc_v1.Batch.pb(request.batch)
             batch.name = f"{request.parent}/batches/{name}"
             batch.uuid = str(uuid.uuid4())
@@ -645,6 +653,7 @@ class Dataproc:
                 raise Refused(
                     grpc.StatusCode.ALREADY_EXISTS, f"Already exists: Failed to create cluster: Cluster {path}"
                 )
+            _refuse_cluster(cluster)
             cluster.cluster_uuid = str(uuid.uuid4())
             cluster.status = {"state": _ClusterState.CREATING, "state_start_time": _stamped(self._now())}
             self.clusters[name] = cluster
@@ -762,6 +771,56 @@ class Dataproc:
                         self._cancel(run)
                     return empty_pb2.Empty()
             raise Refused(grpc.StatusCode.NOT_FOUND, f"Operation {request.name} not found")
+
+
+def _refuse_labels(labels: Mapping[str, str]) -> None:
+    wrong = [
+        name
+        for name, value in labels.items()
+        if not re.fullmatch(r"[a-z][a-z0-9_-]{0,62}=[a-z0-9_-]{0,63}", f"{name}={value}")
+    ]
+    if len(labels) > 32 or wrong:
+        raise Refused(grpc.StatusCode.INVALID_ARGUMENT, f"Invalid labels: {len(labels)} ({', '.join(wrong)})")
+
+
+def _refuse_batch(batch: Any) -> None:
+    """What Dataproc does not take, as its documentation has it."""
+    _refuse_labels(batch.labels)
+    runtime, execution = batch.runtime_config, batch.environment_config.execution_config
+    if runtime.version and not re.fullmatch(r"\d+\.\d+(\.\d+)?", runtime.version):
+        raise Refused(grpc.StatusCode.INVALID_ARGUMENT, f"Runtime version '{runtime.version}' is not supported")
+    for name in ("spark.executor.cores", "spark.driver.cores"):
+        if runtime.properties.get(name, "4") not in ("4", "8", "16"):
+            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, f"{name} must be 4, 8 or 16")
+    ttl = execution.ttl.total_seconds() if execution.ttl else 0
+    if ttl and not 600 <= ttl <= 14 * 86400:
+        raise Refused(grpc.StatusCode.INVALID_ARGUMENT, f"Invalid ttl {ttl}")
+
+
+def _refuse_cluster(cluster: Any) -> None:
+    """What Dataproc does not take, as its documentation has it."""
+    _refuse_labels(cluster.labels)
+    config, software = cluster.config, cluster.config.software_config
+    single = software.properties.get("dataproc:dataproc.allow.zero.workers") == "true"
+    if config.worker_config and not single and config.worker_config.num_instances < 2:
+        raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "Clusters require a minimum of 2 worker nodes")
+    if single and (config.worker_config.num_instances or config.secondary_worker_config.num_instances):
+        raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "A cluster of a single node has no workers")
+    if software.image_version and not re.fullmatch(r"(preview|\d+\.\d+)([.-].+)?", software.image_version):
+        raise Refused(grpc.StatusCode.INVALID_ARGUMENT, f"Image version '{software.image_version}' not found")
+    gce = config.gce_cluster_config
+    if gce.network_uri and gce.subnetwork_uri:
+        raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "At most one of network and subnetwork can be specified")
+    for role in ("master", "worker", "secondary_worker"):
+        if getattr(config, f"{role}_config") and getattr(config, f"{role}_flexible_config", None):
+            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, f"At most one of {role} configurations can be specified")
+    idle, age = config.lifecycle_config.idle_delete_ttl, config.lifecycle_config.auto_delete_ttl
+    for ttl, least in ((idle, 300), (age, 600)):
+        if ttl and not least <= ttl.total_seconds() <= 14 * 86400:
+            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, f"Invalid time to live {ttl}")
+    for name in software.properties:
+        if ":" not in name:
+            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, f"Invalid property {name}: it has no prefix")
 
 
 class _Writer:

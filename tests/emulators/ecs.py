@@ -62,6 +62,20 @@ _OVERRIDES = 8192
 _LOST_SECONDS = 0.05
 _TASK_CALLS = ("RunTask", "DescribeTasks", "ListTasks", "StopTask")
 
+_TOLD = ("enableExecuteCommand", "platformVersion", "group")
+"""What a task repeats of its request."""
+_TOLD_OVERRIDES = ("cpu", "memory", "ephemeralStorage")
+_SIZES = {
+    "256": ["512", "1024", "2048"],
+    "512": [str(memory * 1024) for memory in range(1, 5)],
+    "1024": [str(memory * 1024) for memory in range(2, 9)],
+    "2048": [str(memory * 1024) for memory in range(4, 17)],
+    "4096": [str(memory * 1024) for memory in range(8, 31)],
+    "8192": [str(memory * 1024) for memory in range(16, 61, 4)],
+    "16384": [str(memory * 1024) for memory in range(32, 121, 8)],
+}
+"""CPU of a task on Fargate, and the memory that goes with it."""
+
 Reply = tuple[int, Mapping[str, str], bytes]
 
 
@@ -71,6 +85,33 @@ class _Refused(Exception):
     def __init__(self, code: str, message: str, status: int = 400, **more: Any) -> None:
         super().__init__(message)
         self.code, self.message, self.status, self.more = code, message, status, more
+
+
+def _check_sizes(asked: Mapping[str, Any]) -> None:
+    """What ECS refuses by its documentation; its words are not known."""
+    overrides, tags = asked.get("overrides", {}), asked.get("tags", ())
+    strategy = asked.get("capacityProviderStrategy", ())
+    cpu, memory = overrides.get("cpu", "4096"), overrides.get("memory", "8192")
+    fargate = asked.get("launchType", "FARGATE") == "FARGATE"
+    storage = overrides.get("ephemeralStorage", {}).get("sizeInGiB", 21)
+    names = [
+        one.get("name", "")
+        for override in overrides.get("containerOverrides", ())
+        for one in override.get("environment", ())
+    ]
+    wrong = {
+        "No Fargate configuration exists for given values.": fargate and memory not in _SIZES.get(cpu, ()),
+        "ephemeralStorage.sizeInGiB is 21 to 200.": not 21 <= storage <= 200,
+        "A task has at most 50 tags.": len(tags) > 50,
+        "A tag cannot begin with aws:": any(tag["key"].lower().startswith("aws:") for tag in tags),
+        "A strategy has at most 20 capacity providers.": len(strategy) > 20,
+        "No capacity provider has a weight.": bool(strategy) and not any(one.get("weight") for one in strategy),
+        "propagateTags cannot be SERVICE.": asked.get("propagateTags") == "SERVICE",
+        "Environment variable name cannot be null or blank.": not all(names),
+    }
+    for message, is_so in wrong.items():
+        if is_so:
+            raise _Refused("InvalidParameterException", message)
 
 
 @dataclass
@@ -83,7 +124,7 @@ class _Task:
     tags: list[dict[str, str]]
     overrides: dict[str, Any]
     definition: str
-    launch: dict[str, str]
+    launch: dict[str, Any]
     created: float
     visible: float
     listed: float
@@ -529,11 +570,14 @@ class Ecs:
                     invalid,
                     f"Override for container named {override['name']} is not a container in the TaskDefinition.",
                 )
+        _check_sizes(asked)
         network = asked.get("networkConfiguration", {}).get("awsvpcConfiguration")
         if network is None:
             raise _Refused(invalid, "Network Configuration must be provided when networkMode 'awsvpc' is specified.")
         if not network.get("subnets"):
             raise _Refused(invalid, "subnets can not be empty.")
+        if len(network["subnets"]) > 16 or len(network.get("securityGroups", ())) > 5:
+            raise _Refused(invalid, "subnets can have at most 16 items, securityGroups at most 5.")
         for subnet in network["subnets"]:
             if subnet not in _SUBNETS:
                 raise _Refused(
@@ -559,10 +603,14 @@ class Ecs:
                 if self._placements:
                     resource = f"arn:aws:ecs:{self.region}:{ACCOUNT}:cluster/{_CLUSTER}"
                     return {"tasks": [], "failures": [{"arn": resource, "reason": self._placements.pop(0)}]}
-                launch = (
+                launch: dict[str, Any] = (
                     {"capacityProviderName": asked["capacityProviderStrategy"][0]["capacityProvider"]}
                     if asked.get("capacityProviderStrategy")
                     else {"launchType": asked.get("launchType", "EC2")}
+                )
+                launch.update((name, asked[name]) for name in _TOLD if name in asked)
+                launch.update(
+                    (name, asked["overrides"][name]) for name in _TOLD_OVERRIDES if name in asked.get("overrides", {})
                 )
                 made = self._new_task(
                     asked.get("startedBy", ""), asked.get("overrides", {}), asked.get("tags", []), launch, locked=True
@@ -586,7 +634,7 @@ class Ecs:
         started_by: str,
         overrides: dict[str, Any],
         tags: list[dict[str, str]],
-        launch: dict[str, str],
+        launch: dict[str, Any],
         locked: bool = False,
     ) -> _Task:
         id = uuid.uuid4().hex

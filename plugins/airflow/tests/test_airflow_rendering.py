@@ -312,7 +312,6 @@ def test_keywords_of_the_dag() -> None:
         doc_md="# Orders",
         max_active_tasks=7,
         dagrun_timeout=timedelta(hours=2),
-        fail_fast=False,
         params={"p": 1},
         default_dag_args={"owner": "alice"},
     ).native
@@ -551,3 +550,37 @@ def test_no_data_is_left_out_or_taken_twice_when_the_clock_changes(zone: str, st
     ]
     for before, after in pairwise(intervals):
         assert before.end.astimezone(timezone.utc) == after.start.astimezone(timezone.utc)
+
+
+@pytest.mark.parametrize(
+    "keyword",
+    ["params", "user_defined_macros", "user_defined_filters", "template_searchpath", "jinja_environment_kwargs"],
+)
+def test_a_keyword_of_templates_is_warned_about_where_nothing_is_rendered(
+    keyword: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    value: Any = ["/templates"] if keyword == "template_searchpath" else {"trim_blocks": True}
+    dag = drawn(lambda p: p.sl_load("load", "sales", "orders"), **{keyword: value})
+    assert f"{keyword} of pipeline {dag.id} has no effect on the commands of Starlake" in caplog.text
+
+
+def test_a_keyword_of_templates_is_for_native_nodes(caplog: pytest.LogCaptureFixture) -> None:
+    drawn(lambda p: p.add_native("native", lambda: EmptyOperator(task_id="native")), params={"a": 1})
+    assert "has no effect" not in caplog.text
+
+
+def test_fail_fast_is_refused_by_name() -> None:
+    """Airflow takes it only where every task waits for the success of all before it, which the end of a pipeline does not."""
+    with pytest.raises(StarlakeError, match="does not take the keyword 'fail_fast'"):
+        drawn(lambda p: p.sl_load("load", "sales", "orders"), fail_fast=True)
+
+
+def test_a_refusal_offers_what_is_taken_there() -> None:
+    with pytest.raises(StarlakeError) as of_pipeline:
+        drawn(lambda p: p.sl_load("load", "sales", "orders"), queue="x")
+    with pytest.raises(StarlakeError) as of_task:
+        drawn(lambda p: p.sl_load("load", "sales", "orders", access_control={}))
+    assert "owner_links" in str(of_pipeline.value)
+    assert "weight_rule" not in str(of_pipeline.value)
+    assert "weight_rule" in str(of_task.value)
+    assert "owner_links" not in str(of_task.value)

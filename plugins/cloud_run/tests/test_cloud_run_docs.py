@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cloud_run_lab import create
 from quick_starts import ROOT, follow
+from starlake_core_cloud_run.limits import LIMITS
 
+from starlake_core import limits_table
 from starlake_core.testing import RecordingOrchestrator, check_options_table
 
 README = Path(__file__).parents[1] / "README.md"
@@ -18,6 +22,27 @@ BLOCKS = [textwrap.dedent(block) for block in re.findall(r"```python\n(.*?)```",
 
 def test_the_options_are_those_of_the_plugin() -> None:
     check_options_table(README, "environment", "cloud_run")
+
+
+def test_the_limits_are_those_that_are_checked() -> None:
+    place = re.compile(r"<!-- limits -->\n(.*?)<!-- /limits -->", re.DOTALL)
+    text, table = README.read_text("utf-8"), limits_table(LIMITS) + "\n"
+    if os.environ.get("STARLAKE_UPDATE_DOCS"):
+        README.write_text(place.sub(lambda _: f"<!-- limits -->\n{table}<!-- /limits -->", text), "utf-8")
+        return
+    found = place.search(text)
+    assert found is not None
+    assert found[1] == table, "STARLAKE_UPDATE_DOCS=1 writes them anew"
+
+
+TEXT = README.read_text("utf-8")
+DOCUMENTS = re.findall(r"^\| [^|]+ \| `(\{.*?\})`", TEXT, re.MULTILINE)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_examples_of_overrides_are_taken(document: str) -> None:
+    place = {"cloud_run_project_id": "p", "cloud_run_job_region": "europe-west1", "cloud_run_job_name": "starlake"}
+    assert create({**place, "cloud_run_container": "main", "cloud_run_overrides": document}).spec["overrides"]
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=["airflow", "dagster"])

@@ -75,7 +75,7 @@ def test_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NO_GCE_CHECK", "true")
-    place = {"cloud_run_project_id": "p", "cloud_run_job_region": "r", "cloud_run_job_name": "j"}
+    place = {"cloud_run_project_id": "p", "cloud_run_job_region": "europe-west1", "cloud_run_job_name": "j"}
     with pytest.raises(RunnerError, match="there are no credentials for Google Cloud") as error:
         plugin.sl_create_runner(create(place))
     for words in ("gcloud auth application-default login", "GOOGLE_APPLICATION_CREDENTIALS", "a service account"):

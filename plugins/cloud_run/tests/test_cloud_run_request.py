@@ -206,7 +206,7 @@ _BUILD = """
 import sys
 from starlake_core import Orchestration
 from starlake_core.testing import RecordingOrchestrator
-options = {"cloud_run_project_id": "p", "cloud_run_job_region": "r", "cloud_run_job_name": "j", "pre_load_strategy": "imported"}
+options = {"cloud_run_project_id": "p", "cloud_run_job_region": "europe-west1", "cloud_run_job_name": "j", "pre_load_strategy": "imported"}
 with Orchestration(options, orchestrator=RecordingOrchestrator(), environment="cloud_run", filename="t.py", namespace={}) as o:
     with o.sl_create_pipeline(name="many") as pipeline:
         for number in range(1000):

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dagster import AssetKey, Definitions, Out, asset, op
+from dagster import AssetKey, Definitions, Out, RunConfig, asset, op, validate_run_config
 from dagster_runs import draw, instance_in, job, repository, resolved, run, states
 from starlake_core_dagster import definitions
 from starlake_core_dagster.loading import shared_assets
+from starlake_core_dagster.publishing import publish
 from starlake_core_dagster.steps import _NEEDS_PARTITION
 
 from starlake_core import (
@@ -349,7 +350,10 @@ def test_two_names_that_become_one_are_refused() -> None:
 def test_a_keyword_in_the_wrong_place_is_refused() -> None:
     with pytest.raises(StarlakeError, match="task a of pipeline p does not take the keyword 'executor_def'"):
         draw(lambda p: p.sl_transform("a", "kpi.a", executor_def=1))
-    with pytest.raises(StarlakeError, match="pipeline p does not take the keyword 'kinds'"):
+    with pytest.raises(
+        StarlakeError,
+        match=r"sl_create_pipeline\(\) does not take the keyword 'kinds'; .* takes executor_def, hooks, metadata, run_tags",
+    ):
         draw(lambda p: p.sl_transform("a", "kpi.a"), kinds={"x"})
 
 
@@ -693,3 +697,53 @@ def test_two_processes_build_the_same() -> None:
 def test_finding_the_plugin_imports_no_dagster() -> None:
     code = "import sys, starlake_core_dagster; sys.exit('dagster' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+# Said where it is written.
+
+
+def test_one_project_is_in_a_location_twice_under_two_prefixes() -> None:
+    def deployed(prefix: str) -> StarlakePipeline:
+        return draw(scheduled, {"asset_key_prefix": prefix, "cron": "0 2 * * *"}, schedule=DAILY, name="load")
+
+    pipelines = [deployed("dev"), deployed("prod")]
+    found = repository(definitions(pipelines))
+    jobs = {made.name for made in found.get_all_jobs()} - {"__ASSET_JOB"}
+    assert jobs == {"dev_load", "prod_load"}
+    assert {made.name for made in found.schedule_defs} == {"dev_load_schedule", "prod_load_schedule"}
+    assert [pipeline.native.graph_name for pipeline in pipelines] == ["dev_load_steps", "prod_load_steps"]
+
+
+def test_two_prefixes_in_one_file_are_published_together() -> None:
+    namespace: dict[str, Any] = {}
+    for prefix in ("dev", "prod", "dev"):
+        publish([draw(scheduled, {"asset_key_prefix": prefix}, schedule=DAILY, name="load").native], namespace)
+    assert {made.name for made in repository(namespace["defs"]).get_all_jobs()} >= {"dev_load", "prod_load"}
+
+
+def test_a_refusal_offers_what_is_taken_there() -> None:
+    with pytest.raises(StarlakeError) as of_task:
+        draw(lambda p: p.sl_load("a", "sales", "orders", automation_condition=1))
+    with pytest.raises(StarlakeError) as of_pipeline:
+        draw(lambda p: p.sl_load("a", "sales", "orders"), asset_tags={})
+    assert "retry_policy" in str(of_task.value)
+    assert "run_tags" not in str(of_task.value)
+    assert "run_tags" in str(of_pipeline.value)
+    assert "asset_tags" not in str(of_pipeline.value).partition("takes")[2]
+
+
+def test_the_configuration_of_a_native_op_is_below_the_graph_of_the_pipeline() -> None:
+    """As the README says, in the launchpad and in Python."""
+
+    @op(config_schema={"channel": str})
+    def notify() -> None: ...
+
+    def build(p: StarlakePipeline) -> None:
+        p.sl_load("a", "sales", "orders") >> p.add_native("notify", lambda: notify)
+
+    config = {"config": {"channel": "data"}}
+    made = job(draw(build))
+    validate_run_config(made, {"ops": {"p_steps": {"ops": {"notify": config}}}})
+    validate_run_config(made, RunConfig(ops={"p_steps": {"ops": {"notify": config}}}))
+    alone = job(draw(lambda p: p.add_native("notify", lambda: notify)))
+    validate_run_config(alone, {"ops": {"notify": config}})

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from quick_starts import follow
+from starlake_core_dataproc.limits import LIMITS
 from starlake_core_dataproc.runner import _ROLES
 
+from starlake_core import limits_table
 from starlake_core.testing import check_options_table
 
 README = Path(__file__).parents[1] / "README.md"
@@ -31,6 +33,16 @@ def run(*arguments: str) -> str:
 
 def test_the_options_are_those_of_the_plugin() -> None:
     check_options_table(README, "environment", "dataproc")
+
+
+def test_the_limits_are_those_of_the_plugin() -> None:
+    text = README.read_text(encoding="utf-8")
+    before, start, rest = text.partition("<!-- limits -->\n")
+    table, end, after = rest.partition("<!-- /limits -->")
+    if os.environ.get("STARLAKE_UPDATE_DOCS"):
+        README.write_text(f"{before}{start}{limits_table(LIMITS)}\n{end}{after}", encoding="utf-8")
+        return
+    assert table.strip() == limits_table(LIMITS), "STARLAKE_UPDATE_DOCS=1 writes the table anew"
 
 
 def test_the_example_is_a_pipeline_file(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,17 @@ from emulators.dataproc import Dataproc
 from emulators.faults import Fault, Kind, When
 from google.cloud import dataproc_v1
 
-from starlake_core import Job, Orchestration, OutageError, Run, RunKey, RunnerError, StarlakePipeline, TaskKind
+from starlake_core import (
+    Job,
+    OptionsError,
+    Orchestration,
+    OutageError,
+    Run,
+    RunKey,
+    RunnerError,
+    StarlakePipeline,
+    TaskKind,
+)
 from starlake_core.runtime import Runner, Verdict, execute, start
 from starlake_core.testing import RecordingOrchestrator
 from starlake_core.testing.lab import settle, until
@@ -324,9 +335,18 @@ def test_a_quota_is_told_at_once_and_in_words(emulator: Dataproc, made: tuple[Jo
 
 
 def test_fields_that_a_machine_does_not_have(emulator: Dataproc) -> None:
-    create, _ = jobs_of(emulator, dataproc_master_properties={"nonsense": 1})
     with pytest.raises(
-        RunnerError, match=r"Unknown field for InstanceGroupConfig: nonsense.*dataproc_master_properties"
+        OptionsError, match=r"option 'dataproc_master_properties': InstanceGroupConfig has no field 'nonsense'"
+    ):
+        jobs_of(emulator, dataproc_master_properties={"nonsense": 1})
+
+
+def test_the_worker_says_it_where_nobody_could_before(emulator: Dataproc) -> None:
+    create, _ = jobs_of(emulator)
+    made = {**create.spec["create"], "config": {**create.spec["create"]["config"], "nonsense": 1}}
+    create = replace(create, spec={**create.spec, "create": made})
+    with pytest.raises(
+        RunnerError, match=r"ClusterConfig has no field 'nonsense' \(in cluster.config\).*dataproc_master_properties"
     ):
         execute(create, runner_of(create), key("create"))
 

@@ -159,10 +159,6 @@ def test_a_right_value(option: str, value: Any) -> None:
             {"dataproc_cluster": "c", "dataproc_serverless": True},
             "option 'dataproc_cluster' ('c') and option 'dataproc_serverless'",
         ),
-        (
-            {"dataproc_num_workers": 0, "dataproc_secondary_num_workers": 2},
-            "a cluster of one node (dataproc_num_workers",
-        ),
     ],
 )
 def test_options_that_contradict_each_other(options: dict[str, Any], says: str) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 from pathlib import Path
 
 import pytest
+from fargate_lab import orchestration
 from quick_starts import follow
+from starlake_core_fargate.limits import LIMITS
 
-from starlake_core import Orchestration
+from starlake_core import Orchestration, limits_table
+from starlake_core.model.command import load_command
 from starlake_core.testing import RecordingOrchestrator, check_options_table
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -21,6 +25,30 @@ BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 def test_the_options_are_those_of_the_plugin() -> None:
     check_options_table(README, "environment", "fargate")
+
+
+def test_the_limits_are_those_that_are_checked() -> None:
+    place = re.compile(r"<!-- limits -->\n(.*?)<!-- /limits -->", re.DOTALL)
+    text, table = README.read_text("utf-8"), limits_table(LIMITS) + "\n"
+    if os.environ.get("STARLAKE_UPDATE_DOCS"):
+        README.write_text(place.sub(lambda _: f"<!-- limits -->\n{table}<!-- /limits -->", text), "utf-8")
+        return
+    found = place.search(text)
+    assert found is not None
+    assert found[1] == table, "STARLAKE_UPDATE_DOCS=1 writes them anew"
+
+
+@pytest.mark.parametrize("document", re.findall(r"^\| [^|]+ \| `(\{.*?\})`", TEXT, re.MULTILINE))
+def test_the_examples_of_documents_are_taken(document: str) -> None:
+    options = {
+        "aws_cluster_name": "starlake",
+        "aws_task_definition_name": "starlake",
+        "aws_task_definition_container_name": "starlake",
+        "aws_task_private_subnets": "subnet-0a1b2c3d",
+    }
+    opened = orchestration({**options, "aws_run_task": document})
+    made = opened.plugins.create_job(command=load_command("x", "sales", "orders"), options=opened.options)
+    assert made.spec["run_task"]
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=["airflow", "dagster"])

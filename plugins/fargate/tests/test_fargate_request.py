@@ -14,7 +14,8 @@ from fargate_lab import Lab
 from hypothesis import example, given
 from hypothesis import strategies as st
 from starlake_core_fargate.client import AwsClient
-from starlake_core_fargate.request import client_token, largest_overrides, overrides_size, run_task_request, started_by
+from starlake_core_fargate.limits import overrides_size
+from starlake_core_fargate.request import client_token, largest_request, run_task_request, started_by
 from starlake_core_fargate.runner import FargateRunner
 
 from starlake_core import DataInterval, Job, Run, RunKey
@@ -141,7 +142,7 @@ def test_what_is_checked_is_never_less_than_what_is_sent(
     key = replace(attempt.key, digest=bound.digest)
     sent = run_task_request(bound.spec, bound.arguments, bound.env, key)["overrides"]
     assert deployment in json.dumps(sent)
-    assert overrides_size(sent) <= largest_overrides(job)
+    assert overrides_size(sent) <= overrides_size(largest_request(job)[0]["overrides"])
 
 
 TELL = "import json, os, sys; print(json.dumps([sys.argv[1:], os.environ['ODD']]))"

@@ -37,7 +37,12 @@ def sl_find_options(given: Mapping[str, Any]) -> Mapping[str, Any]:
 
 @hookimpl
 def sl_task_keywords() -> Sequence[str]:
-    return (*TASK_KEYWORDS, *DAG_KEYWORDS)
+    return TASK_KEYWORDS
+
+
+@hookimpl
+def sl_pipeline_keywords() -> Sequence[str]:
+    return DAG_KEYWORDS
 
 
 @hookimpl

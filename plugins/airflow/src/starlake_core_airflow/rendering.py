@@ -21,6 +21,7 @@ from starlake_core import (
     TriggerRule,
     gates_before_work,
 )
+from starlake_core.logs import get_logger
 from starlake_core.orchestrators.pools import DrawnResources
 from starlake_core.plain_text import plain_line
 from starlake_core.runtime import pool_of
@@ -30,10 +31,12 @@ from .edges import Block, link
 from .operator import StarlakeEnd, StarlakeOperator, StarlakeStart, displayed
 from .options import AirflowOptions
 from .pools import DEFAULT_POOL, creation
-from .versions import DAG, FAIL_FAST, AssetAll, AssetAny, EmptyOperator, asset
+from .versions import DAG, AssetAll, AssetAny, EmptyOperator, asset
 from .versions import TaskGroup as AirflowGroup
 
 __all__ = ["DAG_KEYWORDS", "TASK_KEYWORDS", "make_dag", "make_group", "make_task"]
+
+logger = get_logger(__name__)
 
 TASK_KEYWORDS = (
     "deferrable", "depends_on_past", "do_xcom_push", "doc", "doc_json", "doc_md", "doc_rst", "doc_yaml",
@@ -46,12 +49,18 @@ TASK_KEYWORDS = (
 """Keywords of Airflow's operators that the verbs of a pipeline take."""
 
 DAG_KEYWORDS = (
-    "access_control", "dag_display_name", "dagrun_timeout", "default_dag_args", "doc_md", "fail_fast",
+    "access_control", "dag_display_name", "dagrun_timeout", "default_dag_args", "doc_md",
     "is_paused_upon_creation", "jinja_environment_kwargs", "max_active_tasks", "max_consecutive_failed_dag_runs", "on_failure_callback",
     "on_success_callback", "owner_links", "params", "render_template_as_native_obj", "template_searchpath",
     "user_defined_filters", "user_defined_macros",
 )  # fmt: skip
 """Keywords of Airflow's DAG that ``sl_create_pipeline`` takes."""
+
+_OF_TEMPLATES = (
+    "jinja_environment_kwargs", "params", "render_template_as_native_obj", "template_searchpath", "user_defined_filters",
+    "user_defined_macros",
+)  # fmt: skip
+"""Those of them that say how Airflow renders text: it renders that of native nodes, and none of Starlake's."""
 
 
 class _Drawing:
@@ -214,9 +223,8 @@ def make_dag(pipeline: Pipeline, create_children: CreateChildren) -> Any:
     drawing = _Drawing(pipeline)
     keywords = dict(pipeline.native_options)
     _check(f"pipeline {pipeline.id}", keywords, DAG_KEYWORDS)
+    _warn_of_templates(pipeline)
     defaults = {**pipeline.options[AirflowOptions].default_dag_args, **(keywords.pop("default_dag_args", None) or {})}
-    if "fail_fast" in keywords:
-        keywords[FAIL_FAST] = keywords.pop("fail_fast")
     _drawings.append(drawing)
     try:
         with DAG(
@@ -241,6 +249,18 @@ def make_dag(pipeline: Pipeline, create_children: CreateChildren) -> Any:
     finally:
         _drawings.pop()
     return dag
+
+
+def _warn_of_templates(pipeline: Pipeline) -> None:
+    """Say that keywords about the rendering of text change nothing, where a pipeline has no native node whose text Airflow renders."""
+    given = [name for name in _OF_TEMPLATES if pipeline.native_options.get(name)]
+    if given and not any(task.kind is TaskKind.NATIVE for task in pipeline.tasks()):
+        logger.warning(
+            "%s of pipeline %s has no effect on the commands of Starlake: Airflow renders the text of native nodes alone, and there is none. "
+            "Run-time values are written ${sl_ds}, ${sl_data_interval_end}, ${var:NAME} ...",
+            " and ".join(given),
+            pipeline.id,
+        )
 
 
 def _about_pools(pools: Mapping[str, str]) -> str:

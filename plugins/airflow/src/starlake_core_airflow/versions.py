@@ -63,7 +63,6 @@ else:  # 2.11 and 3.1
 __all__ = [
     "AIRFLOW_3",
     "DAG",
-    "FAIL_FAST",
     "VERSION",
     "AirflowException",
     "AirflowFailException",
@@ -117,10 +116,6 @@ class Reschedulable(BaseOperator):
     else:  # 2.11
         deps = BaseOperator.deps | {ReadyToRescheduleDep()}
         reschedule_fields = frozenset({"reschedule"})
-
-
-FAIL_FAST = "fail_fast" if AIRFLOW_3 else "fail_stop"
-"""The keyword of a DAG that stops a run at its first failure."""
 
 
 def run_date(context: Mapping[str, Any]) -> datetime:

@@ -74,7 +74,13 @@ class CloudRunClient:
         calls = replace(self.calls, attempt_seconds=self.calls.attempt_seconds * 3)
         doing = f"starting job {request['name'].rpartition('/')[2]}"
         try:
-            operation = calls.once(self._jobs.run_job, run_v2.RunJobRequest(request), doing, self._missing)
+            message = run_v2.RunJobRequest(request)
+        except (TypeError, ValueError) as error:
+            raise RunnerError(
+                f"Cloud Run: {doing}: {error}. Correct the option cloud_run_overrides, which could not be checked where the pipeline was drawn."
+            ) from error
+        try:
+            operation = calls.once(self._jobs.run_job, message, doing, self._missing)
         except RunnerError as error:
             raise _explained(error, request) from error.__cause__
         if not getattr(operation.metadata, "name", ""):

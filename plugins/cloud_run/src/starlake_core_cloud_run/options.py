@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from starlake_core import BOOL, DURATION, STR, Integer, Matching, OptionGroup, Seconds, option
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from starlake_core import BOOL, DOCUMENT, DURATION, STR, Integer, Matching, OptionGroup, Seconds, option
 
 __all__ = ["CloudRunOptions"]
 
@@ -13,9 +16,63 @@ _INTERVAL = Seconds(0.01, "seconds, or a number with s, m, h or d; at least 0.01
 _LAG = Seconds(0.0, "seconds, or a number with s, m, h or d, not negative")
 _TIMEOUT = Seconds(1.0, "seconds, or a number with s, m, h or d; at least 1")
 
+_FLAGS = {
+    "binary_authorization": "--binary-authorization=default",
+    "cloudsql_instances": "--set-cloudsql-instances=PROJECT:REGION:INSTANCE",
+    "command": "--command=COMMAND",
+    "cpu": "--cpu=2",
+    "gpu": "--gpu=1 --gpu-type=nvidia-l4",
+    "gpu_type": "--gpu=1 --gpu-type=nvidia-l4",
+    "image": "--image=IMAGE",
+    "job_labels": "--update-labels=team=data",
+    "job_service_account": "--service-account=EMAIL",
+    "kms_key": "--key=KEY",
+    "labels": "--update-labels=team=data",
+    "max_retries": "--max-retries=0",
+    "memory": "--memory=4Gi",
+    "network": "--network=NETWORK --subnet=SUBNET",
+    "network_tags": "--network-tags=TAG",
+    "parallelism": "--parallelism=10",
+    "runtime_service_account": "--service-account=EMAIL",
+    "secrets": "--update-secrets=DB_PASSWORD=SECRET:latest",
+    "set_secrets": "--update-secrets=DB_PASSWORD=SECRET:latest",
+    "subnet": "--network=NETWORK --subnet=SUBNET",
+    "subnetwork": "--network=NETWORK --subnet=SUBNET",
+    "volume_mounts": "--add-volume-mount=volume=data,mount-path=/data",
+    "volumes": "--add-volume=name=data,type=cloud-storage,bucket=BUCKET --add-volume-mount=volume=data,mount-path=/data",
+    "vpc_connector": "--vpc-connector=CONNECTOR",
+    "vpc_egress": "--vpc-egress=private-ranges-only",
+}
+"""What cannot be said of one execution, as the flag that says it of the job."""
+_WRITE = {
+    "args": "Arguments are those of the Starlake command; for another container of the job write cloud_run_overrides: {'containerOverrides': "
+    "[{'name': 'CONTAINER', 'args': ['ARGUMENT']}]}",
+    "container_name": "Write cloud_run_container: 'CONTAINER'",
+    "container_overrides": "Write cloud_run_overrides: {'containerOverrides': [{'name': 'CONTAINER', 'args': ['ARGUMENT']}]}",
+    "env": "Write sl_env_var: {'NAME': 'VALUE'}",
+    "env_vars": "Write sl_env_var: {'NAME': 'VALUE'}",
+    "execution_environment": "Jobs always run in the second generation; leave it out",
+    "impersonate_service_account": "Write cloud_run_service_account: 'EMAIL'",
+    "location": "Write cloud_run_job_region: 'europe-west1'",
+    "region": "Write cloud_run_job_region: 'europe-west1'",
+    "retries": "The orchestrator does it again; write retries: 2",
+    "sidecars": "Write cloud_run_overrides: {'containerOverrides': [{'name': 'CONTAINER', 'args': ['ARGUMENT']}]}",
+    "tasks": "Write cloud_run_task_count: 2",
+    "timeout": "Write cloud_run_task_timeout: '2h'",
+    "update_env_vars": "Write sl_env_var: {'NAME': 'VALUE'}",
+}
+
 
 class CloudRunOptions(OptionGroup):
     """Which job is run, how its executions are waited for, and what is accepted from earlier generators."""
+
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        **{
+            f"cloud_run_{name}": f"It belongs to the Cloud Run job; write: gcloud run jobs update JOB --region=REGION {flag}"
+            for name, flag in _FLAGS.items()
+        },
+        **{f"cloud_run_{name}": sentence for name, sentence in _WRITE.items()},
+    }
 
     cloud_run_project_id: str = option(_NAME, required=True, env="GCP_PROJECT", doc="The project of the Cloud Run job.")
     cloud_run_job_region: str = option(_NAME, required=True, env="GCP_REGION", doc="The region of the Cloud Run job.")
@@ -35,6 +92,11 @@ class CloudRunOptions(OptionGroup):
     )
     cloud_run_task_timeout: float | None = option(
         _TIMEOUT, doc="How long an attempt of a task may take; as the job says by default."
+    )
+    cloud_run_overrides: dict[str, Any] = option(
+        DOCUMENT,
+        {},
+        doc="What else an execution overrides, as RunJobRequest.Overrides of its API: arguments and variables of other containers, and so on.",
     )
     cloud_run_follow_logs: bool = option(
         BOOL, False, doc="Read the output while all goes well too; the quota of Cloud Logging is low."

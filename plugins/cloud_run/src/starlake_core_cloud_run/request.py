@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote
 
-from starlake_core import Command, GeneralOptions, Job, Options, RunKey
+from starlake_core import (
+    Command,
+    DataInterval,
+    GeneralOptions,
+    Job,
+    Options,
+    OptionsError,
+    Run,
+    RunKey,
+    RunnerError,
+    check_limits,
+)
 from starlake_core.masking import mask_arguments, mask_mapping
+from starlake_core.model.identity import deployment_name
+from starlake_core.runtime import is_preload, remote_marker
 
+from .limits import LIMITS
 from .options import CloudRunOptions
+from .overrides import merge_overrides, read_overrides
 
-__all__ = ["RUN_TASK", "command_line", "job_name", "job_of", "run_request"]
+__all__ = ["RUN_TASK", "command_line", "job_name", "job_of", "largest_request", "run_request"]
 
 RUN_TASK = "SL_RUN_TASK"
 """The variable by which an execution is known as one of ours."""
+
+_LONGEST_NAME = 250
+"""Characters of the longest id of a pipeline, a run or a task that an orchestrator allows."""
+_LONGEST_ATTEMPT = 64
+_LONGEST_MARK = 100
+"""Characters of a long name of a host, and of what tells two runs of one id apart."""
 
 
 def job_of(command: Command, options: Options) -> Job:
@@ -24,8 +48,11 @@ def job_of(command: Command, options: Options) -> Job:
     Args:
         command: what it does.
         options: of the pipeline and the task.
+
+    Raises:
+        OptionsError: Cloud Run would refuse what comes of it.
     """
-    cloud_run = options[CloudRunOptions]
+    cloud_run, general = options[CloudRunOptions], options[GeneralOptions]
     project, region = cloud_run.cloud_run_project_id, cloud_run.cloud_run_job_region
     # What a runner depends on besides project and region: jobs that agree on it share a runner.
     of_runner = {
@@ -40,6 +67,11 @@ def job_of(command: Command, options: Options) -> Job:
         "missing_grace": _short(cloud_run.cloud_run_missing_grace),
         "history": cloud_run.cloud_run_history,
     }
+    given: dict[str, Any] | None = None
+    problems: list[str] = []
+    checked = True
+    if cloud_run.cloud_run_overrides:
+        given, problems, checked = read_overrides(cloud_run.cloud_run_overrides, cloud_run.cloud_run_container)
     spec = {
         "project": project,
         "region": region,
@@ -48,15 +80,26 @@ def job_of(command: Command, options: Options) -> Job:
         "task_count": cloud_run.cloud_run_task_count,
         "timeout": _short(cloud_run.cloud_run_task_timeout),
         **of_runner,
+        "overrides": given,
     }
     words = [f"{name}={quote(str(value), safe=':/@')}" for name, value in of_runner.items() if value not in ("", None)]
-    return Job(
+    job = Job(
         "cloud_run",
         command.vector,
-        options[GeneralOptions].sl_env_var,
+        general.sl_env_var,
         {name: value for name, value in spec.items() if value not in ("", None)},
         f"{project}/{region}?{'&'.join(words)}",
     )
+    where = f"task '{command.task_id}'"
+    if not problems:
+        named, starlake_environment = general.deployment or "", general.sl_env_var.get("SL_ENV", "")
+        request, problems = largest_request(job, lambda host: deployment_name(named, starlake_environment, host))
+        # What the SDK has not seen may have other types than the limits expect.
+        with contextlib.suppress(*(() if checked else (AttributeError, KeyError, TypeError))):
+            check_limits(LIMITS, request, where)
+    if problems:
+        raise OptionsError([f"{where}: {problem}" for problem in problems])
+    return job
 
 
 def _short(seconds: float | None) -> float | None:
@@ -73,6 +116,52 @@ def job_name(spec: Mapping[str, Any]) -> str:
     return f"projects/{spec['project']}/locations/{spec['region']}/jobs/{spec['job']}"
 
 
+class _AnyVariable(Mapping[str, str]):
+    """The variable store of an orchestrator, which nobody reads before the task runs: its values count for nothing here."""
+
+    def __getitem__(self, name: str) -> str:
+        return ""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+def largest_request(job: Job, deployment: Callable[[str], str] = str) -> tuple[dict[str, Any], list[str]]:
+    """The request of a job with all that is added when it runs, at the most: the names of the deployment, the run and the attempt, the digest of
+    the work, the values of placeholders (but those of the variable store), and the marker of a check.
+
+    Args:
+        job: not bound.
+        deployment: its name for the longest name of a host.
+
+    Returns:
+        The request, and a sentence for everything that the option ``cloud_run_overrides`` says in another way than the other options.
+    """
+    name, mark = "x" * _LONGEST_NAME, "x" * _LONGEST_MARK
+    end = datetime(2000, 1, 1, tzinfo=timezone.utc)
+    run = Run(
+        name,
+        name,
+        DataInterval(end, end),
+        instance=mark,
+        deployment=deployment(mark),
+        variables=_AnyVariable(),
+    )
+    attempt = run.attempt(name, "x" * _LONGEST_ATTEMPT)
+    bound = replace(job, check=is_preload(job.arguments)).bind(attempt)
+    with contextlib.suppress(RunnerError):  # a marker elsewhere is refused when the task runs
+        bound = remote_marker(bound, attempt.key, "gs")[1]
+    key = replace(attempt.key, digest=bound.digest)
+    overrides, problems = _overrides(bound.spec, bound.arguments, {**bound.env, **key.variables})
+    return {"name": job_name(bound.spec), "overrides": overrides}, problems
+
+
 def run_request(
     spec: Mapping[str, Any], arguments: Sequence[str], env: Mapping[str, str], key: RunKey
 ) -> dict[str, Any]:
@@ -84,7 +173,14 @@ def run_request(
         env: for the container; what the Cloud Run job says besides stays.
         key: of the attempt.
     """
-    variables = {**env, **key.variables}
+    overrides, _ = _overrides(spec, arguments, {**env, **key.variables})
+    return {"name": job_name(spec), "overrides": overrides}
+
+
+def _overrides(
+    spec: Mapping[str, Any], arguments: Sequence[str], variables: Mapping[str, str]
+) -> tuple[dict[str, Any], list[str]]:
+    """What an execution changes of its job, and what the option ``cloud_run_overrides`` says in another way than the others."""
     container: dict[str, Any] = {
         "args": list(arguments),
         "env": [{"name": name, "value": value} for name, value in sorted(variables.items())],
@@ -99,7 +195,9 @@ def run_request(
     if spec.get("timeout"):
         seconds = spec["timeout"]
         overrides["timeout"] = {"seconds": int(seconds), "nanos": round(seconds % 1 * 1e9)}
-    return {"name": job_name(spec), "overrides": overrides}
+    if not spec.get("overrides"):
+        return overrides, []
+    return merge_overrides(overrides, spec["overrides"], spec.get("container", ""))
 
 
 def command_line(job: Job) -> str:
@@ -110,20 +208,24 @@ def command_line(job: Job) -> str:
     """
     spec = job.spec
     words = ["gcloud", "run", "jobs", "execute", spec["job"], "--project", spec["project"], "--region", spec["region"]]
-    if spec.get("task_count"):
-        words.append(f"--tasks={spec['task_count']}")
-    if spec.get("timeout"):
-        words.append(f"--task-timeout={spec['timeout']}s")
+    overrides, _ = _overrides(spec, job.arguments, job.env)
+    if "task_count" in overrides:
+        words.append(f"--tasks={overrides['task_count']}")
+    if "timeout" in overrides:
+        words.append(f"--task-timeout={_short(overrides['timeout']['seconds'] + overrides['timeout']['nanos'] / 1e9)}s")
     if spec.get("service_account"):
         words += ["--impersonate-service-account", spec["service_account"]]
     words.append("--wait")
-    # What follows the name of a container is about it.
-    if spec.get("container"):
-        words += ["--container", spec["container"]]
-    words.append(f"--args={_joined(mask_arguments(job.arguments))}")
-    if job.env:
-        pairs = [f"{name}={value}" for name, value in sorted(mask_mapping(job.env).items())]
-        words.append(f"--update-env-vars={_joined(pairs)}")
+    for container in overrides["container_overrides"]:
+        # What follows the name of a container is about it.
+        if container.get("name"):
+            words += ["--container", container["name"]]
+        if "args" in container or container.get("clear_args"):
+            words.append(f"--args={_joined(mask_arguments(container.get('args', ())))}")
+        shown = {one["name"]: one["value"] for one in container.get("env", ()) if "value" in one}
+        if shown:
+            pairs = [f"{name}={value}" for name, value in sorted(mask_mapping(shown).items())]
+            words.append(f"--update-env-vars={_joined(pairs)}")
     return " ".join(map(shlex.quote, words))
 
 

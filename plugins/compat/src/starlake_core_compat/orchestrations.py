@@ -156,7 +156,10 @@ class AbstractPipeline(StarlakePipeline):
         found = orchestration.found
         if dependencies is not None:
             orchestration.filter_datasets(dependencies)
-        keywords = {word: value for word, value in found.keywords.items() if word in orchestration.task_keywords}
+        known = orchestration.pipeline_keywords
+        keywords = {
+            word: value for word, value in found.keywords.items() if word in known or orchestration.allows_any_keyword
+        }
         super().__init__(
             orchestration,
             name or "_".join(part for part in (_stem(job.filename), _schedule_name(schedule)) if part),
@@ -294,13 +297,6 @@ def _one_zone(options: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-class _Every(frozenset[str]):
-    """All words: those who bring their own orchestrator know its keywords."""
-
-    def __contains__(self, item: object) -> bool:
-        return True
-
-
 class AbstractOrchestration(Orchestration):
     """An orchestration, used as a context manager.
 
@@ -342,7 +338,7 @@ class AbstractOrchestration(Orchestration):
                 "StarlakeJobFactory.register_job(...) and OrchestrationFactory.register_orchestration(...)"
             ) from None
         if own:
-            self.task_keywords = _Every()
+            self.allows_any_keyword = True  # those who bring their own orchestrator know its keywords
 
     def __class_getitem__(cls, item: Any) -> GenericAlias:
         return GenericAlias(cls, item)

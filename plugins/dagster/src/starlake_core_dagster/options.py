@@ -17,7 +17,11 @@ class DagsterOptions(OptionGroup):
         False,
         doc="Load the tables of a domain in one step, side by side: for domains of many hundreds of tables.",
     )
-    asset_key_prefix: tuple[str, ...] = option(CSV, (), doc="Parts before domain and table in the keys of assets.")
+    asset_key_prefix: tuple[str, ...] = option(
+        CSV,
+        (),
+        doc="Parts before domain and table in the keys of assets, and before the names of jobs, schedules and sensors.",
+    )
     asset_kinds: tuple[str, ...] = option(CSV, (), doc="Further kinds of the assets: snowflake, bigquery ...")
     asset_owners: tuple[str, ...] = option(CSV, (), doc="Owners of the assets: e-mail addresses, or team:NAME.")
     default_status: str = option(

@@ -120,7 +120,7 @@ class DagsterPipeline:
     @property
     def name(self) -> str:
         """The name of the job."""
-        return dagster_name(self.pipeline.id)
+        return self._context.name
 
     @property
     def graph_name(self) -> str:

@@ -31,7 +31,12 @@ def sl_options() -> Sequence[type[OptionGroup]]:
 
 @hookimpl
 def sl_task_keywords() -> Sequence[str]:
-    return tuple(dict.fromkeys((*TASK_KEYWORDS, *JOB_KEYWORDS)))
+    return TASK_KEYWORDS
+
+
+@hookimpl
+def sl_pipeline_keywords() -> Sequence[str]:
+    return JOB_KEYWORDS
 
 
 @hookimpl

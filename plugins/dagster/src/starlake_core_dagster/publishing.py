@@ -27,8 +27,8 @@ def publish(pipelines: Sequence[DagsterPipeline], namespace: dict[str, Any]) -> 
     if isinstance(found, Definitions) and found is not ours:
         theirs = found
     # A module that is loaded again draws its pipelines again.
-    new = {pipeline.pipeline.id for pipeline in pipelines}
-    every = [*(pipeline for pipeline in before if pipeline.pipeline.id not in new), *pipelines]
+    new = {pipeline.name for pipeline in pipelines}
+    every = [*(pipeline for pipeline in before if pipeline.name not in new), *pipelines]
     # Of definitions that are merged one may have an executor.
     theirs_has_one = theirs is not None and theirs.executor is not None
     made = merged(every, None if theirs_has_one else location_executor())

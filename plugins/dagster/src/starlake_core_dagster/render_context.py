@@ -46,6 +46,17 @@ def dagster_name(text: str) -> str:
     return _NOT_IN_NAME.sub("_", text)
 
 
+def job_name(pipeline: Pipeline) -> str:
+    """The name of a pipeline's job, on which those of its schedule, sensors and graph are built.
+
+    It is that of the pipeline, after the prefix of its assets, so that a project can be in one location twice.
+
+    Args:
+        pipeline: with the options of Dagster.
+    """
+    return dagster_name("_".join((*pipeline.options[DagsterOptions].asset_key_prefix, pipeline.id)))
+
+
 class RenderContext:
     """What the tasks of a pipeline share while it is rendered.
 
@@ -80,7 +91,7 @@ class RenderContext:
         self.about = {path: describe(task, self.lines.get(path, "")) for path, task in self.flat.tasks.items()}
         self.inputs: dict[AssetKey, str] = {}
         self.resources = DrawnResources(pipeline.source)
-        self._name = dagster_name(pipeline.id)
+        self.name = job_name(pipeline)
 
     @cached_property
     def gates_of_ends(self) -> list[str]:
@@ -117,7 +128,7 @@ class RenderContext:
     def def_name(self, path: str) -> str:
         """The name of an op: unique among all pipelines, unlike that of its step."""
         name = self.flat.names[path]
-        return name if self.alone else f"{self._name}__{name}"
+        return name if self.alone else f"{self.name}__{name}"
 
     def op(
         self,

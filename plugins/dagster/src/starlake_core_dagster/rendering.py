@@ -17,7 +17,7 @@ from .keywords import JOB_KEYWORDS, TASK_KEYWORDS, check_keywords
 from .op_graph import check_name
 from .options import DagsterOptions
 from .pipeline import DagsterPipeline
-from .render_context import RenderContext, dagster_name
+from .render_context import RenderContext, job_name
 from .steps import RESULT, VERDICT, Close, Step
 
 __all__ = ["Members", "make_group", "make_pipeline", "make_task"]
@@ -121,7 +121,7 @@ def _one_op(context: RenderContext, group: TaskGroup, steps: Sequence[Step]) -> 
 def make_pipeline(pipeline: Pipeline, create_children: CreateChildren) -> DagsterPipeline:
     """The pipeline in Dagster's terms."""
     check_keywords(f"pipeline {pipeline.id}", pipeline.native_options, JOB_KEYWORDS)
-    check_name(f"pipeline '{pipeline.id}'", dagster_name(pipeline.id))
+    check_name(f"pipeline '{pipeline.id}'", job_name(pipeline))
     context = RenderContext(pipeline)
     _contexts.append(context)
     try:

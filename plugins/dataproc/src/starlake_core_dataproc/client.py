@@ -15,6 +15,7 @@ from starlake_core_google import Calls, Connection, ServiceClock
 from starlake_core import Job, RunKey, RunnerError
 from starlake_core.runtime import Verdict
 
+from .documents import message_of
 from .naming import OWNER_LABEL, TASK_LABEL, batch_id, job_id
 from .request import batch_request, job_request
 from .state import DriverRun, seconds, timeout_of
@@ -313,9 +314,15 @@ class BatchClient(DriverClient):
         return f"{self._parent}/batches/{batch_id(key)}"
 
     def _submit(self, job: Job, key: RunKey) -> None:
+        try:
+            request = message_of(dataproc_v1.CreateBatchRequest, batch_request(job, key))
+        except ValueError as error:
+            raise RunnerError(
+                f"batch {batch_id(key)} is none that Dataproc knows: {error} Look at the option dataproc_batch_config"
+            ) from error
         self._calls(
             self._client.create_batch,
-            dataproc_v1.CreateBatchRequest(batch_request(job, key)),
+            request,
             f"creating batch {batch_id(key)} in {self._parent}",
             "Check the options dataproc_project_id, dataproc_region and dataproc_subnet",
         )

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from starlake_core import GeneralOptions, Job, Lifecycle, Options, OptionsError
+from starlake_core import GeneralOptions, Job, Lifecycle, Options, OptionsError, check_limits
+from starlake_core.logs import get_logger
 
+from .documents import leaves_of
+from .limits import LIMITS
 from .naming import OWNER_LABEL, TIMEOUT_LABEL
 from .options import DataprocOptions, has_one_node, problems
+from .pass_through import check_group_properties, cluster_config
 from .request import cluster_of, endpoint_of
 from .variables import OF_CLUSTER
 
 __all__ = ["cluster_request", "lifecycle_of"]
+
+logger = get_logger(__name__)
 
 _CLUSTER_VARIABLES = {
     "SL_HIVE": "false",
@@ -30,14 +36,17 @@ def lifecycle_of(options: Options) -> Lifecycle | None:
         options: of the pipeline.
 
     Raises:
-        OptionsError: options that contradict each other.
+        OptionsError: options that contradict each other, or what Dataproc does not take.
     """
     dataproc = options[DataprocOptions]
     wrong = problems(dataproc)
     if wrong:
         raise OptionsError(wrong)
+    _warn_of_idle_documents(options)
     if dataproc.dataproc_serverless or dataproc.dataproc_cluster:
         return None
+    where = "cluster of a run (environment dataproc)"
+    check_group_properties(dataproc, where)
     base = {
         "project": dataproc.dataproc_project_id,
         "region": dataproc.dataproc_region,
@@ -46,9 +55,29 @@ def lifecycle_of(options: Options) -> Lifecycle | None:
     endpoint = endpoint_of(dataproc)
     # The variables are those of the job: what an orchestrator keeps of it is without them.
     env = options[GeneralOptions].sl_env_var
-    create = Job("dataproc", (), env, {**base, "create": _configuration(dataproc)}, endpoint)
+    made = _configuration(dataproc)
+    if dataproc.dataproc_cluster_config:
+        made["config"] = cluster_config(made["config"], dataproc, env, where)
+        made["document"] = sorted(".".join(path) for path, _ in leaves_of(dataproc.dataproc_cluster_config))
+    create = Job("dataproc", (), env, {**base, "create": made}, endpoint)
+    check_limits(LIMITS, cluster_request(create), where)
     delete = Job("dataproc", (), {}, {**base, "delete": True}, endpoint)
     return Lifecycle(setup=(("create_cluster", create),), teardown=(("delete_cluster", delete),))
+
+
+def _warn_of_idle_documents(options: Options) -> None:
+    """Say it of a document that goes nowhere."""
+    dataproc = options[DataprocOptions]
+    if dataproc.dataproc_cluster_config and (dataproc.dataproc_serverless or dataproc.dataproc_cluster):
+        other = "dataproc_serverless" if dataproc.dataproc_serverless else "dataproc_cluster"
+        logger.warning("option 'dataproc_cluster_config' has no effect: with option '%s' no cluster is made", other)
+    has_batches = dataproc.dataproc_serverless or any(
+        values.get("dataproc_serverless") for values in options.tasks.values()
+    )
+    if dataproc.dataproc_batch_config and not has_batches:
+        logger.warning(
+            "option 'dataproc_batch_config' has no effect: no command is a batch; write 'dataproc_serverless': True, or leave it out"
+        )
 
 
 def _configuration(dataproc: DataprocOptions) -> dict[str, Any]:

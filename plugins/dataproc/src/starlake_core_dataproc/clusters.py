@@ -21,6 +21,7 @@ from starlake_core.runtime import Backoff, Outcome, Recent, Status, Verdict
 
 from .client import RegionClient, caused_by
 from .cluster_request import cluster_request
+from .documents import message_of
 from .state import seconds, timeout_of
 
 __all__ = ["Clusters"]
@@ -111,11 +112,11 @@ class Clusters(RegionClient):
         """Begin to make a cluster; False if somebody else was faster."""
         name = job.spec["cluster"]
         try:
-            request = dataproc_v1.CreateClusterRequest(cluster_request(job))
-        except (ValueError, TypeError) as error:
+            request = message_of(dataproc_v1.CreateClusterRequest, cluster_request(job))
+        except ValueError as error:
             raise RunnerError(
-                f"the configuration of cluster {name} is none that Dataproc knows: {error}. Look at the options dataproc_master_properties, "
-                "dataproc_worker_properties and dataproc_secondary_properties"
+                f"the configuration of cluster {name} is none that Dataproc knows: {error} Look at the options dataproc_cluster_config, "
+                "dataproc_master_properties, dataproc_worker_properties and dataproc_secondary_properties"
             ) from error
         try:
             started = self._calls(

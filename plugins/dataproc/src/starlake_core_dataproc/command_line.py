@@ -8,7 +8,9 @@ from typing import Any
 
 from starlake_core import Job
 
+from .beyond_limits import seconds_of
 from .cluster_request import cluster_request
+from .documents import leaves_of
 from .variables import JAVA_OPTIONS, variables_as_properties
 
 __all__ = ["command_line"]
@@ -20,7 +22,14 @@ def command_line(job: Job) -> str:
     Args:
         job: bound.
     """
-    return shlex.join(_words(job.masked()))
+    spec = job.spec
+    document = (
+        spec["create"].get("document", [])
+        if "create" in spec
+        else [".".join(path) for path, _ in leaves_of(spec.get("document", {})) if path]
+    )
+    # Not all that a document can say has a flag.
+    return shlex.join(_words(job.masked())) + (f"  # and of a document: {', '.join(document)}" if document else "")
 
 
 def _words(job: Job) -> list[str]:
@@ -63,7 +72,7 @@ def _cluster_flags(made: Mapping[str, Any]) -> list[str]:
     machines = config["gce_cluster_config"]
     flags = [
         f"--image-version={config['software_config']['image_version']}",
-        f"--subnet={machines['subnetwork_uri']}",
+        *([f"--subnet={machines['subnetwork_uri']}"] if "subnetwork_uri" in machines else []),
         *([f"--service-account={machines['service_account']}"] if "service_account" in machines else []),
         *([f"--bucket={config['config_bucket']}"] if "config_bucket" in config else []),
         f"--tags={','.join(machines['tags'])}",
@@ -72,27 +81,29 @@ def _cluster_flags(made: Mapping[str, Any]) -> list[str]:
     ]
     if machines["internal_ip_only"]:
         flags.append("--no-address")
-    if "lifecycle_config" in config:
-        flags.append(f"--max-idle={config['lifecycle_config']['idle_delete_ttl']['seconds']}s")
+    idle = seconds_of(config.get("lifecycle_config", {}).get("idle_delete_ttl"))
+    if idle is not None:
+        flags.append(f"--max-idle={idle:g}s")
     if machines["metadata"]:
         flags.append(_map_flag("metadata", machines["metadata"]))
-    flags += _machine_flags("master", config["master_config"])
-    if "worker_config" in config:
+    flags += _machine_flags("master", config.get("master_config", {}))
+    if "num_instances" in config.get("worker_config", {}):
         flags += [
             f"--num-workers={config['worker_config']['num_instances']}",
             *_machine_flags("worker", config["worker_config"]),
         ]
-    else:
+    elif "worker_flexible_config" not in config:
         flags.append("--single-node")
-    if "secondary_worker_config" in config:
+    if "num_instances" in config.get("secondary_worker_config", {}):
         flags.append(f"--num-secondary-workers={config['secondary_worker_config']['num_instances']}")
     return flags
 
 
 def _machine_flags(role: str, config: Mapping[str, Any]) -> list[str]:
-    disk = config["disk_config"]
-    return [
-        f"--{role}-machine-type={config['machine_type_uri']}",
-        f"--{role}-boot-disk-type={disk['boot_disk_type']}",
-        f"--{role}-boot-disk-size={disk['boot_disk_size_gb']}GB",
-    ]
+    disk = config.get("disk_config", {})
+    given = (
+        ("machine-type", config.get("machine_type_uri"), ""),
+        ("boot-disk-type", disk.get("boot_disk_type"), ""),
+        ("boot-disk-size", disk.get("boot_disk_size_gb"), "GB"),
+    )
+    return [f"--{role}-{name}={value}{unit}" for name, value, unit in given if value is not None]

@@ -9,6 +9,7 @@ from starlake_core import RunKey
 __all__ = [
     "CHECK_LABEL",
     "OWNER_LABEL",
+    "OWN_LABELS",
     "TASK_LABEL",
     "TIMEOUT_LABEL",
     "batch_id",
@@ -22,6 +23,7 @@ OWNER_LABEL = "starlake_core"
 TASK_LABEL = "starlake_task"
 CHECK_LABEL = "starlake_check"
 TIMEOUT_LABEL = "starlake_timeout"
+OWN_LABELS = (OWNER_LABEL, TASK_LABEL, CHECK_LABEL, TIMEOUT_LABEL)
 
 _LONGEST_CLUSTER = 51
 _LONGEST_JOB = 100

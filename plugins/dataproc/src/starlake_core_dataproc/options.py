@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from starlake_core import (
     BOOL,
     CSV,
+    DOCUMENT,
     DURATION,
     JSON_MAP,
     STR,
@@ -22,7 +24,9 @@ from starlake_core import (
     option,
 )
 
-__all__ = ["DataprocOptions", "has_one_node", "problems"]
+from .elsewhere import ELSEWHERE
+
+__all__ = ["DataprocOptions", "has_one_node", "is_given", "problems"]
 
 _LABEL = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
@@ -102,6 +106,8 @@ _ADDRESS = Matching(r"|https?://[^\s/]+/?", "http://host:port or https://host", 
 
 class DataprocOptions(OptionGroup):
     """Where commands run, the cluster or batch that runs them, and how they are waited for."""
+
+    elsewhere: ClassVar[Mapping[str, str]] = ELSEWHERE
 
     dataproc_project_id: str = option(
         _PROJECT, required=True, env="GCP_PROJECT", doc="Project that has the jobs and clusters."
@@ -226,6 +232,16 @@ class DataprocOptions(OptionGroup):
         BOOL, False, doc="Run each command as a batch of Dataproc Serverless: no cluster at all."
     )
     dataproc_serverless_version: str = option(STR, "2.2", doc="Runtime of a batch.")
+    dataproc_cluster_config: dict[str, Any] = option(
+        DOCUMENT,
+        {},
+        doc="Further fields of the ClusterConfig of a cluster that is made: autoscaling, initialization actions, metastore ...",
+    )
+    dataproc_batch_config: dict[str, Any] = option(
+        DOCUMENT,
+        {},
+        doc="Further fields of the Batch of a command: container image, history server, key of encryption ...",
+    )
     dataproc_endpoint: str = option(
         _ADDRESS, "", doc="Another address of Dataproc: an emulator (http://), or a private one (https://)."
     )
@@ -254,9 +270,15 @@ def problems(dataproc: DataprocOptions) -> list[str]:
             f"option 'dataproc_cluster' ({dataproc.dataproc_cluster!r}) and option 'dataproc_serverless' of plugin 'dataproc' exclude "
             "each other: a batch runs on no cluster; give one of them"
         )
-    if has_one_node(dataproc) and dataproc.dataproc_secondary_num_workers:
-        found.append(
-            f"option 'dataproc_secondary_num_workers' ({dataproc.dataproc_secondary_num_workers}) of plugin 'dataproc': a cluster of one node "
-            "(dataproc_num_workers, dataproc_single_node) has no secondary workers; give it at least 2 workers, or leave the option out"
-        )
     return found
+
+
+def is_given(dataproc: DataprocOptions, name: str) -> bool:
+    """Whether an option has another value than its default, which a document may replace.
+
+    Args:
+        dataproc: the options of a pipeline or task.
+        name: of the option.
+    """
+    default = next(one.default for one in dataproc.declared if one.name == name)
+    return bool(getattr(dataproc, name) != default)

@@ -4,19 +4,36 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from starlake_core import Command, GeneralOptions, Job, Options, OptionsError, RunKey, StarlakeSparkConfig
-from starlake_core.runtime import is_preload, marker_of, remote_marker, request_marker
+from starlake_core import (
+    Command,
+    GeneralOptions,
+    Job,
+    Options,
+    OptionsError,
+    RunKey,
+    StarlakeSparkConfig,
+    check_limits,
+)
+from starlake_core.runtime import Recent, is_preload, marker_of, remote_marker, request_marker
 
+from .limits import LIMITS
 from .naming import batch_id, cluster_name, job_id, labels_of, request_id
 from .options import DataprocOptions, problems
+from .pass_through import batch_document, over_batch
 from .variables import JAVA_OPTIONS, variables_as_properties, with_options
 
 __all__ = ["batch_request", "cluster_of", "endpoint_of", "job_of", "job_request", "with_own_marker"]
 
 _LEAST_BATCH_EXECUTORS = 2
 _LEAST_TTL = 600
+_LONGEST = RunKey(f"{'p' * 200}/{'r' * 200}/{'t' * 200}", "999")
+"""The key of an attempt that makes a request as long as it gets."""
+_SHORT_COMMAND = 1000
+_known: Recent[str, dict[str, Any]] = Recent(1000)
+"""What is within the limits, with its plain document."""
 
 
 def endpoint_of(dataproc: DataprocOptions) -> str:
@@ -73,6 +90,18 @@ def _fixed_properties(bucket: str, mode: str) -> dict[str, str]:
     }
 
 
+def _default_properties(mode: str) -> dict[str, str]:
+    """The properties of a job for which no option says anything."""
+    default = {one.name: one.default for one in GeneralOptions.declared}
+    defaults = StarlakeSparkConfig(
+        default["spark_executor_memory"],
+        default["spark_executor_cores"],
+        max(_LEAST_BATCH_EXECUTORS, default["spark_executor_instances"]),
+    )
+    fixed = {name: value for name, value in _fixed_properties("", mode).items() if value}
+    return {**fixed, **defaults.__config__()}
+
+
 def _sizing(command: Command, general: GeneralOptions, mode: str) -> dict[str, str]:
     """Sizing and properties of the user."""
     spark = command.spark or StarlakeSparkConfig(
@@ -95,7 +124,7 @@ def job_of(command: Command, options: Options) -> Job:
         options: of the pipeline and the task.
 
     Raises:
-        OptionsError: options that contradict each other.
+        OptionsError: options that contradict each other, or what Dataproc does not take.
     """
     dataproc, general = options[DataprocOptions], options[GeneralOptions]
     wrong = problems(dataproc)
@@ -125,7 +154,32 @@ def job_of(command: Command, options: Options) -> Job:
     else:
         spec["cluster"] = cluster_of(dataproc)
         spec["max_failures_per_hour"] = dataproc.dataproc_max_failures_per_hour
-    return Job("dataproc", command.vector, general.sl_env_var, spec, endpoint_of(dataproc))
+    job = Job("dataproc", command.vector, general.sl_env_var, spec, endpoint_of(dataproc))
+    return _checked(job, dataproc, f"task {command.task_id} (environment dataproc)")
+
+
+def _checked(job: Job, dataproc: DataprocOptions, where: str) -> Job:
+    """A job, with its document if it has one, whose requests are within the limits."""
+    document = dataproc.dataproc_batch_config if job.spec["mode"] == "serverless" else {}
+    # Most tasks of a pipeline differ in their commands alone, which are far from every limit.
+    words = job.arguments if sum(map(len, job.arguments)) > _SHORT_COMMAND else ()
+    about = json.dumps([dict(job.spec), dict(job.env), document, words])
+    plain = _known.get(about)
+    if plain is None:
+        plain = {}
+        if document:
+            sent = batch_request(job, _LONGEST)["batch"]
+            plain = batch_document(document, sent, dataproc, _default_properties(job.spec["mode"]), where)
+        full = _with_document(job, plain)
+        check_limits(
+            LIMITS, batch_request(full, _LONGEST) if "batch" in job.spec else job_request(full, _LONGEST), where
+        )
+        _known.put(about, plain)
+    return _with_document(job, plain)
+
+
+def _with_document(job: Job, document: dict[str, Any]) -> Job:
+    return replace(job, spec={**job.spec, "document": document}) if document else job
 
 
 def with_own_marker(job: Job, key: RunKey) -> tuple[str | None, Job]:
@@ -210,14 +264,17 @@ def batch_request(job: Job, key: RunKey) -> dict[str, Any]:
         # The service's own limit also holds when nobody looks. It takes nothing shorter.
         "ttl": {"seconds": spec["timeout"]} if (spec["timeout"] or 0) >= _LEAST_TTL else None,
     }
+    batch = {
+        "spark_batch": spark,
+        "labels": labels_of(key, spec["labels"], job.check, spec["timeout"]),
+        "runtime_config": {"version": about["version"], "properties": properties},
+        "environment_config": {"execution_config": {name: value for name, value in execution.items() if value}},
+    }
+    if "document" in spec:
+        batch = over_batch(spec["document"], batch)
     return {
         "parent": f"projects/{spec['project']}/locations/{spec['region']}",
         "batch_id": batch_id(key),
         "request_id": request_id(key),
-        "batch": {
-            "spark_batch": spark,
-            "labels": labels_of(key, spec["labels"], job.check, spec["timeout"]),
-            "runtime_config": {"version": about["version"], "properties": properties},
-            "environment_config": {"execution_config": {name: value for name, value in execution.items() if value}},
-        },
+        "batch": batch,
     }

@@ -13,13 +13,14 @@ from collections.abc import Mapping, Sequence
 
 from starlake_core.contract import commands
 
-__all__ = ["EXECUTOR", "JAVA_OPTIONS", "OF_CLUSTER", "variables_as_properties", "with_options"]
+__all__ = ["DRIVER_PREFIXES", "EXECUTOR", "JAVA_OPTIONS", "OF_CLUSTER", "variables_as_properties", "with_options"]
 
 EXECUTOR = "spark.executorEnv."
 OF_CLUSTER = "spark-env:"
 # Not extraJavaOptions, which the images of Dataproc and users set: Spark puts one before the other.
 JAVA_OPTIONS = "spark.driver.defaultJavaOptions"
 _DRIVER = {"cluster": "spark.yarn.appMasterEnv.", "serverless": "spark.dataproc.driverEnv."}
+DRIVER_PREFIXES = tuple(_DRIVER.values())
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 

@@ -3,25 +3,97 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from starlake_core import BOOL, CSV, DURATION, JSON_MAP, STR, Integer, OneOf, OptionGroup, Seconds, option
+from starlake_core import BOOL, CSV, DOCUMENT, DURATION, JSON_MAP, STR, Integer, OneOf, OptionGroup, Seconds, option
 
 __all__ = ["FargateOptions", "problems"]
 
-_SUBNET = re.compile(r"subnet-[0-9a-z]+")
-_SECURITY_GROUP = re.compile(r"sg-[0-9a-z]+")
-_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
-_TAG = re.compile(r"[\w +\-=.:/@]*")
-_MOST_SUBNETS, _MOST_GROUPS, _MOST_TAGS = 16, 5, 48
+_DEFINITION = "It belongs to the task definition; write "
+_CONTAINER = (
+    "in containerDefinitions[] of TASK.json, and: aws ecs register-task-definition --cli-input-json file://TASK.json"
+)
+_CREDENTIALS = (
+    "Credentials are no options, as pipelines are shown to people; use a role of the worker, the variables of boto3 on the worker, or "
+    "aws_profile: 'PROFILE'"
+)
+_NOT_MODELLED = {
+    "capacity_provider_strategy": "{'capacityProviderStrategy': [{'capacityProvider': 'FARGATE_SPOT', 'weight': 1}]}",
+    "ebs_volumes": "{'volumeConfigurations': [{'name': 'data', 'managedEBSVolume': {'roleArn': 'ARN', 'sizeInGiB': 100}}]}",
+    "enable_ecs_managed_tags": "{'enableECSManagedTags': True}",
+    "enable_execute_command": "{'enableExecuteCommand': True}",
+    "ephemeral_storage": "{'overrides': {'ephemeralStorage': {'sizeInGiB': 100}}}",
+    "execution_role": "{'overrides': {'executionRoleArn': 'ARN'}}",
+    "execution_role_arn": "{'overrides': {'executionRoleArn': 'ARN'}}",
+    "group": "{'group': 'NAME'}",
+    "launch_type": "{'launchType': 'EC2'}",
+    "overrides": "{'overrides': {'taskRoleArn': 'ARN'}}",
+    "placement_constraints": "{'placementConstraints': [{'type': 'distinctInstance'}]}",
+    "placement_strategy": "{'placementStrategy': [{'type': 'spread', 'field': 'attribute:ecs.availability-zone'}]}",
+    "propagate_tags": "{'propagateTags': 'TASK_DEFINITION'}",
+    "task_cpu": "{'overrides': {'cpu': '2048', 'memory': '8192'}}",
+    "task_execution_role_arn": "{'overrides': {'executionRoleArn': 'ARN'}}",
+    "task_memory": "{'overrides': {'cpu': '2048', 'memory': '8192'}}",
+    "task_role": "{'overrides': {'taskRoleArn': 'ARN'}}",
+    "task_role_arn": "{'overrides': {'taskRoleArn': 'ARN'}}",
+    "volume_configurations": "{'volumeConfigurations': [{'name': 'data', 'managedEBSVolume': {'roleArn': 'ARN', 'sizeInGiB': 100}}]}",
+}
+"""What the option aws_run_task says, with an example of each."""
+_EFS = "{'volumes': [{'name': 'data', 'efsVolumeConfiguration': {'fileSystemId': 'fs-ID'}}]} and mountPoints "
+_LOGS = "logConfiguration: {'logDriver': 'awslogs', 'options': {'awslogs-group': 'GROUP', ...}} "
+_OF_DEFINITION = {
+    "architecture": "runtimePlatform: {'cpuArchitecture': 'ARM64'} ",
+    "efs": _EFS,
+    "efs_volumes": _EFS,
+    "image": "image: 'IMAGE' ",
+    "log_driver": _LOGS,
+    "log_group": _LOGS,
+    "log_stream_prefix": _LOGS,
+    "logs_group": _LOGS,
+    "logs_stream_prefix": _LOGS,
+    "mount_points": _EFS,
+    "secrets": "secrets: [{'name': 'DB_PASSWORD', 'valueFrom': 'ARN'}] ",
+    "stop_timeout": "stopTimeout: 120 ",
+    "volumes": _EFS,
+}
+_WRITE = {
+    "access_key_id": _CREDENTIALS,
+    "assume_role": _CREDENTIALS,
+    "awslogs_group": f"{_DEFINITION}{_LOGS}{_CONTAINER}",
+    "cluster": "Write aws_cluster_name: 'CLUSTER'",
+    "container_name": "Write aws_task_definition_container_name: 'CONTAINER'",
+    "cpu": "Write cpu: 1024 for the container, and aws_run_task: {'overrides': {'cpu': '2048', 'memory': '8192'}} for the task",
+    "default_region": "Write aws_region: 'eu-west-3'",
+    "environment": "Write sl_env_var: {'NAME': 'VALUE'}",
+    "gpu": "Fargate has none; write aws_run_task: {'launchType': 'EC2', 'overrides': {'containerOverrides': [{'resourceRequirements': "
+    "[{'type': 'GPU', 'value': '1'}]}]}}",
+    "memory": "Write memory: 2048 for the container, and aws_run_task: {'overrides': {'cpu': '2048', 'memory': '8192'}} for the task",
+    "secret_access_key": _CREDENTIALS,
+    "security_groups": "Write aws_task_security_groups: 'sg-0123abcd'",
+    "session_token": _CREDENTIALS,
+    "spot": "Write aws_capacity_provider: 'FARGATE_SPOT'",
+    "subnets": "Write aws_task_private_subnets: 'subnet-0123abcd,subnet-4567cdef'",
+    "task_definition": "Write aws_task_definition_name: 'FAMILY'",
+    "vpc": "It follows from the subnets; write aws_task_private_subnets: 'subnet-0123abcd,subnet-4567cdef'",
+}
 
 _INTERVAL = Seconds(math.ulp(0.0), "seconds, or a number with s, m, h or d, greater than 0", name="duration")
 
 
 class FargateOptions(OptionGroup):
     """Which task is run and where, how it is waited for, and what is accepted from earlier generators."""
+
+    prefixes = ("aws_", "fargate_")
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        f"{prefix}{name}": sentence
+        for prefix in ("aws_", "fargate_")
+        for name, sentence in {
+            **{name: f"Write aws_run_task: {example}" for name, example in _NOT_MODELLED.items()},
+            **{name: f"{_DEFINITION}{example}{_CONTAINER}" for name, example in _OF_DEFINITION.items()},
+            **_WRITE,
+        }.items()
+    }
 
     aws_cluster_name: str = option(STR, required=True, doc="ECS cluster: its name or ARN.")
     aws_task_definition_name: str = option(
@@ -61,6 +133,16 @@ class FargateOptions(OptionGroup):
     aws_capacity_provider: str | None = option(
         STR, doc="Capacity provider in place of the launch type FARGATE, such as FARGATE_SPOT."
     )
+    aws_run_task: dict[str, Any] = option(
+        DOCUMENT,
+        {},
+        doc="What else is asked for, as the parameters of RunTask: overrides of the task, capacityProviderStrategy, enableExecuteCommand and so on.",
+    )
+    aws_network_configuration: dict[str, Any] = option(
+        DOCUMENT,
+        {},
+        doc="The network as RunTask has it (awsvpcConfiguration), in place of the options for subnets, security groups and public address.",
+    )
     fargate_async: bool = option(BOOL, True, doc="Wait without a worker where the orchestrator can.")
     fargate_async_poke_interval: float = option(_INTERVAL, 30.0, doc="Time between two looks at the tasks.")
     fargate_follow_logs: bool = option(
@@ -91,21 +173,11 @@ def problems(fargate: FargateOptions) -> list[str]:
     Args:
         fargate: the options of a task.
     """
-    subnets, groups = fargate.aws_task_private_subnets, fargate.aws_task_security_groups
     found = [
-        *_ids("aws_task_private_subnets", subnets, _SUBNET, "subnet-0123abcd,subnet-4567cdef", _MOST_SUBNETS),
-        *_ids("aws_task_security_groups", groups, _SECURITY_GROUP, "sg-0123abcd", _MOST_GROUPS),
-        *_tags(fargate.aws_tags),
+        f"option 'aws_tags' of plugin 'fargate' has the tag {name!r}: {value!r}; a name has 1 to 128 characters and a text of at most 256"
+        for name, value in fargate.aws_tags.items()
+        if isinstance(value, (dict, list))
     ]
-    if not subnets:
-        found.append(
-            "option 'aws_task_private_subnets' of plugin 'fargate' is empty: a task on Fargate needs a subnet; write "
-            "subnet-0123abcd,subnet-4567cdef"
-        )
-    if not _REGION.fullmatch(fargate.aws_region):
-        found.append(
-            f"option 'aws_region' of plugin 'fargate' is {fargate.aws_region!r}, which is not an AWS region; write one such as eu-west-3"
-        )
     for name, value in (
         ("aws_cluster_name", fargate.aws_cluster_name),
         ("aws_task_definition_name", fargate.aws_task_definition_name),
@@ -119,29 +191,3 @@ def problems(fargate: FargateOptions) -> list[str]:
             f"option 'aws_endpoint_url' of plugin 'fargate' is {url!r}; an address begins with http:// or https://"
         )
     return found
-
-
-def _ids(name: str, ids: Sequence[str], form: re.Pattern[str], example: str, most: int) -> list[str]:
-    wrong = [text for text in ids if not form.fullmatch(text)]
-    if wrong:
-        return [
-            f"option '{name}' of plugin 'fargate' has {', '.join(map(repr, wrong))}; it is a list of ids, or ids separated by commas: {example}"
-        ]
-    if len(ids) > most:
-        return [f"option '{name}' of plugin 'fargate' has {len(ids)} ids; ECS allows {most}"]
-    return []
-
-
-def _tags(tags: Mapping[str, Any]) -> list[str]:
-    found = []
-    for name, value in tags.items():
-        text = "" if isinstance(value, (dict, list)) else str(value)
-        if isinstance(value, (dict, list)) or not (0 < len(name) <= 128 and len(text) <= 256):
-            found.append(f"has the tag {name!r}: {value!r}; a name has 1 to 128 characters and a text of at most 256")
-        elif name.lower().startswith("aws:"):
-            found.append(f"has the tag {name!r}; names that begin with aws: belong to AWS")
-        elif not (_TAG.fullmatch(name) and _TAG.fullmatch(text)):
-            found.append(f"has the tag {name!r}: {value!r}; AWS allows letters, digits, spaces and + - = . _ : / @")
-    if len(tags) > _MOST_TAGS:
-        found.append(f"has {len(tags)} tags; there is room for {_MOST_TAGS}")
-    return [f"option 'aws_tags' of plugin 'fargate' {problem}" for problem in found]

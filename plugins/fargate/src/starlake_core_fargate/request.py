@@ -25,28 +25,26 @@ from starlake_core import (
     Run,
     RunKey,
     RunnerError,
+    check_limits,
 )
-from starlake_core.masking import MASK
+from starlake_core.masking import MASK, mask_arguments, mask_mapping
 from starlake_core.model.identity import deployment_name
 from starlake_core.runtime import is_preload, remote_marker
 from starlake_core.short_names import short_hash
 
+from .documents import merge_request, read_network, read_run_task, refusals
+from .limits import LIMITS, Asked
 from .options import FargateOptions, problems
 
 __all__ = [
-    "LONGEST_OVERRIDES",
     "client_token",
     "command_line",
     "job_of",
-    "largest_overrides",
+    "largest_request",
     "overrides_of",
-    "overrides_size",
     "run_task_request",
     "started_by",
 ]
-
-LONGEST_OVERRIDES = 8192
-"""Characters that ECS allows for the overrides, as JSON."""
 
 _LONGEST_NAME = 250
 """Characters of the longest id of a pipeline, a run or a task that an orchestrator allows."""
@@ -70,15 +68,24 @@ def job_of(command: Command, options: Options) -> Job:
     """
     fargate, general = options[FargateOptions], options[GeneralOptions]
     wrong = problems(fargate)
-    if wrong:
-        raise OptionsError(wrong)
+    own: dict[str, Any] = {
+        "subnets": list(fargate.aws_task_private_subnets),
+        "securityGroups": list(fargate.aws_task_security_groups),
+        "assignPublicIp": fargate.aws_assign_public_ip,
+    }
+    network = own
+    if fargate.aws_network_configuration:
+        # What nobody gave is no conflict.
+        given = {name: value for name, value in own.items() if value not in ([], "DISABLED")}
+        network, found = read_network(fargate.aws_network_configuration, given)
+        wrong += found
     spec: dict[str, Any] = {
         "cluster": fargate.aws_cluster_name,
         "task_definition": fargate.aws_task_definition_name,
         "container": fargate.aws_task_definition_container_name,
-        "subnets": list(fargate.aws_task_private_subnets),
-        "security_groups": list(fargate.aws_task_security_groups),
-        "assign_public_ip": fargate.aws_assign_public_ip,
+        "subnets": network["subnets"],
+        "security_groups": network["securityGroups"],
+        "assign_public_ip": network["assignPublicIp"],
         "cpu": fargate.cpu,
         "memory": fargate.memory,
         "tags": {name: str(value) for name, value in fargate.aws_tags.items()},
@@ -97,17 +104,33 @@ def job_of(command: Command, options: Options) -> Job:
             "missing_grace": fargate.fargate_missing_grace,
         },
     }
+    more = {name: value for name, value in network.items() if name not in own}
+    if more:
+        spec["network"] = more
+    if fargate.aws_run_task:
+        spec["run_task"], found = read_run_task(fargate.aws_run_task, spec["container"])
+        wrong += found
     job = Job("fargate", command.vector, general.sl_env_var, spec, _endpoint(spec["service"]))
-    given, starlake_environment = general.deployment or "", general.sl_env_var.get("SL_ENV", "")
-    size = largest_overrides(job, lambda host: deployment_name(given, starlake_environment, host))
-    if size > LONGEST_OVERRIDES:
-        raise OptionsError(
-            [
-                f"task '{command.task_id}': its command and variables, with the longest names that a run can add to them, are {size} characters as "
-                f"JSON, and ECS allows {LONGEST_OVERRIDES}; put variables that are always the same into the task definition instead of sl_env_var"
-            ]
-        )
+    where = f"task '{command.task_id}'"
+    if not wrong:
+        wrong = _beyond(job, options, bool(fargate.aws_run_task or fargate.aws_network_configuration), where)
+    if wrong:
+        raise OptionsError([f"{where}: {problem}" for problem in wrong])
     return job
+
+
+def _beyond(job: Job, options: Options, documents: bool, where: str) -> list[str]:
+    """What is wrong with the request of a job; raises for what is beyond the limits of ECS."""
+    general = options[GeneralOptions]
+    given, starlake_environment = general.deployment or "", general.sl_env_var.get("SL_ENV", "")
+    request, wrong = largest_request(job, lambda host: deployment_name(given, starlake_environment, host))
+    checked = refusals(request) if documents else []
+    if wrong or checked:
+        return [*wrong, *(checked or ())]
+    # What the SDK has not seen may have other types than the limits expect.
+    with contextlib.suppress(*(() if checked is not None else (AttributeError, KeyError, TypeError))):
+        check_limits(LIMITS, Asked(job.spec["service"]["region"], request), where)
+    return []
 
 
 def _endpoint(service: Mapping[str, Any]) -> str:
@@ -156,15 +179,6 @@ def overrides_of(spec: Mapping[str, Any], arguments: Sequence[str], env: Mapping
     }
 
 
-def overrides_size(overrides: Mapping[str, Any]) -> int:
-    """Characters of the overrides, as ECS counts them.
-
-    Args:
-        overrides: of a request.
-    """
-    return len(json.dumps(overrides, separators=(",", ":")))
-
-
 class _AnyVariable(Mapping[str, str]):
     """The variable store of an orchestrator, which nobody reads before the task runs: its values count for nothing here."""
 
@@ -181,13 +195,16 @@ class _AnyVariable(Mapping[str, str]):
         return True
 
 
-def largest_overrides(job: Job, deployment: Callable[[str], str] = str) -> int:
-    """Characters of the overrides of a job with all that is added when it runs, at the most: the names of the deployment, the run and the attempt,
-    the digest of the work, the values of placeholders (but those of the variable store), and the marker of a check.
+def largest_request(job: Job, deployment: Callable[[str], str] = str) -> tuple[dict[str, Any], list[str]]:
+    """The request of a job with all that is added when it runs, at the most: the names of the deployment, the run and the attempt, the digest of
+    the work, the values of placeholders (but those of the variable store), and the marker of a check.
 
     Args:
         job: not bound.
         deployment: its name for the longest name of a host.
+
+    Returns:
+        The request, and a sentence for everything that the option ``aws_run_task`` says in another way than the other options.
     """
     name = "x" * _LONGEST_NAME
     end = datetime(2000, 1, 1, tzinfo=timezone.utc)
@@ -205,7 +222,7 @@ def largest_overrides(job: Job, deployment: Callable[[str], str] = str) -> int:
     with contextlib.suppress(RunnerError):  # a marker elsewhere is refused when the task runs
         bound = remote_marker(bound, attempt.key, "s3")[1]
     key = replace(attempt.key, digest=bound.digest)
-    return overrides_size(run_task_request(bound.spec, bound.arguments, bound.env, key)["overrides"])
+    return _request(bound.spec, bound.arguments, {**bound.env, **key.variables}, key)
 
 
 def run_task_request(
@@ -219,19 +236,27 @@ def run_task_request(
         env: of the job; the names of the run are added.
         key: of the attempt.
     """
-    named = {**env, **key.variables}
+    return _request(spec, arguments, {**env, **key.variables}, key)[0]
+
+
+def _request(
+    spec: Mapping[str, Any], arguments: Sequence[str], variables: Mapping[str, str], key: RunKey
+) -> tuple[dict[str, Any], list[str]]:
+    """The parameters, and what the option ``aws_run_task`` says in another way than the others."""
     tags = {"starlake:task": _tag(key.task), "starlake:attempt": _tag(key.attempt), **spec["tags"]}
+    given = spec.get("run_task", {})
     network = {
         "subnets": list(spec["subnets"]),
         "securityGroups": list(spec["security_groups"]),
         "assignPublicIp": spec["assign_public_ip"],
+        **spec.get("network", {}),
     }
     request: dict[str, Any] = {
         "cluster": spec["cluster"],
         "taskDefinition": spec["task_definition"],
         "count": 1,
         "networkConfiguration": {"awsvpcConfiguration": network},
-        "overrides": overrides_of(spec, arguments, named),
+        "overrides": overrides_of(spec, arguments, variables),
         "clientToken": client_token(key),
         "startedBy": started_by(key.task),
         "tags": [{"key": name, "value": value} for name, value in sorted(tags.items())],
@@ -239,11 +264,11 @@ def run_task_request(
     # Of launch type and capacity provider ECS takes one.
     if spec["capacity_provider"]:
         request["capacityProviderStrategy"] = [{"capacityProvider": spec["capacity_provider"], "weight": 1}]
-    else:
+    elif "capacityProviderStrategy" not in given and "launchType" not in given:
         request["launchType"] = "FARGATE"
     if spec["platform_version"]:
         request["platformVersion"] = spec["platform_version"]
-    return request
+    return merge_request(request, given, spec["container"]) if given else (request, [])
 
 
 def _tag(text: str) -> str:
@@ -257,19 +282,34 @@ def command_line(job: Job) -> str:
         job: bound.
     """
     shown = job.masked()
-    request = run_task_request(shown.spec, shown.arguments, shown.env, RunKey("", ""))
+    given = {"run_task": job.spec["run_task"]} if "run_task" in job.spec else {}
+    request, _ = _request({**shown.spec, **given}, shown.arguments, shown.env, RunKey("", ""))
     line = ["aws", "ecs", "run-task", "--region", job.spec["service"]["region"]]
     profile = shown.spec["service"]["profile"]
     if profile not in ("default", MASK):
         line += ["--profile", profile]
+    if given:
+        named = ("clientToken", "startedBy", "tags")
+        for override in request["overrides"]["containerOverrides"]:
+            _mask(override)
+        line += ["--cli-input-json", _json({name: value for name, value in request.items() if name not in named})]
+        return shlex.join(line)
     line += ["--cluster", request["cluster"], "--task-definition", request["taskDefinition"]]
     if "launchType" in request:
         line += ["--launch-type", request["launchType"]]
     else:
         line += ["--capacity-provider-strategy", _json(request["capacityProviderStrategy"])]
     line += ["--network-configuration", _json(request["networkConfiguration"])]
-    line += ["--overrides", _json(overrides_of(shown.spec, shown.arguments, shown.env))]
+    line += ["--overrides", _json(request["overrides"])]
     return shlex.join(line)
+
+
+def _mask(override: dict[str, Any]) -> None:
+    """Hide the secrets of a container."""
+    if "command" in override:
+        override["command"] = mask_arguments(override["command"])
+    for variable in override.get("environment", ()):
+        variable["value"] = mask_mapping({variable["name"]: variable["value"]})[variable["name"]]
 
 
 def _json(value: Any) -> str:

@@ -25,8 +25,9 @@ from starlake_core.runtime import (
 )
 
 from .client import AwsClient, Refusal
+from .limits import LONGEST_OVERRIDES, overrides_size
 from .output import Output, Stream
-from .request import LONGEST_OVERRIDES, command_line, overrides_size, run_task_request, started_by
+from .request import command_line, run_task_request, started_by
 from .state import TaskArn, TaskFacts, facts_of, status_of
 from .storage import Folders, MarkerStore
 
