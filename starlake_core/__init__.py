@@ -57,6 +57,7 @@ from .model.schedule import (
     next_fire,
     previous_fire,
 )
+from .model.worst_case import worst_case
 from .options import (
     BOOL,
     CRON,
@@ -194,6 +195,7 @@ __all__ = [
     "skipped_end",
     "skipped_report",
     "tear_down",
+    "worst_case",
 ]
 
 if not TYPE_CHECKING:  # a type checker would take every name to be there

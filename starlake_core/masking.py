@@ -198,7 +198,13 @@ def _mask_pair(pair: str) -> str:
 
 
 def mask_mapping(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Hide the values of secret names in a mapping, nested ones and lists of mappings included."""
+    """Hide the values of secret names in a mapping, nested ones and lists of mappings included.
+
+    >>> mask_mapping({"env": [{"name": "DB_PASSWORD", "value": "hunter2"}], "token": "abc"})
+    {'env': [{'name': 'DB_PASSWORD', 'value': '***'}], 'token': '***'}
+    """
+    if "value" in values and is_secret_name(str(values.get("name", ""))):
+        values = {**values, "value": MASK if values["value"] else values["value"]}
     return {name: MASK if is_secret_name(str(name)) and value else _mask_value(value) for name, value in values.items()}
 
 

@@ -174,7 +174,7 @@ def test_what_is_checked_is_never_less_than_what_is_sent() -> None:
     job = create(
         {**PLACE, "pre_load_strategy": "imported", "sl_env_var": {"SL_ROOT": "gs://b/p", "SL_ENV": "X"}}, CHECK
     )
-    checked, problems = largest_request(job, lambda host: f"X@{host}")
+    checked, problems = largest_request(job, "X")
     sent = run_request(job.spec, job.arguments, job.env, RunKey("d/p/r/t", "1", instance="i" * 100, digest="d" * 16))
     assert problems == []
 
@@ -320,6 +320,13 @@ def test_a_document_that_cannot_be_sent_is_refused(document: dict[str, Any], sai
     with pytest.raises(OptionsError, match=r"task '.*': option 'cloud_run_overrides' of plugin 'cloud_run'") as error:
         create({**given, "cloud_run_overrides": document})
     assert said in str(error.value)
+
+
+def test_a_refusal_of_the_sdk_tells_no_secret() -> None:
+    document = {"containerOverrides": [{"name": "proxy", "env": {"DB_PASSWORD": "hunter22"}}]}
+    with pytest.raises(OptionsError, match="Failed to parse env field") as error:
+        create({**PLACE, "cloud_run_overrides": document})
+    assert "hunter22" not in str(error.value)
 
 
 def test_what_both_say_alike_is_no_conflict() -> None:

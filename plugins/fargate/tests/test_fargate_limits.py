@@ -430,6 +430,15 @@ def test_a_document_that_cannot_be_sent_is_refused(document: dict[str, Any], sai
     assert said in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "environment", [{"DB_PASSWORD": "82461937"}, [{"name": "DB_PASSWORD", "value": 82461937}]], ids=["map", "number"]
+)
+def test_a_refusal_of_the_sdk_tells_no_secret(environment: Any) -> None:
+    with pytest.raises(OptionsError, match="environment") as error:
+        job(aws_run_task=of_container(name="proxy", environment=environment))
+    assert "82461937" not in str(error.value)
+
+
 def test_a_strategy_and_a_provider_are_a_conflict() -> None:
     with pytest.raises(OptionsError, match=r"has capacityProviderStrategy, which belongs to the option aws_capacity_"):
         job(aws_run_task={"capacityProviderStrategy": SPOT}, aws_capacity_provider="FARGATE_SPOT")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
+import pytest
 from emulators.ecs import Ecs
 from fargate_lab import Lab
 from hypothesis import example, given
@@ -18,7 +19,8 @@ from starlake_core_fargate.limits import overrides_size
 from starlake_core_fargate.request import client_token, largest_request, run_task_request, started_by
 from starlake_core_fargate.runner import FargateRunner
 
-from starlake_core import DataInterval, Job, Run, RunKey
+from starlake_core import DataInterval, Job, OptionsError, Orchestration, Run, RunKey
+from starlake_core.testing import RecordingOrchestrator
 from starlake_core.testing.lab import settle
 
 SPEC: dict[str, Any] = {
@@ -143,6 +145,35 @@ def test_what_is_checked_is_never_less_than_what_is_sent(
     sent = run_task_request(bound.spec, bound.arguments, bound.env, key)["overrides"]
     assert deployment in json.dumps(sent)
     assert overrides_size(sent) <= overrides_size(largest_request(job)[0]["overrides"])
+
+
+@pytest.mark.parametrize("character", ["x", "é", '"', "${sl_run_id}"])
+def test_a_long_command_is_refused_however_many_short_ones_were_taken(character: str) -> None:
+    """What differs in its arguments alone is not looked at again while there is room for them."""
+    options = {
+        "aws_cluster_name": "c",
+        "aws_task_definition_name": "t",
+        "aws_task_definition_container_name": "starlake",
+        "aws_task_private_subnets": "subnet-0123abcd",
+        "sl_env_var": {"ABOUT": character},
+    }
+    opened = Orchestration(
+        options, orchestrator=RecordingOrchestrator(), environment="fargate", filename="p.py", namespace={}
+    )
+    pipeline = opened.sl_create_pipeline(name="p")
+    taken: list[int] = []
+
+    def draw_longer_ones() -> None:
+        for number in range(0, 8000, 400):
+            text = character * (number // len(character))
+            task = pipeline.sl_job(f"t{number}", ["transform", "--name", f"kpi.t{number}", "--options", f"a={text}"])
+            assert task.job is not None
+            taken.append(overrides_size(largest_request(task.job)[0]["overrides"]))
+
+    with pytest.raises(OptionsError, match="characters as JSON, and ECS allows 8192"):
+        draw_longer_ones()
+    assert taken
+    assert max(taken) <= 8192
 
 
 TELL = "import json, os, sys; print(json.dumps([sys.argv[1:], os.environ['ODD']]))"

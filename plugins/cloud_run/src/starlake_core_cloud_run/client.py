@@ -12,6 +12,7 @@ from google.cloud import run_v2
 from starlake_core_google import Calls, Connection, UnclearError
 
 from starlake_core import RunnerError
+from starlake_core.masking import mask_text
 
 from .state import has_failed, state_of
 
@@ -77,7 +78,8 @@ class CloudRunClient:
             message = run_v2.RunJobRequest(request)
         except (TypeError, ValueError) as error:
             raise RunnerError(
-                f"Cloud Run: {doing}: {error}. Correct the option cloud_run_overrides, which could not be checked where the pipeline was drawn."
+                f"Cloud Run: {doing}: {mask_text(str(error))}. Correct the option cloud_run_overrides, which could not be checked where "
+                "the pipeline was drawn."
             ) from error
         try:
             operation = calls.once(self._jobs.run_job, message, doing, self._missing)

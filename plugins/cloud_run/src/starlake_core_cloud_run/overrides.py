@@ -8,6 +8,7 @@ from typing import Any
 
 from starlake_core import merge_under
 from starlake_core.logs import get_logger
+from starlake_core.masking import mask_text
 
 __all__ = ["merge_overrides", "read_overrides"]
 
@@ -52,7 +53,7 @@ def _refusals(document: Mapping[str, Any]) -> list[str] | None:
     try:
         json_format.ParseDict(dict(document), type(RunJobRequest.Overrides.pb(RunJobRequest.Overrides()))())
     except json_format.ParseError as error:
-        said = " ".join(str(error).split()).rstrip(".")
+        said = mask_text(" ".join(str(error).split()).rstrip("."))
         return [f"{_OPTION}: {said}; it takes what {_REFERENCE} says"]
     return []
 

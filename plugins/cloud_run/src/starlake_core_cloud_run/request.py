@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime, timezone
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from starlake_core import (
     Command,
-    DataInterval,
     GeneralOptions,
     Job,
     Options,
     OptionsError,
-    Run,
     RunKey,
-    RunnerError,
     check_limits,
+    worst_case,
 )
 from starlake_core.masking import mask_arguments, mask_mapping
-from starlake_core.model.identity import deployment_name
-from starlake_core.runtime import is_preload, remote_marker
+from starlake_core.runtime import Recent, is_preload
 
 from .limits import LIMITS
 from .options import CloudRunOptions
@@ -35,11 +31,8 @@ __all__ = ["RUN_TASK", "command_line", "job_name", "job_of", "largest_request", 
 RUN_TASK = "SL_RUN_TASK"
 """The variable by which an execution is known as one of ours."""
 
-_LONGEST_NAME = 250
-"""Characters of the longest id of a pipeline, a run or a task that an orchestrator allows."""
-_LONGEST_ATTEMPT = 64
-_LONGEST_MARK = 100
-"""Characters of a long name of a host, and of what tells two runs of one id apart."""
+_known: Recent[str, bool] = Recent(1000)
+"""Requests that are within the limits, as the text of all that the limits are about."""
 
 
 def job_of(command: Command, options: Options) -> Job:
@@ -91,12 +84,15 @@ def job_of(command: Command, options: Options) -> Job:
         f"{project}/{region}?{'&'.join(words)}",
     )
     where = f"task '{command.task_id}'"
-    if not problems:
-        named, starlake_environment = general.deployment or "", general.sl_env_var.get("SL_ENV", "")
-        request, problems = largest_request(job, lambda host: deployment_name(named, starlake_environment, host))
+    # No limit is about the arguments: what differs in them alone is looked at once.
+    about = json.dumps([job.spec, job.env, general.deployment, is_preload(job.arguments)], sort_keys=True)
+    if not problems and about not in _known:
+        request, problems = largest_request(job, general.deployment or "")
         # What the SDK has not seen may have other types than the limits expect.
         with contextlib.suppress(*(() if checked else (AttributeError, KeyError, TypeError))):
             check_limits(LIMITS, request, where)
+        if not problems:
+            _known.put(about, True)
     if problems:
         raise OptionsError([f"{where}: {problem}" for problem in problems])
     return job
@@ -116,48 +112,17 @@ def job_name(spec: Mapping[str, Any]) -> str:
     return f"projects/{spec['project']}/locations/{spec['region']}/jobs/{spec['job']}"
 
 
-class _AnyVariable(Mapping[str, str]):
-    """The variable store of an orchestrator, which nobody reads before the task runs: its values count for nothing here."""
-
-    def __getitem__(self, name: str) -> str:
-        return ""
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
-
-    def __contains__(self, name: object) -> bool:
-        return True
-
-
-def largest_request(job: Job, deployment: Callable[[str], str] = str) -> tuple[dict[str, Any], list[str]]:
-    """The request of a job with all that is added when it runs, at the most: the names of the deployment, the run and the attempt, the digest of
-    the work, the values of placeholders (but those of the variable store), and the marker of a check.
+def largest_request(job: Job, deployment: str = "") -> tuple[dict[str, Any], list[str]]:
+    """The request of a job with all that is added when it runs, at the most; see :func:`starlake_core.worst_case`.
 
     Args:
         job: not bound.
-        deployment: its name for the longest name of a host.
+        deployment: the option of that name.
 
     Returns:
         The request, and a sentence for everything that the option ``cloud_run_overrides`` says in another way than the other options.
     """
-    name, mark = "x" * _LONGEST_NAME, "x" * _LONGEST_MARK
-    end = datetime(2000, 1, 1, tzinfo=timezone.utc)
-    run = Run(
-        name,
-        name,
-        DataInterval(end, end),
-        instance=mark,
-        deployment=deployment(mark),
-        variables=_AnyVariable(),
-    )
-    attempt = run.attempt(name, "x" * _LONGEST_ATTEMPT)
-    bound = replace(job, check=is_preload(job.arguments)).bind(attempt)
-    with contextlib.suppress(RunnerError):  # a marker elsewhere is refused when the task runs
-        bound = remote_marker(bound, attempt.key, "gs")[1]
-    key = replace(attempt.key, digest=bound.digest)
+    bound, key = worst_case(job, "gs", deployment)
     overrides, problems = _overrides(bound.spec, bound.arguments, {**bound.env, **key.variables})
     return {"name": job_name(bound.spec), "overrides": overrides}, problems
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from starlake_core import merge_under
 from starlake_core.logs import get_logger
+from starlake_core.masking import mask_text
 
 __all__ = ["merge_request", "read_network", "read_run_task", "refusals"]
 
 logger = get_logger(__name__)
 
+_VALUE = re.compile(r", value: .*?(?=, type: |$)")
 _RUN_TASK = "option 'aws_run_task' of plugin 'fargate'"
 _NETWORK = "option 'aws_network_configuration' of plugin 'fargate'"
 _OWNERS = {
@@ -168,7 +171,15 @@ def refusals(request: Mapping[str, Any]) -> list[str] | None:
         return None
     told = ParamValidator().validate(request, shape)
     lines = told.generate_report().splitlines() if told.has_errors() else []
-    return [f"{_RUN_TASK} or 'aws_network_configuration': {line}" for line in (*lines, *_no_words(request, shape, ""))]
+    return [
+        f"{_RUN_TASK} or 'aws_network_configuration': {_without_secrets(line)}"
+        for line in (*lines, *_no_words(request, shape, ""))
+    ]
+
+
+def _without_secrets(line: str) -> str:
+    """What the SDK says, without the values of variables, which it does not know by their names."""
+    return mask_text(_VALUE.sub("", line) if "environment" in line else line)
 
 
 @functools.lru_cache(maxsize=1)

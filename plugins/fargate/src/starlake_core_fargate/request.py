@@ -10,30 +10,25 @@ import hashlib
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime, timezone
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlake_core import (
     Command,
-    DataInterval,
     GeneralOptions,
     Job,
     Options,
     OptionsError,
-    Run,
     RunKey,
-    RunnerError,
     check_limits,
+    worst_case,
 )
 from starlake_core.masking import MASK, mask_arguments, mask_mapping
-from starlake_core.model.identity import deployment_name
-from starlake_core.runtime import is_preload, remote_marker
+from starlake_core.runtime import Recent, is_preload
 from starlake_core.short_names import short_hash
 
 from .documents import merge_request, read_network, read_run_task, refusals
-from .limits import LIMITS, Asked
+from .limits import LIMITS, LONGEST_OVERRIDES, Asked, overrides_size
 from .options import FargateOptions, problems
 
 __all__ = [
@@ -46,11 +41,10 @@ __all__ = [
     "started_by",
 ]
 
-_LONGEST_NAME = 250
-"""Characters of the longest id of a pipeline, a run or a task that an orchestrator allows."""
-_LONGEST_ATTEMPT = 64
-_LONGEST_MARK = 100
-"""Characters of a long name of a host, and of what tells two runs of one id apart."""
+_LONGEST_VALUE = 300
+"""Characters of the longest value of a placeholder, with a margin."""
+_known: Recent[str, int] = Recent(1000)
+"""Requests that are within the limits, as the text of all that the limits are about but the arguments, to the characters of their overrides."""
 
 _NO_TAG_CHARACTER = re.compile(r"[^\w +\-=.:/@]")
 _LONGEST_TAG = 256
@@ -121,16 +115,27 @@ def job_of(command: Command, options: Options) -> Job:
 
 def _beyond(job: Job, options: Options, documents: bool, where: str) -> list[str]:
     """What is wrong with the request of a job; raises for what is beyond the limits of ECS."""
-    general = options[GeneralOptions]
-    given, starlake_environment = general.deployment or "", general.sl_env_var.get("SL_ENV", "")
-    request, wrong = largest_request(job, lambda host: deployment_name(given, starlake_environment, host))
+    deployment = options[GeneralOptions].deployment or ""
+    about = json.dumps([job.spec, job.env, deployment, is_preload(job.arguments)], sort_keys=True)
+    arguments = "".join(job.arguments).count("${") * _LONGEST_VALUE + _size(job.arguments)
+    others = _known.get(about)
+    # Of the arguments only the size counts: a request with room for them at their longest is like one that was looked at.
+    if others is not None and others + arguments <= LONGEST_OVERRIDES:
+        return []
+    request, wrong = largest_request(job, deployment)
     checked = refusals(request) if documents else []
     if wrong or checked:
         return [*wrong, *(checked or ())]
     # What the SDK has not seen may have other types than the limits expect.
     with contextlib.suppress(*(() if checked is not None else (AttributeError, KeyError, TypeError))):
         check_limits(LIMITS, Asked(job.spec["service"]["region"], request), where)
+    _known.put(about, overrides_size(request["overrides"]) - _size(job.arguments))
     return []
+
+
+def _size(arguments: Sequence[str]) -> int:
+    """Characters of arguments in the overrides."""
+    return overrides_size({"command": list(arguments)})
 
 
 def _endpoint(service: Mapping[str, Any]) -> str:
@@ -179,49 +184,17 @@ def overrides_of(spec: Mapping[str, Any], arguments: Sequence[str], env: Mapping
     }
 
 
-class _AnyVariable(Mapping[str, str]):
-    """The variable store of an orchestrator, which nobody reads before the task runs: its values count for nothing here."""
-
-    def __getitem__(self, name: str) -> str:
-        return ""
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
-
-    def __contains__(self, name: object) -> bool:
-        return True
-
-
-def largest_request(job: Job, deployment: Callable[[str], str] = str) -> tuple[dict[str, Any], list[str]]:
-    """The request of a job with all that is added when it runs, at the most: the names of the deployment, the run and the attempt, the digest of
-    the work, the values of placeholders (but those of the variable store), and the marker of a check.
+def largest_request(job: Job, deployment: str = "") -> tuple[dict[str, Any], list[str]]:
+    """The request of a job with all that is added when it runs, at the most; see :func:`starlake_core.worst_case`.
 
     Args:
         job: not bound.
-        deployment: its name for the longest name of a host.
+        deployment: the option of that name.
 
     Returns:
         The request, and a sentence for everything that the option ``aws_run_task`` says in another way than the other options.
     """
-    name = "x" * _LONGEST_NAME
-    end = datetime(2000, 1, 1, tzinfo=timezone.utc)
-    mark = "x" * _LONGEST_MARK
-    run = Run(
-        name,
-        name,
-        DataInterval(end, end),
-        instance=mark,
-        deployment=deployment(mark),
-        variables=_AnyVariable(),
-    )
-    attempt = run.attempt(name, "x" * _LONGEST_ATTEMPT)
-    bound = replace(job, check=is_preload(job.arguments)).bind(attempt)
-    with contextlib.suppress(RunnerError):  # a marker elsewhere is refused when the task runs
-        bound = remote_marker(bound, attempt.key, "s3")[1]
-    key = replace(attempt.key, digest=bound.digest)
+    bound, key = worst_case(job, "s3", deployment)
     return _request(bound.spec, bound.arguments, {**bound.env, **key.variables}, key)
 
 
