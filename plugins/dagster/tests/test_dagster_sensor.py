@@ -64,7 +64,7 @@ class Daemon:
         Args:
             dies: after it asked for the run, and before it kept the cursor.
         """
-        answer = tick_of_sensor(self.pipeline, self.instance, self.cursor)
+        answer = tick_of_sensor(self.pipeline, self.instance, self.cursor, f"{self.pipeline.native.name}_sensor")
         if not dies:
             self.cursor = answer.cursor
         if not answer.run_requests:
@@ -379,10 +379,10 @@ def test_a_real_load_starts_a_real_transform_for_its_interval(
     for day in ("2025-10-25T00:00:00+0200", "2025-10-26T00:00:00+0200"):
         tick = "2025-10-26T00:00:00+02:00" if "25T" in day else "2025-10-27T00:00:00+01:00"
         tags = {} if partitions else {"starlake/scheduled_date": tick}
-        done = run(job(defs, "load"), instance, partition_key=day if partitions else None, tags=tags)
+        done = run(job(defs, source.native.name), instance, partition_key=day if partitions else None, tags=tags)
         assert done.success
     request = daemon.look()
-    assert run(job(defs, "p"), instance, tags=request.tags).success
+    assert run(job(defs, pipeline.native.name), instance, tags=request.tags).success
     (transform,) = environment.started("transform:kpi.summary")
     text = transform.job.arguments[-1]
     assert "sl_data_interval_start='2025-10-25T00:00:00+02:00'" in text
