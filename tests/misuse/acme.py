@@ -14,6 +14,7 @@ from starlake_core import (
     Report,
     Run,
     RunKey,
+    RunRequest,
     StarlakePipeline,
     TaskReport,
     option,
@@ -37,10 +38,12 @@ def reads(options: Options) -> None:
     group.zone.upper()  # E: Item "None" of "str | None" has no attribute "upper"
 
 
-def calls(plugins: Plugins, pipeline: StarlakePipeline, run: Run, command: Command, options: Options) -> None:
-    plugins.run_pipeline(pipeline, run)
-    plugins.run_pipline(pipeline, run)  # E: "Plugins" has no attribute "run_pipline"
-    plugins.run_pipeline(pipelin=pipeline, run=run)  # E: Unexpected keyword argument "pipelin"
+def calls(
+    plugins: Plugins, pipeline: StarlakePipeline, request: RunRequest, command: Command, options: Options
+) -> None:
+    plugins.run_pipeline(pipeline, request)
+    plugins.run_pipline(pipeline, request)  # E: "Plugins" has no attribute "run_pipline"
+    plugins.run_pipeline(pipelin=pipeline, request=request)  # E: Unexpected keyword argument "pipelin"
     plugins.create_job(options, command)  # E: Argument 1 to "create_job" of "Plugins" has incompatible type "Options"
     plugins.create_job(command, options).env.append("x")  # E: has no attribute "append"
 
