@@ -114,6 +114,13 @@ def test_an_object_for_another_host_is_no_section_of_a_task(value: Any, caplog: 
     assert "no task takes the options of 'default_dag_args'" in caplog.text
 
 
+@pytest.mark.parametrize("value", [{"other_memory": 2048, "other_zone": "b"}, '{"other_memory": 2048}'])
+def test_a_task_may_have_options_for_another_environment_alone(value: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """One file for several environments."""
+    with_load({"x": value})
+    assert "option 'x' is ignored" in caplog.text
+
+
 def test_a_wrong_option_of_a_task_that_is_there_is_refused() -> None:
     with pytest.raises(OptionsError, match="unknown option 'email_on_failure' of task 'x'"):
         with_load({"x": {"retries": 3, "email_on_failure": True}})

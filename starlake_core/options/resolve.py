@@ -96,10 +96,11 @@ def resolve_options(
             )
         else:
             logger.warning("%soption '%s' is ignored: none of the plugins %s knows it", prefix, key, _plugins(declared))
-            of_tasks[key] = [
-                f"{prefix}option '{key}' is about the task of that name, and {_shown(Option(key, STR), value)} is no mapping; its substitution "
-                f"variables are written {key!r}: {{'options': 'k=v,k2=v2'}}"
-            ]
+            if not isinstance(value, Mapping):  # a mapping may hold options of another plugin for the task
+                of_tasks[key] = [
+                    f"{prefix}option '{key}' is about the task of that name, and {_shown(Option(key, STR), value)} is no mapping; its substitution "
+                    f"variables are written {key!r}: {{'options': 'k=v,k2=v2'}}"
+                ]
     values: dict[str, Any] = {}
     for item in declared:
         option = item.option
