@@ -18,7 +18,7 @@ NEEDED = {
     "airflow": ("airflow", "pytest_timeout"),
     "cloud_run": ("grpc_status", "pytest_timeout"),
     "compat": ("starlake_core_duckdb", "starlake_core_local", "starlake_core_project"),
-    "dagster": ("dagster", "dagster_webserver", "pytest_timeout"),
+    "dagster": ("dagster", "pytest_timeout"),
     "dataproc": ("grpc_status", "pytest_timeout"),
     "fargate": ("moto", "pytest_timeout", "starlake_core_duckdb", "starlake_core_local"),
 }

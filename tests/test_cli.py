@@ -159,7 +159,7 @@ def test_variables_reach_the_commands(tmp_path: Path) -> None:
 
 
 BROKEN = {
-    "options.py": 'Orchestration({"retries": -1, "pre_load_strategy": "importd", "retry_dely": 3}, environment="duckdb")',
+    "options.py": 'Orchestration({"retries": -1, "pre_load_strategy": "importd", "retry_dely": 3}, environment="duckdb")',  # codespell:ignore importd
     "syntax.py": "Orchestration(",
     "crash.py": "Orchestration(environment='duckdb'); 1 / 0",
     "plugin.py": 'Orchestration(environment="duckbd")',
