@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
@@ -145,3 +146,18 @@ def test_get_started_has_the_quick_starts_of_the_plugins() -> None:
         own = QUICK_START.search((ROOT / "plugins" / block["plugin"] / "README.md").read_text())
         assert own is not None
         assert own["lines"] == block["lines"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_lists_and_tables_begin_after_an_empty_line(page: Path) -> None:
+    """GitHub shows them without one, and the site does not. Nor does it show a list item after a paragraph of the one before."""
+    lines = re.sub(r"^ *```.*?```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE).splitlines()
+    item = re.compile(r" *(\d+\.|[-*]) ")
+    glued = [
+        line
+        for before, line in itertools.pairwise(lines)
+        if (item.match(line) and before.strip() and not item.match(before) and not before.startswith("  "))
+        or (item.match(line) and before.startswith("    ") and line.startswith(tuple("123456789")))
+        or (line.startswith("|") and before.strip() and not before.startswith(("|", "<!--")))
+    ]
+    assert not glued

@@ -1,4 +1,4 @@
-"""The commands of CONTRIBUTING.md and RELEASING.md: run where that is quick, and else known to exist.
+"""The commands of CONTRIBUTING.md, RELEASING.md and the workflows: run where that is quick, and else known to exist.
 
 ``tox -e clone`` runs the first block of CONTRIBUTING.md as it stands there, in a clean clone.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from quick_starts import ROOT, environment
 
-PAGES = [ROOT / "CONTRIBUTING.md", ROOT / "RELEASING.md"]
+PAGES = [ROOT / "CONTRIBUTING.md", ROOT / "RELEASING.md", *sorted(ROOT.glob(".github/workflows/*.yml"))]
 _BLOCK = re.compile(r"^ *```bash\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 _INLINE = re.compile(r"`((?:uv run )?(?:tox|pytest|python) [^`]+|\.[a-z]+/\w+)`")
 _CLONE = re.compile(r"<!-- clone -->\n```bash\n(.*?)```", re.DOTALL)
@@ -26,6 +26,8 @@ _CLONE = re.compile(r"<!-- clone -->\n```bash\n(.*?)```", re.DOTALL)
 def commands(page: Path) -> list[str]:
     """What a page tells its reader to type, without comments."""
     text = page.read_text(encoding="utf-8")
+    if page.suffix == ".yml":
+        return re.findall(r"^ +(?:- )?run: (.+)$", text, re.MULTILINE)
     lines = [line.strip() for block in _BLOCK.findall(text) for line in block.splitlines()]
     return [line for line in [*lines, *_INLINE.findall(text)] if line]
 
@@ -54,7 +56,7 @@ def names_of_tox() -> tuple[set[str], set[str]]:
 ENVIRONMENTS, LABELS = names_of_tox()
 RUN = {"python -m tools.version"}
 """Commands that a test can run, because they are quick and change nothing."""
-KNOWN = ("git commit", "git tag", "git push", "uv sync --all-packages", "uv run pre-commit")
+KNOWN = ("pip install tox", "test ", "git commit", "git tag", "git push", "uv sync --all-packages", "uv run pre-commit")
 
 
 def problem(command: str) -> str | None:

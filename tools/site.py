@@ -36,7 +36,7 @@ IMAGES = {
 
 _LINK = re.compile(r"\]\((?P<target>(?![a-z]+:|#)[^)#\s]+)(?P<anchor>#[^)\s]*)?\)")
 _FENCE = re.compile(r"^( *)```.*?^\1```$", re.DOTALL | re.MULTILINE)
-_COMMENT = re.compile(r"^<!-- .*? -->\n|<!-- .*? -->", re.MULTILINE)
+_COMMENT = re.compile(r"^<!-- .*? -->\n|(?<!`)<!-- .*? -->(?!`)", re.MULTILINE)
 _LOADED = re.compile(r"""<(?:script|img|iframe)[^>]*\ssrc=["']?(https?:)?//|<link[^>]*\shref=["']?(https?:)?//[^>]*>""")
 _CANONICAL = re.compile(r"""\brel=["']?(canonical|alternate|next|prev)""")
 
@@ -88,8 +88,10 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(text: str, page: Any, **_: Any) -> str:
-    """Rewrite the links of a page; called by MkDocs."""
+    """Rewrite the links of a page; called by MkDocs. The first page has no list of pages beside it."""
     place = page.file.src_uri
+    if place == "index.md":
+        page.meta["hide"] = ["navigation"]
     outside = {there: source for source, there in PAGES.items()}
     return relinked(text, outside.get(place, f"docs/{place}"))
 
