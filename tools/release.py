@@ -11,16 +11,19 @@ It needs ``twine`` and ``uv``. What a distribution needs of the others comes fro
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from tools import version
+from tools.links import absolute
 
-__all__ = ["build", "imports", "main", "missing", "obstacles"]
+__all__ = ["build", "copy", "imports", "main", "missing", "obstacles"]
 
 
 def _run(*words: object, folder: Path | None = None) -> str:
@@ -36,6 +39,26 @@ def _run(*words: object, folder: Path | None = None) -> str:
     return done.stdout
 
 
+def copy(folder: Path, target: Path) -> None:
+    """Copy what git has of a distribution, with a README whose links work on a package index.
+
+    Args:
+        folder: where the ``pyproject.toml`` is.
+        target: where it is copied to.
+    """
+    names = _run("git", "ls-files", "-z", folder=folder).split("\0")
+    for name in filter(None, names):
+        if folder == version.ROOT and name.startswith("plugins/"):
+            continue
+        file = target / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / name, file)
+    readme = target / "README.md"
+    source = (folder / "README.md").relative_to(version.ROOT).as_posix()
+    text = absolute(readme.read_text(encoding="utf-8"), source, f"v{version.version()}")
+    readme.write_text(text, encoding="utf-8")
+
+
 def build(folder: Path, target: Path) -> tuple[Path, Path]:
     """Build the source distribution of a folder, and from that the wheel, as whoever installs the former does.
 
@@ -46,7 +69,9 @@ def build(folder: Path, target: Path) -> tuple[Path, Path]:
     Returns:
         The source distribution and the wheel.
     """
-    _run("uv", "build", "--quiet", "--out-dir", target, folder)
+    with tempfile.TemporaryDirectory() as place:
+        copy(folder, Path(place))
+        _run("uv", "build", "--quiet", "--out-dir", target, place)
     (source,) = target.glob("*.tar.gz")
     (wheel,) = target.glob("*.whl")
     return source, wheel
@@ -75,11 +100,11 @@ def imports(wheel: Path) -> list[str]:
     return sorted(".".join(folder.parts) for folder in tops if ".dist-info" not in folder.parts[0])
 
 
-def _install(wheel: Path, built: Path, place: Path) -> str:
+def _install(wheel: Path, constraints: Path, place: Path) -> str:
     """Install one wheel into an environment of its own, import it, list the plugins, and return that list."""
     _run("uv", "venv", "--quiet", "--python", sys.executable, place)
     python = place / "bin" / "python"
-    _run("uv", "pip", "install", "--quiet", "--python", python, "--find-links", built, wheel)
+    _run("uv", "pip", "install", "--quiet", "--python", python, "--constraint", constraints, wheel)
     for package in imports(wheel):
         _run(python, "-W", "ignore", "-c", f"import {package}", folder=place)
     listed = _run(place / "bin" / "starlake-orchestrate", "plugins", folder=place)
@@ -133,8 +158,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"built {wheel.name} and {source.name}", flush=True)
     _run(sys.executable, "-m", "twine", "check", "--strict", *sorted(built.iterdir()))
     environments = built.with_name(f"{built.name}-environments")
+    environments.mkdir()
+    constraints = environments / "constraints.txt"
+    lines = [f"{wheel.name.partition('-')[0].replace('_', '-')} @ {wheel.as_uri()}\n" for wheel in wheels]
+    constraints.write_text("".join(lines), encoding="utf-8")
     for wheel in wheels:
-        listed = _install(wheel, built, environments / wheel.name.partition("-")[0])
+        listed = _install(wheel, constraints, environments / wheel.name.partition("-")[0])
         print(f"installed {wheel.name} alone\n{listed}", flush=True)
     for line in in_the_way:
         print(f"not to be published yet: {line}")

@@ -14,9 +14,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tools.version import ADDRESS, ROOT
+from tools.links import outside_of_code, relinked
+from tools.version import ROOT
 
-__all__ = ["PAGES", "foreign", "main", "on_files", "on_page_markdown", "relinked"]
+__all__ = ["PAGES", "foreign", "main", "on_files", "on_page_markdown", "shown"]
 
 PAGES = {
     "README.md": "index.md",
@@ -34,8 +35,6 @@ IMAGES = {
     for file in sorted(ROOT.glob("plugins/*/images/*"))
 }
 
-_LINK = re.compile(r"\]\((?P<target>(?![a-z]+:|#)[^)#\s]+)(?P<anchor>#[^)\s]*)?\)")
-_FENCE = re.compile(r"^( *)```.*?^\1```$", re.DOTALL | re.MULTILINE)
 _COMMENT = re.compile(r"^<!-- .*? -->\n|(?<!`)<!-- .*? -->(?!`)", re.MULTILINE)
 _LOADED = re.compile(r"""<(?:script|img|iframe)[^>]*\ssrc=["']?(https?:)?//|<link[^>]*\shref=["']?(https?:)?//[^>]*>""")
 _CANONICAL = re.compile(r"""\brel=["']?(canonical|alternate|next|prev)""")
@@ -48,8 +47,8 @@ def site_path(path: str) -> str | None:
     return PAGES.get(path) or IMAGES.get(path)
 
 
-def relinked(text: str, source: str) -> str:
-    """The text of a page with links as the site needs them.
+def shown(text: str, source: str) -> str:
+    """The text of a page with links as the site needs them, and without the comments that tests read.
 
     Args:
         text: the page.
@@ -58,24 +57,11 @@ def relinked(text: str, source: str) -> str:
     here = site_path(source)
     assert here is not None, source
 
-    def link(found: re.Match[str]) -> str:
-        path = posixpath.normpath(posixpath.join(posixpath.dirname(source), found["target"]))
-        anchor = found["anchor"] or ""
-        place = site_path(path)
-        if place is not None:
-            return f"]({posixpath.relpath(place, posixpath.dirname(here) or '.')}{anchor})"
-        kind = "tree" if (ROOT / path).is_dir() else "blob"
-        return f"]({ADDRESS}/{kind}/main/{path}{anchor})"
+    def place(path: str) -> str | None:
+        there = site_path(path)
+        return None if there is None else posixpath.relpath(there, posixpath.dirname(here) or ".")
 
-    return _outside_of_code(text, lambda part: _LINK.sub(link, _COMMENT.sub("", part)))
-
-
-def _outside_of_code(text: str, change: Any) -> str:
-    parts, end = [], 0
-    for fence in _FENCE.finditer(text):
-        parts += [change(text[end : fence.start()]), fence[0]]
-        end = fence.end()
-    return "".join([*parts, change(text[end:])])
+    return relinked(outside_of_code(text, lambda part: _COMMENT.sub("", part)), source, place)
 
 
 def on_files(files: Any, config: Any) -> Any:
@@ -93,7 +79,7 @@ def on_page_markdown(text: str, page: Any, **_: Any) -> str:
     if place == "index.md":
         page.meta["hide"] = ["navigation"]
     outside = {there: source for source, there in PAGES.items()}
-    return relinked(text, outside.get(place, f"docs/{place}"))
+    return shown(text, outside.get(place, f"docs/{place}"))
 
 
 def foreign(page: str) -> list[str]:
