@@ -16,11 +16,12 @@ import pytest
 PLUGINS = Path(__file__).parent / "plugins"
 NEEDED = {
     "airflow": ("airflow", "pytest_timeout"),
-    "cloud_run": ("grpc_status", "pytest_timeout"),
+    "cloud_run": ("google.cloud.logging", "grpc_status", "pytest_timeout"),
     "compat": ("starlake_core_duckdb", "starlake_core_local", "starlake_core_project"),
     "dagster": ("dagster", "pytest_timeout"),
-    "dataproc": ("grpc_status", "pytest_timeout"),
+    "dataproc": ("google.cloud.logging", "grpc_status", "pytest_timeout"),
     "fargate": ("moto", "pytest_timeout", "starlake_core_duckdb", "starlake_core_local"),
+    "google": ("google.cloud.logging",),
 }
 """What the tests of a plugin need besides the plugin itself. Where it is not installed they are left out, and the end of the output says so."""
 
@@ -37,11 +38,18 @@ if threading.current_thread() is threading.main_thread():
             signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
 
 
+def is_installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # of the package that it is in
+        return False
+
+
 @functools.cache
 def missing(plugin: str) -> list[str]:
     """Packages that the tests of a plugin need and that are not installed."""
     needed = (f"starlake_core_{plugin}", *NEEDED.get(plugin, ()))
-    return [name for name in needed if importlib.util.find_spec(name) is None]
+    return [name for name in needed if not is_installed(name)]
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
