@@ -124,7 +124,7 @@ def collect(folder: Path, further: Sequence[Path]) -> None:
     for dags in sorted(root.glob("plugins/*/src/*/**/dags")):
         # The project is around its pipeline files: they find it there.
         shutil.copytree(dags.parent, folder / dags.parent.name, ignore=shutil.ignore_patterns("__pycache__"))
-    for page in sorted([*root.glob("*.md"), *root.glob("docs/*.md"), *root.glob("plugins/*/README.md")]):
+    for page in sorted([*root.glob("*.md"), *root.glob("docs/**/*.md"), *root.glob("plugins/*/README.md")]):
         name = "_".join(page.relative_to(root).with_suffix("").parts).lower()
         for number, text in enumerate(_documented(page.read_text(encoding="utf-8"))):
             file = folder / "documentation" / f"{name}_{number}.py"

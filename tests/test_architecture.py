@@ -516,7 +516,7 @@ def test_an_option_without_effect_that_somebody_reads_is_found(reader: str) -> N
 
 
 def test_the_page_where_do_i_change_names_places_that_are_there() -> None:
-    text = (ROOT / "docs" / "changing.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "how-to" / "change-the-code.md").read_text(encoding="utf-8")
     rows = [line.split("|")[1:3] for line in text.splitlines() if line.startswith("| ")][1:]
     assert len(rows) == 10
     for wanted, place in rows:

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -158,7 +159,7 @@ def test_variables_reach_the_commands(tmp_path: Path) -> None:
 
 
 BROKEN = {
-    "options.py": 'Orchestration({"retries": -1, "pre_load_strategy": "importd", "retry_dely": 3}, environment="duckdb")',
+    "options.py": 'Orchestration({"retries": -1, "pre_load_strategy": "importd", "retry_dely": 3}, environment="duckdb")',  # codespell:ignore importd
     "syntax.py": "Orchestration(",
     "crash.py": "Orchestration(environment='duckdb'); 1 / 0",
     "plugin.py": 'Orchestration(environment="duckbd")',
@@ -252,8 +253,8 @@ def test_the_graph_has_every_task_in_every_format(example: Path, form: str, star
 def test_plugins_are_listed_with_their_distribution() -> None:
     done = orchestrate("plugins")
     lines = [line.split() for line in done.stdout.splitlines()[1:]]
-    assert ["environment", "duckdb", "starlake-core-duckdb", "0.1.0", "loads"] in lines
-    assert ["orchestrator", "local", "starlake-core-local", "0.1.0", "loads"] in lines
+    assert ["environment", "duckdb", "starlake-core-duckdb", version("starlake-core"), "loads"] in lines
+    assert ["orchestrator", "local", "starlake-core-local", version("starlake-core"), "loads"] in lines
 
 
 def test_options_are_listed_with_type_default_and_variable() -> None:
@@ -268,7 +269,7 @@ def test_options_are_listed_with_type_default_and_variable() -> None:
 def test_the_local_orchestrator_has_nothing_to_deploy(example: Path, verb: str) -> None:
     done = orchestrate(verb, example)
     assert done.returncode == 1
-    assert f"orchestrator 'local' (starlake-core-local 0.1.0) has nothing to {verb}" in done.stderr
+    assert f"orchestrator 'local' (starlake-core-local {version('starlake-core')}) has nothing to {verb}" in done.stderr
 
 
 def test_an_id_that_two_files_use_is_a_problem(tmp_path: Path) -> None:

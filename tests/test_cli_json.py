@@ -23,7 +23,7 @@ with Orchestration(options, environment="shell", orchestrator="local") as orches
         pipeline.sl_load(domain="d", table="t") >> pipeline.add_native("mine", lambda: lambda run: print("a node says hello"))
 """
 
-PAGE = Path(__file__).parent.parent / "docs" / "json.md"
+PAGE = Path(__file__).parent.parent / "docs" / "reference" / "json.md"
 
 
 @pytest.fixture

@@ -199,9 +199,9 @@ def test_a_strategy_is_read_in_any_case(text: str) -> None:
 
 
 def test_a_typing_error_in_a_strategy_is_refused_with_a_hint() -> None:
-    assert not StarlakePreLoadStrategy.is_valid("importd")
+    assert not StarlakePreLoadStrategy.is_valid("importd")  # codespell:ignore importd
     with pytest.raises(CommandError, match=r"none, imported, pending, ack.*Did you mean 'imported'"):
-        StarlakePreLoadStrategy.parse("importd")
+        StarlakePreLoadStrategy.parse("importd")  # codespell:ignore importd
 
 
 def test_no_strategy_has_nothing_to_check() -> None:

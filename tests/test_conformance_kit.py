@@ -330,7 +330,7 @@ def test_local_and_reference_agree_on_random_graphs(seed: int, tmp_path: Path) -
 @pytest.mark.parametrize("plugin", ["shell", "local"])
 def test_examples_of_the_documentation_are_the_tests_of_our_plugins(plugin: str) -> None:
     root = Path(__file__).parent.parent
-    text = (root / "docs" / "conformance.md").read_text(encoding="utf-8")
+    text = (root / "docs" / "how-to" / "test-a-plugin.md").read_text(encoding="utf-8")
     test = (root / "plugins" / plugin / "tests" / f"test_{plugin}_conformance.py").read_text(encoding="utf-8")
     suite = test[test.index("\nclass Test") :].partition("\n    @pytest.mark.xfail")[0].strip()
     assert f"```python\n{suite}\n```" in text

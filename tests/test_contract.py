@@ -33,7 +33,9 @@ def test_a_command_has_exactly_its_name(name: str) -> None:
 
 
 def test_a_near_miss_of_a_command_is_named() -> None:
-    assert problems("transfrom") == ("Unknown command transfrom. Did you mean 'transform'?",)
+    assert problems("transfrom") == (  # codespell:ignore transfrom
+        "Unknown command transfrom. Did you mean 'transform'?",  # codespell:ignore transfrom
+    )
 
 
 def test_a_vector_without_a_command_lists_the_commands() -> None:

@@ -1,7 +1,8 @@
-"""What all distributions declare alike: bounds on each other, who made them, where their home is, and that they are typed."""
+"""What all distributions declare alike: their version, bounds on each other, who made them, where their home is, and that they are typed."""
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,24 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
+from tools import version
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib  # which pytest needs there
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = [ROOT, *sorted(file.parent for file in ROOT.glob("plugins/*/pyproject.toml"))]
-BOUNDS = ">=0.1,<0.2"
+FOLDERS = version.folders()
+BOUNDS = version.bounds(version.version())
+CLASSIFIERS = {
+    "Development Status :: 4 - Beta",
+    "Intended Audience :: Developers",
+    "Operating System :: POSIX",
+    "Programming Language :: Python :: 3",
+    *(f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 14)),
+    "Typing :: Typed",
+}
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -54,17 +65,61 @@ def test_what_is_ours_is_needed_within_the_same_bounds(folder: Path) -> None:
     assert folder == ROOT or "starlake-core" in {found.name for found in needed}
 
 
+def test_every_file_says_what_the_one_place_says() -> None:
+    different = [file for file, text in version.expected(version.version()) if text != file.read_text(encoding="utf-8")]
+    assert different == []
+
+
+def test_another_version_is_written_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in FOLDERS:
+        copy = tmp_path / folder.relative_to(ROOT)
+        copy.mkdir(parents=True, exist_ok=True)
+        for name in ("pyproject.toml", "CHANGELOG.md"):
+            shutil.copy(folder / name, copy)
+    monkeypatch.setattr(version, "ROOT", tmp_path)
+    assert version.main(["7.3.1"]) == 0
+    assert version.main([]) == 0
+    for folder in version.folders():
+        project = read(folder)["project"]
+        assert project["version"] == "7.3.1"
+        assert {str(found.specifier) for found in requirements(project) if found.name in OURS} <= {"<8,>=7.3"}
+        assert (folder / "CHANGELOG.md").read_text(encoding="utf-8").count("\n## 7.3.1 (unreleased)\n") == 1
+    assert version.main(["--released", "2026-11-29"]) == 0
+    assert "\n## 7.3.1 (2026-11-29)\n" in (tmp_path / "plugins" / "shell" / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["7.3"], "'7.3' is not a version; use MAJOR.MINOR.PATCH"),
+        (["--released", "today"], "'today' is not a date; use YYYY-MM-DD"),
+    ],
+)
+def test_what_is_no_version_is_refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        version.main(arguments)
+    assert message in capsys.readouterr().err
+
+
 @every_distribution
-def test_a_distribution_says_who_made_it_and_where_its_home_is(folder: Path) -> None:
+def test_the_metadata_is_complete(folder: Path) -> None:
     project = DECLARED[folder]["project"]
     assert project["authors"] == [{"name": "starlake_core contributors"}]
-    assert project["urls"] == {"Homepage": "https://starlake.ai"}
+    assert project["urls"] == version.links(folder)
+    assert project["requires-python"] == ">=3.10"
+    assert project["keywords"][0] == "starlake"
+    assert set(project["classifiers"]) >= CLASSIFIERS
+    assert project["classifiers"] == sorted(project["classifiers"])
+    title = (folder / project["readme"]).read_text(encoding="utf-8").partition("\n")[0]
+    assert title == f"# {'starlake_core' if folder == ROOT else project['name']}"
+    assert project["license"] == "Apache-2.0"
+    assert project["license-files"] == ["LICENSE"]
+    assert (folder / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
 
 
 @every_distribution
 def test_a_distribution_is_typed(folder: Path) -> None:
     assert [package for package in packages(folder) if not is_typed(package)] == []
-    assert "Typing :: Typed" in DECLARED[folder]["project"]["classifiers"]
 
 
 @every_distribution

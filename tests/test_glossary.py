@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-GLOSSARY = ROOT / "docs" / "glossary.md"
+GLOSSARY = ROOT / "docs" / "concepts" / "glossary.md"
 ALLOWED = ("working directory", "working directories")
 """Terms of others that hold a word of the last column."""
 
@@ -27,9 +27,8 @@ SOURCES = [
     for file in sorted((ROOT / base).rglob("*.py"))
 ]
 PAGES = [
-    *sorted((ROOT / "docs").glob("*.md")),
-    *sorted(ROOT.glob("README.md")),
-    *sorted(ROOT.glob("CONTRIBUTING.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "RELEASING", "SECURITY")),
     *sorted((ROOT / "plugins").glob("*/README.md")),
 ]
 

@@ -297,7 +297,7 @@ def test_an_unknown_keyword_of_a_pipeline_is_refused_by_name(orchestrate: Any) -
     with pytest.raises(
         StarlakeError, match=r"sl_create_pipeline\(\) does not take the keyword 'schedul'.*native_keyword"
     ):
-        orchestrate().sl_create_pipeline(name="p", schedul=DAILY)
+        orchestrate().sl_create_pipeline(name="p", schedul=DAILY)  # codespell:ignore schedul
     assert orchestrate().sl_create_pipeline(name="p", native_keyword=1).native_options == {"native_keyword": 1}
 
 

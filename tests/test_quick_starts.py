@@ -49,7 +49,11 @@ def name_of(file: Path) -> str:
     return found[1]
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.parent.name)
+@pytest.mark.parametrize(
+    "page",
+    [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")), *PAGES],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
 def test_what_pages_install_is_there(page: Path) -> None:
     """Names of distributions are those of this repository, and folders are there; so is what they need among them."""
     projects = [ROOT / "pyproject.toml", *ROOT.glob("plugins/*/pyproject.toml")]

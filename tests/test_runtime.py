@@ -456,7 +456,7 @@ def test_a_runner_that_lacks_a_method_is_named() -> None:
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
-        ("intervall", "interval"),
+        ("intervall", "interval"),  # codespell:ignore intervall
         ("detach", "detached"),
         ("follow", "follows"),
         ("consoleurl", "console_url"),

@@ -1,4 +1,4 @@
-"""What commands tell programs: one JSON document on the standard output, described in docs/json.md."""
+"""What commands tell programs: one JSON document on the standard output, described in docs/reference/json.md."""
 
 from __future__ import annotations
 

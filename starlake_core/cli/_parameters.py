@@ -59,7 +59,7 @@ json_format = click.option(
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="For people, or one JSON document for programs (docs/json.md).",
+    help="For people, or one JSON document for programs (docs/reference/json.md).",
 )
 
 scheduled_date_option = click.option(

@@ -207,7 +207,8 @@ class StarlakePipeline(Verbs):
             run_id: a name for the run; made up by default.
             dry_run: show what would be done.
             variables: values for ``${var:NAME}``.
-            select, exclude: patterns of task ids, paths or domains.
+            select: patterns of task ids, paths or domains; all tasks by default.
+            exclude: the same, for tasks that are left out.
             parallelism: tasks at once, where the orchestrator lets the caller decide.
             listener: called with every :class:`TaskEvent`.
 
@@ -249,7 +250,8 @@ class StarlakePipeline(Verbs):
         They run one after the other, up to the first that does not succeed, unless the orchestrator has its own way to backfill.
 
         Args:
-            start, end: aware, or in the zone of the schedule.
+            start: aware, or in the zone of the schedule.
+            end: the same.
             **keywords: of :meth:`run`.
 
         Raises:

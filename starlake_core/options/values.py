@@ -145,9 +145,8 @@ def option(type: Kind[Any], default: Any = None, **keywords: Any) -> Any:
     Args:
         type: how its value is read.
         default: the typed value when nothing is given.
-        required: whether a value must be given.
-        name: the key in the options; the name of the attribute by default.
-        doc, env, aliases, effective: as those of :class:`Option`.
+        **keywords: ``required``, whether a value must be given; ``name``, the key in the options, which is the name of the attribute by
+            default; ``doc``, ``env``, ``aliases`` and ``effective``, as those of :class:`Option`.
     """
     return _Field({"type": type, "default": default, **keywords})
 

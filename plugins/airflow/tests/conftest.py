@@ -60,7 +60,6 @@ def _make_home() -> Path:
 
 
 HAS_AIRFLOW = importlib.util.find_spec("airflow") is not None
-collect_ignore_glob = [] if HAS_AIRFLOW else ["test_*.py"]
 HOME = _make_home() if HAS_AIRFLOW else Path()
 
 

@@ -289,10 +289,15 @@ def test_a_failure_of_the_service_ends_the_task_with_what_it_says(place: Place) 
     operator = place.draw().native.get_task("load")
     context = seen_by(operator)
     trigger = deferred(operator, context)
-    broken = StarlakeTrigger(**{**trigger.serialize()[1], "job": trigger.job.replace('"detached"', '"detatched"')})
+    broken = StarlakeTrigger(
+        **{
+            **trigger.serialize()[1],
+            "job": trigger.job.replace('"detached"', '"detatched"'),  # codespell:ignore detatched
+        }
+    )
     event = fired(broken)
-    assert "detatched" in event["error"]
-    with pytest.raises(AirflowException, match="detatched"):
+    assert "detatched" in event["error"]  # codespell:ignore detatched
+    with pytest.raises(AirflowException, match="detatched"):  # codespell:ignore detatched
         operator.resume(context, event)
 
 

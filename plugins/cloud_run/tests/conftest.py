@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +12,6 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from cloud_run_lab import MakeJob, MakeRunner
     from emulators.cloud_run import CloudRun
-
-# The tests of all plugins can be collected where only some of them are installed.
-collect_ignore_glob = [] if importlib.util.find_spec("starlake_core_cloud_run") is not None else ["test_*.py"]
 
 settings.register_profile("ci", deadline=None, max_examples=60, print_blob=True)
 settings.load_profile("ci")

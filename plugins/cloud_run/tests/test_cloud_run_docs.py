@@ -56,7 +56,7 @@ def test_the_examples_draw_pipelines(block: str) -> None:
     assert {job.environment for job in jobs} == {"cloud_run"}
 
 
-@pytest.mark.parametrize("page", [README, ROOT / "README.md"], ids=["plugin", "project"])
+@pytest.mark.parametrize("page", [README, ROOT / "docs" / "how-to" / "cloud.md"], ids=["plugin", "how-to"])
 def test_the_quick_start_works(page: Path, tmp_path: Path) -> None:
     said = follow(page, tmp_path)
     assert "starbake_kpi: success" in said

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +12,6 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from emulators.dataproc import Dataproc
-
-# The tests of all plugins can be collected where only some of them are installed.
-collect_ignore_glob = [] if importlib.util.find_spec("starlake_core_dataproc") is not None else ["test_*.py"]
 
 # No test depends on how fast the machine is.
 settings.register_profile("dataproc", deadline=None, max_examples=60, print_blob=True)

@@ -108,7 +108,7 @@ def test_names_with_quotes_and_spaces(sandbox: Sandbox) -> None:
     )
     sandbox.staged("odd's file 1.csv", '"a ""b"""\nx\n')
     assert sandbox.run("load").code == 0
-    assert sandbox.query('SELECT "sel ect" FROM shop."Odd ""one"""') == [("x",)]
+    assert sandbox.query('SELECT "sel ect" FROM shop."Odd ""one"""') == [("x",)]  # codespell:ignore ect
 
 
 def test_a_dialect_of_its_own(sandbox: Sandbox) -> None:
@@ -413,7 +413,11 @@ def test_counters_for_the_starlake_api(sandbox: Sandbox) -> None:
         ("{name: id}", "{writeStrategy: {types: {APPEND: x}}}", "the adaptive write strategy of shop.items is not"),
         ("{name: id}", "{writeStrategy: {type: UPSERT_BY_KEY}}", "needs writeStrategy.key or primaryKey"),
         ("{name: id}", "{writeStrategy: {type: UPSERT_BY_KEY, key: no}}", "names no, which is not a column"),
-        ("{name: id, type: duble}", "{}", "the type 'duble' is not defined in metadata/types. Did you mean 'double'?"),
+        (
+            "{name: id, type: duble}",  # codespell:ignore duble
+            "{}",
+            "the type 'duble' is not defined in metadata/types. Did you mean 'double'?",  # codespell:ignore duble
+        ),
         ("{name: id, privacy: SHA1}", "{}", "privacy SHA1 is not supported"),
         ("{name: id, script: 'x'}", "{}", "script is not supported"),
         ("{name: id}", "{sink: {connectionRef: nowhere}}", "uses the connection 'nowhere'"),

@@ -63,7 +63,10 @@ def test_ack_deletes_the_file_it_finds(sandbox: Sandbox) -> None:
     assert preload(sandbox, "--strategy", "ack") == 1
 
 
-@pytest.mark.parametrize("strategy", [(), ("--strategy", "none"), ("--strategy", "imorted"), ("--strategy", "")])
+@pytest.mark.parametrize(
+    "strategy",
+    [(), ("--strategy", "none"), ("--strategy", "imorted"), ("--strategy", "")],  # codespell:ignore imorted
+)
 def test_quirk_an_unknown_strategy_is_ready(sandbox: Sandbox, strategy: tuple[str, ...]) -> None:
     assert preload(sandbox, *strategy) == 0
 

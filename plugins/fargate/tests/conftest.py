@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +11,6 @@ import pytest
 
 if TYPE_CHECKING:
     from fargate_lab import Lab
-
-NEEDED = ("starlake_core_fargate", "boto3", "moto", "starlake_core_local", "starlake_core_duckdb")
-collect_ignore_glob = [] if all(map(importlib.util.find_spec, NEEDED)) else ["test_*.py"]
 
 
 @pytest.fixture

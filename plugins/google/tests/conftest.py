@@ -1,12 +1,8 @@
-"""The tests of all plugins can be collected where only some of them are installed."""
+"""Warnings of Google's libraries that no test is about."""
 
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
-
-collect_ignore_glob = [] if importlib.util.find_spec("starlake_core_google") is not None else ["test_*.py"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,0 +1,1 @@
+"""Programs for those who maintain the repository; no distribution has them."""
