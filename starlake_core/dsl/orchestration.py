@@ -155,7 +155,8 @@ class Orchestration:
             return
         known = {name for pipeline in self.pipelines for name in pipeline.option_names()}
         problems = [
-            f"{os.path.basename(self.filename)}: no task takes the options of '{name}'.{did_you_mean(name, known)}"
+            f"{os.path.basename(self.filename)}: no task takes the options of '{name}', and none of the selected plugins has an option of that name."
+            f"{did_you_mean(name, known)}"
             for name in self.options.tasks
             if name not in known
         ]

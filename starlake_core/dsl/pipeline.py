@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from ..errors import RunError, StarlakeError, did_you_mean
+from ..model.dataset import DatasetTrigger
 from ..model.graph import TaskGroup
 from ..model.kinds import TriggerPolicy
 from ..model.lineage import StarlakeDependencies
@@ -109,7 +110,7 @@ class StarlakePipeline(Verbs):
         cron = cron or (schedule.cron if schedule else None)
         trigger = None
         if dependencies is not None and cron is None:
-            cron, trigger = start_of(dependencies, self.options)
+            cron, trigger = self._start_of(dependencies)
         general = self.options[GeneralOptions]
         zone = time_zone(general.timezone)
         end_date = general.end_date
@@ -137,6 +138,10 @@ class StarlakePipeline(Verbs):
             deployment=general.deployment or "",
             starlake_environment=general.sl_env_var.get("SL_ENV", ""),
         )
+
+    def _start_of(self, dependencies: StarlakeDependencies) -> tuple[str | None, DatasetTrigger | None]:
+        """When a lineage whose pipeline has no cron of its own starts; see :func:`start_of`."""
+        return start_of(dependencies, self.options)
 
     @property
     def dag(self) -> Any:

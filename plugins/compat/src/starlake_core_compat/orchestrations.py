@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import GenericAlias, TracebackType
 from typing import Any
 
 from starlake_core import (
+    DatasetTrigger,
     DependencyType,
     GeneralOptions,
     Node,
@@ -16,6 +18,7 @@ from starlake_core import (
     PluginNotFoundError,
     StarlakeError,
     StarlakePipeline,
+    StarlakePreLoadStrategy,
     StarlakeSchedule,
     StarlakeSparkConfig,
     StarlakeTaskGroup,
@@ -24,11 +27,16 @@ from starlake_core import (
     TriggerRule,
     sanitize_id,
 )
+from starlake_core import StarlakeDataset as CoreDataset
+from starlake_core import StarlakeDependencies as CoreDependencies
+from starlake_core.logs import get_logger
 
 from .adapting import Classes, Verbs
+from .datasets import StarlakeDataset
 from .lineage import StarlakeDependencies, StarlakeDependency, TreeNodeMixin
 from .module_globals import ModuleGlobals, read_globals
 from .registry import ORCHESTRATIONS, is_installed, word_of
+from .schedules import cron_or_none, is_none
 from .verbs import StarlakeJob
 from .zones import iana_name
 
@@ -40,6 +48,8 @@ __all__ = [
     "AbstractTaskGroup",
     "OrchestrationFactory",
 ]
+
+logger = get_logger(__name__)
 
 
 class _StandsFor(type):
@@ -154,23 +164,30 @@ class AbstractPipeline(StarlakePipeline):
         self.own_dag = dag
         self.add_dag_dependency = add_dag_dependency
         found = orchestration.found
-        if dependencies is not None:
-            orchestration.filter_datasets(dependencies)
         known = orchestration.pipeline_keywords
         keywords = {
             word: value for word, value in found.keywords.items() if word in known or orchestration.allows_any_keyword
         }
-        super().__init__(
-            orchestration,
-            name or "_".join(part for part in (_stem(job.filename), _schedule_name(schedule)) if part),
-            schedule=schedule,
-            dependencies=dependencies,
-            cron=cron,
-            tags=tags,
-            description=found.description if description is None else description,
-            native_options={**keywords, **native},
-        )
+        with orchestration.filtering(dependencies):
+            super().__init__(
+                orchestration,
+                name or "_".join(part for part in (_stem(job.filename), _schedule_name(schedule)) if part),
+                schedule=schedule,
+                dependencies=dependencies,
+                cron=cron_or_none(cron, "sl_create_pipeline()"),
+                tags=tags,
+                description=found.description if description is None else description,
+                native_options={**keywords, **native},
+            )
         self._tasks_of: dict[str, Task] = {}
+        if dependencies is not None:
+            self._warn_of_strategies(dependencies)
+        if self.catchup and (schedule is not None or self.cron is None):
+            # The replaced package made up for missed intervals of transforms alone; a migration must not start them for loads.
+            self.catchup = False
+            logger.warning(
+                "pipeline %s: the option 'catchup' has no effect on %s", self.id, "loads" if schedule else "datasets"
+            )
         if orchestration.plugins.orchestrator == "airflow":
             # The list of DAGs is filtered by them, and the case counts.
             self.tags = tuple(dict.fromkeys(tag.upper() for tag in self.tags))
@@ -191,6 +208,21 @@ class AbstractPipeline(StarlakePipeline):
     def schedule_name(self) -> str | None:
         """The name of the schedule as a part of ids, None without one."""
         return _schedule_name(self.schedule)
+
+    def _start_of(self, dependencies: CoreDependencies) -> tuple[str | None, DatasetTrigger | None]:
+        """The cron of the file, or the upstream datasets; none is made up from those of the lineage."""
+        return self.options[GeneralOptions].cron, super()._start_of(dependencies)[1]
+
+    def _warn_of_strategies(self, lineage: StarlakeDependencies) -> None:
+        strategy = self.options[GeneralOptions].dataset_triggering_strategy
+        others = [node.name for node in lineage if str(node.generated_strategy or strategy).lower() != strategy]
+        if others:
+            logger.warning(
+                "pipeline %s: the dataset_triggering_strategy in the lineage has no effect (%s); the option of that name counts, which is '%s'",
+                self.id,
+                ", ".join(others),
+                strategy,
+            )
 
     @property
     def load_dependencies(self) -> bool:
@@ -233,11 +265,48 @@ class AbstractPipeline(StarlakePipeline):
                 task = self.sl_transform(dependency.task_id, dependency.name)
             else:
                 domain, _, table = dependency.name.partition(".")
+                table = table or domain
                 final_domain, _, final_table = dependency.sink.partition(".")
                 self.final_names.setdefault((domain, table), (final_domain, final_table))
                 task = self.sl_load(dependency.task_id, domain, table)
             self._tasks_of[dependency.name] = task
         return task
+
+    def end_task(
+        self, task_id: str | None = None, output_datasets: Iterable[CoreDataset] | None = None, **keywords: Any
+    ) -> Task:
+        """Add the last task; see :meth:`StarlakePipeline.end_task`. The dataset of the pipeline has its id in lower case.
+
+        Args:
+            task_id: its id.
+            output_datasets: what the pipeline as a whole produces; a dataset with the pipeline's id by default.
+            **keywords: of every verb, or of the orchestrator.
+        """
+        if output_datasets is None:
+            output_datasets = [StarlakeDataset(self.id, cron=self.cron)]
+        return super().end_task(task_id, output_datasets, **keywords)
+
+    def sl_pre_load(
+        self,
+        domain: str,
+        tables: Iterable[str] = (),
+        pre_load_strategy: StarlakePreLoadStrategy | str | None = None,
+        task_id: str | None = None,
+        **keywords: Any,
+    ) -> Task | None:
+        """Add the check whether a domain is ready; see :meth:`StarlakePipeline.sl_pre_load`. On Dagster its id has the name of the schedule.
+
+        Args:
+            domain: logical name.
+            tables: logical names; all of the domain when empty.
+            pre_load_strategy: what has to be there; the option by default.
+            task_id: its id.
+            **keywords: of every verb, or of the orchestrator.
+        """
+        if task_id is None and self.schedule_name and self.plugins.orchestrator == "dagster":
+            strategy = StarlakePreLoadStrategy.parse(pre_load_strategy or self.pre_load_strategy)
+            task_id = f"check_{domain}_{self.schedule_name}_{strategy.task_word}"
+        return super().sl_pre_load(domain, tables, pre_load_strategy, task_id, **keywords)
 
     def sl_spark_config(self, spark_config_name: str) -> StarlakeSparkConfig:
         """The Spark sizing of a name: what ``get_spark_config`` of the file says, else the options.
@@ -285,7 +354,7 @@ def _stem(filename: str) -> str:
 
 
 def _schedule_name(schedule: StarlakeSchedule | None) -> str | None:
-    return sanitize_id(schedule.name).lower() if schedule is not None and schedule.name else None
+    return None if schedule is None or is_none(schedule.name) else sanitize_id(schedule.name)
 
 
 def _one_zone(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -348,17 +417,22 @@ class AbstractOrchestration(Orchestration):
         """The orchestrator of a subclass; None where the job says it."""
         return None
 
-    def filter_datasets(self, dependencies: StarlakeDependencies) -> None:
-        """Let the option ``filtered_datasets`` name datasets in the style ``flat``, too.
+    @contextmanager
+    def filtering(self, dependencies: StarlakeDependencies | None) -> Iterator[None]:
+        """While this block is open, the option ``filtered_datasets`` has what a lineage filters out, and names datasets in the style ``flat``, too.
 
         Args:
-            dependencies: the lineage of a pipeline.
+            dependencies: the lineage of a pipeline, None for none.
         """
-        given = self.options[GeneralOptions].filtered_datasets
-        flat = {name.lower() for name in given}
-        named = [name for name, uri in dependencies.uris.items() if uri in flat]
-        if named:
-            self.options = self.options.overlaid({"filtered_datasets": tuple(dict.fromkeys((*given, *named)))})
+        before = self.options
+        if dependencies is not None:
+            given = before[GeneralOptions].filtered_datasets
+            named = dependencies.filtered_names([name.lower() for name in given])
+            self.options = before.overlaid({"filtered_datasets": tuple(dict.fromkeys((*given, *named)))})
+        try:
+            yield
+        finally:
+            self.options = before
 
     def sl_create_pipeline(  # type: ignore[override]
         self,
