@@ -15,6 +15,7 @@ from ..model.graph import TaskGroup
 from ..model.kinds import TriggerPolicy
 from ..model.lineage import StarlakeDependencies
 from ..model.run import Report, RunRequest
+from ..model.run_options import read_policies
 from ..model.schedule import StarlakeSchedule, aware_date, fire_times, time_zone
 from ..options import GeneralOptions, Options
 from ..orchestrators.requests import request_run
@@ -132,6 +133,7 @@ class StarlakePipeline(Verbs):
                 cycle=general.data_cycle if general.data_cycle_enabled else None,
                 beyond_cycle=general.beyond_data_cycle_enabled,
                 min_seconds=general.min_timedelta_between_runs,
+                merge=read_policies(general.sl_options_merge, "option 'sl_options_merge'"),
             ),
             source=orchestration.filename,
             native_options=native_options,

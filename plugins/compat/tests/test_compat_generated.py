@@ -314,7 +314,7 @@ DEEP = """
     dagster.shell.starlake_dagster_shell_job:StarlakeDagsterShellJob dagster.gcp.starlake_dagster_cloud_run_job:StarlakeDagsterCloudRunJob
     dagster.gcp.starlake_dagster_dataproc_job:StarlakeDagsterDataprocJob dagster.aws.starlake_dagster_fargate_job:StarlakeDagsterFargateJob
     gcp.starlake_dataproc_cluster_config:StarlakeDataprocClusterConfig common:most_frequent_crons common:scheduled_dates_range job:TaskType
-    job:StarlakeExecutionMode dataset:AbstractEvent dataset:StarlakeDatasetType orchestration:StarlakeSchedules
+    job:StarlakeExecutionMode dataset:AbstractEvent dataset:StarlakeDatasetType orchestration:StarlakeSchedules sl_options:merge_sl_options
 """
 GONE = """
     airflow.gcp:StarlakeAirflowDataprocCluster airflow.gcp:StarlakeAirflowDataprocClusterConfig airflow.gcp:StarlakeAirflowDataprocMasterConfig
