@@ -154,6 +154,12 @@ def test_a_date_that_cannot_be_read(date: Any) -> None:
         read_moment(date, "sl_scheduled_date")
 
 
+def test_a_date_of_ours_has_an_offset() -> None:
+    for wrong in ("2026-11-02T00:00:00", 1793577600):
+        with pytest.raises(RunError, match="sl_data_interval_end is"):
+            read_interval({"sl_data_interval_end": wrong})
+
+
 def test_extra_is_checked_where_it_is_given() -> None:
     from starlake_core.dsl.task_arguments import read_task_arguments
 

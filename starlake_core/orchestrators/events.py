@@ -82,9 +82,9 @@ def read_interval(metadata: Mapping[str, Any]) -> DataInterval | None:
         RunError: a date cannot be read.
     """
     if metadata.get(INTERVAL_END) is not None:
-        end = read_moment(metadata[INTERVAL_END], INTERVAL_END)
+        end = read_moment(metadata[INTERVAL_END], INTERVAL_END, ours=True)
         start = metadata.get(INTERVAL_START)
-        return DataInterval(end if start is None else read_moment(start, INTERVAL_START), end)
+        return DataInterval(end if start is None else read_moment(start, INTERVAL_START, ours=True), end)
     name = next((name for name in _SCHEDULED if metadata.get(name) not in (None, "")), None)
     if name is None:
         return None
@@ -116,22 +116,25 @@ def read_carried(source: str, metadata: Mapping[str, Any], superseded: bool = Fa
     )
 
 
-def read_moment(value: Any, name: str) -> datetime:
-    """A date that somebody wrote: a date, a text of ISO 8601, or seconds since 1970; without an offset in UTC.
+def read_moment(value: Any, name: str, ours: bool = False) -> datetime:
+    """A date that somebody wrote: a date, or a text of ISO 8601; from others also seconds since 1970, and without an offset in UTC.
 
     Args:
         value: as it was written.
         name: of the value, for the message.
+        ours: it is a name of ours, whose values have an offset.
 
     Raises:
         RunError: it is none of them.
     """
     try:
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and not ours:
             return datetime.fromtimestamp(value, timezone.utc)
         text = _OFFSET.sub(r"\1:\2", str(value).strip().replace("Z", "+00:00"))
         found = value if isinstance(value, datetime) else datetime.fromisoformat(text)
         found.astimezone(timezone.utc)
+        if ours and found.tzinfo is None:
+            raise ValueError
     except (ValueError, OverflowError, OSError):
         raise RunError(f"{name} is {value!r}; it takes a date with offset: 2026-01-31T00:00:00+01:00") from None
     return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)

@@ -24,7 +24,7 @@ def show_airflow(folder: str) -> dict[str, Any]:
 def airflow_dag(dag: Any) -> dict[str, Any]:
     condition = getattr(dag.timetable, "asset_condition", getattr(dag.timetable, "dataset_condition", None))
     return {
-        "schedule": dag.timetable.summary,
+        "schedule": getattr(dag.timetable, "summary", None),
         "timetable": type(dag.timetable).__name__,
         "triggers": sorted(asset.uri for asset in getattr(condition, "objects", ())),
         "tags": sorted(dag.tags),
@@ -70,6 +70,7 @@ def definitions_of(file: str) -> Any:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # as Dagster does, for files that look at themselves
     spec.loader.exec_module(module)
     return module.defs
 

@@ -29,7 +29,7 @@ _OPTIONS = (
     "cron", "filtered_datasets", "spark_config_name", "spark_executor_cores", "spark_executor_instances", "spark_executor_memory",
     "spark_properties",
 )  # fmt: skip
-_OF_ENVIRONMENTS = {"dataproc": ("cluster_", "dataproc_")}
+_OF_ENVIRONMENTS = {"dataproc": ("cluster_", "dataproc_"), "fargate": ("aws_",)}
 """Beginnings of names that are options of an environment."""
 _FOR_DAGS = ("access_control", "user_defined_filters", "user_defined_macros")
 
