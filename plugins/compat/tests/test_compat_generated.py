@@ -137,6 +137,29 @@ def test_an_unknown_keyword_is_named_in_a_warning(caplog: pytest.LogCaptureFixtu
     assert [record.getMessage().rstrip() for record in caplog.records] == [text]
 
 
+def test_keywords_of_jobs_groups_and_pipelines(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    made = StarlakeJobFactory.create_job(
+        filename=str(tmp_path / "dag.py"), orchestrator="local", execution_environment="duckdb", options={}, timezone="Asia/Tokyo", owner="x"
+    )  # fmt: skip
+    with (
+        OrchestrationFactory.create_orchestration(job=made) as orchestration,
+        orchestration.sl_create_pipeline(schedule=daily()) as pipeline,
+    ):
+        with orchestration.sl_create_task_group("loads", pipeline=pipeline, tooltip="x"):
+            pipeline.sl_load("load", "raw", "sale", dataset="x", task_type="load")
+        made_by_hand = pipeline.sl_transform("total", "shop.total", sink="shop.Result", extra={"owner": "me"})
+    assert pipeline.zone_name == "Asia/Tokyo"
+    assert [(one.uri, one.sink, one.extra) for one in made_by_hand.outlets] == [
+        ("shop_result", "shop.Result", {"owner": "me"})
+    ]
+    assert [record.getMessage().rstrip() for record in caplog.records] == [
+        "PlainJob(): the keyword 'owner' has no effect.",
+        "AbstractTaskGroup('loads'): the keyword 'tooltip' has no effect.",
+        "sl_load(): the keyword 'dataset' has no effect.",
+        "sl_load(): the keyword 'task_type' has no effect.",
+    ]
+
+
 # -- assignments
 
 

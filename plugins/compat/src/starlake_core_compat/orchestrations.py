@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import GenericAlias, TracebackType
 from typing import Any
@@ -29,6 +30,7 @@ from starlake_core import (
 )
 from starlake_core import StarlakeDataset as CoreDataset
 from starlake_core import StarlakeDependencies as CoreDependencies
+from starlake_core.dsl.task_arguments import TaskArguments
 from starlake_core.logs import get_logger
 
 from .adapting import Classes, Verbs
@@ -37,6 +39,7 @@ from .lineage import StarlakeDependencies, StarlakeDependency, TreeNodeMixin
 from .module_globals import ModuleGlobals, read_globals
 from .registry import ORCHESTRATIONS, is_installed, word_of
 from .schedules import cron_or_none, is_none
+from .swallowed import warn_of_keywords
 from .verbs import StarlakeJob
 from .zones import iana_name
 
@@ -50,6 +53,10 @@ __all__ = [
 ]
 
 logger = get_logger(__name__)
+
+
+_PASSED_OVER = ("dataset", "task_type")
+"""Keywords of the verbs of a pipeline that the replaced package replaced by its own."""
 
 
 class _StandsFor(type):
@@ -85,6 +92,7 @@ class AbstractTaskGroup(StarlakeTaskGroup):
         group: the native group, for subclasses that bring their own orchestrator.
         name: the same as ``group_id``.
         pipeline: that it belongs to.
+        **kwargs: have no effect, and are named in a warning.
 
     Raises:
         StarlakeError: it has no name, or no pipeline.
@@ -101,8 +109,10 @@ class AbstractTaskGroup(StarlakeTaskGroup):
         *,
         name: str | None = None,
         pipeline: StarlakePipeline | None = None,
+        **kwargs: Any,
     ) -> None:
         title = group_id or name
+        warn_of_keywords(f"{type(self).__name__}({title!r})", kwargs, ("group_id", "name", "pipeline", "group"))
         if not title or pipeline is None:
             raise StarlakeError(
                 f"{type(self).__name__}() needs a name and its pipeline: {type(self).__name__}(group_id, pipeline=pipeline)"
@@ -164,6 +174,13 @@ class AbstractPipeline(StarlakePipeline):
         self.own_dag = dag
         self.add_dag_dependency = add_dag_dependency
         found = orchestration.found
+        if orchestration.plugins.orchestrator == "dagster":
+            # Airflow checked the keywords of its DAGs by itself; starlake-dagster passed over what it did not know.
+            others = {word: value for word, value in native.items() if word not in orchestration.pipeline_keywords}
+            warn_of_keywords(
+                "sl_create_pipeline()", others, ("schedule", "dependencies", *orchestration.pipeline_keywords)
+            )
+            native = {word: value for word, value in native.items() if word not in others}
         known = orchestration.pipeline_keywords
         keywords = {
             word: value for word, value in found.keywords.items() if word in known or orchestration.allows_any_keyword
@@ -285,6 +302,41 @@ class AbstractPipeline(StarlakePipeline):
         if output_datasets is None:
             output_datasets = [StarlakeDataset(self.id, cron=self.cron)]
         return super().end_task(task_id, output_datasets, **keywords)
+
+    def sl_transform(
+        self,
+        task_id: str | None = None,
+        transform_name: str | None = None,
+        transform_options: Mapping[str, Any] | str | None = None,
+        spark_config: StarlakeSparkConfig | None = None,
+        *,
+        sink: str | None = None,
+        **keywords: Any,
+    ) -> Task:
+        """Add one transform; see :meth:`StarlakePipeline.sl_transform`.
+
+        Args:
+            task_id: its id.
+            transform_name: ``domain.task``.
+            transform_options: substitution variables; those of the options by default.
+            spark_config: sizing; the options by default.
+            sink: ``domain.table`` that it writes; what the lineage says, or its name, by default.
+            **keywords: of every verb, or of the orchestrator.
+        """
+        made = super().sl_transform(task_id, transform_name, transform_options, spark_config, **keywords)
+        if not is_none(sink):
+            domain, _, table = str(sink).rpartition(".")
+            own, *others = made.outlets
+            dataset = CoreDataset.table(
+                domain, table, style=self.options[GeneralOptions].dataset_style, cron=own.cron, freshness=own.freshness
+            )
+            made.outlets = (replace(dataset, extra=own.extra), *others)
+        return made
+
+    def _arguments(self, verb: str, keywords: Mapping[str, Any], **own: object) -> TaskArguments:
+        known = {word: value for word, value in keywords.items() if word not in _PASSED_OVER}
+        warn_of_keywords(f"{verb}()", {word: value for word, value in keywords.items() if word not in known}, ())
+        return super()._arguments(verb, known, **own)
 
     def sl_pre_load(
         self,
