@@ -15,6 +15,7 @@ from starlake_core import (
     DependencyType,
     GeneralOptions,
     Node,
+    Options,
     Orchestration,
     PluginNotFoundError,
     StarlakeError,
@@ -36,6 +37,7 @@ from starlake_core.logs import get_logger
 from .adapting import Classes, Verbs
 from .datasets import StarlakeDataset
 from .lineage import StarlakeDependencies, StarlakeDependency, TreeNodeMixin
+from .logical_names import NO_PROJECT, names_of_project
 from .module_globals import ModuleGlobals, read_globals
 from .registry import ORCHESTRATIONS, is_installed, word_of
 from .schedules import cron_or_none, is_none
@@ -197,6 +199,8 @@ class AbstractPipeline(StarlakePipeline):
                 native_options={**keywords, **native},
             )
         self._tasks_of: dict[str, Task] = {}
+        self._names = names_of_project(self.options[GeneralOptions].sl_env_var)
+        self._loads: dict[tuple[str, str], str] = {}
         if dependencies is not None:
             self._warn_of_strategies(dependencies)
         if self.catchup and (schedule is not None or self.cron is None):
@@ -355,10 +359,71 @@ class AbstractPipeline(StarlakePipeline):
             task_id: its id.
             **keywords: of every verb, or of the orchestrator.
         """
-        if task_id is None and self.schedule_name and self.plugins.orchestrator == "dagster":
+        if task_id is None and isinstance(domain, str):
             strategy = StarlakePreLoadStrategy.parse(pre_load_strategy or self.pre_load_strategy)
-            task_id = f"check_{domain}_{self.schedule_name}_{strategy.task_word}"
+            on_dagster = self.schedule_name and self.plugins.orchestrator == "dagster"
+            task_id = f"check_{domain}_{f'{self.schedule_name}_' if on_dagster else ''}{strategy.task_word}"
+        domain, tables = self._logical(domain, tables)
         return super().sl_pre_load(domain, tables, pre_load_strategy, task_id, **keywords)
+
+    def sl_import(
+        self, task_id: str | None = None, domain: str | None = None, tables: Iterable[str] = (), **keywords: Any
+    ) -> Task:
+        """Add the move of a domain's incoming files; see :meth:`StarlakePipeline.sl_import`.
+
+        Args:
+            task_id: its id.
+            domain: logical name.
+            tables: logical names; all of the domain when empty.
+            **keywords: of every verb, or of the orchestrator.
+        """
+        task_id = task_id or (f"{domain}_import" if domain else None)
+        domain, tables = self._logical(domain, tables)
+        return super().sl_import(task_id, domain, tables, **keywords)
+
+    def sl_load(
+        self,
+        task_id: str | None = None,
+        domain: str | None = None,
+        table: str | None = None,
+        spark_config: StarlakeSparkConfig | None = None,
+        **keywords: Any,
+    ) -> Task:
+        """Add the load of one table; see :meth:`StarlakePipeline.sl_load`. Its id and its dataset have the names that the file has.
+
+        Args:
+            task_id: its id.
+            domain: logical name.
+            table: logical name.
+            spark_config: sizing; the options by default.
+            **keywords: of every verb, or of the orchestrator.
+        """
+        if not isinstance(domain, str) or not isinstance(table, str):
+            return super().sl_load(task_id, domain, table, spark_config, **keywords)
+        logical, (name,) = self._logical(domain, [table])
+        if (logical, name) != (domain, table):
+            task_id = task_id or f"{domain}_{table}_load"
+            self.final_names.setdefault((logical, name), self.final_names.get((domain, table), (domain, table)))
+            self._loads[logical, name] = f"{domain}.{table}"
+            given = self.options.tasks.get(f"{domain}.{table}")
+            if given is not None:
+                options, problems = self.options, self.options.problems
+                self.options = Options(options, {f"{logical}.{name}": given, **options.tasks}, problems)
+        return super().sl_load(task_id, logical, name, spark_config, **keywords)
+
+    def _logical(self, domain: Any, tables: Any) -> tuple[Any, Any]:
+        """The names of the command line for what a file calls a domain and tables of it."""
+        if self._names is NO_PROJECT or not isinstance(domain, str) or not domain:
+            return domain, tables
+        given = [tables] if isinstance(tables, str) else list(tables or ())
+        if not all(isinstance(table, str) for table in given):
+            return domain, tables
+        logical, found = self._names.right(domain, given, f"pipeline {self.id}")
+        return logical, [found[table] for table in given]
+
+    def option_names(self) -> set[str]:
+        """The names under which per-task options may stand, also those that the file has in place of logical ones."""
+        return super().option_names() | set(self._loads.values())
 
     def sl_spark_config(self, spark_config_name: str) -> StarlakeSparkConfig:
         """The Spark sizing of a name: what ``get_spark_config`` of the file says, else the options.
