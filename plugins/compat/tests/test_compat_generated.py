@@ -270,6 +270,19 @@ def test_a_table_of_one_part_starts_a_pipeline(tmp_path: Path, typ: str | None) 
     assert (loaded.command.domain, loaded.command.tables) == ("sale", ("sale",))
 
 
+@pytest.mark.parametrize(
+    ("name", "sink", "uri"),
+    [
+        ("db.raw.sale", None, "db_sale"),
+        ("raw.sale", "db.raw.Sale", "db_sale"),
+        ("raw.sale", "Sale", "sale_sale"),
+        ("raw.sale", "None", "raw_sale"),
+    ],
+)
+def test_a_dataset_has_the_first_and_the_last_part_of_what_is_written(name: str, sink: str | None, uri: str) -> None:
+    assert StarlakeDependency(name, "table", sink=sink).uri == uri
+
+
 def test_a_task_of_a_lineage_has_the_name_of_its_node(tmp_path: Path) -> None:
     pipeline = transforms(tmp_path, StarlakeDependencies(lineage(TABLE, name="Shop.Total", sink="shop.Result")))
     assert ids(pipeline) == ["start", "Shop_Total_task", "end"]

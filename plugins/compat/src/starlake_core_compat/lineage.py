@@ -53,12 +53,14 @@ class StarlakeDependency(CoreDependency):
         known = ("name", "dependency_type", "cron", "dependencies", "sink", "stream", "freshness")
         warn_of_keywords(f"StarlakeDependency({name!r})", kwargs, known)
         named = name if "." in name.strip(".") else f"{name}.{name}"
+        # The first and the last part, as the replaced package takes them, so that its events are awaited under their names.
+        written = (name if sink is None or is_none(sink) else sink).split(".")
         super().__init__(
             named,
             dependency_type,
             cron_or_none(cron, f"dependency {name}"),
             dependencies,
-            None if is_none(sink) else sink,
+            f"{written[0]}.{written[-1]}",
             freshness or 0,
             dataset_triggering_strategy,
             write_strategy,
