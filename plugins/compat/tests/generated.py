@@ -240,3 +240,40 @@ def transform_file(
         **options: of the file.
     """
     return _head("transform", host, environment, options) + _TRANSFORM.format(cron=cron, lineage=json.dumps(lineage))
+
+
+ODD = {
+    "data": {
+        "name": "Shop.Total",
+        "typ": "task",
+        "sink": "shop.Result",
+        "cron": "None",
+        "dataset_triggering_strategy": "ALL",
+    },
+    "children": [
+        {"data": {"name": "sale", "typ": "table", "sink": "sale", "cron": "0 0 * * *"}},
+        {"data": {"name": "db.raw.x", "typ": "unknown", "sink": "None", "cron": "None"}},
+        RAW_SALE,
+    ],
+}
+"""A node with capitals, a strategy, and tables of one and of three parts."""
+CAPITALS = ("Daily Run", "0 0 * * *", {"raw": ["sale", "Shop.x"]})
+
+
+def corpus(host: str, environment: str) -> dict[str, str]:
+    """The files that are compared: name to text.
+
+    Args:
+        host: orchestrator.
+        environment: where commands run.
+    """
+    return {
+        "load": load_file(host, environment, pre_load_strategy="imported"),
+        "ack": load_file(host, environment, pre_load_strategy="ack", catchup="True"),
+        "loads": load_file(host, environment, (DAILY, HOURLY, UNSCHEDULED)),
+        "capitals": load_file(host, environment, (CAPITALS, HOURLY)),
+        "transform": transform_file(host, environment),
+        "first": transform_file(host, environment, run_dependencies_first="true"),
+        "cron": transform_file(host, environment, cron="0 5 * * *", catchup="True"),
+        "odd": transform_file(host, environment, (ODD,)),
+    }
