@@ -152,7 +152,10 @@ def test_every_file_is_a_job(shown: Any, environment: str) -> None:
         f"{environment}_cron": "0 5 * * *",
     }
     sensors = [name for name in found["sensors"] if not name.endswith("_tear_down_sensor")]
-    assert [name for name in sensors if name.startswith(f"{environment}_")] == [f"{environment}_transform_sensor"]
+    assert sorted(name for name in sensors if name.startswith(f"{environment}_")) == [
+        f"{environment}_odd_sensor",
+        f"{environment}_transform_sensor",
+    ]
 
 
 @pytest.mark.skipif("dagster" not in HOSTS, reason="needs Dagster")
