@@ -16,6 +16,7 @@ from ..logs import get_logger
 from ..masking import is_secret_name
 from ..model.dataset import StarlakeDataset, check_datasets
 from ..model.lineage import StarlakeDependencies, StarlakeDependency
+from ..model.run_options import read_policies
 from ..model.schedule import StarlakeSchedule, read_cron
 from ..options import GeneralOptions, Options, resolve_options
 from ..options.documents import relative_to
@@ -155,7 +156,8 @@ class Orchestration:
             return
         known = {name for pipeline in self.pipelines for name in pipeline.option_names()}
         problems = [
-            f"{os.path.basename(self.filename)}: no task takes the options of '{name}'.{did_you_mean(name, known)}"
+            f"{os.path.basename(self.filename)}: no task takes the options of '{name}', and none of the selected plugins has an option of that name."
+            f"{did_you_mean(name, known)}"
             for name in self.options.tasks
             if name not in known
         ]
@@ -288,6 +290,10 @@ def _check_together(options: Options, where: str) -> None:
             f"{prefix}option 'pre_load_timeout' ({limit} s) is less than 'pre_load_poke_interval' ({poke} s); a pre-load that waits "
             "has to look at least twice"
         )
+    try:
+        read_policies(general.sl_options_merge, f"{prefix}option 'sl_options_merge'")
+    except StarlakeError as error:
+        problems.append(str(error))
     if general.data_cycle not in ("none", "hourly", "daily", "weekly", "monthly", "yearly"):
         try:
             read_cron(general.data_cycle)

@@ -10,10 +10,12 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from ..errors import RunError, StarlakeError, did_you_mean
+from ..model.dataset import DatasetTrigger
 from ..model.graph import TaskGroup
 from ..model.kinds import TriggerPolicy
 from ..model.lineage import StarlakeDependencies
 from ..model.run import Report, RunRequest
+from ..model.run_options import read_policies
 from ..model.schedule import StarlakeSchedule, aware_date, fire_times, time_zone
 from ..options import GeneralOptions, Options
 from ..orchestrators.requests import request_run
@@ -109,7 +111,7 @@ class StarlakePipeline(Verbs):
         cron = cron or (schedule.cron if schedule else None)
         trigger = None
         if dependencies is not None and cron is None:
-            cron, trigger = start_of(dependencies, self.options)
+            cron, trigger = self._start_of(dependencies)
         general = self.options[GeneralOptions]
         zone = time_zone(general.timezone)
         end_date = general.end_date
@@ -131,12 +133,17 @@ class StarlakePipeline(Verbs):
                 cycle=general.data_cycle if general.data_cycle_enabled else None,
                 beyond_cycle=general.beyond_data_cycle_enabled,
                 min_seconds=general.min_timedelta_between_runs,
+                merge=read_policies(general.sl_options_merge, "option 'sl_options_merge'"),
             ),
             source=orchestration.filename,
             native_options=native_options,
             deployment=general.deployment or "",
             starlake_environment=general.sl_env_var.get("SL_ENV", ""),
         )
+
+    def _start_of(self, dependencies: StarlakeDependencies) -> tuple[str | None, DatasetTrigger | None]:
+        """When a lineage whose pipeline has no cron of its own starts; see :func:`start_of`."""
+        return start_of(dependencies, self.options)
 
     @property
     def dag(self) -> Any:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from ..errors import CommandError, did_you_mean
+from ..errors import CommandError, RunError, did_you_mean
 from ..model.command import StarlakeSparkConfig
 from ..model.dataset import StarlakeDataset
 from ..model.kinds import TriggerRule
+from ..model.run_options import OPTIONS, POLICIES, read_policies, read_sections
 
 __all__ = [
     "NO_ARGUMENTS",
@@ -34,6 +36,7 @@ class TaskArguments:
         params: for the task.
         trigger: when the task runs; that of the verb by default.
         inlets, outlets: datasets besides those of the verb.
+        extra: metadata for the events of its outlets, as JSON values; ``sl_options`` in it reach the runs that they start.
         native: keywords of the orchestrator.
     """
 
@@ -45,6 +48,7 @@ class TaskArguments:
     trigger: TriggerRule | None = None
     inlets: tuple[StarlakeDataset, ...] = ()
     outlets: tuple[StarlakeDataset, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
     native: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -82,6 +86,7 @@ def read_task_arguments(
             )
     if not isinstance(known.get("params", {}), Mapping):
         raise CommandError(f"{verb}: params={known['params']!r} is not allowed; it takes a mapping")
+    known["extra"] = _read_extra(known.get("extra"), verb)
     for name in ("inlets", "outlets"):
         if name in known:
             known[name] = read_datasets(known[name], f"{verb}: {name}")
@@ -99,6 +104,23 @@ def read_task_arguments(
             allowed = ", ".join(rule.value for rule in TriggerRule)
             raise CommandError(f"{verb}: trigger={known['trigger']!r} is not allowed; it is one of {allowed}") from None
     return TaskArguments(**known, native=own)
+
+
+def _read_extra(value: Any, verb: str) -> Mapping[str, Any]:
+    """The metadata of events, checked for what an event can carry and a consumer reads."""
+    if value is None:
+        return {}
+    try:
+        json.dumps(value)
+        if not isinstance(value, Mapping):
+            raise TypeError("it is no mapping")
+        read_sections(value.get(OPTIONS), OPTIONS)
+        read_policies(value.get(POLICIES), POLICIES)
+    except (TypeError, ValueError, RunError) as error:
+        raise CommandError(
+            f"{verb}: extra={value!r} is not allowed; it takes names and JSON values ({error})"
+        ) from None
+    return dict(value)
 
 
 def read_datasets(values: Any, what: str) -> tuple[StarlakeDataset, ...]:

@@ -88,6 +88,7 @@ def add_lineage(pipeline: Verbs) -> None:
 
 def _load(pipeline: Verbs, node: StarlakeDependency) -> Task:
     domain, _, table = node.name.partition(".")
+    table = table or domain
     final_domain, _, final_table = node.sink.partition(".")
     pipeline.final_names.setdefault((domain, table), (final_domain, final_table))
     return pipeline.sl_load(node.name, domain, table)

@@ -135,6 +135,10 @@ class Verbs(Pipeline):
             logger.warning(
                 "%s has no effect on task %s of pipeline %s, which runs nothing", " and ".join(idle), task_id, self.id
             )
+        produced = (*outlets, *settings.outlets)
+        if settings.extra:
+            self._check_extra(task_id, settings.extra, produced)
+            produced = tuple(replace(one, extra={**one.extra, **settings.extra}) for one in produced)
         return Task(
             task_id,
             self.current_group,
@@ -144,7 +148,7 @@ class Verbs(Pipeline):
             trigger=settings.trigger,
             wait=wait,
             inlets=(*inlets, *settings.inlets),
-            outlets=(*outlets, *settings.outlets),
+            outlets=produced,
             retries=(general.retries if settings.retries is None else settings.retries) if work else 0,
             retry_delay=general.retry_delay if settings.retry_delay is None else settings.retry_delay,
             timeout=general.task_timeout if settings.timeout is None else settings.timeout,
@@ -152,6 +156,11 @@ class Verbs(Pipeline):
             params=dict(settings.params) if command is None else command.params,
             native=settings.native,
         )
+
+    def _check_extra(self, task_id: str, extra: Mapping[str, Any], outlets: Iterable[StarlakeDataset]) -> None:
+        warn_of_template(extra, f"extra= of task {task_id} in pipeline {self.id}")
+        if not outlets:
+            logger.warning("extra has no effect on task %s of pipeline %s, which produces no dataset", task_id, self.id)
 
     def _job(self, command: Command, options: Options) -> Job:
         made = self.plugins.create_job(command, options)

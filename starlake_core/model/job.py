@@ -13,6 +13,7 @@ from ..errors import BindError, StarlakeError
 from ..masking import mask_arguments, mask_mapping
 from .identity import digest_of
 from .run import PLACEHOLDERS, RETRY_UNSAFE, Attempt
+from .run_options import with_options
 
 __all__ = ["AUTOMATIC", "Job"]
 
@@ -121,7 +122,7 @@ class Job:
 
         return replace(
             self,
-            arguments=tuple(_filled(self.arguments, attempt.value)),
+            arguments=self._bound_arguments(attempt, attempt.value),
             env=_filled(self.env, attempt.value),
             spec=_filled(self.spec, attempt.value),
             exclusive=_filled(self.exclusive, attempt.value),
@@ -137,7 +138,11 @@ class Job:
         def value(name: str) -> str:
             return f"${{{name}}}" if name.startswith("var:") or name in _OF_ATTEMPT else attempt.value(name)
 
-        return tuple(_filled(self.arguments, value)), _filled(self.env, value)
+        return self._bound_arguments(attempt, value), _filled(self.env, value)
+
+    def _bound_arguments(self, attempt: Attempt, value: Callable[[str], str]) -> tuple[str, ...]:
+        """The arguments, with what the run brings for the command; that is no text of ours, and has no placeholders."""
+        return with_options(_filled(self.arguments, value), attempt.run.options, attempt.task)
 
     def _check_variables(self, options: str, attempt: Attempt) -> None:
         for found in _PLACEHOLDER.finditer(options):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 __all__ = ["TaskKind", "TriggerPolicy", "TriggerRule", "Wait"]
 
@@ -72,9 +74,11 @@ class TriggerPolicy:
         cycle: the data cycle, ``none`` for the computed one; None when cycles are off.
         beyond_cycle: widen the cycle by the freshness of a dataset.
         min_seconds: least time between two runs.
+        merge: how variables that several events bring become one; see :func:`starlake_core.model.run_options.merge`.
     """
 
     optional_datasets: bool = False
     cycle: str | None = None
     beyond_cycle: bool = True
     min_seconds: int = 900
+    merge: Mapping[str, Any] = field(default_factory=dict, hash=False)

@@ -87,6 +87,26 @@ class StarlakeDependency:
         self.dataset_triggering_strategy = strategy
         self.write_strategy = write_strategy
 
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> StarlakeDependency:
+        """The node that a record of the JSON of ``dag-generate`` describes.
+
+        Args:
+            data: of the record.
+
+        Raises:
+            DependenciesError: it cannot be read.
+        """
+        return cls(
+            data["name"],
+            data.get("typ") or DependencyType.TASK,
+            data.get("cron"),
+            sink=data.get("sink"),
+            freshness=data.get("freshness") or 0,
+            dataset_triggering_strategy=data.get("dataset_triggering_strategy"),
+            write_strategy=data.get("writeStrategy"),
+        )
+
     @property
     def domain(self) -> str:
         """The part of the name before the first dot."""
@@ -184,15 +204,7 @@ def _node(tree: Any, node_type: type[StarlakeDependency]) -> StarlakeDependency:
         raise DependenciesError(
             f'a node of the dependencies has no {{"data": {{"name": ...}}}}: {json.dumps(tree)[:120]}'
         )
-    return node_type(
-        data["name"],
-        data.get("typ") or DependencyType.TASK,
-        data.get("cron"),
-        sink=data.get("sink"),
-        freshness=data.get("freshness") or 0,
-        dataset_triggering_strategy=data.get("dataset_triggering_strategy"),
-        write_strategy=data.get("writeStrategy"),
-    )
+    return node_type.from_data(data)
 
 
 def _merge(

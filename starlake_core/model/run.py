@@ -6,6 +6,7 @@ import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone, tzinfo
+from typing import Any
 
 from ..errors import BindError, RunError, did_you_mean
 from ..short_names import short_hash
@@ -112,6 +113,7 @@ class Run:
         deployment: the deployment that it belongs to, see :func:`starlake_core.model.identity.deployment_name`.
         variables: the orchestrator's variable store, for ``${var:NAME}``.
         retry_unsafe: as that of :class:`Job`, for this run.
+        options: substitution variables for the commands, in sections; see :mod:`starlake_core.model.run_options`.
     """
 
     pipeline_id: str
@@ -123,6 +125,7 @@ class Run:
     deployment: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
     retry_unsafe: str = ""
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def scheduled_date(self) -> datetime:

@@ -112,6 +112,11 @@ class GeneralOptions(OptionGroup):
     sl_options: dict[str, Any] = option(
         JSON_MAP, {}, doc="Variables of commands by section: all, or the name of a transform or domain.table."
     )
+    sl_options_merge: dict[str, Any] = option(
+        JSON_MAP,
+        {},
+        doc="How variables that several events bring become one, by section and name: strict, the default, or the union of their values.",
+    )
     spark_config_name: str | None = option(
         STR, doc="Name of the Spark sizing; domain.table or the transform's name by default."
     )

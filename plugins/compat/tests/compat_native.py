@@ -1,6 +1,6 @@
 """A program of the tests: says as JSON what Airflow or Dagster makes of pipeline files, in a process of its own.
 
-``compat_native.py airflow show FOLDER`` / ``airflow run FILE DAG_ID`` / ``dagster show FILE`` / ``dagster run FILE JOB``
+``compat_native.py airflow show FOLDER`` / ``airflow run FILE DAG_ID [CONF]`` / ``dagster show FILE...`` / ``dagster run FILE JOB [TAGS]``
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def show_airflow(folder: str) -> dict[str, Any]:
 def airflow_dag(dag: Any) -> dict[str, Any]:
     condition = getattr(dag.timetable, "asset_condition", getattr(dag.timetable, "dataset_condition", None))
     return {
-        "schedule": dag.timetable.summary,
+        "schedule": getattr(dag.timetable, "summary", None),
         "timetable": type(dag.timetable).__name__,
         "triggers": sorted(asset.uri for asset in getattr(condition, "objects", ())),
         "tags": sorted(dag.tags),
@@ -54,14 +54,14 @@ def airflow_dag(dag: Any) -> dict[str, Any]:
     }
 
 
-def run_airflow(file: str, dag_id: str) -> dict[str, Any]:
+def run_airflow(file: str, dag_id: str, conf: str = "{}") -> dict[str, Any]:
     from starlake_core_airflow import versions
 
     dag = versions.dag_bag(dag_folder=file).dags[dag_id]
     if versions.AIRFLOW_3:
         versions._register(dag)
     date = datetime(2026, 11, 3, tzinfo=timezone.utc)
-    run = dag.test(**{"logical_date" if versions.AIRFLOW_3 else "execution_date": date})
+    run = dag.test(**{"logical_date" if versions.AIRFLOW_3 else "execution_date": date}, run_conf=json.loads(conf))
     return {ti.task_id: str(getattr(ti.state, "value", ti.state)) for ti in run.get_task_instances()}
 
 
@@ -70,11 +70,15 @@ def definitions_of(file: str) -> Any:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # as Dagster does, for files that look at themselves
     spec.loader.exec_module(module)
     return module.defs
 
 
-def show_dagster(file: str) -> dict[str, Any]:
+def show_dagster(file: str, *more: str) -> dict[str, Any]:
+    """One file, or several by their names."""
+    if more:
+        return {Path(name).stem: show_dagster(name) for name in (file, *more)}
     repository = definitions_of(file).get_repository_def()
     jobs = [job for job in repository.get_all_jobs() if not job.name.startswith("__")]
     return {
@@ -93,10 +97,10 @@ def steps(job: Any) -> list[str]:
     return [step.key for step in create_execution_plan(job).get_steps_to_execute_in_topo_order()]
 
 
-def run_dagster(file: str, name: str) -> dict[str, Any]:
+def run_dagster(file: str, name: str, tags: str = "{}") -> dict[str, Any]:
     defs = definitions_of(file)
     job = (getattr(defs, "resolve_job_def", None) or defs.get_job_def)(name)
-    result = job.execute_in_process(raise_on_error=False)
+    result = job.execute_in_process(raise_on_error=False, tags=json.loads(tags))
     kinds = {"STEP_SUCCESS": "success", "STEP_SKIPPED": "skipped", "STEP_FAILURE": "failed"}
     found = [event for event in result.all_events if event.event_type_value in kinds]
     return {event.step_key: kinds[event.event_type_value] for event in found}

@@ -54,9 +54,9 @@ def drawn(folder: Path, text: str, later: str = "", name: str = "My_Sales.py") -
 
 def test_ids_are_those_of_the_replaced_package(tmp_path: Path) -> None:
     pipeline = drawn(tmp_path, HEAD + LOAD)
-    assert pipeline.pipeline_id == "my_sales_daily_run"
-    assert pipeline.schedule_name == "daily_run"
-    assert [task.id for task in pipeline.tasks()] == ["start_daily_run", "load_sales_orders", "end_daily_run"]
+    assert pipeline.pipeline_id == "my_sales_Daily_Run"
+    assert pipeline.schedule_name == "Daily_Run"
+    assert [task.id for task in pipeline.tasks()] == ["start_Daily_Run", "load_sales_orders", "end_Daily_Run"]
     assert [dataset.uri for dataset in pipeline.outlets] == ["sales_orders", "my_sales_daily_run"]
 
 
@@ -169,7 +169,7 @@ def test_what_only_dags_have(tmp_path: Path) -> None:
     assert dag["default_args"]["email_on_retry"] == "True"
     assert dag["default_args"]["owner"] == "sales"
     assert dag["default_args"]["depends_on_past"] == "False"
-    assert dag["tasks"]["sales_daily_run.load_sales_daily_run.load_sales_orders"]["retries"] == 4
+    assert dag["tasks"]["sales_Daily_Run.load_sales_Daily_Run.load_sales_orders"]["retries"] == 4
 
 
 @pytest.mark.skipif("dagster" not in HOSTS, reason="needs Dagster")
@@ -178,7 +178,7 @@ def test_what_only_dags_have_is_left_out_elsewhere(tmp_path: Path) -> None:
     text = (HEAD + FOR_DAGS.replace('options["default', 'unused["default') + LOAD).replace("@HOST@", "DAGSTER")
     file.write_text(text.replace("options = {}", "options, unused = {}, {}"), encoding="utf-8")
     shown = native("dagster", "show", str(file))
-    assert list(shown["jobs"]) == ["sales_daily_run"]
+    assert list(shown["jobs"]) == ["sales_Daily_Run"]
     assert shown["assets"] == ["sales_daily_run", "sales_orders"]
 
 

@@ -21,7 +21,10 @@ DIFFERENCES = {
     "skip_or_start": "the check skips what depends on it by itself",
     "trigger_rule of end": "none_failed: one domain that is not ready does not skip the end of the others",
     "retries of start": "it does nothing that could fail",
-    "params": "nothing reads sl_schedule_parameter_name, sl_schedule_format and uri any more",
+    "params": "nothing reads cron_expr, sink, sl_schedule_parameter_name, sl_schedule_format and uri any more",
+    "asynchronous clouds": "one task starts, waits and ends",
+    "edges with `run_dependencies_first`": "those that others imply are drawn, too",
+    "start of a pipeline that datasets start": "nothing is before it",
     "timetable on Airflow 2.11": "CronTriggerTimetable, as on Airflow 3; the core computes the data interval",
 }
 

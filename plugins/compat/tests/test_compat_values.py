@@ -100,7 +100,7 @@ def test_the_enums_are_the_words_of_the_options() -> None:
 
 
 def test_a_dataset_by_name_and_by_uri() -> None:
-    by_name = StarlakeDataset("starbake.Orders", "0 * * * *", freshness=60)
+    by_name = StarlakeDataset("starbake.Orders", cron="0 * * * *", freshness=60)
     assert (by_name.uri, by_name.name, by_name.sink) == ("starbake_orders", "starbake_orders", "starbake.Orders")
     assert (by_name.cron, by_name.freshness) == ("0 * * * *", 60)
     by_uri = StarlakeDataset(uri="starbake_load_daily", cron="None")

@@ -17,6 +17,7 @@ from dagster import (
     DagsterRunStatus,
     DefaultSensorStatus,
     MetadataValue,
+    TimestampMetadataValue,
 )
 from dagster_runs import draw, job, materializations, repository, resolved, run, tick_of_sensor
 from hypothesis import HealthCheck, given, settings
@@ -24,7 +25,7 @@ from hypothesis import strategies as st
 from starlake_core_dagster import definitions
 from starlake_core_dagster import triggers as starting
 
-from starlake_core import DataInterval, StarlakePipeline
+from starlake_core import DataInterval, RunError, StarlakePipeline
 from starlake_core.orchestrators.freshness import Decision
 from starlake_core.testing import FakeEnvironment
 
@@ -321,6 +322,53 @@ def test_an_event_without_an_interval_that_can_be_read_counts_with_its_time(inst
     emit(instance, "sales.orders", **metadata)
     moment = datetime.fromtimestamp(materializations(instance, "sales", "orders")[-1].timestamp, UTC)
     assert daemon.asked() == (moment, moment)
+
+
+@pytest.mark.parametrize("name", ["sl_scheduled_date", "scheduled_date"])
+def test_an_event_of_starlake_dagster_has_its_date_and_the_interval_of_its_cron(instance: Any, name: str) -> None:
+    daemon = Daemon(instance, waiting())
+    daemon.look()
+    date = MetadataValue.timestamp(FIRST + DAY)
+    emit(instance, "sales.orders", sl_cron="0 0 * * *", sl_freshness=0, **{name: date})
+    assert daemon.asked() == (FIRST, FIRST + DAY)
+
+
+def test_variables_of_events_reach_the_run_and_are_passed_on(instance: Any) -> None:
+    environment = FakeEnvironment()
+    pipeline = waiting({"sl_options_merge": {"all": {"days": {"policy": "union"}}}}, environment=environment)
+    daemon = Daemon(instance, pipeline)
+    daemon.look()
+    emit(instance, "sales.orders", FIRST, sl_options={"all": {"days": "1", "batch": "old"}})
+    emit(instance, "sales.orders", FIRST + DAY, sl_options={"all": {"days": "2", "batch": "b7"}})
+    emit(
+        instance,
+        "sales.customers",
+        FIRST,
+        sl_options=json.dumps({"kpi.summary": {"region": "EU"}, "all": {"batch": "b7"}}),
+    )
+    request = daemon.look()
+    assert json.loads(request.tags["sl_options"]) == {
+        "all": {"days": "1|2", "batch": "b7"},
+        "kpi.summary": {"region": "EU"},
+    }
+    assert run(job(definitions([pipeline]), "p"), instance, tags=request.tags).success
+    (transform,) = environment.started("transform:kpi.summary")
+    assert {"days=1|2", "batch=b7", "region=EU"} <= set(transform.job.arguments[-1].split(","))
+    about = materializations(instance, "kpi", "summary")[-1].asset_materialization.metadata
+    assert about["sl_options"].value == json.loads(request.tags["sl_options"])
+    assert about["sl_options_merge"].value == {"all": {"days": {"policy": "union", "separator": "|"}}}
+    assert isinstance(about["sl_scheduled_date"], TimestampMetadataValue)  # what a sensor of starlake-dagster reads
+
+
+def test_events_that_disagree_start_nothing_and_wait(instance: Any) -> None:
+    daemon = Daemon(instance, waiting())
+    daemon.look()
+    emit(instance, "sales.orders", FIRST, sl_options={"all": {"batch": "a"}})
+    emit(instance, "sales.customers", FIRST, sl_options={"all": {"batch": "b"}})
+    with pytest.raises(
+        RunError, match=r"'batch' of the section 'all' is 'b' for .* and 'a' for .*; one run has one value"
+    ):
+        daemon.look()
 
 
 @pytest.mark.parametrize("cursor", ["", "{}", "no json", "[1]", '"text"', '{"a": "b"}', '{"a": null}', "7"])

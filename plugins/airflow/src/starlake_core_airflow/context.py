@@ -14,14 +14,14 @@ from starlake_core import Attempt, DataInterval, Pipeline, Run, RunError, Trigge
 from starlake_core.logs import get_logger
 from starlake_core.model.identity import deployment_name, instance_of
 from starlake_core.model.run import unsafe_word
+from starlake_core.model.run_options import OPTIONS, POLICIES, Carried, Sections, merge, overlay, read_sections
+from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START, read_carried, read_interval
 from starlake_core.orchestrators.freshness import Decision, Event, decide
 
 from .conf import UNSAFE, VARIABLES
 from .versions import execution_mark, get_variable, host, lasting_id, run_date, triggering_events
 
 __all__ = [
-    "INTERVAL_END",
-    "INTERVAL_START",
     "UNREAD",
     "Facts",
     "Variables",
@@ -31,9 +31,6 @@ __all__ = [
 ]
 
 logger = get_logger(__name__)
-
-INTERVAL_START = "sl_data_interval_start"
-INTERVAL_END = "sl_data_interval_end"
 
 current_run: ContextVar[Run | None] = ContextVar("starlake_core_airflow_run", default=None)
 """The run that was asked for in this process, where the DAG runs in it."""
@@ -152,14 +149,30 @@ def _asked_interval(conf: Mapping[str, Any]) -> DataInterval | None:
 def _events(context: Mapping[str, Any]) -> list[Event]:
     found = []
     for uri, event in triggering_events(context):
-        extra = event.extra or {}
         try:
-            interval = _asked_interval(extra)
+            interval = read_interval(event.extra or {})
         except RunError as error:
             logger.warning("the interval of an event of %s is not read: %s", uri, error)
             interval = None
         found.append(Event(uri, interval, event.timestamp))
     return found
+
+
+def _options(context: Mapping[str, Any], facts: Facts) -> Sections:
+    """The substitution variables of a run: those of its configuration, over those of the events that started it.
+
+    Raises:
+        RunError: they cannot be read, or the events disagree.
+    """
+    asked = read_sections((context["dag_run"].conf or {}).get(OPTIONS), f"{OPTIONS} of the run's configuration")
+    if not facts.on_events:
+        return asked
+    events = [read_carried(uri, event.extra or {}) for uri, event in triggering_events(context)]
+    if not any(event.sections for event in events):
+        return asked
+    own = Carried(f"the option {POLICIES}", {}, facts.policy.merge)
+    how = f'Start the runs one by one, each with its values in the configuration: {{"{OPTIONS}": ...}}.'
+    return overlay(merge([own, *events], how)[0], asked)
 
 
 def decision_of(context: Mapping[str, Any], facts: Facts) -> Decision:
@@ -262,6 +275,7 @@ def attempt_of(context: Mapping[str, Any], facts: Facts, path: str) -> Attempt:
         deployment=_deployment(facts),
         variables=Variables({str(name): str(value) for name, value in variables.items()}),
         retry_unsafe=unsafe_word(conf.get(UNSAFE), f"{UNSAFE} of the run's configuration"),
+        options=_options(context, facts),
     )
     return run.attempt(
         path,

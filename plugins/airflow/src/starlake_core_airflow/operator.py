@@ -14,6 +14,7 @@ from typing import Any
 
 from starlake_core import Attempt, Job, StarlakeDataset, StarlakeError, Wait, explain_skip
 from starlake_core.masking import mask_arguments, secret_arguments, secret_values
+from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START, event_metadata
 from starlake_core.plain_text import plain, plain_line
 from starlake_core.runtime import (
     OlderAttempt,
@@ -32,7 +33,7 @@ from starlake_core.runtime import (
 from . import observer
 from .attempts import start_own, take, take_look
 from .connections import credentials_for
-from .context import INTERVAL_END, INTERVAL_START, UNREAD, Facts, attempt_of, decision_of
+from .context import UNREAD, Facts, attempt_of, decision_of
 from .versions import (
     AirflowException,
     AirflowFailException,
@@ -117,36 +118,19 @@ class _Step(BaseOperator):
 
     def _emit(self, context: Mapping[str, Any], attempt: Attempt) -> None:
         """Give the events of the outlets what a consumer wants to know of the run."""
-        interval = {
-            INTERVAL_START: attempt.value("sl_data_interval_start"),
-            INTERVAL_END: attempt.value("sl_data_interval_end"),
-        }
+        source = self.facts.pipeline_id or attempt.run.pipeline_id
         # By place, not by name: Airflow writes some URIs in its own way.
         for outlet, dataset in zip(self.outlets, self.produces, strict=False):
             accessor = context["outlet_events"][outlet]
             accessor.extra = {
                 **accessor.extra,
-                **_metadata(dataset, self.facts.pipeline_id or attempt.run.pipeline_id),
-                **interval,
-                "sl_scheduled_date": attempt.value("sl_scheduled_date"),
-                "ts": attempt.value("sl_data_interval_end"),
+                **event_metadata(dataset, attempt, source, self.facts.policy.merge),
             }
 
 
 def _is_airflows(error: Exception) -> bool:
     """Whether an error is for Airflow as it is: one of its own exceptions, which are its language, or one after which it may try again."""
     return isinstance(error, AirflowException) or (not isinstance(error, StarlakeError) and may_pass(error))
-
-
-def _metadata(dataset: StarlakeDataset, source: str) -> dict[str, Any]:
-    return {
-        **dataset.extra,
-        "source": source,
-        "sl_uri": dataset.uri,
-        "sl_sink": dataset.sink,
-        "sl_cron": dataset.cron,
-        "sl_freshness": dataset.freshness,
-    }
 
 
 class StarlakeOperator(_Step, Reschedulable):

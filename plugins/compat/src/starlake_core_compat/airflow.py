@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from starlake_core import StarlakeExecutionEnvironment, StarlakeOrchestrator
 from starlake_core.plugins import select
 
 from .jobs import IStarlakeJob
 from .module_globals import DEFAULT_DAG_ARGS
+from .names import StarlakeExecutionEnvironment, StarlakeOrchestrator
 from .orchestrations import AbstractOrchestration, AbstractPipeline, AbstractTaskGroup
 from .values import StarlakeOptions
 

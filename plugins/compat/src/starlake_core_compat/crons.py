@@ -19,6 +19,8 @@ __all__ = [
     "get_cron_frequency",
     "is_valid_cron",
     "keep_ascii_only",
+    "most_frequent_crons",
+    "scheduled_dates_range",
     "sl_cron_start_end_dates",
     "sl_schedule",
     "sl_schedule_format",
@@ -68,6 +70,8 @@ class StarlakeParameters(str, enum.Enum):
     DATA_INTERVAL_START_PARAMETER = "sl_data_interval_start"
     DATA_INTERVAL_END_PARAMETER = "sl_data_interval_end"
     DRY_RUN_PARAMETER = "sl_dry_run"
+    OPTIONS_PARAMETER = "sl_options"
+    OPTIONS_MERGE_PARAMETER = "sl_options_merge"
 
     def __str__(self) -> str:
         return self.value
@@ -149,6 +153,30 @@ def sort_crons_by_frequency(
     for crons in groups.values():
         crons.sort(key=lambda cron: next_fire(cron, start), reverse=True)
     return groups, [cron for seconds in sorted(groups) for cron in groups[seconds]]
+
+
+def most_frequent_crons(all_crons: Iterable[str]) -> list[str] | None:
+    """The crons that fire most often, None without any.
+
+    Raises:
+        ScheduleError: an expression cannot be read.
+    """
+    groups, _ = sort_crons_by_frequency(all_crons)
+    return groups[min(groups)] if groups else None
+
+
+def scheduled_dates_range(cron: str, scheduled_date: datetime) -> tuple[datetime, datetime]:
+    """The data interval of a moment: its start and its end.
+
+    Args:
+        cron: of the schedule.
+        scheduled_date: the moment.
+
+    Raises:
+        ScheduleError: the expression cannot be read.
+    """
+    interval = data_interval(_checked(cron), _moment(scheduled_date))
+    return interval.start, interval.end
 
 
 def sl_schedule(cron: str, start_time: datetime | str | None = None, format: str = sl_schedule_format) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from starlake_core import StarlakeExecutionEnvironment, StarlakeOrchestrator
-
 from .jobs import IStarlakeJob
+from .names import StarlakeExecutionEnvironment, StarlakeOrchestrator
 from .orchestrations import AbstractOrchestration, AbstractPipeline, AbstractTaskGroup
 
 __all__ = [

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Generic, TypeVar
 
 from starlake_core import StarlakeDataset as CoreDataset
+from starlake_core import StarlakeError, sanitize_id
 from starlake_core import StarlakeSparkConfig as CoreSparkConfig
-from starlake_core import sanitize_id
 
-__all__ = ["DatasetTriggeringStrategy", "StarlakeDataset", "StarlakeSparkConfig"]
+from .schedules import Assignable, cron_or_none, is_none
+from .swallowed import warn_of_keywords
+
+__all__ = ["AbstractEvent", "DatasetTriggeringStrategy", "StarlakeDataset", "StarlakeSparkConfig"]
 
 
 class DatasetTriggeringStrategy(str, enum.Enum):
@@ -22,17 +25,58 @@ class DatasetTriggeringStrategy(str, enum.Enum):
     def __str__(self) -> str:
         return self.value
 
+    @classmethod
+    def is_valid(cls, strategy: str) -> bool:
+        """Whether a word is one of them."""
+        return strategy in cls.all_strategies()
 
-class StarlakeDataset(CoreDataset):
-    """A dataset as earlier packages named it: ``domain.table`` becomes ``domain_table``.
+    @classmethod
+    def all_strategies(cls) -> set[str]:
+        """All of them."""
+        return set(cls)
+
+
+E = TypeVar("E")
+
+_UNUSED = ("params", "sl_schedule_format", "sl_schedule_parameter_name")
+"""Keywords of the replaced package that put a date into the name of a dataset, where none is any more."""
+
+
+class AbstractEvent(Generic[E]):
+    """What makes the native event of a dataset."""
+
+    @classmethod
+    def to_event(cls, dataset: CoreDataset, source: str | None = None) -> E:
+        """The native form of a dataset.
+
+        Args:
+            dataset: the dataset.
+            source: what produces it.
+
+        Raises:
+            StarlakeError: the class has none of its own.
+        """
+        raise StarlakeError(
+            f"{cls.__name__}.to_event() makes nothing: a task takes datasets as they are, outlets=[StarlakeDataset(...)], and the orchestrator "
+            "gives them their native form"
+        )
+
+
+class StarlakeDataset(Assignable, CoreDataset):
+    """A dataset as earlier packages named it: ``domain.table`` becomes ``domain_table``. Its name is its identity, which stays.
 
     Args:
         name: of the dataset; the documentation calls it ``uri``.
+        parameters: of the replaced package; its ``cron`` counts.
         cron: how often it is produced.
-        sink: ``domain.table`` in the warehouse; the name, where it has a dot.
+        sink: ``domain.table`` in the warehouse, which names it; the name by default.
+        stream: of the table, for information.
+        start_time: of the replaced package, for information.
         freshness: seconds for which it counts as fresh.
+        datasetType: what produces it, for information.
         uri: the same as ``name``.
-        extra: further metadata, as text.
+        extra: further metadata of its events.
+        **kwargs: ``params``, whose ``cron`` counts; others have no effect, and are named in a warning.
 
     Raises:
         DatasetError: it has no name.
@@ -41,17 +85,75 @@ class StarlakeDataset(CoreDataset):
     def __init__(
         self,
         name: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
         cron: str | None = None,
         sink: str | None = None,
+        stream: str | None = None,
+        start_time: Any = None,
         freshness: int = 0,
+        datasetType: str | None = None,
         *,
         uri: str | None = None,
-        extra: Mapping[str, str] | None = None,
+        extra: Mapping[str, Any] | None = None,
+        **kwargs: Any,
     ) -> None:
         text = name or uri or ""
-        if sink is None and "." in text:
-            sink = text
-        super().__init__(sanitize_id(text).lower(), cron, sink or "", freshness, extra=dict(extra or {}))
+        others = {word: value for word, value in kwargs.items() if word not in _UNUSED}
+        warn_of_keywords(f"StarlakeDataset({text!r})", others, ("name", "cron", "sink", "freshness", "uri", "extra"))
+        for place in (parameters, kwargs.get("params")):
+            cron = cron if cron is not None or not isinstance(place, Mapping) else place.get("cron")
+        if is_none(sink):
+            sink = text if "." in text else None
+        super().__init__(
+            sanitize_id(sink or text).lower(),
+            cron_or_none(cron, f"dataset {text}"),
+            sink or "",
+            freshness or 0,
+            extra=dict(extra or {}),
+        )
+        self.fill(parameters=parameters, stream=stream, start_time=start_time, datasetType=datasetType)
+
+    __eq__ = CoreDataset.__eq__
+    __hash__ = CoreDataset.__hash__
+
+    def read(self, name: str, value: Any) -> Any:
+        """``None`` may be written as a text.
+
+        Raises:
+            AttributeError: the name changes, which is the identity of a dataset.
+        """
+        if name == "uri" and value != self.__dict__.get("uri", value):
+            raise AttributeError(
+                f"the name of the dataset {self.uri} does not change; make another one: StarlakeDataset({value!r})"
+            )
+        return cron_or_none(value, f"dataset {self.uri}") if name == "cron" else value
+
+    @property
+    def domain(self) -> str | None:
+        """The part of its sink before the dot, None without one."""
+        return self.sink.partition(".")[0] if "." in self.sink else None
+
+    @property
+    def url(self) -> str:
+        """Its name: no dataset has a date in its name any more."""
+        return self.uri
+
+    def refresh(self, start_time: Any = None) -> StarlakeDataset:
+        """The dataset itself: it has no date that could grow old.
+
+        Args:
+            start_time: ignored.
+        """
+        return self
+
+    @staticmethod
+    def refresh_datasets(datasets: Iterable[StarlakeDataset] | None) -> list[StarlakeDataset] | None:
+        """The datasets with a schedule.
+
+        Args:
+            datasets: some, or None.
+        """
+        return None if datasets is None else [dataset for dataset in datasets if dataset.cron is not None]
 
 
 class StarlakeSparkConfig(CoreSparkConfig):

@@ -13,6 +13,7 @@ from starlake_core.dsl.caller import calling_module
 
 from .orchestrations import AbstractOrchestration, OrchestrationFactory
 from .registry import JOBS, is_installed, word, word_of
+from .swallowed import warn_of_keywords
 from .values import StarlakeOptions
 from .verbs import asked_task, asking, changed
 
@@ -35,6 +36,8 @@ class IStarlakeJob(StarlakeOptions):
         module_name: of the pipeline file.
         pre_load_strategy: what has to be there before a domain is loaded; the option by default.
         options: of the file.
+        timezone: of the schedules; the option by default.
+        **kwargs: have no effect, and are named in a warning.
 
     Attributes:
         filename: whole path of the pipeline file.
@@ -54,10 +57,17 @@ class IStarlakeJob(StarlakeOptions):
         module_name: str | None = None,
         pre_load_strategy: StarlakePreLoadStrategy | str | None = None,
         options: Mapping[str, Any] | None = None,
+        *,
+        timezone: str | None = None,
+        **kwargs: Any,
     ) -> None:
+        known = ("filename", "module_name", "pre_load_strategy", "options", "timezone")
+        warn_of_keywords(f"{type(self).__name__}()", kwargs, known)
         self.options: dict[str, Any] = dict(options or {})
         if pre_load_strategy is not None:
             self.options["pre_load_strategy"] = str(pre_load_strategy)
+        if timezone is not None:
+            self.options["timezone"] = timezone
         self.caller_globals: dict[str, Any] = {}
         self.filename, self.module_name = filename or "", module_name or ""
         self._alone: AbstractOrchestration | None = None

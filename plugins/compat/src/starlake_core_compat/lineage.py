@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from starlake_core import DependencyType, sanitize_id
 from starlake_core import StarlakeDependencies as CoreDependencies
 from starlake_core import StarlakeDependency as CoreDependency
 
+from .schedules import cron_or_none, is_none
+from .swallowed import warn_of_keywords
+
 __all__ = ["StarlakeDependencies", "StarlakeDependency", "TreeNodeMixin"]
 
 
 class StarlakeDependency(CoreDependency):
-    """One node of a lineage, with the names that generated files use.
+    """One node of a lineage, with the names that generated files use. Its attributes may be assigned to.
 
     Args:
-        name: ``domain.task`` of a transform, ``domain.table`` of a table.
+        name: ``domain.task`` of a transform, ``domain.table`` of a table; a table outside of the project may have one part.
         dependency_type: a transform (``task``) or a loaded table (``table``).
         cron: how often it is produced.
         dependencies: what it reads.
@@ -25,12 +28,14 @@ class StarlakeDependency(CoreDependency):
         freshness: seconds for which the result counts as fresh; 0 means unknown.
         dataset_triggering_strategy: ``any`` or ``all`` of its upstream datasets; the option by default.
         write_strategy: of the transform, for information.
+        **kwargs: have no effect, and are named in a warning.
 
     Raises:
-        DependenciesError: the name is not of the form ``domain.name``.
-    """
+        DependenciesError: the type or the freshness cannot be read.
 
-    __slots__ = ("stream",)
+    Attributes:
+        generated_strategy: what the generator wrote for the triggering strategy, which has no effect.
+    """
 
     def __init__(
         self,
@@ -43,11 +48,51 @@ class StarlakeDependency(CoreDependency):
         freshness: int | None = None,
         dataset_triggering_strategy: str | None = None,
         write_strategy: Any = None,
+        **kwargs: Any,
     ) -> None:
+        known = ("name", "dependency_type", "cron", "dependencies", "sink", "stream", "freshness")
+        warn_of_keywords(f"StarlakeDependency({name!r})", kwargs, known)
+        named = name if "." in name.strip(".") else f"{name}.{name}"
+        # The first and the last part, as the replaced package takes them, so that its events are awaited under their names.
+        written = (name if sink is None or is_none(sink) else sink).split(".")
         super().__init__(
-            name, dependency_type, cron, dependencies, sink, freshness or 0, dataset_triggering_strategy, write_strategy
+            named,
+            dependency_type,
+            cron_or_none(cron, f"dependency {name}"),
+            dependencies,
+            f"{written[0]}.{written[-1]}",
+            freshness or 0,
+            dataset_triggering_strategy,
+            write_strategy,
         )
+        self.name = name
         self.stream = stream
+        self.generated_strategy: str | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, cron_or_none(value, f"dependency {self.name}") if name == "cron" else value)
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> StarlakeDependency:
+        """The node of a record of the JSON: what is no transform is a table, and only the option says how datasets start a pipeline.
+
+        Args:
+            data: of the record.
+
+        Raises:
+            DependenciesError: it cannot be read.
+        """
+        made = cls(
+            data["name"],
+            DependencyType.TASK if data.get("typ") == "task" else DependencyType.TABLE,
+            data.get("cron"),
+            sink=data.get("sink"),
+            stream=data.get("stream"),
+            freshness=data.get("freshness"),
+            write_strategy=data.get("writeStrategy"),
+        )
+        made.generated_strategy = data.get("dataset_triggering_strategy")
+        return made
 
     @property
     def id(self) -> str:
@@ -67,7 +112,7 @@ class StarlakeDependency(CoreDependency):
     @property
     def task_id(self) -> str:
         """The id of its task in generated files."""
-        return f"{self.uri}_{self.dependency_type}"
+        return f"{sanitize_id(self.name)}_{self.dependency_type}"
 
     @property
     def node(self) -> TreeNodeMixin:
@@ -116,6 +161,8 @@ class StarlakeDependencies(CoreDependencies):
 
     Args:
         dependencies: nodes, or the JSON of ``starlake dag-generate``.
+        filtered_datasets: names of datasets that do not start the pipeline, as ``domain_table`` or ``domain.table``.
+        **kwargs: have no effect, and are named in a warning.
 
     Raises:
         DependenciesError: the JSON cannot be read.
@@ -123,11 +170,20 @@ class StarlakeDependencies(CoreDependencies):
 
     Attributes:
         dependencies: the nodes given, in their order.
+        given_filter: the names that do not start the pipeline.
     """
 
     node_type = StarlakeDependency
 
-    def __init__(self, dependencies: str | Iterable[CoreDependency] | CoreDependency) -> None:
+    def __init__(
+        self,
+        dependencies: str | Iterable[CoreDependency] | CoreDependency,
+        filtered_datasets: Iterable[str] | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        warn_of_keywords("StarlakeDependencies()", kwargs, ("dependencies", "filtered_datasets"))
+        names = filtered_datasets.split(",") if isinstance(filtered_datasets, str) else filtered_datasets or ()
+        self.given_filter = frozenset(name.strip().lower() for name in names)
         super().__init__(dependencies)
         self._nodes = {name: _adopted(node) for name, node in self.nodes.items()}
         self.dependencies = tuple(self._nodes[name] for name in self.roots)
@@ -158,8 +214,17 @@ class StarlakeDependencies(CoreDependencies):
 
     @property
     def filtered_datasets(self) -> frozenset[str]:
-        """Names of the datasets that the nodes given write: they start nothing here."""
-        return frozenset(node.uri for node in self.dependencies)
+        """Names of the datasets that start nothing here: those that the nodes given write, and those that the file filtered out."""
+        return self.given_filter | {node.uri for node in self.dependencies}
+
+    def filtered_names(self, flat: Collection[str]) -> list[str]:
+        """Names of the nodes whose datasets start nothing, by those of the datasets.
+
+        Args:
+            flat: names of datasets that an option filters out, besides those that the file gave.
+        """
+        filtered = self.given_filter.union(flat)
+        return [name for name, uri in self.uris.items() if uri in filtered or name.lower() in filtered]
 
     def graphs(self, load_dependencies: bool = False) -> Sequence[TreeNodeMixin]:
         """The nodes whose tasks a pipeline has, each with the parents among them, upstream ones first.

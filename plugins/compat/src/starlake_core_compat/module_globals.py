@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from starlake_core import StarlakeError, StarlakeSparkConfig
+
+from .schedules import is_none
 
 __all__ = ["DEFAULT_DAG_ARGS", "ModuleGlobals", "read_globals"]
 
 DEFAULT_DAG_ARGS: dict[str, Any] = {
     "depends_on_past": False,
+    "start_date": datetime(2023, 1, 1),
     "email_on_failure": False,
     "email_on_retry": False,
     "retries": 1,
@@ -26,7 +29,7 @@ _OPTIONS = (
     "cron", "filtered_datasets", "spark_config_name", "spark_executor_cores", "spark_executor_instances", "spark_executor_memory",
     "spark_properties",
 )  # fmt: skip
-_OF_ENVIRONMENTS = {"dataproc": ("cluster_", "dataproc_")}
+_OF_ENVIRONMENTS = {"dataproc": ("cluster_", "dataproc_"), "fargate": ("aws_",)}
 """Beginnings of names that are options of an environment."""
 _FOR_DAGS = ("access_control", "user_defined_filters", "user_defined_macros")
 
@@ -79,6 +82,8 @@ def read_globals(module: Mapping[str, Any], options: Mapping[str, Any], environm
         for name, value in module.items()
         if value is not None and (name in _OPTIONS or name.startswith(prefixes)) and not callable(value)
     }
+    if is_none(found.get("cron")):
+        found.pop("cron", None)
     jobs = module.get("jobs")
     if isinstance(jobs, Mapping):
         found.update({name: value for name, value in jobs.items() if name not in options})
@@ -93,7 +98,9 @@ def read_globals(module: Mapping[str, Any], options: Mapping[str, Any], environm
 
 
 def _without_constants(arguments: Mapping[str, Any], option: Any) -> dict[str, Any]:
-    """The default arguments of a file, without the constants that it laid over what the option says."""
+    """The default arguments of a file, without the constants that it laid over what the option says, and without their start date: that of a
+    pipeline is an option.
+    """
     try:
         given = json.loads(option) if isinstance(option, str) else option or {}
     except ValueError:
@@ -101,5 +108,7 @@ def _without_constants(arguments: Mapping[str, Any], option: Any) -> dict[str, A
     return {
         name: value
         for name, value in arguments.items()
-        if not (name in given and name in DEFAULT_DAG_ARGS and value == DEFAULT_DAG_ARGS[name])
+        if not (
+            (name in given or name == "start_date") and name in DEFAULT_DAG_ARGS and value == DEFAULT_DAG_ARGS[name]
+        )
     }

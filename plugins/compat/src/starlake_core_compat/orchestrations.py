@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import GenericAlias, TracebackType
 from typing import Any
 
 from starlake_core import (
+    DatasetTrigger,
     DependencyType,
     GeneralOptions,
     Node,
+    Options,
     Orchestration,
     PluginNotFoundError,
     StarlakeError,
     StarlakePipeline,
+    StarlakePreLoadStrategy,
     StarlakeSchedule,
     StarlakeSparkConfig,
     StarlakeTaskGroup,
@@ -24,11 +29,19 @@ from starlake_core import (
     TriggerRule,
     sanitize_id,
 )
+from starlake_core import StarlakeDataset as CoreDataset
+from starlake_core import StarlakeDependencies as CoreDependencies
+from starlake_core.dsl.task_arguments import TaskArguments
+from starlake_core.logs import get_logger
 
 from .adapting import Classes, Verbs
+from .datasets import StarlakeDataset
 from .lineage import StarlakeDependencies, StarlakeDependency, TreeNodeMixin
+from .logical_names import NO_PROJECT, names_of_project
 from .module_globals import ModuleGlobals, read_globals
 from .registry import ORCHESTRATIONS, is_installed, word_of
+from .schedules import cron_or_none, is_none
+from .swallowed import warn_of_keywords
 from .verbs import StarlakeJob
 from .zones import iana_name
 
@@ -40,6 +53,12 @@ __all__ = [
     "AbstractTaskGroup",
     "OrchestrationFactory",
 ]
+
+logger = get_logger(__name__)
+
+
+_PASSED_OVER = ("dataset", "task_type")
+"""Keywords of the verbs of a pipeline that the replaced package replaced by its own."""
 
 
 class _StandsFor(type):
@@ -75,6 +94,7 @@ class AbstractTaskGroup(StarlakeTaskGroup):
         group: the native group, for subclasses that bring their own orchestrator.
         name: the same as ``group_id``.
         pipeline: that it belongs to.
+        **kwargs: have no effect, and are named in a warning.
 
     Raises:
         StarlakeError: it has no name, or no pipeline.
@@ -91,8 +111,10 @@ class AbstractTaskGroup(StarlakeTaskGroup):
         *,
         name: str | None = None,
         pipeline: StarlakePipeline | None = None,
+        **kwargs: Any,
     ) -> None:
         title = group_id or name
+        warn_of_keywords(f"{type(self).__name__}({title!r})", kwargs, ("group_id", "name", "pipeline", "group"))
         if not title or pipeline is None:
             raise StarlakeError(
                 f"{type(self).__name__}() needs a name and its pipeline: {type(self).__name__}(group_id, pipeline=pipeline)"
@@ -154,23 +176,39 @@ class AbstractPipeline(StarlakePipeline):
         self.own_dag = dag
         self.add_dag_dependency = add_dag_dependency
         found = orchestration.found
-        if dependencies is not None:
-            orchestration.filter_datasets(dependencies)
+        if orchestration.plugins.orchestrator == "dagster":
+            # Airflow checked the keywords of its DAGs by itself; starlake-dagster passed over what it did not know.
+            others = {word: value for word, value in native.items() if word not in orchestration.pipeline_keywords}
+            warn_of_keywords(
+                "sl_create_pipeline()", others, ("schedule", "dependencies", *orchestration.pipeline_keywords)
+            )
+            native = {word: value for word, value in native.items() if word not in others}
         known = orchestration.pipeline_keywords
         keywords = {
             word: value for word, value in found.keywords.items() if word in known or orchestration.allows_any_keyword
         }
-        super().__init__(
-            orchestration,
-            name or "_".join(part for part in (_stem(job.filename), _schedule_name(schedule)) if part),
-            schedule=schedule,
-            dependencies=dependencies,
-            cron=cron,
-            tags=tags,
-            description=found.description if description is None else description,
-            native_options={**keywords, **native},
-        )
+        with orchestration.filtering(dependencies):
+            super().__init__(
+                orchestration,
+                name or "_".join(part for part in (_stem(job.filename), _schedule_name(schedule)) if part),
+                schedule=schedule,
+                dependencies=dependencies,
+                cron=cron_or_none(cron, "sl_create_pipeline()"),
+                tags=tags,
+                description=found.description if description is None else description,
+                native_options={**keywords, **native},
+            )
         self._tasks_of: dict[str, Task] = {}
+        self._names = names_of_project(self.options[GeneralOptions].sl_env_var)
+        self._loads: dict[tuple[str, str], str] = {}
+        if dependencies is not None:
+            self._warn_of_strategies(dependencies)
+        if self.catchup and (schedule is not None or self.cron is None):
+            # The replaced package made up for missed intervals of transforms alone; a migration must not start them for loads.
+            self.catchup = False
+            logger.warning(
+                "pipeline %s: the option 'catchup' has no effect on %s", self.id, "loads" if schedule else "datasets"
+            )
         if orchestration.plugins.orchestrator == "airflow":
             # The list of DAGs is filtered by them, and the case counts.
             self.tags = tuple(dict.fromkeys(tag.upper() for tag in self.tags))
@@ -191,6 +229,21 @@ class AbstractPipeline(StarlakePipeline):
     def schedule_name(self) -> str | None:
         """The name of the schedule as a part of ids, None without one."""
         return _schedule_name(self.schedule)
+
+    def _start_of(self, dependencies: CoreDependencies) -> tuple[str | None, DatasetTrigger | None]:
+        """The cron of the file, or the upstream datasets; none is made up from those of the lineage."""
+        return self.options[GeneralOptions].cron, super()._start_of(dependencies)[1]
+
+    def _warn_of_strategies(self, lineage: StarlakeDependencies) -> None:
+        strategy = self.options[GeneralOptions].dataset_triggering_strategy
+        others = [node.name for node in lineage if str(node.generated_strategy or strategy).lower() != strategy]
+        if others:
+            logger.warning(
+                "pipeline %s: the dataset_triggering_strategy in the lineage has no effect (%s); the option of that name counts, which is '%s'",
+                self.id,
+                ", ".join(others),
+                strategy,
+            )
 
     @property
     def load_dependencies(self) -> bool:
@@ -233,11 +286,144 @@ class AbstractPipeline(StarlakePipeline):
                 task = self.sl_transform(dependency.task_id, dependency.name)
             else:
                 domain, _, table = dependency.name.partition(".")
+                table = table or domain
                 final_domain, _, final_table = dependency.sink.partition(".")
                 self.final_names.setdefault((domain, table), (final_domain, final_table))
                 task = self.sl_load(dependency.task_id, domain, table)
             self._tasks_of[dependency.name] = task
         return task
+
+    def end_task(
+        self, task_id: str | None = None, output_datasets: Iterable[CoreDataset] | None = None, **keywords: Any
+    ) -> Task:
+        """Add the last task; see :meth:`StarlakePipeline.end_task`. The dataset of the pipeline has its id in lower case.
+
+        Args:
+            task_id: its id.
+            output_datasets: what the pipeline as a whole produces; a dataset with the pipeline's id by default.
+            **keywords: of every verb, or of the orchestrator.
+        """
+        if output_datasets is None:
+            output_datasets = [StarlakeDataset(self.id, cron=self.cron)]
+        return super().end_task(task_id, output_datasets, **keywords)
+
+    def sl_transform(
+        self,
+        task_id: str | None = None,
+        transform_name: str | None = None,
+        transform_options: Mapping[str, Any] | str | None = None,
+        spark_config: StarlakeSparkConfig | None = None,
+        *,
+        sink: str | None = None,
+        **keywords: Any,
+    ) -> Task:
+        """Add one transform; see :meth:`StarlakePipeline.sl_transform`.
+
+        Args:
+            task_id: its id.
+            transform_name: ``domain.task``.
+            transform_options: substitution variables; those of the options by default.
+            spark_config: sizing; the options by default.
+            sink: ``domain.table`` that it writes; what the lineage says, or its name, by default.
+            **keywords: of every verb, or of the orchestrator.
+        """
+        made = super().sl_transform(task_id, transform_name, transform_options, spark_config, **keywords)
+        if not is_none(sink):
+            domain, _, table = str(sink).rpartition(".")
+            own, *others = made.outlets
+            dataset = CoreDataset.table(
+                domain, table, style=self.options[GeneralOptions].dataset_style, cron=own.cron, freshness=own.freshness
+            )
+            made.outlets = (replace(dataset, extra=own.extra), *others)
+        return made
+
+    def _arguments(self, verb: str, keywords: Mapping[str, Any], **own: object) -> TaskArguments:
+        known = {word: value for word, value in keywords.items() if word not in _PASSED_OVER}
+        warn_of_keywords(f"{verb}()", {word: value for word, value in keywords.items() if word not in known}, ())
+        return super()._arguments(verb, known, **own)
+
+    def sl_pre_load(
+        self,
+        domain: str,
+        tables: Iterable[str] = (),
+        pre_load_strategy: StarlakePreLoadStrategy | str | None = None,
+        task_id: str | None = None,
+        **keywords: Any,
+    ) -> Task | None:
+        """Add the check whether a domain is ready; see :meth:`StarlakePipeline.sl_pre_load`. On Dagster its id has the name of the schedule.
+
+        Args:
+            domain: logical name.
+            tables: logical names; all of the domain when empty.
+            pre_load_strategy: what has to be there; the option by default.
+            task_id: its id.
+            **keywords: of every verb, or of the orchestrator.
+        """
+        if task_id is None and isinstance(domain, str):
+            strategy = StarlakePreLoadStrategy.parse(pre_load_strategy or self.pre_load_strategy)
+            on_dagster = self.schedule_name and self.plugins.orchestrator == "dagster"
+            task_id = f"check_{domain}_{f'{self.schedule_name}_' if on_dagster else ''}{strategy.task_word}"
+        domain, tables = self._logical(domain, tables)
+        return super().sl_pre_load(domain, tables, pre_load_strategy, task_id, **keywords)
+
+    def sl_import(
+        self, task_id: str | None = None, domain: str | None = None, tables: Iterable[str] = (), **keywords: Any
+    ) -> Task:
+        """Add the move of a domain's incoming files; see :meth:`StarlakePipeline.sl_import`.
+
+        Args:
+            task_id: its id.
+            domain: logical name.
+            tables: logical names; all of the domain when empty.
+            **keywords: of every verb, or of the orchestrator.
+        """
+        task_id = task_id or (f"{domain}_import" if domain else None)
+        domain, tables = self._logical(domain, tables)
+        return super().sl_import(task_id, domain, tables, **keywords)
+
+    def sl_load(
+        self,
+        task_id: str | None = None,
+        domain: str | None = None,
+        table: str | None = None,
+        spark_config: StarlakeSparkConfig | None = None,
+        **keywords: Any,
+    ) -> Task:
+        """Add the load of one table; see :meth:`StarlakePipeline.sl_load`. Its id and its dataset have the names that the file has.
+
+        Args:
+            task_id: its id.
+            domain: logical name.
+            table: logical name.
+            spark_config: sizing; the options by default.
+            **keywords: of every verb, or of the orchestrator.
+        """
+        if not isinstance(domain, str) or not isinstance(table, str):
+            return super().sl_load(task_id, domain, table, spark_config, **keywords)
+        logical, (name,) = self._logical(domain, [table])
+        if (logical, name) != (domain, table):
+            task_id = task_id or f"{domain}_{table}_load"
+            self.final_names.setdefault((logical, name), self.final_names.get((domain, table), (domain, table)))
+            self._loads[logical, name] = f"{domain}.{table}"
+            given = self.options.tasks.get(f"{domain}.{table}")
+            if given is not None:
+                options, problems = self.options, self.options.problems
+                self.options = Options(options, {f"{logical}.{name}": given, **options.tasks}, problems)
+        return super().sl_load(task_id, logical, name, spark_config, **keywords)
+
+    def _logical(self, domain: Any, tables: Any) -> tuple[Any, Any]:
+        """The names of the command line for what a file calls a domain and tables of it."""
+        if self._names is NO_PROJECT or not isinstance(domain, str) or not domain:
+            return domain, tables
+        given = [tables] if isinstance(tables, str) else list(tables or ())
+        if not all(isinstance(table, str) for table in given):
+            return domain, tables
+        logical, found = self._names.right(domain, given, f"pipeline {self.id}")
+        return logical, [found[table] for table in given]
+
+    def option_names(self) -> set[str]:
+        """The names under which per-task options may stand, also those that the file has in place of logical ones."""
+        return super().option_names() | set(self._loads.values())
 
     def sl_spark_config(self, spark_config_name: str) -> StarlakeSparkConfig:
         """The Spark sizing of a name: what ``get_spark_config`` of the file says, else the options.
@@ -285,7 +471,7 @@ def _stem(filename: str) -> str:
 
 
 def _schedule_name(schedule: StarlakeSchedule | None) -> str | None:
-    return sanitize_id(schedule.name).lower() if schedule is not None and schedule.name else None
+    return None if schedule is None or is_none(schedule.name) else sanitize_id(schedule.name)
 
 
 def _one_zone(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -348,17 +534,22 @@ class AbstractOrchestration(Orchestration):
         """The orchestrator of a subclass; None where the job says it."""
         return None
 
-    def filter_datasets(self, dependencies: StarlakeDependencies) -> None:
-        """Let the option ``filtered_datasets`` name datasets in the style ``flat``, too.
+    @contextmanager
+    def filtering(self, dependencies: StarlakeDependencies | None) -> Iterator[None]:
+        """While this block is open, the option ``filtered_datasets`` has what a lineage filters out, and names datasets in the style ``flat``, too.
 
         Args:
-            dependencies: the lineage of a pipeline.
+            dependencies: the lineage of a pipeline, None for none.
         """
-        given = self.options[GeneralOptions].filtered_datasets
-        flat = {name.lower() for name in given}
-        named = [name for name, uri in dependencies.uris.items() if uri in flat]
-        if named:
-            self.options = self.options.overlaid({"filtered_datasets": tuple(dict.fromkeys((*given, *named)))})
+        before = self.options
+        if dependencies is not None:
+            given = before[GeneralOptions].filtered_datasets
+            named = dependencies.filtered_names([name.lower() for name in given])
+            self.options = before.overlaid({"filtered_datasets": tuple(dict.fromkeys((*given, *named)))})
+        try:
+            yield
+        finally:
+            self.options = before
 
     def sl_create_pipeline(  # type: ignore[override]
         self,

@@ -22,14 +22,14 @@ from starlake_core import (
     previous_fire,
 )
 from starlake_core.model.run import unsafe_word
+from starlake_core.model.run_options import OPTIONS, read_sections
+from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START
 from starlake_core.runtime import RunnerSource
 
 from . import observer
 
 __all__ = [
     "DONE",
-    "INTERVAL_END",
-    "INTERVAL_START",
     "PARTITION_FORMAT",
     "PARTLY",
     "RESUMED",
@@ -43,8 +43,6 @@ __all__ = [
     "same_work",
 ]
 
-INTERVAL_START = "sl_data_interval_start"
-INTERVAL_END = "sl_data_interval_end"
 PARTITION_FORMAT = "%Y-%m-%dT%H:%M:%S%z"
 """With the offset: without it two hours would have one name when the clock is put back."""
 VARIABLES = "sl_variables"
@@ -193,6 +191,7 @@ def attempt_of(context: Any, facts: Facts, path: str) -> Attempt:
         deployment=facts.deployment,
         variables=Variables(_variables(run.tags)),
         retry_unsafe=unsafe_word(context.run.tags.get(UNSAFE), f"the tag {UNSAFE} of the run"),
+        options=read_sections(run.tags.get(OPTIONS), f"the tag {OPTIONS} of the run"),
     )
     # A job that is written by hand may use an op several times.
     task = path if facts.pipeline_id else str(context.op_handle)

@@ -24,9 +24,10 @@ from starlake_core import (
     skipped_report,
     tear_down,
 )
+from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START
 from starlake_core.runtime import Verdict
 
-from .context import INTERVAL_END, INTERVAL_START, PARTITION_FORMAT, PARTLY, RUN_ID
+from .context import PARTITION_FORMAT, PARTLY, RUN_ID
 from .executor import InProcess, run_in_process
 from .observer import Observation, observing
 from .options import DagsterOptions

@@ -14,11 +14,13 @@ from dagster import __version__ as dagster_version
 
 from starlake_core import Attempt, Job, RunError, StarlakeDataset, StarlakeError, Task, TaskKind, skipped_end
 from starlake_core.masking import mask_arguments
+from starlake_core.model.run_options import POLICIES, overlay, read_policies
+from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START, event_metadata
 from starlake_core.plain_text import plain, plain_line
 from starlake_core.runtime import Outcome, Verdict, execute, in_project, may_pass, runner_for
 
 from . import observer
-from .context import INTERVAL_END, INTERVAL_START, Facts, attempt_of, same_work
+from .context import Facts, attempt_of, same_work
 from .executor import stopping
 from .pools import limit
 
@@ -249,7 +251,7 @@ class Step:
             produced = by_output.get(name)
             about = dict(metadata)
             if produced is not None and produced.dataset is not None:
-                about |= _about(produced.dataset, self.facts.pipeline_id or context.run.job_name)
+                about |= _about(produced.dataset, attempt, self.facts, context.run)
                 if not _is_asset(context, name):
                     # Another pipeline defines this asset: here it is a step that says what it did.
                     partition = context.run.tags.get("dagster/partition")
@@ -266,15 +268,13 @@ def _is_asset(context: Any, output: str) -> bool:
     return True
 
 
-def _about(dataset: StarlakeDataset, source: str) -> dict[str, Any]:
-    made: dict[str, Any] = {**dataset.extra, "sl_uri": dataset.uri, "source": source}
-    if dataset.sink:
-        made["sl_sink"] = dataset.sink
-    if dataset.cron:
-        made["sl_cron"] = dataset.cron
-    if dataset.freshness:
-        made["sl_freshness"] = dataset.freshness
-    return made
+def _about(dataset: StarlakeDataset, attempt: Attempt, facts: Facts, run: Any) -> dict[str, Any]:
+    """What the event tells; the run passes on the variables that it was started with."""
+    policies = overlay(facts.policy.merge, read_policies(run.tags.get(POLICIES), f"the tag {POLICIES} of the run"))
+    made = event_metadata(dataset, attempt, facts.pipeline_id or run.job_name, policies, attempt.run.options)
+    # Consumers of starlake-dagster read a timestamp and no text.
+    made["sl_scheduled_date"] = MetadataValue.timestamp(attempt.run.scheduled_date)
+    return {name: value for name, value in made.items() if value not in (None, "")}
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -21,12 +22,14 @@ from dagster import (
     SkipReason,
 )
 
-from starlake_core import DataInterval, StarlakeDataset
+from starlake_core import DataInterval, RunError, StarlakeDataset
 from starlake_core.logs import get_logger
+from starlake_core.model.run_options import OPTIONS, POLICIES, Carried, merge
+from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START, read_carried, read_interval
 from starlake_core.orchestrators.freshness import Event, decide
 from starlake_core.short_names import short_hash
 
-from .context import DONE, INTERVAL_END, INTERVAL_START, PARTITION_FORMAT, PARTLY, RUN_ID, TICK
+from .context import DONE, PARTITION_FORMAT, PARTLY, RUN_ID, TICK
 from .keys import asset_key
 from .options import DagsterOptions
 from .pipeline import DagsterPipeline
@@ -145,18 +148,28 @@ def _evaluate(
     if len(active) >= most:
         return waits(f"{len(active)} of at most {most} runs (max_active_runs) have not ended; the events wait")
     events: list[Event] = []
+    carried = [Carried(f"the option {POLICIES}", {}, pipeline.pipeline.policy.merge)]
     newest: dict[str, Any] = {}
     for key in fresh:
         for record in _since(instance, key, seen[key.to_string()], news):
             events.append(_event(datasets[key], record))
+            carried.append(read_carried(datasets[key].uri, _metadata(record), superseded=True))
             newest[key.to_string()] = record
+        if key.to_string() in newest:  # of one dataset, the last values count
+            carried[-1] = replace(carried[-1], superseded=False)
     if not events:  # they were wiped at this moment
         return waits(f"waits for {', '.join(key.to_user_string() for key in fresh)}")
     decision = decide(pipeline.pipeline.policy, events, datetime.now(timezone.utc))
     if not decision.start:
         return waits(decision.reason)
     run_key = short_hash(*(f"{record.storage_id}@{record.timestamp}" for record in newest.values()))
+    sections, policies = merge(carried, f'Launch the runs one by one, each with its values in the tag "{OPTIONS}".')
     tags = {
+        **{
+            name: json.dumps(value, sort_keys=True)
+            for name, value in ((OPTIONS, sections), (POLICIES, policies))
+            if value
+        },
         INTERVAL_START: decision.interval.start.isoformat(),
         INTERVAL_END: decision.interval.end.isoformat(),
         STARTED_BY: decision.reason,
@@ -235,9 +248,15 @@ def _event(dataset: StarlakeDataset, record: Any) -> Event:
 
 def _interval(record: Any) -> DataInterval | None:
     """The data interval that a materialisation tells; what others wrote there is no concern of ours."""
-    metadata = record.asset_materialization.metadata
-    start, end = (_moment(getattr(metadata.get(name), "value", None)) for name in (INTERVAL_START, INTERVAL_END))
-    return DataInterval(start, end) if start is not None and end is not None and start <= end else None
+    try:
+        return read_interval(_metadata(record))
+    except RunError:
+        return None
+
+
+def _metadata(record: Any) -> dict[str, Any]:
+    """The metadata of a materialisation as plain values."""
+    return {name: getattr(item, "value", item) for name, item in record.asset_materialization.metadata.items()}
 
 
 def _moment(value: Any) -> datetime | None:

@@ -1,5 +1,7 @@
 """``ai.starlake.airflow``, as documented."""
 
+from typing import TYPE_CHECKING
+
 from starlake_core_compat.airflow import (
     DEFAULT_DAG_ARGS,
     DEFAULT_POOL,
@@ -9,6 +11,7 @@ from starlake_core_compat.airflow import (
     StarlakeAirflowJob,
     StarlakeAirflowOptions,
 )
+from starlake_core_compat.removed import hints_of
 
 __all__ = [
     "DEFAULT_DAG_ARGS",
@@ -19,3 +22,6 @@ __all__ = [
     "StarlakeAirflowJob",
     "StarlakeAirflowOptions",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = hints_of(__name__)

@@ -1,5 +1,7 @@
 """``ai.starlake.common``, as documented."""
 
+from typing import TYPE_CHECKING
+
 from starlake_core_compat.crons import (
     StarlakeCronPeriod,
     StarlakeParameters,
@@ -8,6 +10,8 @@ from starlake_core_compat.crons import (
     get_cron_frequency,
     is_valid_cron,
     keep_ascii_only,
+    most_frequent_crons,
+    scheduled_dates_range,
     sl_cron_start_end_dates,
     sl_schedule,
     sl_schedule_format,
@@ -16,6 +20,7 @@ from starlake_core_compat.crons import (
     sl_timestamp_format,
     sort_crons_by_frequency,
 )
+from starlake_core_compat.removed import hints_of
 from starlake_core_compat.values import MissingEnvironmentVariable
 
 from starlake_core import sanitize_id
@@ -31,7 +36,9 @@ __all__ = [
     "get_cron_frequency",
     "is_valid_cron",
     "keep_ascii_only",
+    "most_frequent_crons",
     "sanitize_id",
+    "scheduled_dates_range",
     "sl_cron_start_end_dates",
     "sl_schedule",
     "sl_schedule_format",
@@ -40,3 +47,6 @@ __all__ = [
     "sl_timestamp_format",
     "sort_crons_by_frequency",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = hints_of(__name__)

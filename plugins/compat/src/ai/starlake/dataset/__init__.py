@@ -1,5 +1,12 @@
 """``ai.starlake.dataset``, as documented."""
 
-from starlake_core_compat.datasets import DatasetTriggeringStrategy, StarlakeDataset
+from typing import TYPE_CHECKING
 
-__all__ = ["DatasetTriggeringStrategy", "StarlakeDataset"]
+from starlake_core_compat.datasets import AbstractEvent, DatasetTriggeringStrategy, StarlakeDataset
+from starlake_core_compat.names import StarlakeDatasetType
+from starlake_core_compat.removed import hints_of
+
+__all__ = ["AbstractEvent", "DatasetTriggeringStrategy", "StarlakeDataset", "StarlakeDatasetType"]
+
+if not TYPE_CHECKING:
+    __getattr__ = hints_of(__name__)

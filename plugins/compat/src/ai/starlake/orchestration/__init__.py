@@ -1,5 +1,7 @@
 """``ai.starlake.orchestration``, as documented."""
 
+from typing import TYPE_CHECKING
+
 from starlake_core_compat.lineage import StarlakeDependencies, StarlakeDependency, TreeNodeMixin
 from starlake_core_compat.orchestrations import (
     AbstractDependency,
@@ -9,8 +11,10 @@ from starlake_core_compat.orchestrations import (
     AbstractTaskGroup,
     OrchestrationFactory,
 )
+from starlake_core_compat.removed import hints_of
+from starlake_core_compat.schedules import StarlakeDomain, StarlakeSchedule, StarlakeSchedules, StarlakeTable
 
-from starlake_core import DependencyType, StarlakeDomain, StarlakeSchedule, StarlakeTable, TaskGroup
+from starlake_core import DependencyType, TaskGroup
 
 StarlakeDependencyType = DependencyType
 TaskGroupContext = TaskGroup
@@ -28,7 +32,11 @@ __all__ = [
     "StarlakeDependencyType",
     "StarlakeDomain",
     "StarlakeSchedule",
+    "StarlakeSchedules",
     "StarlakeTable",
     "TaskGroupContext",
     "TreeNodeMixin",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = hints_of(__name__)

@@ -1,5 +1,11 @@
 """``ai.starlake.airflow.bash``, as documented."""
 
+from typing import TYPE_CHECKING
+
 from starlake_core_compat.airflow import StarlakeAirflowBashJob
+from starlake_core_compat.removed import hints_of
 
 __all__ = ["StarlakeAirflowBashJob"]
+
+if not TYPE_CHECKING:
+    __getattr__ = hints_of(__name__)

@@ -1,0 +1,5 @@
+"""Not there any more: the import fails, and says what to use."""
+
+from starlake_core_compat.removed import refuse_module
+
+refuse_module(__name__)

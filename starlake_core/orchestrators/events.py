@@ -1,0 +1,140 @@
+"""What the event of a dataset tells those who wait for it, written and read in one place.
+
+An event has our names (``sl_data_interval_start`` and ``sl_data_interval_end``) and those of starlake-orchestration (``sl_scheduled_date``,
+``sl_cron``, ``sl_options`` ...), so that producers and consumers change from one to the other in any order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from ..errors import RunError, ScheduleError
+from ..model.dataset import StarlakeDataset
+from ..model.run import Attempt, DataInterval
+from ..model.run_options import OPTIONS, POLICIES, Carried, overlay, read_policies, read_sections
+from ..model.schedule import previous_fire
+
+__all__ = ["INTERVAL_END", "INTERVAL_START", "event_metadata", "read_carried", "read_interval", "read_moment"]
+
+INTERVAL_START = "sl_data_interval_start"
+INTERVAL_END = "sl_data_interval_end"
+_SCHEDULED = ("sl_scheduled_date", "scheduled_date")
+"""What starlake-orchestration and its earlier versions call the end of the interval."""
+_CRON = "sl_cron"
+_OFFSET = re.compile(r"([+-]\d{2})(\d{2})$")
+
+
+def event_metadata(
+    dataset: StarlakeDataset,
+    attempt: Attempt,
+    source: str,
+    policies: Mapping[str, Any] | None = None,
+    relayed: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What the event of a dataset tells.
+
+    Args:
+        dataset: that was produced.
+        attempt: which produced it.
+        source: the pipeline.
+        policies: of the pipeline, for the names among ``sl_options``; see :func:`starlake_core.model.run_options.merge`.
+        relayed: sections of ``sl_options`` that the run was started with and passes on, where it does; they win.
+    """
+    made: dict[str, Any] = {
+        **dataset.extra,
+        "source": source,
+        "sl_uri": dataset.uri,
+        "sl_sink": dataset.sink,
+        _CRON: dataset.cron,
+        "sl_freshness": dataset.freshness,
+        INTERVAL_START: attempt.value(INTERVAL_START),
+        INTERVAL_END: attempt.value(INTERVAL_END),
+        "sl_scheduled_date": attempt.value("sl_scheduled_date"),
+        "ts": attempt.value(INTERVAL_END),
+    }
+    where = f"the event of {dataset.uri}"
+    sections = overlay(read_sections(dataset.extra.get(OPTIONS), f"{OPTIONS} of {where}"), relayed or {})
+    if sections:
+        made[OPTIONS] = sections
+        declared = overlay(policies or {}, read_policies(dataset.extra.get(POLICIES), f"{POLICIES} of {where}"))
+        kept = {
+            section: named
+            for section, items in declared.items()
+            if (named := {name: policy for name, policy in items.items() if name in sections.get(section, {})})
+        }
+        if kept:
+            made[POLICIES] = kept
+    return made
+
+
+def read_interval(metadata: Mapping[str, Any]) -> DataInterval | None:
+    """The data interval of the run that produced a dataset, from what its event tells; None where it tells none.
+
+    An event of starlake-orchestration has the end, the scheduled date; the start follows from its cron.
+
+    Args:
+        metadata: of the event.
+
+    Raises:
+        RunError: a date cannot be read.
+    """
+    if metadata.get(INTERVAL_END) is not None:
+        end = read_moment(metadata[INTERVAL_END], INTERVAL_END, ours=True)
+        start = metadata.get(INTERVAL_START)
+        return DataInterval(end if start is None else read_moment(start, INTERVAL_START, ours=True), end)
+    name = next((name for name in _SCHEDULED if metadata.get(name) not in (None, "")), None)
+    if name is None:
+        return None
+    end = read_moment(metadata[name], name)
+    try:
+        cron = metadata.get(_CRON)
+        start = previous_fire(cron, end, end.tzinfo) if cron and cron != "None" and end.tzinfo else end
+    except (ScheduleError, AttributeError, TypeError):
+        start = end  # the cron of somebody else
+    return DataInterval(start, end)
+
+
+def read_carried(source: str, metadata: Mapping[str, Any], superseded: bool = False) -> Carried:
+    """The substitution variables that an event brings for the run that it starts.
+
+    Args:
+        source: the dataset, for messages.
+        metadata: of the event.
+        superseded: a later event of the same dataset came.
+
+    Raises:
+        RunError: they cannot be read.
+    """
+    return Carried(
+        source,
+        read_sections(metadata.get(OPTIONS), f"{OPTIONS} of the event of {source}"),
+        read_policies(metadata.get(POLICIES), f"{POLICIES} of the event of {source}"),
+        superseded,
+    )
+
+
+def read_moment(value: Any, name: str, ours: bool = False) -> datetime:
+    """A date that somebody wrote: a date, or a text of ISO 8601; from others also seconds since 1970, and without an offset in UTC.
+
+    Args:
+        value: as it was written.
+        name: of the value, for the message.
+        ours: it is a name of ours, whose values have an offset.
+
+    Raises:
+        RunError: it is none of them.
+    """
+    try:
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and not ours:
+            return datetime.fromtimestamp(value, timezone.utc)
+        text = _OFFSET.sub(r"\1:\2", str(value).strip().replace("Z", "+00:00"))
+        found = value if isinstance(value, datetime) else datetime.fromisoformat(text)
+        found.astimezone(timezone.utc)
+        if ours and found.tzinfo is None:
+            raise ValueError
+    except (ValueError, OverflowError, OSError):
+        raise RunError(f"{name} is {value!r}; it takes a date with offset: 2026-01-31T00:00:00+01:00") from None
+    return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)
