@@ -277,7 +277,7 @@ def test_a_task_without_query(tmp_path: Path, write: Write) -> None:
         ("table: [1]", "table has to be a mapping of names to values, found a list"),
         ("- 1", "the file has to be a mapping"),
         ("table: {name: x}", "table.pattern is missing"),
-        ("table: {pattern: '['}", "table.pattern '[' is not a regular expression"),
+        ("table: {pattern: '['}", "table.pattern: '[' is not a regular expression of Java"),
         ("table: {pattern: x, attributes: {}}", "table.attributes has to be a list, found a mapping"),
         ("table: {pattern: x, attributes: [{type: int}]}", "table.attributes[0] has no name"),
         ("table: {pattern: x, name: ../../etc}", "cannot be the name of a directory"),

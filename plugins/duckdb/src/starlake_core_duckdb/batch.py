@@ -16,6 +16,7 @@ from .dsv import dsv_source
 from .errors import EngineError
 from .json_files import json_source
 from .sql import Parameters, identifier
+from .type_patterns import patterns_without_re2, remember_matches
 from .work import Work, utc_now
 
 __all__ = ["BATCH", "ORDER", "Counts", "read_batch"]
@@ -34,12 +35,28 @@ class Counts:
     rejected: int
 
 
-def _insert(table: Table, columns: Sequence[Column], path: Path, name: str, number: int) -> tuple[str, Parameters]:
+def _source(table: Table, columns: Sequence[Column], path: Path, name: str) -> tuple[str, Parameters]:
     parameters = Parameters()
     if (table.metadata.format.format or "DSV") == "DSV":
-        source = dsv_source(table, columns, path, name, _REJECTS, parameters)
-    else:
-        source = json_source(table, columns, path, _REJECTS, parameters)
+        return dsv_source(table, columns, path, name, _REJECTS, parameters), parameters
+    return json_source(table, columns, path, _REJECTS, parameters), parameters
+
+
+def _match(
+    connection: duckdb.DuckDBPyConnection, table: Table, columns: Sequence[Column], path: Path, name: str
+) -> None:
+    wanted = [
+        (f"v{index}", pattern)
+        for index, column in enumerate(columns)
+        if not column.nested
+        for pattern in patterns_without_re2(column.type)
+    ]
+    if wanted:
+        remember_matches(connection, _source(table, columns, path, name), wanted)
+
+
+def _insert(table: Table, columns: Sequence[Column], path: Path, name: str, number: int) -> tuple[str, Parameters]:
+    source, parameters = _source(table, columns, path, name)
     checks = [column_checks(table, column, f"v{index}", parameters) for index, column in enumerate(columns)]
     typed = "".join(f", {value} AS t{index}" for index, (value, _) in enumerate(checks))
     errors = "".join(f", {error}" for _, error in checks)
@@ -116,6 +133,7 @@ def read_batch(
         check_size(path, name, max_decompressed)
         try:
             with as_utf8(table, path) as readable:
+                _match(connection, table, columns, readable, name)
                 statement, parameters = _insert(table, columns, readable, name, number)
                 connection.execute(statement, parameters.values)
         except duckdb.Error as error:

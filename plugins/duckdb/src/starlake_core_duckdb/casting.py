@@ -12,6 +12,7 @@ from starlake_core.errors import did_you_mean
 from .dates import is_iso_name, strptime_format
 from .errors import ProjectFault, unsupported
 from .sql import Parameters, identifier, sql_type
+from .type_patterns import TRUE_FALSE, check_type_pattern, matches_pattern
 
 __all__ = ["Column", "column_checks", "columns_of"]
 
@@ -31,7 +32,6 @@ _DDL = {
     "variant": "JSON",
 }
 _TEMPORAL = ("date", "timestamp")
-_TRUE_FALSE = "<-TF->"
 # DuckDB ignores the offset of a text that it casts to TIMESTAMP.
 _WITH_OFFSET = r"[T ].*(Z|[+-]\d{2}(:?\d{2})?)$"
 
@@ -82,7 +82,9 @@ def _column(table: Table, attribute: Attribute, types: Mapping[str, DataType]) -
     if (attribute.privacy or "none").lower() != "none":
         raise unsupported(f"{where}: privacy {attribute.privacy}")
     ddl = _ddl(attribute, types, where)
-    return Column(attribute, attribute.final_name, _type_of(attribute, types, where), ddl)
+    kind = _type_of(attribute, types, where)
+    check_type_pattern(kind, where)
+    return Column(attribute, attribute.final_name, kind, ddl)
 
 
 def _type_of(attribute: Attribute, types: Mapping[str, DataType], where: str) -> DataType | None:
@@ -113,8 +115,7 @@ def _ddl(attribute: Attribute, types: Mapping[str, DataType], where: str) -> str
 
 
 def _boolean(value: str, pattern: str, parameters: Parameters) -> str:
-    true, _, false = pattern.partition(_TRUE_FALSE)
-    matches = [f"regexp_full_match({value}, {parameters.add(part)}, 's')" for part in (true, false)]
+    matches = [matches_pattern(value, part, parameters) for part in pattern.split(TRUE_FALSE, 1)]
     return f"CASE WHEN {matches[0]} THEN true WHEN {matches[1]} THEN false END"
 
 
@@ -152,14 +153,14 @@ def column_checks(table: Table, column: Column, value: str, parameters: Paramete
         shown = f"left(CAST({value} AS VARCHAR), 100)"
     else:
         shown = f"left({value}, 100)"
-        if kind.primitive_type == "boolean" and kind.pattern and _TRUE_FALSE in kind.pattern:
+        if kind.primitive_type == "boolean" and kind.pattern and TRUE_FALSE in kind.pattern:
             typed = _boolean(value, kind.pattern, parameters)
         elif kind.primitive_type in _TEMPORAL:
             typed = _temporal(value, column, kind.pattern, parameters, where)
         else:
             typed = value if column.ddl == "VARCHAR" else f"TRY_CAST({value} AS {column.ddl})"
             if kind.pattern:
-                checks.append(f"NOT regexp_full_match({value}, {parameters.add(kind.pattern)}, 's')")
+                checks.append(f"NOT {matches_pattern(value, kind.pattern, parameters)}")
     type_name = kind.name if kind else "struct"
     wanted = parameters.add(f"' is not a valid {type_name}{' list' if column.attribute.array else ''}")
     label = parameters.add(f"{column.attribute.name}: '")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import re
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from starlake_core_project import Table
+from starlake_core_project import Table, java_pattern
 
 __all__ = ["ack_companion", "data_files", "free_name", "matches", "move", "owner"]
 
@@ -34,8 +33,8 @@ def data_files(directory: Path) -> list[Path]:
 
 
 def matches(table: Table, name: str) -> bool:
-    """Whether a file of this name belongs to a table."""
-    return re.fullmatch(table.pattern, name) is not None
+    """Whether a file of this name belongs to a table: its pattern is a regular expression of Java and fits the whole name."""
+    return java_pattern(table.pattern).matches(name) is not None
 
 
 def owner(tables: Iterable[Table], name: str) -> Table | None:

@@ -9,7 +9,8 @@
 
 from __future__ import annotations
 
-from .errors import ProjectError
+from .errors import JavaPatternError, ProjectError
+from .java_patterns import JavaMatch, JavaPattern, java_pattern
 from .model import (
     Application,
     Areas,
@@ -36,11 +37,15 @@ __all__ = [
     "Domain",
     "Format",
     "Freshness",
+    "JavaMatch",
+    "JavaPattern",
+    "JavaPatternError",
     "Metadata",
     "Project",
     "ProjectError",
     "Table",
     "Task",
     "WriteStrategy",
+    "java_pattern",
     "parse_scheduled_date",
 ]

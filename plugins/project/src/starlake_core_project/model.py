@@ -177,7 +177,7 @@ class Table:
     Attributes:
         name: what the command line calls it.
         final_name: what the database calls it.
-        pattern: a regular expression that a file's whole name has to match.
+        pattern: a regular expression of Java that a file's whole name has to match.
         has_expectations: whether something is asked of its rows once they are in.
         metadata: the table's over the domain's.
     """

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from .errors import ProjectError
+from .errors import JavaPatternError, ProjectError
 from .fields import Fields
+from .java_patterns import java_pattern
 from .model import Attribute, Domain, Table
 from .sections import merged_metadata, read_metadata
 from .text import read_yaml
@@ -92,7 +92,7 @@ def read_table(domain: Domain, name: str, variables: Mapping[str, str]) -> Table
         None when there is no file of that name.
 
     Raises:
-        ProjectError: the file is broken, has no pattern or a pattern that is no regular expression.
+        ProjectError: the file is broken, has no pattern or a pattern that Java refuses or that cannot be translated.
     """
     path = domain.path / f"{name}{SUFFIX}"
     if not is_plain_name(name) or name[0] in "._" or not path.is_file():
@@ -102,9 +102,9 @@ def read_table(domain: Domain, name: str, variables: Mapping[str, str]) -> Table
     if not pattern:
         raise ProjectError(f"{path}: table.pattern is missing; it says which files belong to the table")
     try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ProjectError(f"{path}: table.pattern {pattern!r} is not a regular expression: {error}") from error
+        java_pattern(pattern)
+    except JavaPatternError as error:
+        raise ProjectError(f"{path}: table.pattern: {error}") from error
     logical = _plain(section, name)
     return Table(
         name=logical,

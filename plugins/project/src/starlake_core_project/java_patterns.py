@@ -1,0 +1,128 @@
+"""Regular expressions of Java (``java.util.regex``): what they match, for Python and for RE2."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .errors import JavaPatternError
+
+if TYPE_CHECKING:
+    from .java_tree import Node
+
+__all__ = ["JavaMatch", "JavaPattern", "java_pattern"]
+
+# What nearly all patterns of files consist of means the same in Python, but for the dot; so the common case needs no parser.
+_SIMPLE = re.compile(r"(?:(?:[A-Za-z0-9_-]|\\[.-]|\.|\[(?:[A-Za-z0-9_.]|a-z|A-Z|0-9)\])(?:[*+?]|\{[0-9]{1,3}\})?)+")
+_DOT = re.compile(r"\\.|\[.*?\]|(\.)")
+_NO_LINE_END = r"[^\n\r\x85\u2028\u2029]"
+
+
+@dataclass(frozen=True)
+class JavaMatch:
+    """Where a pattern matched.
+
+    Attributes:
+        text: what it matched.
+        start: where that begins, in characters.
+        end: where it ends.
+        groups: the texts of the named groups; None for a group that took no part.
+    """
+
+    text: str
+    start: int
+    end: int
+    groups: Mapping[str, str | None] = field(default_factory=dict)
+
+
+class _Compiled(Protocol):
+    def fullmatch(self, string: str) -> Any: ...
+
+    def search(self, string: str) -> Any: ...
+
+
+class JavaPattern:
+    r"""One regular expression of Java.
+
+    Args:
+        pattern: what Java's ``Pattern.compile`` is given.
+        flags: flags that hold from the start, as in ``(?im)``.
+
+    Raises:
+        JavaPatternError: Java refuses the pattern, or it cannot be translated.
+
+    >>> JavaPattern(r"(?<kind>\w+)-\d++[.]csv").matches("orders-1.csv").groups
+    {'kind': 'orders'}
+    """
+
+    def __init__(self, pattern: str, flags: str = "") -> None:
+        self.pattern = pattern
+        self._flags = flags
+        self.group_names: tuple[str, ...] = ()
+        self._source, self._plain = "", True
+        if flags in ("", "m") and _SIMPLE.fullmatch(pattern):
+            self._source = _DOT.sub(lambda found: _NO_LINE_END if found[1] else found[0], pattern)
+            return
+        try:
+            self._source, self._plain = self._written()
+            self._compiled  # noqa: B018 - what the library refuses is found now
+        except RecursionError as error:
+            raise JavaPatternError(
+                f"the regular expression {pattern!r} is nested too deeply; write it with fewer groups"
+            ) from error
+
+    @cached_property
+    def _tree(self) -> Node:
+        from .java_syntax import Parser
+
+        return Parser(self.pattern, self._flags).parse()
+
+    def _written(self) -> tuple[str, bool]:
+        from .java_syntax import Parser
+        from .java_writer import Writer
+
+        parser, writer = Parser(self.pattern, self._flags), Writer()
+        self._tree = parser.parse()
+        self.group_names = tuple(parser.names)
+        source = writer.write(self._tree)
+        if not writer.plain:
+            parser.leave_re()
+        return source, writer.plain
+
+    @cached_property
+    def _compiled(self) -> _Compiled:
+        if self._plain:
+            return re.compile(self._source)
+        import regex
+
+        compiled: _Compiled = regex.compile(self._source, regex.VERSION1)
+        return compiled
+
+    def matches(self, text: str) -> JavaMatch | None:
+        """The match of the whole text, as Java's ``Matcher.matches``; None when it does not match."""
+        return self._match(self._compiled.fullmatch(text))
+
+    def find(self, text: str) -> JavaMatch | None:
+        """The first match in the text, as Java's ``Matcher.find``; None when nothing matches."""
+        return self._match(self._compiled.search(text))
+
+    @staticmethod
+    def _match(found: Any) -> JavaMatch | None:
+        return None if found is None else JavaMatch(found[0], found.start(), found.end(), found.groupdict())
+
+    @property
+    def re2(self) -> str | None:
+        """A pattern of RE2 whose full matches are those of :meth:`matches`; None when RE2 has none."""
+        from .java_writer import RE2_SIZE, re2_size, re2_source
+
+        source = re2_source(self._tree)
+        return source if source is not None and re2_size(self._tree) <= RE2_SIZE else None
+
+
+@lru_cache(maxsize=1024)
+def java_pattern(pattern: str, flags: str = "") -> JavaPattern:
+    """The same as :class:`JavaPattern`, kept for the next who asks."""
+    return JavaPattern(pattern, flags)
