@@ -166,7 +166,7 @@ class Parser(Escapes):
         self._at += 1
         least, most = {"?": (0, 1), "*": (0, None), "+": (1, None)}.get(char) or self._counted(place)
         mode: Literal["", "?", "+"] = "?" if self._take("?") else "+" if self._take("+") else ""
-        return node if node == Sequence(()) else Repeat(node, least, most, mode)
+        return Repeat(node, least, most, mode)
 
     def _counted(self, place: int) -> tuple[int, int | None]:
         if not self._is_digit(self._raw()):

@@ -78,6 +78,8 @@ class Writer:
 
     def _repeat(self, node: Repeat) -> str:
         inner = self.write(node.node, repeated=True)
+        if not inner:
+            return ""
         if not isinstance(node.node, One | Group) or (not inner.startswith(("(", "[")) and len(inner) > 1):
             inner = f"(?:{inner})"
         if node.mode == "+":
@@ -128,6 +130,8 @@ def re2_source(node: Node, last: bool = True) -> str | None:
         return None if inner is None else f"(?:{inner})"
     if isinstance(node, Repeat) and node.mode != "+" and not any(isinstance(item, Assertion) for item in walk(node)):
         inner = re2_source(node.node, last=False)
+        if not inner:
+            return inner
         most = "" if node.most is None else node.most
         return (
             None
