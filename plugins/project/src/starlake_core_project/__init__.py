@@ -25,6 +25,7 @@ from .model import (
     WriteStrategy,
 )
 from .project import Project
+from .sql_text import Query
 from .variables import parse_scheduled_date
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Metadata",
     "Project",
     "ProjectError",
+    "Query",
     "Table",
     "Task",
     "WriteStrategy",
