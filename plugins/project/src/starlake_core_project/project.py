@@ -20,7 +20,7 @@ from .tasks import read_task, task_files
 from .text import read_text, read_yaml, render, render_sql
 from .types import read_types
 from .undefined import APPLICATION, BY_HAND, IN_A_PIPELINE, Reports
-from .variables import Variables, active_variables, date_variables
+from .variables import Variables, active_variables, date_variables, with_interval
 
 __all__ = ["Project"]
 
@@ -86,7 +86,7 @@ class Project:
         hint = IN_A_PIPELINE if environ.get("SL_RUN_KEY") else BY_HAND
         reports = Reports(strict, hint, silent=not warn)
         active = active_variables(
-            metadata, base, environ.get("SL_ENV") if env is None else env, variables or {}, reports
+            metadata, base, environ.get("SL_ENV") if env is None else env, with_interval(variables or {}), reports
         )
         return cls(root, read_application(root, metadata, environ, active), active)
 
@@ -151,15 +151,9 @@ class Project:
         )
         return tuple(task for task in found if task is not None)
 
-    def task_names(self) -> tuple[str, ...]:
-        """The names of every transform, sorted. They are looked at and not used: undefined variables are not reported.
-
-        Raises:
-            ProjectError: one of the files is broken.
-        """
-        silent = self._known.silent()
-        found = (read_task(self.metadata, directory, name, silent) for directory, name in task_files(self.metadata))
-        return tuple(sorted(task.full_name for task in found if task is not None))
+    def silently(self) -> Project:
+        """The same project for a look at files that are not used: undefined variables are not reported."""
+        return replace(self, variables=self._known.silent())
 
     def task(self, full_name: str) -> Task | None:
         """A transform by ``domain.name``, or None.

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ProjectError
-from .fields import Fields
 from .sql_text import without_literals
 
 __all__ = ["Reference", "bare_names", "read_references", "replaced_names"]
@@ -23,28 +22,11 @@ __all__ = ["Reference", "bare_names", "read_references", "replaced_names"]
 _log = logging.getLogger(__name__)
 
 _TOKEN = re.compile(r"[^\W\d]\w*|[^\s\w]|\d\w*")
-_ENDS_FROM = frozenset(
-    [
-        "except",
-        "fetch",
-        "group",
-        "having",
-        "insert",
-        "intersect",
-        "limit",
-        "offset",
-        "order",
-        "qualify",
-        "returning",
-        "select",
-        "set",
-        "union",
-        "values",
-        "where",
-        "window",
-    ]
-)
-_TAKE_FROM = frozenset(["extract", "overlay", "position", "substring", "trim"])
+_ENDS_FROM = frozenset({
+    "except", "fetch", "group", "having", "insert", "intersect", "limit", "offset", "order", "qualify", "returning", "select", "set", "union",
+    "values", "where", "window",
+})  # fmt: skip
+_TAKE_FROM = frozenset({"extract", "overlay", "position", "substring", "trim"})
 _NO_TABLE = frozenset(["from", "join", "lateral", "only", "select", "unnest", "values", "with"])
 _CTE = re.compile(
     r"([^\W\d]\w*)\s*(?:\([^()]*\)\s*)?\bas\s*(?:(?:not\s+)?materialized\s*)?\(\s*(?:select|with|from|values|insert|update|delete)\b",
@@ -90,23 +72,45 @@ def read_references(document: Any, path: Path) -> tuple[Reference, ...]:
         ProjectError: a pattern is not a regular expression, or a part is missing.
     """
     found = []
-    for entry in Fields.document(document, path).children("refs"):
-        given, meant = entry.child("input"), entry.child("output")
-        texts = [given.text("table") or ".*", given.text("domain"), given.text("database")]
+    for number, entry in enumerate(_list(_mapping(document, path, "the file").get("refs"), path)):
+        where = f"refs[{number}]"
+        whole = _mapping(entry, path, where)
+        given = _texts(whole.get("input"), path, f"{where}.input")
+        meant = _texts(whole.get("output"), path, f"{where}.output")
+        texts = [given.get("table") or ".*", given.get("domain"), given.get("database")]
         if texts[2] and not texts[1]:
-            raise ProjectError(f"{path}: {given.where} names a database and no domain; add domain")
-        if not meant.text("table"):
-            raise ProjectError(f"{path}: {meant.where}.table is missing; it says which table is meant")
+            raise ProjectError(f"{path}: {where}.input names a database and no domain; add domain")
+        if not meant.get("table"):
+            raise ProjectError(f"{path}: {where}.output.table is missing; it says which table is meant")
         try:
             parts = tuple(re.compile(text) for text in texts if text)
         except re.error as error:
             raise ProjectError(
-                f"{path}: {given.where} has a pattern that is not a regular expression: {error}"
+                f"{path}: {where}.input has a pattern that is not a regular expression: {error}"
             ) from error
-        found.append(
-            Reference(parts, meant.text("database") or "", meant.text("domain") or "", meant.text("table") or "")
-        )
+        found.append(Reference(parts, meant.get("database", ""), meant.get("domain", ""), meant["table"]))
     return tuple(found)
+
+
+def _list(value: Any, path: Path) -> list[Any]:
+    if value is not None and not isinstance(value, list):
+        raise ProjectError(f"{path}: refs has to be a list of entries with input and output")
+    return value or []
+
+
+def _mapping(value: Any, path: Path, where: str) -> Mapping[str, Any]:
+    if value is not None and not isinstance(value, Mapping):
+        raise ProjectError(f"{path}: {where} has to be a mapping of names to values")
+    return value or {}
+
+
+def _texts(value: Any, path: Path, where: str) -> dict[str, str]:
+    values = _mapping(value, path, where)
+    known = ("database", "domain", "table")
+    for key, text in values.items():
+        if key not in known or not (text is None or isinstance(text, str)):
+            raise ProjectError(f"{path}: {where}.{key} is not allowed; it takes {', '.join(known)}, each with a text")
+    return {key: text for key, text in values.items() if text is not None}
 
 
 def bare_names(sql: str) -> frozenset[str]:

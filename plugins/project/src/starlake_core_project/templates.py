@@ -214,9 +214,8 @@ class Templates:
             tree = self._parsed(text, source)
             wanted = meta.find_undeclared_variables(tree)
             context = {**names.values, **{name: rendering.value(name) for name in wanted if name in names.incomplete}}
-            if not wanted <= context.keys() or tree.find(
-                (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
-            ):
+            others = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
+            if not wanted <= context.keys() or any(tree.find(kind) is not None for kind in others):
                 context = {**self._macros_for(context), **context}
             filled = self._environment().from_string(tree).render(context)
         except UndefinedError as error:

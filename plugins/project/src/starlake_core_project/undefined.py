@@ -128,7 +128,7 @@ def texts_of(values: object) -> Iterator[tuple[Where, str]]:
     while stack:
         where, value = stack.pop()
         if isinstance(value, Mapping):
-            stack.extend(((*where, str(key)), item) for key, item in reversed(value.items()))
+            stack.extend(((*where, str(key)), item) for key, item in reversed(list(value.items())))
             yield from ((where, key) for key in value if isinstance(key, str))
         elif isinstance(value, list):
             stack.extend((where, item) for item in reversed(value))

@@ -8,15 +8,15 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone, tzinfo
 from pathlib import Path
+from typing import Any
 
 from .errors import ProjectError
-from .fields import Fields
 from .resolution import Source, resolved
 from .templates import Names, Rendering, Templates
 from .undefined import APPLICATION, Reports, Use
 from .yaml_text import parse_yaml, read_text
 
-__all__ = ["Variables", "active_variables", "date_variables", "parse_scheduled_date"]
+__all__ = ["Variables", "active_variables", "date_variables", "parse_scheduled_date", "with_interval"]
 
 _log = logging.getLogger(__name__)
 _ENV_KEY = re.compile(r"""^\s*["']?env["']?\s*:|[{,]\s*["']?env["']?\s*:""", re.MULTILINE)
@@ -73,6 +73,20 @@ def date_variables(moment: datetime) -> dict[str, str]:
     }
 
 
+def with_interval(options: Mapping[str, str]) -> dict[str, str]:
+    """Values of ``--options`` in which the data interval has both of its names, where it has one.
+
+    ``sl_data_interval_start`` is an SQL literal with its quotes, ``sl_start_date`` the plain text; the same holds for the end.
+    """
+    values = dict(options)
+    for quoted, plain in (("sl_data_interval_start", "sl_start_date"), ("sl_data_interval_end", "sl_end_date")):
+        if quoted in options:
+            values.setdefault(plain, options[quoted].strip("'"))
+        elif plain in options:
+            values[quoted] = f"'{options[plain]}'"
+    return values
+
+
 def active_variables(
     metadata: Path,
     base: Mapping[str, str],
@@ -114,11 +128,11 @@ def active_variables(
 
 def _env_values(path: Path) -> dict[str, str]:
     """The variables of an env file as they are written: parsed before they are filled, unlike every other file."""
-    document = Fields.document(parse_yaml(read_text(path), path) if path.is_file() else None, path)
-    # A file of Starlake's first version may be the mapping itself.
-    section = document if "env" not in document.values and "version" not in document.values else document.child("env")
+    document = _mapping(parse_yaml(read_text(path), path) if path.is_file() else None, path, "the file")
+    # A file without version may be the mapping itself.
+    section = document if not {"env", "version"} & document.keys() else _mapping(document.get("env"), path, "env")
     found: dict[str, str] = {}
-    for name, text in section.values.items():
+    for name, text in section.items():
         if text is not None and not isinstance(text, str):
             raise ProjectError(f"{path}: env.{name} has to be a text; put it in quotes")
         found[str(name)] = text or ""
@@ -130,9 +144,18 @@ def _env_of_application(metadata: Path, values: Mapping[str, str], templates: Te
     text = read_text(path) if path.is_file() else ""
     if _ENV_KEY.search(text) is None:
         return None
-    document = Fields.document(parse_yaml(templates.render(text, Names(values), path).plain, path), path)
-    section = document.child("application") if "application" in document.values else document
-    return section.text("env")
+    document = _mapping(parse_yaml(templates.render(text, Names(values), path).plain, path), path, "the file")
+    section = _mapping(document["application"], path, "application") if "application" in document else document
+    env = section.get("env")
+    if env is not None and not isinstance(env, str):
+        raise ProjectError(f"{path}: env has to be a text, the name of an environment")
+    return env
+
+
+def _mapping(value: Any, path: Path, where: str) -> Mapping[str, Any]:
+    if value is not None and not isinstance(value, Mapping):
+        raise ProjectError(f"{path}: {where} has to be a mapping of names to values")
+    return value or {}
 
 
 class Variables(Mapping[str, str]):

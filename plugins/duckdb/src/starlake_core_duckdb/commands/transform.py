@@ -43,7 +43,7 @@ def _find(context: Context) -> Task:
     refuse_options("transform", context.values, _REFUSED)
     task = context.project.task(name)
     if task is None:
-        known = ", ".join(context.project.task_names()) or "none"
+        known = ", ".join(sorted(found.full_name for found in context.project.silently().tasks())) or "none"
         raise ProjectFault(f"transform {name!r} does not exist; a name is domain.task (known: {known})")
     if task.python_path is not None and task.sql_path is None:
         raise unsupported(f"the Python transform {name}")
