@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import TYPE_CHECKING
 
-from conftest import Sandbox
+import pytest
+from starlake_core_duckdb.plugin import sl_create_runner
+from starlake_core_project import named_variables
+
+from starlake_core import Job, RunKey
+from starlake_core.runtime import execute
+
+if TYPE_CHECKING:
+    from conftest import Sandbox
 
 CONNECTIONS = """
     application:
@@ -243,3 +251,39 @@ class TestHints:
             in caplog.text
         )
         assert "there is no table 'itms' in shop, so nothing is done for it. Did you mean 'items'?" in caplog.text
+
+
+def test_the_engine_gets_the_variables_that_the_project_names(
+    loaded: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A line of a dry run, pasted into a shell, sees the whole environment; a run sees what its project names of it."""
+    names = ("OF_YAML", "OF_SQL", "OF_JINJA", "OF_A_MACRO", "OF_NOBODY")
+    for name in names:
+        monkeypatch.setenv(name, name.lower())
+    monkeypatch.setenv("SL_ROOT", str(loaded.root))
+    loaded.write("metadata/env.sl.yml", "env: {of_yaml: '{{OF_YAML}}'}")
+    loaded.write("metadata/macros/m.j2", "{% macro own() %}'{{ OF_A_MACRO }}'{% endmacro %}")
+    loaded.write(
+        "metadata/transform/kpi/t.sql",
+        "select '{{of_yaml}}' a, '${OF_SQL}' b, '{{ OF_JINJA | upper }}' c, {{ own() }} d -- OF_NOBODY",
+    )
+    job = Job("duckdb", ("transform", "--name", "kpi.t"), {}, {"include_env": []})
+    lines: list[str] = []
+    outcome = execute(job, sl_create_runner(job), RunKey("p/r/t", "1"), on_line=lines.append, timeout=120)
+    assert outcome.succeeded, lines
+    assert "WARNING" not in "".join(lines)
+    assert loaded.query("SELECT * FROM kpi.t") == [("of_yaml", "of_sql", "OF_JINJA", "of_a_macro")]
+    assert named_variables(loaded.root / "metadata", names) == set(names) - {"OF_NOBODY"}
+
+
+def test_what_nobody_defined_is_said_in_the_words_of_a_pipeline(
+    loaded: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SL_ROOT", str(loaded.root))
+    loaded.write("metadata/transform/kpi/t.sql", "select '{{OF_NOBODY}}' a")
+    job = Job("duckdb", ("transform", "--name", "kpi.t"), {}, {"include_env": []})
+    lines: list[str] = []
+    assert execute(job, sl_create_runner(job), RunKey("p/r/t", "1"), on_line=lines.append, timeout=120).succeeded
+    (warning,) = [line for line in lines if "OF_NOBODY" in line]
+    assert "in the environment of the worker, or with the option sl_env_var or sl_options of the pipeline" in warning
+    assert "--options" not in warning

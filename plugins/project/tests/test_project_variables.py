@@ -265,6 +265,17 @@ class TestEnvFiles:
         assert load(tmp_path).variables["b"] == "12"
 
 
+def test_what_the_application_file_decides_is_a_variable(tmp_path: Path, write: Write) -> None:
+    write("application.sl.yml", "application: {datasets: '{{SL_ROOT}}/lake', area: {stage: pending}}")
+    write(
+        "load/shop/_config.sl.yml",
+        "load: {metadata: {directory: '{{SL_DATASETS}}/{{SL_AREA_INCOMING}}/${SL_AREA_STAGE}'}}",
+    )
+    domain = load(tmp_path, True).domain("shop")
+    assert domain is not None
+    assert domain.metadata.directory == f"{tmp_path}/lake/incoming/pending"
+
+
 class TestDollars:
     def test_in_sql_yaml_and_patterns(self, tmp_path: Path, write: Write) -> None:
         write("env.sl.yml", "env: {who: me, 'of-day': d, path: '${ who }/x'}")

@@ -24,6 +24,7 @@ from .model import (
     Task,
     WriteStrategy,
 )
+from .named import named_variables
 from .project import Project
 from .sql_text import Query
 from .variables import parse_scheduled_date
@@ -44,5 +45,6 @@ __all__ = [
     "Table",
     "Task",
     "WriteStrategy",
+    "named_variables",
     "parse_scheduled_date",
 ]

@@ -24,6 +24,8 @@ from .variables import Variables, active_variables, date_variables, with_interva
 
 __all__ = ["Project"]
 
+_AREAS = ("incoming", "stage", "unresolved", "archive", "ingesting", "replay")
+
 
 @dataclass(frozen=True, eq=False)
 class Project:
@@ -88,7 +90,10 @@ class Project:
         active = active_variables(
             metadata, base, environ.get("SL_ENV") if env is None else env, with_interval(variables or {}), reports
         )
-        return cls(root, read_application(root, metadata, environ, active), active)
+        application = read_application(root, metadata, environ, active)
+        # What the application file decides is known to the files that are read after it.
+        areas = {f"SL_AREA_{area.upper()}": str(getattr(application.areas, area)) for area in _AREAS}
+        return cls(root, application, active.overlaid({"SL_DATASETS": str(application.datasets), **areas}))
 
     @property
     def metadata(self) -> Path:
