@@ -86,6 +86,13 @@ class TestUndefined:
                 sql(project)
             assert f"{query}:2: " in str(caught.value)
         assert sql(load(tmp_path, False, SL_STRICT_VARIABLES="true")) == "SELECT 1,\n ''"
+        with pytest.raises(ProjectError, match="SL_STRICT_VARIABLES is 'on'; it takes one of true, yes, 1, false"):
+            load(tmp_path, SL_STRICT_VARIABLES="on")
+
+    def test_an_alias_inside_of_what_it_stands_for(self, tmp_path: Path, write: Write) -> None:
+        write("load/shop/items.sl.yml", "table: {pattern: 'x{{nobody}}', tags: &a [*a, b], metadata: &m {x: *m}}")
+        with pytest.raises(ProjectError, match=r"variable 'nobody'"):
+            load(tmp_path, True).tables("shop")
 
     @pytest.mark.parametrize(
         "text", ["{% if flag %}1{% else %}2{% endif %}", "{{ 1 if flag else 2 }}", "{{ flag | default('2') }}"]
@@ -295,14 +302,15 @@ class TestDollars:
 
 
 class TestJinja:
-    def test_macros_of_every_file_are_known(self, tmp_path: Path, write: Write) -> None:
+    @pytest.mark.parametrize("strict", [False, True])
+    def test_macros_of_every_file_are_known(self, tmp_path: Path, write: Write, strict: bool) -> None:
         write("macros/a.j2", "{% macro twice(c) %}{{ c }}*{{ two }}{% endmacro %}text that is not copied")
         write("macros/deep/b.sql.j2", "{% macro four(c) %}{{ twice(twice(c)) }}{% endmacro %}")
-        write("macros/c.sql", "{% macro third() %}3{% endmacro %}")
+        write("macros/c.sql", "{% macro third() %}3{% endmacro %}{{ nobody }}")
         write("env.sl.yml", "env: {two: 2}")
         write("transform/kpi/t.sql", "SELECT {{ four('id') }}, {{ third() }}")
         write("load/shop/items.sl.yml", "table: {pattern: \"{{ twice('x') }}\"}")
-        project = load(tmp_path)
+        project = load(tmp_path, strict)
         assert sql(project) == "SELECT id*2*2, 3"
         assert project.tables("shop")[0].pattern == "x*2"
 

@@ -24,7 +24,15 @@ from .variables import Variables, active_variables, date_variables, with_interva
 
 __all__ = ["Project"]
 
+_BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _AREAS = ("incoming", "stage", "unresolved", "archive", "ingesting", "replay")
+
+
+def _flag(environ: Mapping[str, str], name: str) -> bool:
+    value = environ.get(name, "")
+    if value.lower() not in ("", *_BOOLEANS):
+        raise ProjectError(f"{name} is {value!r}; it takes one of {', '.join(_BOOLEANS)}")
+    return _BOOLEANS.get(value.lower(), False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +92,7 @@ class Project:
             **date_variables(scheduled_date or datetime.now(timezone.utc)),
         }
         if strict is None:
-            strict = environ.get("SL_STRICT_VARIABLES", "").lower() in ("true", "yes", "1")
+            strict = _flag(environ, "SL_STRICT_VARIABLES")
         hint = IN_A_PIPELINE if environ.get("SL_RUN_KEY") else BY_HAND
         reports = Reports(strict, hint, silent=not warn)
         active = active_variables(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -175,36 +175,32 @@ def replaced_names(
         references: of the project.
         path: the file of the query, for messages.
     """
-    from sqlglot import exp, parse
     from sqlglot.errors import SqlglotError
-    from sqlglot.optimizer.scope import traverse_scope
 
     try:
-        statements = parse(sql, dialect="duckdb")
-    except SqlglotError as error:
-        _log.warning(
-            "%s: names of tables stay as they are, because the query is not understood: %s", path, _first_line(error)
-        )
+        changes = dict(_changes(sql, tables, references, path))
+    except (SqlglotError, RecursionError) as error:
+        reason = str(error).partition("\n")[0]
+        _log.warning("%s: names of tables stay as they are, because the query is not understood: %s", path, reason)
         return sql
-    changes: dict[tuple[int, int], str] = {}
-    for statement in statements:
-        if statement is None:
-            continue
-        roots = [statement] if isinstance(statement, exp.Query) else list(statement.find_all(exp.Query))
-        if not roots:
-            continue
-        for scope in traverse_scope(roots[0]):
-            for table in scope.tables:
-                whole = _meant(table, scope, tables, references, path)
-                if whole is not None:
-                    changes[_span(table)] = ".".join(_quoted(part) for part in whole)
     for (start, end), name in sorted(changes.items(), reverse=True):
         sql = sql[:start] + name + sql[end:]
     return sql
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+def _changes(
+    sql: str, tables: Mapping[str, Iterable[tuple[str, str]]], references: Sequence[Reference], path: Path
+) -> Iterator[tuple[tuple[int, int], str]]:
+    from sqlglot import exp, parse
+    from sqlglot.optimizer.scope import traverse_scope
+
+    for statement in parse(sql, dialect="duckdb"):
+        query = statement.find(exp.Query) if statement is not None else None
+        for scope in traverse_scope(query) if query is not None else ():
+            for table in scope.tables:
+                whole = _meant(table, scope, tables, references, path)
+                if whole is not None:
+                    yield _span(table), ".".join(_quoted(part) for part in whole)
 
 
 def _identifiers(table: Any) -> list[Any]:

@@ -212,11 +212,11 @@ class Templates:
         rendering.dollars.clear()
         try:
             tree = self._parsed(text, source)
-            wanted = meta.find_undeclared_variables(tree)
+            wanted = meta.find_undeclared_variables(tree) - _OF_JINJA
             context = {**names.values, **{name: rendering.value(name) for name in wanted if name in names.incomplete}}
             others = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
             if not wanted <= context.keys() or any(tree.find(kind) is not None for kind in others):
-                context = {**self._macros_for(context), **context}
+                context = {**self._macros_for(context, rendering), **context}
             filled = self._environment().from_string(tree).render(context)
         except UndefinedError as error:
             found = _UNDEFINED.search(str(error))
@@ -244,7 +244,7 @@ class Templates:
             filled = re.sub(f"{mark}d(\\d+){mark}", lambda found: rendering.dollars[int(found[1])], filled)
         return filled
 
-    def _macros_for(self, context: Mapping[str, str]) -> dict[str, Any]:
+    def _macros_for(self, context: Mapping[str, str], rendering: Rendering) -> dict[str, Any]:
         """The macros of the project by name; nothing else of their files reaches the text."""
         from jinja2 import TemplateSyntaxError
 
@@ -253,7 +253,9 @@ class Templates:
         if not self._macros:
             return {}
         try:
+            known = len(rendering.uses)
             module = self._environment().from_string(self._macros).make_module(dict(context))
+            del rendering.uses[known:]  # of text around the macros, which goes nowhere
         except TemplateSyntaxError as error:
             start, path = max((entry for entry in self._lines if entry[0] < error.lineno), key=lambda entry: entry[0])
             raise ProjectError(f"{path}:{error.lineno - start}: the template is broken: {error.message}") from error

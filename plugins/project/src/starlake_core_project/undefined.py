@@ -24,6 +24,8 @@ _EVERY_COMMAND = frozenset({
 })  # fmt: skip
 _SOME_COMMANDS = frozenset({"presql", "postsql", "expectations"})
 
+_DEEPEST = 100
+
 Where = tuple[str, ...]
 """The way to a value in a file, from its top: ``("application", "connections", "pg", "options", "url")``."""
 
@@ -69,7 +71,7 @@ class Reports:
     hint: str = BY_HAND
     silent: bool = False
     _told: set[tuple[Path, str]] = field(default_factory=set)
-    _waiting: dict[Path, list[Use]] = field(default_factory=dict)
+    _waiting: dict[Path, dict[Use, None]] = field(default_factory=dict)
 
     def found(self, source: Path, uses: Iterable[Use]) -> None:
         """Report what the values of a file need, or keep it until they are used.
@@ -85,7 +87,7 @@ class Reports:
             return
         for use in uses:
             if _waits(source, use.where):
-                self._waiting.setdefault(source, []).append(use)
+                self._waiting.setdefault(source, {})[use] = None
             else:
                 self._tell(use)
 
@@ -125,8 +127,13 @@ def _place(use: Use) -> str:
 def texts_of(values: object) -> Iterator[tuple[Where, str]]:
     """Every text of parsed YAML with the way to it, in the order of the file; positions in lists are no part of the way."""
     stack: list[tuple[Where, object]] = [((), values)]
+    seen: set[tuple[Where, int]] = set()
     while stack:
         where, value = stack.pop()
+        if (where, id(value)) in seen or len(where) > _DEEPEST:
+            continue  # an alias of YAML may be inside of what it stands for
+        if not isinstance(value, str):
+            seen.add((where, id(value)))
         if isinstance(value, Mapping):
             stack.extend(((*where, str(key)), item) for key, item in reversed(list(value.items())))
             yield from ((where, key) for key in value if isinstance(key, str))
