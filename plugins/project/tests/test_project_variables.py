@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from starlake_core_project import Project, ProjectError
 from starlake_core_project.resolution import Source, resolved
 from starlake_core_project.templates import Names, Templates
+from starlake_core_project.yaml_text import without_templates_in_comments
 
 Write = Callable[[str, str], Path]
 
@@ -141,6 +142,30 @@ class TestUndefined:
         assert project.tables("shop")[0].pattern == "items#.*"
         assert sql(project).startswith("SELECT 1")
         assert not warnings(caplog)
+
+    def test_comments_of_yaml_are_not_rendered(self, tmp_path: Path, write: Write) -> None:
+        text = """\
+        # {% if %} {{ broken |
+        table:
+          pattern: "a # {{x}}"  # {{ 'it'
+          tags:
+          - {{x}} # ${x} {# open
+          - it's # {{x}}
+          - |
+            # {{x}}
+          presql:
+          - 'SELECT {{ "a # b" }} # {{x}}'
+          postsql: >-
+            # {{x}}
+
+            # ${x}
+          # {% broken
+        """
+        path = write("load/shop/items.sl.yml", text)
+        (table,) = load(tmp_path, x="X").tables("shop")
+        assert (table.pattern, table.tags) == ("a # X", ("X", "it's", "# X\n"))
+        assert (table.presql, table.postsql) == (("SELECT a # b # X",), ("# X\n# X",))
+        assert without_templates_in_comments(path.read_text()).count("\n") == path.read_text().count("\n")
 
     def test_a_literal_is_not_a_comment(self, tmp_path: Path, write: Write) -> None:
         write("transform/kpi/t.sql", "SELECT '-- {{a}}'")

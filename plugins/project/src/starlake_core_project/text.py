@@ -10,7 +10,7 @@ from .errors import ProjectError
 from .sql_text import without_comments
 from .undefined import Use, texts_of
 from .variables import Variables
-from .yaml_text import parse_yaml, read_text
+from .yaml_text import parse_yaml, read_text, without_templates_in_comments
 
 __all__ = ["parse_yaml", "read_text", "read_yaml", "render", "render_sql"]
 
@@ -63,7 +63,15 @@ def read_yaml(path: Path, variables: Mapping[str, str]) -> Any:
         ProjectError: the file cannot be read, rendered or parsed, or a variable is missing and the project is strict.
     """
     known = Variables.of(variables)
-    rendering = known.fill(read_text(path), path)
+    text = read_text(path)
+    try:
+        rendering = known.fill(text, path)
+    except ProjectError:
+        # A comment may have anything. Only now, because what is a comment is certain only when the templates are filled.
+        rest = without_templates_in_comments(text)
+        if rest == text:
+            raise
+        rendering = known.fill(rest, path)
     values = parse_yaml(rendering.plain, path)
     if rendering.uses:
         try:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 from typing import Any
 
 from .errors import ProjectError
 
-__all__ = ["parse_yaml", "read_text"]
+__all__ = ["parse_yaml", "read_text", "without_templates_in_comments"]
+
+_MARKS = ("{{", "{%", "{#", "${")
+_BLOCK = re.compile(r"(?P<key>.*:[ \t]+)?(?:[&!]\S+[ \t]+)*[|>][-+0-9]*[ \t]*(?:[ \t]#.*)?")
+_QUOTE = re.compile(r"""(?:^[ \t]*|[-:?][ \t]+|[\[{,][ \t]*)(?:[&!]\S+[ \t]+)*(["'])""")
+_REST = {'"': re.compile(r'(?:[^"\\]|\\.|\\$)*"'), "'": re.compile(r"(?:[^']|'')*'(?!')")}
+_SIGN = re.compile(r"(?:^|(?<=[ \t]))#")
+_TEMPLATES = (("{{", "}}"), ("{%", "%}"), ("{#", "#}"))
+_ITEMS = re.compile(r"(?:-[ \t]+)*")
 
 
 def read_text(path: Path) -> str:
@@ -23,6 +32,56 @@ def read_text(path: Path) -> str:
         raise ProjectError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ProjectError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+
+
+def without_templates_in_comments(text: str) -> str:
+    """YAML text whose comments have nothing to fill, as far as comments can be told before templates are filled.
+
+    Args:
+        text: as it is written, templates and all. Lines keep their numbers.
+    """
+    if "#" not in text or not any(mark in text for mark in _MARKS):
+        return text
+    lines = text.split("\n")
+    block: int | None = None  # lines that are indented deeper are the text of a block
+    quote = ""  # of a value that goes over several lines
+    for number, line in enumerate(lines):
+        if quote:
+            quote = "" if _REST[quote].match(line) else quote
+            continue
+        code = line.lstrip(" ")
+        indent = len(line) - len(code)
+        if block is not None and (not code.strip() or indent > block):
+            continue
+        block = None
+        start, quote = _scanned(line)
+        if start is not None and any(mark in line[start:] for mark in _MARKS):
+            lines[number] = line[:start]
+        items = _ITEMS.match(code)
+        before = items.end() if items else 0
+        found = _BLOCK.fullmatch(code, before)
+        if found is not None:
+            block = indent + (before if found["key"] else 0)
+    return "\n".join(lines)
+
+
+def _scanned(line: str) -> tuple[int | None, str]:
+    """Where the comment of a line begins, and the quote of a value that does not end on the line."""
+    position = 0
+    while True:
+        quote, sign = _QUOTE.search(line, position), _SIGN.search(line, position)
+        if sign is not None and (quote is None or sign.start() < quote.start(1)):
+            before = line[: sign.start()]
+            if all(before.count(begin) <= before.count(end) for begin, end in _TEMPLATES):
+                return sign.start(), ""
+            position = sign.end()
+        elif quote is None:
+            return None, ""
+        else:
+            whole = _REST[quote[1]].match(line, quote.end())
+            if whole is None:
+                return None, quote[1]
+            position = whole.end()
 
 
 @functools.cache
