@@ -433,7 +433,7 @@ def transform_command(
     The data interval reaches the SQL as the variables ``sl_data_interval_start`` and ``sl_data_interval_end``, quoted
     as SQL literals, so that a query says ``WHERE day >= {{sl_data_interval_start}}``, and under the names of Starlake's guide to incremental
     transforms, ``sl_start_date`` and ``sl_end_date``, which have no quotes: ``WHERE day >= '{{sl_start_date}}'``. ``options`` may replace them;
-    who replaces one of a pair has replaced the other.
+    replacing one of a pair replaces the other.
 
     Args:
         task_id: id of its task.

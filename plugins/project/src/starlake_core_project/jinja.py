@@ -39,7 +39,7 @@ def environment(folder: Path | None, current: ContextVar[Any]) -> SandboxedEnvir
 
     Args:
         folder: which templates may be included from.
-        current: the rendering that goes on; it knows what an undefined name and ``${name}`` stand for.
+        current: the rendering at work; it knows what an undefined name and ``${name}`` stand for.
     """
 
     class Unknown(ChainableUndefined):

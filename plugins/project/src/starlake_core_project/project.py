@@ -180,7 +180,7 @@ class Project:
         task = read_task(self.metadata, directory, name, self.variables)
         if task is not None and task.full_name == full_name:
             return task
-        # The others are looked at and not used: nobody is told about their undefined variables.
+        # The others are not used, so their undefined variables are not reported.
         silent = self._known.silent()
         for folder, file in task_files(self.metadata):
             other = read_task(self.metadata, folder, file, silent)

@@ -1,4 +1,4 @@
-"""The SQL of a transform: its sections, and what in it is no code.
+"""The SQL of a transform: its sections, comments and literals.
 
 A file may have the lines ``-- SL_PRESQL``, ``-- SL_SQL`` and ``-- SL_POSTSQL``, each at the beginning of a line and alone on it; what stands before
 the first of them is the query. The format is that of Starlake's ``SqlTaskExtractor``.

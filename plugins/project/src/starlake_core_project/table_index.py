@@ -31,7 +31,7 @@ def tables_named(metadata: Path, names: Collection[str], variables: Variables) -
     Args:
         metadata: the project's folder.
         names: of tables, in lower case.
-        variables: what the files may use; nobody is told about undefined ones.
+        variables: what the files may use; undefined ones are not reported.
 
     Raises:
         ProjectError: a file that may name one of them is broken.

@@ -206,7 +206,7 @@ class Variables(Mapping[str, str]):
         return Variables({**self._values, **values}, self._metadata, self.templates, self.reports, incomplete)
 
     def silent(self) -> Variables:
-        """The same variables for a look at files that are not used: nobody is told anything."""
+        """The same variables, for reading files that are not used: nothing is reported."""
         return Variables(self._values, self._metadata, self.templates, Reports(silent=True), self._incomplete)
 
     @functools.cached_property
@@ -215,7 +215,7 @@ class Variables(Mapping[str, str]):
         return frozenset(name for path in paths for name in _env_values(path))
 
     def fill(self, text: str, source: Path) -> Rendering:
-        """Fill a text; nobody is told about what is undefined.
+        """Fill a text; what is undefined is not reported yet.
 
         Raises:
             ProjectError: the template is broken, or fails.
