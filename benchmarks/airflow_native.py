@@ -24,8 +24,14 @@ CRON = "0 0 * * *"
 ENV = {"SL_ROOT": "/project"}
 DEFAULTS = {"retries": 1, "retry_delay": timedelta(minutes=5), "pool": "default_pool"}
 RUN = "{{ dag_run.logical_date }}"
-INTERVAL = "sl_data_interval_start={{ data_interval_start }},sl_data_interval_end={{ data_interval_end }}"
-SHOWN_INTERVAL = """'sl_data_interval_start='"'"'${sl_data_interval_start}'"'"',sl_data_interval_end='"'"'${sl_data_interval_end}'"'"''"""
+INTERVAL = (
+    "sl_data_interval_start={{ data_interval_start }},sl_data_interval_end={{ data_interval_end }},"
+    "sl_start_date={{ data_interval_start }},sl_end_date={{ data_interval_end }}"
+)
+SHOWN_INTERVAL = (
+    """'sl_data_interval_start='"'"'${sl_data_interval_start}'"'"',sl_data_interval_end='"'"'${sl_data_interval_end}'"'"',"""
+    "sl_start_date=${sl_data_interval_start},sl_end_date=${sl_data_interval_end}'"
+)
 
 
 def load(count: int, tag: str = "sales", uri: str = "starlake://sales/{}") -> Any:

@@ -39,7 +39,10 @@ from dagster import (
 CRON = "0 0 * * *"
 RETRIES = RetryPolicy(max_retries=1, delay=300)
 DATES = "--scheduledDate ${sl_scheduled_date}"
-INTERVAL = "sl_data_interval_start='${sl_data_interval_start}',sl_data_interval_end='${sl_data_interval_end}'"
+INTERVAL = (
+    "sl_data_interval_start='${sl_data_interval_start}',sl_data_interval_end='${sl_data_interval_end}',"
+    "sl_start_date=${sl_data_interval_start},sl_end_date=${sl_data_interval_end}"
+)
 WAITS = In(Nothing)
 MAYBE = Out(Nothing, is_required=False)
 

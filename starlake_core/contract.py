@@ -25,6 +25,9 @@ _DECIMAL = re.compile(r"[+-]?[0-9]+")
 _HEXADECIMAL = re.compile(r"0[xX][0-9a-fA-F]+")
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
+_RENAMED = {"import": "stage"}
+"""Commands of earlier versions of Starlake."""
+
 
 @dataclass(frozen=True)
 class ParsedCommand:
@@ -125,7 +128,9 @@ def parse_arguments(arguments: Sequence[str]) -> ParsedCommand:
     name, *rest = arguments
     command = commands().get(name)
     if command is None:
-        raise ContractError([f"Unknown command {name}.{did_you_mean(name, commands())}"])
+        now = _RENAMED.get(name)
+        hint = f" Starlake calls it {now} now." if now else did_you_mean(name, commands())
+        raise ContractError([f"Unknown command {name}.{hint}"])
     options = {option["name"]: option for option in command["options"]}
     positional = list(command.get("positional", ()))
     problems: list[str] = []

@@ -71,6 +71,8 @@ def test_a_transform_says_what_was_asked(domain: str, task: str, options: dict[s
         "options": {
             "sl_data_interval_start": "'${sl_data_interval_start}'",
             "sl_data_interval_end": "'${sl_data_interval_end}'",
+            "sl_start_date": "${sl_data_interval_start}",
+            "sl_end_date": "${sl_data_interval_end}",
             **options,
         },
     }
@@ -81,6 +83,17 @@ def test_a_transform_may_replace_the_data_interval() -> None:
     assert read(transform_command("t", "kpi.a", options=given_options))["options"] == {
         "sl_data_interval_start": "'2024-01-01'",
         "sl_data_interval_end": "'${sl_data_interval_end}'",
+        "sl_start_date": "2024-01-01",
+        "sl_end_date": "${sl_data_interval_end}",
+    }
+
+
+def test_a_transform_may_replace_the_data_interval_under_its_other_names() -> None:
+    given_options = {"sl_end_date": "2024-01-02", "sl_start_date": ""}
+    assert read(transform_command("t", "kpi.a", options=given_options))["options"] == {
+        "sl_data_interval_start": "''",
+        "sl_data_interval_end": "'2024-01-02'",
+        **given_options,
     }
 
 

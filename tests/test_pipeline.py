@@ -432,6 +432,31 @@ def test_the_ack_file_by_default(draw: Draw) -> None:
     )
 
 
+@given(st.sampled_from(["domain", "SL_ROOT", "SL_DATASETS", "AREA"]), st.integers(1, 3), st.sampled_from(["", " "]))
+def test_what_is_known_is_filled_in_braces_of_any_number(draw: Draw, name: str, braces: int, blank: str) -> None:
+    env = {"SL_ROOT": "/r", "AREA": "in"}
+    filled = {"domain": "d", "SL_ROOT": "/r", "SL_DATASETS": "/r/datasets", "AREA": "in"}[name]
+    path = f"{'{' * braces}{blank}{name}{blank}{'}' * braces}/GO.ack"
+    assert ack_path(draw, {"global_ack_file_path": path, "sl_env_var": env}) == f"{filled}/GO.ack"
+    assert ack_path(draw, {"global_ack_file_path": f"$${{{name}}}/GO.ack", "sl_env_var": env}).startswith("$$")
+
+
+def test_what_is_known_in_a_path_is_no_warning(draw: Draw, caplog: pytest.LogCaptureFixture) -> None:
+    options = {
+        "global_ack_file_path": "{{SL_DATASETS}}/pending/{{domain}}/{{ ds }}.ack",
+        "pre_load_not_ready_sentinel_path": "{{SL_DATASETS}}/{{domain}}",
+    }
+    with caplog.at_level(logging.WARNING, "starlake_core"):
+        assert ack_path(draw, options) == "datasets/pending/d/${sl_ds}.ack"
+        task = one(draw, lambda p: p.sl_pre_load("d", pre_load_strategy="imported"), options)
+    assert parse_arguments(task.job.arguments).values["notReadySentinel"] == "datasets/d/d/${sl_attempt_hash}.notready"
+    assert not caplog.text
+    with caplog.at_level(logging.WARNING, "starlake_core"):
+        path = ack_path(draw, {"global_ack_file_path": "{{SL_ROOT}}/{{table}}/{{domain}}.ack"})
+    assert path == "{{SL_ROOT}}/{{table}}/d.ack"
+    assert "{{SL_ROOT}}, {{table}} in option 'global_ack_file_path'" in caplog.text
+
+
 def test_other_jinja_in_an_ack_path_is_a_warning(draw: Draw, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "starlake_core"):
         assert ack_path(draw, {"global_ack_file_path": "/{{ ds }}/{{ ts_nodash }}"}) == "/${sl_ds}/{{ ts_nodash }}"

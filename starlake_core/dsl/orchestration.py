@@ -24,7 +24,7 @@ from ..plugins import Plugins, choose, select
 from .caller import calling_module
 from .groups import StarlakeTaskGroup
 from .pipeline import StarlakePipeline
-from .placeholders import DS, warn_of_template
+from .placeholders import FILLED, fill, known_names, warn_of_template
 
 __all__ = ["Orchestration", "Overrides", "current_overrides", "overriding"]
 
@@ -270,10 +270,11 @@ def _addons(given: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _warn_of_templates(options: Options, where: str) -> None:
-    """Say that double braces are passed on: nothing here renders them, apart from the date of an acknowledgement file."""
+    """Say that double braces are passed on: nothing here renders them, apart from what is known in the paths of checks."""
+    known = dict.fromkeys(known_names(options[GeneralOptions].sl_env_var, ""), "")
     for name, value in options.items():
         if not is_secret_name(name):
-            shown = DS.sub("", str(value)) if name == "global_ack_file_path" else value
+            shown = fill(str(value), known) if name in FILLED else value
             warn_of_template(shown, f"option '{name}' of {where or 'the options'}")
 
 

@@ -30,7 +30,7 @@ from ..plugins import Plugins
 from ..plugins.hookspecs import Lifecycle
 from .datasets import node_dataset
 from .groups import CURRENT_GROUP, StarlakeTaskGroup
-from .placeholders import DS, warn_of_template
+from .placeholders import fill, known_names, warn_of_template
 from .task_arguments import (
     NO_ARGUMENTS,
     TaskArguments,
@@ -314,7 +314,8 @@ class Verbs(Pipeline):
         settings = self._arguments("sl_pre_load", keywords, task_id=task_id, tables=tables)
         name = task_id or f"check_{domain}_{strategy.task_word}"
         options = self.options.for_task(domain, sanitize_id(name))
-        prefix = options[GeneralOptions].pre_load_not_ready_sentinel_path
+        general = options[GeneralOptions]
+        prefix = fill(general.pre_load_not_ready_sentinel_path or "", known_names(general.sl_env_var, domain))
         preload = Preload(
             name,
             domain,
@@ -351,14 +352,10 @@ class Verbs(Pipeline):
         return {**merged, **command_options(given, name)}
 
     def _ack_file(self, domain: str, options: Options) -> str:
-        path = options[GeneralOptions].global_ack_file_path
-        if path is None:
-            env = options[GeneralOptions].sl_env_var
-            root = env.get("SL_ROOT", "").rstrip("/")
-            # Without a known root the path is relative: the working directory of the command is the root.
-            datasets = env.get("SL_DATASETS", f"{root}/datasets" if root else "datasets").rstrip("/")
-            path = f"{datasets}/pending/{domain}/${{sl_ds}}.ack"
-        return DS.sub("${sl_ds}", str(path)).replace("{domain}", domain)
+        general = options[GeneralOptions]
+        path = general.global_ack_file_path
+        known = known_names(general.sl_env_var, domain)
+        return fill("{SL_DATASETS}/pending/{domain}/{ds}.ack" if path is None else str(path), known)
 
     def _wait(self, strategy: StarlakePreLoadStrategy, options: Options) -> Wait | None:
         general = options[GeneralOptions]

@@ -416,6 +416,10 @@ def load_command(
     return Command("load", arguments, task_id, domain, (table,), spark=spark, params=dict(params or {}))
 
 
+_INTERVAL = (("sl_data_interval_start", "sl_start_date"), ("sl_data_interval_end", "sl_end_date"))
+"""The two names of each end of a data interval: the one for an SQL literal, and the one without quotes."""
+
+
 def transform_command(
     task_id: str,
     transform: str,
@@ -427,7 +431,9 @@ def transform_command(
     """The run of one transform.
 
     The data interval reaches the SQL as the variables ``sl_data_interval_start`` and ``sl_data_interval_end``, quoted
-    as SQL literals, so that a query says ``WHERE day >= {{sl_data_interval_start}}``; ``options`` may replace them.
+    as SQL literals, so that a query says ``WHERE day >= {{sl_data_interval_start}}``, and under the names of Starlake's guide to incremental
+    transforms, ``sl_start_date`` and ``sl_end_date``, which have no quotes: ``WHERE day >= '{{sl_start_date}}'``. ``options`` may replace them;
+    replacing one of a pair replaces the other.
 
     Args:
         task_id: id of its task.
@@ -442,11 +448,13 @@ def transform_command(
     domain, _, name = transform.partition(".")
     if not name or not domain or "," in transform:
         raise CommandError(f"transform {transform!r} is not of the form domain.task")
-    variables = {
-        "sl_data_interval_start": "'${sl_data_interval_start}'",
-        "sl_data_interval_end": "'${sl_data_interval_end}'",
-    }
     given = command_options(options, f"the transform {transform}")
+    variables: dict[str, str] = {}
+    plain: dict[str, str] = {}
+    for quoted, name in _INTERVAL:
+        moment = given[name] if name in given else given.get(quoted, f"${{{quoted}}}").strip("'")
+        variables[quoted], plain[name] = f"'{moment}'", moment
+    variables.update(plain)
     arguments = (
         "--scheduledDate",
         "${sl_scheduled_date}",

@@ -30,7 +30,9 @@ class GeneralOptions(OptionGroup):
         OneOf("none", "imported", "pending", "ack"), "none", doc="What must be there before a domain is loaded."
     )
     global_ack_file_path: str | None = option(
-        STR, doc="Acknowledgement file of the strategy ack; {SL_DATASETS}/pending/{domain}/{{ds}}.ack by default."
+        STR,
+        doc="Acknowledgement file of the strategy ack; {SL_DATASETS}/pending/{domain}/{{ds}}.ack by default. In braces: domain, ds, and names of "
+        "sl_env_var.",
     )
     ack_wait_timeout: int = option(DURATION, 3600, doc="How long the strategy ack waits for its file.")
     pre_load_sensor: bool = option(BOOL, False, doc="Wait until a domain is ready instead of skipping it.")

@@ -165,9 +165,9 @@ def test_options_reach_the_yaml(sandbox: Sandbox) -> None:
     sandbox.write("metadata/load/shop/_config.sl.yml", 'load: {metadata: {directory: "{{SL_ROOT}}/{{place}}"}}')
     sandbox.write("arrived/items1.csv", "id\n")
     assert preload(sandbox, "--strategy", "imported", "--options", "place=arrived") == 0
-    result = sandbox.run("preload", "--domain", "shop", "--strategy", "imported")
+    result = sandbox.finish(sandbox.process("preload", "--domain", "shop", "--strategy", "imported"))
     assert result.code == 1
-    assert "_config.sl.yml: variable 'place' is not defined" in result.err
+    assert "_config.sl.yml:1: variable 'place' is not defined and taken as empty" in result.err
 
 
 class TestUnderARunKey:

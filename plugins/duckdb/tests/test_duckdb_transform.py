@@ -138,7 +138,7 @@ def test_compile_prints_the_query_and_runs_nothing(sandbox: Sandbox) -> None:
         (("--name", "kpi.t", "--recursive"), "transform --recursive is not supported"),
         (("--name", "kpi.t", "--interactive", "csv"), "transform --interactive is not supported"),
         (("--name", "kpi.t", "--truncate"), "Missing value after --truncate"),
-        (("--name", "kpi.t"), "t.sql: variable 'missing' is not defined"),
+        (("--name", "kpi.t"), "t.sql: the SQL is broken"),
         (("--name", "kpi.t", "--options", "missing=nothing"), "t.sql: the query fails"),
         (("--name", "kpi.t", "--options", "missing=("), "t.sql: the SQL is broken"),
         (("--name", "kpi.t", "--scheduledDate", "'2026-11-03'"), "is not a date"),

@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 
 from starlake_core.contract import commands, parse_arguments
 from starlake_core.errors import StarlakeError
@@ -24,7 +25,11 @@ _HELP = ("help", "--help")
 
 
 def _usage() -> str:
-    lines = ["Usage: python -m starlake_core_duckdb <command> [options]", ""]
+    lines = [
+        "Usage: python -m starlake_core_duckdb <command> [options]",
+        "       python -m starlake_core_duckdb --version",
+        "",
+    ]
     for name in _SUPPORTED:
         options = commands()[name]["options"]
         lines.append(
@@ -62,6 +67,9 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> 
     """
     environ = os.environ if environ is None else environ
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
+    if list(arguments) == ["--version"]:
+        sys.stdout.write(f"starlake-core-duckdb {version('starlake-core-duckdb')}\n")
+        return 0
     if not arguments or arguments[0] in _HELP or (len(arguments) > 1 and arguments[1] == "--help"):
         sys.stdout.write(_usage())
         return 0

@@ -51,7 +51,7 @@ def database_path(context: Context, connection_ref: str | None, what: str) -> Pa
     application = context.project.application
     url_path = None
     if connection_ref is not None:
-        connection = application.connections.get(connection_ref)
+        connection = context.project.connection(connection_ref)
         if connection is None:
             known = ", ".join(sorted(application.connections)) or "none"
             raise ProjectFault(

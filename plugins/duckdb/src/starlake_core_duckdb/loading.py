@@ -55,6 +55,7 @@ def plan_table(context: Context, table: Table) -> Plan:
     kind = table.metadata.format.format or "DSV"
     if kind not in _FORMATS:
         raise unsupported(f"the format {kind} of {what}")
+    context.project.use_statements(table.path)
     application = context.project.application
     connection = table.metadata.connection_ref or application.load_connection_ref or application.connection_ref
     columns = columns_of(table, context.project.types)

@@ -11,5 +11,8 @@ class DuckDBOptions(OptionGroup):
     """What the engine gets."""
 
     sl_include_env_vars: tuple[str, ...] = option(
-        CSV, (), doc="Variables of the worker that the engine gets besides PATH, HOME, SL_* and the like; * for all."
+        CSV,
+        (),
+        doc="Variables of the worker that the engine gets besides PATH, HOME, SL_* and the like, and those that the files of the project name; * for "
+        "all.",
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from starlake_core import Command, GeneralOptions, Job, OptionGroup, Options, hookimpl
-from starlake_core.processes.runner import python_module, worker_environment
+from starlake_core.processes.runner import local_folder, python_module, worker_environment
 from starlake_core.runtime import ProcessRunner, Runner
 
 from .options import DuckDBOptions
@@ -22,12 +24,25 @@ def sl_create_job(command: Command, options: Options) -> Job:
     return Job("duckdb", command.vector, options[GeneralOptions].sl_env_var, spec)
 
 
+def _environment(job: Job) -> dict[str, str]:
+    """The environment of a process: what every command gets, and the variables that the files of the project name."""
+    from starlake_core_project import named_variables
+
+    env = {**worker_environment(job.spec["include_env"]), **job.env}
+    root = local_folder(env.get("SL_ROOT"))
+    if root is None:
+        return env
+    others = os.environ.keys() - env.keys()
+    named = named_variables(Path(root) / (env.get("SL_METADATA") or "metadata"), others)
+    return {**env, **{name: os.environ[name] for name in sorted(named)}}
+
+
 @hookimpl
 def sl_create_runner(job: Job) -> Runner:
     # The interpreter is the worker's own: the one that built the pipeline may be on another machine.
     return ProcessRunner(
         lambda job: (*python_module("starlake_core_duckdb"), *job.arguments),
-        lambda job: {**worker_environment(job.spec["include_env"]), **job.env},
+        _environment,
         "The DuckDB engine needs the Python interpreter that runs this process",
         keyed=True,
     )

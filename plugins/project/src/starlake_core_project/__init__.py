@@ -25,7 +25,9 @@ from .model import (
     Task,
     WriteStrategy,
 )
+from .named import named_variables
 from .project import Project
+from .sql_text import Query
 from .variables import parse_scheduled_date
 
 __all__ = [
@@ -43,9 +45,11 @@ __all__ = [
     "Metadata",
     "Project",
     "ProjectError",
+    "Query",
     "Table",
     "Task",
     "WriteStrategy",
     "java_pattern",
+    "named_variables",
     "parse_scheduled_date",
 ]

@@ -29,7 +29,10 @@ def sl_read_facts(job: Job, environ: Mapping[str, str]) -> ProjectFacts | None:
 
     command = parse_arguments(job.arguments)
     # The variables of Airflow's and Dagster's processes are those of the command too; --options are stronger.
-    project = Project.load(Path(root), variables=command.values.get("options") or {}, environ=environ)
+    # What is undefined is the command's own affair, and it says so.
+    project = Project.load(
+        Path(root), variables=command.values.get("options") or {}, environ=environ, strict=False, warn=False
+    )
     if command.name == "load":
         return _of_load(project, command.values, environ)
     task = project.task(str(command.values.get("name", "")))
@@ -44,7 +47,7 @@ def sl_read_facts(job: Job, environ: Mapping[str, str]) -> ProjectFacts | None:
     )
     return ProjectFacts(
         strategy=_strategy(task.write_strategy),
-        fails_late=task.has_expectations or bool(task.postsql),
+        fails_late=task.has_expectations or bool(task.postsql) or project.has_postsql(task),
         single_writer=_single_writer(project, connection, environ),
     )
 
@@ -99,8 +102,8 @@ def _nullable_key(table: Table) -> bool:
 
 
 def _single_writer(project: Project, name: str | None, environ: Mapping[str, str]) -> str:
-    application, root = project.application, project.root
-    connection = application.connections.get(name) if name else None
+    root = project.root
+    connection = project.connection(name) if name else None
     if connection is None:
         return ""
     found = _FILE_DATABASE.fullmatch(connection.options.get("url", ""))

@@ -5,20 +5,34 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 from .application import read_application
 from .errors import ProjectError
-from .model import Application, DataType, Domain, Table, Task
+from .model import Application, Connection, DataType, Domain, Table, Task
+from .sql_text import Query, has_postsql, sections
+from .table_index import tables_named
+from .table_names import bare_names, read_references, replaced_names
 from .tables import domain_names, read_domain, read_table
 from .tasks import read_task, task_files
-from .text import read_text, render
+from .text import read_text, read_yaml, render, render_sql
 from .types import read_types
-from .variables import active_variables, date_variables
+from .undefined import APPLICATION, BY_HAND, IN_A_PIPELINE, Reports
+from .variables import Variables, active_variables, date_variables, with_interval
 
 __all__ = ["Project"]
+
+_BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_AREAS = ("incoming", "stage", "unresolved", "archive", "ingesting", "replay")
+
+
+def _flag(environ: Mapping[str, str], name: str) -> bool:
+    value = environ.get(name, "")
+    if value.lower() not in ("", *_BOOLEANS):
+        raise ProjectError(f"{name} is {value!r}; it takes one of {', '.join(_BOOLEANS)}")
+    return _BOOLEANS.get(value.lower(), False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,15 +58,20 @@ class Project:
         variables: Mapping[str, str] | None = None,
         scheduled_date: datetime | None = None,
         environ: Mapping[str, str] | None = None,
+        strict: bool | None = None,
+        warn: bool = True,
     ) -> Project:
         """Open a project. Reads the variables and the application file, and no other file yet.
 
         Args:
             root: the folder that holds ``metadata``.
-            env: which ``env.<env>.sl.yml`` to use; without it, what ``SL_ENV`` says.
+            env: which ``env.<env>.sl.yml`` to use; without it, what ``SL_ENV`` of the process says, else that of ``env.sl.yml``, else ``env`` of
+                the application file.
             variables: the values of ``--options``, stronger than every file.
             scheduled_date: the moment of ``sl_date`` and its siblings, in its own time zone; without it, now (UTC).
             environ: the process environment; without it, ``os.environ``.
+            strict: an undefined variable is an error; without it, what ``SL_STRICT_VARIABLES`` says.
+            warn: say which variables are undefined.
 
         Raises:
             ProjectError: the folder is no project, or one of these files is broken.
@@ -72,8 +91,17 @@ class Project:
             "SL_DATASETS": str(root / (environ.get("SL_DATASETS") or "datasets")),
             **date_variables(scheduled_date or datetime.now(timezone.utc)),
         }
-        active = active_variables(metadata, base, environ.get("SL_ENV") if env is None else env, variables or {})
-        return cls(root, read_application(root, metadata, environ, active), active)
+        if strict is None:
+            strict = _flag(environ, "SL_STRICT_VARIABLES")
+        hint = IN_A_PIPELINE if environ.get("SL_RUN_KEY") else BY_HAND
+        reports = Reports(strict, hint, silent=not warn)
+        active = active_variables(
+            metadata, base, environ.get("SL_ENV") if env is None else env, with_interval(variables or {}), reports
+        )
+        application = read_application(root, metadata, environ, active)
+        # What the application file decides is known to the files that are read after it.
+        areas = {f"SL_AREA_{area.upper()}": str(getattr(application.areas, area)) for area in _AREAS}
+        return cls(root, application, active.overlaid({"SL_DATASETS": str(application.datasets), **areas}))
 
     @property
     def metadata(self) -> Path:
@@ -136,6 +164,10 @@ class Project:
         )
         return tuple(task for task in found if task is not None)
 
+    def silently(self) -> Project:
+        """The same project for a look at files that are not used: undefined variables are not reported."""
+        return replace(self, variables=self._known.silent())
+
     def task(self, full_name: str) -> Task | None:
         """A transform by ``domain.name``, or None.
 
@@ -148,10 +180,42 @@ class Project:
         task = read_task(self.metadata, directory, name, self.variables)
         if task is not None and task.full_name == full_name:
             return task
-        return next((other for other in self.tasks() if other.full_name == full_name), None)
+        # The others are not used, so their undefined variables are not reported.
+        silent = self._known.silent()
+        for folder, file in task_files(self.metadata):
+            other = read_task(self.metadata, folder, file, silent)
+            if other is not None and other.full_name == full_name:
+                return read_task(self.metadata, folder, file, self.variables)
+        return None
+
+    def connection(self, name: str) -> Connection | None:
+        """A connection that is about to be used, or None; only now are its undefined variables reported.
+
+        Raises:
+            ProjectError: it needs one, and the project is strict.
+        """
+        self._known.reports.used(self.metadata / APPLICATION, "connections", name)
+        return self.application.connections.get(name)
+
+    def use_statements(self, source: Path) -> None:
+        """Say that ``presql`` and ``postsql`` of a table or transform are about to be run: only now are their undefined variables reported.
+
+        Args:
+            source: the file of the table or transform.
+
+        Raises:
+            ProjectError: they need one, and the project is strict.
+        """
+        for path in (source.with_name("_config.sl.yml"), source):
+            for part in ("presql", "postsql"):
+                self._known.reports.used(path, part)
+
+    @functools.cached_property
+    def _known(self) -> Variables:
+        return Variables.of(self.variables)
 
     def render(self, text: str, source: Path, variables: Mapping[str, str] | None = None) -> str:
-        """Fill the Jinja expressions of a text.
+        """Fill the references and Jinja expressions of a text.
 
         Args:
             text: the text.
@@ -159,20 +223,47 @@ class Project:
             variables: more variables, stronger than the project's.
 
         Raises:
-            ProjectError: a variable is missing, or the template is broken.
+            ProjectError: the template is broken, or a variable is missing and the project is strict.
         """
-        return render(text, {**self.variables, **(variables or {})}, source)
+        return render(text, self._known.overlaid(variables) if variables else self._known, source)
 
-    def sql(self, task: Task) -> str:
-        """The query of a transform, rendered.
+    def query(self, task: Task) -> Query:
+        """The query of a transform and the statements of its file, rendered, with the whole names of tables.
 
         Raises:
             ProjectError: it has none, or it cannot be rendered.
         """
         if task.sql_path is not None:
-            return self.render(read_text(task.sql_path), task.sql_path)
-        if task.inline_sql is not None:
-            return task.inline_sql
-        raise ProjectError(
-            f"{task.path}: transform {task.full_name} has no query; put one into {task.name}.sql next to it"
-        )
+            query = sections(render_sql(read_text(task.sql_path), self._known, task.sql_path), task.sql_path)
+        elif task.inline_sql is not None:
+            query = Query(task.inline_sql, task.path)
+        else:
+            raise ProjectError(
+                f"{task.path}: transform {task.full_name} has no query; put one into {task.name}.sql next to it"
+            )
+        return query if task.parse_sql is False else replace(query, sql=self._whole_names(query))
+
+    def has_postsql(self, task: Task) -> bool:
+        """Whether the query file of a transform has statements for after the query; it is not rendered for that.
+
+        Raises:
+            ProjectError: the file cannot be read.
+        """
+        return task.sql_path is not None and has_postsql(read_text(task.sql_path))
+
+    def sql(self, task: Task) -> str:
+        """The query of a transform, as :meth:`query` has it.
+
+        Raises:
+            ProjectError: it has none, or it cannot be rendered.
+        """
+        return self.query(task).sql
+
+    def _whole_names(self, query: Query) -> str:
+        path = self.metadata / "refs.sl.yml"
+        references = read_references(read_yaml(path, self._known), path) if path.is_file() else ()
+        names = bare_names(query.sql)
+        known = tables_named(self.metadata, names, self._known) if names else {}
+        if not references and not any(known.values()):
+            return query.sql
+        return replaced_names(query.sql, known, references, query.path)

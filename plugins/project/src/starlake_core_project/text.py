@@ -1,134 +1,86 @@
-"""From a file to plain Python values: Jinja first, then YAML, with errors that name the file."""
+"""From a file of a project to plain Python values: variables first, then YAML, with errors that name the file."""
 
 from __future__ import annotations
 
-import functools
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .errors import ProjectError
+from .sql_text import without_comments
+from .undefined import Use, texts_of
+from .variables import Variables
+from .yaml_text import parse_yaml, read_text, without_templates_in_comments
 
-if TYPE_CHECKING:
-    from jinja2.sandbox import SandboxedEnvironment
-
-__all__ = ["parse_yaml", "read_text", "read_yaml", "render"]
-
-_MARKS = ("{{", "{%", "{#")
-_NAME = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*\}\}")
-_UNDEFINED = re.compile(r"'([^']+)' is undefined")
-
-
-def read_text(path: Path) -> str:
-    """The content of a file of the project.
-
-    Raises:
-        ProjectError: it cannot be read or is not UTF-8.
-    """
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ProjectError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ProjectError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-
-
-@functools.cache
-def _jinja() -> SandboxedEnvironment:
-    from jinja2 import StrictUndefined
-    from jinja2.sandbox import SandboxedEnvironment
-
-    return SandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
-
-
-def _filled(text: str, variables: Mapping[str, str]) -> str | None:
-    """The text when it holds nothing but names that are known; importing Jinja costs as much as a small command."""
-    if any(mark in _NAME.sub("", text) for mark in _MARKS):
-        return None
-    if not all(name in variables for name in _NAME.findall(text)):
-        return None
-    return _NAME.sub(lambda found: variables[found.group(1)], text)
+__all__ = ["parse_yaml", "read_text", "read_yaml", "render", "render_sql"]
 
 
 def render(text: str, variables: Mapping[str, str], source: Path) -> str:
-    """Fill the Jinja expressions of a text.
+    """Fill the references and Jinja expressions of a text; an undefined variable is empty, and reported.
 
     Args:
-        text: what to fill; text without Jinja marks comes back as it is.
+        text: what to fill; text without references comes back as it is.
         variables: the names that it may use.
         source: the file that the text is from, for messages.
 
     Raises:
-        ProjectError: a variable is missing, or the template is broken.
+        ProjectError: the template is broken, or a variable is missing and the project is strict.
     """
-    if not any(mark in text for mark in _MARKS):
-        return text
-    filled = _filled(text, variables)
-    if filled is not None:
-        return filled
-    from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError
-
-    try:
-        return _jinja().from_string(text).render(variables)
-    except UndefinedError as error:
-        found = _UNDEFINED.search(str(error))
-        what = f"variable '{found.group(1)}' is not defined" if found else str(error)
-        raise ProjectError(
-            f"{source}: {what}; define it in metadata/env.sl.yml, in the environment or with --options"
-        ) from error
-    except TemplateSyntaxError as error:
-        raise ProjectError(f"{source}:{error.lineno}: the template is broken: {error.message}") from error
-    except TemplateError as error:
-        raise ProjectError(f"{source}: the template fails: {error}") from error
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise ProjectError(f"{source}: the template fails: {type(error).__name__}: {error}") from error
+    known = Variables.of(variables)
+    rendering = known.fill(text, source)
+    known.reports.found(source, rendering.uses)
+    return rendering.plain
 
 
-@functools.cache
-def _loader() -> Any:
-    import yaml
+def render_sql(text: str, variables: Mapping[str, str], source: Path) -> str:
+    """Fill the references and Jinja expressions of SQL; what is undefined in a comment is not reported.
 
-    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-    class TextLoader(base):  # type: ignore[misc]
-        """Every scalar is text, except null.
-
-        YAML 1.1 would read the key ``on`` as true, ``no`` as false and 007 as 7.
-        """
-
-        yaml_implicit_resolvers = {  # noqa: RUF012
-            first: [(tag, regexp) for tag, regexp in resolvers if tag == "tag:yaml.org,2002:null"]
-            for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-        }
-
-    return TextLoader
-
-
-def parse_yaml(text: str, source: Path) -> Any:
-    """Read YAML text; every scalar is a ``str`` or ``None``.
+    Args:
+        text: what to fill.
+        variables: the names that it may use.
+        source: the file that the text is from, for messages.
 
     Raises:
-        ProjectError: with the file and the line.
+        ProjectError: the template is broken, or a variable is missing and the project is strict.
     """
-    import yaml
-
-    try:
-        return yaml.load(text, Loader=_loader())
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        # At the end of a file the parser points behind its last line.
-        where = f"{source}:{min(mark.line + 1, len(text.splitlines()))}" if mark else str(source)
-        hint = "; a value that begins with {{ has to stand in quotes" if "{{" in text else ""
-        raise ProjectError(f"{where}: is not valid YAML: {error.problem or error.context}{hint}") from error
-    except yaml.YAMLError as error:
-        raise ProjectError(f"{source}: is not valid YAML: {error}") from error
+    known = Variables.of(variables)
+    rendering = known.fill(text, source)
+    if rendering.uses:
+        known.reports.found(source, rendering.uses_in(without_comments(rendering.marked)))
+    return rendering.plain
 
 
 def read_yaml(path: Path, variables: Mapping[str, str]) -> Any:
-    """The values of a YAML file, its Jinja expressions filled.
+    """The values of a YAML file, its references and Jinja expressions filled.
+
+    An undefined variable is empty, and reported when a value of the file needs it: what stands in a comment is none of them.
+
+    Args:
+        path: the file.
+        variables: the names that it may use.
 
     Raises:
-        ProjectError: the file cannot be read, rendered or parsed.
+        ProjectError: the file cannot be read, rendered or parsed, or a variable is missing and the project is strict.
     """
-    return parse_yaml(render(read_text(path), variables, path), path)
+    known = Variables.of(variables)
+    text = read_text(path)
+    try:
+        rendering = known.fill(text, path)
+    except ProjectError:
+        # A comment may have anything. Only now, because what is a comment is certain only when the templates are filled.
+        rest = without_templates_in_comments(text)
+        if rest == text:
+            raise
+        rendering = known.fill(rest, path)
+    values = parse_yaml(rendering.plain, path)
+    if rendering.uses:
+        try:
+            marked = parse_yaml(rendering.marked, path)
+        except ProjectError:
+            known.reports.found(path, rendering.uses)
+        else:
+            known.reports.found(
+                path,
+                [Use(use.path, use.name, where) for where, text in texts_of(marked) for use in rendering.uses_in(text)],
+            )
+    return values

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone, tzinfo
 from pathlib import Path
+from typing import Any
 
 from .errors import ProjectError
-from .fields import Fields
-from .text import parse_yaml, read_text, render
+from .resolution import Source, resolved
+from .templates import Names, Rendering, Templates
+from .undefined import APPLICATION, Reports, Use
+from .yaml_text import parse_yaml, read_text
 
-__all__ = ["active_variables", "date_variables", "parse_scheduled_date"]
+__all__ = ["Variables", "active_variables", "date_variables", "parse_scheduled_date", "with_interval"]
 
 _log = logging.getLogger(__name__)
+_ENV_KEY = re.compile(r"""^\s*["']?env["']?\s*:|[{,]\s*["']?env["']?\s*:""", re.MULTILINE)
 _DATE = re.compile(
     r"(?P<day>\d{4}-\d{2}-\d{2})"
     r"(?:[T ](?P<time>\d{2}:\d{2}(?::\d{2})?)(?:[.,](?P<fraction>\d{1,9}))?)?"
@@ -68,39 +73,152 @@ def date_variables(moment: datetime) -> dict[str, str]:
     }
 
 
-def _merge_file(path: Path, variables: dict[str, str]) -> None:
-    # Parsed before it is rendered, unlike every other file: a value may use the variables above it.
-    for name, text in Fields.document(parse_yaml(read_text(path), path), path).child("env").values.items():
-        if text is not None and not isinstance(text, str):
-            raise ProjectError(f"{path}: env.{name} has to be a text; put it in quotes")
-        variables[name] = "" if text is None else render(text, variables, path)
+def with_interval(options: Mapping[str, str]) -> dict[str, str]:
+    """Values of ``--options`` in which the data interval has both of its names, where it has one.
+
+    ``sl_data_interval_start`` is an SQL literal with its quotes, ``sl_start_date`` the plain text; the same holds for the end.
+    """
+    values = dict(options)
+    for quoted, plain in (("sl_data_interval_start", "sl_start_date"), ("sl_data_interval_end", "sl_end_date")):
+        if quoted in options:
+            values.setdefault(plain, options[quoted].strip("'"))
+        elif plain in options:
+            values[quoted] = f"'{options[plain]}'"
+    return values
 
 
 def active_variables(
-    metadata: Path, base: Mapping[str, str], env: str | None, overrides: Mapping[str, str]
-) -> dict[str, str]:
-    """Merge the sources of variables, the weakest first.
+    metadata: Path,
+    base: Mapping[str, str],
+    env: str | None,
+    overrides: Mapping[str, str],
+    reports: Reports | None = None,
+) -> Variables:
+    """Merge the sources of variables, the weakest first; a value may use every variable, wherever that one is defined.
 
     Args:
         metadata: the folder that holds ``env.sl.yml`` and ``env.<env>.sl.yml``.
         base: the process environment and the date variables.
-        env: the value of ``SL_ENV``; ``None``, an empty text and ``"None"`` name no environment.
+        env: the value of ``SL_ENV``; ``None`` asks ``env.sl.yml`` and then the application file. An empty text and ``"None"`` name no
+            environment.
         overrides: the values of ``--options``.
+        reports: who is told about undefined variables.
 
     Raises:
-        ProjectError: an env file is broken.
+        ProjectError: an env file is broken, or the values of variables need each other in a circle.
     """
-    variables = dict(base)
-    names = ["env.sl.yml"]
-    if env and env.lower() != "none":
-        names.append(f"env.{env}.sl.yml")
-    for name in names:
-        path = metadata / name
-        if path.is_file():
-            # An override is visible to the values that refer to it, not only at the end.
-            variables.update(overrides)
-            _merge_file(path, variables)
-        elif name != "env.sl.yml":
+    templates = Templates(metadata)
+    common = Source(metadata / "env.sl.yml", _env_values(metadata / "env.sl.yml"))
+    sources = [Source(None, base), common]
+    if env is None:
+        env = resolved([*sources, Source(None, overrides)], templates, only="SL_ENV")[0].get("SL_ENV") or None
+    if env is None:
+        env = _env_of_application(metadata, resolved([*sources, Source(None, overrides)], templates)[0], templates)
+    env = "" if env is None or env.lower() == "none" else env
+    if env:
+        path = metadata / f"env.{env}.sl.yml"
+        if path.parent != metadata or not path.is_file():
             _log.warning("SL_ENV is %r but %s does not exist; only env.sl.yml is used", env, path)
-    variables.update(overrides)
-    return variables
+        else:
+            sources.append(Source(path, _env_values(path), own_first=True))
+    values, incomplete = resolved([*sources, Source(None, overrides)], templates)
+    values.setdefault("SL_ENV", env)
+    return Variables(values, metadata, templates, reports or Reports(), incomplete)
+
+
+def _env_values(path: Path) -> dict[str, str]:
+    """The variables of an env file as they are written: parsed before they are filled, unlike every other file."""
+    document = _mapping(parse_yaml(read_text(path), path) if path.is_file() else None, path, "the file")
+    # A file without version may be the mapping itself.
+    section = document if not {"env", "version"} & document.keys() else _mapping(document.get("env"), path, "env")
+    found: dict[str, str] = {}
+    for name, text in section.items():
+        if text is not None and not isinstance(text, str):
+            raise ProjectError(f"{path}: env.{name} has to be a text; put it in quotes")
+        found[str(name)] = text or ""
+    return found
+
+
+def _env_of_application(metadata: Path, values: Mapping[str, str], templates: Templates) -> str | None:
+    path = metadata / APPLICATION
+    text = read_text(path) if path.is_file() else ""
+    if _ENV_KEY.search(text) is None:
+        return None
+    document = _mapping(parse_yaml(templates.render(text, Names(values), path).plain, path), path, "the file")
+    section = _mapping(document["application"], path, "application") if "application" in document else document
+    env = section.get("env")
+    if env is not None and not isinstance(env, str):
+        raise ProjectError(f"{path}: env has to be a text, the name of an environment")
+    return env
+
+
+def _mapping(value: Any, path: Path, where: str) -> Mapping[str, Any]:
+    if value is not None and not isinstance(value, Mapping):
+        raise ProjectError(f"{path}: {where} has to be a mapping of names to values")
+    return value or {}
+
+
+class Variables(Mapping[str, str]):
+    """The variables of a project, in their final values, and what is said about a name that nobody defined.
+
+    Args:
+        values: by name.
+        metadata: the folder of the env files.
+        templates: what fills the texts of the project.
+        reports: who is told about undefined variables.
+        incomplete: what nobody defined, by the name of the variable that needs it.
+    """
+
+    def __init__(
+        self,
+        values: Mapping[str, str],
+        metadata: Path | None = None,
+        templates: Templates | None = None,
+        reports: Reports | None = None,
+        incomplete: Mapping[str, tuple[Use, ...]] | None = None,
+    ) -> None:
+        self._values = dict(values)
+        self._metadata = metadata
+        self._incomplete = dict(incomplete or {})
+        self.templates = templates or Templates(metadata)
+        self.reports = reports or Reports()
+
+    @classmethod
+    def of(cls, values: Mapping[str, str]) -> Variables:
+        """Variables of any mapping."""
+        return values if isinstance(values, Variables) else cls(values)
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} variables>"  # they hold secrets
+
+    def overlaid(self, values: Mapping[str, str]) -> Variables:
+        """These variables with stronger ones over them."""
+        incomplete = {name: uses for name, uses in self._incomplete.items() if name not in values}
+        return Variables({**self._values, **values}, self._metadata, self.templates, self.reports, incomplete)
+
+    def silent(self) -> Variables:
+        """The same variables, for reading files that are not used: nothing is reported."""
+        return Variables(self._values, self._metadata, self.templates, Reports(silent=True), self._incomplete)
+
+    @functools.cached_property
+    def _elsewhere(self) -> frozenset[str]:
+        paths = sorted(self._metadata.glob("env.*.sl.yml")) if self._metadata is not None else ()
+        return frozenset(name for path in paths for name in _env_values(path))
+
+    def fill(self, text: str, source: Path) -> Rendering:
+        """Fill a text; what is undefined is not reported yet.
+
+        Raises:
+            ProjectError: the template is broken, or fails.
+        """
+        names = Names(self._values, lambda name: name in self._elsewhere, self._incomplete, self.reports.strict)
+        return self.templates.render(text, names, source)

@@ -16,6 +16,7 @@ from ..errors import EngineError, ProjectFault
 from ..ingesting import sweep_unresolved
 from ..loading import Plan, TableResult, load_files, plan_table
 from ..locks import locked
+from ..selection import warn_of_unknown
 from ..work import Work
 
 __all__ = ["run"]
@@ -50,6 +51,7 @@ def run(context: Context) -> int:
         ProjectError: a file of the project is broken.
     """
     refuse_options("load", context.values, ("test", "files", "inPlace"))
+    warn_of_unknown(context, context.values.get("domains"), context.values.get("tables"))
     selection: list[tuple[Domain, list[Plan]]] = []
     for domain in context.selected_domains(context.values.get("domains")):
         tables = context.project.tables(domain, context.values.get("tables"))

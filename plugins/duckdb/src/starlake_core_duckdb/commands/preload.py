@@ -9,6 +9,7 @@ from pathlib import Path
 from ..check_log import FileIdentity, ReadyChecks
 from ..context import Context
 from ..files import data_files, matches
+from ..selection import warn_of_unknown
 from .stage import incoming_directory, incoming_files
 
 __all__ = ["run"]
@@ -39,6 +40,7 @@ def _pending(context: Context, name: str, names: list[str] | None) -> dict[str, 
 
 def _ready(context: Context, strategy: str) -> bool:
     domain, names = context.values["domain"], context.values.get("tables")
+    warn_of_unknown(context, [domain], names)
     counts = (_imported if strategy == "imported" else _pending)(context, domain, names)
     for table, count in counts.items():
         sys.stdout.write(f"{domain}.{table}: {count} file(s)\n")

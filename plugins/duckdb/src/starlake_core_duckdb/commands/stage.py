@@ -14,6 +14,7 @@ from ..context import Context
 from ..errors import ProjectFault
 from ..files import ack_companion, data_files, matches, move
 from ..locks import locked
+from ..selection import warn_of_unknown
 
 __all__ = ["incoming_directory", "incoming_files", "run"]
 
@@ -76,6 +77,7 @@ def run(context: Context) -> int:
     domains = context.values.get("domains")
     # Starlake reads --tables only next to --domains.
     names = context.values.get("tables") if domains is not None else None
+    warn_of_unknown(context, domains, names)
     for domain in context.selected_domains(domains):
         tables = context.project.tables(domain, names)
         if tables:

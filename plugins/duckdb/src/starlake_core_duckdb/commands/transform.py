@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import duckdb
-from starlake_core_project import Task
+from starlake_core_project import Query, Task, WriteStrategy
 
 from ..context import Context, refuse_options
 from ..database import connect, database_path, transaction
@@ -43,7 +43,7 @@ def _find(context: Context) -> Task:
     refuse_options("transform", context.values, _REFUSED)
     task = context.project.task(name)
     if task is None:
-        known = ", ".join(sorted(found.full_name for found in context.project.tasks())) or "none"
+        known = ", ".join(sorted(found.full_name for found in context.project.silently().tasks())) or "none"
         raise ProjectFault(f"transform {name!r} does not exist; a name is domain.task (known: {known})")
     if task.python_path is not None and task.sql_path is None:
         raise unsupported(f"the Python transform {name}")
@@ -73,21 +73,33 @@ def _write_result(
     return int(found[0]) if found else 0
 
 
+def _run_query(
+    context: Context, connection: duckdb.DuckDBPyConnection, task: Task, strategy: Strategy, query: Query
+) -> int | None:
+    """The rows of the query; None for statements that are run as they are."""
+    if task.parse_sql is False:
+        run_statements(connection, [query.sql], query.path)
+        return None
+    before, sql = query_parts(connection, query.sql, query.path)
+    run_statements(connection, before, query.path)
+    try:
+        return _write_result(connection, task, strategy, sql, bool(context.values.get("truncate")))
+    except duckdb.Error as error:
+        raise EngineError(f"{query.path}: the query fails: {error}") from error
+
+
 def _transform(
-    context: Context, connection: duckdb.DuckDBPyConnection, task: Task, strategy: Strategy, sql: str, work: Work
-) -> int:
-    source = task.sql_path or task.path
+    context: Context, connection: duckdb.DuckDBPyConnection, task: Task, strategy: Strategy, query: Query, work: Work
+) -> int | None:
     target = (task.domain, task.table)
     try:
         with transaction(connection):
+            # In this order: Starlake puts the statements of the query's file outside of those of the YAML file.
+            run_statements(connection, query.presql, query.path)
             run_statements(connection, task.presql, task.path)
-            before, query = query_parts(connection, sql, source)
-            run_statements(connection, before, source)
-            try:
-                rows = _write_result(connection, task, strategy, query, bool(context.values.get("truncate")))
-            except duckdb.Error as error:
-                raise EngineError(f"{source}: the query fails: {error}") from error
+            rows = _run_query(context, connection, task, strategy, query)
             run_statements(connection, task.postsql, task.path)
+            run_statements(connection, query.postsql, query.path)
             work.log(connection, target, accepted=rows, rejected=0)
             work.record(connection, {"rows": rows})
     except (duckdb.Error, EngineError) as error:
@@ -104,11 +116,14 @@ def run(context: Context) -> int:
         ProjectError: a file of the project is broken, or a variable of the query is missing.
     """
     task = _find(context)
-    sql = context.project.sql(task)
+    context.project.use_statements(task.path)
+    query = context.project.query(task)
     if context.values.get("compile"):
-        sys.stdout.write(f"{sql.rstrip()}\n")
+        sys.stdout.write(f"{query.sql.rstrip()}\n")
         return 0
-    strategy = checked_strategy(task.write_strategy, "OVERWRITE", (), {}, task.full_name)
+    # Statements that are run as they are write what they say, whatever the strategy.
+    wanted = WriteStrategy() if task.parse_sql is False else task.write_strategy
+    strategy = checked_strategy(wanted, "OVERWRITE", (), {}, task.full_name)
     application = context.project.application
     connection_ref = (
         task.sink_connection_ref
@@ -121,10 +136,11 @@ def run(context: Context) -> int:
     with connect(context, path) as connection:
         try:
             first = work.first_result(connection)
-            rows = first["rows"] if first is not None else _transform(context, connection, task, strategy, sql, work)
+            rows = first["rows"] if first is not None else _transform(context, connection, task, strategy, query, work)
         except duckdb.Error as error:
             raise EngineError(f"transform {task.full_name} failed: {error}") from error
     if first is not None:
         sys.stdout.write("already done under this run key\n")
-    sys.stdout.write(f"transformed {task.full_name}: {rows} row(s) into {task.domain}.{task.table}\n")
+    done = "statements run as they are" if rows is None else f"{rows} row(s) into {task.domain}.{task.table}"
+    sys.stdout.write(f"transformed {task.full_name}: {done}\n")
     return 0

@@ -1,0 +1,43 @@
+"""Which variables of a process the files of a project name."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+__all__ = ["named_variables"]
+
+_REFERENCE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\$\{[^{}]*\}", re.DOTALL)
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_ENDINGS = (".yml", ".yaml", ".sql", ".j2")
+
+
+def named_variables(metadata: Path, names: Collection[str]) -> frozenset[str]:
+    """The names to which YAML, SQL or a template of a project refers, used or not.
+
+    No file is parsed. A file that cannot be read has none: whoever needs it says so.
+
+    Args:
+        metadata: the folder of the project's files.
+        names: of variables.
+    """
+    found: set[str] = set()
+    for folder, _, files in os.walk(metadata):
+        for file in files:
+            if file.endswith(_ENDINGS):
+                path = os.path.join(folder, file)
+                try:
+                    about = os.stat(path)
+                    found |= _words(path, about.st_mtime_ns, about.st_size)
+                except OSError:
+                    continue
+    return frozenset(found.intersection(names))
+
+
+@functools.lru_cache(maxsize=8192)
+def _words(path: str, changed: int, size: int) -> frozenset[str]:
+    text = Path(path).read_text(encoding="utf-8", errors="replace")
+    return frozenset(word for reference in _REFERENCE.findall(text) for word in _WORD.findall(reference))

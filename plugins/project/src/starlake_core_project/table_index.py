@@ -1,0 +1,57 @@
+"""Which tables of a project have a name: loads and transforms."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+from .tables import SUFFIX, domain_names, read_domain, read_table
+from .tasks import read_task, task_files
+from .variables import Variables
+from .yaml_text import read_text
+
+__all__ = ["tables_named"]
+
+_COMPOSED = re.compile(r"""\b(?:name|rename|table)["']?\s*:[^,}\n]*(?:\{\{|\{%|\$\{)""")
+
+
+def _may_say(path: Path, names: Collection[str]) -> bool:
+    """Whether a file may name one of the tables; most do not, and need not be parsed."""
+    if not path.is_file():
+        return False
+    text = read_text(path)
+    lower = text.lower()
+    return any(name in lower for name in names) or _COMPOSED.search(text) is not None
+
+
+def tables_named(metadata: Path, names: Collection[str], variables: Variables) -> dict[str, set[tuple[str, str]]]:
+    """The domain and table, as the database has them, of every table of some names.
+
+    Args:
+        metadata: the project's folder.
+        names: of tables, in lower case.
+        variables: what the files may use; undefined ones are not reported.
+
+    Raises:
+        ProjectError: a file that may name one of them is broken.
+    """
+    found: dict[str, set[tuple[str, str]]] = {name: set() for name in names}
+    silent = variables.silent()
+    for folder in domain_names(metadata):
+        domain = read_domain(metadata, folder, silent)
+        for name in domain.table_names if domain is not None else ():
+            path = (metadata / "load" / folder) / f"{name}{SUFFIX}"
+            if domain is None or (path.is_file() and name.lower() not in found and not _may_say(path, names)):
+                continue
+            table = read_table(domain, name, silent)
+            if table is not None and table.final_name.lower() in found:
+                found[table.final_name.lower()].add((table.final_domain, table.final_name))
+    for folder, name in task_files(metadata):
+        path = metadata / "transform" / folder / f"{name}{SUFFIX}"
+        if name.lower() not in found and not _may_say(path, names):
+            continue
+        task = read_task(metadata, folder, name, silent)
+        if task is not None and task.table.lower() in found:
+            found[task.table.lower()].add((task.domain, task.table))
+    return found

@@ -1,0 +1,247 @@
+"""Tables that a query names as Starlake lets it: by the last part of their name, and through ``refs.sl.yml``.
+
+A bare name stands for the one table of the project that has it, among loads and transforms, and what no table or several have stays as it is. So do
+the names of common table expressions, functions and aliases, and quoted names. sqlglot finds the tables of a query; it is imported only for a query
+that has a bare name, or a project that has references. Source: ``SQLUtils.resolveTableRefInDomainsAndJobs`` and ``Ref.scala`` of Starlake.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import ProjectError
+from .sql_text import without_literals
+
+__all__ = ["Reference", "bare_names", "read_references", "replaced_names"]
+
+_log = logging.getLogger(__name__)
+
+_TOKEN = re.compile(r"[^\W\d]\w*|[^\s\w]|\d\w*")
+_ENDS_FROM = frozenset({
+    "except", "fetch", "group", "having", "insert", "intersect", "limit", "offset", "order", "qualify", "returning", "select", "set", "union",
+    "values", "where", "window",
+})  # fmt: skip
+_TAKE_FROM = frozenset({"extract", "overlay", "position", "substring", "trim"})
+_NO_TABLE = frozenset(["from", "join", "lateral", "only", "select", "unnest", "values", "with"])
+_CTE = re.compile(
+    r"([^\W\d]\w*)\s*(?:\([^()]*\)\s*)?\bas\s*(?:(?:not\s+)?materialized\s*)?\(\s*(?:select|with|from|values|insert|update|delete)\b",
+    re.IGNORECASE,
+)
+_PLAIN = re.compile(r"[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An entry of ``refs.sl.yml``: patterns for the parts of a name, the last part first, and the name that is meant.
+
+    Attributes:
+        parts: patterns of table, domain and database; a name of another number of parts is not meant.
+        database, domain, table: may say ``SL_THIS_DATABASE``, ``SL_THIS_DOMAIN`` and ``SL_THIS_TABLE``.
+    """
+
+    parts: tuple[re.Pattern[str], ...]
+    database: str
+    domain: str
+    table: str
+
+    def named(self, name: Sequence[str]) -> tuple[str, ...] | None:
+        """What a name means, or None when this is not about it."""
+        given = tuple(reversed(name))
+        if len(given) != len(self.parts) or not all(
+            pattern.fullmatch(part) for pattern, part in zip(self.parts, given, strict=True)
+        ):
+            return None
+        this = dict(zip(("SL_THIS_TABLE", "SL_THIS_DOMAIN", "SL_THIS_DATABASE"), (*given, "", ""), strict=False))
+        parts = []
+        for text in (self.database, self.domain, self.table):
+            for word, value in this.items():
+                text = text.replace(word, value)
+            parts.append(text)
+        return tuple(part for part in parts if part)
+
+
+def read_references(document: Any, path: Path) -> tuple[Reference, ...]:
+    """The entries of ``refs.sl.yml``, in order: the first that fits is taken.
+
+    Raises:
+        ProjectError: a pattern is not a regular expression, or a part is missing.
+    """
+    found = []
+    for number, entry in enumerate(_list(_mapping(document, path, "the file").get("refs"), path)):
+        where = f"refs[{number}]"
+        whole = _mapping(entry, path, where)
+        given = _texts(whole.get("input"), path, f"{where}.input")
+        meant = _texts(whole.get("output"), path, f"{where}.output")
+        texts = [given.get("table") or ".*", given.get("domain"), given.get("database")]
+        if texts[2] and not texts[1]:
+            raise ProjectError(f"{path}: {where}.input names a database and no domain; add domain")
+        if not meant.get("table"):
+            raise ProjectError(f"{path}: {where}.output.table is missing; it says which table is meant")
+        try:
+            parts = tuple(re.compile(text) for text in texts if text)
+        except re.error as error:
+            raise ProjectError(
+                f"{path}: {where}.input has a pattern that is not a regular expression: {error}"
+            ) from error
+        found.append(Reference(parts, meant.get("database", ""), meant.get("domain", ""), meant["table"]))
+    return tuple(found)
+
+
+def _list(value: Any, path: Path) -> list[Any]:
+    if value is not None and not isinstance(value, list):
+        raise ProjectError(f"{path}: refs has to be a list of entries with input and output")
+    return value or []
+
+
+def _mapping(value: Any, path: Path, where: str) -> Mapping[str, Any]:
+    if value is not None and not isinstance(value, Mapping):
+        raise ProjectError(f"{path}: {where} has to be a mapping of names to values")
+    return value or {}
+
+
+def _texts(value: Any, path: Path, where: str) -> dict[str, str]:
+    values = _mapping(value, path, where)
+    known = ("database", "domain", "table")
+    for key, text in values.items():
+        if key not in known or not (text is None or isinstance(text, str)):
+            raise ProjectError(f"{path}: {where}.{key} is not allowed; it takes {', '.join(known)}, each with a text")
+    return {key: text for key, text in values.items() if text is not None}
+
+
+def bare_names(sql: str) -> frozenset[str]:
+    """Names in lower case that may be tables without a domain: a quick look, which finds too many rather than too few."""
+    code = without_literals(sql)
+    tokens = [(found[0].lower(), found.start()) for found in _TOKEN.finditer(code)]
+    words = [word for word, _ in tokens]
+    found: dict[str, list[int]] = {}
+    levels = [(False, False)]  # for each open parenthesis: in the tables of a query, and in a function that takes FROM
+    wanted = False
+    for at, (word, start) in enumerate(tokens):
+        in_from, takes_from = levels[-1]
+        if word == "(":
+            levels.append((wanted, at > 0 and words[at - 1] in _TAKE_FROM))
+            continue
+        if word == ")":
+            if len(levels) > 1:
+                levels.pop()
+        elif word in ("from", "join"):
+            wanted = not takes_from and not (
+                word == "from" and at > 1 and words[at - 1] == "distinct" and words[at - 2] in ("is", "not")
+            )
+            levels[-1] = (in_from or wanted, takes_from)
+            continue
+        elif word == "," and in_from:
+            wanted = True
+            continue
+        elif word in _ENDS_FROM:
+            levels[-1] = (False, takes_from)
+        elif (
+            wanted and word[0].isidentifier() and word not in _NO_TABLE and words[at + 1 : at + 2] not in (["."], ["("])
+        ):
+            found.setdefault(word, []).append(start)
+        wanted = wanted and word in ("lateral", "only")
+    return frozenset(found) - _only_expressions(code, found)
+
+
+def _only_expressions(code: str, uses: Mapping[str, Sequence[int]]) -> set[str]:
+    """Names of common table expressions that cannot be anything else: defined outside of parentheses, and used after their definition."""
+    certain: set[str] = set()
+    for found in _CTE.finditer(code):
+        name = found[1].lower()
+        if name not in uses or code.count("(", 0, found.start()) != code.count(")", 0, found.start()):
+            continue
+        level, end = 1, found.end()
+        while end < len(code) and level:
+            level += {"(": 1, ")": -1}.get(code[end], 0)
+            end += 1
+        if all(start >= end for start in uses[name]):
+            certain.add(name)
+    return certain
+
+
+def replaced_names(
+    sql: str, tables: Mapping[str, Iterable[tuple[str, str]]], references: Sequence[Reference], path: Path
+) -> str:
+    """The query with whole names; every other character stays.
+
+    Args:
+        sql: one statement, or several.
+        tables: domain and table by the table's name in lower case.
+        references: of the project.
+        path: the file of the query, for messages.
+    """
+    from sqlglot.errors import SqlglotError
+
+    try:
+        changes = dict(_changes(sql, tables, references, path))
+    except (SqlglotError, RecursionError) as error:
+        reason = str(error).partition("\n")[0]
+        _log.warning("%s: names of tables stay as they are, because the query is not understood: %s", path, reason)
+        return sql
+    for (start, end), name in sorted(changes.items(), reverse=True):
+        sql = sql[:start] + name + sql[end:]
+    return sql
+
+
+def _changes(
+    sql: str, tables: Mapping[str, Iterable[tuple[str, str]]], references: Sequence[Reference], path: Path
+) -> Iterator[tuple[tuple[int, int], str]]:
+    from sqlglot import exp, parse
+    from sqlglot.optimizer.scope import traverse_scope
+
+    for statement in parse(sql, dialect="duckdb"):
+        query = statement.find(exp.Query) if statement is not None else None
+        for scope in traverse_scope(query) if query is not None else ():
+            for table in scope.tables:
+                whole = _meant(table, scope, tables, references, path)
+                if whole is not None:
+                    yield _span(table), ".".join(_quoted(part) for part in whole)
+
+
+def _identifiers(table: Any) -> list[Any]:
+    return [
+        part for part in (table.args.get("catalog"), table.args.get("db"), table.args.get("this")) if part is not None
+    ]
+
+
+def _span(table: Any) -> tuple[int, int]:
+    parts = _identifiers(table)
+    return parts[0].meta["start"], parts[-1].meta["end"] + 1
+
+
+def _meant(
+    table: Any,
+    scope: Any,
+    tables: Mapping[str, Iterable[tuple[str, str]]],
+    references: Sequence[Reference],
+    path: Path,
+) -> tuple[str, ...] | None:
+    from sqlglot import exp
+
+    parts = _identifiers(table)
+    if not all(isinstance(part, exp.Identifier) and not part.quoted and "start" in part.meta for part in parts):
+        return None  # a function, a literal such as 'file.csv', or a name in quotes
+    name = [part.name for part in parts]
+    if len(name) == 1 and name[0].lower() in {cte.lower() for cte in scope.cte_sources}:
+        return None
+    for reference in references:
+        whole = reference.named(name)
+        if whole is not None:
+            return whole
+    if len(name) > 1:
+        return None
+    found = sorted({(domain.lower(), domain) for domain, _ in tables.get(name[0].lower(), ())})
+    if len({lower for lower, _ in found}) > 1:
+        known = ", ".join(f"{domain}.{name[0]}" for _, domain in found)
+        _log.warning("%s: the table %s may be one of %s and stays as it is; name its domain", path, name[0], known)
+        return None
+    return (found[0][1], name[0]) if found else None
+
+
+def _quoted(part: str) -> str:
+    return part if _PLAIN.fullmatch(part) else '"' + part.replace('"', '""') + '"'

@@ -1,0 +1,124 @@
+"""Reads the files of a project as they are: text, and YAML whose every scalar is a text."""
+
+from __future__ import annotations
+
+import functools
+import re
+from pathlib import Path
+from typing import Any
+
+from .errors import ProjectError
+
+__all__ = ["parse_yaml", "read_text", "without_templates_in_comments"]
+
+_MARKS = ("{{", "{%", "{#", "${")
+_BLOCK = re.compile(r"(?P<key>.*:[ \t]+)?(?:[&!]\S+[ \t]+)*[|>][-+0-9]*[ \t]*(?:[ \t]#.*)?")
+_QUOTE = re.compile(r"""(?:^[ \t]*|[-:?][ \t]+|[\[{,][ \t]*)(?:[&!]\S+[ \t]+)*(["'])""")
+_REST = {'"': re.compile(r'(?:[^"\\]|\\.|\\$)*"'), "'": re.compile(r"(?:[^']|'')*'(?!')")}
+_SIGN = re.compile(r"(?:^|(?<=[ \t]))#")
+_TEMPLATES = (("{{", "}}"), ("{%", "%}"), ("{#", "#}"))
+_ITEMS = re.compile(r"(?:-[ \t]+)*")
+
+
+def read_text(path: Path) -> str:
+    """The content of a file of the project.
+
+    Raises:
+        ProjectError: it cannot be read or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ProjectError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ProjectError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+
+
+def without_templates_in_comments(text: str) -> str:
+    """YAML text whose comments have nothing to fill, as far as comments can be told before templates are filled.
+
+    Args:
+        text: as it is written, templates and all. Lines keep their numbers.
+    """
+    if "#" not in text or not any(mark in text for mark in _MARKS):
+        return text
+    lines = text.split("\n")
+    block: int | None = None  # lines that are indented deeper are the text of a block
+    quote = ""  # of a value that goes over several lines
+    for number, line in enumerate(lines):
+        if quote:
+            quote = "" if _REST[quote].match(line) else quote
+            continue
+        code = line.lstrip(" ")
+        indent = len(line) - len(code)
+        if block is not None and (not code.strip() or indent > block):
+            continue
+        block = None
+        start, quote = _scanned(line)
+        if start is not None and any(mark in line[start:] for mark in _MARKS):
+            lines[number] = line[:start]
+        items = _ITEMS.match(code)
+        before = items.end() if items else 0
+        found = _BLOCK.fullmatch(code, before)
+        if found is not None:
+            block = indent + (before if found["key"] else 0)
+    return "\n".join(lines)
+
+
+def _scanned(line: str) -> tuple[int | None, str]:
+    """Where the comment of a line begins, and the quote of a value that does not end on the line."""
+    position = 0
+    while True:
+        quote, sign = _QUOTE.search(line, position), _SIGN.search(line, position)
+        if sign is not None and (quote is None or sign.start() < quote.start(1)):
+            before = line[: sign.start()]
+            if all(before.count(begin) <= before.count(end) for begin, end in _TEMPLATES):
+                return sign.start(), ""
+            position = sign.end()
+        elif quote is None:
+            return None, ""
+        else:
+            whole = _REST[quote[1]].match(line, quote.end())
+            if whole is None:
+                return None, quote[1]
+            position = whole.end()
+
+
+@functools.cache
+def _loader() -> Any:
+    import yaml
+
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    class TextLoader(base):  # type: ignore[misc]
+        """Every scalar is text, except null.
+
+        YAML 1.1 would read the key ``on`` as true, ``no`` as false and 007 as 7.
+        """
+
+        yaml_implicit_resolvers = {  # noqa: RUF012
+            first: [(tag, regexp) for tag, regexp in resolvers if tag == "tag:yaml.org,2002:null"]
+            for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
+
+    return TextLoader
+
+
+def parse_yaml(text: str, source: Path) -> Any:
+    """Read YAML text; every scalar is a ``str`` or ``None``.
+
+    Raises:
+        ProjectError: with the file and the line.
+    """
+    import yaml
+
+    try:
+        return yaml.load(text, Loader=_loader())
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        # At the end of a file the parser points behind its last line.
+        where = f"{source}:{min(mark.line + 1, len(text.splitlines()))}" if mark else str(source)
+        hint = "; a value that begins with {{ has to stand in quotes" if "{{" in text else ""
+        raise ProjectError(f"{where}: is not valid YAML: {error.problem or error.context}{hint}") from error
+    except yaml.YAMLError as error:
+        raise ProjectError(f"{source}: is not valid YAML: {error}") from error
