@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import ProjectError
+from .errors import JavaPatternError, ProjectError
+from .java_patterns import JavaPattern, java_pattern
 from .sql_text import without_literals
 
 __all__ = ["Reference", "bare_names", "read_references", "replaced_names"]
@@ -44,7 +45,7 @@ class Reference:
         database, domain, table: may say ``SL_THIS_DATABASE``, ``SL_THIS_DOMAIN`` and ``SL_THIS_TABLE``.
     """
 
-    parts: tuple[re.Pattern[str], ...]
+    parts: tuple[JavaPattern, ...]
     database: str
     domain: str
     table: str
@@ -53,7 +54,7 @@ class Reference:
         """What a name means, or None when this is not about it."""
         given = tuple(reversed(name))
         if len(given) != len(self.parts) or not all(
-            pattern.fullmatch(part) for pattern, part in zip(self.parts, given, strict=True)
+            pattern.matches(part) for pattern, part in zip(self.parts, given, strict=True)
         ):
             return None
         this = dict(zip(("SL_THIS_TABLE", "SL_THIS_DOMAIN", "SL_THIS_DATABASE"), (*given, "", ""), strict=False))
@@ -83,11 +84,9 @@ def read_references(document: Any, path: Path) -> tuple[Reference, ...]:
         if not meant.get("table"):
             raise ProjectError(f"{path}: {where}.output.table is missing; it says which table is meant")
         try:
-            parts = tuple(re.compile(text) for text in texts if text)
-        except re.error as error:
-            raise ProjectError(
-                f"{path}: {where}.input has a pattern that is not a regular expression: {error}"
-            ) from error
+            parts = tuple(java_pattern(text) for text in texts if text)
+        except JavaPatternError as error:
+            raise ProjectError(f"{path}: {where}.input: {error}") from error
         found.append(Reference(parts, meant.get("database", ""), meant.get("domain", ""), meant["table"]))
     return tuple(found)
 
