@@ -9,22 +9,10 @@
 
 from __future__ import annotations
 
-from .errors import ProjectError
-from .model import (
-    Application,
-    Areas,
-    Attribute,
-    Connection,
-    DataType,
-    Domain,
-    Format,
-    Freshness,
-    Metadata,
-    Table,
-    Task,
-    WriteStrategy,
-)
+from .errors import Problem, ProjectError
+from .model import Application, Areas, Connection, Domain, Format, Metadata, Table, Task
 from .project import Project
+from .schema import Attribute, DataType, Expectation, Freshness, Sink, WriteStrategy
 from .variables import parse_scheduled_date
 
 __all__ = [
@@ -34,11 +22,14 @@ __all__ = [
     "Connection",
     "DataType",
     "Domain",
+    "Expectation",
     "Format",
     "Freshness",
     "Metadata",
+    "Problem",
     "Project",
     "ProjectError",
+    "Sink",
     "Table",
     "Task",
     "WriteStrategy",

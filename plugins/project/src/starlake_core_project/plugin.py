@@ -11,8 +11,9 @@ from starlake_core import Demo, DemoTables, Job, ProjectFacts, hookimpl
 from starlake_core.contract import parse_arguments
 
 if TYPE_CHECKING:
-    from .model import Table, WriteStrategy
+    from .model import Table
     from .project import Project
+    from .schema import WriteStrategy
 
 _FILE_DATABASE = re.compile(r"jdbc:(duckdb|sqlite):(?!md:|:memory:)(?P<path>[^?]+)", re.IGNORECASE)
 

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TypeVar
 
 from .application import read_application
+from .documents import Reader
 from .errors import ProjectError
-from .model import Application, DataType, Domain, Table, Task
-from .tables import domain_names, read_domain, read_table
-from .tasks import read_task, task_files
+from .model import Application, Domain, Table, Task
+from .schema import DataType
+from .tables import check_layout, domain_names, read_domain, read_table
+from .tasks import read_job, read_task, task_files
 from .text import read_text, render
 from .types import read_types
 from .variables import active_variables, date_variables
 
 __all__ = ["Project"]
+
+_Named = TypeVar("_Named", Domain, Table)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +40,7 @@ class Project:
     root: Path
     application: Application
     variables: Mapping[str, str] = field(repr=False)
+    _reader: Reader = field(repr=False)
 
     @classmethod
     def load(
@@ -73,7 +80,9 @@ class Project:
             **date_variables(scheduled_date or datetime.now(timezone.utc)),
         }
         active = active_variables(metadata, base, environ.get("SL_ENV") if env is None else env, variables or {})
-        return cls(root, read_application(root, metadata, environ, active), active)
+        check_layout(metadata)
+        reader = Reader(active)
+        return cls(root, read_application(root, metadata, environ, reader), active, reader)
 
     @property
     def metadata(self) -> Path:
@@ -87,34 +96,52 @@ class Project:
         Raises:
             ProjectError: a file below ``metadata/types`` is broken.
         """
-        return read_types(self.metadata, self.variables)
+        return read_types(self.metadata, self._reader)
 
     def domain_names(self) -> tuple[str, ...]:
         """The names of the domains, sorted; no file is read."""
         return domain_names(self.metadata)
 
     def domain(self, name: str) -> Domain | None:
-        """A domain by the name of its folder, or None.
+        """A domain by the name of its folder, else by its logical or final name; None where there is none.
 
         Raises:
             ProjectError: its ``_config.sl.yml`` is broken.
         """
-        return read_domain(self.metadata, name, self.variables)
+        found = read_domain(self.application, name, self._reader)
+        return found if found is not None else self._named(self._readable_domains(), name)
 
     def table(self, domain: Domain, name: str) -> Table | None:
-        """A table by the name of its file, or None.
+        """A table by the name of its file, else by its logical or final name; None where there is none.
 
         Raises:
             ProjectError: its file is broken.
         """
-        return read_table(domain, name, self.variables)
+        found = read_table(domain, name, self._reader)
+        return found if found is not None else self._named(self._readable_tables(domain), name)
+
+    @staticmethod
+    def _named(known: Iterable[_Named], name: str) -> _Named | None:
+        return next((one for one in known if name in (one.name, one.final_name)), None)
+
+    def _readable_domains(self) -> Iterator[Domain]:
+        for name in self.domain_names():
+            with suppress(ProjectError):  # a broken neighbour is reported when it is asked for
+                if (domain := read_domain(self.application, name, self._reader)) is not None:
+                    yield domain
+
+    def _readable_tables(self, domain: Domain) -> Iterator[Table]:
+        for name in domain.table_names:
+            with suppress(ProjectError):
+                if (table := read_table(domain, name, self._reader)) is not None:
+                    yield table
 
     def tables(self, domain: str | Domain, names: Iterable[str] | None = None) -> tuple[Table, ...]:
         """The tables of a domain, sorted by name.
 
         Args:
-            domain: the domain or the name of its folder; an unknown one has no tables.
-            names: only these, unknown ones are left out; without it, all. No other file is read.
+            domain: the domain or its name; an unknown one has no tables.
+            names: only these, unknown ones are left out; without it, all. Another file is read only for a name that is not a file's.
 
         Raises:
             ProjectError: one of the files is broken.
@@ -123,7 +150,8 @@ class Project:
         if found is None:
             return ()
         wanted = found.table_names if names is None else sorted(set(names))
-        return tuple(table for name in wanted if (table := self.table(found, name)) is not None)
+        tables = (self.table(found, name) for name in wanted)
+        return tuple({table.name: table for table in tables if table is not None}.values())
 
     def tasks(self) -> tuple[Task, ...]:
         """Every transform, sorted by folder and file.
@@ -131,10 +159,23 @@ class Project:
         Raises:
             ProjectError: one of the files is broken.
         """
-        found = (
-            read_task(self.metadata, directory, name, self.variables) for directory, name in task_files(self.metadata)
-        )
+        found = (read_task(self.metadata, directory, name, self._reader) for directory, name in self.task_names())
         return tuple(task for task in found if task is not None)
+
+    def task_names(self) -> tuple[tuple[str, str], ...]:
+        """Folder and name of every transform, sorted: of its file, or as ``_config.sl.yml`` calls it.
+
+        Raises:
+            ProjectError: a ``_config.sl.yml`` is broken.
+        """
+        folders = sorted(path.name for path in (self.metadata / "transform").glob("*") if path.is_dir())
+        inline = (
+            (folder, task.name)
+            for folder in folders
+            for task in read_job(self.metadata, folder, self._reader).tasks or ()
+            if task.name
+        )
+        return tuple(sorted({*task_files(self.metadata), *inline}))
 
     def task(self, full_name: str) -> Task | None:
         """A transform by ``domain.name``, or None.
@@ -145,7 +186,7 @@ class Project:
         directory, dot, name = full_name.partition(".")
         if not dot:
             return None
-        task = read_task(self.metadata, directory, name, self.variables)
+        task = read_task(self.metadata, directory, name, self._reader)
         if task is not None and task.full_name == full_name:
             return task
         return next((other for other in self.tasks() if other.full_name == full_name), None)

@@ -1,4 +1,4 @@
-"""From a file to plain Python values: Jinja first, then YAML, with errors that name the file."""
+"""The text of a file, its Jinja expressions filled, with errors that name the file."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import functools
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .errors import ProjectError
 
 if TYPE_CHECKING:
     from jinja2.sandbox import SandboxedEnvironment
 
-__all__ = ["parse_yaml", "read_text", "read_yaml", "render"]
+__all__ = ["read_text", "render"]
 
 _MARKS = ("{{", "{%", "{#")
 _NAME = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*\}\}")
@@ -83,52 +83,3 @@ def render(text: str, variables: Mapping[str, str], source: Path) -> str:
         raise ProjectError(f"{source}: the template fails: {error}") from error
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise ProjectError(f"{source}: the template fails: {type(error).__name__}: {error}") from error
-
-
-@functools.cache
-def _loader() -> Any:
-    import yaml
-
-    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-    class TextLoader(base):  # type: ignore[misc]
-        """Every scalar is text, except null.
-
-        YAML 1.1 would read the key ``on`` as true, ``no`` as false and 007 as 7.
-        """
-
-        yaml_implicit_resolvers = {  # noqa: RUF012
-            first: [(tag, regexp) for tag, regexp in resolvers if tag == "tag:yaml.org,2002:null"]
-            for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-        }
-
-    return TextLoader
-
-
-def parse_yaml(text: str, source: Path) -> Any:
-    """Read YAML text; every scalar is a ``str`` or ``None``.
-
-    Raises:
-        ProjectError: with the file and the line.
-    """
-    import yaml
-
-    try:
-        return yaml.load(text, Loader=_loader())
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        # At the end of a file the parser points behind its last line.
-        where = f"{source}:{min(mark.line + 1, len(text.splitlines()))}" if mark else str(source)
-        hint = "; a value that begins with {{ has to stand in quotes" if "{{" in text else ""
-        raise ProjectError(f"{where}: is not valid YAML: {error.problem or error.context}{hint}") from error
-    except yaml.YAMLError as error:
-        raise ProjectError(f"{source}: is not valid YAML: {error}") from error
-
-
-def read_yaml(path: Path, variables: Mapping[str, str]) -> Any:
-    """The values of a YAML file, its Jinja expressions filled.
-
-    Raises:
-        ProjectError: the file cannot be read, rendered or parsed.
-    """
-    return parse_yaml(render(read_text(path), variables, path), path)

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from datetime import datetime, timezone, tzinfo
 from pathlib import Path
 
+from .documents import read_document
 from .errors import ProjectError
-from .fields import Fields
-from .text import parse_yaml, read_text, render
+from .schema import EnvFile
+from .text import read_text, render
 
 __all__ = ["active_variables", "date_variables", "parse_scheduled_date"]
 
@@ -70,9 +71,7 @@ def date_variables(moment: datetime) -> dict[str, str]:
 
 def _merge_file(path: Path, variables: dict[str, str]) -> None:
     # Parsed before it is rendered, unlike every other file: a value may use the variables above it.
-    for name, text in Fields.document(parse_yaml(read_text(path), path), path).child("env").values.items():
-        if text is not None and not isinstance(text, str):
-            raise ProjectError(f"{path}: env.{name} has to be a text; put it in quotes")
+    for name, text in (read_document(read_text(path), path, EnvFile).env or {}).items():
         variables[name] = "" if text is None else render(text, variables, path)
 
 
