@@ -94,6 +94,8 @@ def _type_of(attribute: Attribute, types: Mapping[str, DataType], where: str) ->
             f"{where}: the type {attribute.type!r} is not defined in metadata/types."
             f"{did_you_mean(attribute.type, types)}"
         )
+    if found.zone and found.zone.upper() != "UTC":
+        raise unsupported(f"{where}: the zone {found.zone!r} of the type {found.name}")
     return found
 
 

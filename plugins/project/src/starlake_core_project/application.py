@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from .documents import Reader
 from .keys import text_map
 from .model import Application, Areas, Connection
+from .reader import Reader
 from .schema_application import ApplicationFile, ApplicationKeys, ConnectionKeys
 from .settings import given, variables_in_use
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from .application import read_application
-from .documents import Reader
 from .errors import ProjectError
 from .model import Application, Domain, Table, Task
+from .reader import Reader
 from .schema import DataType
 from .tables import check_layout, domain_names, read_domain, read_table
 from .tasks import read_job, read_task, task_files
@@ -159,10 +159,10 @@ class Project:
         Raises:
             ProjectError: one of the files is broken.
         """
-        found = (read_task(self.metadata, directory, name, self._reader) for directory, name in self.task_names())
+        found = (read_task(self.metadata, directory, name, self._reader) for directory, name in self.task_places())
         return tuple(task for task in found if task is not None)
 
-    def task_names(self) -> tuple[tuple[str, str], ...]:
+    def task_places(self) -> tuple[tuple[str, str], ...]:
         """Folder and name of every transform, sorted: of its file, or as ``_config.sl.yml`` calls it.
 
         Raises:
@@ -190,6 +190,16 @@ class Project:
         if task is not None and task.full_name == full_name:
             return task
         return next((other for other in self.tasks() if other.full_name == full_name), None)
+
+    def place(self, path: Path, way: Sequence[str | int]) -> str:
+        """Where a key stands, ``file:line``; the file is read again for it.
+
+        Args:
+            path: of the file.
+            way: to the key, from the top of the file.
+        """
+        line = self._reader.line(path, tuple(way))
+        return f"{path}:{line}" if line else str(path)
 
     def render(self, text: str, source: Path, variables: Mapping[str, str] | None = None) -> str:
         """Fill the Jinja expressions of a text.

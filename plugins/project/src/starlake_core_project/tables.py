@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from .documents import Reader
 from .errors import Problem, ProjectError
 from .keys import texts
 from .migration import OLD_LAYOUT
 from .model import Application, Domain, Format, Metadata, Table
+from .reader import Reader
 from .schema import DomainFile, DomainKeys, File, MigratedDomainFile, TableFile, TableKeys
 from .sections import read_metadata
 

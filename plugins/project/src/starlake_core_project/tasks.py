@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .documents import Reader
 from .keys import texts
 from .model import Task
+from .reader import Reader
 from .schema import Freshness, JobFile, JobKeys, TaskFile, TaskKeys, WriteStrategy
 from .tables import SUFFIX, is_plain_name
 

@@ -1,4 +1,4 @@
-"""The text of a file, its Jinja expressions filled, with errors that name the file."""
+"""From a file to plain Python values: Jinja first, then YAML, with errors that name the file."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import functools
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .errors import ProjectError
+from .yaml_values import parse_yaml
 
 if TYPE_CHECKING:
     from jinja2.sandbox import SandboxedEnvironment
 
-__all__ = ["read_text", "render"]
+__all__ = ["parse_yaml", "read_text", "read_yaml", "render"]
 
 _MARKS = ("{{", "{%", "{#")
 _NAME = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*\}\}")
@@ -83,3 +84,12 @@ def render(text: str, variables: Mapping[str, str], source: Path) -> str:
         raise ProjectError(f"{source}: the template fails: {error}") from error
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise ProjectError(f"{source}: the template fails: {type(error).__name__}: {error}") from error
+
+
+def read_yaml(path: Path, variables: Mapping[str, str]) -> Any:
+    """The values of a YAML file, its Jinja expressions filled.
+
+    Raises:
+        ProjectError: the file cannot be read, rendered or parsed.
+    """
+    return parse_yaml(render(read_text(path), variables, path), path)

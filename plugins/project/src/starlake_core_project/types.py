@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from .documents import Reader
+from .reader import Reader
 from .schema import DataType, TypesFile
 
 __all__ = ["BUILT_IN_TYPES", "read_types"]

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from datetime import datetime, timezone, tzinfo
 from pathlib import Path
 
-from .documents import read_document
+from .documents import document_of
 from .errors import ProjectError
 from .schema import EnvFile
-from .text import read_text, render
+from .text import parse_yaml, read_text, render
 
 __all__ = ["active_variables", "date_variables", "parse_scheduled_date"]
 
@@ -71,7 +71,8 @@ def date_variables(moment: datetime) -> dict[str, str]:
 
 def _merge_file(path: Path, variables: dict[str, str]) -> None:
     # Parsed before it is rendered, unlike every other file: a value may use the variables above it.
-    for name, text in (read_document(read_text(path), path, EnvFile).env or {}).items():
+    values = document_of(parse_yaml(read_text(path), path), path, EnvFile, lambda: read_text(path)).env
+    for name, text in (values or {}).items():
         variables[name] = "" if text is None else render(text, variables, path)
 
 

@@ -24,7 +24,7 @@ from yaml.events import (
 
 from .errors import Problem, ProjectError
 
-__all__ = ["LocatedList", "LocatedMapping", "located_values", "yaml_values"]
+__all__ = ["LocatedList", "LocatedMapping", "located_values", "parse_yaml"]
 
 _NULL = ("", "~", "null", "Null", "NULL")
 _STANDARD = "tag:yaml.org,2002:"
@@ -53,7 +53,7 @@ class LocatedList(list[Any]):
         self.lines: list[int] = []
 
 
-def yaml_values(text: str, source: Path) -> Any:
+def parse_yaml(text: str, source: Path) -> Any:
     """Read YAML text; every scalar is a ``str`` or ``None``.
 
     Args:

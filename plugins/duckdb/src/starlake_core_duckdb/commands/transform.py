@@ -11,6 +11,7 @@ from starlake_core_project import Task
 from ..context import Context, refuse_options
 from ..database import connect, database_path, transaction
 from ..errors import EngineError, ProjectFault, unsupported
+from ..refusals import refuse_task
 from ..sql import identifier, qualified
 from ..statements import query_parts, run_statements
 from ..strategies import Strategy, checked_strategy, ensure_table, write
@@ -108,7 +109,8 @@ def run(context: Context) -> int:
     if context.values.get("compile"):
         sys.stdout.write(f"{sql.rstrip()}\n")
         return 0
-    strategy = checked_strategy(task.write_strategy, "OVERWRITE", (), {}, task.full_name)
+    refuse_task(context, task)
+    strategy = checked_strategy(task.write_strategy, "OVERWRITE", task.primary_key, {}, task.full_name)
     application = context.project.application
     connection_ref = (
         task.sink_connection_ref
