@@ -21,7 +21,7 @@ __all__ = ["diagnose", "line_of", "located_document"]
 def located_document(text: str, path: Path, root: str, problems: list[Problem]) -> Any:
     """The values of a file with their lines, migrated where it has no version."""
     values = located_values(text, path, problems)
-    if problems or values is None or (isinstance(values, dict) and "version" in values):
+    if values is None or (isinstance(values, dict) and "version" in values):
         return values
     return migrate(values, root)[0]
 
@@ -52,7 +52,7 @@ def diagnose(text: str, path: Path, file: type[Keys], root: str) -> list[Problem
     """
     problems: list[Problem] = []
     values = located_document(text, path, root, problems)
-    if not problems:
+    if values is not None:
         _Diagnosis(path, values, problems).look(values, inspect.type_info(file), ())
     return problems
 
@@ -129,6 +129,9 @@ class _Diagnosis:
             return close
         if key in OLD_KEYS:
             return f" Write {OLD_KEYS[key]}"
+        inside = [word for word in _inside(known) if did_you_mean(key, [word.rpartition(".")[2]])]
+        if inside and inside[0].rpartition(".")[2] != key:
+            return f" Did you mean '{inside[0]}'?"
         homes = [*_homes(key, known, _named(keys) if keys else ""), *self.above(key, keys)]
         return f" It belongs to {homes[0]}" if homes else f" Known here: {', '.join(sorted(known))}"
 
@@ -164,6 +167,14 @@ _KNOWN_ABOVE = {
     ),
     "metadata": ("directory", "ack", "writeStrategy", "schedule", "dagRef", "format", "separator"),
 }
+
+
+def _inside(known: Mapping[str, inspect.Field]) -> Iterator[str]:
+    """The keys of the mappings right below."""
+    for name, field in known.items():
+        for part in _parts(field.type):
+            if isinstance(part, inspect.StructType):
+                yield from (f"{name}.{inner.encode_name}" for inner in part.fields)
 
 
 def _homes(key: str, known: Mapping[str, inspect.Field], where: str) -> Iterator[str]:

@@ -17,7 +17,7 @@ from .keys import Keys
 from .migration import migrate
 from .schema import DomainFile, File, MigratedDomainFile
 
-__all__ = ["document_of", "wrong_value"]
+__all__ = ["broken_document", "document_of", "wrong_value"]
 
 _log = logging.getLogger(__name__)
 _File = TypeVar("_File", bound=File)
@@ -53,6 +53,20 @@ def document_of(values: Any, path: Path, file: type[_File], text: Callable[[], s
 
 def _root(file: type[Keys]) -> str:
     return next(name for name in file.__struct_encode_fields__ if name != "version")
+
+
+def broken_document(text: str, path: Path, file: type[File], found: ProjectError) -> ProjectError:
+    """Everything that is wrong with a file that is no good YAML.
+
+    Args:
+        text: of the file, rendered.
+        path: of the file.
+        file: the model of the file.
+        found: what the parser said.
+    """
+    from .diagnosis import diagnose
+
+    return ProjectError(problems=diagnose(text, path, file, _root(file)) or found.problems)
 
 
 def wrong_value(text: str, path: Path, file: type[File], keys: tuple[str | int, ...], message: str) -> ProjectError:

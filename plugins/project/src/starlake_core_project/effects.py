@@ -161,7 +161,6 @@ _harmless(
     "Audit",
     "path sink maxErrors database domain domainExpectation domainRejected detailedLoadAudit active sql",
     "the engine keeps tables of its own in the schema audit",
-    warn=True,
 )
 _harmless(
     "KafkaTopic",

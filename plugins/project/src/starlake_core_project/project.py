@@ -15,7 +15,7 @@ from .application import read_application
 from .errors import ProjectError
 from .model import Application, Domain, Table, Task
 from .reader import Reader
-from .schema import DataType
+from .schema import DataType, File
 from .tables import check_layout, domain_names, read_domain, read_table
 from .tasks import read_job, read_task, task_files
 from .text import read_text, render
@@ -25,6 +25,7 @@ from .variables import active_variables, date_variables
 __all__ = ["Project"]
 
 _Named = TypeVar("_Named", Domain, Table)
+_File = TypeVar("_File", bound=File)
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,6 +178,14 @@ class Project:
         )
         return tuple(sorted({*task_files(self.metadata), *inline}))
 
+    def task_at(self, directory: str, name: str) -> Task | None:
+        """A transform by its place, as :meth:`task_places` gives it.
+
+        Raises:
+            ProjectError: one of its files is broken.
+        """
+        return read_task(self.metadata, directory, name, self._reader)
+
     def task(self, full_name: str) -> Task | None:
         """A transform by ``domain.name``, or None.
 
@@ -190,6 +199,18 @@ class Project:
         if task is not None and task.full_name == full_name:
             return task
         return next((other for other in self.tasks() if other.full_name == full_name), None)
+
+    def document(self, path: Path, file: type[_File]) -> _File:
+        """A file of the project as it is written, its variables filled.
+
+        Args:
+            path: of the file.
+            file: its model, one of :mod:`.schema`.
+
+        Raises:
+            ProjectError: with everything that is wrong in the file.
+        """
+        return self._reader.read(path, file)
 
     def place(self, path: Path, way: Sequence[str | int]) -> str:
         """Where a key stands, ``file:line``; the file is read again for it.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .documents import document_of, wrong_value
+from .documents import broken_document, document_of, wrong_value
 from .errors import ProjectError
 from .schema import File
 from .text import read_text, read_yaml, render
@@ -35,10 +35,18 @@ class Reader:
         """
         known = self._read.get(path)
         if known is None:
-            known = document_of(read_yaml(path, self.variables), path, file, lambda: self.text(path))
-            self._read[path] = known
+            known = self._read[path] = self._document(path, file)
         found: _File = known
         return found
+
+    def _document(self, path: Path, file: type[_File]) -> _File:
+        try:
+            values = read_yaml(path, self.variables)
+        except ProjectError as error:
+            if error.problems:  # found by the YAML parser: the model may have more to say
+                raise broken_document(self.text(path), path, file, error) from None
+            raise
+        return document_of(values, path, file, lambda: self.text(path))
 
     def text(self, path: Path) -> str:
         """The text of a file, rendered.
