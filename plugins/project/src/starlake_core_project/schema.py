@@ -1,9 +1,8 @@
 """The declared model of the files below ``metadata/load``, ``transform``, ``types``, ``dags`` and of ``env`` and ``refs``.
 
-Names and types of the keys are those of Starlake's JSON schema, https://json.schemastore.org/starlake.json.
+Names and types of the keys are those of Starlake's JSON schema, https://json.schemastore.org/starlake.json. Annotations are evaluated as they stand:
+as texts, they would cost every command some milliseconds.
 """
-
-from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
@@ -162,7 +161,7 @@ class Attribute(Keys, frozen=True):
     rename: Text = None
     sample: Text = None
     metric_type: MetricType | None = None
-    attributes: tuple[Attribute, ...] | None = None
+    attributes: "tuple[Attribute, ...] | None" = None
     position: Position | None = None
     default: Text = None
     tags: TextList = None

@@ -1,7 +1,5 @@
 """The declared model of ``metadata/application.sl.yml``; see :mod:`.schema`."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from .keys import Keys, Text, TextList, TextMap
