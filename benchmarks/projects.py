@@ -14,7 +14,9 @@ __all__ = ["ratio_of_opening", "write_project"]
 
 _ATTRIBUTES = "".join(
     f'    - name: "column_{n}"\n      type: "{kind}"\n      required: {"true" if n < 2 else "false"}\n      comment: "The column {n}"\n'
-    for n, kind in enumerate(("long", "string", "date", "timestamp", "double", "boolean", "string", "decimal", "int", "string"))
+    for n, kind in enumerate(
+        ("long", "string", "date", "timestamp", "double", "boolean", "string", "decimal", "int", "string")
+    )
 )
 _TABLE = """version: 1
 table:
@@ -57,15 +59,24 @@ def write_project(root: Path, tables: int = 1000, tasks: int = 500) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
-    write("application.sl.yml", "version: 1\napplication:\n  connectionRef: duckdb\n  connections:\n    duckdb: {type: duckdb}\n")
+    write(
+        "application.sl.yml",
+        "version: 1\napplication:\n  connectionRef: duckdb\n  connections:\n    duckdb: {type: duckdb}\n",
+    )
     write("env.sl.yml", 'version: 1\nenv:\n  incoming: "{{SL_ROOT}}/incoming"\n')
     for n in range(10):
         directory = f'"{{{{incoming}}}}/domain_{n}"'
-        write(f"load/domain_{n}/_config.sl.yml", f"version: 1\nload:\n  name: domain_{n}\n  metadata: {{directory: {directory}}}\n")
+        write(
+            f"load/domain_{n}/_config.sl.yml",
+            f"version: 1\nload:\n  name: domain_{n}\n  metadata: {{directory: {directory}}}\n",
+        )
     for n in range(tables):
         write(f"load/domain_{n % 10}/table_{n}.sl.yml", _TABLE.format(name=f"table_{n}") + _ATTRIBUTES)
     for n in range(5):
-        write(f"transform/kpi_{n}/_config.sl.yml", f"version: 1\ntransform:\n  name: kpi_{n}\n  default: {{tags: [kpi]}}\n")
+        write(
+            f"transform/kpi_{n}/_config.sl.yml",
+            f"version: 1\ntransform:\n  name: kpi_{n}\n  default: {{tags: [kpi]}}\n",
+        )
     for n in range(tasks):
         write(f"transform/kpi_{n % 5}/task_{n}.sl.yml", _TASK.format(name=f"task_{n}"))
         write(f"transform/kpi_{n % 5}/task_{n}.sql", "SELECT 1 AS a")

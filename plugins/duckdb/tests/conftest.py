@@ -43,7 +43,7 @@ class Sandbox:
         target = self.root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         text = dedent(text)
-        if path.endswith(".sl.yml") and not text.lstrip().startswith("version:"):
+        if path.endswith(".sl.yml") and "version" not in text[:20]:
             text = version + text
         target.write_text(text, encoding="utf-8")
         return target

@@ -182,7 +182,7 @@ _refused("ApplicationKeys", "privacyOnly", "files in place of rows", "false")
 _refused("ApplicationKeys", "createSchemaIfNotExists", "whether a schema is made", "true")
 _refused("ApplicationKeys", "duckdbMode", "another database in place of every connection", "false")
 _refused("ApplicationKeys", "refs", "which tables a query means; refs.sl.yml is read")
-_refused("ApplicationKeys", "sqlParameterPattern", "how variables are written in SQL", r"\$\{\s*%s\s*\}", "${%s}")
+_refused("ApplicationKeys", "sqlParameterPattern", "how variables are written in SQL", r"\$\{\s*%s\s*\}")
 _refused("ApplicationKeys", "loadStrategies loadStrategyClass", "in which order files are loaded", "ai.starlake.job.load.ingestiontimestrategy",
          "ai.starlake.job.load.ingestionnamestrategy")  # fmt: skip
 _harmless("ApplicationKeys", "dags", _GENERATION)
