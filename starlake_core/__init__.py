@@ -40,7 +40,7 @@ from .errors import (
 from .model.command import Command, Preload, StarlakePreLoadStrategy, StarlakeSparkConfig
 from .model.dataset import DatasetTrigger, StarlakeDataset, sanitize_id
 from .model.demo import Demo, DemoTables
-from .model.facts import ProjectFacts
+from .model.facts import ProjectCheck, ProjectFacts
 from .model.graph import Node, Pipeline, Task, TaskGroup
 from .model.graph_json import graph_json
 from .model.job import Job
@@ -144,6 +144,7 @@ __all__ = [
     "PluginLoadError",
     "PluginNotFoundError",
     "Preload",
+    "ProjectCheck",
     "ProjectFacts",
     "Report",
     "Run",

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["ProjectFacts"]
+__all__ = ["ProjectCheck", "ProjectFacts"]
+
+
+@dataclass(frozen=True)
+class ProjectCheck:
+    """What is wrong with the files of a project.
+
+    Attributes:
+        files: how many were read.
+        errors: what stops a command, each with file and line where they are known.
+        warnings: what may not do what its author expects.
+    """
+
+    files: int = 0
+    errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

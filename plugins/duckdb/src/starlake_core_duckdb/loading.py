@@ -15,6 +15,7 @@ from .context import Context
 from .database import database_path, transaction
 from .errors import EngineError, unsupported
 from .ingesting import Claimed, archive, claim, give_back, leftovers, loaded_paths
+from .refusals import refuse_table
 from .statements import run_statements
 from .strategies import Strategy, checked_strategy, ensure_table, write
 from .work import Work
@@ -52,6 +53,7 @@ def plan_table(context: Context, table: Table) -> Plan:
         EngineError: this engine cannot do it, or the project contradicts itself.
     """
     what = f"{table.domain}.{table.name}"
+    refuse_table(context, table)
     kind = table.metadata.format.format or "DSV"
     if kind not in _FORMATS:
         raise unsupported(f"the format {kind} of {what}")
@@ -101,7 +103,7 @@ def _rejected_all(connection: duckdb.DuckDBPyConnection, table: Table, counts: C
     ).fetchall()
     shown = "".join(f"\n  {file} row {number}: {errors}" for file, number, errors in rows)
     return (
-        f"{table.domain}.{table.name}: {counts.rejected} row(s) rejected and SL_REJECT_ALL_ON_ERROR is set, "
+        f"{table.domain}.{table.name}: {counts.rejected} row(s) rejected and rejectAllOnError or SL_REJECT_ALL_ON_ERROR is set, "
         f"so nothing was loaded; correct the files or unset it{shown}"
     )
 

@@ -9,24 +9,12 @@
 
 from __future__ import annotations
 
-from .errors import JavaPatternError, ProjectError
+from .errors import JavaPatternError, Problem, ProjectError
 from .java_patterns import JavaMatch, JavaPattern, java_pattern
-from .model import (
-    Application,
-    Areas,
-    Attribute,
-    Connection,
-    DataType,
-    Domain,
-    Format,
-    Freshness,
-    Metadata,
-    Table,
-    Task,
-    WriteStrategy,
-)
+from .model import Application, Areas, Connection, Domain, Format, Metadata, Table, Task
 from .named import named_variables
 from .project import Project
+from .schema import Attribute, DataType, Expectation, Freshness, Sink, WriteStrategy
 from .sql_text import Query
 from .variables import parse_scheduled_date
 
@@ -37,15 +25,18 @@ __all__ = [
     "Connection",
     "DataType",
     "Domain",
+    "Expectation",
     "Format",
     "Freshness",
     "JavaMatch",
     "JavaPattern",
     "JavaPatternError",
     "Metadata",
+    "Problem",
     "Project",
     "ProjectError",
     "Query",
+    "Sink",
     "Table",
     "Task",
     "WriteStrategy",

@@ -3,68 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 
-from .fields import Fields
+from .keys import text_map
 from .model import Application, Areas, Connection
-from .text import read_yaml
+from .reader import Reader
+from .schema_application import ApplicationFile, ApplicationKeys, ConnectionKeys
+from .settings import given, variables_in_use
 
 __all__ = ["read_application"]
 
-
-def _areas(section: Fields, environ: Mapping[str, str]) -> Areas:
-    chosen: dict[str, str] = {}
-    for area in fields(Areas):
-        name = environ.get(f"SL_AREA_{area.name.upper()}") or section.text(area.name)
-        if name:
-            chosen[area.name] = name
-    # The older variable is read last by Starlake, so it wins.
-    if environ.get("SL_INCOMING"):
-        chosen["incoming"] = environ["SL_INCOMING"]
-    return Areas(**chosen)
+_YES = ("true", "yes", "1")
 
 
-def _connection(name: str, section: Fields) -> Connection:
-    return Connection(
-        name=name,
-        type=(section.text("type") or "").lower(),
-        options=section.mapping("options"),
-        loader=section.text("loader"),
-    )
+def _connection(name: str, keys: ConnectionKeys | None) -> Connection:
+    keys = keys or ConnectionKeys()
+    return Connection(name=name, type=(keys.type or "").lower(), options=text_map(keys.options), loader=keys.loader)
 
 
-def read_application(
-    root: Path, metadata: Path, environ: Mapping[str, str], variables: Mapping[str, str]
-) -> Application:
+def read_application(root: Path, metadata: Path, environ: Mapping[str, str], reader: Reader) -> Application:
     """Read the application file; a project without one gets the defaults.
 
     Args:
         root: the project's folder.
         metadata: its metadata folder.
-        environ: the process environment, for ``SL_DATASETS`` and ``SL_AREA_*``.
-        variables: what Jinja expressions may use.
+        environ: the process environment, for the variables of :mod:`.settings`.
+        reader: reads its files.
 
     Raises:
         ProjectError: the file is broken.
     """
     path = metadata / "application.sl.yml"
-    document = read_yaml(path, variables) if path.is_file() else None
-    section = Fields.document(document, path).child("application")
-    connections = section.child("connections")
-    dag_ref = section.child("dagRef")
+    keys = (reader.read(path, ApplicationFile).application if path.is_file() else None) or ApplicationKeys()
+    variables = variables_in_use(keys, environ)
+
+    def setting(name: str) -> str | None:
+        found = given(keys, name)
+        return variables.get(name) if found is None else str(found)
+
+    def switch(name: str) -> bool | None:
+        found = given(keys, name)
+        if found is not None or name not in variables:
+            return None if found is None else bool(found)
+        return variables[name].lower() in _YES
+
+    areas = {name: value for name in Areas.__struct_fields__ if (value := setting(f"area.{name}"))}
     return Application(
-        datasets=root / (environ.get("SL_DATASETS") or section.text("datasets") or "datasets"),
+        datasets=root / (setting("datasets") or "datasets"),
         metadata=metadata,
-        areas=_areas(section.child("area"), environ),
-        connections={name: _connection(name, connections.child(name)) for name in connections.values},
-        connection_ref=section.text("connectionRef"),
-        load_connection_ref=section.text("loadConnectionRef"),
-        transform_connection_ref=section.text("transformConnectionRef"),
-        schedule_presets=section.mapping("schedulePresets"),
-        dag_ref_load=environ.get("SL_DAG_REF_LOAD") or dag_ref.text("load"),
-        dag_ref_transform=environ.get("SL_DAG_REF_TRANSFORM") or dag_ref.text("transform"),
-        ack=section.text("ack"),
-        loader=section.text("loader"),
-        duckdb_path=section.text("duckdbPath"),
+        areas=Areas(**areas),
+        connections={name: _connection(name, found) for name, found in (keys.connections or {}).items()},
+        connection_ref=setting("connectionRef") or None,
+        load_connection_ref=setting("loadConnectionRef") or None,
+        transform_connection_ref=setting("transformConnectionRef") or None,
+        schedule_presets=text_map(keys.schedule_presets),
+        dag_ref_load=setting("dagRef.load") or None,
+        dag_ref_transform=setting("dagRef.transform") or None,
+        ack=keys.ack,
+        loader=setting("loader"),
+        duckdb_path=setting("duckdbPath") or None,
+        timezone=setting("timezone") or None,
+        env=keys.env,
+        empty_is_null=switch("emptyIsNull"),
+        reject_all_on_error=switch("rejectAllOnError"),
+        keys=keys,
+        variables=variables,
     )

@@ -1,43 +1,33 @@
-"""What a Starlake project says, as frozen data.
+"""What a Starlake project says, resolved: files merged, names and folders complete.
 
-Names follow the YAML keys in snake case. A value that the YAML does not give is ``None`` or empty: defaults
-belong to whoever uses the value, except where Starlake documents one default for everybody.
+Names follow the YAML keys in snake case. What is not merged or resolved is given as the structures of :mod:`.schema`, which the YAML files
+become. A value that the YAML does not give is ``None`` or empty: defaults belong to whoever uses the value, except where Starlake has one default
+for everybody.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = [
-    "Application",
-    "Areas",
-    "Attribute",
-    "Connection",
-    "DataType",
-    "Domain",
-    "Format",
-    "Freshness",
-    "Metadata",
-    "Table",
-    "Task",
-    "WriteStrategy",
-]
+from msgspec import Struct
+
+from .schema import Attribute, DomainKeys, Expectation, Freshness, Sink, TableKeys, TaskKeys, WriteStrategy
+from .schema_application import ApplicationKeys
+
+__all__ = ["Application", "Areas", "Connection", "Domain", "Format", "Metadata", "Table", "Task"]
 
 
-@dataclass(frozen=True)
-class Connection:
+class Connection(Struct, frozen=True):
     """A named connection of the application."""
 
     name: str
     type: str
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = {}
     loader: str | None = None
 
 
-@dataclass(frozen=True)
-class Areas:
+class Areas(Struct, frozen=True):
     """The names of the folders below the datasets folder."""
 
     incoming: str = "incoming"
@@ -48,58 +38,36 @@ class Areas:
     replay: str = "replay"
 
 
-@dataclass(frozen=True)
-class Application:
-    """``metadata/application.sl.yml``, with the folders resolved to absolute paths."""
+class Application(Struct, frozen=True):
+    """``metadata/application.sl.yml`` and the ``SL_*`` variables that say the same, with the folders resolved to absolute paths.
+
+    Attributes:
+        keys: the file as it is written, empty for a project without one.
+        variables: of the process: those that took the place of a setting, by the key of the setting.
+    """
 
     datasets: Path
     metadata: Path
-    areas: Areas = field(default_factory=Areas)
-    connections: Mapping[str, Connection] = field(default_factory=dict)
+    areas: Areas = Areas()
+    connections: Mapping[str, Connection] = {}
     connection_ref: str | None = None
     load_connection_ref: str | None = None
     transform_connection_ref: str | None = None
-    schedule_presets: Mapping[str, str] = field(default_factory=dict)
+    schedule_presets: Mapping[str, str] = {}
     dag_ref_load: str | None = None
     dag_ref_transform: str | None = None
     ack: str | None = None
     loader: str | None = None
     duckdb_path: str | None = None
+    timezone: str | None = None
+    env: str | None = None
+    empty_is_null: bool | None = None
+    reject_all_on_error: bool | None = None
+    keys: ApplicationKeys = ApplicationKeys()
+    variables: Mapping[str, str] = {}
 
 
-@dataclass(frozen=True)
-class DataType:
-    """One entry of ``metadata/types``: what a value looks like and what it is stored as."""
-
-    name: str
-    primitive_type: str = "string"
-    pattern: str | None = None
-    ddl_mapping: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Freshness:
-    """How old a table may be, as the project writes it (``"1 day"``)."""
-
-    warn: str | None = None
-    error: str | None = None
-
-
-@dataclass(frozen=True)
-class WriteStrategy:
-    """How new rows meet the rows that are there."""
-
-    type: str | None = None
-    key: tuple[str, ...] = ()
-    timestamp: str | None = None
-    on: str | None = None
-    start_ts: str | None = None
-    end_ts: str | None = None
-    types: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Format:
+class Format(Struct, frozen=True):
     """How the files of a table are written."""
 
     format: str | None = None
@@ -114,8 +82,7 @@ class Format:
     multiline: bool | None = None
 
 
-@dataclass(frozen=True)
-class Metadata:
+class Metadata(Struct, frozen=True):
     """The ``metadata`` of a domain or of a table; a table's is already merged over its domain's."""
 
     directory: str | None = None
@@ -123,42 +90,24 @@ class Metadata:
     schedule: str | None = None
     dag_ref: str | None = None
     loader: str | None = None
-    freshness: Freshness = field(default_factory=Freshness)
+    freshness: Freshness = Freshness()
     connection_ref: str | None = None
-    write_strategy: WriteStrategy = field(default_factory=WriteStrategy)
-    format: Format = field(default_factory=Format)
+    write_strategy: WriteStrategy = WriteStrategy()
+    format: Format = Format()
+    sink: Sink = Sink()
+    options: Mapping[str, str] = {}
+    extensions: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Attribute:
-    """A column of a table, or a field of a nested one."""
-
-    name: str
-    type: str = "string"
-    array: bool = False
-    required: bool = False
-    rename: str | None = None
-    default: str | None = None
-    trim: str | None = None
-    ignore: bool = False
-    script: str | None = None
-    privacy: str | None = None
-    attributes: tuple[Attribute, ...] = ()
-
-    @property
-    def final_name(self) -> str:
-        """The name of the column in the database."""
-        return self.rename or self.name
-
-
-@dataclass(frozen=True)
-class Domain:
+class Domain(Struct, frozen=True):
     """A folder below ``metadata/load``.
 
     Attributes:
         name: what the command line calls it.
         final_name: what the database calls it.
         table_names: the logical names of its tables, sorted; no table file has been read for them.
+        keys: ``_config.sl.yml`` as it is written.
+        inline_tables: tables that an old ``_config.sl.yml`` holds itself, by name.
     """
 
     name: str
@@ -167,19 +116,20 @@ class Domain:
     table_names: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     database: str | None = None
-    metadata: Metadata = field(default_factory=Metadata)
+    metadata: Metadata = Metadata()
+    keys: DomainKeys = DomainKeys()
+    inline_tables: Mapping[str, TableKeys] = {}
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(Struct, frozen=True):
     """A table that is loaded from files.
 
     Attributes:
         name: what the command line calls it.
         final_name: what the database calls it.
         pattern: a regular expression of Java that a file's whole name has to match.
-        has_expectations: whether something is asked of its rows once they are in.
         metadata: the table's over the domain's.
+        keys: the table as it is written.
     """
 
     name: str
@@ -193,13 +143,19 @@ class Table:
     tags: tuple[str, ...] = ()
     presql: tuple[str, ...] = ()
     postsql: tuple[str, ...] = ()
-    streams: Mapping[str, str] = field(default_factory=dict)
-    has_expectations: bool = False
-    metadata: Metadata = field(default_factory=Metadata)
+    streams: tuple[str, ...] = ()
+    expectations: tuple[Expectation, ...] = ()
+    metadata: Metadata = Metadata()
+    keys: TableKeys = TableKeys()
+    domain_keys: DomainKeys = DomainKeys()
+
+    @property
+    def has_expectations(self) -> bool:
+        """Whether something is asked of its rows once they are in."""
+        return bool(self.expectations)
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(Struct, frozen=True):
     """A transform.
 
     Attributes:
@@ -208,7 +164,8 @@ class Task:
         sql_path: its query, or None.
         python_path: its Python program, or None.
         path: the file that describes it; the query's when there is no YAML file.
-        has_expectations: whether something is asked of its rows once they are in.
+        keys: the transform as it is written.
+        default_keys: the ``default`` of its domain as it is written.
     """
 
     name: str
@@ -220,19 +177,27 @@ class Task:
     inline_sql: str | None = None
     schedule: str | None = None
     dag_ref: str | None = None
-    freshness: Freshness = field(default_factory=Freshness)
+    freshness: Freshness = Freshness()
     tags: tuple[str, ...] = ()
-    write_strategy: WriteStrategy = field(default_factory=WriteStrategy)
+    write_strategy: WriteStrategy = WriteStrategy()
     connection_ref: str | None = None
     sink_connection_ref: str | None = None
     parse_sql: bool | None = None
     presql: tuple[str, ...] = ()
     postsql: tuple[str, ...] = ()
-    streams: Mapping[str, str] = field(default_factory=dict)
+    streams: tuple[str, ...] = ()
     task_timeout_ms: int | None = None
-    has_expectations: bool = False
+    primary_key: tuple[str, ...] = ()
+    expectations: tuple[Expectation, ...] = ()
+    keys: TaskKeys = TaskKeys()
+    default_keys: TaskKeys = TaskKeys()
 
     @property
     def full_name(self) -> str:
         """``domain.name``, what ``transform --name`` takes."""
         return f"{self.domain}.{self.name}"
+
+    @property
+    def has_expectations(self) -> bool:
+        """Whether something is asked of its rows once they are in."""
+        return bool(self.expectations)

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from starlake_core import Demo, DemoTables, Job, ProjectFacts, hookimpl
+from starlake_core import Demo, DemoTables, Job, ProjectCheck, ProjectFacts, hookimpl
 from starlake_core.contract import parse_arguments
 
 if TYPE_CHECKING:
-    from .model import Table, WriteStrategy
+    from .model import Table
     from .project import Project
+    from .schema import WriteStrategy
 
 _FILE_DATABASE = re.compile(r"jdbc:(duckdb|sqlite):(?!md:|:memory:)(?P<path>[^?]+)", re.IGNORECASE)
 
@@ -50,6 +51,13 @@ def sl_read_facts(job: Job, environ: Mapping[str, str]) -> ProjectFacts | None:
         fails_late=task.has_expectations or bool(task.postsql) or project.has_postsql(task),
         single_writer=_single_writer(project, connection, environ),
     )
+
+
+@hookimpl
+def sl_check_project(folder: Path, strict: bool) -> ProjectCheck:
+    from .checking import check_project
+
+    return check_project(folder, strict)
 
 
 @hookimpl

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TypeVar
 
 from .application import read_application
 from .errors import ProjectError
-from .model import Application, Connection, DataType, Domain, Table, Task
+from .model import Application, Connection, Domain, Table, Task
+from .reader import Reader
+from .schema import DataType, File
 from .sql_text import Query, has_postsql, sections
 from .table_index import tables_named
 from .table_names import bare_names, read_references, replaced_names
-from .tables import domain_names, read_domain, read_table
-from .tasks import read_task, task_files
-from .text import read_text, read_yaml, render, render_sql
+from .tables import check_layout, domain_names, read_domain, read_table
+from .tasks import read_job, read_task, task_files
+from .text import read_text, render, render_sql
 from .types import read_types
 from .undefined import APPLICATION, BY_HAND, IN_A_PIPELINE, Reports
 from .variables import Variables, active_variables, date_variables, with_interval
 
 __all__ = ["Project"]
 
+_File = TypeVar("_File", bound=File)
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _AREAS = ("incoming", "stage", "unresolved", "archive", "ingesting", "replay")
 
@@ -48,6 +53,7 @@ class Project:
     root: Path
     application: Application
     variables: Mapping[str, str] = field(repr=False)
+    _reader: Reader = field(repr=False)
 
     @classmethod
     def load(
@@ -98,10 +104,12 @@ class Project:
         active = active_variables(
             metadata, base, environ.get("SL_ENV") if env is None else env, with_interval(variables or {}), reports
         )
-        application = read_application(root, metadata, environ, active)
+        check_layout(metadata)
+        application = read_application(root, metadata, environ, Reader(active))
         # What the application file decides is known to the files that are read after it.
         areas = {f"SL_AREA_{area.upper()}": str(getattr(application.areas, area)) for area in _AREAS}
-        return cls(root, application, active.overlaid({"SL_DATASETS": str(application.datasets), **areas}))
+        known = active.overlaid({"SL_DATASETS": str(application.datasets), **areas})
+        return cls(root, application, known, Reader(known))
 
     @property
     def metadata(self) -> Path:
@@ -115,34 +123,54 @@ class Project:
         Raises:
             ProjectError: a file below ``metadata/types`` is broken.
         """
-        return read_types(self.metadata, self.variables)
+        return read_types(self.metadata, self._reader)
 
     def domain_names(self) -> tuple[str, ...]:
         """The names of the domains, sorted; no file is read."""
         return domain_names(self.metadata)
 
     def domain(self, name: str) -> Domain | None:
-        """A domain by the name of its folder, or None.
+        """A domain by the name of its folder, else by its logical or final name; None where there is none.
 
         Raises:
             ProjectError: its ``_config.sl.yml`` is broken.
         """
-        return read_domain(self.metadata, name, self.variables)
+        found = read_domain(self.application, name, self._reader)
+        folder = None if found is not None else self._place_of(name, self._readable_domains())
+        return found if folder is None else read_domain(self.application, folder, self._reader)
 
     def table(self, domain: Domain, name: str) -> Table | None:
-        """A table by the name of its file, or None.
+        """A table by the name of its file, else by its logical or final name; None where there is none.
 
         Raises:
             ProjectError: its file is broken.
         """
-        return read_table(domain, name, self.variables)
+        found = read_table(domain, name, self._reader)
+        file = None if found is not None else self._place_of(name, self._readable_tables(domain))
+        return found if file is None else read_table(domain, file, self._reader)
+
+    @staticmethod
+    def _place_of(name: str, known: Iterable[tuple[str, Domain | Table]]) -> str | None:
+        return next((place for place, one in known if name in (one.name, one.final_name)), None)
+
+    def _readable_domains(self) -> Iterator[tuple[str, Domain]]:
+        for folder in self.domain_names():
+            with suppress(ProjectError):  # a broken neighbour is reported when it is asked for
+                if (domain := read_domain(self.application, folder, self._looking)) is not None:
+                    yield folder, domain
+
+    def _readable_tables(self, domain: Domain) -> Iterator[tuple[str, Table]]:
+        for file in domain.table_names:
+            with suppress(ProjectError):
+                if (table := read_table(domain, file, self._looking)) is not None:
+                    yield file, table
 
     def tables(self, domain: str | Domain, names: Iterable[str] | None = None) -> tuple[Table, ...]:
         """The tables of a domain, sorted by name.
 
         Args:
-            domain: the domain or the name of its folder; an unknown one has no tables.
-            names: only these, unknown ones are left out; without it, all. No other file is read.
+            domain: the domain or its name; an unknown one has no tables.
+            names: only these, unknown ones are left out; without it, all. Another file is read only for a name that is not a file's.
 
         Raises:
             ProjectError: one of the files is broken.
@@ -151,7 +179,8 @@ class Project:
         if found is None:
             return ()
         wanted = found.table_names if names is None else sorted(set(names))
-        return tuple(table for name in wanted if (table := self.table(found, name)) is not None)
+        tables = (self.table(found, name) for name in wanted)
+        return tuple({table.name: table for table in tables if table is not None}.values())
 
     def tasks(self) -> tuple[Task, ...]:
         """Every transform, sorted by folder and file.
@@ -159,14 +188,39 @@ class Project:
         Raises:
             ProjectError: one of the files is broken.
         """
-        found = (
-            read_task(self.metadata, directory, name, self.variables) for directory, name in task_files(self.metadata)
-        )
+        found = (read_task(self.metadata, directory, name, self._reader) for directory, name in self.task_places())
         return tuple(task for task in found if task is not None)
 
     def silently(self) -> Project:
         """The same project for a look at files that are not used: undefined variables are not reported."""
-        return replace(self, variables=self._known.silent())
+        return replace(self, variables=self._looking.variables, _reader=self._looking)
+
+    @functools.cached_property
+    def _looking(self) -> Reader:
+        return Reader(self._known.silent())
+
+    def task_places(self) -> tuple[tuple[str, str], ...]:
+        """Folder and name of every transform, sorted: of its file, or as ``_config.sl.yml`` calls it.
+
+        Raises:
+            ProjectError: a ``_config.sl.yml`` is broken.
+        """
+        folders = sorted(path.name for path in (self.metadata / "transform").glob("*") if path.is_dir())
+        inline = (
+            (folder, task.name)
+            for folder in folders
+            for task in read_job(self.metadata, folder, self._looking).tasks or ()
+            if task.name
+        )
+        return tuple(sorted({*task_files(self.metadata), *inline}))
+
+    def task_at(self, directory: str, name: str) -> Task | None:
+        """A transform by its place, as :meth:`task_places` gives it.
+
+        Raises:
+            ProjectError: one of its files is broken.
+        """
+        return read_task(self.metadata, directory, name, self._reader)
 
     def task(self, full_name: str) -> Task | None:
         """A transform by ``domain.name``, or None.
@@ -177,15 +231,14 @@ class Project:
         directory, dot, name = full_name.partition(".")
         if not dot:
             return None
-        task = read_task(self.metadata, directory, name, self.variables)
+        task = read_task(self.metadata, directory, name, self._reader)
         if task is not None and task.full_name == full_name:
             return task
         # The others are not used, so their undefined variables are not reported.
-        silent = self._known.silent()
-        for folder, file in task_files(self.metadata):
-            other = read_task(self.metadata, folder, file, silent)
+        for folder, file in self.task_places():
+            other = read_task(self.metadata, folder, file, self._looking)
             if other is not None and other.full_name == full_name:
-                return read_task(self.metadata, folder, file, self.variables)
+                return read_task(self.metadata, folder, file, self._reader)
         return None
 
     def connection(self, name: str) -> Connection | None:
@@ -213,6 +266,28 @@ class Project:
     @functools.cached_property
     def _known(self) -> Variables:
         return Variables.of(self.variables)
+
+    def document(self, path: Path, file: type[_File]) -> _File:
+        """A file of the project as it is written, its variables filled.
+
+        Args:
+            path: of the file.
+            file: its model, one of :mod:`.schema`.
+
+        Raises:
+            ProjectError: with everything that is wrong in the file.
+        """
+        return self._reader.read(path, file)
+
+    def place(self, path: Path, way: Sequence[str | int]) -> str:
+        """Where a key stands, ``file:line``; the file is read again for it.
+
+        Args:
+            path: of the file.
+            way: to the key, from the top of the file.
+        """
+        line = self._reader.line(path, tuple(way))
+        return f"{path}:{line}" if line else str(path)
 
     def render(self, text: str, source: Path, variables: Mapping[str, str] | None = None) -> str:
         """Fill the references and Jinja expressions of a text.
@@ -261,9 +336,9 @@ class Project:
 
     def _whole_names(self, query: Query) -> str:
         path = self.metadata / "refs.sl.yml"
-        references = read_references(read_yaml(path, self._known), path) if path.is_file() else ()
+        references = read_references(path, self._reader) if path.is_file() else ()
         names = bare_names(query.sql)
-        known = tables_named(self.metadata, names, self._known) if names else {}
+        known = tables_named(self.application, names, self._looking) if names else {}
         if not references and not any(known.values()):
             return query.sql
         return replaced_names(query.sql, known, references, query.path)

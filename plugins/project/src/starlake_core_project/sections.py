@@ -1,82 +1,58 @@
-"""The parts that tables and transforms have in common."""
+"""What a table's ``metadata`` is once it is merged over that of its domain."""
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
-from typing import TypeVar
+from typing import Any
 
-from .fields import Fields
-from .model import Format, Freshness, Metadata, WriteStrategy
+from .keys import text_map, texts
+from .model import Format, Metadata
+from .schema import Freshness, MetadataKeys, WriteStrategy
 
-__all__ = ["merged_metadata", "overlay", "read_freshness", "read_metadata", "read_strategy"]
-
-_Record = TypeVar("_Record", Format, Metadata)
+__all__ = ["read_metadata"]
 
 
-def read_freshness(section: Fields) -> Freshness:
-    """The ``freshness`` of a section."""
-    freshness = section.child("freshness")
-    return Freshness(warn=freshness.text("warn"), error=freshness.text("error"))
+def read_metadata(table: MetadataKeys | None, domain: Metadata = Metadata()) -> Metadata:  # noqa: B008 - frozen
+    """A table's metadata over its domain's: freshness, strategy and sink are taken whole, the rest key by key.
 
-
-def read_strategy(section: Fields) -> WriteStrategy:
-    """The ``writeStrategy`` of a section."""
-    strategy = section.child("writeStrategy")
-    kind = strategy.text("type")
-    return WriteStrategy(
-        type=kind.upper() if kind else None,
-        key=strategy.texts("key"),
-        timestamp=strategy.text("timestamp"),
-        on=strategy.text("on"),
-        start_ts=strategy.text("startTs"),
-        end_ts=strategy.text("endTs"),
-        types=strategy.mapping("types"),
-    )
-
-
-def _read_format(section: Fields) -> Format:
-    kind = section.text("format")
-    return Format(
-        format=kind.upper() if kind else None,
-        encoding=section.text("encoding"),
-        with_header=section.flag("withHeader"),
-        separator=section.text("separator"),
-        quote=section.text("quote"),
-        escape=section.text("escape"),
-        null_value=section.text("nullValue"),
-        empty_is_null=section.flag("emptyIsNull"),
-        array=section.flag("array"),
-        multiline=section.flag("multiline"),
-    )
-
-
-def read_metadata(section: Fields) -> Metadata:
-    """The ``metadata`` of a section."""
-    metadata = section.child("metadata")
+    Args:
+        table: what the file of the table says; of a domain, what its own file says.
+        domain: what is said for all of its tables.
+    """
+    if table is None:
+        return domain
+    above = domain.format
+    sink = table.sink or domain.sink
+    strategy = table.write_strategy
     return Metadata(
-        directory=metadata.text("directory"),
-        ack=metadata.text("ack"),
-        schedule=metadata.text("schedule"),
-        dag_ref=metadata.text("dagRef"),
-        loader=metadata.text("loader"),
-        freshness=read_freshness(metadata),
-        connection_ref=metadata.child("sink").text("connectionRef"),
-        write_strategy=read_strategy(metadata),
-        format=_read_format(metadata),
+        directory=_over(table.directory, domain.directory),
+        ack=_over(table.ack, domain.ack),
+        schedule=_over(table.schedule, domain.schedule),
+        dag_ref=_over(table.dag_ref, domain.dag_ref),
+        loader=_over(table.loader, domain.loader),
+        freshness=_given(table.freshness, Freshness()) or domain.freshness,
+        connection_ref=_over(sink.connection_ref, domain.connection_ref),
+        write_strategy=_given(strategy, WriteStrategy()) or domain.write_strategy,
+        format=Format(
+            format=table.format.upper() if table.format else above.format,
+            encoding=_over(table.encoding, above.encoding),
+            with_header=_over(table.with_header, above.with_header),
+            separator=_over(table.separator, above.separator),
+            quote=_over(table.quote, above.quote),
+            escape=_over(table.escape, above.escape),
+            null_value=_over(table.null_value, above.null_value),
+            empty_is_null=_over(table.empty_is_null, above.empty_is_null),
+            array=_over(table.array, above.array),
+            multiline=_over(table.multiline, above.multiline),
+        ),
+        sink=sink,
+        options={**domain.options, **text_map(table.options)} if table.options else domain.options,
+        extensions=texts(table.extensions) or domain.extensions,
     )
 
 
-def overlay(parent: _Record, child: _Record) -> _Record:
-    """The child's values, the parent's where the child has none."""
-    given = {item.name: value for item in fields(child) if (value := getattr(child, item.name)) is not None}
-    return replace(parent, **given)
+def _over(child: Any, parent: Any) -> Any:
+    return parent if child is None else child
 
 
-def merged_metadata(domain: Metadata, table: Metadata) -> Metadata:
-    """A table's metadata over its domain's; freshness and strategy are taken whole, the format key by key."""
-    return replace(
-        overlay(domain, table),
-        freshness=table.freshness if table.freshness != Freshness() else domain.freshness,
-        write_strategy=table.write_strategy if table.write_strategy != WriteStrategy() else domain.write_strategy,
-        format=overlay(domain.format, table.format),
-    )
+def _given(value: Any, nothing: Any) -> Any:
+    return None if value is None or value == nothing else value

@@ -6,9 +6,10 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
+from .model import Application
+from .reader import Reader
 from .tables import SUFFIX, domain_names, read_domain, read_table
 from .tasks import read_task, task_files
-from .variables import Variables
 from .yaml_text import read_text
 
 __all__ = ["tables_named"]
@@ -25,33 +26,33 @@ def _may_say(path: Path, names: Collection[str]) -> bool:
     return any(name in lower for name in names) or _COMPOSED.search(text) is not None
 
 
-def tables_named(metadata: Path, names: Collection[str], variables: Variables) -> dict[str, set[tuple[str, str]]]:
+def tables_named(application: Application, names: Collection[str], reader: Reader) -> dict[str, set[tuple[str, str]]]:
     """The domain and table, as the database has them, of every table of some names.
 
     Args:
-        metadata: the project's folder.
+        application: of the project.
         names: of tables, in lower case.
-        variables: what the files may use; undefined ones are not reported.
+        reader: of files that are looked at and not used.
 
     Raises:
         ProjectError: a file that may name one of them is broken.
     """
     found: dict[str, set[tuple[str, str]]] = {name: set() for name in names}
-    silent = variables.silent()
+    metadata = application.metadata
     for folder in domain_names(metadata):
-        domain = read_domain(metadata, folder, silent)
+        domain = read_domain(application, folder, reader)
         for name in domain.table_names if domain is not None else ():
             path = (metadata / "load" / folder) / f"{name}{SUFFIX}"
             if domain is None or (path.is_file() and name.lower() not in found and not _may_say(path, names)):
                 continue
-            table = read_table(domain, name, silent)
+            table = read_table(domain, name, reader)
             if table is not None and table.final_name.lower() in found:
                 found[table.final_name.lower()].add((table.final_domain, table.final_name))
     for folder, name in task_files(metadata):
         path = metadata / "transform" / folder / f"{name}{SUFFIX}"
         if name.lower() not in found and not _may_say(path, names):
             continue
-        task = read_task(metadata, folder, name, silent)
+        task = read_task(metadata, folder, name, reader)
         if task is not None and task.table.lower() in found:
             found[task.table.lower()].add((task.domain, task.table))
     return found

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import JavaPatternError, ProjectError
+from .errors import JavaPatternError
 from .java_patterns import JavaPattern, java_pattern
+from .reader import Reader
+from .schema import InputRef, OutputRef, RefsFile
 from .sql_text import without_literals
 
 __all__ = ["Reference", "bare_names", "read_references", "replaced_names"]
@@ -66,50 +68,33 @@ class Reference:
         return tuple(part for part in parts if part)
 
 
-def read_references(document: Any, path: Path) -> tuple[Reference, ...]:
+def read_references(path: Path, reader: Reader) -> tuple[Reference, ...]:
     """The entries of ``refs.sl.yml``, in order: the first that fits is taken.
 
+    Args:
+        path: of the file.
+        reader: of the project.
+
     Raises:
-        ProjectError: a pattern is not a regular expression, or a part is missing.
+        ProjectError: a pattern cannot be read, or a part is missing.
     """
     found = []
-    for number, entry in enumerate(_list(_mapping(document, path, "the file").get("refs"), path)):
-        where = f"refs[{number}]"
-        whole = _mapping(entry, path, where)
-        given = _texts(whole.get("input"), path, f"{where}.input")
-        meant = _texts(whole.get("output"), path, f"{where}.output")
-        texts = [given.get("table") or ".*", given.get("domain"), given.get("database")]
-        if texts[2] and not texts[1]:
-            raise ProjectError(f"{path}: {where}.input names a database and no domain; add domain")
-        if not meant.get("table"):
-            raise ProjectError(f"{path}: {where}.output.table is missing; it says which table is meant")
+    for number, entry in enumerate(reader.read(path, RefsFile).refs or ()):
+        where = ("refs", number)
+        given, meant = entry.input or InputRef(), entry.output or OutputRef()
+        texts = [given.table or ".*", given.domain, given.database]
+        if given.database and not given.domain:
+            raise reader.wrong(
+                path, RefsFile, (*where, "input"), "the input names a database and no domain; add domain"
+            )
+        if not meant.table:
+            raise reader.wrong(path, RefsFile, where, "output.table is missing; it says which table is meant")
         try:
             parts = tuple(java_pattern(text) for text in texts if text)
         except JavaPatternError as error:
-            raise ProjectError(f"{path}: {where}.input: {error}") from error
-        found.append(Reference(parts, meant.get("database", ""), meant.get("domain", ""), meant["table"]))
+            raise reader.wrong(path, RefsFile, (*where, "input"), str(error)) from error
+        found.append(Reference(parts, meant.database or "", meant.domain or "", meant.table))
     return tuple(found)
-
-
-def _list(value: Any, path: Path) -> list[Any]:
-    if value is not None and not isinstance(value, list):
-        raise ProjectError(f"{path}: refs has to be a list of entries with input and output")
-    return value or []
-
-
-def _mapping(value: Any, path: Path, where: str) -> Mapping[str, Any]:
-    if value is not None and not isinstance(value, Mapping):
-        raise ProjectError(f"{path}: {where} has to be a mapping of names to values")
-    return value or {}
-
-
-def _texts(value: Any, path: Path, where: str) -> dict[str, str]:
-    values = _mapping(value, path, where)
-    known = ("database", "domain", "table")
-    for key, text in values.items():
-        if key not in known or not (text is None or isinstance(text, str)):
-            raise ProjectError(f"{path}: {where}.{key} is not allowed; it takes {', '.join(known)}, each with a text")
-    return {key: text for key, text in values.items() if text is not None}
 
 
 def bare_names(sql: str) -> frozenset[str]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
-from .errors import JavaPatternError, ProjectError
-from .fields import Fields
+from .errors import JavaPatternError, Problem, ProjectError
 from .java_patterns import java_pattern
-from .model import Attribute, Domain, Table
-from .sections import merged_metadata, read_metadata
-from .text import read_yaml
+from .keys import texts
+from .migration import OLD_LAYOUT
+from .model import Application, Domain, Format, Metadata, Table
+from .reader import Reader
+from .schema import DomainFile, DomainKeys, File, MigratedDomainFile, TableFile, TableKeys
+from .sections import read_metadata
 
-__all__ = ["SUFFIX", "domain_names", "is_plain_name", "read_domain", "read_table"]
+__all__ = ["SUFFIX", "check_layout", "domain_names", "is_plain_name", "read_domain", "read_table"]
 
 SUFFIX = ".sl.yml"
 
@@ -22,12 +23,23 @@ def is_plain_name(name: str) -> bool:
     return bool(name) and "/" not in name and "\0" not in name and name not in (".", "..")
 
 
-def _plain(section: Fields, default: str) -> str:
-    # The name becomes a folder of the datasets area.
-    name = section.text("name") or default
-    if not is_plain_name(name):
-        raise ProjectError(f"{section.source}: {section.where}.name {name!r} cannot be the name of a directory")
-    return name
+def check_layout(metadata: Path) -> None:
+    """Refuse the folders of the oldest projects, whose files would be left out without a word.
+
+    Raises:
+        ProjectError: they are there, and those of today are not.
+    """
+    old = [name for name, new in OLD_LAYOUT.items() if (metadata / name).is_dir() and not (metadata / new).is_dir()]
+    if old:
+        moves = " and ".join(f"{name} to {OLD_LAYOUT[name]}" for name in old)
+        raise ProjectError(
+            problems=[
+                Problem(
+                    metadata,
+                    f"is laid out as before Starlake 1.0; move the files of {moves}: one file per table or task",
+                )
+            ]
+        )
 
 
 def domain_names(metadata: Path) -> tuple[str, ...]:
@@ -38,7 +50,7 @@ def domain_names(metadata: Path) -> tuple[str, ...]:
     return tuple(sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != "."))
 
 
-def read_domain(metadata: Path, name: str, variables: Mapping[str, str]) -> Domain | None:
+def read_domain(application: Application, name: str, reader: Reader) -> Domain | None:
     """A domain without its tables.
 
     Returns:
@@ -47,46 +59,46 @@ def read_domain(metadata: Path, name: str, variables: Mapping[str, str]) -> Doma
     Raises:
         ProjectError: ``_config.sl.yml`` is broken.
     """
-    folder = metadata / "load" / name
+    folder = application.metadata / "load" / name
     if not is_plain_name(name) or not folder.is_dir():
         return None
     config = folder / f"_config{SUFFIX}"
-    section = Fields.document(read_yaml(config, variables) if config.is_file() else None, config).child("load")
-    logical = _plain(section, name)
+    file = reader.read(config, DomainFile) if config.is_file() else None
+    keys = (file.load if file else None) or DomainKeys()
+    logical = _plain(keys.name or name, config, DomainFile, "load", reader)
+    files = {path.name[: -len(SUFFIX)] for path in folder.glob(f"*{SUFFIX}") if path.name[0] not in "._"}
+    inline = _inline(file, reader, config) if isinstance(file, MigratedDomainFile) else {}
     return Domain(
         name=logical,
-        final_name=section.text("rename") or logical,
+        final_name=keys.rename or logical,
         path=folder,
-        table_names=tuple(
-            sorted(path.name[: -len(SUFFIX)] for path in folder.glob(f"*{SUFFIX}") if path.name[0] not in "._")
-        ),
-        tags=section.texts("tags"),
-        database=section.text("database"),
-        metadata=read_metadata(section),
+        table_names=tuple(sorted({*files, *inline})),
+        tags=texts(keys.tags),
+        database=keys.database or application.keys.database or application.variables.get("database"),
+        metadata=read_metadata(keys.metadata, Metadata(format=Format(empty_is_null=application.empty_is_null))),
+        keys=keys,
+        inline_tables=inline,
     )
 
 
-def _read_attribute(section: Fields) -> Attribute:
-    name = section.text("name")
-    if not name:
-        raise ProjectError(f"{section.source}: {section.where} has no name")
-    return Attribute(
-        name=name,
-        type=section.text("type") or "string",
-        array=section.flag("array") or False,
-        required=section.flag("required") or False,
-        rename=section.text("rename"),
-        default=section.text("default"),
-        trim=section.text("trim"),
-        ignore=section.flag("ignore") or False,
-        script=section.text("script"),
-        privacy=section.text("privacy"),
-        attributes=tuple(_read_attribute(item) for item in section.children("attributes")),
-    )
+def _inline(file: MigratedDomainFile, reader: Reader, path: Path) -> dict[str, TableKeys]:
+    found: dict[str, TableKeys] = {}
+    for index, keys in enumerate(file.tables or ()):
+        if not keys.name:
+            raise reader.wrong(path, DomainFile, ("tables", index), f"load.tables[{index}].name is missing")
+        found[keys.name] = keys
+    return found
 
 
-def read_table(domain: Domain, name: str, variables: Mapping[str, str]) -> Table | None:
-    """One table of a domain.
+def _plain(name: str, path: Path, file: type[File], root: str, reader: Reader) -> str:
+    # The name becomes a folder of the datasets area.
+    if not is_plain_name(name):
+        raise reader.wrong(path, file, (root, "name"), f"{root}.name {name!r} cannot be the name of a directory")
+    return name
+
+
+def read_table(domain: Domain, name: str, reader: Reader) -> Table | None:
+    """One table of a domain, by the name of its file.
 
     Returns:
         None when there is no file of that name.
@@ -95,30 +107,37 @@ def read_table(domain: Domain, name: str, variables: Mapping[str, str]) -> Table
         ProjectError: the file is broken, has no pattern or a pattern that Java refuses or that cannot be translated.
     """
     path = domain.path / f"{name}{SUFFIX}"
-    if not is_plain_name(name) or name[0] in "._" or not path.is_file():
+    if not is_plain_name(name) or name[0] in "._":
         return None
-    section = Fields.document(read_yaml(path, variables), path).child("table")
-    pattern = section.text("pattern")
-    if not pattern:
-        raise ProjectError(f"{path}: table.pattern is missing; it says which files belong to the table")
+    if path.is_file():
+        keys = reader.read(path, TableFile).table or TableKeys()
+    elif name in domain.inline_tables:
+        path, keys = domain.path / f"_config{SUFFIX}", domain.inline_tables[name]
+    else:
+        return None
+    if not keys.pattern:
+        message = "table.pattern is missing; it says which files belong to the table"
+        raise reader.wrong(path, TableFile, ("table",), message)
     try:
-        java_pattern(pattern)
+        java_pattern(keys.pattern)
     except JavaPatternError as error:
-        raise ProjectError(f"{path}: table.pattern: {error}") from error
-    logical = _plain(section, name)
+        raise reader.wrong(path, TableFile, ("table", "pattern"), f"table.pattern: {error}") from error
+    logical = _plain(keys.name or name, path, TableFile, "table", reader)
     return Table(
         name=logical,
-        final_name=section.text("rename") or logical,
+        final_name=keys.rename or logical,
         domain=domain.name,
         final_domain=domain.final_name,
         path=path,
-        pattern=pattern,
-        attributes=tuple(_read_attribute(item) for item in section.children("attributes")),
-        primary_key=section.texts("primaryKey"),
-        tags=section.texts("tags"),
-        presql=section.texts("presql"),
-        postsql=section.texts("postsql"),
-        streams=section.mapping("streams"),
-        has_expectations=bool(section.values.get("expectations")),
-        metadata=merged_metadata(domain.metadata, read_metadata(section)),
+        pattern=keys.pattern,
+        attributes=keys.attributes or (),
+        primary_key=texts(keys.primary_key),
+        tags=texts(keys.tags),
+        presql=texts(keys.presql),
+        postsql=texts(keys.postsql),
+        streams=texts(keys.streams),
+        expectations=keys.expectations or (),
+        metadata=read_metadata(keys.metadata, domain.metadata),
+        keys=keys,
+        domain_keys=domain.keys,
     )

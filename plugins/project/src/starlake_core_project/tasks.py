@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
-from .fields import Fields
-from .model import Freshness, Task, WriteStrategy
-from .sections import read_freshness, read_strategy
+from .keys import texts
+from .model import Task
+from .reader import Reader
+from .schema import Freshness, JobFile, JobKeys, TaskFile, TaskKeys, WriteStrategy
 from .tables import SUFFIX, is_plain_name
-from .text import read_yaml
 
-__all__ = ["read_task", "task_files"]
+__all__ = ["read_job", "read_task", "task_files"]
 
 _QUERIES = (".sql", ".sql.j2")
 _KNOWN = (SUFFIX, ".sql.j2", ".sql", ".py")
 
 
 def task_files(metadata: Path) -> tuple[tuple[str, str], ...]:
-    """Folder and file name, without its ending, of every transform; sorted."""
+    """Folder and file name, without its ending, of every transform; sorted. Those inside of ``_config.sl.yml`` are not among them."""
     found: set[tuple[str, str]] = set()
     for path in (metadata / "transform").glob("*/*"):
         ending = next((known for known in _KNOWN if path.name.endswith(known)), None)
@@ -35,7 +34,17 @@ def _first(folder: Path, name: str, endings: tuple[str, ...]) -> Path | None:
     return next((path for ending in endings if (path := folder / f"{name}{ending}").is_file()), None)
 
 
-def read_task(metadata: Path, directory: str, name: str, variables: Mapping[str, str]) -> Task | None:
+def read_job(metadata: Path, directory: str, reader: Reader) -> JobKeys:
+    """What is said for all transforms of a folder; nothing where it has no ``_config.sl.yml``.
+
+    Raises:
+        ProjectError: the file is broken.
+    """
+    path = metadata / "transform" / directory / f"_config{SUFFIX}"
+    return (reader.read(path, JobFile).transform if path.is_file() else None) or JobKeys()
+
+
+def read_task(metadata: Path, directory: str, name: str, reader: Reader) -> Task | None:
     """One transform, the defaults of its domain merged in.
 
     The child wins for schedule, dagRef, parseSQL, connectionRef and writeStrategy; tags and presql are
@@ -52,40 +61,41 @@ def read_task(metadata: Path, directory: str, name: str, variables: Mapping[str,
         ProjectError: a file is broken.
     """
     folder = metadata / "transform" / directory
-    if not is_plain_name(directory) or not is_plain_name(name) or name[0] in "._":
+    if not is_plain_name(directory) or not is_plain_name(name) or name[0] in "._" or not folder.is_dir():
         return None
+    job = read_job(metadata, directory, reader)
     path, sql, python = (_first(folder, name, endings) for endings in ((SUFFIX,), _QUERIES, (".py",)))
-    described = path or sql or python
+    inline = next((task for task in job.tasks or () if task.name == name), None) if path is None else None
+    described = path or (folder / f"_config{SUFFIX}" if inline is not None else sql or python)
     if described is None:
         return None
-    config_path = folder / f"_config{SUFFIX}"
-    config = Fields.document(read_yaml(config_path, variables) if config_path.is_file() else None, config_path).child(
-        "transform"
-    )
-    parent = config.child("default")
-    child = Fields.document(read_yaml(path, variables) if path else None, described).child("task")
-    logical = child.text("name") or name
-    freshness, strategy = read_freshness(parent), read_strategy(child)
-    parse_sql = child.flag("parseSQL")
+    parent = job.default or TaskKeys()
+    child = (reader.read(path, TaskFile).task if path else inline) or TaskKeys()
+    logical = child.name or name
+    freshness, strategy = parent.freshness or Freshness(), child.write_strategy or WriteStrategy()
+    sinks = [sink for sink in (parent.sink, child.sink) if sink is not None]
     return Task(
         name=logical,
-        domain=child.text("domain") or config.text("name") or directory,
-        table=child.text("table") or logical,
+        domain=child.domain or job.name or directory,
+        table=child.table or logical,
         path=described,
         sql_path=sql,
         python_path=python,
-        inline_sql=child.text("sql"),
-        schedule=child.text("schedule") or parent.text("schedule"),
-        dag_ref=child.text("dagRef") or parent.text("dagRef"),
-        freshness=freshness if freshness != Freshness() else read_freshness(child),
-        tags=_union(parent.texts("tags"), child.texts("tags")),
-        write_strategy=strategy if strategy != WriteStrategy() else read_strategy(parent),
-        connection_ref=child.text("connectionRef") or parent.text("connectionRef"),
-        sink_connection_ref=parent.child("sink").text("connectionRef") or child.child("sink").text("connectionRef"),
-        parse_sql=parse_sql if parse_sql is not None else parent.flag("parseSQL"),
-        presql=_union(parent.texts("presql"), child.texts("presql")),
-        postsql=_union(parent.texts("postsql"), child.texts("postsql")),
-        streams={**parent.mapping("streams"), **child.mapping("streams")},
-        task_timeout_ms=child.number("taskTimeoutMs"),
-        has_expectations=bool(child.values.get("expectations") or parent.values.get("expectations")),
+        inline_sql=child.sql,
+        schedule=child.schedule or parent.schedule,
+        dag_ref=child.dag_ref or parent.dag_ref,
+        freshness=freshness if freshness != Freshness() else child.freshness or freshness,
+        tags=_union(texts(parent.tags), texts(child.tags)),
+        write_strategy=strategy if strategy != WriteStrategy() else parent.write_strategy or strategy,
+        connection_ref=child.connection_ref or parent.connection_ref,
+        sink_connection_ref=next((sink.connection_ref for sink in sinks if sink.connection_ref), None),
+        parse_sql=child.parse_sql if child.parse_sql is not None else parent.parse_sql,
+        presql=_union(texts(parent.presql), texts(child.presql)),
+        postsql=_union(texts(parent.postsql), texts(child.postsql)),
+        streams=_union(texts(parent.streams), texts(child.streams)),
+        task_timeout_ms=child.task_timeout_ms if child.task_timeout_ms is not None else parent.task_timeout_ms,
+        primary_key=texts(child.primary_key) or texts(parent.primary_key),
+        expectations=(*(parent.expectations or ()), *(child.expectations or ())),
+        keys=child,
+        default_keys=parent,
     )

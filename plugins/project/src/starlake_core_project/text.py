@@ -8,11 +8,13 @@ from typing import Any
 
 from .errors import ProjectError
 from .sql_text import without_comments
+from .templates import Rendering
 from .undefined import Use, texts_of
 from .variables import Variables
-from .yaml_text import parse_yaml, read_text, without_templates_in_comments
+from .yaml_text import read_text, without_templates_in_comments
+from .yaml_values import parse_yaml
 
-__all__ = ["parse_yaml", "read_text", "read_yaml", "render", "render_sql"]
+__all__ = ["filled", "read_text", "read_yaml", "render", "render_sql"]
 
 
 def render(text: str, variables: Mapping[str, str], source: Path) -> str:
@@ -50,6 +52,28 @@ def render_sql(text: str, variables: Mapping[str, str], source: Path) -> str:
     return rendering.plain
 
 
+def filled(path: Path, variables: Mapping[str, str]) -> Rendering:
+    """The text of a YAML file, filled; nobody is told about what is undefined.
+
+    Args:
+        path: the file.
+        variables: the names that it may use.
+
+    Raises:
+        ProjectError: the file cannot be read, or a template is broken.
+    """
+    known = Variables.of(variables)
+    text = read_text(path)
+    try:
+        return known.fill(text, path)
+    except ProjectError:
+        # A comment may have anything. Only now, because what is a comment is certain only when the templates are filled.
+        rest = without_templates_in_comments(text)
+        if rest == text:
+            raise
+        return known.fill(rest, path)
+
+
 def read_yaml(path: Path, variables: Mapping[str, str]) -> Any:
     """The values of a YAML file, its references and Jinja expressions filled.
 
@@ -63,15 +87,7 @@ def read_yaml(path: Path, variables: Mapping[str, str]) -> Any:
         ProjectError: the file cannot be read, rendered or parsed, or a variable is missing and the project is strict.
     """
     known = Variables.of(variables)
-    text = read_text(path)
-    try:
-        rendering = known.fill(text, path)
-    except ProjectError:
-        # A comment may have anything. Only now, because what is a comment is certain only when the templates are filled.
-        rest = without_templates_in_comments(text)
-        if rest == text:
-            raise
-        rendering = known.fill(rest, path)
+    rendering = filled(path, known)
     values = parse_yaml(rendering.plain, path)
     if rendering.uses:
         try:

@@ -5,34 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from .errors import ProjectError
-from .fields import Fields
-from .model import DataType
-from .text import read_yaml
+from .reader import Reader
+from .schema import DataType, TypesFile
 
 __all__ = ["BUILT_IN_TYPES", "read_types"]
 
 _WHOLE = r"[-+]?[0-9]+"
 _DECIMAL = r"[-+]?[0-9]*\.?[0-9]+(?:[Ee][-+]?[0-9]+)?"
+_MOMENTS = """
+basic_iso_date iso_local_date iso_offset_date iso_date iso_local_date_time iso_offset_date_time iso_zoned_date_time iso_date_time iso_ordinal_date
+iso_week_date iso_instant rfc_1123_date_time
+"""
 
 BUILT_IN_TYPES: Mapping[str, DataType] = {
     entry.name: entry
     for entry in (
         DataType("string", "string", None, {"duckdb": "VARCHAR"}),
+        DataType("variant", "variant", None, {"duckdb": "JSON"}),
         DataType("byte", "byte", _WHOLE, {"duckdb": "TINYINT"}),
         DataType("short", "short", _WHOLE, {"duckdb": "SMALLINT"}),
         DataType("int", "int", _WHOLE, {"duckdb": "INTEGER"}),
+        DataType("integer", "int", _WHOLE, {"duckdb": "INTEGER"}),
         DataType("long", "long", _WHOLE, {"duckdb": "BIGINT"}),
         DataType("double", "double", _DECIMAL, {"duckdb": "DOUBLE"}),
         DataType("decimal", "decimal", _DECIMAL, {"duckdb": "DECIMAL(38, 9)"}),
-        DataType("boolean", "boolean", "(?i)true|yes|y|1<-TF->(?i)false|no|n|0", {"duckdb": "BOOLEAN"}),
+        DataType("boolean", "boolean", "(?i)true|yes|y|t|1<-TF->(?i)false|no|n|f|0", {"duckdb": "BOOLEAN"}),
         DataType("date", "date", "yyyy-MM-dd", {"duckdb": "DATE"}),
         DataType("timestamp", "timestamp", "ISO_DATE_TIME", {"duckdb": "TIMESTAMP"}),
+        *(DataType(name, "timestamp", name.upper(), {"duckdb": "TIMESTAMPTZ"}) for name in _MOMENTS.split()),
     )
 }
 
 
-def read_types(metadata: Path, variables: Mapping[str, str]) -> dict[str, DataType]:
+def read_types(metadata: Path, reader: Reader) -> dict[str, DataType]:
     """The types of a project by name: the built-in ones, overridden by its own files in sorted order.
 
     Raises:
@@ -40,14 +45,5 @@ def read_types(metadata: Path, variables: Mapping[str, str]) -> dict[str, DataTy
     """
     types = dict(BUILT_IN_TYPES)
     for path in sorted((metadata / "types").glob("*.sl.yml")):
-        for entry in Fields.document(read_yaml(path, variables), path).children("types"):
-            name = entry.text("name")
-            if not name:
-                raise ProjectError(f"{path}: {entry.where} has no name")
-            types[name] = DataType(
-                name=name,
-                primitive_type=(entry.text("primitiveType") or "string").lower(),
-                pattern=entry.text("pattern"),
-                ddl_mapping={engine.lower(): ddl for engine, ddl in entry.mapping("ddlMapping").items()},
-            )
+        types.update((entry.name, entry) for entry in reader.read(path, TypesFile).types or ())
     return types

@@ -10,11 +10,14 @@ from datetime import datetime, timezone, tzinfo
 from pathlib import Path
 from typing import Any
 
+from .documents import document_of
 from .errors import ProjectError
 from .resolution import Source, resolved
+from .schema import EnvFile
 from .templates import Names, Rendering, Templates
 from .undefined import APPLICATION, Reports, Use
-from .yaml_text import parse_yaml, read_text
+from .yaml_text import read_text
+from .yaml_values import parse_yaml
 
 __all__ = ["Variables", "active_variables", "date_variables", "parse_scheduled_date", "with_interval"]
 
@@ -128,15 +131,13 @@ def active_variables(
 
 def _env_values(path: Path) -> dict[str, str]:
     """The variables of an env file as they are written: parsed before they are filled, unlike every other file."""
-    document = _mapping(parse_yaml(read_text(path), path) if path.is_file() else None, path, "the file")
-    # A file without version may be the mapping itself.
-    section = document if not {"env", "version"} & document.keys() else _mapping(document.get("env"), path, "env")
-    found: dict[str, str] = {}
-    for name, text in section.items():
-        if text is not None and not isinstance(text, str):
-            raise ProjectError(f"{path}: env.{name} has to be a text; put it in quotes")
-        found[str(name)] = text or ""
-    return found
+    if not path.is_file():
+        return {}
+    text = read_text(path)
+    return {
+        name: value or ""
+        for name, value in (document_of(parse_yaml(text, path), path, EnvFile, lambda: text).env or {}).items()
+    }
 
 
 def _env_of_application(metadata: Path, values: Mapping[str, str], templates: Templates) -> str | None:

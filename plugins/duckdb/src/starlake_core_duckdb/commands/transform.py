@@ -11,6 +11,7 @@ from starlake_core_project import Query, Task, WriteStrategy
 from ..context import Context, refuse_options
 from ..database import connect, database_path, transaction
 from ..errors import EngineError, ProjectFault, unsupported
+from ..refusals import refuse_task
 from ..sql import identifier, qualified
 from ..statements import query_parts, run_statements
 from ..strategies import Strategy, checked_strategy, ensure_table, write
@@ -121,9 +122,10 @@ def run(context: Context) -> int:
     if context.values.get("compile"):
         sys.stdout.write(f"{query.sql.rstrip()}\n")
         return 0
+    refuse_task(context, task)
     # Statements that are run as they are write what they say, whatever the strategy.
     wanted = WriteStrategy() if task.parse_sql is False else task.write_strategy
-    strategy = checked_strategy(wanted, "OVERWRITE", (), {}, task.full_name)
+    strategy = checked_strategy(wanted, "OVERWRITE", task.primary_key, {}, task.full_name)
     application = context.project.application
     connection_ref = (
         task.sink_connection_ref

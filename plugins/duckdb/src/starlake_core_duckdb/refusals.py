@@ -1,0 +1,105 @@
+"""Keys of a project that decide rows, or what a command leaves behind, and that this engine does not carry out: each is refused by its name.
+
+The table of all keys is :mod:`starlake_core_project.effects`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from starlake_core_project import Project, Table, Task
+from starlake_core_project.effects import Given, Use, given_keys, setting_effect
+from starlake_core_project.keys import Keys
+from starlake_core_project.settings import SETTINGS
+
+from .context import Context
+from .errors import unsupported
+
+__all__ = ["refuse_table", "refuse_task"]
+
+_log = logging.getLogger(__name__)
+_NOT_NESTED = ("required", "rename", "default", "trim", "ignore")
+
+
+def refuse_table(context: Context, table: Table) -> None:
+    """Refuse a table that asks for more than this engine does, and warn about what has no effect.
+
+    Raises:
+        ProjectFault: with every key that is in the way.
+    """
+    project = context.project
+    files = [
+        (table.path, _way(table), table.keys),
+        (table.path.with_name("_config.sl.yml"), ("load",), table.domain_keys),
+    ]
+    _refuse(project, [*_of_application(project, table.has_expectations), *_of_files(project, files)])
+
+
+def refuse_task(context: Context, task: Task) -> None:
+    """Refuse a transform that asks for more than this engine does, and warn about what has no effect.
+
+    Raises:
+        ProjectFault: with every key that is in the way.
+    """
+    project = context.project
+    files = [
+        (task.path, ("task",), task.keys),
+        (task.path.with_name("_config.sl.yml"), ("transform", "default"), task.default_keys),
+    ]
+    _refuse(project, [*_of_application(project, task.has_expectations), *_of_files(project, files)])
+
+
+def _way(table: Table) -> tuple[str | int, ...]:
+    return ("tables",) if table.path.name == "_config.sl.yml" else ("table",)
+
+
+def _refuse(project: Project, refused: list[str]) -> None:
+    if refused:
+        raise unsupported("\n".join(refused))
+
+
+def _of_files(project: Project, files: Iterable[tuple[Path, tuple[str | int, ...], Keys]]) -> Iterator[str]:
+    expectations = project.application.keys.expectations
+    idle = expectations is not None and expectations.active is False
+    for path, top, keys in files:
+        for given in given_keys(keys, top):
+            if idle and "expectations" in given.way:
+                continue
+            nested = _is_nested(given)
+            if given.effect.use is Use.REFUSED or nested:
+                note = "of a nested attribute" if nested else f"({given.effect.note})"
+                yield f"{project.place(path, given.way)}: {_named(given.way)} {note}"
+            elif given.effect.warn:
+                _log.warning(
+                    "%s: %s has no effect here: %s",
+                    project.place(path, given.way),
+                    _named(given.way),
+                    given.effect.note,
+                )
+
+
+def _is_nested(given: Given) -> bool:
+    """Whether it is something that a nested attribute wants, which only the attributes of the table get."""
+    return given.way.count("attributes") > 1 and given.way[-1] in _NOT_NESTED and given.value is not False
+
+
+def _of_application(project: Project, has_expectations: bool) -> Iterator[str]:
+    application = project.application
+    path = application.metadata / "application.sl.yml"
+    for given in given_keys(application.keys, ("application",)):
+        about_expectations = given.way[1] == "expectations"
+        expectations = application.keys.expectations
+        idle = not has_expectations or (expectations is not None and expectations.active is False)
+        about_another = given.way[1] == "connections"
+        if given.effect.use is Use.REFUSED and not (about_expectations and idle) and not about_another:
+            yield f"{project.place(path, given.way)}: {_named(given.way)} ({given.effect.note})"
+    for name, value in application.variables.items():
+        effect = setting_effect(name)
+        if effect.use is Use.REFUSED and value.lower() not in effect.unless:
+            yield f"{' or '.join(SETTINGS[name])} = {value!r}, the setting {name} ({effect.note}),"
+
+
+def _named(way: tuple[str | int, ...]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in way).lstrip(".")

@@ -1,0 +1,335 @@
+"""What becomes of every key of the model: it is used, refused by the DuckDB engine, or harmless there.
+
+Nothing of the cold start needs this module. The engine asks it what to refuse, ``check`` what to warn about, and the table in the README is printed
+by ``python -m starlake_core_project.effects``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from typing import Any, NamedTuple
+
+from . import schema, schema_application
+from .keys import Keys
+
+__all__ = ["EFFECTS", "Effect", "Given", "Use", "effect_of", "given_keys", "setting_effect", "structures"]
+
+
+class Use(Enum):
+    """What is done with a key."""
+
+    USED = "used"
+    REFUSED = "refused"
+    HARMLESS = "harmless"
+
+
+class Effect(NamedTuple):
+    """What becomes of a key.
+
+    Attributes:
+        use: in one word.
+        note: what it would do in Starlake, or what there is instead.
+        unless: values, as text in lower case, that ask for what happens anyway.
+        warn: somebody may expect an effect, so ``check`` says that there is none.
+    """
+
+    use: Use
+    note: str = ""
+    unless: tuple[str, ...] = ()
+    warn: bool = False
+
+
+EFFECTS: dict[tuple[str, str], Effect] = {}
+"""Name of the structure and of the key, and what becomes of it."""
+
+
+def _used(structure: str, *names: str) -> None:
+    EFFECTS.update({(structure, name): Effect(Use.USED) for key in names for name in key.split()})
+
+
+def _refused(structure: str, names: str, note: str, *unless: str) -> None:
+    EFFECTS.update({(structure, name): Effect(Use.REFUSED, note, unless) for name in names.split()})
+
+
+def _harmless(structure: str, names: str, note: str, warn: bool = False) -> None:
+    EFFECTS.update({(structure, name): Effect(Use.HARMLESS, note, (), warn) for name in names.split()})
+
+
+_TEXT = "for people"
+_GENERATION = "for dag-generate, which writes pipeline files"
+_SPARK = "for Spark"
+_CLOUD = "for other databases"
+_FILES = "for sinks that are files"
+_GRANTS = "DuckDB has no grants and no policies"
+
+_used("File", "version")
+for _file, _root in (
+    ("TableFile", "table"), ("DomainFile", "load"), ("JobFile", "transform"), ("TaskFile", "task"), ("TypesFile", "types"), ("EnvFile", "env"),
+    ("RefsFile", "refs"), ("ApplicationFile", "application"),
+):  # fmt: skip
+    _used(_file, "version", _root)
+_harmless("DagFile", "version dag", _GENERATION)
+_used("MigratedDomainFile", "version load tables")
+_used("Freshness", "warn error")
+_used("WriteStrategy", "type key timestamp")
+_refused("WriteStrategy", "types", "a strategy that the name of the file chooses")
+_refused("WriteStrategy", "queryFilter", "which rows of the table take part")
+_harmless("WriteStrategy", "on", "several rows of one key in the new rows become one, always", warn=True)
+_harmless("WriteStrategy", "startTs endTs", "for SCD2, which is refused")
+_used("Sink", "connectionRef")
+_refused("Sink", "materializedView", "a view in place of a table", "table")
+_refused("Sink", "sharding", "several tables in place of one")
+_harmless("Sink", "partition clustering", "a file of DuckDB has no partitions; OVERWRITE_BY_PARTITION is refused")
+_harmless("Sink", "days requirePartitionFilter enableRefresh refreshIntervalMs id", _CLOUD)
+_harmless("Sink", "format extension coalesce path options", _FILES)
+_used(
+    "MetadataKeys",
+    "format encoding multiline array withHeader separator quote escape sink directory ack emptyIsNull",
+    "freshness nullValue writeStrategy dagRef schedule",
+)
+_refused("MetadataKeys", "options", "how files are read")
+_harmless("MetadataKeys", "extensions", "the pattern of a table alone says which files it takes", warn=True)
+_harmless("MetadataKeys", "loader", "the engine loads by itself")
+_harmless("Position", "first last", "for the format POSITION, which is refused")
+_used("Attribute", "name type array required rename attributes default trim ignore")
+_refused("Attribute", "privacy", "values that nobody may read", "none")
+_refused("Attribute", "script", "values that SQL computes")
+_harmless("Attribute", "position", "for the format POSITION, which is refused")
+_harmless("Attribute", "comment sample metricType tags foreignKey", _TEXT)
+_harmless("Attribute", "accessPolicy", _GRANTS, warn=True)
+_harmless("Expectation", "expect", "expectations are not run", warn=True)
+_refused("Expectation", "failOnError", "rows that fail the command", "false")
+_harmless("AccessControl", "role grants name", _GRANTS)
+_harmless("RowLevelSecurity", "name predicate grants description", _GRANTS)
+_used("TableKeys", "name pattern attributes metadata presql postsql tags expectations primaryKey rename streams")
+_refused("TableKeys", "filter", "which rows are loaded")
+_harmless("TableKeys", "comment sample patternSample", _TEXT)
+_harmless("TableKeys", "rls acl", _GRANTS, warn=True)
+_used("DomainKeys", "name metadata tags rename database")
+_harmless("DomainKeys", "comment", _TEXT)
+_used(
+    "TaskKeys",
+    "name sql primaryKey domain table presql postsql sink expectations freshness tags",
+    "writeStrategy schedule dagRef connectionRef taskTimeoutMs streams",
+)
+_refused("TaskKeys", "parseSQL", "statements in place of a query", "true")
+_refused("TaskKeys", "python", "a program in place of a query")
+_harmless("TaskKeys", "database", "a file of DuckDB is one database", warn=True)
+_harmless("TaskKeys", "partition", "a file of DuckDB has no partitions; OVERWRITE_BY_PARTITION is refused")
+_harmless("TaskKeys", "rls acl", _GRANTS, warn=True)
+_harmless("TaskKeys", "comment attributes", _TEXT)
+_harmless("TaskKeys", "syncStrategy", "the columns are those of the query", warn=True)
+_harmless("TaskKeys", "dataset_triggering_strategy", _GENERATION)
+_used("JobKeys", "name tasks default")
+_harmless("JobKeys", "comment", _TEXT)
+_used("DataType", "name primitiveType pattern ddlMapping")
+_refused("DataType", "zone", "how numbers and moments are read", "utc")
+_harmless("DataType", "sample comment", _TEXT)
+_harmless("DagKeys", "comment template filename options", _GENERATION)
+_used("InputRef", "database domain table")
+_used("OutputRef", "database domain table")
+_used("Ref", "input output")
+
+_used("ConnectionKeys", "type loader options")
+_harmless("ConnectionKeys", "sparkFormat", _SPARK)
+_harmless("ConnectionKeys", "quote separator", _CLOUD)
+_refused("ConnectionKeys", "_transpileDialect", "queries in the SQL of another database", "duck_db")
+_used("AreaKeys", "incoming stage unresolved archive ingesting replay")
+_harmless("AreaKeys", "hiveDatabase", _SPARK)
+_used("DagRefs", "load transform")
+for _name, _keys in {
+    "TableDdl": "createSql pingSql selectSql",
+    "JdbcEngine": "tables quote viewPrefix preActions partitionBy clusterBy strategyBuilder columnRemarks tableRemarks",
+    "Privacy": "options",
+    "AccessPolicies": "apply location database taxonomy",
+    "Metrics": "path discreteMaxCardinality active",
+    "Http": "interface port",
+}.items():
+    _harmless(_name, _keys, _CLOUD if _name in ("TableDdl", "JdbcEngine", "AccessPolicies") else "for other commands")
+_harmless(
+    "Internal",
+    "cacheStorageLevel intermediateBigqueryFormat temporaryGcsBucket substituteVars bqAuditSaveInBatchMode",
+    _SPARK,
+)
+_harmless("SparkScheduling", "maxJobs poolName mode file", _SPARK)
+_harmless("ExpectationSettings", "path active", "expectations are not run")
+_refused("ExpectationSettings", "failOnError", "rows that fail the command", "false")
+_harmless("Lock", "path timeout pollTime refreshTime", "the engine has locks of its own")
+_harmless(
+    "Audit",
+    "path sink maxErrors database domain domainExpectation domainRejected detailedLoadAudit active sql",
+    "the engine keeps tables of its own in the schema audit",
+)
+_harmless(
+    "KafkaTopic",
+    "topicName maxRead fields partitions replicationFactor createOptions accessOptions headers",
+    "for Kafka",
+)
+_harmless("Kafka", "serverOptions topics cometOffsetsMode customDeserializers", "for Kafka")
+_used(
+    "ApplicationKeys",
+    "env datasets area connections connectionRef loadConnectionRef transformConnectionRef emptyIsNull rejectAllOnError duckdbPath"
+    " schedulePresets dagRef"
+    " loader ack timezone database",
+)
+_refused("ApplicationKeys", "archive", "what becomes of loaded files", "true")
+_refused("ApplicationKeys", "archiveTable", "a second table with the rows of before", "false")
+_refused("ApplicationKeys", "dsvOptions", "how files are read")
+_refused("ApplicationKeys", "sinkReplayToFile", "files with the rejected rows", "false")
+_refused("ApplicationKeys", "privacyOnly", "files in place of rows", "false")
+_refused("ApplicationKeys", "createSchemaIfNotExists", "whether a schema is made", "true")
+_refused("ApplicationKeys", "duckdbMode", "another database in place of every connection", "false")
+_refused("ApplicationKeys", "refs", "which tables a query means; refs.sl.yml is read")
+_refused("ApplicationKeys", "sqlParameterPattern", "how variables are written in SQL", r"\$\{\s*%s\s*\}")
+_refused("ApplicationKeys", "loadStrategies loadStrategyClass", "in which order files are loaded", "ai.starlake.job.load.ingestiontimestrategy",
+         "ai.starlake.job.load.ingestionnamestrategy")  # fmt: skip
+_harmless("ApplicationKeys", "dags", _GENERATION)
+_harmless("ApplicationKeys", "metadata root types macros", "the folders are those below SL_ROOT", warn=True)
+_harmless("ApplicationKeys", "writeStrategies", "own write strategies are refused by name")
+_harmless("ApplicationKeys", "grouped groupedMax", "all files of a table are one load", warn=True)
+_harmless("ApplicationKeys", "rowValidatorClass", "the engine checks rows by itself", warn=True)
+_harmless(
+    "ApplicationKeys", "rejectMaxRecords rejectWithValue", "all rejected rows are kept in audit.rejected", warn=True
+)
+_harmless(
+    "ApplicationKeys",
+    "audit lock expectations metrics accessPolicies jdbcEngines kafka privacy internal http",
+    "see its own keys",
+)
+_harmless(
+    "ApplicationKeys",
+    "prunePartitionOnMerge defaultWriteFormat defaultRejectedWriteFormat defaultAuditWriteFormat csvOutput csvOutputExt",
+    _FILES,
+)
+_harmless(
+    "ApplicationKeys",
+    "hadoop sparkScheduling spark extra udfs hiveInTest useLocalFileSystem maxParCopy maxParTask",
+    _SPARK,
+)
+_harmless(
+    "ApplicationKeys",
+    "duckdbExtensions duckDbEnableExternalAccess",
+    "the engine needs no extension, and reads files",
+    warn=True,
+)
+_harmless("ApplicationKeys", "scd2StartTimestamp scd2EndTimestamp", "for SCD2, which is refused")
+_harmless("ApplicationKeys", "archiveTablePattern", "for archiveTable, which is refused")
+_harmless(
+    "ApplicationKeys",
+    "longJobTimeoutMs shortJobTimeoutMs onExceptionRetries forceHalt jobIdEnvName",
+    "the orchestrator says it",
+)
+_harmless(
+    "ApplicationKeys",
+    "forceViewPattern forceDomainPattern forceTablePattern forceJobPattern forceTaskPattern",
+    "reserved in Starlake",
+)
+_harmless(
+    "ApplicationKeys",
+    "incoming tests validateOnLoad sessionDurationServe tenant version autoExportSchema maxInteractiveRecords testCsvNullString syncSqlWithYaml"
+    " syncYamlWithDb pythonLibsDir",
+    "for other commands",
+)
+
+
+class Given(NamedTuple):
+    """A key that a file gives.
+
+    Attributes:
+        way: from the structure that was asked about: ``("metadata", "options")``.
+        effect: what becomes of it.
+        value: what the file says.
+    """
+
+    way: tuple[str | int, ...]
+    effect: Effect
+    value: Any
+
+
+def structures() -> Iterator[type[Keys]]:
+    """Every structure of the model, those of the files first."""
+    for module in (schema, schema_application):
+        for name in module.__all__:
+            found = getattr(module, name)
+            if isinstance(found, type) and issubclass(found, Keys):
+                yield found
+
+
+def effect_of(structure: type[Keys], key: str) -> Effect:
+    """What becomes of a key."""
+    return EFFECTS[structure.__name__, key]
+
+
+def setting_effect(path: str) -> Effect:
+    """What becomes of a setting of the application.
+
+    Args:
+        path: as :data:`.settings.SETTINGS` has it: ``"area.stage"``.
+    """
+    *above, key = path.split(".")
+    inner = {"accessPolicies": "AccessPolicies", "area": "AreaKeys", "dagRef": "DagRefs", "lock": "Lock"}
+    return EFFECTS[inner[above[0]] if above else "ApplicationKeys", key]
+
+
+def given_keys(keys: Keys | None, way: tuple[str | int, ...] = ()) -> Iterator[Given]:
+    """The keys that a structure and those inside of it give, except for values that ask for what happens anyway.
+
+    Args:
+        keys: what a file says.
+        way: where it is.
+    """
+    if keys is None:
+        return
+    for name, attribute in zip(keys.__struct_encode_fields__, keys.__struct_fields__, strict=True):
+        value = getattr(keys, attribute)
+        if value is None or value == _default(type(keys), attribute):
+            continue
+        effect = effect_of(type(keys), name)
+        if value != {} and value != () and str(value).lower() not in effect.unless:
+            yield Given((*way, name), effect, value)
+        yield from _inside(value, (*way, name))
+
+
+def _inside(value: Any, way: tuple[str | int, ...]) -> Iterator[Given]:
+    if isinstance(value, Keys):
+        yield from given_keys(value, way)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _inside(item, (*way, key))
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):
+            yield from _inside(item, (*way, index))
+
+
+def _default(structure: type[Keys], attribute: str) -> Any:
+    fields = structure.__struct_fields__
+    defaults = structure.__struct_defaults__
+    place = fields.index(attribute) - (len(fields) - len(defaults))
+    return defaults[place] if place >= 0 else None
+
+
+_TITLES = {"TableKeys": "table", "DomainKeys": "load", "TaskKeys": "task", "JobKeys": "transform", "ApplicationKeys": "application",
+           "MetadataKeys": "metadata", "ConnectionKeys": "connection", "AreaKeys": "area", "DagKeys": "dag"}  # fmt: skip
+
+
+def _rows() -> Iterator[str]:
+    yield "| structure | key | DuckDB engine | note |"
+    yield "|---|---|---|---|"
+    for structure in structures():
+        name = structure.__name__
+        if name.endswith("File"):
+            continue
+        title = _TITLES.get(name, name[0].lower() + name[1:])
+        grouped: dict[Effect, list[str]] = {}
+        for key in structure.__struct_encode_fields__:
+            grouped.setdefault(effect_of(structure, key), []).append(f"`{key}`")
+        for effect, keys in grouped.items():
+            values = ", ".join(f"`{value}`" for value in effect.unless)
+            note = f"{effect.note}; fine: {values}" if values else effect.note
+            yield f"| {title} | {', '.join(keys)} | {effect.use.value}{', with a warning' if effect.warn else ''} | {note} |"
+
+
+if __name__ == "__main__":
+    sys.stdout.write("\n".join(_rows()) + "\n")

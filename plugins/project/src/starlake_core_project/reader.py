@@ -1,0 +1,79 @@
+"""Reads the files of a project as the structures of its model, each file once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from .documents import broken_document, document_of, wrong_value
+from .errors import ProjectError
+from .schema import File
+from .text import filled, read_yaml
+
+__all__ = ["Reader"]
+
+_File = TypeVar("_File", bound=File)
+
+
+class Reader:
+    """Reads files with some variables; what was read once is kept.
+
+    Args:
+        variables: what Jinja expressions may use.
+    """
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self.variables = variables
+        self._read: dict[Path, Any] = {}
+
+    def read(self, path: Path, file: type[_File]) -> _File:
+        """A file as its model.
+
+        Raises:
+            ProjectError: it cannot be read or rendered, or is not what it should be.
+        """
+        known = self._read.get(path)
+        if known is None:
+            known = self._read[path] = self._document(path, file)
+        found: _File = known
+        return found
+
+    def _document(self, path: Path, file: type[_File]) -> _File:
+        try:
+            values = read_yaml(path, self.variables)
+        except ProjectError as error:
+            if error.problems:  # found by the YAML parser: the model may have more to say
+                raise broken_document(self.text(path), path, file, error) from None
+            raise
+        return document_of(values, path, file, lambda: self.text(path))
+
+    def text(self, path: Path) -> str:
+        """The text of a file, rendered.
+
+        Raises:
+            ProjectError: it cannot be read or rendered.
+        """
+        return filled(path, self.variables).plain
+
+    def line(self, path: Path, keys: tuple[str | int, ...]) -> int | None:
+        """The line of a key in a file that was read, from 1.
+
+        Args:
+            path: of the file.
+            keys: the way to it.
+        """
+        from .diagnosis import line_of, located_document
+
+        return line_of(located_document(self.text(path), path, str(keys[0]), []), keys) if path.is_file() else None
+
+    def wrong(self, path: Path, file: type[File], keys: tuple[str | int, ...], message: str) -> ProjectError:
+        """The error about a value that the model allows and that means nothing all the same.
+
+        Args:
+            path: of the file.
+            file: the model of the file.
+            keys: the way to the value.
+            message: what is wrong.
+        """
+        return wrong_value(self.text(path), path, file, keys, message)

@@ -1,0 +1,127 @@
+"""The settings of the application that a variable of the process can give, too.
+
+Where the file and a variable say something different, the file wins, as in Starlake, whose defaults are what the variables change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+__all__ = ["SETTINGS", "given", "variables_in_use"]
+
+SETTINGS: Mapping[str, tuple[str, ...]] = {
+    "accessPolicies.apply": ("SL_ACCESS_POLICIES_APPLY",),
+    "accessPolicies.database": ("SL_DATABASE", "GCLOUD_PROJECT", "SL_ACCESS_POLICIES_PROJECT_ID"),
+    "accessPolicies.location": ("SL_ACCESS_POLICIES_LOCATION",),
+    "accessPolicies.taxonomy": ("SL_ACCESS_POLICIES_TAXONOMY",),
+    "archive": ("SL_ARCHIVE",),
+    "archiveTable": ("SL_ARCHIVE_TABLE",),
+    "area.archive": ("SL_AREA_ARCHIVE",),
+    "area.hiveDatabase": ("SL_AREA_HIVE_DATABASE",),
+    "area.incoming": ("SL_AREA_INCOMING", "SL_INCOMING"),
+    "area.ingesting": ("SL_AREA_INGESTING",),
+    "area.replay": ("SL_AREA_REPLAY",),
+    "area.stage": ("SL_AREA_STAGE",),
+    "area.unresolved": ("SL_AREA_UNRESOLVED",),
+    "autoExportSchema": ("SL_AUTO_EXPORT_SCHEMA",),
+    "connectionRef": ("SL_CONNECTION_REF", "SL_ACTIVE_CONNECTION_REF"),
+    "createSchemaIfNotExists": ("SL_CREATE_SCHEMA_IF_NOT_EXISTS",),
+    "csvOutput": ("SL_CSV_OUTPUT",),
+    "csvOutputExt": ("SL_CSV_OUTPUT_EXT",),
+    "dagRef.load": ("SL_DAG_REF_LOAD",),
+    "dagRef.transform": ("SL_DAG_REF_TRANSFORM",),
+    "dags": ("SL_DAGS",),
+    "database": ("SL_DATABASE",),
+    "datasets": ("SL_DATASETS",),
+    "defaultAuditWriteFormat": ("SL_DEFAULT_AUDIT_WRITE_FORMAT",),
+    "defaultRejectedWriteFormat": ("SL_DEFAULT_REJECTED_WRITE_FORMAT",),
+    "defaultWriteFormat": ("SL_DEFAULT_WRITE_FORMAT",),
+    "duckDbEnableExternalAccess": ("SL_DUCKDB_ENABLE_EXTERNAL_ACCESS",),
+    "duckdbExtensions": ("SL_DUCKDB_EXTENSIONS",),
+    "duckdbMode": ("SL_DUCKDB_MODE", "SL_DUAL_MODE"),
+    "duckdbPath": ("SL_DUCKDB_PATH",),
+    "emptyIsNull": ("SL_EMPTY_IS_NULL",),
+    "env": ("SL_ENV",),
+    "forceDomainPattern": ("SL_FORCE_DOMAIN_PATTERN",),
+    "forceHalt": ("SL_FORCE_HALT",),
+    "forceJobPattern": ("SL_FORCE_JOB_PATTERN",),
+    "forceTablePattern": ("SL_FORCE_TABLE_PATTERN",),
+    "forceTaskPattern": ("SL_FORCE_TASK_PATTERN",),
+    "forceViewPattern": ("SL_FORCE_VIEW_PATTERN",),
+    "grouped": ("SL_GROUPED",),
+    "groupedMax": ("SL_GROUPED_MAX",),
+    "hiveInTest": ("SL_HIVE_IN_TEST",),
+    "jobIdEnvName": ("SL_JOB_ID_ENV_NAME",),
+    "loadConnectionRef": ("SL_CONNECTION_REF", "SL_ACTIVE_CONNECTION_REF", "SL_LOAD_CONNECTION_REF"),
+    "loadStrategies": ("SL_LOAD_STRATEGIES",),
+    "loadStrategyClass": ("SL_LOAD_STRATEGY",),
+    "loader": ("SL_LOADER",),
+    "lock.path": ("SL_LOCK_PATH",),
+    "lock.timeout": ("SL_LOCK_TIMEOUT",),
+    "longJobTimeoutMs": ("SL_LONG_JOB_TIMEOUT_MS",),
+    "macros": ("SL_MACROS",),
+    "maxInteractiveRecords": ("SL_MAX_INTERACTIVE_RECORDS",),
+    "maxParCopy": ("SL_MAX_PAR_COPY",),
+    "maxParTask": ("SL_MAX_PAR_TASK",),
+    "metadata": ("SL_METADATA",),
+    "onExceptionRetries": ("SL_ON_EXCEPTION_RETRIES",),
+    "privacyOnly": ("SL_PRIVACY_ONLY",),
+    "prunePartitionOnMerge": ("SL_PRUNE_PARTITION_ON_MERGE",),
+    "rejectAllOnError": ("SL_REJECT_ALL_ON_ERROR",),
+    "rejectMaxRecords": ("SL_REJECT_MAX_RECORDS",),
+    "rejectWithValue": ("SL_REJECT_WITH_VALUE",),
+    "root": ("SL_ROOT",),
+    "scd2EndTimestamp": ("SL_SCD2_END_TIMESTAMP",),
+    "scd2StartTimestamp": ("SL_SCD2_START_TIMESTAMP",),
+    "sessionDurationServe": ("SL_SESSION_DURATION_SERVE",),
+    "shortJobTimeoutMs": ("SL_SHORT_JOB_TIMEOUT_MS",),
+    "sinkReplayToFile": ("SL_SINK_REPLAY_TO_FILE",),
+    "syncSqlWithYaml": ("SL_SYNC_SQL_WITH_YAML",),
+    "syncYamlWithDb": ("SL_SYNC_YAML_WITH_DB",),
+    "tenant": ("SL_TENANT",),
+    "testCsvNullString": ("SL_TEST_CSV_NULL_STRING",),
+    "tests": ("SL_TESTS",),
+    "timezone": ("SL_TIMEZONE",),
+    "transformConnectionRef": ("SL_CONNECTION_REF", "SL_ACTIVE_CONNECTION_REF", "SL_TRANSFORM_CONNECTION_REF"),
+    "types": ("SL_TYPES",),
+    "udfs": ("SL_UDFS",),
+    "useLocalFileSystem": ("SL_USE_LOCAL_FILE_SYSTEM",),
+    "validateOnLoad": ("SL_VALIDATE_ON_LOAD",),
+    "version": ("SL_APPLICATION_VERSION",),
+    "writeStrategies": ("SL_WRITE_STRATEGIES",),
+}
+"""Key of the application, and the variables that give it; of several, the last one that is set."""
+
+
+def given(keys: Struct | None, path: str) -> Any:
+    """What the file says about a setting.
+
+    Args:
+        keys: the application as it is written.
+        path: of the setting: ``"area.stage"``.
+    """
+    found: Any = keys
+    for name in path.split("."):
+        if found is None:
+            return None
+        fields = dict(zip(found.__struct_encode_fields__, found.__struct_fields__, strict=True))
+        found = getattr(found, fields[name])
+    return found
+
+
+def variables_in_use(keys: Struct, environ: Mapping[str, str]) -> dict[str, str]:
+    """The settings that variables give, because the file does not.
+
+    Args:
+        keys: the application as it is written.
+        environ: the variables of the process.
+    """
+    found: dict[str, str] = {}
+    for path, names in SETTINGS.items():
+        value = next((environ[name] for name in reversed(names) if environ.get(name)), None)
+        if value is not None and given(keys, path) is None:
+            found[path] = value
+    return found

@@ -1,0 +1,128 @@
+"""``starlake-orchestrate check`` of a project: everything at once, with file and line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from click.testing import CliRunner, Result
+from starlake_core_project.bakery import write_bakery
+
+from starlake_core.cli.app import app
+
+
+def check(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["check", *arguments])
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write_bakery(tmp_path / "bakery", days=1)
+    return tmp_path / "bakery"
+
+
+def write(root: Path, name: str, text: str) -> None:
+    path = root / "metadata" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(dedent(text), encoding="utf-8")
+
+
+def test_a_project_and_its_pipeline_files_are_well(root: Path) -> None:
+    done = check("bakery")
+    assert done.exit_code == 0, done.output
+    lines = done.output.splitlines()
+    assert lines[0].startswith("ok  bakery: project (")
+    assert any(line.startswith("ok  bakery/dags/starbake_load.py: ") for line in lines)
+
+
+def test_all_problems_of_all_files(root: Path) -> None:
+    write(
+        root,
+        "load/starbake/bad.sl.yml",
+        "version: 1\ntable:\n  pattern: x\n  colour: red\n  metadata: {separater: ','}\n",
+    )
+    write(root, "load/starbake/worse.sl.yml", "version: 1\ntable: [\n")
+    write(
+        root,
+        "load/starbake/types.sl.yml",
+        "version: 1\ntable:\n  pattern: x\n  attributes:\n    - {name: a, type: strin}\n",
+    )
+    write(root, "load/starbake/twin.sl.yml", "version: 1\ntable: {pattern: x, rename: ORDERS}\n")
+    write(root, "transform/kpi/alone.sl.yml", "version: 1\ntask:\n  connectionRef: dukdb\n")
+    write(root, "dags/load.sl.yml", "version: 1\ndag:\n  templat: x\n")
+    write(root, "refs.sl.yml", "version: 1\nrefs:\n  - {inptu: {table: a}}\n")
+    write(root, "env.PROD.sl.yml", "version: 1\nenv:\n  a: [1]\n")
+    write(root, "types/more.sl.yml", "version: 1\ntypes:\n  - {primitiveType: string}\n")
+    write(root, "load/starbake/forgotten.yml", "version: 1\n")
+    write(root, "load/starbake/old.sl.yml", "table:\n  pattern: o\n  filter: a > 1\n  metadata: {write: OVERWRITE}\n")
+    done = check("bakery")
+    assert done.exit_code == 1
+    for problem in (
+        "error: bakery/metadata/load/starbake/bad.sl.yml:4: table.colour is not a key of Starlake.",
+        "error: bakery/metadata/load/starbake/bad.sl.yml:5: table.metadata.separater is not a key of Starlake. Did you mean 'separator'?",
+        "error: bakery/metadata/load/starbake/worse.sl.yml:2: is not valid YAML",
+        "error: bakery/metadata/load/starbake/twin.sl.yml: is the table ORDERS, as orders.sl.yml is",
+        "error: bakery/metadata/transform/kpi/alone.sl.yml: transform kpi.alone has no query; put one into alone.sql next to it",
+        "error: bakery/metadata/transform/kpi/alone.sl.yml:3: the connection 'dukdb' is not defined in application.sl.yml. Did you mean 'duckdb'?",
+        "error: bakery/metadata/dags/load.sl.yml:3: dag.templat is not a key of Starlake. Did you mean 'template'?",
+        "error: bakery/metadata/refs.sl.yml:3: refs[0].inptu is not a key of Starlake. Did you mean 'input'?",
+        "error: bakery/metadata/env.PROD.sl.yml:3: env.a has to be a text, found a list",
+        "error: bakery/metadata/types/more.sl.yml:3: types[0].name is missing",
+        "warning: bakery/metadata/load/starbake/forgotten.yml: is not read: the name of a file of the project ends with .sl.yml",
+        "warning: bakery/metadata/load/starbake/old.sl.yml: has no version",
+        "warning: bakery/metadata/load/starbake/old.sl.yml:3: table.filter is refused by the DuckDB engine: which rows are loaded",
+    ):
+        assert problem in done.output
+    assert done.output.splitlines()[-1].startswith("10 problems in ")
+    (root / "metadata/types/more.sl.yml").unlink()
+    assert (
+        "types.sl.yml:5: the type 'strin' of the attribute 'a' is not defined in metadata/types. Did you mean 'string'?"
+        in check("bakery").output
+    )
+
+
+def test_a_broken_application_does_not_hide_other_files(root: Path) -> None:
+    write(root, "application.sl.yml", "version: 1\napplication:\n  conections: {}\n")
+    write(root, "load/starbake/bad.sl.yml", "version: 1\ntable:\n  pattern: x\n  colour: red\n")
+    done = check("bakery")
+    assert (
+        "application.sl.yml:3: application.conections is not a key of Starlake. Did you mean 'connections'?"
+        in done.output
+    )
+    assert "bad.sl.yml:4: table.colour" in done.output
+
+
+def test_the_same_as_json(root: Path) -> None:
+    write(root, "load/starbake/bad.sl.yml", "version: 1\ntable:\n  pattern: x\n  colour: red\n")
+    done = check("bakery", "--format", "json")
+    assert done.exit_code == 1
+    found = json.loads(done.stdout)
+    assert not found["ok"]
+    (project,) = found["projects"]
+    assert (project["folder"], project["ok"], len(project["problems"])) == (str(root), False, 1)
+
+
+def test_a_project_without_pipeline_files(root: Path) -> None:
+    for file in (root / "dags").iterdir():
+        file.unlink()
+    done = check("bakery")
+    assert done.exit_code == 0, done.output
+    assert done.output.startswith("ok  bakery: project (")
+
+
+def test_a_variable_of_the_process_that_decides_rows(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SL_ARCHIVE", "false")
+    assert "warning: SL_ARCHIVE=false: the DuckDB engine refuses the setting archive" in check("bakery").output
+
+
+def test_without_a_reader_it_says_what_to_install(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("starlake_core.cli._projects.installed", lambda role: ())
+    done = check("bakery")
+    assert done.exit_code == 0
+    assert (
+        "its files below metadata are not checked. Install a reader with: pip install starlake-core-project"
+        in done.output
+    )
