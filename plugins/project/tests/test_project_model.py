@@ -84,6 +84,7 @@ def write(root: Path, documents: dict[str, Any]) -> None:
 
 def test_a_project_that_uses_every_key_once_opens(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write(tmp_path, {name: sample(inspect.type_info(file)) for name, file in FILES.items()})
+    (tmp_path / "metadata" / "env.one.sl.yml").write_text("version: 1\nenv: {}\n", encoding="utf-8")
     project = Project.load(tmp_path, environ={})
     domain = project.domain("shop")
     assert domain is not None

@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 _File = TypeVar("_File", bound=File)
 
 
-def document_of(values: Any, path: Path, file: type[_File], text: Callable[[], str]) -> _File:
+def document_of(values: Any, path: Path, file: type[_File], text: Callable[[], str], silent: bool = False) -> _File:
     """The content of a file, as its model.
 
     Args:
@@ -31,6 +31,7 @@ def document_of(values: Any, path: Path, file: type[_File], text: Callable[[], s
         path: of the file, for messages.
         file: the model. A file of a domain without version may come back as :class:`.schema.MigratedDomainFile`.
         text: gives the text of the file, rendered; called where something is wrong.
+        silent: the file is looked at and not used: say nothing about an old one.
 
     Raises:
         ProjectError: with everything that is wrong in the file.
@@ -41,7 +42,8 @@ def document_of(values: Any, path: Path, file: type[_File], text: Callable[[], s
         values = {"version": "1", root: None}
     elif not isinstance(values, dict) or "version" not in values:
         values, note = migrate(values, root)
-        _log.warning("%s", Problem(path, note))
+        if not silent:
+            _log.warning("%s", Problem(path, note))
         model = MigratedDomainFile if file is DomainFile else file
     try:
         return msgspec.convert(values, model, strict=False)  # type: ignore[return-value]

@@ -10,6 +10,7 @@ from .documents import broken_document, document_of, wrong_value
 from .errors import ProjectError
 from .schema import File
 from .text import filled, read_yaml
+from .variables import Variables
 
 __all__ = ["Reader"]
 
@@ -25,6 +26,7 @@ class Reader:
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self.variables = variables
+        self._silent = Variables.of(variables).reports.silent
         self._read: dict[Path, Any] = {}
 
     def read(self, path: Path, file: type[_File]) -> _File:
@@ -46,7 +48,7 @@ class Reader:
             if error.problems:  # found by the YAML parser: the model may have more to say
                 raise broken_document(self.text(path), path, file, error) from None
             raise
-        return document_of(values, path, file, lambda: self.text(path))
+        return document_of(values, path, file, lambda: self.text(path), self._silent)
 
     def text(self, path: Path) -> str:
         """The text of a file, rendered.

@@ -129,15 +129,13 @@ def active_variables(
     return Variables(values, metadata, templates, reports or Reports(), incomplete)
 
 
-def _env_values(path: Path) -> dict[str, str]:
+def _env_values(path: Path, silent: bool = False) -> dict[str, str]:
     """The variables of an env file as they are written: parsed before they are filled, unlike every other file."""
     if not path.is_file():
         return {}
     text = read_text(path)
-    return {
-        name: value or ""
-        for name, value in (document_of(parse_yaml(text, path), path, EnvFile, lambda: text).env or {}).items()
-    }
+    found = document_of(parse_yaml(text, path), path, EnvFile, lambda: text, silent).env
+    return {name: value or "" for name, value in (found or {}).items()}
 
 
 def _env_of_application(metadata: Path, values: Mapping[str, str], templates: Templates) -> str | None:
@@ -213,7 +211,7 @@ class Variables(Mapping[str, str]):
     @functools.cached_property
     def _elsewhere(self) -> frozenset[str]:
         paths = sorted(self._metadata.glob("env.*.sl.yml")) if self._metadata is not None else ()
-        return frozenset(name for path in paths for name in _env_values(path))
+        return frozenset(name for path in paths for name in _env_values(path, silent=True))
 
     def fill(self, text: str, source: Path) -> Rendering:
         """Fill a text; what is undefined is not reported yet.
