@@ -1,4 +1,4 @@
-"""How much is played: what is slow and does not depend on the version of a host is played on one of them, and on all in the matrix."""
+"""How much is played: what does not depend on a host, or is slow and does not depend on its version, is played once, and everywhere in the matrix."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from importlib.metadata import PackageNotFoundError, version
 
 import pytest
 
-__all__ = ["ON_EVERY_VERSION", "once_on_airflow"]
+__all__ = ["ON_EVERY_VERSION", "hostless", "once_on_airflow"]
 
 ON_EVERY_VERSION = bool(os.environ.get("STARLAKE_ON_EVERY_VERSION"))
+_BESIDE_A_HOST = bool(os.environ.get("STARLAKE_BESIDE_A_HOST"))
+"""Whether this is the environment of a host, which tox has beside one without."""
 
 
 def _is_airflow_2() -> bool:
@@ -24,3 +26,9 @@ once_on_airflow = pytest.mark.skipif(
     reason="played on Airflow 3; on 2.11 too with STARLAKE_ON_EVERY_VERSION=1, as the matrix has it",
 )
 """Marks a test that is slow and the same on every version of Airflow."""
+
+hostless = pytest.mark.skipif(
+    _BESIDE_A_HOST and not ON_EVERY_VERSION,
+    reason="played in the environment compat; beside every host too with STARLAKE_ON_EVERY_VERSION=1, as the matrix has it",
+)
+"""Marks a test that has processes of its own, and is the same whether or not a host is installed."""

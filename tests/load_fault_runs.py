@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from breadth import ON_EVERY_VERSION
 
 from starlake_core.testing.load_faults import Played
 
@@ -18,13 +19,22 @@ __all__ = ["BATCHES", "batches", "in_a_process", "seeds_of", "told"]
 
 _AT_ONCE = 5
 BATCHES = 200 // _AT_ONCE
-_ALWAYS = 20 // _AT_ONCE
+_ALWAYS = range(20 // _AT_ONCE)
+_SHARES = {"local": (0, 1), "airflow": (2,), "dagster": (3,)}
+"""The batches that are always played, each with one orchestrator: what a load promises is in the core, whoever starts it."""
 _PATIENCE = 300.0
 
 
-def batches() -> list[Any]:
-    """The numbers of the batches of schedules: 20 schedules always, 200 with ``-m soak``."""
-    return [pytest.param(n, marks=pytest.mark.soak if n >= _ALWAYS else ()) for n in range(BATCHES)]
+def batches(orchestrator: str) -> list[Any]:
+    """The numbers of the batches of schedules.
+
+    All orchestrators together play 20 schedules, each of them 20 with STARLAKE_ON_EVERY_VERSION, as the matrix has it, and 200 with ``-m soak``.
+
+    Args:
+        orchestrator: that plays them.
+    """
+    always = _ALWAYS if ON_EVERY_VERSION else _SHARES[orchestrator]
+    return [pytest.param(n, marks=() if n in always else pytest.mark.soak) for n in range(BATCHES)]
 
 
 def seeds_of(batch: int) -> list[int]:

@@ -12,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from breadth import once_on_airflow
 from starlake_core_airflow.versions import AIRFLOW_3, VERSION, AssetAny
 from starlake_core_project.bakery import expected_tables, write_bakery
 
@@ -164,6 +165,8 @@ def check_rows(example: Path) -> None:
         assert found == sorted(content["rows"], key=str), table
 
 
+# On 2.11, test_compat_examples.py runs the same project from the command line.
+@once_on_airflow
 def test_the_example_runs_twice_from_the_command_line(example: Path) -> None:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SL_")}
 

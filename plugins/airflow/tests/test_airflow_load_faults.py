@@ -49,7 +49,7 @@ class Airflow:
 
 @once_on_airflow
 @pytest.mark.faults
-@pytest.mark.parametrize("batch", batches())
+@pytest.mark.parametrize("batch", batches("airflow"))
 def test_loads_are_green_with_their_rows_and_never_twice(
     batch: int, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:

@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from breadth import hostless
+
+pytestmark = hostless
 
 SOURCE = Path(__file__).parents[1] / "src"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from breadth import hostless
 from compat_runs import example, run
 from starlake_core_compat.command_line import translated
 
@@ -62,6 +63,7 @@ def test_wrong_words(words: str, told: str, capsys: pytest.CaptureFixture[str]) 
     assert told in capsys.readouterr().err
 
 
+@hostless
 def test_a_dry_run(project: Path) -> None:
     file = project / "dags" / "starbake_load.py"
     file.write_text(example("starbake_load"), encoding="utf-8")
@@ -71,6 +73,7 @@ def test_a_dry_run(project: Path) -> None:
     assert "preload" not in done.stdout
 
 
+@hostless
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     done = run("-m", "ai.starlake.orchestration", "run", "--file", str(tmp_path / "nothing.py"))
     assert done.returncode == 2

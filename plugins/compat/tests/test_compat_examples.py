@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from breadth import once_on_airflow
+from breadth import hostless, once_on_airflow
 from compat_runs import EXAMPLES, HOSTS, ORCHESTRATORS, check_rows, example, graph, native, orchestrate, run
 
 AFTERWARDS = '''
@@ -111,6 +111,7 @@ def test_files_that_are_staged_and_a_file_that_says_so(project: Path, home: dict
     assert "starbake has no acknowledgement file" in done.stdout
 
 
+@hostless
 def test_options_of_one_transform_reach_it_alone(project: Path) -> None:
     file = project / "dags" / "starbake_kpi.py"
     file.write_text(example("starbake_kpi"), encoding="utf-8")
@@ -119,6 +120,7 @@ def test_options_of_one_transform_reach_it_alone(project: Path) -> None:
     assert "currency" not in json.dumps(found["kpi_product_sales_task"])
 
 
+@hostless
 @pytest.mark.parametrize(
     ("strategy", "check", "staged"),
     [("imported", "check_starbake_incoming_files", True), ("pending", "check_starbake_pending_files", False),
@@ -149,6 +151,7 @@ def test_a_dag_that_is_written_by_hand_runs(project: Path, home: dict[str, str],
         assert again == {tasks[0]: "success", **dict.fromkeys(tasks[1:], "skipped")}
 
 
+@hostless
 def test_an_orchestrator_of_ones_own_runs(project: Path) -> None:
     file = project / "dags" / "extending.py"
     shutil.copy(EXAMPLES / file.name, file)
@@ -161,6 +164,7 @@ def test_an_orchestrator_of_ones_own_runs(project: Path) -> None:
     ]
 
 
+@hostless
 @pytest.mark.parametrize("name", ["starbake_load", "starbake_kpi"])
 def test_every_process_builds_the_same(project: Path, name: str) -> None:
     file = project / "dags" / f"{name}.py"

@@ -123,6 +123,37 @@ def test_only_what_failed_is_tried_again(instance: Any) -> None:
     assert len({s.key.attempt for s in environment.started("transform:kpi.a")}) == 2
 
 
+def test_a_step_is_not_tried_again_before_the_thread_of_its_last_attempt_has_ended(
+    instance: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    looked = threading.Condition()
+
+    def look(steps: Any, *arguments: Any, **keywords: Any) -> Any:
+        nonlocal looks
+        with looked:
+            looks += 1
+            looked.notify_all()
+        return find(steps, *arguments, **keywords)
+
+    def linger(step_context: Any) -> Iterator[Any]:
+        for event in events(step_context):
+            yield event
+            if event.is_step_up_for_retry:
+                with looked:
+                    assert looked.wait_for(lambda seen=looks: looks >= seen + 3, 60), "the loop does not look any more"
+
+    find, events = executor._Steps.get_steps_to_execute, executor.dagster_event_sequence_for_step
+    monkeypatch.setattr(executor._Steps, "get_steps_to_execute", look)
+    monkeypatch.setattr(executor, "dagster_event_sequence_for_step", linger)
+    environment = FakeEnvironment()
+    environment.script("transform:kpi.a", Verdict.FAILED, Verdict.SUCCEEDED)
+    pipeline = draw(lambda p: p.sl_transform("a", "kpi.a", retries=1, retry_delay=0), environment=environment)
+    result = ran(pipeline, instance)
+    assert result.success, result.text
+    assert len(environment.submissions) == 2
+
+
 def test_what_comes_after_a_failure_and_a_skip_has_failed(instance: Any) -> None:
     environment = FakeEnvironment()
     environment.script("preload:sales", Verdict.NOT_READY)

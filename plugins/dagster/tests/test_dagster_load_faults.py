@@ -51,7 +51,7 @@ class Dagster:
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("batch", batches())
+@pytest.mark.parametrize("batch", batches("dagster"))
 def test_loads_are_green_with_their_rows_and_never_twice(
     batch: int, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:

@@ -247,14 +247,19 @@ if supports_threads:
             while True:
                 key, event = found
                 if event is None:
-                    yield from _trigger_hook(job_context.for_step(steps.get_step_by_key(key)), live.pop(key))
+                    events = live.pop(key)
+                    yield from _trigger_hook(job_context.for_step(steps.get_step_by_key(key)), events)
+                    for retry in (one for one in events if one.is_step_up_for_retry):
+                        steps.handle_event(retry)
                     steps.verify_complete(job_context, key)
                 elif isinstance(event, BaseException):
                     escaped.append(event)
                 else:
                     live[key].append(event)
                     yield event
-                    steps.handle_event(event)
+                    # A step that is up for retry may start at once, and its thread has not ended yet.
+                    if not event.is_step_up_for_retry:
+                        steps.handle_event(event)
                 if produced.empty():
                     return
                 found = produced.get()

@@ -1,0 +1,64 @@
+"""What Dagster prepares for each instance and each run is made once in a process, and copied.
+
+Nothing of Dagster is imported where it is not installed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+QUIET: Any = {"telemetry": {"enabled": False}}
+"""Dagster counts what is run, in the home of the user."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def prepared_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Read the migrations of Dagster once, and copy the empty databases of an instance and of a run.
+
+    To make them takes longer than most runs. Processes of their own, such as those of a server, make theirs.
+    """
+    from alembic.script import ScriptDirectory
+    from dagster import DagsterInstance
+    from dagster._core.storage.event_log import SqliteEventLogStorage
+
+    read, local, make = ScriptDirectory.from_config, DagsterInstance.local_temp, SqliteEventLogStorage._initdb
+    home, log = tmp_path_factory.mktemp("instance"), tmp_path_factory.mktemp("run") / "pristine.db"
+    directories: dict[Any, Any] = {}
+
+    def from_config(config: Any) -> Any:
+        location = config.get_main_option("script_location")
+        if location not in directories:
+            directories[location] = read(config)
+        return directories[location]
+
+    def local_temp(tempdir: str) -> Any:
+        if not any(Path(tempdir).iterdir()):
+            shutil.copytree(home, tempdir, dirs_exist_ok=True)
+        return local(tempdir, overrides=QUIET)
+
+    def initdb(self: Any, engine: Any, *arguments: Any, **keywords: Any) -> None:
+        file = Path(engine.url.database)
+        if not file.exists():
+            # In one step, because another process may look for it.
+            new = shutil.copy(log, file.with_suffix(f".{os.getpid()}"))
+            with contextlib.suppress(FileExistsError):
+                os.link(new, file)
+            os.unlink(new)
+        make(self, engine, *arguments, **keywords)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ScriptDirectory, "from_config", from_config)
+        with local(str(home), overrides=QUIET) as instance:
+            with instance.event_log_storage.run_connection("pristine"):
+                pass
+            shutil.move(instance.event_log_storage.path_for_shard("pristine"), log)
+        patch.setattr(DagsterInstance, "local_temp", local_temp)
+        patch.setattr(SqliteEventLogStorage, "_initdb", initdb)
+        yield

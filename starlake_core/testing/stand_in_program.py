@@ -1,0 +1,107 @@
+"""The program of a :class:`~starlake_core.testing.StandIn`: what one call does.
+
+It is started for every command of a test. It imports little, so that most of a call is not the import of what it does not use.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..contract import parse_arguments
+from ..errors import ContractError
+from .areas import Failure, TableModel, act
+from .subjects import subject
+
+__all__ = ["Step", "main"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one call does.
+
+    Attributes:
+        lines: that it writes first.
+        tells: names of variables whose values it writes.
+        exit_code: with which it ends.
+        not_ready: a check finds nothing: it writes the marker it was asked for and ends with 0, or with 1 without a marker.
+        goes_on: it never ends by itself.
+        at: where the stand-in keeps the areas of a project (:meth:`StandIn.keep`), one of ``MOMENTS`` at which something happens.
+        how: what happens then: ``fails`` (exit code 1), ``dies``, ``worker dies`` (the process that started it), or ``goes on`` until it is stopped.
+    """
+
+    lines: tuple[str, ...] = ()
+    tells: tuple[str, ...] = ()
+    exit_code: int = 0
+    not_ready: bool = False
+    goes_on: bool = False
+    at: str = ""
+    how: str = "fails"
+
+
+def _note(folder: Path, about: str, arguments: Sequence[str]) -> int:
+    """Write the call down; return how many came before it about the same subject."""
+    line = {"subject": about, "arguments": list(arguments), "env": dict(os.environ), "folder": os.getcwd()}
+    with (folder / "calls.jsonl").open("a+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        earlier = sum(1 for text in file if json.loads(text)["subject"] == about)
+        file.write(json.dumps(line) + "\n")
+    return earlier
+
+
+def _scenario(folder: Path, about: str, number: int) -> Step:
+    with contextlib.suppress(FileNotFoundError):
+        steps = json.loads((folder / "scenario.json").read_text(encoding="utf-8")).get(about)
+        if steps:
+            found = steps[min(number, len(steps) - 1)]
+            return Step(**{**found, "lines": tuple(found["lines"]), "tells": tuple(found["tells"])})
+    return Step()
+
+
+def main(folder: str, arguments: Sequence[str]) -> int:
+    """Be the program for one call.
+
+    Args:
+        folder: of its :class:`StandIn`.
+        arguments: the command and what follows it.
+
+    Returns:
+        The exit code.
+    """
+    about = subject(arguments)
+    number = _note(Path(folder), about, arguments)
+    try:
+        values = parse_arguments(arguments).values
+    except ContractError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    step = _scenario(Path(folder), about, number)
+    for line in (*step.lines, *(os.environ.get(name, "") for name in step.tells)):
+        sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+    while step.goes_on:
+        signal.pause()
+    not_ready = step.not_ready
+    kept = Path(folder) / "tables.json"
+    if kept.exists() and not step.exit_code and not not_ready:
+        tables = [TableModel(**each) for each in json.loads(kept.read_text(encoding="utf-8"))]
+        try:
+            not_ready = not act(arguments[0], values, tables, step.at, step.how)
+        except Failure as failure:
+            sys.stdout.write(f"{failure}\n")
+            return 1
+    if not not_ready:
+        return step.exit_code
+    marker = values.get("notReadySentinel")
+    if marker is None:
+        return 1
+    Path(marker).touch()
+    return 0
