@@ -118,7 +118,7 @@ def overlay(*layers: Sections) -> dict[str, dict[str, Any]]:
     """Merge sections. If a name occurs more than once, the last value counts.
 
     Args:
-        **layers: the sections to merge; later ones win.
+        *layers: the sections to merge; later ones win.
     """
     result: dict[str, dict[str, Any]] = {}
     for layer in layers:

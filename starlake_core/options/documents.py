@@ -1,4 +1,4 @@
-"""Documents of others: what a plugin passes on without a model of its own."""
+"""Documents of a service, which a plugin passes on without knowing their content."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _folder: ContextVar[str] = ContextVar("starlake_core_documents", default="")
 
 @contextmanager
 def relative_to(folder: str) -> Iterator[None]:
-    """While this block is open, paths of documents are relative to a folder: that of the pipeline file.
+    """In this block, resolve paths of documents against the folder of the pipeline file.
 
     Args:
-        folder: absolute, or empty for the working directory.
+        folder: an absolute path, or empty for the working directory.
     """
     token = _folder.set(folder)
     try:
@@ -76,7 +76,7 @@ def _named(value: Mapping[Any, Any], where: str) -> Mapping[str, Any]:
 
 
 def _plain(value: Any, where: str) -> Any:
-    """A copy that JSON can carry."""
+    """Return a copy that JSON can represent."""
     if isinstance(value, Mapping):
         return {name: _plain(item, f"{where}.{name}") for name, item in _named(value, where).items()}
     if isinstance(value, (list, tuple)):
@@ -87,19 +87,19 @@ def _plain(value: Any, where: str) -> Any:
 
 
 DOCUMENT = Kind("document", "a mapping, a JSON object, or the path of a .json, .yml or .yaml file", _read)
-"""A document of a service, as its own reference describes it; paths are relative to the pipeline file."""
+"""A document of a service, as described in the service's own reference. Paths are relative to the pipeline file."""
 
 
 def merge_under(own: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """What a user gave, under what a plugin sends in any case.
+    """Merge a user's document with what a plugin always sends. The plugin's values win.
 
     Args:
-        own: of the plugin.
-        given: of the user.
+        own: the plugin's document.
+        given: the user's document.
 
     Returns:
-        Both, and the names (``config.worker.count``) that both have with different values: those stay the plugin's. Mappings are merged at all
-        depths; lists and plain values are one value each.
+        The merged document, and the paths (``config.worker.count``) at which the two have different values. Mappings
+        are merged at all depths; lists and plain values are not.
     """
     merged: dict[str, Any] = dict(given)
     conflicts: list[str] = []

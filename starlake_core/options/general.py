@@ -1,4 +1,4 @@
-"""The options that hold for every orchestrator and every environment."""
+"""The options for every orchestrator and every environment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .values import OptionGroup, option
 __all__ = ["GeneralOptions"]
 
 START_DATE = date(2024, 1, 1)
-"""The fixed start date of a pipeline that names none."""
+"""The default start date of a pipeline. It is fixed, because a pipeline must not depend on a clock."""
 
 
 class GeneralOptions(OptionGroup):

@@ -1,7 +1,7 @@
-"""Reading and checking all options of the selected plugins at once.
+"""Reads and checks all options of the selected plugins at once.
 
-A value comes from the explicit options, else from the option's environment variable, else from its default; ``0``,
-``false`` and ``""`` are values like any other. Every problem of every option is reported in one error.
+A value comes from the explicit options, then from the option's environment variable, then from its default. ``0``,
+``false`` and ``""`` are values like any other. One error reports all problems.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ def resolve_options(
 
     Args:
         declared: every option of every selected plugin.
-        given: the explicit options. A mapping under a name that is no option holds per-task values.
-        own: the names that belong to each selected plugin: one that it does not declare is refused.
-        environ: the environment, that of this process by default.
-        strict: refuse an option that no selected plugin knows, instead of warning.
+        given: the explicit options. A mapping under a name that is not an option holds per-task values.
+        own: the names reserved for each selected plugin; names that it does not declare are refused.
+        environ: the environment variables; those of this process by default.
+        strict: raise an error for an option that no selected plugin declares, instead of a warning.
         where: the pipeline file, for messages.
 
     Raises:
-        OptionsError: with one line for every problem.
-        PluginContractError: two plugins declare one option in two ways.
+        OptionsError: there are problems; the message has a line for each.
+        PluginContractError: two plugins declare the same option differently.
     """
     environ = os.environ if environ is None else environ
     prefix = f"{where}: " if where else ""
@@ -96,7 +96,7 @@ def resolve_options(
             )
         else:
             logger.warning("%soption '%s' is ignored: none of the plugins %s knows it", prefix, key, _plugins(declared))
-            if not isinstance(value, Mapping):  # a mapping may hold options of another plugin for the task
+            if not isinstance(value, Mapping):  # a mapping may hold per-task options of another plugin
                 of_tasks[key] = [
                     f"{prefix}option '{key}' is about the task of that name, and {_shown(Option(key, STR), value)} is no mapping; its substitution "
                     f"variables are written {key!r}: {{'options': 'k=v,k2=v2'}}"
@@ -126,18 +126,19 @@ def resolve_options(
 
 
 def _elsewhere(key: str, own: Sequence[OwnNames]) -> str | None:
-    """Where something belongs that is not given as an option; None for other names."""
+    """Return a sentence that says where a name belongs if it is not an option; None for other names."""
     found = next((names for names in own if key in names.elsewhere), None)
     return None if found is None else f"'{key}' is not an option of plugin '{found.plugin}'. {found.elsewhere[key]}"
 
 
 def _owner(key: str, own: Sequence[OwnNames]) -> str | None:
-    """The plugin to which a name belongs by its beginning."""
+    """Return the plugin that has reserved the prefix of a name."""
     return next((names.plugin for names in own if key.startswith(names.prefixes)), None)
 
 
 def _by_key(declared: Sequence[DeclaredOption]) -> Mapping[str, DeclaredOption]:
-    """Names and aliases to their options; two plugins may share an option only if they declare it alike."""
+    """Return options by their names and aliases. Plugins may share an option only if they declare it in the same
+    way."""
     by_key: dict[str, DeclaredOption] = {}
     for item in declared:
         for key in (item.option.name, *item.option.aliases):
@@ -172,7 +173,7 @@ def _read(item: DeclaredOption, raw: Any, source: str, problems: list[str]) -> A
 
 
 def _json_or_text(text: str) -> Any:
-    """A mapping that was written on the command line."""
+    """Return a mapping that was given as JSON on the command line."""
     try:
         return json.loads(text)
     except ValueError:
@@ -180,7 +181,8 @@ def _json_or_text(text: str) -> Any:
 
 
 def _is_about_a_task(values: Mapping[str, Any], by_key: Mapping[str, DeclaredOption]) -> bool:
-    """Whether a mapping holds options of a task, and is not the value of an option of a plugin that is not selected."""
+    """Return whether a mapping holds per-task options, rather than the value of an option of a plugin that is not
+    selected."""
     return any(near_miss(str(key), [*by_key, "options"]) is not None for key in values)
 
 

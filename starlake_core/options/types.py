@@ -1,4 +1,4 @@
-"""The types of options: how a value is read, and what is allowed in words."""
+"""The types of options: how to read a value, and how to describe the allowed values."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Kind(Generic[T]):
-    """The type of an option: how a value is read, and what is allowed in words.
+    """The type of an option: how to read a value, and how to describe the allowed values.
 
     Attributes:
-        name: for tables, ``int``.
-        allowed: for messages, ``a whole number``.
-        read: returns the typed value or raises ``ValueError``; never sees None.
+        name: its name in tables, such as ``int``.
+        allowed: the allowed values in messages, such as ``a whole number``.
+        read: returns the typed value, or raises ``ValueError``; never called with None.
     """
 
     name: str
@@ -96,7 +96,7 @@ def _read_csv(value: Any) -> tuple[str, ...]:
 
 
 class NotAllowed(ValueError):
-    """A value that is not allowed for a reason that is worth a sentence."""
+    """A value is not allowed, for a reason that the message should mention."""
 
 
 def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -172,7 +172,7 @@ CRON = Kind("cron", "a cron expression with five fields such as '0 2 * * *', or 
 
 
 def Integer(low: int | None = None, high: int | None = None) -> Kind[int]:  # reads like a type
-    """A whole number, between two bounds (both included) where they are given."""
+    """A whole number, within optional bounds (included)."""
 
     def read(value: Any) -> int:
         number = _read_int(value)
@@ -185,7 +185,7 @@ def Integer(low: int | None = None, high: int | None = None) -> Kind[int]:  # re
 
 
 def OneOf(*words: str) -> Kind[str]:  # reads like a type
-    """One of some words, in any case; the value is the word as declared."""
+    """One of several words, ignoring case. The value is the word as declared."""
 
     def read(value: Any) -> str:
         return {word.lower(): word for word in words}[str(value).strip().lower()]
@@ -194,13 +194,13 @@ def OneOf(*words: str) -> Kind[str]:  # reads like a type
 
 
 def Matching(pattern: str, allowed: str, name: str = "str", strip: bool = False) -> Kind[str]:  # reads like a type
-    """A string of a form.
+    """A string that matches a pattern.
 
     Args:
-        pattern: regular expression for all of it.
-        allowed: the form in words, for messages.
-        name: of the type, for tables.
-        strip: whether spaces around it are taken away first.
+        pattern: a regular expression for the whole string.
+        allowed: a description of the pattern, for messages.
+        name: the name of the type, for tables.
+        strip: whether to remove surrounding spaces first.
     """
     form = re.compile(pattern)
 
@@ -220,10 +220,10 @@ def Seconds(
     """A duration that may be a fraction of a second.
 
     Args:
-        low: the least, included.
-        allowed: the bounds in words, for messages.
-        high: what it stays below.
-        name: of the type, for tables.
+        low: the least value, included.
+        allowed: a description of the bounds, for messages.
+        high: the upper bound, excluded.
+        name: the name of the type, for tables.
     """
 
     def read(value: Any) -> float:
