@@ -347,7 +347,7 @@ def test_other_work_under_the_same_name_is_not_taken_for_its_own() -> None:
     assert execute(Job("x", ("exit 0",)), runner, key, timeout=PATIENCE).succeeded
     assert execute(Job("x", ("exit 3",)), runner, key, timeout=PATIENCE).exit_code == 3
     handle = runner.submit(Job("x", ("sleep 60",)), key)
-    with pytest.raises(RunnerError, match="other work goes on"):
+    with pytest.raises(RunnerError, match="other work is running"):
         runner.submit(Job("x", ("exit 0",)), key)
     runner.cancel(handle)
     until(lambda: runner.poll([handle])[handle].ended, "it ends")
@@ -450,7 +450,7 @@ def test_nobody_gets_the_lock_of_a_run_while_its_holder_makes_it_shared(
     monkeypatch.setattr(supervisor.fcntl, "flock", slowly)
     with run_lock(lock):
         assert said[0] == "held"
-        assert "is still going in another process" in said[1]
+        assert "is still running in another process" in said[1]
 
 
 def test_a_watchdog_that_cannot_be_told_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:

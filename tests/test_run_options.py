@@ -150,7 +150,7 @@ def test_an_event_without_a_cron_has_a_date_and_one_without_a_date_nothing() -> 
 
 @pytest.mark.parametrize("date", ["soon", True, 1e30, []])
 def test_a_date_that_cannot_be_read(date: Any) -> None:
-    with pytest.raises(RunError, match=r"sl_scheduled_date is .* it takes a date with offset"):
+    with pytest.raises(RunError, match=r"sl_scheduled_date is .* use a date with offset"):
         read_moment(date, "sl_scheduled_date")
 
 
@@ -175,5 +175,5 @@ def test_extra_is_checked_where_it_is_given() -> None:
         {"sl_options": {"a": 1}},
         {"sl_options_merge": {"all": {"a": 1}}},
     ):
-        with pytest.raises(CommandError, match=r"extra=.* is not allowed; it takes names and JSON values"):
+        with pytest.raises(CommandError, match=r"extra=.* is not allowed; use names and JSON values"):
             read(wrong)

@@ -54,7 +54,7 @@ EVERY_YEAR = st.datetimes(
 def test_a_date_of_any_year_has_an_interval_or_one_message(moment: datetime, cron: str, zone: tzinfo) -> None:
     """The years 1000 to 9998 can be reckoned with; others are refused in one sentence."""
     if not 1000 <= moment.year <= 9998:
-        with pytest.raises(ScheduleError, match=r"is not a date of the years 1000 to 9998"):
+        with pytest.raises(ScheduleError, match=r"is not a date in the years 1000 to 9998"):
             data_interval(cron, moment, zone)
         with pytest.raises(ScheduleError, match="1000 to 9998"):
             list(fire_times(cron, moment, moment, zone))

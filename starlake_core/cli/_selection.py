@@ -133,7 +133,7 @@ class Selection:
         """Load the pipelines, and keep those that have a selected task, in the order of :meth:`PipelineFiles.load`.
 
         Raises:
-            NothingFoundError: a pattern fits no task of any pipeline, or a path leads to no pipeline file.
+            NothingFoundError: a pattern matches no task of any pipeline, or a path leads to no pipeline file.
             PluginNotFoundError: there is no plugin of a name on the command line.
             PipelineFileError: a file has problems.
         """
@@ -141,7 +141,7 @@ class Selection:
         for pattern in (*self.select, *self.exclude):
             if not any(_fits(pattern, pipeline) for pipeline in pipelines):
                 raise NothingFoundError(
-                    f"pattern '{pattern}' fits no task of {', '.join(p.id for p in pipelines)}; it takes the id or path of a task, a transform, a "
+                    f"pattern '{pattern}' matches no task of {', '.join(p.id for p in pipelines)}; use the id or path of a task, a transform, a "
                     "domain or domain.table, with * and ? as wildcards. See the tasks with: starlake-orchestrate graph"
                 )
         selected = []

@@ -89,7 +89,7 @@ class Orchestration:
         PluginError: a plugin cannot be used.
         OptionsError: options are wrong; the message has a line for each.
 
-        Attributes:
+    Attributes:
         plugins: the selected plugins.
         options: the typed options of all of them.
         task_keywords: the orchestrator's keyword arguments for verbs.
@@ -158,7 +158,7 @@ class Orchestration:
             return
         known = {name for pipeline in self.pipelines for name in pipeline.option_names()}
         problems = [
-            f"{os.path.basename(self.filename)}: no task takes the options of '{name}', and none of the selected plugins has an option of that name."
+            f"{os.path.basename(self.filename)}: no task uses the options of '{name}', and none of the selected plugins has an option of that name."
             f"{did_you_mean(name, known)}"
             for name in self.options.tasks
             if name not in known
@@ -206,7 +206,8 @@ class Orchestration:
             schedule: the domains to load.
             dependencies: the lineage to transform, as nodes or the JSON of ``dag-generate``.
             name: its id; the names of the file and of the schedule by default.
-            cron: the cron expression that starts it; by default that of the schedule, or the one derived from the lineage.
+            cron: the cron expression that starts it; by default that of the schedule, or the one derived from the
+                lineage.
             tags: tags that orchestrators show.
             description: a description that orchestrators show.
             **native: keyword arguments that the orchestrator declares.
@@ -257,12 +258,12 @@ def _check_own_arguments(schedule: object, name: object, cron: object, descripti
         if isinstance(schedule, str):
             how = f"cron={_PRESETS.get(schedule.strip().lower(), schedule)!r}"
         raise StarlakeError(
-            f"sl_create_pipeline(schedule={schedule!r}) is not allowed: schedule takes a StarlakeSchedule, the domains and tables to load. The "
-            f"time at which a pipeline starts is cron: sl_create_pipeline({how})"
+            f"sl_create_pipeline(schedule={schedule!r}) is not allowed: schedule must be a StarlakeSchedule with the domains and tables to load. "
+            f"Use cron to say when the pipeline starts: sl_create_pipeline({how})"
         )
     for keyword, value in (("name", name), ("cron", cron), ("description", description)):
         if value is not None and not isinstance(value, str):
-            raise StarlakeError(f"sl_create_pipeline({keyword}={value!r}) is not allowed; it takes a string")
+            raise StarlakeError(f"sl_create_pipeline({keyword}={value!r}) is not allowed; use a string")
 
 
 def _addons(given: Mapping[str, Any]) -> tuple[str, ...]:
@@ -286,11 +287,13 @@ def _check_together(options: Options, where: str) -> None:
     general = options[GeneralOptions]
     poke, limit = general.pre_load_poke_interval, general.pre_load_timeout
     if poke < 1:
-        problems.append(f"{prefix}option 'pre_load_poke_interval' is {poke}; it takes a duration greater than 0")
+        problems.append(
+            f"{prefix}{poke} is not a valid value for option 'pre_load_poke_interval'; use a duration greater than 0"
+        )
     elif general.pre_load_sensor and limit < poke:
         problems.append(
-            f"{prefix}option 'pre_load_timeout' ({limit} s) is less than 'pre_load_poke_interval' ({poke} s); a pre-load that waits "
-            "has to look at least twice"
+            f"{prefix}option 'pre_load_timeout' ({limit} s) is less than 'pre_load_poke_interval' ({poke} s); a waiting pre-load "
+            "needs at least two attempts"
         )
     try:
         read_policies(general.sl_options_merge, f"{prefix}option 'sl_options_merge'")

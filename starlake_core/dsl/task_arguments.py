@@ -36,7 +36,8 @@ class TaskArguments:
         params: parameters for the task.
         trigger: when the task runs; depends on the verb by default.
         inlets, outlets: datasets in addition to those of the verb.
-        extra: metadata for the events of its outlets, as JSON values; its ``sl_options`` reach the runs that they start.
+        extra: metadata for the events of its outlets, as JSON values; its ``sl_options`` reach the runs that they
+            start.
         native: keyword arguments for the orchestrator.
     """
 
@@ -85,24 +86,24 @@ def read_task_arguments(
                 f"{', '.join(sorted(native)) or 'nothing more'}.{did_you_mean(name, _NAMES | native)}"
             )
     if not isinstance(known.get("params", {}), Mapping):
-        raise CommandError(f"{verb}: params={known['params']!r} is not allowed; it takes a mapping")
+        raise CommandError(f"{verb}: params={known['params']!r} is not allowed; use a mapping")
     known["extra"] = _read_extra(known.get("extra"), verb)
     for name in ("inlets", "outlets"):
         if name in known:
             known[name] = read_datasets(known[name], f"{verb}: {name}")
     if not isinstance(known.get("pool") or "", str):
-        raise CommandError(f"{verb}: pool={known['pool']!r} is not allowed; it takes the name of a pool")
+        raise CommandError(f"{verb}: pool={known['pool']!r} is not allowed; use the name of a pool")
     for name in ("retry_delay", "timeout"):
         known[name] = seconds(known.get(name), None, f"{verb}: {name}")
     retries = known.get("retries")
     if retries is not None and (isinstance(retries, bool) or not isinstance(retries, int) or retries < 0):
-        raise CommandError(f"{verb}: retries={retries!r} is not allowed; it takes a whole number, not negative")
+        raise CommandError(f"{verb}: retries={retries!r} is not allowed; use a whole number, at least 0")
     if known.get("trigger") is not None:
         try:
             known["trigger"] = TriggerRule(known["trigger"])
         except ValueError:
             allowed = ", ".join(rule.value for rule in TriggerRule)
-            raise CommandError(f"{verb}: trigger={known['trigger']!r} is not allowed; it is one of {allowed}") from None
+            raise CommandError(f"{verb}: trigger={known['trigger']!r} is not allowed; use one of {allowed}") from None
     return TaskArguments(**known, native=own)
 
 
@@ -113,13 +114,11 @@ def _read_extra(value: Any, verb: str) -> Mapping[str, Any]:
     try:
         json.dumps(value)
         if not isinstance(value, Mapping):
-            raise TypeError("it is no mapping")
+            raise TypeError("it is not a mapping")
         read_sections(value.get(OPTIONS), OPTIONS)
         read_policies(value.get(POLICIES), POLICIES)
     except (TypeError, ValueError, RunError) as error:
-        raise CommandError(
-            f"{verb}: extra={value!r} is not allowed; it takes names and JSON values ({error})"
-        ) from None
+        raise CommandError(f"{verb}: extra={value!r} is not allowed; use names and JSON values ({error})") from None
     return dict(value)
 
 
@@ -136,7 +135,7 @@ def read_datasets(values: Any, what: str) -> tuple[StarlakeDataset, ...]:
     found = (values,) if isinstance(values, StarlakeDataset) or not isinstance(values, Iterable) else tuple(values)
     for value in (values,) if isinstance(values, (str, Mapping)) else found:
         if not isinstance(value, StarlakeDataset):
-            raise CommandError(f"{what} holds {value!r}; it takes datasets: StarlakeDataset.table('domain', 'table')")
+            raise CommandError(f"{what} has {value!r}; use datasets: StarlakeDataset.table('domain', 'table')")
     return found
 
 
@@ -155,7 +154,7 @@ def seconds(value: object, default: int | None, what: str) -> int | None:
         return default
     number = value.total_seconds() if isinstance(value, timedelta) else value
     if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number < math.inf:
-        raise CommandError(f"{what}={value!r} is not allowed; it takes seconds or a timedelta, not negative")
+        raise CommandError(f"{what}={value!r} is not allowed; use seconds or a timedelta, at least 0")
     return math.ceil(number)
 
 
@@ -174,7 +173,7 @@ _WANTED: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     ),
     "spark_config": ("a StarlakeSparkConfig", lambda value: isinstance(value, StarlakeSparkConfig)),
     "arguments": (
-        "a list: the command and what follows it, ['freshness', '--tables', 'sales.orders']",
+        "a list of the command and its arguments: ['freshness', '--tables', 'sales.orders']",
         lambda value: isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping)),
     ),
 }
@@ -201,7 +200,7 @@ def check_own_arguments(verb: str, **given: object) -> None:
     for name, value in given.items():
         wanted, fits = _WANTED[name]
         if value is not None and not fits(value):
-            raise CommandError(f"{verb}: {name}={value!r} is not allowed; it takes {wanted}")
+            raise CommandError(f"{verb}: {name}={value!r} is not allowed; use {wanted}")
 
 
 def check_factory(factory: object, verb: str) -> None:
@@ -216,7 +215,7 @@ def check_factory(factory: object, verb: str) -> None:
     """
     if not callable(factory):
         raise CommandError(
-            f"{verb}: factory={factory!r} is not allowed; it takes a function that makes the node: lambda: EmptyOperator(task_id='x')"
+            f"{verb}: factory={factory!r} is not allowed; use a function that returns the node: lambda: EmptyOperator(task_id='x')"
         )
     try:
         inspect.signature(factory).bind()

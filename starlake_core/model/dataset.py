@@ -49,7 +49,9 @@ class StarlakeDataset:
 
     def __post_init__(self) -> None:
         if not self.uri or self.uri != self.uri.strip():
-            raise DatasetError(f"a dataset needs a URI without blanks around it, found {self.uri!r}")
+            raise DatasetError(
+                f"{self.uri!r} is not a valid URI of a dataset; use one that is not empty and has no spaces around it"
+            )
         object.__setattr__(self, "cron", read_cron(self.cron))
         object.__setattr__(self, "name", self.name or self.uri)
 
@@ -131,8 +133,8 @@ def check_outlets(tables: Iterable[StarlakeDataset], where: str) -> None:
 
 def _same_name(one: StarlakeDataset, other: StarlakeDataset, where: str) -> DatasetError:
     return DatasetError(
-        f"pipeline {where}: the datasets {one.sink or one.uri!r} and {other.sink or other.uri!r} fall on one name "
-        f"({one.identity}). Names that differ only by case are one name in a warehouse: rename one of them; in the "
+        f"pipeline {where}: the datasets {one.sink or one.uri!r} and {other.sink or other.uri!r} share a name "
+        f"({one.identity}). Names that differ only by case are the same in a warehouse: rename one of them; in the "
         "style 'flat' (a.b_c and a_b.c are both a_b_c), use the option dataset_style=qualified"
     )
 

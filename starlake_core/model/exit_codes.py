@@ -89,7 +89,7 @@ def outcome_from_exit_code(
         return Outcome(Verdict.CANCELLED, code, "cancelled", tail=tail)
     if check and marked is None and code == 1:
         logger.warning(
-            "%s: exit code 1 of a check without a marker is taken for 'not ready'; it could also be a failure. Starlake 1.5.15 "
+            "%s: exit code 1 of a check without a marker counts as 'not ready', but it could also be a failure. Starlake 1.5.15 "
             "and later can tell the two apart (options pre_load_not_ready_sentinel and pre_load_not_ready_sentinel_path)",
             about,
         )

@@ -70,17 +70,19 @@ class Job:
 
     def __post_init__(self) -> None:
         if isinstance(self.arguments, str):
-            raise StarlakeError(f"the arguments of a job are a vector, found the text {self.arguments!r}; split it")
+            raise StarlakeError(
+                f"the arguments of a job must be a list of strings, not the string {self.arguments!r}; split it"
+            )
         object.__setattr__(self, "arguments", tuple(self.arguments))
         object.__setattr__(self, "plugins", tuple(self.plugins))
         object.__setattr__(self, "env", dict(self.env))
         object.__setattr__(self, "spec", dict(self.spec))
         for argument in self.arguments:
             if not isinstance(argument, str):
-                raise StarlakeError(f"an argument of a job is a text, found {argument!r} in {self.arguments!r}")
+                raise StarlakeError(f"the argument {argument!r} of a job is not a string: {self.arguments!r}")
         for name, value in self.env.items():
             if not isinstance(name, str) or not isinstance(value, str):
-                raise StarlakeError(f"a variable of a job is a text, found {name!r}: {value!r}")
+                raise StarlakeError(f"the variable {name!r} of a job is not a string: {value!r}")
 
     def __hash__(self) -> int:
         return hash((self.environment, self.arguments, self.endpoint))
@@ -114,7 +116,8 @@ class Job:
             A job without placeholders. A ``$`` or a brace that is not part of a known placeholder stays as it is.
 
         Raises:
-            BindError: a variable is not in the orchestrator's variable store, or its value cannot stand where it is used.
+            BindError: a variable is not in the orchestrator's variable store, or its value cannot stand where it is
+                used.
         """
         for flag, value in pairwise(self.arguments):
             if flag == "--options" and "${var:" in value:
@@ -148,7 +151,7 @@ class Job:
         for found in _PLACEHOLDER.finditer(options):
             if found[1].startswith("var:") and "," in attempt.value(found[1]):
                 raise BindError(
-                    f"the value of variable '{found[1][4:]}' has a comma, and the options of a Starlake command have no escape for it "
+                    f"the value of variable '{found[1][4:]}' has a comma, which the options of a Starlake command cannot escape "
                     f"({attempt.task}); pass it through a variable of sl_env_var instead"
                 )
 

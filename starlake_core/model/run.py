@@ -253,7 +253,7 @@ def unsafe_word(value: object, where: str) -> str:
     """
     word = str(value or "no").lower()
     if word not in ("no", *RETRY_UNSAFE[1:]):
-        raise RunError(f"{where} is {value!r}; it takes one of no, {', '.join(RETRY_UNSAFE[1:])}")
+        raise RunError(f"{where} is {value!r}; use one of no, {', '.join(RETRY_UNSAFE[1:])}")
     return "" if word == "no" else word
 
 

@@ -53,11 +53,11 @@ def _document(value: Any, where: str, example: str) -> Sections:
         try:
             value = json.loads(value)
         except ValueError:
-            raise RunError(f"{where} is {value!r}, which is no JSON; it takes sections: {example}") from None
+            raise RunError(f"{where} is {value!r}, which is not JSON; use sections: {example}") from None
     if not value:
         return {}
     if not isinstance(value, Mapping) or not all(isinstance(section, Mapping) for section in value.values()):
-        raise RunError(f"{where} is {value!r}; it takes sections of names and values: {example}")
+        raise RunError(f"{where} is {value!r}; use sections of names and values: {example}")
     return {str(section): {str(name): item for name, item in items.items()} for section, items in value.items()}
 
 
@@ -99,7 +99,7 @@ def _policy(value: Any, where: str, example: str) -> Mapping[str, str]:
     fields = set(value) if isinstance(value, Mapping) else set()
     policy = value.get("policy") if fields else None
     if policy not in (_UNION, _STRICT) or fields - {"policy", "separator"}:
-        raise RunError(f"{where} is {value!r}; it takes the policy 'union', with a separator, or 'strict': {example}")
+        raise RunError(f"{where} is {value!r}; use the policy 'union', with a separator, or 'strict': {example}")
     if policy == _STRICT:
         return {"policy": _STRICT}
     separator = _SEPARATOR if value.get("separator") is None else value["separator"]
@@ -109,7 +109,7 @@ def _policy(value: Any, where: str, example: str) -> Mapping[str, str]:
         or any(letter.isspace() or letter in _NOT_IN_SEPARATOR for letter in separator)
     ):
         raise RunError(
-            f'{where}: the separator {separator!r} is not allowed; it takes a text without blanks and without , $ ` \\ "'
+            f'{where}: the separator {separator!r} is not allowed; use a string without spaces and without , $ ` \\ "'
         )
     return {"policy": _UNION, "separator": separator}
 

@@ -164,7 +164,7 @@ def in_range(value: _Date) -> _Date:
     """
     if not FIRST_YEAR <= value.year <= LAST_YEAR:
         raise ScheduleError(
-            f"{value.isoformat()} is not a date of the years {FIRST_YEAR} to {LAST_YEAR}; give one of those"
+            f"{value.isoformat()} is not a date in the years {FIRST_YEAR} to {LAST_YEAR}; use one of those"
         )
     return value
 
@@ -215,7 +215,7 @@ def _neighbour(cron: str, moment: datetime, zone: tzinfo, forward: bool) -> date
         return _found_neighbour(cron, moment, zone, forward)
     except OverflowError:
         raise ScheduleError(
-            f"{moment.isoformat()} is too near to the end of the calendar for a schedule; give a date of the years {FIRST_YEAR} to {LAST_YEAR}"
+            f"{moment.isoformat()} is too close to the end of the calendar for a schedule; use a date in the years {FIRST_YEAR} to {LAST_YEAR}"
         ) from None
 
 
@@ -284,7 +284,8 @@ def data_interval(cron: str | None, scheduled: datetime, zone: tzinfo = timezone
 
     Args:
         cron: the cron expression; if it is None, the interval is empty.
-        scheduled: an aware time. If the schedule does not fire then (a manual run), the result is the last complete interval.
+        scheduled: an aware time. If the schedule does not fire then (a manual run), the result is the last complete
+            interval.
         zone: the zone of the schedule.
 
     Raises:

@@ -23,7 +23,8 @@ class Option:
         default: the typed value if none is given; None if there is no default.
         required: whether a value must be given.
         doc: one sentence for tables and messages.
-        env: the environment variable that can set it; ``SL_<NAME>`` by default (without a second ``sl_``), empty for none.
+        env: the environment variable that can set it; ``SL_<NAME>`` by default (without a second ``sl_``), empty for
+            none.
         aliases: other keys for the same option, from earlier generators.
         effective: whether it has an effect; False if it is accepted only because existing files set it.
     """

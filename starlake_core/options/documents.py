@@ -47,7 +47,7 @@ def _file(name: str) -> Any:
     path = os.path.join(_folder.get(), name)
     ending = os.path.splitext(path)[1].lower()
     if ending not in (".json", ".yml", ".yaml"):
-        raise NotAllowed(f"the name of a file ends with .json, .yml or .yaml, and {name!r} does not")
+        raise NotAllowed(f"the file name {name!r} does not end with .json, .yml or .yaml")
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read()
@@ -61,7 +61,7 @@ def _file(name: str) -> Any:
     try:
         import yaml
     except ImportError:
-        raise NotAllowed(f"{path} is YAML, which needs a library: pip install pyyaml. Or write JSON") from None
+        raise NotAllowed(f"{path} is YAML, which needs a library: pip install pyyaml; or use JSON") from None
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -71,7 +71,7 @@ def _file(name: str) -> Any:
 def _named(value: Mapping[Any, Any], where: str) -> Mapping[str, Any]:
     for name in value:
         if not isinstance(name, str):
-            raise NotAllowed(f"{name!r} in {where} is no name; names are strings")
+            raise NotAllowed(f"{name!r} in {where} is not a string, as names must be")
     return value
 
 
@@ -83,7 +83,7 @@ def _plain(value: Any, where: str) -> Any:
         return [_plain(item, f"{where}[{number}]") for number, item in enumerate(value)]
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
-    raise NotAllowed(f"{where} is {value!r}; a document holds strings, numbers, true, false, lists and mappings")
+    raise NotAllowed(f"{where} is {value!r}; use only strings, numbers, true, false, lists and mappings")
 
 
 DOCUMENT = Kind("document", "a mapping, a JSON object, or the path of a .json, .yml or .yaml file", _read)

@@ -23,8 +23,10 @@ class Limit(Generic[T]):
     Attributes:
         about: what is limited, such as ``variables of an execution``.
         allowed: what the service accepts, such as ``at most 1000``.
-        message: the message for a value over the limit, with fields in braces; what was given comes first, what to do last.
-        source: the address of the page that documents it; empty for a limit known from experience, which only causes a warning.
+        message: the message for a value over the limit, with fields in braces; what was given comes first, what to do
+            last.
+        source: the address of the page that documents it; empty for a limit known from experience, which only causes a
+            warning.
         find: returns the values of the fields for each violation.
     """
 
@@ -64,7 +66,7 @@ def check_limits(limits: Iterable[Limit[T]], subject: T, where: str) -> None:
             if limit.source:
                 problems.append(f"{where}: {problem}")
             else:
-                logger.warning("%s: %s; this limit is not documented, so that the service decides", where, problem)
+                logger.warning("%s: %s; this limit is not documented, so the service decides", where, problem)
     if problems:
         raise OptionsError(problems)
 

@@ -68,7 +68,7 @@ def resolve_options(
                 option = by_key[key].option
                 problems.append(
                     f"{prefix}option '{key}' ({_shown(option, value)}) and option '{explicit[name][0]}' "
-                    f"({_shown(option, explicit[name][1])}) are the same option with two values; give one of them"
+                    f"({_shown(option, explicit[name][1])}) are the same option with two values; set only one of them"
                 )
             explicit[name] = (key, value)
             continue
@@ -86,20 +86,20 @@ def resolve_options(
         elif (owner := _owner(key, own)) is not None:
             names = [name for name, item in by_key.items() if item.plugin == owner]
             problems.append(
-                f"{prefix}unknown option '{key}': plugin '{owner}' has no option of that name, and nothing would come of it; list them with: "
+                f"{prefix}unknown option '{key}': plugin '{owner}' has no such option; list its options with: "
                 f"starlake-orchestrate options.{did_you_mean(key, names)}"
             )
         elif strict:
             problems.append(
-                f"{prefix}unknown option '{key}': none of the plugins {_plugins(declared)} knows it; remove it or select "
-                "the plugin that does"
+                f"{prefix}unknown option '{key}': none of the plugins {_plugins(declared)} has it; remove it, or select "
+                "the plugin that has it"
             )
         else:
-            logger.warning("%soption '%s' is ignored: none of the plugins %s knows it", prefix, key, _plugins(declared))
+            logger.warning("%soption '%s' is ignored: none of the plugins %s has it", prefix, key, _plugins(declared))
             if not isinstance(value, Mapping):  # a mapping may hold per-task options of another plugin
                 of_tasks[key] = [
-                    f"{prefix}option '{key}' is about the task of that name, and {_shown(Option(key, STR), value)} is no mapping; its substitution "
-                    f"variables are written {key!r}: {{'options': 'k=v,k2=v2'}}"
+                    f"{prefix}option '{key}' has the name of a task, so its value must be a mapping, not {_shown(Option(key, STR), value)}; "
+                    f"write substitution variables as {key!r}: {{'options': 'k=v,k2=v2'}}"
                 ]
     values: dict[str, Any] = {}
     for item in declared:
@@ -108,10 +108,10 @@ def resolve_options(
             continue
         if option.name in explicit and explicit[option.name][1] is not None:
             key, raw = explicit[option.name]
-            values[option.name] = _read(item, raw, f"{prefix}option '{key}'", problems)
+            values[option.name] = _read(item, raw, prefix, f"option '{key}' of plugin '{item.plugin}'", problems)
         elif option.env and option.env in environ:
-            source = f"{prefix}environment variable {option.env} (option '{option.name}')"
-            values[option.name] = _read(item, environ[option.env], source, problems)
+            source = f"the environment variable {option.env} (option '{option.name}' of plugin '{item.plugin}')"
+            values[option.name] = _read(item, environ[option.env], prefix, source, problems)
         else:
             values[option.name] = option.default
             if option.required:
@@ -146,8 +146,8 @@ def _by_key(declared: Sequence[DeclaredOption]) -> Mapping[str, DeclaredOption]:
             mine, others = item.option, other.option
             if mine is not others and _meaning(mine) != _meaning(others):
                 raise PluginContractError(
-                    f"plugins '{other.plugin}' and '{item.plugin}' both declare the option '{key}', in different ways; "
-                    "one of them has to rename its option"
+                    f"plugins '{other.plugin}' and '{item.plugin}' both declare the option '{key}', but differently; "
+                    "one of them must rename its option"
                 )
     return by_key
 
@@ -160,14 +160,13 @@ def _plugins(declared: Sequence[DeclaredOption]) -> str:
     return ", ".join(dict.fromkeys(item.plugin for item in declared))
 
 
-def _read(item: DeclaredOption, raw: Any, source: str, problems: list[str]) -> Any:
+def _read(item: DeclaredOption, raw: Any, prefix: str, source: str, problems: list[str]) -> Any:
     try:
         return item.option.type.read(raw)
     except (ValueError, TypeError, KeyError, IndexError, OverflowError, ScheduleError) as error:
         detail = f" ({error})" if isinstance(error, (ScheduleError, NotAllowed)) else ""
         problems.append(
-            f"{source} of plugin '{item.plugin}': {_shown(item.option, raw)} is not allowed{detail}; it takes "
-            f"{item.option.type.allowed}"
+            f"{prefix}{_shown(item.option, raw)} is not a valid value for {source}{detail}; use {item.option.type.allowed}"
         )
         return item.option.default
 
@@ -195,7 +194,8 @@ def _task_values(
             result[key] = value
         elif key in by_key:
             item = by_key[key]
-            result[item.option.name] = _read(item, value, f"{prefix}option '{key}' of task '{task}'", problems)
+            source = f"option '{key}' of plugin '{item.plugin}' for task '{task}'"
+            result[item.option.name] = _read(item, value, prefix, source, problems)
         else:
             near = near_miss(key, [*by_key, "options"])
             hint = f" Did you mean '{near}'?" if near else ""

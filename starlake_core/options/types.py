@@ -104,7 +104,7 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result) < len(pairs):
         names = [name for name, _ in pairs]
         twice = sorted({name for name in names if names.count(name) > 1})
-        raise NotAllowed(f"{', '.join(map(repr, twice))} is given twice")
+        raise NotAllowed(f"{', '.join(map(repr, twice))} occurs twice")
     return result
 
 
@@ -132,7 +132,7 @@ def _read_env_map(value: Any) -> dict[str, str]:
     for name in result:
         if not _KEY.fullmatch(name):
             raise NotAllowed(
-                f"{name!r} is not a name; names have letters, digits, '_', '-' and '.', and do not begin with a digit"
+                f"{name!r} is not a valid name; names have letters, digits, '_', '-' and '.', and do not begin with a digit"
             )
     return result
 
@@ -161,12 +161,12 @@ def _read_cron(value: Any) -> str | None:
 
 STR = Kind("str", "a string", _read_text)
 BOOL = Kind("bool", "true or false", _read_bool)
-DURATION = Kind("duration", "seconds, or a number with s, m, h or d, not negative", _read_duration)
+DURATION = Kind("duration", "seconds, or a number with the unit s, m, h or d; at least 0", _read_duration)
 CSV = Kind("csv", "a list, or strings separated by commas", _read_csv)
 JSON_MAP = Kind("json", 'a mapping, or a JSON object such as {"NAME": "value"}', _read_map)
 TEXT_MAP = Kind("json", 'a mapping of strings, or a JSON object such as {"NAME": "value"}', _read_text_map)
 ENV_MAP = Kind("json", 'a mapping of strings, or a JSON object such as {"SL_ROOT": "/project"}', _read_env_map)
-DATE = Kind("date", "a date YYYY-MM-DD, or a date with time and offset 2025-01-31T06:00:00+01:00", _read_date)
+DATE = Kind("date", "a date (YYYY-MM-DD), or a date with time and offset such as 2025-01-31T06:00:00+01:00", _read_date)
 TIMEZONE = Kind("timezone", "the name of a time zone such as UTC or Europe/Paris", _read_zone)
 CRON = Kind("cron", "a cron expression with five fields such as '0 2 * * *', or None", _read_cron)
 
@@ -181,7 +181,7 @@ def Integer(low: int | None = None, high: int | None = None) -> Kind[int]:  # re
         return number
 
     bounds = [f"{word} {bound}" for word, bound in (("at least", low), ("at most", high)) if bound is not None]
-    return Kind("int", " ".join(["a whole number", " and ".join(bounds)]).strip(), read)
+    return Kind("int", ", ".join(["a whole number", *filter(None, [" and ".join(bounds)])]), read)
 
 
 def OneOf(*words: str) -> Kind[str]:  # reads like a type

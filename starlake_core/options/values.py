@@ -76,7 +76,7 @@ class OptionGroup:
         for name in _OF_GROUPS:
             if name in fields:
                 raise PluginContractError(
-                    f"{cls.__qualname__}.{name} is a name of the group itself; give the attribute another one, and the option this one: "
+                    f"{cls.__qualname__}.{name} is an attribute of every group; rename the attribute, and keep the name of the option: "
                     f"option(..., name='{name}')"
                 )
         cls.declared = (*cls.declared, *(field.option for field in fields.values()))
@@ -157,7 +157,8 @@ class Options(Mapping[str, Any]):
 
     Args:
         values: the typed value of every declared option, by name.
-        tasks: per-task values, by the name of a transform or task. The key ``options`` holds substitution variables of its command.
+        tasks: per-task values, by the name of a transform or task. The key ``options`` holds substitution variables of
+            its command.
         problems: messages about per-task values, by name. They matter only if a task has that name; otherwise it may be
             an option of another plugin.
     """

@@ -1,7 +1,7 @@
 """The conformance kit: what a plugin is tested with, whoever wrote it.
 
-Load its fixtures in the test module with ``pytest_plugins = ["starlake_core.testing.plugin"]``, inherit from a suite and say what the
-plugin can do. Importing this package does not import pytest; the suites do, on first use.
+Load its fixtures in the test module with ``pytest_plugins = ["starlake_core.testing.plugin"]``, inherit from a suite and say what the plugin can
+do. Importing this package does not import pytest; the suites do, on first use.
 """
 
 from __future__ import annotations
