@@ -195,7 +195,7 @@ class Plugins:
         """
         for found in self._call("sl_find_options", given=given):
             if not isinstance(found, Mapping):
-                raise self._returned("sl_find_options", found, "in place of a mapping")
+                raise self._returned("sl_find_options", found, "instead of a mapping")
             given = {**found, **given}
         return given
 
@@ -211,7 +211,7 @@ class Plugins:
         made = self._call_direct("sl_create_job", command=command, options=options)
         if not isinstance(made, Job):
             what = f"the command {command.name}"
-            raise self._returned("sl_create_job", made, f"for {what}; it returns a Job")
+            raise self._returned("sl_create_job", made, f"for {what}; it must return a Job")
         return made
 
     def create_preload(self, preload: Preload, options: Options) -> Job | None:
@@ -224,7 +224,7 @@ class Plugins:
         made = self._call("sl_create_preload", preload=preload, options=options)
         if made is not None and not isinstance(made, Job):
             raise self._returned(
-                "sl_create_preload", made, f"for the domain {preload.domain}; it returns a Job, or None"
+                "sl_create_preload", made, f"for the domain {preload.domain}; it must return a Job or None"
             )
         return made
 
@@ -342,7 +342,7 @@ class Plugins:
         if made is None:
             return None
         if not isinstance(made, Iterable):
-            raise self._returned("sl_backfill", made, "in place of reports")
+            raise self._returned("sl_backfill", made, "instead of reports")
         return self._reports(made)
 
     def _reports(self, made: Iterable[object]) -> Iterator[Report]:
@@ -472,7 +472,7 @@ class Plugins:
         except ImportError as error:
             where = "where tasks run" if name in _IN_WORKERS else "here"
             raise PluginLoadError(
-                f"{label or self._label_of(name, error)} cannot do its part ({name}): {type(error).__name__}: {error}. What it needs has to be "
+                f"{label or self._label_of(name, error)} cannot run {name}: {type(error).__name__}: {error}. Its dependencies must be "
                 f"installed {where}"
             ) from error
         except Exception as error:
@@ -497,12 +497,12 @@ class Plugins:
 
     def _checked(self, name: str, value: object, kind: type[T], label: str = "") -> T:
         if not isinstance(value, kind):
-            raise self._returned(name, value, f"in place of {_a(kind)}", label)
+            raise self._returned(name, value, f"instead of {_a(kind)}", label)
         return value
 
     def _each(self, name: str, values: object, kind: type[T], label: str = "") -> list[T]:
         if isinstance(values, str) or not isinstance(values, Iterable):
-            raise self._returned(name, values, f"in place of a list of {kind.__name__}", label)
+            raise self._returned(name, values, f"instead of a list of {kind.__name__}", label)
         return [self._checked(name, value, kind, label) for value in values]
 
     def _collected(self, name: str, kind: type[T], **arguments: Any) -> list[T]:

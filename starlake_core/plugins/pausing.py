@@ -170,7 +170,7 @@ def unless_stopped(
             try:
                 late(value)
             except Exception as error:
-                logger.warning("%s was stopped, and its answer came after that: %s", about, error)
+                logger.warning("%s was stopped, and its answer came later: %s", about, error)
 
     context = contextvars.copy_context()
     threading.Thread(target=context.run, args=(_within, stop, made), name="starlake-call", daemon=True).start()
@@ -182,7 +182,9 @@ def unless_stopped(
             with lock:
                 abandoned = not done.is_set()
             if abandoned:
-                raise OutageError(f"{about} was stopped before there was an answer; whether it was done is not known")
+                raise OutageError(
+                    f"{about} was stopped before there was an answer; it is not known whether it was done"
+                )
     if raised:
         raise raised[0]
     return answer[0]

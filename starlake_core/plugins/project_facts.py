@@ -23,7 +23,7 @@ def _readers() -> Plugins:
         try:
             plugins.add("project", plugin.name)
         except PluginError as error:
-            logger.warning("what the project says is not known: %s", error)
+            logger.warning("the reader of projects cannot be loaded: %s", error)
     return plugins
 
 

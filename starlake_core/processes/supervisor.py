@@ -287,9 +287,7 @@ def _opened(path: Path) -> int:
 
 
 def _no_lock(path: Path, error: OSError) -> str:
-    return (
-        f"the lock {path} cannot be taken: {error}. Set the option state_dir to a folder on a local disk that this user may write to"
-    )
+    return f"the lock {path} cannot be taken: {error}. Set the option state_dir to a folder on a local disk that this user may write to"
 
 
 def _end_orphans(descriptor: int) -> None:
