@@ -37,7 +37,7 @@ def test_a_name_that_was_changed_still_works_and_says_the_new_one(place: tuple[s
     ],
 )
 def test_names_of_the_package_before_are_elsewhere(name: str, place: str) -> None:
-    with pytest.raises(ImportError, match=f"install starlake-core-compat and write: from {place} import {name}"):
+    with pytest.raises(ImportError, match=f"install starlake-core-compat, and use: from {place} import {name}"):
         exec(f"from starlake_core import {name}")
     importlib.import_module(place)
     assert hasattr(importlib.import_module(place), name)

@@ -26,10 +26,10 @@ __all__ = ["check"]
 
 @command
 @pipeline_files
-@click.option("--strict", is_flag=True, help="Options that no selected plugin knows are errors.")
+@click.option("--strict", is_flag=True, help="Treat options that no selected plugin has as errors.")
 @json_format
 def check(files: PipelineFiles, strict: bool, output_format: str) -> None:
-    """Build everything and report all problems of all files."""
+    """Build all pipelines, and report the problems of all files."""
     loaded = load_files(files.paths, replace(files.overrides, strict=strict))
     named = {path.resolve() for path in files.paths}
     for file in loaded:

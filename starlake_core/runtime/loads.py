@@ -77,8 +77,8 @@ class Loaded(Guarded):
         if self.subject.job.retry_unsafe or may_come_twice or note.end == FAILED:
             return ""
         return (
-            f"it is not known whether the rows of {', '.join(left)} are in {self.subject.about}: attempt {note.attempt} ended before it reported that, and "
-            f"{self.subject.strategy}. {self._settle(left)}. To load them again in any case, use {word('doubtful')}"
+            f"it is not known whether the rows of {', '.join(left)} are in {self.subject.about}: attempt {note.attempt} ended before it "
+            f"reported that, and {self.subject.strategy}. {self._settle(left)}. To load them again in any case, use {word('doubtful')}"
         )
 
     def hindrance_unseen(self, outcome: Outcome | None) -> str:
@@ -88,8 +88,8 @@ class Loaded(Guarded):
         return (
             f"an earlier attempt may have moved its files to the ingesting area, which loads do not read again, and this worker cannot reach "
             f"{self.subject.root or 'the project'} to put them back. Another attempt could succeed without loading anything. Move the files of "
-            f"{self.subject.about} in the ingesting area back to the stage area (to the archive, if their rows are in the table), and repeat the task "
-            f"with {word('blind')}"
+            f"{self.subject.about} in the ingesting area back to the stage area (to the archive, if their rows are in the table), and repeat "
+            f"the task with {word('blind')}"
         )
 
     def put_back(self, storage: Storage, note: Note) -> None:
@@ -121,8 +121,8 @@ class Loaded(Guarded):
         untouched = sorted(name for name, about in note.files.items() if staged.get(name) == about)
         if untouched:
             return (
-                f"the command succeeded and loaded none of {', '.join(untouched)} in {self._facts.stage}; is {self.subject.about} the name of the table "
-                "in the project?"
+                f"the command succeeded and loaded none of {', '.join(untouched)} in {self._facts.stage}; is {self.subject.about} the "
+                "name of the table in the project?"
             ), FAILED
         before = sorted(set(note.before) & there)
         return self._left_before(before) if before else "", ""
