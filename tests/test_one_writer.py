@@ -38,7 +38,7 @@ with Orchestration(options={options!r}) as orchestration:
 def until(true: Callable[[], Any], what: str) -> Any:
     deadline = time.monotonic() + PATIENCE
     while not (found := true()):
-        assert time.monotonic() < deadline, f"it never came to this: {what}"
+        assert time.monotonic() < deadline, f"this never happened: {what}"
         time.sleep(0.01)
     return found
 

@@ -420,7 +420,7 @@ def sl_create_runner(job):
         (
             "import acme_sdk",
             PluginLoadError,
-            r"\(sl_create_job\): ModuleNotFoundError: No module named 'acme_sdk'.*installed here",
+            r"cannot run sl_create_job: ModuleNotFoundError: No module named 'acme_sdk'.*installed here",
         ),
         (
             "return 'a job'",

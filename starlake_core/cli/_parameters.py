@@ -74,8 +74,8 @@ retry_unsafe_option = click.option(
     "--retry-unsafe",
     type=click.Choice(["doubtful", "blind"]),
     default=None,
-    help="Repeat a load, an append or an acknowledgement check even if that is not safe: doubtful, if its rows may already be written; blind, also if "
-    "its files cannot be put back.",
+    help="Repeat a load, an append or an acknowledgement check even if that is not safe: doubtful, if its rows may already be written; blind, "
+    "also if its files cannot be put back.",
 )
 
 

@@ -1,4 +1,5 @@
-"""A program that stands in for the Starlake command line: strict about arguments, moving files as Starlake does, failing as a scenario says."""
+"""A stand-in for the Starlake command line. It is strict about arguments, moves files as Starlake does, and fails
+according to a script."""
 
 from __future__ import annotations
 
@@ -32,13 +33,15 @@ class Step:
     """What one call does.
 
     Attributes:
-        lines: that it writes first.
-        tells: names of variables whose values it writes.
-        exit_code: with which it ends.
-        not_ready: a check finds nothing: it writes the marker it was asked for and ends with 0, or with 1 without a marker.
+        lines: the lines that it writes first.
+        tells: the names of environment variables whose values it writes.
+        exit_code: its exit code.
+        not_ready: a check finds nothing: it writes its marker and exits with 0, or with 1 if it has no marker.
         goes_on: it never ends by itself.
-        at: where the stand-in keeps the areas of a project (:meth:`StandIn.keep`), one of ``MOMENTS`` at which something happens.
-        how: what happens then: ``fails`` (exit code 1), ``dies``, ``worker dies`` (the process that started it), or ``goes on`` until it is stopped.
+        at: if the stand-in handles the areas of a project (:meth:`StandIn.keep`), the one of ``MOMENTS`` at which
+            something happens.
+        how: what happens then: ``fails`` (exit code 1), ``dies``, ``worker dies`` (the process that started it), or
+            ``goes on`` until it is stopped.
     """
 
     lines: tuple[str, ...] = ()
@@ -52,12 +55,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Call:
-    """One call, as the program saw it.
+    """A call, as the program saw it.
 
     Attributes:
-        subject: what it was about.
-        arguments: the command and what follows it.
-        env: the whole environment.
+        subject: the subject of the call.
+        arguments: the command and its arguments.
+        env: all environment variables.
         folder: the working directory.
     """
 
@@ -67,7 +70,7 @@ class Call:
     folder: str
 
 
-# sh starts Python, because the first line of a script is limited in length and cannot have blanks in the path.
+# sh starts Python, because the first line of a script is limited in length and cannot have spaces in the path.
 _SCRIPT = """\
 #!/bin/sh
 '''exec' {python} "$0" "$@"
@@ -82,13 +85,13 @@ sys.exit(main({folder!r}, sys.argv[1:]))
 
 
 class StandIn:
-    """The program in a folder, its scenario and the calls that it got.
+    """The program in a folder, its script and its calls.
 
     Args:
-        folder: where the program is written; made if it does not exist.
+        folder: the folder of the program; created if it does not exist.
 
     Attributes:
-        path: of the executable.
+        path: the path of the executable.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -102,28 +105,28 @@ class StandIn:
         self.path.chmod(0o755)
 
     def script(self, about: str, *steps: Step) -> None:
-        """Say what the calls about a subject do, one after the other; the last one also holds for all further ones.
+        """Set what the calls about a subject do, one after the other. The last step also applies to all further calls.
 
         Args:
-            about: ``load:sales.orders``, see :func:`starlake_core.testing.subject`.
+            about: the subject, such as ``load:sales.orders``; see :func:`starlake_core.testing.subject`.
             steps: what each call does.
         """
         self._steps[about] = [asdict(step) for step in steps]
         (self._folder / "scenario.json").write_text(json.dumps(self._steps), encoding="utf-8")
 
     def keep(self, *tables: TableModel) -> None:
-        """Keep the areas of the project that SL_ROOT names from now on, as Starlake does: files move, rows arrive in a :class:`Warehouse`.
+        """From now on, handle the areas of the project in SL_ROOT as Starlake does: files move, and rows arrive in a :class:`Warehouse`.
 
         Args:
-            tables: that the project has.
+            tables: the tables of the project.
         """
         (self._folder / "tables.json").write_text(json.dumps([asdict(table) for table in tables]), encoding="utf-8")
 
     def calls(self, about: str | None = None) -> list[Call]:
-        """The calls so far, in order.
+        """Return the calls so far, in order.
 
         Args:
-            about: only those about this subject.
+            about: return only calls about this subject.
         """
         try:
             lines = (self._folder / "calls.jsonl").read_text(encoding="utf-8").splitlines()
@@ -134,7 +137,7 @@ class StandIn:
 
 
 def _note(folder: Path, about: str, arguments: Sequence[str]) -> int:
-    """Write the call down; return how many came before it about the same subject."""
+    """Record the call, and return how many came before it about the same subject."""
     line = {"subject": about, "arguments": list(arguments), "env": dict(os.environ), "folder": os.getcwd()}
     with (folder / "calls.jsonl").open("a+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -154,11 +157,11 @@ def _scenario(folder: Path, about: str, number: int) -> Step:
 
 
 def main(folder: str, arguments: Sequence[str]) -> int:
-    """Be the program for one call.
+    """Run the program for one call.
 
     Args:
-        folder: of its :class:`StandIn`.
-        arguments: the command and what follows it.
+        folder: the folder of its :class:`StandIn`.
+        arguments: the command and its arguments.
 
     Returns:
         The exit code.
@@ -195,10 +198,10 @@ def main(folder: str, arguments: Sequence[str]) -> int:
 
 
 class StandInEnvironment:
-    """A plugin object that runs Starlake commands as processes of a given program, as thinly as it can be done.
+    """A minimal plugin object that runs Starlake commands as processes of a given program.
 
     Args:
-        program: path of the program.
+        program: the path of the program.
     """
 
     name = "stand_in"
@@ -208,10 +211,10 @@ class StandInEnvironment:
 
     @hookimpl
     def sl_create_job(self, command: Command, options: Options) -> Job:
-        """A job that names the program."""
+        """Return a job that names the program."""
         return Job("stand_in", command.vector, options[GeneralOptions].sl_env_var, {"program": str(self.program)})
 
     @hookimpl
     def sl_create_runner(self, job: Job) -> Runner:
-        """A runner of processes."""
+        """Return a runner of processes."""
         return ProcessRunner(lambda job: (job.spec["program"], *job.arguments), missing="It stands in for Starlake")
