@@ -19,7 +19,7 @@ def plain(text: str) -> str:
     clipboard.
 
     Args:
-        text: a text of any origin.
+        text: a string of any origin.
 
     >>> plain("a\x1b[31mred\x1b[0m\x1b[2J\x9b1m")
     'ared\\\\x1b[2J\\\\x9b1m'
@@ -33,7 +33,7 @@ def plain_line(text: str) -> str:
     """Like :func:`plain`, but also escape newlines.
 
     Args:
-        text: a text of any origin.
+        text: a string of any origin.
 
     >>> plain_line("one\\ntwo")
     'one\\\\ntwo'

@@ -1,4 +1,4 @@
-"""All text of the code that somebody reads, listed from the syntax trees, to be read through as a whole.
+"""Lists the messages, docstrings and comments of the code, so that you can proofread them.
 
 Run it from the root of the repository::
 
@@ -6,8 +6,9 @@ Run it from the root of the repository::
     python -m tools.messages starlake_core/cli    # messages of one folder or file
     python -m tools.messages --prose tools        # docstrings and comments instead
 
-A message is what a user can see: the text of an exception or a warning, a log call, output, a help text, the documentation of
-an option, or a string elsewhere that reads as a sentence. Values that are known at run time only are shown in braces.
+A message is any string that a user can see: in an exception, a warning, a log call, output, a help text or the
+documentation of an option, and any other string that looks like a sentence. Values that are known only at run time
+appear in braces.
 """
 
 from __future__ import annotations
@@ -36,12 +37,13 @@ _CODE = re.compile(r"^\s*(?:SELECT|INSERT|CREATE|UPDATE|DELETE|PRAGMA|BEGIN|impo
 
 
 class Text(NamedTuple):
-    """A text of the code.
+    """A message, docstring or comment.
 
     Attributes:
         file: the module.
-        line: where the text begins.
-        kind: ``error``, ``warning``, ``log``, ``output``, ``help``, ``option``, ``hook`` or ``text`` for messages; ``docstring``
+        line: the number of its first line.
+        kind: ``error``, ``warning``, ``log``, ``output``, ``help``, ``option``, ``hook`` or ``text`` for messages;
+            ``docstring``
             or ``comment`` for prose.
         text: the text.
     """
@@ -53,17 +55,17 @@ class Text(NamedTuple):
 
 
 def sources(paths: Iterable[Path] = ()) -> list[Path]:
-    """The modules to read.
+    """Return the modules to read.
 
     Args:
-        paths: files and folders; none for the core and all plugins, without their tests.
+        paths: files and folders; if empty, the core and all plugins, without their tests.
     """
     chosen = list(paths) or [ROOT / "starlake_core", ROOT / "starlake_orchestrate", *sorted(ROOT.glob("plugins/*/src"))]
     return [file for path in chosen for file in (sorted(path.rglob("*.py")) if path.is_dir() else [path])]
 
 
 def template(node: ast.expr) -> str | None:
-    """A string expression as one text; None for any other expression.
+    """Return the content of a string expression; None for any other expression.
 
     Args:
         node: a constant, an f-string, or strings that are added or formatted with ``%``.
@@ -94,12 +96,12 @@ def template(node: ast.expr) -> str | None:
 
 
 def _name(node: ast.expr) -> str:
-    """The last name of a call's function: ``warning`` of ``logger.warning``."""
+    """Return the last name of a called function, such as ``warning`` for ``logger.warning``."""
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
 def _kind(call: ast.Call) -> str:
-    """What a call does with its strings; empty if they may be anything."""
+    """Return what kind of messages the arguments of a call are; empty if unknown."""
     name = _name(call.func)
     owner = ast.unparse(call.func.value) if isinstance(call.func, ast.Attribute) else ""
     if name == "warn":
@@ -116,7 +118,7 @@ def _kind(call: ast.Call) -> str:
 
 
 def _docstrings(tree: ast.AST) -> Iterator[tuple[ast.Constant, ast.AST]]:
-    """Docstrings of modules, classes, functions and attributes, with what they are of."""
+    """Yield the docstrings of modules, classes, functions and attributes, each with its owner."""
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         for number, statement in enumerate(body if isinstance(body, list) else []):
@@ -126,7 +128,7 @@ def _docstrings(tree: ast.AST) -> Iterator[tuple[ast.Constant, ast.AST]]:
 
 
 def _strings(node: ast.AST, kind: str, seen: set[ast.AST]) -> Iterator[tuple[int, str, str]]:
-    """Line, kind and text of the strings below a node, each as long as it is written."""
+    """Yield the line, kind and content of each string expression below a node."""
     for child in ast.iter_child_nodes(node):
         if child in seen:
             continue
@@ -141,7 +143,7 @@ def _strings(node: ast.AST, kind: str, seen: set[ast.AST]) -> Iterator[tuple[int
 
 
 def messages(file: Path) -> list[Text]:
-    """The messages of a module, in the order of their lines.
+    """Return the messages of a module, in order.
 
     Args:
         file: the module.
@@ -163,7 +165,7 @@ def messages(file: Path) -> list[Text]:
 
 
 def prose(file: Path) -> list[Text]:
-    """The docstrings and comments of a module, in the order of their lines; comments that follow each other are one text.
+    """Return the docstrings and comments of a module, in order. Consecutive comment lines are one comment.
 
     Args:
         file: the module.
@@ -185,7 +187,7 @@ def prose(file: Path) -> list[Text]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the texts, a file at a time.
+    """Print the messages or prose of each file.
 
     Args:
         arguments: those of the command line.

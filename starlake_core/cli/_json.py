@@ -30,7 +30,7 @@ def emit(command: str, data: Mapping[str, Any]) -> None:
 
 
 def masked(text: str) -> str:
-    """Return a text of any origin without secrets and control characters.
+    """Return a string of any origin without secrets and control characters.
 
     Args:
         text: the text.

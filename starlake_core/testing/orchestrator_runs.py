@@ -158,7 +158,9 @@ class RunChecks(OrchestratorBase):
             listener=lambda event: heard.__setitem__(event.task, event.state),
         )
         report = self.run(pipeline, request)
-        assert heard == {task.id: task.state for task in report.tasks}, "the listener received other final states than the report"
+        assert heard == {task.id: task.state for task in report.tasks}, (
+            "the listener received other final states than the report"
+        )
 
     def test_failure_stops_what_depends_on_it(self, fake: FakeEnvironment) -> None:
         """A failure fails the run and stops downstream tasks. Independent tasks run."""
