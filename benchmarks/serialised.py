@@ -5,20 +5,18 @@ byte by byte.
     python benchmarks/serialised.py write after
     python benchmarks/serialised.py compare before after
 
-``write`` draws a corpus of pipelines for every host that can be imported here (in a folder for each, if there are two)
-and for several
-environments, whose plugins need not be installed, because building imports no SDK. The corpus is that of *this*
-checkout, whichever code builds it: the files of ``benchmarks/corpus``, the examples, the pipeline files of the demo,
-and those in the documentation; with the canonical graphs of the conformance kit. ``--corpus`` adds further files. All
-of them are copied to the subfolder ``corpus``, and ``--again`` uses those copies, so that a corpus does not change with
-the examples.
+``write`` builds a corpus of pipelines for every host that can be imported here (in a folder for each, if there are two)
+and for several environments, whose plugins need not be installed, because building imports no SDK. The corpus is that
+of *this* checkout, whichever code builds it: the files of ``benchmarks/corpus``, the examples, the pipeline files of
+the demo, those in the documentation, and the canonical graphs of the conformance kit. ``--corpus`` adds further files.
+All of them are copied to the subfolder ``corpus``, and ``--again`` uses those copies, so that a corpus does not change
+with the examples.
 
-For each file and environment there are: ``graph/`` (the neutral graph), ``jobs/`` (what each task runs), and
+For each file and environment there are ``graph/`` (the neutral graph), ``jobs/`` (what each task runs), and
 
-airflow   ``dag/`` (the serialised DAG) and ``operators/`` (the job and the documentation that each operator holds);
-dagster   ``repository/`` (jobs, assets, schedules and sensors as Dagster hands them to its web server), ``specs/``
-(asset specs), and
-          ``ops/`` (tags, retries and pools of the ops).
+airflow   ``dag/`` (the serialised DAG) and ``operators/`` (the job and the documentation of each operator);
+dagster   ``repository/`` (jobs, assets, schedules and sensors as Dagster passes them to its web server), ``specs/``
+          (asset specs), and ``ops/`` (tags, retries and pools of the ops).
 
 If a file cannot be built, the error is in ``error.txt``. Log messages are in ``log.txt``. Paths of the machine are
 replaced. ``compare`` shows the first lines of every difference, and exits with 1 if there is one. Files are built in a

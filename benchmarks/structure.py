@@ -6,22 +6,16 @@ compared:
     python benchmarks/structure.py --json after.json
     python benchmarks/structure.py ../other-checkout --json before.json
 
-annotations   how often ``Any`` is written in annotations, how often elsewhere (aliases, casts), and ``getattr`` with a
-default for a name
-              that is written down: what a type checker cannot follow.
+annotations   how often annotations use ``Any``, how often other code does (aliases, casts), and ``getattr`` with a
+              default for a constant name: what a type checker cannot follow.
 lines         lines of code, without comments, docstrings and blank lines.
-calls         functions of the project that are called for one ``sl_load`` (calls), the modules that they are in
-(modules), and the calls
-              from a function of one module to a function of another one (jumps; what is called through a library counts
-              too). Each
-              action was done once before in the same process, so that imports and caches are there. What runs is
-              repeated, and the
-              median of the repetitions counts, because polls depend on time. Needs an environment with the plugins
-              ``local``, ``shell``
-              and ``cloud_run``, and grpcio-status for its emulator; what is not there is skipped, and said.
-circles       modules of one distribution that import each other in a circle: by imports at the top of modules; with
-those for types
-              only; and with those within functions.
+calls         functions of the project that are called for one ``sl_load`` (calls), their modules (modules), and calls
+              from one module to another (jumps; calls through a library count too). Each action runs once before in the
+              same process, to fill imports and caches. Runs are repeated, and the median of the repetitions counts,
+              because polls depend on time. Needs an environment with the plugins ``local``, ``shell`` and
+              ``cloud_run``, and grpcio-status for its emulator. Missing ones are skipped with a message.
+circles       modules of one distribution that import each other in a circle: with imports at the top of modules, with
+              those for types only, and with those within functions.
 """
 
 from __future__ import annotations

@@ -43,8 +43,7 @@ class Text(NamedTuple):
         file: the module.
         line: the number of its first line.
         kind: ``error``, ``warning``, ``log``, ``output``, ``help``, ``option``, ``hook`` or ``text`` for messages;
-            ``docstring``
-            or ``comment`` for prose.
+            ``docstring`` or ``comment`` for prose.
         text: the text.
     """
 

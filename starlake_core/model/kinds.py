@@ -29,11 +29,10 @@ class TaskKind(str, enum.Enum):
     """The purpose of a task.
 
     ``CHECK`` asks whether there is anything to do: *not ready* skips what depends on it. ``IMPORT`` moves files to
-    where they are loaded from.
-    ``WORK`` does the actual work. ``SETUP`` and ``TEARDOWN`` prepare it and clean up after it; a tear-down always runs.
-    ``EMPTY`` does nothing and only joins edges. ``START`` is the first such task, and ``GATHER`` runs in whatever state
-    its upstream tasks ended. ``END`` closes the pipeline: it is skipped, without emitting anything, if checks were not
-    ready and no work was done. ``NATIVE`` is a node of the orchestrator.
+    where they are loaded from. ``WORK`` does the actual work. ``SETUP`` and ``TEARDOWN`` prepare it and clean up after
+    it; a tear-down always runs. ``EMPTY`` does nothing and only joins edges. ``START`` is the first such task, and
+    ``GATHER`` runs in whatever state its upstream tasks ended. ``END`` closes the pipeline: it is skipped, without
+    emitting anything, if checks were not ready and no work was done. ``NATIVE`` is a node of the orchestrator.
     """
 
     START = "start"

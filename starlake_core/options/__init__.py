@@ -1,8 +1,8 @@
 """Options, which each plugin declares once, and which are read and checked together.
 
-``types`` reads values, ``declare`` describes an option, ``values`` holds the values by name and as groups of typed attributes, ``resolve``
-collects and checks them, and ``general`` declares the options of the core. ``documents`` are passed on to a service as they are, and ``limits``
-are what a service refuses. Nothing here knows about pipelines.
+``types`` reads values, ``declare`` describes an option, ``values`` holds the values by name and as groups of typed
+attributes, ``resolve`` collects and checks them, and ``general`` declares the options of the core. ``documents`` are
+passed on to a service as they are, and ``limits`` are what a service refuses. Nothing here knows about pipelines.
 """
 
 from __future__ import annotations

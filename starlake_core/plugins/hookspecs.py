@@ -2,8 +2,7 @@
 
 A plugin is a module of functions marked with :data:`hookimpl`. It has one role: *orchestrator* (when tasks run),
 *environment* (where their commands run), *project* (what a Starlake project says) or *add-on* (a cross-cutting
-concern).
-``sl_create_*`` hooks stop at the first answer that is not None. None means "not mine, ask the next plugin".
+concern). ``sl_create_*`` hooks stop at the first answer that is not None. None means "not mine, ask the next plugin".
 """
 
 from __future__ import annotations
@@ -272,9 +271,8 @@ class HookSpecs:
         Optional, for orchestrators.
 
         Called when the ``with`` block of the orchestration ends without an exception. ``namespace`` is the dictionary
-        of that module;
-        the native form of each pipeline is in ``native``. A file may open several orchestrations, so add to existing
-        entries.
+        of that module; the native form of each pipeline is in ``native``. A file may open several orchestrations, so
+        add to existing entries.
 
         Example::
 

@@ -1,9 +1,9 @@
 """Runs attempts: submits, polls, cancels and re-attaches them, reads their logs, and decides their outcome. Nothing else in the core runs anything.
 
-``attempt`` starts an attempt, or finds it running, and finishes it. ``waiting`` waits for its end, and ``poller`` for many at once.
-``repeating`` decides whether work may be repeated, with ``guarded``, ``loads`` and ``notes``. ``runner_cache`` keeps a runner for each endpoint,
-with ``credentials``. ``project``, ``storage`` and ``markers`` handle files; ``aside`` and ``recent`` are tools for runners. Knows jobs and runs,
-but no pipelines.
+``attempt`` starts an attempt, or finds it running, and finishes it. ``waiting`` waits for its end, and ``poller`` for
+many at once. ``repeating`` decides whether work may be repeated, with ``guarded``, ``loads`` and ``notes``.
+``runner_cache`` keeps a runner for each endpoint, with ``credentials``. ``project``, ``storage`` and ``markers`` handle
+files; ``aside`` and ``recent`` are tools for runners. Knows jobs and runs, but no pipelines.
 """
 
 from __future__ import annotations

@@ -18,8 +18,7 @@ class Credentials:
     Attributes:
         name: identifies the credentials; runners are not shared between different credentials.
         sources: for each kind of credentials, a function that returns them, called when a runner needs them. The kinds
-            are ``google`` (a
-            ``google.auth.credentials.Credentials``) and ``aws`` (a ``boto3.session.Session``).
+            are ``google`` (a ``google.auth.credentials.Credentials``) and ``aws`` (a ``boto3.session.Session``).
     """
 
     name: str = ""

@@ -1,7 +1,7 @@
 """The conformance kit, with which authors test their plugins.
 
-In the test module, load its fixtures with ``pytest_plugins = ["starlake_core.testing.plugin"]``, inherit from a suite and declare what the
-plugin can do. Importing this package does not import pytest; the suites do so on first use.
+In the test module, load its fixtures with ``pytest_plugins = ["starlake_core.testing.plugin"]``, inherit from a suite
+and declare what the plugin can do. Importing this package does not import pytest; the suites do so on first use.
 """
 
 from __future__ import annotations
