@@ -88,7 +88,7 @@ BROKEN = [
     ("RetriesNotReady", "test_not_ready_is_not_retried", "was retried like a failure"),
     ("ForgetsTimeOut", "test_time_out", "keeps running after its time-out"),
     ("ForgetsTearDown", "test_tear_down_always_runs[transform:kpi.work]", "did not run exactly once"),
-    ("NeverWaits", "test_wait_until_ready", "was asked 1 times, not 3 times"),
+    ("NeverWaits", "test_wait_until_ready", "ran 1 times, not 3 times"),
     ("WaitingInVainIsSkip", "test_wait_in_vain_fails", None),
     ("WrongInterval", "test_run_time_values", "sl_data_interval_start"),
     ("TellsSecret", "test_secrets_stay_secret[3]", "a secret is in the report"),
