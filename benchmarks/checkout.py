@@ -52,7 +52,7 @@ class Checkout:
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         if not (self.root / "starlake_core").is_dir():
-            raise SystemExit(f"{root} is no checkout of this project: it has no folder starlake_core")
+            raise SystemExit(f"{root} is not a checkout of this project: it has no folder starlake_core")
 
     @cached_property
     def sources(self) -> Mapping[str, Path]:

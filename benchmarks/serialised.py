@@ -267,7 +267,7 @@ def neutral(drawn: Drawn) -> Iterator[tuple[str, str]]:
     for name, pipeline in _named(drawn.pipelines):
         text = graph_json(pipeline)
         yield f"graph/{name}.json", _json(json.loads(text))
-        # Its very bytes count too: runs are told apart by them.
+        # Its exact bytes count too, because they distinguish runs.
         digest = hashlib.sha256(text.replace(base, "{base}").encode()).hexdigest()
         yield f"graph/{name}.sha256", f"{digest}\n"
         jobs = {task.path: task.job.to_dict() for task in pipeline.tasks() if task.job is not None}

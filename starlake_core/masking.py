@@ -64,7 +64,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def mask_text(text: str, secrets: Iterable[str] = ()) -> str:
-    """Mask known secret values, the user part of URLs, and the values of secret names in a text.
+    """Mask known secret values, the user part of URLs, and the values of secret names in a string.
 
     The running time is proportional to the length of the text, whatever its content.
 

@@ -19,7 +19,7 @@ from .stand_in import StandIn, Step
 __all__ = ["HOSTILE", "ProcessChecks"]
 
 HOSTILE = {
-    "spaces": " two  blanks and a tab\t ",
+    "spaces": " two  spaces and a tab\t ",
     "commas": ",a,,b,",
     "single_quotes": "it's 'quoted'",
     "double_quotes": 'say "hi" \\"again\\"',
