@@ -205,7 +205,7 @@ def test_the_modelled_command_line_knows_no_key_but_that_of_the_strategy(tmp_pat
 
 
 def test_it_never_runs_on_the_project_of_the_shell(tmp_path: Path) -> None:
-    """Who has a project of their own must not find a bakery in it."""
+    """The demo must not write a bakery into a user's own project."""
     own = tmp_path / "own"
     own.mkdir()
     elsewhere: Mapping[str, str] = {

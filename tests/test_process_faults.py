@@ -1,6 +1,6 @@
 """The runner of processes when the machine fails it: every thread may die at every step, every call of the system may fail once.
 
-Whatever happens, an attempt ends with a reason within its time-out, and nothing that it started goes on.
+Whatever happens, an attempt ends with a reason within its time-out, and nothing that it started keeps running.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _dying_at(step: int, reached: list[str]) -> Callable[..., Any]:
         nonlocal count
         if frame.f_code.co_filename != following.__file__:
             return None
-        # Before a lock is released there is a line event too, and no error that it could stand for.
+        # Before a lock is released there is a line event too, and no error that it could represent.
         if event == "line" and not linecache.getline(frame.f_code.co_filename, frame.f_lineno).lstrip().startswith(
             "with "
         ):

@@ -61,7 +61,13 @@ def test_sections_that_are_none_are_refused(value: Any) -> None:
 
 @pytest.mark.parametrize(
     "policy",
-    ["union", {"policy": "last"}, {"policy": "union", "seperator": "|"}, {"policy": "union", "separator": ","}, {}],
+    [
+        "union",
+        {"policy": "last"},
+        {"policy": "union", "seperator": "|"},  # codespell:ignore seperator
+        {"policy": "union", "separator": ","},
+        {},
+    ],
 )
 def test_a_policy_that_is_none_is_refused(policy: Any) -> None:
     with pytest.raises(RunError, match="'days' of the section 'all' of x"):

@@ -664,7 +664,7 @@ def test_a_poller_that_nobody_uses_keeps_no_runner() -> None:
 
 
 class Service(Batch):
-    """A service: attempts go on without this process, and their output is not read while all goes well."""
+    """A service: attempts keep running without this process, and their output is read only after failures."""
 
     interval = 0.005
     detached = True

@@ -99,7 +99,9 @@ def main() -> int:
     for page, found in loads.items():
         if found:
             print(f"{page} loads {', '.join(found)}")
-    print(f"{len(pages)} pages, which load nothing from other hosts" if not any(loads.values()) else "not self-contained")
+    print(
+        f"{len(pages)} pages, which load nothing from other hosts" if not any(loads.values()) else "not self-contained"
+    )
     return 1 if any(loads.values()) or not pages else 0
 
 
