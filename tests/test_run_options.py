@@ -89,7 +89,7 @@ def test_a_union_that_one_event_declares_holds_for_all() -> None:
     union = {"policy": "union"}
     found = merge([event("a", "3|1"), event("b", [2, 1], union), event("c", None), event("d", "0", superseded=True)])
     assert found == ({"all": {"days": "0|1|2|3"}}, {"all": {"days": {"policy": "union", "separator": "|"}}})
-    with pytest.raises(RunError, match="give them the same"):
+    with pytest.raises(RunError, match="use the same one for both"):
         merge([event("a", "1", union), event("b", "2", {"policy": "strict"})])
 
 

@@ -174,7 +174,7 @@ def load_file(path: Path, overrides: Overrides) -> LoadedFile:
     ids = [pipeline.id for pipeline in loaded.pipelines]
     for twin in dict.fromkeys(name for name in ids if ids.count(name) > 1):
         loaded.problems.append(
-            f"{path.name}: {ids.count(twin)} pipelines have the id '{twin}'; give each a name of its own: sl_create_pipeline(name=...)"
+            f"{path.name}: {ids.count(twin)} pipelines have the id '{twin}'; give each another name: sl_create_pipeline(name=...)"
         )
     return loaded
 

@@ -104,8 +104,8 @@ def _nodes(operand: Any) -> Sequence[Node]:
             "there is nothing to do: link them under an 'if'"
         )
     raise EdgeError(
-        f"{operand!r} cannot be linked with >> or <<: it is not a task or group of this pipeline. A native "
-        "node enters with pipeline.add_native(id, factory)"
+        f"{operand!r} cannot be linked with >> or <<: it is not a task or group of this pipeline. Add a "
+        "native node with pipeline.add_native(id, factory)"
     )
 
 

@@ -183,7 +183,7 @@ def _from_json(text: str, node_type: type[StarlakeDependency]) -> list[StarlakeD
     if isinstance(trees, Mapping):
         trees = [trees]
     if not isinstance(trees, list):
-        raise DependenciesError(f"the JSON of the dependencies is a list of trees, found {type(trees).__name__}")
+        raise DependenciesError(f"the JSON of the dependencies must be a list of trees, not {type(trees).__name__}")
     made: list[StarlakeDependency] = []
     # Children are made after their parent and appended to it, so that no depth is ever on the stack.
     todo: list[tuple[Any, list[StarlakeDependency]]] = [(tree, made) for tree in reversed(trees)]
@@ -193,7 +193,7 @@ def _from_json(text: str, node_type: type[StarlakeDependency]) -> list[StarlakeD
         siblings.append(node)
         children = tree.get("children") or []
         if not isinstance(children, list):
-            raise DependenciesError(f"dependency {node.name}: its children are a list, found {children!r}")
+            raise DependenciesError(f"dependency {node.name}: its children must be a list, not {children!r}")
         todo.extend((child, node.dependencies) for child in reversed(children))
     return made
 

@@ -34,7 +34,7 @@ class DataInterval:
 
     def __post_init__(self) -> None:
         if self.start.tzinfo is None or self.end.tzinfo is None:
-            raise RunError(f"a data interval needs dates with a time zone, found {self.start} to {self.end}")
+            raise RunError(f"a data interval must have dates with a time zone, not {self.start} to {self.end}")
         # In UTC: Python compares the wall clocks of two times in one zone, and an hour may come twice.
         if self.start.astimezone(timezone.utc) > self.end.astimezone(timezone.utc):
             raise RunError(f"a data interval cannot end ({self.end}) before it starts ({self.start})")

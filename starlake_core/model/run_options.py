@@ -171,7 +171,7 @@ def merge(
                 if other != policy:
                     raise RunError(
                         f"{POLICIES} of {name!r} in the section {section!r} is {dict(other)} for {source} and {dict(policy)} for "
-                        f"{event.source}; give them the same"
+                        f"{event.source}; use the same one for both"
                     )
     values: dict[tuple[str, str], list[tuple[str, Any]]] = {}
     for event in events:

@@ -195,8 +195,8 @@ def _check_names(what: str, names: Sequence[str]) -> None:
         if near is not None:
             known = next(known for known in _KNOWN if known.replace("_", "") == near)
             raise PluginContractError(
-                f"{what}.{name} has no effect, because runners have no such attribute. Did you mean '{known}'? A name of your own begins with "
-                "an underscore, or differs more"
+                f"{what}.{name} has no effect, because runners have no such attribute. Did you mean '{known}'? Start the names of your own "
+                "attributes with an underscore"
             )
 
 

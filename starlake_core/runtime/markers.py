@@ -117,4 +117,4 @@ class Markers:
         try:
             self._store.delete_older(folder, before, _OURS)
         except StarlakeError as error:  # housekeeping changes no verdict
-            logger.warning("old markers in %s are not swept: %s", folder, error)
+            logger.warning("old markers in %s cannot be deleted: %s", folder, error)
