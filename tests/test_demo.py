@@ -138,7 +138,7 @@ def test_a_demo_that_failed_goes_on_when_the_reason_is_gone(tmp_path: Path) -> N
     assert "continue with: starlake-orchestrate demo --environment shell" in first.stdout
     done = orchestrate(tmp_path, "demo")  # in another environment, so the runs cannot be resumed
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "it begins anew" in done.stdout
+    assert "so new ones start" in done.stdout
     rows(tmp_path / "starbake", 2)
     assert "nothing to do" in orchestrate(tmp_path, "demo").stdout
 
