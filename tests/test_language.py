@@ -15,7 +15,7 @@ from tools import messages
 from tools.version import ROOT
 
 BANNED = {
-    r"(?<!there )\b(?:is|are|was|were) no (?!longer\b|more\b|less\b|fewer\b|such\b|one\b)": "is not a",
+    r"(?<!there )\b(?:is|are|was|were) no (?!(?:longer|more|less|fewer|such|one|reason|need|point|way|doubt|difference|guarantee)\b)": "is not a",
     r"\b(?:goes|go|went) on\b(?! call\b)": "keeps running, continues",
     r"\b(?:a|an empty|one|plain) text\b(?! file| stream| editor| format| form)|\btexts of others\b": "a string",
     r"\bblanks\b|\bno blank\b": "spaces",

@@ -216,7 +216,7 @@ def distinct_names(names: Sequence[str], width: int) -> list[str]:
 
 
 def _most_interesting(rows: list[tuple[str, _Row]], room: int) -> list[tuple[str, _Row]]:
-    """Return the tasks that fit on the screen, in the order of the pipeline. Running tasks come first, then failed
+    """Return the tasks that fit on the screen, in the order of the pipeline. Running tasks have priority, then failed
     ones, then the latest."""
     if len(rows) <= room:
         return rows

@@ -36,7 +36,7 @@ __all__ = ["demo"]
 _PROGRAM = "starlake-orchestrate"
 _FOLDER = "starbake"
 _ENVIRONMENT = "duckdb"
-"""The default orchestrator and environment of the demo."""
+"""The environment of the pipelines of the demo."""
 _RUNNING = ".starlake-demo-running"
 """Exists in the folder while its pipelines run. A later demo that finds it finishes interrupted or failed runs."""
 _LOG = ".starlake-demo.log"

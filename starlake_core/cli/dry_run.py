@@ -42,7 +42,7 @@ def dry_run(selection: Selection, scheduled_date: datetime | None, output_format
 
 
 def _with_commands(report: Report) -> dict[str, Any]:
-    """Return a dry run in which each task that would run has the matching state."""
+    """Return the data of a dry run, in which tasks have their command as ``shell`` instead of ``reason``."""
     data = report_data(report)
     for task in data["tasks"]:
         task["shell"] = task.pop("reason") if task["state"] == TaskState.DRY_RUN else ""

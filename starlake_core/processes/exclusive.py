@@ -223,7 +223,7 @@ def exclusively(
 
 
 def _taken(resource: str, key: RunKey, path: str) -> tuple[Lease | None, str]:
-    """Return the lease, or the name of the current user."""
+    """Return the lease, or a description of what uses the resource."""
     descriptor = _open(f"{path}.lock")
     second: int | None = None
     try:
@@ -231,7 +231,7 @@ def _taken(resource: str, key: RunKey, path: str) -> tuple[Lease | None, str]:
             return None, _user(f"{path}.lock")
         second = _open(f"{path}.watched")
         if not _locked(second):
-            return None, f"what {_user(f'{path}.lock') or 'a killed process'} has left behind"
+            return None, f"processes left behind by {_user(f'{path}.lock') or 'a killed process'}"
         # The first lock protects the second one, which may be free for a moment.
         fcntl.flock(second, fcntl.LOCK_UN)
         guard.hold(f"{path}.watched")
@@ -249,7 +249,7 @@ def _taken(resource: str, key: RunKey, path: str) -> tuple[Lease | None, str]:
 
 
 def _user(path: str) -> str:
-    """Return the user recorded in a lock; empty if unknown."""
+    """Return the task and process recorded in a lock; empty if unknown."""
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
         told = json.loads(Path(path).read_text(encoding="utf-8"))
         return f"{told['task']} (pid {int(told['pid'])})"
