@@ -72,7 +72,7 @@ def ends(step: Any, inputs: Any) -> Iterator[Any]:
 
 
 def about(sentence: str, command: str) -> str:
-    """Return the description of an op that runs a command."""
+    """The description of what runs a command."""
     return f"{sentence} Where: shell.\n\n```\n{command}\n```"
 
 
