@@ -1,4 +1,4 @@
-"""What every test of the workspace shares."""
+"""Shared configuration of all tests of the workspace."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ NEEDED = {
     "fargate": ("moto", "pytest_timeout", "starlake_core_duckdb", "starlake_core_local"),
     "google": ("google.cloud.logging",),
 }
-"""What the tests of a plugin need besides the plugin itself. Where it is not installed they are left out, and the end of the output says so."""
+"""The packages that the tests of a plugin need in addition to the plugin. If one is not installed, the tests are left
+out, and the end of the output says so."""
 
-# Chosen once, before workers are started, so that all of them kill at moments of one seed.
+# Chosen once, before workers are started, so that all of them use the same seed.
 os.environ.setdefault("STARLAKE_SOAK_SEED", str(random.SystemRandom().randrange(1, 10**6)))
-# Emulators cut connections on purpose; the library would tell of each.
+# Emulators cut connections on purpose, and the library would log each one.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 
-# Who starts the tests in the background hands on that these are ignored, and their children would be born so.
+# A shell that starts the tests in the background makes them ignore these signals, and children would inherit that.
 if threading.current_thread() is threading.main_thread():
     for number in (signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
@@ -41,13 +42,13 @@ if threading.current_thread() is threading.main_thread():
 def is_installed(name: str) -> bool:
     try:
         return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:  # of the package that it is in
+    except ModuleNotFoundError:  # its package is missing
         return False
 
 
 @functools.cache
 def missing(plugin: str) -> list[str]:
-    """Packages that the tests of a plugin need and that are not installed."""
+    """Return the packages that the tests of a plugin need and that are not installed."""
     needed = (f"starlake_core_{plugin}", *NEEDED.get(plugin, ()))
     return [name for name in needed if not is_installed(name)]
 
@@ -63,7 +64,7 @@ def pytest_report_header() -> str:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Show what long tests counted, and which plugins were asked for and left out."""
+    """Show the counts of long tests, and which requested plugins were left out."""
     asked = [Path(config.invocation_params.dir, argument.partition("::")[0]).resolve() for argument in config.args]
     for folder in sorted(PLUGINS.iterdir()):
         below = any(path in (folder, *folder.parents) or folder in path.parents for path in asked)

@@ -1,8 +1,9 @@
-"""The orchestrator ``airflow`` against DAGs that are written by hand. See README.md beside this file.
+"""Compares the orchestrator ``airflow`` with DAGs that are written by hand. See README.md in this folder.
 
-Needs an environment with one version of Airflow, starlake-core, starlake-core-airflow, starlake-core-shell and starlake-core-compat, and byte
-code that may be written: run it once for each version. It makes an Airflow home of its own and no database. Everything is CPU time, measured in
-pairs in random order within one run; what counts is the median of the ratios of the pairs. The exit code is 1 if a target is missed.
+It needs an environment with one version of Airflow, starlake-core, starlake-core-airflow, starlake-core-shell and
+starlake-core-compat, in which bytecode can be written. Run it once for each version. It creates its own Airflow home,
+and no database. All figures are CPU time, measured in pairs in random order within one run. The result is the median of
+the ratios of the pairs. The exit code is 1 if a target is missed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-# This file is called like the package that it measures: its folder must not be searched, the one above has the helpers.
+# This file has the name of the package that it measures, so its folder must not be on the path. The parent folder has
+# the helpers.
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != HERE]
 if str(HERE.parent) not in sys.path:
     sys.path.append(str(HERE.parent))
@@ -25,7 +27,7 @@ from benchmarks.measuring import in_process as fresh  # noqa: E402
 
 
 def described(dag: Any) -> dict[str, Any]:
-    """What has to be alike in two DAGs of one shape."""
+    """Return what must be equal in two DAGs with the same shape."""
     tasks = {
         task.task_id: {
             "group": task.task_group.group_id if task.task_group is not None else None,
@@ -48,7 +50,7 @@ def described(dag: Any) -> dict[str, Any]:
 
 
 def check_alike(ours: Any, native: Any) -> None:
-    """A comparison of different DAGs says nothing."""
+    """Check that the DAGs are equal, because comparing different DAGs is meaningless."""
     mine, theirs = described(ours), described(native)
     if list(mine) != list(theirs) and sorted(mine) != sorted(theirs):
         raise SystemExit(f"the DAGs have other tasks: {sorted(set(mine) ^ set(theirs))[:6]}")
@@ -84,7 +86,7 @@ def bench_build(size: Size, home: Path) -> list[Row]:
 
 
 def write_file(home: Path, kind: str, count: int, more: str = "") -> Path:
-    """A DAG file with a load pipeline, in the folder of DAGs; ``more`` are arguments of the function that makes it."""
+    """Write a DAG file with a load pipeline; ``more`` are arguments of the function that creates it."""
     file = home / "dags" / f"{kind}_{count}{'_more' * bool(more)}.py"
     file.parent.mkdir(exist_ok=True)
     text = (HERE / f"airflow_{kind}.py").read_text(encoding="utf-8")
@@ -93,7 +95,7 @@ def write_file(home: Path, kind: str, count: int, more: str = "") -> Path:
 
 
 def parser() -> Callable[[Path, int], Any]:
-    """What parses a file with a DagBag, and counts the tasks."""
+    """Return a function that parses a file with a DagBag and counts the tasks."""
     from benchmarks.airflow_children import dag_bag
 
     bag = dag_bag()
@@ -124,7 +126,7 @@ def bench_parse(size: Size, home: Path) -> list[Row]:
 
 
 FLAT = {"tag": "SALES", "uri": "sales_{}"}
-"""What a DAG of a generated file has in other words: those of the package that it was generated for."""
+"""What differs in the DAG of a generated file, because it uses the names of the package for which it was generated."""
 
 
 def bench_compat(size: Size, home: Path) -> list[Row]:
@@ -164,7 +166,7 @@ def bench_lineage(size: Size, home: Path) -> list[Row]:
 
 
 def in_process(name: str, *arguments: object, level: str = "WARNING") -> dict[str, Any]:
-    """What a fresh process found, in which Airflow logs from a level on."""
+    """Return the result of a new process, in which Airflow logs from some level on."""
     return fresh(HERE / "airflow.py", name, *arguments, env={"AIRFLOW__LOGGING__LOGGING_LEVEL": level})
 
 
@@ -254,7 +256,7 @@ BENCHMARKS: dict[str, tuple[str, Measure]] = {
 
 
 def make_home(folder: Path) -> None:
-    """An Airflow home, known to this process and those that it starts; to be called before Airflow is imported."""
+    """Create an Airflow home for this process and its children. Call it before Airflow is imported."""
     os.environ.update(
         AIRFLOW_HOME=str(folder),
         AIRFLOW__CORE__LOAD_EXAMPLES="False",

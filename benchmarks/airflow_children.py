@@ -1,4 +1,4 @@
-"""What needs a process of its own: its imports, its memory, its statements and output, its triggerer. Each answers with JSON."""
+"""Measurements that need their own process: imports, memory, statements and output, triggerer. Each prints JSON."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def sl_create_runner(job):
 
 
 def dag_bag() -> Callable[[Path], Any]:
-    """What parses one file as Airflow's own processes do."""
+    """Parse a file as Airflow's own processes do."""
     from airflow import __version__
 
     if __version__.startswith("2."):
@@ -83,11 +83,12 @@ def dag_bag() -> Callable[[Path], Any]:
 
 
 def imports() -> dict[str, Any]:
-    """CPU milliseconds of our imports and selection, after all that a DAG file written by hand imports."""
+    """Measure the CPU milliseconds of our imports and plugin selection, beyond the imports of a DAG file written by
+    hand."""
     from benchmarks import airflow_native
 
     airflow_native.load(1)
-    # A collection of all that Airflow made takes 100 ms, and falls by chance on whoever comes next.
+    # A garbage collection of Airflow's objects takes 100 ms, and would hit a random measurement.
     gc.collect()
     gc.disable()
     before = set(sys.modules)
@@ -116,7 +117,7 @@ def imports() -> dict[str, Any]:
 
 
 def memory(file: str) -> dict[str, Any]:
-    """The peak of the memory before and after one parse."""
+    """Measure the peak memory before and after one parse."""
     from benchmarks import airflow_native
 
     airflow_native.load(1)
@@ -128,7 +129,7 @@ def memory(file: str) -> dict[str, Any]:
 
 
 def silent(file: str) -> dict[str, Any]:
-    """SQL statements and bytes on the standard output during one parse."""
+    """Count the SQL statements and the bytes on the standard output during one parse."""
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
 
@@ -153,7 +154,7 @@ def silent(file: str) -> dict[str, Any]:
             os.close(kept)
     assert len(bag.dags) == 1, bag.import_errors
     lines = output.read_text().splitlines()
-    # Airflow 2 tells on its console which file it reads; that is not ours.
+    # Airflow 2 prints which file it reads; that is not our output.
     return {
         "statements": statements,
         "bytes": output.stat().st_size,
@@ -162,7 +163,7 @@ def silent(file: str) -> dict[str, Any]:
 
 
 def deferred(count: int, polls: int) -> dict[str, Any]:
-    """Many triggers in one event loop, as in a triggerer."""
+    """Run many triggers in one event loop, as in a triggerer."""
     os.environ["STARLAKE_BENCH_POLLS"] = str(polls)
     home = Path(os.environ["AIRFLOW_HOME"]) / "bench_site"
     record = home / "starlake_bench_environment-1.dist-info"

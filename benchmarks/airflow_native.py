@@ -1,4 +1,4 @@
-"""The DAGs as somebody writes them by hand for Airflow: the yardstick. Also the text of a DAG file."""
+"""The DAGs as written by hand for Airflow, as a baseline. This is also the content of a DAG file."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def load(count: int, tag: str = "sales", uri: str = "starlake://sales/{}") -> An
     """One domain: a check of its incoming files, their import, one load per table.
 
     Args:
-        count: of the tables.
-        tag: of the DAG.
-        uri: of the asset of a table.
+        count: the number of tables.
+        tag: the tag of the DAG.
+        uri: returns the URI of the asset of a table.
     """
     tables = [f"t{n:05}" for n in range(count)]
     names = ",".join(tables)

@@ -1,4 +1,4 @@
-"""The same DAGs, drawn with starlake_core. Also the text of a DAG file for airflow."""
+"""The same DAGs, built with starlake_core. This is also the content of a DAG file for airflow."""
 
 from __future__ import annotations
 

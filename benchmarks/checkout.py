@@ -1,7 +1,7 @@
-"""A checkout of the project: its distributions, its modules, and a process in which its code comes first.
+"""A checkout of the project: its distributions, its modules, and processes that run its code.
 
-Whatever is installed, a process with :meth:`Checkout.variables` imports the modules of the checkout and finds the entry points that its
-``pyproject.toml`` files declare. So one environment can be used to look at several states of the code.
+A process with the environment variables :meth:`Checkout.variables` imports the modules of the checkout and finds its
+entry points, whatever is installed. So one environment can measure several versions of the code.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Module:
 
     Attributes:
         distribution: the folder of the plugin, or ``core``.
-        name: as it is imported; of a package without ``__init__``.
-        file: its source.
+        name: its import name, without ``__init__`` for a package.
+        file: its source file.
     """
 
     distribution: str
@@ -38,7 +38,7 @@ class Module:
 
     @property
     def package(self) -> str:
-        """What relative imports in it start from."""
+        """The package from which its relative imports start."""
         return self.name if self.file.name == "__init__.py" else self.name.rpartition(".")[0]
 
 
@@ -46,23 +46,23 @@ class Checkout:
     """A checkout.
 
     Args:
-        root: its folder.
+        root: the folder of the checkout.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         if not (self.root / "starlake_core").is_dir():
-            raise SystemExit(f"{root} is no checkout of this project: it has no folder starlake_core")
+            raise SystemExit(f"{root} is not a checkout of this project: it has no folder starlake_core")
 
     @cached_property
     def sources(self) -> Mapping[str, Path]:
-        """Distribution to the folder that its packages are imported from; the core first, plugins sorted."""
+        """Return the source folder of each distribution; the core first, plugins sorted."""
         plugins = sorted((self.root / "plugins").glob("*/src"))
         return {CORE: self.root, **{folder.parent.name: folder for folder in plugins}}
 
     @cached_property
     def modules(self) -> tuple[Module, ...]:
-        """Every module that is installed, sorted within its distribution."""
+        """Return every module that is installed, sorted within its distribution."""
         found: list[Module] = []
         for name, source in self.sources.items():
             files = source.glob("starlake_*/**/*.py") if name == CORE else source.glob("**/*.py")
@@ -72,11 +72,12 @@ class Checkout:
         return tuple(found)
 
     def variables(self, folder: Path, complete: bool = False) -> dict[str, str]:
-        """Environment variables of a process that uses the checkout, and nothing that the caller has set for ours.
+        """Return the environment variables of a process that uses the checkout, without those that the caller has set
+        for this project.
 
         Args:
-            folder: where entry points of the checkout are written to; to be kept as long as the process runs.
-            complete: have the entry points of all plugins, also of those that require what is not installed.
+            folder: the folder for the entry points of the checkout; keep it while the process runs.
+            complete: include the entry points of all plugins, even if their requirements are not installed.
         """
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
         self._write_metadata(folder, complete)
@@ -84,7 +85,8 @@ class Checkout:
         return {**kept, "PYTHONPATH": os.pathsep.join(map(str, paths)), "PYTHONSAFEPATH": "1", "TZ": "UTC"}
 
     def _write_metadata(self, folder: Path, complete: bool) -> None:
-        """Metadata of the distributions whose requirements are met, in a folder that is searched before what is installed."""
+        """Write the metadata of the distributions whose requirements are met to a folder that comes before installed
+        packages on the path."""
         projects = {_normal(project["name"]): project for project in self._projects()}
         usable = dict(projects)
         while not complete and (
@@ -119,12 +121,12 @@ def _normal(name: str) -> str:
 
 
 def _is_met(project: Mapping[str, Any], ours: Mapping[str, object], usable: Mapping[str, object]) -> bool:
-    """Whether all that a distribution requires is there.
+    """Return whether all requirements of a distribution are installed.
 
     Args:
         project: its table of ``pyproject.toml``.
-        ours: names of all distributions of the checkout.
-        usable: names of those that can be imported, as far as is known.
+        ours: the names of all distributions of the checkout.
+        usable: the names of those that can be imported, as far as is known.
     """
     for text in project.get("dependencies", []):
         name = _normal(re.split(r"[^A-Za-z0-9._-]", text, maxsplit=1)[0])

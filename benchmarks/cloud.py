@@ -1,8 +1,10 @@
-"""What polling costs: 1 000 jobs in flight and 5 000 that have ended, one tick of the shared poll against one call a job.
+"""Measures the cost of polling 1 000 running and 5 000 ended jobs: one tick of the shared poll against one call per
+job.
 
-Needs an environment with starlake-core[testing], starlake-core-cloud-run, starlake-core-dataproc and starlake-core-fargate, and what their tests
-need. The emulators run in a process of their own; what is measured is the CPU time of this one, in pairs in random order. The exit code is 1
-if a target is missed. Usage: ``python benchmarks/cloud.py [cloud_run] [dataproc] [fargate]``.
+It needs an environment with starlake-core[testing], starlake-core-cloud-run, starlake-core-dataproc and
+starlake-core-fargate, and the packages for their tests. The emulators run in another process. The figures are CPU times
+of this process, measured in pairs in random order. The exit code is 1 if a target is missed. Usage: ``python
+benchmarks/cloud.py [cloud_run] [dataproc] [fargate]``.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ LESS_CPU = {"cloud_run": 6.0, "dataproc": 6.0, "fargate": 4.0}
 
 
 def serve(environment: str, pipe: Any) -> None:
-    """The emulator, in its process: it answers questions until the pipe closes."""
+    """Run the emulator in its own process until the pipe closes."""
     kind = getattr(importlib.import_module(f"emulators.{MODULES[environment]}"), EMULATORS[environment])
     with tempfile.TemporaryDirectory() as folder, kind(("/bin/true",), buckets=Path(folder)) as emulator:
         emulator.seed_history(BEFORE)
@@ -48,7 +50,8 @@ def serve(environment: str, pipe: Any) -> None:
 
 @contextmanager
 def emulated(environment: str) -> Any:
-    """An emulator with its history: options of the plugin, handles in flight, and how many calls there were so far."""
+    """Start an emulator with a history. Yield the options of the plugin, the handles of running jobs, and the number of
+    calls so far."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         os.environ.setdefault(name, "emulated")  # any are right, but boto3 wants some
     context = multiprocessing.get_context("spawn")
@@ -69,7 +72,7 @@ def emulated(environment: str) -> Any:
 
 
 def job_of(environment: str, options: dict[str, Any]) -> Job:
-    """A job of the environment; its endpoint is what counts."""
+    """Return a job of the environment, of which only the endpoint matters."""
     orchestration = Orchestration(
         options, orchestrator=RecordingOrchestrator(), environment=environment, filename="benchmark.py", namespace={}
     )
@@ -77,7 +80,7 @@ def job_of(environment: str, options: dict[str, Any]) -> Job:
 
 
 def each(ask: Callable[[str], object]) -> Callable[[Sequence[str]], None]:
-    """Asks for one handle after the other."""
+    """Polls the handles one by one."""
 
     def asked(handles: Sequence[str]) -> None:
         for handle in handles:
@@ -87,7 +90,7 @@ def each(ask: Callable[[str], object]) -> Callable[[Sequence[str]], None]:
 
 
 def one_call_a_job(environment: str, options: dict[str, Any]) -> Callable[[Sequence[str]], None]:
-    """The plain way: the SDK, one call a job."""
+    """The direct way: one call of the SDK per job."""
     if environment == "fargate":
         import boto3
 
@@ -114,7 +117,7 @@ def one_call_a_job(environment: str, options: dict[str, Any]) -> Callable[[Seque
 
 
 def measure(environment: str) -> list[Row]:
-    """The rows of one environment."""
+    """Return the rows of the table of one environment."""
     with emulated(environment) as (options, handles, calls):
         runner = runner_for(job_of(environment, options))
         plain = one_call_a_job(environment, options)

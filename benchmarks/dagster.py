@@ -1,9 +1,9 @@
-"""The orchestrator ``dagster`` against definitions that are written by hand. See README.md beside this file.
+"""Compares the orchestrator ``dagster`` with definitions that are written by hand. See README.md in this folder.
 
-Needs an environment with one version of Dagster, starlake-core, starlake-core-dagster and starlake-core-shell, and byte code that may be
-written: run it once for each version. It makes instances of its own in a temporary folder. Everything but the wall time of runs is CPU
-time, measured in pairs in random order within one run; what counts is the median of the ratios of the pairs. The exit code is 1 if a
-target is missed.
+It needs an environment with one version of Dagster, starlake-core, starlake-core-dagster and starlake-core-shell, in
+which bytecode can be written. Run it once for each version. It creates its own instances in a temporary folder. Except
+for the wall time of runs, all figures are CPU time, measured in pairs in random order within one run. The result is the
+median of the ratios of the pairs. The exit code is 1 if a target is missed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-# This file is called like the package that it measures: its folder must not be searched, the one above has the helpers.
+# This file has the name of the package that it measures, so its folder must not be on the path. The parent folder has
+# the helpers.
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != HERE]
 if str(HERE.parent) not in sys.path:
     sys.path.append(str(HERE.parent))
@@ -41,7 +42,7 @@ SCRIPT = HERE / "dagster.py"
 
 
 def described(defs: Any) -> dict[str, Any]:
-    """What has to be alike in definitions of one form: assets, ops and their edges, jobs and schedules."""
+    """Return what must be equal in definitions of the same form: assets, ops and their edges, jobs and schedules."""
     repository = defs.get_repository_def()
     found: dict[str, Any] = {}
     for made in defs.assets:
@@ -82,7 +83,7 @@ def _asset(spec: Any) -> dict[str, Any]:
 
 
 def check_alike(ours: Any, native: Any) -> None:
-    """A comparison of different definitions says nothing."""
+    """Check that the definitions are equal, because comparing different definitions is meaningless."""
     mine, theirs = described(ours), described(native)
     if set(mine) != set(theirs):
         raise SystemExit(f"the definitions have other parts: {sorted(set(mine) ^ set(theirs))[:6]}")
@@ -92,7 +93,7 @@ def check_alike(ours: Any, native: Any) -> None:
 
 
 def check_assets(ours: Any, native: Any) -> None:
-    """In another form there is another graph; what people see of the assets of tables is the same."""
+    """Check that the visible assets of tables are equal. The graph differs in another form."""
     mine = {spec.key: _asset(spec) for made in ours.assets for spec in made.specs}
     theirs = {spec.key: _asset(spec) for made in native.assets for spec in made.specs}
     if not set(mine) <= set(theirs):
@@ -127,7 +128,7 @@ def bench_build(size: Size, home: Path) -> list[Row]:
         for tables in TABLES:
             found = pairs(dagster_ours.load, form, tables)
             rows.append(found.row(f"{shown_count(tables)} tables, {what}", most if tables == 1000 else None))
-    # A collection of all objects falls on whoever passes a threshold, at 1 000 tables on ours alone: here it falls on both.
+    # A garbage collection hits the side that passes a threshold, at 1 000 tables only ours. Here it hits both.
     each = 1000 // DOMAINS
     found = Pairs.of(
         lambda: [resolve(dagster_ours.load(DOMAINS, each)) is None for _ in range(IN_A_ROW)],
@@ -150,7 +151,7 @@ def bench_lineage(size: Size, home: Path) -> list[Row]:
     from benchmarks.dagster_children import resolve
 
     rows = []
-    # Dagster recurses along a chain as its sets happen to be ordered; the limits are measured on their own.
+    # Dagster recurses along a chain in the random order of its sets, so the limits are measured separately.
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(20_000)
     try:
@@ -255,7 +256,7 @@ TICKS = 20
 
 
 def _fill(instance: Any, first: int, last: int) -> None:
-    """Materialisations of tables, in one finished run for every hundred."""
+    """Write materialisations of tables, in one finished run for each hundred."""
     from dagster import AssetMaterialization, DagsterRun, DagsterRunStatus
 
     for number in range(first, last):
@@ -298,7 +299,7 @@ def bench_sensor(size: Size, home: Path) -> list[Row]:
             with DagsterInstance.local_temp(str(folders[count])) as instance:
                 _fill(instance, before, count)
         for count in stored:
-            # The tick that finds nothing, on the store as it is; the other one in a copy with something new of each.
+            # One tick finds nothing new in the store. The other one runs in a copy with something new for each asset.
             instance = stack.enter_context(DagsterInstance.local_temp(str(folders[count])))
             first = tick(instance, None)
             nothing[count] = ticks(instance, first.cursor, False)
@@ -377,7 +378,7 @@ BENCHMARKS: dict[str, tuple[str, Measure]] = {
 
 
 def make_home(folder: Path) -> None:
-    """Instances are made where they are used; no other one is to be found by chance."""
+    """Set the home of Dagster. Instances are created where they are used, and no other one must be found."""
     os.environ.pop("DAGSTER_HOME", None)
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
     for name in ("SL_ORCHESTRATOR", "SL_EXECUTION_ENVIRONMENT"):
@@ -385,7 +386,7 @@ def make_home(folder: Path) -> None:
 
 
 def children() -> Mapping[str, Callable[..., dict[str, Any]]]:
-    """What needs a process of its own."""
+    """Import the measurements that need their own process."""
     from benchmarks.dagster_children import CHILDREN
 
     return CHILDREN

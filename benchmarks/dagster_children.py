@@ -1,4 +1,4 @@
-"""What needs a process of its own: its imports, its memory, its runs, how deep it gets. Each answers with JSON."""
+"""Measurements that need their own process: imports, memory, runs, recursion depth. Each prints JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOADS = 8
 
 
 def resolve(defs: Any) -> Any:
-    """All that Dagster's processes make of definitions."""
+    """Do everything that Dagster's processes do with definitions."""
     repository = defs.get_repository_def()
     repository.get_all_jobs()
     assert repository.schedule_defs
@@ -31,7 +31,8 @@ def resolve(defs: Any) -> Any:
 
 
 def imports() -> dict[str, Any]:
-    """CPU milliseconds of our imports and selection, after all that a file written by hand imports."""
+    """Measure the CPU milliseconds of our imports and plugin selection, beyond the imports of a file written by
+    hand."""
     from benchmarks import dagster_native
 
     resolve(dagster_native.flat(1, 1))
@@ -62,7 +63,7 @@ def imports() -> dict[str, Any]:
 
 
 def memory(form: str) -> dict[str, Any]:
-    """The peak of the memory before and after 1 000 tables are built and resolved."""
+    """Measure the peak memory before and after 1 000 tables are built and resolved."""
     from benchmarks import dagster_native, dagster_ours
 
     forms = {**dagster_native.BY_NAME, "ours": dagster_ours.load}
@@ -97,7 +98,8 @@ def in_process_job() -> Any:
 
 
 def loads() -> Any:
-    """A load pipeline as Dagster's processes see it: with the job that it makes by itself for *Materialize* and ``dagster asset materialize``."""
+    """A load pipeline as Dagster's processes see it, with the implicit job for *Materialize* and ``dagster asset
+    materialize``."""
     return _definitions(None).get_repository_def()
 
 
@@ -107,7 +109,8 @@ def _cpu() -> float:
 
 
 def run(kind: str) -> dict[str, Any]:
-    """One run of a job in this process, as a run worker does it: CPU with that of its child processes, and wall."""
+    """Run a job in this process, as a run worker does, and measure CPU time, including child processes, and wall
+    time."""
     if kind == "materialize":
         job = ReconstructableRepository.for_file(__file__, "loads").get_reconstructable_job("__ASSET_JOB")
     else:
@@ -123,7 +126,8 @@ def run(kind: str) -> dict[str, Any]:
 
 
 def reach(kind: str, length: str) -> dict[str, Any]:
-    """How far a chain of transforms gets under Python's own limit of recursion: what was done last, and what stopped it."""
+    """Measure how far a chain of transforms gets within Python's recursion limit: the last completed step, and the
+    error."""
     from dagster._core.execution.api import create_execution_plan
 
     from benchmarks import dagster_native, dagster_ours
@@ -160,7 +164,7 @@ def reach(kind: str, length: str) -> dict[str, Any]:
 
 
 def program(folder: Path, seconds: float) -> Path:
-    """An executable that stands in for Starlake: it waits."""
+    """Write an executable that replaces Starlake and only waits."""
     made = folder / "starlake"
     made.write_text(f"#!/bin/sh\nexec sleep {seconds}\n", encoding="utf-8")
     made.chmod(0o755)

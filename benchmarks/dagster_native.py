@@ -1,8 +1,8 @@
-"""The same pipelines as somebody writes them by hand for Dagster: the yardstick.
+"""The same pipelines as written by hand for Dagster, as a baseline.
 
-Three forms. ``flat`` is the very form that the plugin makes: one graph of ops, whose outputs are the assets. ``assets`` and ``multi_assets``
-have one decorated function per table, with assets for the check and the import of a domain; there a table waits for assets, and a
-check that is not ready skips the end too.
+There are three forms. ``flat`` is the form that the plugin creates: one graph of ops, whose outputs are the assets.
+``assets`` and ``multi_assets`` have one decorated function per table, and assets for the check and the import of a
+domain. In these two, a table waits for assets, and a check that is not ready also skips the end.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def about(sentence: str, command: str) -> str:
 
 
 def gathered(name: str, made: Sequence[Any], keys: Sequence[AssetKey], tags: Mapping[str, str]) -> Definitions:
-    """The definitions with a job of all assets and its schedule."""
+    """Return the definitions with a job for all assets and its schedule."""
     mark = {"starlake/pipeline": name}
     job = define_asset_job(name, selection=AssetSelection.assets(*keys), tags={**mark, **tags}, run_tags=mark)
     schedule = build_schedule_from_partitioned_job(

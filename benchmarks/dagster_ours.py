@@ -1,4 +1,4 @@
-"""The pipelines of the benchmarks for Dagster, drawn with starlake_core."""
+"""The pipelines of the benchmarks for Dagster, built with starlake_core."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OPTIONS = {"pre_load_strategy": "imported", "sl_env_var": {"SL_ROOT": "/project"
 
 
 def orchestration(namespace: dict[str, Any], **options: Any) -> Orchestration:
-    """What draws pipelines into a module, as the file of a user does."""
+    """Return an orchestration that publishes pipelines in a module, like a user's file."""
     return Orchestration(
         {**OPTIONS, **options},
         orchestrator="dagster",
@@ -35,11 +35,11 @@ def draw_load(
     """For each domain a check of its incoming files, their import, one load per table.
 
     Args:
-        domains: how many.
-        tables: how many in each.
-        namespace: of the module.
-        native: keywords of Dagster for the pipeline.
-        **options: further ones.
+        domains: the number of domains.
+        tables: the number of tables in each domain.
+        namespace: the globals of the module.
+        native: keyword arguments for Dagster's job.
+        **options: further options.
     """
     names = [f"t{n:05}" for n in range(tables)]
     schedule = StarlakeSchedule("daily", CRON, [StarlakeDomain(f"d{n}", tables=names) for n in range(domains)])
@@ -52,14 +52,14 @@ def draw_load(
 
 
 def load(domains: int, tables: int) -> Any:
-    """What the file of a load pipeline gives to Dagster."""
+    """Return what the file of a load pipeline passes to Dagster."""
     namespace: dict[str, Any] = {}
     draw_load(domains, tables, namespace)
     return namespace["defs"]
 
 
 def load_again(domains: int, tables: int) -> Any:
-    """The same where the file asks for the definitions itself, of a pipeline that was published already."""
+    """The same, if the file itself requests the definitions of a pipeline that is already published."""
     from starlake_core_dagster import definitions
 
     return definitions(draw_load(domains, tables, {}))
@@ -81,7 +81,7 @@ def lineage(parents: Mapping[str, Sequence[str]]) -> Any:
 
 
 def fed(upstream: int) -> Any:
-    """A pipeline that tables start which nothing in it makes."""
+    """A pipeline that is started by tables from outside."""
     tables = [
         StarlakeDependency(f"up.t{n}", dependency_type="table", sink=f"up.t{n}", cron=CRON) for n in range(upstream)
     ]

@@ -1,6 +1,8 @@
-"""How long masking takes: one line of a megabyte, of ordinary text and of what was made to be slow, as a ratio to a quarter of it.
+"""Measures how long it takes to mask a line of a megabyte, with ordinary text and with worst cases, compared with a
+quarter of it.
 
-Four times the text takes about four times as long (ratio 4); where time grew with the square, it would take sixteen times as long.
+Four times the text takes about four times as long (ratio 4). If the time were quadratic, it would take sixteen times as
+long.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ LINES: dict[str, Callable[[int], str]] = {
     "many schemes": lambda n: "a://b@" * (n // 6),
     "schemes without users": lambda n: "a://" * (n // 4) + "@",
     "names without a sign": lambda n: "password" * (n // 8),
-    "names and blanks": lambda n: "password  " * (n // 10),
+    "names and spaces": lambda n: "password  " * (n // 10),
     "names and signs": lambda n: "password=" * (n // 9),
     "quotes that stay open": lambda n: 'password="' * (n // 10),
     "both kinds of quotes": lambda n: "password=\"token='" * (n // 16),
@@ -34,7 +36,7 @@ LINES: dict[str, Callable[[int], str]] = {
 
 
 def seconds(text: str) -> float:
-    """The best of some tries."""
+    """Return the best of several measurements."""
     best = float("inf")
     for _ in range(3):
         started = time.process_time()
@@ -44,7 +46,7 @@ def seconds(text: str) -> float:
 
 
 def ratios() -> dict[str, tuple[float, float]]:
-    """Seconds for a megabyte, and how often as long as for a quarter of it."""
+    """Return the seconds for a megabyte, and the ratio to a quarter of it."""
     found = {}
     for name, make in LINES.items():
         whole = seconds(make(MEGABYTE))

@@ -1,4 +1,4 @@
-"""What the benchmarks of the orchestrators share: pairs, tables, processes of their own, shapes of pipelines."""
+"""Shared code of the benchmarks of the orchestrators: pairs, tables, new processes, shapes of pipelines."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Row:
     """A line of a table.
 
     Attributes:
-        what: was measured.
-        measured: for people.
-        target: for people, empty if there is none.
-        good: whether it is met.
-        figures: for programs.
+        what: what was measured.
+        measured: the result as text.
+        target: the target as text; empty if there is none.
+        good: whether the target is met.
+        figures: the figures for programs.
     """
 
     what: str
@@ -41,13 +41,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured.
+    """How much to measure.
 
     Attributes:
-        pairs: of most comparisons.
-        large_pairs: of the comparisons that take long.
-        processes: for what is measured in fresh ones.
-        polls: after which what waits ends.
+        pairs: the number of pairs of most comparisons.
+        large_pairs: the number of pairs of slow comparisons.
+        processes: the number of processes for measurements in new processes.
+        polls: the number of polls after which attempts end.
     """
 
     pairs: int = 15
@@ -63,21 +63,22 @@ Measure = Callable[[Size, Path], list[Row]]
 
 @dataclass(frozen=True)
 class Pairs:
-    """Seconds of the two sides, pair by pair."""
+    """The seconds of the two sides, pair by pair."""
 
     ours: list[float]
     native: list[float]
 
     @classmethod
     def of(cls, ours: Callable[[], object], native: Callable[[], object], count: int) -> Pairs:
-        """Measure the CPU time of pairs, each in random order; both once before, so that imports and caches are there."""
+        """Measure the CPU time of pairs, each in random order. Both sides run once before, to fill imports and
+        caches."""
         ours()
         native()
         return cls.told(lambda: _seconds(ours), lambda: _seconds(native), count)
 
     @classmethod
     def told(cls, ours: Callable[[], float], native: Callable[[], float], count: int) -> Pairs:
-        """Pairs, each in random order, of what tells its seconds itself."""
+        """Run pairs, each in random order, of functions that return their seconds."""
         order = random.Random(count)
         times: dict[bool, list[float]] = {True: [], False: []}
         for _ in range(count):
@@ -112,10 +113,10 @@ class Pairs:
         """A line of a table.
 
         Args:
-            what: was measured.
-            most: the ratio that is the target, if there is one.
+            what: what was measured.
+            most: the target ratio, if there is one.
             extra: the seconds that may be added to native instead.
-            below: the ratio has to be less than the target.
+            below: whether the ratio must be less than the target.
         """
         mine, theirs = statistics.median(self.ours), statistics.median(self.native)
         low, high = self.spread
@@ -140,12 +141,12 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def shown_time(seconds: float) -> str:
-    """Seconds for people."""
+    """Format seconds."""
     return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1e3:.1f} ms"
 
 
 def shown_count(count: int) -> str:
-    """A number for people."""
+    """Format a number."""
     return f"{count:,}".replace(",", " ")
 
 
@@ -164,22 +165,22 @@ def diamonds(width: int, depth: int) -> dict[str, list[str]]:
 
 
 def resident_peak() -> float:
-    """The most memory (MiB) that this process had so far."""
+    """Return the peak memory (MiB) of this process."""
     status = Path("/proc/self/status")
     if status.exists():
-        # Linux counts what the parent had before exec() as the child's ru_maxrss.
+        # On Linux, the ru_maxrss of a child includes the memory of its parent before exec().
         (peak,) = (line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
         return int(peak) / 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def in_process(script: Path, name: str, *arguments: object, env: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """What a fresh process found.
+    """Return the result of a new process.
 
     Args:
-        script: the benchmark, whose children are asked.
-        name: of the child.
-        *arguments: of the child.
+        script: the benchmark with the children.
+        name: the name of the child.
+        *arguments: the arguments of the child.
         env: further environment variables.
     """
     command = [sys.executable, str(script), "--child", name, *map(str, arguments)]
@@ -191,7 +192,7 @@ def in_process(script: Path, name: str, *arguments: object, env: Mapping[str, st
 
 
 def answer(children: Mapping[str, Callable[..., dict[str, Any]]], name: str, arguments: Sequence[str]) -> int:
-    """Be a fresh process: do one thing, and write what was found as the last line of the standard output."""
+    """Run one measurement in a new process, and print its result as the last line of the standard output."""
     found = children[name](*arguments)
     sys.stdout.write("\n" + json.dumps(found) + "\n")
     return 0
@@ -202,12 +203,12 @@ class Suite:
     """The benchmarks of an orchestrator.
 
     Attributes:
-        orchestrator: its name for people.
-        distribution: of it.
-        plugin: distribution of its plugin.
-        benchmarks: name to title and what measures.
-        prepare: makes a folder the home of the orchestrator, for this process and those that it starts.
-        children: the things that need a process of their own; imported late.
+        orchestrator: its display name.
+        distribution: its distribution.
+        plugin: the distribution of its plugin.
+        benchmarks: the title and function of each benchmark, by name.
+        prepare: sets a folder as the home of the orchestrator, for this process and its children.
+        children: returns the measurements that need their own process; imported late.
     """
 
     orchestrator: str
@@ -222,7 +223,7 @@ class Suite:
         from rich.console import Console
         from rich.table import Table
 
-        # A file or a pipe has no width; the tables are not to be broken there.
+        # A file or a pipe has no width, so tables must not be wrapped.
         console = Console(width=None if sys.stdout.isatty() else 140)
         kept: dict[str, Any] = {
             self.orchestrator.lower(): version(self.distribution),
@@ -252,7 +253,7 @@ class Suite:
         return 1 if missed else 0
 
     def main(self, doc: str | None, arguments: Sequence[str]) -> int:
-        """Run what the command line asks for."""
+        """Run the command line."""
         parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
         parser.add_argument(
             "names", nargs="*", metavar="NAME", help=f"one of {', '.join(self.benchmarks)}; all by default"

@@ -1,4 +1,4 @@
-"""Ratios, measured in one run and printed as tables. See README.md beside this file."""
+"""Measures ratios in one run, and prints them as tables. See README.md in this folder."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Row = tuple[str, str, str, bool]
 
 
 class Nothing:
-    """An orchestrator that makes nothing: what is left is the cost of the core."""
+    """An orchestrator that creates nothing, so that only the cost of the core remains."""
 
     name = "nothing"
 
@@ -65,7 +65,7 @@ class Anywhere:
 
 
 def cpu(work: Callable[[], object], rounds: int = 5) -> float:
-    """Least CPU seconds of several rounds."""
+    """Return the least CPU seconds of several rounds."""
     best = float("inf")
     for _ in range(rounds):
         gc.collect()

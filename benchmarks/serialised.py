@@ -1,24 +1,26 @@
-"""What pipelines become on Airflow and on Dagster, as files: so that two states of the code can be compared, byte for byte.
+"""Writes the native form of pipelines on Airflow and Dagster to files, so that two versions of the code can be compared
+byte by byte.
 
     python benchmarks/serialised.py write before --root ../other-checkout
     python benchmarks/serialised.py write after
     python benchmarks/serialised.py compare before after
 
-``write`` draws a corpus of pipelines for every host that can be imported here (in a folder for each, if there are two) and for several
-environments, whose plugins need not be installed: drawing imports no SDK. The corpus is that of *this* checkout, whatever code draws it: the
-files of ``benchmarks/corpus``, the examples, the pipeline files of the demo, and those in the documentation; with the canonical graphs of the
-conformance kit. ``--corpus`` adds further files. All of them are kept in ``corpus`` of the folder, and ``--again`` takes them from there, so
-that a corpus outlives changes of the examples.
+``write`` builds a corpus of pipelines for every host that can be imported here (in a folder for each, if there are two)
+and for several environments, whose plugins need not be installed, because building imports no SDK. The corpus is that
+of *this* checkout, whichever code builds it: the files of ``benchmarks/corpus``, the examples, the pipeline files of
+the demo, those in the documentation, and the canonical graphs of the conformance kit. ``--corpus`` adds further files.
+All of them are copied to the subfolder ``corpus``, and ``--again`` uses those copies, so that a corpus does not change
+with the examples.
 
-For each file and environment there are: ``graph/`` (the neutral graph), ``jobs/`` (what each task runs), and
+For each file and environment there are ``graph/`` (the neutral graph), ``jobs/`` (what each task runs), and
 
-airflow   ``dag/`` (the serialised DAG) and ``operators/`` (the job and the documentation that each operator holds);
-dagster   ``repository/`` (jobs, assets, schedules and sensors as Dagster hands them to its web server), ``specs/`` (asset specs), and
-          ``ops/`` (tags, retries and pools of the ops).
+airflow   ``dag/`` (the serialised DAG) and ``operators/`` (the job and the documentation of each operator);
+dagster   ``repository/`` (jobs, assets, schedules and sensors as Dagster passes them to its web server), ``specs/``
+          (asset specs), and ``ops/`` (tags, retries and pools of the ops).
 
-A file that cannot be drawn leaves ``error.txt``; what is logged while it is drawn is in ``log.txt``. Paths of the machine are replaced.
-``compare`` shows the first lines of every difference, and exits with 1 if there is one. Files are drawn at one place of the temporary folder,
-because names and hashes are made of paths: write for one host at a time.
+If a file cannot be built, the error is in ``error.txt``. Log messages are in ``log.txt``. Paths of the machine are
+replaced. ``compare`` shows the first lines of every difference, and exits with 1 if there is one. Files are built in a
+fixed place in the temporary folder, because names and hashes depend on paths, so write for one host at a time.
 """
 
 from __future__ import annotations
@@ -46,7 +48,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 HERE = Path(__file__).resolve().parent
-# Other files of this folder are called like packages: it must not be searched. Helpers are taken from beside this file, whatever is measured.
+# Other files in this folder have the names of packages, so it must not be on the path. Helpers always come from this
+# folder.
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != HERE]
 sys.path.insert(0, str(HERE.parent))
 
@@ -101,7 +104,7 @@ ENVIRONMENTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         },
     ),
 }
-"""Label to the environment and its options; those of a file win over them."""
+"""The environment and options of each label. The options of a file override them."""
 
 FIRST = next(iter(ENVIRONMENTS))
 SHOWN, LONGEST = 12, 300
@@ -114,15 +117,15 @@ def collect(folder: Path, further: Sequence[Path]) -> None:
     """Copy all pipeline files of this checkout to a folder.
 
     Args:
-        folder: is made.
-        further: folders whose pipeline files come too.
+        folder: the folder to create.
+        further: folders with further pipeline files.
     """
     root = HERE.parent
     shutil.copytree(HERE / "corpus", folder / "benchmarks", ignore=shutil.ignore_patterns("__pycache__"))
     for example in sorted(root.glob("plugins/*/examples/*.py")):
         _copy(example, folder / "examples" / example.name)
     for dags in sorted(root.glob("plugins/*/src/*/**/dags")):
-        # The project is around its pipeline files: they find it there.
+        # Copy the project around its pipeline files too, because they look for it.
         shutil.copytree(dags.parent, folder / dags.parent.name, ignore=shutil.ignore_patterns("__pycache__"))
     for page in sorted([*root.glob("*.md"), *root.glob("docs/**/*.md"), *root.glob("plugins/*/README.md")]):
         name = "_".join(page.relative_to(root).with_suffix("").parts).lower()
@@ -164,12 +167,12 @@ def _is_for_another(text: str, host: str) -> bool:
 
 @dataclass
 class Drawn:
-    """What became of a file, or of a canonical graph.
+    """The result of building a file or a canonical graph.
 
     Attributes:
         pipelines: in the order in which they were drawn.
         namespace: the names of the module afterwards.
-        error: why it could not be drawn to its end.
+        error: why it could not be built.
     """
 
     pipelines: list[StarlakePipeline] = field(default_factory=list)
@@ -178,7 +181,7 @@ class Drawn:
 
 
 def draw_file(file: Path, host: str, label: str) -> Drawn:
-    """Run a pipeline file; its orchestrations get the host and the environment, whatever they ask for.
+    """Run a pipeline file, and override the orchestrator and environment of its orchestrations.
 
     Args:
         file: of the corpus.
@@ -248,7 +251,7 @@ def draw_graph(name: str, file: Path, host: str, label: str) -> Drawn:
 
 
 def _told(error: Exception) -> str:
-    # Where the class of an error stands is nobody's business.
+    # The module of an exception class does not matter.
     return f"{type(error).__name__}: {error}\n"
 
 
@@ -264,7 +267,7 @@ def neutral(drawn: Drawn) -> Iterator[tuple[str, str]]:
     for name, pipeline in _named(drawn.pipelines):
         text = graph_json(pipeline)
         yield f"graph/{name}.json", _json(json.loads(text))
-        # Its very bytes count too: runs are told apart by them.
+        # Its exact bytes count too, because they distinguish runs.
         digest = hashlib.sha256(text.replace(base, "{base}").encode()).hexdigest()
         yield f"graph/{name}.sha256", f"{digest}\n"
         jobs = {task.path: task.job.to_dict() for task in pipeline.tasks() if task.job is not None}
@@ -274,7 +277,7 @@ def neutral(drawn: Drawn) -> Iterator[tuple[str, str]]:
 def _named(pipelines: Sequence[StarlakePipeline]) -> Iterator[tuple[str, StarlakePipeline]]:
     seen: set[str] = set()
     for number, pipeline in enumerate(pipelines):
-        # A file may draw several of one name.
+        # A file may build several with the same name.
         name = f"{pipeline.id}.{number}" if pipeline.id in seen else pipeline.id
         seen.add(name)
         yield name, pipeline
@@ -306,7 +309,7 @@ def _held(operator: Any) -> dict[str, Any]:
 
 
 def on_dagster(drawn: Drawn) -> Iterator[tuple[str, str]]:
-    """The definitions that stand in a module: those of the pipelines that were drawn there, or that are written by hand."""
+    """Return the definitions in a module, of pipelines that were built there or written by hand."""
     from dagster import Definitions
 
     found = {name: value for name, value in drawn.namespace.items() if isinstance(value, Definitions)}
@@ -372,7 +375,7 @@ NATIVE: Mapping[str, Callable[[Drawn], Iterator[tuple[str, str]]]] = {"airflow":
 
 
 class _Log(logging.Handler):
-    """Keeps what this project warns of."""
+    """Collects the warnings of this project."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -384,7 +387,7 @@ class _Log(logging.Handler):
 
 
 def _write_case(draw: Callable[[], Drawn], host: str, folder: Path, replaced: Mapping[str, str]) -> None:
-    """Draw a case and write what became of it; in a process of its own, because a file may change what others share."""
+    """Build a case and write the result. This happens in its own process, because a file may change shared state."""
     log = _Log()
     logging.getLogger().addHandler(log)
     drawn = draw()
@@ -435,7 +438,7 @@ def write_here(root: Path, host: str, base: Path, folder: Path) -> None:
     large = {f"kit/{name}" for name, graph in CORPUS.items() if graph.large}
     cases |= {f"kit/{name}": partial(draw_graph, name, corpus / "kit.py") for name in CORPUS}
     replaced = {str(base): "{base}", str(root): "{checkout}", sys.prefix: "{python}"}
-    # Whatever is imported on the way is imported once, and not in each process.
+    # Imports happen once here, and not in each process.
     for label in ENVIRONMENTS:
         warm = draw_graph("single_task", corpus / "kit.py", host, label)
         for told in (neutral, NATIVE[host]):
@@ -469,7 +472,7 @@ def _variables(checkout: Checkout, host: str, base: Path, given: Sequence[str]) 
 
 
 def write(asked: argparse.Namespace) -> int:
-    """Write what the corpus becomes, for each host that is there."""
+    """Write the native form of the corpus for each installed host."""
     checkout = Checkout(asked.root)
     hosts = [host for host in HOSTS if importlib.util.find_spec(host) is not None]
     if not hosts:
@@ -512,7 +515,7 @@ def write(asked: argparse.Namespace) -> int:
 
 
 def compare(one: Path, other: Path, most: int) -> int:
-    """Show how two folders differ; 1 if they do.
+    """Show the differences of two folders, and return 1 if there are any.
 
     Args:
         one: as it was.
@@ -545,7 +548,7 @@ def compare(one: Path, other: Path, most: int) -> int:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do what the command line asks for."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     writing = commands.add_parser("write", help="write what the corpus becomes")

@@ -1,21 +1,21 @@
-"""How the code is built: its types, its size, the way of one ``sl_load`` through its modules, and circles of its imports.
+"""Measures the structure of the code: types, size, the calls of one ``sl_load``, and import circles.
 
-Counts a checkout, this one by default, and needs nothing of it but public names, so that two states of the code can be compared whatever
-their modules are called:
+It measures a checkout, this one by default. It uses only public names, so that versions with different modules can be
+compared:
 
     python benchmarks/structure.py --json after.json
     python benchmarks/structure.py ../other-checkout --json before.json
 
-annotations   how often ``Any`` is written in annotations, how often elsewhere (aliases, casts), and ``getattr`` with a default for a name
-              that is written down: what a type checker cannot follow.
+annotations   how often annotations use ``Any``, how often other code does (aliases, casts), and ``getattr`` with a
+              default for a constant name: what a type checker cannot follow.
 lines         lines of code, without comments, docstrings and blank lines.
-calls         functions of the project that are called for one ``sl_load`` (calls), the modules that they are in (modules), and the calls
-              from a function of one module to a function of another one (jumps; what is called through a library counts too). Each
-              action was done once before in the same process, so that imports and caches are there. What runs is repeated, and the
-              median of the repetitions counts, because polls depend on time. Needs an environment with the plugins ``local``, ``shell``
-              and ``cloud_run``, and grpcio-status for its emulator; what is not there is skipped, and said.
-circles       modules of one distribution that import each other in a circle: by imports at the top of modules; with those for types
-              only; and with those within functions.
+calls         functions of the project that are called for one ``sl_load`` (calls), their modules (modules), and calls
+              from one module to another (jumps; calls through a library count too). Each action runs once before in the
+              same process, to fill imports and caches. Runs are repeated, and the median of the repetitions counts,
+              because polls depend on time. Needs an environment with the plugins ``local``, ``shell`` and
+              ``cloud_run``, and grpcio-status for its emulator. Missing ones are skipped with a message.
+circles       modules of one distribution that import each other in a circle: with imports at the top of modules, with
+              those for types only, and with those within functions.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
 HERE = Path(__file__).resolve().parent
-# Other files of this folder are called like packages: it must not be searched. Helpers are taken from beside this file, whatever is measured.
+# Other files in this folder have the names of packages, so it must not be on the path. Helpers always come from this
+# folder.
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != HERE]
 sys.path.insert(0, str(HERE.parent))
 
@@ -139,7 +140,7 @@ def _part(module: Module) -> str:
 
 
 def _code_lines(text: str) -> int:
-    """Lines that hold more than a comment or a text that stands by itself."""
+    """Return the lines that hold more than a comment or a docstring."""
     passed = {
         number
         for node in ast.walk(ast.parse(text))
@@ -193,7 +194,8 @@ def find_circles(checkout: Checkout) -> Figures:
 
 
 def _graph(modules: Sequence[Module], kinds: Sequence[str]) -> dict[str, set[str]]:
-    """Module to those that its imports name. That a package is imported before its modules is no edge."""
+    """Return the modules that each module imports. The implicit import of a package before its modules does not
+    count."""
     trees = {module.name: _parsed(module) for module in modules}
     bound = {name: _bound(tree) for name, tree in trees.items()}
     graph: dict[str, set[str]] = {}
@@ -203,7 +205,7 @@ def _graph(modules: Sequence[Module], kinds: Sequence[str]) -> dict[str, set[str
             if found.kind not in kinds:
                 continue
             below = f"{found.module}.{found.name}"
-            # A name that a package binds itself is taken from the package, whatever its modules are called.
+            # A name that a package binds itself is part of the package, even if a module has the same name.
             from_below = below in trees and found.name not in bound.get(found.module, ())
             target = below if from_below else found.module
             if target in trees and target != module.name:
@@ -252,7 +254,7 @@ def _imports(tree: ast.Module, package: str) -> Iterator[_Import]:
 
 
 def _components(graph: Mapping[str, Iterable[str]]) -> list[list[str]]:
-    """Sets of nodes of which each reaches each other, without those of one node."""
+    """Return the strongly connected components with more than one node."""
 
     def reached(start: str) -> set[str]:
         seen: set[str] = set()
@@ -282,7 +284,7 @@ class Recorder:
     def __init__(self, checkout: Checkout) -> None:
         self._modules = {str(module.file): module.name for module in checkout.modules}
         self._on = False
-        # A generator is entered at its start once, and again at each of its steps, which are no calls.
+        # A generator is entered once at its start, and again at each step, which is not a call.
         self._entries: dict[CodeType, Counter[int]] = {}
         self._between: dict[CodeType, Counter[tuple[int, str]]] = {}
         threading.setprofile(self._note)
@@ -304,7 +306,7 @@ class Recorder:
 
     @contextmanager
     def recording(self) -> Iterator[Figures]:
-        """Count what is called within; the mapping has the figures afterwards."""
+        """Count the calls in this block. Afterwards the mapping has the figures."""
         figures: Figures = {}
         self._entries, self._between = {}, {}
         self._on = True
@@ -334,10 +336,10 @@ class Recorder:
         }
 
     def repeated(self, action: Callable[[], object], times: int = REPETITIONS) -> Figures:
-        """The figures of the middle one of some repetitions of an action, which was done once before.
+        """Return the figures of the median repetition of an action, after one warm-up.
 
         Args:
-            action: is done.
+            action: the action.
             times: an odd number.
         """
         action()
@@ -457,7 +459,7 @@ CALLS: dict[str, tuple[str, Callable[[Recorder, Path], Figures]]] = {
 
 
 def child(root: Path, name: str) -> Figures:
-    """What one action calls, in this process, which has the variables of the checkout."""
+    """Count the calls of one action in this process, which has the environment variables of the checkout."""
     checkout = Checkout(root)
     try:
         import starlake_core
@@ -474,7 +476,7 @@ def child(root: Path, name: str) -> Figures:
 
 
 def count_calls(checkout: Checkout) -> Figures:
-    """What one ``sl_load`` calls; each action in a process of its own."""
+    """Count the calls of one ``sl_load``. Each action runs in its own process."""
     found: Figures = {}
     for name in CALLS:
         with tempfile.TemporaryDirectory() as folder:
@@ -501,7 +503,7 @@ Table = tuple[str, Sequence[str], Sequence[Sequence[object]]]
 
 
 def tables(found: Figures) -> Iterator[Table]:
-    """Titles, heads and rows for people."""
+    """Return titles, headings and rows of the tables."""
     if "annotations" in found:
         totals = found["annotations"]["totals"]
         names = ("any", "any_elsewhere", "getattr")

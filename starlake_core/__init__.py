@@ -1,7 +1,7 @@
-"""Starlake projects as pipelines: written once, run on any orchestrator, in any environment.
+"""Pipelines for Starlake projects: write them once, and run them on any orchestrator and in any environment.
 
-Everything that a pipeline file or a plugin needs is importable from here; ``starlake_core.runtime`` holds what runs jobs, and
-``starlake_core.testing`` the conformance kit.
+Import everything that a pipeline file or a plugin needs from here. ``starlake_core.runtime`` runs jobs, and
+``starlake_core.testing`` is the conformance kit.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ __all__ = [
     "worst_case",
 ]
 
-if not TYPE_CHECKING:  # a type checker would take every name to be there
+if not TYPE_CHECKING:  # otherwise a type checker would accept any name
 
     def __getattr__(name):
         return earlier_name(__name__, name)

@@ -1,10 +1,10 @@
 """The Starlake command line as data, and a strict parser of argument vectors.
 
-The facts are in ``contract.json``, taken from the command definitions of Starlake 1.5.16 to 1.8. The
-parser follows the rules of scopt 4, the library that Starlake parses with: exact and case-sensitive names,
-``--name value``, ``--name=value`` or ``--name:value``, a value is always consumed even when it begins with
-dashes, an option that may stand once is unknown the second time, a list is split on commas without
-escaping, and a map refuses an empty string and a part without ``=``.
+The data is in ``contract.json``, taken from the command definitions of Starlake 1.5.16 to 1.8. The parser follows the
+rules of scopt 4, the library that Starlake uses. Names are exact and case-sensitive. The forms are ``--name value``,
+``--name=value`` and ``--name:value``. A value is always consumed, even if it begins with dashes. An option that may
+occur once is unknown the second time. A list is split at commas without escaping. A map refuses an empty string and a
+part without ``=``.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _RENAMED = {"import": "stage"}
 
 @dataclass(frozen=True)
 class ParsedCommand:
-    """What a vector of arguments says.
+    """A parsed argument vector.
 
     Attributes:
-        name: the command, ``load``.
-        values: option name to typed value: ``str``, ``int``, ``bool``, ``list[str]`` for a list and
-            ``dict[str, str]`` for a map. An alias (``--include``) is stored under the option it stands for.
+        name: the command, such as ``load``.
+        values: the typed values by option name: ``str``, ``int``, ``bool``, ``list[str]`` for a list and ``dict[str,
+            str]`` for a map. The value of an alias (``--include``) is stored under the name of its option.
     """
 
     name: str
@@ -45,14 +45,14 @@ class ParsedCommand:
 
 @functools.cache
 def commands() -> Mapping[str, Any]:
-    """The content of ``contract.json``: command name to its options and positional arguments."""
+    """Return the content of ``contract.json``: the options and positional arguments of each command."""
     text = resources.files(__package__).joinpath("contract.json").read_text(encoding="utf-8")
     result: dict[str, Any] = json.loads(text)
     return result
 
 
 def parse_seq(text: str) -> list[str]:
-    """Split a list value as the command line does: ``""`` is one empty name, trailing commas are dropped.
+    """Split a list value as the command line does: ``""`` is one empty name, and trailing commas are dropped.
 
     >>> parse_seq("a,,b,,")
     ['a', '', 'b']
@@ -68,13 +68,13 @@ def parse_seq(text: str) -> list[str]:
 
 
 def parse_map(text: str) -> dict[str, str]:
-    """Split a map value as the command line does: at the first ``=`` of every comma-separated part.
+    """Split a map value as the command line does: at the first ``=`` of each comma-separated part.
 
     >>> parse_map("a=b=c,d=")
     {'a': 'b=c', 'd': ''}
 
     Raises:
-        ValueError: a part has no ``=``; the empty string is such a part.
+        ValueError: a part has no ``=``, which includes the empty string.
     """
     result: dict[str, str] = {}
     for part in parse_seq(text):
@@ -86,7 +86,7 @@ def parse_map(text: str) -> dict[str, str]:
 
 
 def _parse_int(text: str) -> int:
-    # As Integer.parseInt reads it: ASCII digits, 32 bits; 0x only at the very beginning.
+    # Like Integer.parseInt: ASCII digits, 32 bits, and 0x only at the very beginning.
     number = int(text[2:], 16) if _HEXADECIMAL.fullmatch(text) else int(text) if _DECIMAL.fullmatch(text) else None
     if number is None or not -(2**31) <= number < 2**31:
         raise ValueError(f"expected a whole number of 32 bits, found {text!r}")
@@ -112,16 +112,17 @@ def _parse_value(option: Mapping[str, Any], text: str) -> Any:
 
 
 def parse_arguments(arguments: Sequence[str]) -> ParsedCommand:
-    """Read a vector of arguments as the Starlake command line would.
+    """Parse an argument vector as the Starlake command line does.
 
     Args:
-        arguments: the command and what follows it, without the executable: ``["load", "--domains", "starbake"]``.
+        arguments: the command and its arguments, without the executable: ``["load", "--domains", "starbake"]``.
 
     Returns:
         The command and its typed values.
 
     Raises:
-        ContractError: with one line for every problem, as the command line reports all of them at once.
+        ContractError: there are problems; the message has a line for each, because the command line reports them all at
+            once.
     """
     if not arguments:
         raise ContractError(["no command given; the commands are " + ", ".join(commands())])
@@ -193,10 +194,10 @@ def _store(option: Mapping[str, Any], text: str, values: dict[str, Any], problem
 
 
 def validate_arguments(arguments: Sequence[str]) -> None:
-    """Check a vector of arguments against the contract.
+    """Check an argument vector against the contract.
 
     Args:
-        arguments: the command and what follows it.
+        arguments: the command and its arguments.
 
     Raises:
         ContractError: the command line would refuse them.

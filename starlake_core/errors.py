@@ -1,34 +1,34 @@
-"""Every exception that starlake_core raises on purpose.
+"""The exceptions of starlake_core.
 
-One class per cause, all of them below :class:`StarlakeError`, so that a caller catches as much or as
-little as it wants::
+There is one class per cause, below :class:`StarlakeError`, so that callers can catch as much or as little
+as they want::
 
     StarlakeError
     ├── PluginError
-    │   ├── PluginNotFoundError      no plugin of that name is installed
-    │   ├── PluginLoadError          it is installed but its module does not import
+    │   ├── PluginNotFoundError      no plugin with that name is installed
+    │   ├── PluginLoadError          it is installed, but its module cannot be imported
     │   ├── PluginConflictError      two distributions provide the same name
-    │   ├── PluginContractError      a hook is missing, misspelt, or broke its promise
-    │   └── PluginFailedError        a hook raised something that is not of this tree
+    │   ├── PluginContractError      a hook is missing, misspelt or returns the wrong type
+    │   └── PluginFailedError        a hook raised an exception outside this tree
     ├── OptionsError                 one or more option values are wrong (all of them, at once)
-    ├── UnknownOptionError           an option that is read and that no selected plugin declares
-    ├── ContractError                an argument vector that the Starlake command line would refuse
-    ├── CommandError                 a value that cannot be written as a Starlake argument
-    ├── ScheduleError                a cron expression, a time zone or a date that cannot be read
-    ├── DependenciesError            a lineage that cannot be read
-    ├── DatasetError                 two datasets that fall on one name
+    ├── UnknownOptionError           code reads an option that no selected plugin declares
+    ├── ContractError                the Starlake command line would refuse an argument vector
+    ├── CommandError                 a value cannot be written as a Starlake argument
+    ├── ScheduleError                a cron expression, a time zone or a date cannot be read
+    ├── DependenciesError            a lineage cannot be read
+    ├── DatasetError                 two datasets share a name
     ├── GraphError
-    │   ├── CycleError               tasks that wait for each other
-    │   ├── DuplicateIdError         two nodes with one id
-    │   └── EdgeError                an edge that the graph cannot hold
-    ├── BindError                    a run-time value that is unknown or missing
-    ├── RunError                     a run that cannot be started, resumed or found
-    │   ├── RunnerError              an environment that cannot submit or watch a job: something is to be granted or created
-    │   └── OutageError              a service that does not answer now; a later try may succeed
-    ├── PipelineFileError            a pipeline file that does not load
-    └── NothingFoundError            a path, a pattern or a run that names nothing
+    │   ├── CycleError               tasks wait for each other
+    │   ├── DuplicateIdError         two nodes have the same id
+    │   └── EdgeError                the graph cannot have an edge
+    ├── BindError                    a run-time value is unknown or missing
+    ├── RunError                     a run cannot be started, resumed or found
+    │   ├── RunnerError              an environment cannot submit or watch a job: grant or create something
+    │   └── OutageError              a service does not answer now; a later attempt may succeed
+    ├── PipelineFileError            a pipeline file does not load
+    └── NothingFoundError            a path, a pattern or a run does not exist
 
-A message says what was asked, what was found and what to do.
+A message says what was given, what is wrong and what to do.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ __all__ = [
 
 
 class StarlakeError(Exception):
-    """The root of the tree above. A message may quote what others wrote: as a text it has no control characters but newline and tab."""
+    """The root of the tree above. A message may quote foreign text, so ``str()`` escapes control characters except
+    newline and tab."""
 
     def __str__(self) -> str:
         return plain(super().__str__())
@@ -80,30 +81,30 @@ class PluginError(StarlakeError):
 
 
 class PluginNotFoundError(PluginError):
-    """No plugin of the wanted name and role is installed."""
+    """No plugin with this name and role is installed."""
 
 
 class PluginLoadError(PluginError):
-    """A plugin is installed but its module does not import."""
+    """A plugin is installed, but its module cannot be imported."""
 
 
 class PluginConflictError(PluginError):
-    """Two distributions provide a plugin of one name and role."""
+    """Two distributions provide a plugin with the same name and role."""
 
 
 class PluginContractError(PluginError):
-    """A plugin misses a hook, misspells one, or broke the promise of one."""
+    """A plugin lacks a hook, misspells one, or returns the wrong type from one."""
 
 
 class PluginFailedError(PluginError):
-    """A hook of a plugin raised an error that is none of the plugin's messages: a fault of its program, or of what it calls."""
+    """A hook of a plugin raised an unexpected exception, because of a bug in the plugin or in a library."""
 
 
 class _Problems(StarlakeError):
     """An error that reports several problems at once.
 
     Args:
-        problems: one complete sentence each.
+        problems: one complete sentence for each problem.
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -112,18 +113,18 @@ class _Problems(StarlakeError):
 
 
 class OptionsError(_Problems):
-    """One or more options have a wrong value; ``problems`` holds a line for each."""
+    """Options are wrong; ``problems`` has a line for each."""
 
 
 class UnknownOptionError(StarlakeError, KeyError):
-    """An option is read that no selected plugin declares."""
+    """Code reads an option that no selected plugin declares."""
 
     def __str__(self) -> str:
-        return plain(str(self.args[0]))  # that of KeyError quotes it
+        return plain(str(self.args[0]))  # KeyError would quote it
 
 
 class ContractError(_Problems):
-    """The Starlake command line would refuse these arguments; ``problems`` holds a line for each."""
+    """The Starlake command line would refuse the arguments; ``problems`` has a line for each."""
 
 
 class CommandError(StarlakeError):
@@ -139,7 +140,7 @@ class DependenciesError(StarlakeError):
 
 
 class DatasetError(StarlakeError):
-    """Two datasets fall on one name."""
+    """Two datasets share a name."""
 
 
 class GraphError(StarlakeError):
@@ -155,7 +156,7 @@ class DuplicateIdError(GraphError):
 
 
 class EdgeError(GraphError):
-    """An edge joins nodes that it cannot join."""
+    """An edge joins nodes that cannot be joined."""
 
 
 class BindError(StarlakeError):
@@ -171,7 +172,7 @@ class RunnerError(RunError):
 
 
 class OutageError(RunError):
-    """The service of an environment did not answer, for as long as its runner tried; retries of the task try again."""
+    """The service of an environment did not answer while its runner tried. A retry of the task may succeed."""
 
 
 class PipelineFileError(StarlakeError):
@@ -179,18 +180,18 @@ class PipelineFileError(StarlakeError):
 
 
 class NothingFoundError(StarlakeError):
-    """A path, a pattern or the id of a run names nothing."""
+    """A path, a pattern or a run does not exist."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The hint at the end of a message about an unknown name.
+    """Return the hint at the end of a message about an unknown name.
 
     Args:
-        word: what was given.
-        known: what would have been right.
+        word: the given name.
+        known: the valid names.
 
     Returns:
-        ``" Did you mean 'x'?"`` or an empty string.
+        ``" Did you mean 'x'?"``, or an empty string.
     """
     by_lower = {name.lower(): name for name in known}
     close = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.75)
@@ -198,14 +199,15 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def near_miss(word: str, known: Iterable[str]) -> str | None:
-    """The known name that a word is a typo of: closer to it than two related names are to each other.
+    """Return the known name of which a word is probably a typo. It is closer to the word than related names are to each
+    other.
 
     Args:
-        word: what was given.
-        known: what would have been right.
+        word: the given name.
+        known: the valid names.
 
     Returns:
-        The name; None where there is no such name.
+        The name, or None if there is no such name.
     """
     by_lower = {name.lower(): name for name in known}
     text = word.lower()
@@ -216,7 +218,7 @@ def near_miss(word: str, known: Iterable[str]) -> str | None:
     close = difflib.get_close_matches(text, list(by_lower), n=1, cutoff=0.88)
     if close:
         return by_lower[close[0]]
-    # Two edits in longer words (retrys), one in shorter ones.
+    # Two edits in longer words (retrys), and one in shorter words.
     found = []
     for name in by_lower:
         most = min(2, len(text) // 3, len(name) // 3)
@@ -227,7 +229,8 @@ def near_miss(word: str, known: Iterable[str]) -> str | None:
 
 
 def _edits(one: str, other: str, most: int) -> int:
-    """How many letters are to be changed, added or left out to make one word of another; beyond ``most`` it only says that there are more."""
+    """Return how many letters must be changed, added or removed to turn one word into another; if more than ``most``,
+    any larger number."""
     if abs(len(one) - len(other)) > most:
         return most + 1
     row = list(range(len(other) + 1))

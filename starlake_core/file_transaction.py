@@ -1,4 +1,4 @@
-"""Replacing several files of a folder, all or none of them."""
+"""Replaces several files of a folder, all or none of them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["locked", "swap"]
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """While this block is open, nobody else who asks for it changes the folder."""
+    """Hold the lock of a folder in this block."""
     import fcntl
 
     handle = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(OSError):  # some network file systems have no locks
+        with suppress(OSError):  # some network file systems do not support locks
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
@@ -28,14 +28,15 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def swap(writes: Mapping[Path, Path | bytes], removals: Iterable[Path] = ()) -> None:
-    """Write and remove files; each appears at once, and a failure in the middle brings back what was there.
+    """Write and remove files. Each file appears at once, and after a failure the former files are restored.
 
     Args:
-        writes: file to what it is to hold, a copy of another file or bytes, in the order in which they appear.
-        removals: files to take away after that.
+        writes: the new content of each file, as another file to copy or as bytes, in the order in which the files
+            appear.
+        removals: the files to remove after that.
 
     Raises:
-        OSError: it did not work; everything is as before, as far as the file system lets us.
+        OSError: the change failed; the former files are restored as far as the file system allows.
     """
     token = secrets.token_hex(4)
     asides: dict[Path, Path] = {}
@@ -73,7 +74,7 @@ def _clean(paths: Iterable[Path]) -> None:
 
 
 def _beside(target: Path, token: str, what: str) -> Path:
-    # Orchestrators load files that end in .py, and archives.
+    # Not a suffix that orchestrators load, such as .py or that of an archive.
     return target.with_name(f".{target.name}.{token}.{what}")
 
 
@@ -98,7 +99,7 @@ def _write(path: Path, content: Path | bytes, target: Path) -> None:
 
 
 def _kept(target: Path, old: Path, kept: list[Path]) -> Callable[[], object]:
-    """Keep what a file is now under another name; returns how to bring it back."""
+    """Keep the current file under another name, and return a function that restores it."""
     if not target.exists():
         return partial(target.unlink, missing_ok=True)
     kept.append(old)

@@ -1,7 +1,8 @@
-"""Log records that say which attempt they are about.
+"""Adds fields that identify the attempt to log records.
 
-The loggers of the core and its plugins add fields to each record while an attempt is started, waited for or finished. A formatter shows them by
-name, ``%(starlake_task)s``, and handlers that write JSON keep them; use :func:`get_logger` to have them in a plugin's records too.
+While an attempt is started, waited for or finished, the loggers of the core and its plugins add fields to each record.
+A formatter can show them by name, such as ``%(starlake_task)s``, and handlers that write JSON keep them. Use
+:func:`get_logger` in a plugin to add them to its records too.
 """
 
 from __future__ import annotations
@@ -28,20 +29,20 @@ class _Logger(_Adapter):
 
 
 def get_logger(name: str) -> _Adapter:
-    """The logger of a module, as :func:`logging.getLogger` gives it, whose records have the fields of :func:`log_fields`.
+    """Return the logger of a module, like :func:`logging.getLogger`. Its records have the fields of :func:`log_fields`.
 
     Args:
-        name: of the module.
+        name: the name of the module.
     """
     return _Logger(logging.getLogger(name), {})
 
 
 @contextmanager
 def log_fields(**fields: str) -> Iterator[None]:
-    """While this block is open, records of this thread have some fields.
+    """In this block, add fields to the log records of this thread.
 
     Args:
-        **fields: name and value; an outer block's stay, where the names differ.
+        ***fields: names and values; they are added to those of outer blocks.
     """
     token = _fields.set({**_fields.get({}), **fields})
     try:

@@ -1,4 +1,4 @@
-"""Secrets are hidden wherever a person or a store could keep them: logs, reprs, tables, run records."""
+"""Masks secrets wherever they could be seen or stored: in logs, reprs, tables and run records."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["MASK", "is_secret_name", "mask_arguments", "mask_mapping", "mask_tex
 
 MASK = "***"
 
-# A word of a name counts where it is a word of its own: PASS in DB_PASS and dbPass, not in COMPASS or PASSENGERS.
+# Only a whole word of a name counts: PASS in DB_PASS and dbPass, but not in COMPASS or PASSENGERS.
 _SECRET_NAME = re.compile(
     r"PASSWORD|PASSWD|PASSPHRASE|PASSCODE|PASSKEY|SECRET|TOKEN|KEY|CREDENTIAL|BEARER|AUTHORIZATION|COOKIE|SIGNATURE"
     r"|(?<![A-Z])(?:PWD|PASS|O?AUTH|SAS|CREDS?)(?![A-Z])|PWD$",
@@ -21,13 +21,13 @@ _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NOT_SECRET = frozenset({"sl_run_key", "primarykeys", "primarykey"})
 _FOLDERS = frozenset({"PWD", "OLDPWD"})
 _OPTION = re.compile(r"--(?P<name>[^=:]*)(?P<sign>[=:]?)")
-# A shorter value ("1", "yes", "true") would blacken half of a log without hiding anything.
+# Masking a shorter value ("1", "yes", "true") would make logs unreadable without hiding anything.
 _SHORTEST_SECRET = 6
 _SHORTEST_WORD = 3
 _WORDS_OF_ALL = frozenset({"true", "false", "none", "null", "yes", "off", "auto", "test", "local"})
 
-# What a task prints must not decide how long this takes: every pattern begins with fixed words, and what follows has a bound or ends in
-# one way only.
+# The output of a task must not affect the running time: every pattern begins with fixed words, and the rest is bounded
+# or can end in only one way.
 _END_OF_AUTHORITY = re.compile(r"[\s/?#]")
 _SCHEME = "://"
 _VALUE = r"""(?:(?:Bearer|Basic|Token|Digest)\s{1,4}[^\s,;"'&]+|"[^"]*"?|'[^']*'?|[^\s,;&"')\]}>]+)"""
@@ -37,14 +37,14 @@ _PAIR = re.compile(
     rf"[\w-]{{0,64}}[\"']?\s{{0,2}}=>?\s{{0,2}})(?P<value>{_VALUE})",
     re.IGNORECASE,
 )
-# In prose a colon is common, so it counts after fewer words, and after every name in quotes.
+# Colons are common in prose, so a colon counts after fewer words, and after every quoted name.
 _COLON = re.compile(
     r"(?P<name>(?:(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|AUTHORIZATION|API[_-]?KEY|COOKIE)[\w-]{0,64}[\"']?"
     r"|(?:TOKEN|(?<!SL_RUN_)(?<!PRIMARY)(?<!PRIMARY_)KEY|CREDENTIAL|PWD|PASS|AUTH|SIGNATURE)[\w-]{0,64}[\"'])"
     rf"\s{{0,2}}:\s{{0,2}})(?P<value>{_VALUE})",
     re.IGNORECASE,
 )
-# Most lines have none of these; looking for them costs next to nothing.
+# Most lines have none of these, and searching for them is cheap.
 _HINTS = ("pass", "pwd", "secret", "token", "key", "credential", "auth", "cookie", "signature", "sas")
 _BEARER = re.compile(r"(?P<name>\b(?:Bearer|Basic)\s{1,4})(?P<value>[A-Za-z0-9._~+/=-]{8,})")
 # ODBC and JDBC write PWD=...; a shell writes PWD=/folder.
@@ -53,7 +53,7 @@ _FOLDER = re.compile(r"(?:OLD)?PWD=['\"]?/")
 
 @functools.lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
-    """Tell whether the value of a variable or option of this name has to be hidden.
+    """Return whether the value of a variable or option with this name must be masked.
 
     >>> is_secret_name("SNOWFLAKE_PASSWORD"), is_secret_name("SL_ROOT"), is_secret_name("SL_RUN_KEY")
     (True, False, False)
@@ -64,9 +64,9 @@ def is_secret_name(name: str) -> bool:
 
 
 def mask_text(text: str, secrets: Iterable[str] = ()) -> str:
-    """Hide known secret values, the user part of URLs, and the values of secret names in a text.
+    """Mask known secret values, the user part of URLs, and the values of secret names in a string.
 
-    It takes time in proportion to the length of the text, whatever is in it.
+    The running time is proportional to the length of the text, whatever its content.
 
     >>> mask_text("jdbc:postgresql://me:pw@host/db hunter22", ["hunter22"])
     'jdbc:postgresql://***@host/db ***'
@@ -100,7 +100,7 @@ def _word(secret: str) -> re.Pattern[str]:
 
 
 def _without_users(text: str) -> str:
-    """The text without what stands before the last @ of the authority of a URL."""
+    """Return the text without the user parts of URLs, which end at the last @ of the authority."""
     parts: list[str] = []
     done = 0
     while True:
@@ -123,12 +123,12 @@ def _without_users(text: str) -> str:
 
 
 def secret_values(env: Mapping[str, str]) -> tuple[str, ...]:
-    """The values in an environment that must not show up in output, longest first.
+    """Return the values of environment variables that must not appear in output, longest first.
 
-    Values of one or two characters, and words such as *true*, are none: they are part of every text.
+    Values of one or two characters, and words such as *true*, are left out because they occur in every text.
     """
     values = [value for name, value in env.items() if is_secret_name(name)]
-    # Output is masked line by line, and a key may have several.
+    # Output is masked line by line, and a key may have several lines.
     found = {
         line
         for value in values
@@ -139,7 +139,7 @@ def secret_values(env: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def secret_arguments(arguments: Sequence[str]) -> dict[str, str]:
-    """The secrets in an argument vector, by name: those that :func:`mask_arguments` hides."""
+    """Return the secrets in an argument vector that :func:`mask_arguments` masks, by name."""
     found: dict[str, str] = {}
     name = ""
     for argument in arguments:
@@ -160,7 +160,7 @@ def secret_arguments(arguments: Sequence[str]) -> dict[str, str]:
 
 
 def mask_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
-    """Hide secret values in an argument vector: ``--accessToken X``, ``--options password=X``.
+    """Mask secret values in an argument vector: ``--accessToken X``, ``--options password=X``.
 
     >>> mask_arguments(["load", "--accessToken", "abc", "--options", "a=1,db_password=2"])
     ('load', '--accessToken', '***', '--options', 'a=1,db_password=***')
@@ -179,7 +179,8 @@ def mask_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=4096)
 def _mask_argument(argument: str) -> tuple[str, bool]:
-    """An argument without its secrets, and whether the next one is a secret. Most arguments of a pipeline are those of many tasks."""
+    """Return an argument without its secrets, and whether the next one is a secret. Cached, because the tasks of a
+    pipeline share most arguments."""
     if argument[:2] != "--" and not any(sign in argument for sign in "=@: "):
         return argument, False
     option = _OPTION.match(argument)
@@ -192,13 +193,13 @@ def _mask_argument(argument: str) -> tuple[str, bool]:
 
 def _mask_pair(pair: str) -> str:
     name, equals, _ = pair.partition("=")
-    # A name that is a sentence or a header is read as text.
+    # A name that is a sentence or a header is treated as text.
     plainly = equals and not any(sign in name for sign in " :\t\n")
     return f"{name}={MASK}" if plainly and is_secret_name(name) else mask_text(pair)
 
 
 def mask_mapping(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Hide the values of secret names in a mapping, nested ones and lists of mappings included.
+    """Mask the values of secret names in a mapping, including nested mappings and lists of mappings.
 
     >>> mask_mapping({"env": [{"name": "DB_PASSWORD", "value": "hunter2"}], "token": "abc"})
     {'env': [{'name': 'DB_PASSWORD', 'value': '***'}], 'token': '***'}

@@ -1,4 +1,4 @@
-"""Text of others (output of tasks, names from data, messages of exceptions), made harmless for whoever looks at it."""
+"""Escapes control characters in foreign text (output of tasks, names from data, messages of exceptions)."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import re
 
 __all__ = ["plain", "plain_line"]
 
-# Colours say nothing that is lost, and would be noise when they are spelt out.
+# Colours are removed, because escaping them would only add noise.
 _COLOUR = re.compile(r"\x1b\[[0-9;:]{0,64}m")
-# C0 without tab and newline, DEL, C1, marks that turn the direction of writing, separators of lines, halves of characters.
+# C0 without tab and newline, DEL, C1, bidirectional marks, line separators, surrogates.
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufff9-\ufffb]"
 )
 
 
 def plain(text: str) -> str:
-    """The text with every control character but newline and tab spelt out, so that it moves no cursor and sets no clipboard.
+    """Escape every control character except newline and tab, so that the text cannot move the cursor or set the
+    clipboard.
 
     Args:
-        text: of any origin.
+        text: a string of any origin.
 
     >>> plain("a\x1b[31mred\x1b[0m\x1b[2J\x9b1m")
     'ared\\\\x1b[2J\\\\x9b1m'
@@ -29,10 +30,10 @@ def plain(text: str) -> str:
 
 
 def plain_line(text: str) -> str:
-    """The same on one line: newlines are spelt out too.
+    """Like :func:`plain`, but also escape newlines.
 
     Args:
-        text: of any origin.
+        text: a string of any origin.
 
     >>> plain_line("one\\ntwo")
     'one\\\\ntwo'

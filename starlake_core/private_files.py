@@ -1,4 +1,4 @@
-"""Folders and files that are for one user alone, whatever the umask is."""
+"""Creates folders and files for one user alone, whatever the umask."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["private_file", "private_folder"]
 
 
 def private_folder(path: Path) -> None:
-    """Make a folder that only this user can look into; one that exists is tightened if it is this user's.
+    """Create a folder that only this user can access. If it exists and belongs to this user, restrict it.
 
     Args:
-        path: of the folder; those above it are made as usual.
+        path: the path of the folder; its parents are created as usual.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: it cannot be created.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
@@ -29,16 +29,16 @@ def private_folder(path: Path) -> None:
 
 
 def private_file(file: int | Path) -> None:
-    """Take a file away from all users but this one, if it is this user's.
+    """Remove the access of all other users to a file, if it belongs to this user.
 
     Args:
-        file: an open file, or a path; one that does not exist is left alone.
+        file: an open file, or a path, which need not exist.
     """
     _tighten(file)
 
 
 def _tighten(file: int | Path) -> None:
-    # That of another user, or on a file system without modes, stays as it is.
+    # A file of another user, or on a file system without modes, stays as it is.
     with contextlib.suppress(OSError):
         found = os.stat(file)
         if stat.S_IMODE(found.st_mode) & 0o077 and found.st_uid == os.geteuid():

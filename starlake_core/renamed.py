@@ -1,4 +1,4 @@
-"""Names of earlier days: those that have another name now, and those that live in another distribution."""
+"""Former names, which have been renamed or have moved to another distribution."""
 
 from __future__ import annotations
 
@@ -40,27 +40,27 @@ _ELSEWHERE = {
 
 
 def earlier_name(module: str, name: str) -> Any:
-    """What a module has under an earlier name; for its ``__getattr__``.
+    """Return what a module has under a former name, for its ``__getattr__``.
 
     Args:
-        module: where somebody looks.
-        name: that is not there.
+        module: the module.
+        name: the missing name.
 
     Raises:
         ImportError: the name belongs to the package that keeps the documented API of ``starlake-orchestration``.
-        AttributeError: it was never there.
+        AttributeError: it never existed.
     """
     now = _NOW.get(module, {}).get(name)
     if now is not None:
         warnings.warn(
-            f"{module}.{name} is called {module}.{now} now; the earlier name goes with version 1.0",
+            f"{module}.{name} was renamed to {module}.{now}; the former name will be removed in version 1.0",
             DeprecationWarning,
             stacklevel=3,
         )
         return getattr(sys.modules[module], now)
     if name in _ELSEWHERE:
-        # Not an AttributeError, whose text "from ... import" would replace with its own.
+        # Not an AttributeError, because "from ... import" would replace its message.
         raise ImportError(
-            f"{name} is no name of {module}: install starlake-core-compat and write: from {_ELSEWHERE[name]} import {name}"
+            f"{name} is not in {module}; install starlake-core-compat, and use: from {_ELSEWHERE[name]} import {name}"
         )
     raise AttributeError(f"module {module!r} has no attribute {name!r}")

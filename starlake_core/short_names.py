@@ -1,4 +1,4 @@
-"""Names that stand for a longer text, and that clusters and file systems take."""
+"""Short names for longer strings, valid for clusters and file systems."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._@=+-]")
 
 
 def short_hash(*parts: str) -> str:
-    """Twelve lower-case hexadecimal digits that stand for some text; legal in the name of a cluster or a file."""
+    """Return a hash of a string with twelve lower-case hexadecimal digits, valid in the name of a cluster or a file."""
     return hashlib.sha256("\x1f".join(parts).encode(errors="surrogateescape")).hexdigest()[:12]
 
 
 def file_name(text: str, ending: str = "") -> str:
-    """A name for a file that stands for a text: the text itself where it is short and harmless, else its beginning and a hash.
+    """Return a file name for a string: the string itself if it is short and safe, or its beginning and a hash.
 
     Args:
-        text: of any length, with any characters.
-        ending: what the name ends with.
+        text: a string of any length, with any characters.
+        ending: the suffix of the name.
 
     >>> file_name("starbake.orders", ".log")
     'starbake.orders.log'

@@ -1,6 +1,6 @@
-"""The script ``starlake-orchestrate``: an interrupt ends it from its first moment on, in silence, as it ends any program.
+"""The script ``starlake-orchestrate``. An interrupt ends it silently from the first moment, like any other program.
 
-A package of its own, because to import anything below ``starlake_core`` is to import all of that first.
+It is a separate package, because importing a module of ``starlake_core`` first imports all of that package.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command line with the arguments of this process."""
-    # An exception that is raised in the middle of an import shows a traceback, and may be swallowed by what is imported.
+    # An exception in the middle of an import shows a traceback, and the imported module may swallow it.
     handled = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if handled:
         signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -26,7 +26,7 @@ settings.load_profile("ci")
 
 
 class NoopOrchestrator:
-    """Remembers what it was asked for, and makes tuples of it."""
+    """Records what it is asked to create, and creates tuples."""
 
     name = "noop"
 

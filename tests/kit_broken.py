@@ -587,7 +587,7 @@ class _CancelTwiceRaises(_Runner):
 
 
 class _StoppingGoesOn(_Runner):
-    """What is cancelled takes a few polls to end, and is told as going on until then."""
+    """A cancelled attempt takes a few polls to end, and is reported as running until then."""
 
     def cancel(self, handle: str) -> None:
         attempt = self.environment.attempts.get(handle)
@@ -631,7 +631,7 @@ class _TellsSecrets(_Runner):
 
 
 class _ImportsSdk(EnvironmentSuite):
-    """pluggy stands for an SDK: it is imported while the pipeline is drawn."""
+    """pluggy takes the part of an SDK that is imported while the pipeline is built."""
 
     environment = "shell"
     runs_any_program = False

@@ -1,6 +1,7 @@
 """A project on one DuckDB file, and a program that writes to it as the Starlake command line does: it opens the file for itself alone.
 
-DuckDB lets one process at a time open a file for writing; to the others it says ``IO Error: Could not set lock on file``. The program needs
+DuckDB lets one process at a time open a file for writing; to the others it says ``IO Error: Could not set lock on
+file``. The program needs
 ``duckdb``, as any reader of the file does.
 """
 
@@ -66,7 +67,8 @@ class OneWriter:
         return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
     def meet(self) -> None:
-        """Have whoever opens the file keep it open until somebody else has found it so: two that go beside each other do meet."""
+        """Make each process that opens the file keep it open until another one finds it open, so that two concurrent
+        processes do meet."""
         (self.root / "meet").touch()
 
     def lock_errors(self) -> int:

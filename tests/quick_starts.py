@@ -40,7 +40,7 @@ def follow(readme: Path, folder: Path, **more: str) -> str:
 
     Args:
         readme: the page.
-        folder: an empty one; it stands for a clone of the repository as far as pages use its programs.
+        folder: an empty one; it takes the place of a clone of the repository, as far as pages use its programs.
         **more: further variables.
     """
     (folder / "tests").symlink_to(ROOT / "tests")

@@ -21,7 +21,7 @@ PLUGIN_FILES = sorted((ROOT / "plugins").glob("*/src/**/*.py"))
 ALLOWED_IN_THE_CORE = {*sys.stdlib_module_names, "starlake_core", "pluggy", "croniter"}
 OF_THE_COMMAND_LINE = {"click", "rich"}
 ON_FIRST_USE = {"options/documents.py": {"yaml"}}
-"""Who imports a library that the core does not need, when it is asked for what that library does."""
+"""Modules that import an optional library on first use."""
 OF_THE_KIT = {"pytest", "hypothesis", "_pytest"}
 MAY_USE = {("duckdb", "project"), ("compat", "project"), ("cloud_run", "google"), ("dataproc", "google")}
 
@@ -115,14 +115,15 @@ def test_the_core_knows_neither_its_command_line_nor_its_kit(file: Path) -> None
 
 
 PACKAGES = ("model", "options", "plugins", "processes", "runtime", "orchestrators", "dsl")
-"""The packages of the core, from the one that knows none to the one that knows all. Modules beside them know none of them."""
+"""The packages of the core, from the one that knows none to the one that knows all. Modules next to them know none of
+them."""
 
 FOR_TYPES = {("model/graph.py", "options"), ("model/graph.py", "plugins")}
-"""Who imports from further up, for types alone: what a pipeline was made with."""
+"""Modules that import from packages above them, for types only."""
 
 
 def package_in_core(module: str) -> str:
-    """The package of a module of the core; empty for a module beside the packages."""
+    """The package of a module of the core; empty for a module outside the packages."""
     parts = module.split(".")
     return parts[1] if parts[0] == "starlake_core" and len(parts) > 1 and parts[1] in PACKAGES else ""
 
@@ -400,7 +401,7 @@ class Sources:
             elif isinstance(node, ast.Assign):
                 for target, value in (pair for one in node.targets for pair in _pairs(one, node.value)):
                     held.setdefault(_dotted(target), set()).update({self._group(value)} - {""})
-        held.pop("", None)  # an item of something is no name
+        held.pop("", None)  # an item of something is not a name
         for node in ast.walk(module):
             if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
                 group = self._group(node.value)

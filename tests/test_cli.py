@@ -180,8 +180,8 @@ def test_check_reports_all_problems_of_all_files(tmp_path: Path, example: Path) 
     done = orchestrate("check", folder)
     assert done.returncode == 1
     for words in (
-        "option 'retries' of plugin 'core': -1 is not allowed; it takes a whole number at least 0",
-        "option 'pre_load_strategy' of plugin 'core': 'importd' is not allowed; it takes one of none, imported, pending, ack",
+        "-1 is not a valid value for option 'retries' of plugin 'core'; use a whole number, at least 0",
+        "'importd' is not a valid value for option 'pre_load_strategy' of plugin 'core'; use one of none, imported, pending, ack",
         "unknown option 'retry_dely'. Did you mean 'retry_delay'",
         "syntax.py, line 2",
         "crash.py, line 2: ZeroDivisionError",

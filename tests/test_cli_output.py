@@ -69,7 +69,7 @@ def recorded(project: Path) -> str:
 
 
 def _shell(line: str, project: Path) -> subprocess.CompletedProcess[str]:
-    """A line for a shell, in which $run stands for the command line and $project for the project."""
+    """Run a line of shell, in which $run is the command line and $project the project."""
     return subprocess.run(
         ["bash", "-c", line],
         env={**os.environ, "run": f"{sys.executable} -m starlake_core", "project": str(project)},

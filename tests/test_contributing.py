@@ -33,7 +33,7 @@ def commands(page: Path) -> list[str]:
 
 
 def expanded(name: str) -> list[str]:
-    """The environments that a name with braces stands for.
+    """Return the environments that a name with braces expands to.
 
     >>> expanded("py{310,311}-a")
     ['py310-a', 'py311-a']

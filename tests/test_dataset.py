@@ -64,7 +64,7 @@ def test_names_that_differ_only_by_case_are_refused(style: str) -> None:
 
 
 def test_uris_that_differ_only_by_case_are_refused() -> None:
-    with pytest.raises(DatasetError, match="fall on one name"):
+    with pytest.raises(DatasetError, match="share a name"):
         check_datasets([StarlakeDataset("s3://Bucket/x"), StarlakeDataset("s3://bucket/x")], "p")
 
 

@@ -101,7 +101,7 @@ def test_a_day_comes_again_and_a_third_time_there_is_nothing_to_do(tmp_path: Pat
     rows(root, 3)
     nothing = orchestrate(tmp_path, "demo")
     assert nothing.returncode == 0
-    assert "all files that came in are loaded: nothing to do" in nothing.stdout
+    assert "all delivered files are loaded: nothing to do" in nothing.stdout
     assert "starbake_load_daily" not in nothing.stdout
     rows(root, 3)
     assert (root / "README.md").read_text() == "my own words"
@@ -135,10 +135,10 @@ def test_a_demo_that_was_killed_goes_on(tmp_path: Path, moment: str) -> None:
 def test_a_demo_that_failed_goes_on_when_the_reason_is_gone(tmp_path: Path) -> None:
     first = orchestrate(tmp_path, "demo", "--environment", "shell", SL_STARLAKE_PATH="/nowhere/starlake")
     assert first.returncode == 1
-    assert "this goes on: starlake-orchestrate demo --environment shell" in first.stdout
+    assert "continue with: starlake-orchestrate demo --environment shell" in first.stdout
     done = orchestrate(tmp_path, "demo")  # in another environment, so the runs cannot be resumed
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "it begins anew" in done.stdout
+    assert "so new ones start" in done.stdout
     rows(tmp_path / "starbake", 2)
     assert "nothing to do" in orchestrate(tmp_path, "demo").stdout
 
@@ -148,7 +148,7 @@ def test_it_ends_sensibly_where_nobody_can_show_the_tables(tmp_path: Path) -> No
     done = orchestrate(tmp_path, "demo", "bakery", "--environment", "shell", SL_STARLAKE_PATH=str(program.path))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "starbake_kpi: success" in done.stdout
-    assert "where the environment keeps them" in done.stdout
+    assert "keeps its tables where" in done.stdout
     assert typed_next(done.stdout)[1] == "starlake-orchestrate graph bakery --environment shell"
     assert {call.env["SL_ROOT"] for call in program.calls()} == {str(tmp_path / "bakery")}
 
@@ -205,7 +205,7 @@ def test_the_modelled_command_line_knows_no_key_but_that_of_the_strategy(tmp_pat
 
 
 def test_it_never_runs_on_the_project_of_the_shell(tmp_path: Path) -> None:
-    """Who has a project of their own must not find a bakery in it."""
+    """The demo must not write a bakery into a user's own project."""
     own = tmp_path / "own"
     own.mkdir()
     elsewhere: Mapping[str, str] = {

@@ -65,14 +65,14 @@ def test_a_file_is_relative_to_the_pipeline_file(name: str, text: str, tmp_path:
     ("value", "message"),
     [
         ("missing.json", r"the file .*/pipelines/missing\.json cannot be read: No such file"),
-        ("config", r"the name of a file ends with \.json, \.yml or \.yaml, and 'config' does not"),
+        ("config", r"the file name 'config' does not end with \.json, \.yml or \.yaml"),
         ("broken.json", "broken.json is not JSON: "),
-        ("list.json", "it takes a mapping, a JSON object, or the path"),
-        ("{broken", "it takes a mapping, a JSON object, or the path"),
-        ([1], "it takes a mapping, a JSON object, or the path"),
-        (5, "it takes a mapping"),
-        ({"a": {1: "x"}}, "1 in a is no name; names are strings"),
-        ({"a": [{"b": object}]}, r"a\[0\]\.b is <class 'object'>; a document holds"),
+        ("list.json", "use a mapping, a JSON object, or the path"),
+        ("{broken", "use a mapping, a JSON object, or the path"),
+        ([1], "use a mapping, a JSON object, or the path"),
+        (5, "use a mapping"),
+        ({"a": {1: "x"}}, "1 in a is not a string, as names must be"),
+        ({"a": [{"b": object}]}, r"a\[0\]\.b is <class 'object'>; use only"),
     ],
 )  # fmt: skip
 def test_what_is_no_document_is_refused(value: Any, message: str, tmp_path: Path) -> None:

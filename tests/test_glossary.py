@@ -65,7 +65,7 @@ def words_for_people(text: str) -> Iterator[tuple[int, str]]:
 
 
 def paragraphs(text: str) -> Iterator[tuple[int, str]]:
-    """The lines of a page that are no code, with their numbers."""
+    """The lines of a page that are not code, with their numbers."""
     code = False
     for number, line in enumerate(text.splitlines(), 1):
         if line.lstrip().startswith("```"):

@@ -50,7 +50,7 @@ def test_the_hooks_of_the_design_exist() -> None:
 def test_a_docstring_says_when_and_by_whom_and_for_which_role(name: str) -> None:
     text = docstring(name)
     assert re.search(r"\bCalled\b", text)
-    assert re.search(r"\bRequired of an (orchestrator|environment)\b|\bOptional\b", text)
+    assert re.search(r"\bRequired for (orchestrators|environments)\b|\bOptional\b", text)
     assert re.search(r"orchestrator|environment|add-on|readers of projects|every role", text)
 
 

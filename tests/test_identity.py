@@ -35,7 +35,8 @@ def job(*more: str, env: Mapping[str, str] | None = None) -> Job:
 
 @given(st.tuples(WORDS, WORDS, st.integers(0, 3)), st.tuples(WORDS, WORDS, st.integers(0, 3)))
 def test_instances(one: tuple[str, str, int], other: tuple[str, str, int]) -> None:
-    """A run that was begun anew may be the same one; one with another mark, or begun at another time without that, is not."""
+    """A run that was restarted may be the same one; one with another mark, or begun at another time without that, is
+    not."""
     texts = [
         instance_of(began.replace("~", "-"), lasting.replace("~", "-"), epoch) for lasting, began, epoch in (one, other)
     ]
@@ -50,7 +51,8 @@ def test_instances(one: tuple[str, str, int], other: tuple[str, str, int]) -> No
 
 
 def test_an_attempt_that_has_ended_is_not_taken_back_where_its_run_is_not_certain() -> None:
-    """A run that is cleared begins at another time: an attempt of before may be of a run that was deleted. One that goes on is not doubled."""
+    """A run that is cleared begins at another time: an attempt of before may be of a run that was deleted. A running
+    attempt is not doubled."""
     fake = FakeEnvironment()
     job = partial(Job, "fake", ("stage", "--domains", "sales"))
     runner = fake.sl_create_runner(job=job())

@@ -85,7 +85,7 @@ def test_lists_become_tuples() -> None:
     "keywords", [{"arguments": ("a", 1)}, {"env": {"A": 1}}, {"env": {1: "a"}}, {"arguments": (None,)}]
 )
 def test_arguments_and_variables_are_texts(keywords: Any) -> None:
-    with pytest.raises(StarlakeError, match="of a job is a text"):
+    with pytest.raises(StarlakeError, match="of a job is not a string"):
         Job("x", **keywords)
 
 

@@ -191,5 +191,5 @@ def test_a_second_run_loads_nothing_twice_and_says_why(project: Path) -> None:
     assert code == 0, output
     assert "starbake has no incoming files" in output
     assert "market has no acknowledgement file" in output
-    assert "nothing new came for starlake://starbake/orders" in output
+    assert "nothing new arrived for starlake://starbake/orders" in output
     assert state(project) == before

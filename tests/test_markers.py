@@ -72,4 +72,4 @@ def test_sweeping_changes_no_verdict(caplog: pytest.LogCaptureFixture) -> None:
     store.broken = True
     with caplog.at_level(logging.WARNING):
         assert Markers(store).seen(MARKER)
-    assert f"old markers in {FOLDER} are not swept: no permission" in caplog.text
+    assert f"old markers in {FOLDER} cannot be deleted: no permission" in caplog.text

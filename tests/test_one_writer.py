@@ -38,7 +38,7 @@ with Orchestration(options={options!r}) as orchestration:
 def until(true: Callable[[], Any], what: str) -> Any:
     deadline = time.monotonic() + PATIENCE
     while not (found := true()):
-        assert time.monotonic() < deadline, f"it never came to this: {what}"
+        assert time.monotonic() < deadline, f"this never happened: {what}"
         time.sleep(0.01)
     return found
 
@@ -49,7 +49,7 @@ def key(name: str, attempt: str = "1") -> RunKey:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where locks of resources that are no files are kept."""
+    """The folder for locks of resources that are not files."""
     folder = tmp_path / "home" / ".starlake-core"
     monkeypatch.setattr(module, "_home", lambda: str(folder))
     return folder
@@ -171,7 +171,7 @@ def test_who_waits_is_next(home: Path) -> None:
     thread.start()
     assert waits.wait(PATIENCE)
     lease.release()
-    # Whoever asks now without waiting does not overtake.
+    # A caller that does not wait cannot overtake.
     first = occupy("warehouse", key("p/r/c"), wait=False)
     thread.join(PATIENCE)
     assert first is None

@@ -70,7 +70,7 @@ def read(kind: Kind, value: Any) -> Any:
 
 def refused(kind: Kind, value: Any) -> str:
     (problem,) = problems([Option("x", kind)], {"x": value})
-    assert problem.endswith(f"it takes {kind.allowed}")
+    assert problem.endswith(f"use {kind.allowed}")
     return problem
 
 
@@ -320,7 +320,7 @@ def test_a_text_is_read_from_a_path() -> None:
 )
 def test_names_of_properties_are_free_and_those_of_variables_are_not(name: str) -> None:
     assert read(TEXT_MAP, {name: True}) == {name: "true"}
-    assert "is not a name" in problems([Option("x", ENV_MAP)], {"x": {name: "true"}})[0]
+    assert "is not a valid name" in problems([Option("x", ENV_MAP)], {"x": {name: "true"}})[0]
     assert "has a null character" in problems([Option("x", TEXT_MAP)], {"x": {name: "a\0b"}})[0]
 
 
@@ -359,9 +359,9 @@ def test_all_problems_are_reported_together() -> None:
     assert len(found) == 5
     assert all(line.startswith("dag.py: ") for line in found)
     text = "\n".join(found)
-    assert "option 'a' of plugin 'acme': 0 is not allowed; it takes a whole number at least 1" in text
+    assert "0 is not a valid value for option 'a' of plugin 'acme'; use a whole number, at least 1" in text
     assert (
-        "environment variable SL_B (option 'b') of plugin 'acme': 'maybe' is not allowed; it takes true or false"
+        "'maybe' is not a valid value for the environment variable SL_B (option 'b' of plugin 'acme'); use true or false"
         in text
     )
     assert (
@@ -397,7 +397,7 @@ def test_two_swapped_letters_are_a_near_miss_in_every_name() -> None:
 def test_another_unknown_option_is_a_warning_and_an_error_when_strict(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "starlake_core"):
         assert "cloud_run_job_name" not in general({"cloud_run_job_name": "x"})
-    assert "option 'cloud_run_job_name' is ignored: none of the plugins core knows it" in caplog.text
+    assert "option 'cloud_run_job_name' is ignored: none of the plugins core has it" in caplog.text
     with pytest.raises(OptionsError, match="unknown option 'cloud_run_job_name'"):
         general({"cloud_run_job_name": "x"}, strict=True)
 
@@ -570,8 +570,8 @@ def test_the_options_of_a_task_are_checked_with_the_others() -> None:
     )
     assert len(found) == 4
     text = "\n".join(found)
-    assert "option 'retries' of plugin 'acme': 'x' is not allowed" in text
-    assert "option 'retries' of task 'kpi.a' of plugin 'acme': -1 is not allowed" in text
+    assert "'x' is not a valid value for option 'retries' of plugin 'acme'" in text
+    assert "-1 is not a valid value for option 'retries' of plugin 'acme' for task 'kpi.a'" in text
     assert "unknown option 'retris' of task 'kpi.a'. Did you mean 'retries'?" in text
     assert "unknown option 'zzz' of task 'kpi.a'." in text
 
@@ -643,11 +643,11 @@ def test_two_slips_of_the_pen_are_an_error(slip: str, meant: str) -> None:
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ({"X=1; touch PWNED; Y": "v"}, "is not a name"),
-        ({"": "v"}, "is not a name"),
-        ({"A B": "v"}, "is not a name"),
+        ({"X=1; touch PWNED; Y": "v"}, "is not a valid name"),
+        ({"": "v"}, "is not a valid name"),
+        ({"A B": "v"}, "is not a valid name"),
         ({"A": "v\0"}, "null character"),
-        ('{"A": "1", "A": "2"}', "'A' is given twice"),
+        ('{"A": "1", "A": "2"}', "'A' occurs twice"),
     ],
 )
 def test_names_of_variables_are_validated(value: object, said: str) -> None:

@@ -930,7 +930,7 @@ def test_a_pattern_that_fits_nothing_is_refused(draw: Draw, orchestrate: Any) ->
             lambda p: p.sl_load(domain="d", table="t"), orchestration=orchestrate(addons=[Runs("success")])
         ).run(select=[pattern])
         assert pipeline_run.succeeded
-    with pytest.raises(NothingFoundError, match="pattern 'e' fits no task of pipeline p"):
+    with pytest.raises(NothingFoundError, match="pattern 'e' matches no task of pipeline p"):
         pipeline.run(exclude=["e"])
 
 

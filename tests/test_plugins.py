@@ -420,12 +420,12 @@ def sl_create_runner(job):
         (
             "import acme_sdk",
             PluginLoadError,
-            r"\(sl_create_job\): ModuleNotFoundError: No module named 'acme_sdk'.*installed here",
+            r"cannot run sl_create_job: ModuleNotFoundError: No module named 'acme_sdk'.*installed here",
         ),
         (
             "return 'a job'",
             PluginContractError,
-            "returned 'a job' from sl_create_job for the command stage; it returns a Job",
+            "returned 'a job' from sl_create_job for the command stage; it must return a Job",
         ),
         ("return None", PluginContractError, "returned None from sl_create_job for the command stage"),
         ("from starlake_core import OptionsError; raise OptionsError(['wrong'])", OptionsError, "^wrong$"),
@@ -478,7 +478,7 @@ def test_of_several_plugins_all_that_may_have_returned_it_are_named() -> None:
 def test_an_option_that_is_none_is_named() -> None:
     made = select(None, good(sl_options=hookimpl(lambda: [Option("size", STR), "retries"])))
     with pytest.raises(
-        PluginContractError, match="environment 'good' returned 'retries' from sl_options in place of an Option"
+        PluginContractError, match="environment 'good' returned 'retries' from sl_options instead of an Option"
     ):
         made.declared_options()
 
@@ -490,7 +490,7 @@ def test_lists_of_findings_are_lists_of_strings() -> None:
     assert answering(("one", "two")) == ["one", "two"]
     for wrong in ("one", [1], 7):
         with pytest.raises(
-            PluginContractError, match=r"environment 'good' returned .* from sl_check_pipelines in place of a"
+            PluginContractError, match=r"environment 'good' returned .* from sl_check_pipelines instead of a"
         ):
             answering(wrong)
 
@@ -514,9 +514,7 @@ def test_reports_of_a_backfill_are_checked_as_they_come_and_end_with_whoever_ask
     assert ended == ["ended"]
     with pytest.raises(PluginFailedError, match="environment 'good' failed in sl_backfill: ZeroDivisionError"):
         list(made.backfill(cast(Any, None), asked) or ())
-    with pytest.raises(
-        PluginContractError, match="environment 'good' returned 3 from sl_backfill in place of a Report"
-    ):
+    with pytest.raises(PluginContractError, match="environment 'good' returned 3 from sl_backfill instead of a Report"):
         list(made.backfill(cast(Any, None), cast(Any, [report, 3])) or ())
 
 

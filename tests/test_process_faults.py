@@ -1,6 +1,6 @@
 """The runner of processes when the machine fails it: every thread may die at every step, every call of the system may fail once.
 
-Whatever happens, an attempt ends with a reason within its time-out, and nothing that it started goes on.
+Whatever happens, an attempt ends with a reason within its time-out, and nothing that it started keeps running.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _dying_at(step: int, reached: list[str]) -> Callable[..., Any]:
         nonlocal count
         if frame.f_code.co_filename != following.__file__:
             return None
-        # Before a lock is released there is a line event too, and no error that it could stand for.
+        # Before a lock is released there is a line event too, and no error that it could represent.
         if event == "line" and not linecache.getline(frame.f_code.co_filename, frame.f_lineno).lstrip().startswith(
             "with "
         ):
@@ -347,7 +347,7 @@ def test_other_work_under_the_same_name_is_not_taken_for_its_own() -> None:
     assert execute(Job("x", ("exit 0",)), runner, key, timeout=PATIENCE).succeeded
     assert execute(Job("x", ("exit 3",)), runner, key, timeout=PATIENCE).exit_code == 3
     handle = runner.submit(Job("x", ("sleep 60",)), key)
-    with pytest.raises(RunnerError, match="other work goes on"):
+    with pytest.raises(RunnerError, match="other work is running"):
         runner.submit(Job("x", ("exit 0",)), key)
     runner.cancel(handle)
     until(lambda: runner.poll([handle])[handle].ended, "it ends")
@@ -450,7 +450,7 @@ def test_nobody_gets_the_lock_of_a_run_while_its_holder_makes_it_shared(
     monkeypatch.setattr(supervisor.fcntl, "flock", slowly)
     with run_lock(lock):
         assert said[0] == "held"
-        assert "is still going in another process" in said[1]
+        assert "is still running in another process" in said[1]
 
 
 def test_a_watchdog_that_cannot_be_told_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ NOW = {
 @pytest.mark.parametrize(("place", "now"), NOW.items(), ids=lambda value: str(value))
 def test_a_name_that_was_changed_still_works_and_says_the_new_one(place: tuple[str, str], now: str) -> None:
     module = importlib.import_module(place[0])
-    with pytest.warns(DeprecationWarning, match=rf"{place[0]}\.{place[1]} is called {place[0]}\.{now} now"):
+    with pytest.warns(DeprecationWarning, match=rf"{place[0]}\.{place[1]} was renamed to {place[0]}\.{now}"):
         assert getattr(module, place[1]) is getattr(module, now)
     assert place[1] not in module.__all__
     assert now in module.__all__
@@ -37,7 +37,7 @@ def test_a_name_that_was_changed_still_works_and_says_the_new_one(place: tuple[s
     ],
 )
 def test_names_of_the_package_before_are_elsewhere(name: str, place: str) -> None:
-    with pytest.raises(ImportError, match=f"install starlake-core-compat and write: from {place} import {name}"):
+    with pytest.raises(ImportError, match=f"install starlake-core-compat, and use: from {place} import {name}"):
         exec(f"from starlake_core import {name}")
     importlib.import_module(place)
     assert hasattr(importlib.import_module(place), name)

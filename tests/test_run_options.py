@@ -61,7 +61,13 @@ def test_sections_that_are_none_are_refused(value: Any) -> None:
 
 @pytest.mark.parametrize(
     "policy",
-    ["union", {"policy": "last"}, {"policy": "union", "seperator": "|"}, {"policy": "union", "separator": ","}, {}],
+    [
+        "union",
+        {"policy": "last"},
+        {"policy": "union", "seperator": "|"},  # codespell:ignore seperator
+        {"policy": "union", "separator": ","},
+        {},
+    ],
 )
 def test_a_policy_that_is_none_is_refused(policy: Any) -> None:
     with pytest.raises(RunError, match="'days' of the section 'all' of x"):
@@ -83,7 +89,7 @@ def test_a_union_that_one_event_declares_holds_for_all() -> None:
     union = {"policy": "union"}
     found = merge([event("a", "3|1"), event("b", [2, 1], union), event("c", None), event("d", "0", superseded=True)])
     assert found == ({"all": {"days": "0|1|2|3"}}, {"all": {"days": {"policy": "union", "separator": "|"}}})
-    with pytest.raises(RunError, match="give them the same"):
+    with pytest.raises(RunError, match="use the same one for both"):
         merge([event("a", "1", union), event("b", "2", {"policy": "strict"})])
 
 
@@ -150,7 +156,7 @@ def test_an_event_without_a_cron_has_a_date_and_one_without_a_date_nothing() -> 
 
 @pytest.mark.parametrize("date", ["soon", True, 1e30, []])
 def test_a_date_that_cannot_be_read(date: Any) -> None:
-    with pytest.raises(RunError, match=r"sl_scheduled_date is .* it takes a date with offset"):
+    with pytest.raises(RunError, match=r"sl_scheduled_date is .* use a date with offset"):
         read_moment(date, "sl_scheduled_date")
 
 
@@ -175,5 +181,5 @@ def test_extra_is_checked_where_it_is_given() -> None:
         {"sl_options": {"a": 1}},
         {"sl_options_merge": {"all": {"a": 1}}},
     ):
-        with pytest.raises(CommandError, match=r"extra=.* is not allowed; it takes names and JSON values"):
+        with pytest.raises(CommandError, match=r"extra=.* is not allowed; use names and JSON values"):
             read(wrong)

@@ -422,11 +422,11 @@ def test_jobs_with_one_endpoint_share_a_runner() -> None:
 def test_a_runner_that_is_none_is_named() -> None:
     with pytest.raises(
         PluginContractError,
-        match=r"environment 'fake' returned None from sl_create_runner; its class has to inherit from starlake_core.runtime.Runner",
+        match=r"environment 'fake' returned None from sl_create_runner; its class must inherit from starlake_core.runtime.Runner",
     ):
         runner_for(JOB, select(None, environment(lambda job: None)))
     alike = SimpleNamespace(find=print, submit=print, poll=print, cancel=print, logs=print)
-    with pytest.raises(PluginContractError, match=r"has to inherit from starlake_core.runtime.Runner"):
+    with pytest.raises(PluginContractError, match=r"must inherit from starlake_core.runtime.Runner"):
         runner_for(JOB, select(None, environment(lambda job: alike)))
 
 
@@ -642,7 +642,7 @@ def test_a_fault_of_the_program_about_one_attempt_is_told_and_holds_up_no_other(
 
     poller = BatchPoller(runner, 1.0, sleep=sleep, clock=lambda: now[0])  # type: ignore[arg-type]
     futures = {handle: poller.watch(handle) for handle in ("a", "odd", "b", "c")}
-    with pytest.raises(RunnerError, match="has a fault, report it to its authors: KeyError: 'state'"):
+    with pytest.raises(RunnerError, match="has a bug; report it to its authors: KeyError: 'state'"):
         futures.pop("odd").result(PATIENCE)
     assert now[0] >= poller_module.PATIENCE_SECONDS
     assert all(future.result(PATIENCE).succeeded for future in futures.values())
@@ -664,7 +664,7 @@ def test_a_poller_that_nobody_uses_keeps_no_runner() -> None:
 
 
 class Service(Batch):
-    """A service: attempts go on without this process, and their output is not read while all goes well."""
+    """A service: attempts keep running without this process, and their output is read only after failures."""
 
     interval = 0.005
     detached = True
@@ -847,7 +847,7 @@ def test_a_stop_does_not_wait_for_a_service_that_is_down(hangs: bool) -> None:
         assert (outcome.verdict, outcome.reason[:34]) == (Verdict.CANCELLED, "cancelled while it was being start")
         outcome = wait(runner, "h", stop=lambda: True)  # type: ignore[arg-type]
         assert outcome.verdict is Verdict.CANCELLED
-        assert "may go on" in outcome.reason
+        assert "may keep running" in outcome.reason
     finally:
         if runner.hangs is not None:
             runner.hangs.set()

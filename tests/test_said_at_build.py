@@ -60,7 +60,7 @@ def opened(options: dict[str, Any], environment: Any = None) -> Orchestration:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("ac_size", r"p.py: unknown option 'ac_size': plugin '.*' has no option of that name, and nothing would come of it; list them"),
+        ("ac_size", r"p.py: unknown option 'ac_size': plugin '.*' has no such option; list its options"),
         ("acme_network", r"p.py: 'acme_network' is not an option of plugin '.*'. It belongs to the machine; write: acme machines set --network NAME"),
         ("ac_zonne", "p.py: unknown option 'ac_zonne'. Did you mean 'ac_zone'"),
     ],
@@ -96,7 +96,7 @@ def with_load(options: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", ["x", "sales.orders", "sales"])
 def test_options_of_a_task_as_plain_text_are_refused(name: str) -> None:
     with pytest.raises(
-        OptionsError, match=rf"option '{name}' is about the task of that name.*{name}': \{{'options': 'k=v,k2=v2'\}}"
+        OptionsError, match=rf"option '{name}' has the name of a task.*{name}': \{{'options': 'k=v,k2=v2'\}}"
     ):
         with_load({name: "a=1,b=2"})
 
@@ -111,7 +111,7 @@ def test_plain_text_under_the_name_of_no_task_is_ignored_with_a_warning(caplog: 
 )
 def test_an_object_for_another_host_is_no_section_of_a_task(value: Any, caplog: pytest.LogCaptureFixture) -> None:
     with_load({"default_dag_args": value})
-    assert "no task takes the options of 'default_dag_args'" in caplog.text
+    assert "no task uses the options of 'default_dag_args'" in caplog.text
 
 
 @pytest.mark.parametrize("value", [{"other_memory": 2048, "other_zone": "b"}, '{"other_memory": 2048}'])
@@ -139,14 +139,14 @@ def test_a_wrong_option_of_a_task_that_is_there_is_refused() -> None:
     ],
 )
 def test_a_time_in_place_of_a_schedule_is_refused(schedule: Any, cron: str) -> None:
-    with pytest.raises(StarlakeError, match=rf"takes a StarlakeSchedule.*sl_create_pipeline\({cron}"):
+    with pytest.raises(StarlakeError, match=rf"must be a StarlakeSchedule.*sl_create_pipeline\({cron}"):
         opened({}).sl_create_pipeline(schedule)
 
 
 @pytest.mark.parametrize("keyword", ["name", "cron", "description"])
 def test_a_keyword_of_a_pipeline_takes_a_string(keyword: str) -> None:
     arguments: dict[str, Any] = {keyword: 5}
-    with pytest.raises(StarlakeError, match=rf"sl_create_pipeline\({keyword}=5\) is not allowed; it takes a string"):
+    with pytest.raises(StarlakeError, match=rf"sl_create_pipeline\({keyword}=5\) is not allowed; use a string"):
         opened({}).sl_create_pipeline(**arguments)
 
 

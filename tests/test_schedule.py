@@ -1,7 +1,9 @@
 """Schedules: the model, cron on the wall clock of a zone, and data intervals.
 
-The oracle at the end knows nothing of croniter and never turns a wall clock into an instant: it walks through the minutes of UTC, looks at
-the clock on the wall, and applies the rule of Vixie cron: expressions with a star in the minute or hour follow the clock hand, the others
+The oracle at the end knows nothing of croniter and never turns a wall clock into an instant: it walks through the
+minutes of UTC, looks at
+the clock on the wall, and applies the rule of Vixie cron: expressions with a star in the minute or hour follow the
+clock hand, the others
 happen once a day, and what the clock skips happens as if it had not been moved.
 """
 
@@ -52,9 +54,9 @@ EVERY_YEAR = st.datetimes(
 @example(datetime(9998, 12, 31, 23, 59, tzinfo=UTC), "0 0 29 2 *", PARIS)
 @example(datetime(1935, 3, 30, 23, tzinfo=PARIS), "0 * * * *", PARIS)
 def test_a_date_of_any_year_has_an_interval_or_one_message(moment: datetime, cron: str, zone: tzinfo) -> None:
-    """The years 1000 to 9998 can be reckoned with; others are refused in one sentence."""
+    """The years 1000 to 9998 are valid; others are refused in one sentence."""
     if not 1000 <= moment.year <= 9998:
-        with pytest.raises(ScheduleError, match=r"is not a date of the years 1000 to 9998"):
+        with pytest.raises(ScheduleError, match=r"is not a date in the years 1000 to 9998"):
             data_interval(cron, moment, zone)
         with pytest.raises(ScheduleError, match="1000 to 9998"):
             list(fire_times(cron, moment, moment, zone))

@@ -1,1 +1,1 @@
-"""Programs for those who maintain the repository; no distribution has them."""
+"""Programs for maintainers of the repository. They are not part of any distribution."""

@@ -1,4 +1,4 @@
-"""Docstrings as pages show them: what Sphinx would read becomes what Markdown reads."""
+"""Converts docstrings from Sphinx markup to Markdown, for the pages of the site."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LITERAL = re.compile(r"::$", re.MULTILINE)
 
 
 def markdown(text: str) -> str:
-    """A docstring without the marks of Sphinx.
+    """Return a docstring without Sphinx markup.
 
     Args:
         text: the docstring.
@@ -26,9 +26,9 @@ def markdown(text: str) -> str:
 
 
 class PlainMarkdown(griffe.Extension):  # type: ignore[misc]
-    """Rewrites docstrings when they are read."""
+    """Converts docstrings when they are read."""
 
     def on_instance(self, *, obj: griffe.Object, **_: Any) -> None:
-        """Rewrite the docstring of a module, class, function or attribute."""
+        """Convert the docstring of a module, class, function or attribute."""
         if obj.docstring is not None:
             obj.docstring.value = markdown(obj.docstring.value)

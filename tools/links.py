@@ -1,4 +1,4 @@
-"""Links of pages. They are written as they work in the repository, and rewritten where a page is shown elsewhere."""
+"""Rewrites the links of pages. They are written for the repository, and changed for the site and package indexes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _FENCE = re.compile(r"^( *)```.*?^\1```$", re.DOTALL | re.MULTILINE)
 
 
 def outside_of_code(text: str, change: Callable[[str], str]) -> str:
-    """A page with a change made to all but its blocks of code.
+    """Apply a change to a page, except to its blocks of code.
 
     Args:
         text: the page.
-        change: makes the change.
+        change: applies the change to a part of the page.
     """
     parts, end = [], 0
     for fence in _FENCE.finditer(text):
@@ -29,13 +29,13 @@ def outside_of_code(text: str, change: Callable[[str], str]) -> str:
 
 
 def relinked(text: str, source: str, place: Callable[[str], str | None], ref: str = "main") -> str:
-    """A page with links as they are needed where it is shown.
+    """Return a page with its links rewritten for the place where it is shown.
 
     Args:
         text: the page.
-        source: where it is in the repository.
-        place: the link to a file of the repository, as the page needs it; None for a link to the forge.
-        ref: the branch or tag that links to the forge show.
+        source: the path of the page in the repository.
+        place: returns the link to a file of the repository; None to link to the forge.
+        ref: the branch or tag for links to the forge.
     """
 
     def link(found: re.Match[str]) -> str:
@@ -48,11 +48,11 @@ def relinked(text: str, source: str, place: Callable[[str], str | None], ref: st
 
 
 def absolute(text: str, source: str, ref: str) -> str:
-    """A page as a package index shows it, which knows no other file of the repository.
+    """Return a page for a package index, which has no other file of the repository.
 
     Args:
         text: the page.
-        source: where it is in the repository.
+        source: the path of the page in the repository.
         ref: the tag of the release.
 
     >>> page = absolute("[Options](../../docs/reference/options.md#all-options)", "plugins/shell/README.md", "v1")

@@ -1,11 +1,12 @@
-"""Build all distributions, check what was built, and install each of them alone.
+"""Builds all distributions, checks them, and installs each of them alone.
 
 Run it from the root of the repository::
 
     python -m tools.release FOLDER             # wheels and source distributions are left in FOLDER
-    python -m tools.release FOLDER --publish   # fail if something stands in the way of publishing them
+    python -m tools.release FOLDER --publish   # fail if they cannot be published yet
 
-It needs ``twine`` and ``uv``. What a distribution needs of the others comes from what was built, and nothing else does.
+It needs ``twine`` and ``uv``. When a distribution is installed, the others that it requires come from this build, and
+everything else from the package index.
 """
 
 from __future__ import annotations
@@ -40,11 +41,11 @@ def _run(*words: object, folder: Path | None = None) -> str:
 
 
 def copy(folder: Path, target: Path) -> None:
-    """Copy what git has of a distribution, with a README whose links work on a package index.
+    """Copy the tracked files of a distribution, with a README whose links work on a package index.
 
     Args:
-        folder: where the ``pyproject.toml`` is.
-        target: where it is copied to.
+        folder: the folder with the ``pyproject.toml``.
+        target: the folder to copy to.
     """
     names = _run("git", "ls-files", "-z", folder=folder).split("\0")
     for name in filter(None, names):
@@ -60,11 +61,11 @@ def copy(folder: Path, target: Path) -> None:
 
 
 def build(folder: Path, target: Path) -> tuple[Path, Path]:
-    """Build the source distribution of a folder, and from that the wheel, as whoever installs the former does.
+    """Build the source distribution of a folder, and a wheel from it, as an installation does.
 
     Args:
-        folder: where the ``pyproject.toml`` is.
-        target: where the two files are put; it is empty.
+        folder: the folder with the ``pyproject.toml``.
+        target: an empty folder for the two files.
 
     Returns:
         The source distribution and the wheel.
@@ -78,7 +79,7 @@ def build(folder: Path, target: Path) -> tuple[Path, Path]:
 
 
 def missing(source: Path, wheel: Path) -> list[str]:
-    """What the two files of a distribution do not hold and should."""
+    """Return what is missing in the two files of a distribution."""
     with tarfile.open(source) as archive:
         in_source = [name.partition("/")[2] for name in archive.getnames()]
     with zipfile.ZipFile(wheel) as archive_of_wheel:
@@ -93,7 +94,7 @@ def missing(source: Path, wheel: Path) -> list[str]:
 
 
 def imports(wheel: Path) -> list[str]:
-    """The packages that a wheel installs, as they are imported."""
+    """Return the import names of the packages in a wheel."""
     with zipfile.ZipFile(wheel) as archive:
         found = [Path(name).parent for name in archive.namelist() if name.endswith("/__init__.py")]
     tops = [folder for folder in found if folder.parent not in found]
@@ -101,7 +102,7 @@ def imports(wheel: Path) -> list[str]:
 
 
 def _install(wheel: Path, constraints: Path, place: Path) -> str:
-    """Install one wheel into an environment of its own, import it, list the plugins, and return that list."""
+    """Install a wheel into a new virtual environment, import it, and return the list of plugins."""
     _run("uv", "venv", "--quiet", "--python", sys.executable, place)
     python = place / "bin" / "python"
     _run("uv", "pip", "install", "--quiet", "--python", python, "--constraint", constraints, wheel)
@@ -114,7 +115,7 @@ def _install(wheel: Path, constraints: Path, place: Path) -> str:
 
 
 def obstacles() -> list[str]:
-    """What stands in the way of publishing."""
+    """Return the reasons why the distributions cannot be published yet."""
     found = []
     if version.ADDRESS == version.PLACEHOLDER:
         found.append("ADDRESS in tools/version.py is still a placeholder: give it the address of the repository")
@@ -129,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Build, check and install everything.
 
     Args:
-        arguments: those of the command line by default.
+        arguments: the command-line arguments; those of this process by default.
     """
     parser = argparse.ArgumentParser(prog="python -m tools.release", description="Build and check all distributions.")
     parser.add_argument("folder", type=Path, help="where wheels and source distributions are left")

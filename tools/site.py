@@ -1,9 +1,10 @@
-"""The documentation as a site: pages that live beside the code, and links that are right both here and there.
+"""Builds the documentation site from pages in the repository, with links that work in both.
 
-MkDocs loads this module as its hooks (``mkdocs.yml``). Pages that the site shows and that live outside of ``docs`` are in ``PAGES``. A link
-is written as it works in the repository; what it leads to is a page of the site, or a file that only the repository has.
+MkDocs loads the hooks in this module (``mkdocs.yml``). ``PAGES`` lists the pages of the site that are outside ``docs``.
+Write links for the repository. They are rewritten to pages of the site, or to the forge for files that are only in the
+repository.
 
-``python -m tools.site FOLDER`` checks that a built site loads nothing from elsewhere.
+``python -m tools.site FOLDER`` checks that a built site loads nothing from other hosts.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ PAGES = {
         for file in sorted(ROOT.glob("plugins/*/README.md"))
     },
 }
-"""Where a file of the repository is on the site."""
+"""The paths on the site of files in the repository."""
 
 IMAGES = {
     file.relative_to(ROOT).as_posix(): f"distributions/{file.parent.parent.name}/{file.name}"
@@ -41,18 +42,18 @@ _CANONICAL = re.compile(r"""\brel=["']?(canonical|alternate|next|prev)""")
 
 
 def site_path(path: str) -> str | None:
-    """Where the site has a file of the repository; None where it has not."""
+    """Return the path on the site of a file in the repository; None if it is not on the site."""
     if path.startswith("docs/") and (ROOT / path).is_file():
         return path.removeprefix("docs/")
     return PAGES.get(path) or IMAGES.get(path)
 
 
 def shown(text: str, source: str) -> str:
-    """The text of a page with links as the site needs them, and without the comments that tests read.
+    """Return a page with its links rewritten for the site, and without the comments for tests.
 
     Args:
         text: the page.
-        source: where it is in the repository.
+        source: the path of the page in the repository.
     """
     here = site_path(source)
     assert here is not None, source
@@ -65,7 +66,7 @@ def shown(text: str, source: str) -> str:
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Add the pages and pictures that live outside of ``docs``; called by MkDocs."""
+    """Add the pages and pictures outside ``docs``. Called by MkDocs."""
     from mkdocs.structure.files import File
 
     for source, place in {**PAGES, **IMAGES}.items():
@@ -74,7 +75,7 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(text: str, page: Any, **_: Any) -> str:
-    """Rewrite the links of a page; called by MkDocs. The first page has no list of pages beside it."""
+    """Rewrite the links of a page, and hide the navigation on the first page. Called by MkDocs."""
     place = page.file.src_uri
     if place == "index.md":
         page.meta["hide"] = ["navigation"]
@@ -83,7 +84,7 @@ def on_page_markdown(text: str, page: Any, **_: Any) -> str:
 
 
 def foreign(page: str) -> list[str]:
-    """What a page of a built site loads from elsewhere.
+    """Return what a page of a built site loads from other hosts.
 
     >>> foreign('<script src="https://cdn.example.com/x.js"></script> <a href="https://example.com">there</a>')
     ['<script src="https://']
@@ -92,13 +93,15 @@ def foreign(page: str) -> list[str]:
 
 
 def main() -> int:
-    """Check the site in the folder that the command line names."""
+    """Check the site in the folder given on the command line."""
     pages = sorted(Path(sys.argv[1]).rglob("*.html"))
     loads = {page: foreign(page.read_text(encoding="utf-8")) for page in pages}
     for page, found in loads.items():
         if found:
             print(f"{page} loads {', '.join(found)}")
-    print(f"{len(pages)} pages, which load nothing from elsewhere" if not any(loads.values()) else "not self-contained")
+    print(
+        f"{len(pages)} pages, which load nothing from other hosts" if not any(loads.values()) else "not self-contained"
+    )
     return 1 if any(loads.values()) or not pages else 0
 
 

@@ -1,14 +1,13 @@
-"""What all distributions say alike: the version, the bounds between them, and their links.
+"""Keeps the metadata of all distributions consistent: their version, the bounds between them, and their links.
 
-It stands in the metadata of each distribution and is written from here.
-Run it from the root of the repository::
+It writes this data to the metadata of each distribution. Run it from the root of the repository::
 
-    python -m tools.version                  # print the version, and fail if a file says anything else
-    python -m tools.version 0.2.0            # write another version everywhere, and begin its changelogs
-    python -m tools.version --released DATE  # give the changelogs the date of the release (YYYY-MM-DD)
+    python -m tools.version                  # print the version, and fail if a file has another one python -m
+    tools.version 0.2.0            # write another version everywhere, and start its changelogs python -m tools.version
+    --released DATE  # write the date of the release to the changelogs (YYYY-MM-DD)
 
-The version in ``pyproject.toml`` of the root is the one that counts. Metadata stays static, so that every tool can read it, and a
-source distribution needs no file from outside of it.
+The version in ``pyproject.toml`` of the root is the source of all others. Metadata is static, so that every tool can
+read it, and a source distribution needs no file from outside.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ __all__ = ["ADDRESS", "PLACEHOLDER", "ROOT", "bounds", "expected", "folders", "l
 ROOT = Path(__file__).resolve().parents[1]
 
 PLACEHOLDER = "https://example.com/starlake_core"
-"""What stands for the address of the repository as long as it has none. Nothing is published with it."""
+"""The placeholder for the address of the repository until it has one. Nothing is published with it."""
 
 ADDRESS = PLACEHOLDER
 """The address of the repository. Change it here, and run ``python -m tools.version $(python -m tools.version)``."""
@@ -37,7 +36,7 @@ _HEADING = re.compile(r"^## (?P<version>\S+)(?P<state> \(.+\))?$", re.MULTILINE)
 
 
 def folders() -> list[Path]:
-    """The folders of all distributions, the core first."""
+    """Return the folders of all distributions, the core first."""
     return [ROOT, *sorted(file.parent for file in ROOT.glob("plugins/*/pyproject.toml"))]
 
 
@@ -49,7 +48,8 @@ def version() -> str:
 
 
 def bounds(number: str) -> str:
-    """Which versions of each other the distributions of a version take: before 1.0 those of its minor version, then those of its major one.
+    """Return the bounds between distributions of a version: the same minor version before 1.0, and then the same major
+    version.
 
     >>> bounds("0.1.0"), bounds("0.2.3"), bounds("1.4.2"), bounds("0.2.0rc1")
     ('>=0.1,<0.2', '>=0.2,<0.3', '>=1.4,<2', '>=0.2.0rc1,<0.3')
@@ -60,10 +60,10 @@ def bounds(number: str) -> str:
 
 
 def links(folder: Path) -> dict[str, str]:
-    """The links of a distribution.
+    """Return the links of a distribution.
 
     Args:
-        folder: where its ``pyproject.toml`` is.
+        folder: the folder with its ``pyproject.toml``.
     """
     path = folder.relative_to(ROOT).as_posix()
     below = "" if path == "." else f"{path}/"
@@ -76,7 +76,7 @@ def links(folder: Path) -> dict[str, str]:
 
 
 def expected(number: str) -> Iterator[tuple[Path, str]]:
-    """Each file that says something of all distributions, and its text as it should be.
+    """Return the correct content of each file with data of all distributions.
 
     Args:
         number: the version.
@@ -107,7 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Print the version, or write another one.
 
     Args:
-        arguments: those of the command line by default.
+        arguments: the command-line arguments; those of this process by default.
     """
     parser = argparse.ArgumentParser(prog="python -m tools.version", description="The version of all distributions.")
     parser.add_argument("version", nargs="?", help="the version to write, such as 0.2.0 or 0.2.0rc1")

@@ -1,8 +1,9 @@
-"""The command line ``starlake-orchestrate``: one module for each command, named after it; ``app`` has the group of all.
+"""The command line ``starlake-orchestrate``. Each command has a module of its name; ``app`` has the group of all commands.
 
-To add the command ``foo``, write ``foo.py`` with a function ``foo`` below ``@command``, and its name into ``app.COMMANDS``.
-A module with a leading underscore has what several commands share. A command imports those and the rest of the core, never
-another command; a shared module imports no command. Nothing outside imports this package, so click and rich load with it alone.
+To add the command ``foo``, write a module ``foo.py`` with a function ``foo`` below ``@command``, and add its name to
+``app.COMMANDS``. Modules with a leading underscore hold shared code. A command imports those and the rest of the core,
+never another command; a shared module imports no command. Only the command line imports this package, so only it loads
+click and rich.
 """
 
 from __future__ import annotations

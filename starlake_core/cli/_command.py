@@ -1,4 +1,4 @@
-"""What makes a function a command, and its errors a message and an exit code."""
+"""Turns a function into a command, and its errors into a message and an exit code."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ._output import output_lost
 __all__ = ["INTERRUPTED", "CommandFunction", "command"]
 
 CommandFunction = Callable[..., None]
-"""What a command does; click passes arguments and options by name."""
+"""The function of a command, to which click passes arguments and options by name."""
 
 INTERRUPTED = 130
 _WRONG_USAGE = 2
 
 
 class _ReportingCommand(click.Command):
-    """A command whose errors are one message and an exit code."""
+    """A command that reports an error as one message and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -35,7 +35,7 @@ class _ReportingCommand(click.Command):
             _fail(str(error))
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
-        # What comes here was asked for its output; running pipelines ends with an exit code of its own.
+        # Commands that end here exist for their output. Those that run pipelines exit before.
         lost = output_lost()
         if lost:
             _fail(f"the output cannot be written: {lost}")
@@ -43,10 +43,10 @@ class _ReportingCommand(click.Command):
 
 
 def command(callback: CommandFunction) -> click.Command:
-    """Make a function a command with its name, dashes for underscores.
+    """Turn a function into a command with its name, with dashes for underscores.
 
     Args:
-        callback: with the parameters that decorators of click declare; its docstring is the help text.
+        callback: the function, with the parameters declared by click's decorators; its docstring is the help text.
     """
     return click.command(cls=_ReportingCommand)(callback)
 

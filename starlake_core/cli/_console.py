@@ -10,28 +10,28 @@ __all__ = ["stderr", "stdout", "stdout_unless_json"]
 
 
 def stdout() -> Console:
-    """The console of results."""
+    """Return the console for results."""
     return _console(stderr=False)
 
 
 def stderr() -> Console:
-    """The console of messages."""
+    """Return the console for messages."""
     return _console(stderr=True)
 
 
 def stdout_unless_json(output_format: str) -> Console:
-    """The console of what only people read: a JSON document has the standard output for itself.
+    """Return the console for text: the standard error if the standard output holds a JSON document.
 
     Args:
-        output_format: of the command, ``json`` or another.
+        output_format: the output format of the command, ``json`` or ``text``.
     """
     return stderr() if output_format == "json" else stdout()
 
 
 def _console(stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
-    # A pipe has no width: what is written to it must not be wrapped at the 80 columns of nobody's terminal.
-    # Emoji codes are part of what users write: a:key:b is no key.
+    # A pipe has no width, so its text must not be wrapped at 80 columns. Emoji codes are off, because names of users
+    # may look like a:key:b.
     if stream is not None and stream.isatty():
         return Console(emoji=False, stderr=stderr)
     return Console(width=200, emoji=False, stderr=stderr)

@@ -1,4 +1,4 @@
-"""What the commands that move pipeline files to and from an orchestrator share."""
+"""Shared code of the commands that deploy and delete pipeline files."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["find_and_load", "show_moved"]
 
 
 def find_and_load(files: PipelineFiles) -> tuple[list[Path], list[StarlakePipeline]]:
-    """The files themselves, for an orchestrator that copies them, and their pipelines.
+    """Return the pipeline files and their pipelines.
 
     Args:
-        files: to find and load.
+        files: the files to find and load.
 
     Raises:
         NothingFoundError: a path leads to no pipeline file.
@@ -32,15 +32,15 @@ def find_and_load(files: PipelineFiles) -> tuple[list[Path], list[StarlakePipeli
 
 
 def show_moved(moved: Sequence[Path] | None, plugins: Plugins, verb: str) -> None:
-    """Say which files were written or removed.
+    """Print which files were written or removed.
 
     Args:
-        moved: these files; None where the orchestrator moves none.
-        plugins: with the orchestrator.
-        verb: what the user asked for.
+        moved: these files; None if the orchestrator does not deploy files.
+        plugins: the plugins with the orchestrator.
+        verb: the verb for the message.
 
     Raises:
-        RunError: the orchestrator moves none.
+        RunError: the orchestrator does not deploy files.
     """
     if moved is None:
         raise RunError(f"{plugins.label('orchestrator')} has nothing to {verb}: it reads pipeline files where they are")

@@ -1,4 +1,5 @@
-"""Which pipelines feed which: the order in which they run, and what one gives to those that its datasets start."""
+"""Orders pipelines by the datasets that they feed to each other, and passes events on to the pipelines that they
+start."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ __all__ = ["fed_request", "sort_pipelines"]
 
 
 def sort_pipelines(pipelines: Sequence[StarlakePipeline]) -> list[StarlakePipeline]:
-    """Pipelines in an order in which each runs after those whose datasets start it; otherwise as given."""
+    """Sort pipelines so that each runs after those whose datasets start it. Otherwise keep the given order."""
     producers: dict[str, list[int]] = {}
     for index, pipeline in enumerate(pipelines):
         for dataset in pipeline.outlets:
@@ -30,7 +31,7 @@ def sort_pipelines(pipelines: Sequence[StarlakePipeline]) -> list[StarlakePipeli
     postponed = 0
     while todo:
         index = todo.popleft()
-        # Pipelines that start each other in a circle run as given.
+        # Pipelines that start each other in a circle keep the given order.
         if before[index] - set(order) and postponed <= len(todo):
             todo.append(index)
             postponed += 1
@@ -43,15 +44,15 @@ def sort_pipelines(pipelines: Sequence[StarlakePipeline]) -> list[StarlakePipeli
 def fed_request(
     pipeline: StarlakePipeline, request: RunRequest, ended: Mapping[str, tuple[StarlakePipeline, Report]]
 ) -> RunRequest | str:
-    """The request for a run with what its upstream pipelines gave it.
+    """Return the request for a run, with the events of its upstream pipelines.
 
     Args:
-        pipeline: what is to run.
-        request: how it is to be run.
+        pipeline: the pipeline to run.
+        request: the request for its run.
         ended: the runs before it, by the ids of their pipelines.
 
     Returns:
-        The request; or, as text, why the run must not start.
+        The request, or a string that says why the run must not start.
     """
     wanted = {dataset.identity: dataset for dataset in _triggers(pipeline)}
     feeding = {
@@ -80,7 +81,7 @@ def fed_request(
         which = "all" if pipeline.trigger.policy == "all" else "any"
         return replace(
             request,
-            skip=f"{pipeline.id} starts on {which} of its datasets, and nothing new came for {', '.join(missing)}",
+            skip=f"{pipeline.id} starts on {which} of its datasets, and nothing new arrived for {', '.join(missing)}",
         )
     interval = decide(pipeline.policy, events, now).interval
     return replace(request, run=replace(request.run, interval=interval))

@@ -1,4 +1,4 @@
-"""What orchestrators say about the pipelines of all files together."""
+"""Asks orchestrators about the pipelines of all files together."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ __all__ = ["find_conflicts", "find_missing"]
 
 
 def find_conflicts(pipelines: Sequence[StarlakePipeline]) -> list[str]:
-    """Surprising interactions between pipelines, one line each.
+    """Return surprising interactions between pipelines, one line each.
 
     Args:
-        pipelines: of any orchestrators.
+        pipelines: the pipelines, of any orchestrators.
     """
     return _ask_orchestrators(pipelines, Plugins.check_pipelines)
 
 
 def find_missing(pipelines: Sequence[StarlakePipeline]) -> list[str]:
-    """What the hosts of pipelines lack, one line each.
+    """Return what is missing where the orchestrators run, one line each.
 
     Args:
-        pipelines: of any orchestrators.
+        pipelines: the pipelines, of any orchestrators.
     """
     return _ask_orchestrators(pipelines, Plugins.check_site)
 

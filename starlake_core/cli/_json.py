@@ -1,4 +1,4 @@
-"""What commands tell programs: one JSON document on the standard output, described in docs/reference/json.md."""
+"""The JSON documents that commands write to the standard output, described in docs/reference/json.md."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from ..plain_text import plain
 __all__ = ["VERSION", "emit", "masked", "report_data"]
 
 VERSION = 1
-"""Of the documents. Keys may be added within a version; one that is removed or means something else is a new version."""
+"""The version of the documents. New keys do not change it; removing a key or changing its meaning does."""
 
 
 def emit(command: str, data: Mapping[str, Any]) -> None:
-    """Write the document of a command.
+    """Print the document of a command.
 
     Args:
-        command: its name.
-        data: what it has to say.
+        command: the name of the command.
+        data: the content of the document.
     """
     click.echo(json.dumps({"version": VERSION, "command": command, **data}, indent=2, ensure_ascii=True))
 
 
 def masked(text: str) -> str:
-    """What others wrote, without secrets and control characters.
+    """Return a string of any origin without secrets and control characters.
 
     Args:
-        text: of any origin.
+        text: the text.
     """
     return plain(mask_text(text))
 
 
 def report_data(report: Report) -> dict[str, Any]:
-    """How a run ended, as part of a document.
+    """Return how a run ended, as part of a document.
 
     Args:
-        report: of the run.
+        report: the report of the run.
     """
     return {
         "pipeline": report.pipeline_id,

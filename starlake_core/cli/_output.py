@@ -1,4 +1,4 @@
-"""The streams of the command line. What becomes of the output never decides what happens: closed, full, slow or broken, the work goes on."""
+"""The output streams of the command line. A closed, full, slow or broken output never stops the work."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _LONGEST_QUEUE = 5_000
 
 
 class Output:
-    """A text stream whose troubles do not reach who writes to it.
+    """A text stream that hides errors from the code that writes to it.
 
     Args:
-        stream: what is written to; None for none, as Python has it where the descriptor was closed.
+        stream: the underlying stream; None if its descriptor was closed, as in Python.
 
     Attributes:
-        trouble: why it could not be written to; None as long as it could.
+        trouble: why writing failed; None if it has not.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
@@ -36,17 +36,17 @@ class Output:
         return getattr(self.__dict__["_stream"] if self.__dict__["_stream"] is not None else _NOWHERE, name)
 
     def isatty(self) -> bool:
-        """Whether a person looks at it."""
+        """Return whether the stream is a terminal."""
         with contextlib.suppress(OSError, ValueError):
             return self._stream is not None and self._stream.isatty()
         return False
 
     def writable(self) -> bool:
-        """It always is."""
+        """Return True, because writing never fails."""
         return True
 
     def write(self, text: str) -> int:
-        """Write, now or a little later; what cannot be written is dropped."""
+        """Write text, now or a little later. Text that cannot be written is dropped."""
         waiting = self._queue
         if waiting is None:
             self._put(text)
@@ -58,20 +58,21 @@ class Output:
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
-        """Write several texts."""
+        """Write several strings."""
         for line in lines:
             self.write(line)
 
     def flush(self) -> None:
-        """Hand on what is kept."""
+        """Flush the underlying stream."""
         if self._queue is None:
             self._guarded(lambda stream: stream.flush())
 
     @contextlib.contextmanager
     def in_background(self) -> Iterator[None]:
-        """While this block is open, who writes does not wait for who reads (a pager, a terminal that was told to pause).
+        """In this block, writing does not wait for a slow reader (a pager, a paused terminal).
 
-        At its end everything is written, or was left out because too much waited; by then there is nothing else to do.
+        At its end everything is written, or was left out because too much was waiting. By then there is nothing else to
+        do.
         """
         waiting: queue.Queue[str] = queue.Queue(_LONGEST_QUEUE)
         done = threading.Event()
@@ -86,7 +87,7 @@ class Output:
         thread = threading.Thread(target=pump, name="starlake-output", daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # no thread: then as without this block
+        except RuntimeError:  # without a thread, write directly
             yield
             return
         self._queue = waiting
@@ -97,7 +98,7 @@ class Output:
             done.set()
             thread.join()
             if self._left_out:
-                self._put(f"[{self._left_out} pieces of output were left out, because nobody read them]\n")
+                self._put(f"[{self._left_out} pieces of output were left out, because nothing read them]\n")
                 self._left_out = 0
             self.flush()
 
@@ -118,7 +119,7 @@ class Output:
             use(self._stream)
         except (OSError, ValueError) as error:
             self.trouble = error
-            # What is still in its buffer must not be tried again, and fail again, when the interpreter ends.
+            # The interpreter must not try again to write the buffer when it exits, and fail again.
             with contextlib.suppress(OSError, ValueError):
                 descriptor = self._stream.fileno()
                 nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -127,14 +128,14 @@ class Output:
 
     @property
     def lost(self) -> str:
-        """Why output was lost that somebody wants; empty where nothing was, or where the reader went away."""
+        """Return why wanted output was lost; empty if none was lost, or if the reader closed the stream."""
         if self.trouble is None or (isinstance(self.trouble, OSError) and self.trouble.errno == errno.EPIPE):
             return ""
         return str(self.trouble)
 
 
 class _Nowhere:
-    """What a closed stream is like."""
+    """Stands in for a closed stream."""
 
     encoding = "utf-8"
     errors = "replace"
@@ -148,12 +149,12 @@ _NOWHERE = _Nowhere()
 
 
 def install() -> None:
-    """Make the streams of this process safe to write to, whatever they are."""
+    """Make it safe to write to the streams of this process, whatever state they are in."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
-            # The next file that is opened would get this number, and what is printed would be written into it.
+            # Otherwise the next opened file would get this descriptor, and output would be written into it.
             with contextlib.suppress(OSError):
                 os.open(os.devnull, os.O_RDWR)
     for name in ("stdout", "stderr"):
@@ -163,7 +164,7 @@ def install() -> None:
 
 
 def output_lost() -> str:
-    """Why something of the output that somebody wants is lost; empty where nothing is."""
+    """Return why wanted output was lost; empty if none was lost."""
     if isinstance(sys.stdout, Output):
         sys.stdout.flush()
         return sys.stdout.lost

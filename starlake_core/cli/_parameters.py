@@ -1,4 +1,4 @@
-"""Options that several commands have, and how their values are read."""
+"""Options shared by several commands, and how to read their values."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ __all__ = [
 
 
 def read_pairs(ctx: click.Context, parameter: click.Parameter, values: Sequence[str]) -> dict[str, str]:
-    """Read ``NAME=VALUE`` words.
+    """Read arguments of the form ``NAME=VALUE``.
 
     Raises:
-        click.BadParameter: a word is not of that form.
+        click.BadParameter: an argument does not have that form.
     """
     result = {}
     for value in values:
         name, equals, text = value.partition("=")
         if not equals or not name:
-            raise click.BadParameter(f"{value!r} is not of the form NAME=VALUE")
+            raise click.BadParameter(f"{value!r} does not have the form NAME=VALUE")
         result[name] = text
     return result
 
@@ -48,7 +48,7 @@ def read_date(ctx: click.Context, parameter: click.Parameter, value: str | None)
     try:
         return in_range(datetime.fromisoformat(value))
     except ValueError:
-        raise click.BadParameter(f"{value!r} is not a date; write 2026-01-31 or 2026-01-31T06:00:00+01:00") from None
+        raise click.BadParameter(f"{value!r} is not a date; use 2026-01-31 or 2026-01-31T06:00:00+01:00") from None
     except ScheduleError as error:
         raise click.BadParameter(str(error)) from None
 
@@ -59,7 +59,7 @@ json_format = click.option(
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="For people, or one JSON document for programs (docs/reference/json.md).",
+    help="Text, or one JSON document for programs (docs/reference/json.md).",
 )
 
 scheduled_date_option = click.option(
@@ -74,24 +74,24 @@ retry_unsafe_option = click.option(
     "--retry-unsafe",
     type=click.Choice(["doubtful", "blind"]),
     default=None,
-    help="Do a load, an append or an acknowledgement check again where that is not safe: doubtful, if its rows may be in already; blind, also if its "
-    "files cannot be put back.",
+    help="Repeat a load, an append or an acknowledgement check even if that is not safe: doubtful, if its rows may already be written; blind, "
+    "also if its files cannot be put back.",
 )
 
 
 def parallelism_option(help_text: str) -> Callable[[CommandFunction], CommandFunction]:
-    """The option ``--parallelism``.
+    """Return the option ``--parallelism``.
 
     Args:
-        help_text: what it means for the command.
+        help_text: the help text for the command.
     """
     return click.option("--parallelism", type=click.IntRange(1), help=help_text)
 
 
 def variables_option(help_text: str) -> Callable[[CommandFunction], CommandFunction]:
-    """The option ``--var``, which a command gets as ``variables``.
+    """Return the option ``--var``, which a command receives as ``variables``.
 
     Args:
-        help_text: what it means for the command.
+        help_text: the help text for the command.
     """
     return click.option("--var", "variables", multiple=True, callback=read_pairs, metavar="NAME=VALUE", help=help_text)

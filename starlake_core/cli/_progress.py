@@ -1,4 +1,4 @@
-"""What a person sees while pipelines run: a live table on a terminal, plain lines elsewhere."""
+"""Shows the progress of pipelines: a live table on a terminal, plain lines anywhere else."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ _ENDED = (
     TaskState.EXCLUDED,
 )
 _NARROWEST = 50
-"""Columns below which there are plain lines instead of a table."""
+"""The minimum number of columns for a table; below it, plain lines are shown."""
 _WIDE = 80
-"""Columns from which the table has the last line of output."""
+"""The minimum number of columns for the last line of output in the table."""
 _ACTIVE = (TaskState.RUNNING, TaskState.RETRYING, TaskState.POKING)
 
 
 class Progress:
-    """Hears of everything that happens; called from several threads."""
+    """Receives all events of runs. It is called from several threads."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -72,12 +72,12 @@ class Progress:
         """A run has ended."""
 
     def note(self, text: str) -> None:
-        """Something is to be said that belongs to no task."""
+        """Show a message that does not belong to a task."""
         self.console.print(Text(plain(text)), soft_wrap=True)
 
 
 class PlainProgress(Progress):
-    """A line for every change of state."""
+    """Prints a line for every change of state."""
 
     def begin(self, pipeline: Pipeline, run: Run) -> None:
         self.console.print(
@@ -102,11 +102,11 @@ class _Row:
 
 
 class LiveProgress(Progress):
-    """A table that changes: task, state, duration, last line of output; and a bar for the whole run.
+    """Shows a live table with the task, state, duration and last line of output, and a progress bar for the whole run.
 
     Args:
-        console: where it is drawn.
-        transient: whether it goes away when the run has ended; then nobody else's output is shown above it either.
+        console: the console to draw on.
+        transient: whether it disappears when the run has ended; then other output is not shown above it either.
     """
 
     def __init__(self, console: Console, transient: bool = False) -> None:
@@ -157,7 +157,7 @@ class LiveProgress(Progress):
         if wide:
             table.add_column("last line", no_wrap=True, ratio=4, overflow="ellipsis")
         chosen = _most_interesting(rows, room)
-        # What is left for names beside the other columns and their padding.
+        # The width left for names next to the other columns and their padding.
         space = self.console.width - 16 - 8 - 6
         names = distinct_names(
             [path.rpartition(".")[2] for path, _ in chosen], max(8, space * 3 // 7 if wide else space)
@@ -182,22 +182,22 @@ class LiveProgress(Progress):
 
 
 def choose_progress(console: Console) -> Progress:
-    """The live table where the console has what it takes, plain lines elsewhere.
+    """Return the live table if the console supports it, and plain lines otherwise.
 
     Args:
-        console: where it is shown.
+        console: the console to use.
     """
-    # A table that changes needs a terminal that can move its cursor, and room for it.
+    # A live table needs a terminal that can move its cursor, and enough columns.
     lively = console.is_terminal and not console.is_dumb_terminal and console.width >= _NARROWEST
     return LiveProgress(console) if lively and not os.environ.get("NO_LIVE") else PlainProgress(console)
 
 
 def distinct_names(names: Sequence[str], width: int) -> list[str]:
-    """Names as they fit into a column: what they all begin with is left out first, then the middle.
+    """Shorten names to fit into a column: first by their common prefix, then in the middle.
 
     Args:
-        names: of tasks.
-        width: of the column.
+        names: the names of tasks.
+        width: the width of the column.
 
     >>> distinct_names(["starbake_orders_load", "starbake_customers_load"], 16)
     ['…orders_load', '…customers_load']
@@ -216,7 +216,8 @@ def distinct_names(names: Sequence[str], width: int) -> list[str]:
 
 
 def _most_interesting(rows: list[tuple[str, _Row]], room: int) -> list[tuple[str, _Row]]:
-    """What fits on the screen, in the order of the pipeline: what happens now, what failed, then the latest."""
+    """Return the tasks that fit on the screen, in the order of the pipeline. Running tasks have priority, then failed
+    ones, then the latest."""
     if len(rows) <= room:
         return rows
 
@@ -250,17 +251,17 @@ def _tail(path: str, lines: int = 15) -> list[str]:
 
 
 def count_states(report: Report) -> str:
-    """How many tasks of a run are in which state.
+    """Return how many tasks of a run are in each state.
 
     Args:
-        report: of the run.
+        report: the report of the run.
     """
     counts = Counter(task.state for task in report.tasks)
     return ", ".join(f"{count} {state}" for state, count in counts.items())
 
 
 def summary(console: Console, report: Report) -> None:
-    """Print how a run ended: counts, what was skipped and why, and what failed with the end of its output."""
+    """Print how a run ended: counts, skipped tasks and why, and failed tasks with the end of their output."""
     shown = count_states(report)
     style = "green" if report.succeeded else "bold red"
     line = Text(report.pipeline_id, style="bold").append(": ").append(report.state, style=style).append(f" ({shown})")

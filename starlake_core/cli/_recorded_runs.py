@@ -1,4 +1,4 @@
-"""Runs that orchestrators keep a record of, and how to finish those that did not end well."""
+"""Finds the runs that orchestrators have recorded, and plans how to finish those that did not succeed."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["find_recorded_runs", "plan_to_finish", "recorded_runs"]
 
 
 def find_recorded_runs(pipelines: Sequence[StarlakePipeline], limit: int | None) -> list[Report] | None:
-    """The runs of pipelines that their orchestrators remember, the newest first.
+    """Return the recorded runs of pipelines, newest first.
 
     Args:
-        pipelines: whose runs.
-        limit: how many runs to ask an orchestrator for; all by default.
+        pipelines: the pipelines.
+        limit: the maximum number of runs of each orchestrator; all by default.
 
     Returns:
-        The runs; None where one of the orchestrators keeps no record.
+        The runs, or None if one of the orchestrators keeps no record.
     """
     reports: dict[str, Report] = {}
     for pipeline in pipelines:
@@ -38,11 +38,11 @@ def find_recorded_runs(pipelines: Sequence[StarlakePipeline], limit: int | None)
 
 
 def recorded_runs(pipelines: Sequence[StarlakePipeline], limit: int | None) -> list[Report]:
-    """The same for a command that needs a record.
+    """Return the recorded runs, for a command that needs a record.
 
     Args:
-        pipelines: whose runs.
-        limit: how many runs to ask an orchestrator for; all by default.
+        pipelines: the pipelines.
+        limit: the maximum number of runs of each orchestrator; all by default.
 
     Raises:
         RunError: an orchestrator keeps no record.
@@ -64,13 +64,13 @@ def plan_to_finish(
     parallelism: int | None = None,
     retry_unsafe: str | None = None,
 ) -> list[PlannedRun]:
-    """The runs that were asked for together with one that did not end well, to go on with.
+    """Plan how to finish the runs that were requested together with one that did not succeed.
 
     Args:
         unfinished: that run.
-        pipelines: of all these runs.
-        reports: all runs that the orchestrators remember.
-        console: told of runs that still have processes.
+        pipelines: the pipelines of all these runs.
+        reports: all recorded runs.
+        console: shows which runs still have processes.
         variables, retry_unsafe: see :class:`Run`.
         parallelism: see :class:`RunRequest`.
     """

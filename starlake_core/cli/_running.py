@@ -1,4 +1,4 @@
-"""Running several pipelines that were asked for together, from the announcement to the exit code."""
+"""Runs several pipelines that were requested together, from the announcement to the exit code."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ __all__ = ["PlannedRun", "announce", "exit_code", "new_group", "run_all", "run_a
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A run that was asked for.
+    """A requested run.
 
     Attributes:
-        pipeline: what runs.
-        request: how it is to be run.
-        done: how it ended, where it ended earlier.
+        pipeline: the pipeline to run.
+        request: the request for the run.
+        done: its report, if it ended earlier.
     """
 
     pipeline: StarlakePipeline
@@ -45,15 +45,15 @@ class PlannedRun:
 
 
 def new_group() -> str:
-    """A name for runs that are asked for together."""
+    """Return a name for runs that are requested together."""
     return secrets.token_hex(4)
 
 
 def announce(planned: Sequence[PlannedRun]) -> None:
-    """Tell every orchestrator of the runs that will follow, so that those that never start can be resumed.
+    """Announce the planned runs to every orchestrator, so that runs that never start can be resumed.
 
     Args:
-        planned: in the order to run.
+        planned: the runs, in the order in which to run them.
     """
     by_orchestration: dict[int, list[PlannedRun]] = {}
     for item in planned:
@@ -65,15 +65,15 @@ def announce(planned: Sequence[PlannedRun]) -> None:
 
 
 def run_all(planned: Sequence[PlannedRun], progress: Progress, keep_going: bool = True) -> list[Report]:
-    """Run one pipeline after the other; one whose upstream pipelines brought nothing new is skipped with that reason.
+    """Run one pipeline after the other. A pipeline is skipped if its upstream pipelines brought nothing new.
 
     Args:
-        planned: in the order to run.
-        progress: told of everything.
-        keep_going: whether to go on after a run that did not succeed.
+        planned: the runs, in the order in which to run them.
+        progress: receives all events.
+        keep_going: whether to continue after a run that did not succeed.
 
     Returns:
-        A report for each, in order, up to the one that the user stopped.
+        A report for each run, in order, up to one that the user stopped.
     """
     ended: dict[str, tuple[StarlakePipeline, Report]] = {}
     reports: list[Report] = []
@@ -95,18 +95,18 @@ def run_and_exit(
     keep_going: bool = True,
     earlier: Sequence[Report] = (),
 ) -> NoReturn:
-    """Run pipelines as a command that does nothing else, and end the process.
+    """Run pipelines as the whole work of a command, and exit.
 
     Args:
-        command: its name.
-        planned: announced, in the order to run.
-        progress: told of everything.
+        command: the name of the command.
+        planned: the announced runs, in the order in which to run them.
+        progress: receives all events.
         output_format: ``text`` or ``json``.
-        keep_going: whether to go on after a run that did not succeed.
-        earlier: the runs of this command that ended before, for its document.
+        keep_going: whether to continue after a run that did not succeed.
+        earlier: the runs of this command that have already ended, for its document.
     """
     as_json = output_format == "json"
-    # What pipelines print must not stand in the document.
+    # The output of pipelines must not end up in the document.
     printed: AbstractContextManager[object] = redirect_stdout(sys.stderr) if as_json else nullcontext()
     with stoppable(), _in_background(), printed:
         reports = run_all(planned, progress, keep_going)
@@ -119,10 +119,10 @@ def run_and_exit(
 
 
 def exit_code(reports: Sequence[Report]) -> int:
-    """The exit code of a command that ran pipelines.
+    """Return the exit code of a command that ran pipelines.
 
     Args:
-        reports: of the runs.
+        reports: the reports of the runs.
     """
     if any(report.state == TaskState.CANCELLED for report in reports):
         return INTERRUPTED
@@ -131,13 +131,13 @@ def exit_code(reports: Sequence[Report]) -> int:
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """While this block is open, SIGTERM and SIGHUP stop as Ctrl-C does."""
+    """In this block, SIGTERM and SIGHUP stop the process as Ctrl-C does."""
 
     def interrupt(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
     with ExitStack() as stack:
-        # Where whoever started this process had it ignored, nobody would learn how a child ended.
+        # If the signal was ignored when this process started, the exit codes of children would be lost.
         stack.callback(signal.signal, signal.SIGCHLD, signal.signal(signal.SIGCHLD, signal.SIG_DFL))
         for number in interrupts():
             stack.callback(signal.signal, number, signal.signal(number, interrupt))
@@ -146,7 +146,7 @@ def stoppable() -> Iterator[None]:
 
 @contextmanager
 def _in_background() -> Iterator[None]:
-    """While this block is open, nobody waits for who reads the output."""
+    """In this block, nothing waits for a slow reader of the output."""
     with ExitStack() as stack:
         if isinstance(sys.stdout, Output):
             stack.enter_context(sys.stdout.in_background())
@@ -166,7 +166,7 @@ def _run_unless_unfed(
 
 def _run_one(pipeline: StarlakePipeline, request: RunRequest, progress: Progress) -> Report:
     _show(lambda: progress.begin(pipeline, request.run))
-    report = Report(pipeline.id, request.run.run_id, TaskState.FAILED, reason="it did not come to its end")
+    report = Report(pipeline.id, request.run.run_id, TaskState.FAILED, reason="it did not finish")
     try:
         report = pipeline.start_run(request)
     finally:
@@ -176,7 +176,7 @@ def _run_one(pipeline: StarlakePipeline, request: RunRequest, progress: Progress
 
 
 def _show(part: Callable[[], object]) -> None:
-    """Show something; what goes wrong with that is no trouble of the run."""
+    """Show something. An error of the display does not affect the run."""
     try:
         part()
     except (Exception, SystemExit) as error:

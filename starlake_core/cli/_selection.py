@@ -1,4 +1,4 @@
-"""What a command is about: pipeline files, how they are loaded, and which of their tasks are chosen."""
+"""The pipeline files of a command, how they are loaded, and which of their tasks are selected."""
 
 from __future__ import annotations
 
@@ -37,25 +37,25 @@ __all__ = [
 
 @dataclass(frozen=True)
 class PipelineFiles:
-    """The pipeline files that a command is about.
+    """The pipeline files of a command.
 
     Attributes:
         paths: files and folders, as typed.
-        overrides: the plugins and options that win over those in the files.
+        overrides: the plugins and options that override those in the files.
     """
 
     paths: tuple[Path, ...]
     overrides: Overrides
 
     def load(self) -> list[StarlakePipeline]:
-        """Load the pipelines, print warnings, and sort them so that each comes after those that feed it.
+        """Load the pipelines, print warnings, and sort the pipelines so that each comes after those that feed it.
 
         Raises:
             NothingFoundError: a path leads to no pipeline file.
-            PluginNotFoundError: there is no plugin of a name on the command line.
+            PluginNotFoundError: the command line names a plugin that does not exist.
             PipelineFileError: a file has problems.
         """
-        # A name on the command line that leads nowhere is wrong usage, not a problem of a file.
+        # An unknown name on the command line is wrong usage, not a problem of a file.
         for role, name in (
             ("orchestrator", self.overrides.orchestrator),
             ("environment", self.overrides.environment),
@@ -71,11 +71,11 @@ class PipelineFiles:
 
 @dataclass(frozen=True)
 class SelectedPipeline:
-    """A pipeline with the part of a selection that concerns it.
+    """A pipeline, with its part of the selection.
 
     Attributes:
-        pipeline: with at least one selected task.
-        select, exclude: the patterns that fit one of its tasks.
+        pipeline: a pipeline with at least one selected task.
+        select, exclude: the patterns that match one of its tasks.
         variables: see :class:`Selection`.
     """
 
@@ -93,10 +93,10 @@ class SelectedPipeline:
         group: str = "",
         retry_unsafe: str | None = None,
     ) -> RunRequest:
-        """Ask for a run of the selected tasks.
+        """Create the request for a run of the selected tasks.
 
         Args:
-            scheduled_date: end of the data interval; now by default.
+            scheduled_date: the end of the data interval; now by default.
             dry_run, parallelism, group: see :class:`RunRequest`.
             retry_unsafe: see :class:`Run`.
         """
@@ -115,10 +115,10 @@ class SelectedPipeline:
 
 @dataclass(frozen=True)
 class Selection:
-    """The tasks that a command is about.
+    """The tasks selected by a command.
 
     Attributes:
-        files: with their pipelines.
+        files: the pipeline files.
         select: patterns of the tasks to run; all tasks if empty.
         exclude: patterns of the tasks to leave out.
         variables: values for ``${var:NAME}``.
@@ -133,15 +133,15 @@ class Selection:
         """Load the pipelines, and keep those that have a selected task, in the order of :meth:`PipelineFiles.load`.
 
         Raises:
-            NothingFoundError: a pattern fits no task of any pipeline, or a path leads to no pipeline file.
-            PluginNotFoundError: there is no plugin of a name on the command line.
+            NothingFoundError: a pattern matches no task of any pipeline, or a path leads to no pipeline file.
+            PluginNotFoundError: the command line names a plugin that does not exist.
             PipelineFileError: a file has problems.
         """
         pipelines = self.files.load()
         for pattern in (*self.select, *self.exclude):
             if not any(_fits(pattern, pipeline) for pipeline in pipelines):
                 raise NothingFoundError(
-                    f"pattern '{pattern}' fits no task of {', '.join(p.id for p in pipelines)}; it takes the id or path of a task, a transform, a "
+                    f"pattern '{pattern}' matches no task of {', '.join(p.id for p in pipelines)}; use the id or path of a task, a transform, a "
                     "domain or domain.table, with * and ? as wildcards. See the tasks with: starlake-orchestrate graph"
                 )
         selected = []
@@ -158,14 +158,14 @@ def _fits(pattern: str, pipeline: StarlakePipeline) -> bool:
 
 
 def overrides_options(callback: CommandFunction) -> CommandFunction:
-    """Give a command the options that win over those in pipeline files, as one argument ``overrides``.
+    """Add the options that override those in pipeline files to a command, as one argument ``overrides``.
 
     Args:
-        callback: takes :class:`Overrides`.
+        callback: a function with the argument ``overrides``, an :class:`Overrides`.
     """
 
-    @click.option("--orchestrator", metavar="NAME", help="Which orchestrator; wins over the file.")
-    @click.option("--environment", metavar="NAME", help="Which environment; wins over the file.")
+    @click.option("--orchestrator", metavar="NAME", help="Orchestrator to use; overrides the file.")
+    @click.option("--environment", metavar="NAME", help="Environment to use; overrides the file.")
     @click.option(
         "--option",
         "-o",
@@ -173,7 +173,7 @@ def overrides_options(callback: CommandFunction) -> CommandFunction:
         multiple=True,
         callback=read_pairs,
         metavar="NAME=VALUE",
-        help="An option; wins over the file.",
+        help="Value of an option; overrides the file.",
     )
     @wraps(callback)
     def packed(*, orchestrator: str | None, environment: str | None, options: dict[str, str], **others: Any) -> None:
@@ -183,10 +183,10 @@ def overrides_options(callback: CommandFunction) -> CommandFunction:
 
 
 def pipeline_files(callback: CommandFunction) -> CommandFunction:
-    """Give a command the argument PATHS and the options of :func:`overrides_options`, as one argument ``files``.
+    """Add the argument PATHS and the options of :func:`overrides_options` to a command, as one argument ``files``.
 
     Args:
-        callback: takes :class:`PipelineFiles`.
+        callback: a function with the argument ``files``, a :class:`PipelineFiles`.
     """
 
     @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -199,7 +199,8 @@ def pipeline_files(callback: CommandFunction) -> CommandFunction:
 
 
 def selection(callback: CommandFunction) -> CommandFunction:
-    """Give a command the parameters of :func:`pipeline_files` and those that choose tasks, as one argument ``selection``.
+    """Add the parameters of :func:`pipeline_files` and those that select tasks to a command, as one argument
+    ``selection``.
 
     Args:
         callback: takes a :class:`Selection`.
@@ -210,9 +211,9 @@ def selection(callback: CommandFunction) -> CommandFunction:
         "--select",
         multiple=True,
         metavar="PATTERN",
-        help="Only these tasks: id, path, transform, domain or domain.table; * and ?.",
+        help="Run only these tasks: id, path, transform, domain or domain.table; * and ?.",
     )
-    @click.option("--exclude", multiple=True, metavar="PATTERN", help="All but these tasks.")
+    @click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out these tasks.")
     @variables_option("A value for ${var:NAME}.")
     @wraps(callback)
     def packed(

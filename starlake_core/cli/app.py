@@ -23,16 +23,16 @@ COMMANDS = (
     "run",
     "runs",
 )
-"""The modules of this package that have a command; each calls it by its own name."""
+"""The modules of this package with a command of the same name."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="starlake-core", prog_name="starlake-orchestrate")
-@click.option("-v", "--verbose", is_flag=True, help="Show what happens inside.")
+@click.option("-v", "--verbose", is_flag=True, help="Show debug messages.")
 def app(verbose: bool) -> None:
     """Run and inspect Starlake pipelines.
 
-    PATHS are pipeline files, or folders that hold some.
+    PATHS are pipeline files, or folders with pipeline files.
     """
     handler = logging.StreamHandler()
     # Warnings about a pipeline file are collected while it is loaded, and shown with the file.
@@ -41,7 +41,7 @@ def app(verbose: bool) -> None:
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", handlers=[handler])
 
 
-# All of them now, not on demand: what they share takes most of the time anyway, and once click runs, Ctrl-C
-# would raise an exception in the middle of an import, which may swallow it.
+# Import all of them now, not on demand. Shared imports take most of the time anyway, and once click runs, Ctrl-C could
+# raise an exception in the middle of an import, which may swallow it.
 for _name in COMMANDS:
     app.add_command(getattr(import_module(f".{_name}", __package__), _name))

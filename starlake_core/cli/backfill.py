@@ -1,4 +1,4 @@
-"""The command that runs every interval of a period."""
+"""The command that runs all intervals of a period."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from ._selection import SelectedPipeline, Selection, selection
 __all__ = ["backfill"]
 
 _MANY = 1000
-"""Runs above which it says how many will follow."""
+"""The number of runs above which the command prints how many will follow."""
 _STEP = 20_000
-"""Runs after which it says how far their planning has come."""
+"""The number of runs after which the command prints the progress of its planning."""
 
 
 @command
 @selection
-@parallelism_option("Tasks at once, where the orchestrator lets you decide.")
+@parallelism_option("Number of tasks that may run at once, if the orchestrator lets you decide.")
 @click.option("--start", required=True, callback=read_date, metavar="DATE", help="First scheduled date, included.")
 @click.option("--end", required=True, callback=read_date, metavar="DATE", help="Last scheduled date, included.")
 @click.option("--keep-going", is_flag=True, help="Do not stop at the first run that fails.")
@@ -42,7 +42,7 @@ def backfill(
     keep_going: bool,
     output_format: str,
 ) -> None:
-    """Run every interval of the schedules between two dates, one after the other, up to the first that fails."""
+    """Run all intervals of the schedules between two dates, one after the other. Stop at the first that fails."""
     selected, group = selection.load(), new_group()
     planned: list[PlannedRun] = []
     native: list[Iterable[Report]] = []
@@ -66,7 +66,7 @@ def backfill(
 
 
 def _moments(selected: SelectedPipeline, start: datetime, end: datetime) -> Iterator[datetime]:
-    """The scheduled dates of a pipeline; says how far it has come with many of them."""
+    """Return the scheduled dates of a pipeline, and print the progress if there are many."""
     pipeline = selected.pipeline
     if pipeline.cron is None:
         raise RunError(
@@ -84,7 +84,7 @@ def _moments(selected: SelectedPipeline, start: datetime, end: datetime) -> Iter
 
 
 def _follow(backfills: Iterable[Iterable[Report]], output_format: str) -> list[Report]:
-    """Show the runs of backfills that an orchestrator does by itself, as they end; leave if one did not succeed."""
+    """Show the runs of an orchestrator's own backfills as they end, and stop after one that did not succeed."""
     ended: list[Report] = []
     console = stdout_unless_json(output_format)
     with stoppable():

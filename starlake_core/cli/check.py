@@ -29,13 +29,15 @@ __all__ = ["check"]
 @command
 @pipeline_files
 @click.option(
-    "--strict", is_flag=True, help="Options that no selected plugin knows, and undefined variables, are errors."
+    "--strict",
+    is_flag=True,
+    help="Treat options that no selected plugin has, and undefined variables of a project, as errors.",
 )
 @json_format
 def check(files: PipelineFiles, strict: bool, output_format: str) -> None:
-    """Build everything and report all problems of all files.
+    """Build all pipelines, and report the problems of all files.
 
-    A folder with metadata/application.sl.yml is a Starlake project: its YAML files are checked, too.
+    A folder with metadata/application.sl.yml is a Starlake project: its YAML files are checked too.
     """
     projects = check_projects(files.paths, strict)
     paths = [path for path in files.paths if not (path in projects and not has_pipeline_files(path))]

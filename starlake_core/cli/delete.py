@@ -13,7 +13,7 @@ __all__ = ["delete"]
 @command
 @pipeline_files
 def delete(files: PipelineFiles) -> None:
-    """Take deployed pipeline files away again."""
+    """Remove deployed pipeline files."""
     found, pipelines = find_and_load(files)
     plugins = pipelines[0].orchestration.plugins
     with overriding(files.overrides):

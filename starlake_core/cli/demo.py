@@ -1,4 +1,4 @@
-"""The command that shows what all of this is for: a small project in a folder of its own, and its pipelines run."""
+"""The command that writes a small project and runs its pipelines."""
 
 from __future__ import annotations
 
@@ -36,23 +36,23 @@ __all__ = ["demo"]
 _PROGRAM = "starlake-orchestrate"
 _FOLDER = "starbake"
 _ENVIRONMENT = "duckdb"
-"""What the pipelines of the demo ask for."""
+"""The environment of the pipelines of the demo."""
 _RUNNING = ".starlake-demo-running"
-"""In the folder while its pipelines run: who finds it goes on with what was interrupted, or failed."""
+"""Exists in the folder while its pipelines run. A later demo that finds it finishes interrupted or failed runs."""
 _LOG = ".starlake-demo.log"
-"""In the folder: what the orchestrator printed."""
+"""The file in the folder with the output of the orchestrator."""
 _ELSEWHERE = ("SL_ROOT", "SL_METADATA", "SL_DATASETS", "SL_INCOMING", "SL_ENV", "SL_DUCKDB_PATH")
 
 
 @command
 @click.argument("folder", default=_FOLDER, type=click.Path(path_type=Path))
 @overrides_options
-@click.option("--again", is_flag=True, help="Let the files of another day come in, and do nothing else.")
+@click.option("--again", is_flag=True, help="Only deliver the files of another day.")
 def demo(folder: Path, overrides: Overrides, again: bool) -> None:
-    """Write a bakery to FOLDER (./starbake by default), and run it.
+    """Write a demo project to FOLDER (./starbake by default), and run it.
 
-    A bakery is a small Starlake project with files and pipelines. The folder is new, empty, or one of an earlier demo, which then goes on:
-    what was interrupted is finished, files that came in are loaded, and nothing that is there is written over.
+    The project is a bakery with a few files and pipelines. FOLDER must be new, empty, or from an earlier demo. An
+    earlier demo continues: it finishes interrupted runs, loads new files, and overwrites nothing.
     """
     console, typed = stdout(), _Typed(folder, overrides)
     plugins = _plugins(overrides, again)
@@ -60,7 +60,7 @@ def demo(folder: Path, overrides: Overrides, again: bool) -> None:
         written = plugins.write_demo(folder, again)
         if written is None:
             raise PluginNotFoundError(
-                "none of the installed readers of projects has a demo; pip install starlake-core-project"
+                "no installed reader of projects has a demo; install one with: pip install starlake-core-project"
             )
         if again:
             _show_files(console, written, typed)
@@ -69,10 +69,10 @@ def demo(folder: Path, overrides: Overrides, again: bool) -> None:
         before = plugins.show_demo(folder)
         reports = _run(console, folder, written, pipelines, overrides, plugins)
         if exit_code(reports):
-            _say(console, f"\nIt is not finished. When the reason is gone, this goes on: {typed.command('demo')}")
+            _say(console, f"\nThe demo is not finished. Fix the cause, and continue with: {typed.command('demo')}")
             log = folder / _LOG
             if log.exists() and log.stat().st_size:
-                _say(console, f"What the orchestrator printed is in {log}")
+                _say(console, f"The output of the orchestrator is in {log}")
             sys.exit(exit_code(reports))
         after = plugins.show_demo(folder)
         _show_tables(console, before, after)
@@ -81,12 +81,12 @@ def demo(folder: Path, overrides: Overrides, again: bool) -> None:
             names = " ".join(hidden)
             _say(
                 console,
-                f"\nThe demo did without {', '.join(hidden)} of this shell. Before you type the above: unset {names}",
+                f"\nThe demo ignored {', '.join(hidden)} of this shell. Before you run the commands above: unset {names}",
             )
 
 
 def _plugins(overrides: Overrides, again: bool) -> Plugins:
-    """The readers of projects; what else is missing is named at once, before anything is written."""
+    """Return the readers of projects. Report other missing plugins now, before anything is written."""
     missing = set()
     for role, name in (("orchestrator", overrides.orchestrator), ("environment", overrides.environment)):
         if name and not again:
@@ -100,7 +100,7 @@ def _plugins(overrides: Overrides, again: bool) -> Plugins:
         missing.add("starlake-core-project")
     if missing:
         raise PluginNotFoundError(
-            f"the demo needs what is not installed here. Install it with: pip install {' '.join(sorted(missing))}"
+            f"the demo needs plugins that are not installed. Install them with: pip install {' '.join(sorted(missing))}"
         )
     if not again:
         choose("orchestrator", overrides.orchestrator, None)
@@ -112,7 +112,8 @@ def _plugins(overrides: Overrides, again: bool) -> Plugins:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[list[str]]:
-    """While this block is open, the project is the folder, whatever the variables of the shell say; gives those that said something else."""
+    """In this block, the folder is the project, whatever the environment variables say. Yield the variables that say
+    something else."""
     root, before = str(folder.resolve()), dict(os.environ)
     hidden = [name for name in before if name in _ELSEWHERE or name.startswith("SL_AREA_")]
     hidden = sorted(name for name in hidden if (name, os.path.realpath(before[name])) != ("SL_ROOT", root))
@@ -127,11 +128,11 @@ def _alone(folder: Path) -> Iterator[list[str]]:
 
 
 class _Typed:
-    """What the user typed, to be typed again.
+    """What the user typed, to show commands in the same form.
 
     Args:
-        folder: of the demo.
-        overrides: as given.
+        folder: the folder of the demo.
+        overrides: the overrides as given.
     """
 
     def __init__(self, folder: Path, overrides: Overrides) -> None:
@@ -143,7 +144,7 @@ class _Typed:
         ]
 
     def command(self, name: str, *words: object) -> str:
-        """A command line that does something with the demo, from where the user is."""
+        """Return a command line for the demo, relative to the working directory."""
         where = [] if name == "demo" and self.folder == Path(_FOLDER) else [str(self.folder)]
         if name == "run":
             where = []
@@ -151,7 +152,7 @@ class _Typed:
 
 
 def _program() -> str:
-    """What starts this program here."""
+    """Return the command that starts this program."""
     typed = Path(sys.argv[0])
     if typed.name == "__main__.py":
         return f"{shlex.quote(sys.executable)} -m starlake_core"
@@ -177,24 +178,26 @@ def _run(
     overrides: Overrides,
     plugins: Plugins,
 ) -> list[Report]:
-    """Run what there is to run; the reports of the pipelines, none where nothing waits."""
+    """Run the pipelines, and return their reports; none if there is nothing to do."""
     running = folder / _RUNNING
     unfinished = running.exists()
     if not (written.made or written.waiting or unfinished):
         _say(
             console,
-            f"{written.about.capitalize()} is in {folder}, and all files that came in are loaded: nothing to do.",
+            f"{written.about.capitalize()} is in {folder}, and all delivered files are loaded: nothing to do.",
         )
         return []
     what = "is written to" if written.made else "is in"
-    _say(console, f"{written.about.capitalize()} {what} {folder}; its pipelines {'go on' if unfinished else 'run'}.\n")
+    _say(
+        console, f"{written.about.capitalize()} {what} {folder}; its pipelines {'continue' if unfinished else 'run'}.\n"
+    )
     running.touch()
     with _quiet(folder / _LOG) as heard:
         live = heard.is_terminal and not os.environ.get("NO_LIVE")
         progress = LiveProgress(heard, transient=True) if live else Progress(heard)
         reports = _finish(pipelines, written, overrides, progress) if unfinished else _run_new(pipelines, progress)
         if unfinished and not exit_code(reports):
-            # What came in while nobody finished it was none of the business of those runs.
+            # Those runs do not cover files that arrived before they were finished.
             still = plugins.write_demo(folder, again=False)
             reports = _run_new(pipelines, progress) if still is not None and still.waiting else reports
     if not exit_code(reports):
@@ -204,8 +207,9 @@ def _run(
 
 @contextmanager
 def _quiet(log: Path) -> Iterator[Console]:
-    """While this block is open, what hosts print goes to a file: hundreds of lines with some; gives a console that is still heard."""
-    if logging.getLogger().level <= logging.DEBUG:  # --verbose: the user wants to see it all
+    """In this block, the output of orchestrators, which can be hundreds of lines, goes to a file. Yield a console that
+    still prints."""
+    if logging.getLogger().level <= logging.DEBUG:  # with --verbose, show everything
         yield stdout()
         return
     width = None if sys.stdout.isatty() else stdout().width
@@ -224,15 +228,15 @@ def _quiet(log: Path) -> Iterator[Console]:
 def _finish(
     pipelines: Sequence[StarlakePipeline], written: Demo, overrides: Overrides, progress: Progress
 ) -> list[Report]:
-    """Go on with what was interrupted, or failed."""
+    """Finish runs that were interrupted or failed."""
     try:
         reports = _run_unfinished(pipelines, progress)
-    except RunError as error:  # the pipelines, or the options, are others now
-        _say(progress.console, f"What was begun cannot go on, so it begins anew: {error}\n")
+    except RunError as error:  # the pipelines or the options have changed
+        _say(progress.console, f"The interrupted runs cannot continue, so new ones start: {error}\n")
         reports = []
     if reports:
         return reports
-    # Nobody remembers how far it came. What is on its way is loaded without a look at what comes in, then what comes in.
+    # There is no record of how far it came. First load the files already being processed, and then the incoming files.
     anew = replace(overrides, options={**overrides.options, "pre_load_strategy": "none"})
     steps = [[one for one in _load(written, anew) if one.trigger is None]]
     if written.waiting:
@@ -246,7 +250,7 @@ def _finish(
 
 
 def _run_new(pipelines: Sequence[StarlakePipeline], progress: Progress) -> list[Report]:
-    """Run pipelines now, and wait for their end."""
+    """Run pipelines now, and wait until they end."""
     group = new_group()
     planned = [PlannedRun(pipeline, request_run(pipeline, None, group=group)) for pipeline in pipelines]
     announce(planned)
@@ -255,7 +259,7 @@ def _run_new(pipelines: Sequence[StarlakePipeline], progress: Progress) -> list[
 
 
 def _run_unfinished(pipelines: Sequence[StarlakePipeline], progress: Progress) -> list[Report]:
-    """Finish the latest runs that did not end well, as ``resume`` does; nothing where the orchestrators remember none."""
+    """Finish the latest unsuccessful runs, as ``resume`` does; nothing if there are none."""
     reports = find_recorded_runs(pipelines, None) or []
     unfinished = next((report for report in reports if report.state != TaskState.SUCCEEDED), None)
     if unfinished is None:
@@ -268,10 +272,10 @@ def _show_files(console: Console, written: Demo, typed: _Typed) -> None:
     if not written.came:
         _say(
             console,
-            f"The files of that day had come in already. Load them, unless a server does: {typed.command('demo')}",
+            f"The files of that day have already been delivered. Load them, unless a server does: {typed.command('demo')}",
         )
         return
-    _say(console, "Files came in:\n")
+    _say(console, "New files:\n")
     table = Table(box=None, show_header=False)
     for name, about in written.came:
         table.add_row(name, Text(about, style="dim"))
@@ -281,7 +285,7 @@ def _show_files(console: Console, written: Demo, typed: _Typed) -> None:
 
 def _show_tables(console: Console, before: DemoTables | None, after: DemoTables | None) -> None:
     if after is None:
-        _say(console, "\nIts tables are where the environment keeps them; they cannot be shown from here.")
+        _say(console, "\nThe environment keeps its tables where they cannot be shown from here.")
         return
     known = dict(before.counts) if before is not None else {}
     new = bool(known) and known != dict(after.counts)
@@ -308,17 +312,17 @@ def _show_next(console: Console, typed: _Typed, pipelines: Sequence[StarlakePipe
     plugins = pipelines[0].orchestration.plugins
     dependent = next((p.source for p in pipelines if p.trigger is not None), "")
     third = (
-        ("give the pipelines to the server", typed.command("deploy"))
+        ("deploy the pipelines to the server", typed.command("deploy"))
         if plugins.implements("sl_deploy")
         else (
-            f"change SQL in {typed.folder / 'metadata' / 'transform'}, and compute anew",
+            f"change SQL in {typed.folder / 'metadata' / 'transform'}, and compute again",
             typed.command("run", os.path.relpath(dependent or pipelines[0].source)),
         )
     )
     _say(console, "\nTry next", "bold")
     for why, line in (
-        ("let the files of another day come in", typed.command("demo", "--again")),
-        ("see what runs after what", typed.command("graph")),
+        ("deliver the files of another day", typed.command("demo", "--again")),
+        ("show the graph of the tasks", typed.command("graph")),
         third,
     ):
         _say(console, f"  # {why}", "dim")

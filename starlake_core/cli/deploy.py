@@ -15,11 +15,11 @@ __all__ = ["deploy"]
 @command
 @pipeline_files
 def deploy(files: PipelineFiles) -> None:
-    """Bring pipeline files to where the orchestrator loads them."""
+    """Copy pipeline files to where the orchestrator loads them."""
     found, pipelines = find_and_load(files)
     missing = find_missing(pipelines)
     if missing:
         raise RunError("\n".join([*missing, "Nothing was deployed"]))
     plugins = pipelines[0].orchestration.plugins
-    with overriding(files.overrides):  # a plugin may load the files again, or keep what was asked for
+    with overriding(files.overrides):  # a plugin may load the files again, or keep the request
         show_moved(plugins.deploy(found, pipelines[0].options), plugins, "deploy")

@@ -1,4 +1,4 @@
-"""The command that shows what would run."""
+"""The command that shows what would be run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["dry_run"]
 @scheduled_date_option
 @json_format
 def dry_run(selection: Selection, scheduled_date: datetime | None, output_format: str) -> None:
-    """Show the graph and every command, ready to paste into a shell; run nothing."""
+    """Show the graph and all commands, ready to paste into a shell. Run nothing."""
     console = stdout()
     reports: list[Report] = []
     for item in selection.load():
@@ -42,7 +42,7 @@ def dry_run(selection: Selection, scheduled_date: datetime | None, output_format
 
 
 def _with_commands(report: Report) -> dict[str, Any]:
-    """A dry run, in which what would run is called what it is."""
+    """Return the data of a dry run, in which tasks have their command as ``shell`` instead of ``reason``."""
     data = report_data(report)
     for task in data["tasks"]:
         task["shell"] = task.pop("reason") if task["state"] == TaskState.DRY_RUN else ""

@@ -1,4 +1,4 @@
-"""The command that draws the graph of pipelines: a tree, Mermaid, DOT, JSON."""
+"""The command that shows the graph of pipelines as a tree, Mermaid, DOT or JSON."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def graph(files: PipelineFiles, output_format: str) -> None:
 
 
 def _mermaid(pipeline: Pipeline) -> str:
-    """The pipeline as a Mermaid flowchart."""
+    """Return the pipeline as a Mermaid flowchart."""
     lines = ["flowchart LR"]
 
     def write(group: TaskGroup, indent: str) -> None:
@@ -65,7 +65,7 @@ def _mermaid(pipeline: Pipeline) -> str:
 
 
 def _mermaid_id(node: Node) -> str:
-    # The root of a diagram and a node in it may have one id, and "end" is a word of the language.
+    # The diagram and a node in it may have the same id, and "end" is a keyword of Mermaid.
     return (
         "n_" + node.path.replace(".", "__").replace("-", "_m_")
         if node.parent is not None
@@ -74,7 +74,7 @@ def _mermaid_id(node: Node) -> str:
 
 
 def _dot(pipeline: Pipeline) -> str:
-    """The pipeline as a DOT digraph; an edge of a group is drawn to the border of its cluster."""
+    """Return the pipeline as a DOT digraph. Edges of groups end at the border of their cluster."""
     lines = [f'digraph "{pipeline.id}" {{', "  rankdir=LR; compound=true; node [shape=box];"]
 
     def write(group: TaskGroup, indent: str) -> None:

@@ -21,8 +21,8 @@ _COLUMNS = ("option", "plugin", "type", "default", "variable", "meaning")
 
 
 @command
-@click.option("--orchestrator", metavar="NAME", help="Which orchestrator.")
-@click.option("--environment", metavar="NAME", help="Which environment; all installed ones by default.")
+@click.option("--orchestrator", metavar="NAME", help="Orchestrator to use.")
+@click.option("--environment", metavar="NAME", help="Environment to use; all installed ones by default.")
 @click.option(
     "--format",
     "output_format",
@@ -31,7 +31,7 @@ _COLUMNS = ("option", "plugin", "type", "default", "variable", "meaning")
     show_default=True,
 )
 def options(orchestrator: str | None, environment: str | None, output_format: str) -> None:
-    """List the options: of the core, of the orchestrator, and of the environments."""
+    """List the options of the core, the orchestrator and the environments."""
     declared = _declared(orchestrator, environment)
     if output_format == "json":
         emit("options", {"options": [_option_data(item) for item in declared]})
@@ -47,7 +47,7 @@ def options(orchestrator: str | None, environment: str | None, output_format: st
 
 
 def _declared(orchestrator: str | None, environment: str | None) -> Iterable[DeclaredOption]:
-    """The options of the orchestrator with each of the environments, each option of a plugin once."""
+    """Return the options of the orchestrator with each of the environments, without repetition."""
     declared: dict[tuple[str, str], DeclaredOption] = {}
     environments = [environment] if environment else sorted({plugin.name for plugin in installed("environment")})
     chosen = choose("orchestrator", orchestrator, None) if installed("orchestrator") or orchestrator else None

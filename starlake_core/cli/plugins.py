@@ -21,7 +21,7 @@ __all__ = ["plugins"]
 @command
 @json_format
 def plugins(output_format: str) -> None:
-    """List the installed plugins: role, name, distribution, version, and whether each loads."""
+    """List the installed plugins: role, name, distribution, version, and whether they load."""
     found = installed()
     names = [(plugin.role, plugin.name) for plugin in found]
     counted = [(plugin, names.count((plugin.role, plugin.name))) for plugin in found]
@@ -34,7 +34,7 @@ def plugins(output_format: str) -> None:
     stdout().print(
         table
         if found
-        else "no plugins are installed; for example: pip install starlake-core-local starlake-core-duckdb"
+        else "no plugins are installed; install some, for example: pip install starlake-core-local starlake-core-duckdb"
     )
 
 
@@ -58,7 +58,7 @@ def _plugin_data(plugin: PluginInfo, count: int) -> dict[str, Any]:
 
 
 def _problem(plugin: PluginInfo) -> str:
-    """Why a plugin does not load; empty if it does."""
+    """Return why a plugin does not load; empty if it does."""
     try:
         Plugins().add(plugin.role, plugin.name)
     except PluginError as error:

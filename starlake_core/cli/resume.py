@@ -22,7 +22,7 @@ __all__ = ["resume"]
 @pipeline_files
 @click.option("--run", "run_id", metavar="ID", help="The run to finish; the latest that did not finish by default.")
 @variables_option("A value for ${var:NAME}; values are not recorded.")
-@parallelism_option("Tasks at once.")
+@parallelism_option("Number of tasks that may run at once.")
 @retry_unsafe_option
 @json_format
 def resume(
@@ -33,9 +33,9 @@ def resume(
     retry_unsafe: str | None,
     output_format: str,
 ) -> None:
-    """Finish runs that were killed, stopped or failed, without doing again what had succeeded.
+    """Finish runs that were killed, stopped or failed, without repeating tasks that succeeded.
 
-    The runs that were asked for together are resumed together, those that had not begun included.
+    Runs that were requested together are resumed together, including those that had not started.
     """
     pipelines = files.load()
     reports = recorded_runs(pipelines, None)

@@ -16,7 +16,7 @@ __all__ = ["run"]
 
 @command
 @selection
-@parallelism_option("Tasks at once, where the orchestrator lets you decide.")
+@parallelism_option("Number of tasks that may run at once, if the orchestrator lets you decide.")
 @scheduled_date_option
 @retry_unsafe_option
 @json_format
@@ -27,9 +27,9 @@ def run(
     retry_unsafe: str | None,
     output_format: str,
 ) -> None:
-    """Run pipelines, one after the other, and wait for their end.
+    """Run pipelines, one after the other, and wait until they end.
 
-    A pipeline that others of these pipelines feed runs after them, and only if they brought something new.
+    A pipeline that others feed runs after them, and only if they brought something new.
     """
     selected, group = selection.load(), new_group()
     planned = [

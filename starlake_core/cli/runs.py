@@ -1,4 +1,4 @@
-"""The command that lists runs, and forgets some."""
+"""The command that lists recorded runs and deletes records."""
 
 from __future__ import annotations
 
@@ -26,13 +26,16 @@ __all__ = ["runs"]
 
 @command
 @pipeline_files
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="How many at most.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="Maximum number of runs.")
 @click.option(
-    "--forget", multiple=True, metavar="ID", help="Forget a run, for example one that cannot be resumed any more."
+    "--forget",
+    multiple=True,
+    metavar="ID",
+    help="Delete the record of a run, for example one that can no longer be resumed.",
 )
 @json_format
 def runs(files: PipelineFiles, limit: int, forget: tuple[str, ...], output_format: str) -> None:
-    """List the runs that the orchestrator remembers, the newest first."""
+    """List the recorded runs, newest first."""
     if forget:
         _forget(files.load(), forget)
     reports = recorded_runs(files.load(), max(limit, 200))

@@ -1,7 +1,8 @@
-"""The words with which a user draws pipelines.
+"""The language in which users write pipelines.
 
-``orchestration`` opens plugins and options and makes a ``pipeline``, whose ``verbs`` add tasks to ``groups`` with the keywords of ``task_arguments``;
-``templates`` draws whole schedules and lineages with them, ``datasets`` are those of a lineage, ``placeholders`` what others would render;
-``pipeline_files`` reads the files that do so, and ``caller`` knows which one. May import every package but the command line and the kit, which
-alone import it.
+``orchestration`` selects plugins and options and creates a ``pipeline``, whose ``verbs`` add tasks to ``groups``.
+``task_arguments`` are the keywords of verbs, ``templates`` draws whole schedules and lineages, ``datasets`` are those
+of a lineage, and ``placeholders`` warns of templates. ``pipeline_files`` loads pipeline files, and ``caller`` finds the
+module of the one being read. This package may import every package except the command line and the kit, and only those
+two import it.
 """

@@ -1,4 +1,4 @@
-"""The module of the pipeline file that is being read."""
+"""Finds the module of the pipeline file that is being read."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def _frames() -> Iterator[FrameType]:
 
 
 def calling_module() -> dict[str, Any]:
-    """The globals of the first module on the stack that is not part of a package of this project.
+    """Return the globals of the first module on the stack that is not part of a package of this project.
 
-    The one place that looks at the caller: a pipeline file gives its name to its pipelines, and an orchestrator may publish
-    into it.
+    Only this function looks at the caller. A pipeline file gives its name to its pipelines, and an orchestrator may
+    publish into its module.
     """
     for frame in _frames():
         name = str(frame.f_globals.get("__name__", ""))

@@ -1,4 +1,4 @@
-"""The datasets of a lineage: what its nodes write, and which of them start a pipeline."""
+"""The datasets of a lineage: those that its nodes write, and those that start a pipeline."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["node_dataset", "own_nodes", "start_of"]
 
 
 def own_nodes(lineage: StarlakeDependencies, options: Options) -> list[str]:
-    """The nodes that run in the pipeline, upstream ones first.
+    """Return the nodes that run in the pipeline, upstream nodes first.
 
     Args:
-        lineage: of the pipeline.
-        options: typed options.
+        lineage: the lineage of the pipeline.
+        options: the typed options.
     """
     if options[GeneralOptions].run_dependencies_first:
         return list(lineage.nodes)
@@ -24,7 +24,7 @@ def own_nodes(lineage: StarlakeDependencies, options: Options) -> list[str]:
 
 
 def node_dataset(node: StarlakeDependency, options: Options) -> StarlakeDataset:
-    """The dataset of what a node of the lineage writes."""
+    """Return the dataset that a node of the lineage writes."""
     domain, _, table = node.sink.partition(".")
     return StarlakeDataset.table(
         domain, table, style=options[GeneralOptions].dataset_style, cron=node.cron, freshness=node.freshness
@@ -32,15 +32,16 @@ def node_dataset(node: StarlakeDependency, options: Options) -> StarlakeDataset:
 
 
 def start_of(lineage: StarlakeDependencies, options: Options) -> tuple[str | None, DatasetTrigger | None]:
-    """When a lineage whose pipeline has no cron starts.
+    """Return what starts a pipeline with a lineage and no cron expression.
 
     Args:
-        lineage: of the pipeline.
-        options: typed options.
+        lineage: the lineage of the pipeline.
+        options: the typed options.
 
     Returns:
-        A cron (that of the options; without upstream datasets the most frequent one in the lineage, so that no data waits longer than it
-        has to), or the upstream datasets that start it, with the least frequent of their crons as the cycle in which all are expected.
+        A cron expression (that of the options or, without upstream datasets, the most frequent one in the lineage, so
+        that no data waits longer than necessary); or the upstream datasets that start it, with the least frequent of
+        their cron expressions as the cycle in which all are expected.
     """
     general = options[GeneralOptions]
     if general.cron:

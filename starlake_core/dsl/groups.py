@@ -1,4 +1,4 @@
-"""Groups that tasks join while their ``with`` block is open."""
+"""Groups, which collect tasks while their ``with`` block is open."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CURRENT_GROUP: ContextVar[TaskGroup | None] = ContextVar("starlake_core_current_
 
 
 class StarlakeTaskGroup(TaskGroup):
-    """A group that tasks join while its ``with`` block is open."""
+    """A group that collects tasks while its ``with`` block is open."""
 
     __slots__ = ("_token",)
 

@@ -1,4 +1,4 @@
-"""An orchestration: the plugins and options under which pipelines are drawn."""
+"""An orchestration: the plugins and options that pipelines are built with."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ logger = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Overrides:
-    """What the command line decides for every orchestration that a pipeline file opens.
+    """The settings of the command line for every orchestration that a pipeline file opens.
 
     Attributes:
-        orchestrator, environment: names that win over those in the file.
-        options: options that win over those in the file.
-        strict: refuse options that no selected plugin knows.
-        collected: every orchestration that was opened.
+        orchestrator, environment: names that override those in the file.
+        options: options that override those in the file.
+        strict: whether to refuse options that no selected plugin declares.
+        collected: every orchestration that the file opened.
     """
 
     orchestrator: str | None = None
@@ -55,7 +55,7 @@ _overrides: ContextVar[Overrides] = ContextVar("starlake_core_overrides")
 
 @contextmanager
 def overriding(overrides: Overrides) -> Iterator[Overrides]:
-    """While this block is open, orchestrations obey some overrides and are collected in ``collected``.
+    """Apply overrides to the orchestrations opened in this block, and collect them in ``collected``.
 
     Args:
         overrides: see :class:`Overrides`.
@@ -68,33 +68,34 @@ def overriding(overrides: Overrides) -> Iterator[Overrides]:
 
 
 def current_overrides() -> Overrides:
-    """The overrides that are in force."""
+    """Return the active overrides."""
     return _overrides.get(_NONE)
 
 
 class Orchestration:
-    """The plugins and options under which pipelines are drawn; used as a context manager.
+    """The plugins and options that pipelines are built with. Use it as a context manager.
 
     Args:
-        options: explicit options; see ``starlake-orchestrate options``. A mapping under the name of a transform or task holds
-            options of it alone.
-        orchestrator: entry-point name or plugin object. Where it is not given, what loads the file decides.
-        environment: entry-point name or plugin object. Where it is not given, ``SL_EXECUTION_ENVIRONMENT`` or the only one installed.
-        filename: of the pipeline file; that of the caller by default.
-        namespace: of the module of the pipeline file, where the orchestrator publishes; that of the caller by default.
-        addons: add-ons besides those of the option ``plugins``: names or plugin objects.
+        options: explicit options; see ``starlake-orchestrate options``. A mapping under the name of a transform or task
+            holds options for it alone.
+        orchestrator: the entry-point name or plugin object. If omitted, it depends on what loads the file.
+        environment: the entry-point name or plugin object. If omitted, ``SL_EXECUTION_ENVIRONMENT`` or the only
+            installed one.
+        filename: the path of the pipeline file; that of the caller by default.
+        namespace: the globals of the pipeline file, where the orchestrator publishes; those of the caller by default.
+        addons: add-ons in addition to the option ``plugins``, as names or plugin objects.
 
     Raises:
         PluginError: a plugin cannot be used.
-        OptionsError: with one line for every wrong option.
+        OptionsError: options are wrong; the message has a line for each.
 
     Attributes:
         plugins: the selected plugins.
-        options: typed options of all of them.
-        task_keywords: keywords of the orchestrator that the verbs of a pipeline take.
-        pipeline_keywords: those that a pipeline takes.
-        allows_any_keyword: every keyword is passed to the orchestrator, which alone knows its own.
-        pipelines: those whose block has ended.
+        options: the typed options of all of them.
+        task_keywords: the orchestrator's keyword arguments for verbs.
+        pipeline_keywords: the orchestrator's keyword arguments for pipelines.
+        allows_any_keyword: whether to pass every keyword to the orchestrator, because only it knows which it accepts.
+        pipelines: the pipelines whose block has ended.
     """
 
     def __init__(
@@ -151,12 +152,13 @@ class Orchestration:
             self.plugins.publish_pipelines(tuple(self.pipelines), self.namespace)
 
     def _check_task_options(self) -> None:
-        """Per-task options that no task takes are a typo, or belong to another file that shares the options."""
+        """Warn about per-task options that no task uses. They are a typo, or belong to another file that shares the
+        options."""
         if not self.options.has_tasks:
             return
         known = {name for pipeline in self.pipelines for name in pipeline.option_names()}
         problems = [
-            f"{os.path.basename(self.filename)}: no task takes the options of '{name}', and none of the selected plugins has an option of that name."
+            f"{os.path.basename(self.filename)}: no task uses the options of '{name}', and none of the selected plugins has an option of that name."
             f"{did_you_mean(name, known)}"
             for name in self.options.tasks
             if name not in known
@@ -167,12 +169,12 @@ class Orchestration:
             logger.warning("%s", problem)
 
     def add(self, pipeline: StarlakePipeline) -> None:
-        """Take a finished pipeline in.
+        """Add a finished pipeline.
 
         Raises:
-            OptionsError: what is given under the name of one of its tasks is wrong.
+            OptionsError: a per-task option of one of its tasks is wrong.
             StarlakeError: another pipeline of this orchestration has the same id.
-            DatasetError: another one produces a dataset whose name differs only by case.
+            DatasetError: another pipeline produces a dataset whose name differs only by case.
         """
         if self.options.problems:
             names = pipeline.option_names()
@@ -198,19 +200,20 @@ class Orchestration:
         description: str = "",
         **native: Any,
     ) -> StarlakePipeline:
-        """Begin a pipeline; used as ``with orchestration.sl_create_pipeline(...) as pipeline:``.
+        """Open a pipeline: ``with orchestration.sl_create_pipeline(...) as pipeline:``.
 
         Args:
-            schedule: the domains it loads.
-            dependencies: the lineage it transforms; nodes, or the JSON of ``dag-generate``.
+            schedule: the domains to load.
+            dependencies: the lineage to transform, as nodes or the JSON of ``dag-generate``.
             name: its id; the names of the file and of the schedule by default.
-            cron: when it starts; that of the schedule, or what follows from the lineage, by default.
-            tags: for people.
-            description: for people.
-            **native: keywords that the orchestrator declares.
+            cron: the cron expression that starts it; by default that of the schedule, or the one derived from the
+                lineage.
+            tags: tags that orchestrators show.
+            description: a description that orchestrators show.
+            **native: keyword arguments that the orchestrator declares.
 
         Raises:
-            StarlakeError: a keyword that nobody declares, or both a schedule and dependencies.
+            StarlakeError: the orchestrator does not declare a keyword, or both a schedule and dependencies are given.
         """
         _check_own_arguments(schedule, name, cron, description)
         if dependencies is not None and not isinstance(dependencies, StarlakeDependencies):
@@ -229,7 +232,7 @@ class Orchestration:
         )
 
     def sl_create_task_group(self, group_id: str, pipeline: StarlakePipeline) -> StarlakeTaskGroup:
-        """Begin a group in the current group of a pipeline; see :meth:`StarlakePipeline.sl_create_task_group`.
+        """Open a group in the current group of a pipeline; see :meth:`StarlakePipeline.sl_create_task_group`.
 
         Args:
             group_id: unique within the group that holds it.
@@ -249,18 +252,18 @@ _PRESETS = {
 
 
 def _check_own_arguments(schedule: object, name: object, cron: object, description: object) -> None:
-    """Refuse values of a wrong type for what a pipeline is made with."""
+    """Check the types of the arguments of a pipeline."""
     if schedule is not None and not isinstance(schedule, StarlakeSchedule):
         how = "cron='0 2 * * *'"
         if isinstance(schedule, str):
             how = f"cron={_PRESETS.get(schedule.strip().lower(), schedule)!r}"
         raise StarlakeError(
-            f"sl_create_pipeline(schedule={schedule!r}) is not allowed: schedule takes a StarlakeSchedule, the domains and tables to load. The "
-            f"time at which a pipeline starts is cron: sl_create_pipeline({how})"
+            f"sl_create_pipeline(schedule={schedule!r}) is not allowed: schedule must be a StarlakeSchedule with the domains and tables to load. "
+            f"Use cron to say when the pipeline starts: sl_create_pipeline({how})"
         )
     for keyword, value in (("name", name), ("cron", cron), ("description", description)):
         if value is not None and not isinstance(value, str):
-            raise StarlakeError(f"sl_create_pipeline({keyword}={value!r}) is not allowed; it takes a string")
+            raise StarlakeError(f"sl_create_pipeline({keyword}={value!r}) is not allowed; use a string")
 
 
 def _addons(given: Mapping[str, Any]) -> tuple[str, ...]:
@@ -270,7 +273,7 @@ def _addons(given: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _warn_of_templates(options: Options, where: str) -> None:
-    """Say that double braces are passed on: nothing here renders them, apart from what is known in the paths of checks."""
+    """Warn about double braces, which are passed on as they are, except for the names that the paths of checks may have."""
     known = dict.fromkeys(known_names(options[GeneralOptions].sl_env_var, ""), "")
     for name, value in options.items():
         if not is_secret_name(name):
@@ -279,17 +282,19 @@ def _warn_of_templates(options: Options, where: str) -> None:
 
 
 def _check_together(options: Options, where: str) -> None:
-    """What no option can be checked for alone."""
+    """Check options that depend on each other."""
     prefix = f"{where}: " if where else ""
     problems = []
     general = options[GeneralOptions]
     poke, limit = general.pre_load_poke_interval, general.pre_load_timeout
     if poke < 1:
-        problems.append(f"{prefix}option 'pre_load_poke_interval' is {poke}; it takes a duration greater than 0")
+        problems.append(
+            f"{prefix}{poke} is not a valid value for option 'pre_load_poke_interval'; use a duration greater than 0"
+        )
     elif general.pre_load_sensor and limit < poke:
         problems.append(
-            f"{prefix}option 'pre_load_timeout' ({limit} s) is less than 'pre_load_poke_interval' ({poke} s); a pre-load that waits "
-            "has to look at least twice"
+            f"{prefix}option 'pre_load_timeout' ({limit} s) is less than 'pre_load_poke_interval' ({poke} s); a waiting pre-load "
+            "needs at least two attempts"
         )
     try:
         read_policies(general.sl_options_merge, f"{prefix}option 'sl_options_merge'")

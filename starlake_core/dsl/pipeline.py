@@ -1,4 +1,4 @@
-"""A pipeline as users draw it: its ``with`` block, the standard shapes, and its runs."""
+"""A pipeline as users write it: its ``with`` block, the standard shapes, and its runs."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ _OWN_KEYWORDS = ("schedule", "dependencies", "name", "cron", "tags", "descriptio
 
 
 class Opened(Protocol):
-    """What a pipeline knows of the orchestration that made it.
+    """What a pipeline knows about its orchestration.
 
     Attributes:
         plugins: the selected plugins.
-        options: typed options of all of them.
-        task_keywords: keywords of the orchestrator that the verbs take.
-        pipeline_keywords: those that a pipeline takes.
-        allows_any_keyword: every keyword is passed to the orchestrator.
-        filename: of the pipeline file.
+        options: the typed options of all of them.
+        task_keywords: the orchestrator's keyword arguments for verbs.
+        pipeline_keywords: the orchestrator's keyword arguments for pipelines.
+        allows_any_keyword: whether every keyword is passed to the orchestrator.
+        filename: the path of the pipeline file.
     """
 
     plugins: Plugins
@@ -52,21 +52,21 @@ class Opened(Protocol):
     filename: str
 
     def add(self, pipeline: StarlakePipeline) -> None:
-        """Take a finished pipeline in."""
+        """Add a finished pipeline."""
         ...
 
 
 class StarlakePipeline(Verbs):
-    """A pipeline that is being drawn: its verbs add tasks to the group whose ``with`` block is open.
+    """A pipeline under construction. Its verbs add tasks to the group whose ``with`` block is open.
 
-    Made by :meth:`Orchestration.sl_create_pipeline`. When its own ``with`` block ends without an exception, the graph is
-    checked and rendered; ``native`` (and its documented name ``dag``) is then the orchestrator's object.
+    Create it with :meth:`Orchestration.sl_create_pipeline`. When its own ``with`` block ends without an exception, the
+    graph is checked and rendered. Then ``native``, documented as ``dag``, is the orchestrator's object.
 
     Raises:
-        StarlakeError: a keyword that nobody declares, or both a schedule and dependencies.
+        StarlakeError: the orchestrator does not declare a keyword, or both a schedule and dependencies are given.
 
     Attributes:
-        orchestration: the orchestration that made it.
+        orchestration: its orchestration.
     """
 
     __slots__ = ("_token", "orchestration")
@@ -142,12 +142,12 @@ class StarlakePipeline(Verbs):
         )
 
     def _start_of(self, dependencies: StarlakeDependencies) -> tuple[str | None, DatasetTrigger | None]:
-        """When a lineage whose pipeline has no cron of its own starts; see :func:`start_of`."""
+        """Return what starts a lineage without a cron expression; see :func:`start_of`."""
         return start_of(dependencies, self.options)
 
     @property
     def dag(self) -> Any:
-        """The native object: the documented name of ``native``."""
+        """The native object; the documented name of ``native``."""
         return self.native
 
     # -- the block
@@ -175,7 +175,7 @@ class StarlakePipeline(Verbs):
     # -- the standard shapes
 
     def add_schedule(self) -> None:
-        """Add everything that a schedule of loads needs: start, one gated group per domain, one load per table, end.
+        """Add all tasks of a schedule: start, a gated group for each domain, a load for each table, and end.
 
         Raises:
             GraphError: the pipeline has no schedule.
@@ -183,10 +183,10 @@ class StarlakePipeline(Verbs):
         add_schedule(self)
 
     def add_lineage(self) -> None:
-        """Add everything that a lineage needs: start, one task per transform with the edges of the lineage, end.
+        """Add all tasks of a lineage: start, a task for each transform with the edges of the lineage, and end.
 
-        With the option ``run_dependencies_first`` the upstream transforms and loads are tasks too; without it they are datasets that start
-        the pipeline.
+        With the option ``run_dependencies_first``, the upstream transforms and loads are tasks too. Without it, their
+        datasets start the pipeline.
 
         Raises:
             GraphError: the pipeline has no dependencies.
@@ -207,16 +207,16 @@ class StarlakePipeline(Verbs):
         parallelism: int | None = None,
         listener: Callable[..., None] | None = None,
     ) -> Report:
-        """Run the pipeline now and wait for its end.
+        """Run the pipeline now, and wait until it ends.
 
         Args:
-            scheduled_date: end of the data interval; the last time at which the schedule fired by default.
-            run_id: a name for the run; made up by default.
-            dry_run: show what would be done.
+            scheduled_date: the end of the data interval; by default the last time at which the schedule fired.
+            run_id: the id of the run; generated if omitted.
+            dry_run: show what would be done, but do nothing.
             variables: values for ``${var:NAME}``.
             select: patterns of task ids, paths or domains; all tasks by default.
-            exclude: the same, for tasks that are left out.
-            parallelism: tasks at once, where the orchestrator lets the caller decide.
+            exclude: patterns of tasks to leave out.
+            parallelism: how many tasks may run at once, if the orchestrator lets the caller decide.
             listener: called with every :class:`TaskEvent`.
 
         Raises:
@@ -237,7 +237,7 @@ class StarlakePipeline(Verbs):
         return self.start_run(request)
 
     def start_run(self, request: RunRequest) -> Report:
-        """Run the pipeline as a :class:`RunRequest` says; see :meth:`run`."""
+        """Run the pipeline as described by a :class:`RunRequest`; see :meth:`run`."""
 
         if self.native is None:
             raise RunError(f"pipeline {self.id} is not finished: run it after its 'with' block")
@@ -254,12 +254,13 @@ class StarlakePipeline(Verbs):
     def backfill(self, start: datetime, end: datetime, **keywords: Any) -> list[Report]:
         """Run every interval of the schedule whose scheduled date is between two dates, both included.
 
-        They run one after the other, up to the first that does not succeed, unless the orchestrator has its own way to backfill.
+        They run one after the other, and stop at the first that does not succeed, unless the orchestrator has its own
+        way to backfill.
 
         Args:
-            start: aware, or in the zone of the schedule.
-            end: the same.
-            **keywords: of :meth:`run`.
+            start: the first scheduled date; aware, or in the zone of the schedule.
+            end: the last scheduled date.
+            **keywords: arguments of :meth:`run`.
 
         Raises:
             RunError: the pipeline has no cron schedule.

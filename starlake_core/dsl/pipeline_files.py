@@ -1,4 +1,4 @@
-"""Loading pipeline files, each in isolation: the problems of one do not hide those of another."""
+"""Loads pipeline files in isolation, so that the problems of one do not hide those of another."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _SKIPPED_FOLDERS = {"__pycache__", "node_modules", "site-packages", "datasets", 
 
 @dataclass
 class LoadedFile:
-    """A pipeline file and what came of it.
+    """A pipeline file and the result of loading it.
 
     Attributes:
-        path: of the file.
-        pipelines: those whose block ended.
-        orchestrations: those that were opened.
-        problems: one line or paragraph for every error.
-        warnings: one line for every warning.
+        path: the path of the file.
+        pipelines: the pipelines whose block ended.
+        orchestrations: the orchestrations that it opened.
+        problems: a line or paragraph for each error.
+        warnings: a line for each warning.
     """
 
     path: Path
@@ -44,7 +44,7 @@ class LoadedFile:
 
 
 def find_files(paths: Sequence[Path]) -> list[Path]:
-    """The pipeline files that paths stand for: a file for itself, a folder for every Python file below it that opens an orchestration.
+    """Return the pipeline files below some paths. In a folder, these are the Python files that open an orchestration.
 
     Args:
         paths: files and folders.
@@ -69,7 +69,7 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def _python_files(folder: Path) -> Iterator[Path]:
-    """The Python files below a folder, and the folders that cannot be read."""
+    """Yield the Python files below a folder, and the folders that cannot be read."""
     try:
         entries = list(folder.iterdir())
     except OSError:
@@ -84,7 +84,7 @@ def _python_files(folder: Path) -> Iterator[Path]:
 
 
 def _opens_an_orchestration(file: Path) -> bool:
-    """Whether a file is one to load; one that cannot be read is, so that somebody says so."""
+    """Return whether to load a file. A file that cannot be read is loaded too, so that the error is reported."""
     try:
         text = file.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -93,7 +93,7 @@ def _opens_an_orchestration(file: Path) -> bool:
 
 
 class _Warnings(logging.Handler):
-    """Keeps the warnings of this project's loggers."""
+    """Collects the warnings of this project's loggers."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -114,7 +114,8 @@ def _warnings() -> Iterator[list[str]]:
 
 
 class _Source(SourceFileLoader):
-    """Runs what stands in a file now. Compiled code that Python keeps beside it may be older: it goes by size and seconds."""
+    """Compiles the current source of a file. Python's bytecode cache may be out of date, because it compares only size
+    and seconds."""
 
     def get_code(self, fullname: str) -> CodeType:
         return self.source_to_code(self.get_data(self.path), self.path)
@@ -124,15 +125,15 @@ def load_file(path: Path, overrides: Overrides) -> LoadedFile:
     """Run a pipeline file and collect its pipelines and problems.
 
     Args:
-        path: of the file.
-        overrides: what the command line decides.
+        path: the path of the file.
+        overrides: the settings of the command line.
     """
     loaded = LoadedFile(path)
     name = f"starlake_pipeline_{short_hash(str(path))}"
     if path.is_dir():
         loaded.problems.append(f"the folder {path} cannot be read: {_why_unreadable(path)}")
         return loaded
-    # Whatever its name ends with.
+    # Files with any suffix can be loaded.
     loader = _Source(name, str(path))
     spec = importlib.util.spec_from_loader(name, loader)
     assert spec is not None
@@ -141,13 +142,13 @@ def load_file(path: Path, overrides: Overrides) -> LoadedFile:
     run = Overrides(overrides.orchestrator, overrides.environment, overrides.options, overrides.strict, collected)
     sys.modules[name] = module
     before = set(sys.modules)
-    # A pipeline file may import its neighbours, as it may in the folder of an orchestrator.
-    # They come last: a neighbour called json.py must not take the place of what this package imports.
+    # A pipeline file may import modules from its folder, as it may under an orchestrator. The folder comes last in the
+    # path: a neighbour called json.py must not shadow what this package imports.
     neighbours = str(path.parent)
     sys.path.append(neighbours)
     folder = _working_directory()
     try:
-        # What a file prints must not stand in the output of a command.
+        # What a file prints must not end up in the output of a command.
         with _warnings() as loaded.warnings, overriding(run), redirect_stdout(sys.stderr):
             loader.exec_module(module)
     except OptionsError as error:
@@ -156,12 +157,12 @@ def load_file(path: Path, overrides: Overrides) -> LoadedFile:
         loaded.problems.append(f"{_place(path, error)}: {error}")
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # whatever a file raises is a problem of that file
+    except BaseException as error:  # any exception is a problem of that file
         loaded.problems.append(f"{_place(path, error)}: {type(error).__name__}: {error}")
     finally:
         if folder and folder != _working_directory():
             os.chdir(folder)
-        if neighbours in sys.path:  # the last one: the file may be in a folder that is on the path anyway
+        if neighbours in sys.path:  # the last one: its folder may already be on the path
             del sys.path[len(sys.path) - 1 - sys.path[::-1].index(neighbours)]
         sys.modules.pop(name, None)
         _forget_neighbours(path.parent, before)
@@ -173,13 +174,14 @@ def load_file(path: Path, overrides: Overrides) -> LoadedFile:
     ids = [pipeline.id for pipeline in loaded.pipelines]
     for twin in dict.fromkeys(name for name in ids if ids.count(name) > 1):
         loaded.problems.append(
-            f"{path.name}: {ids.count(twin)} pipelines have the id '{twin}'; give each a name of its own: sl_create_pipeline(name=...)"
+            f"{path.name}: {ids.count(twin)} pipelines have the id '{twin}'; give each another name: sl_create_pipeline(name=...)"
         )
     return loaded
 
 
 def _forget_neighbours(folder: Path, before: set[str]) -> None:
-    """Forget modules of a folder that a pipeline file imported: one of the same name may be beside the next file."""
+    """Forget the modules that a pipeline file imported from its folder, because the next folder may have modules with
+    the same names."""
     for name in set(sys.modules) - before:
         file = getattr(sys.modules[name], "__file__", None)
         if file and Path(file).is_relative_to(folder):
@@ -208,11 +210,11 @@ def _place(path: Path, error: BaseException) -> str:
 
 
 def load_files(paths: Sequence[Path], overrides: Overrides) -> list[LoadedFile]:
-    """Load every pipeline file that paths stand for; an id that two files use is a problem of the second.
+    """Load every pipeline file below some paths. If two files use the same id, the problem is reported for the second.
 
     Args:
         paths: files and folders.
-        overrides: what the command line decides.
+        overrides: the settings of the command line.
 
     Raises:
         NothingFoundError: see :func:`find_files`.
@@ -231,10 +233,10 @@ def load_files(paths: Sequence[Path], overrides: Overrides) -> list[LoadedFile]:
 
 
 def pipelines_of(files: Sequence[LoadedFile]) -> list[StarlakePipeline]:
-    """The pipelines of files without a problem.
+    """Return the pipelines of the files, if none has a problem.
 
     Raises:
-        PipelineFileError: with every problem of every file, or because there is no pipeline.
+        PipelineFileError: files have problems, all of which are in the message, or there is no pipeline.
     """
     problems = [problem for file in files for problem in file.problems]
     if problems:

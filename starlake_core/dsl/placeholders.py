@@ -1,4 +1,4 @@
-"""Text that others would render: double braces, which nothing here does."""
+"""Double braces, which templating engines render and this project does not."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def fill(path: str, known: Mapping[str, str]) -> str:
 
 
 def warn_of_template(value: object, what: str) -> None:
-    """Say that double braces are passed on as they are, if a value has some.
+    """Warn if a value has double braces, because they are passed on as they are.
 
     Args:
-        value: of any type; what stands under a secret name in a mapping is left alone.
-        what: it is, for the message.
+        value: a value of any type. Values under secret names in a mapping are skipped.
+        what: what it is, for the message.
     """
     if isinstance(value, Mapping):
         value = {name: item for name, item in value.items() if not is_secret_name(str(name))}

@@ -1,4 +1,4 @@
-"""The keywords that every verb of a pipeline takes, and those that only the orchestrator understands."""
+"""The keyword arguments that every verb accepts, and those for the orchestrator."""
 
 from __future__ import annotations
 
@@ -28,16 +28,17 @@ __all__ = [
 
 @dataclass(frozen=True)
 class TaskArguments:
-    """What a call of a verb says besides what it is for.
+    """The common arguments of a call of a verb.
 
     Attributes:
         retries, retry_delay, timeout: see :class:`Task`; the options by default.
-        pool: of slots; the option by default.
-        params: for the task.
-        trigger: when the task runs; that of the verb by default.
-        inlets, outlets: datasets besides those of the verb.
-        extra: metadata for the events of its outlets, as JSON values; ``sl_options`` in it reach the runs that they start.
-        native: keywords of the orchestrator.
+        pool: the pool of slots; the option by default.
+        params: parameters for the task.
+        trigger: when the task runs; depends on the verb by default.
+        inlets, outlets: datasets in addition to those of the verb.
+        extra: metadata for the events of its outlets, as JSON values; its ``sl_options`` reach the runs that they
+            start.
+        native: keyword arguments for the orchestrator.
     """
 
     retries: int | None = None
@@ -59,16 +60,16 @@ NO_ARGUMENTS = TaskArguments()
 def read_task_arguments(
     verb: str, keywords: Mapping[str, Any], native: frozenset[str] | None, orchestrator: str
 ) -> TaskArguments:
-    """Read the keywords of a call.
+    """Read the keyword arguments of a call.
 
     Args:
-        verb: for messages, with the pipeline.
-        keywords: as given.
-        native: those that the orchestrator declares; None where it takes every one.
+        verb: the verb and the pipeline, for messages.
+        keywords: the keywords as given.
+        native: the keywords that the orchestrator declares; None if it accepts all.
         orchestrator: its label, for messages.
 
     Raises:
-        CommandError: nobody knows a keyword, or its value is not allowed.
+        CommandError: a keyword is unknown, or its value is not allowed.
     """
     if not keywords:
         return NO_ARGUMENTS
@@ -85,77 +86,75 @@ def read_task_arguments(
                 f"{', '.join(sorted(native)) or 'nothing more'}.{did_you_mean(name, _NAMES | native)}"
             )
     if not isinstance(known.get("params", {}), Mapping):
-        raise CommandError(f"{verb}: params={known['params']!r} is not allowed; it takes a mapping")
+        raise CommandError(f"{verb}: params={known['params']!r} is not allowed; use a mapping")
     known["extra"] = _read_extra(known.get("extra"), verb)
     for name in ("inlets", "outlets"):
         if name in known:
             known[name] = read_datasets(known[name], f"{verb}: {name}")
     if not isinstance(known.get("pool") or "", str):
-        raise CommandError(f"{verb}: pool={known['pool']!r} is not allowed; it takes the name of a pool")
+        raise CommandError(f"{verb}: pool={known['pool']!r} is not allowed; use the name of a pool")
     for name in ("retry_delay", "timeout"):
         known[name] = seconds(known.get(name), None, f"{verb}: {name}")
     retries = known.get("retries")
     if retries is not None and (isinstance(retries, bool) or not isinstance(retries, int) or retries < 0):
-        raise CommandError(f"{verb}: retries={retries!r} is not allowed; it takes a whole number, not negative")
+        raise CommandError(f"{verb}: retries={retries!r} is not allowed; use a whole number, at least 0")
     if known.get("trigger") is not None:
         try:
             known["trigger"] = TriggerRule(known["trigger"])
         except ValueError:
             allowed = ", ".join(rule.value for rule in TriggerRule)
-            raise CommandError(f"{verb}: trigger={known['trigger']!r} is not allowed; it is one of {allowed}") from None
+            raise CommandError(f"{verb}: trigger={known['trigger']!r} is not allowed; use one of {allowed}") from None
     return TaskArguments(**known, native=own)
 
 
 def _read_extra(value: Any, verb: str) -> Mapping[str, Any]:
-    """The metadata of events, checked for what an event can carry and a consumer reads."""
+    """Return the metadata of events, checked against what an event can carry and a consumer can read."""
     if value is None:
         return {}
     try:
         json.dumps(value)
         if not isinstance(value, Mapping):
-            raise TypeError("it is no mapping")
+            raise TypeError("it is not a mapping")
         read_sections(value.get(OPTIONS), OPTIONS)
         read_policies(value.get(POLICIES), POLICIES)
     except (TypeError, ValueError, RunError) as error:
-        raise CommandError(
-            f"{verb}: extra={value!r} is not allowed; it takes names and JSON values ({error})"
-        ) from None
+        raise CommandError(f"{verb}: extra={value!r} is not allowed; use names and JSON values ({error})") from None
     return dict(value)
 
 
 def read_datasets(values: Any, what: str) -> tuple[StarlakeDataset, ...]:
-    """Datasets that somebody gave for a keyword.
+    """Return the datasets given for a keyword.
 
     Args:
-        values: one, or several.
+        values: one dataset, or several.
         what: the verb and the keyword, for messages.
 
     Raises:
-        CommandError: something else is among them.
+        CommandError: one of the values is not a dataset.
     """
     found = (values,) if isinstance(values, StarlakeDataset) or not isinstance(values, Iterable) else tuple(values)
     for value in (values,) if isinstance(values, (str, Mapping)) else found:
         if not isinstance(value, StarlakeDataset):
-            raise CommandError(f"{what} holds {value!r}; it takes datasets: StarlakeDataset.table('domain', 'table')")
+            raise CommandError(f"{what} has {value!r}; use datasets: StarlakeDataset.table('domain', 'table')")
     return found
 
 
 def seconds(value: object, default: int | None, what: str) -> int | None:
-    """A duration in seconds, or the default.
+    """Return a duration in seconds, or the default.
 
     Args:
         value: seconds, or a timedelta; None for the default.
-        default: seconds.
+        default: the default in seconds.
         what: the verb and the keyword, for messages.
 
     Raises:
-        CommandError: the value is no duration.
+        CommandError: the value is not a duration.
     """
     if value is None:
         return default
     number = value.total_seconds() if isinstance(value, timedelta) else value
     if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number < math.inf:
-        raise CommandError(f"{what}={value!r} is not allowed; it takes seconds or a timedelta, not negative")
+        raise CommandError(f"{what}={value!r} is not allowed; use seconds or a timedelta, at least 0")
     return math.ceil(number)
 
 
@@ -174,7 +173,7 @@ _WANTED: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     ),
     "spark_config": ("a StarlakeSparkConfig", lambda value: isinstance(value, StarlakeSparkConfig)),
     "arguments": (
-        "a list: the command and what follows it, ['freshness', '--tables', 'sales.orders']",
+        "a list of the command and its arguments: ['freshness', '--tables', 'sales.orders']",
         lambda value: isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping)),
     ),
 }
@@ -189,39 +188,39 @@ def _are_texts(value: object) -> bool:
 
 
 def check_own_arguments(verb: str, **given: object) -> None:
-    """Refuse values of a wrong type for what a verb itself takes.
+    """Check the types of a verb's own arguments.
 
     Args:
-        verb: with the pipeline, for messages.
+        verb: the verb and the pipeline, for messages.
         **given: its arguments by name; None is the default of each.
 
     Raises:
-        CommandError: a value has another type.
+        CommandError: a value has the wrong type.
     """
     for name, value in given.items():
         wanted, fits = _WANTED[name]
         if value is not None and not fits(value):
-            raise CommandError(f"{verb}: {name}={value!r} is not allowed; it takes {wanted}")
+            raise CommandError(f"{verb}: {name}={value!r} is not allowed; use {wanted}")
 
 
 def check_factory(factory: object, verb: str) -> None:
-    """Refuse what cannot be called without arguments as the maker of a native node.
+    """Check that the factory of a native node can be called without arguments.
 
     Args:
-        factory: as given.
-        verb: with the task, for messages.
+        factory: the factory as given.
+        verb: the verb and the task, for messages.
 
     Raises:
-        CommandError: it is no function, or needs arguments.
+        CommandError: it is not a function, or it needs arguments.
     """
     if not callable(factory):
         raise CommandError(
-            f"{verb}: factory={factory!r} is not allowed; it takes a function that makes the node: lambda: EmptyOperator(task_id='x')"
+            f"{verb}: factory={factory!r} is not allowed; use a function that returns the node: lambda: EmptyOperator(task_id='x')"
         )
     try:
         inspect.signature(factory).bind()
     except ValueError:
-        return  # one without a signature, of C
+        return  # a C function without a signature
     except TypeError as error:
         raise CommandError(
             f"{verb}: factory is called without arguments, and {getattr(factory, '__qualname__', factory)}{inspect.signature(factory)} needs some "

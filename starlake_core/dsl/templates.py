@@ -25,7 +25,7 @@ def add_schedule(pipeline: Verbs) -> None:
 
 
 def _close(pipeline: Verbs, start: Task, first: Sequence[Node], last: Sequence[Node]) -> None:
-    """Link start, set-up, work, tear-down and end; ``first`` and ``last`` are the work that nothing runs before or after."""
+    """Link start, set-up, work, tear-down and end; ``first`` and ``last`` are the first and last tasks of the work."""
     end = pipeline.end_task()
     before = pipeline.pre_tasks()
     if before is not None:

@@ -1,4 +1,4 @@
-"""The verbs with which a user adds tasks to a pipeline."""
+"""The verbs that add tasks to a pipeline."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ __all__ = ["Verbs"]
 logger = get_logger(__name__)
 
 _OF_WORK = ("retries", "retry_delay", "timeout")
-"""Keywords that say how a job runs."""
+"""Keywords that control how a job runs."""
 
 
 class Verbs(Pipeline):
-    """A pipeline that is being drawn, as far as its verbs know it: they add tasks to the group whose ``with`` block is open.
+    """The verbs of a pipeline under construction. They add tasks to the group whose ``with`` block is open.
 
     Attributes:
         plugins: the selected plugins.
-        task_keywords: keywords of the orchestrator that the verbs take; None where they take every one.
-        schedule: the schedule that it loads, if it does.
-        dependencies: the lineage that it transforms, if it does.
-        final_names: logical names of domain and table to those in the warehouse, where they differ.
+        task_keywords: the orchestrator's keyword arguments for verbs; None if it accepts all.
+        schedule: the schedule to load, if there is one.
+        dependencies: the lineage to transform, if there is one.
+        final_names: the names in the warehouse, by logical names of domain and table, if they differ.
     """
 
     __slots__ = ("_lifecycle", "_spark", "dependencies", "final_names", "schedule", "task_keywords")
@@ -78,16 +78,16 @@ class Verbs(Pipeline):
 
     @property
     def schedule_name(self) -> str | None:
-        """The name of the schedule, None without one."""
+        """The name of the schedule; None without one."""
         return (self.schedule.name or None) if self.schedule else None
 
     @property
     def pre_load_strategy(self) -> StarlakePreLoadStrategy:
-        """What has to be there before a domain is loaded, unless a call says otherwise."""
+        """What must be present before a domain is loaded, unless a call says otherwise."""
         return StarlakePreLoadStrategy(self.options[GeneralOptions].pre_load_strategy)
 
     def option_names(self) -> set[str]:
-        """The names under which per-task options may stand: tasks, transforms, ``domain.table`` and domains."""
+        """The names that per-task options may use as keys: tasks, transforms, ``domain.table`` and domains."""
         names: set[str] = set()
         for task in self.tasks():
             names.update(self._option_names(task.id, task.command))
@@ -102,12 +102,12 @@ class Verbs(Pipeline):
 
     @property
     def current_group(self) -> TaskGroup:
-        """The group whose block is open, which the verbs add to; the pipeline itself where none is."""
+        """The group to which verbs add: the one whose block is open, or the pipeline itself."""
         current = CURRENT_GROUP.get()
         return current if current is not None and current.pipeline is self else self
 
     def _arguments(self, verb: str, keywords: Mapping[str, Any], **own: object) -> TaskArguments:
-        """What a call of a verb says besides what it is for; its own arguments are checked too."""
+        """Read the common arguments of a call of a verb, and check its own."""
         task_id = own.get("task_id")
         where = f"{verb}() of {f'task {task_id} of ' if task_id and isinstance(task_id, str) else ''}pipeline {self.id}"
         check_own_arguments(where, **own)
@@ -168,7 +168,7 @@ class Verbs(Pipeline):
         return self._with_addons(made if word == "no" else replace(made, retry_unsafe=word))
 
     def _with_addons(self, job: Job) -> Job:
-        """The job with the add-ons that its worker has to load."""
+        """Return the job with the add-ons that its worker must load."""
         addons = self.plugins.loadable_addons
         return replace(job, plugins=tuple(dict.fromkeys((*job.plugins, *addons)))) if addons else job
 
@@ -193,10 +193,10 @@ class Verbs(Pipeline):
         )
 
     def sl_create_task_group(self, group_id: str) -> StarlakeTaskGroup:
-        """Open a group of tasks in the current one; used as ``with pipeline.sl_create_task_group("loads") as group:``.
+        """Open a group of tasks in the current one: ``with pipeline.sl_create_task_group("loads") as group:``.
 
         Args:
-            group_id: unique within the group that holds it.
+            group_id: the id of the group, unique within the group that holds it.
         """
         self._arguments("sl_create_task_group", {}, group_id=group_id)
         return StarlakeTaskGroup(group_id, self.current_group)
@@ -206,7 +206,7 @@ class Verbs(Pipeline):
 
         Args:
             task_id: ``start_<schedule>`` or ``start`` by default.
-            **keywords: of every verb, or of the orchestrator.
+            **keywords: keyword arguments of every verb, or of the orchestrator.
         """
         settings = self._arguments("start_task", keywords, task_id=task_id)
         name = task_id or (f"start_{self.schedule_name}" if self.schedule_name else "start")
@@ -215,12 +215,12 @@ class Verbs(Pipeline):
     def end_task(
         self, task_id: str | None = None, output_datasets: Iterable[StarlakeDataset] | None = None, **keywords: Any
     ) -> Task:
-        """Add the last task. It runs if nothing before it failed, and is skipped when all that could be done was skipped.
+        """Add the last task. It runs if nothing before it failed, and is skipped if all work was skipped.
 
         Args:
             task_id: ``end_<schedule>`` or ``end`` by default.
-            output_datasets: what the pipeline as a whole produces; a dataset with the pipeline's id by default.
-            **keywords: of every verb, or of the orchestrator.
+            output_datasets: the datasets that the pipeline as a whole produces; by default one with the pipeline's id.
+            **keywords: keyword arguments of every verb, or of the orchestrator.
         """
         settings = self._arguments("end_task", keywords, task_id=task_id)
         name = task_id or (f"end_{self.schedule_name}" if self.schedule_name else "end")
@@ -230,11 +230,12 @@ class Verbs(Pipeline):
         return self._add(name, settings, kind=TaskKind.END, outlets=outlets)
 
     def sl_dummy_op(self, task_id: str, **keywords: Any) -> Task:
-        """Add a task that does nothing. One with the id ``all_done`` runs however the tasks before it ended.
+        """Add a task that does nothing. A task with the id ``all_done`` runs in whatever state its upstream tasks
+        ended.
 
         Args:
             task_id: its id.
-            **keywords: of every verb, or of the orchestrator.
+            **keywords: keyword arguments of every verb, or of the orchestrator.
         """
         settings = self._arguments("sl_dummy_op", keywords, task_id=task_id)
         kind = TaskKind.GATHER if task_id and sanitize_id(task_id) == "all_done" else TaskKind.EMPTY
@@ -243,18 +244,18 @@ class Verbs(Pipeline):
     dummy_task = sl_dummy_op
 
     def pre_tasks(self, **keywords: Any) -> Node | None:
-        """Add the tasks that the environment needs before the work, None if it needs none.
+        """Add the tasks that the environment needs before the work. Return None if it needs none.
 
         Args:
-            **keywords: of every verb, or of the orchestrator.
+            **keywords: keyword arguments of every verb, or of the orchestrator.
         """
         return self._lifecycle_tasks("pre_tasks", self._get_lifecycle().setup, keywords, TaskKind.SETUP)
 
     def post_tasks(self, **keywords: Any) -> Node | None:
-        """Add the tasks that the environment needs after the work, whatever happened; None if it needs none.
+        """Add the tasks that the environment needs after the work, even if it failed. Return None if it needs none.
 
         Args:
-            **keywords: of every verb, or of the orchestrator.
+            **keywords: keyword arguments of every verb, or of the orchestrator.
         """
         return self._lifecycle_tasks("post_tasks", self._get_lifecycle().teardown, keywords, TaskKind.TEARDOWN)
 
@@ -293,17 +294,18 @@ class Verbs(Pipeline):
         task_id: str | None = None,
         **keywords: Any,
     ) -> Task | None:
-        """Add the check whether a domain is ready. It is a gate: when it is not, what depends on it is skipped.
+        """Add the check whether a domain is ready. It is a gate: if the domain is not ready, downstream tasks are
+        skipped.
 
         Args:
-            domain: logical name.
-            tables: logical names; all of the domain when empty.
-            pre_load_strategy: what has to be there; the option by default.
+            domain: the logical name of the domain.
+            tables: logical names; empty for all tables of the domain.
+            pre_load_strategy: what must be present; the option by default.
             task_id: ``check_<domain>_incoming_files``, ``_pending_files`` or ``_ack_file`` by default.
-            **keywords: of every verb, or of the orchestrator.
+            **keywords: keyword arguments of every verb, or of the orchestrator.
 
         Returns:
-            The task, or None if the strategy is none.
+            The task, or None if the strategy is ``none``.
         """
         strategy = (
             self.pre_load_strategy if pre_load_strategy is None else StarlakePreLoadStrategy.parse(pre_load_strategy)
@@ -341,7 +343,8 @@ class Verbs(Pipeline):
         )
 
     def _variables(self, given: Mapping[str, Any] | str | None, name: str) -> Mapping[str, Any] | str | None:
-        """The substitution variables of a command: those of ``sl_options`` for all and for it, then those given for it."""
+        """Return the substitution variables of a command: those of ``sl_options`` for all commands and for this one,
+        overridden by those of the call."""
         warn_of_template(given, f"the variables of {name} in pipeline {self.id}")
         sections = self.options[GeneralOptions].sl_options
         if not sections:
@@ -370,7 +373,8 @@ class Verbs(Pipeline):
         return Wait(interval, general.pre_load_timeout, soft) if sensor else None
 
     def skip_or_start(self, task_id: str | None = None, upstream_task: Node | None = None, **keywords: Any) -> None:
-        """Do nothing: the check of a domain is the gate by itself. Kept for pipeline files that call it; returns None, which they expect.
+        """Do nothing, because the check of a domain is already the gate. Existing pipeline files call it, and expect
+        None.
 
         Args:
             task_id: ignored.
@@ -382,13 +386,13 @@ class Verbs(Pipeline):
     def sl_import(
         self, task_id: str | None = None, domain: str | None = None, tables: Iterable[str] = (), **keywords: Any
     ) -> Task:
-        """Add the move of a domain's incoming files to its stage folder (the command ``stage``).
+        """Add the task that moves the incoming files of a domain to its stage folder (the command ``stage``).
 
         Args:
             task_id: ``<domain>_import`` by default.
-            domain: logical name.
-            tables: logical names; all of the domain when empty.
-            **keywords: of every verb, or of the orchestrator.
+            domain: the logical name of the domain.
+            tables: logical names; empty for all tables of the domain.
+            **keywords: keyword arguments of every verb, or of the orchestrator.
         """
         domain = self._needed("sl_import", "domain", domain)
         settings = self._arguments("sl_import", keywords, task_id=task_id, tables=tables)
@@ -409,14 +413,14 @@ class Verbs(Pipeline):
         spark_config: StarlakeSparkConfig | None = None,
         **keywords: Any,
     ) -> Task:
-        """Add the load of one table. It produces the dataset of the table.
+        """Add the task that loads a table. It produces the dataset of the table.
 
         Args:
             task_id: ``<domain>_<table>_load`` by default.
-            domain: logical name.
-            table: logical name.
-            spark_config: sizing; the options by default.
-            **keywords: of every verb, or of the orchestrator.
+            domain: the logical name of the domain.
+            table: the logical name of the table.
+            spark_config: the size of the Spark job; the options by default.
+            **keywords: keyword arguments of every verb, or of the orchestrator.
         """
         domain = self._needed("sl_load", "domain", domain)
         table = self._needed("sl_load", "table", table)
@@ -441,14 +445,14 @@ class Verbs(Pipeline):
         spark_config: StarlakeSparkConfig | None = None,
         **keywords: Any,
     ) -> Task:
-        """Add one transform. It produces the dataset of its table, and reads those of the lineage.
+        """Add the task that runs a transform. It produces the dataset of its table, and reads those of the lineage.
 
         Args:
             task_id: the transform's name by default.
             transform_name: ``domain.task``.
             transform_options: substitution variables, ``"k=v,k2=v2"`` or a mapping; those of the options by default.
-            spark_config: sizing; the options by default.
-            **keywords: of every verb, or of the orchestrator.
+            spark_config: the size of the Spark job; the options by default.
+            **keywords: keyword arguments of every verb, or of the orchestrator.
         """
         transform = self._needed("sl_transform", "transform_name", transform_name)
         settings = self._arguments(
@@ -470,13 +474,13 @@ class Verbs(Pipeline):
     def sl_job(
         self, task_id: str, arguments: Iterable[str], spark_config: StarlakeSparkConfig | None = None, **keywords: Any
     ) -> Task:
-        """Add any Starlake command.
+        """Add a task that runs any Starlake command.
 
         Args:
             task_id: its id.
-            arguments: the command and what follows it: ``["freshness", "--tables", "sales.orders"]``.
-            spark_config: sizing; the options by default.
-            **keywords: of every verb, or of the orchestrator.
+            arguments: the command and its arguments: ``["freshness", "--tables", "sales.orders"]``.
+            spark_config: the size of the Spark job; the options by default.
+            **keywords: keyword arguments of every verb, or of the orchestrator.
 
         Raises:
             ContractError: the Starlake command line would refuse the arguments.
@@ -495,21 +499,21 @@ class Verbs(Pipeline):
         )
 
     def add_native(self, task_id: str, factory: Callable[[], Any]) -> Task:
-        """Add a node of the orchestrator's own.
+        """Add a native node of the orchestrator.
 
         Args:
-            task_id: its id here; edges join it like any other node.
-            factory: called without arguments while the native container is open; returns the native node.
+            task_id: its id in the pipeline, where edges can link it like any other node.
+            factory: returns the native node; called without arguments while the native container is open.
         """
         self._arguments("add_native", {}, task_id=task_id)
         check_factory(factory, f"add_native() of task {task_id} of pipeline {self.id}")
         return Task(task_id, self.current_group, factory=factory)
 
     def sl_spark_config(self, spark_config_name: str) -> StarlakeSparkConfig:
-        """The Spark sizing of a name.
+        """Return the size of the Spark job of a task.
 
         Args:
-            spark_config_name: ``domain.table``, a transform's name, or any name under which per-task options stand.
+            spark_config_name: ``domain.table``, the name of a transform, or any other key of per-task options.
         """
         name = self.options[GeneralOptions].spark_config_name or spark_config_name
         key = name if self.options.has_tasks and name in self.options.tasks else ""

@@ -1,8 +1,9 @@
-"""What a pipeline is and what becomes of it: plain data, without I/O, clock or plugins.
+"""The data of pipelines and their runs: plain values, without I/O, clock or plugins.
 
-``graph`` holds tasks, groups and edges, ``kinds`` the words for them, ``graph_json`` shows them; ``command`` is what Starlake is asked to do; ``job``
-a command for an environment; ``run`` what is asked for, a run, and an attempt; ``run_options`` the variables that a run brings; ``outcome`` and
-``exit_codes`` how an attempt ended; ``dataset``, ``lineage``, ``schedule`` and ``facts`` what a project says; ``identity`` what is the same work, and
-``worst_case`` the longest that is ever sent for it; ``names`` and ``demo`` words for plugins.
-Imports nothing of the core but modules beside the packages (``errors``, ``masking``).
+``graph`` holds tasks, groups and edges, ``kinds`` their enumerations, and ``graph_json`` writes them as JSON.
+``command`` is a call of Starlake, ``job`` a command for an environment, ``run`` a run and its attempts, and
+``run_options`` the variables that a run brings. ``outcome`` and ``exit_codes`` describe how an attempt ended;
+``dataset``, ``lineage``, ``schedule`` and ``facts`` what a project defines; ``identity`` tells whether two pieces of
+work are the same; ``worst_case`` builds the longest possible job; ``names`` and ``demo`` are for plugins. From the core
+it imports only top-level modules (``errors``, ``masking``).
 """

@@ -1,4 +1,4 @@
-"""A call of the Starlake command line: what has to be done, wherever it runs."""
+"""A call of the Starlake command line, independent of where it runs."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ __all__ = [
 
 
 class StarlakePreLoadStrategy(str, enum.Enum):
-    """What has to be there before a domain is loaded.
+    """What must be present before a domain is loaded.
 
-    ``NONE`` nothing; ``IMPORTED`` files in the incoming folder of the domain; ``PENDING`` files in its stage
-    folder; ``ACK`` an acknowledgement file.
+    ``NONE``: nothing. ``IMPORTED``: files in the incoming folder of the domain. ``PENDING``: files in its stage folder.
+    ``ACK``: an acknowledgement file.
     """
 
     NONE = "none"
@@ -43,15 +43,15 @@ class StarlakePreLoadStrategy(str, enum.Enum):
 
     @classmethod
     def is_valid(cls, value: str) -> bool:
-        """Tell whether a text names a strategy, in any case."""
+        """Return whether a string is the name of a strategy, ignoring case."""
         return value.lower() in {member.value for member in cls}
 
     @classmethod
     def parse(cls, value: StarlakePreLoadStrategy | str | None) -> StarlakePreLoadStrategy:
-        """The strategy that a text names.
+        """Return the strategy with this name.
 
         Raises:
-            CommandError: it names none.
+            CommandError: there is no such strategy.
         """
         if value is None:
             return cls.NONE
@@ -65,12 +65,12 @@ class StarlakePreLoadStrategy(str, enum.Enum):
 
     @property
     def looks_for(self) -> str:
-        """What a check with this strategy looks for, in words: ``incoming files``; empty for ``NONE``."""
+        """What a check with this strategy looks for, such as ``incoming files``; empty for ``NONE``."""
         return _LOOKS_FOR.get(self.value, "")
 
     @property
     def task_word(self) -> str:
-        """The same as part of the id of a task: ``incoming_files``, ``ack_file``."""
+        """The same, as part of a task id: ``incoming_files``, ``ack_file``."""
         return self.looks_for.replace("acknowledgement", "ack").replace(" ", "_")
 
 
@@ -79,11 +79,11 @@ _LOOKS_FOR = {"imported": "incoming files", "pending": "pending files", "ack": "
 
 @dataclass(frozen=True)
 class StarlakeSparkConfig:
-    """Sizing of a Spark job, for the environments that run one.
+    """The size of a Spark job, for environments that run Spark.
 
     Attributes:
-        memory: of an executor, ``11g``.
-        cores: of an executor.
+        memory: memory of an executor, such as ``11g``.
+        cores: cores of an executor.
         instances: number of executors.
         properties: further Spark properties.
     """
@@ -94,7 +94,7 @@ class StarlakeSparkConfig:
     properties: Mapping[str, str] = field(default_factory=dict)
 
     def __config__(self) -> dict[str, str]:
-        """The Spark properties of this sizing, as text: the documented way to read it."""
+        """The Spark properties of this size, as strings. This is the documented way to read it."""
         sizing = {
             "spark.executor.memory": self.memory,
             "spark.executor.cores": self.cores,
@@ -105,15 +105,15 @@ class StarlakeSparkConfig:
 
 @dataclass(frozen=True)
 class CommandType:
-    """What the framework knows about a command of Starlake. The one place to add another: a row in :data:`COMMAND_TYPES`.
+    """What the framework knows about a Starlake command. To add a command, add a row to :data:`COMMAND_TYPES`.
 
     Attributes:
-        name: on the command line.
-        verb: of a pipeline, which adds tasks of it.
-        kind: of these tasks.
+        name: its name on the command line.
+        verb: the method of a pipeline that adds tasks for it.
+        kind: the kind of these tasks.
         summary: what it does, as a sentence with the fields ``name``, ``domain``, ``table`` and ``transform``.
-        per_table: each of its tasks is about one table, whose options stand under ``domain.table``.
-        writes: it changes tables, so that two of them at once may be in each other's way.
+        per_table: each of its tasks is about one table, so per-task options use the key ``domain.table``.
+        writes: it changes tables, so two of these commands must not run on one database at once.
     """
 
     name: str
@@ -145,14 +145,14 @@ COMMAND_TYPES = {
         CommandType("transform", "sl_transform", summary="Runs the transform {transform}."),
     )
 }
-"""The commands that have a verb of their own, by name."""
+"""The commands that have their own verb, by name."""
 
 
 def command_type(name: str) -> CommandType:
-    """What is known about a command; one without a verb of its own is a plain job that may write.
+    """Return what is known about a command. A command without its own verb is a plain job that may write.
 
     Args:
-        name: on the command line.
+        name: its name on the command line.
     """
     return COMMAND_TYPES.get(name) or CommandType(name)
 
@@ -163,13 +163,13 @@ class Command:
 
     Attributes:
         name: ``preload``, ``stage``, ``load``, ``transform`` or any other Starlake command.
-        arguments: what follows the name.
-        task_id: id of the task that runs it.
+        arguments: the arguments after the name.
+        task_id: the id of the task that runs it.
         domain: the domain it is about, by its logical name.
         tables: the tables it is about, sorted.
         transform: the transform it is about, ``domain.task``.
-        spark: sizing, for the environments that run Spark.
-        params: what the user attached to the task.
+        spark: the size of the Spark job, for environments that run Spark.
+        params: parameters that the user attached to the task.
     """
 
     name: str
@@ -193,24 +193,25 @@ class Command:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it was made from a vector alone: what it is about is only in its arguments."""
+        """Whether it was built from an argument vector alone, so that only the arguments say what it is about."""
         return not (self.domain or self.tables or self.transform)
 
     @property
     def verb(self) -> str:
-        """The verb of a pipeline that adds it."""
+        """The method of a pipeline that adds it."""
         return "sl_job" if self.is_plain else self.type.verb
 
     @property
     def subject(self) -> str:
-        """What it is about, as per-task options name it: a transform, or ``domain.table`` of a load; empty for none."""
+        """What it is about, as the key of per-task options: a transform, or ``domain.table`` for a load; empty for
+        neither."""
         if self.transform:
             return self.transform
         return f"{self.domain}.{self.tables[0]}" if self.type.per_table and self.tables else ""
 
     @property
     def strategy(self) -> StarlakePreLoadStrategy:
-        """What a check looks for; ``NONE`` for other commands."""
+        """What the check looks for; ``NONE`` for other commands."""
         found = dict(zip(self.arguments, self.arguments[1:], strict=False)).get("--strategy", "none")
         return (
             StarlakePreLoadStrategy(found) if StarlakePreLoadStrategy.is_valid(found) else StarlakePreLoadStrategy.NONE
@@ -219,16 +220,16 @@ class Command:
 
 @dataclass(frozen=True)
 class Preload:
-    """The check of a domain, before it is a command.
+    """The check of a domain, before it becomes a command.
 
     Attributes:
-        task_id: id of its task.
-        domain: logical name.
-        tables: logical names, sorted; all of the domain when empty.
-        strategy: what has to be there.
-        ack_file: path of the acknowledgement file, with placeholders, for the strategy ``ack``.
-        sentinel: path of the marker for *not ready*, with placeholders; empty where the runner chooses.
-        params: what the user attached to the task.
+        task_id: the id of its task.
+        domain: the logical name of the domain.
+        tables: logical names, sorted; empty for all tables of the domain.
+        strategy: what must be present.
+        ack_file: the path of the acknowledgement file, with placeholders, for the strategy ``ack``.
+        sentinel: the path of the marker for *not ready*, with placeholders; empty to let the runner choose.
+        params: parameters that the user attached to the task.
         options: substitution variables.
     """
 
@@ -242,7 +243,7 @@ class Preload:
     options: Mapping[str, object] | str | None = None
 
     def command(self) -> Command:
-        """The Starlake command that does this check."""
+        """Return the Starlake command for this check."""
         return preload_command(
             self.task_id,
             self.domain,
@@ -256,14 +257,15 @@ class Preload:
 
 
 def command_options(options: Mapping[str, object] | str | None, where: str) -> dict[str, str]:
-    """Substitution variables of a command, checked for what ``--options k=v,k=v`` can carry.
+    """Return the substitution variables of a command, checked against what ``--options k=v,k=v`` can carry.
 
     Args:
-        options: a mapping, or the text ``"k=v,k2=v2"``.
-        where: what they belong to, for the message.
+        options: a mapping, or a string such as ``"k=v,k2=v2"``.
+        where: what they belong to, for error messages.
 
     Raises:
-        CommandError: a part is no ``key=value``, or a value holds a comma (the command line has no escape).
+        CommandError: a part does not have the form ``key=value``, or a value has a comma, which the command line cannot
+            escape.
     """
     if not options:
         return {}
@@ -321,17 +323,17 @@ def preload_command(
     options: Mapping[str, object] | str | None = None,
     params: Mapping[str, object] | None = None,
 ) -> Command:
-    """The check whether a domain can be loaded.
+    """Return the command that checks whether a domain can be loaded.
 
     Args:
-        task_id: id of its task.
-        domain: logical name.
-        tables: logical names; all of the domain when empty.
+        task_id: the id of its task.
+        domain: the logical name of the domain.
+        tables: logical names; empty for all tables of the domain.
         strategy: what to check.
-        ack_file: path of the acknowledgement file, for the strategy ``ack``.
-        sentinel: path of the marker that the command line writes when the domain is not ready.
+        ack_file: the path of the acknowledgement file, for the strategy ``ack``.
+        sentinel: the path of the marker that Starlake writes when the domain is not ready.
         options: substitution variables.
-        params: what the user attached to the task.
+        params: parameters that the user attached to the task.
 
     Raises:
         CommandError: a value cannot be passed, or the strategy is ``none``.
@@ -362,14 +364,15 @@ def stage_command(
     options: Mapping[str, object] | str | None = None,
     params: Mapping[str, object] | None = None,
 ) -> Command:
-    """The move of a domain's incoming files to its stage folder (the documentation calls it *import*).
+    """Return the command that moves the incoming files of a domain to its stage folder (*import* in Starlake's
+    documentation).
 
     Args:
-        task_id: id of its task.
-        domain: logical name.
-        tables: logical names; all of the domain when empty.
+        task_id: the id of its task.
+        domain: the logical name of the domain.
+        tables: logical names; empty for all tables of the domain.
         options: substitution variables.
-        params: what the user attached to the task.
+        params: parameters that the user attached to the task.
 
     Raises:
         CommandError: a value cannot be passed.
@@ -393,15 +396,15 @@ def load_command(
     spark: StarlakeSparkConfig | None = None,
     params: Mapping[str, object] | None = None,
 ) -> Command:
-    """The load of one table.
+    """Return the command that loads one table.
 
     Args:
-        task_id: id of its task.
-        domain: logical name.
-        table: logical name.
+        task_id: the id of its task.
+        domain: the logical name of the domain.
+        table: the logical name of the table.
         options: substitution variables.
-        spark: sizing.
-        params: what the user attached to the task.
+        spark: the size of the Spark job.
+        params: parameters that the user attached to the task.
 
     Raises:
         CommandError: a value cannot be passed.
@@ -428,19 +431,19 @@ def transform_command(
     spark: StarlakeSparkConfig | None = None,
     params: Mapping[str, object] | None = None,
 ) -> Command:
-    """The run of one transform.
+    """Return the command that runs one transform.
 
-    The data interval reaches the SQL as the variables ``sl_data_interval_start`` and ``sl_data_interval_end``, quoted
-    as SQL literals, so that a query says ``WHERE day >= {{sl_data_interval_start}}``, and under the names of Starlake's guide to incremental
-    transforms, ``sl_start_date`` and ``sl_end_date``, which have no quotes: ``WHERE day >= '{{sl_start_date}}'``. ``options`` may replace them;
-    replacing one of a pair replaces the other.
+    The SQL sees the data interval as the variables ``sl_data_interval_start`` and ``sl_data_interval_end``, quoted as
+    SQL literals, so that a query says ``WHERE day >= {{sl_data_interval_start}}``. It also sees it under the names of
+    Starlake's guide to incremental transforms, ``sl_start_date`` and ``sl_end_date``, without quotes:
+    ``WHERE day >= '{{sl_start_date}}'``. ``options`` may replace them; replacing one of a pair replaces the other.
 
     Args:
-        task_id: id of its task.
+        task_id: the id of its task.
         transform: ``domain.task``.
         options: substitution variables.
-        spark: sizing.
-        params: what the user attached to the task.
+        spark: the size of the Spark job.
+        params: parameters that the user attached to the task.
 
     Raises:
         CommandError: a value cannot be passed.

@@ -1,4 +1,4 @@
-"""The data that tasks produce and pipelines wait for."""
+"""Datasets: the tables that tasks produce and pipelines wait for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NOT_IN_ID = re.compile(r"[^A-Za-z0-9_-]")
 
 
 def sanitize_id(text: str) -> str:
-    """The id of a task, group or pipeline that a name becomes: letters, digits, ``_`` and ``-``.
+    """Return a name as the id of a task, group or pipeline, which has only letters, digits, ``_`` and ``-``.
 
     >>> sanitize_id("kpi.n_customers$2")
     'kpi_n_customersS2'
@@ -27,17 +27,17 @@ def sanitize_id(text: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class StarlakeDataset:
-    """A dataset: something that a task produces, and that may start a pipeline.
+    """A dataset that a task produces, and that may start a pipeline.
 
-    Identity is the URI with its case folded.
+    Two datasets are the same if their URIs differ only by case.
 
     Attributes:
-        uri: its name for orchestrators. :meth:`table` makes the one of a table; any other text stands for itself.
+        uri: its name for orchestrators. :meth:`table` builds the URI of a table; any other string is used as it is.
         cron: how often it is produced.
-        sink: ``domain.table`` in the warehouse.
-        freshness: seconds for which it counts as fresh; 0 means unknown.
-        name: another name that orchestrators may show.
-        extra: further metadata, as text.
+        sink: the table in the warehouse, as ``domain.table``.
+        freshness: the seconds for which it counts as fresh; 0 means unknown.
+        name: a display name for orchestrators.
+        extra: further metadata, as strings.
     """
 
     uri: str
@@ -49,7 +49,9 @@ class StarlakeDataset:
 
     def __post_init__(self) -> None:
         if not self.uri or self.uri != self.uri.strip():
-            raise DatasetError(f"a dataset needs a URI without blanks around it, found {self.uri!r}")
+            raise DatasetError(
+                f"{self.uri!r} is not a valid URI of a dataset; use one that is not empty and has no spaces around it"
+            )
         object.__setattr__(self, "cron", read_cron(self.cron))
         object.__setattr__(self, "name", self.name or self.uri)
 
@@ -57,21 +59,21 @@ class StarlakeDataset:
     def table(
         domain: str, table: str, *, style: str = "qualified", cron: str | None = None, freshness: int = 0
     ) -> StarlakeDataset:
-        """The dataset of a table.
+        """Return the dataset of a table.
 
         Args:
-            domain: final name of the domain.
-            table: final name of the table.
-            style: ``qualified`` gives ``starlake://domain/table``, in which no two tables fall on one name;
-                ``flat`` gives ``domain_table``, as earlier packages wrote it.
+            domain: the final name of the domain.
+            table: the final name of the table.
+            style: ``qualified`` gives ``starlake://domain/table``, in which no two tables share a name; ``flat`` gives
+                ``domain_table``, as earlier packages write it.
             cron: how often it is produced.
-            freshness: seconds for which it counts as fresh.
+            freshness: the seconds for which it counts as fresh.
         """
         return _table(domain, table, style, cron, freshness)
 
     @property
     def identity(self) -> str:
-        """What is compared: the URI with its case folded."""
+        """The value that comparisons use: the URI with its case folded."""
         return self.uri.casefold()
 
     def __eq__(self, other: object) -> bool:
@@ -83,7 +85,7 @@ class StarlakeDataset:
 
 @functools.lru_cache(maxsize=65536)
 def _table(domain: str, table: str, style: str, cron: str | None, freshness: int) -> StarlakeDataset:
-    """A lineage names each dataset once for every task that reads it."""
+    """Cached, because a lineage names a dataset once for each task that reads it."""
     if style == "flat":
         uri = sanitize_id(f"{domain}_{table}").lower()
     else:
@@ -94,12 +96,12 @@ def _table(domain: str, table: str, style: str, cron: str | None, freshness: int
 def check_datasets(
     datasets: Iterable[StarlakeDataset], where: str, known: dict[str, StarlakeDataset] | None = None
 ) -> None:
-    """Refuse two datasets that fall on one name.
+    """Refuse two datasets that share a name.
 
     Args:
         datasets: what one pipeline produces and waits for.
-        where: the pipeline, for the message.
-        known: datasets that were checked before, by identity; the new ones are added.
+        where: the pipeline, for error messages.
+        known: the datasets checked so far, by identity; this function adds the new ones.
 
     Raises:
         DatasetError: two tables share a URI, or two URIs differ only by case.
@@ -112,11 +114,12 @@ def check_datasets(
 
 
 def check_outlets(tables: Iterable[StarlakeDataset], where: str) -> None:
-    """Refuse a dataset that is a table for one task and something else for another: the pipeline itself, in the style ``flat``.
+    """Refuse a dataset that is a table for one task and the pipeline itself for another, which the style ``flat``
+    allows.
 
     Args:
-        tables: everything that the tasks of one pipeline produce.
-        where: the pipeline, for the message.
+        tables: all datasets that the tasks of one pipeline produce.
+        where: the pipeline, for error messages.
 
     Raises:
         DatasetError: there is such a dataset.
@@ -130,20 +133,21 @@ def check_outlets(tables: Iterable[StarlakeDataset], where: str) -> None:
 
 def _same_name(one: StarlakeDataset, other: StarlakeDataset, where: str) -> DatasetError:
     return DatasetError(
-        f"pipeline {where}: the datasets {one.sink or one.uri!r} and {other.sink or other.uri!r} fall on one name "
-        f"({one.identity}). Names that differ only by case are one name in a warehouse: rename one of them; in the "
+        f"pipeline {where}: the datasets {one.sink or one.uri!r} and {other.sink or other.uri!r} share a name "
+        f"({one.identity}). Names that differ only by case are the same in a warehouse: rename one of them; in the "
         "style 'flat' (a.b_c and a_b.c are both a_b_c), use the option dataset_style=qualified"
     )
 
 
 @dataclass(frozen=True)
 class DatasetTrigger:
-    """A pipeline that starts when upstream datasets were produced.
+    """The upstream datasets that start a pipeline.
 
     Attributes:
         datasets: the datasets, sorted by URI.
-        policy: ``any`` or ``all`` of them.
-        cron: the cycle in which all of them are expected: the least frequent of their crons, if they have any.
+        policy: whether ``any`` or ``all`` of them start it.
+        cron: the cycle in which all of them are expected, which is the least frequent of their cron expressions; None
+            if they have none.
     """
 
     datasets: tuple[StarlakeDataset, ...]

@@ -1,4 +1,4 @@
-"""What a plugin tells about the demo that it wrote, and about what became of it."""
+"""What a plugin reports about the demo that it wrote, and about its tables."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class Demo:
     """A demo in a folder.
 
     Attributes:
-        about: what it is, in a few words.
+        about: a short description.
         pipelines: the folder or file with its pipelines.
-        came: files that this call let come in, each with what is in it.
-        waiting: how many files are there to be loaded.
-        made: this call wrote, or finished writing, the project; otherwise it was there.
+        came: the files that this call delivered, each with a description of its content.
+        waiting: how many files wait to be loaded.
+        made: whether this call wrote, or finished writing, the project.
     """
 
     about: str
@@ -29,15 +29,15 @@ class Demo:
 
 @dataclass(frozen=True)
 class DemoTables:
-    """What is in the tables of a demo.
+    """The content of the tables of a demo.
 
     Attributes:
-        counts: name of each table that is there, and how many rows it has.
-        database: where the tables are, as a person may open it.
-        title: what the query asks for, in words.
-        query: a query about them.
-        columns: of its result.
-        rows: of its result, as text.
+        counts: the number of rows of each existing table, by name.
+        database: the path or address under which you can open the tables.
+        title: a heading for the result of the query.
+        query: an example query.
+        columns: the columns of its result.
+        rows: the rows of its result, as strings.
     """
 
     counts: tuple[tuple[str, int], ...] = ()

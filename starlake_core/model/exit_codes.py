@@ -1,4 +1,4 @@
-"""What the end of a Starlake command means: exit codes, and the marker with which a check says *not ready*."""
+"""What the exit code of a Starlake command means, and the marker by which a check reports *not ready*."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ __all__ = [
 logger = get_logger(__name__)
 
 WILL_NOT_PASS = 78
-"""The exit code of a command that finds the project, its own options or its installation wrong (``EX_CONFIG`` of *sysexits.h*). Starlake
-itself ends with 0 and 1 only."""
+"""The exit code for an error in the project, the options of the command or its installation (``EX_CONFIG`` of
+*sysexits.h*). Starlake itself exits with 0 or 1 only."""
 
 _MARKER_FLAG = "--notReadySentinel"
 _FINAL = {
@@ -35,7 +35,7 @@ _FINAL = {
     126: "exit code 126: the program cannot be executed",
     127: "exit code 127: a program was not found",
 }
-# What Python raises where a program, not its surroundings, is wrong.
+# What Python raises for a mistake in a program, rather than in its surroundings.
 _PROGRAM = (
     ImportError,
     TypeError,
@@ -50,13 +50,14 @@ _PROGRAM = (
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether another attempt may get past an error that a plugin, or the runtime, raised instead of running a job.
+    """Return whether another attempt may succeed after a plugin or the runtime raised an error instead of running a
+    job.
 
-    What is misspelt, missing or not allowed is there again at the next try; so is a fault of a program. What the machine or a service was short
-    of may be there by then.
+    A typo, a missing resource, a missing permission or a bug is still there at the next attempt. A shortage of the
+    machine or a service may be over.
 
     Args:
-        error: that was raised.
+        error: the error.
     """
     if isinstance(error, StarlakeError):
         return isinstance(error, OutageError)
@@ -72,15 +73,15 @@ def outcome_from_exit_code(
     about: str = "",
     tail: str = "",
 ) -> Outcome:
-    """How a Starlake command ended: the one place that takes a check for *not ready*.
+    """Return how a Starlake command ended. Only this function decides that a check is *not ready*.
 
     Args:
-        code: its exit code; negative for the number of a signal.
+        code: its exit code; the negative number of a signal if one killed it.
         check: whether it is a check.
-        marked: whether it left the marker that it was asked for; None if it was asked for none.
-        stopped: whether somebody had asked for its end.
+        marked: whether it wrote the marker; None if it was not told to write one.
+        stopped: whether it had been told to stop.
         about: the task, for a warning.
-        tail: the end of its output.
+        tail: the last lines of its output.
     """
     if code == 0:
         return Outcome(Verdict.NOT_READY, 0, "not ready") if marked else Outcome(Verdict.SUCCEEDED, 0)
@@ -88,7 +89,7 @@ def outcome_from_exit_code(
         return Outcome(Verdict.CANCELLED, code, "cancelled", tail=tail)
     if check and marked is None and code == 1:
         logger.warning(
-            "%s: exit code 1 of a check without a marker is taken for 'not ready'; it could also be a failure. Starlake 1.5.15 "
+            "%s: exit code 1 of a check without a marker counts as 'not ready', but it could also be a failure. Starlake 1.5.15 "
             "and later can tell the two apart (options pre_load_not_ready_sentinel and pre_load_not_ready_sentinel_path)",
             about,
         )
@@ -106,50 +107,53 @@ def _explained(code: int) -> str:
 
 
 def is_preload(arguments: Sequence[str]) -> bool:
-    """Whether a command is Starlake's own ``preload``, which can be asked for a marker. Other commands can be checks too.
+    """Return whether a command is Starlake's own ``preload``, which can write a marker. Other commands can be checks
+    too.
 
     Args:
-        arguments: the command and what follows it.
+        arguments: the command and its arguments.
     """
     return tuple(arguments[:1]) == ("preload",)
 
 
 def marker_of(arguments: Collection[str]) -> str | None:
-    """The marker that a command was asked to leave when a check is not ready.
+    """Return the path of the marker that a command writes when a check is not ready.
 
     Args:
-        arguments: of the command.
+        arguments: the command and its arguments.
     """
     words = list(arguments)
     return words[words.index(_MARKER_FLAG) + 1] if _MARKER_FLAG in words[:-1] else None
 
 
 def request_marker(job: Job, path: str) -> Job:
-    """The check, asked to leave a marker.
+    """Return a check that writes a marker when it is not ready.
 
     Args:
-        job: bound.
-        path: of the marker, as the command sees it.
+        job: the bound job.
+        path: the path of the marker, as the command sees it.
     """
     return replace(job, arguments=(*job.arguments, _MARKER_FLAG, path))
 
 
 def remote_marker(job: Job, key: RunKey, scheme: str) -> tuple[str | None, Job]:
-    """The marker of a check that runs in a service, in the object storage that both it and the worker reach.
+    """Return the marker of a check that runs in a service, in object storage that both the service and the worker can
+    reach.
 
-    It is the one that the pipeline asks for; else, where SL_ROOT is in that storage, one below ``.starlake-core/not-ready`` there, named by the
-    attempt. Each attempt has one of its own, so it need not be removed before the verdict is known to everybody.
+    It is the marker that the pipeline names. If the pipeline names none and SL_ROOT is in that storage, it is a file
+    below ``.starlake-core/not-ready`` there, named after the attempt. Each attempt has its own marker, so it can stay
+    until everybody knows the verdict.
 
     Args:
-        job: bound.
-        key: of the attempt.
-        scheme: of the storage, such as ``gs``.
+        job: the bound job.
+        key: the key of the attempt.
+        scheme: the URI scheme of the storage, such as ``gs``.
 
     Returns:
-        The marker, None where there can be none; and the job that leaves it.
+        The marker, or None if there cannot be one, and the job that writes it.
 
     Raises:
-        RunnerError: the pipeline asks for a marker elsewhere.
+        RunnerError: the pipeline names a marker in another storage.
     """
     if not job.check:
         return None, job

@@ -1,4 +1,4 @@
-"""What a Starlake project says about the work of one command, as far as the runtime has to know it."""
+"""What the runtime must know about the work of one command from a Starlake project."""
 
 from __future__ import annotations
 
@@ -26,16 +26,19 @@ class ProjectCheck:
 class ProjectFacts:
     """What a project says about the work of one command.
 
-    A reader of projects answers the hook ``sl_read_facts`` with it, in the worker. A value that the project does not tell is empty.
+    A reader of projects returns it from the hook ``sl_read_facts``, in the worker. A value that the project does not
+    set is empty.
 
     Attributes:
-        strategy: how new rows meet those that are there, in capitals: ``APPEND``, ``OVERWRITE``, ``UPSERT_BY_KEY`` ...; empty where it
-            depends on the data.
+        strategy: the write strategy, in capitals: ``APPEND``, ``OVERWRITE``, ``UPSERT_BY_KEY`` ...; empty if it depends
+            on the data.
         nullable_key: the key of the strategy may be empty, so that the same row may come twice.
-        fails_late: the command may fail after its rows are in, because something is checked or run then (expectations).
-        stage, ingesting, archive: of a load, the folders (paths or URIs) through which the files of the domain go.
-        pattern: of a load, the regular expression that the whole name of a file of the table matches, as Java and Python read it alike.
-        single_writer: the database that the command writes to, where it takes one writer at a time: ``duckdb:/data/duckdb.db``.
+        fails_late: the command may fail after its rows are written, because of a later step such as expectations.
+        stage, ingesting, archive: for a load, the folders (paths or URIs) through which the files of the domain move.
+        pattern: for a load, the regular expression that matches the whole name of each file of the table, in the syntax
+            that Java and Python share.
+        single_writer: the database that the command writes to, if it allows one writer at a time:
+            ``duckdb:/data/duckdb.db``.
     """
 
     strategy: str = ""

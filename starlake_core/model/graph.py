@@ -30,8 +30,8 @@ class Node:
 
     Attributes:
         id: unique within its group.
-        name: what the id was made from.
-        parent: the group that holds it, None for a pipeline.
+        name: the name from which the id was made.
+        parent: the group that holds it; None for a pipeline.
     """
 
     __slots__ = ("id", "name", "parent")
@@ -49,7 +49,7 @@ class Node:
 
     @property
     def path(self) -> str:
-        """The ids of the groups that hold it and its own, joined with dots; the pipeline itself is left out."""
+        """The ids of its groups and its own id, joined with dots, without the pipeline."""
         parts = [self.id]
         group = self.parent
         while group is not None and group.parent is not None:
@@ -104,13 +104,13 @@ def _nodes(operand: Any) -> Sequence[Node]:
             "there is nothing to do: link them under an 'if'"
         )
     raise EdgeError(
-        f"{operand!r} cannot be linked with >> or <<: it is not a task or group of this pipeline. A native "
-        "node enters with pipeline.add_native(id, factory)"
+        f"{operand!r} cannot be linked with >> or <<: it is not a task or group of this pipeline. Add a "
+        "native node with pipeline.add_native(id, factory)"
     )
 
 
 def link(upstream: Operand, downstream: Operand) -> None:
-    """Add the edges from every upstream node to every downstream node; an edge that exists is left as it is.
+    """Add edges from every upstream node to every downstream node. An existing edge stays as it is.
 
     Raises:
         EdgeError: the nodes are not children of one group.
@@ -155,25 +155,26 @@ _TRIGGERS = {
     TaskKind.GATHER: TriggerRule.ALL_DONE,
     TaskKind.END: TriggerRule.NONE_FAILED,
 }
-"""When a task of a kind runs, where the user does not say."""
+"""The default trigger rule for each kind of task."""
 
 
 class Task(Node):
     """One task.
 
     Attributes:
-        job: what it runs; None for start, end and dummies, which are native no-ops.
+        job: the job that it runs; None for start, end and dummies, which are native no-ops.
         command: the Starlake command behind the job, if there is one.
-        kind: what it is there for; made from the other arguments by default.
-        trigger: when it runs; that of its kind by default.
-        wait: ask the check again until it is ready.
-        inlets, outlets: datasets it reads and produces.
-        retries: further attempts after a failure; retry_delay: seconds between two attempts.
-        timeout: seconds for one attempt, None for no limit.
-        pool: pool of slots, where the orchestrator has pools.
-        params: what the user attached to it; the command has the same.
-        native: keywords of the orchestrator, checked by it.
-        factory: makes a native node of the user's own, in place of all of the above.
+        kind: its kind; derived from the other arguments by default.
+        trigger: when it runs; the default of its kind if omitted.
+        wait: repeats the check until it is ready.
+        inlets, outlets: the datasets that it reads and produces.
+        retries: further attempts after a failure.
+        retry_delay: seconds between two attempts.
+        timeout: seconds that one attempt may take; None for no limit.
+        pool: the pool of slots, for orchestrators that have pools.
+        params: parameters that the user attached to it; the command has the same.
+        native: keyword arguments for the orchestrator, which checks them.
+        factory: creates the user's own native node, instead of all of the above.
     """
 
     __slots__ = (
@@ -232,20 +233,21 @@ class Task(Node):
 
     @property
     def is_work(self) -> bool:
-        """Whether it is what the pipeline is for: neither a check, an import, a dummy, a set-up nor a tear-down."""
+        """Whether it does the actual work of the pipeline, rather than being a check, an import, a dummy, a set-up or a
+        tear-down."""
         return self.kind in (TaskKind.WORK, TaskKind.NATIVE)
 
     @property
     def missing(self) -> str:
-        """What a check that is not ready found wanting, in the words of its pre-load strategy."""
+        """What is missing when this check is not ready, in the words of its pre-load strategy."""
         sought = self.command.strategy.looks_for if self.command is not None else ""
         return f"{self.domain} has no {sought}" if sought else f"{self.domain or self.id} is not ready"
 
     def summary(self, code: Callable[[str], str]) -> str:
-        """What it runs, as a sentence for people; empty where it has no command.
+        """Return a sentence that says what it runs; empty if it has no command.
 
         Args:
-            code: shows a name in the sentence, such as between backticks.
+            code: formats a name in the sentence, for example with backticks.
         """
         command = self.command
         if command is None:
@@ -270,7 +272,7 @@ class Task(Node):
 
     @property
     def domain(self) -> str:
-        """The domain it is about, empty for none."""
+        """The domain that it is about; empty for none."""
         return self.command.domain if self.command is not None else ""
 
 
@@ -288,7 +290,7 @@ class TaskGroup(Node):
 
     Attributes:
         nodes: its children by id, in the order in which they were made.
-        edges: id of a child to the ids of the children that run after it.
+        edges: the ids of the children that run after a child, by its id.
     """
 
     __slots__ = ("_order", "edges", "nodes")
@@ -300,7 +302,7 @@ class TaskGroup(Node):
         super().__init__(name, parent)
 
     def _open(self) -> None:
-        """Refuse a change after the graph was checked: nobody would render it.
+        """Refuse a change after the graph was checked, because it would not be rendered.
 
         Raises:
             GraphError: the block of the pipeline has ended.
@@ -326,12 +328,12 @@ class TaskGroup(Node):
 
     @property
     def group_id(self) -> str:
-        """The id; the documented name of it."""
+        """The id, under its documented name."""
         return self.id
 
     @property
     def pipeline(self) -> TaskGroup:
-        """The pipeline that holds the group, at whatever depth."""
+        """The pipeline that holds the group, at any depth."""
         group: TaskGroup = self
         while group.parent is not None:
             group = group.parent
@@ -339,11 +341,11 @@ class TaskGroup(Node):
 
     @property
     def children(self) -> tuple[Node, ...]:
-        """The children in topological order, as checked; in the order in which they were made before that."""
+        """The children, in topological order once the graph is checked and in order of creation before."""
         return self._order if self._order is not None else tuple(self.nodes.values())
 
     def upstream(self) -> dict[str, list[str]]:
-        """Id of each child to the ids of the children that run before it."""
+        """The ids of the children that run before a child, by its id."""
         result: dict[str, list[str]] = {node_id: [] for node_id in self.nodes}
         for before, afters in self.edges.items():
             for after in afters:
@@ -380,7 +382,7 @@ class TaskGroup(Node):
             todo.extend(node for node in group.nodes.values() if isinstance(node, TaskGroup))
 
     def _remove_empty_groups(self) -> None:
-        """Take out children without a task, and let what ran before them run before what ran after them."""
+        """Remove children without tasks, and connect their upstream nodes to their downstream nodes."""
         empty = [node.id for node in self.nodes.values() if isinstance(node, TaskGroup) and not node.nodes]
         if not empty:
             return
@@ -410,25 +412,25 @@ class TaskGroup(Node):
 
 
 class Pipeline(TaskGroup):
-    """A pipeline: the outermost group, with what starts it.
+    """A pipeline: the outermost group, and what starts it.
 
     Attributes:
-        cron: when it starts, in ``zone``; None if not by the clock.
-        trigger: the datasets that start it; None if not by datasets.
+        cron: the cron expression that starts it, in ``zone``; None if it has no cron schedule.
+        trigger: the datasets that start it; None if none do.
         zone: time zone of the schedule.
         start_date, end_date: first and last date of the schedule, aware.
-        catchup: run the intervals that were missed.
-        max_active_runs: how many runs at once.
-        tags: for people.
-        description: for people.
-        policy: for orchestrators that start on events.
-        source: the file it was defined in; empty if unknown.
-        native_options: keywords of the orchestrator for the pipeline itself, checked by it.
-        deployment: the name that the user gives to the deployment; empty for none.
-        starlake_environment: ``SL_ENV`` of its commands; empty where it is not declared.
-        options: typed options, of a pipeline that an orchestration made; so are the next two.
-        plugins: where the runners of its jobs come from.
-        native: the orchestrator's object, None until rendered.
+        catchup: whether to run missed intervals.
+        max_active_runs: how many runs may be active at once.
+        tags: tags that orchestrators show.
+        description: a description that orchestrators show.
+        policy: when events may start a run.
+        source: the file that defines it; empty if unknown.
+        native_options: keyword arguments for the orchestrator's own pipeline object, which the orchestrator checks.
+        deployment: the user's name for the deployment; empty for none.
+        starlake_environment: ``SL_ENV`` of its commands; empty if it is not declared.
+        options: its typed options. These last three are set on pipelines that an orchestration made.
+        plugins: the plugins that provide the runners of its jobs.
+        native: the orchestrator's object; None until it is rendered.
     """
 
     __slots__ = (
@@ -494,16 +496,16 @@ class Pipeline(TaskGroup):
         self.native: Any = None
 
     def deployment_at(self, host: str = "") -> str:
-        """The deployment in the names of jobs, see :func:`starlake_core.model.identity.deployment_name`.
+        """Return the deployment for the names of jobs; see :func:`starlake_core.model.identity.deployment_name`.
 
         Args:
-            host: what tells this installation of the orchestrator from another one.
+            host: the host of this installation of the orchestrator.
         """
         return deployment_name(self.deployment, self.starlake_environment, host)
 
     @property
     def outlets(self) -> tuple[StarlakeDataset, ...]:
-        """Every dataset that a task of the pipeline produces, once, in the order of the tasks."""
+        """The datasets that the tasks of the pipeline produce, without repetition, in the order of the tasks."""
         return tuple(dict.fromkeys(dataset for task in self.tasks() for dataset in task.outlets))
 
     def check(self) -> None:

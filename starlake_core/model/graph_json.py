@@ -1,4 +1,4 @@
-"""The graph of a pipeline as JSON, for tools and for comparisons."""
+"""The graph of a pipeline as JSON, for tools and comparisons."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["graph_json"]
 
 
 def graph_json(pipeline: Pipeline) -> str:
-    """The whole graph as JSON: the same pipeline gives the same bytes in every process. Secrets are masked."""
+    """Return the whole graph as JSON. The same pipeline gives the same bytes in every process. Secrets are masked."""
     return json.dumps(_group(pipeline) | _pipeline(pipeline), indent=2, sort_keys=True, ensure_ascii=False)
 
 

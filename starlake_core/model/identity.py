@@ -1,4 +1,5 @@
-"""Which run, and which work: what tells a run that was made again under an old name from the old one, and other work from ours."""
+"""The identity of runs and work: tells a run from an earlier one with the same id, and different work under the same
+name."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ _WHOLE, _PART = 12, 4
 
 
 class Kinship(enum.Enum):
-    """Whether two instances are of one run."""
+    """Whether two instances belong to the same run."""
 
     SAME = "same"
     OTHER = "other"
@@ -23,30 +24,30 @@ class Kinship(enum.Enum):
 
 
 def instance_of(began: object, lasting: object = "", epoch: int = 0) -> str:
-    """The instance of a run: what is not the same any more when a run is deleted and made again under its id.
+    """Return the instance of a run, which changes when the run is deleted and created again under the same id.
 
     >>> instance_of("2026-01-31T00:00:01", 7)
     '7~2026-01-31T00:00:01~0'
 
     Args:
-        began: when the run began, or another mark that it got then; empty for a run of which nothing is known.
-        lasting: a mark that the run keeps for ever, where there is one.
-        epoch: how often the run was begun anew under the same ``lasting``, each time with another ``began``.
+        began: when the run began, or another mark from that moment; empty if nothing is known about the run.
+        lasting: a mark that the run keeps forever, if there is one.
+        epoch: how often the run was restarted with the same ``lasting``, each time with another ``began``.
     """
     return f"{lasting}{_MARK}{began}{_MARK}{epoch}" if began or lasting else ""
 
 
 def kinship(one: str, other: str) -> Kinship:
-    """Whether two instances are of one run.
+    """Return whether two instances belong to the same run.
 
     >>> kinship("7~a~0", "7~b~0").value, kinship("7~a~0", "7~b~1").value, kinship("7~a~0", "8~b~1").value, kinship("", "7~a~0").value
     ('other', 'unknown', 'other', 'same')
 
     Args:
-        one, other: of :func:`instance_of`.
+        one, other: results of :func:`instance_of`.
 
     Returns:
-        ``SAME`` also where one says nothing, as those of earlier versions do; ``UNKNOWN`` where one of them may be the other, begun anew.
+        ``SAME`` also if one is empty, as in earlier versions; ``UNKNOWN`` if one may be a restart of the other.
     """
     if not one or not other or one == other:
         return Kinship.SAME
@@ -61,21 +62,21 @@ def _parts(instance: str) -> tuple[str, str, str]:
 
 
 def deployment_name(given: str, starlake_environment: str, host: str = "") -> str:
-    """The name of a deployment, which is part of the names of jobs.
+    """Return the name of a deployment, which is part of the names of its jobs.
 
     >>> deployment_name("", "PROD", "airflow.example.com"), deployment_name("blue", "PROD"), deployment_name("", "")
     ('PROD@airflow.example.com', 'blue', '')
 
     Args:
-        given: by the user, the option ``deployment``.
+        given: the option ``deployment``.
         starlake_environment: ``SL_ENV`` of the pipeline.
-        host: what tells this installation of the orchestrator from another one.
+        host: the host of this installation of the orchestrator.
     """
     return given or "@".join(filter(None, (starlake_environment, host)))
 
 
 def _items(environment: str, arguments: Sequence[str], env: Mapping[str, str]) -> list[tuple[str, str]]:
-    """What makes up a piece of work: name and value. What is secret may change without being other work."""
+    """The names and values that define a piece of work. A changed secret does not make it different work."""
     shown = mask_arguments(arguments)
     return [
         ("environment", environment),
@@ -89,12 +90,12 @@ def _hash(texts: Iterable[str], length: int) -> str:
 
 
 def digest_of(environment: str, arguments: Sequence[str], env: Mapping[str, str]) -> str:
-    """What tells one piece of work from another: hexadecimal digits for all of it, and a few for each part.
+    """Return a digest that identifies a piece of work: hexadecimal digits for the whole, and a few for each part.
 
     Args:
-        environment: that does it.
-        arguments: the command and its arguments, without what is another one for each attempt.
-        env: the variables that were declared.
+        environment: the environment that runs it.
+        arguments: the command and its arguments, without values that change with each attempt.
+        env: the declared variables.
     """
     items = _items(environment, arguments, env)
     parts = "".join(_hash(item, _PART) for item in items)
@@ -102,19 +103,19 @@ def digest_of(environment: str, arguments: Sequence[str], env: Mapping[str, str]
 
 
 def first_difference(digest: str, own: str, environment: str, arguments: Sequence[str], env: Mapping[str, str]) -> str:
-    """The first part in which two pieces of work differ, for a message; secrets are masked.
+    """Return the first difference between two pieces of work, for a message. Secrets are masked.
 
     >>> one, other = (digest_of("shell", [name], {}) for name in ("load", "stage"))
     >>> first_difference(one, other, "shell", ["stage"], {})
     "argument 1 is now 'stage'"
 
     Args:
-        digest: of the other work.
-        own: of this work.
-        environment, arguments, env: of this work, bound.
+        digest: the digest of the other work.
+        own: the digest of this work.
+        environment, arguments, env: the bound parts of this work.
 
     Returns:
-        An empty text for the same work, or where one digest is empty.
+        An empty string if the work is the same or a digest is empty.
     """
     if not digest or not own or digest == own:
         return ""

@@ -1,4 +1,4 @@
-"""One piece of work in one environment: all that an orchestrator has to hand over at run time."""
+"""A piece of work in one environment: everything that an orchestrator hands over at run time."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from .run_options import with_options
 __all__ = ["AUTOMATIC", "Job"]
 
 AUTOMATIC = "auto"
-"""In :attr:`Job.exclusive`: what the project says of the command, asked in the worker."""
+"""A value of :attr:`Job.exclusive`: the worker asks the project which database the command writes to."""
 
 _OF_ATTEMPT = ("sl_attempt_hash", "sl_run_id")
-"""Placeholders whose values change between attempts or re-executions of one run."""
+"""Placeholders whose values differ between attempts or re-executions of a run."""
 _PLACEHOLDER = re.compile(r"\$\{(" + "|".join(PLACEHOLDERS) + r"|var:[^{}]+)\}")
 
 
 def _filled(value: Any, values: Callable[[str], str]) -> Any:
-    """A value with its placeholders filled in, however deep they are."""
+    """Return a value with its placeholders filled in, at any depth."""
     if isinstance(value, str):
         return _PLACEHOLDER.sub(lambda found: values(found[1]), value) if "${" in value else value
     if isinstance(value, Mapping):
@@ -38,22 +38,23 @@ def _filled(value: Any, values: Callable[[str], str]) -> Any:
 
 @dataclass(frozen=True, repr=False)
 class Job:
-    """One piece of work in one environment. Frozen, comparable, JSON-serialisable.
+    """A piece of work in one environment. It is frozen, comparable and JSON-serialisable.
 
     Attributes:
         environment: the entry-point name of the environment that runs it.
-        arguments: the Starlake command and its arguments, without an executable; empty for a job that is no
-            Starlake command (setting up a cluster).
-        env: variables for the process or container.
-        spec: what belongs to the environment alone, as JSON values: executable, project, cluster, sizing.
-        endpoint: jobs with one endpoint share one runner and are polled in one call; empty for processes of the worker's machine.
-        check: the job is a check of a pre-load: *not ready* is an answer, not a failure.
-        plugins: what the worker has to load besides the environment, by entry-point name.
-        retry_unsafe: the user's word that the work may be done again where that is not safe: ``doubtful`` where nobody knows whether its rows
-            are in, ``blind`` also where its files cannot be put back; empty for neither.
-        exclusive: a resource that has one user at a time while the job runs, by a name that all its users give it; ``auto`` for the database that
-            the command writes to, where the project says that it takes one writer; empty for none.
-        digest: of a bound job, tells its work from other work under the same name; no part of its identity.
+        arguments: the Starlake command and its arguments, without an executable; empty for a job that is not a Starlake
+            command (such as setting up a cluster).
+        env: environment variables for the process or container.
+        spec: JSON values for the environment alone: executable, project, cluster, size.
+        endpoint: jobs with the same endpoint share a runner and are polled in one call; empty for processes on the
+            worker's machine.
+        check: the job is the check of a pre-load: *not ready* is an answer, not a failure.
+        plugins: the plugins that the worker loads in addition to the environment, by entry-point name.
+        retry_unsafe: the user allows a repetition that is not safe: ``doubtful`` if the rows may already be written,
+            ``blind`` also if the files cannot be put back; empty for neither.
+        exclusive: the name of a resource that only one job may use at a time; ``auto`` for the database that the
+            command writes to, if the project says that it allows one writer; empty for none.
+        digest: for a bound job, identifies its work among work with the same name; comparisons ignore it.
     """
 
     environment: str
@@ -69,17 +70,19 @@ class Job:
 
     def __post_init__(self) -> None:
         if isinstance(self.arguments, str):
-            raise StarlakeError(f"the arguments of a job are a vector, found the text {self.arguments!r}; split it")
+            raise StarlakeError(
+                f"the arguments of a job must be a list of strings, not the string {self.arguments!r}; split it"
+            )
         object.__setattr__(self, "arguments", tuple(self.arguments))
         object.__setattr__(self, "plugins", tuple(self.plugins))
         object.__setattr__(self, "env", dict(self.env))
         object.__setattr__(self, "spec", dict(self.spec))
         for argument in self.arguments:
             if not isinstance(argument, str):
-                raise StarlakeError(f"an argument of a job is a text, found {argument!r} in {self.arguments!r}")
+                raise StarlakeError(f"the argument {argument!r} of a job is not a string: {self.arguments!r}")
         for name, value in self.env.items():
             if not isinstance(name, str) or not isinstance(value, str):
-                raise StarlakeError(f"a variable of a job is a text, found {name!r}: {value!r}")
+                raise StarlakeError(f"the variable {name!r} of a job is not a string: {value!r}")
 
     def __hash__(self) -> int:
         return hash((self.environment, self.arguments, self.endpoint))
@@ -98,23 +101,23 @@ class Job:
         return f"Job({', '.join(parts)})"
 
     def masked(self) -> Job:
-        """The same job without its secrets, for people and for stores."""
+        """Return the job without its secrets, to be shown or stored."""
         return replace(
             self, arguments=mask_arguments(self.arguments), env=mask_mapping(self.env), spec=mask_mapping(self.spec)
         )
 
     def bind(self, attempt: Attempt) -> Job:
-        """Fill in what only a run knows.
+        """Fill in the values that only a run knows.
 
         Args:
-            attempt: of the task.
+            attempt: the attempt of the task.
 
         Returns:
-            A job without placeholders. A ``$`` or a brace that is no placeholder of the closed list stays as
-            it is.
+            A job without placeholders. A ``$`` or a brace that is not part of a known placeholder stays as it is.
 
         Raises:
-            BindError: a variable is not in the orchestrator's variable store, or its value cannot stand where it is used.
+            BindError: a variable is not in the orchestrator's variable store, or its value cannot stand where it is
+                used.
         """
         for flag, value in pairwise(self.arguments):
             if flag == "--options" and "${var:" in value:
@@ -131,8 +134,8 @@ class Job:
         )
 
     def _work(self, attempt: Attempt) -> tuple[tuple[str, ...], dict[str, str]]:
-        """Arguments and variables as they are in every attempt and re-execution: what the variable store holds, and what names the attempt or
-        the very run, keeps its placeholder.
+        """Return arguments and variables as they are in every attempt and re-execution. Values of the variable store
+        and names of the attempt or run keep their placeholders.
         """
 
         def value(name: str) -> str:
@@ -141,23 +144,23 @@ class Job:
         return self._bound_arguments(attempt, value), _filled(self.env, value)
 
     def _bound_arguments(self, attempt: Attempt, value: Callable[[str], str]) -> tuple[str, ...]:
-        """The arguments, with what the run brings for the command; that is no text of ours, and has no placeholders."""
+        """Return the arguments, with the variables that the run brings. Their values have no placeholders."""
         return with_options(_filled(self.arguments, value), attempt.run.options, attempt.task)
 
     def _check_variables(self, options: str, attempt: Attempt) -> None:
         for found in _PLACEHOLDER.finditer(options):
             if found[1].startswith("var:") and "," in attempt.value(found[1]):
                 raise BindError(
-                    f"the value of variable '{found[1][4:]}' has a comma, and the options of a Starlake command have no escape for it "
+                    f"the value of variable '{found[1][4:]}' has a comma, which the options of a Starlake command cannot escape "
                     f"({attempt.task}); pass it through a variable of sl_env_var instead"
                 )
 
     def to_json(self) -> str:
-        """The job as one canonical line of JSON: the same job, the same bytes."""
+        """Return the job as one canonical line of JSON: equal jobs give equal bytes."""
         return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """The job as JSON values."""
+        """Return the job as JSON values."""
         return {
             "environment": self.environment,
             "arguments": list(self.arguments),
@@ -172,10 +175,10 @@ class Job:
 
     @classmethod
     def from_json(cls, text: str) -> Job:
-        """The job that :meth:`to_json` wrote.
+        """Read a job that :meth:`to_json` wrote.
 
         Raises:
-            StarlakeError: the text is not such a job.
+            StarlakeError: the string is not the JSON of a job.
         """
         try:
             values = json.loads(text)

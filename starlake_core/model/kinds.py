@@ -1,4 +1,4 @@
-"""The words of a graph: what a task is for, when it runs, how long a check waits, and what starts a pipeline."""
+"""The kinds of tasks, when they run, how long checks wait, and when events start a pipeline."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["TaskKind", "TriggerPolicy", "TriggerRule", "Wait"]
 
 
 class TriggerRule(str, enum.Enum):
-    """When a task runs, given how the tasks before it ended.
+    """When a task runs, depending on how its upstream tasks ended.
 
-    ``ALL_SUCCESS`` all succeeded; ``NONE_FAILED`` none failed, some may have been skipped; ``ALL_DONE`` all ended,
-    however.
+    ``ALL_SUCCESS``: all succeeded. ``NONE_FAILED``: none failed, but some may have been skipped. ``ALL_DONE``: all
+    ended, in whatever state.
     """
 
     ALL_SUCCESS = "all_success"
@@ -26,13 +26,13 @@ class TriggerRule(str, enum.Enum):
 
 
 class TaskKind(str, enum.Enum):
-    """What a task is there for.
+    """The purpose of a task.
 
-    ``CHECK`` asks whether there is anything to do: *not ready* skips what depends on it. ``IMPORT`` moves files to where they are loaded from.
-    ``WORK`` is what the pipeline is for. ``SETUP`` and ``TEARDOWN`` prepare it and clean up after it; a tear-down always runs. ``EMPTY`` does
-    nothing and gives edges a place; ``START`` is the first of these, ``GATHER`` one that runs however the tasks before it ended, and ``END``
-    closes the pipeline: it is skipped, without emitting anything, when checks were not ready and no work was done. ``NATIVE`` is a node of the
-    orchestrator's own.
+    ``CHECK`` asks whether there is anything to do: *not ready* skips what depends on it. ``IMPORT`` moves files to
+    where they are loaded from. ``WORK`` does the actual work. ``SETUP`` and ``TEARDOWN`` prepare it and clean up after
+    it; a tear-down always runs. ``EMPTY`` does nothing and only joins edges. ``START`` is the first such task, and
+    ``GATHER`` runs in whatever state its upstream tasks ended. ``END`` closes the pipeline: it is skipped, without
+    emitting anything, if checks were not ready and no work was done. ``NATIVE`` is a node of the orchestrator.
     """
 
     START = "start"
@@ -52,12 +52,12 @@ class TaskKind(str, enum.Enum):
 
 @dataclass(frozen=True)
 class Wait:
-    """A check that is asked again until it is ready.
+    """Repeats a check until it is ready.
 
     Attributes:
-        interval: seconds between two looks.
+        interval: seconds between two attempts.
         timeout: seconds after which it gives up.
-        soft_fail: giving up skips what depends on it, instead of failing.
+        soft_fail: when the check gives up, downstream tasks are skipped instead of the check failing.
     """
 
     interval: int
@@ -67,14 +67,14 @@ class Wait:
 
 @dataclass(frozen=True)
 class TriggerPolicy:
-    """When events may start a run, for orchestrators that start on events.
+    """When events may start a run, for orchestrators that react to events.
 
     Attributes:
-        optional_datasets: a dataset slower than the cycle may be missing.
-        cycle: the data cycle, ``none`` for the computed one; None when cycles are off.
+        optional_datasets: a dataset that is produced less often than the cycle may be missing.
+        cycle: the data cycle; ``none`` for the computed one; None if cycles are off.
         beyond_cycle: widen the cycle by the freshness of a dataset.
-        min_seconds: least time between two runs.
-        merge: how variables that several events bring become one; see :func:`starlake_core.model.run_options.merge`.
+        min_seconds: the least number of seconds between two runs.
+        merge: how variables from several events are merged; see :func:`starlake_core.model.run_options.merge`.
     """
 
     optional_datasets: bool = False

@@ -14,7 +14,7 @@ __all__ = ["DependencyType", "StarlakeDependencies", "StarlakeDependency"]
 
 
 class DependencyType(str, enum.Enum):
-    """Whether a node of the lineage is the result of a transform, or a loaded table."""
+    """Whether a node of the lineage is the result of a transform or a loaded table."""
 
     TASK = "task"
     TABLE = "table"
@@ -24,17 +24,17 @@ class DependencyType(str, enum.Enum):
 
 
 class StarlakeDependency:
-    """One node of a lineage. Compared by identity; its repr shows its name.
+    """A node of a lineage. Nodes are compared by identity.
 
     Args:
-        name: ``domain.task`` of a transform, ``domain.table`` of a table.
+        name: ``domain.task`` for a transform, ``domain.table`` for a table.
         dependency_type: a transform (``task``) or a loaded table (``table``).
         cron: how often it is produced.
-        dependencies: what it reads.
-        sink: ``domain.table`` that it writes; its name by default.
-        freshness: seconds for which the result counts as fresh; 0 means unknown.
-        dataset_triggering_strategy: ``any`` or ``all`` of its upstream datasets; the option by default.
-        write_strategy: of the transform, for information.
+        dependencies: the nodes that it reads.
+        sink: the table that it writes, as ``domain.table``; its name by default.
+        freshness: the seconds for which the result counts as fresh; 0 means unknown.
+        dataset_triggering_strategy: ``any`` or ``all`` of its upstream datasets; the option of that name by default.
+        write_strategy: the write strategy of the transform, for information.
 
     Raises:
         DependenciesError: the name is not of the form ``domain.name``.
@@ -89,10 +89,10 @@ class StarlakeDependency:
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> StarlakeDependency:
-        """The node that a record of the JSON of ``dag-generate`` describes.
+        """Create a node from a record in the JSON of ``dag-generate``.
 
         Args:
-            data: of the record.
+            data: the record.
 
         Raises:
             DependenciesError: it cannot be read.
@@ -114,7 +114,7 @@ class StarlakeDependency:
 
     @property
     def is_task(self) -> bool:
-        """Whether it is the result of a transform."""
+        """Whether the node is the result of a transform."""
         return self.dependency_type is DependencyType.TASK
 
     def __repr__(self) -> str:
@@ -122,11 +122,11 @@ class StarlakeDependency:
 
 
 class StarlakeDependencies:
-    """The lineage of a pipeline: each node once, however often the input shows it.
+    """The lineage of a pipeline, with each node once, even if the input repeats it.
 
     Args:
-        dependencies: nodes, each with what it reads; or the JSON that ``starlake dag-generate`` writes (a list of trees
-            in which shared nodes are repeated).
+        dependencies: nodes, each with the nodes that it reads; or the JSON of ``starlake dag-generate`` (a list of
+            trees that repeat shared nodes).
 
     Attributes:
         roots: the nodes given, in their order: the transforms of this pipeline.
@@ -139,7 +139,7 @@ class StarlakeDependencies:
     """
 
     node_type: type[StarlakeDependency] = StarlakeDependency
-    """What the nodes of the JSON become; a subclass may have its own."""
+    """The class of nodes that are read from JSON. Subclasses may replace it."""
 
     def __init__(self, dependencies: str | Iterable[StarlakeDependency] | StarlakeDependency) -> None:
         if isinstance(dependencies, StarlakeDependency):
@@ -158,11 +158,11 @@ class StarlakeDependencies:
         return len(self.nodes)
 
     def get_dependency(self, name: str) -> StarlakeDependency | None:
-        """The node of a name, or None."""
+        """Return the node with this name, or None."""
         return self.nodes.get(name)
 
     def downstream(self) -> Mapping[str, tuple[str, ...]]:
-        """The names that read a node."""
+        """Return the names of the nodes that read a node."""
         result: dict[str, list[str]] = {name: [] for name in self.nodes}
         for name, parents in self.upstream.items():
             for parent in parents:
@@ -183,7 +183,7 @@ def _from_json(text: str, node_type: type[StarlakeDependency]) -> list[StarlakeD
     if isinstance(trees, Mapping):
         trees = [trees]
     if not isinstance(trees, list):
-        raise DependenciesError(f"the JSON of the dependencies is a list of trees, found {type(trees).__name__}")
+        raise DependenciesError(f"the JSON of the dependencies must be a list of trees, not {type(trees).__name__}")
     made: list[StarlakeDependency] = []
     # Children are made after their parent and appended to it, so that no depth is ever on the stack.
     todo: list[tuple[Any, list[StarlakeDependency]]] = [(tree, made) for tree in reversed(trees)]
@@ -193,7 +193,7 @@ def _from_json(text: str, node_type: type[StarlakeDependency]) -> list[StarlakeD
         siblings.append(node)
         children = tree.get("children") or []
         if not isinstance(children, list):
-            raise DependenciesError(f"dependency {node.name}: its children are a list, found {children!r}")
+            raise DependenciesError(f"dependency {node.name}: its children must be a list, not {children!r}")
         todo.extend((child, node.dependencies) for child in reversed(children))
     return made
 
@@ -210,7 +210,7 @@ def _node(tree: Any, node_type: type[StarlakeDependency]) -> StarlakeDependency:
 def _merge(
     given: Sequence[StarlakeDependency],
 ) -> tuple[dict[str, StarlakeDependency], dict[str, dict[str, None]]]:
-    """One node a name, with everything that any of its appearances reads."""
+    """Return one node for each name, with everything that any of its occurrences reads."""
     merged: dict[str, StarlakeDependency] = {}
     upstream: dict[str, dict[str, None]] = {}
     seen: set[int] = set()
@@ -234,7 +234,7 @@ def _merge(
 
 
 def _upstream_first(upstream: Mapping[str, Mapping[str, None]]) -> list[str]:
-    """Topological order, stable for the order of the input."""
+    """Return the nodes in topological order, which keeps the order of the input where it can."""
     done: dict[str, None] = {}
     path: dict[str, None] = {}
     for start in upstream:

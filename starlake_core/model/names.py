@@ -1,4 +1,4 @@
-"""The words for the orchestrators and environments of this project."""
+"""The names of the orchestrators and environments of this project."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["StarlakeExecutionEnvironment", "StarlakeOrchestrator"]
 
 
 class StarlakeOrchestrator(str, enum.Enum):
-    """The orchestrators of this project; any other is named by its entry point."""
+    """The orchestrators of this project. For any other, use the name of its entry point."""
 
     AIRFLOW = "airflow"
     COMPOSER = "airflow"
@@ -20,7 +20,7 @@ class StarlakeOrchestrator(str, enum.Enum):
 
 
 class StarlakeExecutionEnvironment(str, enum.Enum):
-    """The environments of this project; any other is named by its entry point."""
+    """The environments of this project. For any other, use the name of its entry point."""
 
     SHELL = "shell"
     CLOUD_RUN = "cloud_run"

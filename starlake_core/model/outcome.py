@@ -1,4 +1,4 @@
-"""How an attempt ends, and what an environment says of one."""
+"""How an attempt ended, and what an environment reports about it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ __all__ = ["AttemptInfo", "Outcome", "Status", "Verdict"]
 class Verdict(str, enum.Enum):
     """How an attempt ended.
 
-    ``SUCCEEDED`` and ``FAILED`` as one expects; ``NOT_READY`` a check said that there is nothing to do yet; ``CANCELLED``
-    somebody stopped it; ``LOST`` the environment no longer knows it, so nobody can tell.
+    ``SUCCEEDED`` or ``FAILED``. ``NOT_READY``: a check found nothing to do yet. ``CANCELLED``: somebody stopped it.
+    ``LOST``: the environment no longer knows it, so its end is unknown.
     """
 
     SUCCEEDED = "succeeded"
@@ -34,16 +34,17 @@ class Verdict(str, enum.Enum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of an attempt. What a service or a program says of it is shown to people: control characters are spelt out.
+    """The end of an attempt. Texts that come from a service or a program have their control characters escaped.
 
     Attributes:
         verdict: how it ended.
-        exit_code: of the process or container, where there is one.
-        reason: one line for people; for a failure, what happened and what to do.
-        log: where the output is: a path or the URL of a console.
+        exit_code: the exit code of the process or container, if there is one.
+        reason: one line to show; for a failure, what happened and what to do.
+        log: where the output is, as a path or the URL of a console.
         tail: the last lines of the output.
-        stopped: somebody asked for its end: how far it came is not known.
-        final: no other try may be made without a person: it would end the same way, or could do the work twice or not at all.
+        stopped: somebody stopped it, so it is not known how far it came.
+        final: do not retry without a person's decision: another attempt would end the same way, or could do the work
+            twice or not at all.
     """
 
     verdict: Verdict
@@ -62,29 +63,31 @@ class Outcome:
 
     @property
     def succeeded(self) -> bool:
-        """Whether it did what it was for."""
+        """Whether the attempt succeeded."""
         return self.verdict is Verdict.SUCCEEDED
 
     def to_json(self) -> str:
-        """The outcome as a line of JSON, to hand it from a trigger to a worker."""
+        """Return the outcome as a line of JSON, to pass it from a trigger to a worker."""
         return json.dumps({**asdict(self), "verdict": self.verdict.value}, sort_keys=True, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Outcome:
-        """The outcome that :meth:`to_json` wrote."""
+        """Read an outcome that :meth:`to_json` wrote."""
         values = json.loads(text)
         return cls(**{**values, "verdict": Verdict(values["verdict"])})
 
 
 @dataclass(frozen=True)
 class Status:
-    """What a poll says of an attempt: it is going, it is stopping, it has ended, or it cannot be asked about now.
+    """What a poll reports about an attempt: it is running, it is stopping, it has ended, or its state cannot be read
+    now.
 
     Attributes:
         outcome: how it ended; None while it is pending, running or stopping.
-        detail: the environment's own word for its state.
-        stopping: somebody asked for its end, or it is ending, and it is not over yet. Nobody takes over such an attempt.
-        error: why it cannot be asked about now. It is of this attempt alone and says nothing about how it ends: whoever waits asks again.
+        detail: the environment's own name for its state.
+        stopping: it is being stopped or is ending, but is not over yet. Such an attempt is never taken over.
+        error: why its state cannot be read now. It concerns this attempt alone and says nothing about how it ends: the
+            caller polls again.
     """
 
     outcome: Outcome | None = None
@@ -99,7 +102,7 @@ class Status:
 
     @property
     def going(self) -> bool:
-        """Whether the attempt goes on by itself: it has not ended, and nobody is stopping it."""
+        """Whether the attempt is still running and nobody is stopping it."""
         return self.outcome is None and not self.stopping
 
 
@@ -109,10 +112,10 @@ class AttemptInfo:
 
     Attributes:
         attempt: the attempt part of its key.
-        handle: names it in calls.
+        handle: the handle that runner calls take.
         status: its state when it was looked up.
-        instance: of the run that it was started for; empty where nobody said.
-        digest: of its work; empty where nobody said.
+        instance: the instance of the run that it was started for; empty if unknown.
+        digest: the digest of its work; empty if unknown.
     """
 
     attempt: str
@@ -122,20 +125,20 @@ class AttemptInfo:
     digest: str = ""
 
     def is_of(self, key: RunKey) -> bool:
-        """Whether it is the attempt that a key names, for certain.
+        """Return whether it is certainly the attempt of a key.
 
         Args:
-            key: of an attempt of the same task.
+            key: the key of an attempt of the same task.
         """
         return self.attempt == key.attempt and kinship(self.instance, key.instance) is Kinship.SAME
 
     @classmethod
     def told(cls, variables: Mapping[str, str], handle: str, status: Status) -> AttemptInfo:
-        """An attempt, from the variables that it was started with (:attr:`RunKey.variables`).
+        """Create the description of an attempt from the variables that it was started with (:attr:`RunKey.variables`).
 
         Args:
-            variables: that the environment tells of it.
-            handle: names it in calls.
+            variables: the variables that the environment reports.
+            handle: the handle that runner calls take.
             status: its state.
         """
         return cls(

@@ -1,4 +1,4 @@
-"""What is known only at run time: the run, the name of one attempt of one task, and what a run reports."""
+"""What is known only at run time: a run, the key of an attempt of a task, and the report of a run."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class DataInterval:
-    """The stretch of time whose data a run processes, ``start`` included and ``end`` excluded; both aware."""
+    """The period whose data a run processes: from ``start`` up to, but not including, ``end``. Both are aware."""
 
     start: datetime
     end: datetime
 
     def __post_init__(self) -> None:
         if self.start.tzinfo is None or self.end.tzinfo is None:
-            raise RunError(f"a data interval needs dates with a time zone, found {self.start} to {self.end}")
+            raise RunError(f"a data interval must have dates with a time zone, not {self.start} to {self.end}")
         # In UTC: Python compares the wall clocks of two times in one zone, and an hour may come twice.
         if self.start.astimezone(timezone.utc) > self.end.astimezone(timezone.utc):
             raise RunError(f"a data interval cannot end ({self.end}) before it starts ({self.start})")
@@ -42,17 +42,18 @@ class DataInterval:
 
 @dataclass(frozen=True)
 class RunKey:
-    """The name of one attempt of one task.
+    """The key of an attempt of a task.
 
     Attributes:
-        task: stable over re-runs of the same run: pipeline, root run, task, and partition or map index.
-        attempt: unique for this attempt: a try number, ``run_id:retry_number``, plus the poke number of a
-            check that waits.
-        generation: how often somebody asked for the task to be done again within its run, on purpose; 0 at first. It is no part
-            of ``task``, so that attempts of an earlier generation are found.
-        instance: which run of that name it is, see :func:`starlake_core.model.identity.instance_of`; empty where the name says it all.
-        former: what the version before called the task, where that is another name.
-        digest: of the work, see :func:`starlake_core.model.identity.digest_of`; filled in when the attempt starts.
+        task: stays the same when a run is repeated: pipeline, root run, task, and partition or map index.
+        attempt: unique for this attempt: a try number or ``run_id:retry_number``, and the poke number of a check that
+            waits.
+        generation: how often somebody deliberately repeated the task within its run; 0 at first. It is not part of
+            ``task``, so attempts of earlier generations are found.
+        instance: tells the run from others with the same id; see :func:`starlake_core.model.identity.instance_of`.
+            Empty if ids are never reused.
+        former: the name of the task in the previous version, if it was different.
+        digest: the digest of the work, see :func:`starlake_core.model.identity.digest_of`; set when the attempt starts.
     """
 
     task: str
@@ -64,17 +65,18 @@ class RunKey:
 
     @property
     def work(self) -> str:
-        """The name of the work itself, for an engine that does each piece of work once: the task and its generation."""
+        """The name of the work itself: the task and its generation. An engine that does each piece of work once uses
+        it."""
         return f"{self.task}~{self.generation}" if self.generation else self.task
 
     @property
     def former_work(self) -> str:
-        """What the version before called the work; empty where that is the same name."""
+        """The name of the work in the previous version; empty if it is the same."""
         return replace(self, task=self.former).work if self.former else ""
 
     @property
     def name(self) -> str:
-        """A text that names the attempt and no other, for handles within a process."""
+        """A unique name of the attempt, for handles within a process."""
         return f"{self.task}#{self.attempt}" + (f"@{self.instance}" if self.instance else "")
 
     @property
@@ -89,7 +91,8 @@ class RunKey:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The variables with which a process, a container or a job tells whose it is; :meth:`starlake_core.runtime.AttemptInfo.told` reads them."""
+        """The variables that identify the owner of a process, a container or a job;
+        :meth:`starlake_core.runtime.AttemptInfo.told` reads them."""
         return {
             "SL_RUN_KEY": self.work,
             "SL_RUN_TASK": self.task,
@@ -101,18 +104,18 @@ class RunKey:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a pipeline: what it is, whoever asks.
+    """A run of a pipeline.
 
     Attributes:
         pipeline_id: the pipeline.
         run_id: the orchestrator's name of the run.
         interval: the data interval; its end is the scheduled date.
         zone: the time zone of the schedule, for dates without a time.
-        root_run_id: the first run of which this one is a re-execution; the run itself by default.
-        instance: which run of this ``run_id`` it is, where one can be deleted and made again.
+        root_run_id: the first run that this one re-executes; the run itself by default.
+        instance: tells it from other runs with the same ``run_id``, if a run can be deleted and created again.
         deployment: the deployment that it belongs to, see :func:`starlake_core.model.identity.deployment_name`.
         variables: the orchestrator's variable store, for ``${var:NAME}``.
-        retry_unsafe: as that of :class:`Job`, for this run.
+        retry_unsafe: like ``retry_unsafe`` of :class:`Job`, for this run.
         options: substitution variables for the commands, in sections; see :mod:`starlake_core.model.run_options`.
     """
 
@@ -133,20 +136,20 @@ class Run:
         return self.interval.end
 
     def attempt(self, task: str, number: str = "1", *, partition: str = "", generation: int = 0) -> Attempt:
-        """An attempt of one of its tasks; see :class:`Attempt`."""
+        """Return an attempt of one of its tasks; see :class:`Attempt`."""
         return Attempt(self, task, number, partition, generation)
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt of one task of a run: what a job is bound to.
+    """An attempt of a task of a run, to which a job is bound.
 
     Attributes:
-        run: of which it is a part.
-        task: path of the task within the pipeline.
-        number: number or name of the attempt, unique for the task.
-        partition: the partition or map index of the task, where it has several at once.
-        generation: how often the task was asked for again within the run, on purpose (Airflow's *clear*).
+        run: the run.
+        task: the path of the task within the pipeline.
+        number: the number or name of the attempt, unique for the task.
+        partition: the partition or map index of the task, if it has several at once.
+        generation: how often somebody deliberately repeated the task within the run (Airflow's *clear*).
     """
 
     run: Run
@@ -157,7 +160,7 @@ class Attempt:
 
     @property
     def key(self) -> RunKey:
-        """Its name; stable parts first, so that a person can read it in a console."""
+        """Its key, with stable parts first, so that it is readable in a console."""
         run = self.run
         part = f"[{self.partition}]" if self.partition else ""
         task = f"{run.pipeline_id}/{run.root_run_id or run.run_id}/{self.task}{part}"
@@ -166,7 +169,7 @@ class Attempt:
         return RunKey(f"{run.deployment}:{task}", self.number, self.generation, run.instance, former=task)
 
     def value(self, name: str) -> str:
-        """The text that stands for the placeholder ``${name}``.
+        """Return the value of the placeholder ``${name}``.
 
         Raises:
             BindError: ``var:NAME`` is not in the variable store.
@@ -185,18 +188,18 @@ class Attempt:
 
 @dataclass(frozen=True)
 class RunRequest:
-    """A run that somebody asks for: the run, and how it is to be run.
+    """A request for a run: the run, and how to run it.
 
     Attributes:
-        run: what it is.
+        run: the run.
         select: patterns of task ids, paths or domains to run; empty means all.
-        exclude: patterns of those not to run.
-        parallelism: how many tasks may run at once, where the orchestrator lets the caller decide.
-        resume: the run to finish is an earlier one of this ``run_id``.
-        group: names the runs that were asked for together, and are resumed together.
+        exclude: patterns of tasks not to run.
+        parallelism: how many tasks may run at once, if the orchestrator lets the caller decide.
+        resume: finish the earlier run with this ``run_id``.
+        group: the name of the runs that were requested together and are resumed together.
         skip: run nothing, and record this reason.
-        dry_run: show what would be done, do nothing.
-        listener: called with every :class:`TaskEvent`, where the run happens in this process.
+        dry_run: show what would be done, but do nothing.
+        listener: called with every :class:`TaskEvent` if the run happens in this process.
     """
 
     run: Run
@@ -215,8 +218,8 @@ def _date(run: Run) -> str:
 
 
 _VALUES: Mapping[str, Callable[[Attempt], str]] = {
-    # The format that Starlake documents for --scheduledDate: yyyy-MM-dd'T'HH:mm:ss.SSSZ
-    # The year by isoformat, because %Y has no leading zeros on some systems.
+    # Starlake documents this format for --scheduledDate: yyyy-MM-dd'T'HH:mm:ss.SSSZ. The year comes from isoformat,
+    # because %Y has no leading zeros on some systems.
     "sl_scheduled_date": lambda attempt: (
         _date(attempt.run) + attempt.run.scheduled_date.astimezone(attempt.run.zone).strftime("T%H:%M:%S.000%z")
     ),
@@ -235,31 +238,31 @@ _VALUES: Mapping[str, Callable[[Attempt], str]] = {
 }
 
 RETRY_UNSAFE = ("", "doubtful", "blind")
-"""The user's words about work that is not safely done again, the weakest first."""
+"""The values of the option ``retry_unsafe``, the weakest first."""
 
 
 def unsafe_word(value: object, where: str) -> str:
-    """One of the user's words about unsafe repetition, from where an orchestrator keeps it.
+    """Return a value of ``retry_unsafe``, as read from where an orchestrator keeps it.
 
     Args:
-        value: what was given; None, an empty text or ``no`` for none.
-        where: it was given, for the message.
+        value: the given value; None, an empty string or ``no`` for none.
+        where: where it was given, for error messages.
 
     Raises:
-        RunError: it is another word.
+        RunError: it is any other value.
     """
     word = str(value or "no").lower()
     if word not in ("no", *RETRY_UNSAFE[1:]):
-        raise RunError(f"{where} is {value!r}; it takes one of no, {', '.join(RETRY_UNSAFE[1:])}")
+        raise RunError(f"{where} is {value!r}; use one of no, {', '.join(RETRY_UNSAFE[1:])}")
     return "" if word == "no" else word
 
 
 PLACEHOLDERS = tuple(_VALUES)
-"""The closed list of run-time values; ``var:NAME`` comes on top."""
+"""All run-time values, except ``var:NAME``."""
 
 
 class TaskState(str, enum.Enum):
-    """The states of a task, and of a run, in the words that every orchestrator's users know."""
+    """The states of a task and of a run, with names that users of every orchestrator know."""
 
     PLANNED = "planned"
     WAITING = "waiting"
@@ -284,13 +287,13 @@ class TaskState(str, enum.Enum):
 
     @classmethod
     def parse(cls, word: str) -> TaskState:
-        """The state of a word.
+        """Return the state with this value.
 
         Args:
-            word: the value of a state.
+            word: the value of the state.
 
         Raises:
-            RunError: it is not one.
+            RunError: there is no such state.
         """
         try:
             return cls(word)
@@ -303,14 +306,14 @@ class TaskState(str, enum.Enum):
 
 @dataclass(frozen=True)
 class TaskEvent:
-    """A task changed its state, or wrote a line.
+    """A task changed its state or wrote a line.
 
     Attributes:
         task: path of the task.
         state: one of :class:`TaskState`.
-        attempt: which attempt, from 1; 0 before the first.
-        reason: why it is in that state, for a skip and for a failure.
-        line: a line of its output; the state did not change then. None for a change of state.
+        attempt: the number of the attempt, from 1; 0 before the first.
+        reason: why it was skipped or failed.
+        line: a line of its output, if the state did not change; None for a change of state.
         log: where its output is.
     """
 
@@ -330,10 +333,10 @@ class TaskReport:
         id: path of the task.
         state: one of :class:`TaskState`.
         reason: why it was skipped or failed.
-        exit_code: of its last attempt.
-        attempts: how many it took.
+        exit_code: the exit code of its last attempt.
+        attempts: how many attempts it took.
         log: where the output of the last attempt is.
-        duration: seconds of the last attempt.
+        duration: seconds that the last attempt took.
     """
 
     id: str
@@ -355,14 +358,14 @@ class Report:
     Attributes:
         pipeline_id: the pipeline.
         run_id: the run.
-        state: ``success``, ``failed``, ``cancelled``, ``dry run``; of a run that is listed also ``planned``,
-            ``running`` and ``interrupted``.
-        tasks: one report a task, in topological order.
+        state: ``success``, ``failed``, ``cancelled``, ``dry run``; in a list of runs also ``planned``, ``running`` and
+            ``interrupted``.
+        tasks: a report for each task, in topological order.
         datasets: URIs of the datasets that the run emitted.
-        reason: a sentence on the run as a whole, where there is one.
-        started, ended: when it ran; ``ended`` is None while it does.
+        reason: a sentence about the run as a whole, if there is one.
+        started, ended: when it ran; ``ended`` is None while it runs.
         interval: the data interval.
-        group: names the runs that were asked for together.
+        group: the name of the runs that were requested together.
     """
 
     pipeline_id: str
@@ -381,14 +384,14 @@ class Report:
 
     @property
     def succeeded(self) -> bool:
-        """Whether nothing failed and nobody stopped it; a run in which all was skipped succeeded."""
+        """Whether nothing failed and nobody stopped it. A run whose tasks were all skipped succeeded."""
         return self.state in (TaskState.SUCCEEDED, TaskState.DRY_RUN)
 
     def task(self, task_id: str) -> TaskReport:
-        """The report of the task with this path or, if only one task has it, this id.
+        """Return the report of the task with this path or, if it is unique, this id.
 
         Raises:
-            KeyError: there is none, or more than one.
+            KeyError: there is no such task, or more than one.
         """
         found = [t for t in self.tasks if t.id == task_id] or [
             t for t in self.tasks if t.id.rpartition(".")[2] == task_id

@@ -1,7 +1,8 @@
-"""Substitution variables that a run brings: those of its configuration, and those of the events that started it.
+"""Substitution variables that a run brings, from its configuration and from the events that started it.
 
-They come in sections: ``{"all": {"batch": "b7"}, "kpi.sales": {"region": "EU"}}``. The section ``all`` reaches every command, another one the
-commands about it; what a run brings wins over what the pipeline file says.
+They come in sections: ``{"all": {"batch": "b7"}, "kpi.sales": {"region": "EU"}}``. The section ``all`` applies to every
+command, any other section to the commands about that table or transform. These values override those of the pipeline
+file.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ __all__ = [
 ]
 
 OPTIONS = "sl_options"
-"""The name of the sections: in the configuration of a run, and in what an event carries."""
+"""The key of the sections, in the configuration of a run and in the metadata of an event."""
 POLICIES = "sl_options_merge"
-"""The name of what says how the values of several events become one."""
+"""The key of the policies that say how the values of several events are merged."""
 EVERYTHING = "all"
 
 Sections = Mapping[str, Mapping[str, Any]]
@@ -44,7 +45,7 @@ _COMMANDS = {
     "stage": ("--domains",),
     "preload": ("--domain",),
 }
-"""The commands that take variables, and the flags that say what they are about."""
+"""The commands that accept variables, and the flags that say what they are about."""
 
 
 def _document(value: Any, where: str, example: str) -> Sections:
@@ -52,20 +53,20 @@ def _document(value: Any, where: str, example: str) -> Sections:
         try:
             value = json.loads(value)
         except ValueError:
-            raise RunError(f"{where} is {value!r}, which is no JSON; it takes sections: {example}") from None
+            raise RunError(f"{where} is {value!r}, which is not JSON; use sections: {example}") from None
     if not value:
         return {}
     if not isinstance(value, Mapping) or not all(isinstance(section, Mapping) for section in value.values()):
-        raise RunError(f"{where} is {value!r}; it takes sections of names and values: {example}")
+        raise RunError(f"{where} is {value!r}; use sections of names and values: {example}")
     return {str(section): {str(name): item for name, item in items.items()} for section, items in value.items()}
 
 
 def read_sections(value: Any, where: str) -> Sections:
-    """The sections that somebody gave.
+    """Read the sections.
 
     Args:
-        value: an object of objects, or its JSON; None and the empty text for none.
-        where: it was given, for the message.
+        value: an object of objects, or its JSON; None or an empty string for none.
+        where: where it was given, for error messages.
 
     Raises:
         RunError: it is something else.
@@ -74,11 +75,11 @@ def read_sections(value: Any, where: str) -> Sections:
 
 
 def read_policies(value: Any, where: str) -> Mapping[str, Mapping[str, Mapping[str, str]]]:
-    """How values of several events become one: by name, in sections like the values.
+    """Read how the values of several events are merged: by name, in sections like the values.
 
     Args:
-        value: an object of objects, or its JSON; None and the empty text for none.
-        where: it was given, for the message.
+        value: an object of objects, or its JSON; None or an empty string for none.
+        where: where it was given, for error messages.
 
     Raises:
         RunError: it is something else, or no such policy exists.
@@ -98,7 +99,7 @@ def _policy(value: Any, where: str, example: str) -> Mapping[str, str]:
     fields = set(value) if isinstance(value, Mapping) else set()
     policy = value.get("policy") if fields else None
     if policy not in (_UNION, _STRICT) or fields - {"policy", "separator"}:
-        raise RunError(f"{where} is {value!r}; it takes the policy 'union', with a separator, or 'strict': {example}")
+        raise RunError(f"{where} is {value!r}; use the policy 'union', with a separator, or 'strict': {example}")
     if policy == _STRICT:
         return {"policy": _STRICT}
     separator = _SEPARATOR if value.get("separator") is None else value["separator"]
@@ -108,16 +109,16 @@ def _policy(value: Any, where: str, example: str) -> Mapping[str, str]:
         or any(letter.isspace() or letter in _NOT_IN_SEPARATOR for letter in separator)
     ):
         raise RunError(
-            f'{where}: the separator {separator!r} is not allowed; it takes a text without blanks and without , $ ` \\ "'
+            f'{where}: the separator {separator!r} is not allowed; use a string without spaces and without , $ ` \\ "'
         )
     return {"policy": _UNION, "separator": separator}
 
 
 def overlay(*layers: Sections) -> dict[str, dict[str, Any]]:
-    """Sections over sections: of one name, the last value counts.
+    """Merge sections. If a name occurs more than once, the last value counts.
 
     Args:
-        *layers: the weakest first.
+        *layers: the sections to merge; later ones win.
     """
     result: dict[str, dict[str, Any]] = {}
     for layer in layers:
@@ -128,13 +129,13 @@ def overlay(*layers: Sections) -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Carried:
-    """What one event brings.
+    """The variables that one event brings.
 
     Attributes:
-        source: the event, for messages: the name of its dataset.
+        source: the name of its dataset, for messages.
         sections: its values.
-        policies: how they become one with those of other events.
-        superseded: a later event of the same dataset came: its values count only for a union.
+        policies: how its values are merged with those of other events.
+        superseded: a later event of the same dataset arrived, so its values count only for a union.
     """
 
     source: str
@@ -146,14 +147,14 @@ class Carried:
 def merge(
     events: Iterable[Carried], how: str = ""
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Mapping[str, str]]]]:
-    """The values of several events as those of one run.
+    """Merge the values of several events into those of one run.
 
-    A value is one only if all events agree, unless one of them declares a union, which holds for all of them. To take the first or the last
-    would be to run with a value that somebody did not ask for.
+    All events must agree on a value, unless one of them declares a union, which then applies to all. Taking the first
+    or last value could run with one that nobody asked for.
 
     Args:
-        events: what each brings.
-        how: to go on after a conflict, for the message.
+        events: the events.
+        how: how to resolve a conflict, for the error message.
 
     Returns:
         The sections, and the policies of the names in them.
@@ -170,7 +171,7 @@ def merge(
                 if other != policy:
                     raise RunError(
                         f"{POLICIES} of {name!r} in the section {section!r} is {dict(other)} for {source} and {dict(policy)} for "
-                        f"{event.source}; give them the same"
+                        f"{event.source}; use the same one for both"
                     )
     values: dict[tuple[str, str], list[tuple[str, Any]]] = {}
     for event in events:
@@ -216,12 +217,12 @@ def _agreed(section: str, name: str, found: Sequence[tuple[str, Any]], how: str)
 
 
 def with_options(arguments: Sequence[str], sections: Sections, task: str) -> tuple[str, ...]:
-    """The arguments of a command with the variables that a run brings for it.
+    """Add the variables that a run brings to the arguments of a command.
 
     Args:
-        arguments: the command and what follows it.
-        sections: of the run.
-        task: path of the task, whose id may name a section, too.
+        arguments: the command and its arguments.
+        sections: the sections of the run.
+        task: the path of the task; its id may also name a section.
 
     Raises:
         BindError: a value cannot be passed to a command.

@@ -1,4 +1,4 @@
-"""What is loaded when: schedules, domains, tables; cron and data-interval arithmetic."""
+"""Schedules of domains and tables, and the arithmetic of cron expressions and data intervals."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ __all__ = [
     "time_zone",
 ]
 
-# No zone moves its clock by more than this at once, apart from the islands that changed their day.
+# No zone shifts its clock by more than this at once, except islands that crossed the date line.
 _LARGEST_SHIFT = timedelta(hours=3)
-# croniter draws R and H at random, anew in every process; and it takes a range of one value for the whole field.
+# croniter picks random values for R and H in each process, and reads a range of one value as the whole field.
 _RANDOM = re.compile(r"(?<![A-Z])[RH](?![A-Z])", re.IGNORECASE)
 _ONE_VALUE = re.compile(r"(?<![0-9])([0-9]+)-\1(?![0-9/])")
 
@@ -39,8 +39,8 @@ class StarlakeTable:
     """A table of a domain.
 
     Attributes:
-        name: the logical name, which the command line takes.
-        final_name: the name in the warehouse, which datasets carry; the logical name by default.
+        name: the logical name, as used on the command line.
+        final_name: the name in the warehouse, as used in datasets; the logical name by default.
     """
 
     name: str
@@ -52,11 +52,11 @@ class StarlakeTable:
 
 @dataclass(frozen=True)
 class StarlakeDomain:
-    """A domain and the tables of it that are loaded.
+    """A domain and those of its tables that are loaded.
 
     Attributes:
-        name: the logical name, which the command line takes.
-        final_name: the name in the warehouse, which datasets carry; the logical name by default.
+        name: the logical name, as used on the command line.
+        final_name: the name in the warehouse, as used in datasets; the logical name by default.
         tables: tables, or logical names of tables.
     """
 
@@ -64,13 +64,13 @@ class StarlakeDomain:
     final_name: str = ""
     tables: tuple[StarlakeTable, ...] = ()
 
-    # Written out so that tables may be given as names and as any iterable, in the documented order.
+    # Written out, so that tables can be names and any iterable, in the documented order of arguments.
     def __init__(self, name: str, final_name: str = "", tables: Iterable[StarlakeTable | str] = ()) -> None:
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "final_name", final_name or name)
         tables = [tables] if isinstance(tables, str) else tables
         if isinstance(tables, (set, frozenset)):
-            # A set has no order, and what a pipeline builds must not depend on hashes.
+            # A set has no order, and the pipeline must not depend on hashes.
             tables = sorted(tables, key=lambda table: table if isinstance(table, str) else table.name)
         made = (table if isinstance(table, StarlakeTable) else StarlakeTable(table) for table in tables)
         object.__setattr__(self, "tables", tuple(made))
@@ -81,9 +81,9 @@ class StarlakeSchedule:
     """Domains that are loaded together.
 
     Attributes:
-        name: of the schedule, part of the name of its pipeline; may be empty.
-        cron: five fields, or None to run on demand. The text ``None`` means None, as generated files write it.
-        domains: what is loaded.
+        name: the name of the schedule, which is part of the name of its pipeline; may be empty.
+        cron: five fields, or None to run on demand. The string ``None`` means None, because generated files contain it.
+        domains: the domains to load.
 
     Raises:
         ScheduleError: the cron expression cannot be read.
@@ -101,10 +101,10 @@ class StarlakeSchedule:
 
 @functools.lru_cache(maxsize=1024)
 def read_cron(cron: str | None) -> str | None:
-    """A cron expression, checked.
+    """Check and normalise a cron expression.
 
     Args:
-        cron: five fields, a macro such as ``@daily``, or ``None`` as a value or as a text.
+        cron: five fields, a macro such as ``@daily``, None, or the string ``None``.
 
     Returns:
         The expression with single spaces, or None.
@@ -128,7 +128,7 @@ def read_cron(cron: str | None) -> str | None:
 
 @functools.lru_cache(maxsize=64)
 def time_zone(name: str) -> tzinfo:
-    """The time zone of an IANA name.
+    """Return the time zone with an IANA name.
 
     Raises:
         ScheduleError: no such zone is known on this machine.
@@ -149,11 +149,12 @@ def time_zone(name: str) -> tzinfo:
 _Date = TypeVar("_Date", date, datetime)
 
 FIRST_YEAR, LAST_YEAR = 1000, 9998
-"""The years of dates: four digits everywhere, and the last interval of a schedule has a place before them, the next one behind."""
+"""The years that a date may have. They have four digits everywhere, and leave room for the previous and the next
+interval."""
 
 
 def in_range(value: _Date) -> _Date:
-    """The date, if schedules and intervals can be reckoned around it.
+    """Return the date, if schedules and intervals can be computed around it.
 
     Args:
         value: a date, with a time or without.
@@ -163,19 +164,19 @@ def in_range(value: _Date) -> _Date:
     """
     if not FIRST_YEAR <= value.year <= LAST_YEAR:
         raise ScheduleError(
-            f"{value.isoformat()} is not a date of the years {FIRST_YEAR} to {LAST_YEAR}; give one of those"
+            f"{value.isoformat()} is not a date in the years {FIRST_YEAR} to {LAST_YEAR}; use one of those"
         )
     return value
 
 
 def aware_date(value: date | datetime, zone: tzinfo) -> datetime:
-    """A date as the first instant of that day in a zone; a date with time gets the zone if it has none."""
+    """Return a date as the first instant of that day in a zone. A date with a time gets the zone if it has none."""
     moment = value if isinstance(value, datetime) else datetime.combine(value, time.min)
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
 
 
 def _walls(cron: str, start: datetime, forward: bool) -> Iterator[datetime]:
-    """The times on the wall clock that match an expression, from a start on; none for the 30th of February."""
+    """Yield the wall-clock times that match an expression, from a start on; none for February 30."""
     from croniter import CroniterBadDateError, croniter
 
     walls = croniter(read_cron(cron) or cron, start, ret_type=datetime)
@@ -183,28 +184,29 @@ def _walls(cron: str, start: datetime, forward: bool) -> Iterator[datetime]:
         while True:
             yield walls.get_next(datetime) if forward else walls.get_prev(datetime)
     except (CroniterBadDateError, OverflowError, ValueError):
-        return  # it never fires, or the calendar ends: the expression itself was read before
+        return  # it never fires, or the calendar ends: the expression itself is valid
 
 
 def _repeats_within_the_day(cron: str) -> bool:
-    """Whether the expression fires by the clock hand (``*/15 * * * *``) rather than at a time of day (``30 2 * * *``).
+    """Return whether an expression repeats within the day (``*/15 * * * *``) rather than at a time of day (``30 2 * *
+    *``).
 
-    The first kind follows real time when the clock is moved; the second kind happens once a day whatever the clock does.
-    This is the rule of Vixie cron.
+    When the clock shifts, the first kind follows real time; the second kind fires once a day. This is the rule of Vixie
+    cron.
     """
     fields = cron.split(" ")
     return (len(fields) == 5 and (fields[0].startswith("*") or fields[1].startswith("*"))) or cron == "@hourly"
 
 
 def _instants(wall: datetime, zone: tzinfo, repeats: bool) -> list[datetime]:
-    """The instants (in UTC) at which a time on the wall clock of a zone fires: none, one or two."""
+    """Return the instants (in UTC) at which a wall-clock time of a zone fires: none, one or two."""
     early = wall.replace(tzinfo=zone, fold=0).astimezone(timezone.utc)
     late = wall.replace(tzinfo=zone, fold=1).astimezone(timezone.utc)
     if early == late:
         return [early]
     if early < late:
         return [early, late] if repeats else [early]
-    # The wall clock never shows this time. A time of day still happens, shifted by the gap.
+    # The clock skips this time. A time of day still fires, shifted by the gap.
     return [] if repeats else [early]
 
 
@@ -213,7 +215,7 @@ def _neighbour(cron: str, moment: datetime, zone: tzinfo, forward: bool) -> date
         return _found_neighbour(cron, moment, zone, forward)
     except OverflowError:
         raise ScheduleError(
-            f"{moment.isoformat()} is too near to the end of the calendar for a schedule; give a date of the years {FIRST_YEAR} to {LAST_YEAR}"
+            f"{moment.isoformat()} is too close to the end of the calendar for a schedule; use a date in the years {FIRST_YEAR} to {LAST_YEAR}"
         ) from None
 
 
@@ -233,7 +235,7 @@ def _found_neighbour(cron: str, moment: datetime, zone: tzinfo, forward: bool) -
                 best = instant
         if best is None:
             continue
-        # Around a shift of the clock a later time on the wall may be the earlier instant.
+        # Around a shift of the clock, a later wall-clock time may be the earlier instant.
         seen = best.astimezone(zone).replace(tzinfo=None, fold=0)
         near_shift = zone.utcoffset(seen - day) != zone.utcoffset(seen + day)
         if not near_shift or abs(wall - seen) > _LARGEST_SHIFT:
@@ -242,34 +244,34 @@ def _found_neighbour(cron: str, moment: datetime, zone: tzinfo, forward: bool) -
 
 
 def next_fire(cron: str, after: datetime, zone: tzinfo = timezone.utc) -> datetime:
-    """The first time after an instant at which a schedule fires.
+    """Return the first time after an instant at which a schedule fires.
 
     Args:
-        cron: five fields, read on the wall clock of the zone.
-        after: aware; not itself part of the answer.
-        zone: of the schedule.
+        cron: five fields, in the wall-clock time of the zone.
+        after: an aware time, which is itself excluded.
+        zone: the zone of the schedule.
 
     Returns:
-        An aware time in the zone. An hour that the clock shows twice fires twice for expressions that repeat within the day
-        and once otherwise; a time of day that the clock skips fires after the gap.
+        An aware time in the zone. In an hour that the clock shows twice, expressions that repeat within the day fire
+        twice, and others once. A time of day that the clock skips fires after the gap.
     """
     return _neighbour(cron, after, zone, forward=True)
 
 
 def previous_fire(cron: str, before: datetime, zone: tzinfo = timezone.utc) -> datetime:
-    """The last time before an instant at which a schedule fires; see :func:`next_fire`."""
+    """Return the last time before an instant at which a schedule fires; see :func:`next_fire`."""
     return _neighbour(cron, before, zone, forward=False)
 
 
 def fire_times(cron: str, start: datetime, end: datetime, zone: tzinfo = timezone.utc) -> Iterator[datetime]:
-    """The times at which a schedule fires, from ``start`` to ``end``, both included.
+    """Yield the times at which a schedule fires, from ``start`` to ``end``, both included.
 
     Raises:
         ScheduleError: a year is not from 1000 to 9998.
     """
     for limit in (start, end):
         in_range(limit)
-    # In UTC: Python compares and shifts times of one zone on the wall clock, and an hour may come twice.
+    # In UTC, because Python compares and shifts times of one zone by the wall clock, and an hour may occur twice.
     last = end.astimezone(timezone.utc)
     moment = next_fire(cron, start.astimezone(timezone.utc) - timedelta(microseconds=1), zone)
     while moment.astimezone(timezone.utc) <= last:
@@ -278,16 +280,16 @@ def fire_times(cron: str, start: datetime, end: datetime, zone: tzinfo = timezon
 
 
 def data_interval(cron: str | None, scheduled: datetime, zone: tzinfo = timezone.utc) -> DataInterval:
-    """The interval whose data the run of a scheduled date processes: it ends there.
+    """Return the data interval that ends at a scheduled date.
 
     Args:
-        cron: of the schedule; without one the interval is empty.
-        scheduled: aware. Where the schedule does not fire at this instant (a manual run), the interval is the last complete
-            one.
-        zone: of the schedule.
+        cron: the cron expression; if it is None, the interval is empty.
+        scheduled: an aware time. If the schedule does not fire then (a manual run), the result is the last complete
+            interval.
+        zone: the zone of the schedule.
 
     Raises:
-        ScheduleError: the year is not from 1000 to 9998, or the schedule never fires before.
+        ScheduleError: the year is not from 1000 to 9998, or the schedule never fires before this time.
     """
     in_range(scheduled)
     if cron is None:
@@ -301,10 +303,10 @@ _COUNTED = 500
 
 @functools.lru_cache(maxsize=256)
 def cron_frequency(cron: str, period: str = "week") -> float:
-    """How often a schedule fires in a period, on average over its first five hundred times or ten years.
+    """Return how often a schedule fires in a period, as an average over its first five hundred times or ten years.
 
     Args:
-        cron: the expression.
+        cron: the cron expression.
         period: ``day``, ``week``, ``month`` or ``year``.
     """
     days = {"day": 1, "week": 7, "month": 365.25 / 12, "year": 365.25}[period]

@@ -1,4 +1,4 @@
-"""The longest that is ever sent for a job: what has to be within the limits of a service."""
+"""The longest possible version of a job, to compare it with the limits of a service."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from .run import DataInterval, Run, RunKey
 __all__ = ["worst_case"]
 
 _LONGEST_NAME = 250
-"""Characters of the longest id of a pipeline, a run or a task that an orchestrator allows."""
+"""The number of characters in the longest pipeline, run or task id that an orchestrator allows."""
 _LONGEST_ATTEMPT = 64
 _LONGEST_MARK = 100
-"""Characters of a long name of a host, and of what tells two runs of one id apart."""
+"""The number of characters in a long host name, and in the instance of a run."""
 _DATE = datetime(2000, 1, 1, tzinfo=timezone.utc)
 
 
 class _AnyVariable(Mapping[str, str]):
-    """The variable store of an orchestrator, which nobody reads before the task runs: its values count for nothing here."""
+    """Stands in for the variable store of an orchestrator. It is read only when the task runs, so its values are left
+    out."""
 
     def __getitem__(self, name: str) -> str:
         return ""
@@ -40,15 +41,15 @@ class _AnyVariable(Mapping[str, str]):
 
 
 def worst_case(job: Job, scheme: str, deployment: str = "") -> tuple[Job, RunKey]:
-    """A job bound to an attempt with all that is added when it runs, at the most.
+    """Bind a job to an attempt with the longest values that a run can add.
 
-    That is the names of the deployment, the run and the attempt, the digest of the work, the values of placeholders (but those of the
-    variable store), and the marker of a check.
+    These are the names of the deployment, the run and the attempt, the digest of the work, the values of placeholders
+    (except those of the variable store), and the marker of a check.
 
     Args:
-        job: not bound.
-        scheme: of the storage for markers: ``gs``, ``s3``.
-        deployment: the option of that name.
+        job: the unbound job.
+        scheme: the URI scheme of the storage for markers: ``gs`` or ``s3``.
+        deployment: the option ``deployment``.
     """
     name, mark = "x" * _LONGEST_NAME, "x" * _LONGEST_MARK
     run = Run(

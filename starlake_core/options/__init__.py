@@ -1,8 +1,8 @@
-"""Options: declared once per plugin, read from one place, checked together.
+"""Options, which each plugin declares once, and which are read and checked together.
 
-``types`` says how values are read, ``declare`` what an option is, ``values`` holds them, by name and as groups of typed attributes, ``resolve``
-says where they come from and what is wrong with them, ``general`` declares those of the core; ``documents`` are passed on to a service as they
-are, and ``limits`` are what it refuses. Nothing here knows a pipeline.
+``types`` reads values, ``declare`` describes an option, ``values`` holds the values by name and as groups of typed
+attributes, ``resolve`` collects and checks them, and ``general`` declares the options of the core. ``documents`` are
+passed on to a service as they are, and ``limits`` are what a service refuses. Nothing here knows about pipelines.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ __all__ = [
     "resolve_options",
 ]
 
-if not TYPE_CHECKING:  # a type checker would take every name to be there
+if not TYPE_CHECKING:  # otherwise a type checker would accept any name
 
     def __getattr__(name):
         return earlier_name(__name__, name)

@@ -1,4 +1,4 @@
-"""What an option is."""
+"""The declaration of an option."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _FROM_NAME = "<from the name>"
 
 @dataclass(frozen=True)
 class Option:
-    """One option that a plugin understands.
+    """An option of a plugin.
 
     Attributes:
         name: the key in the options.
-        type: how its value is read.
-        default: the typed value when nothing is given; None where there is none.
+        type: the type of its value.
+        default: the typed value if none is given; None if there is no default.
         required: whether a value must be given.
         doc: one sentence for tables and messages.
-        env: the environment variable that may give it. By default ``SL_<NAME>`` (a name that begins with
-            ``sl_`` keeps its own prefix); the empty string means that no variable is read.
+        env: the environment variable that can set it; ``SL_<NAME>`` by default (without a second ``sl_``), empty for
+            none.
         aliases: other keys for the same option, from earlier generators.
-        effective: whether it changes anything. False for one that is accepted only because existing files give it.
+        effective: whether it has an effect; False if it is accepted only because existing files set it.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Option:
 
 @dataclass(frozen=True)
 class DeclaredOption:
-    """An option with the plugin that declares it, ``core`` for the general ones."""
+    """An option and the plugin that declares it, which is ``core`` for general options."""
 
     option: Option
     plugin: str
@@ -54,12 +54,12 @@ class DeclaredOption:
 
 @dataclass(frozen=True)
 class OwnNames:
-    """The names that belong to a plugin: what begins so and is no option of it is a mistake.
+    """The names reserved for a plugin. A name with one of its prefixes that is not one of its options is a mistake.
 
     Attributes:
         plugin: its name.
-        prefixes: beginnings of names.
-        elsewhere: names of what is no option of it, to where it belongs, as a sentence with what to type.
+        prefixes: its prefixes.
+        elsewhere: names that are not options but belong somewhere else, each with a sentence that says what to type.
     """
 
     plugin: str

@@ -1,4 +1,4 @@
-"""Documents of others: what a plugin passes on without a model of its own."""
+"""Documents of a service, which a plugin passes on without knowing their content."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _folder: ContextVar[str] = ContextVar("starlake_core_documents", default="")
 
 @contextmanager
 def relative_to(folder: str) -> Iterator[None]:
-    """While this block is open, paths of documents are relative to a folder: that of the pipeline file.
+    """In this block, resolve paths of documents against the folder of the pipeline file.
 
     Args:
-        folder: absolute, or empty for the working directory.
+        folder: an absolute path, or empty for the working directory.
     """
     token = _folder.set(folder)
     try:
@@ -47,7 +47,7 @@ def _file(name: str) -> Any:
     path = os.path.join(_folder.get(), name)
     ending = os.path.splitext(path)[1].lower()
     if ending not in (".json", ".yml", ".yaml"):
-        raise NotAllowed(f"the name of a file ends with .json, .yml or .yaml, and {name!r} does not")
+        raise NotAllowed(f"the file name {name!r} does not end with .json, .yml or .yaml")
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read()
@@ -61,7 +61,7 @@ def _file(name: str) -> Any:
     try:
         import yaml
     except ImportError:
-        raise NotAllowed(f"{path} is YAML, which needs a library: pip install pyyaml. Or write JSON") from None
+        raise NotAllowed(f"{path} is YAML, which needs a library: pip install pyyaml; or use JSON") from None
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -71,35 +71,35 @@ def _file(name: str) -> Any:
 def _named(value: Mapping[Any, Any], where: str) -> Mapping[str, Any]:
     for name in value:
         if not isinstance(name, str):
-            raise NotAllowed(f"{name!r} in {where} is no name; names are strings")
+            raise NotAllowed(f"{name!r} in {where} is not a string, as names must be")
     return value
 
 
 def _plain(value: Any, where: str) -> Any:
-    """A copy that JSON can carry."""
+    """Return a copy that JSON can represent."""
     if isinstance(value, Mapping):
         return {name: _plain(item, f"{where}.{name}") for name, item in _named(value, where).items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item, f"{where}[{number}]") for number, item in enumerate(value)]
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
-    raise NotAllowed(f"{where} is {value!r}; a document holds strings, numbers, true, false, lists and mappings")
+    raise NotAllowed(f"{where} is {value!r}; use only strings, numbers, true, false, lists and mappings")
 
 
 DOCUMENT = Kind("document", "a mapping, a JSON object, or the path of a .json, .yml or .yaml file", _read)
-"""A document of a service, as its own reference describes it; paths are relative to the pipeline file."""
+"""A document of a service, as described in the service's own reference. Paths are relative to the pipeline file."""
 
 
 def merge_under(own: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """What a user gave, under what a plugin sends in any case.
+    """Merge a user's document with what a plugin always sends. The plugin's values win.
 
     Args:
-        own: of the plugin.
-        given: of the user.
+        own: the plugin's document.
+        given: the user's document.
 
     Returns:
-        Both, and the names (``config.worker.count``) that both have with different values: those stay the plugin's. Mappings are merged at all
-        depths; lists and plain values are one value each.
+        The merged document, and the paths (``config.worker.count``) at which the two have different values. Mappings
+        are merged at all depths; lists and plain values are not.
     """
     merged: dict[str, Any] = dict(given)
     conflicts: list[str] = []

@@ -1,4 +1,4 @@
-"""The options that hold for every orchestrator and every environment."""
+"""The options for every orchestrator and every environment."""
 
 from __future__ import annotations
 
@@ -11,69 +11,71 @@ from .values import OptionGroup, option
 __all__ = ["GeneralOptions"]
 
 START_DATE = date(2024, 1, 1)
-"""The fixed start date of a pipeline that names none."""
+"""The default start date of a pipeline. It is fixed, because a pipeline must not depend on a clock."""
 
 
 class GeneralOptions(OptionGroup):
     """The options of the core."""
 
     sl_env_var: dict[str, str] = option(
-        ENV_MAP, {}, doc="Variables for every Starlake command: SL_ROOT, SL_ENV, SL_DATASETS ..."
+        ENV_MAP, {}, doc="Environment variables for every Starlake command, such as SL_ROOT, SL_ENV and SL_DATASETS."
     )
     deployment: str | None = option(
         STR,
-        doc="Name of this deployment, in the names of jobs, so that two that share a cloud project never take each other's; SL_ENV, and the host of "
-        "the orchestrator where it has one, by default.",
+        doc="Name of this deployment, which is part of the names of jobs, so that two deployments can share a cloud project; SL_ENV and the host of "
+        "the orchestrator, if there is one, by default.",
     )
     plugins: tuple[str, ...] = option(CSV, (), doc="Add-ons to load, by entry-point name.")
     pre_load_strategy: str = option(
-        OneOf("none", "imported", "pending", "ack"), "none", doc="What must be there before a domain is loaded."
+        OneOf("none", "imported", "pending", "ack"), "none", doc="What must be present before a domain is loaded."
     )
     global_ack_file_path: str | None = option(
         STR,
-        doc="Acknowledgement file of the strategy ack; {SL_DATASETS}/pending/{domain}/{{ds}}.ack by default. In braces: domain, ds, and names of "
-        "sl_env_var.",
+        doc="Acknowledgement file for the strategy ack; {SL_DATASETS}/pending/{domain}/{{ds}}.ack by default. "
+        "It may contain domain, ds and the names of sl_env_var in braces.",
     )
     ack_wait_timeout: int = option(DURATION, 3600, doc="How long the strategy ack waits for its file.")
-    pre_load_sensor: bool = option(BOOL, False, doc="Wait until a domain is ready instead of skipping it.")
+    pre_load_sensor: bool = option(BOOL, False, doc="Wait until a domain is ready, instead of skipping it.")
     pre_load_poke_interval: int = option(
-        DURATION, 300, doc="Time between two looks of a pre-load that waits; greater than 0."
+        DURATION, 300, doc="Time between two attempts of a waiting pre-load; greater than 0."
     )
-    pre_load_timeout: int = option(DURATION, 3600, doc="How long a pre-load waits; at least pre_load_poke_interval.")
+    pre_load_timeout: int = option(DURATION, 3600, doc="How long a pre-load may wait; at least pre_load_poke_interval.")
     pre_load_sensor_soft_fail: bool = option(
-        BOOL, False, doc="Skip, instead of fail, a domain that is not ready in time."
+        BOOL, False, doc="Skip a domain that is not ready in time, instead of failing."
     )
     pre_load_not_ready_sentinel_path: str | None = option(
-        STR, doc="Folder (path or URI) for the marker with which Starlake tells 'not ready' from 'crashed'."
+        STR, doc="Folder (path or URI) for the marker by which Starlake distinguishes 'not ready' from a failure."
     )
-    retries: int = option(Integer(0), 1, doc="How often a failed task is tried again.")
+    retries: int = option(Integer(0), 1, doc="How often a failed task is retried.")
     retry_delay: int = option(DURATION, 300, doc="Time between two attempts.")
     retry_unsafe: str = option(
         OneOf("no", "doubtful", "blind"),
         "no",
-        doc="Do a load, an append or an acknowledgement check again where that is not safe: doubtful, if its rows may be in already; blind, also "
-        "if its files cannot be put back.",
+        doc="Repeat a load, an append or an acknowledgement check even if that is not safe: doubtful, if its rows may already be written; blind, "
+        "also if its files cannot be put back.",
     )
     task_timeout: int | None = option(DURATION, doc="How long one attempt of a task may take; unlimited by default.")
-    default_pool: str = option(STR, "default_pool", doc="Pool of slots of the tasks, where the orchestrator has pools.")
+    default_pool: str = option(STR, "default_pool", doc="Pool of slots for the tasks, if the orchestrator has pools.")
     tags: str = option(STR, "", env="", doc="Tags of the pipelines, separated by spaces or commas; domains are added.")
     start_date: date = option(DATE, START_DATE, doc="First date of the schedule, in its time zone.")
     end_date: date | None = option(DATE, doc="Last date of the schedule.")
-    catchup: bool = option(BOOL, False, doc="Run the intervals that were missed since the start date.")
+    catchup: bool = option(BOOL, False, doc="Run the intervals missed since the start date.")
     max_active_runs: int | None = option(
-        Integer(1), doc="Runs of one pipeline at once; 3 by default, 1 when datasets trigger it."
+        Integer(1), doc="How many runs of a pipeline may be active at once; 3 by default, 1 if datasets start it."
     )
     timezone: str = option(
         TIMEZONE, "UTC", env="SL_TIMEZONE", aliases=("SL_TIMEZONE",), doc="Time zone of the schedules and dates."
     )
-    cron: str | None = option(CRON, env="", doc="Schedule of a pipeline that is built from dependencies.")
+    cron: str | None = option(CRON, env="", doc="Cron expression of a pipeline with dependencies.")
     cron_period_frequency: str = option(
         OneOf("day", "week", "month", "year"),
         "week",
-        doc="Period over which crons are compared when the most frequent one is looked for.",
+        doc="Period over which cron expressions are compared to find the most frequent one.",
     )
     dataset_triggering_strategy: str = option(
-        OneOf("any", "all"), "any", doc="Whether any or all of its upstream datasets start a pipeline."
+        OneOf("any", "all"),
+        "any",
+        doc="Whether any or all of its upstream datasets must be updated to start a pipeline.",
     )
     run_dependencies_first: bool = option(
         BOOL, False, doc="Run upstream transforms and loads inside the pipeline instead of waiting for their datasets."
@@ -82,45 +84,50 @@ class GeneralOptions(OptionGroup):
     dataset_style: str = option(
         OneOf("qualified", "flat"),
         "qualified",
-        doc="How datasets are named: starlake://domain/table, or domain_table as earlier packages did.",
+        doc="How datasets are named: starlake://domain/table, or domain_table as in earlier packages.",
     )
     optional_dataset_enabled: bool = option(
         BOOL,
         False,
         effective=False,
-        doc="A dataset slower than the data cycle may be missing; for orchestrators that start on events.",
+        doc="Do not wait for a dataset that is produced less often than the data cycle; for orchestrators that react to events.",
     )
     data_cycle_enabled: bool = option(
-        BOOL, False, effective=False, doc="Start once per data cycle; for orchestrators that start on events."
+        BOOL, False, effective=False, doc="Start once per data cycle; for orchestrators that react to events."
     )
     data_cycle: str = option(
-        STR, "none", effective=False, doc="none, hourly, daily, weekly, monthly, yearly or a cron expression."
+        STR,
+        "none",
+        effective=False,
+        doc="Data cycle: none, hourly, daily, weekly, monthly, yearly or a cron expression.",
     )
     beyond_data_cycle_enabled: bool = option(
         BOOL, True, effective=False, doc="Widen the cycle by the freshness of a dataset."
     )
     min_timedelta_between_runs: int = option(
-        DURATION, 900, effective=False, doc="Least time between two event-driven runs."
+        DURATION, 900, effective=False, doc="Minimum time between two event-driven runs."
     )
     sl_schedule_parameter_name: str = option(
         STR,
         "sl_schedule",
         effective=False,
-        doc="Name of the schedule parameter of a dataset, for orchestrators that start on events.",
+        doc="Name of the schedule parameter of a dataset, for orchestrators that react to events.",
     )
     sl_schedule_format: str = option(
         STR, "%Y%m%dT%H%M", effective=False, doc="strftime format of the schedule parameter of a dataset."
     )
     sl_options: dict[str, Any] = option(
-        JSON_MAP, {}, doc="Variables of commands by section: all, or the name of a transform or domain.table."
+        JSON_MAP,
+        {},
+        doc="Substitution variables of commands by section: all, or the name of a transform or domain.table.",
     )
     sl_options_merge: dict[str, Any] = option(
         JSON_MAP,
         {},
-        doc="How variables that several events bring become one, by section and name: strict, the default, or the union of their values.",
+        doc="How variables from several events are merged, by section and name: strict, the default, or the union of their values.",
     )
     spark_config_name: str | None = option(
-        STR, doc="Name of the Spark sizing; domain.table or the transform's name by default."
+        STR, doc="Name of the Spark configuration; domain.table or the name of the transform by default."
     )
     spark_executor_memory: str = option(STR, "11g", doc="Memory of a Spark executor.")
     spark_executor_cores: int = option(Integer(1), 4, doc="Cores of a Spark executor.")

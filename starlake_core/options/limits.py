@@ -1,4 +1,4 @@
-"""What a service refuses, said while a pipeline is drawn."""
+"""The limits of services, checked when a pipeline is built."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ class Limit(Generic[T]):
     """One limit of a service.
 
     Attributes:
-        about: what is limited, ``variables of an execution``.
-        allowed: what the service takes, ``at most 1000``.
-        message: what is said of a value that it does not take, with fields in braces; what was given comes first, what to do last.
-        source: address of the page that documents it. Empty for a limit that is only known from experience: it is warned about, and the service
-            decides.
-        find: the values of the fields for each thing that is not within the limit.
+        about: what is limited, such as ``variables of an execution``.
+        allowed: what the service accepts, such as ``at most 1000``.
+        message: the message for a value over the limit, with fields in braces; what was given comes first, what to do
+            last.
+        source: the address of the page that documents it; empty for a limit known from experience, which only causes a
+            warning.
+        find: returns the values of the fields for each violation.
     """
 
     about: str
@@ -36,10 +37,10 @@ class Limit(Generic[T]):
     find: Callable[[T], Iterable[Mapping[str, object]]] = field(repr=False, compare=False)
 
     def problems(self, subject: T) -> list[str]:
-        """What is not within the limit, a sentence each.
+        """Return a sentence for each violation of the limit.
 
         Args:
-            subject: what the limit is about.
+            subject: the value to check.
         """
         told = f"; {self.source}" if self.source else ""
         return [
@@ -49,15 +50,15 @@ class Limit(Generic[T]):
 
 
 def check_limits(limits: Iterable[Limit[T]], subject: T, where: str) -> None:
-    """Refuse what a service would refuse, and warn about what it may refuse.
+    """Raise an error for what a service would refuse, and warn about what it may refuse.
 
     Args:
-        limits: of the service.
-        subject: what is to be sent to it.
+        limits: the limits of the service.
+        subject: what will be sent to it.
         where: which task and plugin, for messages.
 
     Raises:
-        OptionsError: with a line for everything that is not within a documented limit.
+        OptionsError: documented limits are violated; the message has a line for each.
     """
     problems: list[str] = []
     for limit in limits:
@@ -65,13 +66,13 @@ def check_limits(limits: Iterable[Limit[T]], subject: T, where: str) -> None:
             if limit.source:
                 problems.append(f"{where}: {problem}")
             else:
-                logger.warning("%s: %s; this limit is not documented, so that the service decides", where, problem)
+                logger.warning("%s: %s; this limit is not documented, so the service decides", where, problem)
     if problems:
         raise OptionsError(problems)
 
 
 def limits_table(limits: Iterable[Limit[Any]]) -> str:
-    """The limits as a table of Markdown, for the documents of a plugin.
+    """Return the limits as a Markdown table, for the documentation of a plugin.
 
     Args:
         limits: of the service.

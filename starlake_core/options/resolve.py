@@ -1,7 +1,7 @@
-"""Reading and checking all options of the selected plugins at once.
+"""Reads and checks all options of the selected plugins at once.
 
-A value comes from the explicit options, else from the option's environment variable, else from its default; ``0``,
-``false`` and ``""`` are values like any other. Every problem of every option is reported in one error.
+A value comes from the explicit options, then from the option's environment variable, then from its default. ``0``,
+``false`` and ``""`` are values like any other. One error reports all problems.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ def resolve_options(
 
     Args:
         declared: every option of every selected plugin.
-        given: the explicit options. A mapping under a name that is no option holds per-task values.
-        own: the names that belong to each selected plugin: one that it does not declare is refused.
-        environ: the environment, that of this process by default.
-        strict: refuse an option that no selected plugin knows, instead of warning.
+        given: the explicit options. A mapping under a name that is not an option holds per-task values.
+        own: the names reserved for each selected plugin; names that it does not declare are refused.
+        environ: the environment variables; those of this process by default.
+        strict: raise an error for an option that no selected plugin declares, instead of a warning.
         where: the pipeline file, for messages.
 
     Raises:
-        OptionsError: with one line for every problem.
-        PluginContractError: two plugins declare one option in two ways.
+        OptionsError: there are problems; the message has a line for each.
+        PluginContractError: two plugins declare the same option differently.
     """
     environ = os.environ if environ is None else environ
     prefix = f"{where}: " if where else ""
@@ -68,7 +68,7 @@ def resolve_options(
                 option = by_key[key].option
                 problems.append(
                     f"{prefix}option '{key}' ({_shown(option, value)}) and option '{explicit[name][0]}' "
-                    f"({_shown(option, explicit[name][1])}) are the same option with two values; give one of them"
+                    f"({_shown(option, explicit[name][1])}) are the same option with two values; set only one of them"
                 )
             explicit[name] = (key, value)
             continue
@@ -86,20 +86,20 @@ def resolve_options(
         elif (owner := _owner(key, own)) is not None:
             names = [name for name, item in by_key.items() if item.plugin == owner]
             problems.append(
-                f"{prefix}unknown option '{key}': plugin '{owner}' has no option of that name, and nothing would come of it; list them with: "
+                f"{prefix}unknown option '{key}': plugin '{owner}' has no such option; list its options with: "
                 f"starlake-orchestrate options.{did_you_mean(key, names)}"
             )
         elif strict:
             problems.append(
-                f"{prefix}unknown option '{key}': none of the plugins {_plugins(declared)} knows it; remove it or select "
-                "the plugin that does"
+                f"{prefix}unknown option '{key}': none of the plugins {_plugins(declared)} has it; remove it, or select "
+                "the plugin that has it"
             )
         else:
-            logger.warning("%soption '%s' is ignored: none of the plugins %s knows it", prefix, key, _plugins(declared))
-            if not isinstance(value, Mapping):  # a mapping may hold options of another plugin for the task
+            logger.warning("%soption '%s' is ignored: none of the plugins %s has it", prefix, key, _plugins(declared))
+            if not isinstance(value, Mapping):  # a mapping may hold per-task options of another plugin
                 of_tasks[key] = [
-                    f"{prefix}option '{key}' is about the task of that name, and {_shown(Option(key, STR), value)} is no mapping; its substitution "
-                    f"variables are written {key!r}: {{'options': 'k=v,k2=v2'}}"
+                    f"{prefix}option '{key}' has the name of a task, so its value must be a mapping, not {_shown(Option(key, STR), value)}; "
+                    f"write substitution variables as {key!r}: {{'options': 'k=v,k2=v2'}}"
                 ]
     values: dict[str, Any] = {}
     for item in declared:
@@ -108,10 +108,10 @@ def resolve_options(
             continue
         if option.name in explicit and explicit[option.name][1] is not None:
             key, raw = explicit[option.name]
-            values[option.name] = _read(item, raw, f"{prefix}option '{key}'", problems)
+            values[option.name] = _read(item, raw, prefix, f"option '{key}' of plugin '{item.plugin}'", problems)
         elif option.env and option.env in environ:
-            source = f"{prefix}environment variable {option.env} (option '{option.name}')"
-            values[option.name] = _read(item, environ[option.env], source, problems)
+            source = f"the environment variable {option.env} (option '{option.name}' of plugin '{item.plugin}')"
+            values[option.name] = _read(item, environ[option.env], prefix, source, problems)
         else:
             values[option.name] = option.default
             if option.required:
@@ -126,18 +126,19 @@ def resolve_options(
 
 
 def _elsewhere(key: str, own: Sequence[OwnNames]) -> str | None:
-    """Where something belongs that is not given as an option; None for other names."""
+    """Return a sentence that says where a name belongs if it is not an option; None for other names."""
     found = next((names for names in own if key in names.elsewhere), None)
     return None if found is None else f"'{key}' is not an option of plugin '{found.plugin}'. {found.elsewhere[key]}"
 
 
 def _owner(key: str, own: Sequence[OwnNames]) -> str | None:
-    """The plugin to which a name belongs by its beginning."""
+    """Return the plugin that has reserved the prefix of a name."""
     return next((names.plugin for names in own if key.startswith(names.prefixes)), None)
 
 
 def _by_key(declared: Sequence[DeclaredOption]) -> Mapping[str, DeclaredOption]:
-    """Names and aliases to their options; two plugins may share an option only if they declare it alike."""
+    """Return options by their names and aliases. Plugins may share an option only if they declare it in the same
+    way."""
     by_key: dict[str, DeclaredOption] = {}
     for item in declared:
         for key in (item.option.name, *item.option.aliases):
@@ -145,8 +146,8 @@ def _by_key(declared: Sequence[DeclaredOption]) -> Mapping[str, DeclaredOption]:
             mine, others = item.option, other.option
             if mine is not others and _meaning(mine) != _meaning(others):
                 raise PluginContractError(
-                    f"plugins '{other.plugin}' and '{item.plugin}' both declare the option '{key}', in different ways; "
-                    "one of them has to rename its option"
+                    f"plugins '{other.plugin}' and '{item.plugin}' both declare the option '{key}', but differently; "
+                    "one of them must rename its option"
                 )
     return by_key
 
@@ -159,20 +160,19 @@ def _plugins(declared: Sequence[DeclaredOption]) -> str:
     return ", ".join(dict.fromkeys(item.plugin for item in declared))
 
 
-def _read(item: DeclaredOption, raw: Any, source: str, problems: list[str]) -> Any:
+def _read(item: DeclaredOption, raw: Any, prefix: str, source: str, problems: list[str]) -> Any:
     try:
         return item.option.type.read(raw)
     except (ValueError, TypeError, KeyError, IndexError, OverflowError, ScheduleError) as error:
         detail = f" ({error})" if isinstance(error, (ScheduleError, NotAllowed)) else ""
         problems.append(
-            f"{source} of plugin '{item.plugin}': {_shown(item.option, raw)} is not allowed{detail}; it takes "
-            f"{item.option.type.allowed}"
+            f"{prefix}{_shown(item.option, raw)} is not a valid value for {source}{detail}; use {item.option.type.allowed}"
         )
         return item.option.default
 
 
 def _json_or_text(text: str) -> Any:
-    """A mapping that was written on the command line."""
+    """Return a mapping that was given as JSON on the command line."""
     try:
         return json.loads(text)
     except ValueError:
@@ -180,7 +180,8 @@ def _json_or_text(text: str) -> Any:
 
 
 def _is_about_a_task(values: Mapping[str, Any], by_key: Mapping[str, DeclaredOption]) -> bool:
-    """Whether a mapping holds options of a task, and is not the value of an option of a plugin that is not selected."""
+    """Return whether a mapping holds per-task options, rather than the value of an option of a plugin that is not
+    selected."""
     return any(near_miss(str(key), [*by_key, "options"]) is not None for key in values)
 
 
@@ -193,7 +194,8 @@ def _task_values(
             result[key] = value
         elif key in by_key:
             item = by_key[key]
-            result[item.option.name] = _read(item, value, f"{prefix}option '{key}' of task '{task}'", problems)
+            source = f"option '{key}' of plugin '{item.plugin}' for task '{task}'"
+            result[item.option.name] = _read(item, value, prefix, source, problems)
         else:
             near = near_miss(key, [*by_key, "options"])
             hint = f" Did you mean '{near}'?" if near else ""

@@ -1,4 +1,4 @@
-"""The types of options: how a value is read, and what is allowed in words."""
+"""The types of options: how to read a value, and how to describe the allowed values."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Kind(Generic[T]):
-    """The type of an option: how a value is read, and what is allowed in words.
+    """The type of an option: how to read a value, and how to describe the allowed values.
 
     Attributes:
-        name: for tables, ``int``.
-        allowed: for messages, ``a whole number``.
-        read: returns the typed value or raises ``ValueError``; never sees None.
+        name: its name in tables, such as ``int``.
+        allowed: the allowed values in messages, such as ``a whole number``.
+        read: returns the typed value, or raises ``ValueError``; never called with None.
     """
 
     name: str
@@ -96,7 +96,7 @@ def _read_csv(value: Any) -> tuple[str, ...]:
 
 
 class NotAllowed(ValueError):
-    """A value that is not allowed for a reason that is worth a sentence."""
+    """A value is not allowed, for a reason that the message should mention."""
 
 
 def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result) < len(pairs):
         names = [name for name, _ in pairs]
         twice = sorted({name for name in names if names.count(name) > 1})
-        raise NotAllowed(f"{', '.join(map(repr, twice))} is given twice")
+        raise NotAllowed(f"{', '.join(map(repr, twice))} occurs twice")
     return result
 
 
@@ -132,7 +132,7 @@ def _read_env_map(value: Any) -> dict[str, str]:
     for name in result:
         if not _KEY.fullmatch(name):
             raise NotAllowed(
-                f"{name!r} is not a name; names have letters, digits, '_', '-' and '.', and do not begin with a digit"
+                f"{name!r} is not a valid name; names have letters, digits, '_', '-' and '.', and do not begin with a digit"
             )
     return result
 
@@ -161,18 +161,18 @@ def _read_cron(value: Any) -> str | None:
 
 STR = Kind("str", "a string", _read_text)
 BOOL = Kind("bool", "true or false", _read_bool)
-DURATION = Kind("duration", "seconds, or a number with s, m, h or d, not negative", _read_duration)
+DURATION = Kind("duration", "seconds, or a number with the unit s, m, h or d; at least 0", _read_duration)
 CSV = Kind("csv", "a list, or strings separated by commas", _read_csv)
 JSON_MAP = Kind("json", 'a mapping, or a JSON object such as {"NAME": "value"}', _read_map)
 TEXT_MAP = Kind("json", 'a mapping of strings, or a JSON object such as {"NAME": "value"}', _read_text_map)
 ENV_MAP = Kind("json", 'a mapping of strings, or a JSON object such as {"SL_ROOT": "/project"}', _read_env_map)
-DATE = Kind("date", "a date YYYY-MM-DD, or a date with time and offset 2025-01-31T06:00:00+01:00", _read_date)
+DATE = Kind("date", "a date (YYYY-MM-DD), or a date with time and offset such as 2025-01-31T06:00:00+01:00", _read_date)
 TIMEZONE = Kind("timezone", "the name of a time zone such as UTC or Europe/Paris", _read_zone)
 CRON = Kind("cron", "a cron expression with five fields such as '0 2 * * *', or None", _read_cron)
 
 
 def Integer(low: int | None = None, high: int | None = None) -> Kind[int]:  # reads like a type
-    """A whole number, between two bounds (both included) where they are given."""
+    """A whole number, within optional bounds (included)."""
 
     def read(value: Any) -> int:
         number = _read_int(value)
@@ -181,11 +181,11 @@ def Integer(low: int | None = None, high: int | None = None) -> Kind[int]:  # re
         return number
 
     bounds = [f"{word} {bound}" for word, bound in (("at least", low), ("at most", high)) if bound is not None]
-    return Kind("int", " ".join(["a whole number", " and ".join(bounds)]).strip(), read)
+    return Kind("int", ", ".join(["a whole number", *filter(None, [" and ".join(bounds)])]), read)
 
 
 def OneOf(*words: str) -> Kind[str]:  # reads like a type
-    """One of some words, in any case; the value is the word as declared."""
+    """One of several words, ignoring case. The value is the word as declared."""
 
     def read(value: Any) -> str:
         return {word.lower(): word for word in words}[str(value).strip().lower()]
@@ -194,13 +194,13 @@ def OneOf(*words: str) -> Kind[str]:  # reads like a type
 
 
 def Matching(pattern: str, allowed: str, name: str = "str", strip: bool = False) -> Kind[str]:  # reads like a type
-    """A string of a form.
+    """A string that matches a pattern.
 
     Args:
-        pattern: regular expression for all of it.
-        allowed: the form in words, for messages.
-        name: of the type, for tables.
-        strip: whether spaces around it are taken away first.
+        pattern: a regular expression for the whole string.
+        allowed: a description of the pattern, for messages.
+        name: the name of the type, for tables.
+        strip: whether to remove surrounding spaces first.
     """
     form = re.compile(pattern)
 
@@ -220,10 +220,10 @@ def Seconds(
     """A duration that may be a fraction of a second.
 
     Args:
-        low: the least, included.
-        allowed: the bounds in words, for messages.
-        high: what it stays below.
-        name: of the type, for tables.
+        low: the least value, included.
+        allowed: a description of the bounds, for messages.
+        high: the upper bound, excluded.
+        name: the name of the type, for tables.
     """
 
     def read(value: Any) -> float:

@@ -1,4 +1,4 @@
-"""The values of options, typed and read-only: by name, or as groups of typed attributes."""
+"""The typed, read-only values of options, by name or as groups of typed attributes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ G = TypeVar("G", bound="OptionGroup")
 
 
 _OF_GROUPS = ("declared", "prefixes", "elsewhere")
-"""Names of a group itself."""
+"""Attributes of the group itself, which are not options."""
 
 
 class OptionGroup:
@@ -41,9 +41,10 @@ class OptionGroup:
 
     Attributes:
         declared: its options, in the order of the attributes.
-        prefixes: beginnings of names that are this plugin's alone, besides its own name and ``_``: an option that begins so and that it does
-            not declare is refused.
-        elsewhere: names of what users look for among its options, to where it belongs: a sentence with what to type.
+        prefixes: further prefixes reserved for this plugin, in addition to its name and ``_``. An option with such a
+            prefix that it does not declare is refused.
+        elsewhere: names that users may expect among its options but that belong somewhere else, each with a sentence
+            that says what to type.
     """
 
     _options: Options
@@ -55,7 +56,7 @@ class OptionGroup:
     def __init__(self, options: Options) -> None:
         found = vars(self)
         found["_options"] = options
-        # Read once: a plugin asks for them for every task. What could be changed is a copy each time, which the field makes.
+        # Read once, because a plugin uses them for every task. For mutable values, the field returns a copy each time.
         for attribute, name in self._fixed:
             value = options._values.get(name)
             if value is not None and not isinstance(value, (dict, list)):
@@ -75,7 +76,7 @@ class OptionGroup:
         for name in _OF_GROUPS:
             if name in fields:
                 raise PluginContractError(
-                    f"{cls.__qualname__}.{name} is a name of the group itself; give the attribute another one, and the option this one: "
+                    f"{cls.__qualname__}.{name} is an attribute of every group; rename the attribute, and keep the name of the option: "
                     f"option(..., name='{name}')"
                 )
         cls.declared = (*cls.declared, *(field.option for field in fields.values()))
@@ -143,22 +144,23 @@ def option(type: Kind[Any], default: Any = None, **keywords: Any) -> Any:
     """An option of a group, as the value of an attribute.
 
     Args:
-        type: how its value is read.
-        default: the typed value when nothing is given.
-        **keywords: ``required``, whether a value must be given; ``name``, the key in the options, which is the name of the attribute by
-            default; ``doc``, ``env``, ``aliases`` and ``effective``, as those of :class:`Option`.
+        type: the type of its value.
+        default: the typed value if none is given.
+        **keywords: ``required``: whether a value must be given. ``name``: the key in the options; the name of the
+            attribute by default. ``doc``, ``env``, ``aliases`` and ``effective``: see :class:`Option`.
     """
     return _Field({"type": type, "default": default, **keywords})
 
 
 class Options(Mapping[str, Any]):
-    """Typed, read-only values of all options of all selected plugins.
+    """The typed, read-only values of all options of all selected plugins.
 
     Args:
-        values: option name to typed value; every declared option has one.
-        tasks: per-task values: the name of a transform or task to what is overlaid for it. The key
-            ``options`` there holds substitution variables of its command.
-        problems: what is wrong under a name, if a task has that name: until the tasks are known it may be an option of another plugin.
+        values: the typed value of every declared option, by name.
+        tasks: per-task values, by the name of a transform or task. The key ``options`` holds substitution variables of
+            its command.
+        problems: messages about per-task values, by name. They matter only if a task has that name; otherwise it may be
+            an option of another plugin.
     """
 
     __slots__ = ("_groups", "_tasks", "_values", "problems")
@@ -181,13 +183,13 @@ class Options(Mapping[str, Any]):
     def __getitem__(self, name: type[G]) -> G: ...
 
     def __getitem__(self, name: str | type[G]) -> Any:
-        """The value of an option, or a group of options with typed attributes.
+        """Return the value of an option, or a group of options with typed attributes.
 
         Args:
-            name: of the option, or the class of the group.
+            name: the name of the option, or the class of the group.
 
         Raises:
-            UnknownOptionError: no selected plugin declares it; a :class:`KeyError` too.
+            UnknownOptionError: no selected plugin declares it. The error is also a :class:`KeyError`.
         """
         if not isinstance(name, str):
             group = self._groups.get(name)
@@ -195,7 +197,7 @@ class Options(Mapping[str, Any]):
                 group = self._groups[name] = name(self)
             return group
         try:
-            # A copy of what could be changed: the values belong to every task.
+            # A copy of mutable values, because all tasks share them.
             value = self._values[name]
         except KeyError:
             raise UnknownOptionError(
@@ -220,18 +222,18 @@ class Options(Mapping[str, Any]):
 
     @property
     def has_tasks(self) -> bool:
-        """Whether there are per-task values."""
+        """Whether any task has its own values."""
         return bool(self._tasks)
 
     def overlaid(self, values: Mapping[str, Any]) -> Options:
-        """A copy in which some values are replaced; the names must be declared ones."""
+        """Return a copy with some values replaced. The names must be declared."""
         return Options({**self._values, **values}, self._tasks) if values else self
 
     def for_task(self, *names: str) -> Options:
-        """The options as one task sees them.
+        """Return the options that apply to one task.
 
         Args:
-            names: names under which per-task values may stand, the last one wins.
+            names: the keys of its per-task values; later ones win.
         """
         if not self._tasks:
             return self
@@ -241,7 +243,7 @@ class Options(Mapping[str, Any]):
         return self.overlaid(overlay)
 
     def command_options(self, *names: str) -> Mapping[str, object] | str | None:
-        """The substitution variables that stand under the name of a task, or None."""
+        """Return the substitution variables given under the name of a task, or None."""
         for name in reversed(names):
             if "options" in self._tasks.get(name, {}):
                 found: Mapping[str, object] | str = self._tasks[name]["options"]

@@ -1,6 +1,6 @@
-"""What orchestrators share, so that each of them says and decides the same.
+"""Shared code of orchestrators, so that all of them behave alike.
 
-``requests`` asks for a run and reports one that is only shown; ``skips`` says whether anything was done; ``pools`` which tasks use one
-resource; ``freshness`` which data interval events give a run; and ``events`` what an event tells. Works on the graph of ``model`` and uses
-``runtime``; knows no orchestrator and no verb.
+``requests`` creates requests for runs and reports of dry runs, ``skips`` tells whether any work was done, ``pools``
+which tasks share a resource, ``freshness`` which data interval a run has that events started, and ``events`` writes and
+reads the metadata of events. Works on the graph of ``model`` and uses ``runtime``; knows no orchestrator and no verb.
 """

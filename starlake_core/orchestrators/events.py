@@ -1,7 +1,8 @@
-"""What the event of a dataset tells those who wait for it, written and read in one place.
+"""Writes and reads the metadata of the event of a dataset.
 
-An event has our names (``sl_data_interval_start`` and ``sl_data_interval_end``) and those of starlake-orchestration (``sl_scheduled_date``,
-``sl_cron``, ``sl_options`` ...), so that producers and consumers change from one to the other in any order.
+An event uses the names of this project (``sl_data_interval_start`` and ``sl_data_interval_end``) and those of
+starlake-orchestration (``sl_scheduled_date``, ``sl_cron``, ``sl_options`` ...), so that you can migrate producers and
+consumers in any order.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ __all__ = ["INTERVAL_END", "INTERVAL_START", "event_metadata", "read_carried", "
 INTERVAL_START = "sl_data_interval_start"
 INTERVAL_END = "sl_data_interval_end"
 _SCHEDULED = ("sl_scheduled_date", "scheduled_date")
-"""What starlake-orchestration and its earlier versions call the end of the interval."""
+"""The names of the end of the interval in starlake-orchestration and its earlier versions."""
 _CRON = "sl_cron"
 _OFFSET = re.compile(r"([+-]\d{2})(\d{2})$")
 
@@ -34,14 +35,15 @@ def event_metadata(
     policies: Mapping[str, Any] | None = None,
     relayed: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What the event of a dataset tells.
+    """Return the metadata of the event of a dataset.
 
     Args:
-        dataset: that was produced.
-        attempt: which produced it.
+        dataset: the dataset that was produced.
+        attempt: the attempt that produced it.
         source: the pipeline.
-        policies: of the pipeline, for the names among ``sl_options``; see :func:`starlake_core.model.run_options.merge`.
-        relayed: sections of ``sl_options`` that the run was started with and passes on, where it does; they win.
+        policies: the pipeline's policies for the names in ``sl_options``; see
+            :func:`starlake_core.model.run_options.merge`.
+        relayed: the sections of ``sl_options`` that the run received and passes on, if it does; they win.
     """
     made: dict[str, Any] = {
         **dataset.extra,
@@ -71,12 +73,13 @@ def event_metadata(
 
 
 def read_interval(metadata: Mapping[str, Any]) -> DataInterval | None:
-    """The data interval of the run that produced a dataset, from what its event tells; None where it tells none.
+    """Return the data interval of the run that produced a dataset, from the metadata of its event; None if it has none.
 
-    An event of starlake-orchestration has the end, the scheduled date; the start follows from its cron.
+    An event of starlake-orchestration has only the end, as the scheduled date; the start follows from its cron
+    expression.
 
     Args:
-        metadata: of the event.
+        metadata: the metadata of the event.
 
     Raises:
         RunError: a date cannot be read.
@@ -93,17 +96,17 @@ def read_interval(metadata: Mapping[str, Any]) -> DataInterval | None:
         cron = metadata.get(_CRON)
         start = previous_fire(cron, end, end.tzinfo) if cron and cron != "None" and end.tzinfo else end
     except (ScheduleError, AttributeError, TypeError):
-        start = end  # the cron of somebody else
+        start = end  # a cron expression from another project
     return DataInterval(start, end)
 
 
 def read_carried(source: str, metadata: Mapping[str, Any], superseded: bool = False) -> Carried:
-    """The substitution variables that an event brings for the run that it starts.
+    """Return the substitution variables that an event brings for the run that it starts.
 
     Args:
         source: the dataset, for messages.
-        metadata: of the event.
-        superseded: a later event of the same dataset came.
+        metadata: the metadata of the event.
+        superseded: whether a later event of the same dataset arrived.
 
     Raises:
         RunError: they cannot be read.
@@ -117,15 +120,16 @@ def read_carried(source: str, metadata: Mapping[str, Any], superseded: bool = Fa
 
 
 def read_moment(value: Any, name: str, ours: bool = False) -> datetime:
-    """A date that somebody wrote: a date, or a text of ISO 8601; from others also seconds since 1970, and without an offset in UTC.
+    """Read a date and time: a ``datetime`` or a string in ISO 8601. Values of other projects may also be seconds since
+    1970, or have no offset, which means UTC.
 
     Args:
-        value: as it was written.
-        name: of the value, for the message.
-        ours: it is a name of ours, whose values have an offset.
+        value: the value as written.
+        name: the name of the value, for the message.
+        ours: whether the name is defined by this project; then the value must have an offset.
 
     Raises:
-        RunError: it is none of them.
+        RunError: it is none of these.
     """
     try:
         if isinstance(value, (int, float)) and not isinstance(value, bool) and not ours:
@@ -136,5 +140,5 @@ def read_moment(value: Any, name: str, ours: bool = False) -> datetime:
         if ours and found.tzinfo is None:
             raise ValueError
     except (ValueError, OverflowError, OSError):
-        raise RunError(f"{name} is {value!r}; it takes a date with offset: 2026-01-31T00:00:00+01:00") from None
+        raise RunError(f"{name} is {value!r}; use a date with offset: 2026-01-31T00:00:00+01:00") from None
     return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)

@@ -1,4 +1,4 @@
-"""Whether events start a run, and for which interval: one pure function for all orchestrators."""
+"""Decides whether events start a run, and for which interval, in one pure function for all orchestrators."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Decision", "Event", "decide"]
 
 @dataclass(frozen=True)
 class Event:
-    """A dataset was produced.
+    """The event that a dataset was produced.
 
     Attributes:
         dataset: its URI.
@@ -29,12 +29,12 @@ class Event:
 
 @dataclass(frozen=True)
 class Decision:
-    """What follows from events.
+    """The result of :func:`decide`.
 
     Attributes:
         start: whether a run starts.
         interval: the data interval of that run.
-        reason: one sentence for people.
+        reason: a sentence that explains it.
     """
 
     start: bool
@@ -45,13 +45,14 @@ class Decision:
 def decide(policy: TriggerPolicy, events: Sequence[Event], now: datetime) -> Decision:
     """Decide whether events start a run.
 
-    The interval of the run spans those of the events: from the least start to the greatest end. Events without an interval count with
-    the time at which they happened; without any event, ``now`` is both ends.
+    The interval of the run spans those of the events, from the earliest start to the latest end. For an event without
+    an interval, the time at which it happened counts as both. Without any event, ``now`` is the start and the end.
 
     Args:
-        policy: of the pipeline. Data cycles and freshness windows are not judged yet: the answer is always yes.
-        events: that have not started a run before.
-        now: aware.
+        policy: the policy of the pipeline. Data cycles and freshness windows are not supported yet, so the answer is
+            always yes.
+        events: the events that have not started a run yet.
+        now: an aware time.
     """
     intervals = [event.interval or DataInterval(event.time, event.time) for event in events]
     if not intervals:

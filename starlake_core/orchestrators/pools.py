@@ -1,4 +1,4 @@
-"""The pools of tasks that use a resource one at a time, for orchestrators that have pools."""
+"""Pools for tasks that must use a resource one at a time, for orchestrators that have pools."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ logger = get_logger(__name__)
 
 
 class DrawnResources:
-    """The resources of the tasks of a pipeline, as far as they are known while it is drawn: for pools, which an orchestrator has to know by then.
+    """The resources of the tasks of a pipeline, as far as they are known when it is built, which is when an
+    orchestrator must know its pools.
 
-    The project is asked once for the loads of a domain and once for its transforms, because the answer is nearly always the same. Where it is
-    not on this machine nothing is known; whatever is said here, the worker asks for each job.
+    The project is asked once for the loads of a domain and once for its transforms, because the answer is nearly always
+    the same. If the project is not on this machine, nothing is known. In any case the worker asks again for each job.
 
     Args:
-        source: the pipeline file; may be empty.
+        source: the path of the pipeline file; may be empty.
     """
 
     def __init__(self, source: str) -> None:
@@ -30,10 +31,10 @@ class DrawnResources:
         self._own: set[str] = set()
 
     def of(self, task: Task) -> str:
-        """The resource of a task; empty for none.
+        """Return the resource of a task; empty for none.
 
         Args:
-            task: of the pipeline.
+            task: a task of the pipeline.
         """
         job = task.job
         if job is None or not job.exclusive:
@@ -49,11 +50,12 @@ class DrawnResources:
         return self._known[words]
 
     def pool(self, task: Task, default: str) -> str:
-        """The pool of a task: its own, else that of its resource; empty for the default one. A pool of its own is warned about once.
+        """Return the pool of a task: its own pool, or that of its resource; empty for the default pool. If it has both,
+        a warning is logged once.
 
         Args:
-            task: of the pipeline.
-            default: name of the orchestrator's default pool.
+            task: a task of the pipeline.
+            default: the name of the orchestrator's default pool.
         """
         own = task.pool if task.pool and task.pool != default else ""
         resource = self.of(task)

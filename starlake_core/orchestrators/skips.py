@@ -1,4 +1,4 @@
-"""Which checks stand before which work: what the end of a pipeline has to know to say that nothing was done."""
+"""Finds which checks come before which work, so that the end of a pipeline can say that nothing was done."""
 
 from __future__ import annotations
 
@@ -17,27 +17,28 @@ def _rule(task: Task) -> str:
 def gates_before_work(
     pipeline: Pipeline, starts: Collection[str] = (), rule: Callable[[Task], str] = _rule
 ) -> list[list[str]]:
-    """For each way in which work can be done, the checks that have to be open for it.
+    """Return, for each way in which work can be done, the checks that must be open for it.
 
     Args:
-        pipeline: checked.
-        starts: paths of the tasks that may say that the whole run is not to start; they are checks too.
-        rule: the trigger rule of a task, where the orchestrator lets its users give another one.
+        pipeline: the checked pipeline.
+        starts: the paths of tasks that may prevent the whole run; they count as checks.
+        rule: returns the trigger rule of a task, if users of the orchestrator can change it.
 
     Returns:
-        Sorted lists of ids of checks, each once: work that needs the same checks is one way. An empty list in it means that some work needs no
-        check. Nothing at all where the pipeline has no check, or no work.
+        Sorted lists of ids of checks, without repetition, because work that needs the same checks is one way. An empty
+        list means that some work needs no check. The result is empty if the pipeline has no check or no work.
     """
     gates: list[str] = []
     ways: dict[int, None] = {}
 
     def walk(group: TaskGroup, prefix: str, before: int) -> int:
-        """Collect the work of a group; return, as bits, the checks that stand before what runs after it."""
+        """Collect the work of a group, and return, as bits, the checks before the tasks that run after it."""
         masks: dict[str, int] = {}
         upstream = group.upstream()
         behind = 0
         for node in group.children:
-            # What runs before a group runs before its first tasks; the others wait for those alone, and one of those may tolerate a skip.
+            # The upstream tasks of a group run before its first tasks. Its other tasks wait only for those, and one of
+            # those may tolerate a skip.
             mask = 0 if upstream[node.id] else before
             for other in upstream[node.id]:
                 mask |= masks[other]
@@ -45,7 +46,7 @@ def gates_before_work(
                 mask = walk(node, f"{prefix}{node.id}.", mask)
             elif isinstance(node, Task):
                 if rule(node) != TriggerRule.ALL_SUCCESS.value:
-                    mask = 0  # it tolerates what was skipped
+                    mask = 0  # it tolerates skipped tasks
                 if node.is_work:
                     ways[mask] = None
                 if node.kind is TaskKind.CHECK or prefix + node.id in starts:
@@ -63,7 +64,7 @@ def gates_before_work(
 
 
 def _named(way: int, gates: list[str]) -> Iterator[str]:
-    """The checks whose bits are set, without a look at the others."""
+    """Yield the checks whose bits are set, without visiting the others."""
     while way:
         lowest = way & -way
         yield gates[lowest.bit_length() - 1]
@@ -71,20 +72,20 @@ def _named(way: int, gates: list[str]) -> Iterator[str]:
 
 
 def explain_skip(guards: Sequence[Sequence[str]], closed: Mapping[str, str]) -> str:
-    """Why no work was done, empty if some was: every way to work had a check before it that was not ready.
+    """Return why no work was done: each way had a check that was not ready. Empty if some work was done.
 
     Args:
-        guards: of :func:`gates_before_work`.
-        closed: id of each check that was not ready to its reason.
+        guards: the result of :func:`gates_before_work`.
+        closed: the reason of each check that was not ready, by its id.
     """
     return skipped_end(closed.values(), not all(any(gate in closed for gate in guard) for guard in guards))
 
 
 def skipped_end(reasons: Iterable[str], worked: bool) -> str:
-    """Why the end of a pipeline is skipped; empty where it is not: something was done, or no check was not ready.
+    """Return why the end of a pipeline is skipped. Empty if it is not, because work was done or all checks were ready.
 
     Args:
-        reasons: of the checks that were not ready.
+        reasons: the reasons of the checks that were not ready.
         worked: whether any work was done.
     """
     told = list(dict.fromkeys(reasons))

@@ -1,8 +1,9 @@
-"""Plugins: what they may implement, which are installed, and how the rest of the core calls them.
+"""Plugins: their hooks, which of them are installed, and how the core calls them.
 
-``hookspecs`` are the hooks and ``runner`` is the base class of what an environment does, which waits with ``pausing``. ``registry`` knows what is
-installed and imports nothing; ``manager`` loads the plugins of one orchestration and is the only module that calls a hook; ``render`` and
-``project_facts`` ask orchestrators and readers of projects. Nothing here knows an orchestrator or an environment by more than its name.
+``hookspecs`` declares the hooks. ``runner`` is the base class of what an environment does at run time, and ``pausing``
+lets it wait. ``registry`` finds installed plugins without importing them, and ``manager`` loads those of one
+orchestration and is the only module that calls a hook. ``render`` and ``project_facts`` ask orchestrators and readers
+of projects. Nothing here knows more than the name of an orchestrator or environment.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from .registry import ROLES, PluginInfo, choose, find, installed
 
 __all__ = ["ROLES", "PluginInfo", "Plugins", "choose", "find", "installed", "rescan", "select"]
 
-if not TYPE_CHECKING:  # a type checker would take every name to be there
+if not TYPE_CHECKING:  # otherwise a type checker would accept any name
 
     def __getattr__(name):
         return earlier_name(__name__, name)

@@ -1,8 +1,8 @@
 """The contract between the core and its plugins: every hook, when it is called, and what None means.
 
 A plugin is a module of functions marked with :data:`hookimpl`. It has one role: *orchestrator* (when tasks run),
-*environment* (where their commands run), *project* (what a Starlake project says) or *add-on* (a cross-cutting concern).
-``sl_create_*`` hooks stop at the first answer that is not None; None always means "not mine, ask on".
+*environment* (where their commands run), *project* (what a Starlake project says) or *add-on* (a cross-cutting
+concern). ``sl_create_*`` hooks stop at the first answer that is not None. None means "not mine, ask the next plugin".
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ hookimpl = pluggy.HookimplMarker("starlake_core")
 """Marks a function of a plugin as the implementation of a hook: ``@hookimpl``."""
 
 CreateChildren = Callable[[], "Mapping[str, Any]"]
-"""Makes the native children of a group: id to native object, in topological order. To be called exactly once."""
+"""Creates the native children of a group and returns them by id, in topological order. Call it exactly once."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Lifecycle:
     """Jobs around a pipeline, such as the creation and deletion of a cluster.
 
     Attributes:
-        setup: task id and job of each step before the work, in order.
-        teardown: task id and job of each step after the work, in order; they run whatever happened.
+        setup: the task id and job of each step before the work, in order.
+        teardown: the task id and job of each step after the work, in order; they run even if the work failed.
     """
 
     setup: tuple[tuple[str, Job], ...] = ()
@@ -48,15 +48,15 @@ class Lifecycle:
 
 
 class HookSpecs:
-    """The hooks. A plugin implements those of its role and leaves out the rest."""
+    """The hooks. A plugin implements those of its role and omits the others."""
 
     @hookspec
     def sl_options(self) -> Sequence[Option | type[OptionGroup]]:
         """Declare the options that the plugin understands.
 
-        Called once when an orchestration opens, for every selected plugin, and by ``starlake-orchestrate options``. Optional for
-        every role; leaving it out means that the plugin has no options of its own. A plugin declares its options as a group, whose
-        attributes have types; single ones are taken too.
+        Called once when an orchestration opens, for every selected plugin, and by ``starlake-orchestrate options``.
+        Optional for every role; a plugin without it has no options. Declare the options as a group, whose attributes
+        have types, or as single options.
 
         Example::
 
@@ -71,11 +71,12 @@ class HookSpecs:
 
     @hookspec
     def sl_find_options(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Find option values elsewhere: in a store of the orchestrator's own, or under a name of earlier days. Optional for every role.
+        """Find option values in other places: in a store of the orchestrator, or under an earlier name. Optional for
+        every role.
 
-        Called when an orchestration opens, before the options are checked. ``given`` are the explicit options; what is found is weaker
-        than they are, and stronger than environment variables and defaults. Only look where the user asked for it: a pipeline file is
-        read again and again.
+        Called when an orchestration opens, before the options are checked. ``given`` are the explicit options. They
+        override the values found, which override environment variables and defaults. Look only where the user wants it,
+        because a pipeline file is read again and again.
 
         Example::
 
@@ -89,8 +90,8 @@ class HookSpecs:
     def sl_task_keywords(self) -> Sequence[str]:
         """Name the orchestrator's own keywords that the verbs of a pipeline accept (``trigger_rule``, a callback ...).
 
-        Called once when an orchestration opens. Optional, for orchestrators and add-ons; a keyword that nobody names is refused.
-        What was given arrives in ``task.native`` (``pipeline.native_options`` for ``sl_create_pipeline``).
+        Called once when an orchestration opens. Optional, for orchestrators and add-ons; any other keyword is refused.
+        The values arrive in ``task.native`` (``pipeline.native_options`` for ``sl_create_pipeline``).
 
         Example::
 
@@ -104,8 +105,9 @@ class HookSpecs:
     def sl_pipeline_keywords(self) -> Sequence[str]:
         """Name the orchestrator's own keywords that ``sl_create_pipeline`` accepts.
 
-        Called once when an orchestration opens. Optional, for orchestrators and add-ons; where no plugin implements it, those of
-        ``sl_task_keywords`` are accepted. A refusal names these and no others. What was given arrives in ``pipeline.native_options``.
+        Called once when an orchestration opens. Optional, for orchestrators and add-ons; if no plugin implements it,
+        those of ``sl_task_keywords`` are accepted. An error message lists only these keywords. The values arrive in
+        ``pipeline.native_options``.
 
         Example::
 
@@ -117,11 +119,11 @@ class HookSpecs:
 
     @hookspec(firstresult=True)
     def sl_create_job(self, command: Command, options: Options) -> Job | None:
-        """Say where and how a Starlake command runs. Required of an environment.
+        """Return where and how a Starlake command runs. Required for environments.
 
-        Called by the verbs of a pipeline, while the pipeline file is read. Pure: no SDK import, no I/O, no clock; the same
-        input gives an equal job. ``options`` are typed, checked and overlaid with those of the task. None from an add-on: the
-        environment answers.
+        Called by the verbs of a pipeline, while the pipeline file is read. It must be pure: no SDK import, no I/O, no
+        clock, and equal jobs for equal input. ``options`` are typed, checked and overlaid with those of the task. If an
+        add-on returns None, the environment answers.
 
         Example::
 
@@ -133,10 +135,10 @@ class HookSpecs:
 
     @hookspec(firstresult=True)
     def sl_create_runner(self, job: Job) -> Runner | None:
-        """Make the object that submits, polls and cancels jobs like this one. Required of an environment.
+        """Create the runner that submits, polls and cancels jobs like this one. Required for environments.
 
-        Called in the worker at run time, once per endpoint and process. SDKs are imported here and not before. All it needs
-        is in the job and in the worker's own credentials: the pipeline file is not read again.
+        Called in the worker at run time, once per endpoint and process. Import SDKs here and not before. The job and
+        the worker's own credentials hold everything it needs, because the pipeline file is not read again.
 
         Example::
 
@@ -147,11 +149,12 @@ class HookSpecs:
 
     @hookspec(firstresult=True)
     def sl_read_facts(self, job: Job, environ: Mapping[str, str]) -> ProjectFacts | None:
-        """Say what the Starlake project says about the work of a command. Optional, for readers of projects.
+        """Return what the Starlake project says about the work of a command. Optional, for readers of projects.
 
-        Called by the runtime in the worker, before a command is started whose repetition depends on the project. ``job`` is bound;
-        ``environ`` is what the command sees, ``SL_ROOT`` among it. None: the project is not on this machine, or says nothing about
-        such a command. A reader may raise: the runtime warns, and goes on with what is safe for any project.
+        Called by the runtime in the worker, before it starts a command whose repetition depends on the project. ``job``
+        is bound; ``environ`` holds the environment variables of the command, including ``SL_ROOT``. Return None if the
+        project is not on this machine, or says nothing about such a command. If a reader raises, the runtime warns and
+        does what is safe for any project.
 
         Example::
 
@@ -176,11 +179,12 @@ class HookSpecs:
 
     @hookspec(firstresult=True)
     def sl_write_demo(self, folder: Path, again: bool) -> Demo | None:
-        """Write a small project that runs at once, with its files and pipelines, to a folder. Optional, for readers of projects.
+        """Write a small project that is ready to run to a folder. Optional, for readers of projects.
 
-        Called by ``starlake-orchestrate demo``. A folder that is not empty is touched only if an earlier call wrote it: what that left
-        unfinished is finished, and what is there stays as it is. ``again`` lets further files come in, and changes nothing else. None: the
-        plugin has no demo. It raises NothingFoundError where the folder is somebody else's, and RunError where it cannot be written.
+        Called by ``starlake-orchestrate demo``. A folder that is not empty is changed only if an earlier call wrote it:
+        the hook finishes what that call left unfinished, and keeps existing files. ``again`` only delivers further
+        files. Return None if the plugin has no demo. Raise NothingFoundError if the folder holds anything else, and
+        RunError if it cannot be written.
 
         Example::
 
@@ -192,10 +196,10 @@ class HookSpecs:
 
     @hookspec(firstresult=True)
     def sl_show_demo(self, folder: Path) -> DemoTables | None:
-        """Say what is in the tables of the demo in a folder. Optional, for readers of projects.
+        """Return what is in the tables of the demo in a folder. Optional, for readers of projects.
 
-        Called by ``starlake-orchestrate demo``, before it runs the pipelines and after. None: there are no tables, or they cannot be read
-        from here.
+        Called by ``starlake-orchestrate demo``, before and after it runs the pipelines. Return None if there are no
+        tables, or they cannot be read from here.
 
         Example::
 
@@ -206,10 +210,10 @@ class HookSpecs:
 
     @hookspec(firstresult=True)
     def sl_create_preload(self, preload: Preload, options: Options) -> Job | None:
-        """Make the check of a domain, in place of ``starlake preload``. Optional, for environments and add-ons.
+        """Create the check of a domain, instead of ``starlake preload``. Optional, for environments and add-ons.
 
-        Called by ``sl_pre_load`` unless the strategy is none. None from all: the command ``preload`` is built and given to
-        ``sl_create_job``. The job is marked as a check in any case.
+        Called by ``sl_pre_load`` unless the strategy is ``none``. If all plugins return None, the command ``preload``
+        is built and passed to ``sl_create_job``. The job is marked as a check in any case.
 
         Example::
 
@@ -220,9 +224,10 @@ class HookSpecs:
 
     @hookspec(firstresult=True)
     def sl_create_lifecycle(self, pipeline: Pipeline, options: Options) -> Lifecycle | None:
-        """Give the jobs that prepare a pipeline and clean up after it. Optional, for environments.
+        """Return the jobs that prepare a pipeline and clean up after it. Optional, for environments.
 
-        Called by ``pre_tasks`` and ``post_tasks``. None: there is nothing to prepare, and both return None.
+        Called by ``pre_tasks`` and ``post_tasks``. If it returns None, there is nothing to prepare, and both return
+        None.
 
         Example::
 
@@ -233,11 +238,11 @@ class HookSpecs:
 
     @hookspec(firstresult=True)
     def sl_create_task(self, task: Task) -> Any:
-        """Make the native form of a task: operator, op, step. Required of an orchestrator.
+        """Create the native form of a task: an operator, op or step. Required for orchestrators.
 
-        Called by the rendering, once per task, while the native container of the task is open (if the container made its
-        children inside of itself). Called, too, for a task that is wanted by itself, as a part of something that the user writes by hand:
-        then nothing of its pipeline is being rendered. None from an add-on: the orchestrator answers.
+        Called once per task while the pipeline is rendered, with the native container of the task open (if the
+        container creates its children inside itself). Also called for a single task that the user puts into something
+        written by hand; then its pipeline is not being rendered. If an add-on returns None, the orchestrator answers.
 
         Example::
 
@@ -248,10 +253,10 @@ class HookSpecs:
 
     @hookspec(firstresult=True)
     def sl_create_task_group(self, group: TaskGroup, create_children: CreateChildren) -> Any:
-        """Make the native form of a group that is not empty. Required of an orchestrator.
+        """Create the native form of a group that is not empty. Required for orchestrators.
 
-        Called by the rendering. The plugin calls ``create_children`` exactly once, whenever its children have to come to life, and
-        applies ``group.edges`` to what it returns.
+        Called while the pipeline is rendered. The plugin calls ``create_children`` exactly once, at the time at which
+        its children must be created, and applies ``group.edges`` to the result.
 
         Example::
 
@@ -262,9 +267,10 @@ class HookSpecs:
 
     @hookspec(firstresult=True)
     def sl_create_pipeline(self, pipeline: Pipeline, create_children: CreateChildren) -> Any:
-        """Make the native form of the whole pipeline: DAG, job, plan. Required of an orchestrator.
+        """Create the native form of the whole pipeline: a DAG, job or plan. Required for orchestrators.
 
-        Called once, when the ``with`` block of the pipeline ends without an exception; otherwise as ``sl_create_task_group``.
+        Called once, when the ``with`` block of the pipeline ends without an exception. Otherwise it works like
+        ``sl_create_task_group``.
 
         Example::
 
@@ -275,10 +281,12 @@ class HookSpecs:
 
     @hookspec
     def sl_publish_pipelines(self, pipelines: Sequence[Pipeline], namespace: dict[str, Any]) -> None:
-        """Put what the orchestrator's loader looks for into the module of the pipeline file. Optional, for orchestrators.
+        """Publish the native pipelines in the module of the pipeline file, where the orchestrator's loader finds them.
+        Optional, for orchestrators.
 
-        Called when the ``with`` block of the orchestration ends without an exception. ``namespace`` is the dictionary of that module;
-        each pipeline carries its native form in ``native``. A file may open several orchestrations: add to what is there.
+        Called when the ``with`` block of the orchestration ends without an exception. ``namespace`` is the dictionary
+        of that module; the native form of each pipeline is in ``native``. A file may open several orchestrations, so
+        add to existing entries.
 
         Example::
 
@@ -289,9 +297,10 @@ class HookSpecs:
 
     @hookspec(firstresult=True)
     def sl_run_pipeline(self, pipeline: Pipeline, request: RunRequest) -> Report | None:
-        """Run a pipeline now, and wait for its end. Optional, for orchestrators.
+        """Run a pipeline now, and wait until it ends. Optional, for orchestrators.
 
-        Called by ``pipeline.run()``, ``dry_run()`` and ``backfill()`` and by the command line. None: the orchestrator cannot do this from here.
+        Called by ``pipeline.run()``, ``dry_run()`` and ``backfill()`` and by the command line. Return None if the
+        orchestrator cannot do this from here.
 
         Example::
 
@@ -302,9 +311,10 @@ class HookSpecs:
 
     @hookspec
     def sl_check_file(self, file: Path) -> Sequence[str]:
-        """Say what the orchestrator's own loader would have against a pipeline file. Optional, for orchestrators.
+        """Report why the orchestrator's own loader would reject a pipeline file. Optional, for orchestrators.
 
-        Called by ``starlake-orchestrate check`` for every file that opened an orchestration. One sentence for every problem.
+        Called by ``starlake-orchestrate check`` for every file that opened an orchestration. Return one sentence for
+        each problem.
 
         Example::
 
@@ -316,9 +326,10 @@ class HookSpecs:
 
     @hookspec
     def sl_check_pipelines(self, pipelines: Sequence[Pipeline]) -> Sequence[str]:
-        """Say what becomes of several pipelines together that nobody may expect. Optional, for orchestrators.
+        """Report surprising interactions between pipelines. Optional, for orchestrators.
 
-        Called by ``starlake-orchestrate check`` once, with the pipelines of all files. One sentence for every finding.
+        Called by ``starlake-orchestrate check`` once, with the pipelines of all files. Return one sentence for each
+        finding.
 
         Example::
 
@@ -330,10 +341,12 @@ class HookSpecs:
 
     @hookspec
     def sl_check_site(self, pipelines: Sequence[Pipeline]) -> Sequence[str]:
-        """Say what has to be made where the orchestrator runs before pipelines can run there. Optional, for orchestrators.
+        """Report what is missing where the orchestrator runs before pipelines can run there. Optional, for
+        orchestrators.
 
-        Called by ``starlake-orchestrate check`` and ``deploy`` once, with the pipelines of all files. One sentence for everything that is missing,
-        with the command that makes it; each is an error. What cannot be known from here is left out.
+        Called by ``starlake-orchestrate check`` and ``deploy`` once, with the pipelines of all files. Return one
+        sentence for each missing thing, with the command that creates it; each is an error. Leave out what cannot be
+        known from here.
 
         Example::
 
@@ -345,23 +358,26 @@ class HookSpecs:
 
     @hookspec(firstresult=True)
     def sl_backfill(self, pipeline: Pipeline, requests: Sequence[RunRequest]) -> Iterable[Report] | None:
-        """Run several intervals of a pipeline by the orchestrator's own means. Optional, for orchestrators.
+        """Run several intervals of a pipeline with the orchestrator's own backfill. Optional, for orchestrators.
 
-        Called by ``pipeline.backfill()`` and ``starlake-orchestrate backfill`` with what is asked for, in the order of the dates. The reports come in
-        the order in which the runs end. None: they are run one after the other with ``sl_run_pipeline``.
+        Called by ``pipeline.backfill()`` and ``starlake-orchestrate backfill`` with a request for each interval, in the
+        order of the dates. Yield the reports in the order in which the runs end. If it returns None,
+        ``sl_run_pipeline`` runs them one after the other.
 
         Example::
 
             @hookimpl
             def sl_backfill(pipeline, requests):
-                return [Report(pipeline.id, r.run.run_id, TaskState.SUCCEEDED, interval=r.run.interval) for r in requests]
+                return [Report(pipeline.id, r.run.run_id, TaskState.SUCCEEDED, interval=r.run.interval) for r in
+                requests]
         """
 
     @hookspec
     def sl_plan_runs(self, pipelines: Sequence[Pipeline], requests: Sequence[RunRequest]) -> None:
-        """Take note of runs that are about to be started one after the other. Optional, for orchestrators.
+        """Record runs that are about to be started one after the other. Optional, for orchestrators.
 
-        Called before the first of several runs that were asked for together, so that those that never started can be resumed too.
+        Called before the first of several runs that were requested together, so that runs that never start can be
+        resumed too.
 
         Example::
 
@@ -373,10 +389,10 @@ class HookSpecs:
 
     @hookspec(firstresult=True)
     def sl_list_runs(self, options: Options, folder: Path, limit: int | None) -> Sequence[Report] | None:
-        """List the runs that the orchestrator remembers, the newest first. Optional, for orchestrators.
+        """List the recorded runs, newest first. Optional, for orchestrators.
 
-        Called by ``starlake-orchestrate runs`` and ``resume``. ``folder`` is where the pipeline files are, ``limit`` how many runs at most
-        (None for all). None: it keeps no record that can be read from here.
+        Called by ``starlake-orchestrate runs`` and ``resume``. ``folder`` holds the pipeline files, and ``limit`` is
+        the maximum number of runs (None for all). Return None if no record can be read from here.
 
         Example::
 
@@ -387,10 +403,10 @@ class HookSpecs:
 
     @hookspec(firstresult=True)
     def sl_forget_run(self, options: Options, folder: Path, run_id: str) -> bool | None:
-        """Forget a run that is recorded. Optional, for orchestrators.
+        """Delete the record of a run. Optional, for orchestrators.
 
-        Called by ``starlake-orchestrate runs --forget``. ``folder`` is where the pipeline files are. Returns whether there was such a run.
-        None: it keeps no record that can be changed from here.
+        Called by ``starlake-orchestrate runs --forget``. ``folder`` holds the pipeline files. Return whether there was
+        such a run, or None if no record can be changed from here.
 
         Example::
 
@@ -401,9 +417,10 @@ class HookSpecs:
 
     @hookspec(firstresult=True)
     def sl_deploy(self, files: Sequence[Path], options: Options) -> Sequence[Path] | None:
-        """Bring pipeline files to where the orchestrator loads them. Optional, for orchestrators.
+        """Copy pipeline files to where the orchestrator loads them. Optional, for orchestrators.
 
-        Called by ``starlake-orchestrate deploy``. Returns the files written. None: the orchestrator has no such place.
+        Called by ``starlake-orchestrate deploy``. Return the files written, or None if the orchestrator has no such
+        place.
 
         Example::
 
@@ -414,9 +431,10 @@ class HookSpecs:
 
     @hookspec(firstresult=True)
     def sl_delete(self, files: Sequence[Path], options: Options) -> Sequence[Path] | None:
-        """Take deployed pipeline files away again. Optional, for orchestrators.
+        """Remove deployed pipeline files. Optional, for orchestrators.
 
-        Called by ``starlake-orchestrate delete``. Returns the files removed. None: the orchestrator has no such place.
+        Called by ``starlake-orchestrate delete``. Return the files removed, or None if the orchestrator has no such
+        place.
 
         Example::
 

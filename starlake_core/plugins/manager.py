@@ -1,4 +1,4 @@
-"""The plugins of one orchestration: loaded, checked, and called through one typed method for each hook."""
+"""The plugins of one orchestration, with a typed method that calls each hook."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ _IN_WORKERS = ("sl_create_runner", "sl_read_facts")
 
 
 class Plugins:
-    """The plugins of one orchestration. Every hook has a method here, which calls it and checks what comes back.
+    """The plugins of one orchestration. Each hook has a method that calls it and checks the result.
 
-    All of these methods raise a :class:`PluginFailedError` where a plugin raised something else than a :class:`StarlakeError`, a
-    :class:`PluginLoadError` where something that it needs is not installed, and a :class:`PluginContractError` where it returned what the hook
-    does not allow. Each message names the plugin, its distribution and the hook.
+    These methods raise a :class:`PluginFailedError` if a plugin raises anything but a :class:`StarlakeError`, a
+    :class:`PluginLoadError` if something that it needs is not installed, and a :class:`PluginContractError` if it
+    returns what the hook does not allow. Each message names the plugin, its distribution and the hook.
 
     Attributes:
-        orchestrator: name of the orchestrator, empty where only an environment was selected (in a worker).
-        environment: name of the environment.
-        addons: names of the add-ons.
-        loadable_addons: those that another process can load by name.
+        orchestrator: the name of the orchestrator; empty if only an environment is selected (in a worker).
+        environment: the name of the environment.
+        addons: the names of the add-ons.
+        loadable_addons: the add-ons that another process can load by name.
     """
 
     def __init__(self) -> None:
@@ -70,11 +70,11 @@ class Plugins:
         """Load, register and check one plugin.
 
         Args:
-            role: of the plugin.
+            role: its role.
             plugin: its entry-point name, or the plugin object itself.
 
         Raises:
-            PluginError: it is not installed, does not load, misses a hook or misspells one.
+            PluginError: it is not installed, does not load, lacks a hook, or has a hook with a misspelt name.
         """
         self._declared = self._keywords = None
         self._direct.clear()
@@ -86,14 +86,14 @@ class Plugins:
                 "."
             )[2]
             label, module = f"{role} '{name}'", plugin
-        # One object may have two roles; pluggy takes it once.
+        # One object may have two roles, but pluggy accepts it only once.
         key = self._manager.get_name(module) or f"{role}:{name}"
         try:
             if not self._manager.is_registered(module):
                 self._manager.register(module, key)
             self._check(key, role, label)
         except (ValueError, pluggy.PluginValidationError) as error:
-            # A plugin that fails its validation stays half registered.
+            # pluggy leaves a plugin that fails its validation half registered.
             if self._manager.get_plugin(key) is not None:
                 self._manager.unregister(name=key)
             raise PluginContractError(f"{label} breaks the contract of a hook: {error}") from error
@@ -129,25 +129,26 @@ class Plugins:
                 raise PluginContractError(f"{label} does not implement {name}")
 
     def label(self, role: str) -> str:
-        """Name, distribution and version of the plugin of a role, for messages."""
+        """Return the name, distribution and version of the plugin in a role, for messages."""
         return self._labels.get(role, role)
 
     def implements(self, hook: str) -> bool:
-        """Whether one of the plugins implements a hook.
+        """Return whether one of the plugins implements a hook.
 
         Args:
-            hook: its name, ``sl_deploy``.
+            hook: its name, such as ``sl_deploy``.
         """
         return bool(self._caller(hook).get_hookimpls())
 
     # -- what they declare
 
     def declared_options(self) -> Sequence[DeclaredOption]:
-        """Every option of the core and of every selected plugin, in the order core, orchestrator, environment, add-ons."""
+        """Return the options of the core and all selected plugins, in the order core, orchestrator, environment,
+        add-ons."""
         return self._declarations()[0]
 
     def own_names(self) -> Sequence[OwnNames]:
-        """The names that belong to each selected plugin, by their beginning."""
+        """Return the names reserved for each selected plugin."""
         return self._declarations()[1]
 
     def _declarations(self) -> tuple[Sequence[DeclaredOption], Sequence[OwnNames]]:
@@ -172,124 +173,124 @@ class Plugins:
         return self._declared
 
     def task_keywords(self) -> frozenset[str]:
-        """The orchestrator's own keywords that the verbs of a pipeline accept."""
+        """Return the orchestrator's own keywords that the verbs of a pipeline accept."""
         if self._keywords is None:
             self._keywords = frozenset(self._collected("sl_task_keywords", str))
         return self._keywords
 
     def pipeline_keywords(self) -> frozenset[str]:
-        """The orchestrator's own keywords that ``sl_create_pipeline`` accepts."""
+        """Return the orchestrator's own keywords that ``sl_create_pipeline`` accepts."""
         if not self.implements("sl_pipeline_keywords"):
             return self.task_keywords()
         return frozenset(self._collected("sl_pipeline_keywords", str))
 
     def find_options(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Option values that plugins find elsewhere.
+        """Return the explicit options and the values that plugins find in other places.
 
         Args:
-            given: the explicit options, which are stronger than what is found.
+            given: the explicit options, which override the values found.
 
         Returns:
             Both.
         """
         for found in self._call("sl_find_options", given=given):
             if not isinstance(found, Mapping):
-                raise self._returned("sl_find_options", found, "in place of a mapping")
+                raise self._returned("sl_find_options", found, "instead of a mapping")
             given = {**found, **given}
         return given
 
-    # -- while a pipeline is drawn
+    # -- while a pipeline is built
 
     def create_job(self, command: Command, options: Options) -> Job:
-        """Where and how a Starlake command runs.
+        """Return where and how a Starlake command runs.
 
         Args:
-            command: of a task.
-            options: as the task sees them.
+            command: the command of a task.
+            options: the options that apply to the task.
         """
         made = self._call_direct("sl_create_job", command=command, options=options)
         if not isinstance(made, Job):
             what = f"the command {command.name}"
-            raise self._returned("sl_create_job", made, f"for {what}; it returns a Job")
+            raise self._returned("sl_create_job", made, f"for {what}; it must return a Job")
         return made
 
     def create_preload(self, preload: Preload, options: Options) -> Job | None:
-        """The check of a domain, where a plugin has its own.
+        """Return the check of a domain, if a plugin has its own.
 
         Args:
-            preload: what is checked.
-            options: as the task sees them.
+            preload: the check.
+            options: the options that apply to the task.
         """
         made = self._call("sl_create_preload", preload=preload, options=options)
         if made is not None and not isinstance(made, Job):
             raise self._returned(
-                "sl_create_preload", made, f"for the domain {preload.domain}; it returns a Job, or None"
+                "sl_create_preload", made, f"for the domain {preload.domain}; it must return a Job or None"
             )
         return made
 
     def create_lifecycle(self, pipeline: Pipeline, options: Options) -> Lifecycle:
-        """The jobs that prepare a pipeline and clean up after it.
+        """Return the jobs that prepare a pipeline and clean up after it.
 
         Args:
-            pipeline: that is being drawn.
-            options: its own.
+            pipeline: the pipeline under construction.
+            options: its options.
         """
         made = self._call("sl_create_lifecycle", pipeline=pipeline, options=options)
         return Lifecycle() if made is None else self._checked("sl_create_lifecycle", made, Lifecycle)
 
     def create_task(self, task: Task) -> Any:
-        """The native form of a task.
+        """Return the native form of a task.
 
         Args:
-            task: of a pipeline, or by itself.
+            task: a task of the pipeline, or a single task.
         """
         return self._call_direct("sl_create_task", task=task)
 
     def create_task_group(self, group: TaskGroup, create_children: CreateChildren) -> Any:
-        """The native form of a group.
+        """Return the native form of a group.
 
         Args:
-            group: that is not empty.
-            create_children: makes the native forms of its nodes.
+            group: a group that is not empty.
+            create_children: creates the native forms of its nodes.
         """
         return self._create("sl_create_task_group", create_children, group=group)
 
     def create_pipeline(self, pipeline: Pipeline, create_children: CreateChildren) -> Any:
-        """The native form of a whole pipeline.
+        """Return the native form of a whole pipeline.
 
         Args:
-            pipeline: checked.
-            create_children: makes the native forms of its nodes.
+            pipeline: the checked pipeline.
+            create_children: creates the native forms of its nodes.
         """
         return self._create("sl_create_pipeline", create_children, pipeline=pipeline)
 
     def publish_pipelines(self, pipelines: Sequence[Pipeline], namespace: dict[str, Any]) -> None:
-        """Put what the orchestrator's loader looks for into the module of the pipeline file.
+        """Publish native pipelines in the module of the pipeline file.
 
         Args:
-            pipelines: of an orchestration that has ended.
-            namespace: of the module.
+            pipelines: the pipelines of an orchestration that has ended.
+            namespace: the globals of the module.
         """
         self._call("sl_publish_pipelines", pipelines=pipelines, namespace=namespace)
 
     # -- in the worker
 
     def create_runner(self, job: Job) -> Runner:
-        """A runner of jobs like this one.
+        """Return a runner for jobs like this one.
 
         Args:
-            job: bound or not.
+            job: a job, bound or not.
         """
         from .runner import check_runner
 
         return check_runner(self._call("sl_create_runner", job=job), self._label_of("sl_create_runner"))
 
     def read_facts(self, job: Job, environ: Mapping[str, str]) -> ProjectFacts | None:
-        """What the Starlake project says about the work of a command.
+        """Return what the Starlake project says about the work of a command.
 
         Args:
-            job: bound.
-            environ: what the command sees.
+            job: the bound job.
+            environ: the environment variables of the command.
         """
         found = self._call("sl_read_facts", job=job, environ=environ)
         return None if found is None else self._checked("sl_read_facts", found, ProjectFacts)
@@ -297,55 +298,55 @@ class Plugins:
     # -- on the command line
 
     def check_file(self, file: Path) -> list[str]:
-        """What the orchestrator's own loader would reject in a pipeline file.
+        """Return why the orchestrator's own loader would reject a pipeline file.
 
         Args:
-            file: that opened an orchestration.
+            file: a file that opened an orchestration.
         """
         return self._collected("sl_check_file", str, file=file)
 
     def check_pipelines(self, pipelines: Sequence[Pipeline]) -> list[str]:
-        """Surprising interactions between pipelines.
+        """Return surprising interactions between pipelines.
 
         Args:
-            pipelines: of all files.
+            pipelines: the pipelines of all files.
         """
         return self._collected("sl_check_pipelines", str, pipelines=pipelines)
 
     def check_site(self, pipelines: Sequence[Pipeline]) -> list[str]:
-        """What is missing where the orchestrator runs.
+        """Return what is missing where the orchestrator runs.
 
         Args:
-            pipelines: of all files.
+            pipelines: the pipelines of all files.
         """
         return self._collected("sl_check_site", str, pipelines=pipelines)
 
     def run_pipeline(self, pipeline: Pipeline, request: RunRequest) -> Report | None:
-        """Run a pipeline now; None where the orchestrator cannot do this from here.
+        """Run a pipeline now. Return None if the orchestrator cannot do this from here.
 
         Args:
-            pipeline: rendered.
-            request: what is asked for.
+            pipeline: the rendered pipeline.
+            request: the run.
         """
         made = self._call("sl_run_pipeline", pipeline=pipeline, request=request)
         return None if made is None else self._checked("sl_run_pipeline", made, Report)
 
     def backfill(self, pipeline: Pipeline, requests: Sequence[RunRequest]) -> Iterable[Report] | None:
-        """Run several intervals by the orchestrator's own means; None where it has none.
+        """Run several intervals with the orchestrator's own backfill. Return None if it has none.
 
         Args:
-            pipeline: rendered.
-            requests: in the order of their dates.
+            pipeline: the rendered pipeline.
+            requests: the runs, in the order of their dates.
         """
         made = self._call("sl_backfill", pipeline=pipeline, requests=requests)
         if made is None:
             return None
         if not isinstance(made, Iterable):
-            raise self._returned("sl_backfill", made, "in place of reports")
+            raise self._returned("sl_backfill", made, "instead of reports")
         return self._reports(made)
 
     def _reports(self, made: Iterable[object]) -> Iterator[Report]:
-        """Reports as they come; whoever stops asking ends what makes them."""
+        """Yield the reports as they arrive. Closing this generator closes the plugin's generator."""
         reports = iter(made)
         try:
             while (report := self._run("sl_backfill", lambda: next(reports, None), {})) is not None:
@@ -355,52 +356,52 @@ class Plugins:
                 reports.close()
 
     def plan_runs(self, pipelines: Sequence[Pipeline], requests: Sequence[RunRequest]) -> None:
-        """Take note of runs that are about to be started one after the other.
+        """Record runs that are about to be started one after the other.
 
         Args:
             pipelines: one for each request.
-            requests: in their order.
+            requests: the runs, in order.
         """
         self._call("sl_plan_runs", pipelines=pipelines, requests=requests)
 
     def list_runs(self, options: Options, folder: Path, limit: int | None) -> Sequence[Report] | None:
-        """The runs that the orchestrator remembers; None where it keeps no record.
+        """Return the recorded runs, or None if the orchestrator keeps no record.
 
         Args:
-            options: of a pipeline.
-            folder: where the pipeline files are.
-            limit: how many at most; None for all.
+            options: the options of a pipeline.
+            folder: the folder of the pipeline files.
+            limit: the maximum number of runs; None for all.
         """
         made = self._call("sl_list_runs", options=options, folder=folder, limit=limit)
         return None if made is None else self._each("sl_list_runs", made, Report)
 
     def forget_run(self, options: Options, folder: Path, run_id: str) -> bool | None:
-        """Forget a run; whether there was one, None where the orchestrator keeps no record.
+        """Delete the record of a run. Return whether there was one, or None if the orchestrator keeps no record.
 
         Args:
-            options: of a pipeline.
-            folder: where the pipeline files are.
-            run_id: of the run.
+            options: the options of a pipeline.
+            folder: the folder of the pipeline files.
+            run_id: the id of the run.
         """
         made = self._call("sl_forget_run", options=options, folder=folder, run_id=run_id)
         return None if made is None else self._checked("sl_forget_run", made, bool)
 
     def deploy(self, files: Sequence[Path], options: Options) -> Sequence[Path] | None:
-        """Bring pipeline files to where the orchestrator loads them; the files written, None where there is no such place.
+        """Copy pipeline files to where the orchestrator loads them. Return the files written, or None if there is no such place.
 
         Args:
-            files: pipeline files.
-            options: of a pipeline.
+            files: the pipeline files.
+            options: the options of a pipeline.
         """
         made = self._call("sl_deploy", files=files, options=options)
         return None if made is None else self._each("sl_deploy", made, Path)
 
     def delete(self, files: Sequence[Path], options: Options) -> Sequence[Path] | None:
-        """Take deployed pipeline files away; the files removed, None where there is no such place.
+        """Remove deployed pipeline files. Return the files removed, or None if there is no such place.
 
         Args:
-            files: pipeline files.
-            options: of a pipeline.
+            files: the pipeline files.
+            options: the options of a pipeline.
         """
         made = self._call("sl_delete", files=files, options=options)
         return None if made is None else self._each("sl_delete", made, Path)
@@ -416,25 +417,25 @@ class Plugins:
         return None if made is None else self._checked("sl_check_project", made, ProjectCheck)
 
     def write_demo(self, folder: Path, again: bool) -> Demo | None:
-        """Write a small project that runs at once; None where no plugin has one.
+        """Write a small project that is ready to run. Return None if no plugin has one.
 
         Args:
-            folder: new, empty, or that of an earlier call.
-            again: only let further files come in.
+            folder: a folder that is new, empty or written by an earlier call.
+            again: only deliver further files.
         """
         made = self._call("sl_write_demo", folder=folder, again=again)
         return None if made is None else self._checked("sl_write_demo", made, Demo)
 
     def show_demo(self, folder: Path) -> DemoTables | None:
-        """What is in the tables of the demo; None where that cannot be read.
+        """Return what is in the tables of the demo, or None if that cannot be read.
 
         Args:
-            folder: of the demo.
+            folder: the folder of the demo.
         """
         made = self._call("sl_show_demo", folder=folder)
         return None if made is None else self._checked("sl_show_demo", made, DemoTables)
 
-    # -- how they are called
+    # -- how hooks are called
 
     def _caller(self, name: str) -> Any:
         return getattr(self._manager.hook, name)
@@ -443,7 +444,8 @@ class Plugins:
         return self._run(name, self._caller(name), arguments)
 
     def _call_direct(self, name: str, /, **arguments: Any) -> Any:
-        """As :meth:`_call`, for a hook that is called for every task: without pluggy, where only one plugin implements it."""
+        """Like :meth:`_call`, for hooks that are called for every task: skips pluggy if only one plugin implements the
+        hook."""
         called = self._direct.get(name)
         if called is None:
             called = caller = self._caller(name)
@@ -455,7 +457,7 @@ class Plugins:
         return self._run(name, called, arguments)
 
     def _create(self, name: str, create_children: CreateChildren, **arguments: Any) -> Any:
-        """Call a hook that calls back; an error of what it calls back is none of its own."""
+        """Call a hook that calls back. An error raised by the callback is not blamed on the hook."""
         passing: list[BaseException] = []
 
         def children() -> Mapping[str, Any]:
@@ -480,7 +482,7 @@ class Plugins:
         except ImportError as error:
             where = "where tasks run" if name in _IN_WORKERS else "here"
             raise PluginLoadError(
-                f"{label or self._label_of(name, error)} cannot do its part ({name}): {type(error).__name__}: {error}. What it needs has to be "
+                f"{label or self._label_of(name, error)} cannot run {name}: {type(error).__name__}: {error}. Its dependencies must be "
                 f"installed {where}"
             ) from error
         except Exception as error:
@@ -490,7 +492,7 @@ class Plugins:
             ) from error
 
     def _label_of(self, name: str, error: BaseException | None = None) -> str:
-        """The plugins that implement a hook; the one in which an error was raised, if it is known."""
+        """Return the label of the plugins that implement a hook, or of the one that raised an error, if known."""
         found = self._caller(name).get_hookimpls()
         codes = set()
         trace = error.__traceback__ if error is not None else None
@@ -505,21 +507,21 @@ class Plugins:
 
     def _checked(self, name: str, value: object, kind: type[T], label: str = "") -> T:
         if not isinstance(value, kind):
-            raise self._returned(name, value, f"in place of {_a(kind)}", label)
+            raise self._returned(name, value, f"instead of {_a(kind)}", label)
         return value
 
     def _each(self, name: str, values: object, kind: type[T], label: str = "") -> list[T]:
         if isinstance(values, str) or not isinstance(values, Iterable):
-            raise self._returned(name, values, f"in place of a list of {kind.__name__}", label)
+            raise self._returned(name, values, f"instead of a list of {kind.__name__}", label)
         return [self._checked(name, value, kind, label) for value in values]
 
     def _collected(self, name: str, kind: type[T], **arguments: Any) -> list[T]:
-        """The answers of all plugins, in one list."""
+        """Return the answers of all plugins in one list."""
         return [value for values in self._call(name, **arguments) for value in self._each(name, values, kind)]
 
 
 def _place(error: BaseException) -> str:
-    """The line that raised an error."""
+    """Return the line that raised an error."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -531,7 +533,7 @@ def _a(kind: type) -> str:
 
 
 def rescan() -> None:
-    """Forget what was found, after distributions were installed into this process."""
+    """Scan again, after distributions were installed while this process runs."""
     registry.rescan()
     _selected.cache_clear()
 
@@ -540,8 +542,8 @@ def select(orchestrator: Any = None, environment: Any = None, addons: Sequence[A
     """Load the plugins of one orchestration.
 
     Args:
-        orchestrator: name or plugin object; None for a worker that only runs jobs.
-        environment: name or plugin object.
+        orchestrator: a name or plugin object; None in a worker that only runs jobs.
+        environment: a name or plugin object.
         addons: names or plugin objects.
 
     Raises:
@@ -555,7 +557,7 @@ def select(orchestrator: Any = None, environment: Any = None, addons: Sequence[A
 
 @functools.cache
 def _selected(orchestrator: str | None, environment: str | None, addons: tuple[str, ...]) -> Plugins:
-    """A selection of names: what it holds does not change, so a process makes it once."""
+    """Load a selection of names. It does not change, so each process loads it once."""
     return _make(orchestrator, environment, addons)
 
 

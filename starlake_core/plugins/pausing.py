@@ -1,4 +1,4 @@
-"""Pauses between two calls of a service, which whoever waits can cut short."""
+"""Pauses between calls of a service, which the waiting caller can cut short."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ logger = get_logger(__name__)
 
 _SLICE = 0.1
 _LAST_SECONDS = 1.0
-"""How long a call that is under way may still take when the wait for it was stopped."""
+"""Seconds that a running call may still take after the wait for it was stopped."""
 
 T = TypeVar("T")
 
@@ -37,11 +37,11 @@ _bounds: contextvars.ContextVar[_Bounds] = contextvars.ContextVar("starlake_core
 
 @contextmanager
 def pausing(stop: Callable[[], bool] | None, seconds: float | None = None) -> Iterator[None]:
-    """While this block is open, :func:`pause` ends early in this thread.
+    """In this block, :func:`pause` can end early in this thread.
 
     Args:
-        stop: asked while somebody pauses; true ends the pause. None: nobody stops it.
-        seconds: after so many from now on there are no more pauses; None for no limit.
+        stop: called during a pause; the pause ends when it returns true. None if nothing stops it.
+        seconds: the number of seconds from now after which there are no more pauses; None for no limit.
     """
     token = _bounds.set(_Bounds(stop, None if seconds is None else time.monotonic() + seconds))
     try:
@@ -51,7 +51,7 @@ def pausing(stop: Callable[[], bool] | None, seconds: float | None = None) -> It
 
 
 def given_up_on() -> bool:
-    """Whether whoever waits wants no further try of a call: they were stopped, or their time is over."""
+    """Return whether the caller has given up: it was stopped, or its time is over."""
     bounds = _bounds.get()
     return (bounds.until is not None and time.monotonic() >= bounds.until) or (
         bounds.stop is not None and bounds.stop()
@@ -59,13 +59,14 @@ def given_up_on() -> bool:
 
 
 def pause(seconds: float) -> bool:
-    """Wait between two attempts of a call, or between two looks. What a runner sleeps with.
+    """Wait between two calls or two polls. Runners use this instead of ``time.sleep``.
 
     Args:
-        seconds: how long.
+        seconds: the length of the pause.
 
     Returns:
-        Whether to go on. False: whoever waits wants no further try; the caller raises an :class:`OutageError` as if its time were over.
+        Whether to continue. If False, the waiting caller has given up: raise an :class:`OutageError`, as if the time
+        were over.
     """
     bounds = _bounds.get()
     end = time.monotonic() + seconds
@@ -83,7 +84,7 @@ def pause(seconds: float) -> bool:
 
 
 class Backoff:
-    """The pauses between the tries of one call: each up to twice as long as the one before, until the time is over.
+    """The pauses between repeated calls, each up to twice as long as the previous one, until the time is over.
 
     ::
 
@@ -96,12 +97,12 @@ class Backoff:
                     raise
 
     Args:
-        total: seconds from now on after which there is no further try; None for no limit.
-        first: seconds of the first pause at most.
-        longest: seconds of any pause at most.
+        total: the seconds from now after which the call is not repeated; None for no limit.
+        first: the maximum seconds of the first pause.
+        longest: the maximum seconds of any pause.
 
     Attributes:
-        longest: seconds of any pause at most.
+        longest: the maximum seconds of any pause.
     """
 
     def __init__(self, total: float | None, first: float = 0.5, longest: float = 30.0) -> None:
@@ -110,10 +111,11 @@ class Backoff:
         self.longest = longest
 
     def next(self, at_least: float = 0.0) -> float | None:
-        """Seconds of the next pause, with jitter so that many callers do not come back at once; None when the time is over before its end.
+        """Return the seconds of the next pause, with jitter so that many callers do not return at once. Return None if
+        the time is over before the pause ends.
 
         Args:
-            at_least: seconds that the service asked for, such as those of ``Retry-After``.
+            at_least: the minimum seconds that the service requests, for example in ``Retry-After``.
         """
         seconds = max(at_least, self._most * random.uniform(0.5, 1.0))
         self._most = min(self.longest, 2 * self._most)
@@ -126,7 +128,7 @@ class Backoff:
             at_least: as in :meth:`next`.
 
         Returns:
-            Whether to try again. False: the time is over, or whoever waits wants no further try; see :func:`pause`.
+            Whether to repeat the call. False if the time is over or the caller has given up; see :func:`pause`.
         """
         seconds = self.next(at_least)
         return seconds is not None and pause(seconds)
@@ -135,16 +137,17 @@ class Backoff:
 def unless_stopped(
     call: Callable[[], T], stop: Callable[[], bool] | None, about: str, late: Callable[[T], None] | None = None
 ) -> T:
-    """Make a call that may hang, and wait for its answer only until somebody stops the wait.
+    """Make a call that may hang, and wait for its answer until the wait is stopped.
 
     Args:
-        call: without arguments. It is made in a thread of its own, where somebody can stop it; its pauses end with the stop.
-        stop: asked while it is under way; None makes the call here.
-        about: what it is for, for messages.
-        late: gets an answer that came after the stop.
+        call: a function without arguments. If the wait can be stopped, it runs in its own thread, and its pauses end
+            when the wait is stopped.
+        stop: called while the call runs; the wait stops when it returns true. None to make the call in this thread.
+        about: the purpose of the call, for messages.
+        late: receives an answer that arrives after the stop.
 
     Raises:
-        OutageError: the wait was stopped, and there is no answer.
+        OutageError: the wait was stopped before there was an answer.
     """
     if stop is None:
         return call()
@@ -155,7 +158,7 @@ def unless_stopped(
     def made() -> None:
         try:
             value = call()
-        except BaseException as error:  # it is raised where the answer is waited for
+        except BaseException as error:  # it is raised in the thread that waits for the answer
             raised.append(error)
             done.set()
             return
@@ -167,7 +170,7 @@ def unless_stopped(
             try:
                 late(value)
             except Exception as error:
-                logger.warning("%s was stopped, and its answer came after that: %s", about, error)
+                logger.warning("%s was stopped, and its answer came later: %s", about, error)
 
     context = contextvars.copy_context()
     threading.Thread(target=context.run, args=(_within, stop, made), name="starlake-call", daemon=True).start()
@@ -179,7 +182,9 @@ def unless_stopped(
             with lock:
                 abandoned = not done.is_set()
             if abandoned:
-                raise OutageError(f"{about} was stopped before there was an answer; whether it was done is not known")
+                raise OutageError(
+                    f"{about} was stopped before there was an answer; it is not known whether it was done"
+                )
     if raised:
         raise raised[0]
     return answer[0]

@@ -1,4 +1,4 @@
-"""What the project says about a job: asked in the worker, of the reader of projects that is installed there."""
+"""What the project says about a job, according to the reader of projects that is installed in the worker."""
 
 from __future__ import annotations
 
@@ -23,22 +23,25 @@ def _readers() -> Plugins:
         try:
             plugins.add("project", plugin.name)
         except PluginError as error:
-            logger.warning("what the project says is not known: %s", error)
+            logger.warning("the reader of projects cannot be loaded: %s", error)
     return plugins
 
 
 def facts_of(job: Job) -> ProjectFacts | None:
-    """What the project says about the work of a job.
+    """Return what the project says about the work of a job.
 
     Args:
-        job: bound, with the project as SL_ROOT where something says what it is.
+        job: the bound job, with the project as SL_ROOT if it is known.
 
     Returns:
-        None where no reader of projects is installed, the project is not on this machine, or it cannot be read; the last is a warning.
+        None if no reader of projects is installed, the project is not on this machine, or it cannot be read. The last
+        case causes a warning.
     """
     environ = {**os.environ, **job.env}
     try:
         return _readers().read_facts(job, environ)
-    except Exception as error:  # a reader's fault, or the project's, must not fail a run that Starlake itself may find nothing wrong with
+    except (
+        Exception
+    ) as error:  # a fault of the reader or the project must not fail a run that Starlake itself may accept
         logger.warning("the project %s cannot be read here: %s", environ.get("SL_ROOT", ""), error)
         return None

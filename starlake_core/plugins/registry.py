@@ -1,7 +1,7 @@
-"""Which plugins are installed, and which of them an orchestration uses.
+"""Finds the installed plugins, and chooses those of an orchestration.
 
-Only the plugins that were asked for are imported, by name, through their entry point. The scan of the installed distributions
-happens once per process.
+Only the selected plugins are imported, by name, through their entry points. Installed distributions are scanned once
+per process.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ ROLES: Mapping[str, str] = {
     "project": "starlake_core.projects",
     "add-on": "starlake_core.addons",
 }
-"""Role to entry-point group."""
+"""The entry-point group of each role."""
 
 _VARIABLES: Mapping[str, str] = {"orchestrator": "SL_ORCHESTRATOR", "environment": "SL_EXECUTION_ENVIRONMENT"}
-# The plugins of this project, so that a known word leads to the right installation.
+# The plugins of this project, so that a message can name the package to install.
 _OURS: Mapping[str, tuple[str, ...]] = {
     "orchestrator": ("airflow", "dagster", "local"),
     "environment": ("cloud_run", "dataproc", "duckdb", "fargate", "shell"),
@@ -41,14 +41,14 @@ _ALIASES = {"composer": "airflow"}
 
 @dataclass(frozen=True)
 class PluginInfo:
-    """A plugin that is installed, whether or not it loads.
+    """An installed plugin, whether or not it loads.
 
     Attributes:
         role: ``orchestrator``, ``environment``, ``project`` or ``add-on``.
-        name: the word that the user types.
-        entry_point: where its module is.
-        distribution: name of the distribution that provides it.
-        version: of that distribution.
+        name: the name that users type.
+        entry_point: the entry point of its module.
+        distribution: the name of the distribution that provides it.
+        version: the version of that distribution.
     """
 
     role: str
@@ -64,7 +64,7 @@ class PluginInfo:
         """Import the module of the plugin.
 
         Raises:
-            PluginLoadError: it does not import, with the reason.
+            PluginLoadError: the import failed; the message has the reason.
         """
         try:
             return self.entry_point.load()
@@ -84,7 +84,8 @@ def _scan() -> Mapping[str, tuple[PluginInfo, ...]]:
             if role is None:
                 continue
             name = distribution.metadata["Name"] or "unknown"
-            # An editable install may list an entry point twice; the same distribution and value is one plugin.
+            # An editable install may list an entry point twice. Entries with the same distribution and value are one
+            # plugin.
             key = (entry_point.name, name.lower().replace("_", "-"), entry_point.value)
             found[role].setdefault(key, PluginInfo(role, entry_point.name, entry_point, name, distribution.version))
     return {
@@ -93,25 +94,25 @@ def _scan() -> Mapping[str, tuple[PluginInfo, ...]]:
 
 
 def installed(role: str | None = None) -> tuple[PluginInfo, ...]:
-    """The installed plugins, sorted by role and name, without importing any of them.
+    """Return the installed plugins, sorted by role and name, without importing any of them.
 
     Args:
-        role: only this role.
+        role: return only this role.
     """
     found = _scan()
     return tuple(plugin for each in ROLES if role in (None, each) for plugin in found[each])
 
 
 def rescan() -> None:
-    """Forget what was found, after distributions were installed into this process."""
+    """Scan again, after distributions were installed while this process runs."""
     _scan.cache_clear()
 
 
 def find(role: str, name: str) -> PluginInfo:
-    """The installed plugin of a role and name.
+    """Return the installed plugin with a role and name.
 
     Raises:
-        PluginNotFoundError: there is none; the message tells an installable name from a typo.
+        PluginNotFoundError: there is none; the message distinguishes an installable name from a typo.
         PluginConflictError: two distributions provide it.
     """
     name = _ALIASES.get(name.lower(), name.lower())
@@ -131,23 +132,23 @@ def find(role: str, name: str) -> PluginInfo:
 
 
 def choose(role: str, override: str | None, argument: Any, environ: Mapping[str, str] | None = None) -> Any:
-    """Decide which orchestrator or environment an orchestration uses.
+    """Choose the orchestrator or environment of an orchestration.
 
-    The order: the command line, the argument in the file, the environment variable (``SL_ORCHESTRATOR``,
-    ``SL_EXECUTION_ENVIRONMENT``), the installed orchestrator whose host is already imported in this process, the only one
-    installed (for the orchestrator, ``local`` when it is among several).
+    The first of these wins: the command line, the argument in the file, the environment variable (``SL_ORCHESTRATOR``
+    or ``SL_EXECUTION_ENVIRONMENT``), the installed orchestrator whose host is already imported in this process, the
+    only installed one (or ``local`` among several orchestrators).
 
     Args:
         role: ``orchestrator`` or ``environment``.
-        override: what the command line says.
-        argument: what the file says: a name, an enum of names, or a plugin object.
-        environ: the environment, that of this process by default.
+        override: the choice on the command line.
+        argument: the choice in the file: a name, a member of an enum, or a plugin object.
+        environ: the environment variables; those of this process by default.
 
     Returns:
         A name or a plugin object.
 
     Raises:
-        PluginNotFoundError: nothing decides.
+        PluginNotFoundError: none of these makes a choice.
     """
     environ = os.environ if environ is None else environ
     for value in (override, argument, environ.get(_VARIABLES[role])):

@@ -1,4 +1,4 @@
-"""From the graph to native objects: one fold over it."""
+"""Renders a graph as native objects, in one fold over it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ G = TypeVar("G", bound=TaskGroup)
 
 
 def render(pipeline: Pipeline, plugins: Plugins) -> Any:
-    """Make the native form of a checked pipeline.
+    """Create the native form of a checked pipeline.
 
     Args:
-        pipeline: after :meth:`Pipeline.check`.
+        pipeline: a pipeline after :meth:`Pipeline.check`.
         plugins: the orchestrator and the add-ons.
 
     Returns:

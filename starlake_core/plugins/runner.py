@@ -1,4 +1,4 @@
-"""What an environment does at run time: the base class of every runner."""
+"""The base class of runners, which do the work of an environment at run time."""
 
 from __future__ import annotations
 
@@ -16,38 +16,39 @@ __all__ = ["Runner", "RunnerSource", "Storage", "check_runner"]
 
 
 class Storage(Protocol):
-    """What the runtime does with files. Paths are absolute paths of this machine, or URIs.
+    """How the runtime handles files. Paths are absolute paths on this machine, or URIs.
 
-    Every method raises a :class:`StarlakeError` where the storage cannot be used.
+    Every method raises a :class:`StarlakeError` if the storage cannot be used.
     """
 
     def list(self, folder: str) -> Mapping[str, str]:
-        """The files of a folder, without those in folders below it: name to a text that changes when the content does.
+        """Return the files in a folder, without subfolders: by name, a string that changes when the content does.
 
         Args:
-            folder: one that does not exist has no files.
+            folder: the folder; if it does not exist, it has no files.
         """
         ...
 
     def move(self, source: str, target: str) -> None:
-        """Move a file. Whoever looks sees it whole, at its old place or its new one; nothing is at the new place before.
+        """Move a file. At any time it is complete, at either its old or its new path. The new path does not exist
+        before.
 
         Args:
-            source: of the file.
-            target: in a folder that may not exist yet.
+            source: the path of the file.
+            target: the new path, whose folder may not exist yet.
         """
         ...
 
     def read(self, path: str) -> bytes | None:
-        """The content of a small file; None where there is none."""
+        """Return the content of a small file, or None if it does not exist."""
         ...
 
     def write(self, path: str, content: bytes) -> None:
-        """Write a small file, whole or not at all; what was there is replaced."""
+        """Write a small file completely or not at all, and replace an existing one."""
         ...
 
     def delete(self, path: str) -> None:
-        """Delete a file, if it is there."""
+        """Delete a file, if it exists."""
         ...
 
 
@@ -56,25 +57,28 @@ _RENAMED = {"console": "console_url"}
 
 
 class Runner(ABC):
-    """What an environment does at run time. One runner serves all jobs of an endpoint, from several threads.
+    """Does the work of an environment at run time. One runner serves all jobs of an endpoint, from several threads.
 
-    A plugin inherits from this class, writes the five methods that are abstract, and states what else it can do by giving a value to an
-    attribute or by overriding a method that has a default. A public name that is a near miss of one of these is refused when the class is made.
+    A plugin inherits from this class, implements the five abstract methods, and sets attributes or overrides methods
+    with a default to say what else it can do. The class cannot be created if one of its public names looks like a
+    misspelt one of these.
 
-    Only errors of the service (throttled, unavailable, deadline) are retried, inside the runner and with backoff; they never look
-    like a failed job; an outage that lasts longer raises an :class:`OutageError`. Errors of permission, quota and missing resources
-    raise a :class:`RunnerError` that says what to grant or create. ``poll`` raises neither: it answers with the error of each attempt.
+    The runner retries transient errors of the service (throttled, unavailable, deadline) with backoff, and they never
+    look like a failed job. An outage that lasts longer raises an :class:`OutageError`. Missing permissions, quota or
+    resources raise a :class:`RunnerError` that says what to grant or create. ``poll`` raises neither: it returns the
+    error of each attempt.
 
-    A runner that pauses does so with :func:`~starlake_core.runtime.pause`, so that whoever is stopped need not wait for it.
+    A runner pauses with :func:`~starlake_core.runtime.pause`, so that a caller that is stopped need not wait for it.
 
     Attributes:
         interval: seconds between two polls.
-        detached: whether an attempt keeps running without the process that submitted it, and any other process can poll, cancel and read it by
-            its handle; then an orchestrator need not keep a worker for it, and all who wait in one process share one poll.
-        follows: whether the output is read while an attempt runs. False where reading costs more than it is worth while all goes well; then
-            only the output of failures is read.
-        keyed: whether the environment records ``SL_RUN_KEY`` with what it has done, and does each piece of work once; then everything may be
-            repeated.
+        detached: whether an attempt keeps running without the process that submitted it, and any other process can
+            poll, cancel and read it by its handle. Then an orchestrator need not keep a worker for it, and all waiting
+            tasks of a process share one poll.
+        follows: whether the output is read while an attempt runs. If False, because reading is expensive, only the
+            output of failures is read.
+        keyed: whether the environment records ``SL_RUN_KEY`` with its work, and does each piece of work once. Then
+            everything may be repeated.
     """
 
     interval: float = 5.0
@@ -90,84 +94,87 @@ class Runner(ABC):
 
     @abstractmethod
     def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
-        """Every attempt of a task that the environment knows, the oldest first. Of one that has ended it may be told only that; ``poll``
-        tells how.
+        """Return every attempt of a task that the environment knows, oldest first. For an attempt that has ended, the
+        status may say only that; ``poll`` says how it ended.
 
         Args:
-            job: the bound job of the attempt that asks.
+            job: the bound job of the current attempt.
             task: the stable part of the key.
         """
 
     @abstractmethod
     def submit(self, job: Job, key: RunKey) -> str:
-        """Start an attempt and return its handle. Idempotent: the same key twice is the same attempt.
+        """Start an attempt and return its handle. Idempotent: a second call with the same key returns the same attempt.
 
         Args:
-            job: without placeholders.
-            key: of the attempt.
+            job: a job without placeholders.
+            key: the key of the attempt.
         """
 
     @abstractmethod
     def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
-        """The states of many attempts, in as few calls of the service as it allows.
+        """Return the states of many attempts, with as few calls of the service as possible.
 
-        One that cannot be asked about now has a status with an ``error``, and the others have theirs. A slow answer about one of them (the
-        marker of a check) is not waited for: it is told by a later poll.
+        If the state of one attempt cannot be read now, its status has an ``error``; the others are not affected. Do not
+        wait for a slow answer about one of them (the marker of a check): return it in a later poll.
 
         Args:
-            handles: what :meth:`submit` and :meth:`find` returned.
+            handles: handles from :meth:`submit` and :meth:`find`.
         """
 
     @abstractmethod
     def cancel(self, handle: str) -> None:
-        """Ask for the end of an attempt; one that has ended stays as it is. Idempotent."""
+        """Start to cancel an attempt. Idempotent; an attempt that has ended stays as it is."""
 
     @abstractmethod
     def logs(self, handle: str, cursor: str | None) -> tuple[Sequence[str], str | None]:
-        """Lines of output after a cursor, and the next cursor. Best effort: it never changes a verdict.
+        """Return the lines of output after a cursor, and the next cursor. Best effort: it never changes a verdict.
 
         Args:
-            handle: of the attempt.
-            cursor: what the last call returned; None at first.
+            handle: the handle of the attempt.
+            cursor: the cursor from the last call; None at first.
         """
 
     def tail(self, handle: str, count: int) -> Sequence[str]:
-        """The last lines of output of an ended attempt. Override it where reading them is cheaper than reading all.
+        """Return the last lines of output of an ended attempt. Override it if reading them is cheaper than reading
+        everything.
 
         Args:
-            handle: of the attempt.
-            count: how many lines.
+            handle: the handle of the attempt.
+            count: the number of lines.
         """
         return self.logs(handle, None)[0][-count:]
 
     def console_url(self, handle: str) -> str:
-        """The address at which a person can watch an attempt; empty where there is none.
+        """Return the address of a page that shows an attempt; empty if there is none.
 
         Args:
-            handle: of the attempt.
+            handle: the handle of the attempt.
         """
         return ""
 
     def describe(self, job: Job) -> str:
-        """A bound job as a line for people: one to paste into a shell, where the environment has such a line. Secrets are masked.
+        """Return a bound job as a line to show, which can be pasted into a shell if the environment has such a command.
+        Secrets are masked.
 
         Args:
-            job: bound.
+            job: the bound job.
         """
         return f"starlake {' '.join(job.masked().arguments)}  # {job.environment}"
 
     def wait(self, handles: Sequence[str], timeout: float) -> None:
-        """Return when one of some attempts may have ended, or after a time. Override it where the runner is told of the end of an attempt.
+        """Return when one of some attempts may have ended, or after a time. Override it if the runner is notified when
+        an attempt ends.
 
         Args:
-            handles: of the attempts.
-            timeout: seconds.
+            handles: the handles of the attempts.
+            timeout: the maximum seconds to wait.
         """
         pause(timeout)
 
     def storage(self, root: str) -> Storage | None:
-        """The storage that a folder outside of this machine is in; None where the runner reaches none. Files that a failed load has moved are
-        put back there.
+        """Return the storage of a folder that is not on this machine, or None if the runner cannot reach it. Files that
+        a failed load moved are put back there.
 
         Args:
             root: the URI of the folder.
@@ -188,49 +195,49 @@ def _check_names(what: str, names: Sequence[str]) -> None:
         if near is not None:
             known = next(known for known in _KNOWN if known.replace("_", "") == near)
             raise PluginContractError(
-                f"{what}.{name} has no effect: a runner has nothing of that name. Did you mean '{known}'? A name of your own begins with "
-                "an underscore, or differs more"
+                f"{what}.{name} has no effect, because runners have no such attribute. Did you mean '{known}'? Start the names of your own "
+                "attributes with an underscore"
             )
 
 
 def _check_value(what: str, name: str, value: object) -> None:
-    """Refuse a value that cannot be one of an attribute; a property is asked when it is read."""
+    """Refuse a value that the attribute cannot have. A property is checked when it is read."""
     if hasattr(value, "__get__"):
         return
     if name in ("detached", "follows", "keyed") and not isinstance(value, bool):
-        raise PluginContractError(f"{what}.{name} is {value!r}; it takes True or False")
+        raise PluginContractError(f"{what}.{name} is {value!r}; use True or False")
     if name == "interval" and (isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0):
-        raise PluginContractError(f"{what}.interval is {value!r}; it takes seconds, more than 0")
+        raise PluginContractError(f"{what}.interval is {value!r}; use seconds, more than 0")
 
 
 class RunnerSource(Protocol):
-    """Where runners come from: the selected plugins, as far as the graph knows them.
+    """Creates runners. This is the part of the selected plugins that the graph knows.
 
     Attributes:
-        environment: name of the environment; empty where none is selected.
+        environment: the name of the environment; empty if none is selected.
     """
 
     @property
     def environment(self) -> str: ...
 
     def create_runner(self, job: Job) -> Runner:
-        """A runner of jobs like this one."""
+        """Return a runner for jobs like this one."""
         ...
 
 
 def check_runner(made: object, label: str) -> Runner:
-    """A runner, from what a plugin returned.
+    """Check the runner that a plugin returned.
 
     Args:
-        made: by ``sl_create_runner``.
-        label: of the plugin, for messages.
+        made: the result of ``sl_create_runner``.
+        label: the label of the plugin, for messages.
 
     Raises:
-        PluginContractError: it is not one.
+        PluginContractError: it is not a runner.
     """
     if not isinstance(made, Runner):
         raise PluginContractError(
-            f"{label} returned {made!r} from sl_create_runner; its class has to inherit from starlake_core.runtime.Runner"
+            f"{label} returned {made!r} from sl_create_runner; its class must inherit from starlake_core.runtime.Runner"
         )
     what = f"{label}: {type(made).__qualname__}"
     own = getattr(made, "__dict__", {})

@@ -1,6 +1,7 @@
-"""Commands as processes of this machine.
+"""Runs commands as processes on this machine.
 
-``runner`` starts them and finds them again, ``following`` reads what they write, ``supervisor`` ends them with whoever started them,
-``watchdog`` is the process that outlives it, and ``exclusive`` lets one at a time use a resource. Imports ``model`` and ``plugins``; how
-attempts go on from one to the next is the business of ``runtime``, which imports it.
+``runner`` starts processes, ``following`` reads their output, ``supervisor`` ends them when the process that started
+them ends, ``watchdog`` is the process that outlives it, and ``exclusive`` lets one job at a time use a resource.
+Imports ``model`` and ``plugins``. How attempts follow each other is the business of ``runtime``, which imports this
+package.
 """

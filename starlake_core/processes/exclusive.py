@@ -1,7 +1,8 @@
-"""Resources with one user at a time, such as a database file that takes one writer, across the processes of a machine.
+"""Resources with one user at a time, such as a database file that allows one writer, across the processes of a machine.
 
-A resource is held by three at once: this process, the process of the command, which inherits the descriptor of a lock, and the watchdog, which
-holds a second lock. So it is free exactly when nothing of the command is alive, whoever of them is killed, and in whatever order.
+Three processes hold a resource: this process, the process of the command, which inherits the descriptor of a lock, and
+the watchdog, which holds a second lock. So the resource is free exactly when no process of the command is alive,
+whichever of the three is killed, and in whatever order.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ __all__ = ["POOL_PREFIX", "Lease", "exclusively", "inherited", "occupy", "pool_o
 logger = get_logger(__name__)
 
 POOL_PREFIX = "starlake_"
-"""What the names of pools begin with that keep the users of a resource apart."""
+"""The prefix of the names of pools for resources."""
 
 _FILE = re.compile(r"(?P<kind>[A-Za-z][A-Za-z0-9+.-]*):(?P<path>/(?!/).*)", re.DOTALL)
 _SHORTEST, _LONGEST = 0.02, 0.5
@@ -39,21 +40,22 @@ _READABLE = 40
 
 
 def resource_of(job: Job) -> str:
-    """The resource that a job has to itself while it runs; empty for none.
+    """Return the resource that only this job may use while it runs; empty for none.
 
     Args:
-        job: bound, with the project as SL_ROOT where something says what it is.
+        job: the bound job, with the project as SL_ROOT if it is known.
     """
     if job.exclusive != AUTOMATIC:
         return job.exclusive
     if job.endpoint:
-        return ""  # a service does not write to a file of this machine
+        return ""  # a service does not write to a file on this machine
     facts = facts_of(job)
     return facts.single_writer if facts is not None else ""
 
 
 def pool_of(resource: str) -> str:
-    """The name of a pool of one slot for a resource, without a path of the machine: letters, digits and ``_``.
+    """Return the name of a pool with one slot for a resource. It has letters, digits and ``_``, and no path of this
+    machine.
 
     >>> pool_of("duckdb:/data/shop.db")
     'starlake_duckdb_shop_db'
@@ -70,7 +72,7 @@ class Lease:
 
     Attributes:
         resource: its name.
-        descriptor: of the lock that the process of the attempt inherits.
+        descriptor: the descriptor of the lock that the process of the attempt inherits.
     """
 
     def __init__(self, resource: str, key: RunKey, descriptor: int, second: int, path: str) -> None:
@@ -81,12 +83,12 @@ class Lease:
         self._path = path
 
     def release(self) -> None:
-        """Give the resource back. It is free as soon as nothing of the attempt is alive."""
+        """Release the resource. It is free as soon as no process of the attempt is alive."""
         with _changed:
             if _leases.pop(_name(self._key), None) is not self:
                 return
         guard.release(self._path)
-        # Whoever comes next finds it free, unless a process of the attempt still has the first lock.
+        # The next user finds it free, unless a process of the attempt still has the first lock.
         deadline = time.monotonic() + _LET_GO_SECONDS
         while not _locked(self._second) and time.monotonic() < deadline:
             time.sleep(0.001)
@@ -102,7 +104,7 @@ _changed = threading.Condition()
 
 
 def _after_fork() -> None:
-    """A forked child is not the user of what its parent holds, and must not keep it from others."""
+    """Drop the leases of the parent in a forked child, which does not use them and must not block others."""
     global _changed
     _changed = threading.Condition()
     _leases.clear()
@@ -121,10 +123,10 @@ def _name(key: RunKey) -> tuple[str, str]:
 
 
 def inherited(key: RunKey) -> tuple[int, ...]:
-    """The descriptors that the process of an attempt has to inherit.
+    """Return the descriptors that the process of an attempt must inherit.
 
     Args:
-        key: of the attempt.
+        key: the key of the attempt.
     """
     lease = _leases.get(_name(key))
     return () if lease is None else (lease.descriptor,)
@@ -138,20 +140,21 @@ def occupy(
     stop: Callable[[], bool] | None = None,
     on_wait: Callable[[str], None] | None = None,
 ) -> Lease | None:
-    """Take a resource for an attempt, and wait while others have it. Who waits is next.
+    """Take a resource for an attempt, and wait while another process has it.
 
     Args:
         resource: its name; ``KIND:/path`` for a file.
-        key: of the attempt.
+        key: the key of the attempt.
         wait: whether to wait.
-        stop: asked while waiting; true gives it up.
-        on_wait: told in a line for people what is waited for and who has it, whenever that changes.
+        stop: called during the wait, which ends when it returns true.
+        on_wait: called with a message that says what the attempt waits for and who has it, whenever that changes.
 
     Returns:
-        The lease, which has to be released; None if others have it and nobody waits (any more).
+        The lease, which you must release; None if another process has the resource and this one does not wait, or
+        stopped waiting.
 
     Raises:
-        RunnerError: its lock cannot be kept on this machine, or belongs to another user.
+        RunnerError: the lock cannot be kept on this machine, or belongs to another user.
     """
     path = _place(resource)
     queue: int | None = None
@@ -188,22 +191,23 @@ def exclusively(
     stop: Callable[[], bool] | None = None,
     on_wait: Callable[[str], None] | None = None,
 ) -> Iterator[bool]:
-    """While this block is open, an attempt has the resource of its job to itself.
+    """In this block, only this attempt may use the resource of its job.
 
-    :func:`starlake_core.runtime.execute` does this. Who calls ``start``, ``wait`` and ``finish`` one by one opens such a block around them.
+    :func:`starlake_core.runtime.execute` does this. If you call ``start``, ``wait`` and ``finish`` one by one, open
+    such a block around them.
 
     Args:
-        job: bound.
-        key: of the attempt.
+        job: the bound job.
+        key: the key of the attempt.
         stop, on_wait: see :func:`occupy`.
 
     Yields:
-        False if the wait was given up: nothing is to be started then.
+        False if the wait was stopped. Then nothing may be started.
 
     Raises:
         RunnerError: see :func:`occupy`.
     """
-    # An orchestrator that waits in its own way has taken it before.
+    # An orchestrator that waits in its own way has already taken it.
     resource = "" if inherited(key) else resource_of(job)
     if not resource:
         yield True
@@ -219,7 +223,7 @@ def exclusively(
 
 
 def _taken(resource: str, key: RunKey, path: str) -> tuple[Lease | None, str]:
-    """The lease, or who has the resource."""
+    """Return the lease, or a description of what uses the resource."""
     descriptor = _open(f"{path}.lock")
     second: int | None = None
     try:
@@ -227,8 +231,8 @@ def _taken(resource: str, key: RunKey, path: str) -> tuple[Lease | None, str]:
             return None, _user(f"{path}.lock")
         second = _open(f"{path}.watched")
         if not _locked(second):
-            return None, f"what {_user(f'{path}.lock') or 'a killed process'} has left behind"
-        # The first lock keeps others from the second one, so it may be free for a moment.
+            return None, f"processes left behind by {_user(f'{path}.lock') or 'a killed process'}"
+        # The first lock protects the second one, which may be free for a moment.
         fcntl.flock(second, fcntl.LOCK_UN)
         guard.hold(f"{path}.watched")
         os.ftruncate(descriptor, 0)
@@ -245,7 +249,7 @@ def _taken(resource: str, key: RunKey, path: str) -> tuple[Lease | None, str]:
 
 
 def _user(path: str) -> str:
-    """Who wrote himself into a lock; empty where nobody knows."""
+    """Return the task and process recorded in a lock; empty if unknown."""
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
         told = json.loads(Path(path).read_text(encoding="utf-8"))
         return f"{told['task']} (pid {int(told['pid'])})"
@@ -265,8 +269,8 @@ def _open(path: str) -> int:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise RunnerError(
-            f"the lock of a resource with one user at a time cannot be kept at {path}: {error.strerror}. All who use it have to run as one user; "
-            "the option exclusive=none does without"
+            f"the lock of a resource with one user at a time cannot be kept at {path}: {error.strerror}. Run all its users as the same "
+            "operating-system user, or set the option exclusive=none"
         ) from error
     _descriptors.add(descriptor)
     return descriptor
@@ -278,7 +282,8 @@ def _close(descriptor: int) -> None:
 
 
 def _place(resource: str) -> str:
-    """The path of the locks of a resource, without their endings: beside its file, or where all processes of the user find it."""
+    """Return the path of the locks of a resource, without suffix: next to its file, or where all processes of the user
+    find it."""
     found = _FILE.fullmatch(resource)
     folders = [_home()]
     if found is not None:
@@ -298,14 +303,15 @@ def _place(resource: str) -> str:
             return os.path.join(place, name)
         trouble = PermissionError(13, "Permission denied", place)
         if os.lstat(place).st_uid != os.getuid():
-            break  # another place would be another lock
+            break  # a lock in another place would be a different lock
     raise RunnerError(
-        f"the lock of {resource} cannot be kept: {trouble}. All who use it have to run as one user; the option exclusive=none does without"
+        f"the lock of {resource} cannot be kept: {trouble}. Run all its users as the same operating-system user, or set the option "
+        "exclusive=none"
     )
 
 
 def _home() -> str:
-    """A folder that all processes of a user agree on, whatever their variables say."""
+    """Return a folder that is the same for all processes of a user, whatever their environment variables."""
     user = os.getuid()
     try:
         home = pwd.getpwuid(user).pw_dir

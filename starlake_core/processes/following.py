@@ -1,7 +1,7 @@
-"""One process from before its start to after its end, in the hands of one thread.
+"""Follows one process from before its start until after its end, in one thread.
 
-The thread starts the process itself, so there is no moment at which a process runs that nobody follows; and whatever happens to the
-thread, the attempt ends and says why.
+The thread starts the process itself, so no process ever runs without being followed. Whatever happens to the thread,
+the attempt ends with a reason.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ logger = get_logger(__name__)
 _BUFFERED_LINES = 10_000
 _BUFFERED_CHARACTERS = 2_000_000
 _LONGEST_LINE = 64 * 1024
-# Where a line without an end is cut, nothing may stand that is a secret only together with what follows.
+# A line without an end is not cut inside a secret, which could not be masked in two parts.
 _HELD_BACK = 4096
 _TAIL_LINES = 20
 _KILL_SECONDS = 10.0
@@ -46,7 +46,7 @@ _ORPHAN_SECONDS = 0.5
 _LOOK_SECONDS = 0.25
 _READ_FAILURES = 3
 
-# What the machine has none of at the moment, or what was interrupted: another attempt may find it otherwise.
+# The machine is short of something, or the call was interrupted: another attempt may succeed.
 _PASSING = frozenset(
     getattr(errno, name)
     for name in (
@@ -59,24 +59,24 @@ _NOT_THERE = (errno.ENOENT, errno.EACCES)
 
 
 def passes(error: BaseException) -> bool:
-    """Whether an error of the system is one of the moment, so that another attempt may succeed.
+    """Return whether an error of the system is transient, so that another attempt may succeed.
 
     Args:
-        error: any; what is no ``OSError`` does not pass.
+        error: any error; only an ``OSError`` can be transient.
     """
     return isinstance(error, OSError) and error.errno in _PASSING
 
 
 @dataclass(frozen=True)
 class Start:
-    """What a process is started with.
+    """How to start a process.
 
     Attributes:
         vector: the program and its arguments.
-        env: its whole environment.
+        env: all its environment variables.
         folder: its working directory; None for that of this process.
-        missing: what to do when the program does not exist, for the error.
-        inherited: descriptors that it holds open as long as it lives.
+        missing: what to do if the program does not exist, for the error.
+        inherited: the descriptors that it inherits and holds open while it lives.
     """
 
     vector: Sequence[str]
@@ -88,15 +88,15 @@ class Start:
 
 @dataclass(eq=False)
 class Followed:
-    """One process, until its end was told to somebody.
+    """A process, from its start until its end has been reported.
 
     Attributes:
-        key: of the attempt.
-        job: what it was asked to do.
-        sentinel: the marker that it may leave, where it was asked for one.
-        secrets: what is hidden in its output.
+        key: the key of the attempt.
+        job: the job that it runs.
+        sentinel: the path of the marker that it may write, if there is one.
+        secrets: the values to mask in its output.
         on_end: called when it has ended.
-        lines: the output that is kept.
+        lines: the lines of output kept in memory.
         written: how many lines it has written.
         outcome: how it ended.
         changed: notified when it writes and when it ends.
@@ -118,14 +118,14 @@ class Followed:
     _begun: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
-    # -- from other threads
+    # -- called from other threads
 
     def start(self, start: Start) -> None:
-        """Start the process, and return when it runs.
+        """Start the process, and return once it runs.
 
         Raises:
-            RunnerError: the system refuses for good.
-            OutageError: the machine has no process, thread or file left at the moment.
+            RunnerError: the system refuses, and will refuse again.
+            OutageError: the machine is short of processes, threads or files at the moment.
         """
         thread = threading.Thread(target=self._follow, args=(start,), name=f"starlake-{self.key.task}", daemon=True)
         self._thread = thread
@@ -136,36 +136,36 @@ class Followed:
                     break
         except (RuntimeError, OSError, MemoryError) as error:
             raise OutageError(
-                f"no thread for {self.key.task} can be started now: {error}; nothing was begun"
+                f"no thread for {self.key.task} can be started now: {error}; nothing was started"
             ) from error
         except BaseException:
-            self.cancel()  # nobody gets a handle: what was perhaps started must not go on
+            self.cancel()  # nobody gets a handle, so a process that was perhaps started must not keep running
             raise
         if self._refused is not None:
             raise self._refused
         if self.process is None:
-            raise OutageError(f"the thread that was to start {self.key.task} ended before it did; nothing was begun")
+            raise OutageError(f"the thread that should start {self.key.task} died first; nothing was started")
 
     def cancel(self) -> None:
-        """Send SIGTERM to the group of the process, and SIGKILL ten seconds later if it still lives."""
+        """Send SIGTERM to the process group, and SIGKILL ten seconds later if it is still alive."""
         if self.outcome is None and self._cancelled_at is None:
             self._cancelled_at = time.monotonic()
             self._signal(signal.SIGTERM)
 
     @property
     def stopping(self) -> bool:
-        """Whether its end was asked for."""
+        """Whether the process is being stopped."""
         return self._cancelled_at is not None
 
     def look(self) -> Outcome | None:
-        """How it ended, None if it goes on. Ends it, if nobody follows it any more."""
+        """Return how it ended, or None while it runs. If its thread has died, end it."""
         thread = self._thread
-        # In this order: it tells how the process ended, and ends.
+        # In this order, because the thread reports the end of the process and then ends.
         if thread is not None and not thread.is_alive() and self.outcome is None:
             self._abandon()
         return self.outcome
 
-    # -- in the thread
+    # -- called in the thread
 
     def _follow(self, start: Start) -> None:
         try:
@@ -183,7 +183,7 @@ class Followed:
         self._end(trouble)
 
     def _spawn(self, start: Start) -> None:
-        guard.start()  # before the process: what cannot be guarded is not begun
+        guard.start()  # before the process, because a process that cannot be guarded must not start
         try:
             self.process = subprocess.Popen(
                 start.vector,
@@ -203,7 +203,7 @@ class Followed:
             raise
 
     def _kill_unfollowed(self, error: BaseException) -> None:
-        """End a process that was perhaps started and cannot be kept."""
+        """End a process that may have been started but cannot be followed."""
         process = self.process
         if process is not None:
             self._signal(signal.SIGKILL)
@@ -213,16 +213,16 @@ class Followed:
             self._unguard(process)
             self.process = None
         elif not isinstance(error, (FileNotFoundError, ValueError)):
-            # It may have failed between the fork and the moment when the process was known.
+            # The call may have failed after the fork, before the process was known.
             watchdog.end(set(), guard.token, self._marks)
 
     @property
     def _marks(self) -> tuple[str, ...]:
-        """What stands in the environment of all that belongs to this attempt, besides the token."""
+        """Return the variables in the environment of all processes of this attempt, in addition to the token."""
         return (f"{watchdog.ATTEMPT_VARIABLE}={self.key.attempt_hash}",)
 
     def _read(self) -> None:
-        """Read the output until its end, or until nobody but strays can write to it."""
+        """Read the output until its end, or until only stray processes can write to it."""
         process = self.process
         assert process is not None
         assert process.stdout is not None
@@ -236,7 +236,7 @@ class Followed:
                 look_at = time.monotonic() + _LOOK_SECONDS
                 if exited_at is None and _ended(process):
                     exited_at = time.monotonic()
-                # The process has ended, but something that it started holds its output open.
+                # The process has ended, but a process that it started holds its output open.
                 if exited_at is not None and time.monotonic() - exited_at > _ORPHAN_SECONDS:
                     break
                 self._escalate()
@@ -261,7 +261,7 @@ class Followed:
             self._keep([rest])
 
     def _cut(self, rest: str) -> tuple[str, str]:
-        """A line without an end in two, such that no secret is cut."""
+        """Cut a line without an end in two, but not inside a secret."""
         rest = mask_text(rest, self.secrets)
         held = min(max([_HELD_BACK, *map(len, self.secrets)]), len(rest) // 2)
         return rest[:-held], rest[-held:]
@@ -282,7 +282,7 @@ class Followed:
     def _shown(self, line: str) -> str:
         try:
             return plain(mask_text(line.rstrip("\r"), self.secrets)[:_LONGEST_LINE])
-        except Exception as error:  # what cannot be masked is not shown, and changes nothing else
+        except Exception as error:  # a line that cannot be masked is not shown; this affects nothing else
             return f"[a line of {len(line)} characters cannot be shown: {type(error).__name__}]"
 
     def _escalate(self) -> None:
@@ -291,15 +291,13 @@ class Followed:
 
     def _signal(self, number: signal.Signals) -> None:
         process = self.process
-        # Once it was waited for, its number may be that of another.
+        # After the wait, its process id may belong to another process.
         if process is not None and process.returncode is None:
-            with contextlib.suppress(
-                OSError
-            ):  # it has ended; and what could not be told is told again, louder, in a while
+            with contextlib.suppress(OSError):  # it has ended, or SIGKILL follows after a while
                 os.killpg(process.pid, number)
 
     def _end(self, trouble: BaseException | None) -> None:
-        """See the process to its end, clean up after it, and tell."""
+        """Wait for the end of the process, clean up after it, and report."""
         process = self.process
         assert process is not None
         stopped = trouble is not None and not _has_ended(process)
@@ -307,7 +305,7 @@ class Followed:
             logger.warning("%s cannot be followed and is stopped: %s", self.key.task, _words(trouble))
             self.cancel()
         code = self._wait(process)
-        # What it left running in its group must not go on. Until it is waited for, its group id is not given to another.
+        # Processes that it left in its group must not keep running. Until it is waited for, its group id is not reused.
         self._signal(signal.SIGKILL)
         process.wait()
         if process.stdout is not None:
@@ -316,9 +314,9 @@ class Followed:
         self._end_strays()
         self._unguard(process)
         if code is None:
-            outcome = Outcome(Verdict.LOST, reason="somebody else took its exit code (is SIGCHLD ignored?)")
+            outcome = Outcome(Verdict.LOST, reason="something else collected its exit code (is SIGCHLD ignored?)")
         elif stopped:
-            outcome = self._failed(f"it could not be followed any more and was stopped: {_words(trouble)}", code)
+            outcome = self._failed(f"it could no longer be followed and was stopped: {_words(trouble)}", code)
         else:
             outcome = self._judged(code)
         self._tell(outcome)
@@ -329,10 +327,10 @@ class Followed:
                 guard.remove(process.pid)
                 return
             except Exception as error:
-                logger.warning("the watchdog cannot be told of the end of %s: %s", self.key.task, error)
+                logger.warning("the watchdog cannot be told that %s has ended: %s", self.key.task, error)
 
     def _wait(self, process: subprocess.Popen[bytes]) -> int | None:
-        """The exit code, while the process stays a zombie; None if somebody else has taken it."""
+        """Return the exit code, and leave the process a zombie; None if something else has collected the exit code."""
         pause = 0.0002
         while True:
             try:
@@ -340,7 +338,7 @@ class Followed:
             except ChildProcessError:
                 return None
             except OSError as error:
-                logger.warning("%s cannot be asked for now: %s", self.key.task, error)
+                logger.warning("the state of %s cannot be read now: %s", self.key.task, error)
                 code = None
             if code is not None:
                 return code
@@ -349,11 +347,11 @@ class Followed:
             self._escalate()
 
     def _end_strays(self) -> None:
-        """End what left the group of the process and is still there: a daemon would outlive the run, and write to its tables."""
+        """End processes that left the process group: a daemon would outlive the run and write to its tables."""
         strays = watchdog.carriers(guard.token, self._marks)
         if not strays:
             return
-        self._keep([f"[stopped what it had left running: {', '.join(map(_named, sorted(strays)))}]"])
+        self._keep([f"[stopped processes that it left running: {', '.join(map(_named, sorted(strays)))}]"])
         deadline = time.monotonic() + _STRAY_SECONDS
         number = signal.SIGTERM
         while strays:
@@ -377,7 +375,7 @@ class Followed:
             except FileNotFoundError:
                 marked = False
             except OSError as error:
-                return self._failed(f"the marker of the check cannot be read and taken away: {error}", code)
+                return self._failed(f"the marker of the check cannot be read and removed: {error}", code)
         return outcome_from_exit_code(
             code,
             check=self.job.check,
@@ -400,7 +398,7 @@ class Followed:
         self.on_end()
 
     def _abandon(self) -> None:
-        """The thread is gone: do what it would have done, as far as that is possible."""
+        """Do the remaining work of the thread after it died, as far as possible."""
         process = self.process
         logger.warning("the thread that followed %s ended before its process did", self.key.task)
         if process is not None and process.returncode is None:
@@ -408,7 +406,7 @@ class Followed:
                 self._end(RuntimeError("the thread that followed it ended"))
                 return
             except Exception as error:
-                logger.warning("%s cannot be ended in order: %s", self.key.task, _words(error))
+                logger.warning("%s cannot be ended cleanly: %s", self.key.task, _words(error))
                 self._signal(signal.SIGKILL)
         if process is not None:
             self._unguard(process)
@@ -425,7 +423,7 @@ def _refusal(error: BaseException, start: Start) -> RunError:
     if isinstance(error, FileNotFoundError):
         refusal: RunError = RunnerError(f"{program} was not found.{hint}")
     elif passes(error) or not isinstance(error, (OSError, ValueError)):
-        refusal = OutageError(f"{program} cannot be started now: {_words(error)}; nothing was begun")
+        refusal = OutageError(f"{program} cannot be started now: {_words(error)}; nothing was started")
     elif isinstance(error, OSError) and error.errno in _NOT_THERE:
         refusal = RunnerError(f"{program} cannot be started: {error}.{hint}")
     else:
@@ -447,10 +445,11 @@ def _named(process: int) -> str:
 
 
 def _exit_code(process: subprocess.Popen[bytes]) -> int | None:
-    """The exit code of a process, negative for a signal; None while it runs. It stays a zombie, where the system allows that.
+    """Return the exit code of a process, negative for a signal; None while it runs. The process stays a zombie if the
+    system allows it.
 
     Raises:
-        ChildProcessError: there is no such child, because somebody else waited for it, or SIGCHLD is ignored.
+        ChildProcessError: there is no such child, because something else waited for it or SIGCHLD is ignored.
     """
     if process.returncode is not None or not hasattr(os, "waitid"):
         return process.poll()
@@ -461,7 +460,7 @@ def _exit_code(process: subprocess.Popen[bytes]) -> int | None:
 
 
 def _ended(process: subprocess.Popen[bytes]) -> bool:
-    """Whether a process has ended, without waiting for it where the system allows that."""
+    """Return whether a process has ended, without waiting for it if the system allows that."""
     try:
         return _exit_code(process) is not None
     except ChildProcessError:

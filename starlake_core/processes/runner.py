@@ -1,4 +1,4 @@
-"""Jobs as processes of this machine."""
+"""Runs jobs as processes on this machine."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _REMEMBERED = 256
 _SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WHOLE = 64
 
-# What a command needs of the worker's environment to run at all; everything else has to be named.
+# The environment variables of the worker that every command needs. All others must be named.
 _KEPT = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "JAVA_HOME", "JAVA_OPTS", "PYTHONPATH",
          "PYTHONHASHSEED", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY",
          "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")  # fmt: skip
@@ -44,11 +44,11 @@ _KEPT_PREFIXES = ("SL_", "LC_", "SPARK_", "HADOOP_")
 
 
 def worker_environment(include: Iterable[str] = (), environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The part of this process's environment that a Starlake command gets.
+    """Return the environment variables of this process that a Starlake command gets.
 
     Args:
-        include: further names; ``*`` or ``_`` stands for all.
-        environ: the environment, that of this process by default.
+        include: further names; ``*`` or ``_`` means all.
+        environ: the environment variables; those of this process by default.
     """
     environ = os.environ if environ is None else environ
     wanted = set(include)
@@ -59,7 +59,7 @@ def worker_environment(include: Iterable[str] = (), environ: Mapping[str, str] |
         if every or name in _KEPT or name in wanted or name.startswith(_KEPT_PREFIXES)
     }
     if "PYTHONPATH" in kept:
-        # An empty or relative entry would mean something in the folder of the process, which is the project.
+        # An empty or relative entry would refer to the working directory of the command, which is the project.
         kept["PYTHONPATH"] = os.pathsep.join(
             os.path.abspath(entry) for entry in kept["PYTHONPATH"].split(os.pathsep) if entry
         )
@@ -67,10 +67,10 @@ def worker_environment(include: Iterable[str] = (), environ: Mapping[str, str] |
 
 
 def python_module(name: str) -> tuple[str, ...]:
-    """The words that run a module with this interpreter, without the working directory on its import path.
+    """Return the arguments that run a module with this interpreter, without the working directory on its import path.
 
     Args:
-        name: of the module, as for ``python -m``.
+        name: the name of the module, as for ``python -m``.
     """
     if sys.version_info >= (3, 11):
         return sys.executable, "-P", "-m", name
@@ -82,7 +82,7 @@ def python_module(name: str) -> tuple[str, ...]:
 
 
 def local_folder(text: str | None) -> str | None:
-    """The path of a folder on this machine that a path or ``file:`` URI names; None for a remote one."""
+    """Return the path of a local folder, given as a path or ``file:`` URI; None for a remote folder."""
     if not text:
         return None
     parts = urlsplit(text)
@@ -92,16 +92,16 @@ def local_folder(text: str | None) -> str | None:
 
 
 class ProcessRunner(Runner):
-    """Runs jobs as processes: argument vectors, never a shell; each in a process group of its own.
+    """Runs jobs as processes, from argument vectors and without a shell, each in its own process group.
 
-    No group outlives this process, even when it is killed. The output is kept in memory with bounds; secrets are masked in it.
-    ``find`` is always empty: a process that this process did not start is never its own.
+    No group outlives this process, even if it is killed. A bounded part of the output is kept in memory, with secrets
+    masked. ``find`` is always empty, because a runner knows only the processes that it started.
 
     Args:
         vector: the program and its arguments for a bound job.
-        environment: the complete environment for a bound job.
-        missing: what to do when the program does not exist, for the error.
-        keyed: the program records SL_RUN_KEY with what it has done, and does it once.
+        environment: all environment variables for a bound job.
+        missing: what to do if the program does not exist, for the error.
+        keyed: whether the program records SL_RUN_KEY with its work, and does the work once.
     """
 
     interval = 0.25
@@ -125,10 +125,10 @@ class ProcessRunner(Runner):
         self._temporary: Path | None = None
 
     def describe(self, job: Job) -> str:
-        """The command as a line that can be pasted into a shell; secrets are masked.
+        """Return the command as a line to paste into a shell. Secrets are masked.
 
         Args:
-            job: bound.
+            job: the bound job.
         """
         env = mask_mapping(job.env)
         folder = local_folder(job.env.get("SL_ROOT"))
@@ -137,25 +137,25 @@ class ProcessRunner(Runner):
             for name, value in sorted(env.items())
         ]
         if not all(map(_SHELL_NAME.fullmatch, env)):
-            words.insert(0, "env")  # a shell cannot set a variable of such a name
+            words.insert(0, "env")  # a shell cannot set a variable with such a name
         words += [shlex.quote(word) for word in mask_arguments(self._vector(job))]
         return (f"cd {shlex.quote(folder)} && " if folder else "") + " ".join(words)
 
     def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
-        """Nothing: see the class."""
+        """Return nothing; see the class."""
         return ()
 
     def submit(self, job: Job, key: RunKey) -> str:
         """Start the process of an attempt. Its environment holds ``SL_RUN_KEY``, the name of the work (:attr:`RunKey.work`).
 
         Args:
-            job: bound.
-            key: of the attempt.
+            job: the bound job.
+            key: the key of the attempt.
 
         Raises:
-            RunnerError: the program or its working directory does not exist, or cannot be executed; or other work goes on under
-                this key.
-            OutageError: the machine has no process, thread, file or room left at the moment.
+            RunnerError: the program or its working directory does not exist, or cannot be executed; or other work runs
+                under this key.
+            OutageError: the machine is short of processes, threads, files or space at the moment.
         """
         handle = key.name
         with self._lock:
@@ -165,10 +165,10 @@ class ProcessRunner(Runner):
                 with self._lock:
                     known = self._running.get(handle)
                 if known is not None and known.job != job:
-                    # A name is no identity: another project of this process may have a run of the same name.
+                    # A name is not an identity: another project in this process may have a run with the same name.
                     if known.look() is None:
                         raise RunnerError(
-                            f"other work goes on under the name {handle} in this process; give the run another id"
+                            f"other work is running under the name {handle} in this process; give the run another id"
                         )
                     known = None
                 if known is None:
@@ -217,7 +217,7 @@ class ProcessRunner(Runner):
             self._any_ended.notify_all()
 
     def _with_sentinel(self, job: Job, key: RunKey, folder: str | None) -> tuple[str | None, Job]:
-        """The marker of a check, in place: its folder exists and no old marker is left."""
+        """Prepare the path of the marker of a check: create its folder, and remove an old marker."""
         if not job.check:
             return None, job
         asked = marker_of(job.arguments)
@@ -225,10 +225,10 @@ class ProcessRunner(Runner):
             path = local_folder(asked)
             if path is None:
                 raise RunnerError(
-                    "pre_load_not_ready_sentinel_path is not on this machine, where the pre-load runs; give a local folder, or none"
+                    "pre_load_not_ready_sentinel_path is not on this machine, where the pre-load runs; use a local folder, or leave the option out"
                 )
         elif job.spec.get("sentinel", True) and is_preload(job.arguments):
-            # Below SL_ROOT, because a launcher that runs Starlake in a container sees nothing else.
+            # Below SL_ROOT, because a launcher that runs Starlake in a container may see nothing else.
             base = Path(folder, ".starlake-core") if folder is not None else self._own_folder()
             path = os.path.join(os.path.abspath(base), "not-ready", key.attempt_hash)
             job = request_marker(job, path)
@@ -248,20 +248,22 @@ class ProcessRunner(Runner):
         return path, job
 
     def _own_folder(self) -> Path:
-        """A folder of this process alone, where there is no project: a name in the common folder for such files could be somebody else's."""
+        """Return a folder for this process alone, for checks without a project. A name in the shared temporary folder
+        could belong to another user."""
         with self._lock:
             if self._temporary is None:
                 try:
                     self._temporary = Path(tempfile.mkdtemp(prefix="starlake-core-"))
                 except OSError as error:
                     raise (OutageError if passes(error) else RunnerError)(
-                        f"there is no place for the marker of a pre-load: {error}; set SL_ROOT or TMPDIR"
+                        f"no folder for the marker of a pre-load can be created: {error}; set SL_ROOT or TMPDIR"
                     ) from error
                 weakref.finalize(self, shutil.rmtree, self._temporary, ignore_errors=True)
             return self._temporary
 
     def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
-        """The states of processes; one that this process did not start, or told of long ago, is lost."""
+        """Return the states of processes. A process is lost if this process did not start it, or reported its end long
+        ago."""
         result = {}
         with self._lock:
             found = {handle: self._running.get(handle) for handle in handles}
@@ -284,7 +286,7 @@ class ProcessRunner(Runner):
         if handle not in self._told:
             self._told.append(handle)
         if len(self._told) > _WHOLE:
-            # Those who wait for an attempt read its output when they are told of its end: later the tail is enough.
+            # Waiting callers read the output when the attempt ends. Afterwards the tail is enough.
             before = self._running.get(self._told[-_WHOLE - 1])
             if before is not None:
                 before.lines = deque(before.lines, maxlen=_TAIL_LINES)
@@ -292,11 +294,11 @@ class ProcessRunner(Runner):
             self._running.pop(self._told.popleft(), None)
 
     def wait(self, handles: Sequence[str], timeout: float) -> None:
-        """Return when one of some processes wrote or ended (several: ended), or after a time.
+        """Return when a process writes or ends (for several: ends), or after a time.
 
         Args:
-            handles: of the processes.
-            timeout: seconds.
+            handles: the handles of the processes.
+            timeout: the maximum seconds to wait.
         """
         with self._lock:
             found = [self._running[handle] for handle in handles if handle in self._running]
@@ -313,14 +315,14 @@ class ProcessRunner(Runner):
                 self._any_ended.wait(timeout)
 
     def cancel(self, handle: str) -> None:
-        """Send SIGTERM to the group of a process, and SIGKILL ten seconds later if it still lives."""
+        """Send SIGTERM to the process group, and SIGKILL ten seconds later if it is still alive."""
         with self._lock:
             running = self._running.get(handle)
         if running is not None:
             running.cancel()
 
     def logs(self, handle: str, cursor: str | None) -> tuple[Sequence[str], str | None]:
-        """Lines after a cursor; where more were written than are kept, a line says how many are missing."""
+        """Return lines after a cursor. If some are no longer kept, a line says how many are missing."""
         with self._lock:
             running = self._running.get(handle)
         if running is None:

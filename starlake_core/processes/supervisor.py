@@ -1,4 +1,4 @@
-"""This process's side of the watchdog: no process group outlives the process that started it."""
+"""This process's side of the watchdog, which lets no process group outlive the process that started it."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _TOKEN = re.compile(r"[0-9a-f]{16}")
 
 
 class Guard:
-    """Starts the watchdog on first use and tells it which process groups live.
+    """Starts the watchdog on first use, and tells it which process groups are alive.
 
     Attributes:
-        token: stands in the environment of every process that is guarded.
+        token: the token in the environment of every guarded process.
     """
 
     def __init__(self) -> None:
@@ -41,14 +41,14 @@ class Guard:
         self._files: set[str] = set()
 
     def environment(self) -> dict[str, str]:
-        """The variable by which the watchdog recognises a guarded process."""
+        """Return the environment variable by which the watchdog recognises a guarded process."""
         return {watchdog.GUARD_VARIABLE: self.token}
 
     def add(self, group: int) -> None:
-        """A process group lives.
+        """Tell the watchdog that a process group is alive.
 
         Raises:
-            OutageError: the watchdog cannot be told.
+            OutageError: the watchdog cannot be reached.
         """
         with self._lock:
             self._groups.add(group)
@@ -59,22 +59,22 @@ class Guard:
                 raise
 
     def remove(self, group: int) -> None:
-        """A process group has ended."""
+        """Tell the watchdog that a process group has ended."""
         with self._lock:
             self._groups.discard(group)
             self._tell(f"-{group}")
 
     def kill(self) -> None:
-        """Kill every process group that lives, without asking it first."""
+        """Kill every live process group with SIGKILL."""
         for group in tuple(self._groups):
             with contextlib.suppress(OSError):
                 os.killpg(group, signal.SIGKILL)
 
     def hold(self, path: str) -> None:
-        """Have the watchdog hold a shared lock on a file, and return when it does.
+        """Let the watchdog hold a shared lock on a file, and return when it does.
 
         Raises:
-            RunError: it cannot.
+            RunError: it cannot hold the lock.
         """
         with self._lock:
             self._files.add(path)
@@ -85,16 +85,16 @@ class Guard:
                 raise
 
     def release(self, path: str) -> None:
-        """Have the watchdog release a lock, and return when it has."""
+        """Let the watchdog release a lock, and return when it has."""
         with self._lock:
             self._files.discard(path)
             self._tell(f"U {path}", answer=True)
 
     def start(self) -> None:
-        """Start the watchdog now, so that the first process group finds it running.
+        """Start the watchdog now, so that it runs before the first process group.
 
         Raises:
-            OutageError: the machine has no process or file left for it at the moment.
+            OutageError: the machine is short of processes or files at the moment.
         """
         with self._lock:
             self._running()
@@ -104,7 +104,7 @@ class Guard:
             return
         if self._process is not None:
             _close(self._process)
-        # A watchdog is no part of the task that this process may itself be.
+        # The watchdog is not part of the task in which this process may itself run.
         env = {name: value for name, value in os.environ.items() if name != watchdog.GUARD_VARIABLE}
         try:
             self._process = subprocess.Popen(
@@ -138,31 +138,31 @@ class Guard:
                 raise RunError(f"the lock {line[2:]} cannot be held: {said}")
 
     def _tell(self, line: str, answer: bool = False) -> None:
-        """Tell the watchdog; one that has gone is replaced, and told everything."""
+        """Send a line to the watchdog. If it has died, start another one, and tell it everything."""
         for last in (False, True):
             fresh = self._process is None or self._process.poll() is not None
             try:
                 self._running()
-                # A fresh watchdog was told of all groups and files.
+                # A new watchdog already knows all groups and files.
                 if not (fresh and line[0] in "+-LU"):
                     self._write(line, answer)
                 return
             except (OSError, ValueError) as error:
                 self._forget()
                 if last:
-                    raise OutageError(f"the watchdog of processes does not listen: {error}") from error
+                    raise OutageError(f"the watchdog of processes does not respond: {error}") from error
 
     def _forget(self) -> None:
         process, self._process = self._process, None
         if process is None:
             return
-        # First killed, because it would end all groups that it was told of when its pipe closes.
+        # Kill it first, because it would end all its groups when its pipe closes.
         process.kill()
         process.wait()
         _close(process)
 
     def close(self) -> None:
-        """End the watchdog; it kills what still lives."""
+        """End the watchdog, which kills what is still alive."""
         with self._lock:
             if self._process is not None and not self._groups:
                 with contextlib.suppress(OSError, ValueError):
@@ -171,12 +171,12 @@ class Guard:
         if process is None:
             return
         _close(process)
-        # A process that even SIGKILL does not end keeps the watchdog, and must not keep this process.
+        # A process that survives SIGKILL blocks the watchdog, but must not block this process.
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_CLOSE_SECONDS)
 
     def abandon(self) -> None:
-        """Forget the watchdog of the parent in a forked child, which must not keep its pipe open."""
+        """Forget the parent's watchdog in a forked child, which must not keep its pipe open."""
         process, self._process = self._process, None
         self._groups.clear()
         self._files.clear()
@@ -187,7 +187,7 @@ class Guard:
                 if pipe is not None:
                     with contextlib.suppress(OSError):
                         os.close(pipe.fileno())
-            process.returncode = 0  # not a child of this process: nothing to wait for
+            process.returncode = 0  # not a child of this process, so there is nothing to wait for
 
 
 def _close(process: subprocess.Popen[str]) -> None:
@@ -206,9 +206,11 @@ if hasattr(os, "register_at_fork"):
 
 
 def interrupts() -> tuple[signal.Signals, ...]:
-    """The signals that end a run with its tear-downs: a person's, a service manager's, and that of a terminal that closes.
+    """The signals that end a run with its tear-downs: from a user, from a service manager, and from a terminal that
+    closes.
 
-    One that whoever started this process had ignored (``nohup``, a job in the background of a script) stays ignored; SIGTERM never is.
+    A signal that was already ignored when this process started (``nohup``, a background job of a script) stays ignored,
+    except SIGTERM.
     """
     both = (signal.SIGINT, signal.SIGHUP)
     return (signal.SIGTERM, *(number for number in both if signal.getsignal(number) is not signal.SIG_IGN))
@@ -218,15 +220,15 @@ def interrupts() -> tuple[signal.Signals, ...]:
 def run_lock(path: Path, *, patience: float = 120.0) -> Iterator[bool]:
     """Hold the lock of a run, together with the watchdog.
 
-    It is free only when the process that held it and every process group that it started are gone. What a holder left behind whose
-    watchdog was killed too is found by the token that the file has kept, and ended first.
+    It is free only when the process that held it and every process group that it started are gone. If the watchdog was
+    killed too, the token in the file identifies the processes left behind, which are ended first.
 
     Args:
-        path: of the lock file; made if it does not exist.
-        patience: seconds to wait for an earlier holder.
+        path: the path of the lock file, which is created if needed.
+        patience: the seconds to wait for an earlier holder.
 
     Yields:
-        Whether an earlier holder had to be waited for.
+        Whether there was an earlier holder to wait for.
 
     Raises:
         RunError: the run is still going after that time, or the file cannot be locked.
@@ -244,11 +246,11 @@ def run_lock(path: Path, *, patience: float = 120.0) -> Iterator[bool]:
                 waited = _lock_alone(turn, path, deadline)
                 waited = _lock_alone(descriptor, path, deadline) or waited
                 _end_orphans(descriptor)
-                # Shared from here on: the watchdog holds it too, and outlives this process if it has to clean up. For a moment nobody holds it
-                # then; those who want it wait for their turn.
+                # Shared from here on: the watchdog holds it too, and outlives this process if it has to clean up.
+                # During the change nobody holds the lock for a moment, so others wait for their turn.
                 fcntl.flock(descriptor, fcntl.LOCK_SH)
             finally:
-                # Also where it cannot be closed: whoever comes next is not kept waiting.
+                # Even if it cannot be closed, the next process must not wait.
                 with contextlib.suppress(OSError):
                     fcntl.flock(turn, fcntl.LOCK_UN)
                 with contextlib.suppress(OSError):
@@ -259,7 +261,7 @@ def run_lock(path: Path, *, patience: float = 120.0) -> Iterator[bool]:
         try:
             yield waited
         finally:
-            # From here on nothing of this run is alive; what another run of this process starts carries the same token.
+            # From here on, no process of this run is alive. Other runs of this process use the same token.
             with contextlib.suppress(OSError):
                 os.ftruncate(descriptor, 0)
             with contextlib.suppress(RunError):
@@ -269,7 +271,8 @@ def run_lock(path: Path, *, patience: float = 120.0) -> Iterator[bool]:
 
 
 def _turn(path: Path) -> Path:
-    """The file whose lock says who may take the lock of a run: to make that one shared is to let go of it first."""
+    """Return the file whose lock gives the right to take the lock of a run, because changing that one to shared
+    releases it first."""
     return path.with_name(f"{path.name}.turn")
 
 
@@ -284,14 +287,11 @@ def _opened(path: Path) -> int:
 
 
 def _no_lock(path: Path, error: OSError) -> str:
-    return (
-        f"the lock {path} cannot be taken: {error}. Give a folder on a disk of this machine that this user may write to with the option "
-        "state_dir"
-    )
+    return f"the lock {path} cannot be taken: {error}. Set the option state_dir to a folder on a local disk that this user may write to"
 
 
 def _end_orphans(descriptor: int) -> None:
-    """End what carries the token of an earlier holder, and leave the token of this process."""
+    """End processes with the token of an earlier holder, and write the token of this process."""
     token = os.pread(descriptor, 64, 0).decode("ascii", "replace").strip()
     if token and token != guard.token and _TOKEN.fullmatch(token):
         watchdog.end(set(), token)
@@ -300,12 +300,12 @@ def _end_orphans(descriptor: int) -> None:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether somebody holds the lock of a run.
+    """Return whether a process holds the lock of a run.
 
     Raises:
         RunError: the file cannot be opened.
     """
-    # Whoever has the turn holds the lock, or is about to.
+    # The process that has the turn holds the lock, or is about to.
     return any(_is_held(each) for each in (_turn(path), path))
 
 
@@ -336,7 +336,7 @@ def _lock_alone(descriptor: int, path: Path, deadline: float) -> bool:
             waited = True
             if time.monotonic() >= deadline:
                 raise RunError(
-                    f"the run of {path.stem} is still going in another process (its lock {path} is held); wait for it or stop that "
+                    f"the run of {path.stem} is still running in another process (its lock {path} is held); wait for it or stop that "
                     "process first"
                 ) from None
             time.sleep(0.05)

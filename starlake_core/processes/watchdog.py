@@ -1,10 +1,10 @@
-"""Kills what a dead process left behind. Run as a script, in a session of its own, with nothing but the standard library.
+"""Kills what a dead process left behind. It runs as a script, in its own session, with only the standard library.
 
-The parent writes lines to the standard input: ``+PGID`` a process group lives, ``-PGID`` it ended, ``L PATH`` hold a shared lock on a
-file, ``U PATH`` release it (both answered with a line), ``Q`` everything
-has ended. When the pipe closes, the parent is gone: every group that still lives is killed, and
-so is every process that carries the parent's token in its environment (one that was started but not yet announced, or that left its
-group). The locks fall when this process ends, which tells others that nothing is left.
+The parent writes lines to the standard input: ``+PGID`` for a live process group, ``-PGID`` when it has ended, ``L
+PATH`` to hold a shared lock on a file, ``U PATH`` to release it (both are answered with a line), and ``Q`` when
+everything has ended. When the pipe closes, the parent is gone. Then the watchdog kills every live group, and every
+process that has the parent's token in its environment (because it was not yet announced, or left its group). The locks
+are released when the watchdog ends, which tells others that nothing is left.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ _SCAN_SECONDS = 0.5
 
 
 def carriers(token: str, more: tuple[str, ...] = ()) -> set[int]:
-    """Process ids that have the token, and more such words, in their environment; empty where the system has no /proc."""
+    """Return the ids of processes that have the token and other given strings in their environment; empty if the system
+    has no /proc."""
     wanted = {word.encode(errors="surrogateescape") for word in (f"{GUARD_VARIABLE}={token}", *more)}
     found: set[int] = set()
     try:
@@ -45,7 +46,7 @@ def carriers(token: str, more: tuple[str, ...] = ()) -> set[int]:
 
 
 def living_groups() -> set[int] | None:
-    """Process groups with a member that is more than a zombie; None where the system has no /proc."""
+    """Return the process groups with a member that is not a zombie; None if the system has no /proc."""
     found = set()
     try:
         entries = os.listdir("/proc")
@@ -65,7 +66,7 @@ def living_groups() -> set[int] | None:
 
 
 def still_living(groups: set[int]) -> set[int]:
-    """Those of some process groups that have not ended."""
+    """Return the process groups that have not ended."""
     living = living_groups() if groups else None
     if living is not None:
         return groups & living
@@ -82,14 +83,15 @@ def still_living(groups: set[int]) -> set[int]:
 
 
 def end(groups: set[int], token: str, more: tuple[str, ...] = ()) -> None:
-    """Kill groups and carriers of the token (and of more words), politely first, and return when they are gone."""
+    """End groups and processes with the token (and other given strings), with SIGTERM first, and return when they are
+    gone."""
     started = time.monotonic()
     while True:
         elapsed = time.monotonic() - started
         sign = signal.SIGTERM if elapsed < _TERM_SECONDS else signal.SIGKILL
         groups = still_living(groups)
         strays = carriers(token, more)
-        # Nothing may be found at first: a process that was being started shows its environment a moment later.
+        # A process that is just being started shows its environment a moment later, so it may not be found at first.
         if not groups and not strays and elapsed >= _SCAN_SECONDS:
             return
         for group in groups:

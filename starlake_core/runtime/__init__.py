@@ -1,9 +1,9 @@
-"""The only place that runs anything: submit, poll, cancel, logs, re-attach, outcome.
+"""Runs attempts: submits, polls, cancels and re-attaches them, reads their logs, and decides their outcome. Nothing else in the core runs anything.
 
-``attempt`` starts an attempt, or finds the one that runs, and finishes it, ``waiting`` waits for its end, and ``poller`` for many at once;
-``repeating`` says whether work may be done again, with ``guarded``, ``loads`` and ``notes``; ``runner_cache`` keeps a runner for each endpoint,
-with ``credentials``; ``project``, ``storage`` and ``markers`` are files; ``aside`` and ``recent`` are tools of runners. Knows jobs and runs, and
-no pipeline.
+``attempt`` starts an attempt, or finds it running, and finishes it. ``waiting`` waits for its end, and ``poller`` for
+many at once. ``repeating`` decides whether work may be repeated, with ``guarded``, ``loads`` and ``notes``.
+``runner_cache`` keeps a runner for each endpoint, with ``credentials``. ``project``, ``storage`` and ``markers`` handle
+files; ``aside`` and ``recent`` are tools for runners. Knows jobs and runs, but no pipelines.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ __all__ = [
     "watch",
 ]
 
-if not TYPE_CHECKING:  # a type checker would take every name to be there
+if not TYPE_CHECKING:  # otherwise a type checker would accept any name
 
     def __getattr__(name):
         return earlier_name(__name__, name)

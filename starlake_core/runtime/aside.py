@@ -1,4 +1,4 @@
-"""Answers that may be slow, asked for beside the polls that want them."""
+"""Slow calls, made next to the polls that need their answers."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ T = TypeVar("T")
 
 
 class Aside:
-    """Makes calls in threads of its own, so that a slow one holds up nothing but itself. A poll takes the answers that are there.
+    """Makes calls in its own threads, so that a slow call delays nothing else. A poll takes the answers that have
+    arrived.
 
     Args:
-        seconds: how long a poll waits for the answers that it wants, in all.
+        seconds: how long a poll waits for all the answers that it needs.
     """
 
     def __init__(self, seconds: float = 2.0) -> None:
@@ -34,19 +35,19 @@ class Aside:
         self._lock = threading.Lock()
 
     def until(self) -> float:
-        """The moment to which a poll that begins now waits for answers."""
+        """Return the time until which a poll that begins now waits for answers."""
         return time.monotonic() + self._seconds
 
     def ask(self, about: Hashable, call: Callable[[], T], until: float) -> T:
-        """The answer of a call. It is made once, until its answer was taken.
+        """Return the answer of a call. The call is not repeated until its answer was taken.
 
         Args:
-            about: what it is about; two calls about one thing are one.
-            call: without arguments.
-            until: what :meth:`until` said when the poll began.
+            about: the subject of the call; two calls with the same subject are one.
+            call: a function without arguments.
+            until: the result of :meth:`until` when the poll began.
 
         Raises:
-            OutageError: there is no answer yet; it is waited for, and a later poll takes it.
+            OutageError: there is no answer yet; a later poll takes it.
         """
         with self._lock:
             future = self._asked.get(about)
@@ -57,11 +58,11 @@ class Aside:
                 self._left.append((future, call))
                 if self._threads < _THREADS:
                     self._threads += 1
-                    # No executor: its threads would keep the process from ending.
+                    # Not an executor, because its threads would keep the process alive.
                     threading.Thread(target=self._work, name="starlake-aside", daemon=True).start()
         wait([future], max(0.0, until - time.monotonic()))
         if not future.done():
-            raise OutageError("the answer takes long; it is waited for")
+            raise OutageError("there is no answer yet; still waiting for it")
         with self._lock:
             if self._asked.get(about) is future:
                 del self._asked[about]
@@ -77,7 +78,7 @@ class Aside:
                 future, call = self._left.popleft()
             try:
                 value = call()
-            except BaseException as error:  # it is raised where the answer is taken
+            except BaseException as error:  # it is raised in the thread that takes the answer
                 future.set_exception(error)
             else:
                 future.set_result(value)

@@ -1,8 +1,8 @@
-"""One attempt of one task: start it, wait for its end, finish it.
+"""Starts, waits for and finishes an attempt of a task.
 
-``execute`` is the three in a row. A deferrable operator calls ``start`` in the worker, looks for a moment with ``watch``, waits in the
-trigger (``shared_poller``, and ``expire`` at the deadline), and calls ``finish`` on resume. Retries of a task belong to the orchestrator. How
-an end is waited for is in ``waiting``.
+``execute`` does all three. A deferrable operator calls ``start`` and, for a short time, ``watch`` in the worker, waits
+in the trigger (``shared_poller``, and ``expire`` at the deadline), and calls ``finish`` on resume. The orchestrator is
+responsible for retries of a task. The module ``waiting`` waits for the end.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ logger = get_logger(__name__)
 
 _TAIL_LINES = 20
 _STOPPING_SECONDS = 600.0
-"""How long a new attempt waits for the end of an older one that is being stopped."""
+"""Seconds for which a new attempt waits until an older one has stopped."""
 
 
 class OlderAttempt(str, enum.Enum):
-    """What a new attempt does with an older one that is still going: take it over, or stop it first."""
+    """What a new attempt does with an older one that is still running: take it over, or stop it first."""
 
     ADOPT = "adopt"
     CANCEL = "cancel"
@@ -62,34 +62,35 @@ def start(
     again: bool = False,
     counts: Callable[[str], bool] = lambda attempt: True,
 ) -> str:
-    """Start an attempt, or find that it is going already.
+    """Start an attempt, or find it already running.
 
-    The environment is asked first. A run of this very attempt is taken back, also when it has ended. A live older attempt
-    of the task is adopted or cancelled; one that is being stopped is not adopted: this one waits for its end. An older attempt that has
-    ended is never taken for the result of this one. Work that is not safely done twice is started
-    only when what an earlier attempt left behind was put back, or a person has said so.
+    The environment is asked first. If it knows this very attempt, that one is used, even if it has ended. A live older
+    attempt of the task is adopted or cancelled. If an older attempt is being stopped, the new one waits for its end.
+    The result of an older attempt that has ended is never used. Work that cannot safely be done twice starts only if
+    what an earlier attempt left behind was put back, or if a person allows it.
 
     Args:
-        job: bound.
-        runner: of the job's endpoint.
-        key: of the attempt.
+        job: the bound job.
+        runner: the runner of the job's endpoint.
+        key: the key of the attempt.
         older: what to do with a live older attempt.
-        again: an earlier attempt may have begun, as far as the orchestrator knows.
-        counts: whether an attempt, by its name, is of this work: not from before somebody asked for the work to be done anew.
+        again: whether an earlier attempt may have started, as far as the orchestrator knows.
+        counts: returns whether an attempt, by its name, belongs to this work, rather than to a time before somebody
+            requested a repetition.
 
     Returns:
         The handle to wait for.
 
     Raises:
-        RunnerError: the environment cannot start it, or it must not be done again before a person has looked.
-        OutageError: it does not answer, or an older attempt does not end; nothing was started.
+        RunnerError: the environment cannot start it, or it must not be repeated before a person has checked.
+        OutageError: the environment does not answer, or an older attempt does not end; nothing was started.
     """
     with log_fields(**_fields(job, key)):
         return _start(job, runner, key, older, again, counts, lambda: guarded(job, runner, key))
 
 
 def _fields(job: Job, key: RunKey) -> dict[str, str]:
-    """What log records say of the attempt that they are about."""
+    """Return the fields of log records about an attempt."""
     return {"starlake_environment": job.environment, "starlake_task": key.task, "starlake_attempt": key.attempt}
 
 
@@ -107,25 +108,29 @@ def _start(
     for attempt in found:
         if _is_own(attempt, key) and not _is_gone(runner, attempt):
             check_work(job, key, attempt)
-            logger.info("%s attempt %s was started before; taking it back (%s)", key.task, key.attempt, attempt.handle)
+            logger.info("%s attempt %s was already started; using it (%s)", key.task, key.attempt, attempt.handle)
             return attempt.handle
     live = [attempt for attempt in found if not attempt.status.ended]
     going = [attempt for attempt in live if attempt.status.going]
     keep = going[-1] if going and older is OlderAttempt.ADOPT else None
     if keep is not None:
         check_work(job, key, keep)
-    # Beside one that is taken over nothing begins: the others are only told to end.
+    # Nothing starts next to an attempt that is taken over, so there is no need to wait for the others to end.
     end_all(runner, key.task, [attempt for attempt in live if attempt is not keep], wait=keep is None)
     if keep is not None:
         logger.info(
-            "%s: attempt %s takes over attempt %s, still going (%s)", key.task, key.attempt, keep.attempt, keep.handle
+            "%s: attempt %s takes over attempt %s, which is still running (%s)",
+            key.task,
+            key.attempt,
+            keep.attempt,
+            keep.handle,
         )
         return keep.handle
     work = guard()
     if work is None:
         return runner.submit(job, key)
     if live:
-        found = attempts_of(job, runner, key)  # how those that were stopped have ended
+        found = attempts_of(job, runner, key)  # how the stopped attempts ended
     taken = work.begin(
         [_certain(attempt, key) if counts(attempt.attempt) else attempt for attempt in found], again, counts
     )
@@ -135,35 +140,35 @@ def _start(
     try:
         return runner.submit(job, key)
     except Exception as error:
-        # Where a service did not answer, it may have started it all the same, and says so when it is asked.
+        # A service that did not answer may have started it anyway. A later call finds out.
         if isinstance(error, RunnerError) or not runner.detached:
             work.undo()
         raise
 
 
 def attempts_of(job: Job, runner: Runner, key: RunKey) -> list[AttemptInfo]:
-    """The attempts of a task that are of this very run, the oldest first.
+    """Return the attempts of a task that belong to this very run, oldest first.
 
-    Attempts of another run, which had the same name and was deleted, are none; those that still go on are stopped first. Attempts that the version
-    before has started are found under the name that it gave them.
+    Attempts of a deleted run with the same name are left out; if they are still running, they are stopped first.
+    Attempts that the previous version started are found under their former name.
 
     Args:
-        job: bound.
-        runner: of its endpoint.
-        key: of the attempt that asks.
+        job: the bound job.
+        runner: the runner of the job's endpoint.
+        key: the key of the current attempt.
 
     Raises:
-        RunnerError, OutageError: they cannot be looked for, or one of another run does not end.
+        RunnerError, OutageError: they cannot be looked up, or an attempt of another run does not end.
     """
     found = list(runner.find(job, key.task))
     if key.former:
-        # Until 0.2.0: what has a digest is of this version, and of a deployment without a name.
+        # Until 0.2.0: an attempt with a digest is of this version and of a deployment without a name.
         found = [attempt for attempt in runner.find(job, key.former) if not attempt.digest] + found
     others = [attempt for attempt in found if kinship(attempt.instance, key.instance) is Kinship.OTHER]
     live = [attempt for attempt in others if not attempt.status.ended]
     if live:
         logger.warning(
-            "%s: %s of another run of this name still goes on and is stopped first. If that is the run of another deployment, give each a name: "
+            "%s: %s of another run with this name is still running and is stopped first. If it belongs to another deployment, give each a name with "
             "the option deployment",
             key.task,
             ", ".join(attempt.handle for attempt in live),
@@ -173,39 +178,41 @@ def attempts_of(job: Job, runner: Runner, key: RunKey) -> list[AttemptInfo]:
 
 
 def _is_own(attempt: AttemptInfo, key: RunKey) -> bool:
-    """Whether an attempt is the one that a key names. One that has ended is only taken back where it is certain which run it is of."""
+    """Return whether an attempt is the one of a key. An attempt that has ended is used only if it certainly belongs to
+    the run."""
     return attempt.is_of(key) or (attempt.attempt == key.attempt and not attempt.status.ended)
 
 
 def _certain(attempt: AttemptInfo, key: RunKey) -> AttemptInfo:
-    """An attempt as far as it is certain how it ended: what may be of another run of the name says nothing about this one."""
+    """Return an attempt without its outcome, unless it certainly belongs to this run and not to another with the same
+    name."""
     if not attempt.status.ended or kinship(attempt.instance, key.instance) is Kinship.SAME:
         return attempt
-    return replace(attempt, status=Status(Outcome(Verdict.LOST, reason="it may be of another run of this name")))
+    return replace(attempt, status=Status(Outcome(Verdict.LOST, reason="it may belong to another run with this name")))
 
 
 def check_work(job: Job, key: RunKey, attempt: AttemptInfo) -> None:
-    """Refuse to take an attempt for one of this work, if it does other work.
+    """Refuse an attempt with this key if it does different work.
 
     Args:
-        job: bound.
-        key: of the attempt that asks.
-        attempt: that has its name.
+        job: the bound job.
+        key: the key of the current attempt.
+        attempt: the attempt with this key.
 
     Raises:
-        RunnerError: they differ; the message says where, and how to start anew.
+        RunnerError: the work is different; the message says how, and how to start again.
     """
     difference = first_difference(attempt.digest, key.digest or job.digest, job.environment, job.arguments, job.env)
     if difference:
-        going = "goes on; stop it, or wait for its end" if not attempt.status.ended else "has ended"
+        going = "is still running; stop it, or wait for its end" if not attempt.status.ended else "has ended"
         raise RunnerError(
-            f"attempt {attempt.attempt} of {key.task} was started with other arguments or variables ({difference}), so that it is not taken for this "
-            f"one: {attempt.handle}. It {going}. To start anew, clear the task where the orchestrator has that, or start another run"
+            f"attempt {attempt.attempt} of {key.task} was started with other arguments or variables ({difference}), so its result is not "
+            f"used: {attempt.handle}. It {going}. To start again, clear the task if the orchestrator can do that, or start another run"
         )
 
 
 def _is_gone(runner: Runner, attempt: AttemptInfo) -> bool:
-    """Whether an attempt that has ended is known no longer: it was deleted since it was seen, and nobody can tell how it ended."""
+    """Return whether an ended attempt is no longer known, because it was deleted since. Then its end is unknown."""
     if not attempt.status.ended:
         return False
     outcome = ask(runner, [attempt.handle])[attempt.handle].outcome
@@ -213,16 +220,16 @@ def _is_gone(runner: Runner, attempt: AttemptInfo) -> bool:
 
 
 def end_all(runner: Runner, task: str, attempts: Sequence[AttemptInfo], *, wait: bool = True) -> None:
-    """Stop attempts of a task that go on, and wait until they, and those that are being stopped already, have ended.
+    """Stop the running attempts of a task, and wait until they, and those already being stopped, have ended.
 
     Args:
-        runner: that found them.
-        task: stable part of the key, for messages.
-        attempts: those that have ended stay as they are.
-        wait: false only asks for their end.
+        runner: the runner that found them.
+        task: the stable part of the key, for messages.
+        attempts: the attempts; those that have ended stay as they are.
+        wait: whether to wait until they have ended.
 
     Raises:
-        OutageError: one has not ended after ten minutes, or whoever waits was stopped.
+        OutageError: one has not ended after ten minutes, or the wait was stopped.
     """
     live = [attempt for attempt in attempts if not attempt.status.ended]
     for attempt in live:
@@ -234,20 +241,20 @@ def end_all(runner: Runner, task: str, attempts: Sequence[AttemptInfo], *, wait:
     for attempt in live if wait else ():
         if settled(runner, attempt.handle, max(0.0, deadline - time.monotonic()), stoppable=True) is None:
             raise OutageError(
-                f"{task}: attempt {attempt.attempt} is being stopped and has not ended ({attempt.handle}); nothing was started beside it"
+                f"{task}: attempt {attempt.attempt} is being stopped and has not ended ({attempt.handle}); nothing was started next to it"
             )
 
 
 def finish(runner: Runner, handle: str, outcome: Outcome, job: Job | None = None, key: RunKey | None = None) -> Outcome:
-    """Complete what is known of an ended attempt: a failure gets the end of its output, and says whether another attempt may follow; the success
-    of a load that left its files unloaded is a failure.
+    """Complete the outcome of an ended attempt. A failure gets the end of the output, and whether another attempt may
+    follow. A load that succeeded but left files unloaded becomes a failure.
 
     Args:
-        runner: that started it.
-        handle: of the attempt.
+        runner: the runner that started it.
+        handle: the handle of the attempt.
         outcome: how it ended.
-        job: bound; None where only the output is wanted.
-        key: of the attempt.
+        job: the bound job; None to add only the output.
+        key: the key of the attempt.
     """
     if job is None or key is None:
         return _finish(runner, handle, outcome, job, None)
@@ -272,7 +279,7 @@ def _finish(
 
 
 def _all_lines(runner: Runner, handle: str, outcome: Outcome) -> Sequence[str]:
-    """The output of a failure, as far as it is cheap to read."""
+    """Return the output of a failure, as far as it is cheap to read."""
     if not runner.follows:
         return outcome.tail.splitlines()
     lines: list[str] = []
@@ -283,7 +290,7 @@ def _all_lines(runner: Runner, handle: str, outcome: Outcome) -> Sequence[str]:
 def _last_lines(runner: Runner, handle: str) -> Sequence[str]:
     try:
         return list(runner.tail(handle, _TAIL_LINES))
-    except Exception as error:  # as with all output
+    except Exception as error:  # output never changes a verdict
         logger.warning("the end of the output of %s cannot be read: %s", handle, error)
         return ()
 
@@ -302,31 +309,32 @@ def execute(
     again: bool = False,
     counts: Callable[[str], bool] = lambda attempt: True,
 ) -> Outcome:
-    """Run one attempt of one task and wait for its end.
+    """Run an attempt of a task, and wait until it ends.
 
     Args:
-        job: bound.
-        runner: of the job's endpoint.
-        key: of the attempt.
-        timeout, interval, on_line, stop: see :func:`wait`. The time-out begins when the job does: while a resource of the job is used by others, the
-            attempt has not begun, and ``on_line`` is told for what it waits.
-        on_start: called with the handle as soon as there is one, and with another one where what was taken over is cancelled by others and this
-            attempt runs by itself; its time-out begins anew then.
+        job: the bound job.
+        runner: the runner of the job's endpoint.
+        key: the key of the attempt.
+        timeout, interval, on_line, stop: see :func:`wait`. The time-out begins when the job starts. While another
+            process uses a resource of the job, the attempt has not started, and ``on_line`` gets a message that says
+            what it waits for.
+        on_start: called with the handle as soon as there is one. If an attempt that was taken over is cancelled from
+            outside, this attempt starts its own job: then it is called again, and the time-out begins again.
         older, again, counts: see :func:`start`.
 
     Returns:
         How it ended.
 
     Raises:
-        RunnerError: the environment cannot start or watch it, or it must not be done again before a person has looked.
+        RunnerError: the environment cannot start or watch it, or it must not be repeated before a person has checked.
     """
     with log_fields(**_fields(job, key)), exclusively(job, key, stop=stop, on_wait=on_line) as held:
         if not held:
-            return Outcome(Verdict.CANCELLED, reason="cancelled before it began", stopped=True)
+            return Outcome(Verdict.CANCELLED, reason="cancelled before it started", stopped=True)
         once_guarded = functools.cache(lambda: guarded(job, runner, key))
 
         def guard() -> Guarded | None:
-            """What watches over the work, as the project was when it began; with no memory of what came of an earlier question."""
+            """Return what guards the work, with the state of the project at its start and without cached answers."""
             return copy.copy(once_guarded())
 
         def once(older: OlderAttempt) -> tuple[str, Outcome]:
@@ -337,7 +345,7 @@ def execute(
                 on_start(handle)
             outcome = wait(runner, handle, timeout=timeout, interval=interval, on_line=on_line, stop=stop)
             if outcome.verdict is Verdict.CANCELLED and stop is not None and stop():
-                return "", outcome  # who stopped it is not kept waiting for the end of its output
+                return "", outcome  # do not make the user who stopped it wait for the end of its output
             return handle, _finish(runner, handle, outcome, job, guard)
 
         handle, outcome = once(older)
@@ -347,24 +355,26 @@ def execute(
         with pausing(stop):
             if not _is_of_another(job, runner, key, handle):
                 return outcome
-        # An older attempt that was taken over may be cancelled by those who remember it, or was being stopped while the service still told that it
-        # runs.
-        logger.warning("%s: what attempt %s had taken over was cancelled; it runs by itself", key.task, key.attempt)
+        # An older attempt that was taken over may be cancelled by its former owner, or was already being stopped while
+        # the service still reported it as running.
+        logger.warning(
+            "%s: the attempt that attempt %s had taken over was cancelled; starting its own", key.task, key.attempt
+        )
         return once(OlderAttempt.CANCEL)[1]
 
 
 def _is_of_another(job: Job, runner: Runner, key: RunKey, handle: str) -> bool:
-    """Whether an attempt is an older one than that of a key. Where nobody can tell, its end stays that of the new one."""
+    """Return whether a handle belongs to an older attempt than the key. If unknown, its end counts for the new one."""
     try:
         found = attempts_of(job, runner, replace(key, digest=job.digest))
     except StarlakeError as error:
-        logger.warning("%s: whose attempt was cancelled cannot be looked up: %s", key.task, error)
+        logger.warning("%s: cannot look up whose attempt was cancelled: %s", key.task, error)
         return False
     return any(attempt.handle == handle and attempt.attempt != key.attempt for attempt in found)
 
 
 def _started(begin: Callable[[], str], runner: Runner, key: RunKey, stop: Callable[[], bool] | None) -> str | Outcome:
-    """The handle of an attempt; that it was cancelled, where a stop came before the service had an answer."""
+    """Return the handle of an attempt, or that it was cancelled, if it was stopped before the service answered."""
     try:
         return unless_stopped(
             begin,

@@ -1,4 +1,4 @@
-"""Credentials that an orchestrator keeps, for runners whose services need some."""
+"""Credentials that an orchestrator stores, for runners whose services need them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["Credentials", "credentials_of", "offering"]
 
 @dataclass(frozen=True)
 class Credentials:
-    """What an orchestrator offers to the runners that it makes.
+    """The credentials that an orchestrator offers to its runners.
 
     Attributes:
-        name: tells these credentials from others; runners with other credentials are other runners.
-        sources: kind of credentials to a function that gets them, called when a runner asks. The kinds are ``google`` (a
-            ``google.auth.credentials.Credentials``) and ``aws`` (a ``boto3.session.Session``).
+        name: identifies the credentials; runners are not shared between different credentials.
+        sources: for each kind of credentials, a function that returns them, called when a runner needs them. The kinds
+            are ``google`` (a ``google.auth.credentials.Credentials``) and ``aws`` (a ``boto3.session.Session``).
     """
 
     name: str = ""
@@ -31,10 +31,10 @@ _offered: ContextVar[Credentials] = ContextVar("starlake_core_credentials", defa
 
 @contextmanager
 def offering(credentials: Credentials | None) -> Iterator[None]:
-    """While this block is open, :func:`credentials_of` answers with these credentials.
+    """In this block, :func:`credentials_of` returns these credentials.
 
     Args:
-        credentials: None for none.
+        credentials: the credentials; None for none.
     """
     token = _offered.set(credentials or _NONE)
     try:
@@ -44,13 +44,13 @@ def offering(credentials: Credentials | None) -> Iterator[None]:
 
 
 def credentials_of(kind: str) -> Any:
-    """The credentials of a kind that the orchestrator offers. To be called in ``sl_create_runner``, not later.
+    """Return the credentials of a kind that the orchestrator offers. Call it in ``sl_create_runner``, not later.
 
     Args:
         kind: ``google`` or ``aws``.
 
     Returns:
-        An object of the service's SDK, or None: the runner takes the default chain of the SDK.
+        An object of the service's SDK, or None to use the SDK's default credentials.
     """
     source = _offered.get().sources.get(kind)
     return source() if source is not None else None

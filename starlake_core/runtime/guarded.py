@@ -1,4 +1,4 @@
-"""Watching over work that is not safely done twice: before an attempt starts, and when it has ended."""
+"""Guards work that cannot safely be done twice, before an attempt starts and after it ends."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ __all__ = ["Acknowledged", "Appended", "Guarded", "Subject", "word"]
 
 logger = get_logger(__name__)
 
-# Exit codes from here on, and negative ones, are of a process that something else ended.
+# These and higher exit codes, and negative ones, mean that something else ended the process.
 _KILLED = 128
 
 
 def word(which: str) -> str:
-    """How a user gives a word about unsafe repetition.
+    """Return how a user allows an unsafe repetition.
 
     Args:
         which: ``doubtful`` or ``blind``.
@@ -36,16 +36,16 @@ def word(which: str) -> str:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is watched over.
+    """The work to guard.
 
     Attributes:
-        job: bound.
-        runner: of its endpoint.
-        key: of the attempt.
-        about: what the job works on, ``sales.orders``.
-        facts: what the project says of it.
-        root: of the project, as the command sees it; empty where nobody knows.
-        storage: that the project is in; None where this worker does not reach it.
+        job: the bound job.
+        runner: the runner of the job's endpoint.
+        key: the key of the attempt.
+        about: what the job works on, such as ``sales.orders``.
+        facts: what the project says about the work.
+        root: the root of the project, as the command sees it; empty if unknown.
+        storage: the storage of the project; None if this worker cannot reach it.
     """
 
     job: Job
@@ -58,18 +58,18 @@ class Subject:
 
     @property
     def strategy(self) -> str:
-        """The write strategy, in words."""
+        """Return the write strategy, for messages."""
         if not self.facts.strategy:
-            return "its write strategy is not known (pip install starlake-core-project, where the project can be read)"
+            return "its write strategy is not known (where the project can be read: pip install starlake-core-project)"
         nullable = ", with a key that may be empty" if self.facts.nullable_key else ""
         return f"its write strategy is {self.facts.strategy}{nullable}"
 
 
 class Guarded(abc.ABC):
-    """Watches over the repetition of one job.
+    """Guards the repetition of a job.
 
     Args:
-        subject: what is watched over.
+        subject: the work to guard.
     """
 
     def __init__(self, subject: Subject) -> None:
@@ -77,34 +77,35 @@ class Guarded(abc.ABC):
         self.storage = subject.storage
         self._own_notes: Notes | None = None
 
-    # -- what a kind of work says of itself
+    # -- what each kind of work defines
 
     @abc.abstractmethod
     def fresh(self, storage: Storage, note: Note) -> Note:
-        """The note of an attempt that is about to start, with what it finds."""
+        """Return the note of an attempt that is about to start."""
 
     @abc.abstractmethod
     def hindrance(self, storage: Storage, note: Note) -> str:
-        """Why the work must not be done again after the attempt of a note; empty if it may."""
+        """Return why the work must not be repeated after the attempt of a note; empty if it may."""
 
     @abc.abstractmethod
     def hindrance_unseen(self, outcome: Outcome | None) -> str:
-        """The same, where the project is out of reach.
+        """Like :meth:`hindrance`, if the project cannot be reached.
 
         Args:
-            outcome: how the latest attempt ended; None where nobody knows.
+            outcome: how the latest attempt ended; None if unknown.
         """
 
     def put_back(self, storage: Storage, note: Note) -> None:
-        """Bring things back to where they were before the attempt of a note; most kinds of work move nothing."""
+        """Undo what the attempt of a note moved. Most kinds of work move nothing."""
         return
 
     def judge(self, storage: Storage, note: Note) -> tuple[str, str]:
-        """Why a success is none, and how the attempt then ended; or what there is to say about the success, and an empty text."""
+        """Return why a success is a failure, and how the attempt ended; or a remark on the success, and an empty
+        string."""
         return "", ""
 
     def is_in(self, note: Note, lines: Iterable[str]) -> bool:
-        """Whether the output of a failure says that its rows are in the table."""
+        """Return whether the output of a failure says that its rows are in the table."""
         return False
 
     # -- before and after an attempt
@@ -115,24 +116,25 @@ class Guarded(abc.ABC):
         again: bool = False,
         counts: Callable[[str], bool] = lambda attempt: True,
     ) -> str | None:
-        """Make ready for an attempt that is about to be started, and note it.
+        """Prepare for an attempt that is about to start, and write its note.
 
         Args:
-            found: what the environment knows of earlier attempts of the task.
-            again: an earlier attempt may have begun.
-            counts: whether an attempt, by its name, is not from before somebody asked for the work to be done anew.
+            found: the earlier attempts of the task that the environment knows.
+            again: whether an earlier attempt may have started.
+            counts: returns whether an attempt, by its name, belongs to this work, rather than to a time before somebody
+                requested a repetition.
 
         Returns:
-            The handle of an earlier attempt that has done this very work while nobody looked; None to start one.
+            The handle of an earlier attempt that has already done this work unnoticed; None to start a new one.
 
         Raises:
-            RunnerError: it must not be started before a person has looked; the message says at what.
+            RunnerError: it must not start before a person has checked; the message says what to check.
         """
         if self.storage is not None:
             try:
                 reason = self._begin(self.storage, found)
             except StarlakeError as error:
-                logger.warning("what an attempt of %s leaves behind cannot be noted: %s", self.subject.about, error)
+                logger.warning("the note about an attempt of %s cannot be written: %s", self.subject.about, error)
                 self.storage = None
             else:
                 if reason:
@@ -142,19 +144,19 @@ class Guarded(abc.ABC):
         return None
 
     def undo(self) -> None:
-        """Forget an attempt that was not started after all."""
+        """Remove the note of an attempt that was not started after all."""
         if self.storage is not None:
             self._notes(self.storage).delete()
 
     def conclude(self, outcome: Outcome, lines: Iterable[str] = ()) -> Outcome:
-        """What an end means: whether a success is one, and whether a failure may be followed by another attempt.
+        """Decide whether a success counts, and whether a failure may be followed by another attempt.
 
         Args:
             outcome: how the attempt ended.
-            lines: of its output.
+            lines: the lines of its output.
 
         Returns:
-            The outcome, made a failure or final where that is so, with what to do in its reason.
+            The outcome, possibly changed to a failure or to a final one, with what to do in its reason.
         """
         if self.storage is None:
             return self._conclude_unseen(outcome)
@@ -162,10 +164,10 @@ class Guarded(abc.ABC):
             note = self._notes(self.storage).read()
             return outcome if note is None else self._conclude(self.storage, note, outcome, lines)
         except StarlakeError as error:
-            logger.warning("what the attempt of %s left behind is not known: %s", self.subject.about, error)
+            logger.warning("the note about the attempt of %s cannot be read: %s", self.subject.about, error)
             return self._conclude_unseen(outcome)
 
-    # -- where the project can be reached
+    # -- if the project can be reached
 
     def _notes(self, storage: Storage) -> Notes:
         if self._own_notes is None:
@@ -174,12 +176,12 @@ class Guarded(abc.ABC):
         return self._own_notes
 
     def note_of(self, task: str) -> str:
-        """Where the note of a task about the same domain is."""
+        """Return the path of the note of a task about the same domain."""
         assert self.storage is not None
         return self._notes(self.storage).path(task)
 
     def of_others(self, storage: Storage) -> dict[str, Note]:
-        """The files of other tasks; see :meth:`Notes.others`."""
+        """Return the files of other tasks; see :meth:`Notes.others`."""
         return self._notes(storage).others()
 
     def _begin(self, storage: Storage, found: Sequence[AttemptInfo]) -> str:
@@ -196,23 +198,23 @@ class Guarded(abc.ABC):
         return ""
 
     def _end_of(self, attempt: str, found: Sequence[AttemptInfo]) -> str:
-        """How an attempt ended that nobody has concluded, if the environment knows."""
+        """Return how an attempt without a conclusion ended, if the environment knows."""
         for one in found:
             if one.attempt == attempt and one.status.outcome is not None:
                 return FAILED if self.failed_by_itself(one.status.outcome) else UNKNOWN
         return self.end_of_unfound()
 
     def end_of_unfound(self) -> str:
-        """How an attempt ended that the environment does not find."""
+        """Return how an attempt ended that the environment does not find."""
         return UNKNOWN
 
     @property
     def knows(self) -> bool:
-        """Whether the environment knows every attempt that was started."""
+        """Return whether the environment knows every attempt that was started."""
         return self.subject.runner.detached
 
     def failed_by_itself(self, outcome: Outcome) -> bool:
-        """Whether the command ended with an error before its rows were in, as far as its exit code tells."""
+        """Return whether the command failed before its rows were written, according to its exit code."""
         code = outcome.exit_code
         stopped = outcome.verdict is not Verdict.FAILED or outcome.stopped
         return not stopped and code is not None and 0 < code < _KILLED and not self.subject.facts.fails_late
@@ -232,7 +234,7 @@ class Guarded(abc.ABC):
         reason = self.hindrance(storage, note)
         return outcome if not reason or outcome.verdict is Verdict.CANCELLED else _final(outcome, reason)
 
-    # -- where it cannot
+    # -- if it cannot be reached
 
     def _begin_unseen(self, found: Sequence[AttemptInfo], again: bool) -> None:
         ended = [one.status.outcome for one in found if one.status.outcome is not None]
@@ -243,13 +245,13 @@ class Guarded(abc.ABC):
             return
         reason = self.hindrance_unseen(latest)
         if reason:
-            raise RunnerError(f"{self.subject.job.arguments[0]} {self.subject.about} is not done again: {reason}")
+            raise RunnerError(f"{self.subject.job.arguments[0]} {self.subject.about} is not repeated: {reason}")
 
     def _conclude_unseen(self, outcome: Outcome) -> Outcome:
         if outcome.verdict in (Verdict.SUCCEEDED, Verdict.NOT_READY, Verdict.CANCELLED):
             return outcome
         reason = self.hindrance_unseen(outcome)
-        return _final(outcome, f"It is not tried again: {reason}") if reason else outcome
+        return _final(outcome, f"It is not retried: {reason}") if reason else outcome
 
 
 def _final(outcome: Outcome, reason: str) -> Outcome:
@@ -257,7 +259,7 @@ def _final(outcome: Outcome, reason: str) -> Outcome:
 
 
 class Appended(Guarded):
-    """A transform whose rows would be there twice."""
+    """A transform that would add its rows twice."""
 
     def begin(
         self,
@@ -265,38 +267,38 @@ class Appended(Guarded):
         again: bool = False,
         counts: Callable[[str], bool] = lambda attempt: True,
     ) -> str | None:
-        """As :meth:`Guarded.begin`; a success that nobody saw is taken. Who asks for the work to be done anew has given his word."""
+        """Like :meth:`Guarded.begin`, but an unnoticed success is used. A deliberate repetition is always allowed."""
         found = [one for one in found if counts(one.attempt)]
         for one in reversed(found):
             outcome = one.status.outcome
             if outcome is not None and outcome.succeeded:
-                logger.info("attempt %s has succeeded while nobody looked (%s)", one.attempt, one.handle)
+                logger.info("attempt %s succeeded unnoticed (%s)", one.attempt, one.handle)
                 return one.handle
         return super().begin(found, again, counts)
 
     def fresh(self, storage: Storage, note: Note) -> Note:
-        """Nothing but that it began."""
+        """Record only that the attempt started."""
         return note
 
     def hindrance(self, storage: Storage, note: Note) -> str:
-        """An end that nobody knows."""
+        """Refuse to repeat work with an unknown end."""
         anew = self.subject.key.generation > note.generation
         return "" if anew or note.end == FAILED else self._doubt(f"attempt {note.attempt}")
 
     def hindrance_unseen(self, outcome: Outcome | None) -> str:
-        """The same."""
+        """Like :meth:`hindrance`."""
         return "" if outcome is not None and self.failed_by_itself(outcome) else self._doubt("an earlier attempt")
 
     def _doubt(self, attempt: str) -> str:
         if self.subject.job.retry_unsafe:
             return ""
         return (
-            f"nobody knows whether {attempt} of the transform {self.subject.about} has added its rows ({self.subject.strategy}). Look into the "
-            f"table. If they are missing, have it done again with {word('doubtful')}; if they are there, mark the task as succeeded"
+            f"it is not known whether {attempt} of the transform {self.subject.about} has added its rows ({self.subject.strategy}). Check the "
+            f"table. If they are missing, repeat the task with {word('doubtful')}; if they are there, mark the task as succeeded"
         )
 
     def end_of_unfound(self) -> str:
-        """What a service does not know was never started."""
+        """An attempt that a service does not know was never started."""
         return FAILED if self.knows else UNKNOWN
 
 
@@ -304,8 +306,8 @@ class Acknowledged(Guarded):
     """A check that deletes the file that it finds.
 
     Args:
-        subject: what is watched over.
-        path: of the file, as the command sees it.
+        subject: the work to guard.
+        path: the path of the file, as the command sees it.
     """
 
     def __init__(self, subject: Subject, path: str) -> None:
@@ -313,24 +315,24 @@ class Acknowledged(Guarded):
         self._path = posixpath.join(subject.root, path)
 
     def fresh(self, storage: Storage, note: Note) -> Note:
-        """Whether the file is there."""
+        """Record whether the file exists."""
         return replace(note, acknowledged=storage.read(self._path) is not None)
 
     def hindrance(self, storage: Storage, note: Note) -> str:
-        """The file was there and is gone."""
+        """Refuse to repeat the check if the file existed before and is gone."""
         if self.subject.job.retry_unsafe or not note.acknowledged or storage.read(self._path) is not None:
             return ""
         bring = f"create {self._path}" if "://" in self._path else shlex.join(["touch", self._path])
         return (
-            f"the acknowledgement file {self._path} was there when attempt {note.attempt} began to look, and is gone; what the check found is not "
-            f"known. To go on, bring it back: {bring}. To look again without it: {word('doubtful')}"
+            f"the acknowledgement file {self._path} existed when attempt {note.attempt} started, and is gone; the result of that check is not "
+            f"known. To continue, create it again: {bring}. To repeat the check without it, use {word('doubtful')}"
         )
 
     def hindrance_unseen(self, outcome: Outcome | None) -> str:
-        """The file may have been there."""
+        """Refuse to repeat the check if the file may have existed."""
         if self.subject.job.retry_unsafe:
             return ""
         return (
-            f"an earlier look may have found and deleted {self._path}. If it was there, bring it back; then have the task done again with "
+            f"an earlier attempt may have found and deleted {self._path}. If it existed, create it again; then repeat the task with "
             f"{word('doubtful')}"
         )

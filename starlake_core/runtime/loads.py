@@ -1,4 +1,5 @@
-"""Loads: what a failed one has moved is put back, where nobody can tell whether its rows are in a person is asked, and a success is looked at."""
+"""Guards loads: puts back the files that a failed load moved, leaves unclear cases to a person, and verifies
+successes."""
 
 from __future__ import annotations
 
@@ -19,10 +20,11 @@ __all__ = ["IDEMPOTENT", "Loaded"]
 logger = get_logger(__name__)
 
 IDEMPOTENT = frozenset({"OVERWRITE", "OVERWRITE_BY_PARTITION", "UPSERT_BY_KEY", "DELETE_THEN_INSERT"})
-"""Write strategies under which the same rows may come twice. ``UPSERT_BY_KEY_AND_TIMESTAMP`` is not among them: of two rows with the same key and
-time Starlake keeps both (measured with 1.5.16)."""
+"""Write strategies with which the same rows may be loaded twice. ``UPSERT_BY_KEY_AND_TIMESTAMP`` is not one of them,
+because Starlake keeps both of two rows with the same key and time (measured with 1.5.16)."""
 
-# Starlake writes it when the rows of some files are in; what fails later (an expectation, the audit, the archive) fails with them in.
+# Starlake logs this when the rows of some files are written. If a later step fails (an expectation, the audit, the
+# archive), the rows stay.
 _SUMMARY = re.compile(r"ingestion-summary -> files: \[([^\]]*)\]")
 _JAVA_GROUP = re.compile(r"\(\?<(?=[A-Za-z])")
 
@@ -31,7 +33,7 @@ class Loaded(Guarded):
     """A load of one table.
 
     Args:
-        subject: what is watched over; its facts name the areas, if the project can be reached.
+        subject: the work to guard; its facts name the areas, if the project can be reached.
     """
 
     def __init__(self, subject: Subject) -> None:
@@ -41,16 +43,17 @@ class Loaded(Guarded):
             self.storage = None
 
     def fresh(self, storage: Storage, note: Note) -> Note:
-        """The files that wait, and those that earlier loads left."""
+        """Record the waiting files, and those that earlier loads left behind."""
         before = sorted(self._matching(storage.list(self._facts.ingesting)))
         if before and self._facts.pattern:
             logger.warning("%s: %s", self.subject.about, self._left_before(before))
         return replace(note, files=self._matching(storage.list(self._facts.stage)), before=before)
 
     def hindrance(self, storage: Storage, note: Note) -> str:
-        """A file of the task is in the ingesting area, and its rows may be in the table; or whose file it is is not clear."""
+        """Refuse to repeat the load if a file in the ingesting area may already be loaded, or may belong to another
+        task."""
         staged = storage.list(self._facts.stage)
-        # A move that was not finished leaves the file in both areas: it was not loaded.
+        # An unfinished move leaves the file in both areas, and it was not loaded.
         left = [
             name for name in self._left(storage, note) if name not in staged or staged[name] != note.files.get(name)
         ]
@@ -61,32 +64,32 @@ class Loaded(Guarded):
         if taken:
             path = self.note_of(others[taken[0]].task)
             return (
-                f"{', '.join(taken)} in {self._facts.ingesting} may be of another task, {others[taken[0]].task}, which has not ended well; finish "
-                f"that one first, or, if it never will be, delete its note: {path if '://' in path else shlex.join(['rm', path])}"
+                f"{', '.join(taken)} in {self._facts.ingesting} may belong to another task, {others[taken[0]].task}, which has not succeeded; finish "
+                f"that one first or, if it will never succeed, delete its note: {path if '://' in path else shlex.join(['rm', path])}"
             )
         twice = [name for name in left if name in staged]
         if twice:
             return (
-                f"{', '.join(twice)} in {self._facts.ingesting} is of a load that failed, and another file of that name waits in "
-                f"{self._facts.stage}; give one of them another name, or move the first to {self._facts.archive} if its rows are in the table"
+                f"{', '.join(twice)} in {self._facts.ingesting} belongs to a load that failed, and another file with that name waits in "
+                f"{self._facts.stage}; rename one of them, or move the first to {self._facts.archive} if its rows are in the table"
             )
         may_come_twice = self._facts.strategy in IDEMPOTENT and not self._facts.nullable_key
         if self.subject.job.retry_unsafe or may_come_twice or note.end == FAILED:
             return ""
         return (
-            f"nobody knows whether the rows of {', '.join(left)} are in {self.subject.about}: attempt {note.attempt} ended before it said so, and "
-            f"{self.subject.strategy}. {self._settle(left)}. Or load them again in any case with {word('doubtful')}"
+            f"it is not known whether the rows of {', '.join(left)} are in {self.subject.about}: attempt {note.attempt} ended before it "
+            f"reported that, and {self.subject.strategy}. {self._settle(left)}. To load them again in any case, use {word('doubtful')}"
         )
 
     def hindrance_unseen(self, outcome: Outcome | None) -> str:
-        """Files may be in the ingesting area."""
+        """Refuse to repeat the load if files may be in the ingesting area."""
         if self.subject.job.retry_unsafe == "blind":
             return ""
         return (
-            f"an earlier attempt may have moved its files to the ingesting area, where no load looks again, and this worker does not reach "
-            f"{self.subject.root or 'the project'} to put them back, so that another try could load nothing and succeed. Move the files of "
-            f"{self.subject.about} in the ingesting area back to the stage area (to the archive, if their rows are in the table), and have the task "
-            f"done again with {word('blind')}"
+            f"an earlier attempt may have moved its files to the ingesting area, which loads do not read again, and this worker cannot reach "
+            f"{self.subject.root or 'the project'} to put them back. Another attempt could succeed without loading anything. Move the files of "
+            f"{self.subject.about} in the ingesting area back to the stage area (to the archive, if their rows are in the table), and repeat "
+            f"the task with {word('blind')}"
         )
 
     def put_back(self, storage: Storage, note: Note) -> None:
@@ -96,7 +99,7 @@ class Loaded(Guarded):
         for name in left:
             source = f"{self._facts.ingesting}/{name}"
             if name in staged:
-                # Its move had not been finished: the whole file is where it was.
+                # The move was not finished, so the complete file is still in its old place.
                 storage.delete(source)
             else:
                 storage.move(source, f"{self._facts.stage}/{name}")
@@ -107,33 +110,33 @@ class Loaded(Guarded):
             )
 
     def judge(self, storage: Storage, note: Note) -> tuple[str, str]:
-        """A load that left its files where they were, or in the ingesting area, has not loaded them."""
+        """Return a failure if the load left files in the stage area or the ingesting area."""
         if not self._facts.pattern:
-            return "", ""  # which files are those of the table is not known
+            return "", ""  # it is not known which files belong to the table
         there, staged = set(storage.list(self._facts.ingesting)), storage.list(self._facts.stage)
         left = sorted(set(note.files) & there - set(note.before))
         if left:
-            where = f"{', '.join(left)} in {self._facts.ingesting}, where no load looks again"
+            where = f"{', '.join(left)} in {self._facts.ingesting}, which loads do not read again"
             return f"the command succeeded and left {where}. {self._settle(left)}", UNKNOWN
         untouched = sorted(name for name, about in note.files.items() if staged.get(name) == about)
         if untouched:
             return (
-                f"the command succeeded and loaded none of {', '.join(untouched)} in {self._facts.stage}; is {self.subject.about} the name that "
-                "the project gives to the table?"
+                f"the command succeeded and loaded none of {', '.join(untouched)} in {self._facts.stage}; is {self.subject.about} the "
+                "name of the table in the project?"
             ), FAILED
         before = sorted(set(note.before) & there)
         return self._left_before(before) if before else "", ""
 
     def is_in(self, note: Note, lines: Iterable[str]) -> bool:
-        """Whether Starlake logged the summary of a file."""
+        """Return whether Starlake logged the summary of a file."""
         paths = (path for line in lines for found in _SUMMARY.finditer(line) for path in found[1].split(","))
         return any(posixpath.basename(path.strip()) in note.files for path in paths)
 
     def _left(self, storage: Storage, note: Note) -> list[str]:
-        """The files of the task that are in the ingesting area: moved there by an attempt of it, and not archived."""
+        """Return the files that an attempt of the task moved to the ingesting area and did not archive."""
         there = self._matching(storage.list(self._facts.ingesting))
         mine = set(note.files) & set(there)
-        # What came into the stage area between the note and the command is of this task too.
+        # Files that arrived in the stage area between the note and the command belong to this task too.
         later = set(there) - set(note.before) - mine if self._facts.pattern else set()
         return sorted(mine | (later - set(self.of_others(storage)) if later else set()))
 
@@ -144,22 +147,22 @@ class Loaded(Guarded):
             pattern = re.compile(".*")
         return {name: about for name, about in files.items() if pattern.fullmatch(name)}
 
-    # -- words
+    # -- messages
 
     def _settle(self, names: Sequence[str]) -> str:
         return (
-            f"Look into the table. If the rows are missing: {self._moving(names, self._facts.stage)}; if they are there: "
-            f"{self._moving(names, self._facts.archive)}; then have the task done again"
+            f"Check the table. If the rows are missing: {self._moving(names, self._facts.stage)}; if they are there: "
+            f"{self._moving(names, self._facts.archive)}; then repeat the task"
         )
 
     def _left_before(self, names: Sequence[str]) -> str:
         return (
-            f"files that an earlier load left in {self._facts.ingesting} are not loaded: {', '.join(names)}. Finish that run, or, to load them: "
+            f"files that an earlier load left in {self._facts.ingesting} are not loaded: {', '.join(names)}. Finish that run, or load them with: "
             f"{self._moving(names, self._facts.stage)}"
         )
 
     def _moving(self, names: Sequence[str], folder: str) -> str:
-        """What to type to move files out of the ingesting area."""
+        """Return the command that moves files out of the ingesting area."""
         scheme = folder.partition("://")[0] if "://" in folder else ""
         paths = [f"{self._facts.ingesting}/{name}" for name in names]
         if scheme == "s3":

@@ -1,4 +1,4 @@
-"""The markers in an object storage with which checks say *not ready*."""
+"""Markers in object storage, by which checks report *not ready*."""
 
 from __future__ import annotations
 
@@ -16,39 +16,40 @@ __all__ = ["Markers", "ObjectStore"]
 logger = get_logger(__name__)
 
 _OLD = timedelta(days=1)
-# The names that the core gives to markers. Everything else in the folder is the user's.
+# The names that the core gives to markers. All other files in the folder belong to the user.
 _OURS = re.compile(r"[0-9a-f]{12}(\.notready)?")
 
 
 class ObjectStore(Protocol):
-    """What :class:`Markers` does with objects. Paths are URIs such as ``gs://bucket/folder/name``.
+    """How :class:`Markers` accesses objects. Paths are URIs such as ``gs://bucket/folder/name``.
 
-    Every method raises a :class:`StarlakeError` where the storage cannot be used.
+    Every method raises a :class:`StarlakeError` if the storage cannot be used.
     """
 
     def written(self, path: str) -> datetime | None:
-        """When an object was written, by the clock of the storage and with a time zone; None where there is none.
+        """Return when an object was written, by the clock of the storage and with a time zone; None if it does not
+        exist.
 
         Args:
-            path: of the object.
+            path: the path of the object.
         """
         ...
 
     def delete(self, path: str) -> None:
-        """Delete an object, if it is there.
+        """Delete an object, if it exists.
 
         Args:
-            path: of the object.
+            path: the path of the object.
         """
         ...
 
     def delete_older(self, folder: str, before: datetime, named: re.Pattern[str]) -> None:
-        """Delete the empty objects of a folder that were written long ago. It is tried once, and need not delete all of them.
+        """Delete the old empty objects of a folder. It is not retried, and need not delete all of them.
 
         Args:
-            folder: without a slash at its end; objects in folders below it stay.
-            before: only those that were written before this moment, by the clock of the storage.
-            named: only those whose name in the folder is like that as a whole.
+            folder: the folder, without a slash at its end; subfolders are left alone.
+            before: delete only objects written before this time, by the clock of the storage.
+            named: delete only objects whose whole name in the folder matches.
         """
         ...
 
@@ -56,12 +57,12 @@ class ObjectStore(Protocol):
 class Markers:
     """Reads and deletes markers.
 
-    A marker stays when it was seen: another process, or this one after a restart, may ask again and must get the same answer. Those of
-    earlier days are swept from the folder when a marker is seen there.
+    A marker stays after it was read, because another process, or this one after a restart, may read it again and must
+    get the same answer. Reading a marker removes those of earlier days from its folder.
 
     Args:
-        store: where they are.
-        sweep_interval: seconds between two sweeps of a folder at least.
+        store: the storage.
+        sweep_interval: the minimum seconds between two sweeps of a folder.
     """
 
     def __init__(self, store: ObjectStore, sweep_interval: float = 0.0) -> None:
@@ -74,7 +75,7 @@ class Markers:
         """Delete the marker of an attempt before it starts.
 
         Args:
-            marker: URI of the object.
+            marker: the URI of the marker.
 
         Raises:
             RunnerError: the storage cannot be used.
@@ -83,24 +84,24 @@ class Markers:
         self._store.delete(marker)
 
     def exists(self, marker: str) -> bool:
-        """Whether there is a marker.
+        """Return whether a marker exists.
 
         Args:
-            marker: URI of the object.
+            marker: the URI of the marker.
 
         Raises:
-            RunnerError, OutageError: as above.
+            RunnerError, OutageError: see :meth:`clear`.
         """
         return self._store.written(marker) is not None
 
     def seen(self, marker: str) -> bool:
-        """Whether a check that has ended left its marker.
+        """Return whether a check that has ended wrote its marker.
 
         Args:
-            marker: URI of the object.
+            marker: the URI of the marker.
 
         Raises:
-            RunnerError, OutageError: as above.
+            RunnerError, OutageError: see :meth:`clear`.
         """
         written = self._store.written(marker)
         if written is not None:
@@ -116,4 +117,4 @@ class Markers:
         try:
             self._store.delete_older(folder, before, _OURS)
         except StarlakeError as error:  # housekeeping changes no verdict
-            logger.warning("old markers in %s are not swept: %s", folder, error)
+            logger.warning("old markers in %s cannot be deleted: %s", folder, error)

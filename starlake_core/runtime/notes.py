@@ -1,4 +1,5 @@
-"""Notes about attempts that have not succeeded: what an attempt found when it began, and how it ended. One file a task, below ``SL_ROOT``."""
+"""Notes about attempts that have not succeeded: what an attempt found when it started, and how it ended. Each task has
+one file below ``SL_ROOT``."""
 
 from __future__ import annotations
 
@@ -13,26 +14,26 @@ from ..short_names import short_hash
 __all__ = ["FAILED", "UNKNOWN", "Note", "Notes"]
 
 FAILED = "failed"
-"""The command itself ended with an error, and its rows are not in."""
+"""The command failed, and its rows are not written."""
 UNKNOWN = "unknown"
-"""Nobody can tell how far it came."""
+"""It is not known how far the attempt came."""
 
 _FOLDER = ".starlake-core/attempts"
 
 
 @dataclass(frozen=True)
 class Note:
-    """What is remembered of the latest attempt of a task that has not succeeded.
+    """The note about the latest attempt of a task that has not succeeded.
 
     Attributes:
         task: the stable part of its key.
-        about: what it works on, ``sales.orders``.
-        attempt: which attempt.
-        generation: how often the task had been asked for anew.
-        end: ``FAILED``, ``UNKNOWN``, or empty while it goes on.
-        files: of a load, the files that waited for it: name to what tells a change.
-        before: of a load, what was in the ingesting area before it began.
-        acknowledged: of a check, whether its file was there.
+        about: what the task works on, such as ``sales.orders``.
+        attempt: the attempt.
+        generation: how often the task had been deliberately repeated.
+        end: ``FAILED``, ``UNKNOWN``, or empty while it runs.
+        files: for a load, the files that waited, each with a string that changes when the content does.
+        before: for a load, the files in the ingesting area before it started.
+        acknowledged: for a check, whether its file existed.
     """
 
     task: str
@@ -46,11 +47,11 @@ class Note:
 
 
 class Notes:
-    """The note of one task, and those of others about the same domain.
+    """The note of a task, and those of other tasks about the same domain.
 
     Args:
-        storage: that the project is in.
-        root: of the project.
+        storage: the storage of the project.
+        root: the root of the project.
         about: what the task works on.
         task: the stable part of its key.
     """
@@ -62,7 +63,7 @@ class Notes:
         self._path = self.path(task)
 
     def path(self, task: str) -> str:
-        """Where the note of a task about the same domain is.
+        """Return the path of the note of a task about the same domain.
 
         Args:
             task: the stable part of its key.
@@ -70,11 +71,11 @@ class Notes:
         return f"{self._folder}/{short_hash(task)}.json"
 
     def read(self) -> Note | None:
-        """The note of the task; None where there is none that can be read."""
+        """Return the note of the task; None if there is none that can be read."""
         return _parsed(self._storage.read(self._path))
 
     def write(self, note: Note) -> None:
-        """Keep a note of the task in place of the one before."""
+        """Write the note of the task, replacing the previous one."""
         self._storage.write(self._path, json.dumps(asdict(note), sort_keys=True).encode())
 
     def delete(self) -> None:
@@ -82,7 +83,7 @@ class Notes:
         self._storage.delete(self._path)
 
     def others(self) -> dict[str, Note]:
-        """The files that other tasks of the domain, which have not ended well, were to load: name to the note of the task."""
+        """Return the files of other tasks of the domain that have not succeeded, each with the note of its task."""
         found: dict[str, Note] = {}
         for name in self._storage.list(self._folder):
             note = _parsed(self._storage.read(f"{self._folder}/{name}"))

@@ -1,4 +1,4 @@
-"""One poll per tick for all the tasks that wait in one process."""
+"""Polls all waiting tasks of a process together, once per tick."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ __all__ = ["PATIENCE_SECONDS", "BatchPoller", "Refusals", "ask", "shared_poller"
 logger = get_logger(__name__)
 
 PATIENCE_SECONDS = 600.0
-"""How long an attempt that runs may be refused to be asked about (a permission that spreads, a role that is rolled out) before whoever waits
-is told. An outage is waited for without a limit of its own."""
+"""Seconds for which reading the state of a running attempt may be refused, for example while a permission takes effect,
+before callers get the error. There is no such limit for an outage."""
 
 _SLOWEST = 60.0
 _URGENT_SECONDS = 1.0
-_SILENT = Status(Outcome(Verdict.LOST, reason="the environment says nothing about it"))
+_SILENT = Status(Outcome(Verdict.LOST, reason="the environment reports nothing about it"))
 
 
 def ask(runner: Runner, handles: Sequence[str]) -> dict[str, Status]:
-    """Poll once: a status for each handle, with an error where one cannot be asked about.
+    """Poll once, and return a status for each handle, with an error if its state cannot be read.
 
     Args:
-        runner: that started the attempts.
-        handles: of the attempts.
+        runner: the runner that started the attempts.
+        handles: the handles of the attempts.
     """
     try:
         told = runner.poll(handles)
@@ -42,17 +42,17 @@ def ask(runner: Runner, handles: Sequence[str]) -> dict[str, Status]:
     except StarlakeError as error:
         if len(handles) == 1:
             return {handles[0]: Status(error=error)}
-        # A runner that refuses all because of one: the others have nothing to do with it.
+        # The runner refused all because of one. Poll them one by one, so that the others are not affected.
         half = len(handles) // 2
         return {**ask(runner, handles[:half]), **ask(runner, handles[half:])}
     return {handle: told.get(handle, _SILENT) for handle in handles}
 
 
 class Refusals:
-    """Since when attempts are refused to be asked about.
+    """Tracks since when reading the state of attempts has been refused.
 
     Args:
-        patience: seconds for which that passes; :data:`PATIENCE_SECONDS` by default.
+        patience: the seconds for which refusals are tolerated; :data:`PATIENCE_SECONDS` by default.
         clock: for tests.
     """
 
@@ -62,11 +62,11 @@ class Refusals:
         self._since: dict[str, float] = {}
 
     def final(self, handle: str, status: Status) -> StarlakeError | None:
-        """The error of a status, if it does not pass any more.
+        """Return the error of a status, if it is no longer tolerated.
 
         Args:
-            handle: of the attempt.
-            status: that was told just now.
+            handle: the handle of the attempt.
+            status: its latest status.
         """
         if status.error is None:
             self._since.pop(handle, None)
@@ -78,23 +78,24 @@ class Refusals:
         return status.error if self._clock() - since >= patience else None
 
     def forget(self, handle: str) -> None:
-        """Forget an attempt that nobody asks about any more."""
+        """Forget an attempt that is no longer polled."""
         self._since.pop(handle, None)
 
 
 class BatchPoller:
-    """Waits for many attempts with one :meth:`Runner.poll` a tick, in one thread that lives as long as somebody waits.
+    """Waits for many attempts with one :meth:`Runner.poll` per tick, in one thread that runs while there are waiting
+    callers.
 
-    An attempt that cannot be asked about is asked about again, and holds up no other one. An outage is no end of a job; a refusal
-    (:class:`RunnerError`) that lasts for :data:`PATIENCE_SECONDS`, and a fault of the runner's own program, is handed to those who wait for that
-    attempt.
+    If the state of an attempt cannot be read, it is polled again, without delaying others. An outage never ends a job.
+    Callers get an error if a refusal (:class:`RunnerError`) lasts for :data:`PATIENCE_SECONDS`, or if the runner has a
+    bug.
 
     Args:
-        runner: that started the attempts.
-        interval: seconds between two ticks; the runner's own by default. After a tick that learnt nothing the pause grows, to a
-            minute at most.
-        sleep: for tests; by default the thread wakes when somebody is in a hurry.
-        clock: for tests, of the patience.
+        runner: the runner that started the attempts.
+        interval: the seconds between two ticks; the runner's own by default. After a tick without news the pause grows,
+            up to a minute.
+        sleep: for tests; by default the thread wakes up for urgent attempts.
+        clock: for tests, the clock that measures patience.
     """
 
     def __init__(
@@ -117,14 +118,16 @@ class BatchPoller:
         self.ticks = 0
 
     def watch(self, handle: str, urgent: bool = False) -> Future[Outcome]:
-        """A future of the end of an attempt; many callers may watch one. In a coroutine: ``await asyncio.wrap_future(...)``.
+        """Return a future with the end of an attempt, which many callers may watch. In a coroutine, use ``await
+        asyncio.wrap_future(...)``.
 
         Args:
-            handle: of the attempt.
-            urgent: its end is near, as somebody cancelled it: it is asked about every second, together with others like it.
+            handle: the handle of the attempt.
+            urgent: whether to poll every second, together with other urgent attempts, because it was cancelled and will
+                end soon.
         """
         with self._lock:
-            # One for each caller: who cancels theirs, as asyncio does, must not cancel those of others.
+            # One for each caller: a caller that cancels its future, as asyncio does, must not cancel those of others.
             future: Future[Outcome] = Future()
             self._futures.setdefault(handle, []).append(future)
             if urgent:
@@ -136,15 +139,16 @@ class BatchPoller:
         return future
 
     def forget(self, handle: str) -> None:
-        """Watch an attempt no longer; those who still wait see their future cancelled."""
+        """Stop watching an attempt, and cancel the futures of callers that still wait."""
         for future in self._drop(handle):
             future.cancel()
 
     def error(self, handle: str) -> StarlakeError | None:
-        """Why an attempt that is watched could not be asked about the last time; None if it could, or was not asked about yet.
+        """Return why the state of a watched attempt could not be read at the last poll; None if it could, or was not
+        polled yet.
 
         Args:
-            handle: of the attempt.
+            handle: the handle of the attempt.
         """
         with self._lock:
             return self._errors.get(handle)
@@ -157,7 +161,7 @@ class BatchPoller:
             return self._futures.pop(handle, [])
 
     def _watched(self) -> list[str] | None:
-        """The attempts that somebody waits for; None if there are none any more, and the thread ends."""
+        """Return the watched attempts; None if there are none left, and the thread ends."""
         with self._lock:
             left = [handle for handle, futures in self._futures.items() if all(one.cancelled() for one in futures)]
             for handle in left:
@@ -172,7 +176,8 @@ class BatchPoller:
             return list(self._futures)
 
     def _poll(self) -> None:
-        # The time that was slept, by what was asked for: ticks come in the rhythm of the pauses, whatever a poll takes.
+        # Counts the requested pauses instead of real time, so that the length of a poll does not affect the rhythm of
+        # the ticks.
         elapsed, next_tick = 0.0, 0.0
         failures, urgent_failures = 0, 0
         while True:
@@ -202,15 +207,15 @@ class BatchPoller:
         began = time.monotonic()
         if not self._hurry.wait(seconds):
             return seconds
-        # Many may be in a hurry one after the other: they share a tick too.
+        # Several attempts may become urgent one after the other. They share a tick too.
         time.sleep(max(0.0, min(seconds, _URGENT_SECONDS, self._interval) - (time.monotonic() - began)))
         return min(seconds, time.monotonic() - began)
 
     def _tick(self, handles: list[str]) -> bool:
-        """Ask about attempts, and tell those who wait what there is to tell.
+        """Poll attempts, and resolve the futures of those that have ended.
 
         Returns:
-            Whether anything was learnt.
+            Whether there was any news.
         """
         statuses = self._asked(handles)
         self.ticks += 1
@@ -242,25 +247,26 @@ class BatchPoller:
         return len(troubled) < len(handles)
 
     def _asked(self, handles: list[str]) -> dict[str, Status]:
-        """A status for each attempt, whatever a runner raises: nobody is left waiting for ever without a word."""
+        """Return a status for each attempt, whatever the runner raises, so that no caller waits forever."""
         try:
             return ask(self._runner, handles)
         except Exception as error:
             told = f"{type(error).__name__}: {error}"
             if may_pass(error):
                 return {handle: Status(error=OutageError(told)) for handle in handles}
-            if len(handles) > 1:  # a fault of the program may be about one of them
+            if len(handles) > 1:  # a bug may affect only one of them
                 half = len(handles) // 2
                 return {**self._asked(handles[:half]), **self._asked(handles[half:])}
             logger.debug("poll of %s", handles[0], exc_info=True)
             return {
                 handles[0]: Status(
-                    error=RunnerError(f"the plugin of the environment has a fault, report it to its authors: {told}")
+                    error=RunnerError(f"the plugin of the environment has a bug; report it to its authors: {told}")
                 )
             }
 
 
-# By the id of the runner. A poller lives as long as its thread or its user, and keeps its runner, so that an id in here stays taken.
+# By the id of the runner. A poller lives as long as its thread or its user, and keeps its runner alive, so the id is
+# not reused.
 _pollers: weakref.WeakValueDictionary[int, BatchPoller] = weakref.WeakValueDictionary()
 _pollers_lock = threading.Lock()
 
@@ -277,11 +283,11 @@ if hasattr(os, "register_at_fork"):
 
 
 def shared_poller(runner: Runner, interval: float | None = None) -> BatchPoller:
-    """The poller of a runner, shared by everybody in this process.
+    """Return the poller of a runner, shared by all callers in this process.
 
     Args:
-        runner: of an endpoint.
-        interval: seconds between two ticks; that of the first caller counts, for as long as somebody waits.
+        runner: the runner of an endpoint.
+        interval: the seconds between two ticks; the first caller decides, while there are waiting callers.
     """
     with _pollers_lock:
         poller = _pollers.get(id(runner))

@@ -1,4 +1,4 @@
-"""The Starlake project that a pipeline file is in, for runs on the machine where the file is."""
+"""Finds the Starlake project of a pipeline file, for runs on the machine of the file."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _MARKERS = ("application.sl.yml", "application.yml", "application.sl.yaml")
 
 
 def project_root(path: str | Path) -> str | None:
-    """The Starlake project that a file or folder is in: the nearest folder with ``metadata/application.sl.yml``.
+    """Return the Starlake project of a file or folder: the nearest folder with ``metadata/application.sl.yml``.
 
     Args:
-        path: of the file or folder; an empty one is in no project.
+        path: the path of the file or folder; if empty, there is no project.
     """
     if not str(path):
         return None
@@ -29,12 +29,12 @@ def project_root(path: str | Path) -> str | None:
 
 
 def in_project(job: Job, source: str) -> Job:
-    """The job with the project of its pipeline file as SL_ROOT, where nothing else says what it is.
+    """Return the job with the project of its pipeline file as SL_ROOT, unless something else defines it.
 
-    A job with an endpoint runs in a service, to which a folder of this machine means nothing: it stays as it is.
+    A job with an endpoint stays as it is, because it runs in a service, where a folder of this machine means nothing.
 
     Args:
-        job: bound.
+        job: the bound job.
         source: the pipeline file; may be empty.
     """
     if job.endpoint or job.env.get("SL_ROOT") or os.environ.get("SL_ROOT"):

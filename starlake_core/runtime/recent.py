@@ -1,4 +1,4 @@
-"""What a runner remembers for a while."""
+"""A bounded memory for runners."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ V = TypeVar("V")
 
 
 class Recent(Generic[K, V]):
-    """A mapping of bounded size, for several threads: what was put first is forgotten first.
+    """A thread-safe mapping of bounded size, which drops the oldest entries first.
 
     Args:
         size: how many entries it keeps.
@@ -26,7 +26,7 @@ class Recent(Generic[K, V]):
         self._lock = threading.Lock()
 
     def put(self, key: K, value: V) -> None:
-        """Remember a value, as the latest one."""
+        """Add a value as the newest entry."""
         with self._lock:
             self._kept[key] = value
             self._kept.move_to_end(key)
@@ -34,17 +34,17 @@ class Recent(Generic[K, V]):
                 self._kept.popitem(last=False)
 
     def get(self, key: K) -> V | None:
-        """The value of a key, None if there is none."""
+        """Return the value of a key; None if there is none."""
         with self._lock:
             return self._kept.get(key)
 
     def take(self, key: K) -> V | None:
-        """The value of a key, which is forgotten."""
+        """Remove a key, and return its value."""
         with self._lock:
             return self._kept.pop(key, None)
 
     def setdefault(self, key: K, value: V) -> V:
-        """The value of a key; this one, if there was none."""
+        """Return the value of a key; if there is none, set it to this one."""
         with self._lock:
             return self._kept.setdefault(key, value)
 

@@ -1,14 +1,17 @@
-"""What may be done again, and what has to be put back before: the one place that decides, for every orchestrator and environment.
+"""Decides what may be repeated, and what must be put back first, for all orchestrators and environments.
 
-Most commands give the same when they are repeated. Three do not, unless the environment records what it has done (its runner is ``keyed``):
+Most commands have the same result when repeated. Three do not, unless the environment records its work (its runner is
+``keyed``):
 
-- A *load* moves its files from the stage area to the ingesting area before it loads them, archives them when it is done, and never looks into
-  the ingesting area again. Repeated after a failure it finds nothing, succeeds, and has loaded nothing.
+- A *load* moves its files from the stage area to the ingesting area before it loads them, archives them when it is
+done, and never looks into
+  the ingesting area again. Repeated after a failure, it finds no files and succeeds without loading anything.
 - A *transform* that appends adds its rows twice.
 - The check of an *acknowledgement file* deletes the file that it finds.
 
-For these the runtime keeps a note below ``SL_ROOT`` from before an attempt is started until it has succeeded: which files were there, and how the
-attempt ended. The next attempt reads it, puts back what can be put back, or says what a person has to look at.
+For these, the runtime keeps a note below ``SL_ROOT`` from before an attempt starts until it has succeeded. The note
+says which files existed, and how the attempt ended. The next attempt reads it, and puts back what it can, or says what
+a person must check.
 """
 
 from __future__ import annotations
@@ -35,15 +38,15 @@ __all__ = ["guarded"]
 
 
 def guarded(job: Job, runner: Runner, key: RunKey) -> Guarded | None:
-    """What watches over the repetition of a job.
+    """Return what guards the repetition of a job.
 
     Args:
-        job: bound.
-        runner: of its endpoint.
-        key: of the attempt.
+        job: the bound job.
+        runner: the runner of the job's endpoint.
+        key: the key of the attempt.
 
     Returns:
-        None for a job that may be repeated as often as one likes.
+        None for a job that may always be repeated.
     """
     name = job.arguments[0] if job.arguments else ""
     if name not in ("load", "transform", "preload") or runner.keyed:
@@ -51,7 +54,7 @@ def guarded(job: Job, runner: Runner, key: RunKey) -> Guarded | None:
     try:
         values = parse_arguments(job.arguments).values
     except ContractError:
-        return None  # the command line refuses it too
+        return None  # the Starlake command line refuses it too
     if name == "preload":
         path = str(values.get("globalAckFilePath") or "")
         if str(values.get("strategy", "")).lower() != "ack" or not path:
@@ -76,7 +79,7 @@ def _load(job: Job, runner: Runner, key: RunKey, values: Mapping[str, Any]) -> G
     if facts is None:
         facts = _usual(job, root, domains[0]) if len(domains) == 1 else ProjectFacts()
     elif near != root:
-        # The project is read here, and its areas are where the command finds them.
+        # The project is read here, but the paths of its areas are those of the command.
         facts = replace(
             facts,
             stage=_moved(facts.stage, near, root),
@@ -88,7 +91,7 @@ def _load(job: Job, runner: Runner, key: RunKey, values: Mapping[str, Any]) -> G
 
 def _subject(job: Job, runner: Runner, key: RunKey, about: str, facts: ProjectFacts, place: _Place) -> Subject:
     root = place.root
-    # A folder of a service's own is not that folder of this machine, even where there is one.
+    # A folder inside a service is not the folder with the same path on this machine.
     elsewhere = bool(job.endpoint) and place.is_local
     reached = storage_for(runner, root) if root and not elsewhere else None
     storage, root = reached if reached is not None else (None, root)
@@ -103,9 +106,9 @@ class _Place(NamedTuple):
     """Where the project of a job is.
 
     Attributes:
-        root: where the command finds it; empty where nobody says.
-        near: where this worker can read it; empty where it cannot.
-        is_local: ``root`` is a folder of a machine, and no bucket.
+        root: its path for the command; empty if unknown.
+        near: its path for this worker; empty if the worker cannot read it.
+        is_local: whether ``root`` is a folder of a machine, rather than in a bucket.
     """
 
     root: str
@@ -129,7 +132,7 @@ def _moved(path: str, source: str, target: str) -> str:
 
 
 def _usual(job: Job, root: str, domain: str) -> ProjectFacts:
-    """Where the files of a domain are if the project says nothing else."""
+    """Return where the files of a domain are by default."""
     if not root:
         return ProjectFacts()
     environ = {**os.environ, **job.env}

@@ -1,4 +1,4 @@
-"""One runner per endpoint and process."""
+"""Keeps one runner per endpoint and process."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ if hasattr(os, "register_at_fork"):
 
 
 def runner_for(job: Job, plugins: RunnerSource | None = None, credentials: Credentials | None = None) -> Runner:
-    """The runner that serves a job; jobs with one environment, endpoint and credentials share it.
+    """Return the runner of a job. Jobs with the same environment, endpoint and credentials share a runner.
 
     Args:
-        job: bound or not.
-        plugins: the selected plugins where the pipeline was built in this process; otherwise the environment
-            and the add-ons that the job names are loaded.
-        credentials: that the orchestrator offers to a runner that asks for some.
+        job: a job, bound or not.
+        plugins: the selected plugins, if the pipeline was built in this process; otherwise the environment and add-ons
+            named in the job are loaded.
+        credentials: the credentials that the orchestrator offers to the runner.
 
     Raises:
-        PluginError: the environment cannot be loaded, or gives no runner.
+        PluginError: the environment cannot be loaded, or does not return a runner.
     """
     with _lock:
         if plugins is not None and job.environment != plugins.environment and _is_installed(job.environment):
-            plugins = None  # an add-on sent this job elsewhere
+            plugins = None  # an add-on sent this job to another environment
         if plugins is None:
             wanted = (job.environment, job.plugins)
             plugins = _selections.get(wanted)

@@ -1,4 +1,4 @@
-"""The folders of a project, wherever they are: on this machine, or in a storage that a runner reaches."""
+"""The folders of a project, on this machine or in a storage that a runner can reach."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["LocalStorage", "storage_for"]
 
 
 class LocalStorage:
-    """The file system of this machine."""
+    """The local file system."""
 
     def list(self, folder: str) -> Mapping[str, str]:
-        """The files of a folder; those whose name begins with a dot are left out, as Starlake leaves them out."""
+        """Return the files of a folder, except those whose name begins with a dot, which Starlake ignores."""
         found: dict[str, str] = {}
         with self._explained(folder):
             try:
@@ -34,7 +34,7 @@ class LocalStorage:
         return found
 
     def move(self, source: str, target: str) -> None:
-        """Rename a file; between two file systems it is copied aside first."""
+        """Rename a file. Between two file systems, copy it to a temporary file first."""
         with self._explained(target):
             os.makedirs(os.path.dirname(target), exist_ok=True)
             try:
@@ -49,7 +49,7 @@ class LocalStorage:
                 os.unlink(source)
 
     def read(self, path: str) -> bytes | None:
-        """The content of a file."""
+        """Return the content of a file."""
         with self._explained(path):
             try:
                 with open(path, "rb") as file:
@@ -58,7 +58,7 @@ class LocalStorage:
                 return None
 
     def write(self, path: str, content: bytes) -> None:
-        """Write a file aside, and rename it. Only this user reads it."""
+        """Write a temporary file and rename it. Only this user can read it."""
         with self._explained(path):
             os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
             aside = f"{path}.{os.getpid()}.partial"
@@ -67,7 +67,7 @@ class LocalStorage:
             os.replace(aside, path)
 
     def delete(self, path: str) -> None:
-        """Delete a file, if it is there."""
+        """Delete a file, if it exists."""
         with self._explained(path), contextlib.suppress(FileNotFoundError):
             os.unlink(path)
 
@@ -80,14 +80,14 @@ class LocalStorage:
 
 
 def storage_for(runner: Runner, root: str) -> tuple[Storage, str] | None:
-    """The storage that a folder is in, and the folder as it takes it.
+    """Return the storage of a folder, and the folder in the form that the storage expects.
 
     Args:
-        runner: asked for the storage of a folder that is not on this machine.
-        root: path or URI.
+        runner: provides the storage of a folder that is not on this machine.
+        root: a path or URI.
 
     Returns:
-        None where this worker reaches no such storage.
+        None if this worker cannot reach the storage.
     """
     folder = local_folder(root)
     if folder is not None:

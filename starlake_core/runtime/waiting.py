@@ -1,4 +1,4 @@
-"""Waiting for the end of an attempt, and bringing it about."""
+"""Waits for the end of an attempt, and cancels attempts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ logger = get_logger(__name__)
 
 _SETTLE_SECONDS = 60.0
 _LAST_CANCEL_SECONDS = 0.8
-"""How long a cancel is tried, and its effect looked for, where the service does not answer and somebody has stopped the wait."""
+"""Seconds for which to try to cancel an attempt and confirm its end, if the service does not answer and the wait was
+stopped."""
 _STOP_SECONDS = 0.5
 
 OnLine = Callable[[str], None]
@@ -41,22 +42,24 @@ def wait(
     """Wait until an attempt has ended.
 
     Args:
-        runner: that started it.
-        handle: of the attempt.
-        timeout: seconds after which it is cancelled and counts as failed.
-        interval: seconds between two polls; the runner's own by default.
+        runner: the runner that started it.
+        handle: the handle of the attempt.
+        timeout: the seconds after which it is cancelled and counts as failed.
+        interval: the seconds between two polls; the runner's own by default.
         on_line: called with every line of output.
-        stop: asked between two polls; true cancels the attempt.
-        cancel_on_interrupt: whether an interrupt (KeyboardInterrupt and its like) cancels the attempt, or leaves it to be found again.
+        stop: called between two polls; the attempt is cancelled when it returns true.
+        cancel_on_interrupt: whether an interrupt (such as KeyboardInterrupt) cancels the attempt, or leaves it to be
+            found again.
         clock: for tests.
 
     Returns:
-        How it ended. An attempt that succeeded while it was being cancelled keeps that end; one that failed meanwhile cannot be told
-        from one that was stopped, because environments report a stopped job as failed too.
+        How it ended. An attempt that succeeds while it is being cancelled counts as succeeded. One that fails in that
+        time counts as stopped, because environments report a stopped job as failed too.
 
     Raises:
         BaseException: an interrupt, after the attempt was cancelled.
-        RunnerError: the environment has refused for ten minutes to be asked; the attempt goes on, and the next one finds it.
+        RunnerError: the environment has refused to report the state for ten minutes; the attempt keeps running, and the
+            next one finds it.
     """
     with pausing(stop):
         return _waited(runner, handle, timeout, interval, on_line, stop, cancel_on_interrupt, clock)
@@ -81,7 +84,7 @@ def _waited(
     left = 0.0
     if runner.detached:
         shared = shared_poller(runner, interval).watch(handle)
-        # What is waited for is a message of the poller; reading the output stays as rare as polling.
+        # The wait ends with a message from the poller. The output is read no more often than the state.
         read_every = pause
         pause = pause if stop is None else min(pause, _STOP_SECONDS)
     try:
@@ -107,8 +110,8 @@ def _waited(
             try:
                 with pausing(None, _LAST_CANCEL_SECONDS):
                     runner.cancel(handle)
-            except StarlakeError as error:  # the interrupt is what the caller has to hear of
-                logger.warning("%s cannot be cancelled and may go on: %s", handle, error)
+            except StarlakeError as error:  # the caller must see the interrupt
+                logger.warning("%s cannot be cancelled and may keep running: %s", handle, error)
         raise
     finally:
         if shared is not None:
@@ -116,7 +119,7 @@ def _waited(
 
 
 def _told(shared: Future[Outcome], seconds: float) -> Outcome | None:
-    """What the shared poll says within some seconds."""
+    """Return what the shared poll reports within some seconds."""
     try:
         return shared.result(seconds)
     except FutureTimeout:
@@ -132,21 +135,21 @@ def watch(
     on_line: OnLine | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> tuple[Outcome | None, str | None]:
-    """Look at an attempt for a while, and leave it alone if it goes on.
+    """Watch an attempt for a while, and leave it running if it does not end.
 
     Args:
-        runner: that started it.
-        handle: of the attempt.
-        seconds: how long to look; the state is asked for at least once.
-        cursor: where its output was read to, None for the beginning.
+        runner: the runner that started it.
+        handle: the handle of the attempt.
+        seconds: how long to watch; the state is read at least once.
+        cursor: up to where its output was read; None for the beginning.
         on_line: called with every line of output.
-        stop: asked between two polls; true cancels the attempt.
+        stop: called between two polls; the attempt is cancelled when it returns true.
 
     Returns:
-        How it ended, None if it has not; and where its output was read to.
+        How it ended, or None if it has not; and up to where its output was read.
 
     Raises:
-        RunnerError: the environment has refused for ten minutes to be asked; the attempt goes on.
+        RunnerError: the environment has refused to report the state for ten minutes; the attempt keeps running.
     """
     with pausing(stop):
         return _watched(runner, handle, seconds, cursor, on_line, stop)
@@ -177,21 +180,21 @@ def _watched(
 
 
 def expire(runner: Runner, handle: str, timeout: float) -> Outcome:
-    """Stop an attempt whose time is over, and say so.
+    """Stop an attempt that has reached its time-out.
 
     Args:
-        runner: that started it.
-        handle: of the attempt.
-        timeout: the seconds that it had.
+        runner: the runner that started it.
+        handle: the handle of the attempt.
+        timeout: its time-out in seconds.
 
     Returns:
-        A failure; or the true end, if the attempt succeeded meanwhile.
+        A failure, or the true end if the attempt succeeded in the meantime.
     """
     return _cancelled(runner, handle, Verdict.FAILED, f"stopped after its time-out of {timeout:g} s")
 
 
 def _asked(runner: Runner, handle: str, refusals: Refusals) -> Status:
-    """What a poll says of one attempt; that it cannot be asked about passes for a while."""
+    """Return what a poll reports about an attempt. For a while, tolerate that its state cannot be read."""
     status = ask(runner, [handle])[handle]
     refused = refusals.final(handle, status)
     if refused is not None:
@@ -202,16 +205,16 @@ def _asked(runner: Runner, handle: str, refusals: Refusals) -> Status:
 
 
 def forward(runner: Runner, handle: str, cursor: str | None, on_line: OnLine) -> str | None:
-    """Hand on the new lines of an attempt's output.
+    """Pass on the new lines of an attempt's output.
 
     Args:
-        runner: that started it.
-        handle: of the attempt.
-        cursor: where its output was read to, None for the beginning.
+        runner: the runner that started it.
+        handle: the handle of the attempt.
+        cursor: up to where its output was read; None for the beginning.
         on_line: called with every line.
 
     Returns:
-        Where its output was read to.
+        Up to where its output was read.
     """
     try:
         lines, cursor = runner.logs(handle, cursor)
@@ -223,7 +226,7 @@ def forward(runner: Runner, handle: str, cursor: str | None, on_line: OnLine) ->
 
 
 def _stopped(runner: Runner, handle: str, stop: Callable[[], bool]) -> Outcome:
-    """The end of an attempt whose wait was stopped. Where the service does not answer, nobody waits until it does."""
+    """Return the end of an attempt whose wait was stopped. If the service does not answer, do not wait for it."""
 
     def cancel() -> None:
         with pausing(None, _LAST_CANCEL_SECONDS):
@@ -232,8 +235,10 @@ def _stopped(runner: Runner, handle: str, stop: Callable[[], bool]) -> Outcome:
     try:
         unless_stopped(cancel, stop if runner.detached else None, f"cancelling {handle}")
     except OutageError as error:
-        logger.warning("%s cannot be cancelled and may go on: %s", handle, error)
-        return Outcome(Verdict.CANCELLED, reason=f"cancelled; it cannot be stopped now and may go on: {error}")
+        logger.warning("%s cannot be cancelled and may keep running: %s", handle, error)
+        return Outcome(
+            Verdict.CANCELLED, reason=f"cancelled, but it cannot be stopped now and may keep running: {error}"
+        )
     return _ended_by(runner, handle, Verdict.CANCELLED, "cancelled")
 
 
@@ -255,9 +260,10 @@ def cancel_and_settle(runner: Runner, handle: str, seconds: float = _SETTLE_SECO
     """Cancel an attempt and wait for its true end.
 
     Args:
-        runner: that started it.
-        handle: of the attempt.
-        seconds: how long to wait. Where the service does not answer, whoever is stopped meanwhile waits no longer.
+        runner: the runner that started it.
+        handle: the handle of the attempt.
+        seconds: how long to wait. If the service does not answer, a caller that is stopped in the meantime waits no
+            longer.
 
     Returns:
         How it ended, or None if it had not by then.
@@ -267,13 +273,13 @@ def cancel_and_settle(runner: Runner, handle: str, seconds: float = _SETTLE_SECO
 
 
 def settled(runner: Runner, handle: str, seconds: float, stoppable: bool = False) -> Outcome | None:
-    """The end of an attempt that is being stopped; None if it has not ended in time. All who settle in one process share their polls.
+    """Return the end of an attempt that is being stopped; None if it has not ended in time. All callers in a process share their polls.
 
     Args:
-        runner: that started it.
-        handle: of the attempt.
+        runner: the runner that started it.
+        handle: the handle of the attempt.
         seconds: how long to wait.
-        stoppable: whoever is stopped waits no longer at once; otherwise only where the service does not answer.
+        stoppable: whether a stopped caller returns at once, rather than only if the service does not answer.
     """
     deadline = time.monotonic() + seconds
     pace = min(1.0, runner.interval)

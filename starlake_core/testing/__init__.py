@@ -1,7 +1,7 @@
-"""The conformance kit: what a plugin is tested with, whoever wrote it.
+"""The conformance kit, with which authors test their plugins.
 
-Load its fixtures in the test module with ``pytest_plugins = ["starlake_core.testing.plugin"]``, inherit from a suite and say what the
-plugin can do. Importing this package does not import pytest; the suites do, on first use.
+In the test module, load its fixtures with ``pytest_plugins = ["starlake_core.testing.plugin"]``, inherit from a suite
+and declare what the plugin can do. Importing this package does not import pytest; the suites do so on first use.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ _HOME = {
     "subject": "subjects",
 }
 
-if not TYPE_CHECKING:  # a type checker would take every name to be there
+if not TYPE_CHECKING:  # otherwise a type checker would accept any name
 
     def __getattr__(name):
         if name not in _HOME:

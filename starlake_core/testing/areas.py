@@ -1,8 +1,9 @@
-"""What the Starlake command line does with files, as it was measured and read: areas, the order of steps, where files stay when it fails.
+"""How the Starlake command line handles files: the areas, the order of steps, and where files stay after a failure.
 
-``stage`` moves files from *incoming* to *stage*. ``load`` moves those of its table to *ingesting*, loads them one by one, and moves each to *archive*
-when its rows are in; one that fails stays in *ingesting*, where no later ``load`` looks. A file of no table goes to *unresolved*. Source:
-``IngestionWorkflow.scala`` of Starlake 1.5.16 and 1.8, and measurements with 1.5.16.
+``stage`` moves files from *incoming* to *stage*. ``load`` moves those of its table to *ingesting*, loads them one by
+one, and moves each to *archive* once its rows are written. A file that fails stays in *ingesting*, which no later
+``load`` reads. A file that belongs to no table goes to *unresolved*. Source: ``IngestionWorkflow.scala`` of Starlake
+1.5.16 and 1.8, and measurements with 1.5.16.
 """
 
 from __future__ import annotations
@@ -20,20 +21,22 @@ from typing import Any
 __all__ = ["MOMENTS", "Failure", "TableModel", "Warehouse", "act"]
 
 MOMENTS = ("before the move", "in the move", "after the move", "after the rows", "after the archive")
-"""When a command of the stand-in can be made to fail: a load at each of them, a transform before or after the rows, any other before the move."""
+"""The points at which a command of the stand-in can fail: a load at each of them, a transform before or after the rows,
+any other command before the move."""
 
 _JAVA_GROUP = re.compile(r"\(\?<(?=[A-Za-z])")
 
 
 @dataclass(frozen=True)
 class TableModel:
-    """What the stand-in knows of a table.
+    """What the stand-in knows about a table.
 
     Attributes:
-        domain, table: by their logical names; for a transform, its two names.
-        pattern: of the names of its files.
+        domain, table: the logical names; for a transform, the two parts of its name.
+        pattern: the pattern of its file names.
         strategy: ``APPEND``, ``OVERWRITE`` or ``UPSERT_BY_KEY`` (the key is the first word of a row, up to a comma).
-        keyed: whether the strategy has a key. A ``primaryKey`` of the table is none: without a key the first upsert goes well, and all others fail.
+        keyed: whether the strategy has a key. A ``primaryKey`` of the table does not count: without a key the first
+            upsert succeeds, and all others fail.
     """
 
     domain: str
@@ -43,35 +46,35 @@ class TableModel:
     keyed: bool = True
 
     def fits(self, name: str) -> bool:
-        """Whether a file is of the table."""
+        """Return whether a file belongs to the table."""
         pattern = self.pattern or f"{re.escape(self.table)}.*"
         return re.fullmatch(_JAVA_GROUP.sub("(?P<", pattern), name) is not None
 
 
 class Failure(Exception):
-    """The command ends with an error of its own."""
+    """The command fails with an error."""
 
 
 class Warehouse:
-    """The tables: a file of rows each, below ``datasets/warehouse`` of the project.
+    """The tables, each a file of rows below ``datasets/warehouse`` of the project.
 
     Args:
-        root: of the project, SL_ROOT.
+        root: the root of the project, SL_ROOT.
     """
 
     def __init__(self, root: Path) -> None:
         self._folder = root / "datasets" / "warehouse"
 
     def rows(self, domain: str, table: str) -> list[str] | None:
-        """The rows of a table, in the order in which they came; None where there is no such table."""
+        """Return the rows of a table, in order of arrival; None if there is no such table."""
         path = self._folder / f"{domain}.{table}"
         return path.read_text(encoding="utf-8").splitlines() if path.exists() else None
 
     def add(self, model: TableModel, rows: Iterable[str]) -> None:
-        """Add rows as the strategy of the table says: all of them or none.
+        """Add rows according to the strategy of the table, all or none.
 
         Raises:
-            Failure: it is an upsert into rows that are there, without a key.
+            Failure: it is an upsert without a key, and the table already has rows.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / ".lock").open("w") as lock:
@@ -94,9 +97,9 @@ class _House:
     """One call of the command line on the areas of a project.
 
     Args:
-        root: of the project.
-        tables: that the project has.
-        reached: called at every moment, with its name; it may end the process or raise :class:`Failure`.
+        root: the root of the project.
+        tables: the tables of the project.
+        reached: called at each point with its name; it may end the process or raise :class:`Failure`.
     """
 
     def __init__(self, root: Path, tables: Iterable[TableModel], reached: Callable[[str], None]) -> None:
@@ -106,7 +109,7 @@ class _House:
         self._reached = reached
 
     def area(self, name: str, domain: str) -> Path:
-        """The folder of a domain in an area."""
+        """Return the folder of a domain in an area."""
         return self._datasets / (os.environ.get(f"SL_AREA_{name.upper()}") or name) / domain
 
     def _files(self, area: str, domain: str) -> list[Path]:
@@ -123,14 +126,14 @@ class _House:
         return [t for t in self._tables if t.domain == domain and (wanted is None or t.table in wanted)]
 
     def stage(self, domain: str, names: Iterable[str] | None) -> None:
-        """Move what has come in."""
+        """Move the incoming files."""
         self._reached("before the move")
         for file in self._files("incoming", domain):
             if any(table.fits(file.name) for table in self._wanted(domain, names)):
                 self._move(file, "stage", domain)
 
     def load(self, domain: str, names: list[str] | None) -> None:
-        """Load what is staged; without names of tables, what is of no table goes to *unresolved*."""
+        """Load the staged files. Without names of tables, files that belong to no table go to *unresolved*."""
         self._reached("before the move")
         failed: list[str] = []
         staged = self._files("stage", domain)
@@ -144,7 +147,7 @@ class _House:
             for file in moved:
                 try:
                     self._ingest(table, file)
-                except Failure as failure:  # the other files are loaded all the same
+                except Failure as failure:  # the other files are loaded anyway
                     failed.append(str(failure))
         if names is None:
             known = self._wanted(domain, None)
@@ -169,7 +172,7 @@ class _House:
         self._reached("after the archive")
 
     def transform(self, name: str, date: str) -> None:
-        """Add a row that says for which date it was made."""
+        """Add a row with the date of the run."""
         domain, _, task = name.partition(".")
         model = next(iter(self._wanted(domain, [task])), TableModel(domain, task))
         self._reached("before the move")
@@ -177,7 +180,7 @@ class _House:
         self._reached("after the rows")
 
     def is_ready(self, values: Mapping[str, Any]) -> bool:
-        """What ``preload`` finds; the acknowledgement file that it finds is gone afterwards."""
+        """Return what ``preload`` finds. It deletes the acknowledgement file that it finds."""
         self._reached("before the move")
         strategy, domain = str(values.get("strategy", "")).lower(), str(values.get("domain", ""))
         if strategy == "ack":
@@ -195,21 +198,21 @@ class _House:
 
 
 def act(name: str, values: Mapping[str, Any], tables: Iterable[TableModel], at: str, how: str) -> bool:
-    """Do what the command line does with the areas of the project that SL_ROOT names.
+    """Do what the command line does with the areas of the project in SL_ROOT.
 
     Args:
-        name: of the command.
+        name: the name of the command.
         values: its options.
-        tables: of the project.
-        at: one of :data:`MOMENTS`, at which something happens; empty for none.
-        how: what happens then: ``fails`` the command ends with exit code 1, ``dies`` its process is killed, ``worker dies`` the process that
-            started it is, ``goes on`` it stays there until it is stopped.
+        tables: the tables of the project.
+        at: the one of :data:`MOMENTS` at which something happens; empty for none.
+        how: what happens then. ``fails``: the command ends with exit code 1. ``dies``: its process is killed. ``worker
+            dies``: the process that started it is killed. ``goes on``: it stays there until it is stopped.
 
     Returns:
         False for a check that is not ready.
 
     Raises:
-        Failure: the command ends with an error.
+        Failure: the command fails with an error.
     """
 
     def reached(moment: str) -> None:

@@ -1,6 +1,6 @@
-"""Canonical graphs: each is a function that draws one pipeline in an orchestration.
+"""Canonical graphs. Each is a function that builds a pipeline in an orchestration.
 
-The work in them has one subject each (see :mod:`.subjects`), so that the fakes can be told what becomes of it.
+Each task has its own subject (see :mod:`.subjects`), so that tests can tell the fakes how it ends.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ __all__ = [
 ]
 
 CRON = "0 0 * * *"
-"""The schedule of every graph of the corpus."""
+"""The schedule of all graphs of the corpus."""
 
 
 @dataclass(frozen=True)
 class Graph:
-    """A canonical graph; called with an orchestration, it draws its pipeline there and returns it.
+    """A canonical graph. When called with an orchestration, it builds its pipeline there and returns it.
 
     Attributes:
-        name: of the graph; the pipeline is called ``kit_<name>``.
-        draw: uses the verbs of a pipeline.
-        options: that the orchestration needs.
-        schedule: of the loads, where it has some.
-        dependencies: JSON of a lineage, where it has one.
-        large: too large to be run in a test.
+        name: the name of the graph; the pipeline is called ``kit_<name>``.
+        draw: builds it with the verbs of a pipeline.
+        options: the options that the orchestration needs.
+        schedule: the schedule of the loads, if it has any.
+        dependencies: the JSON of a lineage, if it has one.
+        large: whether it is too large to be run in a test.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Graph:
     large: bool = False
 
     def __call__(self, orchestration: Orchestration) -> StarlakePipeline:
-        """Draw the pipeline; it is rendered when this returns."""
+        """Build and render the pipeline."""
         with orchestration.sl_create_pipeline(
             self.schedule,
             StarlakeDependencies(self.dependencies) if self.dependencies else None,
@@ -223,14 +223,14 @@ CORPUS: Mapping[str, Graph] = {
         chain_of_1000,
     )
 }
-"""Every canonical graph by its name; :func:`native_node` comes on top, because it needs a node of the orchestrator."""
+"""The canonical graphs by name, except :func:`native_node`, which needs a node of the orchestrator."""
 
 
 def native_node(make: Callable[[str], Any]) -> Graph:
-    """A chain whose middle is a node of the orchestrator's own.
+    """Return a chain with a native node of the orchestrator in the middle.
 
     Args:
-        make: makes the native node of a task id; called while the native container is open.
+        make: creates the native node for a task id; called while the native container is open.
     """
 
     def draw(p: StarlakePipeline) -> None:

@@ -1,4 +1,4 @@
-"""Documentation of a plugin that cannot go out of date."""
+"""Keeps the documentation of a plugin up to date."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ _TABLE = re.compile(r"<!-- options -->\n(.*?)<!-- /options -->", re.DOTALL)
 
 
 def check_options_table(page: Path, role: str, name: str) -> None:
-    """Hold the table of options on a page, between ``<!-- options -->`` and ``<!-- /options -->``, to what the plugin declares.
+    """Check that the table of options on a page, between ``<!-- options -->`` and ``<!-- /options -->``, matches the
+    plugin.
 
-    With the variable ``STARLAKE_UPDATE_DOCS`` the table is written anew instead.
+    If the environment variable ``STARLAKE_UPDATE_DOCS`` is set, rewrite the table instead.
 
     Args:
-        page: in Markdown.
+        page: the Markdown page.
         role: ``orchestrator`` or ``environment``.
-        name: of the plugin's entry point.
+        name: the name of the plugin's entry point.
 
     Raises:
-        AssertionError: the page has no such place, or another table.
+        AssertionError: the page has no such place, or a different table.
     """
     done = subprocess.run(
         [sys.executable, "-m", "starlake_core", "options", f"--{role}", name, "--format", "markdown"],
@@ -43,5 +44,5 @@ def check_options_table(page: Path, role: str, name: str) -> None:
         page.write_text(text[: found.start(1)] + table + "\n" + text[found.end(1) :], encoding="utf-8")
         return
     assert found[1].strip() == table, (
-        f"the options on {page} are not those of the plugin; STARLAKE_UPDATE_DOCS=1 writes them anew"
+        f"the options on {page} are not those of the plugin; rewrite them with STARLAKE_UPDATE_DOCS=1"
     )

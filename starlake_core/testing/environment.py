@@ -1,4 +1,4 @@
-"""The suite that every environment passes."""
+"""The suite that every environment must pass."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["EnvironmentSuite"]
 
 
 class EnvironmentSuite(BuildChecks, RunnerChecks):
-    """Inherit, say what the environment is and can do, and run pytest.
+    """Inherit from this class, declare what the environment can do, and run pytest.
 
-    What has to be given and what can be declared is in :class:`~starlake_core.testing.environment_base.EnvironmentBase`. No check is
-    overridden, except to mark it with ``pytest.mark.xfail(reason=...)``.
+    :class:`~starlake_core.testing.environment_base.EnvironmentBase` says what you must define and what you can declare.
+    Do not override checks, except to mark them with ``pytest.mark.xfail(reason=...)``.
 
     Example::
 

@@ -1,4 +1,4 @@
-"""What the author of an environment says about it, and how the checks make and start jobs in it."""
+"""What the author of an environment declares, and how the checks create and start jobs in it."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ __all__ = ["EnvironmentBase"]
 
 
 class EnvironmentBase:
-    """The part of :class:`EnvironmentSuite` that an author fills in.
+    """The part of :class:`EnvironmentSuite` that the author fills in.
 
     Attributes:
-        environment: the plugin: entry-point name or plugin object.
-        runs_any_program: its options can name the stand-in as the program that it runs.
-        remembers_attempts: ``find`` knows the attempts of a task, also those that another process started.
-        forbidden_imports: modules (the SDK) that nothing imports before a job runs.
+        environment: the entry-point name or the plugin object.
+        runs_any_program: whether its options can name the stand-in as the program to run.
+        remembers_attempts: whether ``find`` knows the attempts of a task, including those that another process started.
+        forbidden_imports: the modules (the SDK) that nothing may import before a job runs.
     """
 
     environment: Any = None
@@ -43,31 +43,31 @@ class EnvironmentBase:
     _started: list[tuple[Runner, str]]
 
     def environment_options(self, stand_in: StandIn, root: Path) -> Mapping[str, Any]:
-        """Options under which the environment runs the stand-in, or what takes its place.
+        """Return options with which the environment runs the stand-in, or a replacement.
 
         Args:
             stand_in: the program.
-            root: an empty folder of the test; it is SL_ROOT unless the options say otherwise.
+            root: an empty folder for the test; it is SL_ROOT unless the options say otherwise.
         """
         if self.runs_any_program:
             raise NotImplementedError(
-                "environment_options() returns the options that make the environment run stand_in.path"
+                "environment_options() must return options that make the environment run stand_in.path"
             )
         return {}
 
     def command(self, does: Does, stand_in: StandIn, root: Path) -> Command | Preload | None:
-        """A command whose job does something, or a check for ``READY``, ``NOT_READY`` and ``CRASHES``.
+        """Return a command whose job behaves in some way, or a check for ``READY``, ``NOT_READY`` and ``CRASHES``.
 
-        Override it where the stand-in cannot be the program: tell your fake of the service what happens to the job, or make a real one do
-        it. None: the environment cannot be brought to do that, and the check is skipped.
+        Override it if the stand-in cannot be the program: tell your fake service what happens to the job, or make a
+        real job do it. Return None if the environment cannot do that; then the check is skipped.
 
         Args:
-            does: what the job has to do.
-            stand_in: the program; it is told what to do here.
+            does: what the job must do.
+            stand_in: the program, which gets its script here.
             root: SL_ROOT.
         """
         if not self.runs_any_program:
-            raise NotImplementedError("without runs_any_program, command() says which command does what")
+            raise NotImplementedError("without runs_any_program, command() must return a command for each behaviour")
         made = canonical(does)
         stand_in.script(about(made), *steps_of(does))
         return made
@@ -84,16 +84,16 @@ class EnvironmentBase:
         self._started = []
         yield
         for runner, handle in self._started:
-            with contextlib.suppress(Exception):  # a broken cancel is told by the check of it
+            with contextlib.suppress(Exception):  # a broken cancel is reported by its own check
                 runner.cancel(handle)
 
     def options(self) -> dict[str, Any]:
-        """Options of the suite: those of the author, SL_ROOT and a secret."""
+        """Return the options of the suite: those of the author, SL_ROOT and a secret."""
         given = self.environment_options(self.program, self.root)
         return with_env(given, {"SL_ROOT": str(self.root), SECRET_NAME: SECRET})
 
     def orchestration(self, **options: Any) -> Orchestration:
-        """An orchestration of the environment that renders nothing."""
+        """Return an orchestration of the environment that renders nothing."""
         return Orchestration(
             {**self.options(), **options},
             orchestrator=RecordingOrchestrator(),
@@ -103,7 +103,7 @@ class EnvironmentBase:
         )
 
     def make(self, command: Command | Preload) -> Job:
-        """The job of a command, or of a check as the verbs of a pipeline make it; not bound."""
+        """Return the unbound job of a command, or of a check as created by the verbs of a pipeline."""
         orchestration = self.orchestration()
         plugins, options = orchestration.plugins, orchestration.options
         if isinstance(command, Command):
@@ -112,18 +112,18 @@ class EnvironmentBase:
         return replace(plugins.create_job(command.command(), options) if made is None else made, check=True)
 
     def job(self, does: Does) -> Job:
-        """A bound job that does something."""
+        """Return a bound job with a behaviour."""
         command = self.command(does, self.program, self.root)
         if command is None:
             pytest.skip(f"command() returns None: no job of the environment {does.value}")
         return self.make(command).bind(an_attempt())
 
     def runner(self, job: Job) -> Runner:
-        """A new runner, as a new process would have it."""
+        """Return a new runner, as in a new process."""
         return self.orchestration().plugins.create_runner(job)
 
     def key(self, attempt: str = "1", task: str = "group.task") -> RunKey:
-        """The key of an attempt, unique for the test."""
+        """Return the key of an attempt, unique for the test."""
         return RunKey(f"kit/{self.root.parent.name}/{task}", attempt)
 
     def start(self, job: Job, runner: Runner, key: RunKey, older: OlderAttempt = OlderAttempt.ADOPT) -> str:

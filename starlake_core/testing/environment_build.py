@@ -1,4 +1,4 @@
-"""Checks of the jobs that an environment makes, without running any."""
+"""Checks of the jobs that an environment creates, without running any."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _COMMANDS = {
     },
 }
 
-# What a pipeline file does: the graph as JSON, and which modules were loaded for it.
+# Prints the graph of a pipeline as JSON, and the modules that were loaded for it.
 _BUILD = """
 import importlib, json, sys
 kind, name, options, root = json.loads(sys.argv[1])
@@ -51,7 +51,7 @@ print(json.dumps([graph_json(pipeline), sorted(sys.modules)]))
 
 
 class BuildChecks(EnvironmentBase):
-    """A job is a pure function of command and options, and carries both unharmed."""
+    """A job is a pure function of command and options, and does not change them."""
 
     def _tasks(self, graph: Graph) -> list[Task]:
         with self.orchestration(**graph.options) as orchestration:
@@ -59,15 +59,15 @@ class BuildChecks(EnvironmentBase):
 
     @pytest.mark.parametrize("graph", _small.values(), ids=_small)
     def test_jobs_are_pure(self, graph: Graph) -> None:
-        """A pipeline that is drawn twice has equal jobs."""
+        """Building a pipeline twice gives equal jobs."""
         first, second = self._tasks(graph), self._tasks(graph)
         for one, other in zip(first, second, strict=True):
-            assert one.job == other.job, f"drawn twice, the jobs of '{one.path}' differ"
-            assert _job(one).to_json() == _job(other).to_json(), f"drawn twice, the jobs of '{one.path}' differ as JSON"
+            assert one.job == other.job, f"built twice, the jobs of '{one.path}' differ"
+            assert _job(one).to_json() == _job(other).to_json(), f"built twice, the jobs of '{one.path}' differ as JSON"
 
     @pytest.mark.parametrize("name", _COMMANDS)
     def test_command_and_options_are_left_alone(self, name: str) -> None:
-        """Making a job twice gives equal jobs, and changes neither the command nor the options."""
+        """Creating a job twice gives equal jobs, and changes neither the command nor the options."""
         orchestration = self.orchestration()
         command, options = _COMMANDS[name], orchestration.options
         assert isinstance(command, Command)
@@ -80,7 +80,7 @@ class BuildChecks(EnvironmentBase):
 
     @pytest.mark.parametrize("name", _COMMANDS)
     def test_arguments_are_those_of_the_command(self, name: str) -> None:
-        """Every argument is one element of the vector, as it is: not split, quoted, joined or filled in."""
+        """Every argument is one unchanged element of the vector: not split, quoted, joined or filled in."""
         command = _COMMANDS[name]
         assert isinstance(command, Command)
         job = self.orchestration().plugins.create_job(command, self.orchestration().options)
@@ -88,7 +88,7 @@ class BuildChecks(EnvironmentBase):
 
     @pytest.mark.parametrize("graph", _small.values(), ids=_small)
     def test_arguments_pass_the_contract(self, graph: Graph) -> None:
-        """What is left after binding is accepted by the strict parser of the Starlake command line."""
+        """The strict parser of the Starlake command line accepts the bound arguments."""
         for task in self._tasks(graph):
             if task.command is None:
                 continue
@@ -100,7 +100,7 @@ class BuildChecks(EnvironmentBase):
 
     @pytest.mark.parametrize("graph", _small.values(), ids=_small)
     def test_jobs_survive_json(self, graph: Graph) -> None:
-        """A job goes through JSON and comes back equal, with an equal hash, before and after binding."""
+        """A job converted to JSON and back is equal and has an equal hash, before and after binding."""
         for task in self._tasks(graph):
             for job in (_job(task), _job(task).bind(an_attempt(task.path))):
                 again = Job.from_json(job.to_json())
@@ -124,7 +124,7 @@ class BuildChecks(EnvironmentBase):
         assert job.env.items() >= wanted.items(), "variables of sl_env_var are missing"
 
     def test_secrets_are_masked(self) -> None:
-        """Neither the repr of a job nor the graph shows a secret, and the job itself is not mutilated."""
+        """Neither the repr of a job nor the graph shows a secret, and the job itself keeps it."""
         job = self.make(canonical(Does.SUCCEEDS))
         assert SECRET in job.env.values(), "the secret did not reach the job"
         assert SECRET not in repr(job), "repr(job) shows a secret"
@@ -134,7 +134,7 @@ class BuildChecks(EnvironmentBase):
         )
 
     def test_building_imports_no_sdk_and_is_the_same_everywhere(self) -> None:
-        """A pipeline is drawn without the SDK, and two processes draw the same one."""
+        """A pipeline is built without the SDK, and two processes build the same one."""
         if isinstance(self.environment, str):
             kind, name = "name", self.environment
         elif isinstance(self.environment, ModuleType):
@@ -143,7 +143,7 @@ class BuildChecks(EnvironmentBase):
             pytest.skip("the environment is an object of this process; give its entry-point name or its module")
         for module in self.forbidden_imports:
             assert importlib.util.find_spec(module.partition(".")[0]) is not None, (
-                f"forbidden module {module!r} is not installed, so that nothing is proved; install it for the tests"
+                f"forbidden module {module!r} is not installed, so the test proves nothing; install it for the tests"
             )
         argument = json.dumps([kind, name, self.options(), str(self.root)])
         built = []
@@ -162,11 +162,11 @@ class BuildChecks(EnvironmentBase):
             for module in built[0][1]
             if any(module == name or module.startswith(f"{name}.") for name in self.forbidden_imports)
         ]
-        assert not loaded, f"drawing a pipeline imports {', '.join(loaded[:5])}"
-        assert built[0][0] == built[1][0], "two processes draw two different pipelines"
+        assert not loaded, f"building a pipeline imports {', '.join(loaded[:5])}"
+        assert built[0][0] == built[1][0], "two processes build different pipelines"
 
     def test_graph_shows_no_secret(self) -> None:
-        """The graph as JSON shows no secret, whatever the environment put into its jobs."""
+        """The graph as JSON shows no secret, whatever the environment puts into its jobs."""
         with self.orchestration(**CORPUS["two_domains"].options) as orchestration:
             assert SECRET not in graph_json(CORPUS["two_domains"](orchestration))
 

@@ -25,7 +25,7 @@ _CODES = {Does.FAILS: 3, Does.EXITS_1: 1, Does.EXITS_126: 126, Does.EXITS_127: 1
 
 
 class RunnerChecks(EnvironmentBase):
-    """No run twice, no run lost, no verdict mistaken for another."""
+    """No run happens twice, no run is lost, and no verdict is mistaken for another."""
 
     def _outcome(self, does: Does) -> Outcome:
         job = self.job(does)
@@ -35,7 +35,7 @@ class RunnerChecks(EnvironmentBase):
     # -- verdicts
 
     def test_success(self) -> None:
-        """Exit code 0 of a job that is no check is a success."""
+        """Exit code 0 of a job that is not a check is a success."""
         assert self._outcome(Does.SUCCEEDS).verdict is Verdict.SUCCEEDED
 
     @pytest.mark.parametrize("does", _CODES, ids=lambda does: does.name)
@@ -46,7 +46,7 @@ class RunnerChecks(EnvironmentBase):
         handle = self.start(job, runner, self.key())
         outcome = settle(runner, handle)
         assert outcome.verdict is Verdict.FAILED, f"a job that {does.value} is {outcome.verdict}"
-        assert outcome.reason, "a failure without a reason"
+        assert outcome.reason, "a failure has no reason"
         if self.runs_any_program:
             assert outcome.exit_code == _CODES[does]
             if does is Does.FAILS:
@@ -64,12 +64,12 @@ class RunnerChecks(EnvironmentBase):
         ids=lambda value: value.name,
     )
     def test_check(self, does: Does, verdict: Verdict) -> None:
-        """A check has three answers, and none is taken for another."""
+        """A check has three answers, and none is mistaken for another."""
         outcome = self._outcome(does)
         assert outcome.verdict is verdict, f"a job that {does.value} is {outcome.verdict}, not {verdict}"
 
     def test_missing_program(self) -> None:
-        """A program that is not there is a failure or an error, and never anything else."""
+        """A missing program is a failure or an error, and never anything else."""
         if not self.runs_any_program:
             pytest.skip("runs_any_program = False: the program cannot be taken away")
         job = self.job(Does.READY)
@@ -85,7 +85,7 @@ class RunnerChecks(EnvironmentBase):
     # -- attempts
 
     def test_submit_is_idempotent(self) -> None:
-        """The same key twice is the same attempt, while it runs and after it has ended."""
+        """Submitting the same key twice gives the same attempt, while it runs and after it has ended."""
         job = self.job(Does.SUCCEEDS)
         runner = self.runner(job)
         first = runner.submit(job, self.key())
@@ -95,7 +95,7 @@ class RunnerChecks(EnvironmentBase):
         self._ran(Does.SUCCEEDS, 1)
 
     def test_submit_is_idempotent_across_threads(self) -> None:
-        """Threads that submit one key at the same moment start one run: a runner serves several threads."""
+        """Threads that submit the same key at once start one run, because a runner serves several threads."""
         job = self.job(Does.SUCCEEDS)
         runner = self.runner(job)
         together = threading.Barrier(_THREADS)
@@ -107,7 +107,7 @@ class RunnerChecks(EnvironmentBase):
         with ThreadPoolExecutor(_THREADS) as pool:
             handles = set(pool.map(submit, range(_THREADS)))
         assert len(handles) == 1, "one key in several threads gave several handles"
-        # A second run would be behind the first one: what is started after both have begun is the last to be noted.
+        # A second run would come after the first one. The one started after both is recorded last.
         after = runner.submit(job, self.key("after"))
         assert [settle(runner, handle).verdict for handle in (*handles, after)] == [Verdict.SUCCEEDED] * 2
         self._ran(Does.SUCCEEDS, 2)
@@ -118,7 +118,7 @@ class RunnerChecks(EnvironmentBase):
             assert found == times, f"the program ran {found} times, not {times} times"
 
     def test_other_attempts_and_tasks_are_other_runs(self) -> None:
-        """Another attempt, and another task, is another run."""
+        """Another attempt or another task is another run."""
         job = self.job(Does.SUCCEEDS)
         runner = self.runner(job)
         keys = [self.key("1"), self.key("2"), self.key("1", "other")]
@@ -128,7 +128,8 @@ class RunnerChecks(EnvironmentBase):
         self._ran(Does.SUCCEEDS, 3)
 
     def test_restarted_attempt_gets_its_own_run_back(self) -> None:
-        """An attempt that starts again, in a new process where the environment remembers, gets its own run, even if it has ended."""
+        """An attempt that starts again gets its own run, even if it has ended. If the environment remembers attempts,
+        this holds in a new process too."""
         job = self.job(Does.SUCCEEDS)
         runner = self.runner(job)
         handle = self.start(job, runner, self.key())
@@ -141,32 +142,33 @@ class RunnerChecks(EnvironmentBase):
         self._ran(Does.SUCCEEDS, 1)
 
     def test_older_success_is_not_the_result_of_a_new_attempt(self) -> None:
-        """A new attempt runs, although an older one of the task has succeeded."""
+        """A new attempt runs even if an older one of the task succeeded."""
         job = self.job(Does.SUCCEEDS)
         runner = self.runner(job)
         first = self.start(job, runner, self.key("1"))
         settle(runner, first)
         second = self.start(job, self.runner(job) if self.remembers_attempts else runner, self.key("2"))
-        assert second != first, "a new attempt took the result of an older one for its own"
+        assert second != first, "a new attempt used the result of an older one"
         settle(runner, second)
         self._ran(Does.SUCCEEDS, 2)
 
     def test_run_that_was_made_again_does_its_work_again(self) -> None:
-        """A run that was deleted and made again under its id has the same keys but for the instance: nothing of the old run is taken for its own."""
+        """A run that was deleted and created again under its id has the same keys except for the instance, and does not
+        use the results of the old run."""
         job = self.job(Does.SUCCEEDS)
         runner = self.runner(job)
         keys = [replace(self.key(), instance=instance_of(began)) for began in ("monday", "tuesday")]
         first = self.start(job, runner, keys[0])
         assert settle(runner, first).verdict is Verdict.SUCCEEDED
         second = self.start(job, self.runner(job) if self.remembers_attempts else runner, keys[1])
-        assert second != first, "a run that was made again took the result of the old one for its own"
+        assert second != first, "a run that was created again used the result of the old one"
         assert settle(runner, second).verdict is Verdict.SUCCEEDED
         self._ran(Does.SUCCEEDS, 2)
         if self.remembers_attempts:
-            assert self.start(job, self.runner(job), keys[0]) == first, "a run does not find its own attempt any more"
+            assert self.start(job, self.runner(job), keys[0]) == first, "a run no longer finds its own attempt"
 
     def test_what_goes_on_for_a_run_that_was_deleted_is_stopped(self) -> None:
-        """An attempt of the old run that still goes on is stopped before that of the new one begins."""
+        """A running attempt of the old run is stopped before that of the new one starts."""
         if not self.remembers_attempts:
             pytest.skip("remembers_attempts = False: an older attempt ends with the process that started it")
         job = self.job(Does.GOES_ON)
@@ -174,11 +176,12 @@ class RunnerChecks(EnvironmentBase):
         keys = [replace(self.key(), instance=instance_of(began)) for began in ("monday", "tuesday")]
         first = self.start(job, runner, keys[0])
         second = self.start(job, self.runner(job), keys[1])
-        assert second != first, "a run that was made again took over the work of the old one"
+        assert second != first, "a run that was created again took over the work of the old one"
         assert settle(runner, first).verdict is Verdict.CANCELLED
 
     def test_other_work_under_the_same_name_is_refused(self) -> None:
-        """An attempt is only taken back if it does the work that is asked for: the digest of its arguments and variables travels with it."""
+        """An attempt is only used if it does the requested work, as identified by the digest of its arguments and
+        variables."""
         if not self.remembers_attempts:
             pytest.skip("remembers_attempts = False: an older attempt ends with the process that started it")
         job = self.job(Does.SUCCEEDS)
@@ -190,7 +193,7 @@ class RunnerChecks(EnvironmentBase):
         self._ran(Does.SUCCEEDS, 1)
 
     def test_older_failure_is_not_the_result_of_a_new_attempt(self) -> None:
-        """A new attempt can succeed after an older one has failed; each keeps its own end."""
+        """A new attempt can succeed after an older one failed, and each keeps its own end."""
         job = self.job(Does.FAILS_ONCE)
         runner = self.runner(job)
         first = self.start(job, runner, self.key("1"))
@@ -200,7 +203,7 @@ class RunnerChecks(EnvironmentBase):
         assert settle(runner, first).verdict is Verdict.FAILED, "an older attempt changed its end"
 
     def test_find(self) -> None:
-        """``find`` knows the attempts of a task and of no other, or nothing at all where the environment does not remember."""
+        """``find`` returns the attempts of one task only, or nothing if the environment does not remember attempts."""
         job = self.job(Does.SUCCEEDS)
         runner = self.runner(job)
         handles = {attempt: runner.submit(job, self.key(attempt)) for attempt in ("1", "2")}
@@ -215,7 +218,7 @@ class RunnerChecks(EnvironmentBase):
             assert not found, "remembers_attempts = False, but find() knows attempts"
 
     def test_live_older_attempt_is_adopted(self) -> None:
-        """A new attempt takes over an older one that is still going, where the environment remembers it."""
+        """A new attempt takes over an older one that is still running, if the environment remembers it."""
         if not self.remembers_attempts:
             pytest.skip("remembers_attempts = False: an older attempt ends with the process that started it")
         job = self.job(Does.GOES_ON)
@@ -224,7 +227,7 @@ class RunnerChecks(EnvironmentBase):
         assert self.start(job, self.runner(job), self.key("2")) == first, "the task now runs twice"
 
     def test_live_older_attempt_is_cancelled(self) -> None:
-        """A new attempt that wants to run by itself stops the older one first."""
+        """A new attempt that must run by itself stops the older one first."""
         if not self.remembers_attempts:
             pytest.skip("remembers_attempts = False: an older attempt ends with the process that started it")
         job = self.job(Does.GOES_ON)
@@ -243,17 +246,18 @@ class RunnerChecks(EnvironmentBase):
             until(lambda: bool(self.program.calls()), "the program runs")
         runner.cancel(first)
         status = runner.poll([first])[first]
-        assert status.ended or status.stopping, "an attempt that is being stopped is told as going on"
+        assert status.ended or status.stopping, "an attempt that is being stopped is reported as running"
         second = self.start(job, self.runner(job) if self.remembers_attempts else runner, self.key("2"))
         assert second != first, "an attempt that is being stopped was taken over"
         if self.remembers_attempts:
-            assert runner.poll([first])[first].ended, "a new attempt began beside one that had not ended"
+            assert runner.poll([first])[first].ended, "a new attempt started next to one that had not ended"
         assert settle(runner, first).verdict is Verdict.CANCELLED
 
-    # -- work that is not safely done twice
+    # -- work that cannot safely be done twice
 
     def test_a_failed_load_is_never_green_and_empty(self) -> None:
-        """A load that fails has moved its files to where no load looks: another attempt has them loaded, or there is none without a person."""
+        """A failed load has moved its files to where no load reads them. Another attempt loads them, or is refused
+        until a person decides."""
         if not self.runs_any_program:
             pytest.skip("runs_any_program = False: the areas of a project cannot be kept by the stand-in")
         staged = self.root / "datasets" / "stage" / "sales" / "orders-1.csv"
@@ -263,7 +267,7 @@ class RunnerChecks(EnvironmentBase):
         self.program.script("load:sales.orders", Step(at="after the move"), Step())
         job = self.make(load_command("load_orders", "sales", "orders")).bind(an_attempt())
         if job.env.get("SL_ROOT") != str(self.root):
-            pytest.skip("SL_ROOT is another one than that of the suite: the stand-in does not find the files")
+            pytest.skip("SL_ROOT is not that of the suite, so the stand-in does not find the files")
         first = execute(job, self.runner(job), self.key("1"))
         assert first.verdict is Verdict.FAILED, f"a load that failed is {first.verdict}"
         if first.final:
@@ -279,7 +283,7 @@ class RunnerChecks(EnvironmentBase):
     # -- poll, cancel, logs
 
     def test_poll_answers_for_many_handles(self) -> None:
-        """One call answers for many attempts, and for exactly those."""
+        """One call returns the states of many attempts, and of no others."""
         job = self.job(Does.SUCCEEDS)
         runner = self.runner(job)
         handles = [runner.submit(job, self.key(str(number))) for number in range(4)]
@@ -291,7 +295,7 @@ class RunnerChecks(EnvironmentBase):
         assert all(status.ended for status in runner.poll(handles).values())
 
     def test_unknown_handle_is_lost(self) -> None:
-        """A handle that the environment does not know is LOST, and does not spoil the answer for others."""
+        """An unknown handle is LOST, and does not affect the answer for others."""
         job = self.job(Does.SUCCEEDS)
         runner = self.runner(job)
         known = self.start(job, runner, self.key())
@@ -300,7 +304,7 @@ class RunnerChecks(EnvironmentBase):
         try:
             found = runner.poll([unknown, known])
         except RunnerError as error:
-            raise AssertionError(f"an error of one is raised for all: {error}") from error
+            raise AssertionError(f"the error of one handle is raised for all: {error}") from error
         outcome = found[unknown].outcome
         assert outcome is not None, "an unknown handle is still running"
         assert outcome.verdict is Verdict.LOST, f"an unknown handle is {outcome.verdict}, not lost"
@@ -308,13 +312,13 @@ class RunnerChecks(EnvironmentBase):
         runner.cancel(unknown)
 
     def test_cancel(self) -> None:
-        """An attempt that is cancelled, however often, ends as CANCELLED."""
+        """An attempt that is cancelled once or several times ends as CANCELLED."""
         job = self.job(Does.GOES_ON)
         runner = self.runner(job)
         handle = self.start(job, runner, self.key())
         if self.runs_any_program:
             until(lambda: bool(self.program.calls()), "the program runs")
-        assert not runner.poll([handle])[handle].ended, "an attempt that goes on has ended"
+        assert not runner.poll([handle])[handle].ended, "a running attempt has ended"
         runner.cancel(handle)
         runner.cancel(handle)
         assert settle(runner, handle).verdict is Verdict.CANCELLED
@@ -336,7 +340,7 @@ class RunnerChecks(EnvironmentBase):
         assert settle(runner, handle).verdict is verdict
 
     def test_logs_go_on_at_the_cursor(self) -> None:
-        """Reading piece by piece gives what reading at once gives: nothing twice, nothing left out."""
+        """Reading in pieces gives the same output as reading at once, without repetition or gaps."""
         job = self.job(Does.WRITES)
         runner = self.runner(job)
         handle = self.start(job, runner, self.key())
@@ -347,12 +351,12 @@ class RunnerChecks(EnvironmentBase):
         pieces, cursor = runner.logs(handle, cursor)
         lines += pieces
         assert lines == list(runner.logs(handle, None)[0])
-        assert list(runner.logs(handle, cursor)[0]) == [], "lines are told twice"
+        assert list(runner.logs(handle, cursor)[0]) == [], "lines are repeated"
         if self.runs_any_program:
             assert lines == ["one", "two", "three"]
 
     def test_logs_hide_secrets(self) -> None:
-        """The value of a variable with a secret name does not show up in the output."""
+        """The value of a variable with a secret name does not appear in the output."""
         job = self.job(Does.TELLS)
         assert SECRET in job.env.values()
         runner = self.runner(job)
@@ -363,7 +367,8 @@ class RunnerChecks(EnvironmentBase):
         assert SECRET not in repr(outcome), "the outcome shows a secret"
 
     def test_logs_hide_secrets_of_arguments(self) -> None:
-        """A secret that is an argument (an access token, a password among the options) does not show up in the output either."""
+        """A secret that is an argument (an access token, a password among the options) does not appear in the output
+        either."""
         if not self.runs_any_program:
             pytest.skip("runs_any_program = False: no command writes its own arguments")
         token, password = "a-secret-access-token", "a-secret-password"

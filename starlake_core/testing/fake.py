@@ -1,4 +1,4 @@
-"""An environment in memory, whose jobs end as a test says. No process, no clock, no sleeping."""
+"""An environment in memory, in which a test decides how jobs end. It needs no process, clock or sleep."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _EXIT_CODES: Mapping[Verdict, int | None] = {Verdict.SUCCEEDED: 0, Verdict.NOT_R
 
 @dataclass(frozen=True)
 class Submission:
-    """One call of ``submit`` that began something.
+    """A call of ``submit`` that started an attempt.
 
     Attributes:
-        subject: what the job is about; ``job:NAME`` for one that is no Starlake command.
-        key: of the attempt.
-        job: as it arrived.
-        handle: what the runner returned.
+        subject: what the job is about; ``job:NAME`` if it is not a Starlake command.
+        key: the key of the attempt.
+        job: the job as submitted.
+        handle: the handle that the runner returned.
     """
 
     subject: str
@@ -52,17 +52,17 @@ class _Attempt:
 
 
 class FakeEnvironment:
-    """A plugin object. Everything succeeds at once, unless it was told otherwise.
+    """A plugin object. By default all jobs succeed at once.
 
     Args:
-        lifecycle: there are a set-up and a tear-down job, ``job:create_cluster`` and ``job:delete_cluster``.
+        lifecycle: whether there are a set-up and a tear-down job, ``job:create_cluster`` and ``job:delete_cluster``.
 
     Attributes:
-        submissions: everything that was started, in order.
-        history: ``start`` or ``end`` and the subject, in the order in which it happened (an end when it was told to somebody).
-        cancelled: handles for which ``cancel`` was called.
-        no_runner: what is raised in place of a runner, as where an SDK is missing.
-        patience: seconds after which an attempt that never ends is lost, so that no test hangs.
+        submissions: all started attempts, in order.
+        history: ``start`` or ``end`` and the subject, in order (an end is recorded when a poll first reports it).
+        cancelled: the handles for which ``cancel`` was called.
+        no_runner: an exception to raise instead of returning a runner, as if an SDK were missing.
+        patience: the seconds after which an attempt that never ends is lost, so that no test hangs.
     """
 
     name = "fake"
@@ -81,14 +81,15 @@ class FakeEnvironment:
         self._lines: dict[str, tuple[str, ...]] = {}
         self._refusals: dict[str, list[Exception]] = {}
 
-    # -- what a test says and asks
+    # -- for tests
 
     def script(self, about: str, *ends: Verdict | Outcome | None) -> None:
-        """Say how the attempts of a subject end, one after the other; the last one also holds for all further ones.
+        """Set how the attempts of a subject end, one after the other. The last value also applies to all further
+        attempts.
 
         Args:
-            about: ``load:sales.orders``, see :func:`starlake_core.testing.subject`.
-            ends: a verdict, an outcome, or None for an attempt that goes on until it is cancelled.
+            about: the subject, such as ``load:sales.orders``; see :func:`starlake_core.testing.subject`.
+            ends: a verdict, an outcome, or None for an attempt that runs until it is cancelled.
         """
         self._ends[about] = tuple(
             Outcome(end, _EXIT_CODES.get(end), "" if end is Verdict.SUCCEEDED else f"scripted: {end}")
@@ -98,35 +99,35 @@ class FakeEnvironment:
         )
 
     def delay(self, about: str, polls: int) -> None:
-        """Say how many polls find the attempts of a subject (``*``: of every other subject) still running."""
+        """Set how many polls find the attempts of a subject (``*``: of every other subject) still running."""
         self._polls[about] = polls
 
     def says(self, about: str, *lines: str) -> None:
-        """Say what the attempts of a subject write."""
+        """Set what the attempts of a subject write."""
         self._lines[about] = lines
 
     def refuse(self, about: str, *errors: Exception) -> None:
-        """Say what the next submissions of a subject raise, one after the other; those after them are accepted."""
+        """Set what the next submissions of a subject raise, one after the other. Later submissions are accepted."""
         self._refusals[about] = list(errors)
 
     def started(self, about: str) -> list[Submission]:
-        """The attempts of a subject, in order."""
+        """Return the attempts of a subject, in order."""
         return [submission for submission in self.submissions if submission.subject == about]
 
     def subject_of(self, job: Job) -> str:
-        """The subject of a job."""
+        """Return the subject of a job."""
         return subject(job.arguments) or f"job:{job.spec.get('task', '')}"
 
     # -- hooks
 
     @hookimpl
     def sl_create_job(self, command: Command, options: Options) -> Job:
-        """A job for the environment ``fake``."""
+        """Create a job for the environment ``fake``."""
         return Job("fake", command.vector, options[GeneralOptions].sl_env_var, {"task": command.task_id})
 
     @hookimpl
     def sl_create_lifecycle(self, pipeline: Pipeline, options: Options) -> Lifecycle | None:
-        """A cluster, if it was asked for."""
+        """Return the jobs of a cluster, if ``lifecycle`` is set."""
         if not self.lifecycle:
             return None
         create, delete = (Job("fake", spec={"task": f"{verb}_cluster"}) for verb in ("create", "delete"))
@@ -134,7 +135,7 @@ class FakeEnvironment:
 
     @hookimpl
     def sl_create_runner(self, job: Job) -> Runner:
-        """A runner on the state of this object."""
+        """Return a runner that uses the state of this object."""
         if self.no_runner is not None:
             raise self.no_runner
         return FakeRunner(self)
@@ -142,7 +143,7 @@ class FakeEnvironment:
     # -- the service
 
     def begin(self, job: Job, key: RunKey) -> str:
-        """Start an attempt, or find it under its key."""
+        """Start an attempt, or return the one with this key."""
         handle = key.name
         with self.changed:
             if handle not in self.attempts:
@@ -158,7 +159,7 @@ class FakeEnvironment:
         return handle
 
     def status(self, handle: str, *, look: bool = True) -> Status:
-        """The state of an attempt; with ``look`` it counts as a poll."""
+        """Return the state of an attempt. With ``look``, it counts as a poll."""
         with self.changed:
             attempt = self.attempts.get(handle)
             if attempt is None:
@@ -166,7 +167,7 @@ class FakeEnvironment:
             if attempt.ended is None and attempt.polls <= 0 and attempt.end is not None:
                 self._end(attempt, attempt.end)
             elif attempt.ended is None and time.monotonic() - attempt.started > self.patience:
-                self._end(attempt, Outcome(Verdict.LOST, reason="nobody stopped an attempt that never ends"))
+                self._end(attempt, Outcome(Verdict.LOST, reason="an attempt that never ends was not stopped"))
             if look:
                 attempt.polls -= 1
             return Status(attempt.ended, "ended" if attempt.ended else "running")
@@ -185,7 +186,7 @@ class FakeEnvironment:
             self.changed.notify_all()
 
     def written(self, handle: str) -> list[str]:
-        """What an attempt wrote, without secrets."""
+        """Return what an attempt wrote, without secrets."""
         attempt = self.attempts.get(handle)
         if attempt is None:
             return []
@@ -197,7 +198,7 @@ class FakeRunner(Runner):
     """The runner of a :class:`FakeEnvironment`.
 
     Args:
-        environment: whose attempts it serves.
+        environment: the environment.
     """
 
     interval = 0.01
@@ -206,7 +207,7 @@ class FakeRunner(Runner):
         self._environment = environment
 
     def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
-        """Every attempt of a task."""
+        """Return every attempt of a task."""
         environment = self._environment
         return [
             AttemptInfo.told(attempt.submission.key.variables, handle, environment.status(handle, look=False))
@@ -219,11 +220,11 @@ class FakeRunner(Runner):
         return self._environment.begin(job, key)
 
     def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
-        """The states of attempts."""
+        """Return the states of attempts."""
         return {handle: self._environment.status(handle) for handle in handles}
 
     def wait(self, handles: Sequence[str], timeout: float) -> None:
-        """Return at once, unless all that is left to do is to wait for a cancel."""
+        """Return at once, unless all attempts run until they are cancelled."""
         environment = self._environment
         with environment.changed:
             attempts = [environment.attempts[handle] for handle in handles if handle in environment.attempts]
@@ -235,17 +236,17 @@ class FakeRunner(Runner):
         self._environment.stop(handle)
 
     def logs(self, handle: str, cursor: str | None) -> tuple[Sequence[str], str | None]:
-        """What an attempt wrote after a cursor."""
+        """Return what an attempt wrote after a cursor."""
         lines = self._environment.written(handle)
         return lines[int(cursor or 0) :], str(len(lines))
 
 
 @contextmanager
 def serving(plugins: Plugins) -> Generator[None, None, None]:
-    """While this block is open, workers of this process that load an environment by its name get the one of these plugins.
+    """In this block, workers in this process that load an environment by name get the one of these plugins.
 
     Args:
-        plugins: of the orchestration.
+        plugins: the plugins of the orchestration.
     """
     wanted = (plugins.environment, plugins.addons)
     before = _runners._selections.get(wanted)

@@ -1,4 +1,4 @@
-"""Native graphs in a form that can be compared, whatever orchestrator they came from."""
+"""Native graphs of any orchestrator, in a form that can be compared."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _SHOWN = 8
 
 @dataclass(frozen=True)
 class NativeTask:
-    """A task that an orchestrator holds.
+    """A native task of an orchestrator.
 
     Attributes:
-        path: ids of the groups that hold it in the neutral graph and its own, joined with dots.
-        groups: ids of the groups in which it really is natively, outermost first; empty for an orchestrator without groups.
+        path: the ids of its groups in the neutral graph and its own id, joined with dots.
+        groups: the ids of its native groups, outermost first; empty for an orchestrator without groups.
     """
 
     path: str
@@ -28,13 +28,14 @@ class NativeTask:
 
 @dataclass(frozen=True)
 class NativeGraph:
-    """What an orchestrator made of a pipeline.
+    """The native form of a pipeline.
 
     Attributes:
-        tasks: every native task, as often as it is there.
-        edges: what runs directly before what. The names are paths of tasks, or any other text for a helper (the entry or exit of a
-            group, a gate's branch) that is no task of the pipeline: only the order of the tasks counts.
-        groups: paths of the native groups; those that hold a task by default.
+        tasks: all native tasks, including duplicates.
+        edges: pairs of nodes, of which the first runs directly before the second. Names are paths of tasks, or any
+            other string for a helper (the entry or exit of a group, the branch of a gate) that is not a task of the
+            pipeline. Only the order of the tasks counts.
+        groups: the paths of the native groups; by default those with a task.
     """
 
     tasks: tuple[NativeTask, ...]
@@ -42,14 +43,14 @@ class NativeGraph:
     groups: tuple[str, ...] | None = None
 
     def group_paths(self) -> frozenset[str]:
-        """Paths of the native groups."""
+        """Return the paths of the native groups."""
         if self.groups is not None:
             return frozenset(self.groups)
         return frozenset(".".join(task.groups[: depth + 1]) for task in self.tasks for depth in range(len(task.groups)))
 
 
 def neutral_graph(pipeline: Pipeline) -> NativeGraph:
-    """What every orchestrator should make of a checked pipeline."""
+    """Return the graph that every orchestrator should create from a checked pipeline."""
     tasks = tuple(NativeTask(task.path, tuple(task.path.split(".")[:-1])) for task in pipeline.tasks())
     edges: list[tuple[str, str]] = []
     for group in pipeline.groups():
@@ -70,7 +71,7 @@ def neutral_graph(pipeline: Pipeline) -> NativeGraph:
 
 
 def _befores(graph: NativeGraph, index: Mapping[str, int]) -> dict[str, int]:
-    """Node to the set, as bits, of the tasks that run somewhere before it."""
+    """Return, for each node, the tasks that run anywhere before it, as bits."""
     waiting: dict[str, int] = {task.path: 0 for task in graph.tasks}
     afters: dict[str, list[str]] = {}
     for before, after in dict.fromkeys(graph.edges):
@@ -102,19 +103,19 @@ def _some(lines: Iterable[str]) -> list[str]:
 
 
 def differences(expected: NativeGraph, found: NativeGraph, *, nested_groups: bool) -> list[str]:
-    """What is wrong with a native graph, one line for each.
+    """Return what is wrong with a native graph, one line each.
 
     Args:
-        expected: of :func:`neutral_graph`.
-        found: described by the author of the plugin.
-        nested_groups: groups are native groups.
+        expected: the result of :func:`neutral_graph`.
+        found: the graph as described by the author of the plugin.
+        nested_groups: whether groups are native groups.
     """
     times: dict[str, int] = {}
     for task in found.tasks:
         times[task.path] = times.get(task.path, 0) + 1
     wanted = {task.path: task for task in expected.tasks}
     problems = _some(f"task '{path}' is missing" for path in wanted if path not in times)
-    problems += _some(f"task '{path}' is no task of the pipeline" for path in times if path not in wanted)
+    problems += _some(f"task '{path}' is not a task of the pipeline" for path in times if path not in wanted)
     problems += _some(f"task '{path}' is there {count} times" for path, count in times.items() if count > 1)
     if nested_groups:
         problems += _some(
@@ -125,7 +126,7 @@ def differences(expected: NativeGraph, found: NativeGraph, *, nested_groups: boo
         )
         problems += _some(f"group '{path}' is missing" for path in sorted(expected.group_paths() - found.group_paths()))
         problems += _some(
-            f"group '{path}' is no group of the pipeline, or empty"
+            f"group '{path}' is not a group of the pipeline, or is empty"
             for path in sorted(found.group_paths() - expected.group_paths())
         )
     if problems:
@@ -140,12 +141,13 @@ def differences(expected: NativeGraph, found: NativeGraph, *, nested_groups: boo
     for path in paths:
         missing, extra = right[path] & ~real[path], real[path] & ~right[path]
         problems += [f"'{path}' does not wait for '{before}'" for before in names(missing)]
-        problems += [f"'{path}' waits for '{before}', which the pipeline does not ask for" for before in names(extra)]
+        problems += [f"'{path}' waits for '{before}', which is not in the pipeline" for before in names(extra)]
     return _some(problems)
 
 
 def tasks_before(graph: NativeGraph) -> dict[str, list[str]]:
-    """Path of each task to those that run somewhere before it. For small graphs: the result is quadratic."""
+    """Return the paths of all tasks that run anywhere before each task. The result is quadratic, so use it for small
+    graphs."""
     paths = [task.path for task in graph.tasks]
     befores = _befores(graph, {path: number for number, path in enumerate(paths)})
     return {path: [other for number, other in enumerate(paths) if befores[path] >> number & 1] for path in paths}

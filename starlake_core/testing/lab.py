@@ -1,4 +1,4 @@
-"""What a suite does again and again: drawing, running, waiting for an end."""
+"""Shared tools of the suites: building, running, waiting for an end."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ SCHEDULED = datetime(2026, 3, 30, tzinfo=timezone.utc)
 """The scheduled date of the runs of the suites."""
 SECRET_NAME = "KIT_DB_PASSWORD"
 SECRET = "hunter2-and-more"
-"""A secret that must not show up anywhere."""
+"""A secret that must not appear anywhere."""
 
 _PATIENCE = 60.0
 
 
 class Does(enum.Enum):
-    """What a job of the environment suite is made to do."""
+    """The behaviours of jobs in the environment suite."""
 
     SUCCEEDS = "succeeds"
     FAILS = "ends with an exit code that is not 0, 1, 126 or 127 (or just fails, where codes cannot be chosen)"
@@ -71,27 +71,27 @@ _STEPS: Mapping[Does, tuple[Step, ...]] = {
 
 
 def steps_of(does: Does) -> tuple[Step, ...]:
-    """What the stand-in has to do for a behaviour."""
+    """Return what the stand-in must do for a behaviour."""
     return _STEPS[does]
 
 
 def canonical(does: Does) -> Command | Preload:
-    """The command that stands for a behaviour: a check of the domain, or a load of the table, that is named after it."""
+    """Return the command for a behaviour: a check of a domain, or a load of a table, named after it."""
     name = does.name.lower()
     if does in (Does.READY, Does.NOT_READY, Does.CRASHES):
         return Preload(f"check_{name}", name, ("orders",), StarlakePreLoadStrategy.IMPORTED)
     if does in (Does.GOES_ON, Does.FAILS_ONCE):
-        return stage_command(f"import_{name}", name)  # may be done again, however it ended
+        return stage_command(f"import_{name}", name)  # may be repeated, however it ended
     return load_command(f"load_{name}", "sales", name)
 
 
 def about(command: Command | Preload) -> str:
-    """The subject of a command or check."""
+    """Return the subject of a command or check."""
     return subject((command.command() if isinstance(command, Preload) else command).vector)
 
 
 def an_attempt(task: str = "group.task", number: str = "1") -> Attempt:
-    """An attempt of a task of a run with fixed values."""
+    """Return an attempt of a task of a run, with fixed values."""
     interval = DataInterval(SCHEDULED - timedelta(days=1), SCHEDULED)
     return Run("kit", "kit-run", interval).attempt(task, number)
 
@@ -104,15 +104,15 @@ def settle(runner: Runner, handle: str) -> Outcome:
 
 
 def until(true: Callable[[], bool], what: str) -> None:
-    """Wait until something is true; the time is only there so that no test hangs."""
+    """Wait until a condition is true, with a time limit so that no test hangs."""
     deadline = time.monotonic() + _PATIENCE
     while not true():
-        assert time.monotonic() < deadline, f"it never came to this: {what}"
+        assert time.monotonic() < deadline, f"this never happened: {what}"
         time.sleep(0.01)
 
 
 def plain(value: Any) -> Any:
-    """A copy that later changes do not reach, of plain containers, so that read-only ones can be compared with it too."""
+    """Return a deep copy with plain containers, so that it can be compared with read-only ones."""
     if isinstance(value, Mapping):
         return {name: plain(item) for name, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -121,5 +121,5 @@ def plain(value: Any) -> Any:
 
 
 def with_env(options: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, Any]:
-    """Options with further variables in ``sl_env_var``; those that are there win."""
+    """Add variables to ``sl_env_var`` of options. Existing ones win."""
     return {**options, "sl_env_var": {**env, **options.get("sl_env_var", {})}}

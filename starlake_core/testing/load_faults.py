@@ -1,9 +1,10 @@
-"""Random faults around the loads of a domain: a load is green only if its rows are in the table, once, whatever failed or was killed before.
+"""Random faults around the loads of a domain. A load may be green only if its rows are in the table exactly once,
+whatever failed or was killed before.
 
-A *schedule* is drawn from a seed. Two tables of one domain are staged and loaded side by side by a pipeline of the orchestrator under test, with the
-stand-in of the command line, which is made to fail, or is killed, at given moments. Several schedules, each with a domain of its own, are played in
-one run. The run is then done again, as people do (retry, clear, resume, re-execution), until it is green. Where a task says that it needs a person,
-a person does what its message says.
+A *schedule* of faults is drawn from a seed. A pipeline of the orchestrator under test stages and loads two tables of
+one domain side by side. Its command line is the stand-in, which fails or is killed at given points. One run plays
+several schedules, each with its own domain. The run is then repeated as a user would (retry, clear, resume,
+re-execution) until it is green. If a task asks for a person's decision, the test follows its message.
 """
 
 from __future__ import annotations
@@ -26,26 +27,27 @@ _ROUNDS = 20
 
 
 class Driver(Protocol):
-    """Has an orchestrator run the pipeline of :func:`draw_loads`, each time in a process of its own, which a fault may kill."""
+    """Runs the pipeline of :func:`draw_loads` with an orchestrator, each time in its own process, which a fault may
+    kill."""
 
     def run(self) -> bool:
-        """Run it for the first time; whether the run is green."""
+        """Run it for the first time, and return whether the run is green."""
         ...
 
     def again(self) -> bool:
-        """Have the same run done again, as a person would after a failure; whether it is green."""
+        """Repeat the same run, as a user would after a failure, and return whether it is green."""
         ...
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """What goes wrong.
+    """The faults of one domain.
 
     Attributes:
-        seed: that it was drawn from.
-        strategies: table to its write strategy.
-        files: table to the number of its files.
-        steps: table to what happens to its loads, one after the other; those after the last go well.
+        seed: the seed that it was drawn from.
+        strategies: the write strategy of each table.
+        files: the number of files of each table.
+        steps: what happens to the loads of each table, one after the other; further loads succeed.
         staging: what happens to the imports.
     """
 
@@ -57,24 +59,24 @@ class Schedule:
 
     @property
     def domain(self) -> str:
-        """The domain that it is played with."""
+        """The domain of the schedule."""
         return f"sales_{self.seed}"
 
     @property
     def faults(self) -> list[Step]:
-        """All that goes wrong."""
+        """All faults."""
         return [step for steps in (*self.steps.values(), self.staging) for step in steps if step.at]
 
 
 @dataclass
 class Played:
-    """What a schedule led to.
+    """The result of a schedule.
 
     Attributes:
-        schedule: that was played.
-        rounds: how often the run was done.
-        persons: how often a person had to look, and at which files.
-        wrong: what is not as promised.
+        schedule: the schedule.
+        rounds: how often the run was executed.
+        persons: how often a person had to decide, and about which files.
+        wrong: broken promises.
     """
 
     schedule: Schedule
@@ -88,7 +90,7 @@ def draw_schedule(seed: int, ways: Sequence[str] = ("fails", "dies", "worker die
 
     Args:
         seed: the same seed gives the same schedule.
-        ways: how commands may fail.
+        ways: the ways in which commands may fail.
     """
     source = random.Random(seed)
 
@@ -106,10 +108,10 @@ def draw_schedule(seed: int, ways: Sequence[str] = ("fails", "dies", "worker die
 
 
 def prepare(schedules: Sequence[Schedule], root: Path, stand_in: StandIn) -> None:
-    """Write the project and what has come in, and tell the stand-in what to do.
+    """Write the project and its incoming files, and script the stand-in.
 
     Args:
-        schedules: to be played.
+        schedules: the schedules to play.
         root: an empty folder.
         stand_in: the command line.
     """
@@ -141,11 +143,11 @@ def _rows(table: str, number: int) -> list[str]:
 
 
 def draw_loads(pipeline: StarlakePipeline, seeds: Sequence[int]) -> None:
-    """Draw the pipeline: for each schedule an import, and the loads of two tables side by side.
+    """Build the pipeline: for each schedule an import, and the loads of two tables side by side.
 
     Args:
-        pipeline: an empty one.
-        seeds: of the schedules.
+        pipeline: an empty pipeline.
+        seeds: the seeds of the schedules.
     """
     end = pipeline.end_task("end")
     for seed in seeds:
@@ -156,12 +158,12 @@ def draw_loads(pipeline: StarlakePipeline, seeds: Sequence[int]) -> None:
 
 
 def play(schedules: Sequence[Schedule], driver: Driver, root: Path) -> list[Played]:
-    """Run a pipeline under some schedules until it is green, and say what is wrong then.
+    """Run a pipeline with schedules until it is green, and return what is wrong then.
 
     Args:
-        schedules: prepared with :func:`prepare`.
+        schedules: schedules prepared with :func:`prepare`.
         driver: runs the pipeline.
-        root: of the project.
+        root: the root of the project.
     """
     played = [Played(schedule) for schedule in schedules]
     green = driver.run()
@@ -193,7 +195,7 @@ def _areas(root: Path) -> list[str]:
 
 
 def _person_acts(root: Path, played: Played) -> None:
-    """Look into the table for the rows of each file that is left, and move the file to where it belongs."""
+    """Check the table for the rows of each remaining file, and move the file to where it belongs."""
     domain = played.schedule.domain
     for file in sorted((root / "datasets" / "ingesting" / domain).glob("*.csv")):
         rows = Warehouse(root).rows(domain, file.name.partition("-")[0]) or []

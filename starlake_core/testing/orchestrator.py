@@ -1,4 +1,4 @@
-"""The suite that every orchestrator passes."""
+"""The suite that every orchestrator must pass."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["OrchestratorSuite"]
 
 
 class OrchestratorSuite(GraphChecks, RunChecks, GateChecks, ProcessChecks):
-    """Inherit, say what the orchestrator is and can do, and run pytest.
+    """Inherit from this class, declare what the orchestrator can do, and run pytest.
 
-    What has to be given and what can be declared is in :class:`~starlake_core.testing.orchestrator_base.OrchestratorBase`. No check is
-    overridden, except to mark it with ``pytest.mark.xfail(reason=...)``.
+    :class:`~starlake_core.testing.orchestrator_base.OrchestratorBase` says what you must define and what you can
+    declare. Do not override checks, except to mark them with ``pytest.mark.xfail(reason=...)``.
 
     Example::
 

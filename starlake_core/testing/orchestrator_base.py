@@ -1,4 +1,4 @@
-"""What the author of an orchestrator says about it, and how the checks draw and run pipelines with it."""
+"""What the author of an orchestrator declares, and how the checks build and run pipelines with it."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ __all__ = ["OrchestratorBase"]
 
 
 class OrchestratorBase:
-    """The part of :class:`OrchestratorSuite` that an author fills in.
+    """The part of :class:`OrchestratorSuite` that the author fills in.
 
     Attributes:
-        orchestrator: the plugin: entry-point name or plugin object.
-        nested_groups: groups of the pipeline are groups natively.
-        runs_pipelines: ``sl_run_pipeline`` runs a pipeline and reports on it.
-        runs_in_process: its tasks run in this process, so that an environment in memory can serve them.
-        wait_interval: the least number of seconds between two looks of a check that waits.
-        wait_timeout: seconds within which three looks are certainly done.
+        orchestrator: the entry-point name or the plugin object.
+        nested_groups: whether groups of the pipeline are native groups.
+        runs_pipelines: whether ``sl_run_pipeline`` runs a pipeline and reports on it.
+        runs_in_process: whether its tasks run in this process, so that an environment in memory can serve them.
+        wait_interval: the least number of seconds between two attempts of a waiting check.
+        wait_timeout: the number of seconds that is enough for three attempts.
         task_timeout: the least time-out of a task, in seconds.
     """
 
@@ -48,33 +48,34 @@ class OrchestratorBase:
     root: Path
 
     def describe(self, native: Any) -> NativeGraph:
-        """Say what is in the native object of a pipeline, as it really is there: ask it, not the pipeline it was made from.
+        """Describe the native object of a pipeline. Inspect the object itself, not the pipeline it was created from.
 
         Args:
-            native: what ``sl_create_pipeline`` returned.
+            native: the result of ``sl_create_pipeline``.
         """
-        raise NotImplementedError("describe(native) returns the NativeGraph of what sl_create_pipeline returned")
+        raise NotImplementedError("describe(native) must return the NativeGraph of what sl_create_pipeline returned")
 
     def native_node(self, task_id: str) -> Any:
-        """A native node of the orchestrator's own that does nothing, as a user's factory would make it; None if it has no such thing.
+        """Return a native node that does nothing, as a user's factory would create it; None if the orchestrator has no native nodes.
 
         Args:
-            task_id: that the node should have.
+            task_id: the id of the node.
         """
         return None
 
     def orchestrator_options(self, root: Path) -> Mapping[str, Any]:
-        """Options that the orchestrator needs.
+        """Return options that the orchestrator needs.
 
         Args:
-            root: an empty folder of the test.
+            root: an empty folder for the test.
         """
         return {}
 
     def process_environment(self, stand_in: StandIn) -> tuple[Any, Mapping[str, Any]]:
-        """The environment that runs the stand-in program, and its options.
+        """Return the environment that runs the stand-in program, and its options.
 
-        Where tasks run in another process, name an installed one: ``("shell", {"SL_STARLAKE_PATH": str(stand_in.path)})``.
+        If tasks run in another process, name an installed environment: ``("shell", {"SL_STARLAKE_PATH":
+            str(stand_in.path)})``.
 
         Args:
             stand_in: the program.
@@ -92,19 +93,19 @@ class OrchestratorBase:
 
     @pytest.fixture
     def fake(self) -> FakeEnvironment:
-        """An environment in memory, for orchestrators that can be served by one."""
+        """Return an environment in memory, for orchestrators that can use it."""
         self.needs_runs()
         if not self.runs_in_process:
             pytest.skip("runs_in_process = False: an environment in memory cannot serve its tasks")
         return FakeEnvironment()
 
     def needs_runs(self) -> None:
-        """Skip the check of an orchestrator that runs nothing by itself."""
+        """Skip the check if the orchestrator runs nothing by itself."""
         if not self.runs_pipelines:
-            pytest.skip("runs_pipelines = False: it runs no pipeline from here")
+            pytest.skip("runs_pipelines = False: it cannot run pipelines from here")
 
     def orchestration(self, environment: Any = None, *addons: Any, **options: Any) -> Orchestration:
-        """An orchestration of the orchestrator: no retries, SL_ROOT in an empty folder."""
+        """Return an orchestration without retries, and with an empty folder as SL_ROOT."""
         given = {"retries": 0, "retry_delay": 0, **self.orchestrator_options(self.root), **options}
         return Orchestration(
             with_env(given, {"SL_ROOT": str(self.root)}),
@@ -116,12 +117,12 @@ class OrchestratorBase:
         )
 
     def draw(self, graph: Graph, environment: Any = None, *addons: Any, **options: Any) -> StarlakePipeline:
-        """The rendered pipeline of a canonical graph."""
+        """Return the rendered pipeline of a canonical graph."""
         with self.orchestration(environment, *addons, **{**graph.options, **options}) as orchestration:
             return graph(orchestration)
 
     def run(self, pipeline: StarlakePipeline, request: RunRequest | None = None) -> Report:
-        """Run a pipeline, and check what holds for every report."""
+        """Run a pipeline, and check what must hold for every report."""
         request = request or request_run(pipeline, SCHEDULED, run_id=f"run-of-{pipeline.id}")
         run = request.run
         with serving(pipeline.orchestration.plugins):
@@ -143,16 +144,16 @@ class OrchestratorBase:
         return report
 
     def subjects(self, pipeline: StarlakePipeline) -> dict[str, str]:
-        """Path of each task that has a job to its subject."""
+        """Return the subjects of all tasks with a job, by path."""
         return {task.path: subject_of(task) for task in pipeline.tasks() if task.job is not None}
 
 
 def subject_of(task: Task) -> str:
-    """The subject of a task's job."""
+    """Return the subject of a task's job."""
     assert task.job is not None
     return subject(task.job.arguments) or f"job:{task.job.spec.get('task', '')}"
 
 
 def states(report: Report, ids: Iterable[str]) -> dict[str, str]:
-    """Task id to state, for some tasks."""
+    """Return the states of some tasks, by id."""
     return {task_id: report.task(task_id).state for task_id in ids}

@@ -1,4 +1,4 @@
-"""Checks of gates: a check that is ready, not ready, or crashed, and one that waits."""
+"""Checks of gates: checks that are ready, not ready or crashed, and checks that wait."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HR = ["check_hr_incoming_files", "import_hr_daily", "load_hr_people"]
 
 
 class GateChecks(OrchestratorBase):
-    """Not ready skips, a crash fails, and the two are never taken for each other."""
+    """*Not ready* skips, a crash fails, and the two are never confused."""
 
     def _sales_did_not_run(self, fake: FakeEnvironment, report: Report, state: str) -> None:
         assert not any(fake.started(about) for about in ("stage:sales", "load:sales.customers", "load:sales.orders")), (
@@ -44,10 +44,10 @@ class GateChecks(OrchestratorBase):
         assert report.task("check_sales_incoming_files").state == TaskState.SKIPPED
         assert states(report, [*_HR, "end_daily"]) == dict.fromkeys([*_HR, "end_daily"], TaskState.SUCCEEDED)
         assert set(report.datasets) == {"starlake://hr/people", "kit_two_domains"}
-        assert report.succeeded, "a domain that is not ready is no failure"
+        assert report.succeeded, "a domain that is not ready is not a failure"
 
     def test_nothing_ready_skips_the_end(self, fake: FakeEnvironment) -> None:
-        """When no domain was ready, the end is skipped with the reasons, nothing is emitted, and the run is no failure."""
+        """If no domain is ready, the end is skipped with the reasons, nothing is emitted, and the run does not fail."""
         fake.script("preload:sales", Verdict.NOT_READY)
         fake.script("preload:hr", Verdict.NOT_READY)
         report = self.run(self.draw(corpus.two_domains, fake))
@@ -57,10 +57,10 @@ class GateChecks(OrchestratorBase):
         assert "sales" in end.reason, "the reason of the end does not name the domain 'sales'"
         assert "hr" in end.reason, "the reason of the end does not name the domain 'hr'"
         assert report.datasets == (), "nothing was loaded, but datasets were emitted"
-        assert report.succeeded, "domains that are not ready are no failure"
+        assert report.succeeded, "domains that are not ready are not a failure"
 
     def test_crashed_check_fails(self, fake: FakeEnvironment) -> None:
-        """A check that crashes fails the run: it is never a skip, and never green."""
+        """A check that crashes fails the run. It is never skipped or green."""
         fake.script("preload:sales", Verdict.FAILED)
         report = self.run(self.draw(corpus.two_domains, fake))
         assert report.task("check_sales_incoming_files").state == TaskState.FAILED
@@ -73,7 +73,7 @@ class GateChecks(OrchestratorBase):
         assert not report.succeeded, "a check crashed, but the run succeeded"
 
     def test_crash_and_not_ready_together_fail(self, fake: FakeEnvironment) -> None:
-        """One domain is not ready, the check of the other crashes: a failure."""
+        """If one domain is not ready and the check of another crashes, the run fails."""
         fake.script("preload:sales", Verdict.NOT_READY)
         fake.script("preload:hr", Verdict.FAILED)
         report = self.run(self.draw(corpus.two_domains, fake))
@@ -82,7 +82,7 @@ class GateChecks(OrchestratorBase):
         assert report.datasets == ()
 
     def test_tear_down_runs_when_nothing_is_ready(self, fake: FakeEnvironment) -> None:
-        """Set-up and tear-down are no work: the cluster goes, and the end is skipped all the same."""
+        """Set-up and tear-down do not count as work: the cluster is deleted, and the end is still skipped."""
         fake.lifecycle = True
         fake.script("preload:sales", Verdict.NOT_READY)
         fake.script("preload:hr", Verdict.NOT_READY)
@@ -92,7 +92,7 @@ class GateChecks(OrchestratorBase):
         assert report.datasets == ()
 
     def test_not_ready_is_not_retried(self, fake: FakeEnvironment) -> None:
-        """Retries are for failures: a check that does not wait is asked once."""
+        """Retries are for failures: a check that does not wait runs once."""
         fake.script("preload:sales", Verdict.NOT_READY)
         self.run(self.draw(corpus.two_domains, fake, retries=2))
         assert len(fake.started("preload:sales")) == 1, "a check that was not ready was retried like a failure"
@@ -109,18 +109,18 @@ class GateChecks(OrchestratorBase):
         return self.run(self.draw(Graph("waiting", draw), fake))
 
     def test_wait_until_ready(self, fake: FakeEnvironment) -> None:
-        """A check that waits is asked until it is ready; every look is an attempt of its own, and none is a retry."""
+        """A waiting check runs until it is ready. Each run is a separate attempt, and none is a retry."""
         fake.script("preload:sales", Verdict.NOT_READY, Verdict.NOT_READY, Verdict.SUCCEEDED)
         report = self._waiting(fake, self.wait_timeout)
         looks = fake.started("preload:sales")
-        assert len(looks) == 3, f"the check was asked {len(looks)} times, not 3 times"
-        assert len({look.key.task for look in looks}) == 1, "the task key is not the same for all looks"
-        assert len({look.key.attempt for look in looks}) == 3, "two looks share an attempt key"
+        assert len(looks) == 3, f"the check ran {len(looks)} times, not 3 times"
+        assert len({look.key.task for look in looks}) == 1, "the task key is not the same for all attempts of the check"
+        assert len({look.key.attempt for look in looks}) == 3, "two attempts share a key"
         assert report.succeeded
         assert report.task("load").state == TaskState.SUCCEEDED
 
     def test_wait_that_crashes_fails(self, fake: FakeEnvironment) -> None:
-        """A crash ends the waiting at once."""
+        """A crash ends the wait at once."""
         fake.script("preload:sales", Verdict.NOT_READY, Verdict.FAILED)
         report = self._waiting(fake, self.wait_timeout)
         assert len(fake.started("preload:sales")) == 2
@@ -137,7 +137,7 @@ class GateChecks(OrchestratorBase):
         assert report.datasets == ()
 
     def test_wait_in_vain_with_soft_fail_skips(self, fake: FakeEnvironment) -> None:
-        """With ``soft_fail`` it skips instead."""
+        """With ``soft_fail``, it is skipped instead."""
         fake.script("preload:sales", Verdict.NOT_READY)
         report = self._waiting(fake, 0, soft_fail=True)
         assert states(report, ["check_sales_pending_files", "load", "end"]) == dict.fromkeys(

@@ -1,4 +1,4 @@
-"""Checks of what an orchestrator makes of a graph, without running it."""
+"""Checks of the native graph that an orchestrator creates, without running it."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _every_small_graph = pytest.mark.parametrize(
 
 
 class GraphChecks(OrchestratorBase):
-    """Every task once, in its group, in the right order; nothing changed on the way."""
+    """Every task is there once, in its group and in the right order, and nothing is changed."""
 
     @_every_graph
     def test_native_graph_is_the_neutral_graph(self, graph: Graph) -> None:
-        """Every task is there once, in its groups, and runs after the tasks it ran after in the neutral graph."""
+        """Every task is there once, in its groups, and after the same tasks as in the neutral graph."""
         pipeline = self.draw(graph, FakeEnvironment(lifecycle=True))
         problems = differences(
             neutral_graph(pipeline), self.describe(pipeline.native), nested_groups=self.nested_groups
@@ -39,7 +39,7 @@ class GraphChecks(OrchestratorBase):
 
     @_every_small_graph
     def test_every_node_is_asked_for_once(self, graph: Graph) -> None:
-        """The rendering asks for every task and every group that is not empty, once."""
+        """Rendering creates every task and every group that is not empty exactly once."""
         watcher = Watcher()
         pipeline = self.draw(graph, FakeEnvironment(lifecycle=True), watcher)
         assert sorted(watcher.tasks) == sorted(task.path for task in pipeline.tasks())
@@ -76,16 +76,16 @@ class GraphChecks(OrchestratorBase):
 
     @_every_small_graph
     def test_rendering_is_pure(self, graph: Graph) -> None:
-        """The same graph gives the same native graph, and the neutral graph is not touched."""
+        """The same graph gives the same native graph, and the neutral graph does not change."""
         watcher = Watcher()
         first = self.draw(graph, FakeEnvironment(lifecycle=True), watcher)
         second = self.draw(graph, FakeEnvironment(lifecycle=True))
         assert self.describe(first.native) == self.describe(first.native), "describing the native graph changes it"
-        assert self.describe(first.native) == self.describe(second.native), "drawn twice, the native graphs differ"
+        assert self.describe(first.native) == self.describe(second.native), "built twice, the native graphs differ"
         assert graph_json(first) == watcher.before, "the rendering changed the neutral graph"
 
     def test_options_are_left_alone(self) -> None:
-        """Neither the options that the user gave nor those that the plugins see are changed."""
+        """Neither the user's options nor those that the plugins see are changed."""
         given: dict[str, Any] = {"tags": "a b", "sl_env_var": {"SL_ENV": "test"}, "kpi.only": {"options": {"k": "v"}}}
         kept = plain(given)
         with self.orchestration(None, **given) as orchestration:
@@ -95,9 +95,9 @@ class GraphChecks(OrchestratorBase):
         assert plain(orchestration.options) == typed, "the options of the orchestration were changed"
 
     def test_native_node(self) -> None:
-        """A node of the orchestrator's own takes its place between the others."""
+        """A native node of the orchestrator takes its place between the others."""
         if self.native_node("native") is None:
-            pytest.skip("native_node() returns None: the orchestrator takes no native nodes")
+            pytest.skip("native_node() returns None: the orchestrator has no native nodes")
         pipeline = self.draw(corpus.native_node(self.native_node))
         problems = differences(
             neutral_graph(pipeline), self.describe(pipeline.native), nested_groups=self.nested_groups

@@ -1,4 +1,4 @@
-"""Checks of an orchestrator with real processes: what is on the command line, and what happens when there is no program."""
+"""Checks of an orchestrator with real processes: their command lines, and a missing program."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .stand_in import StandIn, Step
 __all__ = ["HOSTILE", "ProcessChecks"]
 
 HOSTILE = {
-    "spaces": " two  blanks and a tab\t ",
+    "spaces": " two  spaces and a tab\t ",
     "commas": ",a,,b,",
     "single_quotes": "it's 'quoted'",
     "double_quotes": 'say "hi" \\"again\\"',
@@ -31,7 +31,7 @@ HOSTILE = {
     "dashes": "--name=x -- -",
     "empty": "",
 }
-"""Texts that something between the pipeline file and the process could spoil."""
+"""Strings that something between the pipeline file and the process could change."""
 
 
 def _draw_hostile(p: StarlakePipeline) -> None:
@@ -40,17 +40,17 @@ def _draw_hostile(p: StarlakePipeline) -> None:
 
 
 class ProcessChecks(OrchestratorBase):
-    """Arguments arrive as they are, verdicts are right and secrets stay secret, in processes."""
+    """In processes, arguments arrive unchanged, verdicts are right and secrets stay secret."""
 
     def draw_processes(self, graph: Graph, stand_in: StandIn) -> StarlakePipeline:
-        """The pipeline of a graph in the environment that runs the stand-in."""
+        """Return the pipeline of a graph in the environment that runs the stand-in."""
         self.needs_runs()
         environment, options = self.process_environment(stand_in)
         env = {SECRET_NAME: SECRET, **options.get("sl_env_var", {})}
         return self.draw(graph, environment, **{**options, "sl_env_var": env})
 
     def test_arguments_arrive_unchanged(self, stand_in: StandIn) -> None:
-        """Blanks, quotes, commas, dollars, newlines, other scripts and empty texts arrive as they are."""
+        """Spaces, quotes, commas, dollars, newlines, other scripts and empty strings arrive unchanged."""
         pipeline = self.draw_processes(Graph("hostile", _draw_hostile), stand_in)
         report = self.run(pipeline)
         assert report.succeeded, [(task.id, task.reason) for task in report.tasks if task.reason]
@@ -59,16 +59,16 @@ class ProcessChecks(OrchestratorBase):
         for name, text in HOSTILE.items():
             wanted = ("transform", "--name", f"kpi.{name}", "--query", text, "--accessToken", "")
             assert calls[f"transform:kpi.{name}"] == wanted, (
-                f"the text with {name} was changed on its way to the process"
+                f"the string with {name} was changed on its way to the process"
             )
 
     def test_variables_arrive(self, stand_in: StandIn) -> None:
-        """The variables of ``sl_env_var`` arrive, and the run key with them."""
+        """The variables of ``sl_env_var`` and the run key arrive."""
         self.run(self.draw_processes(corpus.single_task, stand_in))
         (call,) = stand_in.calls()
         assert call.env[SECRET_NAME] == SECRET
         assert call.env["SL_ROOT"] == str(self.root)
-        assert call.env.get("SL_RUN_KEY"), "the process does not learn its run key"
+        assert call.env.get("SL_RUN_KEY"), "the process does not get its run key"
 
     def test_gates(self, stand_in: StandIn) -> None:
         """With the marker, exit code 0 can mean *not ready*, and exit code 1 is a crash."""
@@ -80,7 +80,7 @@ class ProcessChecks(OrchestratorBase):
         assert states(report, ids) == dict(zip(ids, [skipped, skipped, done, done], strict=True))
 
     def test_crashed_check_fails_in_a_process(self, stand_in: StandIn) -> None:
-        """A check that crashes with exit code 1, as *not ready* once did, fails the run."""
+        """A check that crashes with exit code 1, which once meant *not ready*, fails the run."""
         stand_in.script("preload:sales", Step(exit_code=1, lines=("java.lang.OutOfMemoryError",)))
         report = self.run(self.draw_processes(corpus.two_domains, stand_in))
         assert report.task("check_sales_incoming_files").state == TaskState.FAILED
@@ -88,7 +88,7 @@ class ProcessChecks(OrchestratorBase):
         assert not stand_in.calls("load:sales.orders")
 
     def test_missing_program_fails_with_a_message(self, stand_in: StandIn) -> None:
-        """A program that is not there fails the task, and the reason names it."""
+        """A missing program fails the task, and the reason names it."""
         stand_in.path.unlink()
         report = self.run(self.draw_processes(corpus.chain, stand_in))
         assert report.task("first").state == TaskState.FAILED
@@ -97,7 +97,8 @@ class ProcessChecks(OrchestratorBase):
         assert report.datasets == ()
 
     def test_a_failed_load_is_never_green_and_empty(self, stand_in: StandIn) -> None:
-        """A load that fails has moved its files to where no load looks: the next attempt puts them back, and loads them."""
+        """A failed load has moved its files to where no load reads them. The next attempt puts them back and loads
+        them."""
         report = self._loaded(stand_in, Step(at="after the move"))
         assert report.succeeded, report.task("load").reason
         assert Warehouse(self.root).rows("sales", "orders") == ["1,one"], (
@@ -106,16 +107,16 @@ class ProcessChecks(OrchestratorBase):
         assert len(stand_in.calls("load:sales.orders")) == 2
 
     def test_a_load_whose_end_nobody_knows_is_not_repeated(self, stand_in: StandIn) -> None:
-        """A load that is killed may have added its rows: it is not tried again, and the reason names the file and what to type."""
+        """A killed load may have added its rows. It is not retried, and the reason names the file and what to type."""
         report = self._loaded(stand_in, Step(at="after the rows", how="dies"))
         assert report.task("load").state == TaskState.FAILED
         assert not report.succeeded
-        assert len(stand_in.calls("load:sales.orders")) == 1, "a load that may have added its rows was tried again"
+        assert len(stand_in.calls("load:sales.orders")) == 1, "a load that may have added its rows was retried"
         for text in ("orders-1.csv", "--retry-unsafe"):
             assert text in report.task("load").reason
 
     def _loaded(self, stand_in: StandIn, fault: Step) -> Report:
-        """The report of a run whose load fails once, and may be tried again."""
+        """Return the report of a run whose load fails once and may be retried."""
         staged = self.root / "datasets" / "stage" / "sales" / "orders-1.csv"
         staged.parent.mkdir(parents=True)
         staged.write_text("1,one\n", encoding="utf-8")

@@ -45,16 +45,16 @@ def _draw_retried(p: StarlakePipeline) -> None:
 
 
 def _draw_repeated(p: StarlakePipeline) -> None:
-    # Safely done twice, whether or not the first attempt began.
+    # Can safely be done twice, whether or not the first attempt started.
     p.sl_job("work", ["stage", "--domains", "sales"], retries=1, retry_delay=0)
 
 
 class RunChecks(OrchestratorBase):
-    """Every task runs once, after those before it, with the values of the run; failures show."""
+    """Every task runs once, after its upstream tasks and with the values of the run, and failures are reported."""
 
     @pytest.mark.parametrize("graph", _small.values(), ids=_small)
     def test_every_task_runs_once_and_in_order(self, graph: Graph, fake: FakeEnvironment) -> None:
-        """Each job is started once, unchanged, after the jobs before it; the run emits every dataset."""
+        """Each job is started once, unchanged, after the jobs before it, and the run emits every dataset."""
         fake.lifecycle = True
         fake.delay("*", 1)
         pipeline = self.draw(graph, fake)
@@ -77,7 +77,7 @@ class RunChecks(OrchestratorBase):
         for path, befores in ordered.items():
             for before in befores:
                 assert reported.index(before) < reported.index(path), (
-                    f"the report is not in topological order: '{path}' stands before '{before}'"
+                    f"the report is not in topological order: '{path}' is before '{before}'"
                 )
         for task in pipeline.tasks():
             if task.job is None:
@@ -88,18 +88,18 @@ class RunChecks(OrchestratorBase):
             assert found.env.items() >= wanted.env.items(), f"variables of '{task.path}' changed on the way"
             assert replace(found, env=wanted.env) == wanted, f"the job of '{task.path}' changed on the way"
         assert set(report.datasets) == {dataset.uri for dataset in pipeline.outlets}, (
-            "a run in which all succeeded emits every dataset"
+            "a run in which everything succeeds must emit every dataset"
         )
 
     def test_run_time_values(self, fake: FakeEnvironment) -> None:
         """The values that only the run knows are the same on every orchestrator."""
         pipeline = self.draw(Graph("values", _draw_values), fake, timezone="Europe/Paris")
-        # The interval is the day on which the clock is put forward.
+        # The interval is the day on which the clock is set forward.
         moment = datetime(2026, 3, 30, tzinfo=ZoneInfo("Europe/Paris"))
         request = request_run(pipeline, moment, run_id="kit-values", variables={"region": "EU 1"})
         report = self.run(pipeline, request)
         assert report.succeeded, report.reason
-        assert report.interval in (None, request.run.interval), "the report has another data interval than the run"
+        assert report.interval in (None, request.run.interval), "the data interval of the report is not that of the run"
         (submission,) = fake.started("transform:kpi.values")
         values = dict(zip(_PLACEHOLDERS, submission.job.arguments[-1].split("|"), strict=True))
         assert values == {
@@ -113,7 +113,7 @@ class RunChecks(OrchestratorBase):
         }
 
     def test_a_variable_that_is_not_set_fails_the_task(self, fake: FakeEnvironment) -> None:
-        """A value that cannot be filled in is a failure that names it, and nothing is started."""
+        """If a value is missing, the task fails with its name, and nothing is started."""
         pipeline = self.draw(Graph("values", _draw_values), fake)
         report = self.run(pipeline)
         assert report.task("values").state == TaskState.FAILED
@@ -130,12 +130,12 @@ class RunChecks(OrchestratorBase):
         assert report.datasets == (), "a dry run emitted datasets"
 
     def test_selection(self, fake: FakeEnvironment) -> None:
-        """Only what was selected runs, without what was excluded; the rest says that it was not asked for."""
+        """Only selected tasks run, without the excluded ones. The others are reported as not selected."""
         pipeline = self.draw(corpus.diamond, fake)
         request = request_run(pipeline, SCHEDULED, run_id="kit-some", select=("left", "kpi.right"), exclude=("right",))
         report = self.run(pipeline, request)
         assert [submission.subject for submission in fake.submissions] == ["transform:kpi.left"], (
-            "something else was run than what was selected"
+            "the tasks that ran are not the selected ones"
         )
         assert states(report, ["left", "right", "bottom"]) == {
             "left": TaskState.SUCCEEDED,
@@ -143,10 +143,10 @@ class RunChecks(OrchestratorBase):
             "bottom": TaskState.EXCLUDED,
         }
         assert report.succeeded
-        assert report.datasets == ("starlake://kpi/left",), "what was not run was emitted"
+        assert report.datasets == ("starlake://kpi/left",), "datasets of tasks that did not run were emitted"
 
     def test_listener_hears_how_every_task_ends(self, fake: FakeEnvironment) -> None:
-        """The listener of a run in this process is told the state in which every task ends, as it is reported."""
+        """The listener of a run in this process receives the state in which each task ends, as reported."""
         fake.script("preload:sales", Verdict.NOT_READY)
         fake.script("load:hr.people", Verdict.FAILED)
         pipeline = self.draw(corpus.two_domains, fake)
@@ -158,10 +158,12 @@ class RunChecks(OrchestratorBase):
             listener=lambda event: heard.__setitem__(event.task, event.state),
         )
         report = self.run(pipeline, request)
-        assert heard == {task.id: task.state for task in report.tasks}, "the listener heard other ends than the report"
+        assert heard == {task.id: task.state for task in report.tasks}, (
+            "the listener received other final states than the report"
+        )
 
     def test_failure_stops_what_depends_on_it(self, fake: FakeEnvironment) -> None:
-        """A failure fails the run and stops what comes after it; what does not depend on it runs."""
+        """A failure fails the run and stops downstream tasks. Independent tasks run."""
         fake.script("transform:kpi.left", Verdict.FAILED)
         pipeline = self.draw(corpus.diamond, fake)
         report = self.run(pipeline)
@@ -173,14 +175,14 @@ class RunChecks(OrchestratorBase):
             "bottom": TaskState.UPSTREAM_FAILED,
             "end": TaskState.UPSTREAM_FAILED,
         }
-        assert not fake.started("transform:kpi.bottom"), "a task ran although one before it had failed"
+        assert not fake.started("transform:kpi.bottom"), "a task ran although an upstream task had failed"
         assert report.task("left").exit_code in (None, 1)
         assert set(report.datasets) == {"starlake://kpi/top", "starlake://kpi/right"}, (
-            "a run emits what succeeded, and nothing else"
+            "a run must emit the datasets of successful tasks, and no others"
         )
 
     def test_lost_attempt_is_a_failure(self, fake: FakeEnvironment) -> None:
-        """What the environment no longer knows cannot have succeeded."""
+        """An attempt that the environment no longer knows counts as failed."""
         fake.script("transform:kpi.only", Verdict.LOST)
         report = self.run(self.draw(corpus.single_task, fake))
         assert report.task("only").state == TaskState.FAILED
@@ -188,7 +190,7 @@ class RunChecks(OrchestratorBase):
 
     @pytest.mark.parametrize("broken", ["", "job:create_cluster", "transform:kpi.work"])
     def test_tear_down_always_runs(self, fake: FakeEnvironment, broken: str) -> None:
-        """The cluster is deleted however the work ended, and a failure still fails the run."""
+        """The cluster is deleted whether or not the work succeeded, and a failure still fails the run."""
         fake.lifecycle = True
         if broken:
             fake.script(broken, Verdict.FAILED)
@@ -200,7 +202,7 @@ class RunChecks(OrchestratorBase):
         assert report.task("end").state == (TaskState.UPSTREAM_FAILED if broken else TaskState.SUCCEEDED)
 
     def test_retry_after_a_failure(self, fake: FakeEnvironment) -> None:
-        """A task that fails once and then succeeds takes two attempts: one task key, two attempt keys."""
+        """A task that fails once and then succeeds takes two attempts, with one task key and two attempt keys."""
         fake.script("transform:kpi.work", Verdict.FAILED, Verdict.SUCCEEDED)
         report = self.run(self.draw(Graph("retried", _draw_retried), fake))
         assert report.succeeded, report.reason
@@ -220,22 +222,22 @@ class RunChecks(OrchestratorBase):
         assert not report.succeeded
         fake.script("transform:kpi.only", Verdict.FAILED)
         self.run(self.draw(corpus.single_task, fake))
-        assert len(fake.started("transform:kpi.only")) == 1, "a task without retries was tried again"
+        assert len(fake.started("transform:kpi.only")) == 1, "a task without retries was retried"
 
     def test_outage_is_tried_again(self, fake: FakeEnvironment) -> None:
-        """A service that does not answer costs a try, and the next one may succeed."""
+        """A service that does not answer counts as a failed attempt, and the next one may succeed."""
         fake.refuse("transform:kpi.work", OutageError("the service does not answer"))
         report = self.run(self.draw(Graph("retried", _draw_retried), fake))
         assert report.succeeded, report.reason
         assert len(fake.started("transform:kpi.work")) == 1
-        assert report.task("work").attempts == 2, "the task was not tried again after an outage"
+        assert report.task("work").attempts == 2, "the task was not retried after an outage"
 
     def test_refusal_is_final(self, fake: FakeEnvironment) -> None:
-        """What has to be granted or created first is not tried again: the second try would find it so again."""
+        """A missing permission or resource is not retried, because it would still be missing."""
         fake.refuse("transform:kpi.work", RunnerError("grant the role roles/kit.runner"))
         report = self.run(self.draw(Graph("retried", _draw_retried), fake))
         assert report.state == TaskState.FAILED
-        assert not fake.started("transform:kpi.work"), "the task was tried again although the environment refused it"
+        assert not fake.started("transform:kpi.work"), "the task was retried although the environment refused it"
         assert "grant the role roles/kit.runner" in report.task("work").reason
 
     @pytest.mark.parametrize(
@@ -248,19 +250,19 @@ class RunChecks(OrchestratorBase):
         ],
     )
     def test_fault_of_a_plugin_is_final(self, fake: FakeEnvironment, where: str, error: Exception) -> None:
-        """A missing SDK and a programming error of an environment are not tried again: the second try would find them so again."""
+        """A missing SDK or a bug of an environment is not retried, because it would still be there."""
         if where == "runner":
             fake.no_runner = error
         else:
             fake.refuse("transform:kpi.work", error)
         report = self.run(self.draw(Graph("retried", _draw_retried), fake))
         assert report.state == TaskState.FAILED
-        assert not fake.started("transform:kpi.work"), "the task was tried again although the program is wrong"
+        assert not fake.started("transform:kpi.work"), "the task was retried although the plugin has a bug"
         assert report.task("work").attempts == 1
         assert str(error.args[0]) in report.task("work").reason, "the reason does not name the error"
 
     def test_shortage_is_tried_again(self, fake: FakeEnvironment) -> None:
-        """What the machine was short of may be there at the next try."""
+        """A shortage of the machine is retried, because it may be over."""
         fake.refuse("stage:sales", OSError(errno.EAGAIN, "not now"))
         report = self.run(self.draw(Graph("repeated", _draw_repeated), fake))
         assert report.succeeded, report.reason
@@ -268,15 +270,15 @@ class RunChecks(OrchestratorBase):
 
     @pytest.mark.parametrize("code", [WILL_NOT_PASS, 127])
     def test_command_that_will_not_pass_is_final(self, fake: FakeEnvironment, code: int) -> None:
-        """An outcome that says so is the end of the task, whatever retries it has left."""
+        """A final outcome ends the task, whatever retries it has left."""
         fake.script("transform:kpi.work", outcome_from_exit_code(code), Outcome(Verdict.SUCCEEDED, 0))
         report = self.run(self.draw(Graph("retried", _draw_retried), fake))
-        assert len(fake.started("transform:kpi.work")) == 1, "the task was tried again although its outcome was final"
+        assert len(fake.started("transform:kpi.work")) == 1, "the task was retried although its outcome was final"
         assert report.task("work").state == TaskState.FAILED
         assert f"exit code {code}" in report.task("work").reason
 
     def test_keys_of_two_tasks_differ(self, fake: FakeEnvironment) -> None:
-        """Tasks with one id in different groups have different keys, and so have two runs."""
+        """Tasks with the same id in different groups have different keys, and so do two runs."""
         pipeline = self.draw(corpus.same_ids, fake)
         for run_id in ("kit-1", "kit-2"):
             assert self.run(pipeline, request_run(pipeline, SCHEDULED, run_id=run_id)).succeeded
@@ -292,13 +294,13 @@ class RunChecks(OrchestratorBase):
 
         report = self.run(self.draw(Graph("slow", draw), fake))
         (submission,) = fake.started("transform:kpi.slow")
-        assert submission.handle in fake.cancelled, "the attempt goes on after its time-out"
+        assert submission.handle in fake.cancelled, "the attempt keeps running after its time-out"
         assert report.task("slow").state == TaskState.FAILED
         assert not report.succeeded
         assert not fake.started("transform:kpi.next")
 
     def test_attempts_are_polled_to_their_end(self, fake: FakeEnvironment) -> None:
-        """An attempt that is still running is waited for, also when several run."""
+        """Running attempts are polled to their end, even if there are several."""
         for number in range(5):
             fake.delay(f"transform:kpi.leaf_{number}", 3 + number)
         report = self.run(self.draw(corpus.fan, fake))
@@ -306,9 +308,9 @@ class RunChecks(OrchestratorBase):
         assert fake.submissions[-1].subject == "transform:kpi.sink"
 
     def test_native_node_runs(self, fake: FakeEnvironment) -> None:
-        """A pipeline with a node of the orchestrator's own runs, in order."""
+        """A pipeline with a native node of the orchestrator runs in order."""
         if self.native_node("native") is None:
-            pytest.skip("native_node() returns None: the orchestrator takes no native nodes")
+            pytest.skip("native_node() returns None: the orchestrator has no native nodes")
         report = self.run(self.draw(corpus.native_node(self.native_node), fake))
         assert states(report, ["before", "native", "after"]) == dict.fromkeys(
             ["before", "native", "after"], TaskState.SUCCEEDED

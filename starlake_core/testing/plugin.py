@@ -1,4 +1,4 @@
-"""Fixtures of the kit: ``pytest_plugins = ["starlake_core.testing.plugin"]`` in the test module."""
+"""The fixtures of the kit. Write ``pytest_plugins = ["starlake_core.testing.plugin"]`` in the test module."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["fake_environment", "recording_orchestrator", "stand_in"]
 
 @pytest.fixture
 def stand_in(tmp_path: Path) -> StandIn:
-    """The stand-in for the Starlake command line, in a folder of its own."""
+    """The stand-in for the Starlake command line, in its own folder."""
     return StandIn(tmp_path / "stand in")
 
 
@@ -27,5 +27,5 @@ def fake_environment() -> FakeEnvironment:
 
 @pytest.fixture
 def recording_orchestrator() -> RecordingOrchestrator:
-    """An orchestrator that keeps what it is given."""
+    """An orchestrator that records what it is given."""
     return RecordingOrchestrator()

@@ -1,4 +1,4 @@
-"""An orchestrator that keeps what it is given, and an add-on that watches another one at work."""
+"""An orchestrator that records what it is given, and an add-on that watches another orchestrator."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["Record", "RecordingOrchestrator", "Watcher", "describe_records"]
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """What was rendered for one node.
+    """The native form of a node.
 
     Attributes:
         node: the neutral node.
-        children: native children by id; empty for a task.
-        edges: ids of children, the earlier one first.
+        children: the native children by id; empty for a task.
+        edges: pairs of ids of children, the earlier one first.
     """
 
     node: Node
@@ -34,28 +34,29 @@ def _edges(group: TaskGroup) -> tuple[tuple[str, str], ...]:
 
 
 class RecordingOrchestrator:
-    """An orchestrator that runs nothing: its native objects are records. For tests of environments, and as a base for fakes."""
+    """An orchestrator that runs nothing, and whose native objects are records. Use it to test environments, or as a
+    base for fakes."""
 
     name = "recording"
 
     @hookimpl
     def sl_create_task(self, task: Task) -> Record:
-        """A record of the task."""
+        """Return a record of the task."""
         return Record(task)
 
     @hookimpl
     def sl_create_task_group(self, group: TaskGroup, create_children: CreateChildren) -> Record:
-        """A record of the group and its children."""
+        """Return a record of the group and its children."""
         return Record(group, create_children(), _edges(group))
 
     @hookimpl
     def sl_create_pipeline(self, pipeline: Pipeline, create_children: CreateChildren) -> Record:
-        """A record of the pipeline and its children."""
+        """Return a record of the pipeline and its children."""
         return Record(pipeline, create_children(), _edges(pipeline))
 
 
 def describe_records(native: Record) -> NativeGraph:
-    """The native graph of a record of a pipeline; native nodes are any object that is no record."""
+    """Return the native graph of the record of a pipeline. Any object that is not a record is a native node."""
     tasks: list[NativeTask] = []
     edges: list[tuple[str, str]] = []
     groups: list[str] = []
@@ -84,11 +85,11 @@ def describe_records(native: Record) -> NativeGraph:
 
 
 class Watcher:
-    """An add-on that changes nothing, and notes what the rendering asks for.
+    """An add-on that changes nothing, and records what is rendered.
 
     Attributes:
-        tasks: path of every task for which ``sl_create_task`` was called.
-        groups: path of every group for which ``sl_create_task_group`` was called.
+        tasks: the paths of all tasks for which ``sl_create_task`` was called.
+        groups: the paths of all groups for which ``sl_create_task_group`` was called.
         before: the neutral graph as JSON, before anything was rendered.
     """
 
@@ -101,18 +102,18 @@ class Watcher:
 
     @hookimpl(wrapper=True)
     def sl_create_task(self, task: Task) -> Generator[None, Any, Any]:
-        """Note the task."""
+        """Record the task."""
         self.tasks.append(task.path)
         return (yield)
 
     @hookimpl(wrapper=True)
     def sl_create_task_group(self, group: TaskGroup) -> Generator[None, Any, Any]:
-        """Note the group."""
+        """Record the group."""
         self.groups.append(group.path)
         return (yield)
 
     @hookimpl(wrapper=True)
     def sl_create_pipeline(self, pipeline: Pipeline) -> Generator[None, Any, Any]:
-        """Note the graph as it is before the rendering."""
+        """Record the graph before it is rendered."""
         self.before = graph_json(pipeline)
         return (yield)

@@ -1,4 +1,5 @@
-"""A program that stands in for the Starlake command line: strict about arguments, moving files as Starlake does, failing as a scenario says."""
+"""A stand-in for the Starlake command line. It is strict about arguments, moves files as Starlake does, and fails
+according to a script."""
 
 from __future__ import annotations
 
@@ -22,12 +23,12 @@ __all__ = ["Call", "StandIn", "StandInEnvironment", "Step"]
 
 @dataclass(frozen=True)
 class Call:
-    """One call, as the program saw it.
+    """A call, as the program saw it.
 
     Attributes:
-        subject: what it was about.
-        arguments: the command and what follows it.
-        env: the whole environment.
+        subject: the subject of the call.
+        arguments: the command and its arguments.
+        env: all environment variables.
         folder: the working directory.
     """
 
@@ -37,7 +38,7 @@ class Call:
     folder: str
 
 
-# sh starts Python, because the first line of a script is limited in length and cannot have blanks in the path.
+# sh starts Python, because the first line of a script is limited in length and cannot have spaces in the path.
 _SCRIPT = """\
 #!/bin/sh
 '''exec' {python} "$0" "$@"
@@ -55,13 +56,13 @@ sys.exit(main({folder!r}, sys.argv[1:]))
 
 
 class StandIn:
-    """The program in a folder, its scenario and the calls that it got.
+    """The program in a folder, its script and its calls.
 
     Args:
-        folder: where the program is written; made if it does not exist.
+        folder: the folder of the program; created if it does not exist.
 
     Attributes:
-        path: of the executable.
+        path: the path of the executable.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -75,28 +76,28 @@ class StandIn:
         self.path.chmod(0o755)
 
     def script(self, about: str, *steps: Step) -> None:
-        """Say what the calls about a subject do, one after the other; the last one also holds for all further ones.
+        """Set what the calls about a subject do, one after the other. The last step also applies to all further calls.
 
         Args:
-            about: ``load:sales.orders``, see :func:`starlake_core.testing.subject`.
+            about: the subject, such as ``load:sales.orders``; see :func:`starlake_core.testing.subject`.
             steps: what each call does.
         """
         self._steps[about] = [asdict(step) for step in steps]
         (self._folder / "scenario.json").write_text(json.dumps(self._steps), encoding="utf-8")
 
     def keep(self, *tables: TableModel) -> None:
-        """Keep the areas of the project that SL_ROOT names from now on, as Starlake does: files move, rows arrive in a :class:`Warehouse`.
+        """From now on, handle the areas of the project in SL_ROOT as Starlake does: files move, and rows arrive in a :class:`Warehouse`.
 
         Args:
-            tables: that the project has.
+            tables: the tables of the project.
         """
         (self._folder / "tables.json").write_text(json.dumps([asdict(table) for table in tables]), encoding="utf-8")
 
     def calls(self, about: str | None = None) -> list[Call]:
-        """The calls so far, in order.
+        """Return the calls so far, in order.
 
         Args:
-            about: only those about this subject.
+            about: return only calls about this subject.
         """
         try:
             lines = (self._folder / "calls.jsonl").read_text(encoding="utf-8").splitlines()
@@ -107,10 +108,10 @@ class StandIn:
 
 
 class StandInEnvironment:
-    """A plugin object that runs Starlake commands as processes of a given program, as thinly as it can be done.
+    """A minimal plugin object that runs Starlake commands as processes of a given program.
 
     Args:
-        program: path of the program.
+        program: the path of the program.
     """
 
     name = "stand_in"
@@ -120,10 +121,10 @@ class StandInEnvironment:
 
     @hookimpl
     def sl_create_job(self, command: Command, options: Options) -> Job:
-        """A job that names the program."""
+        """Return a job that names the program."""
         return Job("stand_in", command.vector, options[GeneralOptions].sl_env_var, {"program": str(self.program)})
 
     @hookimpl
     def sl_create_runner(self, job: Job) -> Runner:
-        """A runner of processes."""
+        """Return a runner of processes."""
         return ProcessRunner(lambda job: (job.spec["program"], *job.arguments), missing="It stands in for Starlake")

@@ -28,13 +28,15 @@ class Step:
     """What one call does.
 
     Attributes:
-        lines: that it writes first.
-        tells: names of variables whose values it writes.
-        exit_code: with which it ends.
-        not_ready: a check finds nothing: it writes the marker it was asked for and ends with 0, or with 1 without a marker.
+        lines: the lines that it writes first.
+        tells: the names of environment variables whose values it writes.
+        exit_code: its exit code.
+        not_ready: a check finds nothing: it writes its marker and exits with 0, or with 1 if it has no marker.
         goes_on: it never ends by itself.
-        at: where the stand-in keeps the areas of a project (:meth:`StandIn.keep`), one of ``MOMENTS`` at which something happens.
-        how: what happens then: ``fails`` (exit code 1), ``dies``, ``worker dies`` (the process that started it), or ``goes on`` until it is stopped.
+        at: if the stand-in handles the areas of a project (:meth:`StandIn.keep`), the one of ``MOMENTS`` at which
+            something happens.
+        how: what happens then: ``fails`` (exit code 1), ``dies``, ``worker dies`` (the process that started it), or
+            ``goes on`` until it is stopped.
     """
 
     lines: tuple[str, ...] = ()
@@ -47,7 +49,7 @@ class Step:
 
 
 def _note(folder: Path, about: str, arguments: Sequence[str]) -> int:
-    """Write the call down; return how many came before it about the same subject."""
+    """Record the call, and return how many came before it about the same subject."""
     line = {"subject": about, "arguments": list(arguments), "env": dict(os.environ), "folder": os.getcwd()}
     with (folder / "calls.jsonl").open("a+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -67,11 +69,11 @@ def _scenario(folder: Path, about: str, number: int) -> Step:
 
 
 def main(folder: str, arguments: Sequence[str]) -> int:
-    """Be the program for one call.
+    """Run the program for one call.
 
     Args:
-        folder: of its :class:`StandIn`.
-        arguments: the command and what follows it.
+        folder: the folder of its :class:`StandIn`.
+        arguments: the command and its arguments.
 
     Returns:
         The exit code.

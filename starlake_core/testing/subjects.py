@@ -1,4 +1,4 @@
-"""What a command is about, in one word: the name under which the fakes are told what to do with it."""
+"""The subject of a command: the name by which tests script the fakes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["subject"]
 
 
 def subject(arguments: Sequence[str]) -> str:
-    """What an argument vector is about. Never fails: it also names the vectors that a broken plugin makes.
+    """Return what an argument vector is about. This never fails, even for the vectors of a broken plugin.
 
     >>> subject(["load", "--domains", "sales", "--tables", "orders"])
     'load:sales.orders'
@@ -18,7 +18,7 @@ def subject(arguments: Sequence[str]) -> str:
     'transform:kpi.revenue'
 
     Args:
-        arguments: the command and what follows it.
+        arguments: the command and its arguments.
     """
     if not arguments:
         return ""

@@ -1,1 +1,1 @@
-"""Emulators of cloud services, for tests and the demo. See README.md beside this file."""
+"""Emulators of cloud services, for tests and the demo. See README.md in this folder."""

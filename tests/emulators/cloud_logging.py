@@ -1,7 +1,8 @@
 """Cloud Logging over gRPC: ``ListLogEntries``, whose entries are the output of containers.
 
-A part of other emulators: they say where the output of a container belongs (:class:`Source`), and serve :func:`logging_service` beside their own
-services. Filters are comparisons joined by ``AND``; one that is not understood is refused, as a misspelt one would be.
+A part of other emulators: they say where the output of a container belongs (:class:`Source`), and serve
+:func:`logging_service` next to their own services. Filters are comparisons joined by ``AND``; one that is not
+understood is refused, as a misspelt one would be.
 """
 
 from __future__ import annotations

@@ -1,9 +1,12 @@
 """Cloud Run jobs over gRPC: RunJob, GetJob, executions and tasks. Every execution really runs: one process for each attempt of each task.
 
-What it knows: overrides of arguments, variables, task count and time-out; ``maxRetries`` and time-out of the job; cancels with SIGTERM; lists
-that lag behind (``lag``), and states that do (``slow``); faults; Cloud Storage and Cloud Logging beside it. It refuses what it does not know.
+What it knows: overrides of arguments, variables, task count and time-out; ``maxRetries`` and time-out of the job;
+cancels with SIGTERM; lists
+that lag behind (``lag``), and states that do (``slow``); faults; and Cloud Storage and Cloud Logging. It refuses
+anything else.
 
-    python tests/emulators/cloud_run.py --program "python -m starlake_core_duckdb" --env SL_ROOT=$PWD/starbake-cloud [--port N]
+    python tests/emulators/cloud_run.py --program "python -m starlake_core_duckdb" --env SL_ROOT=$PWD/starbake-cloud
+    [--port N]
 
 prints the words with which ``starlake-orchestrate run`` uses it.
 """
@@ -108,7 +111,7 @@ class _Task:
 
 @dataclass
 class _Execution:
-    """An execution: what is told of it, and what really runs."""
+    """An execution: what the service reports about it, and what really runs."""
 
     told: Any
     created: float
@@ -269,7 +272,7 @@ class CloudRun:
             del self._executions[name]
 
     def cancel_all(self) -> None:
-        """Ask for the end of all that goes on, as another process does."""
+        """Cancel everything that is running, as another process would."""
         for name in list(self._executions):
             with contextlib.suppress(Refused):
                 self._cancel(run_v2.CancelExecutionRequest(name=name))

@@ -60,7 +60,7 @@ class Container:
             seconds: at most.
 
         Raises:
-            AssertionError: it goes on.
+            AssertionError: it is still running.
         """
         assert self._over.wait(seconds), f"{self.name} goes on"
 
@@ -76,8 +76,8 @@ class Containers:
     Args:
         program: that a container starts with; the arguments of a job follow it.
         env: variables that the image has; those of a job win.
-        buckets: folder that stands for object storage: ``gs://bucket/name`` and ``s3://bucket/name`` become paths in it, in arguments and
-            variables, as if the bucket was mounted.
+        buckets: folder that replaces object storage: ``gs://bucket/name`` and ``s3://bucket/name`` become paths in it,
+            in arguments and variables, as if the bucket was mounted.
     """
 
     def __init__(

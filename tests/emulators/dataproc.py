@@ -1,11 +1,14 @@
 """Dataproc over gRPC: jobs and batches that really run as processes, and clusters that come and go.
 
-A driver gets its arguments as they are, and the variables that a driver would get: those of its cluster (``spark-env:``), in the deploy mode
+A driver gets its arguments as they are, and the variables that a driver would get: those of its cluster
+(``spark-env:``), in the deploy mode
 ``cluster`` also ``spark.yarn.appMasterEnv.*``, in a batch ``spark.dataproc.driverEnv.*``. The system properties of
-``spark.driver.defaultJavaOptions`` are variables here too, because the program takes the place of Starlake, whose configuration reads both. What a
+``spark.driver.defaultJavaOptions`` are variables here too, because the program takes the place of Starlake, whose
+configuration reads both. What a
 driver writes becomes objects ``driveroutput.000000000`` ... of Cloud Storage.
 
-    python tests/emulators/dataproc.py --program "python -m starlake_core_duckdb" --env SL_ROOT=/path/of/the/project [--port N]
+    python tests/emulators/dataproc.py --program "python -m starlake_core_duckdb" --env SL_ROOT=/path/of/the/project
+    [--port N]
 """
 
 from __future__ import annotations
@@ -102,7 +105,7 @@ class Dataproc:
     Args:
         program: that a driver is.
         env: variables of every driver, as of an image.
-        buckets: folder that stands for Cloud Storage; a temporary one by default.
+        buckets: folder that replaces Cloud Storage; a temporary one by default.
         port: 0 for any that is free.
         project, region: that it serves; others are refused.
 
@@ -399,7 +402,7 @@ class Dataproc:
         seen = time.monotonic() - self.lag
         page: list[_Run] = []
         for run in reversed(list(runs.values())):
-            # A token is the place of the last one of a page: that is told once more, or not.
+            # A token is the place of the last run of a page, which may be repeated on the next page.
             if (
                 run.number < before + int(self.repeats and bool(request.page_token))
                 and run.submitted <= seen
@@ -420,7 +423,7 @@ class Dataproc:
             self._requests[f"{method} {request}"] = name
 
     def _again(self, runs: Mapping[str, _Run], name: str, request: str) -> str | None:
-        """The run that a submission stands for already, or an error."""
+        """Return the run that was already submitted, or an error."""
         if not self.dedupe:
             return None
         if request in self._requests:
@@ -433,7 +436,7 @@ class Dataproc:
         return self._random.random() < self.goes_back
 
     def _earlier(self, run: _Run, tell: Callable[[_Run], Any]) -> Any:
-        """What was told of a run when it had just been submitted."""
+        """Return what the service reports about a run that was just submitted."""
         kept = run.state, run.history, run.told
         run.state, run.history, run.told = "PENDING", run.history[:1], None
         try:
@@ -448,7 +451,7 @@ class Dataproc:
             return {name: dataproc_v1.Batch.wrap(run.message) for name, run in self._batches.items()}
 
     def cancel_all(self) -> None:
-        """Ask for the end of all that goes on, as another process does."""
+        """Cancel everything that is running, as another process would."""
         with self._lock:
             for run in (*self._jobs.values(), *self._batches.values()):
                 if not run.ended:

@@ -1,19 +1,27 @@
 """Amazon ECS on Fargate, with CloudWatch Logs and S3, for boto3: moto's server with a life cycle of tasks that really run.
 
-moto serves what is only looked up: clusters and task definitions. As it is, its tasks run nothing and every failing job looks
-green, so what concerns tasks is done here (``RunTask``, ``DescribeTasks``, ``ListTasks``, ``StopTask``), and so are the log streams of the
+moto serves what is only looked up: clusters and task definitions. As it is, its tasks run nothing and every failing job
+looks
+green, so what concerns tasks is done here (``RunTask``, ``DescribeTasks``, ``ListTasks``, ``StopTask``), and so are the
+log streams of the
 containers (``GetLogEvents``) and the objects of S3, which are the files in the folder of the buckets.
 
-- A task runs the command of its override as a process (:mod:`emulators.containers`), goes from PROVISIONING over RUNNING and DEPROVISIONING to
-  STOPPED (each transition takes ``slow`` seconds), and has the exit code of its process. A sidecar stands before the named container, so that nobody
+- A task runs the command of its override as a process (:mod:`emulators.containers`), goes from PROVISIONING over
+RUNNING and DEPROVISIONING to
+  STOPPED (each transition takes ``slow`` seconds), and has the exit code of its process. A sidecar stands before the
+  named container, so that nobody
   takes the first container for the one that counts.
-- ``clientToken`` makes ``RunTask`` idempotent (not with ``dedupe = False``); the same token with another request is a ``ConflictException``.
-- What ``RunTask`` did is visible to ``DescribeTasks`` and ``StopTask`` after ``lag`` seconds, and to ``ListTasks`` after ``list_lag``.
-- :attr:`Ecs.faults` lets calls go wrong; :meth:`Ecs.refuse`, :meth:`Ecs.fail_placement` and :meth:`Ecs.fail_start` say how tasks do.
+- ``clientToken`` makes ``RunTask`` idempotent (not with ``dedupe = False``); the same token with another request is a
+``ConflictException``.
+- What ``RunTask`` did is visible to ``DescribeTasks`` and ``StopTask`` after ``lag`` seconds, and to ``ListTasks``
+after ``list_lag``.
+- :attr:`Ecs.faults` lets calls go wrong; :meth:`Ecs.refuse`, :meth:`Ecs.fail_placement` and :meth:`Ecs.fail_start` say
+how tasks do.
 
 From the command line::
 
-    python tests/emulators/ecs.py --program "python -m starlake_core_duckdb" --env SL_ROOT=$PWD/starbake-cloud --port 5005
+    python tests/emulators/ecs.py --program "python -m starlake_core_duckdb" --env SL_ROOT=$PWD/starbake-cloud --port
+    5005
 """
 
 from __future__ import annotations
@@ -308,7 +316,7 @@ class Ecs:
             task.container.stop(0)
 
     def cancel_all(self) -> None:
-        """Ask for the end of all that goes on, as another process does."""
+        """Cancel everything that is running, as another process would."""
         for arn, task in list(self._tasks.items()):
             if task.desired_status != "STOPPED":
                 self._stop_task({"cluster": _CLUSTER, "task": arn, "reason": "by hand"}, self.region)

@@ -26,7 +26,7 @@ class Kind(enum.Enum):
 
 
 class When(enum.Enum):
-    """Whether the service has done what it was asked for."""
+    """Whether the service has already done the work of the call."""
 
     BEFORE = "before"
     AFTER = "after"

@@ -39,7 +39,7 @@ class Refused(Exception):
 
     Args:
         code: of gRPC.
-        message: for people.
+        message: the message to show.
     """
 
     def __init__(self, code: grpc.StatusCode, message: str) -> None:

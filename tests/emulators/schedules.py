@@ -1,7 +1,9 @@
 """Random faults around one task: errors before and after the work was done, replies that get lost, and a submitting process that is killed.
 
-A *schedule* is drawn from a seed. It runs one task by what an orchestrator does, ``execute`` in a process of its own; when a fault kills that
-process, another one is started, for the same attempt or for a new one. What the containers of the emulator then tell is what really ran.
+A *schedule* is drawn from a seed. It runs one task by what an orchestrator does, ``execute`` in a process of its own;
+when a fault kills that
+process, another one is started, for the same attempt or for a new one. What the containers of the emulator then tell is
+what really ran.
 """
 
 from __future__ import annotations
@@ -67,7 +69,7 @@ class Emulator(Protocol):
     goes_back: float
 
     def cancel_all(self) -> None:
-        """Ask for the end of all that goes on."""
+        """Cancel everything that is running."""
 
     def forget_ended(self) -> None:
         """Know no longer what has ended."""
@@ -83,13 +85,16 @@ class Schedule:
         new_attempt: for each kill in turn, whether what starts next is a new attempt.
         seconds: how long the work takes.
         lags: whether lists do not show at once what was started.
-        burst: what happens to the calls about a run that was started, one after the other: refusals, and that it is not known.
+        burst: what happens to the calls about a run that was started, one after the other: refusals, and that it is not
+            known.
         skew: seconds by which the clock of the service is ahead.
         page: most entries of a page; pages repeat the end of the one before.
-        goes_back: whether states are told that were those of a moment ago.
-        at_kill: what somebody else does when the submitting process has died: nothing, ``cancel`` the run, or ``delete`` it when it has ended.
-        other: whose run of the same name there is already: nobody's, that of another ``deployment``, or that of the run that was deleted and is made
-            again here, which has ended (``remade``) or goes on (``remade going``).
+        goes_back: whether earlier states are reported.
+        at_kill: what somebody else does when the submitting process has died: nothing, ``cancel`` the run, or
+            ``delete`` it when it has ended.
+        other: whose run of the same name there is already: nobody's, that of another ``deployment``, or that of the run
+            that was deleted and is made
+            again here, which has ended (``remade``) or is still running (``remade going``).
     """
 
     seed: int
@@ -122,7 +127,7 @@ class Schedule:
     @property
     def hides(self) -> bool:
         """Whether something may be started that no list shows yet: lists lag behind, or the service carries out a request only after its deadline,
-        when whoever made it may have died.
+        when the process that made it may have died.
         """
         late = any(fault.kind is Kind.SLOW and fault.when is When.BEFORE for fault in self.faults.values())
         return self.lags or (late and any(fault.kind is Kind.KILL for fault in self.faults.values()))
@@ -184,12 +189,12 @@ class Result:
 
     @property
     def doubled(self) -> int:
-        """How many runs of an attempt went to their end beside or after another one of it, without a deletion that explains it."""
+        """How many runs of an attempt ended in addition to another one, without a deletion that explains it."""
         return max(0, sum(len(runs) - 1 for runs in self.of_attempts().values()) - self.deleted)
 
     @property
     def beside(self) -> int:
-        """How many pairs of runs of different attempts went on at once."""
+        """How many pairs of runs of different attempts ran at once."""
         pairs = at_once([run for run in self.runs if not run.stopped])
         return pairs - sum(at_once(runs) for runs in self.of_attempts().values())
 
@@ -244,7 +249,7 @@ def draw(seed: int) -> Schedule:
     )
     if drawn.at_kill:
         return drawn  # whoever cancels or deletes there does it to all that he sees
-    # What goes on and is not seen yet is not stopped.
+    # A run that is not yet visible is not stopped.
     return replace(drawn, other=source.choice(["", "deployment", "remade", *(() if lags else ("remade going",))]))
 
 
@@ -409,9 +414,12 @@ def at_once(runs: Sequence[Container]) -> int:
 def check(result: Result, duplicates: bool = False) -> None:
     """Hold a result to what is promised.
 
-    The work was done, never twice at once for one attempt, and never again for an attempt that was only restarted, or because of a poll that
-    failed. Two things are counted and not promised: that a new attempt finds an older one that lists do not show yet (:attr:`Schedule.hides`),
-    and, where a service cannot tell a second submission, that a run is stopped that is shorter than twice the time that lists lag behind.
+    The work was done, never twice at once for one attempt, and never again for an attempt that was only restarted, or
+    because of a poll that
+    failed. Two things are counted and not promised: that a new attempt finds an older one that lists do not show yet
+    (:attr:`Schedule.hides`),
+    and, where a service cannot tell a second submission, that a run is stopped that is shorter than twice the time that
+    lists lag behind.
 
     Args:
         result: of a schedule.

@@ -29,7 +29,7 @@ def until(true: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
         found = true()
         if found:
             return found
-        assert time.monotonic() < deadline, f"it never came to this: {what}"
+        assert time.monotonic() < deadline, f"this never happened: {what}"
         time.sleep(0.5)
 
 

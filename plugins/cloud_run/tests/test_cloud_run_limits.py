@@ -221,7 +221,7 @@ def test_what_belongs_elsewhere_is_told_with_what_to_type(name: str, what_to_typ
 
 
 def test_other_names_of_the_plugin_are_refused() -> None:
-    with pytest.raises(OptionsError, match="unknown option 'cloud_run_banana': plugin 'cloud_run' has no option"):
+    with pytest.raises(OptionsError, match="unknown option 'cloud_run_banana': plugin 'cloud_run' has no such option"):
         create({**PLACE, "cloud_run_banana": "x"})
     declared = {option.name for option in CloudRunOptions.declared}
     assert declared.isdisjoint(CloudRunOptions.elsewhere)

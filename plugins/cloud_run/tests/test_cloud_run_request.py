@@ -175,7 +175,7 @@ def test_what_is_required_is_asked_for_at_once() -> None:
 )
 def test_a_wrong_option_is_told_when_the_pipeline_is_built(option: str, value: Any, said: str) -> None:
     with pytest.raises(
-        OptionsError, match=f"option '{option}' of plugin 'cloud_run': .* is not allowed; it takes .*"
+        OptionsError, match=f".* is not a valid value for option '{option}' of plugin 'cloud_run'; use .*"
     ) as error:
         create({**PLACE, option: value})
     assert said in str(error.value)

@@ -55,7 +55,7 @@ def test_commands_have_logical_names_and_ids_and_datasets_those_of_the_file(root
     assert [one.uri for one in pipeline.outlets] == ["warehouse_sales", "warehouse_shop", "dag"]
     warnings = [record.getMessage() for record in caplog.records]
     assert "pipeline dag: the command line does not know the final names warehouse (raw), Sales (sale)" in warnings[0]
-    assert not [one for one in warnings if "no task takes" in one]
+    assert not [one for one in warnings if "no task uses" in one]
 
 
 def test_a_lineage_that_runs_its_loads(root: Path) -> None:

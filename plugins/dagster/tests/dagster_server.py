@@ -120,7 +120,7 @@ def until(true: Callable[[], Any], what: str, logs: Callable[[], str] = str) -> 
         found = true()
         if found:
             return found
-        assert time.monotonic() < deadline, f"it never came to this: {what}{logs()}"
+        assert time.monotonic() < deadline, f"this never happened: {what}{logs()}"
         time.sleep(0.3)
 
 

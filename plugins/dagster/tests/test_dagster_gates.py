@@ -151,7 +151,7 @@ def test_ready(tmp_path: Path, stand_in: StandIn, runs: Any, strategy: str) -> N
 def test_not_ready(tmp_path: Path, stand_in: StandIn, runs: Any, strategy: str) -> None:
     stand_in.script("preload:sales", EMPTY)
     ran = runs(drawn(tmp_path, stand_in, strategy, retries=2))
-    assert ran.success, "a domain that is not ready is no failure"
+    assert ran.success, "a domain that is not ready is not a failure"
     assert {name: state for name, state in states(ran).items() if name in work_of(strategy)} == dict.fromkeys(
         work_of(strategy), "skipped"
     )

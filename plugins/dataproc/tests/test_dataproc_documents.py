@@ -180,7 +180,9 @@ def test_what_people_looked_for_is_among_them(name: str) -> None:
 
 
 def test_an_unknown_name_of_ours_is_refused() -> None:
-    with pytest.raises(OptionsError, match="unknown option 'dataproc_flux_capacitor': plugin 'dataproc' has no option"):
+    with pytest.raises(
+        OptionsError, match="unknown option 'dataproc_flux_capacitor': plugin 'dataproc' has no such option"
+    ):
         opened({**PLACE, "dataproc_flux_capacitor": 1})
 
 

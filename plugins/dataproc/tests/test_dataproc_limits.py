@@ -162,10 +162,10 @@ def test_each_limit(limit: Limit[Any]) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"sl_env_var": {"A=B": "x"}}, "'A=B' is not a name"),
-        ({"sl_env_var": {"MY VAR": "x"}}, "'MY VAR' is not a name"),
-        ({"sl_env_var": {"é": "x"}}, "'é' is not a name"),
-        ({"sl_env_var": {"": "x"}}, "'' is not a name"),
+        ({"sl_env_var": {"A=B": "x"}}, "'A=B' is not a valid name"),
+        ({"sl_env_var": {"MY VAR": "x"}}, "'MY VAR' is not a valid name"),
+        ({"sl_env_var": {"é": "x"}}, "'é' is not a valid name"),
+        ({"sl_env_var": {"": "x"}}, "'' is not a valid name"),
         (
             {"dataproc_labels": {f"l{number}": "x" for number in range(30)}},
             "33 labels, 3 of them for this plugin to find its own; take 1 out of the option dataproc_labels (labels of a job, batch or "
@@ -185,7 +185,7 @@ def test_a_job_that_would_be_refused(options: dict[str, Any], says: str, where: 
         job_of({**PLACE, **options, **where})
     if "64 characters" not in says:
         assert says in str(caught.value)
-    if "is not a name" not in says:
+    if "is not a valid name" not in says:
         assert str(caught.value).startswith("task load_orders (environment dataproc): ")
 
 

@@ -162,7 +162,7 @@ def test_an_old_check_without_a_marker(
     job = job_of({**options, "pre_load_not_ready_sentinel": False}, CHECK, check=True)
     runner = runner_of(job)
     assert execute(job, runner, KEY).verdict is Verdict.NOT_READY
-    assert "taken for 'not ready'" in caplog.text
+    assert "counts as 'not ready'" in caplog.text
     emulator.tells_exit_code = False
     outcome = execute(job, runner, RunKey(KEY.task, "2"))
     assert outcome.verdict is Verdict.FAILED

@@ -102,7 +102,7 @@ def test_sweeping_happens_once_an_hour_and_changes_no_verdict(lab: Lab, caplog: 
     for attempt in ("1", "2"):
         handle = runner.submit(lab.check(NOT_READY), RunKey(KEY.task, attempt))
         assert settle(runner, handle).verdict is Verdict.NOT_READY
-    assert caplog.text.count("are not swept") == 1
+    assert caplog.text.count("cannot be deleted") == 1
     assert lab.ecs.faults.calls["ListObjectsV2"] == 5
 
 

@@ -295,7 +295,7 @@ def test_what_belongs_elsewhere_is_told_with_what_to_type(name: str, what_to_typ
 
 @pytest.mark.parametrize("name", ["aws_banana", "fargate_banana"])
 def test_other_names_of_the_plugin_are_refused(name: str) -> None:
-    with pytest.raises(OptionsError, match=f"unknown option '{name}': plugin 'fargate' has no option of that name"):
+    with pytest.raises(OptionsError, match=f"unknown option '{name}': plugin 'fargate' has no such option"):
         job(**{name: "x"})
     declared = {option.name for option in FargateOptions.declared}
     assert declared.isdisjoint(FargateOptions.elsewhere)

@@ -164,7 +164,7 @@ def test_sweeping_changes_no_verdict(storage: Storage, objects: Objects, caplog:
     storage.faults.plan("storage.list", Fault(Kind.DENIED))
     with caplog.at_level(logging.WARNING):
         assert Markers(objects).seen(f"gs://bucket/not-ready/{NAME}")
-    assert "old markers in gs://bucket/not-ready are not swept" in caplog.text
+    assert "old markers in gs://bucket/not-ready cannot be deleted" in caplog.text
 
 
 def test_only_an_emulator_is_called_without_credentials() -> None:

@@ -339,7 +339,7 @@ def test_a_selection_runs_a_part_of_the_pipeline(project: Project) -> None:
 
 
 def test_a_pattern_that_fits_nothing_is_an_error(project: Project) -> None:
-    with pytest.raises(NothingFoundError, match="pattern 'nope' fits no task"):
+    with pytest.raises(NothingFoundError, match="pattern 'nope' matches no task"):
         project.pipeline(chain).run(select=["nope"])
 
 
