@@ -61,7 +61,7 @@ def airflow_dag(dag: Any) -> dict[str, Any]:
 
 
 UNLIKE = {"access_control", "default_args", "macros", "schedule"}
-"""Fields of a DAG that are not compared: that of the file itself, two in which every DAG of the replaced package differs, a second word for the cron."""
+"""Fields of a DAG that are not compared: one of the file itself, two in which every DAG of the replaced package differs, a second cron."""
 UNLIKE_TASKS = {"after", "doc", "names", "operator"}
 
 
