@@ -165,11 +165,24 @@ def main(host: str, *words: str) -> int:
     if words[0] != "--compare":
         Path(words[0]).write_text(text, encoding="utf-8")
         return 0
-    told = Path(words[1]).read_text(encoding="utf-8")
-    sys.stdout.writelines(
-        difflib.unified_diff(told.splitlines(True), text.splitlines(True), "record", "replaced package")
+    return compare(json.loads(Path(words[1]).read_text(encoding="utf-8")), json.loads(text))
+
+
+def compare(told: Any, found: Any) -> int:
+    """Print what two records say otherwise, and how much they hold.
+
+    Returns:
+        An exit code.
+    """
+    old, new = (as_text(record["files"]).splitlines(keepends=True) for record in (told, found))
+    sys.stdout.writelines(difflib.unified_diff(old, new, "record", "replaced package"))
+    pipelines = sum(len(file.get("dags", ())) for file in found["files"].values())
+    failed = sum("errors" in file for file in found["files"].values())
+    sys.stdout.write(
+        f"{len(found['files'])} files, {failed} of which it cannot load; {pipelines} pipelines "
+        f"{'differ' if old != new else 'as recorded'} (with {found['made with']})\n"
     )
-    return int(told != text)
+    return int(old != new)
 
 
 if __name__ == "__main__":
