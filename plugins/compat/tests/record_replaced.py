@@ -49,18 +49,9 @@ MENDS = {"sl_dummy_op": mend, "without set-up and tear-down": mend_more}
 """What is done to the replaced package where it cannot load a file, one after the other until it can: name to function."""
 
 
-def dag_bag() -> Any:
-    """The class that reads files for Airflow."""
-    try:
-        from airflow.dag_processing.dagbag import DagBag
-    except ImportError:
-        from airflow.models import DagBag
-    return DagBag
-
-
 def airflow(file: Path) -> dict[str, Any]:
     """The DAGs of a file."""
-    bag = dag_bag()(dag_folder=str(file))
+    bag = importlib.import_module("airflow.dag_processing.dagbag").DagBag(dag_folder=str(file))
     if bag.import_errors:
         (trace,) = bag.import_errors.values()
         return {"error": trace.strip().splitlines()[-1]}
@@ -118,7 +109,7 @@ def record_of(task: tuple[str, str, str, str]) -> dict[str, Any]:
 def record(host: str) -> dict[str, Any]:
     """What the replaced package makes of all files."""
     if host == "airflow":
-        dag_bag()  # once, before the processes fork
+        importlib.import_module("airflow.dag_processing.dagbag")  # once, before the processes fork
     found = importlib.import_module(f"ai.starlake.{host}")
     for module in pkgutil.walk_packages(found.__path__, f"{found.__name__}."):
         importlib.import_module(module.name)
