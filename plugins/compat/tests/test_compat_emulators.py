@@ -37,9 +37,9 @@ def test_generated_files_run_in_a_cloud(
     variables = {**home, **getattr(emulators, "CREDENTIALS", {})}
     with getattr(emulators, name)((str(stand_in.path),), buckets=tmp_path / "buckets") as service:
         given: dict[str, Any] = {**service.options, **options, "retries": "0"}
-        files = {
-            "raw": load_file(host, environment, pre_load_strategy="imported", **given),
-            "shop": transform_file(host, environment, run_dependencies_first="true", **given),
+        files = {  # with names of their own, as Airflow 2 cannot replace a run of the same date
+            f"{environment}_raw": load_file(host, environment, pre_load_strategy="imported", **given),
+            f"{environment}_shop": transform_file(host, environment, run_dependencies_first="true", **given),
         }
         for pipeline, text in files.items():
             file = tmp_path / f"{pipeline}.py"
