@@ -1,6 +1,7 @@
 """A program of the tests: says as JSON what Airflow or Dagster makes of pipeline files, in a process of its own.
 
-``compat_native.py airflow show FOLDER`` / ``airflow run FILE DAG_ID [CONF]`` / ``dagster show FILE...`` / ``dagster run FILE JOB [TAGS]``
+``compat_native.py airflow show FOLDER`` / ``airflow run FILE DAG_ID [CONF]`` / ``dagster show FILE...`` / ``dagster jobs FILE...`` /
+``dagster run FILE JOB [TAGS]``
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ def airflow_dag(dag: Any) -> dict[str, Any]:
     return {
         "schedule": getattr(dag.timetable, "summary", None),
         "timetable": type(dag.timetable).__name__,
+        "cron": getattr(dag.timetable, "expression", getattr(dag.timetable, "_expression", None)),
+        "zone": str(getattr(dag.timetable, "timezone", getattr(dag.timetable, "_timezone", ""))),
+        "gate": type(condition).__name__.replace("Dataset", "Asset"),  # as Airflow 3 calls it
+        "metadata": {asset.uri: dict(asset.extra or {}) for asset in getattr(condition, "objects", ())},
         "triggers": sorted(asset.uri for asset in getattr(condition, "objects", ())),
         "tags": sorted(dag.tags),
         "catchup": dag.catchup,
@@ -43,6 +48,7 @@ def airflow_dag(dag: Any) -> dict[str, Any]:
                 "retry_delay": task.retry_delay.total_seconds(),
                 "pool": task.pool,
                 "params": {name: str(value) for name, value in task.params.dump().items()},
+                "inlets": sorted(inlet.uri for inlet in task.inlets),
                 "outlets": sorted(outlet.uri for outlet in task.outlets),
                 "names": sorted(getattr(outlet, "name", outlet.uri) for outlet in task.outlets),
                 "doc": task.doc_md or "",
@@ -52,6 +58,28 @@ def airflow_dag(dag: Any) -> dict[str, Any]:
         },
         "edges": sorted(f"{task.task_id} -> {after}" for task in dag.tasks for after in task.downstream_task_ids),
     }
+
+
+UNLIKE = {"access_control", "default_args", "macros", "schedule"}
+"""Fields of a DAG that are not compared: one of the file itself, two in which every DAG of the replaced package differs, a second cron."""
+UNLIKE_TASKS = {"after", "doc", "names", "operator"}
+
+
+def comparable(dag: dict[str, Any]) -> dict[str, Any]:
+    """What two packages should say alike of a DAG.
+
+    Args:
+        dag: as ``airflow_dag`` gives it.
+    """
+    kept = {name: value for name, value in dag.items() if name not in UNLIKE}
+    kept["timetable"] = dag["timetable"].replace("Dataset", "Asset")
+    if len(dag["triggers"]) < 2:
+        kept["gate"] = None  # any of one is all of one
+    kept["tasks"] = {
+        task: {name: value for name, value in fields.items() if name not in UNLIKE_TASKS}
+        for task, fields in dag["tasks"].items()
+    }
+    return kept
 
 
 def run_airflow(file: str, dag_id: str, conf: str = "{}") -> dict[str, Any]:
@@ -65,14 +93,105 @@ def run_airflow(file: str, dag_id: str, conf: str = "{}") -> dict[str, Any]:
     return {ti.task_id: str(getattr(ti.state, "value", ti.state)) for ti in run.get_task_instances()}
 
 
-def definitions_of(file: str) -> Any:
+def module_of(file: str) -> Any:
     spec = importlib.util.spec_from_file_location(Path(file).stem, file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # as Dagster does, for files that look at themselves
     spec.loader.exec_module(module)
-    return module.defs
+    return module
+
+
+def definitions_of(file: str) -> Any:
+    return module_of(file).defs
+
+
+def dagster_jobs(module: Any, outlets: Any, upstream: Any) -> dict[str, Any]:
+    """The jobs of a pipeline file, with their steps, schedules and sensors.
+
+    Args:
+        module: the file.
+        outlets: says for a job which asset keys each step materialises: key of the step to keys.
+        upstream: says for a pipeline which datasets its sensor awaits, and how many of them.
+    """
+    from dagster import DefaultScheduleStatus, DefaultSensorStatus
+    from dagster._core.execution.api import create_execution_plan
+
+    repository = module.defs.get_repository_def()
+    pipelines = {pipeline.pipeline_id: pipeline for pipeline in module.pipelines}
+    found = {}
+    for job in repository.get_all_jobs():
+        if job.name.startswith("__") or job.name not in pipelines:
+            continue
+        steps = create_execution_plan(job).steps
+        ops = {step.key: job.get_op(step.node_handle).definition for step in steps}
+        paths = {key: path_of(key, op.tags.get("starlake/group")) for key, op in ops.items()}
+        made = outlets(job)
+        found[job.name] = {
+            "description": job.description,
+            "tags": dict(job.tags),
+            "edges": sorted(
+                f"{paths[before]} -> {paths[step.key]}"
+                for step in steps
+                for before in step.get_execution_dependency_keys()
+            ),
+            "schedules": [
+                [
+                    one.name,
+                    one.cron_schedule,
+                    one.execution_timezone,
+                    one.default_status == DefaultScheduleStatus.RUNNING,
+                ]
+                for one in repository.schedule_defs
+                if one.job_name == job.name
+            ],
+            "sensors": [
+                [one.name, *upstream(pipelines[job.name]), one.default_status == DefaultSensorStatus.RUNNING]
+                for one in repository.sensor_defs
+                if one.job_name == job.name and "tear_down" not in one.name
+            ],
+            "tasks": {
+                paths[key]: {
+                    "outlets": sorted(set(made.get(key, ()))),
+                    "retries": op.retry_policy.max_retries if op.retry_policy else 0,
+                    "retry_delay": op.retry_policy.delay if op.retry_policy else None,
+                }
+                for key, op in ops.items()
+            },
+        }
+    return found
+
+
+def path_of(key: str, group: str | None) -> str:
+    """Where a step is: nested graphs say it in its key, one flat graph in a tag."""
+    parts = key.split(".")
+    if parts[0].endswith("_steps"):
+        parts = parts[1:]
+    return ".".join([group, *parts] if group else parts)
+
+
+def jobs_of_ours(file: str) -> dict[str, Any]:
+    """The jobs of a file."""
+    from dagster._core.execution.api import create_execution_plan
+
+    def outlets(job: Any) -> dict[str, list[str]]:
+        made = {}
+        for step in create_execution_plan(job).steps:
+            keys = (output.properties.asset_key for output in step.step_outputs)
+            made[step.key] = ["/".join(key.path) for key in keys if key is not None]
+        return made
+
+    def upstream(pipeline: Any) -> tuple[list[str], str]:
+        trigger = pipeline.trigger
+        return sorted(dataset.uri for dataset in trigger.datasets), trigger.policy
+
+    return dagster_jobs(module_of(file), outlets, upstream)
+
+
+def show_dagster_jobs(*files: str) -> dict[str, Any]:
+    """All jobs of several files."""
+    return {name: job for file in files for name, job in jobs_of_ours(file).items()}
 
 
 def show_dagster(file: str, *more: str) -> dict[str, Any]:
@@ -110,6 +229,7 @@ ACTIONS = {
     "airflow show": show_airflow,
     "airflow run": run_airflow,
     "dagster show": show_dagster,
+    "dagster jobs": show_dagster_jobs,
     "dagster run": run_dagster,
 }
 

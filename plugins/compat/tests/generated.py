@@ -267,7 +267,9 @@ def corpus(host: str, environment: str) -> dict[str, str]:
         host: orchestrator.
         environment: where commands run.
     """
+    waiting = {"sync": load_file(host, environment, pre_load_strategy="pending", cloud_run_async="False")}
     return {
+        **(waiting if environment == "cloud_run" else {}),
         "load": load_file(host, environment, pre_load_strategy="imported"),
         "ack": load_file(host, environment, pre_load_strategy="ack", catchup="True"),
         "loads": load_file(host, environment, (DAILY, HOURLY, UNSCHEDULED)),
