@@ -67,7 +67,7 @@ def test_a_wrong_container(emulator: CloudRun, job: MakeJob, runner: MakeRunner)
 def test_a_used_up_quota(emulator: CloudRun, job: MakeJob, runner: MakeRunner) -> None:
     emulator.faults.plan("RunJob", Fault(Kind.QUOTA))
     said = refusal(runner, job)
-    assert "A quota is used up: ask for more on the page 'Quotas' of the project, or run less at once" in said
+    assert "A quota is used up: request a higher one on the page 'Quotas' of the project, or run fewer tasks at once" in said
     assert emulator.faults.calls["RunJob"] == 1
 
 

@@ -324,7 +324,7 @@ def test_a_quota_is_told_at_once_and_in_words(emulator: Dataproc, made: tuple[Jo
     create, _, runner = made
     emulator.faults.plan("CreateCluster", Fault(Kind.QUOTA))
     with pytest.raises(
-        RunnerError, match=r"Insufficient 'CPUS' quota.*ask for more on the page 'Quotas' of the project"
+        RunnerError, match=r"Insufficient 'CPUS' quota.*request a higher one on the page 'Quotas' of the project"
     ):
         execute(create, runner, key("create"))
     emulator.faults.plan("CreateCluster", Fault(Kind.DENIED))
