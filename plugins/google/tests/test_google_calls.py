@@ -50,7 +50,7 @@ FINAL: list[tuple[Exception, str]] = [
     (exceptions.InvalidArgument("a bad name"), "a bad name."),
     (
         exceptions.PermissionDenied("denied"),
-        "denied. Grant the account of this worker the role roles/some.role, and see",
+        "denied. Grant the account of this worker the role roles/some.role, and check",
     ),
     (exceptions.Forbidden("denied (or it may not exist)"), "enabled in the project. If it does not exist: Create it."),
     (exceptions.Unauthenticated("who are you"), "Grant the account of this worker the role roles/some.role"),
