@@ -166,7 +166,7 @@ def test_an_old_check_without_a_marker(
     emulator.tells_exit_code = False
     outcome = execute(job, runner, RunKey(KEY.task, "2"))
     assert outcome.verdict is Verdict.FAILED
-    assert "Dataproc does not tell exit codes" in outcome.reason
+    assert "Dataproc does not report exit codes" in outcome.reason
     assert "pre_load_not_ready_sentinel_path" in outcome.reason
 
 
