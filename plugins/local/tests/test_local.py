@@ -212,7 +212,7 @@ def test_a_waiting_check_looks_again_without_a_new_try(project: Project) -> None
 
     report = pipeline.run(listener=listener)
     assert report.succeeded
-    assert seen == ["x has no pending files (check_x_pending_files); looking again in 1 s"]
+    assert seen == ["x has no pending files (check_x_pending_files); checking again in 1 s"]
     assert project.calls() == ["preload preload-x", "preload preload-x", "load x_t"]
     assert report.task("check_x_pending_files").attempts == 1
 

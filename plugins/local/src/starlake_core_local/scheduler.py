@@ -367,7 +367,7 @@ class Scheduler:
             # The last check is at the very end of the time.
             pause = min(float(wait.interval), wait.timeout - waited)
             progress.pokes += 1
-            reason = f"{about}; looking again in {pause:.0f} s"
+            reason = f"{about}; checking again in {pause:.0f} s"
             self._recorder.set(progress, replace(progress.row, state=TaskState.POKING, reason=reason))
             self._later(progress, pause)
             return
