@@ -419,7 +419,7 @@ def test_a_server_that_stays_away_is_no_failed_run_either(
     monkeypatch.setattr(rest_client, "PATIENCE", 0.05)
     stub.answers[f"GET {RUN}"] = [(503, {"detail": "busy"})]
     pipeline, asked = one()
-    with pytest.raises(RunError, match=r"The run may go on in Airflow: http.*/dags/mixed/runs/r1"):
+    with pytest.raises(RunError, match=r"The run may continue in Airflow: http.*/dags/mixed/runs/r1"):
         run(Api.connect(stub.url), pipeline, asked)
 
 
@@ -611,7 +611,7 @@ def test_what_airflow_refuses_is_said_without_the_variables(stub: Stub) -> None:
 def test_somebody_who_may_not(stub: Stub) -> None:
     stub.answers["POST /api/v2/dags/mixed/dagRuns"] = [(403, {"detail": "Forbidden"})]
     pipeline, asked = one()
-    with pytest.raises(RunError, match="'me' may not do this"):
+    with pytest.raises(RunError, match="'me' is not allowed to do this"):
         run(Api.connect(stub.url, "me", "pw"), pipeline, asked)
 
 

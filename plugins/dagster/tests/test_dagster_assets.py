@@ -574,7 +574,8 @@ def test_names_that_fall_together_are_refused_by_name() -> None:
     build = lambda p: p.sl_transform(p.id, f"kpi.{p.id}")  # noqa: E731
     for one, two in (("a-b", "a_b"), ("x", "x_steps"), ("x", "x")):
         with pytest.raises(
-            PipelineFileError, match=f"'{one}' of pipelines.py and '{two}' of pipelines.py have the same name in Dagster"
+            PipelineFileError,
+            match=f"'{one}' of pipelines.py and '{two}' of pipelines.py have the same name in Dagster",
         ):
             definitions([draw(build, name=one), draw(build, name=two)])
     with pytest.raises(
@@ -588,8 +589,14 @@ def test_names_that_fall_together_are_refused_by_name() -> None:
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
-        ({"kinds": "sql"}, "'sql' is not a valid value for the keyword 'kinds' of task a of pipeline p; it takes several words"),
-        ({"owners": "team:a"}, "'team:a' is not a valid value for the keyword 'owners' of task a of pipeline p; it takes a list"),
+        (
+            {"kinds": "sql"},
+            "'sql' is not a valid value for the keyword 'kinds' of task a of pipeline p; it takes several words",
+        ),
+        (
+            {"owners": "team:a"},
+            "'team:a' is not a valid value for the keyword 'owners' of task a of pipeline p; it takes a list",
+        ),
         ({"asset_tags": ["a"]}, "is not a valid value for the keyword 'asset_tags' of task a of pipeline p"),
     ],
 )
@@ -636,7 +643,8 @@ def test_an_add_on_may_give_a_task_an_op_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize("given", [42, None, {"a": 1}, [None], [42]])
 def test_definitions_of_something_else_are_refused(given: Any) -> None:
     with pytest.raises(
-        StarlakeError, match=r"definitions\(\) takes one or several pipelines, pipeline files or folders with pipeline files"
+        StarlakeError,
+        match=r"definitions\(\) takes one or several pipelines, pipeline files or folders with pipeline files",
     ):
         definitions(given)
 

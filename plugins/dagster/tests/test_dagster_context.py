@@ -74,11 +74,17 @@ def test_the_end_alone_stands_for_the_interval_before_it() -> None:
 
 
 BAD: list[tuple[dict[str, str], str]] = [
-    ({END: "today"}, "'today' is not a valid date for the tag sl_data_interval_end of the run; write it with an offset, such as 2026-01-31T"),
+    (
+        {END: "today"},
+        "'today' is not a valid date for the tag sl_data_interval_end of the run; write it with an offset, such as 2026-01-31T",
+    ),
     ({END: "2025-10-27T00:00:00"}, "write it with an offset"),
     ({END: ""}, "write it with an offset"),
     ({END: "0001-01-01T00:00:00+14:00"}, "write it with an offset"),
-    ({START: "2025-10-27", END: "2025-10-27T00:00:00Z"}, "'2025-10-27' is not a valid date for the tag sl_data_interval_start of the run"),
+    (
+        {START: "2025-10-27", END: "2025-10-27T00:00:00Z"},
+        "'2025-10-27' is not a valid date for the tag sl_data_interval_start of the run",
+    ),
     ({START: "2025-10-27T00:00:00Z"}, "has the tag sl_data_interval_start but no tag sl_data_interval_end"),
     ({START: "2025-10-28T00:00:00Z", END: "2025-10-27T00:00:00Z"}, "cannot end"),
     ({"starlake/scheduled_date": "soon"}, "'soon' is not a valid date for the tag starlake/scheduled_date of the run"),

@@ -116,7 +116,7 @@ def test_files_are_added_and_taken_out_one_by_one(source: Path, workspace: Path)
 
 def test_only_what_is_deployed_is_taken_out_and_all_of_it_or_nothing(source: Path, workspace: Path) -> None:
     daily, hourly = write(source, "daily"), write(source, "hourly", "people")
-    with pytest.raises(NothingFoundError, match=r"there is no workspace in .*dagster; name it with the option"):
+    with pytest.raises(NothingFoundError, match=r"there is no workspace in .*dagster; set the option 'workspace'"):
         delete([daily], workspace)
     deploy([daily], workspace)
     before = tree(workspace.parent)
@@ -354,7 +354,9 @@ def test_a_module_without_a_list_that_can_be_read_is_left_alone(source: Path, wo
     (workspace.parent / MODULE).write_text(text)
     daily = write(source, "daily")
     for act in (deploy, delete):
-        with pytest.raises(RunError, match=r"has no list FILES of file names that can be read .*; deploy writes this file"):
+        with pytest.raises(
+            RunError, match=r"has no list FILES of file names that can be read .*; deploy writes this file"
+        ):
             act([daily], workspace)
     assert tree(workspace.parent) == {MODULE: text.encode()}
 

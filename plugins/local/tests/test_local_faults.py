@@ -182,7 +182,8 @@ def test_a_record_that_stays_unwritable_ends_the_run_with_one_message_and_resume
     with monkeypatch.context() as patch:
         patch.setattr(store_module.Store, "write", write)
         with pytest.raises(
-            RunError, match=r"disk is full.*are not recorded. When the record can be written again, type: starlake-orchestrate resume --run one"
+            RunError,
+            match=r"disk is full.*are not recorded. When the record can be written again, type: starlake-orchestrate resume --run one",
         ):
             pipeline.run(run_id="one")
     assert listed(pipeline, "one")[0].state == TaskState.INTERRUPTED
