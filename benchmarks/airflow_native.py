@@ -62,7 +62,7 @@ def load(count: int, tag: str = "sales", uri: str = "starlake://sales/{}") -> An
                     env=ENV,
                     append_env=True,
                     params={"cron": CRON, "schedule": "daily"},
-                    doc_md="Checks whether the domain `sales` is ready; if it is not, its loads are skipped. Where: shell.\n\n```\n"
+                    doc_md="Checks whether the domain `sales` is ready; if it is not, its loads are skipped. Environment: shell.\n\n```\n"
                     f"starlake preload --domain sales --tables {names} --strategy imported\n```",
                 )
                 move = BashOperator(
@@ -70,7 +70,7 @@ def load(count: int, tag: str = "sales", uri: str = "starlake://sales/{}") -> An
                     bash_command=f"starlake stage --domains sales --tables {names}",
                     env=ENV,
                     append_env=True,
-                    doc_md="Moves the incoming files of the domain `sales` to where they are loaded from. Where: shell.\n\n```\n"
+                    doc_md="Moves the incoming files of the domain `sales` to where they are loaded from. Environment: shell.\n\n```\n"
                     f"starlake stage --domains sales --tables {names}\n```",
                 )
                 check >> move
@@ -83,7 +83,7 @@ def load(count: int, tag: str = "sales", uri: str = "starlake://sales/{}") -> An
                         append_env=True,
                         params={"cron": CRON},
                         outlets=[Asset(uri.format(table))],
-                        doc_md=f"Loads the table `{table}` of the domain `sales`. Where: shell.\n\n```\n"
+                        doc_md=f"Loads the table `{table}` of the domain `sales`. Environment: shell.\n\n```\n"
                         f"starlake load --scheduledDate '${{sl_scheduled_date}}' --domains sales --tables {table}\n```",
                     )
                     for table in tables
@@ -116,7 +116,7 @@ def lineage(parents: Mapping[str, Sequence[str]]) -> Any:
                 append_env=True,
                 inlets=[assets[other] for other in before],
                 outlets=[assets[name]],
-                doc_md=f"Runs the transform `d.{name}`. Where: shell.\n\n```\nstarlake transform --scheduledDate "
+                doc_md=f"Runs the transform `d.{name}`. Environment: shell.\n\n```\nstarlake transform --scheduledDate "
                 f"'${{sl_scheduled_date}}' --name d.{name} --options {SHOWN_INTERVAL}\n```",
             )
             if before:

@@ -76,7 +76,7 @@ def ends(step: Any, inputs: Any) -> Iterator[Any]:
 
 def about(sentence: str, command: str) -> str:
     """The description of what runs a command."""
-    return f"{sentence} Where: shell.\n\n```\n{command}\n```"
+    return f"{sentence} Environment: shell.\n\n```\n{command}\n```"
 
 
 def gathered(name: str, made: Sequence[Any], keys: Sequence[AssetKey], tags: Mapping[str, str]) -> Definitions:

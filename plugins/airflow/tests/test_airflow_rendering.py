@@ -561,7 +561,7 @@ def test_a_keyword_of_templates_is_warned_about_where_nothing_is_rendered(
 ) -> None:
     value: Any = ["/templates"] if keyword == "template_searchpath" else {"trim_blocks": True}
     dag = drawn(lambda p: p.sl_load("load", "sales", "orders"), **{keyword: value})
-    assert f"{keyword} of pipeline {dag.id} has no effect on the commands of Starlake" in caplog.text
+    assert f"{keyword} of pipeline {dag.id} has no effect on Starlake commands" in caplog.text
 
 
 def test_a_keyword_of_templates_is_for_native_nodes(caplog: pytest.LogCaptureFixture) -> None:

@@ -255,7 +255,7 @@ def test_wrong_credentials(server: Server, api: Api) -> None:
     with pytest.raises(RunError, match="'airflow_password'") as caught:
         Api.connect(server.url, USER, "wrong-word").get("/dags")
     assert "wrong-word" not in str(caught.value)
-    with pytest.raises(RunError, match="Give 'airflow_username' and 'airflow_password', or 'airflow_token'"):
+    with pytest.raises(RunError, match="Set 'airflow_username' and 'airflow_password', or 'airflow_token'"):
         Api.connect(server.url).get("/dags")
 
 
@@ -266,7 +266,7 @@ def test_a_token_that_is_no_longer_good_is_renewed(server: Server, api: Api) -> 
     login: Any = api._client.auth
     good, login._token = login._token, "expired"
     assert api.get("/dags")["total_entries"] >= 5
-    with pytest.raises(RunError, match="give a new one with 'airflow_token'"):
+    with pytest.raises(RunError, match="set a new one with 'airflow_token'"):
         Api.connect(server.url, token="expired").get("/dags")
     assert Api.connect(server.url, token=good).get("/dags")["total_entries"] >= 5
 
@@ -295,7 +295,7 @@ def test_a_backfill(api: Api) -> None:
     kept = list(reports)
     assert [report.state for report in kept] == ["success"] * 3
     assert {report.run_id for report in kept} == {report.run_id for report in done}
-    assert all("left alone" in report.reason for report in kept)
+    assert all("was not repeated" in report.reason for report in kept)
 
 
 def test_a_date_that_is_not_over_is_not_run(api: Api) -> None:
@@ -419,7 +419,7 @@ def test_a_server_that_stays_away_is_no_failed_run_either(
     monkeypatch.setattr(rest_client, "PATIENCE", 0.05)
     stub.answers[f"GET {RUN}"] = [(503, {"detail": "busy"})]
     pipeline, asked = one()
-    with pytest.raises(RunError, match=r"The run may go on in Airflow: http.*/dags/mixed/runs/r1"):
+    with pytest.raises(RunError, match=r"The run may continue in Airflow: http.*/dags/mixed/runs/r1"):
         run(Api.connect(stub.url), pipeline, asked)
 
 
@@ -471,7 +471,7 @@ def test_a_token_that_is_not_renewed_any_more_shows_no_password(stub: Stub) -> N
 
 def test_a_server_that_sends_us_elsewhere_gets_no_second_request(stub: Stub) -> None:
     stub.answers["GET /api/v2/dags"] = [(307, {}, {"Location": f"{stub.url}/elsewhere"})]
-    with pytest.raises(RunError, match="sends us to"):
+    with pytest.raises(RunError, match="redirects to"):
         Api.connect(stub.url, "me", "secret-word").get("/dags")
     assert "GET /elsewhere" not in stub.paths()
 
@@ -479,7 +479,7 @@ def test_a_server_that_sends_us_elsewhere_gets_no_second_request(stub: Stub) -> 
 def test_a_run_that_somebody_deletes(stub: Stub, naps: list[float]) -> None:
     stub.answers[f"GET {RUN}"] = [(200, {"state": "running"}), (404, {"detail": "gone"})]
     pipeline, asked = one()
-    with pytest.raises(RunError, match="somebody deleted it"):
+    with pytest.raises(RunError, match="someone deleted the run"):
         run(Api.connect(stub.url), pipeline, asked)
 
 
@@ -498,7 +498,7 @@ def test_an_interrupt_that_airflow_does_not_hear_says_so(stub: Stub, monkeypatch
     pipeline, asked = one()
     report = run(Api.connect(stub.url), pipeline, asked)
     assert report.state == "cancelled"
-    assert "may go on in Airflow, stop it there" in report.reason
+    assert "may continue in Airflow; stop it there" in report.reason
     assert report.task("one").state == "cancelled"
 
 
@@ -549,7 +549,7 @@ def test_no_failed_or_skipped_task_is_without_a_reason(stub: Stub, naps: list[fl
     stub.answers[f"GET {RUN}"] = [(200, {"state": "failed"})]
     report = run(Api.connect(stub.url), pipeline, request_run(pipeline, run_id="r1"))
     assert [(task.state, task.reason) for task in report.tasks] == [
-        ("failed", "the task failed and gave no reason; see its log"),
+        ("failed", "the task failed without a reason; see its log"),
         ("skipped", "one failed"),
         ("skipped", "the run ended before its turn came"),
     ]
@@ -560,9 +560,9 @@ def test_no_failed_or_skipped_task_is_without_a_reason(stub: Stub, naps: list[fl
     [
         ((200, "<html>a page</html>"), "a web page came back"),
         ((404, "<html>a page</html>"), "a web page came back"),
-        ((302, "", {"Location": "https://login.example.org/?next=x"}), "sends us to https://login.example.org/\\."),
+        ((302, "", {"Location": "https://login.example.org/?next=x"}), "redirects to https://login.example.org/\\."),
         ((200, {"name": "something else"}), "is not Airflow's"),
-        ((401, {}), "Give 'airflow_username'"),
+        ((401, {}), "Set 'airflow_username'"),
         ((503, {}), "answered 503"),
     ],
 )
@@ -611,7 +611,7 @@ def test_what_airflow_refuses_is_said_without_the_variables(stub: Stub) -> None:
 def test_somebody_who_may_not(stub: Stub) -> None:
     stub.answers["POST /api/v2/dags/mixed/dagRuns"] = [(403, {"detail": "Forbidden"})]
     pipeline, asked = one()
-    with pytest.raises(RunError, match="'me' may not do this"):
+    with pytest.raises(RunError, match="'me' is not allowed to do this"):
         run(Api.connect(stub.url, "me", "pw"), pipeline, asked)
 
 
@@ -673,7 +673,7 @@ def test_a_backfill_beside_another_one_is_refused(stub: Stub) -> None:
     }
     reports = backfill(Api.connect(stub.url), pipeline, [asked])
     assert reports is not None
-    with pytest.raises(RunError, match="going on already"):
+    with pytest.raises(RunError, match="already running"):
         next(reports)
 
 

@@ -276,7 +276,7 @@ def test_wait_until_ready(tmp_path: Path, stand_in: StandIn, strategy: str) -> N
     assert len(calls) == 3
     markers = {call.arguments[call.arguments.index("--notReadySentinel") + 1] for call in calls}
     assert len(markers) == 3, "every look has a marker of its own"
-    assert tries(run, CHECKS[strategy]) == 1, "looking again is no retry"
+    assert tries(run, CHECKS[strategy]) == 1, "checking again is no retry"
 
 
 def test_wait_in_vain(tmp_path: Path, stand_in: StandIn) -> None:
@@ -370,9 +370,12 @@ def test_the_configuration_of_a_run_may_bring_interval_and_variables(tmp_path: P
 @pytest.mark.parametrize(
     ("conf", "message"),
     [
-        ({"sl_data_interval_end": "tomorrow"}, "sl_data_interval_end of the run's configuration is 'tomorrow'"),
-        ({"sl_data_interval_end": "2026-01-01T00:00:00"}, "it takes a date with offset"),
-        ({"sl_variables": ["x"]}, "it takes an object of names and values"),
+        (
+            {"sl_data_interval_end": "tomorrow"},
+            "'tomorrow' is not a valid date for sl_data_interval_end in the run's configuration",
+        ),
+        ({"sl_data_interval_end": "2026-01-01T00:00:00"}, "write it with an offset"),
+        ({"sl_variables": ["x"]}, "must be an object of names and values"),
     ],
     ids=["no date", "no offset", "no object"],
 )

@@ -82,9 +82,9 @@ def test_looks_switched_off_double_runs(emulator: CloudRun, job: MakeJob) -> Non
     assert ends(emulator) == ["succeeded", "succeeded"]
 
 
-def test_an_outage_of_submissions_costs_a_try(emulator: CloudRun, job: MakeJob, runner: MakeRunner) -> None:
+def test_an_outage_of_submissions_is_a_failed_attempt(emulator: CloudRun, job: MakeJob, runner: MakeRunner) -> None:
     emulator.faults.at_random(1.0, [Fault(Kind.UNAVAILABLE)], 1, spared=["ListExecutions"])
-    with pytest.raises(OutageError, match=r"starting job starlake: 503.* No execution was started in 0[.]2 s"):
+    with pytest.raises(OutageError, match=r"starting job starlake: 503.* no execution was started in 0[.]2 s"):
         runner(IMPATIENT).submit(job(), KEY)
     assert emulator.executions() == []
 

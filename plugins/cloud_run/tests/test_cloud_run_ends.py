@@ -78,10 +78,10 @@ def test_retries_of_the_job_are_left_to_it_and_told(emulator: CloudRun, job: Mak
     made = runner()
     outcome = outcome_of(made, job({"FAILS": "1"}))
     assert outcome.verdict is Verdict.SUCCEEDED
-    assert outcome.reason == "Cloud Run tried again once, as maxRetries of the job is 2"
+    assert outcome.reason == "Cloud Run retried it once, because maxRetries of the job is 2"
     outcome = outcome_of(made, job({"EXIT": "5"}), RunKey("t", "1"))
     assert (outcome.verdict, outcome.exit_code) == (Verdict.FAILED, 5)
-    assert outcome.reason == "exit code 5; Cloud Run tried again 2 times, as maxRetries of the job is 2"
+    assert outcome.reason == "exit code 5; Cloud Run retried it 2 times, because maxRetries of the job is 2"
     attempts = [container.env["SL_RUN_ATTEMPT"] for container in emulator.containers.all]
     assert attempts == ["1"] * 5
 

@@ -28,14 +28,16 @@ def test_a_missing_job(job: MakeJob, runner: MakeRunner) -> None:
     assert refusal(runner, job, cloud_run_job_name="nope") == (
         "Cloud Run: starting job nope: Resource 'nope' of kind 'JOB' in region 'europe-west1' in project 'emulated-project' does not "
         "exist. Create the Cloud Run job in project emulated-project, region europe-west1 (gcloud run jobs deploy), or set "
-        "cloud_run_project_id, cloud_run_job_region and cloud_run_job_name to where it is."
+        "cloud_run_project_id, cloud_run_job_region and cloud_run_job_name to its project, region and name."
     )
 
 
 def test_a_wrong_region(job: MakeJob, runner: MakeRunner) -> None:
     said = refusal(runner, job, cloud_run_job_region="us-east1")
     assert "in region 'us-east1'" in said
-    assert "set cloud_run_project_id, cloud_run_job_region and cloud_run_job_name to where it is" in said
+    assert (
+        "set cloud_run_project_id, cloud_run_job_region and cloud_run_job_name to its project, region and name" in said
+    )
 
 
 def test_a_wrong_project(job: MakeJob, runner: MakeRunner) -> None:
@@ -67,7 +69,10 @@ def test_a_wrong_container(emulator: CloudRun, job: MakeJob, runner: MakeRunner)
 def test_a_used_up_quota(emulator: CloudRun, job: MakeJob, runner: MakeRunner) -> None:
     emulator.faults.plan("RunJob", Fault(Kind.QUOTA))
     said = refusal(runner, job)
-    assert "A quota is used up: ask for more on the page 'Quotas' of the project, or run less at once" in said
+    assert (
+        "A quota is used up: request a higher one on the page 'Quotas' of the project, or run fewer tasks at once"
+        in said
+    )
     assert emulator.faults.calls["RunJob"] == 1
 
 

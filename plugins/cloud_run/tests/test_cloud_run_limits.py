@@ -42,7 +42,7 @@ def request(
 
 WEEK = 7 * 24 * 3600
 AROUND: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
-    "variables of a container": (
+    "environment variables of a container": (
         request(env={f"V{n}": "" for n in range(1000)}),
         request(env={f"V{n}": "" for n in range(1001)}),
         "1001 variables",
@@ -52,28 +52,32 @@ AROUND: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         request(env={"BIG": "é" * 16_384 + "x"}),
         "variable 'BIG' has 32769 bytes",
     ),
-    "name of a variable": (request(env={"A_b9": ""}), request(env={"MY VAR": ""}), "variable 'MY VAR' cannot have"),
-    "name of a variable that begins with a digit, or with . or - in it": (
+    "name of a variable": (
+        request(env={"A_b9": ""}),
+        request(env={"MY VAR": ""}),
+        "'MY VAR' is not a valid name for a variable",
+    ),
+    "name of a variable that starts with a digit, or contains . or -": (
         request(env={"MY_VAR": ""}),
         request(env={"MY-VAR": ""}),
         "variable 'MY-VAR' may be refused",
     ),
-    "reserved names of variables": (
+    "reserved variable names": (
         request(env={"MY_PORT": ""}),
         request(env={"PORT": ""}),
         "variable 'PORT' is set by Cloud Run itself",
     ),
-    "names of variables that begin with CLOUD_RUN_ or X_GOOGLE_": (
+    "variable names that start with CLOUD_RUN_ or X_GOOGLE_": (
         request(env={"SL_CLOUD_RUN_X": ""}),
         request(env={"CLOUD_RUN_X": ""}),
-        "variable 'CLOUD_RUN_X' looks like one of Cloud Run itself",
+        "variable 'CLOUD_RUN_X' looks like one of Cloud Run's own",
     ),
-    "length of the name of a job": (request(job="j" * 49), request(job="j" * 50), "has a name of 50 characters"),
-    "name of a job": (request(job="star-lake2"), request(job="Jöb_X"), "no job can be named 'Jöb_X'"),
+    "length of a job name": (request(job="j" * 49), request(job="j" * 50), "has 50 characters"),
+    "job name": (request(job="star-lake2"), request(job="Jöb_X"), "'Jöb_X' is not a valid job name"),
     "region": (
         request(region="northamerica-northeast1"),
         request(region="EUROPE-WEST1"),
-        "'EUROPE-WEST1' is no region; set cloud_run_job_region",
+        "'EUROPE-WEST1' is not a region; set cloud_run_job_region",
     ),
     "time-out of a task": (
         request(timeout={"seconds": WEEK}),
@@ -84,7 +88,7 @@ AROUND: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "name of a container": (
         request(containers=[{"name": "main-1"}]),
         request(containers=[{"name": "Main_1"}]),
-        "no container can be named 'Main_1'",
+        "'Main_1' is not a valid container name",
     ),
     "overrides of several containers": (
         request(containers=[{"name": "main"}, {"name": "proxy"}]),
@@ -134,8 +138,8 @@ def test_names_of_variables_are_refused_wherever_they_go(name: str) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        *(({"cloud_run_overrides": of_proxy(name)}, [f"variable {name!r}", "cloud_run_overrides", "EnvVar"]) for name in ODD),
-        *(({"sl_env_var": {name: "1"}}, [f"variable {name!r}", "another name", "container-contract"]) for name in RESERVED),
+        *(({"cloud_run_overrides": of_proxy(name)}, [f"{name!r} is not a valid name", "cloud_run_overrides", "EnvVar"]) for name in ODD),
+        *(({"sl_env_var": {name: "1"}}, [f"variable {name!r}", "rename it", "container-contract"]) for name in RESERVED),
         ({"sl_env_var": {f"V{n}": "" for n in range(1100)}}, ["1105 variables", "at most 1000", "--update-env-vars"]),
         ({"sl_env_var": {f"V{n}": "" for n in range(996)}}, ["1001 variables"]),
         ({"sl_env_var": {"BIG": "x" * 40_000}}, ["variable 'BIG' has 40000 bytes", "at most 32768 bytes"]),
@@ -143,8 +147,8 @@ def test_names_of_variables_are_refused_wherever_they_go(name: str) -> None:
         ({"cloud_run_job_name": "j" * 500}, ["500 characters", "at most 49", "gcloud run jobs list"]),
         ({"cloud_run_job_name": "Jöb_X"}, ["'Jöb_X'", "cloud_run_job_name"]),
         ({"cloud_run_job_name": "job-"}, ["'job-'"]),
-        ({"cloud_run_job_region": "EUROPE-WEST1"}, ["'EUROPE-WEST1' is no region", "gcloud run regions list"]),
-        ({"cloud_run_job_region": "belgium"}, ["'belgium' is no region"]),
+        ({"cloud_run_job_region": "EUROPE-WEST1"}, ["'EUROPE-WEST1' is not a region", "gcloud run regions list"]),
+        ({"cloud_run_job_region": "belgium"}, ["'belgium' is not a region"]),
         ({"cloud_run_task_timeout": "30d"}, ["2592000 s", "at most 7 days", "task-timeout"]),
         ({"cloud_run_container": "Main"}, ["'Main'", "cloud_run_container"]),
         ({"cloud_run_overrides": {"timeout": "700000s"}}, ["700000 s", "time-out in cloud_run_overrides"]),
@@ -298,7 +302,7 @@ def test_the_container_of_starlake_comes_first_and_keeps_what_is_ours() -> None:
         ({"containerOverrides": {"name": "a"}}, "Failed to parse containerOverrides field"),
         ({"containerOverrides": [{"env": {"A": "b"}}]}, "Failed to parse env field"),
         ({"containerOverrides": [{"name": "a", "resources": {}}]}, 'has no field named "resources"'),
-        ({"taskCount": 2, "task_count": 3}, "task_count is there twice"),
+        ({"taskCount": 2, "task_count": 3}, "task_count is given twice"),
         ({"containerOverrides": [{"name": "a"}, {"name": "a"}]}, "containerOverrides has 'a' twice"),
         ({"containerOverrides": [{"args": ["stage"]}]}, "has container_overrides.main.args, which is the Starlake command of the task"),
         ({"containerOverrides": [{"name": "main", "clearArgs": True}]}, "which is the Starlake command of the task"),

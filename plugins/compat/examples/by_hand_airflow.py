@@ -1,4 +1,4 @@
-"""A DAG that is written by hand: the verbs of a job give operators at once."""
+"""A hand-written DAG: the verbs of a job return operators at once."""
 
 from datetime import datetime
 

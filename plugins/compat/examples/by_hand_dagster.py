@@ -1,4 +1,4 @@
-"""A job that is written by hand: the verbs of a job give ops at once. Each has an input, ``after``, for what runs before it."""
+"""A hand-written job: the verbs of a job return ops at once. Each has an input, ``after``, for what runs before it."""
 
 from ai.starlake.job import StarlakeExecutionEnvironment, StarlakeJobFactory, StarlakeOrchestrator
 from dagster import Definitions, job
@@ -9,7 +9,7 @@ sl_job = StarlakeJobFactory.create_job(
     options={"retry_delay": "5"},
 )
 
-# Not "check": Dagster 1.10 takes a name like this in the module for a module of its own.
+# Not "check": Dagster 1.10 takes such a name in the module for a submodule.
 ready = sl_job.sl_pre_load("starbake", {"customers", "orders"}, "imported")
 stage = sl_job.sl_import("import_starbake", "starbake", {"customers", "orders"})
 load_customers = sl_job.sl_load("load_customers", "starbake", "customers")

@@ -1,4 +1,4 @@
-"""An orchestrator of one's own, in the documented steps: a job, an orchestration, their registration, and a pipeline that runs.
+"""Your own orchestrator, in the documented steps: a job, an orchestration, their registration, and a pipeline that runs.
 
 The orchestrator is a list of program calls. ``python extending.py`` runs it.
 """

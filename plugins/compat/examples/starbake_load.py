@@ -1,6 +1,6 @@
 """Loads the bakery in the form that ``starlake dag-generate`` writes. (airflow dag)
 
-Every documented form is here once. The orchestrator is said in one line; a pipeline for Dagster differs in nothing else.
+It contains every documented form once. One line names the orchestrator; a pipeline for Dagster differs in nothing else.
 """
 
 import os

@@ -52,7 +52,7 @@ def test_homes_are_variables_of_the_process() -> None:
         ("run", "--file"),
         ("fly --file a.py", "invalid choice: 'fly'"),
         ("run --file a.py --options retries", "neither JSON nor name=value"),
-        ("run --file a.py --options {x}", "is no JSON"),
+        ("run --file a.py --options {x}", "is not valid JSON"),
         ("backfill --file a.py --options start_date=2026-11-01", "start_date=...,end_date=..."),
     ],
 )

@@ -208,7 +208,7 @@ def test_a_node_and_a_dataset_can_be_assigned_to() -> None:
     assert (dataset.cron, dataset.freshness) == (None, 60)
     assert dataset in known
     assert dataset == StarlakeDataset(uri="raw_sale")
-    with pytest.raises(AttributeError, match="make another one"):
+    with pytest.raises(AttributeError, match="create another dataset"):
         dataset.uri = "raw_other"
 
 

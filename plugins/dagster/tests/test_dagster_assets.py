@@ -240,8 +240,8 @@ def test_an_asset_of_two_pipelines_is_defined_by_the_first(tmp_path: Path) -> No
     options = {"run_dependencies_first": True, "partitions": "false"}
     second = draw(lineage, options, dependencies=kpis(), name="second", environment=fake(first))
     assert shared_assets([first.native, second.native]) == [
-        "the asset sales/orders of pipeline second is defined by pipeline first already: in Dagster it belongs to the first, and the "
-        "other one records its materialisations"
+        "the asset sales/orders of pipeline second is already defined by pipeline first: in Dagster it belongs to the first, and the "
+        "other records its materialisations"
     ]
     defs = definitions([first, second])
     graph = repository(defs).asset_graph
@@ -308,7 +308,7 @@ def test_definitions_from_a_pipeline_of_another_orchestrator_are_refused() -> No
     )
     with orchestration, orchestration.sl_create_pipeline(name="p") as pipeline:
         pipeline.sl_transform("a", "kpi.a")
-    with pytest.raises(PipelineFileError, match="was not drawn for Dagster"):
+    with pytest.raises(PipelineFileError, match="was not built for Dagster"):
         definitions(pipeline)
 
 
@@ -376,7 +376,7 @@ def test_an_op_of_the_user_takes_its_place(tmp_path: Path) -> None:
 
 def test_a_factory_has_to_return_an_op() -> None:
     with pytest.raises(
-        StarlakeError, match=r"the factory of 'mine' in pipeline 'p' returned 7; for Dagster it returns an op"
+        StarlakeError, match=r"the factory of 'mine' in pipeline 'p' returned 7; for Dagster it must return an op"
     ):
         draw(lambda p: p.add_native("mine", lambda: 7))
 
@@ -511,7 +511,7 @@ def test_pipelines_that_read_from_each_other_load(tmp_path: Path) -> None:
     assert parents([one, two], "k/c") == {"k/b"}
     notes = shared_assets([one.native, two.native])
     assert len(notes) == 1
-    assert "reads from one that reads from it" in notes[0]
+    assert "reads from a pipeline that reads from it" in notes[0]
     defs = definitions([one, two])
     with instance_in(tmp_path) as instance:
         assert run(resolved(defs, "job", "one"), instance).success
@@ -574,11 +574,12 @@ def test_names_that_fall_together_are_refused_by_name() -> None:
     build = lambda p: p.sl_transform(p.id, f"kpi.{p.id}")  # noqa: E731
     for one, two in (("a-b", "a_b"), ("x", "x_steps"), ("x", "x")):
         with pytest.raises(
-            PipelineFileError, match=f"'{one}' of pipelines.py and '{two}' of pipelines.py fall on one name in Dagster"
+            PipelineFileError,
+            match=f"'{one}' of pipelines.py and '{two}' of pipelines.py have the same name in Dagster",
         ):
             definitions([draw(build, name=one), draw(build, name=two)])
     with pytest.raises(
-        StarlakeError, match="pipeline 'config' would be 'config' in Dagster, which keeps that word for itself"
+        StarlakeError, match="pipeline 'config' would be 'config' in Dagster, where that name is reserved"
     ):
         draw(build, name="config")
     with pytest.raises(StarlakeError, match="task 'class' of pipeline 'p' would be 'class' in Dagster"):
@@ -588,9 +589,15 @@ def test_names_that_fall_together_are_refused_by_name() -> None:
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
-        ({"kinds": "sql"}, "the keyword 'kinds' of task a of pipeline p is 'sql'; it takes several words"),
-        ({"owners": "team:a"}, "the keyword 'owners' of task a of pipeline p is 'team:a'; it takes a list"),
-        ({"asset_tags": ["a"]}, "the keyword 'asset_tags' of task a of pipeline p is"),
+        (
+            {"kinds": "sql"},
+            "'sql' is not a valid value for the keyword 'kinds' of task a of pipeline p; it takes several words",
+        ),
+        (
+            {"owners": "team:a"},
+            "'team:a' is not a valid value for the keyword 'owners' of task a of pipeline p; it takes a list",
+        ),
+        ({"asset_tags": ["a"]}, "is not a valid value for the keyword 'asset_tags' of task a of pipeline p"),
     ],
 )
 def test_a_word_where_several_are_meant_is_refused(keywords: dict[str, Any], message: str) -> None:
@@ -602,7 +609,7 @@ def test_an_op_with_two_outputs_is_refused() -> None:
     @op(out={"a": Out(int), "b": Out(int)})
     def mine(): ...
 
-    with pytest.raises(StarlakeError, match="with 2 outputs; for Dagster it returns an op"):
+    with pytest.raises(StarlakeError, match="with 2 outputs; for Dagster it must return an op"):
         draw(lambda p: p.add_native("mine", lambda: mine))
 
 
@@ -636,7 +643,8 @@ def test_an_add_on_may_give_a_task_an_op_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize("given", [42, None, {"a": 1}, [None], [42]])
 def test_definitions_of_something_else_are_refused(given: Any) -> None:
     with pytest.raises(
-        StarlakeError, match=r"definitions\(\) takes pipelines, or files and folders with pipeline files"
+        StarlakeError,
+        match=r"definitions\(\) takes one or several pipelines, pipeline files or folders with pipeline files",
     ):
         definitions(given)
 

@@ -74,26 +74,32 @@ def test_the_end_alone_stands_for_the_interval_before_it() -> None:
 
 
 BAD: list[tuple[dict[str, str], str]] = [
-    ({END: "today"}, "the tag sl_data_interval_end of the run is 'today'; it takes a date with offset: 2026-01-31T"),
-    ({END: "2025-10-27T00:00:00"}, "it takes a date with offset"),
-    ({END: ""}, "it takes a date with offset"),
-    ({END: "0001-01-01T00:00:00+14:00"}, "it takes a date with offset"),
-    ({START: "2025-10-27", END: "2025-10-27T00:00:00Z"}, "the tag sl_data_interval_start of the run is '2025-10-27'"),
-    ({START: "2025-10-27T00:00:00Z"}, "has the tag sl_data_interval_start and no tag sl_data_interval_end"),
+    (
+        {END: "today"},
+        "'today' is not a valid date for the tag sl_data_interval_end of the run; write it with an offset, such as 2026-01-31T",
+    ),
+    ({END: "2025-10-27T00:00:00"}, "write it with an offset"),
+    ({END: ""}, "write it with an offset"),
+    ({END: "0001-01-01T00:00:00+14:00"}, "write it with an offset"),
+    (
+        {START: "2025-10-27", END: "2025-10-27T00:00:00Z"},
+        "'2025-10-27' is not a valid date for the tag sl_data_interval_start of the run",
+    ),
+    ({START: "2025-10-27T00:00:00Z"}, "has the tag sl_data_interval_start but no tag sl_data_interval_end"),
     ({START: "2025-10-28T00:00:00Z", END: "2025-10-27T00:00:00Z"}, "cannot end"),
-    ({"starlake/scheduled_date": "soon"}, "the tag starlake/scheduled_date of the run is 'soon'"),
+    ({"starlake/scheduled_date": "soon"}, "'soon' is not a valid date for the tag starlake/scheduled_date of the run"),
     (
         {"dagster/partition": "2025-10-26"},
-        "the partition '2025-10-26' of run .* is not a time at which the schedule '0 0",
+        "partition '2025-10-26' of run .* is not a time at which the schedule '0 0",
     ),
-    ({"dagster/partition": "2025-10-26T06:00:00+0100"}, "launch a run of one that Dagster lists"),
-    ({"dagster/partition": "eu|2025-10-26T00:00:00+0200"}, "launch a run of one that Dagster lists"),
+    ({"dagster/partition": "2025-10-26T06:00:00+0100"}, "launch a run of a partition that Dagster lists"),
+    ({"dagster/partition": "eu|2025-10-26T00:00:00+0200"}, "launch a run of a partition that Dagster lists"),
     (
         {"dagster/asset_partition_range_start": DAY, "dagster/asset_partition_range_end": "end"},
-        "the partition 'end' of run",
+        "partition 'end' of run",
     ),
-    ({"sl_variables": "region=EU"}, "the tag sl_variables of the run is 'region=EU'; it takes a JSON object"),
-    ({"sl_variables": '["EU"]'}, "it takes a JSON object"),
+    ({"sl_variables": "region=EU"}, "the tag sl_variables of the run must be a JSON object"),
+    ({"sl_variables": '["EU"]'}, "must be a JSON object"),
 ]
 
 
@@ -120,7 +126,7 @@ def test_a_bad_tag_fails_the_step_at_once(instance: Any, environment: FakeEnviro
     assert [event.event_type_value for event in result.all_events if "RETRY" in event.event_type_value] == []
     (failure,) = [event for event in result.all_events if event.event_type_value == "STEP_FAILURE"]
     text = str(failure.event_specific_data)
-    assert "the tag sl_data_interval_end of the run is 'today'; it takes a date with offset" in text
+    assert "'today' is not a valid date for the tag sl_data_interval_end of the run; write it with an offset" in text
     assert environment.submissions == []
 
 

@@ -116,7 +116,7 @@ def test_files_are_added_and_taken_out_one_by_one(source: Path, workspace: Path)
 
 def test_only_what_is_deployed_is_taken_out_and_all_of_it_or_nothing(source: Path, workspace: Path) -> None:
     daily, hourly = write(source, "daily"), write(source, "hourly", "people")
-    with pytest.raises(NothingFoundError, match=r"there is no workspace in .*dagster; name it with the option"):
+    with pytest.raises(NothingFoundError, match=r"there is no workspace in .*dagster; set the option 'workspace'"):
         delete([daily], workspace)
     deploy([daily], workspace)
     before = tree(workspace.parent)
@@ -223,12 +223,12 @@ def test_a_location_of_the_same_name_is_not_hidden(source: Path, workspace: Path
 
 
 REFUSED = [
-    ("load_from: [{python_file: a.py}]\n", "is written in a way that cannot be added to; put this under load_from:"),
-    ("load_from: [\n  {python_file: a.py}\n]\n", "cannot be added to"),
-    ('"load_from":\n  - python_file: a.py\n', "cannot be added to"),
-    ('{"load_from": [{"python_file": "a.py"}]}\n', "cannot be added to"),
-    ("load_from: &all\n  - python_file: a.py\nother: *all\n", "cannot be added to"),
-    ("load_from:\n  - python_file: a.py\nload_from:\n  - python_file: b.py\n", "cannot be added to"),
+    ("load_from: [{python_file: a.py}]\n", "has a form that cannot be edited; add this under load_from:"),
+    ("load_from: [\n  {python_file: a.py}\n]\n", "cannot be edited"),
+    ('"load_from":\n  - python_file: a.py\n', "cannot be edited"),
+    ('{"load_from": [{"python_file": "a.py"}]}\n', "cannot be edited"),
+    ("load_from: &all\n  - python_file: a.py\nother: *all\n", "cannot be edited"),
+    ("load_from:\n  - python_file: a.py\nload_from:\n  - python_file: b.py\n", "cannot be edited"),
     ("load_from:\n\t- python_file: a.py\n", "is not valid YAML"),
     ("load_from:\n  - a\n---\nother: 1\n", "is not valid YAML"),
     ("load_from: a.py\n", "is not a Dagster workspace"),
@@ -245,7 +245,7 @@ def test_a_workspace_in_a_strange_form_is_refused_with_what_to_write(
     with pytest.raises(RunError) as refused:
         deploy([write(source, "daily")], workspace)
     assert said in str(refused.value)
-    if "cannot be added to" in said:
+    if "cannot be edited" in said:
         assert str(refused.value).endswith(ENTRY)
     assert tree(workspace.parent) == {"workspace.yaml": text.encode()}
 
@@ -321,8 +321,8 @@ def test_files_that_do_not_load_together_change_nothing(source: Path, workspace:
     for files, said in [
         ([twin], "the pipeline id 'daily' is taken by daily.py"),
         ([broken], "so wrong"),
-        ([source / "nowhere.py"], r"nowhere\.py of .*starlake_definitions\.py is gone"),
-        ([alike, other], "fall on one name in Dagster"),
+        ([source / "nowhere.py"], r"nowhere\.py of .*starlake_definitions\.py no longer exists"),
+        ([alike, other], "have the same name in Dagster"),
     ]:
         with pytest.raises(StarlakeError, match=said):
             deploy(files, workspace)
@@ -338,7 +338,7 @@ def test_a_listed_file_that_is_gone_is_named_and_can_be_taken_out(source: Path, 
     daily.unlink()
     before = tree(workspace.parent)
     with pytest.raises(
-        RunError, match=r"^\.\./project/daily\.py of .* is gone; take it out with: starlake-orchestrate delete"
+        RunError, match=r"^\.\./project/daily\.py of .* no longer exists; remove it with: starlake-orchestrate delete"
     ):
         deploy([hourly], workspace)
     assert tree(workspace.parent) == before
@@ -354,7 +354,9 @@ def test_a_module_without_a_list_that_can_be_read_is_left_alone(source: Path, wo
     (workspace.parent / MODULE).write_text(text)
     daily = write(source, "daily")
     for act in (deploy, delete):
-        with pytest.raises(RunError, match=r"has no list FILES of file names that could be read .*; it is written by"):
+        with pytest.raises(
+            RunError, match=r"has no list FILES of file names that can be read .*; deploy writes this file"
+        ):
             act([daily], workspace)
     assert tree(workspace.parent) == {MODULE: text.encode()}
 

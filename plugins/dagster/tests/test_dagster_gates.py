@@ -251,7 +251,7 @@ def test_wait_until_ready(tmp_path: Path, stand_in: StandIn, runs: Any) -> None:
     assert len(calls) == 3
     markers = {call.arguments[call.arguments.index("--notReadySentinel") + 1] for call in calls}
     assert len(markers) == 3, "every look has a marker of its own"
-    assert "sales has no pending files; looking again in 0 s" in ran.text
+    assert "sales has no pending files; checking again in 0 s" in ran.text
 
 
 def test_wait_in_vain(tmp_path: Path, stand_in: StandIn, runs: Any) -> None:

@@ -105,21 +105,21 @@ def emit(instance: Any, name: str, start: datetime | None = None, end: datetime 
 
 def test_any_of_its_datasets_starts_it(instance: Any) -> None:
     daemon = Daemon(instance, waiting())
-    assert daemon.look() == "waits for any of sales/customers, sales/orders"
+    assert daemon.look() == "waiting for any of sales/customers, sales/orders"
     emit(instance, "sales.orders", FIRST)
     request = daemon.look()
     assert span(request) == (FIRST, FIRST + DAY)
     assert request.tags["starlake/started_by"] == "started by starlake://sales/orders"
-    assert daemon.look() == "waits for any of sales/customers, sales/orders"
+    assert daemon.look() == "waiting for any of sales/customers, sales/orders"
     emit(instance, "sales.customers", FIRST + DAY)
     assert daemon.asked() == (FIRST + DAY, FIRST + 2 * DAY)
 
 
 def test_all_of_its_datasets_start_it_and_the_message_names_what_is_missing(instance: Any) -> None:
     daemon = Daemon(instance, waiting({"dataset_triggering_strategy": "all"}))
-    assert daemon.look() == "waits for sales/customers, sales/orders"
+    assert daemon.look() == "waiting for sales/customers, sales/orders"
     emit(instance, "sales.orders", FIRST)
-    assert daemon.look() == "waits for sales/customers"
+    assert daemon.look() == "waiting for sales/customers"
     emit(instance, "sales.orders", FIRST + DAY)
     emit(instance, "sales.customers", FIRST + 2 * DAY)
     request = daemon.look()
@@ -127,7 +127,7 @@ def test_all_of_its_datasets_start_it_and_the_message_names_what_is_missing(inst
     assert span(request) == (FIRST, FIRST + 3 * DAY)
     assert request.tags["starlake/started_by"] == "started by starlake://sales/customers, starlake://sales/orders"
     emit(instance, "sales.orders", FIRST + 3 * DAY)
-    assert daemon.look() == "waits for sales/customers"
+    assert daemon.look() == "waiting for sales/customers"
 
 
 @pytest.mark.parametrize("policy", ["any", "all"])
@@ -207,7 +207,7 @@ def test_a_new_sensor_asks_for_nothing_before_the_last_event(instance: Any) -> N
     assert Daemon(instance, waiting()).asked() == (FIRST + 2 * DAY, FIRST + 3 * DAY)
     # Of two, where it has to wait: from the last event on that was there at the first look.
     daemon = Daemon(instance, waiting({"dataset_triggering_strategy": "all"}))
-    assert daemon.look() == "waits for sales/customers"
+    assert daemon.look() == "waiting for sales/customers"
     emit(instance, "sales.orders", FIRST + 3 * DAY)
     emit(instance, "sales.customers", FIRST + 3 * DAY)
     assert daemon.asked() == (FIRST + 2 * DAY, FIRST + 4 * DAY)
@@ -285,7 +285,7 @@ def test_no_more_runs_at_once_than_allowed_and_no_event_is_lost(instance: Any) -
     made.append(instance.create_run_for_job(job(pipeline), status=DagsterRunStatus.STARTING))
     emit(instance, "sales.orders", FIRST + DAY)
     emit(instance, "sales.customers", FIRST + 4 * DAY)
-    full = "2 of at most 2 runs (max_active_runs) have not ended; the events wait"
+    full = "2 of at most 2 runs (max_active_runs) are still running; the events wait"
     assert [daemon.look(), daemon.look()] == [full, full]
     instance.report_run_canceled(made[0])
     assert daemon.asked() == (FIRST + DAY, FIRST + 5 * DAY)
@@ -297,7 +297,7 @@ def test_datasets_start_one_run_at_a_time_unless_somebody_says_otherwise(instanc
     daemon.look()
     instance.create_run_for_job(job(pipeline), status=DagsterRunStatus.STARTED)
     emit(instance, "sales.orders", FIRST)
-    assert daemon.look() == "1 of at most 1 runs (max_active_runs) have not ended; the events wait"
+    assert daemon.look() == "1 of at most 1 runs (max_active_runs) are still running; the events wait"
 
 
 # -- what others wrote
@@ -423,7 +423,7 @@ def test_a_real_load_starts_a_real_transform_for_its_interval(
     wanted = "sales_customers, sales_orders" if "dataset_style" in options else "sales/customers, sales/orders"
     if "asset_key_prefix" in options:
         wanted = "acme/prod/sales/customers, acme/prod/sales/orders"
-    assert daemon.look() == f"waits for {wanted}"
+    assert daemon.look() == f"waiting for {wanted}"
     for day in ("2025-10-25T00:00:00+0200", "2025-10-26T00:00:00+0200"):
         tick = "2025-10-26T00:00:00+02:00" if "25T" in day else "2025-10-27T00:00:00+01:00"
         tags = {} if partitions else {"starlake/scheduled_date": tick}
@@ -435,7 +435,7 @@ def test_a_real_load_starts_a_real_transform_for_its_interval(
     text = transform.job.arguments[-1]
     assert "sl_data_interval_start='2025-10-25T00:00:00+02:00'" in text
     assert "sl_data_interval_end='2025-10-27T00:00:00+01:00'" in text
-    assert daemon.look() == f"waits for {wanted}"
+    assert daemon.look() == f"waiting for {wanted}"
 
 
 def test_a_load_that_failed_or_was_skipped_starts_nothing(instance: Any) -> None:
@@ -446,7 +446,7 @@ def test_a_load_that_failed_or_was_skipped_starts_nothing(instance: Any) -> None
     source = draw(lambda p: p.sl_load("orders", "sales", "orders"), environment=environment, name="load")
     daemon = Daemon(instance, waiting(tables=("sales.orders",)))
     assert not run(job(source, "load"), instance).success
-    assert daemon.look() == "waits for sales/orders"
+    assert daemon.look() == "waiting for sales/orders"
 
 
 # -- the function of the core has the last word

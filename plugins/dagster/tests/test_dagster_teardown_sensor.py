@@ -125,7 +125,7 @@ def test_a_tear_down_of_a_run_that_was_deleted_says_so(instance: Any, environmen
     result = launch(job(pipeline, "p_tear_down"), instance, {"starlake/tears_down": "gone"})
     assert not result.success
     (failure,) = [event for event in result.all_events if event.event_type_value == "STEP_FAILURE"]
-    assert "the run gone, which the tag starlake/tears_down names, is not known" in str(failure.event_specific_data)
+    assert "run gone, which the tag starlake/tears_down names, is unknown" in str(failure.event_specific_data)
     assert environment.submissions == []
 
 

@@ -126,7 +126,7 @@ def test_an_example_arrives_in_the_cluster(document: dict[str, Any], emulator: D
     assert held(document, as_json(made.config))
     told = runner.describe(create)  # type: ignore[attr-defined]
     assert told.startswith("gcloud dataproc clusters create ")
-    assert "  # and of a document: " in told
+    assert "  # plus, from a document: " in told
 
 
 @pytest.mark.parametrize("document", BATCHES, ids=json.dumps)
@@ -145,7 +145,7 @@ def test_an_example_arrives_in_the_batch(document: dict[str, Any], emulator: Dat
     assert held(document, as_json(made))
     assert made.spark_batch.main_class == "ai.starlake.job.Main"
     assert made.labels["starlake_core"] == "run"
-    assert "  # and of a document: " in runner.describe(job)  # type: ignore[attr-defined]
+    assert "  # plus, from a document: " in runner.describe(job)  # type: ignore[attr-defined]
 
 
 # -- names that are no options
@@ -240,23 +240,23 @@ def test_a_document_replaces_defaults() -> None:
 @pytest.mark.parametrize(
     ("options", "document", "says"),
     [
-        ({"dataproc_tags": "a"}, {"gceClusterConfig": {"tags": ["b"]}}, "gce_cluster_config.tags is what option 'dataproc_tags' says already"),
+        ({"dataproc_tags": "a"}, {"gceClusterConfig": {"tags": ["b"]}}, "gce_cluster_config.tags is already set by option 'dataproc_tags'"),
         ({"dataproc_image_version": "2.1"}, {"softwareConfig": {"imageVersion": "2.3"}}, "option 'dataproc_image_version'"),
-        ({"dataproc_num_workers": 3}, {"workerConfig": {"numInstances": 5}}, "worker_config.num_instances is what option 'dataproc_num_workers'"),
+        ({"dataproc_num_workers": 3}, {"workerConfig": {"numInstances": 5}}, "num_instances is already set by option 'dataproc_num_workers'"),
         ({"dataproc_idle_delete_ttl": "2h"}, {"lifecycleConfig": {"idleDeleteTtl": "600s"}}, "option 'dataproc_idle_delete_ttl'"),
-        ({"dataproc_config_bucket": "mine"}, {"configBucket": "other"}, "config_bucket is what option 'dataproc_config_bucket'"),
+        ({"dataproc_config_bucket": "mine"}, {"configBucket": "other"}, "config_bucket is already set by option 'dataproc_config_bucket'"),
         ({"dataproc_cluster_metadata": {"a": "1"}}, {"gceClusterConfig": {"metadata": {"a": "2"}}}, "option 'dataproc_cluster_metadata'"),
         (
             {"dataproc_cluster_properties": {"core:a.b": "1"}},
             {"softwareConfig": {"properties": {"core:a.b": "2"}}},
-            "software_config.properties.core:a.b is what option 'dataproc_cluster_properties'",
+            "software_config.properties.core:a.b is already set by option 'dataproc_cluster_properties'",
         ),
         ({"sl_env_var": {"SL_ROOT": "hunter2"}}, {"softwareConfig": {"properties": {"spark-env:SL_ROOT": "x"}}}, "option 'sl_env_var'"),
         ({"dataproc_master_properties": {"min_cpu_platform": "a"}}, {"masterConfig": {"minCpuPlatform": "b"}}, "option 'dataproc_master_properties'"),
         (
             {"dataproc_subnet": "s"},
             {"gceClusterConfig": {"networkUri": "n"}},
-            "gce_cluster_config.network_uri takes the place of what option 'dataproc_subnet' says",
+            "gce_cluster_config.network_uri replaces what option 'dataproc_subnet' sets",
         ),
         ({"dataproc_worker_disk_size": 50}, {"workerConfig": {"diskConfig": {"bootDiskSizeGb": 60}}}, "option 'dataproc_worker_disk_size'"),
     ],
@@ -267,7 +267,7 @@ def test_what_an_option_says_stays(options: dict[str, Any], document: dict[str, 
     (problem,) = caught.value.problems
     assert problem.startswith("cluster of a run (environment dataproc): option 'dataproc_cluster_config': ")
     assert says in problem
-    assert "leave one of them out" in problem
+    assert "remove one of them" in problem
     assert "hunter2" not in problem
 
 
@@ -327,12 +327,12 @@ def test_a_document_of_a_batch_replaces_defaults_and_adds() -> None:
 @pytest.mark.parametrize(
     ("options", "document", "says"),
     [
-        ({}, {"sparkBatch": {"mainClass": "Other"}}, "spark_batch.main_class is what option 'spark_job_main_class' says already"),
+        ({}, {"sparkBatch": {"mainClass": "Other"}}, "spark_batch.main_class is already set by option 'spark_job_main_class'"),
         ({}, {"sparkBatch": {"jarFileUris": []}}, "option 'spark_jar_list'"),
-        ({}, {"sparkBatch": {"args": ["x"]}}, "spark_batch.args is what the command of the task says"),
+        ({}, {"sparkBatch": {"args": ["x"]}}, "spark_batch.args is already set by the command of the task"),
         ({}, {"labels": {"starlake_task": "x"}}, "the label by which this plugin finds its own"),
         ({"dataproc_labels": {"team": "a"}}, {"labels": {"team": "b"}}, "option 'dataproc_labels'"),
-        ({}, {"runtimeConfig": {"properties": {"spark.executorEnv.SL_RUN_KEY": "x"}}}, "option 'sl_env_var', or what names a run,"),
+        ({}, {"runtimeConfig": {"properties": {"spark.executorEnv.SL_RUN_KEY": "x"}}}, "option 'sl_env_var', or the names of the run,"),
         ({"spark_executor_memory": "20g"}, {"runtimeConfig": {"properties": {"spark.executor.memory": "8g"}}}, "option 'spark_executor_memory'"),
         ({"spark_properties": {"spark.x": "1"}}, {"runtimeConfig": {"properties": {"spark.x": "2"}}}, "option 'spark_properties'"),
         ({}, {"runtimeConfig": {"properties": {"spark.datasource.bigquery.temporaryGcsBucket": "x"}}}, "option 'spark_bucket'"),
@@ -340,10 +340,10 @@ def test_a_document_of_a_batch_replaces_defaults_and_adds() -> None:
         (
             {"dataproc_subnet": "s"},
             {"environmentConfig": {"executionConfig": {"networkUri": "n"}}},
-            "takes the place of what option 'dataproc_subnet' says",
+            "replaces what option 'dataproc_subnet' sets",
         ),
-        ({}, {"pysparkBatch": {"mainPythonFileUri": "gs://b/f.py"}}, "pyspark_batch is other work than a Starlake command"),
-        ({}, {"uuid": "x"}, "uuid is told by Dataproc and cannot be given"),
+        ({}, {"pysparkBatch": {"mainPythonFileUri": "gs://b/f.py"}}, "pyspark_batch is not the work of a Starlake command"),
+        ({}, {"uuid": "x"}, "uuid is set by Dataproc and cannot be given"),
     ],
 )  # fmt: skip
 def test_what_a_batch_is_stays(options: dict[str, Any], document: dict[str, Any], says: str) -> None:
@@ -366,7 +366,7 @@ def test_what_a_batch_is_stays(options: dict[str, Any], document: dict[str, Any]
         ({"softwareConfig": {"properties": {"core:x": 3}}}, "softwareConfig.properties: "),
         ({"lifecycleConfig": {"autoDeleteTtl": "2h"}}, "lifecycleConfig: Duration must end with letter"),
         ({"workerConfig": {"numInstances": "many"}}, "workerConfig.numInstances: "),
-        ({"workerConfig": {}, "worker_config": {}}, "worker_config is there in two spellings; write it once"),
+        ({"workerConfig": {}, "worker_config": {}}, "worker_config occurs in two spellings; write it only once"),
         ({"gceClusterConfig": 5}, "gceClusterConfig"),
     ],
 )  # fmt: skip
@@ -407,9 +407,9 @@ def test_a_document_of_one_task() -> None:
     [
         (
             {"dataproc_cluster": "c", "dataproc_cluster_config": {"clusterTier": "CLUSTER_TIER_STANDARD"}},
-            "with option 'dataproc_cluster' no cluster is made",
+            "no cluster is created when option 'dataproc_cluster' is set",
         ),
-        ({"dataproc_cluster": "c", "dataproc_batch_config": {"labels": {"a": "b"}}}, "no command is a batch; write 'dataproc_serverless': True"),
+        ({"dataproc_cluster": "c", "dataproc_batch_config": {"labels": {"a": "b"}}}, "no command runs as a batch; write 'dataproc_serverless': True"),
     ],
 )  # fmt: skip
 def test_a_document_that_goes_nowhere(options: dict[str, Any], says: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -447,7 +447,4 @@ def test_without_the_sdk_the_worker_looks() -> None:
         [sys.executable, "-c", _WITHOUT_SDK, json.dumps(sys.path)], capture_output=True, text=True, check=True
     )
     assert done.stdout == "{'policy_uri': 'x'}\n"
-    assert (
-        "ClusterConfig is not checked here, where google-cloud-dataproc is not installed; the worker checks it"
-        in done.stderr
-    )
+    assert "the worker checks ClusterConfig, because google-cloud-dataproc is not installed here" in done.stderr

@@ -164,7 +164,7 @@ def test_a_cluster_that_is_there_and_cannot_be_seen_is_an_outage(
     hidden = [Fault(Kind.NOT_FOUND)] * 50
     emulator.faults.plan("GetCluster", *hidden)
     monkeypatch.setattr("starlake_core_dataproc.clusters._PATIENCE", -1.0)
-    with pytest.raises(OutageError, match="exists and cannot be seen"):
+    with pytest.raises(OutageError, match="exists, but has not shown it"):
         start(create, runner, key("create", "2"))
     assert emulator.faults.calls["CreateCluster"] == 2
 
@@ -209,7 +209,7 @@ def test_a_cluster_that_is_never_made_is_given_up_and_made_anew(emulator: Datapr
     emulator.slow = 0
     outcome = settle(runner, handle)
     assert outcome.verdict is Verdict.FAILED
-    assert "is still CREATING after 1 s (option dataproc_create_timeout); it is given up and deleted" in outcome.reason
+    assert "is still CREATING after 1 s (option dataproc_create_timeout); it is being deleted" in outcome.reason
     assert create.spec["cluster"] not in emulator.clusters
     for one in (runner, runner_of(create)):
         assert not one.poll([kept])[kept].ended
@@ -324,7 +324,7 @@ def test_a_quota_is_told_at_once_and_in_words(emulator: Dataproc, made: tuple[Jo
     create, _, runner = made
     emulator.faults.plan("CreateCluster", Fault(Kind.QUOTA))
     with pytest.raises(
-        RunnerError, match=r"Insufficient 'CPUS' quota.*ask for more on the page 'Quotas' of the project"
+        RunnerError, match=r"Insufficient 'CPUS' quota.*request a higher one on the page 'Quotas' of the project"
     ):
         execute(create, runner, key("create"))
     emulator.faults.plan("CreateCluster", Fault(Kind.DENIED))

@@ -68,7 +68,7 @@ def labels(count: int) -> dict[str, Any]:
 MANY = 10 * 1024 * 1024
 TABLE: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     "name of a variable": (variable("SL_ROOT"), [variable(name) for name in ("A=B", "MY VAR", "é", "", "1A", "a\n")]),
-    "name of a variable of a cluster": (
+    "name of a variable on a cluster": (
         software(properties={"spark-env:SL_ROOT": "x"}),
         [software(properties={"spark-env:SL-ROOT": "x"}), software(properties={"spark-env:sl.root": "x"})],
     ),
@@ -85,7 +85,7 @@ TABLE: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
         [{"region": "EUROPE-WEST1", "job": {}}, {"parent": "projects/p/locations/global", "batch": {}}],
     ),
     "zone of a cluster": (machines(zone_uri="projects/p/zones/europe-west1-b"), [machines(zone_uri="us-central1-a"), machines(zone_uri="b")]),
-    "name of a cluster": (
+    "cluster name": (
         {"cluster": {"cluster_name": "a" * 38 + "-${sl_run_hash}"}},
         [
             {"cluster": {"cluster_name": "a" * 39 + "-${sl_run_hash}"}},
@@ -93,20 +93,20 @@ TABLE: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             of_job(placement={"cluster_name": "My_Cluster"}),
         ],
     ),
-    "id of a job": (of_job(reference={"job_id": "j" * 100}), [of_job(reference={"job_id": "j" * 101}), of_job(reference={"job_id": "jöb"})]),
-    "id of a batch": ({"batch_id": "b" * 63}, [{"batch_id": "b" * 64}, {"batch_id": "b"}, {"batch_id": "B123"}]),
-    "id of a request": ({"request_id": "r" * 40}, [{"request_id": "r" * 41}, {"request_id": "r/1"}]),
-    "restarts of a driver in an hour": (of_job(scheduling={"max_failures_per_hour": 10}), [of_job(scheduling={"max_failures_per_hour": 11})]),
+    "job id": (of_job(reference={"job_id": "j" * 100}), [of_job(reference={"job_id": "j" * 101}), of_job(reference={"job_id": "jöb"})]),
+    "batch id": ({"batch_id": "b" * 63}, [{"batch_id": "b" * 64}, {"batch_id": "b"}, {"batch_id": "B123"}]),
+    "request id": ({"request_id": "r" * 40}, [{"request_id": "r" * 41}, {"request_id": "r/1"}]),
+    "restarts of a driver per hour": (of_job(scheduling={"max_failures_per_hour": 10}), [of_job(scheduling={"max_failures_per_hour": 11})]),
     "workers of a cluster": (group(2), [group(1), group(0)]),
-    "workers of a cluster of one node": (group(0, one_node=True), [group(2, one_node=True)]),
-    "secondary workers of a cluster of one node": (group(1, role="secondary_worker"), [group(1, True, "secondary_worker")]),
+    "workers of a single-node cluster": (group(0, one_node=True), [group(2, one_node=True)]),
+    "secondary workers of a single-node cluster": (group(1, role="secondary_worker"), [group(1, True, "secondary_worker")]),
     "image of a cluster": (
         software(image_version="2.2.5-debian12"),
         [software(image_version=version) for version in ("banana", "2", "debian12", "2.2_debian12")],
     ),
     "runtime of a batch": (batch(version="3.0"), [batch(version=version) for version in ("99", "latest", "2.2-debian12")]),
     "time to live of a batch": (batch(ttl={"seconds": 14 * 86400}), [batch(ttl={"seconds": 20 * 86400}), batch(ttl="599s")]),
-    "life of a cluster": (
+    "lifetime of a cluster": (
         cluster(lifecycle_config={"idle_delete_ttl": {"seconds": 300}, "auto_delete_ttl": "1209600s"}),
         [
             cluster(lifecycle_config={"idle_delete_ttl": "299s"}),
@@ -119,7 +119,7 @@ TABLE: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
         [batch({"spark.executor.cores": "1"}), batch({"spark.driver.cores": "5"})],
     ),
     "executors of a batch": (batch({"spark.executor.instances": "2"}), [batch({"spark.executor.instances": "1"})]),
-    "name of a bucket": (
+    "bucket name": (
         cluster(config_bucket="a" * 63, temp_bucket="a.example.com"),
         [
             cluster(config_bucket="a" * 64),
@@ -131,13 +131,13 @@ TABLE: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     ),
     "network tag": (machines(tags=["a" * 63]), [machines(tags=["A"]), batch(network_tags=["a_b"]), machines(tags=["a-"]), machines(tags=["a" * 64])]),
     "network tags": (machines(tags=["a"] * 64), [machines(tags=["a"] * 65)]),
-    "name of an entry of metadata": (machines(metadata={"a" * 127: ""}), [machines(metadata={name: ""}) for name in ("a" * 128, "a b", "é")]),
-    "size of an entry of metadata": (machines(metadata={"a": "x" * 262_144}), [machines(metadata={"a": "x" * 262_145})]),
+    "name of a metadata entry": (machines(metadata={"a" * 127: ""}), [machines(metadata={name: ""}) for name in ("a" * 128, "a b", "é")]),
+    "size of a metadata entry": (machines(metadata={"a": "x" * 262_144}), [machines(metadata={"a": "x" * 262_145})]),
     "size of all metadata": (
         machines(metadata={"a": "x" * 262_143, "b": "x" * 262_142}),
         [machines(metadata={"a": "x" * 262_144, "b": "x" * 262_143})],
     ),
-    "name of a property of a cluster": (
+    "name of a cluster property": (
         software(properties={"spark:spark.executor.memory": "2g"}),
         [software(properties={"spark.executor.memory": "2g"}), software(properties={"core:": ""})],
     ),
@@ -168,12 +168,12 @@ def test_each_limit(limit: Limit[Any]) -> None:
         ({"sl_env_var": {"": "x"}}, "'' is not a valid name"),
         (
             {"dataproc_labels": {f"l{number}": "x" for number in range(30)}},
-            "33 labels, 3 of them for this plugin to find its own; take 1 out of the option dataproc_labels (labels of a job, batch or "
+            "33 labels, 3 of which this plugin adds; remove 1 from the option dataproc_labels (labels of a job, batch or "
             "cluster: at most 32; https://cloud.google.com/python/docs/reference/dataproc/latest/google.cloud.dataproc_v1.types.Job)",
         ),
         (
             {"dataproc_labels": {f"l{number}": "x" for number in range(29)}, "dataproc_job_wait_timeout": "2h"},
-            "33 labels, 4 of them",
+            "33 labels, 4 of which",
         ),
         ({"spark_bucket": "a" * 64}, "(64 characters)"),
         ({"spark_bucket": "my-google-bucket"}, "bucket 'my-google-bucket'; look it up with: gcloud storage buckets list"),
@@ -190,9 +190,11 @@ def test_a_job_that_would_be_refused(options: dict[str, Any], says: str, where: 
 
 
 def test_a_variable_is_refused_whichever_option_it_comes_from() -> None:
-    with pytest.raises(OptionsError, match=r"no process can have a variable 'MY VAR'; .* to MY_VAR \(name of"):
+    with pytest.raises(
+        OptionsError, match=r"'MY VAR' is not a valid name for a variable; rename it to MY_VAR .* \(name of"
+    ):
         job_of({**PLACE, "spark_properties": {"spark.executorEnv.MY VAR": "x"}})
-    with pytest.raises(OptionsError, match=r"cluster of a run .*no process can have a variable 'A=B'"):
+    with pytest.raises(OptionsError, match=r"cluster of a run .*'A=B' is not a valid name for a variable"):
         drawn(dataproc_cluster_properties={"spark-env:A=B": "x"})
 
 
@@ -224,14 +226,14 @@ def test_a_batch_that_would_be_refused(options: dict[str, Any], says: str) -> No
     [
         (
             {"dataproc_num_workers": 1},
-            "1 worker; write 'dataproc_num_workers': 2, or 'dataproc_single_node': True for a cluster of one node (workers of a cluster: "
+            "1 worker; write 'dataproc_num_workers': 2, or 'dataproc_single_node': True for a single-node cluster (workers of a cluster: "
             "at least 2; https://cloud.google.com/python/docs/reference/dataproc/latest/google.cloud.dataproc_v1.types.ClusterConfig.ClusterType)",
         ),
         ({"dataproc_worker_properties": {"num_instances": 1}}, "1 worker; write"),
         (
             {"dataproc_num_workers": 0, "dataproc_secondary_num_workers": 2},
-            "option 'dataproc_secondary_num_workers' (2) of plugin 'dataproc': a cluster of one node (dataproc_num_workers, "
-            "dataproc_single_node) has no secondary workers; give it at least 2 workers, or leave the option out",
+            "option 'dataproc_secondary_num_workers' (2) of plugin 'dataproc': a single-node cluster (dataproc_num_workers, "
+            "dataproc_single_node) has no secondary workers; give it at least 2 workers, or remove the option",
         ),
         ({"dataproc_image_version": "banana"}, "image 'banana'; write 'dataproc_image_version': '2.2-debian12'"),
         ({"dataproc_zone": "us-central1-a"}, "zone 'us-central1-a' is not in region europe-west1; write 'dataproc_zone': 'europe-west1-b'"),
@@ -260,7 +262,7 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 def test_what_is_long_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         job_of({**PLACE, "sl_env_var": {"LONG": "x" * 140_000}})
-    assert "variable LONG has 140005 bytes; put what is that long into a file" in caplog.text
+    assert "variable LONG has 140005 bytes; put the long value into a file" in caplog.text
     assert "this limit is not documented" in caplog.text
     assert "xxxx" not in caplog.text
 
@@ -269,7 +271,7 @@ def test_a_name_that_no_shell_sets_is_a_warning(caplog: pytest.LogCaptureFixture
     with caplog.at_level(logging.WARNING):
         drawn(sl_env_var={"sl.root": "gs://b/p"})
     assert (
-        "variable 'sl.root' may not reach the drivers of a cluster; rename it in the option sl_env_var, to sl_root"
+        "variable 'sl.root' may not reach the drivers of a cluster; rename it to sl_root in the option sl_env_var"
         in caplog.text
     )
 

@@ -56,12 +56,12 @@ def test_what_is_missing_is_said_at_once() -> None:
     with pytest.raises(OptionsError) as caught:
         opened({})
     assert caught.value.problems == (
-        "lab.py: option 'dataproc_project_id' of plugin 'dataproc' is required: Project that has the jobs and clusters. "
+        "lab.py: option 'dataproc_project_id' of plugin 'dataproc' is required: The project of the jobs and clusters. "
         "Set it in the options or the environment variable GCP_PROJECT",
-        "lab.py: option 'spark_jar_list' of plugin 'dataproc' is required: Jars of the jobs: that of Starlake and what it needs. "
+        "lab.py: option 'spark_jar_list' of plugin 'dataproc' is required: The jars of the jobs: Starlake and its dependencies. "
         "Set it in the options or the environment variable SL_SPARK_JAR_LIST",
-        "lab.py: option 'spark_bucket' of plugin 'dataproc' is required: Bucket for Spark (defaultFS) and for the BigQuery connector "
-        "(temporaryGcsBucket); it also takes the markers of checks. Set it in the options or the environment variable SL_SPARK_BUCKET",
+        "lab.py: option 'spark_bucket' of plugin 'dataproc' is required: The bucket for Spark (defaultFS), for the BigQuery connector "
+        "(temporaryGcsBucket) and for the markers of checks. Set it in the options or the environment variable SL_SPARK_BUCKET",
     )
 
 
@@ -77,8 +77,8 @@ def test_the_project_comes_from_the_environment_too(monkeypatch: pytest.MonkeyPa
         ("spark_jar_list", "", "use at least one URI such as gs://bucket/starlake.jar"),
         ("spark_jar_list", " , ", "use at least one URI such as gs://bucket/starlake.jar, separated by commas"),
         ("spark_jar_list", "starlake.jar", "use at least one URI"),
-        ("spark_bucket", "gs://", "use the name of a bucket, with or without gs://"),
-        ("spark_bucket", "gs://bucket/folder", "use the name of a bucket"),
+        ("spark_bucket", "gs://", "use a bucket name, with or without gs://"),
+        ("spark_bucket", "gs://bucket/folder", "use a bucket name"),
         (
             "dataproc_cluster_metadata",
             '{"a": 1',
@@ -110,12 +110,12 @@ def test_the_project_comes_from_the_environment_too(monkeypatch: pytest.MonkeyPa
         (
             "dataproc_cluster",
             "My_Cluster",
-            "use the name of a cluster: lower-case letters, digits and dashes, at most 51",
+            "use a cluster name: at most 51 lower-case letters, digits and dashes",
         ),
-        ("dataproc_name", "x" * 52, "use the name of a cluster"),
+        ("dataproc_name", "x" * 52, "use a cluster name"),
         ("dataproc_idle_delete_ttl", 60, "use 300 s (5m) to 14d, or 0 for never"),
         ("dataproc_labels", {"Team": "x"}, "lower-case letters, digits, - and _"),
-        ("dataproc_labels", {"starlake_task": "x"}, "no name that begins with starlake_"),
+        ("dataproc_labels", {"starlake_task": "x"}, "no name that starts with starlake_"),
         ("dataproc_poll_interval", 0, "greater than 0 and less than a day"),
         ("dataproc_poll_interval", "1d", "greater than 0 and less than a day"),
         ("dataproc_deploy_mode", "yarn", "use one of client, cluster"),

@@ -166,7 +166,7 @@ def test_an_old_check_without_a_marker(
     emulator.tells_exit_code = False
     outcome = execute(job, runner, RunKey(KEY.task, "2"))
     assert outcome.verdict is Verdict.FAILED
-    assert "Dataproc does not tell exit codes" in outcome.reason
+    assert "Dataproc does not report exit codes" in outcome.reason
     assert "pre_load_not_ready_sentinel_path" in outcome.reason
 
 
@@ -513,7 +513,7 @@ def test_errors_say_what_to_do(emulator: Dataproc, options: dict[str, Any]) -> N
         runner.submit(job, KEY)
     emulator.faults.plan(method, Fault(Kind.QUOTA))
     with pytest.raises(
-        RunnerError, match=r"Insufficient 'CPUS' quota.*ask for more on the page 'Quotas' of the project"
+        RunnerError, match=r"Insufficient 'CPUS' quota.*request a higher one on the page 'Quotas' of the project"
     ):
         runner.submit(job, KEY)
     assert calls(emulator, options) == 2, "neither passes by waiting"

@@ -14,7 +14,7 @@ from starlake_core import Command, Job, OutageError, RunnerError
 from starlake_core.runtime import Credentials, Verdict, poller, runner_for
 from starlake_core.testing.lab import settle
 
-CREDENTIALS_HINT = "needs credentials that are valid now"
+CREDENTIALS_HINT = "needs valid credentials"
 
 
 def refused(lab: Lab, **options: object) -> str:
@@ -123,7 +123,7 @@ def test_a_region_that_nobody_has(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> 
     job = lab.job(aws_region="eu-nowhere-9", aws_endpoint_url=None)
     runner = lab.runner(job)
     _without_network(runner)
-    with pytest.raises(RunnerError, match=r"knows no region 'eu-nowhere-9': correct the option aws_region"):
+    with pytest.raises(RunnerError, match=r"does not know a region 'eu-nowhere-9': correct the option aws_region"):
         runner.submit(job, KEY)
 
 

@@ -76,7 +76,7 @@ AROUND: dict[str, tuple[Asked, Asked, str]] = {
     "number of subnets, in aws_network_configuration too": (
         asked(network={"subnets": [f"subnet-{n}" for n in range(16)]}),
         asked(network={"subnets": [f"subnet-{n}" for n in range(17)]}),
-        "has 17 ids; ECS allows 16",
+        "has 17 ids; ECS allows at most 16",
     ),
     "ids of security groups, in aws_network_configuration too": (
         asked(),
@@ -86,14 +86,14 @@ AROUND: dict[str, tuple[Asked, Asked, str]] = {
     "number of security groups, in aws_network_configuration too": (
         asked(network={"securityGroups": [f"sg-{n}" for n in range(5)]}),
         asked(network={"securityGroups": [f"sg-{n}" for n in range(6)]}),
-        "has 6 ids; ECS allows 5",
+        "has 6 ids; ECS allows at most 5",
     ),
     "length of a tag": (
         asked(tags=tags(("n" * 128, "v" * 256))),
         asked(tags=tags(("n" * 129, ""))),
         "1 to 128 characters",
     ),
-    "names of tags": (asked(tags=tags(("my:aws:x", ""))), asked(tags=tags(("AWS:x", ""))), "belong to AWS"),
+    "tag names": (asked(tags=tags(("my:aws:x", ""))), asked(tags=tags(("AWS:x", ""))), "are reserved for AWS"),
     "characters of a tag": (
         asked(tags=tags(("é a", "+-=._:/@"))),
         asked(tags=tags(("x", "a#b"))),
@@ -102,7 +102,7 @@ AROUND: dict[str, tuple[Asked, Asked, str]] = {
     "number of tags": (
         asked(tags=tags(*((f"t{n}", "") for n in range(50)))),
         asked(tags=tags(*((f"t{n}", "") for n in range(51)))),
-        "has 49 tags; there is room for 48",
+        "has 49 tags; at most 48 are allowed",
     ),
     "region": (asked(region="eusc-de-east-1"), asked(region="EU-WEST-3"), "'EU-WEST-3', which is not an AWS region"),
     "overrides of a task": (
@@ -110,18 +110,18 @@ AROUND: dict[str, tuple[Asked, Asked, str]] = {
         asked(container={"command": ["x" * 8192]}),
         "and ECS allows 8192",
     ),
-    "name of a variable": (asked(container=named("A")), asked(container=named("A=B")), "named 'A=B'"),
+    "name of a variable": (asked(container=named("A")), asked(container=named("A=B")), "'A=B' is not a valid name"),
     "name of a variable, for programs": (
         asked(container=named("MY_VAR")),
         asked(container=named("MY VAR")),
         "variable 'MY VAR' may not reach",
     ),
-    "name of a cluster": (
+    "cluster name": (
         asked(cluster="arn:aws:ecs:eu-west-3:123456789012:cluster/c"),
         asked(cluster="my cluster"),
         "'my cluster'",
     ),
-    "name of a task definition": (asked(taskDefinition="t:12"), asked(taskDefinition="t:latest"), "'t:latest'"),
+    "task definition name": (asked(taskDefinition="t:12"), asked(taskDefinition="t:latest"), "'t:latest'"),
     "name of a container": (
         asked(container={"name": "Star_lake-2"}),
         asked(container={"name": "star.lake"}),
@@ -130,12 +130,12 @@ AROUND: dict[str, tuple[Asked, Asked, str]] = {
     "platform version": (
         asked(platformVersion="1.4.0"),
         asked(platformVersion="banana"),
-        "'banana'; set aws_platform_version",
+        "'banana' is not a platform version; set aws_platform_version",
     ),
     "launch type and capacity providers": (
         asked(launchType="FARGATE"),
         asked(launchType="FARGATE", capacityProviderStrategy=spread(1)),
-        "leave launchType out",
+        "remove launchType",
     ),
     "number of capacity providers": (
         asked(capacityProviderStrategy=spread(20)),
@@ -160,12 +160,12 @@ AROUND: dict[str, tuple[Asked, Asked, str]] = {
     "size of a task": (
         asked(overrides={"cpu": "2 vCPU", "memory": "16 GB"}),
         asked(overrides={"cpu": "2048", "memory": "20480"}),
-        "no task with cpu '2048' and memory '20480'",
+        "not offer a task with cpu '2048' and memory '20480'",
     ),
     "size of a container": (
         asked(container={"cpu": 2048}, overrides={"cpu": "2048", "memory": "4096"}),
         asked(container={"cpu": 2049}, overrides={"cpu": "2048", "memory": "4096"}),
-        "asks for cpu 2049, and the task has 2048",
+        "requests cpu 2049, but the task has at most 2048",
     ),
     "placement constraints": (
         asked(placementConstraints=[{"type": "distinctInstance"}] * 10),
@@ -236,14 +236,14 @@ def test_sizes_of_tasks_are_those_of_fargate(overrides: dict[str, str], fits: bo
         ({"aws_region": "EU-WEST-3"}, ["'EU-WEST-3'", "in lower case"]),
         ({"aws_cluster_name": "a b"}, ["'a b'", "aws ecs list-clusters"]),
         ({"aws_platform_version": "latest"}, ["'latest'", "platform-fargate"]),
-        ({"cpu": 32_768}, ["asks for cpu 32768, and the task has 16384"]),
-        ({"memory": 200_000}, ["asks for memory 200000"]),
+        ({"cpu": 32_768}, ["requests cpu 32768, but the task has at most 16384"]),
+        ({"memory": 200_000}, ["requests memory 200000"]),
         ({"aws_run_task": {"overrides": {"ephemeralStorage": {"sizeInGiB": 500}}}}, ["is 500 GiB", "21 to 200 GiB"]),
-        ({"aws_run_task": {"overrides": {"cpu": "512", "memory": "1024"}}}, ["asks for cpu 1024, and the task has 512"]),
-        ({"aws_run_task": {"overrides": {"cpu": "3000"}}}, ["no task with cpu '3000'"]),
+        ({"aws_run_task": {"overrides": {"cpu": "512", "memory": "1024"}}}, ["requests cpu 1024, but the task has at most 512"]),
+        ({"aws_run_task": {"overrides": {"cpu": "3000"}}}, ["not offer a task with cpu '3000'"]),
         ({"aws_run_task": {"propagateTags": "SERVICE"}}, ["write TASK_DEFINITION"]),
-        ({"aws_run_task": {"launchType": "EC2"}, "aws_capacity_provider": "FARGATE_SPOT"}, ["leave launchType out"]),
-        ({"aws_run_task": of_container(name="proxy", **named("A=B"))}, ["named 'A=B'"]),
+        ({"aws_run_task": {"launchType": "EC2"}, "aws_capacity_provider": "FARGATE_SPOT"}, ["remove launchType"]),
+        ({"aws_run_task": of_container(name="proxy", **named("A=B"))}, ["'A=B' is not a valid name"]),
     ],
     ids=lambda value: str(value)[:60],
 )  # fmt: skip
@@ -281,7 +281,7 @@ def test_names_of_variables_are_refused(name: str) -> None:
         ("aws_log_group", "awslogs-group"),
         ("aws_secrets", "secrets: [{'name': 'DB_PASSWORD', 'valueFrom': 'ARN'}]"),
         ("aws_image", "aws ecs register-task-definition --cli-input-json file://TASK.json"),
-        ("aws_secret_access_key", "Credentials are no options"),
+        ("aws_secret_access_key", "Credentials cannot be options"),
         ("aws_subnets", "Write aws_task_private_subnets: 'subnet-0123abcd,subnet-4567cdef'"),
         ("fargate_ephemeral_storage", "Write aws_run_task: {'overrides': {'ephemeralStorage'"),
     ],
@@ -377,11 +377,11 @@ def test_the_network_may_be_a_document(wrapped: bool) -> None:
 @pytest.mark.parametrize(
     ("document", "said"),
     [
-        ({"subnets": ["subnet-9"]}, "has subnets, and so has the option aws_task_private_subnets; leave one of them out"),
-        ({"subnets": "subnet-0a"}, "subnets is 'subnet-0a'; it is a list of ids"),
+        ({"subnets": ["subnet-9"]}, "has subnets, and so has the option aws_task_private_subnets; remove one of them"),
+        ({"subnets": "subnet-0a"}, "subnets is 'subnet-0a'; it must be a list of ids"),
         ({"vpc": "vpc-1"}, 'Unknown parameter in networkConfiguration.awsvpcConfiguration: "vpc"'),
         ({"assignPublicIp": "YES"}, "value: YES, valid values: ENABLED, DISABLED"),
-        ({"securityGroups": [f"sg-{n}" for n in range(6)]}, "has 6 ids; ECS allows 5"),
+        ({"securityGroups": [f"sg-{n}" for n in range(6)]}, "has 6 ids; ECS allows at most 5"),
     ],
     ids=lambda value: str(value)[:60],
 )  # fmt: skip
@@ -402,16 +402,16 @@ def test_a_network_that_cannot_be_is_refused(document: dict[str, Any], said: str
         ({"capacityProviderStrategy": [{"weight": 1}]}, 'Missing required parameter in capacityProviderStrategy[0]: "capacityProvider"'),
         ({"propagateTags": "ALL"}, "propagateTags, value: ALL, valid values: TASK_DEFINITION, SERVICE, NONE"),
         ({"placementStrategy": [{"type": "near"}]}, "placementStrategy[0].type, value: near, valid values: random, spread, binpack"),
-        ({"overrides": {"containerOverrides": {"name": "a"}}}, "containerOverrides is a list of mappings"),
+        ({"overrides": {"containerOverrides": {"name": "a"}}}, "containerOverrides must be a list of mappings"),
         ({"overrides": {"containerOverrides": [{"name": "a"}, {"name": "a"}]}}, "containerOverrides has 'a' twice"),
-        ({"overrides": "x"}, "has overrides, which Starlake sets itself"),
+        ({"overrides": "x"}, "has overrides, which starlake_core itself sets"),
         ({"cluster": "other"}, "has cluster, which belongs to the option aws_cluster_name"),
         ({"taskDefinition": "other"}, "belongs to the option aws_task_definition_name"),
-        ({"count": 2}, "has count, which is 1: an attempt is one task"),
-        ({"clientToken": "x"}, "has clientToken, which makes starting an attempt safe"),
+        ({"count": 2}, "has count, which is always 1, because an attempt is one task"),
+        ({"clientToken": "x"}, "has clientToken, which is derived from the name of the attempt"),
         ({"startedBy": "x"}, "has startedBy, which is the name by which attempts are found"),
         ({"tags": [{"key": "team", "value": "other"}]}, "has tags.team, which belongs to the option aws_tags"),
-        ({"platformVersion": "1.3.0"}, "belongs to the option aws_platform_version, which is given too"),
+        ({"platformVersion": "1.3.0"}, "belongs to the option aws_platform_version, which is set too"),
         ({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-9"]}}}, "belongs to the options aws_network_configuration"),
         (of_container(command=["stage"]), "containerOverrides.starlake.command, which is the Starlake command"),
         (of_container(name="starlake", cpu=99), "which belongs to the option cpu"),

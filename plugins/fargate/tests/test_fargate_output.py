@@ -116,7 +116,7 @@ def test_output_that_cannot_be_read_is_told_once_and_changes_nothing(
     outcome = finish(runner, handle, settle(runner, handle))
     assert (outcome.verdict, outcome.exit_code, outcome.tail) == (Verdict.FAILED, 3, "")
     assert runner.logs(handle, None) == ([], None)
-    assert caplog.text.count("the output of tasks is not read") == 1
+    assert caplog.text.count("the output of tasks cannot be read") == 1
     assert ("logs:GetLogEvents" in caplog.text or "ecs:DescribeTaskDefinition" in caplog.text) == (kind is Kind.DENIED)
 
 

@@ -185,13 +185,13 @@ def test_a_container_that_never_started_fails_with_the_words_of_aws(lab: Lab) ->
 @pytest.mark.parametrize(
     ("stop_code", "stopped_reason", "code", "reason", "expected", "words"),
     [
-        ("UserInitiated", "by hand", 143, "", Verdict.CANCELLED, "somebody stopped it: by hand"),
+        ("UserInitiated", "by hand", 143, "", Verdict.CANCELLED, "someone stopped it: by hand"),
         ("UserInitiated", "by hand", None, "", Verdict.CANCELLED, "by hand"),
         ("UserInitiated", "by hand", 0, "", Verdict.SUCCEEDED, ""),
         ("EssentialContainerExited", "Essential container in task exited", 0, "", Verdict.SUCCEEDED, ""),
         ("SpotInterruption", "Your Spot Task was interrupted.", 143, "", Verdict.FAILED, "took the Spot capacity back"),
         ("TerminationNotice", "", 137, "", Verdict.FAILED, "retired the host"),
-        ("ServiceSchedulerInitiated", "Scaling", 143, "", Verdict.FAILED, "a service of ECS stopped it: Scaling"),
+        ("ServiceSchedulerInitiated", "Scaling", 143, "", Verdict.FAILED, "an ECS service stopped it: Scaling"),
         (
             "EssentialContainerExited",
             "x",
@@ -507,7 +507,7 @@ def test_an_error_of_the_moment_is_tried_again_and_does_nothing_twice(lab: Lab, 
     assert len(lab.ecs.containers.all) == 1
 
 
-def test_an_outage_is_told_when_its_time_is_over(lab: Lab) -> None:
+def test_an_outage_is_reported_when_its_time_is_over(lab: Lab) -> None:
     lab.ecs.faults.at_random(1.0, [Fault(Kind.UNAVAILABLE)], 1)
     runner = lab.runner()
     runner._aws.total_seconds = 0.05

@@ -50,11 +50,11 @@ FINAL: list[tuple[Exception, str]] = [
     (exceptions.InvalidArgument("a bad name"), "a bad name."),
     (
         exceptions.PermissionDenied("denied"),
-        "denied. Grant the account of this worker the role roles/some.role, and see",
+        "denied. Grant the account of this worker the role roles/some.role, and check",
     ),
     (exceptions.Forbidden("denied (or it may not exist)"), "enabled in the project. If it does not exist: Create it."),
     (exceptions.Unauthenticated("who are you"), "Grant the account of this worker the role roles/some.role"),
-    (exceptions.ResourceExhausted(ALLOCATION), "A quota is used up: ask for more on the page 'Quotas'"),
+    (exceptions.ResourceExhausted(ALLOCATION), "A quota is used up: request a higher one on the page 'Quotas'"),
     (
         exceptions.ServiceUnavailable(OF_CREDENTIALS),
         "The credentials of this worker cannot be used. On this machine: gcloud",
@@ -84,14 +84,14 @@ def by_name(error: Any) -> str:
 
 
 @pytest.mark.parametrize("error", [*PASSING, *THROTTLED], ids=by_name)
-def test_what_passes_is_tried_again(error: Exception) -> None:
+def test_a_transient_error_is_retried(error: Exception) -> None:
     service = Service(error, error)
     assert QUICK(service, {"name": "x"}, "starting x") == "done"
     assert service.calls == [{"request": {"name": "x"}, "retry": None, "timeout": 7.0}] * 3
 
 
 @pytest.mark.parametrize(("error", "said"), FINAL, ids=by_name)
-def test_what_does_not_pass_is_told_at_once(error: Exception, said: str) -> None:
+def test_a_lasting_error_is_reported_at_once(error: Exception, said: str) -> None:
     for call in (QUICK, QUICK.once):
         service = Service(error)
         with pytest.raises(RunnerError) as told:
@@ -103,7 +103,7 @@ def test_what_does_not_pass_is_told_at_once(error: Exception, said: str) -> None
 
 
 @pytest.mark.parametrize("error", PASSING, ids=by_name)
-def test_what_must_not_be_done_twice_is_not_tried_again_blindly(error: Exception) -> None:
+def test_what_must_not_be_done_twice_is_not_retried_blindly(error: Exception) -> None:
     service = Service(error)
     with pytest.raises(UnclearError, match="Some Service: starting x: "):
         QUICK.once(service, {}, "starting x")
@@ -117,7 +117,7 @@ def test_what_was_throttled_was_not_done(error: Exception) -> None:
 
 
 @pytest.mark.parametrize("how", [lambda calls: calls, lambda calls: calls.once], ids=["call", "once"])
-def test_an_outage_is_told_after_a_while(how: Callable[[Calls], Any]) -> None:
+def test_an_outage_is_reported_after_a_while(how: Callable[[Calls], Any]) -> None:
     service = Service(*[exceptions.TooManyRequests("slow down")] * 1000)
     with pytest.raises(
         OutageError, match=r"Some Service did not answer for 0\.05 s \(starting x\): 429 slow down"

@@ -92,7 +92,7 @@ def test_what_the_sdk_uploads_is_an_object(storage: Storage) -> None:
     ]
 
 
-def test_errors_of_the_moment_are_tried_again(storage: Storage, objects: Objects) -> None:
+def test_transient_errors_are_retried(storage: Storage, objects: Objects) -> None:
     write(storage, "x")
     storage.faults.plan(
         "storage.get", Fault(Kind.UNAVAILABLE), Fault(Kind.THROTTLED), Fault(Kind.LOST, When.AFTER), None
@@ -130,7 +130,7 @@ def test_a_missing_permission_and_a_missing_bucket_say_what_to_do(storage: Stora
 
 
 def test_an_emulated_service_without_storage_says_so() -> None:
-    with pytest.raises(RunnerError, match="say where its Cloud Storage is"):
+    with pytest.raises(RunnerError, match="set the option for the endpoint of Cloud Storage"):
         Objects(Connection(None, "http://127.0.0.1:1")).exists("gs://bucket/x")
 
 

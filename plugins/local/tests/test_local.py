@@ -212,7 +212,7 @@ def test_a_waiting_check_looks_again_without_a_new_try(project: Project) -> None
 
     report = pipeline.run(listener=listener)
     assert report.succeeded
-    assert seen == ["x has no pending files (check_x_pending_files); looking again in 1 s"]
+    assert seen == ["x has no pending files (check_x_pending_files); checking again in 1 s"]
     assert project.calls() == ["preload preload-x", "preload preload-x", "load x_t"]
     assert report.task("check_x_pending_files").attempts == 1
 
@@ -298,7 +298,7 @@ def test_resume_refuses_a_pipeline_that_changed(project: Project) -> None:
     project.exits("b", 1)
     project.pipeline(chain).run(run_id="one")
     other = project.pipeline(lambda pipeline: pipeline.sl_load(domain="d", table="a"))
-    with pytest.raises(RunError, match="no longer the one that run 'one' began with"):
+    with pytest.raises(RunError, match="has changed since run 'one' started"):
         other.start_run(resuming(other, "one"))
 
 
@@ -317,7 +317,7 @@ def test_a_run_that_is_forgotten_and_made_again_does_its_work_again(project: Pro
 def test_a_run_id_is_used_once(project: Project) -> None:
     pipeline = project.pipeline(chain)
     pipeline.run(run_id="one")
-    with pytest.raises(RunError, match="there is a run 'one'"):
+    with pytest.raises(RunError, match=r"run 'one' of pipeline .* already exists"):
         pipeline.run(run_id="one")
 
 
@@ -386,7 +386,7 @@ def test_a_native_node_is_called_with_its_attempt(project: Project) -> None:
 
 
 def test_a_native_node_that_cannot_be_called_is_refused(project: Project) -> None:
-    with pytest.raises(StarlakeError, match="callable that takes its attempt"):
+    with pytest.raises(StarlakeError, match="callable that takes the attempt"):
         project.pipeline(lambda pipeline: pipeline.add_native("mine", lambda: 42))
 
 

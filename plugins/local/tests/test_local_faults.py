@@ -182,7 +182,8 @@ def test_a_record_that_stays_unwritable_ends_the_run_with_one_message_and_resume
     with monkeypatch.context() as patch:
         patch.setattr(store_module.Store, "write", write)
         with pytest.raises(
-            RunError, match=r"disk is full.*are not recorded. Then: starlake-orchestrate resume --run one"
+            RunError,
+            match=r"disk is full.*are not recorded. When the record can be written again, type: starlake-orchestrate resume --run one",
         ):
             pipeline.run(run_id="one")
     assert listed(pipeline, "one")[0].state == TaskState.INTERRUPTED
@@ -195,7 +196,7 @@ def test_a_record_that_stays_unwritable_ends_the_run_with_one_message_and_resume
 @pytest.mark.parametrize(
     "content", [b"", b"SQLite format 3\0" + b"\xff" * 5000, b"garbage" * 1000], ids=["empty", "damaged", "no database"]
 )
-def test_a_record_that_is_none_is_one_message(project: Project, content: bytes) -> None:
+def test_a_file_that_is_not_a_record_is_one_message(project: Project, content: bytes) -> None:
     state = project.root / "state"
     state.mkdir()
     (state / "runs.db").write_bytes(content)
@@ -213,7 +214,7 @@ def test_a_database_of_something_else_is_left_alone(project: Project) -> None:
     with sqlite3.connect(state / "runs.db") as db:
         db.execute("CREATE TABLE runs (x)")
     db.close()
-    with pytest.raises(RunError, match="a database of something else"):
+    with pytest.raises(RunError, match="the database of another program"):
         project.pipeline(chain).run()
 
 

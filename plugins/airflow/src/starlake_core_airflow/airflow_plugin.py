@@ -1,4 +1,4 @@
-"""What Airflow finds through the entry point ``airflow.plugins``. It is in every process of Airflow, so it imports nothing but what it needs."""
+"""What Airflow finds through the entry point ``airflow.plugins``. Every Airflow process loads it, so it imports only what it needs."""
 
 from __future__ import annotations
 
@@ -13,4 +13,4 @@ class StarlakePlugin(AirflowPlugin):
     """A listener of the scheduler."""
 
     name = "starlake"
-    listeners = [listener]  # noqa: RUF012 - Airflow declares it so, and not as a ClassVar
+    listeners = [listener]  # noqa: RUF012 - Airflow does not declare it as a ClassVar

@@ -1,8 +1,8 @@
-"""Which attempt an execution of a task waits for: its own, an older one that still goes on, or a new one.
+"""Decides which attempt an execution of a task waits for: its own, an older one that is still running, or a new one.
 
-Airflow executes one ``try`` several times where it is rescheduled, and nothing that a process knows survives between two executions. What survives is
-what the environment knows: the attempts of a task, by name. A try is named by its number; a look of a waiting check by its try and the moment at
-which it began.
+Airflow executes a ``try`` several times if it is rescheduled, and a process remembers nothing between two executions. What remains is
+what the environment knows: the attempts of a task, by name. A try is named by its number; a look of a waiting check by its try and the time at
+which it started.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ logger = get_logger(__name__)
 
 
 _PATIENCE_SECONDS = 600.0
-"""How long an execution that goes on with a try may be refused to look for its attempt. Of a new try a refusal is final at once."""
+"""For how many seconds the search for attempts may be refused in a repeated execution of a try. In the first one a refusal is final at once."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 
 
@@ -43,7 +43,7 @@ def _try(attempt: str) -> int:
 
 
 def _found(job: Job, runner: Runner, key: RunKey, again: bool) -> Sequence[AttemptInfo]:
-    """The attempts of a task. While one of them runs, that the service cannot be asked about them is no reason to fail it."""
+    """The attempts of a task. While one of them runs, a service that cannot be queried is no reason to fail it."""
     deadline, waiting = time.monotonic() + _PATIENCE_SECONDS, _FIRST_PAUSE
     while True:
         try:
@@ -51,21 +51,21 @@ def _found(job: Job, runner: Runner, key: RunKey, again: bool) -> Sequence[Attem
         except (RunnerError, OutageError) as error:
             if not again or time.monotonic() + waiting > deadline:
                 raise
-            logger.warning("%s: its attempts cannot be looked for now, trying again: %s", key.task, error)
+            logger.warning("%s: the search for its attempts failed, retrying: %s", key.task, error)
             if not pause(waiting):
                 raise
             waiting = min(_LONGEST_PAUSE, 2 * waiting)
 
 
 def _since_clear(job: Job, runner: Runner, key: RunKey, cleared: int, again: bool) -> Sequence[AttemptInfo]:
-    """The attempts that count: what has not ended from before a clear is ended first, because somebody wants the work to be done again."""
+    """The attempts that count. Those from before a clear are stopped first, because a clear means that the work is to be done again."""
     found = _found(job, runner, key, again)
     end_all(runner, key.task, [attempt for attempt in found if _try(attempt.attempt) <= cleared])
     return [attempt for attempt in found if _try(attempt.attempt) > cleared]
 
 
 def _answer(runner: Runner, attempt: AttemptInfo) -> Outcome | None:
-    """How a look ended: what was found may say only that it has."""
+    """How a look ended; the search may only say that it has ended."""
     outcome = attempt.status.outcome
     if outcome is None or outcome.verdict is not Verdict.SUCCEEDED:
         return outcome
@@ -76,11 +76,11 @@ def take(job: Job, runner: Runner, key: RunKey, *, cleared: int, again: bool) ->
     """Start an attempt, take it back, or take over an older one.
 
     Args:
-        job: bound.
-        runner: of its endpoint.
-        key: of the try.
-        cleared: the tries up to this number were before the task was cleared.
-        again: whether this try was executed before: if it has no attempt of its own, it took over the latest one, which may have ended meanwhile.
+        job: a bound job.
+        runner: the runner of its endpoint.
+        key: the key of the try.
+        cleared: the last try from before the task was cleared.
+        again: whether this try was executed before: if it has no attempt of its own, it took over the latest one, which may have ended since.
 
     Returns:
         The handle to wait for.
@@ -89,17 +89,17 @@ def take(job: Job, runner: Runner, key: RunKey, *, cleared: int, again: bool) ->
     if again and found and all(attempt.attempt != key.attempt for attempt in found):
         check_work(job, key, found[-1])
         return found[-1].handle
-    # Where only attempts from before the clear may still go on, none is to be taken over.
+    # If only attempts from before the clear may still be running, there is none to take over.
     live = any(attempt.status.going for attempt in found)
     return start_own(job, runner, key, OlderAttempt.ADOPT if live else OlderAttempt.CANCEL, cleared=cleared)
 
 
 def start_own(job: Job, runner: Runner, key: RunKey, older: OlderAttempt, *, cleared: int) -> str:
-    """Start an attempt as :func:`starlake_core.runtime.start` does, told what Airflow knows of earlier tries.
+    """Start an attempt as :func:`starlake_core.runtime.start` does, with what Airflow knows of earlier tries.
 
     Args:
-        job, runner, key, older: see there.
-        cleared: see :func:`take`.
+        job, runner, key, older: as for :func:`starlake_core.runtime.start`.
+        cleared: as for :func:`take`.
     """
     return start(
         job,
@@ -116,10 +116,10 @@ class Look:
     """One look of a waiting check.
 
     Attributes:
-        job: bound.
-        key: its own; another one than that of the attempt, if an older try began it.
-        handle: to wait for.
-        began: when, in seconds since the epoch.
+        job: a bound job.
+        key: its key; not that of the attempt if an older try started it.
+        handle: the handle to wait for.
+        began: when it started, in seconds since the epoch.
     """
 
     job: Job
@@ -129,13 +129,13 @@ class Look:
 
 
 def take_look(bind: Callable[[str], Job], runner: Runner, key: RunKey, *, cleared: int, again: bool) -> Look:
-    """Begin a look of a waiting check, or go on with one: a look that has an answer is not asked again.
+    """Start a look of a waiting check, or continue one: a look that has a result is not repeated.
 
     Args:
-        bind: makes the job of an attempt.
-        runner: of its endpoint.
-        key: of the try.
-        cleared, again: see :func:`take`.
+        bind: creates the job of an attempt.
+        runner: the runner of its endpoint.
+        key: the key of the try.
+        cleared, again: as for :func:`take`.
     """
     now = time.time_ns() // 1_000_000
     look = replace(key, attempt=f"{key.attempt}.{now}")

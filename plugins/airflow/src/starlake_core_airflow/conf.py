@@ -1,4 +1,4 @@
-"""What the configuration of a run, ``conf``, may hold for Starlake. Nothing of Airflow is imported here, so that a client of a server needs none."""
+"""What the configuration of a run, ``conf``, may contain for Starlake. It imports nothing of Airflow, which a client of a server does not need."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ VARIABLES = "sl_variables"
 """Substitution variables: an object of names and values."""
 
 UNSAFE = "sl_retry_unsafe"
-"""The user's word that work of which nobody knows how it ended may be done again: ``doubtful`` or ``blind``."""
+"""The user's permission to repeat work whose result is unknown: ``doubtful`` or ``blind``."""

@@ -15,13 +15,13 @@ logger = get_logger(__name__)
 
 
 def credentials_for(connections: Mapping[str, str]) -> Credentials | None:
-    """What to offer to a runner.
+    """The credentials to offer to a runner.
 
     Args:
-        connections: kind of credentials (``google``, ``aws``) to the id of the connection that has them.
+        connections: maps a kind of credentials (``google``, ``aws``) to the id of the connection that has them.
 
     Returns:
-        Credentials that are fetched when a runner asks for them; None if no connection is named.
+        Credentials that are fetched when a runner needs them; None if no connection is named.
     """
     if not connections:
         return None
@@ -36,8 +36,8 @@ def _get(kind: str, connection: str) -> Any:
         return _HOOKS[kind](connection)
     except ImportError:
         logger.warning(
-            "the connection '%s' is not used: the provider is not installed (pip install apache-airflow-providers-%s); the default "
-            "credentials of the SDK are taken",
+            "connection '%s' is not used, because its provider is not installed (pip install apache-airflow-providers-%s); using the default "
+            "credentials of the SDK",
             connection,
             "amazon" if kind == "aws" else kind,
         )

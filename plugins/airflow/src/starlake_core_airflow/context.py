@@ -1,4 +1,4 @@
-"""From what Airflow says about a task instance to the core's :class:`Attempt`."""
+"""Turns what Airflow says about a task instance into the core's :class:`Attempt`."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ __all__ = [
 logger = get_logger(__name__)
 
 current_run: ContextVar[Run | None] = ContextVar("starlake_core_airflow_run", default=None)
-"""The run that was asked for in this process, where the DAG runs in it."""
+"""The requested run, if the DAG runs in this process."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the tasks of a pipeline have to know of it at run time.
+    """What the tasks of a pipeline must know about it at run time.
 
     Attributes:
-        pipeline_id: id of the DAG; empty for a task in a DAG that is not ours.
-        cron: of the schedule, or the cycle of its datasets.
-        zone: time zone of the schedule.
+        pipeline_id: the id of the DAG; empty for a task in a DAG that is not ours.
+        cron: the cron expression of the schedule, or the cycle of its datasets.
+        zone: the time zone of the schedule.
         on_events: whether datasets start the pipeline.
         policy: when they do.
-        deployment: the name that the user gives to the deployment.
-        starlake_environment: ``SL_ENV``.
+        deployment: the user's name for the deployment.
+        starlake_environment: the value of ``SL_ENV``.
     """
 
     pipeline_id: str
@@ -75,10 +75,10 @@ class Facts:
 
 
 class Variables(Mapping[str, str]):
-    """The Airflow Variables, read one by one when a job asks for them.
+    """The Airflow Variables, each read when a job needs it.
 
     Args:
-        given: values that the run itself brings; they win.
+        given: values that come with the run; they win.
     """
 
     def __init__(self, given: Mapping[str, str]) -> None:
@@ -109,7 +109,7 @@ class Variables(Mapping[str, str]):
 
 
 class _Unread(Mapping[str, str]):
-    """Variables that stay what they are called, where a command is only shown."""
+    """Variables that stand for themselves, for commands that are only displayed."""
 
     def __getitem__(self, name: str) -> str:
         return f"${{var:{name}}}"
@@ -134,7 +134,7 @@ def _date(value: Any, name: str) -> datetime:
         date = None
     if date is None or date.tzinfo is None:
         raise RunError(
-            f"{name} of the run's configuration is {value!r}; it takes a date with offset: 2026-01-31T00:00:00+01:00"
+            f"{value!r} is not a valid date for {name} in the run's configuration; write it with an offset, such as 2026-01-31T00:00:00+01:00"
         )
     return date
 
@@ -152,14 +152,14 @@ def _events(context: Mapping[str, Any]) -> list[Event]:
         try:
             interval = read_interval(event.extra or {})
         except RunError as error:
-            logger.warning("the interval of an event of %s is not read: %s", uri, error)
+            logger.warning("the interval of an event of %s cannot be read: %s", uri, error)
             interval = None
         found.append(Event(uri, interval, event.timestamp))
     return found
 
 
 def _options(context: Mapping[str, Any], facts: Facts) -> Sections:
-    """The substitution variables of a run: those of its configuration, over those of the events that started it.
+    """The substitution variables of a run: those of its configuration override those of the events that started it.
 
     Raises:
         RunError: they cannot be read, or the events disagree.
@@ -176,11 +176,11 @@ def _options(context: Mapping[str, Any], facts: Facts) -> Sections:
 
 
 def decision_of(context: Mapping[str, Any], facts: Facts) -> Decision:
-    """What the core decides about the events that started a run.
+    """The core's decision about the events that started a run.
 
     Args:
-        context: of the task instance.
-        facts: of its pipeline.
+        context: the context of the task instance.
+        facts: the facts of its pipeline.
     """
     return decide(facts.policy, _events(context), _created(context))
 
@@ -195,8 +195,8 @@ class _TestRun:
     """A run of ``dag.test``, which happens in one process.
 
     Attributes:
-        mark: tells it from others of its id.
-        seen: task, map index and try to what tells an execution of that try from one of another run.
+        mark: tells it from other runs with its id.
+        seen: maps task, map index and try to a mark that tells an execution of that try from one of another run.
     """
 
     mark: str
@@ -207,7 +207,7 @@ _test_runs: dict[tuple[str, str], _TestRun] = {}
 
 
 def _instance(ti: Any, dag_run: Any) -> str:
-    """Which run of its id it is: one that is deleted and made again begins at another time. So does one that is cleared, and counts its clears."""
+    """Which of the runs with its id it is: one that is deleted and created again, or cleared, starts at another time; clears are counted."""
     began = getattr(dag_run, "start_date", None)
     if began is None:
         return ""
@@ -217,7 +217,7 @@ def _instance(ti: Any, dag_run: Any) -> str:
 
 
 def _test_mark(ti: Any, dag_run: Any) -> str:
-    """For a run of ``dag.test``, which says that it began at its date, and which deletes the one before."""
+    """The mark of a run of ``dag.test``, which claims to start at its date, and which deletes the previous run."""
     name = (dag_run.dag_id, dag_run.run_id)
     place, own = (ti.task_id, ti.map_index, ti.try_number), execution_mark(ti)
     run = _test_runs.get(name)
@@ -232,16 +232,16 @@ def _deployment(facts: Facts) -> str:
 
 
 def attempt_of(context: Mapping[str, Any], facts: Facts, path: str) -> Attempt:
-    """The attempt that a task instance is.
+    """The attempt of a task instance.
 
-    The data interval is the one that the run's configuration asks for (``sl_data_interval_start`` and ``sl_data_interval_end``), else that of
-    the events that started it, else the one that the core computes from the schedule and the run's date. Airflow's own interval is not asked: it is
-    another one on each version, and there is none for runs that assets started.
+    The data interval is the one that the run's configuration sets (``sl_data_interval_start`` and ``sl_data_interval_end``), or that of
+    the events that started it, or the one that the core computes from the schedule and the run's date. Airflow's own interval is not used: it
+    differs between versions, and runs that assets started have none.
 
     Args:
-        context: of the task instance.
-        facts: of its pipeline.
-        path: of the task.
+        context: the context of the task instance.
+        facts: the facts of its pipeline.
+        path: the path of the task.
 
     Raises:
         RunError: the configuration of the run cannot be read.
@@ -255,7 +255,7 @@ def attempt_of(context: Mapping[str, Any], facts: Facts, path: str) -> Attempt:
     variables = conf.get(VARIABLES) or {}
     if not isinstance(variables, Mapping):
         raise RunError(
-            f"{VARIABLES} of the run's configuration is {variables!r}; it takes an object of names and values"
+            f"{VARIABLES} in the run's configuration must be an object of names and values, not {variables!r}"
         )
     interval = _asked_interval(conf)
     if interval is None:
@@ -281,6 +281,6 @@ def attempt_of(context: Mapping[str, Any], facts: Facts, path: str) -> Attempt:
         path,
         str(ti.try_number),
         partition=str(index) if index is not None and index >= 0 else "",
-        # A clear raises the number of tries by those that were used up; a retry does not. This try is never from before a clear.
+        # A clear raises the number of tries by those already used; a retry does not. This try is never from before a clear.
         generation=max(0, min(ti.max_tries - (context["task"].retries or 0), ti.try_number - 1)),
     )

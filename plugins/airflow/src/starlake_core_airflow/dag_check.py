@@ -1,6 +1,6 @@
-"""Parsing a folder with a real DagBag, in a process of its own: ``python -m starlake_core_airflow.dag_check FOLDER OTHER ANSWER``.
+"""Parses a folder with a real DagBag in its own process: ``python -m starlake_core_airflow.dag_check FOLDER OTHER ANSWER``.
 
-A pipeline file may do anything to the process that loads it, and this one is told that the folder is its dags folder.
+A pipeline file may do anything to the process that loads it, and this process takes the folder for its DAGs folder.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ __all__ = ["Parsed", "parse"]
 
 @dataclass(frozen=True)
 class Parsed:
-    """What Airflow makes of a folder.
+    """The result of parsing a folder with Airflow.
 
     Attributes:
-        errors: path of a file to why it does not load.
-        dags: path of a file to the ids of its DAGs.
+        errors: maps the path of a file to the reason why it does not load.
+        dags: maps the path of a file to the ids of its DAGs.
     """
 
     errors: Mapping[str, str]
@@ -34,11 +34,11 @@ class Parsed:
 
 
 def parse(folder: Path, other: Path) -> Parsed:
-    """Parse a folder as Airflow would, with its configuration and the variables of this process.
+    """Parse a folder as Airflow would, with its configuration and the environment variables of this process.
 
     Args:
-        folder: stands for the dags folder.
-        other: the real one, whose modules the files may import.
+        folder: stands for the DAGs folder.
+        other: the real DAGs folder, whose modules the files may import.
 
     Raises:
         RunError: Airflow itself does not start.
@@ -62,7 +62,7 @@ def parse(folder: Path, other: Path) -> Parsed:
         if not answer.is_file():
             told = "\n".join((done.stderr or done.stdout).strip().splitlines()[-15:])
             raise RunError(
-                f"Airflow could not be asked whether the files load (exit code {done.returncode}), so nothing was deployed:\n{told}"
+                f"nothing was deployed, because Airflow could not check whether the files load (exit code {done.returncode}):\n{told}"
             )
         found = json.loads(answer.read_text(encoding="utf-8"))
     return Parsed(found["errors"], {path: tuple(ids) for path, ids in found["dags"].items()})

@@ -1,4 +1,4 @@
-"""The file ``.airflowignore``: what it hides, and the lines in it that deploying keeps."""
+"""The file ``.airflowignore``: the files it hides, and the lines that deploying maintains in it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _END = "# (end of these lines)"
 
 
 def read(folder: Path) -> str:
-    """The text of the file in a folder; empty where there is none."""
+    """The text of the file in a folder; empty if there is none."""
     path = folder / NAME
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def own_names(text: str) -> tuple[str, ...]:
-    """The names of the modules that deploying brought along, in either syntax: ``helpers.py``, or ``common`` for a package."""
+    """The names of the modules that were deployed along with files, in either syntax: ``helpers.py``, or ``common`` for a package."""
     _, own, _ = _parts(text)
     return tuple(PurePosixPath(re.sub(r"\(/\|\$\)|[\\^$]", "", line)).name for line in own)
 
@@ -32,10 +32,10 @@ def with_own(text: str, names: Iterable[str], syntax: str, below: PurePosixPath)
     """The text with lines for exactly these modules.
 
     Args:
-        text: of the file as it is.
-        names: as :func:`own_names`.
+        text: the current text of the file.
+        names: names as in :func:`own_names`.
         syntax: ``glob`` or ``regexp``.
-        below: the folder of the file, seen from the folder that Airflow walks: there regular expressions begin.
+        below: the folder of the file, relative to the folder that Airflow walks, where regular expressions start.
     """
     before, _, after = _parts(text)
     lines = [_line(name, syntax, below) for name in sorted(set(names))]
@@ -61,14 +61,14 @@ def _parts(text: str) -> tuple[list[str], list[str], list[str]]:
 
 
 def hidden_by(files: Sequence[PurePosixPath], ignored: Sequence[tuple[PurePosixPath, str]]) -> dict[str, str]:
-    """Which files Airflow would not look at, and why.
+    """Which files Airflow would ignore, and why.
 
     Args:
-        files: seen from the folder that Airflow walks.
-        ignored: the folders that have such a file, seen from there, with its text.
+        files: paths relative to the folder that Airflow walks.
+        ignored: the folders that have such a file, relative to the same folder, with its text.
 
     Returns:
-        Name of a file that is hidden to the pattern that hides it, with the place of the pattern.
+        Maps the name of a hidden file to the pattern that hides it, with the place of the pattern.
     """
     shown = _shown(files, ignored)
     result = {}
@@ -87,7 +87,7 @@ def hidden_by(files: Sequence[PurePosixPath], ignored: Sequence[tuple[PurePosixP
 
 
 def _shown(files: Iterable[PurePosixPath], ignored: Iterable[tuple[PurePosixPath, str]]) -> set[PurePosixPath]:
-    """What Airflow's own walk finds."""
+    """The files that Airflow's own walk finds."""
     from airflow.utils.file import list_py_file_paths
 
     with tempfile.TemporaryDirectory(prefix="starlake-ignore-") as temporary:
@@ -99,7 +99,7 @@ def _shown(files: Iterable[PurePosixPath], ignored: Iterable[tuple[PurePosixPath
             (root / file).parent.mkdir(parents=True, exist_ok=True)
             (root / file).touch()
         with warnings.catch_warnings():
-            # With which library Airflow matches is its own business.
+            # Which library Airflow uses for matching is an internal detail of Airflow.
             warnings.simplefilter("ignore")
             found = [Path(path) for path in list_py_file_paths(root, safe_mode=False)]
         return {PurePosixPath(path.relative_to(root).as_posix()) for path in found if path.is_relative_to(root)}

@@ -1,4 +1,4 @@
-"""The modules beside a pipeline file that it imports, found without running it."""
+"""The modules next to a pipeline file that it imports, found without running it."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ __all__ = ["local_modules", "module_files", "names_any"]
 
 
 def local_modules(files: Iterable[Path], folder: Path, elsewhere: Iterable[Path] = ()) -> Mapping[str, Path]:
-    """What files import that lies in a folder, and what that imports, and so on.
+    """The modules of a folder that files import, directly or indirectly.
 
-    What Python would find elsewhere is left out: Airflow looks into its own folder last.
+    Modules that Python would find elsewhere are left out, because Airflow searches its own folder last.
 
     Args:
-        files: Python files; one that is no Python imports nothing.
-        folder: where the modules are.
-        elsewhere: other folders that are of the same kind, so that what is found there does not count.
+        files: Python files; a file that is not Python imports nothing.
+        folder: the folder of the modules.
+        elsewhere: other folders of the same kind; what is found there does not count.
 
     Returns:
-        Name in the folder (``helpers.py``, or ``common`` for a package) to its path, in the order of their names.
+        Maps a name in the folder (``helpers.py``, or ``common`` for a package) to its path, in the order of the names.
     """
     apart = {path.resolve() for path in (folder, *elsewhere)}
     search = [entry for entry in sys.path if Path(entry or ".").resolve() not in apart]
@@ -41,7 +41,7 @@ def local_modules(files: Iterable[Path], folder: Path, elsewhere: Iterable[Path]
 
 
 def module_files(path: Path) -> Iterator[Path]:
-    """The files of a module or a package, those that it reads included."""
+    """The files of a module or a package, with its data files."""
     if path.is_file():
         yield path
         return
@@ -51,13 +51,13 @@ def module_files(path: Path) -> Iterator[Path]:
 
 
 def names_any(file: Path, names: Iterable[str]) -> set[str]:
-    """Those of some modules that a file names anywhere in its text: the careful answer for one that cannot be read as Python."""
+    """Which of some modules a file mentions anywhere in its text: a cautious answer for a file that cannot be parsed as Python."""
     words = set(re.findall(r"\w+", file.read_text(encoding="utf-8", errors="replace")))
     return {name for name in names if name.removesuffix(".py") in words}
 
 
 def is_python(file: Path) -> bool:
-    """Whether a file can be read as Python."""
+    """Whether a file can be parsed as Python."""
     return _tree(file) is not None
 
 
@@ -69,7 +69,7 @@ def _tree(file: Path) -> ast.Module | None:
 
 
 def _imported(file: Path) -> set[str]:
-    """First parts of the names that a file imports, anywhere in it; relative imports stay within their package."""
+    """The first parts of the names that a file imports, anywhere in it; relative imports stay within their package."""
     names: set[str] = set()
     for node in ast.walk(_tree(file) or ast.Module([], [])):
         if isinstance(node, ast.Import):
@@ -89,7 +89,7 @@ def _beside(name: str, folder: Path) -> Path | None:
 
 
 def _is_elsewhere(name: str, search: list[str]) -> bool:
-    # The last ones are what a checkout of this project has beside its example files.
+    # The last ones are what a checkout of this project has next to its example files.
     if name in sys.stdlib_module_names or name in ("airflow", "starlake_core") or name.startswith("starlake_core_"):
         return True
     spec = PathFinder.find_spec(name, search)

@@ -1,4 +1,4 @@
-"""Bringing pipeline files to the folder that Airflow loads, and taking them away again."""
+"""Copies pipeline files to the folder that Airflow loads, and removes them."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ __all__ = ["dags_folder", "delete", "deploy", "safe_mode_problem"]
 
 
 def dags_folder(options: Options) -> Path:
-    """Where Airflow loads its DAGs.
+    """The folder from which Airflow loads its DAGs.
 
     Args:
-        options: of the pipeline; ``dags_folder`` wins over Airflow's own configuration.
+        options: the options of the pipeline; ``dags_folder`` overrides Airflow's configuration.
     """
     return Path(options[AirflowOptions].dags_folder or _conf("dags_folder")).expanduser()
 
 
 def safe_mode_problem(file: Path) -> str | None:
-    """What to do about a file that Airflow's safe mode would pass over without a word; None where it would not.
+    """What to do about a file that Airflow's safe mode would silently skip; None if it would not.
 
     Args:
         file: a pipeline file.
@@ -44,12 +44,12 @@ def safe_mode_problem(file: Path) -> str | None:
     heuristic = conf.get("core", "might_contain_dag_callable", fallback="") or ""
     if heuristic and not heuristic.endswith(".might_contain_dag_via_default_heuristic"):
         return (
-            f"Airflow passes over {file} without a word: the function {heuristic} (core.might_contain_dag_callable) says that it "
+            f"Airflow silently skips {file}: the function {heuristic} (core.might_contain_dag_callable) says that it "
             "contains no DAG. Change the file or the function"
         )
     return (
-        f"Airflow passes over {file} without a word: its safe mode loads only files with both 'dag' and 'airflow' in their text. "
-        "Put this line into it: # airflow dag"
+        f"Airflow silently skips {file}: its safe mode loads only files with both 'dag' and 'airflow' in their text. "
+        "Add this line: # airflow dag"
     )
 
 
@@ -64,11 +64,11 @@ def _conf(key: str) -> str:
 
 @dataclass(frozen=True)
 class _Place:
-    """A folder below the one that Airflow walks, or that one itself.
+    """A folder below the one that Airflow walks, or that folder itself.
 
     Attributes:
-        root: what Airflow walks.
-        folder: where files are deployed.
+        root: the folder that Airflow walks.
+        folder: the folder to which files are deployed.
     """
 
     root: Path
@@ -79,7 +79,7 @@ class _Place:
         return PurePosixPath(self.folder.relative_to(self.root).as_posix())
 
     def ignored(self) -> list[tuple[PurePosixPath, str]]:
-        """The ``.airflowignore`` files that count for the folder, from the outermost on."""
+        """The ``.airflowignore`` files that apply to the folder, outermost first."""
         folders = [self.root / path for path in (*reversed(self.below.parents), self.below)]
         found = {folder: dag_ignore.read(folder) for folder in folders}
         return [(PurePosixPath(f.relative_to(self.root).as_posix()), text) for f, text in found.items() if text]
@@ -88,7 +88,7 @@ class _Place:
 def _place(folder: Path) -> _Place:
     folder = folder.expanduser().resolve()
     if folder.exists() and not folder.is_dir():
-        raise RunError(f"{folder} is a file; files are deployed to a folder, see the option 'dags_folder'")
+        raise RunError(f"{folder} is a file; set the option 'dags_folder' to a folder")
     walked = Path(_conf("dags_folder")).expanduser().resolve()
     return _Place(walked if folder.is_relative_to(walked) else folder, folder)
 
@@ -98,13 +98,13 @@ def _place(folder: Path) -> _Place:
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is to be written.
+    """The files to write.
 
     Attributes:
-        files: name of each pipeline file to where it comes from.
-        modules: name of each module or package beside them to where it comes from.
+        files: maps the name of each pipeline file to its source.
+        modules: maps the name of each module or package next to them to its source.
         ignore: the text of ``.airflowignore``.
-        stale: files of packages that are there, and no longer where the package comes from.
+        stale: deployed files of packages that no longer exist in the source.
     """
 
     files: Mapping[str, Path]
@@ -113,7 +113,7 @@ class _Plan:
     stale: tuple[Path, ...] = ()
 
     def contents(self, folder: Path) -> dict[Path, Path]:
-        """File in a folder to what it is a copy of: modules first, so that no pipeline file is there without them."""
+        """Maps each file in a folder to its source: modules first, so that no pipeline file is there without them."""
         result: dict[Path, Path] = {}
         for name, path in self.modules.items():
             for file in module_files(path):
@@ -122,20 +122,20 @@ class _Plan:
 
 
 def deploy(files: Sequence[Path], dags_folder: Path) -> list[Path]:
-    """Copy pipeline files, and the modules beside them that they import, to where Airflow loads them.
+    """Copy pipeline files, and the modules next to them that they import, to the folder from which Airflow loads them.
 
-    Airflow parses them first, in another folder: nothing is written unless all of them load and have a DAG.
+    Airflow parses them first, in another folder: nothing is written unless all of them load and contain a DAG.
 
     Args:
-        files: pipeline files; their names are kept.
-        dags_folder: where they go.
+        files: pipeline files; they keep their names.
+        dags_folder: the folder to copy them to.
 
     Returns:
         The files written.
 
     Raises:
-        RunError: a file does not load, would be hidden, or is in the way of another; or it could not be written. Nothing has changed
-            then.
+        RunError: a file does not load, would be hidden, conflicts with another, or could not be written. In that case nothing
+            has changed.
     """
     place = _place(dags_folder)
     sources = _sources(files)
@@ -161,14 +161,14 @@ def deploy(files: Sequence[Path], dags_folder: Path) -> list[Path]:
 
 
 def _made(folder: Path) -> bool:
-    """Make the folder, if only it is missing; whether it was."""
+    """Create the folder if it is missing. Returns whether it was missing."""
     if folder.is_dir():
         return False
     try:
         folder.mkdir()
     except OSError as error:
         raise RunError(
-            f"there is no folder {folder} to deploy to, and it cannot be made ({error.strerror}); see the option 'dags_folder'"
+            f"folder {folder} does not exist and cannot be created ({error.strerror}); set the option 'dags_folder' to another one"
         ) from error
     return True
 
@@ -181,7 +181,7 @@ def _sources(files: Sequence[Path]) -> dict[str, Path]:
             raise NothingFoundError(f"there is no file {file}")
         if sources.setdefault(file.name, path) != path:
             raise RunError(
-                f"{sources[file.name]} and {path} have one name, and the dags folder has one place for it; rename one of them"
+                f"{sources[file.name]} and {path} would have the same name in the DAGs folder; rename one of them"
             )
     return sources
 
@@ -197,11 +197,11 @@ def _plan(sources: Mapping[str, Path], place: _Place) -> _Plan:
                 continue
             if name in sources:
                 raise RunError(
-                    f"{source} imports {path}, and {sources[name]} has the same name; the dags folder has one place for it, rename one of them"
+                    f"{source} imports {path}, which would have the same name in the DAGs folder as {sources[name]}; rename one of them"
                 )
             if modules.setdefault(name, path) != path:
                 raise RunError(
-                    f"{path} and {modules[name]} are modules of one name, and the dags folder has one place for it; rename one of them"
+                    f"the modules {path} and {modules[name]} would have the same name in the DAGs folder; rename one of them"
                 )
     in_place = {name for name, path in modules.items() if name not in own and _is_there(place.folder / name, path)}
     modules = {name: path for name, path in modules.items() if name not in in_place}
@@ -209,7 +209,7 @@ def _plan(sources: Mapping[str, Path], place: _Place) -> _Plan:
         target = place.folder / name
         foreign = target.exists() and name in modules and name not in own
         if foreign or (target.exists() and target.is_dir() != path.is_dir()):
-            raise RunError(f"{target} is there already and is something else than {path}; rename or remove one of them")
+            raise RunError(f"{target} already exists and differs from {path}; rename or remove one of them")
     names = (own | modules.keys()) - sources.keys()
     plan = _Plan(dict(sources), modules, dag_ignore.with_own(text, names, _syntax(), place.below))
     written = plan.contents(place.folder)
@@ -227,7 +227,7 @@ def _syntax() -> str:
 
 
 def _is_there(target: Path, source: Path) -> bool:
-    """Whether a module is in the dags folder already, put there by somebody else, and is the same."""
+    """Whether the same module is in the DAGs folder already, put there by someone else."""
     if not target.exists() or target.is_dir() != source.is_dir():
         return False
     if target.resolve() == source.resolve():
@@ -238,14 +238,14 @@ def _is_there(target: Path, source: Path) -> bool:
 
 
 def _check(plan: _Plan, place: _Place) -> None:
-    """Refuse what Airflow would not see or could not load."""
+    """Refuse files that Airflow would not see or could not load."""
     problems = [problem for path in plan.files.values() if (problem := safe_mode_problem(path))]
     ignored = [(folder, text) for folder, text in place.ignored() if folder != place.below]
     if plan.ignore:
         ignored.append((place.below, plan.ignore))
     hidden = dag_ignore.hidden_by([place.below / name for name in plan.files], ignored)
     problems += [
-        f"Airflow would not look at {place.folder / name}: the pattern {pattern} hides it. Remove the pattern or rename the file"
+        f"Airflow would ignore {place.folder / name}: the pattern {pattern} hides it. Remove the pattern or rename the file"
         for name, pattern in hidden.items()
     ]
     if problems:
@@ -266,29 +266,29 @@ def _check(plan: _Plan, place: _Place) -> None:
                 problems.append(f"Airflow cannot load {path}:\n{told}")
             elif not parsed.dags.get(staged):
                 problems.append(
-                    f"Airflow finds no DAG in {path}. A pipeline is made by a 'with' block at the top level of the file, for the orchestrator "
+                    f"Airflow finds no DAG in {path}. Create a pipeline in a 'with' block at the top level of the file, for the orchestrator "
                     "'airflow'"
                 )
     if problems:
         raise RunError("\n".join([*problems, "Nothing was deployed"]))
 
 
-# -- taking away
+# -- removing
 
 
 def delete(files: Sequence[Path], dags_folder: Path) -> list[Path]:
-    """Remove deployed pipeline files, and the modules that came along with them and that no other file imports.
+    """Remove deployed pipeline files, and the modules that were deployed with them and that no other file imports.
 
     Args:
         files: pipeline files; only their names count.
-        dags_folder: where they were deployed.
+        dags_folder: the folder to which they were deployed.
 
     Returns:
         The files removed.
 
     Raises:
-        NothingFoundError: none of them is there.
-        RunError: they cannot be removed; nothing has changed then.
+        NothingFoundError: none of them exists there.
+        RunError: they cannot be removed; in that case nothing has changed.
     """
     place = _place(dags_folder)
     folder = place.folder

@@ -1,7 +1,7 @@
 """Edges between native tasks and groups, in time linear in their number.
 
-Airflow's own ``>>`` looks at all tasks of the DAG for every edge, so that a DAG costs the square of its tasks. What it leaves behind are
-sets of ids on both ends; here they are filled directly. A test holds that the DAG is the same, to the hash.
+Airflow's own ``>>`` walks all tasks of the DAG for every edge, so that a DAG costs the square of its tasks. Its result is a set of ids
+on each end; this module fills the sets directly. A test checks that the DAG is the same, including its hash.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class Block:
 
     Attributes:
         native: Airflow's task group.
-        roots: tasks of the group, however deep, before which no other task of it runs.
-        leaves: tasks of the group after which no other task of it runs.
+        roots: tasks of the group, at any depth, that no other task of the group precedes.
+        leaves: tasks of the group, at any depth, that no other task of the group follows.
     """
 
     native: Any
@@ -33,12 +33,12 @@ class Block:
 
     @classmethod
     def of(cls, group: TaskGroup, native: Any, children: Mapping[str, Any]) -> Block:
-        """The block of a group whose children are made.
+        """The block of a group whose children exist.
 
         Args:
             group: the neutral group.
             native: Airflow's group.
-            children: id to native node.
+            children: maps ids to native nodes.
         """
         return cls(
             native,
@@ -64,7 +64,7 @@ def link(group: TaskGroup, children: Mapping[str, Any]) -> None:
 
     Args:
         group: the neutral group, checked.
-        children: id to native node: an operator, a :class:`Block`, or whatever a user's factory made that Airflow can link.
+        children: maps ids to native nodes: an operator, a :class:`Block`, or anything from a user's factory that Airflow can link.
     """
     for before_id, afters in group.edges.items():
         before = children[before_id]
@@ -88,7 +88,7 @@ def _link(before: Any, after: Any) -> None:
         task.downstream_task_ids.update(lower_ids)
     for task in lowers:
         task.upstream_task_ids.update(upper_ids)
-    # Groups remember their neighbours too, so that the graph view can draw one line instead of many.
+    # Groups also remember their neighbours, so that the graph view can draw one line instead of many.
     if isinstance(after, Block):
         after.native.upstream_task_ids.update(upper_ids)
         if isinstance(before, Block):

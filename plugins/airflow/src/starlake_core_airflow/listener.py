@@ -1,4 +1,4 @@
-"""Called by Airflow's scheduler when a run begins: tasks whose pool does not exist fail, where they would wait for ever."""
+"""Called by Airflow's scheduler when a run starts: fails tasks whose pool does not exist, which would otherwise wait forever."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ logger = get_logger(__name__)
 
 @hookimpl
 def on_dag_run_running(dag_run: Any, msg: str) -> None:
-    """Fail the tasks of a run that are in a pool of ours which does not exist, and say on the run how to make it.
+    """Fail the tasks of a run that need a pool of ours that does not exist, and add a note to the run that says how to create it.
 
     Args:
-        dag_run: that begins, or begins again because a task of it was cleared.
-        msg: Airflow's word for why.
+        dag_run: the run that starts, or starts again because one of its tasks was cleared.
+        msg: Airflow's reason.
     """
     from airflow.models.taskinstance import TaskInstance
     from airflow.utils.state import TaskInstanceState
@@ -40,7 +40,7 @@ def on_dag_run_running(dag_run: Any, msg: str) -> None:
     )
     waiting = list(session.scalars(in_pools))
     for pool in sorted(missing(session, {instance.pool for instance in waiting})):
-        about = f"There is no pool '{pool}'. Make it with: {creation(pool)}"
+        about = f"There is no pool '{pool}'. Create it with: {creation(pool)}"
         logger.error("run %s of %s: %s", dag_run.run_id, dag_run.dag_id, about)
         for instance in waiting:
             if instance.pool == pool:
@@ -50,7 +50,7 @@ def on_dag_run_running(dag_run: Any, msg: str) -> None:
 
 
 def _keeps_notes() -> bool:
-    """Whether this process can write the note of a run: on 2.11 it refers to a table of users, which not every process knows."""
+    """Whether this process can write the note of a run: on 2.11 it refers to a table of users, which not every process can access."""
     from airflow.models.base import Base
     from airflow.models.dagrun import DagRunNote
 

@@ -1,6 +1,6 @@
-"""Who watches a DAG that runs in this process: what the operators tell, and what they are told.
+"""Observes a DAG that runs in this process: what the operators report, and what they are told.
 
-In Airflow's own processes nobody watches, and every function here does nothing.
+In Airflow's own processes nothing observes, and every function here does nothing.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ __all__ = [
 
 @dataclass
 class Observation:
-    """A run in this process, and what became of its tasks so far.
+    """A run in this process, and the results of its tasks so far.
 
     Attributes:
-        request: what was asked for.
-        plugins: those that the pipeline was drawn with.
+        request: the request for the run.
+        plugins: the plugins that the pipeline was built with.
         source: the pipeline file.
-        excluded: ids of tasks that are not to run.
-        outcomes: id of each task that ran to how its last attempt ended, and why.
+        excluded: ids of tasks that must not run.
+        outcomes: maps the id of each task that ran to how its last attempt ended, and why.
     """
 
     request: RunRequest
@@ -49,7 +49,7 @@ class Observation:
     _told: dict[str, str] = field(default_factory=dict)
 
     def tell(self, event: TaskEvent) -> None:
-        """Tell the listener of the run of a line, or of a state that it was not told of last."""
+        """Pass a line of output, or a change of state, to the listener of the run."""
         if self.request.listener is None or (event.line is None and self._told.get(event.task) == event.state):
             return
         if event.line is None:
@@ -64,7 +64,7 @@ _observation: Observation | None = None
 
 @contextmanager
 def observing(observation: Observation) -> Iterator[Observation]:
-    """While this block is open, the operators of this process tell this observation."""
+    """While this block is active, the operators of this process report to this observation."""
     global _observation
     before, _observation = _observation, observation
     try:
@@ -74,7 +74,7 @@ def observing(observation: Observation) -> Iterator[Observation]:
 
 
 def stop() -> bool:
-    """Let nothing more begin: the user stopped the run. Says whether there is one in this process."""
+    """Start nothing more, because the user stopped the run. Returns whether there is a run in this process."""
     if _observation is not None:
         _observation.stopped = True
     return _observation is not None
@@ -86,22 +86,22 @@ def is_stopped() -> bool:
 
 
 def in_process() -> bool:
-    """Whether the run was asked for in this process, which then waits for everything itself."""
+    """Whether the run was requested in this process, which then waits for everything itself."""
     return _observation is not None
 
 
 def plugins() -> RunnerSource | None:
-    """The plugins of the pipeline, where it was drawn in this process."""
+    """The plugins of the pipeline, if it was built in this process."""
     return _observation.plugins if _observation is not None else None
 
 
 def placed(job: Job) -> Job:
-    """The job in the project of the pipeline file, where nothing says another and the file is on this machine."""
+    """The job in the project of the pipeline file, unless it names another project, if the file is on this machine."""
     return in_project(job, _observation.source) if _observation is not None else job
 
 
 def leaves_out(operator: Any) -> bool:
-    """Whether a task is not to run; one that is tells that it does."""
+    """Whether a task must not run. A task that runs reports that it does."""
     if _observation is None:
         return False
     if operator.task_id in _observation.excluded:
@@ -111,7 +111,7 @@ def leaves_out(operator: Any) -> bool:
 
 
 def ended(operator: Any, outcome: Outcome, reason: str) -> None:
-    """An attempt has ended."""
+    """Record how an attempt ended."""
     if _observation is not None:
         _observation.outcomes[operator.task_id] = (outcome, reason)
         if outcome.succeeded:
@@ -119,6 +119,6 @@ def ended(operator: Any, outcome: Outcome, reason: str) -> None:
 
 
 def line(operator: Any, text: str) -> None:
-    """A task wrote a line."""
+    """Record a line of output of a task."""
     if _observation is not None:
         _observation.tell(TaskEvent(operator.task_id, TaskState.RUNNING, 1, line=text))

@@ -1,4 +1,4 @@
-"""The operators: one for every environment, and those of the start and the end of a pipeline."""
+"""The operators: one for every environment, and those for the start and the end of a pipeline."""
 
 from __future__ import annotations
 
@@ -61,30 +61,30 @@ _quoted = functools.lru_cache(maxsize=4096)(shlex.quote)
 
 
 def displayed(job: Job) -> str:
-    """What a job runs, as a line for people; secrets are masked."""
+    """What a job runs, as one line; secrets are masked."""
     return plain_line(
         f"starlake {' '.join(map(_quoted, mask_arguments(job.arguments)))}"
         if job.arguments
-        else f"a job of the environment {job.environment}"
+        else f"a job in the environment {job.environment}"
     )
 
 
 class ConsoleLink(BaseOperatorLink):
-    """A link to the place where the environment shows an attempt."""
+    """A link to the page on which the environment shows an attempt."""
 
     name = "Console"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        """The address, empty while there is none."""
+        """The address; empty if there is none yet."""
         return str(link_value(operator, ti_key, "starlake_console") or "")
 
 
 class _Step(BaseOperator):
-    """What the operators share: the pipeline that they belong to, the outlets, and no templates of Airflow's.
+    """What the operators share: the facts of their pipeline, the outlets, and no Airflow templates.
 
     Attributes:
-        facts: of the pipeline.
-        produces: datasets of the outlets, for the metadata of their events.
+        facts: the facts of the pipeline.
+        produces: the datasets of the outlets, for the metadata of their events.
     """
 
     template_fields: Sequence[str] = ()
@@ -94,32 +94,32 @@ class _Step(BaseOperator):
 
     @classmethod
     def create(cls, own: Mapping[str, Any], **keywords: Any) -> Any:
-        """Make an operator. It has no ``__init__`` of its own: Airflow would wrap it and go through all arguments once more.
+        """Create an operator. It has no ``__init__`` of its own, which Airflow would wrap to process all arguments once more.
 
         Args:
             own: the attributes of the class, by name.
-            **keywords: of every operator of Airflow.
+            **keywords: the keywords of every Airflow operator.
         """
         made = cls(**keywords)
         made.__dict__.update(own)
         return made
 
     def _left_out(self) -> bool:
-        """Whether the task is not to run, where somebody watches in this process."""
+        """Whether the task must not run, if something observes in this process."""
         if observer.is_stopped():
             raise AirflowFailException(observer.STOPPED)
         return observer.leaves_out(self)
 
     def _refused(self, error: Exception) -> Exception:
-        """What to raise in place of an error: something is missing or misspelt, or a service does not answer now."""
+        """The exception to raise in place of an error: something is missing or misspelt, or a service does not answer now."""
         reason = str(error) if isinstance(error, StarlakeError) else f"{type(error).__name__}: {error}"
         observer.ended(self, Outcome(Verdict.FAILED, reason=reason), reason)
         return (AirflowException if may_pass(error) else AirflowFailException)(reason)
 
     def _emit(self, context: Mapping[str, Any], attempt: Attempt) -> None:
-        """Give the events of the outlets what a consumer wants to know of the run."""
+        """Add to the events of the outlets what a consumer needs to know about the run."""
         source = self.facts.pipeline_id or attempt.run.pipeline_id
-        # By place, not by name: Airflow writes some URIs in its own way.
+        # By position, not by name: Airflow rewrites some URIs.
         for outlet, dataset in zip(self.outlets, self.produces, strict=False):
             accessor = context["outlet_events"][outlet]
             accessor.extra = {
@@ -129,7 +129,7 @@ class _Step(BaseOperator):
 
 
 def _is_airflows(error: Exception) -> bool:
-    """Whether an error is for Airflow as it is: one of its own exceptions, which are its language, or one after which it may try again."""
+    """Whether an error must reach Airflow unchanged: one of its own exceptions, which control it, or one after which it may retry."""
     return isinstance(error, AirflowException) or (not isinstance(error, StarlakeError) and may_pass(error))
 
 
@@ -137,20 +137,20 @@ class StarlakeOperator(_Step, Reschedulable):
     """Runs one job in its environment.
 
     Attributes:
-        job: what to run, with placeholders for what only a run knows.
-        wait_policy: how a check that is not ready is asked again.
+        job: the job to run, with placeholders for values that are known only in a run.
+        wait_policy: how a check that is not ready is repeated.
         timeout: seconds for one attempt; None for no limit.
-        missing: what a check that is not ready found wanting.
-        deferrable: whether to wait in the triggerer, where the environment runs remotely; None for Airflow's configuration.
-        defer_after: seconds that the worker waits before it gives its slot away.
-        connections: kind of credentials (``google``, ``aws``) to the Airflow connection that has them.
+        missing: what a check that is not ready did not find.
+        deferrable: whether to wait in the triggerer if the environment runs remotely; None for Airflow's configuration.
+        defer_after: how long the worker waits before it releases its slot, in seconds.
+        connections: maps a kind of credentials (``google``, ``aws``) to the Airflow connection that has them.
         command: what runs, for the page of the task instance.
-        starlake_console: where the attempt can be watched.
+        starlake_console: the address at which the attempt can be watched.
     """
 
     ui_color = "#e8f0fe"
     template_fields = ("command",)
-    template_fields_renderers = {"command": "bash"}  # noqa: RUF012 - a ClassVar in Airflow 3 alone
+    template_fields_renderers = {"command": "bash"}  # noqa: RUF012 - a ClassVar only in Airflow 3
     operator_extra_links = (ConsoleLink(),)
     command = ""
     starlake_console = ""
@@ -168,13 +168,13 @@ class StarlakeOperator(_Step, Reschedulable):
 
     @property
     def starlake_job(self) -> str:
-        """The job as canonical JSON without its secrets: what the serialised DAG holds, so that another command is another version."""
+        """The job as canonical JSON without its secrets, part of the serialised DAG: another command is another version."""
         return self.job.masked().to_json()
 
     @classmethod
     def get_serialized_fields(cls) -> frozenset[str]:
-        """The fields of every operator, the job, and what lets the scheduler reschedule it."""
-        fields = super().get_serialized_fields()  # type: ignore[no-untyped-call]  # Airflow has it without annotations
+        """The fields of every operator, the job, and the fields that let the scheduler reschedule it."""
+        fields = super().get_serialized_fields()  # type: ignore[no-untyped-call]  # not annotated in Airflow
         return frozenset(fields) | {"starlake_job"} | cls.reschedule_fields
 
     def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
@@ -184,21 +184,21 @@ class StarlakeOperator(_Step, Reschedulable):
             unread = replace(attempt, run=replace(attempt.run, variables=UNREAD))
             self.command = displayed(self.job.bind(unread))
         except StarlakeError:
-            self.command = displayed(self.job)  # what is wrong is said when the task runs
+            self.command = displayed(self.job)  # running the task reports the problem
 
-    # -- the life of an attempt
+    # -- the lifecycle of an attempt
 
     def execute(self, context: Any) -> Any:
-        """Start the job, or take it back, and wait for its end here, in the triggerer, or rescheduled."""
+        """Start the job, or take it back, and wait for its end: here, in the triggerer, or rescheduled."""
         if self._left_out():
             return None
         try:
             attempt = attempt_of(context, self.facts, self.task_id)
             job, runner = self._prepare(attempt)
-            # The pool keeps tasks apart; this keeps them apart on one machine, whatever the pool is.
+            # The pool keeps tasks apart; this also keeps them apart on one machine, whatever the pool.
             with exclusively(job, attempt.key, stop=self._is_stopped, on_wait=self._line) as held:
                 if not held:
-                    raise AirflowFailException(f"{displayed(job)}: stopped before it began")
+                    raise AirflowFailException(f"{displayed(job)}: stopped before it started")
                 return self._run(context, attempt, job, runner)
         except Exception as error:
             if _is_airflows(error):
@@ -230,15 +230,15 @@ class StarlakeOperator(_Step, Reschedulable):
         )
 
     def resume(self, context: Any, event: Mapping[str, Any]) -> Any:
-        """Go on when the trigger has fired.
+        """Continue after the trigger has fired.
 
         Args:
-            context: of the task instance.
-            event: what the trigger knows: the attempt, its handle, how it ended, and where its output was read to.
+            context: the context of the task instance.
+            event: what the trigger knows: the attempt, its handle, how it ended, and how far its output was read.
         """
         if event.get("error"):
             if event.get("again"):
-                # The environment could not be asked; the job goes on, and the next try finds it.
+                # The environment could not be queried; the job keeps running, and the next try finds it.
                 raise AirflowException(event["error"])
             raise self._refused(StarlakeError(event["error"]))
         outcome, handle, runner = Outcome.from_json(event["outcome"]), event["handle"], None
@@ -261,7 +261,7 @@ class StarlakeOperator(_Step, Reschedulable):
             raise self._refused(error) from error
 
     def on_kill(self) -> None:
-        """Cancel what was started. Airflow calls this in a signal handler, where no lock may be taken: another thread does it."""
+        """Cancel what was started. Airflow calls this in a signal handler, where no lock may be taken, so another thread does it."""
         self._killed = True
         observer.stop()
         if self._runner is not None and self._handle is not None:
@@ -285,7 +285,7 @@ class StarlakeOperator(_Step, Reschedulable):
         self._runner, self._handle = runner, handle
         address = runner.console_url(handle)
         if address:
-            self.log.info("It can be watched at %s", address)
+            self.log.info("Watch it at %s", address)
             self.starlake_console = address
             keep_link(context, "starlake_console", address)
 
@@ -297,7 +297,7 @@ class StarlakeOperator(_Step, Reschedulable):
     def _follow(
         self, context: Any, attempt: Attempt, job: Job, runner: Runner, handle: str, deadline: float | None
     ) -> Any:
-        """Wait for the end of an attempt without holding a slot for longer than it takes to know."""
+        """Wait for the end of an attempt without holding a slot for longer than necessary."""
         seconds = float(self.defer_after) if self._is_detached(runner) else float("inf")
         if deadline is not None:
             seconds = min(seconds, deadline - time.time())
@@ -307,13 +307,13 @@ class StarlakeOperator(_Step, Reschedulable):
             try:
                 with pausing(None, _CANCEL_SECONDS):
                     runner.cancel(handle)
-            except StarlakeError as error:  # who interrupts does not wait for a service that does not answer
-                self.log.warning("It cannot be cancelled and may go on: %s", error)
+            except StarlakeError as error:  # an interrupt does not wait for a service that does not answer
+                self.log.warning("It cannot be cancelled and may keep running: %s", error)
             if observer.stop():
                 raise AirflowFailException(observer.STOPPED) from None
             raise
         except BaseException:
-            # 2.11 leaves the process at once when a task is killed, and waits for no thread.
+            # 2.11 leaves the process at once when a task is killed, without waiting for threads.
             if self._killed:
                 runner.cancel(handle)
             raise
@@ -339,7 +339,7 @@ class StarlakeOperator(_Step, Reschedulable):
         from .trigger import StarlakeTrigger
 
         now = time.time()
-        # The database keeps it: nothing of what is run, and no secret of the environment either.
+        # The database stores it, so it contains nothing of the command, and no secrets of the environment.
         kept = Job(job.environment, spec=job.spec, endpoint=job.endpoint, check=job.check, plugins=job.plugins)
         trigger = StarlakeTrigger(
             job=kept.masked().to_json(),
@@ -351,11 +351,11 @@ class StarlakeOperator(_Step, Reschedulable):
             not_before=now + hold_seconds(),
             connections=dict(self.connections),
         )
-        # The trigger keeps the deadline, because a deferral that times out cancels nothing; this is the net below it.
+        # The trigger enforces the deadline, because a deferral that times out cancels nothing; this is a safety net.
         net = None if deadline is None else timedelta(seconds=deadline - now + _NET_SECONDS)
         self.defer(trigger=trigger, method_name="resume", timeout=net)
 
-    # -- how it ended
+    # -- the end
 
     def _ended(
         self,
@@ -369,10 +369,10 @@ class StarlakeOperator(_Step, Reschedulable):
     ) -> Any:
         outcome = finish(runner, handle, outcome, job, attempt.key)
         if outcome.verdict is Verdict.CANCELLED and not self._killed and not observer.is_stopped():
-            # An older attempt that was taken over may be cancelled by those who still remember it: then this one runs itself.
+            # An older attempt that was taken over may be cancelled by its earlier owner: then this one runs its own.
             own = start_own(job, runner, attempt.key, OlderAttempt.CANCEL, cleared=attempt.generation)
             if own != handle:
-                self.log.info("The attempt that was taken over was cancelled; this one runs by itself")
+                self.log.info("The attempt that was taken over was cancelled; starting a new one")
                 self._watching(context, runner, own)
                 if self.timeout is not None:
                     deadline = time.time() + self.timeout
@@ -399,13 +399,13 @@ class StarlakeOperator(_Step, Reschedulable):
                 floor = _floor()
                 if wait.interval < floor:
                     self.log.warning(
-                        "pre_load_poke_interval is %g s, and Airflow takes a task that comes back within %g s for a failed one; looking every %g s",
+                        "pre_load_poke_interval is %g s, but Airflow fails a task that comes back within %g s; checking every %g s",
                         wait.interval,
                         floor,
                         floor,
                     )
                 pause = _next_look(float(wait.interval), wait.timeout - waited, floor)
-                self.log.info("%s; looking again in %.0f s", about, pause)
+                self.log.info("%s; checking again in %.0f s", about, pause)
                 raise AirflowRescheduleException(_after(pause))
             about = f"{about} within {wait.timeout} s"
             if not wait.soft_fail:
@@ -415,7 +415,7 @@ class StarlakeOperator(_Step, Reschedulable):
         raise AirflowSkipException(about)
 
     def _keep(self, context: Any, outcome: Outcome, reason: str = "", push: bool = False) -> dict[str, Any]:
-        """What the task leaves for others to read, and for those who watch in this process."""
+        """Store what the task leaves for readers, and report it to an observer in this process."""
         kept: dict[str, Any] = {"outcome": outcome.verdict.value, "exit_code": outcome.exit_code}
         if reason:
             kept["reason"] = reason
@@ -428,7 +428,7 @@ class StarlakeOperator(_Step, Reschedulable):
 
 
 def _floor() -> float:
-    """The seconds for which a task stays away at least when it is rescheduled. Where no executor takes part it may come back at once."""
+    """The least time for which a rescheduled task stays away, in seconds. Without an executor it may come back at once."""
     return 0.0 if observer.in_process() else hold_seconds()
 
 
@@ -439,9 +439,9 @@ def _next_look(interval: float, left: float, floor: float) -> float:
     [10.0, 10.0, 12.0]
 
     Args:
-        interval: between two looks.
-        left: until the last one, at the very end of the time.
-        floor: between two looks at least; where the last one would come sooner, the one before it is left out.
+        interval: the seconds between two looks.
+        left: the seconds until the last look, at the very end of the time.
+        floor: the least seconds between two looks; if the last look would come sooner, the one before it is left out.
     """
     pause = max(interval, floor)
     return pause if left - pause >= max(floor, 0.001) else max(left, floor)
@@ -452,12 +452,12 @@ def _after(seconds: float) -> datetime:
 
 
 class StarlakeStart(_Step):
-    """The start of a pipeline that datasets start: asks the core whether to go on."""
+    """The start of a pipeline that datasets start: the core decides whether to continue."""
 
     ui_color = "#e6f4ea"
 
     def execute(self, context: Any) -> Any:
-        """Go on, or skip the run with the reason."""
+        """Continue, or skip the run with the reason."""
         if self._left_out():
             return None
         try:
@@ -486,7 +486,7 @@ class StarlakeEnd(_Step):
     """The end of a pipeline: emits its datasets, unless gates closed and no work was done.
 
     Attributes:
-        guards: for each way in which work can be done, the ids of the checks that have to be open for it.
+        guards: for each way in which work can be done, the ids of the checks that must be open for it.
     """
 
     ui_color = "#e6f4ea"
@@ -494,7 +494,7 @@ class StarlakeEnd(_Step):
     guards: Sequence[Sequence[str]] = ()
 
     def execute(self, context: Any) -> Any:
-        """Emit, or skip with the reasons of all that was not ready."""
+        """Emit the datasets, or skip with the reasons of everything that was not ready."""
         if self._left_out():
             return None
         closed: dict[str, str] = {}

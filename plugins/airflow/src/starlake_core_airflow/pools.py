@@ -1,7 +1,7 @@
-"""Pools: what the tasks of pipelines need, and whether it is there.
+"""The pools that the tasks of pipelines need, and whether they exist.
 
-Airflow lets a task whose pool does not exist wait for ever, and says so in the log of its scheduler alone. So the command line looks before anything
-is deployed, and a listener in the scheduler fails such tasks as their run begins.
+Airflow lets a task whose pool does not exist wait forever, and says so only in the log of its scheduler. So the command line checks before
+deploying, and a listener in the scheduler fails such tasks when their run starts.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ __all__ = ["DEFAULT_POOL", "creation", "missing", "problems"]
 logger = get_logger(__name__)
 
 DEFAULT_POOL = "default_pool"
-"""Airflow's name for its default pool. Its own constant for it would import the models."""
+"""Airflow's name for its default pool. Airflow's own constant would import the models."""
 
-_UNKNOWN = "the pools of Airflow are not known: its database cannot be asked from here: %s"
+_UNKNOWN = "the pools of Airflow are unknown, because its database cannot be read from here: %s"
 
 
 def creation(pool: str) -> str:
-    """The command that makes a pool.
+    """The command that creates a pool.
 
     Args:
-        pool: its name.
+        pool: the name of the pool.
     """
     if pool.startswith(POOL_PREFIX):
         return f'airflow pools set {pool} 1 "Starlake: one at a time" --include-deferred'
@@ -38,10 +38,10 @@ def creation(pool: str) -> str:
 
 
 def problems(pipelines: Sequence[Pipeline]) -> list[str]:
-    """A sentence for every pool that pipelines need and that does not exist, as far as Airflow can be asked from here.
+    """One sentence for every missing pool that pipelines need, if Airflow can be queried from here.
 
     Args:
-        pipelines: rendered.
+        pipelines: rendered pipelines.
     """
     found = []
     users: dict[str, list[str]] = {}
@@ -56,17 +56,17 @@ def problems(pipelines: Sequence[Pipeline]) -> list[str]:
     for pool, ids in users.items():
         if pool not in slots:
             found.append(
-                f"Airflow has no pool '{pool}', which tasks of {', '.join(ids)} need; without it they would never run. Make it with: {creation(pool)}"
+                f"Airflow has no pool '{pool}', which tasks of {', '.join(ids)} need; without it they never run. Create it with: {creation(pool)}"
             )
         elif pool.startswith(POOL_PREFIX) and slots[pool] != 1:
             found.append(
-                f"the pool '{pool}' has {slots[pool]} slots, and tasks of {', '.join(ids)} have to run one at a time. Set it with: {creation(pool)}"
+                f"pool '{pool}' has {slots[pool]} slots, but tasks of {', '.join(ids)} must run one at a time. Set it with: {creation(pool)}"
             )
     return found
 
 
 def _slots(options: Options, pools: Collection[str]) -> dict[str, int] | None:
-    """The slots of those of some pools that exist; None where Airflow cannot be asked."""
+    """The slots of some pools, if they exist; None if Airflow cannot be queried."""
     airflow = options[AirflowOptions]
     if airflow.airflow_api_base_url:
         return _slots_by_api(airflow.airflow_api_base_url, airflow, pools)
@@ -81,7 +81,7 @@ def _slots(options: Options, pools: Collection[str]) -> dict[str, int] | None:
             return None
         url = settings.engine.url
         if url.get_backend_name() == "sqlite" and not os.path.exists(str(url.database)):
-            return None  # asking would make an empty one
+            return None  # a query would create an empty database
         with create_session() as session:
             return _of(session, pools)
     except (SQLAlchemyError, AttributeError) as error:
@@ -111,10 +111,10 @@ def _of(session: Any, pools: Collection[str]) -> dict[str, int]:
 
 
 def missing(session: Any, pools: Collection[str]) -> set[str]:
-    """Those of some pools that do not exist.
+    """Which of some pools do not exist.
 
     Args:
-        session: of Airflow's database.
-        pools: names.
+        session: a session of Airflow's database.
+        pools: the names of the pools.
     """
     return set(pools).difference(_of(session, pools)) if pools else set()

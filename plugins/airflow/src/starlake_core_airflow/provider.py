@@ -1,4 +1,4 @@
-"""What Airflow is told about this distribution, so that it shows the links of our operators."""
+"""The provider record of this distribution, which makes Airflow show the links of our operators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the neutral graph to Airflow's objects."""
+"""Turns the neutral graph into Airflow's objects."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ TASK_KEYWORDS = (
     "priority_weight", "queue", "resources", "retry_exponential_backoff", "run_as_user", "task_display_name", "trigger_rule",
     "wait_for_downstream", "wait_for_past_depends_before_skipping", "weight_rule",
 )  # fmt: skip
-"""Keywords of Airflow's operators that the verbs of a pipeline take."""
+"""Keywords of Airflow's operators that the verbs of a pipeline accept."""
 
 DAG_KEYWORDS = (
     "access_control", "dag_display_name", "dagrun_timeout", "default_dag_args", "doc_md",
@@ -54,21 +54,21 @@ DAG_KEYWORDS = (
     "on_success_callback", "owner_links", "params", "render_template_as_native_obj", "template_searchpath",
     "user_defined_filters", "user_defined_macros",
 )  # fmt: skip
-"""Keywords of Airflow's DAG that ``sl_create_pipeline`` takes."""
+"""Keywords of Airflow's DAG that ``sl_create_pipeline`` accepts."""
 
 _OF_TEMPLATES = (
     "jinja_environment_kwargs", "params", "render_template_as_native_obj", "template_searchpath", "user_defined_filters",
     "user_defined_macros",
 )  # fmt: skip
-"""Those of them that say how Airflow renders text: it renders that of native nodes, and none of Starlake's."""
+"""Those of them that control how Airflow renders templates, which affects native nodes only."""
 
 
 class _Drawing:
     """What the tasks of a pipeline share while it is rendered.
 
     Args:
-        pipeline: that is rendered.
-        alone: a single task is wanted, for a DAG that is not ours.
+        pipeline: the pipeline.
+        alone: whether a single task is rendered, for a DAG that is not ours.
     """
 
     def __init__(self, pipeline: Pipeline, alone: bool = False) -> None:
@@ -100,7 +100,7 @@ class _Drawing:
         return found
 
     def pool(self, task: Task) -> str:
-        """The pool of a task; empty for Airflow's default one. Those that keep tasks apart are remembered, with what for."""
+        """The pool of a task; empty for Airflow's default pool. Pools that keep tasks apart are remembered, with their purpose."""
         pool = self.resources.pool(task, DEFAULT_POOL)
         resource = self.resources.of(task)
         if resource and pool == pool_of(resource):
@@ -108,7 +108,7 @@ class _Drawing:
         return pool
 
     def delay(self, seconds: int) -> timedelta:
-        """A duration, made once."""
+        """A duration, created once."""
         if seconds not in self._delays:
             self._delays[seconds] = timedelta(seconds=seconds)
         return self._delays[seconds]
@@ -130,7 +130,7 @@ def _keywords(task: Task, drawing: _Drawing) -> dict[str, Any]:
         "retries": task.retries,
         "retry_delay": drawing.delay(task.retry_delay),
     }
-    # What is Airflow's own default is left out: it goes through every argument of every task.
+    # Airflow's own defaults are left out, because it processes every argument of every task.
     if task.trigger is not TriggerRule.ALL_SUCCESS:
         made["trigger_rule"] = task.trigger.value
     pool = drawing.pool(task)
@@ -149,14 +149,14 @@ def _keywords(task: Task, drawing: _Drawing) -> dict[str, Any]:
 
 
 def _check(what: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
-    """Refuse a keyword of a DAG for a task, and the other way round."""
+    """Refuse a DAG keyword for a task, and the other way round."""
     for name in given:
         if name not in known:
             raise StarlakeError(f"{what} does not take the keyword '{name}'; it takes {', '.join(known)}")
 
 
 def make_task(task: Task) -> Any:
-    """The operator of a task: an empty one, which Airflow ends without a worker, where there is nothing to run."""
+    """The operator of a task; if there is nothing to run, an empty one, which Airflow ends without a worker."""
     drawing = _drawing_of(task)
     keywords = _keywords(task, drawing)
     if task.job is not None:
@@ -176,7 +176,7 @@ def make_task(task: Task) -> Any:
     keywords.pop("deferrable", None)
     own = {"facts": drawing.facts, "produces": task.outlets}
     if task.kind is TaskKind.END or task.outlets or task.path in drawing.starts:
-        # They run in a worker, which may die like any other.
+        # These run in a worker, which may die like any other.
         keywords["retries"] = max(task.retries, drawing.retries)
     if task.kind is TaskKind.END:
         guards = gates_before_work(drawing.pipeline, drawing.starts, trigger_rule)
@@ -190,7 +190,7 @@ def make_task(task: Task) -> Any:
 
 
 def trigger_rule(task: Task) -> str:
-    """The trigger rule of a task; Airflow's own keyword for it wins."""
+    """The trigger rule of a task; Airflow's own keyword overrides it."""
     return str(task.native.get("trigger_rule", task.trigger.value))
 
 
@@ -204,10 +204,10 @@ def describe(task: Task) -> str:
     command = task.command
     line = displayed(task.job)
     about = task.summary(_code) or f"Runs {line}."
-    # A name that holds the end of a code block must not begin something else on the page.
+    # A name that contains the end of a code block must not start something else on the page.
     fence = "`" * (2 + max([1, *map(len, re.findall("`+", line))]))
     about = plain_line(about)
-    return f"{about} Where: {task.job.environment}.\n\n{fence}\n{line}\n{fence}" if command is not None else about
+    return f"{about} Environment: {task.job.environment}.\n\n{fence}\n{line}\n{fence}" if command is not None else about
 
 
 def make_group(group: TaskGroup, create_children: CreateChildren) -> Block:
@@ -239,7 +239,7 @@ def make_dag(pipeline: Pipeline, create_children: CreateChildren) -> Any:
             default_args=_default_args(defaults),
             **keywords,
         ) as dag:
-            # Before anything looks at the DAG: its file is a part of what it is equal to.
+            # Before anything reads the DAG, because its file is part of its identity.
             if pipeline.source:
                 dag.fileloc = pipeline.source
             children = create_children()
@@ -252,12 +252,12 @@ def make_dag(pipeline: Pipeline, create_children: CreateChildren) -> Any:
 
 
 def _warn_of_templates(pipeline: Pipeline) -> None:
-    """Say that keywords about the rendering of text change nothing, where a pipeline has no native node whose text Airflow renders."""
+    """Warn that template keywords have no effect if a pipeline has no native node whose templates Airflow renders."""
     given = [name for name in _OF_TEMPLATES if pipeline.native_options.get(name)]
     if given and not any(task.kind is TaskKind.NATIVE for task in pipeline.tasks()):
         logger.warning(
-            "%s of pipeline %s has no effect on the commands of Starlake: Airflow renders the text of native nodes alone, and there is none. "
-            "Run-time values are written ${sl_ds}, ${sl_data_interval_end}, ${var:NAME} ...",
+            "%s of pipeline %s has no effect on Starlake commands: Airflow renders only the templates of native nodes, and there are none. "
+            "Write run-time values as ${sl_ds}, ${sl_data_interval_end}, ${var:NAME} ...",
             " and ".join(given),
             pipeline.id,
         )
@@ -267,7 +267,7 @@ def _about_pools(pools: Mapping[str, str]) -> str:
     lines = "\n".join(f"    {creation(pool)}" for pool in sorted(pools))
     names = ", ".join(f"`{pool}`" for pool in sorted(pools))
     return (
-        f"**Pools.** Tasks that write to a database with one writer run one at a time, in a pool of one slot ({names}). It has to be there:\n\n"
+        f"**Pools.** Tasks that write to a database with one writer run one at a time, in a pool with one slot ({names}). Create it with:\n\n"
         f"{lines}"
     )
 
@@ -283,14 +283,14 @@ def _schedule(pipeline: Pipeline, drawing: _Drawing) -> Any:
 
 @functools.cache
 def _timetable(cron: str, zone: str) -> Any:
-    """The timetable of a schedule, made once: it describes itself in words, which takes longer than a small DAG."""
+    """The timetable of a schedule, created once: it computes its own description, which takes longer than a small DAG."""
     from airflow.timetables.trigger import CronTriggerTimetable
 
     return CronTriggerTimetable(cron, timezone=zone)
 
 
 def _default_args(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Default arguments as Airflow takes them: durations in seconds become durations."""
+    """Default arguments as Airflow expects them: seconds become durations."""
     made = dict(given)
     for name in ("retry_delay", "max_retry_delay", "execution_timeout"):
         if isinstance(made.get(name), (int, float, str)):

@@ -1,4 +1,4 @@
-"""Running, backfilling and deleting DAGs on a server, through its REST API."""
+"""Runs, backfills and deletes DAGs on a server, through its REST API."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ __all__ = ["Api", "backfill", "delete_dag", "run"]
 logger = get_logger(__name__)
 
 _STARTING = 120.0
-"""Seconds in which something is started that may or may not have been."""
+"""How long an uncertain start is retried, in seconds."""
 
 _STOPPING = 10.0
-"""Seconds in which a run is stopped, while the user waits."""
+"""How long to spend on stopping a run, in seconds, while the user waits."""
 
 
 def run(api: Api, pipeline: Pipeline, request: RunRequest) -> Report:
     """Trigger a DAG and follow the run to its end.
 
     Args:
-        api: of the server that has the DAG.
-        pipeline: that the DAG was made from.
-        request: what is asked for.
+        api: the API of the server that has the DAG.
+        pipeline: the pipeline that the DAG was created from.
+        request: what to run.
 
     Returns:
-        How the run and its tasks ended. An interrupt stops the run in Airflow too, and makes it ``cancelled``.
+        How the run and its tasks ended. An interrupt also stops the run in Airflow, and its state is ``cancelled``.
 
     Raises:
-        RunError: it cannot be started, or contact with it was lost; the run itself may go on then, and the message says so.
+        RunError: it cannot be started, or the connection was lost; the run itself may then continue, and the message says so.
     """
     check_request(request)
     if request.skip:
@@ -65,7 +65,7 @@ def _conf(run: Run) -> dict[str, Any]:
 
 
 def _trigger(api: Api, pipeline: Pipeline, run: Run) -> None:
-    """Start the run. An attempt that was cut off is made again: the run id lets it happen only once."""
+    """Start the run. A request that was cut off is repeated: because of the run id it takes effect only once."""
     body: dict[str, Any] = {"dag_run_id": run.run_id, "conf": _conf(run)}
     if api.v2:
         body["logical_date"] = None
@@ -81,34 +81,34 @@ def _trigger(api: Api, pipeline: Pipeline, run: Run) -> None:
                 if again and api.get(f"{path}/{quoted(run.run_id)}").get("conf") == body["conf"]:
                     return
                 raise RunError(
-                    f"DAG '{pipeline.id}' has a run '{run.run_id}' already. Give another run id, or finish that one in Airflow: "
+                    f"DAG '{pipeline.id}' already has a run '{run.run_id}'. Use another run id, or finish that run in Airflow: "
                     f"{Watch(api, pipeline, run.run_id).url}"
                 ) from error
             if not error.transient or not backoff.wait(error.retry_after):
                 raise
-            logger.warning("%s. Trying again", error)
+            logger.warning("%s. Retrying", error)
             again = True
 
 
 def _follow(api: Api, watch: Watch) -> Mapping[str, Any]:
-    """Look until the run has ended."""
+    """Poll until the run has ended."""
     try:
         while True:
             began = time.monotonic()
             found: Mapping[str, Any] = api.follow(watch.path)
-            # The tasks come after the run: those of a run that has ended do not change any more.
+            # Read the tasks after the run: those of a run that has ended do not change any more.
             watch.look()
             if found["state"] in ENDED:
                 return found
             time.sleep(max(rest_runs.POLL, 4 * (time.monotonic() - began)))
     except ApiError as error:
         if error.status == 404:
-            raise RunError(f"the run is gone, somebody deleted it: {watch.url}") from error
-        raise RunError(f"{error}. The run may go on in Airflow: {watch.url}") from error
+            raise RunError(f"someone deleted the run: {watch.url}") from error
+        raise RunError(f"{error}. The run may continue in Airflow: {watch.url}") from error
 
 
 def _stop(api: Api, watch: Watch) -> tuple[Mapping[str, Any] | None, str]:
-    """Stop a run. Returns it as it was just before, None where there is none, and a sentence on it."""
+    """Stop a run. Returns the run as it was just before, None if there is none, and a sentence about it."""
     backoff = Backoff(_STOPPING, 1.0, 2.0)
     found: Mapping[str, Any] | None = None
     while True:
@@ -122,23 +122,23 @@ def _stop(api: Api, watch: Watch) -> tuple[Mapping[str, Any] | None, str]:
             return found, STOPPED
         except ApiError as error:
             if not error.transient or not backoff.wait():
-                return found, f"{STOPPED}, but the run may go on in Airflow, stop it there: {watch.url} ({error})"
+                return found, f"{STOPPED}, but the run may continue in Airflow; stop it there: {watch.url} ({error})"
 
 
 def delete_dag(api: Api, dag_id: str) -> None:
-    """Make Airflow forget a DAG and its runs. One that it does not know is fine; one whose file is still there comes back.
+    """Make Airflow forget a DAG and its runs. An unknown DAG is not an error; a DAG whose file still exists comes back.
 
     Args:
-        api: of the server.
-        dag_id: of the DAG.
+        api: the API of the server.
+        dag_id: the id of the DAG.
 
     Raises:
-        RunError: it is refused, such as while tasks of the DAG run.
+        RunError: it is refused, for example while tasks of the DAG run.
     """
     try:
         api.ask("DELETE", f"/dags/{quoted(dag_id)}")
     except ApiError as error:
         if error.status == 409:
-            raise RunError(f"{error}. Wait until its tasks have ended, or stop them, and delete it then") from error
+            raise RunError(f"{error}. Wait until its tasks have ended, or stop them, then delete it") from error
         if error.status != 404:
             raise

@@ -1,4 +1,4 @@
-"""Running several intervals with Airflow's own backfill."""
+"""Runs several intervals with Airflow's own backfill."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def backfill(
     """Run several intervals with Airflow's own backfill.
 
     Args:
-        api: of the server that has the DAG.
-        pipeline: that the DAG was made from.
-        requests: in the order of their dates.
-        reprocess: which of the dates that have a run already are run again: ``none``, ``failed`` or ``completed``.
+        api: the API of the server that has the DAG.
+        pipeline: the pipeline that the DAG was created from.
+        requests: the runs, in the order of their dates.
+        reprocess: which dates that already have a run are run again: ``none``, ``failed`` or ``completed``.
 
     Returns:
-        A report for each run as it ends, those first for which there is nothing to do; None where the server has no such backfill
-        (Airflow 2). Nothing is started before the first report is asked for.
+        A report for each run as it ends, first those with nothing to do; None if the server has no such backfill
+        (Airflow 2). Nothing starts before the first report is requested.
 
     Raises:
-        RunError: the backfill cannot be started, or contact with it was lost.
+        RunError: the backfill cannot be started, or the connection was lost.
     """
     for item in requests:
         check_request(item)
@@ -56,7 +56,7 @@ def _backfill(api: Api, pipeline: Pipeline, requests: Sequence[RunRequest], repr
     if not requests:
         return
     check_dag(api, pipeline)
-    # The logical date of a DAG of ours is the scheduled date: Airflow fires there.
+    # The logical date of one of our DAGs is the scheduled date, when Airflow fires.
     wanted = {_utc(item.run.scheduled_date): item for item in requests}
     body: dict[str, Any] = {
         "dag_id": pipeline.id,
@@ -75,7 +75,7 @@ def _backfill(api: Api, pipeline: Pipeline, requests: Sequence[RunRequest], repr
     }
     if extra := sorted(planned.difference(wanted)):
         raise RunError(
-            f"the DAG '{pipeline.id}' that Airflow has loaded fires at other times than this pipeline, such as {extra[0].isoformat()}; "
+            f"DAG '{pipeline.id}', as Airflow has loaded it, fires at other times than this pipeline, such as {extra[0].isoformat()}; "
             "deploy the file again"
         )
     left = {moment: item for moment, item in wanted.items() if moment not in planned}
@@ -92,7 +92,7 @@ def _backfill(api: Api, pipeline: Pipeline, requests: Sequence[RunRequest], repr
 
 
 def _utc(moment: datetime) -> datetime:
-    """As a key: times of two zones are never equal in an hour that comes twice."""
+    """The time as a key: times of two zones are never equal in an hour that occurs twice."""
     return moment.astimezone(timezone.utc)
 
 
@@ -114,42 +114,42 @@ def _without_tasks(pipeline: Pipeline, item: RunRequest, state: TaskState, reaso
 
 
 def _left_alone(api: Api, pipeline: Pipeline, left: Mapping[datetime, RunRequest], reprocess: str) -> Iterator[Report]:
-    """Reports of the dates that Airflow does not run: they have a run already, or are not over."""
+    """Reports of the dates that Airflow does not run, because they already have a run or are not over."""
     rows = _rows(api, pipeline, list(left)) if left else {}
     for moment, item in left.items():
         row = rows.get(moment)
         if row is None:
-            reason = f"Airflow makes no run for {moment.isoformat()}: it is not over yet"
+            reason = f"Airflow creates no run for {moment.isoformat()}: it is not over yet"
             yield _without_tasks(pipeline, item, TaskState.PLANNED, reason)
             continue
         watch = Watch(api, pipeline, row["dag_run_id"])
         if row["state"] in ENDED:
             watch.look()
-            again = "" if reprocess == "none" else f", since only runs that {_AGAIN[reprocess]} are run again"
-            yield report_of(pipeline, item, watch, row, reason=f"it had ended before and was left alone{again}")
+            again = "" if reprocess == "none" else f", because only runs that {_AGAIN[reprocess]} are repeated"
+            yield report_of(pipeline, item, watch, row, reason=f"it had already ended and was not repeated{again}")
         else:
-            going = _without_tasks(pipeline, item, TaskState.RUNNING, f"it was going on already: {watch.url}")
+            going = _without_tasks(pipeline, item, TaskState.RUNNING, f"it was already running: {watch.url}")
             yield replace(going, run_id=row["dag_run_id"])
 
 
 def _backoff() -> Backoff:
-    """Pauses of one length: what is waited for takes as long for everybody."""
+    """Pauses of equal length: the wait takes equally long for everyone."""
     return Backoff(_PATIENCE, _PAUSE, _PAUSE)
 
 
 def _post(api: Api, pipeline: Pipeline, path: str, body: Mapping[str, Any], backoff: Backoff) -> Any:
-    """Ask for something, again while the database is locked: somebody else writes to it, and Airflow has taken back what it began."""
+    """Send a request, and repeat it while the database is locked: another process writes to it, and Airflow has rolled the request back."""
     while True:
         try:
             return api.ask("POST", path, body)
         except ApiError as error:
             if error.status != _LOCKED or not backoff.wait(_PAUSE):
                 raise
-            logger.info("Airflow cannot look at the backfill of %s now, trying again: %s", pipeline.id, error)
+            logger.info("Airflow cannot handle the backfill of %s now, retrying: %s", pipeline.id, error)
 
 
 def _start_backfill(api: Api, pipeline: Pipeline, body: Mapping[str, Any]) -> Any:
-    """Start it. One that has done its work counts as going on until the scheduler looks again, so that is waited for."""
+    """Start it. A finished backfill counts as running until the scheduler checks again, so wait for that."""
     backoff = _backoff()
     while True:
         try:
@@ -159,7 +159,7 @@ def _start_backfill(api: Api, pipeline: Pipeline, body: Mapping[str, Any]) -> An
                 raise
             if _busy(api, pipeline) or not backoff.wait(_PAUSE):
                 raise RunError(
-                    f"a backfill of DAG '{pipeline.id}' is going on already. Wait for its end, or cancel it in the user interface: "
+                    f"a backfill of DAG '{pipeline.id}' is already running. Wait for its end, or cancel it in the user interface: "
                     f"{api.base_url}/dags/{quoted(pipeline.id)}"
                 ) from error
             logger.info("waiting until Airflow has closed the previous backfill of %s", pipeline.id)
@@ -172,7 +172,7 @@ def _busy(api: Api, pipeline: Pipeline) -> bool:
 
 
 def _follow_backfill(api: Api, pipeline: Pipeline, todo: dict[datetime, RunRequest]) -> Iterator[Report]:
-    """A report for each run as it ends; what was reported leaves ``todo``."""
+    """A report for each run as it ends; reported runs are removed from ``todo``."""
     watches: dict[datetime, Watch] = {}
     seen: dict[datetime, Mapping[str, Any]] = {}
     while todo:
@@ -181,13 +181,13 @@ def _follow_backfill(api: Api, pipeline: Pipeline, todo: dict[datetime, RunReque
             rows = _rows(api, pipeline, list(todo))
         except ApiError as error:
             raise RunError(
-                f"{error}. The backfill may go on in Airflow: {api.base_url}/dags/{quoted(pipeline.id)}"
+                f"{error}. The backfill may continue in Airflow: {api.base_url}/dags/{quoted(pipeline.id)}"
             ) from error
         for moment, item in list(todo.items()):
             row = rows.get(moment)
             if row is None:
                 del todo[moment]
-                what = "somebody deleted the run" if moment in seen else "Airflow made no run"
+                what = "someone deleted the run" if moment in seen else "Airflow created no run"
                 yield _without_tasks(pipeline, item, TaskState.FAILED, f"{what} for {moment.isoformat()}")
                 continue
             seen[moment] = row
@@ -202,7 +202,7 @@ def _follow_backfill(api: Api, pipeline: Pipeline, todo: dict[datetime, RunReque
 
 
 def _stop_backfill(api: Api, pipeline: Pipeline, backfill_id: int, todo: Mapping[datetime, RunRequest]) -> None:
-    """Cancel a backfill, and stop those of its runs that have begun: Airflow itself would let them end."""
+    """Cancel a backfill, and stop those of its runs that have started, which Airflow itself would let finish."""
     try:
         api.ask("PUT", f"/backfills/{backfill_id}/cancel")
         for row in _rows(api, pipeline, list(todo)).values() if todo else ():
@@ -210,7 +210,7 @@ def _stop_backfill(api: Api, pipeline: Pipeline, backfill_id: int, todo: Mapping
                 api.ask("PATCH", f"{dag_path(pipeline)}/dagRuns/{quoted(row['dag_run_id'])}", {"state": "failed"})
     except ApiError as error:
         logger.warning(
-            "backfill %s of %s was not stopped, cancel it in the user interface: %s", backfill_id, pipeline.id, error
+            "backfill %s of %s was not stopped; cancel it in the user interface: %s", backfill_id, pipeline.id, error
         )
     else:
-        logger.warning("backfill %s of %s is cancelled", backfill_id, pipeline.id)
+        logger.warning("backfill %s of %s was cancelled", backfill_id, pipeline.id)

@@ -20,25 +20,25 @@ __all__ = ["Api", "ApiError", "quoted"]
 logger = get_logger(__name__)
 
 TIMEOUT = 30.0
-"""Seconds for an answer; a third of them for the connection."""
+"""How long to wait for an answer, in seconds; a third of that for the connection."""
 
 PATIENCE = 600.0
-"""Seconds that a server may be away while a run is followed."""
+"""How long a server may be unavailable while a run is followed, in seconds."""
 
 PAGE = 100
-"""Rows asked for at once: the most that Airflow gives by default."""
+"""Rows per request: the most that Airflow returns by default."""
 
 _NO_ANSWER = 0
 _TRANSIENT = frozenset({_NO_ANSWER, 429, 500, 502, 503, 504})
 
 
 class ApiError(RunError):
-    """The API did not do what it was asked for.
+    """The API did not do what it was asked to.
 
     Args:
-        message: what was asked, what came back, what to do.
-        status: of the answer; 0 if there was none.
-        retry_after: seconds after which the server wants to be asked again.
+        message: the request, the answer, and what to do.
+        status: the status of the answer; 0 if there was none.
+        retry_after: how long the server wants the client to wait, in seconds.
     """
 
     def __init__(self, message: str, status: int = _NO_ANSWER, retry_after: float = 0.0) -> None:
@@ -48,7 +48,7 @@ class ApiError(RunError):
 
     @property
     def transient(self) -> bool:
-        """Whether the same question may well be answered a little later."""
+        """Whether the same request may succeed a little later."""
         return self.status in _TRANSIENT
 
 
@@ -64,12 +64,12 @@ class _Login:
 
 
 class _TokenAuth(httpx.Auth):
-    """Requests of somebody who logged in: with a token, and with another one where the server does not take it any more.
+    """Authenticates requests with a token, and gets a new one if the server no longer accepts it.
 
     Args:
-        token_request: makes the request for a token.
+        token_request: creates the request for a token.
         token_of: reads the token from the answer.
-        token: the first one.
+        token: the first token.
     """
 
     requires_response_body = True
@@ -82,7 +82,7 @@ class _TokenAuth(httpx.Auth):
         self._token = token
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """The request, and at most once again with a new token."""
+        """Send the request, and at most once more with a new token."""
         request.headers["Authorization"] = f"Bearer {self._token}"
         if _status((yield request)) == 401:
             self._token = self._token_of((yield self._token_request()))
@@ -91,17 +91,17 @@ class _TokenAuth(httpx.Auth):
 
 
 def quoted(part: str) -> str:
-    """A text as one part of a path."""
+    """A string as one part of a path."""
     return quote(part, safe="")
 
 
 class Api:
-    """The REST API of one Airflow. Made by :meth:`connect`.
+    """The REST API of one Airflow. Create it with :meth:`connect`.
 
     Attributes:
-        base_url: where the user interface is, without credentials and without a final slash.
+        base_url: the address of the user interface, without credentials and without a trailing slash.
         v2: whether it is version 2 of the API (Airflow 3); otherwise it is version 1 (Airflow 2).
-        version: of Airflow.
+        version: the version of Airflow.
     """
 
     def __init__(self, base_url: str, login: _Login, client: httpx.Client) -> None:
@@ -110,7 +110,7 @@ class Api:
         self.version = ""
         self._login = login
         self._client = client
-        # Nobody has to think of closing it.
+        # Nobody needs to close it.
         self._closed = weakref.finalize(self, client.close)
 
     @classmethod
@@ -120,12 +120,12 @@ class Api:
         """Find out which version of the API answers, and log in.
 
         Args:
-            base_url: where the user interface opens; credentials in it count where none are given.
-            username, password: of an Airflow user.
+            base_url: the address of the user interface; credentials in it are used if no others are given.
+            username, password: the credentials of an Airflow user.
             token: a bearer token, in place of both.
 
         Raises:
-            RunError: there is no Airflow there, or it does not let us in.
+            RunError: there is no Airflow, or it refuses the login.
         """
         url, login = _parted(base_url, _Login(username, password, token or None))
         headers = {"Accept": "application/json"}
@@ -145,41 +145,41 @@ class Api:
         return f"Api({self.base_url!r}, Airflow {self.version})"
 
     def close(self) -> None:
-        """Close the connections; an API that nobody holds any more does it by itself."""
+        """Close the connections; this also happens when the object is no longer used."""
         self._closed()
 
-    # -- questions
+    # -- requests
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, **params: Any) -> Any:
-        """Ask for something.
+        """Send a request.
 
         Args:
-            method: such as ``POST``.
-            path: below the API.
-            body: what is sent, None for nothing.
-            **params: of the question.
+            method: the method, such as ``POST``.
+            path: the path below the API.
+            body: what to send; None for nothing.
+            **params: the query parameters.
 
         Returns:
-            The answer, None where it is empty.
+            The answer; None if it is empty.
 
         Raises:
-            ApiError: it is not done, or (``transient``) perhaps.
+            ApiError: it was not done, or (``transient``) perhaps not.
         """
         return self._read(self._sent(method, path, json=body, params=params))
 
     def get(self, path: str, **params: Any) -> Any:
-        """What is at a path below the API.
+        """Get what is at a path below the API.
 
         Raises:
-            ApiError: it is not answered.
+            ApiError: there is no answer.
         """
         return self.ask("GET", path, **params)
 
     def find(self, path: str, **params: Any) -> Any:
-        """As :meth:`get`; None where there is nothing.
+        """Like :meth:`get`; None if there is nothing.
 
         Raises:
-            ApiError: it is not answered.
+            ApiError: there is no answer.
         """
         try:
             return self.get(path, **params)
@@ -189,10 +189,10 @@ class Api:
             raise
 
     def follow(self, path: str, **params: Any) -> Any:
-        """As :meth:`get`, for something that goes on: it outlasts a server that is away for a while.
+        """Like :meth:`get`, for something that keeps running: it tolerates a server that is unavailable for a while.
 
         Raises:
-            ApiError: it is refused, or the server was away for too long.
+            ApiError: it is refused, or the server was unavailable for too long.
         """
         backoff = Backoff(PATIENCE, 1.0)
         while True:
@@ -202,7 +202,7 @@ class Api:
                 seconds = backoff.next(error.retry_after) if error.transient else None
                 if seconds is None:
                     raise
-                logger.warning("%s. Asking again in %.0f s", error, seconds)
+                logger.warning("%s. Retrying in %.0f s", error, seconds)
                 if not pause(seconds):
                     raise
 
@@ -210,12 +210,12 @@ class Api:
         """All rows of a list that comes in pages, with the patience of :meth:`follow`.
 
         Args:
-            path: of the list.
-            key: under which each page has its rows.
-            params: of the question.
+            path: the path of the list.
+            key: the key under which each page has its rows.
+            params: the query parameters.
 
         Raises:
-            ApiError: as :meth:`follow`.
+            ApiError: as for :meth:`follow`.
         """
         rows: list[Any] = []
         while True:
@@ -224,16 +224,16 @@ class Api:
             if not page[key] or len(rows) >= page["total_entries"]:
                 return rows
 
-    # -- how they are asked
+    # -- sending
 
     def _sent(self, method: str, url: str, **sent: Any) -> httpx.Response:
         try:
             return self._client.request(method, url, **sent)
         except httpx.TransportError as error:
-            # The text of the library only: the request that hangs on its error holds the credentials.
+            # Only the library's text: the request attached to its error contains the credentials.
             told = f"{type(error).__name__}: {error}".rstrip(": ")
             raise ApiError(
-                f"{_asked(error.request)}: no answer ({told}). Check that Airflow's API server runs and that the option "
+                f"{_asked(error.request)}: no answer ({told}). Check that Airflow's API server is running and that the option "
                 "'airflow_api_base_url' is its address"
             ) from None
 
@@ -258,25 +258,25 @@ class Api:
     def _advice(self, status: int) -> str:
         if status == 401:
             if self._login.token is not None:
-                return ". The token is wrong or has expired: give a new one with 'airflow_token'"
+                return ". The token is wrong or has expired: set a new one with 'airflow_token'"
             if self._login.named:
                 return f". Check 'airflow_username' ({self._login.username}) and 'airflow_password'" + (
                     ""
                     if self.v2
-                    else "; Airflow 2 takes them only if its option api.auth_backends names the basic_auth backend"
+                    else "; Airflow 2 accepts them only if its option api.auth_backends names the basic_auth backend"
                 )
-            return ". Give 'airflow_username' and 'airflow_password', or 'airflow_token'"
+            return ". Set 'airflow_username' and 'airflow_password', or 'airflow_token'"
         if status == 403:
             who = f"'{self._login.username}'" if self._login.named else "this user"
-            lacking = f"{who} may not do this: ask for a role that may trigger and read runs"
-            # Airflow 2 answers so to a wrong password too.
+            lacking = f"{who} is not allowed to do this: it needs a role that can trigger and read runs"
+            # Airflow 2 gives this answer to a wrong password too.
             return f". {lacking}" if self.v2 else f"{self._advice(401)}. If they are right, {lacking}"
         return ""
 
-    # -- getting in
+    # -- logging in
 
     def _is_not(self, v2: bool) -> str:
-        """Use a version of the API. Returns what speaks against it; empty where it answers."""
+        """Use a version of the API. Returns why it cannot be used; empty if it answers."""
         self.v2 = v2
         self._client.base_url = f"{self.base_url}/api/{'v2' if v2 else 'v1'}"
         if not v2 and self._login.token is None and self._login.named:
@@ -291,13 +291,13 @@ class Api:
         return f"{response.request.url}: {_not_airflow(response)}"
 
     def _log_in(self) -> None:
-        """Get a token, now that it is known who gets the password."""
+        """Get a token, now that it is known which server receives the password."""
         url, login = f"{self.base_url}/auth/token", self._login
         body = {"username": login.username, "password": login.password} if login.named else None
         method = "POST" if login.named else "GET"
         token_of = partial(_token_of, login)
         token = token_of(self._sent(method, url, json=body))
-        # Nothing of this object: it would hold itself, and its connections would stay open.
+        # No reference to this object: it would keep itself alive, and its connections open.
         self._client.auth = _TokenAuth(partial(self._client.build_request, method, url, json=body), token_of, token)
 
 
@@ -306,17 +306,17 @@ def _token_of(login: _Login, response: httpx.Response) -> str:
     found = _json(response) if 200 <= status < 300 else None
     if isinstance(found, dict) and isinstance(found.get("access_token"), str):
         return str(found["access_token"])
-    # What the server says is left out here: it may repeat what it was sent.
+    # The server's text is left out here, because it may repeat what it was sent.
     if status in _TRANSIENT:
-        raise ApiError(f"{url}: Airflow answered {status}, so there is no token to work with", status)
+        raise ApiError(f"{url}: Airflow answered {status}, so there is no token", status)
     if login.named:
         raise ApiError(
             f"{url}: Airflow gives no token to '{login.username}' (answer {status}). Check 'airflow_username' and "
-            "'airflow_password'; where another service gives out the tokens, use 'airflow_token'",
+            "'airflow_password'; if another service issues the tokens, use 'airflow_token'",
             401,
         )
     raise ApiError(
-        f"{url}: Airflow gives no token without credentials (answer {status}). Give 'airflow_username' and "
+        f"{url}: Airflow gives no token without credentials (answer {status}). Set 'airflow_username' and "
         "'airflow_password', or 'airflow_token'",
         401,
     )
@@ -327,7 +327,7 @@ def _asked(request: httpx.Request) -> str:
 
 
 def _parted(base_url: str, login: _Login) -> tuple[str, _Login]:
-    """The address without what does not belong to it, and the credentials that may be in it."""
+    """The address without its superfluous parts, and the credentials that it may contain."""
     text = base_url.strip()
     try:
         url = httpx.URL(text if "://" in text else f"http://{text}")
@@ -335,7 +335,7 @@ def _parted(base_url: str, login: _Login) -> tuple[str, _Login]:
         url = httpx.URL("")
     if not url.host or url.scheme not in ("http", "https") or (url.port or 0) > 65535:
         raise RunError(
-            "option 'airflow_api_base_url' is no address of a server; it is what opens Airflow's user interface, such as "
+            "option 'airflow_api_base_url' is not the address of a server; use the address of Airflow's user interface, such as "
             "http://localhost:8080"
         )
     if url.username and not login.named and login.token is None:
@@ -349,12 +349,14 @@ def _parted(base_url: str, login: _Login) -> tuple[str, _Login]:
 def _not_airflow(response: httpx.Response) -> str:
     location = response.headers.get("Location", "").partition("?")[0]
     if location:
-        what = f"the answer ({response.status_code}) sends us to {location}"
+        what = f"the answer ({response.status_code}) redirects to {location}"
     elif "html" in response.headers.get("Content-Type", ""):
         what = f"a web page came back (answer {response.status_code})"
     else:
         what = f"the answer ({response.status_code}) is not Airflow's"
-    return f"{what}. Set 'airflow_api_base_url' to what opens Airflow's user interface, such as http://localhost:8080"
+    return (
+        f"{what}. Set 'airflow_api_base_url' to the address of Airflow's user interface, such as http://localhost:8080"
+    )
 
 
 def _json(response: httpx.Response) -> Any:
@@ -365,7 +367,7 @@ def _json(response: httpx.Response) -> Any:
 
 
 def _detail(response: httpx.Response) -> str:
-    """What an error says, without the values that were sent: run variables may be secrets."""
+    """The text of an error, without the values that were sent: run variables may be secrets."""
     found = _json(response)
     detail = found.get("detail") or found.get("title") if isinstance(found, dict) else None
     if isinstance(detail, list):
@@ -379,7 +381,7 @@ def _detail(response: httpx.Response) -> str:
 
 
 def _status(response: httpx.Response) -> int:
-    """The status, where 401 is whatever asks for another token: a server that got a new secret answers 403 to the old ones."""
+    """The status; 401 for every answer that calls for a new token: a server with a new secret answers 403 to old tokens."""
     status = response.status_code
     return 401 if status == 403 and "JWT" in _detail(response) else status
 

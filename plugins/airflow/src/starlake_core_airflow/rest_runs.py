@@ -1,4 +1,4 @@
-"""What running and backfilling on a server have in common: the DAG has to be fit for it, and the end becomes a report."""
+"""What running and backfilling on a server share: checks that the DAG can run, and reports of its end."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ __all__ = ["ENDED", "POLL", "check_dag", "check_request", "configuration_of", "d
 logger = get_logger(__name__)
 
 POLL = 2.0
-"""Seconds between two looks; more where a look takes its time, so that asking never is what keeps a server busy."""
+"""The pause between two polls, in seconds; longer if a poll takes long, so that polling alone never keeps a server busy."""
 
 ENDED = frozenset({"success", "failed"})
 
 
 def check_request(request: RunRequest) -> None:
-    """Refuse what only a run in this process can do.
+    """Refuse requests that only a run in this process can serve.
 
     Raises:
         RunError: a selection, or a run to resume.
     """
     if request.select or request.exclude:
         raise RunError(
-            "a server runs whole DAGs only, so --select and --exclude cannot be kept there. Leave them out, or run in this process: "
-            "leave out 'airflow_api_base_url' (AIRFLOW_BASE_URL)"
+            "a server runs only whole DAGs, so --select and --exclude do not work there. Remove them, or remove 'airflow_api_base_url' "
+            "(AIRFLOW_BASE_URL) to run in this process"
         )
     if request.resume:
         raise RunError(
-            f"run '{request.run.run_id}' is resumed in Airflow itself: clear its failed tasks in the user interface or with: airflow tasks clear"
+            f"resume run '{request.run.run_id}' in Airflow itself: clear its failed tasks in the user interface or with: airflow tasks clear"
         )
 
 
 def dag_path(pipeline: Pipeline) -> str:
-    """The DAG, as a path below the API."""
+    """The path of the DAG below the API."""
     return f"/dags/{quoted(pipeline.id)}"
 
 
@@ -50,7 +50,7 @@ def check_dag(api: Api, pipeline: Pipeline) -> None:
     """Refuse a DAG that would not run.
 
     Raises:
-        RunError: it is not there, paused, or cannot be loaded.
+        RunError: it does not exist, is paused, or cannot be loaded.
     """
     dag = api.find(dag_path(pipeline))
     gone = dag is not None and (dag.get("is_stale") or dag.get("is_active") is False)
@@ -60,17 +60,17 @@ def check_dag(api: Api, pipeline: Pipeline) -> None:
             raise RunError(f"Airflow at {api.base_url} cannot load DAG '{pipeline.id}':\n{errors}")
         raise RunError(
             f"Airflow at {api.base_url} {'no longer has' if gone else 'has no'} DAG '{pipeline.id}'. Deploy its file with: "
-            f"starlake-orchestrate deploy {Path(pipeline.source).name}. Where it is deployed already, wait until Airflow has parsed it"
+            f"starlake-orchestrate deploy {Path(pipeline.source).name}. If it is already deployed, wait until Airflow has parsed it"
         )
     if dag["is_paused"]:
         raise RunError(
-            f"DAG '{pipeline.id}' is paused, so its runs would wait for ever. Unpause it in the user interface or with: "
+            f"DAG '{pipeline.id}' is paused, so its runs would wait forever. Unpause it in the user interface or with: "
             f"airflow dags unpause {pipeline.id}"
         )
 
 
 def _import_errors(api: Api, names: set[str]) -> str:
-    """What Airflow has against files of these names; empty where it says nothing, or not to us."""
+    """Airflow's import errors for files with these names; empty if there are none, or none that we may see."""
     try:
         rows = api.pages("/importErrors", "import_errors")
     except ApiError as error:
@@ -81,7 +81,7 @@ def _import_errors(api: Api, names: set[str]) -> str:
 
 
 def configuration_of(run: Run) -> dict[str, Any]:
-    """The part of a run's configuration that says what the user gave it: variables, and the word about unsafe repetition."""
+    """The user's part of a run's configuration: variables, and the permission to repeat unsafe work."""
     made: dict[str, Any] = {VARIABLES: dict(run.variables)} if run.variables else {}
     return made | ({UNSAFE: run.retry_unsafe} if run.retry_unsafe else {})
 
@@ -94,14 +94,14 @@ def report_of(
     state: TaskState | None = None,
     reason: str = "",
 ) -> Report:
-    """How a run on the server ended.
+    """The report of how a run on the server ended.
 
     Args:
-        pipeline: whose run it is.
-        request: what was asked for.
-        watch: that looked at its tasks last.
-        found: the run as the API shows it.
-        state, reason: in place of what follows from that.
+        pipeline: the pipeline of the run.
+        request: the request for the run.
+        watch: the watch that read its tasks last.
+        found: the run as the API returns it.
+        state, reason: override the computed state and reason.
     """
     state = state or (TaskState.SUCCEEDED if found["state"] == "success" else TaskState.FAILED)
     tasks = watch.reports(stopped=state == TaskState.CANCELLED)
@@ -120,10 +120,10 @@ def report_of(
 
 
 def _summary(pipeline: Pipeline, state: TaskState, tasks: Sequence[TaskReport]) -> str:
-    """The sentence on a run as a whole: how much failed, or why its end was skipped."""
+    """A sentence about a run as a whole: how much failed, or why its end was skipped."""
     failed = sum(task.state == TaskState.FAILED for task in tasks)
     if state == TaskState.FAILED:
-        return f"{failed} task{'s' if failed > 1 else ''} failed" if failed else "somebody ended the run in Airflow"
+        return f"{failed} task{'s' if failed > 1 else ''} failed" if failed else "someone ended the run in Airflow"
     ends = {task.path for task in pipeline.tasks() if task.kind is TaskKind.END}
     return "; ".join(
         dict.fromkeys(task.reason for task in tasks if task.id in ends and task.state == TaskState.SKIPPED)
@@ -131,5 +131,5 @@ def _summary(pipeline: Pipeline, state: TaskState, tasks: Sequence[TaskReport]) 
 
 
 def moment_of(text: str | None) -> datetime | None:
-    """A time that the API wrote."""
+    """Parse a time that the API wrote."""
     return datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None

@@ -1,4 +1,4 @@
-"""The tasks of a run on a server: how they are doing, how they ended, and why."""
+"""The tasks of a run on a server: their progress, how they ended, and why."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _STATES: Mapping[str | None, TaskState] = {
     "removed": TaskState.EXCLUDED,
 }
 
-# Of the instances of a mapped task the first of these states is the one of the task.
+# The state of a mapped task is the first of these that one of its instances has.
 _WEIGHT = (
     TaskState.RUNNING,
     TaskState.POKING,
@@ -54,13 +54,13 @@ _ENDED = frozenset(_WEIGHT[5:])
 
 @dataclass(frozen=True)
 class _Seen:
-    """A task as it was at the last look.
+    """A task as it was last read.
 
     Attributes:
         state: one of :class:`TaskState`.
-        attempt, duration: of its last try.
-        index: which instance it is; -1 where the task is not mapped.
-        reason, exit_code: what the operator left for those who ask.
+        attempt, duration: the number and the seconds of its last try.
+        index: the index of the instance; -1 if the task is not mapped.
+        reason, exit_code: what the operator stored about its end.
     """
 
     state: TaskState
@@ -79,13 +79,13 @@ class _Cause:
 
 
 class Watch:
-    """Looks at the tasks of one run.
+    """Reads the tasks of one run.
 
     Args:
-        api: of the server.
-        pipeline: whose run it is.
-        run_id: of the run.
-        listener: is told of every change of a task's state.
+        api: the API of the server.
+        pipeline: the pipeline of the run.
+        run_id: the id of the run.
+        listener: called with every change of a task's state.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Watch:
 
     @property
     def path(self) -> str:
-        """The run, as a path below the API."""
+        """The path of the run below the API."""
         return f"/dags/{quoted(self._pipeline.id)}/dagRuns/{quoted(self._run_id)}"
 
     @property
@@ -119,10 +119,10 @@ class Watch:
         return f"{self.url}&task_id={quoted(task_id)}{mapped}&tab=logs"
 
     def look(self) -> None:
-        """Look once, and tell the listener what changed.
+        """Read the tasks once, and tell the listener what changed.
 
         Raises:
-            ApiError: the server does not answer, for longer than we wait.
+            ApiError: the server does not answer in time.
         """
         instances: dict[str, dict[int, Mapping[str, Any]]] = {}
         for row in self._api.pages(f"{self.path}/taskInstances", "task_instances"):
@@ -142,7 +142,7 @@ class Watch:
             self._tell(self._listener, set(changed))
 
     def _with_outcome(self, task_id: str, seen: _Seen) -> _Seen:
-        """What the operator says about the end of its task, if it is there: a helper of the report, never a reason to fail."""
+        """Add what the operator stored about the end of its task, if there is anything; a failure to read it never fails the run."""
         params: dict[str, Any] = {} if self._api.v2 else {"stringify": "false"}
         if seen.index >= 0:
             params["map_index"] = seen.index
@@ -175,7 +175,7 @@ class Watch:
     # -- why
 
     def _reasons(self) -> dict[str, str]:
-        """Why tasks failed or were skipped: what they say, else what happened before them, else a plain sentence."""
+        """Why tasks failed or were skipped: their own reason, or what happened upstream, or a generic sentence."""
         tracer = _Tracer(self._pipeline)
         reasons: dict[str, str] = {}
         for task in self._tasks:
@@ -206,7 +206,7 @@ class Watch:
                 result.append(self._report(task.path, reasons.get(task.path, ""), stopped))
             elif task.factory is None:
                 result.append(TaskReport(task.path, TaskState.EXCLUDED, _UNKNOWN if not stopped else STOPPED))
-            else:  # a native node may have another id in Airflow than here
+            else:  # a native node may have a different id in Airflow
                 result += [self._report(task_id, reasons.get(task_id, ""), stopped) for task_id in own]
                 own = []
         result += [self._report(task_id, reasons.get(task_id, ""), stopped) for task_id in own]
@@ -221,29 +221,29 @@ class Watch:
             elif state in (TaskState.WAITING, TaskState.QUEUED):
                 state, reason = TaskState.SKIPPED, "the run ended before its turn came"
             else:
-                state, reason = TaskState.INTERRUPTED, "the run ended while it was going on"
+                state, reason = TaskState.INTERRUPTED, "the run ended while the task was running"
         elif state == TaskState.EXCLUDED:
             reason = _UNKNOWN
         log = self._log(task_id, seen.index) if seen.attempt else ""
         return TaskReport(task_id, state, reason, seen.exit_code, seen.attempt, log, seen.duration)
 
     def datasets(self) -> tuple[str, ...]:
-        """URIs of what the tasks that succeeded produced."""
+        """The URIs of the datasets that the successful tasks produced."""
         done = {task_id for task_id, seen in self._seen.items() if seen.state == TaskState.SUCCEEDED}
         uris = (dataset.uri for task in self._tasks if task.path in done for dataset in task.outlets)
         return tuple(dict.fromkeys(uris))
 
 
-_UNKNOWN = "the DAG that Airflow has loaded does not contain this task; deploy the pipeline file again"
+_UNKNOWN = "the DAG in Airflow does not contain this task; deploy the pipeline file again"
 _PLAIN: Mapping[str, str] = {
-    TaskState.FAILED: "the task failed and gave no reason; see its log",
-    TaskState.SKIPPED: "Airflow skipped the task and gave no reason; see it in the user interface",
-    TaskState.UPSTREAM_FAILED: "a task before it failed",
+    TaskState.FAILED: "the task failed without a reason; see its log",
+    TaskState.SKIPPED: "Airflow skipped the task without a reason; see it in the user interface",
+    TaskState.UPSTREAM_FAILED: "an upstream task failed",
 }
 
 
 def _combined(rows: Mapping[int, Mapping[str, Any]]) -> _Seen:
-    """The instances of a task as one."""
+    """The instances of a mapped task, combined."""
     found = [
         _Seen(
             _STATES.get(row["state"], TaskState.RUNNING), row.get("try_number") or 0, row.get("duration") or 0.0, index
@@ -254,7 +254,7 @@ def _combined(rows: Mapping[int, Mapping[str, Any]]) -> _Seen:
 
 
 class _Tracer:
-    """Finds what a task's state goes back to. To be asked in topological order."""
+    """Finds the origin of a task's state. Call it in topological order."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline

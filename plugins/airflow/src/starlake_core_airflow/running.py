@@ -1,4 +1,4 @@
-"""Running a pipeline: in this process with Airflow's own test run, or on a server through its API."""
+"""Runs a pipeline: in this process with Airflow's own test run, or on a server through its API."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ def run_pipeline(pipeline: Pipeline, request: RunRequest) -> Report:
     """Run a pipeline and wait for its end.
 
     Args:
-        pipeline: rendered.
-        request: what is asked for.
+        pipeline: a rendered pipeline.
+        request: what to run.
 
     Raises:
-        RunError: it cannot be run from here.
+        RunError: it cannot run from here.
     """
     if request.dry_run:
         return dry_run_report(pipeline, request)
@@ -76,7 +76,7 @@ def run_pipeline(pipeline: Pipeline, request: RunRequest) -> Report:
         return skipped_report(pipeline, request)
     if request.resume:
         raise RunError(
-            "Airflow resumes its runs itself: clear the tasks that failed, in its user interface or with airflow tasks clear"
+            "Airflow resumes its runs itself: clear the failed tasks in its user interface, or with: airflow tasks clear"
         )
     api = _api(pipeline)
     if api is not None:
@@ -87,14 +87,14 @@ def run_pipeline(pipeline: Pipeline, request: RunRequest) -> Report:
 
 
 def backfill(pipeline: Pipeline, requests: Sequence[RunRequest]) -> Iterable[Report] | None:
-    """Run several intervals with Airflow's own backfill, where a server with one is named.
+    """Run several intervals with Airflow's own backfill, if the options name a server that has one.
 
     Args:
-        pipeline: rendered.
-        requests: in the order of their dates.
+        pipeline: a rendered pipeline.
+        requests: the runs, in the order of their dates.
 
     Returns:
-        The reports as the runs end, or None: they are to be run one after the other.
+        The reports as the runs end, or None: run them one after the other.
     """
     api = _api(pipeline)
     if api is None:
@@ -107,7 +107,7 @@ def backfill(pipeline: Pipeline, requests: Sequence[RunRequest]) -> Iterable[Rep
 
 @contextmanager
 def _left_out(dag: Any, excluded: Iterable[str]) -> Iterator[None]:
-    """While this block is open, tasks that are not selected emit nothing: Airflow would emit for every task that succeeds."""
+    """While this block is active, tasks that are not selected emit nothing: Airflow would emit for every successful task."""
     outlets = {task_id: dag.task_dict[task_id].outlets for task_id in excluded if task_id in dag.task_dict}
     for task_id in outlets:
         dag.task_dict[task_id].outlets = []
@@ -225,7 +225,7 @@ def _state(instance: Any) -> TaskState:
 
 
 def _befores(pipeline: Pipeline) -> dict[str, list[str]]:
-    """Path of each task to those of the tasks that run directly before it."""
+    """Maps the path of each task to the paths of the tasks directly before it."""
     dag = pipeline.native
     return {
         task.path: sorted(dag.task_dict[task.path].upstream_task_ids) if task.path in dag.task_dict else []

@@ -1,4 +1,4 @@
-"""Option values that Airflow keeps: default arguments of DAGs, and Variables where the user asks for them."""
+"""Option values that Airflow stores: default arguments of DAGs, and Variables if the user names them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def found_options(given: Mapping[str, Any]) -> Mapping[str, Any]:
         try:
             defaults = json.loads(defaults)
         except ValueError:
-            defaults = None  # the check of the options says what is wrong
+            defaults = None  # checking the options reports the problem
     if isinstance(defaults, Mapping):
         found.update(
             {

@@ -1,4 +1,4 @@
-"""The trigger: waits for the end of attempts that run elsewhere. All triggers of a triggerer share one poll per tick and endpoint."""
+"""The trigger waits for the end of attempts that run remotely. All triggers of a triggerer share one poll per tick and endpoint."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def _cancelling() -> ThreadPoolExecutor:
 
 
 async def _in_thread(function: Callable[..., Any], *arguments: Any, executor: ThreadPoolExecutor | None = None) -> Any:
-    """Call a function that may ask Airflow something. On 3.1 its answers come through the event loop of the triggerer, which a thread of
-    asgiref knows and one of asyncio does not."""
+    """Call a function that may query Airflow. On 3.1 the answers come through the event loop of the triggerer, which a thread of asgiref
+    knows and one of asyncio does not."""
     return await sync_to_async(function, thread_sensitive=False, executor=executor)(*arguments)
 
 
@@ -39,15 +39,15 @@ class StarlakeTrigger(BaseTrigger):
     """Fires when an attempt has ended, or was stopped because its time was over.
 
     Args:
-        job: JSON of the job, without arguments and variables: what is needed to reach the environment. The arguments have done their work,
-            and the database keeps what a trigger is made of.
-        handle: of the attempt.
+        job: the JSON of the job, without arguments and variables: what is needed to reach the environment. The arguments are no longer needed,
+            and the database stores the arguments of a trigger.
+        handle: the handle of the attempt.
         attempt: the attempt part of its key.
-        cursor: where the worker read the output to.
-        deadline: seconds since the epoch after which it is stopped; None for no limit.
+        cursor: how far the worker has read the output.
+        deadline: when to stop it, in seconds since the epoch; None for no limit.
         timeout: the seconds that it had, for the message.
-        not_before: seconds since the epoch before which the trigger does not fire.
-        connections: kind of credentials to the Airflow connection that has them.
+        not_before: the time before which the trigger does not fire, in seconds since the epoch.
+        connections: maps a kind of credentials to the Airflow connection that has them.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class StarlakeTrigger(BaseTrigger):
         not_before: float = 0.0,
         connections: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # Airflow has it without annotations
+        super().__init__()  # type: ignore[no-untyped-call]  # not annotated in Airflow
         self.job = job
         self.handle = handle
         self.attempt = attempt
@@ -94,8 +94,8 @@ class StarlakeTrigger(BaseTrigger):
         yield TriggerEvent(event)
 
     async def on_kill(self) -> None:
-        """Cancel the attempt: its task was cleared, failed, marked or killed."""
-        # Shielded, and with threads of their own: a triggerer gives all kills together half a minute, and drops those that wait for a thread.
+        """Cancel the attempt, because its task was cleared, failed, marked or killed."""
+        # Shielded, and with their own threads: a triggerer gives all kills together half a minute, and drops those that wait for a thread.
         await asyncio.shield(_in_thread(self._cancel, executor=_cancelling()))
 
     def _cancel(self) -> None:
@@ -115,10 +115,10 @@ class StarlakeTrigger(BaseTrigger):
             return ended
 
     async def _is_restart(self) -> bool:
-        """Whether the triggerer stops, rather than the task; a kill that cannot be told from a restart is left to the next try."""
+        """Whether the triggerer stops, rather than the task; a kill that looks like a restart is left to the next try."""
         try:
             asked = _in_thread(still_waited_for, self)
             return await asyncio.wait_for(asyncio.shield(asked), _SHIELDED_SECONDS)
         except Exception as error:
-            self.log.warning("it is not known whether the task was killed, so its attempt goes on: %s", error)
+            self.log.warning("cannot tell whether the task was killed, so its attempt keeps running: %s", error)
             return True

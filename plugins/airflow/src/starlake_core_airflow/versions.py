@@ -1,7 +1,7 @@
 """The only place where Airflow's versions differ. Every switch names the version that it serves.
 
-2.11 has no task SDK; 3.0 needs pins on its own dependencies and is refused; 3.1 keeps the exceptions of the SDK in the core; triggers learn from
-3.3 on whether a user or a restart ended them.
+2.11 has no task SDK; 3.0 needs pins on its own dependencies and is refused; 3.1 keeps the exceptions of the SDK in the core; from 3.3 on,
+triggers learn whether a user or a restart ended them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if VERSION < (2, 11) or VERSION[:2] == (3, 0):
         "pip install 'apache-airflow>=3.1'"
     )
 
-AIRFLOW_3 = VERSION >= (3, 0)  # mypy is told both on its command line, and sees one branch of each switch
+AIRFLOW_3 = VERSION >= (3, 0)  # mypy gets both values on its command line, and sees one branch of each switch
 AIRFLOW_3_2 = VERSION >= (3, 2)
 
 if AIRFLOW_3:
@@ -103,7 +103,7 @@ def asset(name: str, uri: str) -> Any:
 
 
 class Reschedulable(BaseOperator):
-    """What lets the scheduler wait for the date to which a task was rescheduled. A sensor has it from Airflow.
+    """Lets the scheduler wait for the date to which a task was rescheduled. Airflow provides this for sensors only.
 
     Attributes:
         reschedule_fields: the names of the attributes that the scheduler has to see.
@@ -119,14 +119,14 @@ class Reschedulable(BaseOperator):
 
 
 def run_date(context: Mapping[str, Any]) -> datetime:
-    """The date for which a run was made: its logical date, or, where it has none (3.x), the time after which it may run."""
+    """The date of a run: its logical date, or, if it has none (3.x), the time after which it may run."""
     run = context["dag_run"]
     date: datetime = run.logical_date or run.run_after
     return date
 
 
 def triggering_events(context: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """URI and event for everything that started a run; the keys are texts on 2.11 and assets on 3.x."""
+    """URI and event of everything that started a run; the keys are strings on 2.11 and assets on 3.x."""
     found = context.get("triggering_asset_events" if AIRFLOW_3 else "triggering_dataset_events") or {}
     for key, events in found.items():
         for event in events:
@@ -139,7 +139,7 @@ def first_look(context: Mapping[str, Any]) -> datetime | None:
     if AIRFLOW_3:
         found: datetime | None = ti.get_first_reschedule_date(context)
         return found
-    from airflow.models.taskreschedule import TaskReschedule  # 2.11: the sensors of Airflow ask in this way
+    from airflow.models.taskreschedule import TaskReschedule  # 2.11: as Airflow's sensors do
     from airflow.utils.session import create_session
 
     with create_session() as session:
@@ -149,7 +149,7 @@ def first_look(context: Mapping[str, Any]) -> datetime | None:
 
 
 def host() -> str:
-    """What tells this Airflow from another one: the address at which people open it; empty for one of this machine alone."""
+    """What tells this Airflow from another one: the address at which users open it; empty for an Airflow that is local to this machine."""
     from airflow.configuration import conf
 
     address = urlsplit(conf.get("api" if AIRFLOW_3 else "webserver", "base_url", fallback="") or "")
@@ -159,8 +159,8 @@ def host() -> str:
 
 
 def execution_mark(ti: Any) -> Any:
-    """What is the same whenever ``dag.test`` executes one ``try`` of a task instance, and another thing in a run that was made again: the id of the
-    instance, or, on 2.11, which has none, the row that ``dag.test`` holds for as long as it goes on.
+    """A mark that is the same whenever ``dag.test`` executes a ``try`` of a task instance, and different in a run that was created again: the id of
+    the instance, or, on 2.11, which has none, the row that ``dag.test`` holds while it runs.
     """
     if AIRFLOW_3:
         return ti.id
@@ -172,12 +172,12 @@ def execution_mark(ti: Any) -> Any:
 
 
 def lasting_id(dag_run: Any) -> str:
-    """What a run keeps for ever, and shares with no other in one database: the row of 2.11. A worker of 3.x is not told."""
+    """What a run keeps forever and shares with no other in one database: the row of 2.11. A worker of 3.x does not know it."""
     return "" if AIRFLOW_3 else str(dag_run.id)
 
 
 def get_variable(name: str) -> str | None:
-    """The value of an Airflow Variable, None if there is none."""
+    """The value of an Airflow Variable; None if there is none."""
     if AIRFLOW_3:
         from airflow.sdk import Variable
 
@@ -190,12 +190,12 @@ def get_variable(name: str) -> str | None:
 
 
 def pulled(context: Mapping[str, Any], task_id: str) -> Any:
-    """What a task of the same run returned, None if it did not."""
+    """What a task of the same run returned; None if it returned nothing."""
     return context["ti"].xcom_pull(task_ids=task_id, key="return_value")
 
 
 def link_value(operator: Any, ti_key: Any, key: str) -> Any:
-    """The value that stands behind a link: 3.x asks the worker for it, 2.11 asks the web server, which has the XCom only."""
+    """The value behind a link: 3.x gets it from the worker, 2.11 from the web server, which has only the XCom."""
     if AIRFLOW_3:
         return getattr(operator, key, "")
     from airflow.models.xcom import XCom  # 2.11
@@ -204,7 +204,7 @@ def link_value(operator: Any, ti_key: Any, key: str) -> Any:
 
 
 def keep_link(context: Mapping[str, Any], key: str, value: str) -> None:
-    """Keep the value of a link for :func:`link_value`, where that is not the worker's own."""
+    """Store the value of a link for :func:`link_value`, unless it is the worker's own."""
     if not AIRFLOW_3:  # 2.11
         context["ti"].xcom_push(key=key, value=value)
 
@@ -219,8 +219,8 @@ def mask_secret(value: str) -> None:
 
 
 def hold_seconds() -> float:
-    """How long a task stays away at least that defers or is rescheduled. On 3.x one that comes back before the end of its worker was reported is
-    taken for one that failed (apache/airflow#71172).
+    """The least time for which a task that defers or is rescheduled stays away, in seconds. On 3.x, one that comes back before the end of its
+    worker was reported counts as failed (apache/airflow#71172).
     """
     if not AIRFLOW_3:
         return 0.0
@@ -230,7 +230,7 @@ def hold_seconds() -> float:
 
 
 def tells_of_kills() -> bool:
-    """Whether the triggerer itself tells a trigger that its task was killed (3.3): before, a trigger cannot tell that from a restart."""
+    """Whether the triggerer itself tells a trigger that its task was killed (3.3); before, a trigger cannot tell that from a restart."""
     return VERSION >= (3, 3)
 
 
@@ -238,20 +238,20 @@ def still_waited_for(trigger: Any) -> bool:
     """Whether the task of a trigger that is being stopped still waits for it: then the triggerer restarts, and nobody killed the task.
 
     Args:
-        trigger: with the task instance that the triggerer gave it.
+        trigger: the trigger, with the task instance that the triggerer gave it.
     """
     ti = trigger.task_instance
     if ti is None:
         return True
     if AIRFLOW_3:
-        # 3.1, 3.2: a task that was cleared and deferred again meanwhile looks the same; its new try stops what it finds
+        # 3.1, 3.2: a task that was cleared and deferred again in the meantime looks the same; its new try stops what it finds
         from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
         states = RuntimeTaskInstance.get_task_states(
             dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
         )
         return "deferred" in {str(getattr(state, "value", state)) for state in states.get(ti.run_id, {}).values()}
-    from airflow.models.taskinstance import TaskInstance  # 2.11: triggers have the database, and nothing else to ask
+    from airflow.models.taskinstance import TaskInstance  # 2.11: triggers have only the database
     from airflow.utils.session import create_session
 
     with create_session() as session:
@@ -267,10 +267,10 @@ def in_test_run(dag: Any) -> Any:
     """Run a DAG in this process with ``dag.test``, and return its run.
 
     Args:
-        dag: of the pipeline; where its file is does not matter.
+        dag: the DAG of the pipeline; the place of its file does not matter.
 
     Raises:
-        RunError: the database of Airflow is not there.
+        RunError: the database of Airflow does not exist.
     """
     from sqlalchemy.exc import OperationalError
 
@@ -281,16 +281,16 @@ def in_test_run(dag: Any) -> Any:
         return dag.test()  # 2.11
     except OperationalError as error:
         raise RunError(
-            f"the database of Airflow cannot be used: {error.orig}. Make it with: airflow db migrate. To run on a server instead, set "
+            f"the database of Airflow cannot be used: {error.orig}. Create it with: airflow db migrate. To run on a server instead, set "
             "airflow_api_base_url"
         ) from error
 
 
 def dag_bag(**keywords: Any) -> Any:
-    """A DagBag.
+    """Create a DagBag.
 
     Args:
-        **keywords: of its constructor.
+        **keywords: the keywords of its constructor.
     """
     if AIRFLOW_3_2:
         from airflow.dag_processing.dagbag import DagBag
@@ -302,7 +302,7 @@ def dag_bag(**keywords: Any) -> Any:
 if AIRFLOW_3:
 
     def _register(dag: Any) -> None:
-        """Make a DAG known to the database, as the DAG processor would: 3.x tests only those."""
+        """Register a DAG in the database, as the DAG processor would: 3.x tests only registered DAGs."""
         from airflow.dag_processing.bundles.manager import DagBundlesManager
 
         if AIRFLOW_3_2:
@@ -314,7 +314,7 @@ if AIRFLOW_3:
         bag.dags = {dag.dag_id: dag}
         fileloc = dag.fileloc
         dag.relative_fileloc = dag.relative_fileloc or os.path.basename(fileloc)
-        # The database keeps the text of the file; a pipeline that was drawn without one shows that of this module.
+        # The database stores the text of the file; for a pipeline without a file, that is this module.
         dag.fileloc = fileloc if os.path.exists(fileloc) else __file__
         try:
             with _at_once():
@@ -325,12 +325,12 @@ if AIRFLOW_3:
 
 @contextmanager
 def _at_once() -> Iterator[None]:
-    """While this block is open, a DAG that was written half a minute ago is written again: it runs now, as it is now."""
+    """While this block is active, a DAG that was written half a minute ago is written again, so that it runs as it is now."""
     from airflow import settings
 
     name, variable = "MIN_SERIALIZED_DAG_UPDATE_INTERVAL", "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL"
     constant, given = getattr(settings, name, None), os.environ.get(variable)
-    os.environ[variable] = "0"  # 3.2, 3.3: the configuration is asked each time
+    os.environ[variable] = "0"  # 3.2, 3.3: the configuration is read each time
     if constant is not None:  # 3.1
         setattr(settings, name, 0)
     try:

@@ -1,1 +1,1 @@
-"""The environment ``cloud_run``: the tasks of a pipeline are executions of a Cloud Run job."""
+"""The environment ``cloud_run``: runs the tasks of a pipeline as executions of a Cloud Run job."""

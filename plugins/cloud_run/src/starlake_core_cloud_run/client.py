@@ -1,4 +1,4 @@
-"""The calls of Cloud Run that the runner makes, with deadlines, retries and errors that say what to do."""
+"""The Cloud Run calls of the runner, with deadlines, retries and errors that say what to do."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _PAGE = 100
 
 
 class CloudRunClient:
-    """Cloud Run. Executions and tasks are plain protobuf messages.
+    """The Cloud Run service. Executions and tasks are plain protobuf messages.
 
     Args:
-        connection: with the credentials.
-        calls: how it is called.
-        spec: of a job of the endpoint, for messages.
+        connection: the connection, with credentials.
+        calls: how the service is called.
+        spec: the spec of a job of the endpoint, for messages.
     """
 
     def __init__(self, connection: Connection, calls: Calls, spec: Mapping[str, Any]) -> None:
@@ -46,14 +46,14 @@ class CloudRunClient:
         self._tasks = connection.client(run_v2.TasksClient)
         self._missing = (
             f"Create the Cloud Run job in project {spec['project']}, region {spec['region']} (gcloud run jobs deploy), or set "
-            "cloud_run_project_id, cloud_run_job_region and cloud_run_job_name to where it is"
+            "cloud_run_project_id, cloud_run_job_region and cloud_run_job_name to its project, region and name"
         )
 
     def brief(self, seconds: float) -> CloudRunClient:
-        """The same, for calls of which another one comes soon.
+        """A copy with a shorter limit, for calls that are repeated soon anyway.
 
         Args:
-            seconds: for which a call is tried at most; 0 for one attempt.
+            seconds: how long a call is retried at most; 0 for a single attempt.
         """
         made = copy.copy(self)
         made.calls = self.calls.brief(seconds)
@@ -63,14 +63,14 @@ class CloudRunClient:
         """Start an execution.
 
         Args:
-            request: values of a ``RunJobRequest``.
+            request: the values of a ``RunJobRequest``.
 
         Returns:
-            What is told of the execution at first.
+            The first message about the execution.
 
         Raises:
-            UnclearError: nobody knows whether one was started.
-            RunnerError: none was, and something is to be done about it.
+            UnclearError: it is unknown whether an execution was started.
+            RunnerError: none was started; the message says what to do.
         """
         calls = replace(self.calls, attempt_seconds=self.calls.attempt_seconds * 3)
         doing = f"starting job {request['name'].rpartition('/')[2]}"
@@ -78,36 +78,36 @@ class CloudRunClient:
             message = run_v2.RunJobRequest(request)
         except (TypeError, ValueError) as error:
             raise RunnerError(
-                f"Cloud Run: {doing}: {mask_text(str(error))}. Correct the option cloud_run_overrides, which could not be checked where "
-                "the pipeline was drawn."
+                f"Cloud Run: {doing}: {mask_text(str(error))}. Correct the option cloud_run_overrides, which could not be checked "
+                "when the pipeline was built."
             ) from error
         try:
             operation = calls.once(self._jobs.run_job, message, doing, self._missing)
         except RunnerError as error:
             raise _explained(error, request) from error.__cause__
         if not getattr(operation.metadata, "name", ""):
-            raise UnclearError(f"Cloud Run: {doing}: the answer does not name the execution that was started")
+            raise UnclearError(f"Cloud Run: {doing}: the response does not name the execution")
         return run_v2.Execution.pb(operation.metadata)
 
     def page(self, parent: str, token: str) -> tuple[Sequence[Any], str]:
-        """A page of executions, the newest first, and the token of the next one.
+        """A page of executions, newest first, and the token of the next page.
 
         Args:
-            parent: full name of the Cloud Run job.
-            token: of the page; empty for the first one.
+            parent: the full name of the Cloud Run job.
+            token: the token of the page; empty for the first page.
         """
         request = {"parent": parent, "page_size": _PAGE, "page_token": token}
         doing = f"listing executions of {parent.rpartition('/')[2]}"
-        # Of the pager only the first page is taken: it is one call.
+        # Only the first page of the pager is used, which is one call.
         pager = self.calls(self._executions.list_executions, request, doing, self._missing)
         page = run_v2.ListExecutionsResponse.pb(next(iter(pager.pages)))
         return page.executions, page.next_page_token
 
     def get(self, handle: str) -> Any:
-        """An execution; None where there is no such.
+        """An execution; None if it does not exist.
 
         Args:
-            handle: its full name.
+            handle: the full name of the execution.
         """
         try:
             found = self.calls(self._executions.get_execution, {"name": handle}, f"looking at {handle}")
@@ -118,10 +118,10 @@ class CloudRunClient:
         return run_v2.Execution.pb(found)
 
     def tasks(self, handle: str) -> Sequence[Any]:
-        """The tasks of an execution, as far as the page on which the first failure is.
+        """The tasks of an execution, up to the end of the page with the first failure.
 
         Args:
-            handle: its full name.
+            handle: the full name of the execution.
         """
         tasks: list[Any] = []
         token = ""
@@ -135,10 +135,10 @@ class CloudRunClient:
                 return tasks
 
     def cancel(self, handle: str) -> None:
-        """Ask for the end of an execution; one that has ended, or is not known, stays as it is.
+        """Request the end of an execution; one that has ended or is unknown is left as it is.
 
         Args:
-            handle: its full name.
+            handle: the full name of the execution.
         """
         try:
             self.calls(self._executions.cancel_execution, {"name": handle}, f"cancelling {handle}")
@@ -153,7 +153,7 @@ class CloudRunClient:
 
 
 def _explained(error: RunnerError, request: Mapping[str, Any]) -> RunnerError:
-    """What to do about a container that the job does not have."""
+    """Say what to do about a container that the job does not have."""
     if not isinstance(error.__cause__, InvalidArgument) or "container" not in str(error):
         return error
     _, project, _, region, _, job = request["name"].split("/")
@@ -161,5 +161,5 @@ def _explained(error: RunnerError, request: Mapping[str, Any]) -> RunnerError:
     asked = f"cloud_run_container is {given!r}" if given else "cloud_run_container is not set"
     return RunnerError(
         f"{error} {asked}: set it to the name of the container that runs Starlake (gcloud run jobs describe {job} --region {region} "
-        f"--project {project} shows them), and leave it out where the job has only one."
+        f"--project {project} lists them), or leave it out if the job has only one."
     )

@@ -1,7 +1,8 @@
-"""Looks again for doubles, when a list that lags behind shows them.
+"""Finds duplicate executions once a lagging list shows them.
 
-A submission looks for its key before and after it. Where the list lags behind, two processes may both find nothing and start an execution each
-for one attempt. Every execution is shown some seconds after its start: then the younger one is stopped, whoever waits for which.
+A submission searches for its key before and after it starts an execution. If the list lags, two processes may both find nothing and each start
+an execution for one attempt. Every execution appears in the list some seconds after its start. Then the younger one is stopped, whichever
+process waits for it.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ _TIMES = 60
 
 
 class Doubles:
-    """Calls a function some time after the start of tasks, in one thread that lives as long as there is something to look at.
+    """Calls a function some time after tasks have started, in one thread that lives as long as there is something to look for.
 
     Args:
-        look: for the doubles of some tasks: name of the Cloud Run job, and tasks. What it raises is tried again.
-        apart: seconds between two looks at least: those that began shortly after each other share one.
+        look: called with the name of the Cloud Run job and the tasks whose duplicates to look for; retried if it raises.
+        apart: the least time between two calls, in seconds; tasks that start within it share one call.
     """
 
     def __init__(self, look: Callable[[str, Collection[str]], object], apart: float) -> None:
@@ -39,13 +40,13 @@ class Doubles:
         self._alive = False
 
     def later(self, seconds: float, parent: str, task: str, times: int = 0) -> None:
-        """Look for doubles of a task later.
+        """Look for duplicates of a task later.
 
         Args:
-            seconds: from now.
-            parent: full name of the Cloud Run job.
-            task: stable part of the key.
-            times: how often it was tried already.
+            seconds: when, in seconds from now.
+            parent: the full name of the Cloud Run job.
+            task: the stable part of the key.
+            times: how often it was attempted already.
         """
         with self._changed:
             heapq.heappush(self._due, (time.monotonic() + seconds, times, parent, task))
@@ -77,11 +78,11 @@ class Doubles:
         try:
             self._look(parent, tasks)
         except StarlakeError as error:
-            logger.info("doubles of %d tasks cannot be looked for now: %s", len(tasks), error)
+            logger.info("cannot look for duplicate executions of %d tasks now: %s", len(tasks), error)
             for task, times in tasks.items():
                 if times < _TIMES:
                     self.later(_AGAIN_SECONDS, parent, task, times + 1)
                 else:
-                    logger.warning("doubles of %s were not looked for: %s", task, error)
-        except Exception:  # the others are looked for all the same
-            logger.exception("doubles of %s cannot be looked for", ", ".join(tasks))
+                    logger.warning("could not look for duplicate executions of %s: %s", task, error)
+        except Exception:  # the other jobs must still be searched
+            logger.exception("cannot look for duplicate executions of %s", ", ".join(tasks))

@@ -1,8 +1,8 @@
-"""The executions of a Cloud Run job that are ours, by task.
+"""The executions of a Cloud Run job that belong to us, by task.
 
-The service lists executions from the newest to the oldest and has no filter. So a first look reads up to a number of executions, and each
-later one only what is newer than what was read before, with a margin for executions that show up late. Threads that look at the same moment
-share a look. What polls list is remembered too.
+The service lists executions from the newest to the oldest and has no filter. So the first read takes up to a number of executions, and each
+later read only those newer than what was read before, with a margin for executions that appear late. Threads that read at the same time
+share one read. Executions that polls list are remembered too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MARGIN = 60
 _KEPT = 20_000
 
 Page = Callable[[str, str], "tuple[Sequence[Any], str]"]
-"""Gets a page of executions, the newest first, for the name of a job and a token; and the token of the next page, empty for none."""
+"""Gets a page of executions, newest first, for the name of a job and a token, and the token of the next page, empty for none."""
 
 
 @dataclass
@@ -43,9 +43,9 @@ class History:
     """Remembers the executions that were seen.
 
     Args:
-        page: lists them.
-        limit: how many a look reads at most.
-        lag: seconds for which a new execution may be missing in a list.
+        page: gets a page of executions.
+        limit: how many executions one read takes at most.
+        lag: how long a new execution may be missing from a list, in seconds.
     """
 
     def __init__(self, page: Page, limit: int, lag: float) -> None:
@@ -63,17 +63,17 @@ class History:
             return job
 
     def look(self, parent: str) -> int:
-        """Read what is new. When it returns, all that was listed at the moment of the call is known.
+        """Read what is new. When it returns, everything that was listed at the time of the call is known.
 
         Args:
-            parent: full name of the Cloud Run job.
+            parent: the full name of the Cloud Run job.
 
         Returns:
-            The number of the look, for :meth:`is_fresh`.
+            The number of the read, for :meth:`is_fresh`.
         """
         job = self._job(parent)
         with job.changed:
-            # A look that is under way may have passed what is wanted: only one that starts from now on will do.
+            # A read in progress may already be past the wanted executions, so wait for one that starts from now on.
             enough = job.started + 1
             while job.done < enough and job.looking:
                 job.changed.wait()
@@ -94,11 +94,11 @@ class History:
         return number
 
     def is_fresh(self, handle: str, number: int) -> bool:
-        """Whether what is known of an execution is what a look, or a later one, has read.
+        """Whether an execution was read by this read or a later one.
 
         Args:
-            handle: its full name.
-            number: of the look.
+            handle: the full name of the execution.
+            number: the number of the read.
         """
         return self._job(handle.rpartition("/executions/")[0]).looked_at.get(handle, 0) >= number
 
@@ -118,14 +118,14 @@ class History:
                 return newest
 
     def note(self, parent: str, execution: Any) -> Execution | None:
-        """Remember an execution as it is now.
+        """Remember the current state of an execution.
 
         Args:
-            parent: full name of the Cloud Run job.
-            execution: message of the service.
+            parent: the full name of the Cloud Run job.
+            execution: the message of the service.
 
         Returns:
-            What is known of it; None if it is none of ours.
+            What is known of it; None if it is not one of ours.
         """
         handle = f"{parent}/executions/{execution.name.rpartition('/')[2]}"
         return self._note(self._job(parent), handle, execution)
@@ -134,11 +134,11 @@ class History:
         """Remember the executions of a page.
 
         Args:
-            parent: full name of the Cloud Run job.
-            executions: messages of the service.
+            parent: the full name of the Cloud Run job.
+            executions: the messages of the service.
 
         Returns:
-            The messages by the full names of the executions; and those that go on and are not the only one of their task.
+            The messages by the full names of the executions, and the running executions that are not the only one of their task.
         """
         job, prefix = self._job(parent), f"{parent}/executions/"
         messages: dict[str, Any] = {}
@@ -152,7 +152,7 @@ class History:
         return messages, several
 
     def _note(self, job: _Job, handle: str, execution: Any) -> Execution | None:
-        # What has ended stays as it ended.
+        # What has ended keeps its end.
         known = job.seen.get(handle)
         if known is not None and known.ended:
             return known
@@ -164,7 +164,7 @@ class History:
             job.by_task.setdefault(found.task, set()).add(handle)
             if found.ended:
                 heapq.heappush(job.over, found.age)
-            # What goes on is never forgotten: who asks for its task would start another one beside it.
+            # A running execution is never forgotten: a search for its task would miss it and start another one.
             while len(job.seen) > _KEPT and job.over:
                 self._forget(job, heapq.heappop(job.over)[1])
         return found
@@ -173,7 +173,7 @@ class History:
         """Forget an execution that the service no longer knows.
 
         Args:
-            handle: its full name.
+            handle: the full name of the execution.
         """
         job = self._job(handle.rpartition("/executions/")[0])
         with job.changed:
@@ -189,11 +189,11 @@ class History:
                 del job.by_task[found.task]
 
     def of_task(self, parent: str, task: str) -> list[Execution]:
-        """The executions of a task that were seen, the oldest first.
+        """The executions of a task that were seen, oldest first.
 
         Args:
-            parent: full name of the Cloud Run job.
-            task: stable part of the key.
+            parent: the full name of the Cloud Run job.
+            task: the stable part of the key.
         """
         job = self._job(parent)
         with job.changed:
@@ -201,10 +201,10 @@ class History:
             return sorted((job.seen[handle] for handle in handles), key=lambda found: found.age)
 
     def of_attempt(self, parent: str, task: str, attempt: str, instance: str) -> list[Execution]:
-        """The executions of an attempt that were seen, the oldest first. More than one are doubles.
+        """The executions of an attempt that were seen, oldest first. If there are several, they are duplicates.
 
         Args:
-            parent: full name of the Cloud Run job.
+            parent: the full name of the Cloud Run job.
             task, attempt, instance: the key.
         """
         return [
@@ -215,7 +215,7 @@ class History:
         """Whether an execution was seen.
 
         Args:
-            handle: its full name.
+            handle: the full name of the execution.
         """
         return handle in self._job(handle.rpartition("/executions/")[0]).seen
 
@@ -223,8 +223,8 @@ class History:
         """When the oldest of some executions was created; None if one of them was never seen.
 
         Args:
-            parent: full name of their Cloud Run job.
-            handles: their full names.
+            parent: the full name of their Cloud Run job.
+            handles: the full names of the executions.
         """
         known = self._job(parent).seen
         found = [known.get(handle) for handle in handles]

@@ -1,6 +1,6 @@
-"""What Cloud Run refuses, said while a pipeline is drawn.
+"""What Cloud Run would refuse, reported when a pipeline is built.
 
-Each limit is about the values of a ``RunJobRequest``, with all that a run can add to them.
+Each limit applies to the values of a ``RunJobRequest``, with everything that a run can add to them.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _maybe_reserved(request: Request) -> Iterator[Mapping[str, object]]:
 
 
 def _place(request: Request) -> tuple[str, str]:
-    """Region and job."""
+    """The region and the job."""
     _, _, _, region, _, job = request["name"].split("/")
     return region, job
 
@@ -139,97 +139,98 @@ def _nameless(request: Request) -> Iterator[Mapping[str, object]]:
 
 LIMITS: tuple[Limit[Request], ...] = (
     Limit(
-        "variables of a container",
+        "environment variables of a container",
         f"at most {_MOST_VARIABLES}",
-        "{count} variables, with those that a run adds; put what is always the same into the job instead of sl_env_var: gcloud run jobs update JOB "
-        "--update-env-vars=NAME=VALUE",
+        "{count} variables, with those that a run adds; set those that never change on the job, and not in sl_env_var: "
+        "gcloud run jobs update JOB --update-env-vars=NAME=VALUE",
         _VARIABLES,
         _variables,
     ),
     Limit(
         "value of a variable",
         f"at most {_LONGEST_VALUE} bytes",
-        "variable {name!r} has {size} bytes, with the longest names that a run can add to it; put the text into a file in Cloud Storage, and its "
-        "address into sl_env_var",
+        "variable {name!r} has {size} bytes, with the longest names that a run can add to it; put the value into a file in Cloud Storage, and "
+        "the address of the file into sl_env_var",
         f"{_REFERENCE}/Container#EnvVar",
         _long_values,
     ),
     Limit(
         "name of a variable",
-        "letters without accents, digits and _, and no digit at the beginning",
-        "variable {name!r} cannot have that name; correct it in sl_env_var or cloud_run_overrides",
+        "letters without accents, digits and _, not starting with a digit",
+        "{name!r} is not a valid name for a variable; correct it in sl_env_var or cloud_run_overrides",
         "https://cloud.google.com/dotnet/docs/reference/Google.Cloud.Run.V2/2.0.0/Google.Cloud.Run.V2.EnvVar",
         _no_names,
     ),
     Limit(
-        "name of a variable that begins with a digit, or with . or - in it",
-        "only by the newer references of Cloud Run",
+        "name of a variable that starts with a digit, or contains . or -",
+        "allowed only by newer references of Cloud Run",
         "variable {name!r} may be refused; a name such as MY_VARIABLE in sl_env_var is safe",
         "",
         _no_identifiers,
     ),
     Limit(
-        "reserved names of variables",
+        "reserved variable names",
         f"none of {', '.join(sorted(_OF_CONTRACT))}",
-        "variable {name!r} is set by Cloud Run itself; take it out of sl_env_var, or give it another name",
+        "variable {name!r} is set by Cloud Run itself; remove it from sl_env_var, or rename it",
         "https://cloud.google.com/run/docs/container-contract",
         _reserved,
     ),
     Limit(
-        "names of variables that begin with CLOUD_RUN_ or X_GOOGLE_",
-        "those of Cloud Run alone",
-        "variable {name!r} looks like one of Cloud Run itself, and may be refused; give it another name in sl_env_var",
+        "variable names that start with CLOUD_RUN_ or X_GOOGLE_",
+        "only those of Cloud Run",
+        "variable {name!r} looks like one of Cloud Run's own and may be refused; rename it in sl_env_var",
         "",
         _maybe_reserved,
     ),
     Limit(
-        "length of the name of a job",
+        "length of a job name",
         f"at most {_LONGEST_NAME} characters",
-        "the job {name!r} has a name of {length} characters; set cloud_run_job_name to one that gcloud run jobs list shows",
+        "the job name {name!r} has {length} characters; set cloud_run_job_name to one that gcloud run jobs list shows",
         "https://cloud.google.com/run/docs/create-jobs",
         _long_job,
     ),
     Limit(
-        "name of a job",
-        "lower-case letters, digits and -, a letter at the beginning and no - at the end",
-        "no job can be named {name!r}; set cloud_run_job_name to one that gcloud run jobs list shows",
+        "job name",
+        "lower-case letters, digits and -, starting with a letter and not ending with -",
+        "{name!r} is not a valid job name; set cloud_run_job_name to one that gcloud run jobs list shows",
         "https://github.com/terraform-google-modules/terraform-docs-samples/pull/171",
         _odd_job,
     ),
     Limit(
         "region",
-        "one such as europe-west1, in lower case",
-        "{region!r} is no region; set cloud_run_job_region to one that gcloud run regions list shows",
+        "such as europe-west1, in lower case",
+        "{region!r} is not a region; set cloud_run_job_region to one that gcloud run regions list shows",
         "https://cloud.google.com/run/docs/locations",
         _odd_region,
     ),
     Limit(
         "time-out of a task",
         "at most 7 days (604800 s)",
-        "the time-out is {seconds} s; set cloud_run_task_timeout (or the time-out in cloud_run_overrides) to 7d at most",
+        "the time-out is {seconds} s; set cloud_run_task_timeout (or the time-out in cloud_run_overrides) to at most 7d",
         "https://cloud.google.com/run/docs/configuring/task-timeout",
         _long_timeout,
     ),
     Limit(
         "tasks of an execution",
         f"1 to {_MOST_TASKS}",
-        "{count} tasks; set cloud_run_task_count (or taskCount in cloud_run_overrides) to a number that is allowed",
+        "{count} tasks; set cloud_run_task_count (or taskCount in cloud_run_overrides) to a number in this range",
         _QUOTAS,
         _many_tasks,
     ),
     Limit(
         "name of a container",
-        "a label of DNS: up to 63 lower-case letters, digits and -, no - at the beginning or the end",
-        "no container can be named {name!r}; set cloud_run_container (or name in cloud_run_overrides) to one that gcloud run jobs describe JOB shows",
+        "a DNS label: up to 63 lower-case letters, digits and -, not starting or ending with -",
+        "{name!r} is not a valid container name; set cloud_run_container (or name in cloud_run_overrides) to one that "
+        "gcloud run jobs describe JOB shows",
         f"{_REFERENCE}/projects.locations.jobs/run",
         _odd_containers,
     ),
     Limit(
         "overrides of several containers",
-        "each with its name",
-        "cloud_run_overrides names a container, and the one that runs Starlake has no name; set cloud_run_container to it",
+        "each needs a name",
+        "cloud_run_overrides names a container, and the one that runs Starlake has no name; set cloud_run_container to its name",
         "",
         _nameless,
     ),
 )
-"""In the order in which they are told."""
+"""In the order in which they are reported."""

@@ -23,7 +23,7 @@ class Output:
     """Reads output, and masks the secrets of the execution in it.
 
     Args:
-        client: tells of executions.
+        client: the client that gets executions.
         logs: where their output is.
     """
 
@@ -33,11 +33,11 @@ class Output:
         self._secrets: Recent[str, tuple[str, ...]] = Recent()
 
     def note(self, handle: str, message: Any) -> None:
-        """Remember the secrets of an execution, which need not be asked for any more.
+        """Remember the secrets of an execution, to save a call later.
 
         Args:
-            handle: its full name.
-            message: of the service.
+            handle: the full name of the execution.
+            message: the message of the service.
         """
         self._secrets.put(handle, secrets_of(message))
 
@@ -45,19 +45,19 @@ class Output:
         """Lines after a cursor.
 
         Args:
-            handle: full name of the execution.
-            cursor: what the last call returned; None at first.
+            handle: the full name of the execution.
+            cursor: the cursor that the last call returned; None at first.
         """
         secrets = self._secrets_of(handle)
         lines, cursor = self._logs.after(_condition(handle), cursor)
         return [mask_text(line, secrets) for line in lines], cursor
 
     def last(self, handle: str, count: int) -> Sequence[str]:
-        """The last lines of an ended execution. They take a while to arrive: where there is none yet, they are asked for again.
+        """The last lines of an ended execution. They take a while to arrive, so the read is repeated while there are none.
 
         Args:
-            handle: full name of the execution.
-            count: how many.
+            handle: the full name of the execution.
+            count: how many lines.
         """
         secrets = self._secrets_of(handle)
         for number in range(_READINGS):

@@ -1,4 +1,4 @@
-"""What a user gives of ``RunJobRequest.Overrides`` besides our options: how it is read, checked, and merged under what is sent in any case."""
+"""Reads and checks the user's ``RunJobRequest.Overrides``, and merges them with what the plugin itself sends."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _SECONDS = re.compile(r"([0-9]+)(?:\.([0-9]{1,9}))?s")
 
 
 class _Wrong(Exception):
-    """Something in the document cannot be read."""
+    """Part of the document cannot be read."""
 
 
 def read_overrides(document: Mapping[str, Any], container: str) -> tuple[dict[str, Any], list[str], bool]:
-    """Read the document of a user.
+    """Read the user's document.
 
     Args:
-        document: in the words of the REST reference (``taskCount``) or of the SDK (``task_count``).
-        container: that runs Starlake; empty where the job has only one.
+        document: with names as in the REST reference (``taskCount``) or the SDK (``task_count``).
+        container: the container that runs Starlake; empty if the job has only one.
 
     Returns:
-        The same in the words of the SDK, with mappings by name in place of lists of containers and variables, so that secrets among the
-        variables are hidden by their names; what is wrong with it; and whether the SDK was there to check it.
+        The document with the names of the SDK, and with mappings by name in place of lists of containers and variables, so that secret
+        variables are masked by their names; the problems; and whether the SDK was there to check it.
     """
     problems = _refusals(document)
     try:
@@ -43,7 +43,7 @@ def read_overrides(document: Mapping[str, Any], container: str) -> tuple[dict[st
 
 
 def _refusals(document: Mapping[str, Any]) -> list[str] | None:
-    """What the message of the SDK does not take; None where it is not installed."""
+    """What the SDK's message does not accept; None if the SDK is not installed."""
     try:
         from google.cloud.run_v2 import RunJobRequest
         from google.protobuf import json_format
@@ -54,20 +54,18 @@ def _refusals(document: Mapping[str, Any]) -> list[str] | None:
         json_format.ParseDict(dict(document), type(RunJobRequest.Overrides.pb(RunJobRequest.Overrides()))())
     except json_format.ParseError as error:
         said = mask_text(" ".join(str(error).split()).rstrip("."))
-        return [f"{_OPTION}: {said}; it takes what {_REFERENCE} says"]
+        return [f"{_OPTION}: {said}; see the fields at {_REFERENCE}"]
     return []
 
 
 def _fields(value: Any, where: str) -> Any:
-    """A document with the names of fields as the SDK writes them."""
+    """A document with the field names of the SDK."""
     if isinstance(value, Mapping):
         made: dict[str, Any] = {}
         for name, item in value.items():
             field = _HUMP.sub(lambda found: f"_{found[0].lower()}", name)
             if field in made:
-                raise _Wrong(
-                    f"{where}{name} is there twice, as the REST reference and as the SDK write it; leave one out"
-                )
+                raise _Wrong(f"{where}{name} is given twice, under its REST name and its SDK name; remove one")
             made[field] = _fields(item, f"{where}{name}.")
         return made
     return [_fields(item, where) for item in value] if isinstance(value, list) else value
@@ -90,14 +88,14 @@ def _by_name(overrides: Mapping[str, Any], container: str) -> dict[str, Any]:
 
 
 def _named(items: Any, where: str, default: str) -> dict[str, dict[str, Any]]:
-    """A list of what has a name, as a mapping."""
+    """A list of named items, as a mapping."""
     made: dict[str, dict[str, Any]] = {}
     for item in items if isinstance(items, list) else [None]:
         if not isinstance(item, Mapping):
-            raise _Wrong(f"{where} is a list of mappings")
+            raise _Wrong(f"{where} must be a list of mappings")
         name = item.get("name") or default
         if name in made:
-            raise _Wrong(f"{where} has {name!r} twice; leave one out")
+            raise _Wrong(f"{where} has {name!r} twice; remove one")
         made[name] = {field: value for field, value in item.items() if field != "name"}
     return made
 
@@ -105,33 +103,33 @@ def _named(items: Any, where: str, default: str) -> dict[str, dict[str, Any]]:
 def _duration(text: Any) -> dict[str, int]:
     found = _SECONDS.fullmatch(text) if isinstance(text, str) else None
     if found is None:
-        raise _Wrong(f"timeout is {text!r}; it is seconds and an s, such as '3600s'")
+        raise _Wrong(f"{text!r} is not a valid timeout; use seconds followed by s, such as '3600s'")
     return {"seconds": int(found[1]), "nanos": int((found[2] or "").ljust(9, "0"))}
 
 
 def merge_overrides(
     own: Mapping[str, Any], given: Mapping[str, Any], container: str
 ) -> tuple[dict[str, Any], list[str]]:
-    """What is sent: what a user gave, under what is ours.
+    """Merge the user's overrides with ours; ours win.
 
     Args:
-        own: overrides of one container, as the SDK takes them.
-        given: as :func:`read_overrides` returns them.
-        container: that runs Starlake; empty where the job has only one.
+        own: our overrides of one container, in the form of the SDK.
+        given: the result of :func:`read_overrides`.
+        container: the container that runs Starlake; empty if the job has only one.
 
     Returns:
-        The overrides as the SDK takes them, and a sentence for everything that both say in different ways.
+        The overrides in the form of the SDK, and a sentence for each value that both set differently.
     """
     mine = _by_name(own, container)
     mine["container_overrides"][container].setdefault("clear_args", False)
     merged, conflicts = merge_under(mine, given)
     names = dict.fromkeys((container, *merged["container_overrides"]))
     merged["container_overrides"] = [_container(name, merged["container_overrides"][name]) for name in names]
-    return merged, [f"{_OPTION} has {path}, which {_owner(path, container)}; leave it out" for path in conflicts]
+    return merged, [f"{_OPTION} has {path}, which {_owner(path, container)}; remove it" for path in conflicts]
 
 
 def _container(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """An override as the SDK takes it."""
+    """An override in the form of the SDK."""
     made = dict(values)
     if "env" in made:
         made["env"] = [
@@ -144,7 +142,7 @@ def _container(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _owner(path: str, container: str) -> str:
-    """What says already what a user says too."""
+    """What already sets a value that the user sets too."""
     variable = path.removeprefix(f"container_overrides.{container}.env.")
     if variable != path:
         return (

@@ -1,4 +1,4 @@
-"""What Cloud Run is asked for: the job of a Starlake command, the request of an execution, and the same as a command line for a person."""
+"""Requests to Cloud Run: the job of a Starlake command, the request for an execution, and an equivalent command line."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ from .overrides import merge_overrides, read_overrides
 __all__ = ["RUN_TASK", "command_line", "job_name", "job_of", "largest_request", "run_request"]
 
 RUN_TASK = "SL_RUN_TASK"
-"""The variable by which an execution is known as one of ours."""
+"""The variable that marks an execution as ours."""
 
 _known: Recent[str, bool] = Recent(1000)
-"""Requests that are within the limits, as the text of all that the limits are about."""
+"""Requests that are known to be within the limits, as the text of everything that the limits check."""
 
 
 def job_of(command: Command, options: Options) -> Job:
     """The job of a Starlake command. Pure: the same input gives the same bytes.
 
     Args:
-        command: what it does.
-        options: of the pipeline and the task.
+        command: the command.
+        options: the options of the pipeline and the task.
 
     Raises:
-        OptionsError: Cloud Run would refuse what comes of it.
+        OptionsError: Cloud Run would refuse the resulting request.
     """
     cloud_run, general = options[CloudRunOptions], options[GeneralOptions]
     project, region = cloud_run.cloud_run_project_id, cloud_run.cloud_run_job_region
-    # What a runner depends on besides project and region: jobs that agree on it share a runner.
+    # What a runner depends on, in addition to project and region: jobs that agree on it share a runner.
     of_runner = {
         "service_account": cloud_run.cloud_run_service_account,
         "endpoint": cloud_run.cloud_run_endpoint,
@@ -84,11 +84,11 @@ def job_of(command: Command, options: Options) -> Job:
         f"{project}/{region}?{'&'.join(words)}",
     )
     where = f"task '{command.task_id}'"
-    # No limit is about the arguments: what differs in them alone is looked at once.
+    # No limit applies to the arguments, so requests that differ only there are checked once.
     about = json.dumps([job.spec, job.env, general.deployment, is_preload(job.arguments)], sort_keys=True)
     if not problems and about not in _known:
         request, problems = largest_request(job, general.deployment or "")
-        # What the SDK has not seen may have other types than the limits expect.
+        # What the SDK has not checked may have other types than the limits expect.
         with contextlib.suppress(*(() if checked else (AttributeError, KeyError, TypeError))):
             check_limits(LIMITS, request, where)
         if not problems:
@@ -99,7 +99,7 @@ def job_of(command: Command, options: Options) -> Job:
 
 
 def _short(seconds: float | None) -> float | None:
-    """Seconds without a fraction where they have none: 30, and not 30.0."""
+    """Seconds without a needless fraction: 30 instead of 30.0."""
     return seconds if seconds is None or seconds != int(seconds) else int(seconds)
 
 
@@ -107,20 +107,20 @@ def job_name(spec: Mapping[str, Any]) -> str:
     """The full name of the Cloud Run job.
 
     Args:
-        spec: of a job.
+        spec: the spec of a job.
     """
     return f"projects/{spec['project']}/locations/{spec['region']}/jobs/{spec['job']}"
 
 
 def largest_request(job: Job, deployment: str = "") -> tuple[dict[str, Any], list[str]]:
-    """The request of a job with all that is added when it runs, at the most; see :func:`starlake_core.worst_case`.
+    """The largest request that a run can make of a job; see :func:`starlake_core.worst_case`.
 
     Args:
-        job: not bound.
-        deployment: the option of that name.
+        job: an unbound job.
+        deployment: the option ``deployment``.
 
     Returns:
-        The request, and a sentence for everything that the option ``cloud_run_overrides`` says in another way than the other options.
+        The request, and a sentence for each value that the option ``cloud_run_overrides`` sets differently from the other options.
     """
     bound, key = worst_case(job, "gs", deployment)
     overrides, problems = _overrides(bound.spec, bound.arguments, {**bound.env, **key.variables})
@@ -133,10 +133,10 @@ def run_request(
     """The ``RunJobRequest`` of an attempt, as values. Pure: the same input gives the same bytes.
 
     Args:
-        spec: of the job.
-        arguments: for the container.
-        env: for the container; what the Cloud Run job says besides stays.
-        key: of the attempt.
+        spec: the spec of the job.
+        arguments: the arguments of the container.
+        env: environment variables of the container, in addition to those of the Cloud Run job.
+        key: the key of the attempt.
     """
     overrides, _ = _overrides(spec, arguments, {**env, **key.variables})
     return {"name": job_name(spec), "overrides": overrides}
@@ -145,7 +145,7 @@ def run_request(
 def _overrides(
     spec: Mapping[str, Any], arguments: Sequence[str], variables: Mapping[str, str]
 ) -> tuple[dict[str, Any], list[str]]:
-    """What an execution changes of its job, and what the option ``cloud_run_overrides`` says in another way than the others."""
+    """What an execution overrides, and the conflicts between the option ``cloud_run_overrides`` and the others."""
     container: dict[str, Any] = {
         "args": list(arguments),
         "env": [{"name": name, "value": value} for name, value in sorted(variables.items())],
@@ -166,10 +166,10 @@ def _overrides(
 
 
 def command_line(job: Job) -> str:
-    """The gcloud command with which a person starts the same, its secrets masked.
+    """The gcloud command that starts the same execution, with secrets masked.
 
     Args:
-        job: bound.
+        job: a bound job.
     """
     spec = job.spec
     words = ["gcloud", "run", "jobs", "execute", spec["job"], "--project", spec["project"], "--region", spec["region"]]
@@ -182,7 +182,7 @@ def command_line(job: Job) -> str:
         words += ["--impersonate-service-account", spec["service_account"]]
     words.append("--wait")
     for container in overrides["container_overrides"]:
-        # What follows the name of a container is about it.
+        # Flags after the name of a container apply to it.
         if container.get("name"):
             words += ["--container", container["name"]]
         if "args" in container or container.get("clear_args"):
@@ -195,7 +195,7 @@ def command_line(job: Job) -> str:
 
 
 def _joined(items: Sequence[str]) -> str:
-    """A list as gcloud reads one: with a separator that is in none of its items, named in front."""
+    """A list as gcloud reads it: with a separator that none of its items contains, named at the beginning."""
     text = "".join(items)
     separator = next((mark for mark in ",|;:~#" if mark not in text), "")
     while not separator or separator in text:

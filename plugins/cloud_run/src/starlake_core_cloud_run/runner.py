@@ -1,4 +1,4 @@
-"""The runner: submits, finds, polls, cancels and reads executions of a Cloud Run job."""
+"""The runner: submits, finds, polls and cancels executions of a Cloud Run job, and reads their output."""
 
 from __future__ import annotations
 
@@ -53,19 +53,19 @@ _REMEMBERED = 20_000
 _FRESH_SECONDS = 5.0
 _LONGEST_PAUSE = 10.0
 _POLL_SECONDS = 15.0
-"""How long a call of a poll is tried, and about how long a poll asks one by one. Another poll comes soon."""
+"""How long a call of a poll is retried, and about how long a poll queries one by one, in seconds. Another poll comes soon."""
 
 
 class CloudRunRunner(Runner):
     """Runs jobs as executions of a Cloud Run job.
 
-    An execution tells by its variables whose it is, so every process can find it. Cloud Run has no request ids: a submission looks for its
-    key before it, after it, and again when the list is sure to show what was started; of several executions with one key the oldest goes on,
-    and the others are cancelled. Whoever waits for one of those is told how the oldest ends.
+    The variables of an execution say which task it belongs to, so every process can find it. Cloud Run has no request ids: a submission searches
+    for its key before, after, and again once the list is sure to show what was started. If several executions have one key, the oldest continues
+    and the others are cancelled. A process that waits for one of those gets the end of the oldest.
 
     Args:
-        spec: of a job of the endpoint.
-        calls: how the service is called, for tests.
+        spec: the spec of a job of the endpoint.
+        calls: how the service is called; set in tests.
     """
 
     def __init__(self, spec: Mapping[str, Any], calls: Calls | None = None) -> None:
@@ -92,41 +92,41 @@ class CloudRunRunner(Runner):
         self._looked: Recent[str, float] = Recent()
         self._stopped: Recent[str, bool] = Recent(_REMEMBERED)
         self._doubled: Recent[str, bool] = Recent(_REMEMBERED)
-        # Of a double that was stopped: the execution that goes on.
+        # For a duplicate that was stopped: the execution that continues.
         self._survivors: Recent[str, str] = Recent(_REMEMBERED)
         self._troubled: frozenset[str] = frozenset()
         self._lock = threading.Lock()
 
     def describe(self, job: Job) -> str:
-        """The gcloud command that starts the same; secrets are masked.
+        """The gcloud command that starts the same execution; secrets are masked.
 
         Args:
-            job: bound.
+            job: a bound job.
         """
         return command_line(job)
 
     def console_url(self, handle: str) -> str:
-        """The address at which a person can watch an execution.
+        """The address of an execution in the console.
 
         Args:
-            handle: full name of the execution.
+            handle: the full name of the execution.
         """
         return console(handle)
 
     # -- find and submit
 
     def storage(self, root: str) -> Storage | None:
-        """The storage that a project in Cloud Storage is in."""
+        """The storage that holds a project in Cloud Storage."""
         return self._folders if root.startswith("gs://") else None
 
     def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
-        """The attempts of a task among the newest executions of the job, the oldest first.
+        """The attempts of a task among the newest executions of the job, oldest first.
 
-        Of an attempt that has ended it only says that, and whether it failed; ``poll`` says how.
+        For an attempt that has ended, it only says that and whether it failed; ``poll`` says how.
 
         Args:
-            job: bound.
-            task: stable part of the key.
+            job: a bound job.
+            task: the stable part of the key.
         """
         found = self._look(job_name(job.spec), task)
         self._looked.put(task, time.monotonic())
@@ -137,23 +137,23 @@ class CloudRunRunner(Runner):
 
     def _found_status(self, execution: Execution) -> Status:
         status = execution.status
-        # The service may take a moment until it says so itself.
+        # It may take the service a moment to report this itself.
         stopping = not status.ended and execution.handle in self._stopped
         return replace(status, stopping=True) if stopping else status
 
     def _look(self, parent: str, task: str, started: str = "", own: str = "") -> list[Execution]:
-        """The executions of a task, one for each attempt, as they are now.
+        """The current executions of a task, one for each attempt.
 
         Args:
-            parent: full name of the Cloud Run job.
-            task: stable part of the key.
-            started: was started just now, and need not be looked at.
-            own: attempt that may be taken back: that it has ended does not say that it still exists.
+            parent: the full name of the Cloud Run job.
+            task: the stable part of the key.
+            started: an execution that was just started, and need not be read.
+            own: an attempt that may be taken back; that it has ended does not mean that it still exists.
         """
         return self._attempts(parent, task, self._history.look(parent), started, own)
 
     def _look_again(self, parent: str, tasks: Collection[str]) -> None:
-        """Look for doubles of tasks that were started a while ago."""
+        """Look for duplicates of tasks that were started a while ago."""
         number = self._history.look(parent)
         for task in tasks:
             self._attempts(parent, task, number)
@@ -174,7 +174,7 @@ class CloudRunRunner(Runner):
         return list(found.values())
 
     def _current(self, execution: Execution) -> Execution | None:
-        """An execution as it is now: a look does not read again what is old."""
+        """The current state of an execution: a search does not read old executions again."""
         message = self._client.get(execution.handle)
         if message is None:
             self._history.forget(execution.handle)
@@ -188,7 +188,7 @@ class CloudRunRunner(Runner):
         if double.ended:
             self._doubled.put(double.handle, True)
             logger.warning(
-                "%s attempt %s ran twice to its end (%s and %s): it is shorter than the time that the list of Cloud Run lags behind",
+                "%s attempt %s ran twice to its end (%s and %s): it is shorter than the lag of Cloud Run's list",
                 double.task,
                 double.attempt,
                 first.handle,
@@ -196,7 +196,7 @@ class CloudRunRunner(Runner):
             )
             return
         logger.warning(
-            "%s attempt %s runs twice; the older execution goes on (%s), the younger one is cancelled (%s)",
+            "%s attempt %s runs twice; the older execution (%s) continues, the younger one (%s) is cancelled",
             double.task,
             double.attempt,
             first.handle,
@@ -206,11 +206,11 @@ class CloudRunRunner(Runner):
         self._stopped.put(double.handle, True)
 
     def submit(self, job: Job, key: RunKey) -> str:
-        """Start an execution for an attempt, unless there is one; see the class.
+        """Start an execution for an attempt, unless there already is one; see the class.
 
         Args:
-            job: bound.
-            key: of the attempt.
+            job: a bound job.
+            key: the key of the attempt.
 
         Returns:
             The full name of the execution.
@@ -219,8 +219,8 @@ class CloudRunRunner(Runner):
             parent = job_name(job.spec)
             marker, job = remote_marker(job, key, "gs")
             looked = self._looked.take(key.task)
-            # Who has just looked for the task need not do it again; the look that follows the submission finds what came between. A
-            # marker is not deleted on such old news.
+            # A caller that has just searched for the task need not search again; the search after the submission finds what came in between.
+            # But a marker is not deleted on such old information.
             fresh = looked is not None and time.monotonic() - looked < _FRESH_SECONDS and marker is None
             if not fresh:
                 earlier = self._of_key(parent, key)
@@ -249,12 +249,12 @@ class CloudRunRunner(Runner):
                     self._submitting[key] = (lock, waiting - 1)
 
     def _of_key(self, parent: str, key: RunKey, started: str = "") -> str | None:
-        """The execution of a key that goes on, or went on to its end."""
+        """The execution of a key that is running, or ran to its end."""
         found = self._look(parent, key.task, started, key.attempt)
         return next((execution.handle for execution in found if self._found(execution).is_of(key)), None)
 
     def _run(self, parent: str, key: RunKey, request: Mapping[str, Any]) -> str:
-        """Ask for an execution until it is certain that there is one."""
+        """Request an execution until it is certain that there is one."""
         calls = self._client.calls
         backoff = Backoff(calls.total_seconds, calls.first_pause, _LONGEST_PAUSE)
         while True:
@@ -262,13 +262,13 @@ class CloudRunRunner(Runner):
                 execution = self._client.run(request)
                 break
             except UnclearError as error:
-                logger.warning("%s; looking whether there is an execution of %s", error, key.task)
+                logger.warning("%s; checking whether there is an execution of %s", error, key.task)
                 handle = self._after_silence(parent, key)
                 if handle is not None:
                     return handle
                 if not backoff.wait():
                     raise OutageError(
-                        f"{error}. No execution was started in {calls.total_seconds:g} s, as far as is known"
+                        f"{error}. As far as is known, no execution was started in {calls.total_seconds:g} s"
                     ) from error
         handle = f"{parent}/executions/{execution.name.rpartition('/')[2]}"
         self._history.note(parent, execution)
@@ -279,7 +279,7 @@ class CloudRunRunner(Runner):
         return handle
 
     def _after_silence(self, parent: str, key: RunKey) -> str | None:
-        """The execution of a submission that had no answer, if it was started all the same."""
+        """The execution of an unanswered submission, if it was started anyway."""
         handle = self._of_key(parent, key)
         if handle is None and self._lag and pause(self._lag):
             handle = self._of_key(parent, key)
@@ -288,15 +288,15 @@ class CloudRunRunner(Runner):
     # -- poll
 
     def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
-        """The states of executions: one list for all that belong to a Cloud Run job, and a call for each that is not in it.
+        """The states of executions: one list call for all that belong to a Cloud Run job, and one call for each that is not in the list.
 
-        What cannot be asked about now has a status with the error, and does not hide the others.
+        An execution that cannot be queried now gets a status with the error, and does not hide the others.
 
         Args:
-            handles: full names of executions.
+            handles: the full names of executions.
         """
         until = self._aside.until()
-        # Of a double, the execution that goes on in its place is asked about.
+        # For a duplicate, query the execution that continues in its place.
         places = {handle: self._survivors.get(handle) or handle for handle in handles}
         asked: dict[str, set[str]] = {}
         for place in places.values():
@@ -311,13 +311,13 @@ class CloudRunRunner(Runner):
         return {handle: found[place] for handle, place in places.items()}
 
     def _states(self, parent: str, handles: set[str]) -> dict[str, Any]:
-        """The message of each execution; None of one that is not known, an error of one that cannot be asked about."""
+        """The message of each execution; None for one that is unknown, an error for one that cannot be queried."""
         found: dict[str, Any] = {}
         missing = set(handles)
         oldest = self._history.oldest(parent, handles)
         token, fruitless, listed = "", 0, False
         try:
-            # Pages are read as long as they cost less than asking for the rest one by one.
+            # Read pages as long as that costs less than querying the rest one by one.
             while len(missing) > max(1, fruitless):
                 executions, token = self._brief.page(parent, token)
                 before, listed = len(missing), True
@@ -332,7 +332,7 @@ class CloudRunRunner(Runner):
         found.update(one_by_one(missing, self._brief.get, once.get, self._troubled, _POLL_SECONDS))
         unknown = {handle for handle in missing if found[handle] is None}
         if unknown and not listed:
-            # One answer that there is no such thing may come from a part of the service that lags behind.
+            # A single answer that it does not exist may come from a part of the service that lags.
             try:
                 self._listed(parent, self._brief.page(parent, "")[0], unknown, found)
             except StarlakeError as error:
@@ -340,7 +340,7 @@ class CloudRunRunner(Runner):
         return found
 
     def _listed(self, parent: str, executions: Sequence[Any], missing: set[str], found: dict[str, Any]) -> None:
-        """Take from a page what is asked for, and remember what it tells of others: doubles among them."""
+        """Take the wanted executions from a page, and remember the others, among them duplicates."""
         if executions:
             self._clock.note(created_at(executions[0]))
         messages, several = self._history.note_page(parent, executions)
@@ -352,7 +352,7 @@ class CloudRunRunner(Runner):
             for double in doubles:
                 try:
                     self._stop_double(double, first)
-                except StarlakeError as error:  # the next poll sees it again
+                except StarlakeError as error:  # the next poll finds it again
                     logger.warning("%s cannot be cancelled now: %s", double.handle, error)
 
     def _status(self, handle: str, message: Any, until: float) -> Status:
@@ -364,7 +364,7 @@ class CloudRunRunner(Runner):
             try:
                 told = self._aside.ask(handle, lambda: self._end(handle, message), until)
             except StarlakeError as error:
-                # How it ended is not known yet; the next poll asks again, and what else is polled is not held up.
+                # How it ended is not known yet; the next poll asks again, and does not delay the others.
                 return Status(detail="ending", stopping=True, error=error)
             else:
                 if isinstance(told, str):
@@ -375,7 +375,7 @@ class CloudRunRunner(Runner):
         return Status(end, state_of(message), stopping)
 
     def _see(self, handle: str, message: Any) -> None:
-        """Remember that an execution was seen; at its first sighting, that doubles of it may not be shown yet."""
+        """Remember that an execution was seen; at its first sighting, its duplicates may not be listed yet."""
         if handle in self._sightings:
             return
         self._sightings.note(handle)
@@ -386,7 +386,7 @@ class CloudRunRunner(Runner):
             self._doubles.later(max(0.0, left), parent_of(handle), known.task)
 
     def _missing(self, handle: str) -> Status:
-        """An execution that the service does not know: not yet, or no longer."""
+        """The status of an execution that the service does not know: not yet, or no longer."""
         if self._sightings.may_come(handle):
             return Status(detail="pending")
         self._history.forget(handle)
@@ -394,21 +394,21 @@ class CloudRunRunner(Runner):
         return Status(Outcome(Verdict.LOST, reason=reason, log=console(handle)), "unknown")
 
     def _end(self, handle: str, message: Any) -> Outcome | str:
-        """How an execution ended; of a double that was cancelled, the execution that goes on."""
+        """How an execution ended; for a duplicate that was cancelled, the execution that continues."""
         parent = parent_of(handle)
         known = self._history.note(parent, message)
         if known is not None and known.cancelled:
             self._history.look(parent)
             for first in self._history.of_attempt(parent, known.task, known.attempt, known.instance)[:1]:
                 if first.handle != handle:
-                    logger.info("%s was a double; %s goes on for %s", handle, first.handle, known.task)
+                    logger.info("%s was a duplicate; %s continues for %s", handle, first.handle, known.task)
                     return first.handle
         try:
             outcome = outcome_of(message, handle, lambda: self._client.tasks(handle), self._markers.seen)
         except RunnerError as error:
             if state_of(message) == "succeeded":
-                raise  # a marker, which alone says how the check ended
-            # It has failed, whatever its exit code is.
+                raise  # the marker, which alone says how the check ended
+            # It has failed, whatever its exit code.
             outcome = Outcome(Verdict.FAILED, reason=f"how it ended cannot be read: {error}", log=console(handle))
         assert outcome is not None
         self._output.note(handle, message)
@@ -417,10 +417,10 @@ class CloudRunRunner(Runner):
     # -- cancel and logs
 
     def cancel(self, handle: str) -> None:
-        """Ask for the end of an execution; one that has ended, or is not known, stays as it is.
+        """Request the end of an execution; one that has ended or is unknown is left as it is.
 
         Args:
-            handle: full name of the execution.
+            handle: the full name of the execution.
         """
         for place in dict.fromkeys((handle, self._survivors.get(handle) or handle)):
             self._client.cancel(place)
@@ -430,8 +430,8 @@ class CloudRunRunner(Runner):
         """Lines of output after a cursor, from Cloud Logging.
 
         Args:
-            handle: full name of the execution.
-            cursor: what the last call returned; None at first.
+            handle: the full name of the execution.
+            cursor: the cursor that the last call returned; None at first.
         """
         return self._output.after(self._survivors.get(handle) or handle, cursor)
 
@@ -439,7 +439,7 @@ class CloudRunRunner(Runner):
         """The last lines of an ended execution.
 
         Args:
-            handle: full name of the execution.
-            count: how many.
+            handle: the full name of the execution.
+            count: how many lines.
         """
         return self._output.last(self._survivors.get(handle) or handle, count)

@@ -1,4 +1,4 @@
-"""What Cloud Run tells of an execution: whose it is, and how it ended.
+"""What Cloud Run reports about an execution: which attempt it is, and how it ended.
 
 Executions are read as plain protobuf messages: a list has thousands, and the wrappers of the SDK cost ten times as much.
 """
@@ -28,23 +28,23 @@ __all__ = [
     "state_of",
 ]
 
-# States and reasons of a condition, as numbers of the protocol.
+# States and reasons of a condition, as the numbers of the protocol.
 _FAILED, _SUCCEEDED = 3, 4
 _CANCELLED, _CANCELLING = 3, 4
 
 
 @dataclass(frozen=True)
 class Execution:
-    """An execution of ours, as it was when it was seen.
+    """An execution of ours, as it was last seen.
 
     Attributes:
         handle: its full name.
-        task, attempt: whose it is.
-        created: when, by the service's clock: seconds and nanoseconds.
-        ended: whether it is over.
-        failed: whether it is over and did not succeed.
-        cancelled: whether it is over because somebody stopped it.
-        stopping: whether somebody is stopping or deleting it, and it is not over.
+        task, attempt: the task and the attempt that it runs.
+        created: when it was created, by the clock of the service: seconds and nanoseconds.
+        ended: whether it has ended.
+        failed: whether it has ended without success.
+        cancelled: whether it has ended because someone stopped it.
+        stopping: whether it is being stopped or deleted, and has not ended.
         instance, digest: of its run and its work, see :class:`AttemptInfo`.
     """
 
@@ -61,12 +61,12 @@ class Execution:
 
     @property
     def age(self) -> tuple[tuple[int, int], str]:
-        """Sorts executions, the oldest first; the same for everybody who asks."""
+        """A sort key, oldest first, that is the same for every process."""
         return self.created, self.handle
 
     @property
     def status(self) -> Status:
-        """Whether it is over, and roughly how: what a check left, and exit codes, are not looked for."""
+        """Whether it has ended, and roughly how, without the marker of a check and exit codes."""
         if not self.ended:
             return Status(detail="cancelling" if self.stopping else "running", stopping=self.stopping)
         verdict = Verdict.CANCELLED if self.cancelled else Verdict.FAILED if self.failed else Verdict.SUCCEEDED
@@ -77,25 +77,25 @@ def parent_of(handle: str) -> str:
     """The full name of the Cloud Run job of an execution.
 
     Args:
-        handle: full name of the execution.
+        handle: the full name of the execution.
     """
     return handle.rpartition("/executions/")[0]
 
 
 def created_at(execution: Any) -> float:
-    """When an execution was created, by the service's clock, in seconds since the epoch.
+    """When an execution was created, by the clock of the service, in seconds since the epoch.
 
     Args:
-        execution: message of the service.
+        execution: the message of the service.
     """
     return float(execution.create_time.seconds + execution.create_time.nanos / 1e9)
 
 
 def console(handle: str) -> str:
-    """The address at which a person can watch an execution.
+    """The address of an execution in the console.
 
     Args:
-        handle: full name of the execution.
+        handle: the full name of the execution.
     """
     _, project, _, region, _, _, _, execution = handle.split("/")
     return f"https://console.cloud.google.com/run/jobs/executions/details/{region}/{execution}/tasks?project={project}"
@@ -114,11 +114,11 @@ def _container(execution: Any) -> tuple[Any, Mapping[str, str]]:
 
 
 def seen(execution: Any, handle: str) -> Execution | None:
-    """An execution, if it is one of ours.
+    """Read an execution; None if it is not one of ours.
 
     Args:
-        execution: message of the service.
-        handle: its full name.
+        execution: the message of the service.
+        handle: the full name of the execution.
     """
     _, variables = _container(execution)
     if RUN_TASK not in variables:
@@ -140,11 +140,11 @@ def seen(execution: Any, handle: str) -> Execution | None:
 
 
 def seen_again(known: Execution, execution: Any) -> Execution:
-    """An execution that is known, as it is now.
+    """The current state of an execution that was seen before.
 
     Args:
-        known: what it was when it was seen before.
-        execution: message of the service.
+        known: its state when it was last seen.
+        execution: the message of the service.
     """
     state, ended = state_of(execution), _over(execution)
     stopping = state in ("cancelling", "deleting")
@@ -160,10 +160,10 @@ def seen_again(known: Execution, execution: Any) -> Execution:
 
 
 def secrets_of(execution: Any) -> tuple[str, ...]:
-    """The secrets that the output of an execution may hold.
+    """The secrets that the output of an execution may contain.
 
     Args:
-        execution: message of the service.
+        execution: the message of the service.
     """
     container, variables = _container(execution)
     arguments = container.args if container is not None else ()
@@ -182,10 +182,10 @@ def _over(execution: Any) -> bool:
 
 
 def is_stopping(execution: Any) -> bool:
-    """Whether somebody is stopping or deleting an execution that is not over.
+    """Whether an execution that has not ended is being stopped or deleted.
 
     Args:
-        execution: message of the service.
+        execution: the message of the service.
     """
     return state_of(execution) in ("cancelling", "deleting")
 
@@ -194,7 +194,7 @@ def state_of(execution: Any) -> str:
     """One word for the state of an execution.
 
     Args:
-        execution: message of the service.
+        execution: the message of the service.
     """
     completed = _completed(execution)
     reason = completed.execution_reason if completed is not None else 0
@@ -216,11 +216,11 @@ def state_of(execution: Any) -> str:
 def outcome_of(
     execution: Any, handle: str, tasks: Callable[[], Sequence[Any]], marked: Callable[[str], bool]
 ) -> Outcome | None:
-    """How an execution ended; None while it has not.
+    """How an execution ended; None if it has not.
 
     Args:
-        execution: message of the service.
-        handle: its full name.
+        execution: the message of the service.
+        handle: the full name of the execution.
         tasks: gets its tasks, for exit codes.
         marked: looks for the marker of a check.
     """
@@ -264,7 +264,7 @@ def has_failed(task: Any) -> bool:
     """Whether the last attempt of a task failed.
 
     Args:
-        task: message of the service.
+        task: the message of the service.
     """
     result = task.last_attempt_result
     return bool(result.exit_code or result.term_signal or result.status.code)
@@ -275,5 +275,5 @@ def _with_retries(outcome: Outcome, execution: Any) -> str:
     if not count:
         return outcome.reason
     times = "once" if count == 1 else f"{count} times"
-    said = f"Cloud Run tried again {times}, as maxRetries of the job is {execution.template.max_retries}"
+    said = f"Cloud Run retried it {times}, because maxRetries of the job is {execution.template.max_retries}"
     return f"{outcome.reason}; {said}" if outcome.reason else said

@@ -1,6 +1,6 @@
 """The documented API ``ai.starlake.*`` on top of :mod:`starlake_core`: old names, old subclasses, old conventions, and no scheduling.
 
-What pipeline files import lies in ``ai.starlake``, which holds names only; what stands behind them is here.
+Pipeline files import from ``ai.starlake``, which holds only names; the implementation is here.
 """
 
 from __future__ import annotations

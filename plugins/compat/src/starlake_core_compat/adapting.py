@@ -1,4 +1,4 @@
-"""Classes of users as plugins: their methods become hooks."""
+"""Turns users' classes into plugins: their methods become hooks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["Classes", "PlainDag", "Verbs"]
 
 
 class Verbs:
-    """An add-on: the tasks of a plugin, made by the verbs of a job that has its own.
+    """An add-on: the tasks of a plugin, created by the verbs of a job that overrides them.
 
     Args:
         job: the job.
@@ -40,14 +40,14 @@ class Verbs:
 
     @hookimpl(tryfirst=True)
     def sl_create_task(self, task: Task) -> Any:
-        """The task as the job makes it; the orchestrator's own form where the job asks for it."""
+        """The task as the job creates it; the orchestrator's own form if the job asks for it."""
         return None if is_asked(task) or not self._makes(task) else rendered(self._job, task)
 
     def _makes(self, task: Task) -> bool:
         pipeline: Any = task.pipeline
         orchestrator = word_of(self._job, "sl_orchestrator")
         if orchestrator and orchestrator != pipeline.orchestration.plugins.orchestrator:
-            return False  # the command line wants another one, for which the job makes nothing
+            return False  # the command line needs another orchestrator, for which the job creates nothing
         own, command = self._job.overridden, task.command
         if command is None:
             return task.job is None and "dummy_op" in own
@@ -56,12 +56,12 @@ class Verbs:
 
 @dataclass(frozen=True)
 class PlainDag:
-    """A pipeline or a group in native form, where the class of a user has none of its own.
+    """A pipeline or a group in native form, if the user's class has none of its own.
 
     Attributes:
-        id: of the pipeline or group.
-        tasks: path to native task, in the order in which they can run.
-        edges: pairs of paths: what runs directly before what.
+        id: the id of the pipeline or group.
+        tasks: maps paths to native tasks, in an order in which they can run.
+        edges: pairs of paths: the second task runs directly after the first.
     """
 
     id: str
@@ -71,7 +71,7 @@ class PlainDag:
 
 @dataclass(frozen=True)
 class _Part:
-    """A node while the pipeline around it is made: what edges to it and from it join."""
+    """A node while the pipeline around it is created: what edges to it and from it join."""
 
     native: Any
     firsts: Sequence[str]
@@ -84,8 +84,8 @@ class Classes:
     """Orchestrator and environment in one: the classes of a user who brings both.
 
     Args:
-        name: of the orchestrator.
-        job: makes the tasks.
+        name: the name of the orchestrator.
+        job: the job that creates the tasks.
     """
 
     def __init__(self, name: str, job: StarlakeJob) -> None:
@@ -94,19 +94,19 @@ class Classes:
 
     @hookimpl
     def sl_create_job(self, command: Command, options: Options) -> Job:
-        """What is to be run; how is known to the native task that the job makes."""
+        """The command to run; the native task that the job creates knows how to run it."""
         return Job(self.name, command.vector, options[GeneralOptions].sl_env_var)
 
     @hookimpl
     def sl_create_runner(self, job: Job) -> Any:
-        """Nothing of ours runs such a job."""
+        """Refuse, because none of our runners runs such a job."""
         raise RunnerError(
-            f"a job of '{self.name}' is run by the task that {type(self._job).__name__}.sl_job() makes, and by nothing else"
+            f"only the task that {type(self._job).__name__}.sl_job() creates can run a job of '{self.name}'"
         )
 
     @hookimpl
     def sl_create_task(self, task: Task) -> Any:
-        """The native task, by the verbs of the job."""
+        """The native task, created by the verbs of the job."""
         return rendered(self._job, task)
 
     @hookimpl
@@ -158,7 +158,7 @@ def _links(native: Any) -> bool:
 
 
 def _linker(pipeline: Any) -> Callable[[Any, Any], object]:
-    """How two native nodes are joined: as the user's pipeline says, else with ``>>``, else not at all."""
+    """How two native nodes are joined: by the user's pipeline, or else with ``>>``, or else not at all."""
     own: Callable[[Any, Any], object] | None = getattr(pipeline, "add_dag_dependency", None)
     if own is not None:
         return own

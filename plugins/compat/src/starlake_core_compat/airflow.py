@@ -35,21 +35,21 @@ AirflowTaskGroup = AbstractTaskGroup
 
 
 class StarlakeAirflowOptions(StarlakeOptions):
-    """The documented way to read one value, Airflow's Variables included."""
+    """The documented way to read one value, including from Airflow Variables."""
 
     @classmethod
     def get_context_var(
         cls, var_name: str, default_value: Any = None, options: Mapping[str, Any] | None = None, **kwargs: Any
     ) -> Any:
-        """See :meth:`StarlakeOptions.get_context_var`. Variables are asked last, because each costs a look-up whenever a file is parsed.
+        """See :meth:`StarlakeOptions.get_context_var`. Variables are read last, because each read takes time whenever a file is parsed.
 
-        ``default_dag_args`` is given as JSON text, because generated files parse it, and give a mapping as its default.
+        ``default_dag_args`` is returned as JSON text, because generated files parse it, and pass a mapping as its default.
 
         Args:
             var_name: the name, the same in every place.
-            default_value: what it is where nothing else says so.
-            options: of the file.
-            **kwargs: values by name, after the options.
+            default_value: the value if no other is set.
+            options: the options of the file.
+            **kwargs: values by name, used after the options.
 
         Raises:
             MissingEnvironmentVariable: there is no value, and no default.
@@ -61,7 +61,7 @@ class StarlakeAirflowOptions(StarlakeOptions):
 
     @classmethod
     def find(cls, var_name: str) -> Any:
-        """The Airflow Variable of a name, None if there is none.
+        """The Airflow Variable with a name; None if there is none.
 
         Args:
             var_name: the name.

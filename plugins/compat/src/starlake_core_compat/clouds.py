@@ -1,4 +1,4 @@
-"""Sizes of a Dataproc cluster, as options."""
+"""The size of a Dataproc cluster, as options."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["StarlakeDataprocClusterConfig", "StarlakeDataprocMachineConfig"]
 
 @dataclass(frozen=True)
 class StarlakeDataprocMachineConfig:
-    """The machines of one kind.
+    """The machines of one role.
 
     Attributes:
-        num_instances: how many.
-        machine_type: of the machines.
-        disk_type: of the boot disk.
-        disk_size: of the boot disk, in GB.
+        num_instances: the number of machines.
+        machine_type: the machine type.
+        disk_type: the type of the boot disk.
+        disk_size: the size of the boot disk, in GB.
     """
 
     num_instances: int | None = None
@@ -28,14 +28,14 @@ class StarlakeDataprocMachineConfig:
 
 @dataclass(frozen=True)
 class StarlakeDataprocClusterConfig:
-    """A cluster: what is not said is left to the options and their defaults.
+    """A cluster. What is not set is left to the options and their defaults.
 
     Attributes:
-        cluster_id: last part of its name.
-        dataproc_name: first part of its name.
+        cluster_id: the last part of its name.
+        dataproc_name: the first part of its name.
         master_config, worker_config: the machines.
-        idle_delete_ttl: seconds without work after which Dataproc deletes it.
-        single_node: the master works alone.
+        idle_delete_ttl: the idle seconds after which Dataproc deletes it.
+        single_node: whether the master works alone.
     """
 
     cluster_id: str | None = None
@@ -46,7 +46,7 @@ class StarlakeDataprocClusterConfig:
     single_node: bool = False
 
     def to_options(self) -> Mapping[str, Any]:
-        """The options that say the same: ``options = {**options, **cluster.to_options()}``."""
+        """The equivalent options: ``options = {**options, **cluster.to_options()}``."""
         found = {
             "cluster_id": self.cluster_id,
             "dataproc_name": self.dataproc_name,

@@ -1,4 +1,4 @@
-"""``python -m ai.starlake.orchestration ACTION --file F --options ...``: the words of ``starlake-orchestrate`` behind it."""
+"""``python -m ai.starlake.orchestration ACTION --file F --options ...``, translated to ``starlake-orchestrate``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["main", "translated"]
 
 _ACTIONS = ("run", "dry-run", "deploy", "delete", "backfill")
 _OF_PROCESSES = ("AIRFLOW_HOME", "DAGSTER_HOME")
-"""Words among the options that are variables of the orchestrator's own."""
+"""Names among the options that are variables of the orchestrator."""
 _DATES = {"start_date": "--start", "end_date": "--end"}
 
 
@@ -23,7 +23,7 @@ def _pairs(text: str) -> dict[str, str]:
         try:
             found = json.loads(text)
         except ValueError as error:
-            raise argparse.ArgumentTypeError(f"{text!r} is no JSON: {error}") from None
+            raise argparse.ArgumentTypeError(f"{text!r} is not valid JSON: {error}") from None
         return {name: value if isinstance(value, str) else json.dumps(value) for name, value in found.items()}
     pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
     for name, equals, _ in pairs:
@@ -33,16 +33,18 @@ def _pairs(text: str) -> dict[str, str]:
 
 
 def translated(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """The words for ``starlake-orchestrate``, and the variables of the process.
+    """The arguments for ``starlake-orchestrate``, and the environment variables of the process.
 
     Args:
-        arguments: without the name of the program.
+        arguments: the arguments, without the name of the program.
     """
     parser = argparse.ArgumentParser(
         prog="python -m ai.starlake.orchestration", description="Runs, deploys or deletes the pipelines of a file."
     )
     parser.add_argument("action", choices=_ACTIONS)
-    parser.add_argument("--file", required=True, action="append", help="A pipeline file, or a folder of them.")
+    parser.add_argument(
+        "--file", required=True, action="append", help="A pipeline file, or a folder with pipeline files."
+    )
     parser.add_argument("--options", type=_pairs, default={}, help="JSON, or name=value separated by commas.")
     given = parser.parse_args(arguments)
     options = dict(given.options)
@@ -51,9 +53,7 @@ def translated(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     if given.action == "backfill":
         for name, flag in _DATES.items():
             if name not in options:
-                parser.error(
-                    "backfill takes the first and the last date among the options: --options start_date=...,end_date=..."
-                )
+                parser.error("backfill needs the first and the last date: --options start_date=...,end_date=...")
             words += [flag, options.pop(name)]
     for name, value in options.items():
         words += ["--option", f"{name}={value}"]
@@ -61,7 +61,7 @@ def translated(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
 
 
 def main() -> None:
-    """Run the command line, and end the process with its exit code."""
+    """Run the command line, and exit with its exit code."""
     words, variables = translated(sys.argv[1:])
     os.environ.update(variables)
     sys.argv[1:] = words

@@ -1,4 +1,4 @@
-"""Other packages that bring files of ``ai.starlake``: two of them in one place overwrite each other."""
+"""Other packages that install files of ``ai.starlake``: two of them in one place overwrite each other."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _MARKS = ("ai/__init__.py", "ai/starlake/__init__.py")
 
 
 def refuse_others() -> None:
-    """Refuse to go on where ``ai`` or ``ai.starlake`` belongs to a package that is not a part of this project.
+    """Refuse to continue if ``ai`` or ``ai.starlake`` belongs to a package that is not part of this project.
 
-    Only the folders that are open already are looked at; who owns the files is asked after one was found.
+    Only folders that are already open are searched; the owners of the files are determined after a conflict was found.
 
     Raises:
         PluginConflictError: with the owners, and what to type.
@@ -31,7 +31,7 @@ def refuse_others() -> None:
     whose = f"which belongs to {named}" if owners else "which belongs to no installed distribution"
     first = f"pip uninstall {' '.join(owners)}" if owners else f"rm {found[0]}"
     raise PluginConflictError(
-        f"{_OURS} brings the modules ai.starlake.*, and so does {found[0]}, {whose}: they overwrite each other's files. "
+        f"{_OURS} provides the modules ai.starlake.*, and so does {found[0]}, {whose}: they overwrite each other's files. "
         f"Keep one of the two. To keep {_OURS}: {first} && pip install --force-reinstall --no-deps {_OURS}"
     )
 

@@ -1,4 +1,4 @@
-"""The helpers of ``ai.starlake.common`` for crons, dates and ids, on those of the core."""
+"""The helpers of ``ai.starlake.common`` for crons, dates and ids, built on those of the core."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ sl_schedule_format = "%Y%m%dT%H%M"
 sl_timestamp_format = "%Y-%m-%dT%H:%M:%S%z"
 
 _NOT_ASCII = re.compile(r"[^\x00-\x7F]+")
-# A Monday; what a cron is compared at must not be the time of the day.
+# A Monday: the comparison of crons must not depend on the time of the day.
 _FROM = datetime(2024, 1, 1, tzinfo=timezone.utc)
 
 
@@ -54,7 +54,7 @@ class StarlakeCronPeriod(str, enum.Enum):
         """The period of a word, in any case.
 
         Raises:
-            ValueError: it is none.
+            ValueError: it is not a period.
         """
         return cls(value.lower())
 
@@ -78,7 +78,7 @@ class StarlakeParameters(str, enum.Enum):
 
 
 def keep_ascii_only(text: str) -> str:
-    """A text whose runs of other characters than ASCII are an underscore each."""
+    """The text, with each run of non-ASCII characters replaced by an underscore."""
     return _NOT_ASCII.sub("_", text)
 
 
@@ -97,19 +97,19 @@ def is_valid_cron(cron_expr: str) -> bool:
 
 
 def _checked(cron: str) -> str:
-    """A cron expression.
+    """Return a cron expression that can be read.
 
     Raises:
         ScheduleError: it cannot be read.
     """
     found = read_cron(cron)
     if found is None:
-        raise ScheduleError(f"cron expression {cron!r} is none; write five fields such as '0 2 * * *'")
+        raise ScheduleError(f"{cron!r} is not a valid cron expression; write five fields such as '0 2 * * *'")
     return found
 
 
 def cron_start_time() -> datetime:
-    """Now, in UTC. Nothing that builds a pipeline may depend on it."""
+    """The current time, in UTC. Nothing that builds a pipeline may depend on it."""
     return datetime.now(timezone.utc)
 
 
@@ -133,15 +133,15 @@ def get_cron_frequency(cron_expression: str) -> timedelta:
 def sort_crons_by_frequency(
     cron_expressions: Iterable[str], reference_time: datetime | None = None
 ) -> tuple[dict[int, list[str]], list[str]]:
-    """Crons by how often they fire.
+    """Sort crons by how often they fire.
 
     Args:
         cron_expressions: the expressions.
-        reference_time: crons of one frequency come in the order of their next time after it, the furthest first; by default the first of
+        reference_time: crons of the same frequency are sorted by their next time after it, the latest first. The default is the first of
             January 2024, so that the order does not change from day to day.
 
     Returns:
-        Seconds between two times to expressions, and all expressions, the most frequent first.
+        A mapping of seconds between two times to expressions, and all expressions, the most frequent first.
 
     Raises:
         ScheduleError: an expression cannot be read.
@@ -156,7 +156,7 @@ def sort_crons_by_frequency(
 
 
 def most_frequent_crons(all_crons: Iterable[str]) -> list[str] | None:
-    """The crons that fire most often, None without any.
+    """The crons that fire most often; None without any.
 
     Raises:
         ScheduleError: an expression cannot be read.
@@ -166,11 +166,11 @@ def most_frequent_crons(all_crons: Iterable[str]) -> list[str] | None:
 
 
 def scheduled_dates_range(cron: str, scheduled_date: datetime) -> tuple[datetime, datetime]:
-    """The data interval of a moment: its start and its end.
+    """The start and the end of the data interval of a time.
 
     Args:
-        cron: of the schedule.
-        scheduled_date: the moment.
+        cron: the cron expression of the schedule.
+        scheduled_date: the time.
 
     Raises:
         ScheduleError: the expression cannot be read.
@@ -180,12 +180,12 @@ def scheduled_dates_range(cron: str, scheduled_date: datetime) -> tuple[datetime
 
 
 def sl_schedule(cron: str, start_time: datetime | str | None = None, format: str = sl_schedule_format) -> str:
-    """The last time at which a schedule fired before a moment, as text.
+    """The last time before a given time at which a schedule fired, as text.
 
     Args:
-        cron: of the schedule.
-        start_time: the moment; now by default.
-        format: of the text, for ``strftime``.
+        cron: the cron expression of the schedule.
+        start_time: the given time; now by default.
+        format: the format of the text, for ``strftime``.
 
     Raises:
         ScheduleError: the expression cannot be read.
@@ -194,12 +194,12 @@ def sl_schedule(cron: str, start_time: datetime | str | None = None, format: str
 
 
 def sl_scheduled_date(cron: str | None, ts: datetime | str, previous: bool = False) -> datetime:
-    """A moment, or the time before it at which a schedule fired.
+    """A time, or the last time before it at which a schedule fired.
 
     Args:
-        cron: of the schedule, or None.
-        ts: the moment.
-        previous: the time before it, where there is a schedule.
+        cron: the cron expression of the schedule, or None.
+        ts: the time.
+        previous: whether to return the last time before it, if there is a schedule.
 
     Raises:
         ScheduleError: the expression cannot be read.
@@ -218,14 +218,14 @@ def sl_scheduled_dataset(
     format: str = sl_timestamp_format,
     previous: bool = False,
 ) -> str:
-    """The old name of a dataset with its scheduled date. Datasets no longer have one in their names; their events carry it.
+    """The old name of a dataset with its scheduled date. Datasets no longer have a date in their names; their events carry it.
 
     Args:
-        dataset: its name.
-        cron: of the schedule, or None for the name alone.
-        ts: a moment.
-        parameter_name: of the date.
-        format: of the date, for ``strftime``.
+        dataset: the name of the dataset.
+        cron: the cron expression of the schedule, or None for the name alone.
+        ts: a time.
+        parameter_name: the name of the parameter with the date.
+        format: the format of the date, for ``strftime``.
         previous: see :func:`sl_scheduled_date`.
 
     Raises:
@@ -240,12 +240,12 @@ def sl_scheduled_dataset(
 def sl_cron_start_end_dates(
     cron_expr: str, start_time: datetime | str | None = None, format: str = sl_timestamp_format
 ) -> str:
-    """The data interval of a moment as substitution variables.
+    """The data interval of a time as substitution variables.
 
     Args:
-        cron_expr: of the schedule.
-        start_time: the moment; now by default.
-        format: of the dates, for ``strftime``.
+        cron_expr: the cron expression of the schedule.
+        start_time: the time; now by default.
+        format: the format of the dates, for ``strftime``.
 
     Raises:
         ScheduleError: the expression cannot be read.

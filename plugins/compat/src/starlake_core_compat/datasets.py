@@ -39,11 +39,11 @@ class DatasetTriggeringStrategy(str, enum.Enum):
 E = TypeVar("E")
 
 _UNUSED = ("params", "sl_schedule_format", "sl_schedule_parameter_name")
-"""Keywords of the replaced package that put a date into the name of a dataset, where none is any more."""
+"""Keywords of the replaced package that added a date to the name of a dataset, which no longer has one."""
 
 
 class AbstractEvent(Generic[E]):
-    """What makes the native event of a dataset."""
+    """Creates the native event of a dataset."""
 
     @classmethod
     def to_event(cls, dataset: CoreDataset, source: str | None = None) -> E:
@@ -54,29 +54,29 @@ class AbstractEvent(Generic[E]):
             source: what produces it.
 
         Raises:
-            StarlakeError: the class has none of its own.
+            StarlakeError: the class does not override this method.
         """
         raise StarlakeError(
-            f"{cls.__name__}.to_event() makes nothing: a task takes datasets as they are, outlets=[StarlakeDataset(...)], and the orchestrator "
-            "gives them their native form"
+            f"{cls.__name__}.to_event() creates nothing: pass datasets to a task as they are, outlets=[StarlakeDataset(...)], and the orchestrator "
+            "turns them into their native form"
         )
 
 
 class StarlakeDataset(Assignable, CoreDataset):
-    """A dataset as earlier packages named it: ``domain.table`` becomes ``domain_table``. Its name is its identity, which stays.
+    """A dataset with the name that earlier packages gave it: ``domain.table`` becomes ``domain_table``. Its name is its identity and does not change.
 
     Args:
-        name: of the dataset; the documentation calls it ``uri``.
-        parameters: of the replaced package; its ``cron`` counts.
+        name: the name, which the documentation calls ``uri``.
+        parameters: parameters of the replaced package; only its ``cron`` has an effect.
         cron: how often it is produced.
-        sink: ``domain.table`` in the warehouse, which names it; the name by default.
-        stream: of the table, for information.
-        start_time: of the replaced package, for information.
-        freshness: seconds for which it counts as fresh.
+        sink: ``domain.table`` in the warehouse, from which its name derives; the name by default.
+        stream: the stream of the table, for information.
+        start_time: a parameter of the replaced package, for information.
+        freshness: how long it counts as fresh, in seconds.
         datasetType: what produces it, for information.
         uri: the same as ``name``.
         extra: further metadata of its events.
-        **kwargs: ``params``, whose ``cron`` counts; others have no effect, and are named in a warning.
+        **kwargs: ``params``, of which only ``cron`` has an effect; others have no effect and cause a warning.
 
     Raises:
         DatasetError: it has no name.
@@ -117,29 +117,29 @@ class StarlakeDataset(Assignable, CoreDataset):
     __hash__ = CoreDataset.__hash__
 
     def read(self, name: str, value: Any) -> Any:
-        """``None`` may be written as a text.
+        """Read ``None`` also from a string.
 
         Raises:
-            AttributeError: the name changes, which is the identity of a dataset.
+            AttributeError: the name would change, which is the identity of a dataset.
         """
         if name == "uri" and value != self.__dict__.get("uri", value):
             raise AttributeError(
-                f"the name of the dataset {self.uri} does not change; make another one: StarlakeDataset({value!r})"
+                f"the name of dataset {self.uri} cannot change; create another dataset: StarlakeDataset({value!r})"
             )
         return cron_or_none(value, f"dataset {self.uri}") if name == "cron" else value
 
     @property
     def domain(self) -> str | None:
-        """The part of its sink before the dot, None without one."""
+        """The part of its sink before the dot; None without one."""
         return self.sink.partition(".")[0] if "." in self.sink else None
 
     @property
     def url(self) -> str:
-        """Its name: no dataset has a date in its name any more."""
+        """Its name: datasets no longer have a date in their names."""
         return self.uri
 
     def refresh(self, start_time: Any = None) -> StarlakeDataset:
-        """The dataset itself: it has no date that could grow old.
+        """The dataset itself: it has no date that could become outdated.
 
         Args:
             start_time: ignored.
@@ -148,10 +148,10 @@ class StarlakeDataset(Assignable, CoreDataset):
 
     @staticmethod
     def refresh_datasets(datasets: Iterable[StarlakeDataset] | None) -> list[StarlakeDataset] | None:
-        """The datasets with a schedule.
+        """The datasets that have a schedule.
 
         Args:
-            datasets: some, or None.
+            datasets: some datasets, or None.
         """
         return None if datasets is None else [dataset for dataset in datasets if dataset.cron is not None]
 
@@ -160,10 +160,10 @@ class StarlakeSparkConfig(CoreSparkConfig):
     """The sizing of a Spark job, with Spark properties as keywords.
 
     Args:
-        memory: of an executor, ``11g``.
-        cores: of an executor.
-        instances: number of executors.
-        cls_options: ignored; where values come from is no matter of the sizing any more.
+        memory: the memory of an executor, such as ``11g``.
+        cores: the cores of an executor.
+        instances: the number of executors.
+        cls_options: ignored; the sizing no longer reads values itself.
         options: the options of the file, for values that are not given.
         properties: Spark properties.
         **spark: further Spark properties, which may have dots in their names: ``**{"spark.sql.shuffle.partitions": "200"}``.

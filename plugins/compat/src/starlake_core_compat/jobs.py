@@ -1,4 +1,4 @@
-"""Jobs under their old name: what runs commands, told by a file; and the verbs, to be called directly or overridden."""
+"""Jobs under their old name, which say what runs commands, and their verbs, to be called directly or overridden."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ _CONTAINERS = ("dag", "task_group")
 
 
 class IStarlakeJob(StarlakeOptions):
-    """Makes tasks for Starlake commands: the documented interface, to be used as it is or extended.
+    """Creates tasks for Starlake commands: the documented interface, to be used as it is or extended.
 
-    A pipeline calls an overridden verb when its task is rendered. Called by itself, a verb gives a native task at once, as a part of a DAG that
-    is written by hand; within the block of a pipeline of this job it adds a task to it.
+    A pipeline calls an overridden verb when its task is rendered. Called by itself, a verb returns a native task at once, as part of a hand-written
+    DAG; within the block of a pipeline of this job, it adds a task to the pipeline.
 
     Args:
-        filename: of the pipeline file; that of the caller by default.
-        module_name: of the pipeline file.
-        pre_load_strategy: what has to be there before a domain is loaded; the option by default.
-        options: of the file.
-        timezone: of the schedules; the option by default.
-        **kwargs: have no effect, and are named in a warning.
+        filename: the pipeline file; that of the caller by default.
+        module_name: the module of the pipeline file.
+        pre_load_strategy: what must exist before a domain is loaded; the option by default.
+        options: the options of the file.
+        timezone: the time zone of the schedules; the option by default.
+        **kwargs: have no effect and cause a warning.
 
     Attributes:
-        filename: whole path of the pipeline file.
-        module_name: of its module.
-        options: as given, with the strategy.
-        caller_globals: names and values of its module.
+        filename: the whole path of the pipeline file.
+        module_name: the name of its module.
+        options: the options as given, with the strategy.
+        caller_globals: the names and values of its module.
         orchestrator, execution_environment: words of the class; None to decide when the file is loaded.
         drawn: its pipelines whose block is open.
     """
@@ -79,7 +79,7 @@ class IStarlakeJob(StarlakeOptions):
 
     def _belongs_to(self, module: dict[str, Any]) -> None:
         file = str(module.get("__file__") or "")
-        # The documented call passes only the last part of the path; the folder is where the module is.
+        # The documented call passes only the last part of the path; the folder is that of the module.
         if file and os.path.basename(file) == os.path.basename(self.filename or file):
             self.filename = file
         self.module_name = self.module_name or str(module.get("__name__", ""))
@@ -109,22 +109,22 @@ class IStarlakeJob(StarlakeOptions):
 
     @property
     def pre_load_strategy(self) -> StarlakePreLoadStrategy:
-        """What has to be there before a domain is loaded."""
+        """What must exist before a domain is loaded."""
         return StarlakePreLoadStrategy.parse(self.get_context_var("pre_load_strategy", "none", self.options))
 
     @property
     def overridden(self) -> frozenset[str]:
-        """The verbs that a subclass has its own way for."""
+        """The verbs that a subclass overrides."""
         return frozenset(name for name in VERBS if getattr(type(self), name) is not getattr(IStarlakeJob, name))
 
     @property
     def brings_orchestrator(self) -> bool:
-        """Whether it is the class of a user for an orchestrator that is no plugin."""
+        """Whether it is a user's class for an orchestrator that is not a plugin."""
         return not is_installed(word_of(self, "sl_orchestrator"))
 
     @property
     def sl_env_vars(self) -> dict[str, str]:
-        """The Starlake variables of its options."""
+        """The Starlake variables in its options."""
         return self.get_sl_env_vars(self.options)
 
     @property
@@ -149,10 +149,10 @@ class IStarlakeJob(StarlakeOptions):
         """The check whether a domain is ready.
 
         Args:
-            domain: logical name.
-            tables: logical names; all of the domain when empty.
-            pre_load_strategy: what has to be there; the option by default.
-            **kwargs: as the verb of a pipeline takes them.
+            domain: its logical name.
+            tables: logical names; all tables of the domain if empty.
+            pre_load_strategy: what must exist; the option by default.
+            **kwargs: the keywords of the verb of a pipeline.
 
         Returns:
             A task; None if the strategy is none.
@@ -164,9 +164,9 @@ class IStarlakeJob(StarlakeOptions):
 
         Args:
             task_id: ``<domain>_import`` by default.
-            domain: logical name.
-            tables: logical names; all of the domain when empty.
-            **kwargs: as the verb of a pipeline takes them.
+            domain: its logical name.
+            tables: logical names; all tables of the domain if empty.
+            **kwargs: the keywords of the verb of a pipeline.
         """
         return self._make("sl_import", task_id, domain, tables, **kwargs)
 
@@ -182,10 +182,10 @@ class IStarlakeJob(StarlakeOptions):
 
         Args:
             task_id: ``<domain>_<table>_load`` by default.
-            domain: logical name.
-            table: logical name.
-            spark_config: sizing; the options by default.
-            **kwargs: as the verb of a pipeline takes them.
+            domain: the logical name of the domain.
+            table: the logical name of the table.
+            spark_config: the sizing; the options by default.
+            **kwargs: the keywords of the verb of a pipeline.
         """
         return self._make("sl_load", task_id, domain, table, spark_config, **kwargs)
 
@@ -203,8 +203,8 @@ class IStarlakeJob(StarlakeOptions):
             task_id: the transform's name by default.
             transform_name: ``domain.task``.
             transform_options: substitution variables, ``"k=v,k2=v2"``; those of the options by default.
-            spark_config: sizing; the options by default.
-            **kwargs: as the verb of a pipeline takes them.
+            spark_config: the sizing; the options by default.
+            **kwargs: the keywords of the verb of a pipeline.
         """
         return self._make("sl_transform", task_id, transform_name, transform_options, spark_config, **kwargs)
 
@@ -215,22 +215,22 @@ class IStarlakeJob(StarlakeOptions):
         spark_config: StarlakeSparkConfig | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Any command: the one method through which all others make their tasks.
+        """Any command: the one method with which all others create their tasks.
 
         Args:
-            task_id: its id.
-            arguments: of the command line, the command first.
-            spark_config: sizing; the options by default.
-            **kwargs: as the verb of a pipeline takes them.
+            task_id: the id of the task.
+            arguments: the arguments of the command line, the command first.
+            spark_config: the sizing; the options by default.
+            **kwargs: the keywords of the verb of a pipeline.
 
         Raises:
-            StarlakeError: the orchestrator is the user's own, and this method was not overridden.
+            StarlakeError: the orchestrator is the user's own, and this method is not overridden.
         """
         if self.drawn and asked_task() is None:
             return self.drawn[-1].sl_job(task_id, arguments, spark_config, **kwargs)
         if self.brings_orchestrator:
             raise StarlakeError(
-                f"{type(self).__name__} has no sl_job(self, task_id, arguments, spark_config=None, **kwargs): only it can make the "
+                f"{type(self).__name__} has no sl_job(self, task_id, arguments, spark_config=None, **kwargs): only that method can create the "
                 f"tasks of the orchestrator '{word_of(self, 'sl_orchestrator')}'"
             )
         task = asked_task()
@@ -242,8 +242,8 @@ class IStarlakeJob(StarlakeOptions):
         """A task that does nothing.
 
         Args:
-            task_id: its id.
-            **kwargs: as the verb of a pipeline takes them.
+            task_id: the id of the task.
+            **kwargs: the keywords of the verb of a pipeline.
         """
         if self.drawn and asked_task() is None:
             return self.drawn[-1].sl_dummy_op(task_id, **kwargs)
@@ -255,7 +255,7 @@ class IStarlakeJob(StarlakeOptions):
         return _native(changed(task, made, None), containers)
 
     def skip_or_start_op(self, task_id: str, upstream_task: Any = None, **kwargs: Any) -> None:
-        """Nothing: the check of a domain is the gate by itself.
+        """Nothing: the check of a domain is itself the gate.
 
         Args:
             task_id: ignored.
@@ -264,10 +264,10 @@ class IStarlakeJob(StarlakeOptions):
         """
 
     def pre_tasks(self, **kwargs: Any) -> Any:
-        """Tasks before the work: to be overridden. Those that the environment needs are added without it.
+        """Tasks before the work; override it. Tasks that the environment needs are added anyway.
 
         Args:
-            **kwargs: as the pipeline was asked with.
+            **kwargs: the keywords that the pipeline received.
 
         Returns:
             A task, or None for none.
@@ -275,17 +275,17 @@ class IStarlakeJob(StarlakeOptions):
         return None
 
     def post_tasks(self, **kwargs: Any) -> Any:
-        """Tasks after the work, whatever happened: to be overridden. Those that the environment needs are added without it.
+        """Tasks after the work, whatever happened; override it. Tasks that the environment needs are added anyway.
 
         Args:
-            **kwargs: as the pipeline was asked with.
+            **kwargs: the keywords that the pipeline received.
 
         Returns:
             A task, or None for none.
         """
         return None
 
-    # -- how they are made
+    # -- how tasks are created
 
     def _make(self, verb: str, *arguments: Any, **kwargs: Any) -> Any:
         task = asked_task()
@@ -304,10 +304,10 @@ class IStarlakeJob(StarlakeOptions):
             return self.sl_job(task.id, list(command.vector), command.spark, **kwargs)
 
     def _split(self, task: Task | None, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
-        """The keywords of a verb, and the native containers that its task is made in: where it is called by itself, ``dag=`` and ``task_group=``."""
+        """The keywords of a verb, and, if it is called by itself, the native containers of its task: ``dag=`` and ``task_group=``."""
         pipeline: Any = task.pipeline if task is not None else None
         if pipeline is not None and pipeline.orchestration is not self._alone:
-            return dict(kwargs), []  # the pipeline says where its tasks are
+            return dict(kwargs), []  # the pipeline decides where its tasks are
         named = {name: kwargs[name] for name in _CONTAINERS if hasattr(kwargs.get(name), "__enter__")}
         if "task_group" in named:
             named = {"dag": getattr(named["task_group"], "dag", None), **named}
@@ -319,7 +319,7 @@ class IStarlakeJob(StarlakeOptions):
         return keywords, [named[name] for name in _CONTAINERS if named.get(name) is not None]
 
     def _scratch(self, task: Task | None, kwargs: Mapping[str, Any]) -> StarlakePipeline:
-        """A pipeline that is never rendered, in which a verb says what its task is."""
+        """A pipeline that is never rendered, in which a verb defines its task."""
         of: Any = task.pipeline if task is not None else None
         if of is not None:
             made = StarlakePipeline(of.orchestration, of.name, dependencies=of.dependencies, cron=of.cron)
@@ -327,7 +327,7 @@ class IStarlakeJob(StarlakeOptions):
             return made
         if self._alone is None:
             self._alone = OrchestrationFactory.create_orchestration(self)
-        # Nobody tells when a DAG that is written by hand starts, unless the call does.
+        # Nothing says when a hand-written DAG starts, unless the call does.
         cron = (kwargs.get("params") or {}).get("cron")
         return StarlakePipeline(self._alone, os.path.splitext(self.caller_filename)[0] or "pipeline", cron=cron)
 
@@ -341,7 +341,7 @@ def _native(task: Task, containers: Iterable[Any]) -> Any:
 
 
 class PlainJob(IStarlakeJob):
-    """A job of an orchestrator and an environment that are plugins, or are to be: it overrides nothing."""
+    """A job of an orchestrator and an environment that are plugins, or will be; it overrides nothing."""
 
     brings_orchestrator = False
 
@@ -355,7 +355,7 @@ class PlainJob(IStarlakeJob):
 
 
 class StarlakeJobFactory:
-    """The documented factory of jobs. Plugins of this project are found by their entry points; classes of users are registered."""
+    """The documented factory of jobs. Plugins of this project are found by their entry points; users register their classes."""
 
     @classmethod
     def create_job(
@@ -367,15 +367,15 @@ class StarlakeJobFactory:
         options: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> IStarlakeJob:
-        """Describe where and when commands run.
+        """Say where and when commands run.
 
         Args:
-            filename: of the pipeline file; that of the caller by default.
-            module_name: of the pipeline file.
+            filename: the pipeline file; that of the caller by default.
+            module_name: the module of the pipeline file.
             orchestrator: a word or :class:`StarlakeOrchestrator`.
             execution_environment: a word or :class:`StarlakeExecutionEnvironment`.
-            options: of the file.
-            **kwargs: for the class of a user; ``pre_load_strategy`` for every job.
+            options: the options of the file.
+            **kwargs: for a user's class; ``pre_load_strategy`` for every job.
 
         Raises:
             PluginLoadError: a job that an installed distribution offers does not load.
@@ -388,7 +388,7 @@ class StarlakeJobFactory:
         filename = filename or os.path.basename(str(module.get("__file__") or ""))
         if known is not None:
             job: IStarlakeJob = known(filename=filename, module_name=module_name, options=options, **kwargs)
-            # A class with a constructor in a module of its own was called from there.
+            # A class with its own constructor in another module was called from there.
             job._belongs_to(module)
             return job
         made = PlainJob(filename, module_name, options=options, **kwargs)
@@ -397,24 +397,24 @@ class StarlakeJobFactory:
 
     @classmethod
     def register_job(cls, job_class: type[IStarlakeJob]) -> None:
-        """Use a class for the orchestrator and the environment that it names, in place of the plugins of these names.
+        """Use a class for the orchestrator and the environment that it names, in place of the plugins with these names.
 
         Args:
             job_class: a subclass of :class:`IStarlakeJob`.
 
         Raises:
-            PluginContractError: it is no such class, or names nothing.
+            PluginContractError: it is not such a class, or names nothing.
         """
         JOBS.register(job_class, IStarlakeJob)
 
     @classmethod
     def register_jobs_from_package(cls, package_name: str = "ai.starlake") -> None:
-        """Import one package and register the jobs in it. Nothing is searched.
+        """Import one package and register the jobs in it. Subpackages are not searched.
 
         Args:
-            package_name: of the package.
+            package_name: the name of the package.
 
         Raises:
-            PluginLoadError: it does not import.
+            PluginLoadError: it cannot be imported.
         """
         JOBS.register_module(package_name, IStarlakeJob)

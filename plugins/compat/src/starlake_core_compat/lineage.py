@@ -16,25 +16,25 @@ __all__ = ["StarlakeDependencies", "StarlakeDependency", "TreeNodeMixin"]
 
 
 class StarlakeDependency(CoreDependency):
-    """One node of a lineage, with the names that generated files use. Its attributes may be assigned to.
+    """One node of a lineage, with the names that generated files use. Its attributes can be assigned.
 
     Args:
-        name: ``domain.task`` of a transform, ``domain.table`` of a table; a table outside of the project may have one part.
+        name: ``domain.task`` of a transform, ``domain.table`` of a table; a table outside the project may have one part.
         dependency_type: a transform (``task``) or a loaded table (``table``).
         cron: how often it is produced.
         dependencies: what it reads.
         sink: ``domain.table`` that it writes; its name by default.
-        stream: of the table, for information.
-        freshness: seconds for which the result counts as fresh; 0 means unknown.
+        stream: the stream of the table, for information.
+        freshness: how long the result counts as fresh, in seconds; 0 means unknown.
         dataset_triggering_strategy: ``any`` or ``all`` of its upstream datasets; the option by default.
-        write_strategy: of the transform, for information.
-        **kwargs: have no effect, and are named in a warning.
+        write_strategy: the write strategy of the transform, for information.
+        **kwargs: have no effect and cause a warning.
 
     Raises:
         DependenciesError: the type or the freshness cannot be read.
 
     Attributes:
-        generated_strategy: what the generator wrote for the triggering strategy, which has no effect.
+        generated_strategy: the triggering strategy that the generator wrote, which has no effect.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class StarlakeDependency(CoreDependency):
         known = ("name", "dependency_type", "cron", "dependencies", "sink", "stream", "freshness")
         warn_of_keywords(f"StarlakeDependency({name!r})", kwargs, known)
         named = name if "." in name.strip(".") else f"{name}.{name}"
-        # The first and the last part, as the replaced package takes them, so that its events are awaited under their names.
+        # The first and the last part, as in the replaced package, so that its events are awaited under these names.
         written = (name if sink is None or is_none(sink) else sink).split(".")
         super().__init__(
             named,
@@ -74,10 +74,10 @@ class StarlakeDependency(CoreDependency):
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> StarlakeDependency:
-        """The node of a record of the JSON: what is no transform is a table, and only the option says how datasets start a pipeline.
+        """The node of a JSON record: what is not a transform is a table, and only the option says how datasets start a pipeline.
 
         Args:
-            data: of the record.
+            data: the ``data`` of the record.
 
         Raises:
             DependenciesError: it cannot be read.
@@ -116,7 +116,7 @@ class StarlakeDependency(CoreDependency):
 
     @property
     def node(self) -> TreeNodeMixin:
-        """It, with what it reads."""
+        """The node, with what it reads."""
         return TreeNodeMixin(self, [TreeNodeMixin(_adopted(parent)) for parent in self.dependencies])
 
 
@@ -157,19 +157,19 @@ def _adopted(node: CoreDependency) -> StarlakeDependency:
 
 
 class StarlakeDependencies(CoreDependencies):
-    """The lineage of a pipeline: each node once, however often the input shows it.
+    """The lineage of a pipeline: each node once, however often the input contains it.
 
     Args:
         dependencies: nodes, or the JSON of ``starlake dag-generate``.
         filtered_datasets: names of datasets that do not start the pipeline, as ``domain_table`` or ``domain.table``.
-        **kwargs: have no effect, and are named in a warning.
+        **kwargs: have no effect and cause a warning.
 
     Raises:
         DependenciesError: the JSON cannot be read.
         CycleError: transforms wait for each other.
 
     Attributes:
-        dependencies: the nodes given, in their order.
+        dependencies: the given nodes, in their order.
         given_filter: the names that do not start the pipeline.
     """
 
@@ -190,7 +190,7 @@ class StarlakeDependencies(CoreDependencies):
 
     @property
     def uris(self) -> dict[str, str]:
-        """Name of every node to the name of its dataset in the style ``flat``."""
+        """Maps the name of every node to the name of its dataset in the style ``flat``."""
         return {name: node.uri for name, node in self._nodes.items()}
 
     def __iter__(self) -> Iterator[StarlakeDependency]:
@@ -204,35 +204,35 @@ class StarlakeDependencies(CoreDependencies):
 
     @property
     def first_level_tasks(self) -> frozenset[str]:
-        """Names of the nodes given."""
+        """The names of the given nodes."""
         return frozenset(self.roots)
 
     @property
     def all_dependencies(self) -> frozenset[str]:
-        """Names of all nodes that some node reads."""
+        """The names of all nodes that some node reads."""
         return frozenset(parent for parents in self.upstream.values() for parent in parents)
 
     @property
     def filtered_datasets(self) -> frozenset[str]:
-        """Names of the datasets that start nothing here: those that the nodes given write, and those that the file filtered out."""
+        """The names of the datasets that start nothing here: those that the given nodes write, and those that the file filters out."""
         return self.given_filter | {node.uri for node in self.dependencies}
 
     def filtered_names(self, flat: Collection[str]) -> list[str]:
-        """Names of the nodes whose datasets start nothing, by those of the datasets.
+        """The names of the nodes whose datasets start nothing, found by the names of the datasets.
 
         Args:
-            flat: names of datasets that an option filters out, besides those that the file gave.
+            flat: names of datasets that an option filters out, in addition to those of the file.
         """
         filtered = self.given_filter.union(flat)
         return [name for name, uri in self.uris.items() if uri in filtered or name.lower() in filtered]
 
     def graphs(self, load_dependencies: bool = False) -> Sequence[TreeNodeMixin]:
-        """The nodes whose tasks a pipeline has, each with the parents among them, upstream ones first.
+        """The nodes whose tasks a pipeline has, each with its parents among them, upstream ones first.
 
         A node that is only read, and reads nothing itself, is not among them: it is the parent of another.
 
         Args:
-            load_dependencies: everything upstream runs in the pipeline, too, and not the nodes given alone.
+            load_dependencies: whether everything upstream also runs in the pipeline, and not only the given nodes.
         """
         roots = self.first_level_tasks
         wanted = self.nodes if load_dependencies else [name for name in self.nodes if name in roots]

@@ -1,6 +1,6 @@
-"""Names of the warehouse where the command line wants logical ones, put right with the project where it is at hand.
+"""Corrects final names of the warehouse to the logical names that the command line needs, if the project is at hand.
 
-The generator writes final names into the files that load. A command about a name that the project does not have is green and does nothing.
+The generator writes final names into the files that load. A command with a name that the project does not have succeeds and does nothing.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ logger = get_logger(__name__)
 
 @dataclass(frozen=True)
 class LogicalNames:
-    """What the command line calls domains and tables.
+    """The names that the command line uses for domains and tables.
 
     Attributes:
-        project: that says so, None where none is at hand.
+        project: the project with the names; None if it is not at hand.
     """
 
     project: Any = None
     _tables: dict[str, Mapping[str, str]] = field(default_factory=dict, repr=False, compare=False)
 
     def domain(self, name: str) -> str:
-        """The logical name of a domain, by its logical or final name; the name itself where the project has none.
+        """The logical name of a domain, by its logical or final name; the name itself if the project has none.
 
         Args:
-            name: as a file has it.
+            name: the name in the file.
         """
         if self.project is None or name in self.project.domain_names():
             return name
@@ -45,11 +45,11 @@ class LogicalNames:
         return name
 
     def table(self, domain: str, name: str) -> str:
-        """The logical name of a table, by its logical or final name; the name itself where the project has none.
+        """The logical name of a table, by its logical or final name; the name itself if the project has none.
 
         Args:
-            domain: logical name of its domain.
-            name: as a file has it.
+            domain: the logical name of its domain.
+            name: the name in the file.
         """
         found = self.project.domain(domain) if self.project is not None else None
         if found is None or name in found.table_names:
@@ -59,28 +59,28 @@ class LogicalNames:
         return self._tables[domain].get(name, name)
 
     def right(self, domain: str, tables: Iterable[str], where: str) -> tuple[str, dict[str, str]]:
-        """The logical names of a domain and of tables of it, with a warning where a file has others.
+        """The logical names of a domain and of its tables, with a warning if a file has others.
 
         Args:
-            domain: as the file has it.
-            tables: as the file has them.
+            domain: the name of the domain in the file.
+            tables: the names of the tables in the file.
             where: the pipeline, for the warning.
 
         Returns:
-            That of the domain, and the tables as they are to those of the command line.
+            The logical name of the domain, and a mapping of the names of tables in the file to those of the command line.
         """
         names = sorted(tables)
         try:
             logical = self.domain(domain)
             found = {name: self.table(logical, name) for name in names}
-        except Exception as error:  # what is wrong with the project is said by those who read it for its own sake
+        except Exception as error:  # commands that read the project report its problems
             logger.debug("the names of %s are left as they are: %s", domain, error)
             return domain, {name: name for name in names}
         pairs = [(domain, logical), *found.items()]
         wrong = [f"{name} ({right})" for name, right in pairs if name != right]
         if wrong:
             logger.warning(
-                "%s: the command line does not know the final names %s; it is given the logical ones in brackets. Write name='logical' and "
+                "%s: the command line does not know the final names %s, so it receives the logical names in brackets. Write name='logical' and "
                 "final_name='final' in the file",
                 where,
                 ", ".join(wrong),
@@ -92,10 +92,10 @@ NO_PROJECT = LogicalNames()
 
 
 def names_of_project(variables: Mapping[str, str]) -> LogicalNames:
-    """The names of the project of some options, where it is on this machine and can be read.
+    """The names of the project that some options name, if it is on this machine and can be read.
 
     Args:
-        variables: of the option ``sl_env_var``.
+        variables: the variables of the option ``sl_env_var``.
     """
     root = variables.get("SL_ROOT") or os.environ.get("SL_ROOT", "")
     if not root or "://" in root or not Path(root, "metadata", "load").is_dir():
@@ -109,6 +109,6 @@ def _opened(root: str, env: str) -> LogicalNames:
         from starlake_core_project import Project
 
         return LogicalNames(Project.load(Path(root), env=env or None))
-    except Exception as error:  # no reader is installed, or the project is none that it reads
-        logger.debug("the project %s is not asked for logical names: %s", root, error)
+    except Exception as error:  # no reader is installed, or it cannot read the project
+        logger.debug("project %s cannot be read for logical names: %s", root, error)
         return NO_PROJECT

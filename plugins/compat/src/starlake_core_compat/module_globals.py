@@ -1,4 +1,4 @@
-"""What generated files leave in their module for the package to find. It is read once, here, when an orchestration opens."""
+"""Names that generated files leave in their module for the package to find. They are read once, here, when an orchestration opens."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ DEFAULT_DAG_ARGS: dict[str, Any] = {
     "retry_delay": timedelta(minutes=5),
     "max_active_runs": 1,
 }
-"""Default arguments that generated files lay over those of the user."""
+"""Default arguments with which generated files override those of the user."""
 
 _OPTIONS = (
     "cron", "filtered_datasets", "spark_config_name", "spark_executor_cores", "spark_executor_instances", "spark_executor_memory",
     "spark_properties",
 )  # fmt: skip
 _OF_ENVIRONMENTS = {"dataproc": ("cluster_", "dataproc_"), "fargate": ("aws_",)}
-"""Beginnings of names that are options of an environment."""
+"""Prefixes of names that are options of an environment."""
 _FOR_DAGS = ("access_control", "user_defined_filters", "user_defined_macros")
 
 
 @dataclass(frozen=True)
 class ModuleGlobals:
-    """What the module of a pipeline file says.
+    """What the module of a pipeline file defines.
 
     Attributes:
-        description: of its pipelines.
-        options: values that are weaker than its options.
-        keywords: of the pipeline, for orchestrators that know them.
-        spark: gives the Spark sizing of a name.
+        description: the description of its pipelines.
+        options: values that its options override.
+        keywords: keywords of the pipeline, for orchestrators that know them.
+        spark: returns the Spark sizing for a name.
     """
 
     description: str = ""
@@ -51,19 +51,19 @@ class ModuleGlobals:
     spark: Callable[..., Any] | None = None
 
     def spark_config(self, name: str) -> StarlakeSparkConfig:
-        """What the file's own ``get_spark_config`` says.
+        """The result of the file's own ``get_spark_config``.
 
         Args:
-            name: of the sizing.
+            name: the name of the sizing.
 
         Raises:
-            StarlakeError: it returns something else than a sizing.
+            StarlakeError: it does not return a sizing.
         """
         assert self.spark is not None
         made = self.spark(name, **self.options.get("spark_properties", {}))
         if not isinstance(made, StarlakeSparkConfig):
             raise StarlakeError(
-                f"get_spark_config({name!r}) of the pipeline file returned {made!r}; it returns a StarlakeSparkConfig"
+                f"get_spark_config({name!r}) of the pipeline file returned {made!r}; it must return a StarlakeSparkConfig"
             )
         return made
 
@@ -72,9 +72,9 @@ def read_globals(module: Mapping[str, Any], options: Mapping[str, Any], environm
     """Read the module of a pipeline file.
 
     Args:
-        module: its names and values.
-        options: those that the file passed on; they win.
-        environment: the word of it.
+        module: the names and values of the module.
+        options: the options that the file passed on, which win.
+        environment: the word for the environment.
     """
     prefixes = _OF_ENVIRONMENTS.get(environment, ())
     found = {
@@ -98,13 +98,13 @@ def read_globals(module: Mapping[str, Any], options: Mapping[str, Any], environm
 
 
 def _without_constants(arguments: Mapping[str, Any], option: Any) -> dict[str, Any]:
-    """The default arguments of a file, without the constants that it laid over what the option says, and without their start date: that of a
+    """The default arguments of a file, without the constants with which it overrides the option, and without their start date: that of a
     pipeline is an option.
     """
     try:
         given = json.loads(option) if isinstance(option, str) else option or {}
     except ValueError:
-        given = {}  # the check of the options says what is wrong
+        given = {}  # checking the options reports the problem
     return {
         name: value
         for name, value in arguments.items()

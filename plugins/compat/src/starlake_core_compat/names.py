@@ -1,4 +1,4 @@
-"""The words of the replaced package: its orchestrators and environments, those of absent plugins too, and the kinds of tasks and datasets."""
+"""The words of the replaced package: its orchestrators and environments, including those without a plugin, and the kinds of tasks and datasets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _Word(str, enum.Enum):
 
 
 class StarlakeOrchestrator(_Word):
-    """The orchestrators that pipeline files name. What is not installed is refused when an orchestration opens, with what to install."""
+    """The orchestrators that pipeline files name. One that is not installed is refused when an orchestration opens, with what to install."""
 
     AIRFLOW = "airflow"
     COMPOSER = "airflow"
@@ -30,7 +30,7 @@ class StarlakeOrchestrator(_Word):
 
 
 class StarlakeExecutionEnvironment(_Word):
-    """The environments that pipeline files name. What is not installed is refused when an orchestration opens, with what to install."""
+    """The environments that pipeline files name. One that is not installed is refused when an orchestration opens, with what to install."""
 
     SHELL = "shell"
     CLOUD_RUN = "cloud_run"
@@ -41,7 +41,7 @@ class StarlakeExecutionEnvironment(_Word):
 
 
 class StarlakeExecutionMode(_Word):
-    """What is done with a pipeline."""
+    """What to do with a pipeline."""
 
     DRY_RUN = "dry_run"
     RUN = "run"
@@ -62,7 +62,7 @@ class TaskType(_Word):
 
     @classmethod
     def from_str(cls, value: str) -> TaskType | None:
-        """The kind of a word, in any case; None for another word."""
+        """The kind that a word names, in any case; None for another word."""
         return next((kind for kind in cls if kind.value == value.lower()), None)
 
 

@@ -58,11 +58,11 @@ logger = get_logger(__name__)
 
 
 _PASSED_OVER = ("dataset", "task_type")
-"""Keywords of the verbs of a pipeline that the replaced package replaced by its own."""
+"""Keywords of the verbs of a pipeline whose values the replaced package overrode."""
 
 
 class _StandsFor(type):
-    """The type of a name for a class of the core: what is one of that class is one of this."""
+    """The type of a name that stands for a class of the core: instances of that class are instances of this one."""
 
     stands_for: type
 
@@ -89,12 +89,12 @@ class AbstractTaskGroup(StarlakeTaskGroup):
     """A group of tasks, used as a context manager.
 
     Args:
-        group_id: unique within the group that holds it.
+        group_id: an id that is unique within the group that contains it.
         orchestration_cls: ignored; kept for subclasses that pass it on.
         group: the native group, for subclasses that bring their own orchestrator.
         name: the same as ``group_id``.
-        pipeline: that it belongs to.
-        **kwargs: have no effect, and are named in a warning.
+        pipeline: the pipeline that it belongs to.
+        **kwargs: have no effect and cause a warning.
 
     Raises:
         StarlakeError: it has no name, or no pipeline.
@@ -130,25 +130,25 @@ class AbstractPipeline(StarlakePipeline):
     """A pipeline, used as a context manager.
 
     Args:
-        job: what makes its tasks.
+        job: the job that creates its tasks.
         orchestration_cls: ignored; kept for subclasses that pass it on.
         dag: the native pipeline, for subclasses that bring their own orchestrator.
-        schedule: the domains it loads.
-        dependencies: the lineage it transforms.
-        orchestration: that it belongs to.
+        schedule: the domains that it loads.
+        dependencies: the lineage that it transforms.
+        orchestration: the orchestration that it belongs to.
         add_dag_dependency: joins two native nodes, for subclasses that bring their own orchestrator; ``>>`` by default.
-        name: its id; the names of the file and of the schedule by default.
-        cron: when it starts; that of the schedule, of the module of the file, or what follows from the lineage, by default.
-        tags: for people.
-        description: for people; that of the module of the file by default.
+        name: its id; derived from the names of the file and of the schedule by default.
+        cron: when it starts; by default that of the schedule, of the module of the file, or one that follows from the lineage.
+        tags: labels for display.
+        description: a text for display; that of the module of the file by default.
         **native: keywords that the orchestrator declares.
 
     Raises:
-        StarlakeError: it belongs to no orchestration, has both a schedule and dependencies, or a keyword that nobody declares.
+        StarlakeError: it belongs to no orchestration, has both a schedule and dependencies, or a keyword that nothing declares.
 
     Attributes:
-        job: what makes its tasks.
-        own_dag: the native pipeline that a subclass brought.
+        job: the job that creates its tasks.
+        own_dag: the native pipeline of a subclass.
         add_dag_dependency: joins two native nodes.
     """
 
@@ -177,7 +177,7 @@ class AbstractPipeline(StarlakePipeline):
         self.add_dag_dependency = add_dag_dependency
         found = orchestration.found
         if orchestration.plugins.orchestrator == "dagster":
-            # Airflow checked the keywords of its DAGs by itself; starlake-dagster passed over what it did not know.
+            # Airflow itself checked the keywords of its DAGs; starlake-dagster ignored unknown ones.
             others = {word: value for word, value in native.items() if word not in orchestration.pipeline_keywords}
             warn_of_keywords(
                 "sl_create_pipeline()", others, ("schedule", "dependencies", *orchestration.pipeline_keywords)
@@ -204,13 +204,13 @@ class AbstractPipeline(StarlakePipeline):
         if dependencies is not None:
             self._warn_of_strategies(dependencies)
         if self.catchup and (schedule is not None or self.cron is None):
-            # The replaced package made up for missed intervals of transforms alone; a migration must not start them for loads.
+            # The replaced package caught up on missed intervals of transforms only; a migration must not start that for loads.
             self.catchup = False
             logger.warning(
                 "pipeline %s: the option 'catchup' has no effect on %s", self.id, "loads" if schedule else "datasets"
             )
         if orchestration.plugins.orchestrator == "airflow":
-            # The list of DAGs is filtered by them, and the case counts.
+            # Airflow's list of DAGs is filtered by tags, and their case matters.
             self.tags = tuple(dict.fromkeys(tag.upper() for tag in self.tags))
 
     def __class_getitem__(cls, item: Any) -> GenericAlias:
@@ -227,11 +227,11 @@ class AbstractPipeline(StarlakePipeline):
 
     @property
     def schedule_name(self) -> str | None:
-        """The name of the schedule as a part of ids, None without one."""
+        """The name of the schedule as a part of ids; None without one."""
         return _schedule_name(self.schedule)
 
     def _start_of(self, dependencies: CoreDependencies) -> tuple[str | None, DatasetTrigger | None]:
-        """The cron of the file, or the upstream datasets; none is made up from those of the lineage."""
+        """The cron of the file, or the upstream datasets; no cron is derived from those of the lineage."""
         return self.options[GeneralOptions].cron, super()._start_of(dependencies)[1]
 
     def _warn_of_strategies(self, lineage: StarlakeDependencies) -> None:
@@ -239,7 +239,7 @@ class AbstractPipeline(StarlakePipeline):
         others = [node.name for node in lineage if str(node.generated_strategy or strategy).lower() != strategy]
         if others:
             logger.warning(
-                "pipeline %s: the dataset_triggering_strategy in the lineage has no effect (%s); the option of that name counts, which is '%s'",
+                "pipeline %s: the dataset_triggering_strategy in the lineage has no effect (%s); set the option of that name instead, which is '%s'",
                 self.id,
                 ", ".join(others),
                 strategy,
@@ -247,7 +247,7 @@ class AbstractPipeline(StarlakePipeline):
 
     @property
     def load_dependencies(self) -> bool:
-        """Whether everything upstream runs in the pipeline, too: the option ``run_dependencies_first``."""
+        """Whether everything upstream also runs in the pipeline: the option ``run_dependencies_first``."""
         return self.options[GeneralOptions].run_dependencies_first
 
     run_dependencies_first = load_dependencies
@@ -299,9 +299,9 @@ class AbstractPipeline(StarlakePipeline):
         """Add the last task; see :meth:`StarlakePipeline.end_task`. The dataset of the pipeline has its id in lower case.
 
         Args:
-            task_id: its id.
+            task_id: the id of the task.
             output_datasets: what the pipeline as a whole produces; a dataset with the pipeline's id by default.
-            **keywords: of every verb, or of the orchestrator.
+            **keywords: keywords of every verb, or of the orchestrator.
         """
         if output_datasets is None:
             output_datasets = [StarlakeDataset(self.id, cron=self.cron)]
@@ -320,12 +320,12 @@ class AbstractPipeline(StarlakePipeline):
         """Add one transform; see :meth:`StarlakePipeline.sl_transform`.
 
         Args:
-            task_id: its id.
+            task_id: the id of the task.
             transform_name: ``domain.task``.
             transform_options: substitution variables; those of the options by default.
-            spark_config: sizing; the options by default.
-            sink: ``domain.table`` that it writes; what the lineage says, or its name, by default.
-            **keywords: of every verb, or of the orchestrator.
+            spark_config: the sizing; the options by default.
+            sink: the ``domain.table`` that it writes; that of the lineage, or its name, by default.
+            **keywords: keywords of every verb, or of the orchestrator.
         """
         made = super().sl_transform(task_id, transform_name, transform_options, spark_config, **keywords)
         if not is_none(sink):
@@ -350,14 +350,14 @@ class AbstractPipeline(StarlakePipeline):
         task_id: str | None = None,
         **keywords: Any,
     ) -> Task | None:
-        """Add the check whether a domain is ready; see :meth:`StarlakePipeline.sl_pre_load`. On Dagster its id has the name of the schedule.
+        """Add the check whether a domain is ready; see :meth:`StarlakePipeline.sl_pre_load`. On Dagster its id contains the name of the schedule.
 
         Args:
-            domain: logical name.
-            tables: logical names; all of the domain when empty.
-            pre_load_strategy: what has to be there; the option by default.
-            task_id: its id.
-            **keywords: of every verb, or of the orchestrator.
+            domain: its logical name.
+            tables: logical names; all tables of the domain if empty.
+            pre_load_strategy: what must exist; the option by default.
+            task_id: the id of the task.
+            **keywords: keywords of every verb, or of the orchestrator.
         """
         if task_id is None and isinstance(domain, str):
             strategy = StarlakePreLoadStrategy.parse(pre_load_strategy or self.pre_load_strategy)
@@ -372,10 +372,10 @@ class AbstractPipeline(StarlakePipeline):
         """Add the move of a domain's incoming files; see :meth:`StarlakePipeline.sl_import`.
 
         Args:
-            task_id: its id.
-            domain: logical name.
-            tables: logical names; all of the domain when empty.
-            **keywords: of every verb, or of the orchestrator.
+            task_id: the id of the task.
+            domain: its logical name.
+            tables: logical names; all tables of the domain if empty.
+            **keywords: keywords of every verb, or of the orchestrator.
         """
         task_id = task_id or (f"{domain}_import" if domain else None)
         domain, tables = self._logical(domain, tables)
@@ -389,14 +389,14 @@ class AbstractPipeline(StarlakePipeline):
         spark_config: StarlakeSparkConfig | None = None,
         **keywords: Any,
     ) -> Task:
-        """Add the load of one table; see :meth:`StarlakePipeline.sl_load`. Its id and its dataset have the names that the file has.
+        """Add the load of one table; see :meth:`StarlakePipeline.sl_load`. Its id and its dataset use the names in the file.
 
         Args:
-            task_id: its id.
-            domain: logical name.
-            table: logical name.
-            spark_config: sizing; the options by default.
-            **keywords: of every verb, or of the orchestrator.
+            task_id: the id of the task.
+            domain: the logical name of the domain.
+            table: the logical name of the table.
+            spark_config: the sizing; the options by default.
+            **keywords: keywords of every verb, or of the orchestrator.
         """
         if not isinstance(domain, str) or not isinstance(table, str):
             return super().sl_load(task_id, domain, table, spark_config, **keywords)
@@ -412,7 +412,7 @@ class AbstractPipeline(StarlakePipeline):
         return super().sl_load(task_id, logical, name, spark_config, **keywords)
 
     def _logical(self, domain: Any, tables: Any) -> tuple[Any, Any]:
-        """The names of the command line for what a file calls a domain and tables of it."""
+        """The names that the command line uses for a domain and tables of a file."""
         if self._names is NO_PROJECT or not isinstance(domain, str) or not domain:
             return domain, tables
         given = [tables] if isinstance(tables, str) else list(tables or ())
@@ -422,14 +422,14 @@ class AbstractPipeline(StarlakePipeline):
         return logical, [found[table] for table in given]
 
     def option_names(self) -> set[str]:
-        """The names under which per-task options may stand, also those that the file has in place of logical ones."""
+        """The names under which options of a single task may be given, including those that the file uses in place of logical ones."""
         return super().option_names() | set(self._loads.values())
 
     def sl_spark_config(self, spark_config_name: str) -> StarlakeSparkConfig:
-        """The Spark sizing of a name: what ``get_spark_config`` of the file says, else the options.
+        """The Spark sizing for a name: the result of the file's ``get_spark_config``, or else the options.
 
         Args:
-            spark_config_name: ``domain.table``, a transform's name, or any name under which per-task options stand.
+            spark_config_name: ``domain.table``, a transform's name, or any other name under which options of a single task are given.
         """
         found: ModuleGlobals = self.orchestration.found  # type: ignore[attr-defined]
         if found.spark is None:
@@ -437,18 +437,18 @@ class AbstractPipeline(StarlakePipeline):
         return found.spark_config(self.options[GeneralOptions].spark_config_name or spark_config_name)
 
     def pre_tasks(self, **keywords: Any) -> Node | None:
-        """Add what a subclass of the job wants before the work, else what the environment needs; None if there is nothing.
+        """Add the tasks that a subclass of the job creates before the work, or else those that the environment needs; None if there are none.
 
         Args:
-            **keywords: of every verb, or of the orchestrator.
+            **keywords: keywords of every verb, or of the orchestrator.
         """
         return self._around("pre_tasks", keywords) or super().pre_tasks(**keywords)
 
     def post_tasks(self, **keywords: Any) -> Node | None:
-        """Add what a subclass of the job wants after the work, else what the environment needs; None if there is nothing.
+        """Add the tasks that a subclass of the job creates after the work, or else those that the environment needs; None if there are none.
 
         Args:
-            **keywords: of every verb, or of the orchestrator.
+            **keywords: keywords of every verb, or of the orchestrator.
         """
         return self._around("post_tasks", keywords) or super().post_tasks(**keywords)
 
@@ -461,7 +461,9 @@ class AbstractPipeline(StarlakePipeline):
         for task in (node,) if isinstance(node, Task) else tasks:
             if name == "post_tasks":
                 task.trigger = TriggerRule.ALL_DONE
-            if task.kind is not TaskKind.CHECK:  # a check stays one wherever it is: what depends on it may be skipped
+            if (
+                task.kind is not TaskKind.CHECK
+            ):  # a check stays a check wherever it is: what depends on it may be skipped
                 task.kind = TaskKind.SETUP if name == "pre_tasks" else TaskKind.TEARDOWN
         return node
 
@@ -475,7 +477,7 @@ def _schedule_name(schedule: StarlakeSchedule | None) -> str | None:
 
 
 def _one_zone(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options with the zone that generators add by themselves in words that are known; without it, where the user names one or it is none."""
+    """The options with the time zone that generators add, in a known spelling; without it, if the user names one or it is not a time zone."""
     kept = dict(options)
     zone = kept.pop("SL_TIMEZONE", None)
     if "timezone" not in kept and zone is not None and str(zone).strip() not in ("", "None"):
@@ -487,7 +489,7 @@ class AbstractOrchestration(Orchestration):
     """An orchestration, used as a context manager.
 
     Args:
-        job: what :meth:`StarlakeJobFactory.create_job` returned.
+        job: the result of :meth:`StarlakeJobFactory.create_job`.
 
     Raises:
         PluginError: a plugin cannot be used.
@@ -495,7 +497,7 @@ class AbstractOrchestration(Orchestration):
 
     Attributes:
         job: the job.
-        found: what the module of the pipeline file says.
+        found: what the module of the pipeline file defines.
     """
 
     def __init__(self, job: StarlakeJob) -> None:
@@ -520,26 +522,27 @@ class AbstractOrchestration(Orchestration):
             if is_installed(word):
                 raise
             raise PluginNotFoundError(
-                f"{error} To use classes of your own for '{word}', register them before the job is created: "
+                f"{error} To use your own classes for '{word}', register them before the job is created: "
                 "StarlakeJobFactory.register_job(...) and OrchestrationFactory.register_orchestration(...)"
             ) from None
         if own:
-            self.allows_any_keyword = True  # those who bring their own orchestrator know its keywords
+            self.allows_any_keyword = True  # users with their own orchestrator know its keywords
 
     def __class_getitem__(cls, item: Any) -> GenericAlias:
         return GenericAlias(cls, item)
 
     @classmethod
     def sl_orchestrator(cls) -> Any:
-        """The orchestrator of a subclass; None where the job says it."""
+        """The orchestrator of a subclass; None if the job names it."""
         return None
 
     @contextmanager
     def filtering(self, dependencies: StarlakeDependencies | None) -> Iterator[None]:
-        """While this block is open, the option ``filtered_datasets`` has what a lineage filters out, and names datasets in the style ``flat``, too.
+        """While this block is active, the option ``filtered_datasets`` also contains the datasets that a lineage filters out,
+        and may name datasets in the style ``flat``.
 
         Args:
-            dependencies: the lineage of a pipeline, None for none.
+            dependencies: the lineage of a pipeline; None for none.
         """
         before = self.options
         if dependencies is not None:
@@ -557,20 +560,20 @@ class AbstractOrchestration(Orchestration):
         dependencies: StarlakeDependencies | Iterable[StarlakeDependency] | str | None = None,
         **kwargs: Any,
     ) -> AbstractPipeline:
-        """Begin a pipeline.
+        """Start a pipeline.
 
         Args:
-            schedule: the domains it loads.
-            dependencies: the lineage it transforms.
+            schedule: the domains that it loads.
+            dependencies: the lineage that it transforms.
             **kwargs: see :class:`AbstractPipeline`.
         """
         return AbstractPipeline(self.job, schedule=schedule, dependencies=dependencies, orchestration=self, **kwargs)
 
     def sl_create_task_group(self, group_id: str, pipeline: StarlakePipeline, **kwargs: Any) -> AbstractTaskGroup:
-        """Begin a group in the group of a pipeline whose block is open.
+        """Start a group in the current group of a pipeline whose block is open.
 
         Args:
-            group_id: unique within the group that holds it.
+            group_id: an id that is unique within the group that contains it.
             pipeline: the pipeline.
             **kwargs: see :class:`AbstractTaskGroup`.
         """
@@ -578,17 +581,17 @@ class AbstractOrchestration(Orchestration):
 
 
 class OrchestrationFactory:
-    """The documented factory of orchestrations. Plugins of this project are found by their entry points; classes of users are registered."""
+    """The documented factory of orchestrations. Plugins of this project are found by their entry points; users register their classes."""
 
     @classmethod
     def register_orchestrations_from_package(cls, package_name: str = "ai.starlake") -> None:
-        """Import one package and register the orchestrations in it. Nothing is searched.
+        """Import one package and register the orchestrations in it. Subpackages are not searched.
 
         Args:
-            package_name: of the package.
+            package_name: the name of the package.
 
         Raises:
-            PluginLoadError: it does not import.
+            PluginLoadError: it cannot be imported.
         """
         ORCHESTRATIONS.register_module(package_name, AbstractOrchestration)
 
@@ -600,7 +603,7 @@ class OrchestrationFactory:
             orchestration_class: a subclass of :class:`AbstractOrchestration`.
 
         Raises:
-            PluginContractError: it is no such class, or names nothing.
+            PluginContractError: it is not such a class, or names nothing.
         """
         ORCHESTRATIONS.register(orchestration_class, AbstractOrchestration)
 
@@ -609,8 +612,8 @@ class OrchestrationFactory:
         """Open an orchestration.
 
         Args:
-            job: what :meth:`StarlakeJobFactory.create_job` returned.
-            **kwargs: for the class of a user.
+            job: the result of :meth:`StarlakeJobFactory.create_job`.
+            **kwargs: for a user's class.
 
         Raises:
             PluginError: a plugin cannot be used.

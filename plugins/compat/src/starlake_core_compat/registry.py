@@ -1,4 +1,4 @@
-"""Classes of users: jobs by orchestrator and environment, orchestrations by orchestrator; registered, or found by their entry points."""
+"""Users' classes: jobs by orchestrator and environment, orchestrations by orchestrator; registered, or found by their entry points."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ALIASES = {"composer": "airflow"}
 
 
 def word(value: Any) -> str:
-    """The word that a value is; empty for a plugin object, which has none, and for None."""
+    """The word that a value is; empty for None and for a plugin object, which has none."""
     if not isinstance(value, str):
         return ""
     text = str(value.value if isinstance(value, enum.Enum) else value).lower()
@@ -26,7 +26,7 @@ def word(value: Any) -> str:
 
 
 def word_of(owner: Any, method: str) -> str:
-    """What ``sl_orchestrator`` or ``sl_execution_environment`` of a class or an object says.
+    """The result of ``sl_orchestrator`` or ``sl_execution_environment`` of a class or an object.
 
     The documentation prints these methods with and without ``@classmethod``; both are accepted.
 
@@ -35,7 +35,7 @@ def word_of(owner: Any, method: str) -> str:
         method: the name of the method.
 
     Returns:
-        The word in lower case; empty where there is none.
+        The word in lower case; empty if there is none.
     """
     found = inspect.getattr_static(owner, method, None)
     if inspect.isfunction(found) and isinstance(owner, type):
@@ -44,7 +44,7 @@ def word_of(owner: Any, method: str) -> str:
 
 
 def is_installed(orchestrator: str) -> bool:
-    """Whether a word names an orchestrator of this project, or none: then one is chosen when the file is loaded."""
+    """Whether a word names an orchestrator of this project, or none, in which case one is chosen when the file is loaded."""
     return not orchestrator or orchestrator in {plugin.name.lower() for plugin in installed("orchestrator")}
 
 
@@ -52,8 +52,8 @@ class Registry:
     """Classes by words.
 
     Args:
-        group: of the entry points; each names a class.
-        methods: of a class, which say the words.
+        group: the group of the entry points, each of which names a class.
+        methods: the methods of a class that return the words.
     """
 
     def __init__(self, group: str, *methods: str) -> None:
@@ -71,34 +71,34 @@ class Registry:
         for method, word in zip(self._methods, words, strict=True):
             if not word:
                 raise PluginContractError(
-                    f"{made.__name__}.{method}() names nothing; it returns the word that a pipeline file uses: "
+                    f"{made.__name__}.{method}() returns no word; let it return the word that pipeline files use: "
                     f"def {method}(cls): return 'my_word'"
                 )
         return words
 
     def register(self, made: type, base: type) -> None:
-        """Take a class in, in place of an earlier one of the same words.
+        """Register a class, in place of an earlier one with the same words.
 
         Args:
             made: the class.
-            base: what it has to be.
+            base: the class that it must derive from.
 
         Raises:
-            PluginContractError: it is no such class, or has no words.
+            PluginContractError: it is not such a class, or has no words.
         """
         if not isinstance(made, type) or not issubclass(made, base):
-            raise PluginContractError(f"{made!r} cannot be registered; it has to be a subclass of {base.__name__}")
+            raise PluginContractError(f"{made!r} cannot be registered; it must be a subclass of {base.__name__}")
         self._known[self.words(made)] = made
 
     def register_module(self, name: str, base: type) -> None:
-        """Import one module and take in the classes that it defines or imports; nothing below it is looked at.
+        """Import one module and register the classes that it defines or imports; submodules are not searched.
 
         Args:
-            name: of the module or package.
-            base: what they have to be.
+            name: the name of the module or package.
+            base: the class that they must derive from.
 
         Raises:
-            PluginLoadError: it does not import.
+            PluginLoadError: it cannot be imported.
         """
         for found in vars(_imported(name)).values():
             if (
@@ -109,25 +109,25 @@ class Registry:
                 self.register(found, base)
 
     def find(self, *words: str) -> type | None:
-        """The class of some words, None where nobody registered one."""
+        """The class with some words; None if none is registered."""
         return self._known.get(words)
 
     def load(self, base: type, *words: str) -> type | None:
-        """The class of some words, among those that installed distributions offer.
+        """The class with some words, among those that installed distributions offer.
 
         Args:
-            base: what it has to be.
-            *words: of the class.
+            base: the class that it must derive from.
+            *words: the words of the class.
 
         Raises:
-            PluginLoadError: one of the group does not load.
+            PluginLoadError: an entry point of the group does not load.
         """
         for entry_point in _offered(self.group):
             try:
                 found = entry_point.load()
             except Exception as error:
                 raise PluginLoadError(
-                    f"'{entry_point.name}' of the group {self.group} ({entry_point.value}) does not load: "
+                    f"entry point '{entry_point.name}' of group {self.group} ({entry_point.value}) does not load: "
                     f"{type(error).__name__}: {error}"
                 ) from error
             self.register(found, base)
@@ -138,7 +138,7 @@ def _imported(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise PluginLoadError(f"the package '{name}' cannot be imported: {error}") from error
+        raise PluginLoadError(f"package '{name}' cannot be imported: {error}") from error
 
 
 @functools.cache

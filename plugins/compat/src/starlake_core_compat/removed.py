@@ -1,4 +1,4 @@
-"""Names of the replaced package that are not there, each with what to use: an import of one fails with that sentence."""
+"""Names of the replaced package that no longer exist, each with what to use: importing one fails with that sentence."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from typing import Any
 __all__ = ["hints_of", "refuse_module"]
 
 _PAGE = "See 'What differs, and why' in docs/migrating.md"
-_OPERATOR = "the orchestrator has one operator for all environments; override sl_job() of IStarlakeJob for another one"
-_EVENTS = "give datasets as they are: outlets=[StarlakeDataset(...)], and extra={...} for the metadata of their events"
+_OPERATOR = (
+    "the orchestrator has one operator for all environments; to use another operator, override sl_job() of IStarlakeJob"
+)
+_EVENTS = "pass datasets as they are, outlets=[StarlakeDataset(...)], and the metadata of their events in extra={...}"
 _CLUSTER = (
-    "the environment dataproc creates and deletes the cluster of a pipeline by itself, in pre_tasks() and post_tasks(); say its sizes by "
+    "the environment dataproc itself creates and deletes the cluster of a pipeline, in pre_tasks() and post_tasks(); set its size with the "
     "options: StarlakeDataprocClusterConfig(...).to_options()"
 )
-_REST = "the command line talks to Airflow's REST API: starlake-orchestrate run --option airflow_url=..."
-_RUNS = "the core computes the data interval of a run; a command has it as ${sl_data_interval_start} and ${sl_data_interval_end}"
-_FARGATE = "the environment fargate starts and follows ECS tasks; say what it needs by the options aws_*"
-_MARKERS = "the environments read the marker of a pre-load by themselves; say its folder by the option pre_load_not_ready_sentinel_path"
-_SQL = "no environment 'sql' and no orchestrator 'snowflake' or 'starlake' is in this project; use shell, duckdb or a cloud environment"
+_REST = "the command line uses Airflow's REST API: starlake-orchestrate run --option airflow_api_base_url=..."
+_RUNS = "the core computes the data interval of a run; commands receive it as ${sl_data_interval_start} and ${sl_data_interval_end}"
+_FARGATE = "the environment fargate starts and follows ECS tasks; configure it with the options aws_*"
+_MARKERS = "the environments themselves read the marker of a pre-load; set its folder with the option pre_load_not_ready_sentinel_path"
+_SQL = "this project has no environment 'sql' and no orchestrator 'snowflake' or 'starlake'; use shell, duckdb or a cloud environment"
 
 _HINTS: Mapping[str, Mapping[str, str]] = {
     "airflow": {
         "AirflowDataset": _EVENTS,
         "DotDict": _REST,
-        "PreLoadWait": "a pre-load waits by the options pre_load_sensor, pre_load_poke_interval, pre_load_timeout and pre_load_sensor_soft_fail",
+        "PreLoadWait": "set the options pre_load_sensor, pre_load_poke_interval, pre_load_timeout and pre_load_sensor_soft_fail to wait",
         "StarlakeAirflowApiClient": _REST,
         "StarlakeCloudPreloadSensor": _OPERATOR,
         "StarlakeDatasetMixin": _EVENTS,
@@ -51,12 +53,12 @@ _HINTS: Mapping[str, Mapping[str, str]] = {
     },
     "aws": {"StarlakeFargateHelper": _FARGATE, "s3_sentinel_handlers": _MARKERS},
     "common": {
-        "TODAY": "a date that is taken when a file is read changes its pipelines from day to day; a command has the day of its run as ${sl_ds}",
+        "TODAY": "a date taken when a file is read would change its pipelines every day; commands receive the day of their run as ${sl_ds}",
     },
     "dagster": {
         "DagsterDataset": _EVENTS,
-        "DagsterLogicalDatetimeConfig": f"{_RUNS}; a run is asked for another one by the tags sl_data_interval_start and sl_data_interval_end",
-        "PreLoadPoke": "a pre-load waits by the options pre_load_sensor, pre_load_poke_interval, pre_load_timeout and pre_load_sensor_soft_fail",
+        "DagsterLogicalDatetimeConfig": f"{_RUNS}; to set another interval for a run, use the tags sl_data_interval_start and sl_data_interval_end",
+        "PreLoadPoke": "set the options pre_load_sensor, pre_load_poke_interval, pre_load_timeout and pre_load_sensor_soft_fail to wait",
         "StarlakeDagsterUtils": _RUNS,
     },
     "gcp": {
@@ -71,7 +73,7 @@ _HINTS: Mapping[str, Mapping[str, str]] = {
 }
 
 _MODULES = {
-    "airflow.compat": "it told versions of Airflow apart, which the plugin airflow does by itself",
+    "airflow.compat": "it handled the versions of Airflow, which the plugin airflow now does",
     "airflow.starlake_airflow_api": _REST,
     "aws.starlake_fargate_helper": _FARGATE,
     "aws.starlake_s3_sentinel": _MARKERS,
@@ -87,10 +89,10 @@ def _short(module: str) -> str:
 
 
 def hints_of(module: str) -> Callable[[str], Any]:
-    """The ``__getattr__`` of a module of names: what was removed is an error that says what to use.
+    """The ``__getattr__`` of a module of names: a removed name raises an error that says what to use.
 
     Args:
-        module: its name.
+        module: the name of the module.
     """
 
     def find(name: str) -> Any:
@@ -106,7 +108,7 @@ def refuse_module(module: str) -> None:
     """Refuse the import of a module that was removed.
 
     Args:
-        module: its name.
+        module: the name of the module.
 
     Raises:
         ImportError: always, with what to use.

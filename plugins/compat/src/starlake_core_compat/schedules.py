@@ -1,4 +1,4 @@
-"""What is loaded when, under the old names: values that a pipeline file may change until its pipeline is made."""
+"""What is loaded when, under the old names: values that a pipeline file may change until its pipeline is created."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ __all__ = [
 
 
 def is_none(value: object) -> bool:
-    """Whether a value is none: by itself, or as the text that generators write for it, in any case."""
+    """Whether a value is none: None, or the string that generators write for it, in any case."""
     return value is None or (isinstance(value, str) and value.strip().lower() in ("", "none"))
 
 
 def cron_or_none(value: Any, what: str) -> str | None:
-    """A cron expression, None for none.
+    """A cron expression; None for none.
 
     Args:
-        value: as it was given.
-        what: has it, for the message.
+        value: the given value.
+        what: the thing that has it, for the message.
 
     Raises:
         ScheduleError: it cannot be read.
@@ -42,14 +42,16 @@ def cron_or_none(value: Any, what: str) -> str | None:
     if is_none(value):
         return None
     if not isinstance(value, str):
-        raise ScheduleError(f"{what}: cron {value!r} is not allowed; it takes five fields such as '0 2 * * *', or None")
+        raise ScheduleError(
+            f"{what}: {value!r} is not a valid cron expression; write five fields such as '0 2 * * *', or None"
+        )
     return read_cron(value)
 
 
 class Assignable:
-    """A frozen value of the core whose attributes a pipeline file may assign to, as it may to those of the replaced package.
+    """A frozen value of the core whose attributes a pipeline file may assign, as in the replaced package.
 
-    What is assigned is read as the constructor reads it. Because its content changes, such a value is compared by identity, and its hash stays.
+    An assigned value is read like an argument of the constructor. Its content changes, so it is compared by identity, and its hash stays.
     """
 
     __hash__ = object.__hash__
@@ -64,10 +66,10 @@ class Assignable:
         object.__delattr__(self, name)
 
     def fill(self, **values: Any) -> None:
-        """Assign to several attributes, in their order.
+        """Assign several attributes, in their order.
 
         Args:
-            **values: by the names of the attributes.
+            **values: the values, by the names of the attributes.
         """
         for name, value in values.items():
             setattr(self, name, value)
@@ -76,14 +78,14 @@ class Assignable:
         """The value of an attribute, from what was assigned to it.
 
         Args:
-            name: of the attribute.
-            value: as it was given.
+            name: the name of the attribute.
+            value: the assigned value.
         """
         return value
 
 
 def _ordered(values: Any) -> list[Any]:
-    """A list of what was given; a set has no order, and what a pipeline builds must not depend on hashes."""
+    """The given values as a list; a set has no order, and what a pipeline builds must not depend on hashes."""
     values = [values] if isinstance(values, (str, CoreTable, CoreDomain)) else values or ()
     if isinstance(values, (set, frozenset)):
         values = sorted(values, key=lambda value: value if isinstance(value, str) else value.name or "")
@@ -94,9 +96,9 @@ class StarlakeTable(Assignable, CoreTable):
     """A table of a domain.
 
     Args:
-        name: logical name.
-        final_name: the name in the warehouse; the logical name by default.
-        **kwargs: have no effect, and are named in a warning.
+        name: its logical name.
+        final_name: its name in the warehouse; the logical name by default.
+        **kwargs: have no effect and cause a warning.
     """
 
     def __init__(self, name: str, final_name: str | None = None, **kwargs: Any) -> None:
@@ -105,13 +107,13 @@ class StarlakeTable(Assignable, CoreTable):
 
 
 class StarlakeDomain(Assignable, CoreDomain):
-    """A domain and the tables of it that are loaded.
+    """A domain and those of its tables that are loaded.
 
     Args:
-        name: logical name.
-        final_name: the name in the warehouse; the logical name by default.
+        name: its logical name.
+        final_name: its name in the warehouse; the logical name by default.
         tables: tables, or logical names of tables.
-        **kwargs: have no effect, and are named in a warning.
+        **kwargs: have no effect and cause a warning.
     """
 
     def __init__(
@@ -121,7 +123,7 @@ class StarlakeDomain(Assignable, CoreDomain):
         self.fill(name=name, final_name=name if is_none(final_name) else final_name, tables=tables)
 
     def read(self, name: str, value: Any) -> Any:
-        """Tables may be given by their names."""
+        """Read tables, which may be given by their names."""
         if name == "tables":
             return [table if isinstance(table, CoreTable) else StarlakeTable(table) for table in _ordered(value)]
         return value
@@ -131,10 +133,10 @@ class StarlakeSchedule(Assignable, CoreSchedule):
     """Domains that are loaded together.
 
     Args:
-        name: part of the name of its pipeline; None, or the text ``None``, for no part.
-        cron: five fields; None, or the text ``None``, to run on demand.
+        name: a part of the name of its pipeline; None, or the string ``None``, for no part.
+        cron: five fields; None, or the string ``None``, to run on demand.
         domains: what is loaded.
-        **kwargs: have no effect, and are named in a warning.
+        **kwargs: have no effect and cause a warning.
 
     Raises:
         ScheduleError: the cron expression cannot be read.
@@ -147,7 +149,7 @@ class StarlakeSchedule(Assignable, CoreSchedule):
         self.fill(name=name, cron=cron, domains=domains)
 
     def read(self, name: str, value: Any) -> Any:
-        """``None`` may be written as a text; domains are a list."""
+        """Read ``None`` also from a string, and domains as a list."""
         if name == "name":
             return None if is_none(value) else value
         if name == "cron":
@@ -160,7 +162,7 @@ class StarlakeSchedules:
 
     Args:
         schedules: the schedules.
-        **kwargs: have no effect, and are named in a warning.
+        **kwargs: have no effect and cause a warning.
 
     Attributes:
         schedules: the schedules.

@@ -1,4 +1,4 @@
-"""The merge of variables that several events carry, under its old name."""
+"""Merges the variables that several events carry, under its old name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def merge_sl_options(
     Args:
         carriers: the events.
         origin: what they are; the message names each of them.
-        recovery: how to go on after a conflict, for the message.
+        recovery: how to recover from a conflict, for the message.
         superseded: events that a later one of the same dataset followed.
 
     Returns:

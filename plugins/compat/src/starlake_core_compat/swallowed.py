@@ -1,4 +1,4 @@
-"""Keywords that the replaced classes took and passed over: those that say nothing here are named in a warning."""
+"""Keywords that the replaced classes accepted and ignored: those without an effect here cause a warning."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ logger = get_logger(__name__)
 
 
 def warn_of_keywords(what: str, keywords: Mapping[str, Any], known: Collection[str]) -> None:
-    """Say which keywords have no effect.
+    """Warn about keywords that have no effect.
 
     Args:
         what: the class or method that was called.
-        keywords: those that nobody takes.
-        known: those that it takes, for the hint.
+        keywords: the keywords that nothing uses.
+        known: the keywords that it accepts, for the hint.
     """
     for name in keywords:
         logger.warning("%s: the keyword '%s' has no effect.%s", what, name, did_you_mean(name, known))

@@ -13,7 +13,7 @@ __all__ = ["MissingEnvironmentVariable", "StarlakeOptions"]
 
 
 class MissingEnvironmentVariable(StarlakeError):
-    """Nothing gives a value that is needed."""
+    """A required value is not set."""
 
 
 class StarlakeOptions:
@@ -23,15 +23,15 @@ class StarlakeOptions:
     def get_context_var(
         cls, var_name: str, default_value: Any = None, options: Mapping[str, Any] | None = None, **kwargs: Any
     ) -> Any:
-        """The value of a name: from the options, else the environment variable, else the default, else what :meth:`find` knows.
+        """The value for a name: from the options, or the environment variable, or the default, or else from :meth:`find`.
 
-        ``0``, ``False`` and the empty text are values like any other; ``None`` is none.
+        ``0``, ``False`` and the empty string are values like any other; ``None`` is no value.
 
         Args:
             var_name: the name, the same in every place.
-            default_value: what it is where nothing else says so.
-            options: of the file.
-            **kwargs: values by name, after the options.
+            default_value: the value if no other is set.
+            options: the options of the file.
+            **kwargs: values by name, used after the options.
 
         Raises:
             MissingEnvironmentVariable: there is no value, and no default.
@@ -45,13 +45,13 @@ class StarlakeOptions:
         if found is not None:
             return found
         raise MissingEnvironmentVariable(
-            f"'{var_name}' has no value: it is neither in the options nor an environment variable, and has no default. Put it into "
+            f"'{var_name}' has no value: it is neither in the options nor an environment variable, and has no default. Set it in "
             f"the options of the file: options = {{'{var_name}': ...}}"
         )
 
     @classmethod
     def find(cls, var_name: str) -> Any:
-        """A value of the orchestrator's own, asked only where nothing else gives one; None for none.
+        """A value of the orchestrator, used only if nothing else sets one; None for none.
 
         Args:
             var_name: the name.
@@ -63,10 +63,10 @@ class StarlakeOptions:
         """The Starlake variables of the option ``sl_env_var``.
 
         Args:
-            options: of the file.
+            options: the options of the file.
 
         Raises:
-            OptionsError: the option is no JSON object.
+            OptionsError: the option is not a JSON object.
         """
         given = cls.get_context_var("sl_env_var", {}, options)
         try:
@@ -81,10 +81,10 @@ class StarlakeOptions:
 
     @classmethod
     def get_sl_root(cls, options: Mapping[str, Any] | None = None) -> str:
-        """The root of the project, the working directory where nothing says what it is.
+        """The root of the project; the working directory if nothing sets it.
 
         Args:
-            options: of the file.
+            options: the options of the file.
         """
         return str(cls.get_context_var("SL_ROOT", ".", cls.get_sl_env_vars(options)))
 
@@ -93,7 +93,7 @@ class StarlakeOptions:
         """The folder of incoming and pending files.
 
         Args:
-            options: of the file.
+            options: the options of the file.
         """
         default = f"{cls.get_sl_root(options).rstrip('/')}/datasets"
         return str(cls.get_context_var("SL_DATASETS", default, cls.get_sl_env_vars(options)))

@@ -1,4 +1,4 @@
-"""The verbs of a job, as pipelines and plugins use them: the task whose native form they make, and what they make of it."""
+"""The verbs of a job, as pipelines and plugins use them: the task whose native form they create, and the result."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = ["StarlakeJob", "asked_task", "asking", "changed", "is_asked", "render
 
 
 class StarlakeJob(Protocol):
-    """What orchestrations and pipelines ask of a job; :class:`IStarlakeJob`, which opens orchestrations itself, is one.
+    """What orchestrations and pipelines need from a job; :class:`IStarlakeJob`, which opens orchestrations itself, is one.
 
     Attributes:
-        filename: whole path of the pipeline file.
-        options: of the file.
-        caller_globals: names and values of the module of the file.
+        filename: the whole path of the pipeline file.
+        options: the options of the file.
+        caller_globals: the names and values of the module of the file.
         drawn: its pipelines whose block is open.
     """
 
@@ -36,11 +36,11 @@ class StarlakeJob(Protocol):
 
     @property
     def overridden(self) -> frozenset[str]:
-        """The verbs that a subclass has its own way for."""
+        """The verbs that a subclass overrides."""
 
     @property
     def brings_orchestrator(self) -> bool:
-        """Whether it is the class of a user for an orchestrator that is no plugin."""
+        """Whether it is a user's class for an orchestrator that is not a plugin."""
 
     def sl_orchestrator(self) -> Any:
         """The orchestrator."""
@@ -76,20 +76,20 @@ class StarlakeJob(Protocol):
 
 
 _asked: ContextVar[Task | None] = ContextVar("starlake_core_compat_asked", default=None)
-"""The task whose native form is being made by the verbs of a job."""
+"""The task whose native form the verbs of a job are creating."""
 
 
 def asked_task() -> Task | None:
-    """The task whose native form is being made by the verbs of a job; None where nobody asked for one."""
+    """The task whose native form the verbs of a job are creating; None if there is none."""
     return _asked.get()
 
 
 @contextmanager
 def asking(task: Task) -> Iterator[None]:
-    """While this block is open, the verbs of a job make the native form of a task.
+    """While this block is active, the verbs of a job create the native form of a task.
 
     Args:
-        task: of a pipeline, or by itself.
+        task: a task of a pipeline, or by itself.
     """
     token = _asked.set(task)
     try:
@@ -99,24 +99,24 @@ def asking(task: Task) -> Iterator[None]:
 
 
 def is_asked(task: Task) -> bool:
-    """Whether a verb is making the native form of a task right now, and wants that of the orchestrator.
+    """Whether a verb is creating the native form of a task right now, and needs that of the orchestrator.
 
     Args:
-        task: of a pipeline, or by itself.
+        task: a task of a pipeline, or by itself.
     """
     return _asked.get() is task
 
 
 def changed(task: Task | None, made: Task, spark: StarlakeSparkConfig | None) -> Task:
-    """A task of a pipeline as an overridden verb wants it to be; its place in the graph and its datasets stay.
+    """Change a task of a pipeline as an overridden verb requires; its place in the graph and its datasets stay.
 
-    The task itself is changed, although its graph is checked: orchestrators know tasks by identity, and whoever reads the graph after the
-    rendering is to see what runs.
+    The task itself changes, although its graph is checked: orchestrators know tasks by identity, and a reader of the graph after the
+    rendering must see what runs.
 
     Args:
-        task: of the pipeline, None if there is none.
-        made: what the verb says.
-        spark: sizing, None to leave it.
+        task: the task of the pipeline; None if there is none.
+        made: the task that the verb created.
+        spark: the sizing; None to keep it.
 
     Raises:
         GraphError: the verb gives it another id.
@@ -125,8 +125,8 @@ def changed(task: Task | None, made: Task, spark: StarlakeSparkConfig | None) ->
         return made
     if made.id != task.id:
         raise GraphError(
-            f"an overridden verb gives the task '{task.path}' the id '{made.id}'; edges name a task by its id: give the id where "
-            "the pipeline file adds it"
+            f"an overridden verb changes the id of task '{task.path}' to '{made.id}'; edges name a task by its id, so set the id where "
+            "the pipeline file adds the task"
         )
     command, now = task.command, made.command
     if command is not None and now is not None:
@@ -147,11 +147,11 @@ def changed(task: Task | None, made: Task, spark: StarlakeSparkConfig | None) ->
 
 
 def rendered(job: StarlakeJob, task: Task) -> Any:
-    """The native form of a task of a pipeline, by the verb of a job.
+    """The native form of a task of a pipeline, created by the verb of a job.
 
     Args:
-        job: with verbs of its own.
-        task: of the pipeline.
+        job: a job that overrides verbs.
+        task: the task of the pipeline.
     """
     pipeline: Any = task.pipeline
     keywords: dict[str, Any] = {**task.native}
@@ -183,7 +183,7 @@ def rendered(job: StarlakeJob, task: Task) -> Any:
 
 
 def _variables(arguments: tuple[str, ...]) -> str | None:
-    """The substitution variables of a transform that somebody gave: without the interval, which every one gets."""
+    """The substitution variables of a transform that a user gave: without the interval, which every transform gets."""
     if "--options" not in arguments:
         return None
     pairs = arguments[arguments.index("--options") + 1].split(",")

@@ -1,4 +1,4 @@
-"""Time zones as a Java machine writes them: generators put its own into the files that they write."""
+"""Time zones as Java writes them: generators put the zone of their machine into the files that they write."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _EAST, _WEST = 14, 12
 def iana_name(zone: str) -> str:
     """The IANA name of a time zone.
 
-    Java takes ``GMT+01:00``, ``UTC+2`` and ``Z`` (``java.time.ZoneId``); a fixed offset of whole hours has a name below ``Etc/``, whose sign is
-    that of POSIX: the other one.
+    Java accepts ``GMT+01:00``, ``UTC+2`` and ``Z`` (``java.time.ZoneId``). A fixed offset of whole hours has a name below ``Etc/``, whose sign is
+    that of POSIX, the opposite one.
 
     Args:
-        zone: as it was written.
+        zone: the zone as it was written.
 
     Returns:
-        The name, or the text as it is where there is none.
+        The name, or the string as it is if there is none.
     """
     text = zone.strip()
     if text.upper() == "Z":

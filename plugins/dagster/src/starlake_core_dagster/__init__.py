@@ -14,7 +14,7 @@ _PLACES = {"definitions": "loading", "thread_executor": "executor"}
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when somebody asks for it: finding the plugin must not import Dagster."""
+    """Import a public name on first use: finding the plugin must not import Dagster."""
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

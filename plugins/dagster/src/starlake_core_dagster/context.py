@@ -1,4 +1,4 @@
-"""From what Dagster says about a step to the core's :class:`Attempt`."""
+"""Turns what Dagster says about a step into the core's :class:`Attempt`."""
 
 from __future__ import annotations
 
@@ -44,23 +44,23 @@ __all__ = [
 ]
 
 PARTITION_FORMAT = "%Y-%m-%dT%H:%M:%S%z"
-"""With the offset: without it two hours would have one name when the clock is put back."""
+"""With the offset: without it, two hours would have the same name when the clock is put back."""
 VARIABLES = "sl_variables"
 DONE = "starlake/done_before"
-"""Name of the metadata of a table that an earlier run had loaded, when a run goes on after a failure: the id of that run."""
+"""Name of the metadata of a table that an earlier run had loaded, if a run continues after a failure: the id of that run."""
 RUN_ID = "starlake/run_id"
-"""Tag of a run that the command line started, with the name that it was asked for under."""
+"""Tag of a run that the command line started, with the run id that the user asked for."""
 PARTLY = "starlake/partly"
 """Tag of such a run if only some of its tasks were selected."""
 TICK = "starlake/scheduled_date"
-"""Tag of a run of a schedule without partitions: when it fired."""
+"""Tag of a run of a schedule without partitions: when the schedule fired."""
 TEARS_DOWN = "starlake/tears_down"
 """Tag of a run that tears down what another run left: the id of that run."""
 _RETRY = "dagster/retry_number"
 UNSAFE = "starlake/retry_unsafe"
-"""Tag of a run whose user takes it on himself that work is done again where that is not safe: ``doubtful`` or ``blind``."""
+"""Tag of a run whose user accepts that work is repeated although that is not safe: ``doubtful`` or ``blind``."""
 RESUMED = "dagster/is_resume_retry"
-"""Dagster's tag of a run that goes on after the failure of another."""
+"""Dagster's tag of a run that continues after the failure of another."""
 _RESUMED_ASSETS = "dagster/is_asset_resume_retry"
 _PARTITION = "dagster/partition"
 _RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
@@ -69,18 +69,18 @@ _RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_
 
 @dataclass(frozen=True)
 class Facts:
-    """What the steps of a pipeline have to know of it at run time.
+    """What the steps of a pipeline must know about it at run time.
 
     Attributes:
-        pipeline_id: of the pipeline; empty for an op in a job that is not ours.
-        cron: of the schedule, or the cycle of its datasets.
-        zone: time zone of the schedule.
+        pipeline_id: the id of the pipeline; empty for an op in a job that is not ours.
+        cron: the cron expression of the schedule, or the cycle of its datasets.
+        zone: the time zone of the schedule.
         policy: when datasets start it.
         source: the pipeline file.
-        plugins: those that the pipeline was drawn with.
-        partitions: Dagster's partitions, None without any.
-        windows: the stretches of time between the moments at which Dagster fires the schedule; None without a schedule.
-        deployment: in the names of jobs. Dagster's run ids are never used twice, so that it need not hold the instance.
+        plugins: the plugins that the pipeline was built with.
+        partitions: Dagster's partitions; None without any.
+        windows: the windows between the times at which Dagster fires the schedule; None without a schedule.
+        deployment: the deployment, for the names of jobs. Dagster never reuses run ids, so it need not contain the instance.
     """
 
     pipeline_id: str
@@ -120,24 +120,24 @@ class Facts:
         )
 
     def window(self, moment: datetime) -> DataInterval:
-        """The last window that ended when the schedule fired.
+        """The last window that had ended when the schedule fired.
 
-        Dagster fires at another instant than the core when the clock is changed at that time of day. Its windows follow one another all
-        the same; what the core makes of each such instant alone would leave out data, or take some twice.
+        Dagster fires at another instant than the core if the clock changes at that time of day. Its windows still follow one another;
+        the core's interval for each such instant would leave out data, or include some twice.
         """
         return self.interval(self.windows.get_prev_partition_window(moment, respect_bounds=False))
 
     def interval(self, window: Any) -> DataInterval:
-        """A window in the plain type of the standard library, which is what the core computes with."""
+        """A window with the plain types of the standard library, with which the core computes."""
         start, end = (datetime.fromtimestamp(date.timestamp(), self.zone) for date in (window.start, window.end))
         return DataInterval(start, end)
 
 
 class Variables(Mapping[str, str]):
-    """What ``${var:NAME}`` stands for: a value that the run brings in its tag ``sl_variables``, else the environment variable.
+    """What ``${var:NAME}`` stands for: a value from the run's tag ``sl_variables``, or else the environment variable.
 
     Args:
-        given: values that the run brings.
+        given: the values of the run.
     """
 
     def __init__(self, given: Mapping[str, str]) -> None:
@@ -157,15 +157,15 @@ class Variables(Mapping[str, str]):
 
 
 def attempt_of(context: Any, facts: Facts, path: str) -> Attempt:
-    """The attempt that a step is.
+    """The attempt of a step.
 
-    The data interval is the one that the run's tags ask for (``sl_data_interval_start`` and ``sl_data_interval_end``), else that of its
-    partition, else the one that the core computes from the schedule and the time for which the run was made.
+    The data interval is the one that the run's tags set (``sl_data_interval_start`` and ``sl_data_interval_end``), or that of its
+    partition, or the one that the core computes from the schedule and the time of the run.
 
     Args:
-        context: of the op.
-        facts: of its pipeline.
-        path: of the task.
+        context: the context of the op.
+        facts: the facts of its pipeline.
+        path: the path of the task.
 
     Raises:
         RunError: a tag of the run cannot be read.
@@ -180,7 +180,7 @@ def attempt_of(context: Any, facts: Facts, path: str) -> Attempt:
         run = context.instance.get_run_by_id(left)
         if run is None:
             raise RunError(
-                f"the run {left}, which the tag {TEARS_DOWN} names, is not known; what it set up is torn down by hand"
+                f"run {left}, which the tag {TEARS_DOWN} names, is unknown; tear down by hand what it set up"
             )
     found = Run(
         facts.pipeline_id or run.job_name,
@@ -202,7 +202,7 @@ def _interval(instance: Any, run: Any, facts: Facts) -> DataInterval:
     tags = run.tags
     if INTERVAL_START in tags or INTERVAL_END in tags:
         if INTERVAL_END not in tags:
-            raise RunError(f"the run has the tag {INTERVAL_START} and no tag {INTERVAL_END}; it takes both")
+            raise RunError(f"the run has the tag {INTERVAL_START} but no tag {INTERVAL_END}; set both")
         end = _date(tags[INTERVAL_END], INTERVAL_END)
         if INTERVAL_START in tags:
             return DataInterval(_date(tags[INTERVAL_START], INTERVAL_START), end)
@@ -220,7 +220,7 @@ def _interval(instance: Any, run: Any, facts: Facts) -> DataInterval:
 
 
 def _window(partition: str, run: Any, facts: Facts) -> DataInterval:
-    """The window of a partition; Dagster takes any time for the next one at which it fires, the schedule may have been another one."""
+    """The window of a partition. Dagster takes any time for the next time at which it fires, and the schedule may have changed."""
     try:
         start = datetime.strptime(partition, facts.partitions.fmt)
         window = facts.interval(facts.partitions.time_window_for_partition_key(partition))
@@ -228,8 +228,8 @@ def _window(partition: str, run: Any, facts: Facts) -> DataInterval:
         window = None
     if window is None or window.start.astimezone(timezone.utc) != start:
         raise RunError(
-            f"the partition {partition!r} of run {run.run_id} is not a time at which the schedule {facts.cron!r} of pipeline "
-            f"{facts.pipeline_id} fires; launch a run of one that Dagster lists"
+            f"partition {partition!r} of run {run.run_id} is not a time at which the schedule {facts.cron!r} of pipeline "
+            f"{facts.pipeline_id} fires; launch a run of a partition that Dagster lists"
         )
     return window
 
@@ -242,7 +242,9 @@ def _date(text: str, name: str) -> datetime:
     except (ValueError, OverflowError):
         date = None
     if date is None or date.tzinfo is None:
-        raise RunError(f"the tag {name} of the run is {text!r}; it takes a date with offset: 2026-01-31T00:00:00+01:00")
+        raise RunError(
+            f"{text!r} is not a valid date for the tag {name} of the run; write it with an offset, such as 2026-01-31T00:00:00+01:00"
+        )
     return date
 
 
@@ -255,12 +257,12 @@ def _variables(tags: Mapping[str, str]) -> dict[str, str]:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise RunError(f'the tag {VARIABLES} of the run is {text!r}; it takes a JSON object: {{"region": "EU"}}')
+        raise RunError(f'the tag {VARIABLES} of the run must be a JSON object such as {{"region": "EU"}}, not {text!r}')
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in found.items()}
 
 
 def _generation(instance: Any, run: Any) -> int:
-    """How often somebody asked for done work again: re-executions that neither go on after a failure nor come from Dagster itself."""
+    """How often a user asked to repeat work that was done: re-executions that neither continue after a failure nor come from Dagster itself."""
     count, seen = 0, 0
     while run is not None and run.parent_run_id and seen < 1000:
         parent = instance.get_run_by_id(run.parent_run_id)
@@ -272,11 +274,11 @@ def _generation(instance: Any, run: Any) -> int:
 
 
 def same_work(instance: Any, run: Any) -> frozenset[str]:
-    """The runs whose work a run goes on with: itself, and those before it up to the first that was asked to do all of it anew.
+    """The runs whose work a run continues: itself, and those before it up to the first one that was asked to do everything again.
 
     Args:
-        instance: of Dagster.
-        run: that goes on.
+        instance: the Dagster instance.
+        run: the run that continues.
     """
     found: set[str] = set()
     while run is not None and run.run_id not in found:
@@ -291,7 +293,7 @@ def same_work(instance: Any, run: Any) -> frozenset[str]:
 def _goes_on(run: Any, parent: Any) -> bool:
     """Whether a re-execution leaves alone what its parent did.
 
-    A re-execution inherits the tag of its parent in one of the two cases; only a parent that succeeded tells that all of it was asked for.
+    A re-execution inherits the tag of its parent in one of the two cases; only a parent that succeeded shows that everything was requested.
     """
     if run.tags.get(RESUMED) == "true":
         return True

@@ -1,6 +1,6 @@
-"""Bringing pipeline files into Dagster's workspace, and taking them out again.
+"""Adds pipeline files to Dagster's workspace, and removes them.
 
-The files stay where they are: one module beside the workspace lists them, so that all of them are one code location with one lineage, and
+The files stay where they are: one module next to the workspace lists them, so that all of them are one code location with one lineage, and
 one entry of the workspace names that module.
 """
 
@@ -28,7 +28,7 @@ from .options import DagsterOptions
 __all__ = ["MODULE", "delete", "deploy", "workspace_of"]
 
 MODULE = "starlake_definitions.py"
-"""The module beside the workspace that lists the deployed files."""
+"""The module next to the workspace that lists the deployed files."""
 
 _HEAD = '''"""The pipelines of this workspace. Written by ``starlake-orchestrate deploy``; the values in capitals are all that it reads again."""
 
@@ -43,16 +43,16 @@ defs = definitions([Path(__file__).parent / file for file in FILES], environment
 """
 _LOCATION = "starlake"
 _MARK = "\ufeff"
-"""Some editors begin a file with it."""
+"""Some editors write it at the beginning of a file."""
 _EMPTY_LIST = re.compile(r"(?m)^load_from:[ \t]*(?:\[[ \t]*\]|null|~)?[ \t]*(#[^\r\n]*)?(?:\r?\n|\Z)")
 _LIST = re.compile(r"(?m)^load_from:[^\n]*\n(?=(?:[ \t]*#[^\n]*\n|[ \t]*\r?\n)*( *)-\s)")
 
 
 def workspace_of(options: Options) -> Path:
-    """The workspace file that is changed.
+    """The workspace file to change.
 
     Args:
-        options: typed options.
+        options: the resolved options.
     """
     return Path(options[DagsterOptions].workspace or "workspace.yaml").expanduser().absolute()
 
@@ -62,7 +62,7 @@ def deploy(files: Sequence[Path], workspace: Path) -> list[Path]:
 
     Args:
         files: pipeline files.
-        workspace: the ``workspace.yaml``; it is made where there is none.
+        workspace: the ``workspace.yaml``; created if it does not exist.
 
     Returns:
         The files written.
@@ -78,7 +78,7 @@ def deploy(files: Sequence[Path], workspace: Path) -> list[Path]:
             return _deploy(files, workspace)
     except BaseException:
         if made:
-            with suppress(OSError):  # somebody else uses it by now
+            with suppress(OSError):  # another process may use it by now
                 folder.rmdir()
         raise
 
@@ -94,7 +94,7 @@ def _deploy(files: Sequence[Path], workspace: Path) -> list[Path]:
     writes: dict[Path, Path | bytes] = {folder / MODULE: _module(every)}
     text = _text(workspace)
     if not _names_us(_read(text, workspace)):
-        # Where the workspace is a link, what it leads to is changed.
+        # If the workspace is a link, its target is changed.
         writes[workspace.resolve()] = _with_entry(text, workspace).encode()
     _check(every, folder)
     swap(writes)
@@ -102,7 +102,7 @@ def _deploy(files: Sequence[Path], workspace: Path) -> list[Path]:
 
 
 def delete(files: Sequence[Path], workspace: Path) -> list[Path]:
-    """Take pipeline files out of a workspace; the files themselves are left alone.
+    """Remove pipeline files from a workspace; the files themselves are left alone.
 
     Args:
         files: pipeline files.
@@ -116,7 +116,7 @@ def delete(files: Sequence[Path], workspace: Path) -> list[Path]:
     """
     folder = workspace.parent
     if not folder.is_dir():
-        raise NothingFoundError(f"there is no workspace in {folder}; name it with the option workspace")
+        raise NothingFoundError(f"there is no workspace in {folder}; set the option 'workspace' to its path")
     with locked(folder):
         listed = _listed(folder)
         names = [_relative(file, folder) for file in files]
@@ -126,7 +126,7 @@ def delete(files: Sequence[Path], workspace: Path) -> list[Path]:
                 f"not deployed in {workspace}: {', '.join(missing)} (deployed: {', '.join(listed.files) or 'nothing'})"
             )
         left = replace(listed, files=[name for name in listed.files if name not in names])
-        # The entry of the workspace stays: a location without pipelines loads, and one that is missing does not.
+        # The entry of the workspace stays: a location without pipelines loads, but a missing one does not.
         swap({folder / MODULE: _module(left)})
     return [folder / MODULE]
 
@@ -140,9 +140,9 @@ class _Listed:
     """What is deployed.
 
     Attributes:
-        files: relative to the folder of the workspace.
+        files: the files, relative to the folder of the workspace.
         environment: for files that name none; that of the last deployment that named one.
-        options: that win over those in the files.
+        options: options that override those in the files.
     """
 
     files: Sequence[str] = ()
@@ -157,7 +157,7 @@ def _module(listed: _Listed) -> bytes:
 
 
 def _listed(folder: Path) -> _Listed:
-    """What is deployed already."""
+    """What is already deployed."""
     module = folder / MODULE
     if not module.exists():
         return _Listed()
@@ -172,12 +172,12 @@ def _listed(folder: Path) -> _Listed:
         ]
         values = dict(found)
         if len(values) < len(found):
-            raise ValueError("a value is there twice")
+            raise ValueError("a value occurs twice")
         files = [str(name) for name in values["FILES"]]
         return _Listed(files, values.get("ENVIRONMENT"), dict(values.get("OPTIONS", {})))
     except (KeyError, SyntaxError, ValueError, TypeError) as error:
         raise RunError(
-            f"{module} has no list FILES of file names that could be read ({error}); it is written by deploy: restore it, or remove it and "
+            f"{module} has no list FILES of file names that can be read ({error}); deploy writes this file: restore it, or remove it and "
             "deploy all files again"
         ) from error
 
@@ -185,18 +185,20 @@ def _listed(folder: Path) -> _Listed:
 def _check(listed: _Listed, folder: Path) -> None:
     gone = [name for name in listed.files if not (folder / name).is_file()]
     if gone:
-        raise RunError(f"{', '.join(gone)} of {folder / MODULE} is gone; take it out with: starlake-orchestrate delete")
+        raise RunError(
+            f"{', '.join(gone)} of {folder / MODULE} no longer exists; remove it with: starlake-orchestrate delete"
+        )
     try:
         files = [folder / name for name in listed.files]
         Definitions.validate_loadable(definitions(files, environment=listed.environment, **listed.options))
     except StarlakeError:
         raise
     except Exception as error:
-        raise RunError(f"Dagster does not load these files together: {type(error).__name__}: {error}") from error
+        raise RunError(f"Dagster cannot load these files together: {type(error).__name__}: {error}") from error
 
 
 def _text(workspace: Path) -> str:
-    """The text of the workspace with the ends of its lines as they are."""
+    """The text of the workspace, with its line endings."""
     try:
         return workspace.read_bytes().decode()
     except FileNotFoundError:
@@ -211,7 +213,7 @@ def _read(text: str, workspace: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise RunError(f"{workspace} is not valid YAML: {error}") from error
     if not isinstance(found, dict) or not isinstance(found.get("load_from") or [], list):
-        raise RunError(f"{workspace} is not a Dagster workspace: it takes a list of locations under load_from")
+        raise RunError(f"{workspace} is not a Dagster workspace: it needs a list of locations under load_from")
     return found
 
 
@@ -222,7 +224,7 @@ def _names_us(found: Mapping[str, Any]) -> bool:
 
 
 def _words(value: Any) -> Iterator[str]:
-    """Every text in a location: one of them is its name, and names that are not written are made of others."""
+    """Every string in a location: one of them is its name, and names that are not written are derived from others."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, (list, dict)):
@@ -231,10 +233,10 @@ def _words(value: Any) -> Iterator[str]:
 
 
 def _with_entry(text: str, workspace: Path) -> str:
-    """The text of a workspace with our entry at the top of its list; the rest of it, comments included, stays as it is."""
+    """The text of a workspace with our entry at the top of its list; the rest, comments included, stays as it is."""
     before = _read(text, workspace)
     others = before.get("load_from") or []
-    # Of two locations of one name, Dagster loads the last one without a word.
+    # Of two locations with the same name, Dagster silently loads the last one.
     taken, number, name = set(_words(others)), 1, _LOCATION
     while name in taken:
         number += 1
@@ -261,7 +263,5 @@ def _with_entry(text: str, workspace: Path) -> str:
     except RunError:
         right = False
     if not right:
-        raise RunError(
-            f"{workspace} is written in a way that cannot be added to; put this under load_from:\n{entry('  ')}"
-        )
+        raise RunError(f"{workspace} has a form that cannot be edited; add this under load_from:\n{entry('  ')}")
     return mark + changed

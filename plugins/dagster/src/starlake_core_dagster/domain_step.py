@@ -1,4 +1,4 @@
-"""One step for all tables of a domain: for domains so large that a step for each of them is more than Dagster should keep account of."""
+"""One step for all tables of a domain, for domains so large that Dagster cannot keep track of a step for each of them."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ __all__ = ["Together"]
 
 @dataclass(frozen=True, eq=False)
 class Together:
-    """The body of the op of several tasks. What is done is done: a retry runs those that failed, and nothing twice.
+    """The body of the op of several tasks. Work that is done stays done: a retry runs only the tasks that failed.
 
     Attributes:
         steps: the bodies of the tasks.
-        parallelism: tasks at once.
+        parallelism: how many tasks run at once.
     """
 
     steps: Sequence[Step]
     parallelism: int
 
     def __call__(self, step: Any, inputs: Mapping[str, Any]) -> Iterator[Any]:
-        """The body, as Dagster calls it; an argument of the name ``context`` would have to be of one of its classes."""
+        """The body, as Dagster calls it; an argument named ``context`` would have to be of one of Dagster's classes."""
         wanted = step.selected_output_names
         asked = [member for member in self.steps if not wanted.isdisjoint(member.outputs) or RESULT in wanted]
         done, before = _done(step)
@@ -55,14 +55,14 @@ class Together:
             yield Output(None, RESULT)
 
     def _run(self, step: Any, members: Sequence[Step], failures: dict[str, Failure]) -> Iterator[Any]:
-        """Run tasks side by side; what they produce is passed on by this thread, as it comes."""
+        """Run tasks side by side; this thread passes on what they produce, as it comes."""
         produced: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         stop = stopping.get() or threading.Event()
 
         def work(member: Step) -> None:
             stopping.set(stop)
             try:
-                if stop.is_set():  # while it waited for its turn
+                if stop.is_set():  # while it waited
                     raise Failure("the run was stopped", allow_retries=False)
                 for event in member(step, {}):
                     produced.put((member.path, event))
@@ -87,7 +87,7 @@ class Together:
                 else:
                     yield event
         except BaseException:
-            # An executor of Dagster interrupts this thread; those of the tasks are told by us, and cancel their jobs.
+            # Dagster's executor interrupts this thread; it tells the threads of the tasks, which cancel their jobs.
             stop.set()
             raise
         finally:
@@ -95,12 +95,12 @@ class Together:
 
 
 def _done(step: Any) -> tuple[set[str], dict[str, dict[str, Any]]]:
-    """What was produced before: names of outputs of an earlier try of this run, and the metadata of those of the runs that it goes on from."""
+    """What was produced before: the outputs of an earlier attempt of this run, and the metadata of those of the runs that it continues."""
     key, run = step.get_step_execution_context().step.key, step.run
     here = set(_outputs(step.instance, run.run_id, key)) if step.retry_number else set()
     before: dict[str, dict[str, Any]] = {}
     seen = {run.run_id}
-    # A run of the chain may have died before this step began: what the one before it did is done all the same.
+    # A run of the chain may have died before this step started: what the one before it did is still done.
     while run is not None and run.tags.get(RESUMED) == "true" and run.parent_run_id not in {None, *seen}:
         seen.add(run.parent_run_id)
         for output, metadata in _outputs(step.instance, run.parent_run_id, key).items():

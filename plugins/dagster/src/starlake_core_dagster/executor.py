@@ -1,7 +1,7 @@
-"""An executor that runs steps in threads: most of them only wait for something that runs elsewhere.
+"""An executor that runs steps in threads: most steps only wait for something that runs elsewhere.
 
-The one module that imports what Dagster does not export. Where that has moved, :func:`thread_executor` answers with Dagster's own in-process
-executor: nothing runs side by side then, and a tear-down after a failure is left to the run-status sensor.
+This is the only module that imports what Dagster does not export. If that has moved, :func:`thread_executor` returns Dagster's own in-process
+executor: then steps do not run side by side, and a tear-down after a failure is left to the run-status sensor.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ __all__ = ["TRIGGER_TAG", "InProcess", "run_in_process", "stopping", "supports_t
 logger = get_logger(__name__)
 
 TRIGGER_TAG = "starlake/trigger"
-"""Tag of a step with the trigger rule of its task, where that is not the one of Dagster."""
+"""Tag of a step with the trigger rule of its task, if that differs from Dagster's."""
 
 _LOOK_SECONDS = 0.2
 _DRAIN_SECONDS = 60.0
-"""How long the jobs of a run that failed in its main loop are given to be cancelled."""
+"""How long the jobs of a run whose main loop failed have to be cancelled, in seconds."""
 
 stopping: ContextVar[threading.Event | None] = ContextVar("starlake_core_dagster_stopping", default=None)
-"""Set when the run is being stopped; None in an executor that stops its steps by an interrupt."""
+"""Set when the run is being stopped; None in an executor that interrupts its steps to stop them."""
 
 
 @dataclass
 class InProcess:
-    """A run that somebody asked for in this process.
+    """A run that was requested in this process.
 
     Attributes:
-        excluded: keys of steps that are not to run, and count as done.
-        ends: key of each step that ended to the type of the event that said so.
-        failure: what Dagster said of the run as a whole, where it failed.
+        excluded: keys of steps that must not run, and count as done.
+        ends: maps the key of each step that ended to the type of the event that reported it.
+        failure: Dagster's message about the run as a whole, if it failed.
         stopped: whether the user stopped it.
-        run_id: under which Dagster keeps it.
+        run_id: its id in Dagster.
     """
 
     excluded: frozenset[str] = frozenset()
@@ -72,7 +72,7 @@ try:
     from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
     from dagster._core.execution.plan.outputs import StepOutputHandle
     from dagster._core.execution.retries import RetryMode
-except ImportError as error:  # a Dagster that is newer than this module
+except ImportError as error:  # this Dagster is newer than this module
     logger.warning("this Dagster runs steps one after the other: %s", error)
     supports_threads = False
 else:
@@ -81,16 +81,16 @@ else:
 if supports_threads:
 
     class _Steps(ActiveExecution):
-        """Dagster's own account of what may run, with the trigger rules of tasks.
+        """Dagster's own bookkeeping of what may run, with the trigger rules of tasks.
 
         Args:
-            plan: of the run.
+            plan: the plan of the run.
             excluded: keys of steps that count as done.
-            **keywords: of Dagster's class.
+            **keywords: keywords of Dagster's class.
         """
 
         def __init__(self, plan: Any, excluded: frozenset[str], **keywords: Any) -> None:
-            # Before the first look, which is in the constructor.
+            # Before the first search for steps, which the constructor makes.
             self._rules = {
                 key: plan.get_step_by_key(key).tags.get(TRIGGER_TAG, "") for key in plan.step_keys_to_execute
             }
@@ -100,12 +100,12 @@ if supports_threads:
 
         @property
         def held(self) -> bool:
-            """After a look for what may run: whether something could, and waits for a pool or for the limit of a tag."""
+            """Whether the last search found a step that could run, but waits for a pool or for the limit of a tag."""
             return bool(self._executable)
 
         def _should_skip_step(self, step_key: str, *more: Any) -> bool:
             if self._befores.get(step_key, set()) & (self._failed | self._abandoned) or self._rules.get(step_key):
-                return False  # a failure counts for more than a skip; and some rules run after skips
+                return False  # a failure outweighs a skip, and some rules run after skips
             return bool(super()._should_skip_step(step_key, *more))
 
         def _update(self) -> None:
@@ -126,9 +126,9 @@ if supports_threads:
         """Runs the steps of a run in threads of one process.
 
         Args:
-            max_concurrent: steps at once.
-            tag_concurrency_limits: as Dagster's multiprocess executor takes them.
-            retries: Dagster's mode of retries.
+            max_concurrent: how many steps run at once.
+            tag_concurrency_limits: limits as in Dagster's multiprocess executor.
+            retries: Dagster's retry mode.
         """
 
         def __init__(self, max_concurrent: int, tag_concurrency_limits: Any, retries: Any) -> None:
@@ -138,7 +138,7 @@ if supports_threads:
 
         @property
         def retries(self) -> Any:
-            """Dagster's mode of retries."""
+            """Dagster's retry mode."""
             return self._retries
 
         def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[Any]:
@@ -168,7 +168,7 @@ if supports_threads:
             here = _here.get()
             steps_to_run = [execution_plan.get_step_by_key(key) for key in execution_plan.step_keys_to_execute]
             for pool in limit(job_context.instance, (step.pool for step in steps_to_run)):
-                text = f"The pool {pool} had no limit, which means no bounds; it lets one step run at a time now"
+                text = f"Pool {pool} had no limit; its limit is now one step at a time"
                 yield DagsterEvent.engine_event(job_context, text, EngineEventData({}))
             with ExitStack() as stack:
                 slots = stack.enter_context(InstanceConcurrencyContext(job_context.instance, job_context.dagster_run))
@@ -188,7 +188,7 @@ if supports_threads:
         def _loop(self, job_context: Any, steps: Any) -> Iterator[Any]:
             """Start what may run, and pass on what the threads produce.
 
-            A thread writes the events of its own step; only this thread decides what runs, and writes those of the others.
+            A thread writes the events of its own step; only this thread decides what runs, and writes all other events.
             """
             produced: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
             stop = threading.Event()
@@ -201,7 +201,7 @@ if supports_threads:
                         yield DagsterEvent.engine_event(job_context, "Stopping the jobs of the run", about)
                         steps.mark_interrupted()
                         stop.set()
-                        if _here.get() is not None:  # nobody asked Dagster to stop it, and it would call it a failure
+                        if _here.get() is not None:  # Dagster was not asked to stop it, and would report a failure
                             job_context.instance.report_run_canceling(job_context.dagster_run)
                     held = False
                     if not stop.is_set():
@@ -215,7 +215,7 @@ if supports_threads:
                     if not stop.is_set():
                         yield from steps.plan_events_iterator(job_context)
             except BaseException:
-                # No job goes on behind a run that has ended: a database that is locked, or nobody who takes the next event.
+                # No job may outlive its run: the database may be locked, or nobody may take the next event.
                 stop.set()
                 _drain(produced, set(live))
                 raise
@@ -237,7 +237,7 @@ if supports_threads:
             held: bool,
         ) -> Iterator[Any]:
             """Wait a moment for the next event, and pass on all that are there."""
-            pause = steps.sleep_interval()  # of retries; 0 where a pool is waited for
+            pause = steps.sleep_interval()  # of retries; 0 while a step waits for a pool
             try:
                 found = produced.get(
                     timeout=min(_LOOK_SECONDS, pause) if pause > 0 else _LOOK_SECONDS if live or held else 0.001
@@ -273,17 +273,17 @@ if supports_threads:
                 if event is None:
                     live.discard(key)
         if live:
-            logger.error("the steps %s have not ended; look after their jobs", ", ".join(sorted(live)))
+            logger.error("the steps %s have not ended; check their jobs", ", ".join(sorted(live)))
 
     def _capture(stack: ExitStack, job_context: Any, execution_plan: Any) -> Iterator[Any]:
-        """Keep what this process prints while the run goes on, as Dagster's in-process executor does: one log for all steps."""
+        """Keep what this process prints during the run, as Dagster's in-process executor does: one log for all steps."""
         manager = job_context.instance.compute_log_manager
         keys = [step.key for step in execution_plan.get_steps_to_execute_in_topo_order()]
         log_key = manager.build_log_key_for_run(job_context.run_id, create_compute_log_file_key())
         try:
             captured = stack.enter_context(manager.capture_logs(log_key))
         except Exception as error:
-            text = f"The output of this process is not kept: {error}"
+            text = f"The output of this process cannot be kept: {error}"
             yield DagsterEvent.engine_event(job_context, text, EngineEventData({}))
         else:
             yield DagsterEvent.capture_logs(job_context, keys, log_key, captured)
@@ -295,10 +295,10 @@ if supports_threads:
                 for event in dagster_event_sequence_for_step(step_context):
                     produced.put((key, event))
             except (DagsterExecutionInterruptedError, KeyboardInterrupt):
-                pass  # its failure was produced before
+                pass  # its failure was already produced
             except BaseException as error:
                 if not step_context.raise_on_error:
-                    logger.exception("the step %s ended in a way that Dagster does not know", key)
+                    logger.exception("step %s ended with an error that Dagster did not handle", key)
                 produced.put((key, error))
             finally:
                 produced.put((key, None))
@@ -310,15 +310,17 @@ if supports_threads:
             Noneable(Array(Permissive())),
             default_value=None,
             is_required=False,
-            description="Limits of steps at once by tag, as the multiprocess executor takes them.",
+            description="Limits of concurrent steps by tag, as in the multiprocess executor.",
         )
-        steps = Field(int, default_value=most, is_required=False, description="Steps at once.")
+        steps = Field(int, default_value=most, is_required=False, description="How many steps run at once.")
 
         def starlake_threads(init_context: Any) -> Any:
             """Runs steps in threads of the run's process."""
             config = init_context.executor_config
             if config["max_concurrent"] < 1:
-                raise ValueError(f"max_concurrent is {config['max_concurrent']}; it takes a number from 1")
+                raise ValueError(
+                    f"{config['max_concurrent']} is not a valid value for max_concurrent; it must be at least 1"
+                )
             return ThreadExecutor(config["max_concurrent"], config["tag_concurrency_limits"], RetryMode.ENABLED)
 
         schema = {"max_concurrent": steps, "tag_concurrency_limits": limits}
@@ -327,10 +329,10 @@ if supports_threads:
 
 @functools.cache
 def thread_executor(max_concurrent: int = 8) -> Any:
-    """The executor that runs the steps of a run in threads; Dagster's in-process executor where this Dagster does not let us.
+    """The executor that runs the steps of a run in threads; Dagster's in-process executor if this version of Dagster does not allow that.
 
     Args:
-        max_concurrent: steps at once, unless the configuration of a run says otherwise.
+        max_concurrent: how many steps run at once, unless the configuration of a run sets another number.
     """
     return _threads(max_concurrent) if supports_threads else in_process_executor
 
@@ -339,23 +341,23 @@ def run_in_process(job: Any, instance: Any, tags: Mapping[str, str], parallelism
     """Run a job in this process and wait for its end.
 
     Args:
-        job: its definition.
-        instance: where its events are kept.
-        tags: of the run.
-        parallelism: steps at once; None for the executor of the job.
-        here: what is asked of the run, and what becomes of it.
+        job: the definition of the job.
+        instance: the instance that stores its events.
+        tags: the tags of the run.
+        parallelism: how many steps run at once; None for the executor of the job.
+        here: the request for the run, and its results.
 
     Raises:
-        RunError: this Dagster does not let us.
+        RunError: this version of Dagster does not allow it.
     """
     if not supports_threads:
         raise RunError(
-            "pipelines are not run from here with this version of Dagster; launch the job in its user interface"
+            "pipelines cannot run from here with this version of Dagster; launch the job in its user interface"
         )
     if parallelism is not None:
         job = job.with_executor_def(thread_executor(parallelism))
     wrapped = InMemoryJob(job)
-    # Who asked for the run is told by it; what Dagster writes to the console as well would be said twice.
+    # The observer reports to whoever requested the run; Dagster's own console output would repeat it.
     config = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}} if "console" in job.loggers else {}
     plan = create_execution_plan(wrapped, run_config=config)
     run = instance.create_run_for_job(
@@ -371,7 +373,7 @@ def run_in_process(job: Any, instance: Any, tags: Mapping[str, str], parallelism
             elif event.is_failure and step is None:
                 here.failure = event.message or "the run failed"
                 error = getattr(event.event_specific_data, "error", None)
-                # As an executor of Dagster tells of Ctrl-C.
+                # As Dagster's executor reports Ctrl-C.
                 here.stopped |= error is not None and error.cls_name == DagsterExecutionInterruptedError.__name__
     finally:
         _here.reset(token)

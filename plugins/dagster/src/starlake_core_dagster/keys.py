@@ -1,4 +1,4 @@
-"""From datasets to Dagster's asset keys."""
+"""Turns datasets into Dagster's asset keys."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def asset_key(dataset: StarlakeDataset, prefix: Sequence[str] = ()) -> AssetKey:
     """The asset key of a dataset: ``[domain, table]`` for a table, the parts of its URI for anything else.
 
     Args:
-        dataset: what is produced; its name counts without its case, as everywhere.
+        dataset: the dataset; the case of its name does not matter, as everywhere.
         prefix: further parts before it.
     """
     scheme, separator, rest = dataset.identity.partition("://")

@@ -1,4 +1,4 @@
-"""The keywords of Dagster that the verbs of a pipeline take, and what their values have to be."""
+"""The Dagster keywords that the verbs of a pipeline accept, and the values that they can have."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["JOB_KEYWORDS", "TASK_KEYWORDS", "check_keywords"]
 TASK_KEYWORDS = (
     "asset_tags", "code_version", "description", "group_name", "kinds", "metadata", "op_tags", "owners", "retry_policy",
 )  # fmt: skip
-"""Keywords that the verbs of a pipeline take for Dagster."""
+"""Dagster keywords that the verbs of a pipeline accept."""
 
 JOB_KEYWORDS = ("executor_def", "hooks", "metadata", "run_tags")
-"""Keywords of Dagster's jobs that ``sl_create_pipeline`` takes."""
+"""Keywords of Dagster's jobs that ``sl_create_pipeline`` accepts."""
 
 _SHAPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "kinds": ((list, tuple, set, frozenset), 'several words: {"parquet"}'),
@@ -29,11 +29,11 @@ _SHAPES: Mapping[str, tuple[tuple[type, ...], str]] = {
 
 
 def check_keywords(what: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
-    """Refuse a keyword that is not known, and a word where several are meant, which Python would take letter by letter."""
+    """Refuse an unknown keyword, and a string in place of several, which Python would split into letters."""
     for name in given:
         if name not in known:
             raise StarlakeError(f"{what} does not take the keyword '{name}'; it takes {', '.join(known)}")
     for name, value in given.items():
         types, takes = _SHAPES.get(name, ((object,), ""))
         if value is not None and not isinstance(value, types):
-            raise StarlakeError(f"the keyword '{name}' of {what} is {value!r}; it takes {takes}")
+            raise StarlakeError(f"{value!r} is not a valid value for the keyword '{name}' of {what}; it takes {takes}")

@@ -41,15 +41,15 @@ def definitions(
     executor: Any = _Threads.OURS,
     **options: Any,
 ) -> Definitions:
-    """Make Dagster's definitions: ``defs = definitions("pipelines")``.
+    """Create Dagster's definitions: ``defs = definitions("pipelines")``.
 
     Args:
         source: pipelines, or files and folders with pipeline files; one or several.
-        environment: for pipeline files that name none.
-        executor: of every job of the code location that names none, and of the runs that Dagster makes for assets by itself: those of *Materialize*,
-            of backfills of assets, of ``dagster asset materialize``. ``thread_executor()`` by default; None leaves it to the code location, of
+        environment: the environment of pipeline files that name none.
+        executor: the executor of every job of the code location that names none, and of the runs that Dagster creates for assets: *Materialize*,
+            backfills of assets, ``dagster asset materialize``. The default is ``thread_executor()``; None leaves it to the code location, in
             which only one set of definitions may have one.
-        **options: options that win over those in the files.
+        **options: options that override those in the files.
 
     Raises:
         PipelineFileError: with every problem of every file.
@@ -75,37 +75,37 @@ def definitions(
     elif found and (environment is not None or options):
         given = ", ".join([*(["environment"] if environment is not None else []), *options])
         raise StarlakeError(
-            f"definitions() takes {given} for pipeline files only: a pipeline was drawn with the options of its Orchestration"
+            f"definitions() takes {given} for pipeline files only: a pipeline already has the options of its Orchestration"
         )
     return merged(found, location_executor() if executor is _Threads.OURS else executor)
 
 
 def location_executor() -> Any:
-    """The executor of a code location where the user gives none: one object, because two cannot be merged. None where this Dagster has no threads."""
+    """The default executor of a code location: a single object, because two cannot be merged. None if this Dagster has no threads."""
     return thread_executor() if supports_threads else None
 
 
 def _no_source(given: object) -> StarlakeError:
     return StarlakeError(
-        f"definitions() takes pipelines, or files and folders with pipeline files, one or several; it was given {given!r}"
+        f"definitions() takes one or several pipelines, pipeline files or folders with pipeline files, not {given!r}"
     )
 
 
 def _native(pipeline: StarlakePipeline) -> DagsterPipeline:
     if not isinstance(pipeline.native, DagsterPipeline):
         raise PipelineFileError(
-            f"pipeline {pipeline.id} was not drawn for Dagster, or its 'with' block has not ended; draw it with "
+            f"pipeline {pipeline.id} was not built for Dagster, or its 'with' block has not ended; build it with "
             "Orchestration(orchestrator='dagster')"
         )
     return pipeline.native
 
 
 def merged(pipelines: Sequence[DagsterPipeline], executor: Any = None) -> Definitions:
-    """The definitions of pipelines. An asset that several of them produce is defined by the first; the others record what they did.
+    """The definitions of pipelines. An asset that several of them produce is defined by the first; the others record their materialisations.
 
     Args:
-        pipelines: rendered.
-        executor: of the code location; None for none.
+        pipelines: rendered pipelines.
+        executor: the executor of the code location; None for none.
     """
     problems = _twins(pipelines)
     if problems:
@@ -134,7 +134,7 @@ def merged(pipelines: Sequence[DagsterPipeline], executor: Any = None) -> Defini
 
 
 def _twins(pipelines: Iterable[DagsterPipeline]) -> list[str]:
-    """A sentence for every two pipelines whose jobs, graphs or sensors would have one name."""
+    """A sentence for every two pipelines whose jobs, graphs or sensors would have the same name."""
     taken: dict[str, DagsterPipeline] = {}
     found = []
     for pipeline in pipelines:
@@ -143,15 +143,15 @@ def _twins(pipelines: Iterable[DagsterPipeline]) -> list[str]:
         if other is not None:
             one, two = (f"'{p.pipeline.id}' of {p.pipeline.source or 'no file'}" for p in (other, pipeline))
             found.append(
-                f"the pipelines {one} and {two} fall on one name in Dagster, where '-' is '_' and the words _steps and _tear_down are added; give "
-                "one of them another name: sl_create_pipeline(name=...)"
+                f"the pipelines {one} and {two} have the same name in Dagster, where '-' becomes '_' and _steps and _tear_down are suffixes; "
+                "rename one of them: sl_create_pipeline(name=...)"
             )
         taken.update((name, pipeline) for name in names)
     return found
 
 
 def _owners(pipelines: Iterable[DagsterPipeline]) -> dict[AssetKey, DagsterPipeline]:
-    """The first pipeline that makes each asset."""
+    """The first pipeline that produces each asset."""
     owners: dict[AssetKey, DagsterPipeline] = {}
     for pipeline in pipelines:
         for key in pipeline.keys:
@@ -162,9 +162,9 @@ def _owners(pipelines: Iterable[DagsterPipeline]) -> dict[AssetKey, DagsterPipel
 def _apart(
     pipelines: Sequence[DagsterPipeline], owners: Mapping[AssetKey, DagsterPipeline]
 ) -> dict[str, set[AssetKey]]:
-    """Name of each pipeline that reads from one that reads from it, at whatever distance, to the assets that it reads there.
+    """Maps the name of each pipeline that is both upstream and downstream of another, at any distance, to the assets that it reads there.
 
-    A graph of ops cannot stand before and after another one at once. The lineage is the same; a run of *both* does not order the two.
+    A graph of ops cannot be both before and after another one. The lineage is the same; a run of *both* does not order the two.
     """
     reads = {p.name: {owners[key].name for key in p.reads if key in owners and owners[key] is not p} for p in pipelines}
     apart: dict[str, set[AssetKey]] = {}
@@ -185,7 +185,7 @@ def shared_assets(pipelines: Iterable[DagsterPipeline]) -> list[str]:
     """A sentence for every asset that several pipelines produce, for names that collide, and for pipelines that read from each other.
 
     Args:
-        pipelines: rendered.
+        pipelines: rendered pipelines.
     """
     every = list(pipelines)
     found = _twins(every)
@@ -197,11 +197,11 @@ def shared_assets(pipelines: Iterable[DagsterPipeline]) -> list[str]:
             owner = owners[key]
             if owner is not pipeline:
                 found.append(
-                    f"the asset {key.to_user_string()} of pipeline {pipeline.pipeline.id} is defined by pipeline {owner.pipeline.id} already: in "
-                    "Dagster it belongs to the first, and the other one records its materialisations"
+                    f"the asset {key.to_user_string()} of pipeline {pipeline.pipeline.id} is already defined by pipeline {owner.pipeline.id}: in "
+                    "Dagster it belongs to the first, and the other records its materialisations"
                 )
     for name in _apart(every, owners):
         found.append(
-            f"pipeline {name} reads from one that reads from it: materialising assets of both in one run does not wait from the one to the other"
+            f"pipeline {name} reads from a pipeline that reads from it: one run that materialises assets of both does not order the two pipelines"
         )
     return found

@@ -1,6 +1,6 @@
-"""Who watches a job that runs in this process because somebody asked for it here.
+"""Observes a job that runs in this process because it was requested here.
 
-In Dagster's own processes nobody watches, and every function here does nothing.
+In Dagster's own processes nothing observes, and every function here does nothing.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ __all__ = ["Observation", "began", "ended", "line", "observing", "run"]
 
 @dataclass
 class Observation:
-    """A run in this process, and what became of its tasks so far.
+    """A run in this process, and the results of its tasks so far.
 
     Attributes:
-        request: what was asked for.
-        outcomes: path of each task that ran to how its last attempt ended, and why.
-        attempts: path of each task that ran to the number of its attempts.
-        seconds: path of each task that ended to the seconds that its last attempt took.
+        request: the request for the run.
+        outcomes: maps the path of each task that ran to how its last attempt ended, and why.
+        attempts: maps the path of each task that ran to the number of its attempts.
+        seconds: maps the path of each task that ended to the seconds that its last attempt took.
     """
 
     request: RunRequest
@@ -36,7 +36,7 @@ class Observation:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def tell(self, event: TaskEvent) -> None:
-        """Tell the listener of the run of a line, or of a state that it was not told of last."""
+        """Pass a line of output, or a change of state, to the listener of the run."""
         with self._lock:
             if self.request.listener is None or (event.line is None and self._told.get(event.task) == event.state):
                 return
@@ -50,13 +50,13 @@ observing: ContextVar[Observation | None] = ContextVar("starlake_core_dagster_ob
 
 
 def run() -> Run | None:
-    """The run that was asked for in this process."""
+    """The run that was requested in this process."""
     observation = observing.get()
     return observation.request.run if observation is not None else None
 
 
 def began(path: str, attempt: int) -> None:
-    """An attempt begins."""
+    """Record that an attempt starts."""
     observation = observing.get()
     if observation is not None:
         observation.attempts[path] = attempt
@@ -65,7 +65,7 @@ def began(path: str, attempt: int) -> None:
 
 
 def ended(path: str, outcome: Outcome, reason: str = "") -> None:
-    """An attempt has ended."""
+    """Record how an attempt ended."""
     observation = observing.get()
     if observation is not None:
         observation.outcomes[path] = (outcome, reason)
@@ -75,7 +75,7 @@ def ended(path: str, outcome: Outcome, reason: str = "") -> None:
 
 
 def line(path: str, text: str) -> None:
-    """A task wrote a line."""
+    """Record a line of output of a task."""
     observation = observing.get()
     if observation is not None:
         observation.tell(TaskEvent(path, TaskState.RUNNING, observation.attempts.get(path, 1), line=text))

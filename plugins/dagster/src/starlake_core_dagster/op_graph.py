@@ -18,7 +18,7 @@ _RESERVED = frozenset(
         "output_arg_dict", "str", "type",
     )
 )  # fmt: skip
-"""Names that Dagster keeps for itself."""
+"""Names that Dagster reserves."""
 _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_]")
 
 
@@ -27,11 +27,11 @@ class Flat:
     """The tasks of a pipeline as one graph.
 
     Attributes:
-        tasks: by path, in topological order.
-        befores: path of each task or join to the paths of the tasks and joins directly before it.
-        joins: paths of helpers that wait for one wide group, so that another one needs not wait for each of its tasks.
-        names: path of each task, join or group that is one step to its name in Dagster.
-        merged: path of each task that shares a step with others to the path of its group.
+        tasks: the tasks by path, in topological order.
+        befores: maps the path of each task or join to the paths of the tasks and joins directly before it.
+        joins: paths of helpers that wait for one wide group, so that another group need not wait for each of its tasks.
+        names: maps the path of each task, join or group that is one step to its name in Dagster.
+        merged: maps the path of each task that shares a step with others to the path of its group.
     """
 
     tasks: Mapping[str, Task]
@@ -45,11 +45,11 @@ class Flat:
         return self.merged.get(path, path)
 
     def steps(self) -> list[str]:
-        """The paths of all steps: tasks by themselves, groups that are one step, joins."""
+        """The paths of all steps: single tasks, groups that are one step, joins."""
         return list(dict.fromkeys((*(self.step(path) for path in self.tasks), *self.joins)))
 
     def has_one_input(self, path: str) -> bool:
-        """Whether a step has one input for all that it waits for, which Dagster counts as skipped only when all of them were."""
+        """Whether a step has one input for everything that it waits for; Dagster counts it as skipped only if everything was."""
         task = self.tasks.get(path)
         return task is not None and task.trigger is not TriggerRule.ALL_SUCCESS
 
@@ -73,14 +73,14 @@ def _is_plain_load(node: object) -> bool:
 def flatten(pipeline: Pipeline, together: bool = False) -> Flat:
     """Flatten a checked pipeline.
 
-    Args:
-        pipeline: checked.
-        together: make the loads of a group one step.
+    Dagster's groups (nested graphs) do not help here: an asset inside one cannot be materialised by itself.
 
-    Dagster's groups (nested graphs) are no help here: an asset inside of one cannot be materialised by itself.
+    Args:
+        pipeline: a checked pipeline.
+        together: whether the loads of a group become one step.
 
     Raises:
-        DuplicateIdError: two tasks would have one name in Dagster, which has letters, digits and underscores.
+        DuplicateIdError: two tasks would have the same name in Dagster, where names have letters, digits and underscores.
     """
     walk = _Walk(together)
     walk.into(pipeline, "")
@@ -88,13 +88,13 @@ def flatten(pipeline: Pipeline, together: bool = False) -> Flat:
     for path, step in merged.items():
         befores[step] = befores.get(step, {}) | befores[path]
     names = _names([*tasks, *joins, *dict.fromkeys(merged.values())], pipeline.id)
-    same: dict[tuple[str, ...], tuple[str, ...]] = {}  # many wait for the same
+    same: dict[tuple[str, ...], tuple[str, ...]] = {}  # many steps wait for the same ones
     shared = {path: same.setdefault(found, found) for path, found in ((p, tuple(b)) for p, b in befores.items())}
     return Flat(tasks, shared, joins, names, merged)
 
 
 class _Walk:
-    """What is found on the way through the groups of a pipeline: the attributes of :class:`Flat`, as far as they are known."""
+    """The state of a walk through the groups of a pipeline: the attributes of :class:`Flat`, as far as they are known."""
 
     def __init__(self, together: bool) -> None:
         self.together = together
@@ -136,7 +136,7 @@ class _Walk:
         """Let the first tasks of a node wait for the last ones of the node ``before``."""
         wide = len(lasts) > 1 and len(firsts) > 1 and len(lasts) * len(firsts) > _WIDE
         every = dict.fromkeys(lasts)
-        join = f"{before}..all"  # the path of no task
+        join = f"{before}..all"  # not the path of a task
         for first in firsts:
             if wide and self.tasks[first].trigger is TriggerRule.ALL_SUCCESS:
                 self.joins[join] = lasts
@@ -146,7 +146,7 @@ class _Walk:
                 self._wait(first, every)
 
     def _wait(self, path: str, more: dict[str, None]) -> None:
-        """Let a task wait for more. Most tasks are told once, many of them the same: these share what they are told."""
+        """Let a task wait for more tasks. Most calls are single, and many have the same argument, which is then shared."""
         known = self.befores[path]
         if not known:
             self.befores[path] = more
@@ -158,23 +158,21 @@ class _Walk:
 
 
 def check_name(what: str, name: str) -> None:
-    """Refuse a name that Dagster does not take.
+    """Refuse a name that Dagster does not accept.
 
     Args:
-        what: has the name, for the message.
-        name: in Dagster.
+        what: the thing with that name, for the message.
+        name: its name in Dagster.
 
     Raises:
-        StarlakeError: it is a word of Dagster's or of Python's.
+        StarlakeError: Dagster or Python reserves the name.
     """
     if name in _RESERVED or iskeyword(name):
-        raise StarlakeError(
-            f"{what} would be '{name}' in Dagster, which keeps that word for itself; give it another name"
-        )
+        raise StarlakeError(f"{what} would be '{name}' in Dagster, where that name is reserved; rename it")
 
 
 def _names(paths: Sequence[str], pipeline_id: str) -> dict[str, str]:
-    """The last part of a path where only one task has it, else the whole path."""
+    """The last part of a path if only one task has it, or else the whole path."""
     times: dict[str, int] = {}
     for path in paths:
         last = path.rpartition(".")[2]
@@ -189,7 +187,7 @@ def _names(paths: Sequence[str], pipeline_id: str) -> dict[str, str]:
         if other != path:
             raise DuplicateIdError(
                 f"the tasks '{other}' and '{path}' of pipeline '{pipeline_id}' would both be '{name}' in Dagster, where a name has "
-                "letters, digits and '_'; give one of them another task_id"
+                "only letters, digits and '_'; give one of them another task_id"
             )
         names[path] = name
     return names

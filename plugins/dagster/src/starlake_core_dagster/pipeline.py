@@ -42,29 +42,29 @@ PIPELINE_TAG = "starlake/pipeline"
 
 _LINEAGE = 64
 _NOT_IN_TAG = re.compile(r"[^A-Za-z0-9_.-]+")
-# Made once, as what all ops share: a pipeline may have thousands.
+# Created once for all ops: a pipeline may have thousands.
 _NO_HOOKS: frozenset[Any] = frozenset()
 _NO_TAGS: dict[str, str] = {}
 
 
 class _Graph(GraphDefinition):
-    """A graph that Dagster walks in the order in which it runs; in the order of a set, as it does else, it recurses along a chain."""
+    """A graph that Dagster walks in the order in which it runs; in the order of a set, its default, it recurses along a chain."""
 
     @property
     def nodes(self) -> Sequence[Any]:
-        """In the order of the ops."""
+        """The nodes in the order of the ops."""
         return list(self.node_dict.values())
 
 
 class DagsterPipeline:
-    """A pipeline in Dagster's terms. What it becomes depends on the pipelines around it, because an asset is defined once.
+    """A pipeline in Dagster's terms. Its objects depend on the pipelines around it, because an asset is defined only once.
 
     Attributes:
-        pipeline: what it is made from.
+        pipeline: the pipeline it was created from.
         flat: the graph without groups.
-        ops: by path.
-        produces: path to what the task emits.
-        partitions: Dagster's partitions, None without any.
+        ops: the ops by path.
+        produces: maps paths to what the tasks emit.
+        partitions: Dagster's partitions; None without any.
     """
 
     def __init__(self, context: RenderContext, ops: Mapping[str, Any]) -> None:
@@ -73,7 +73,7 @@ class DagsterPipeline:
         self.produces = context.produces
         self.partitions = context.partitions
         self.facts = context.facts
-        self._theirs: dict[str, str] = {}  # path of an op that is not ours to the name of its output
+        self._theirs: dict[str, str] = {}  # maps the path of an op that is not ours to the name of its output
         self.ops = {path: self._op(context, path, ops.get(path)) for path in self.flat.steps()}
         self._context = context
         self._afters: dict[str, DependencyDefinition] = {}
@@ -90,7 +90,7 @@ class DagsterPipeline:
             who = "the factory" if task.factory is not None else "an add-on"
             outs = f" with {len(made.outs)} outputs" if isinstance(made, OpDefinition) else ""
             raise StarlakeError(
-                f"{who} of '{path}' in pipeline '{context.pipeline.id}' returned {made!r}{outs}; for Dagster it returns an op (@op) with "
+                f"{who} of '{path}' in pipeline '{context.pipeline.id}' returned {made!r}{outs}; for Dagster it must return an op (@op) with "
                 "one output, so that others can run after it"
             )
         self._theirs[path] = made.output_defs[0].name
@@ -107,7 +107,7 @@ class DagsterPipeline:
 
     @cached_property
     def _kinds(self) -> Mapping[str, Any]:
-        """The kinds of an asset whose task says none, by what it is."""
+        """The kinds of an asset whose task sets none, derived from what it is."""
         more = self.pipeline.options[DagsterOptions].asset_kinds
         return {own: _in_order({"starlake", *([own] if own else ()), *more}) for own in ("sql", "table", "")}
 
@@ -140,7 +140,7 @@ class DagsterPipeline:
     # -- the graph
 
     def _output(self, path: str) -> str:
-        """The name of the output that the steps behind a task wait for."""
+        """The name of the output that the steps after a task wait for."""
         if path in self._theirs:
             return self._theirs[path]
         return self.produces[path][0].output if path in self.produces else RESULT
@@ -151,7 +151,7 @@ class DagsterPipeline:
         return self._afters[path]
 
     def _sure(self, path: str) -> DependencyDefinition:
-        """An output, of a task that nothing runs before, that is there unless the task failed: skips do not reach what waits for it."""
+        """An output, of a task without upstream tasks, that exists unless the task failed: skips do not reach what waits for it."""
         while self.flat.befores[path]:
             path = self.flat.befores[path][0]
         if path in self.flat.merged:
@@ -162,7 +162,7 @@ class DagsterPipeline:
 
     def _dependencies(self) -> dict[Any, dict[str, Any]]:
         names = self.flat.names
-        each: dict[tuple[str, ...], dict[str, Any]] = {}  # what waits for the same has one mapping
+        each: dict[tuple[str, ...], dict[str, Any]] = {}  # steps that wait for the same ones share a mapping
 
         def inputs(path: str) -> dict[str, Any]:
             befores = self.flat.befores[path]
@@ -185,7 +185,7 @@ class DagsterPipeline:
     def _outputs(self, elsewhere: Collection[AssetKey]) -> list[AssetOutput]:
         """Every asset that it defines.
 
-        Dagster leaves out what leads to no asset: a last task without a dataset is an asset of its own. No asset at all: a job of ops.
+        Dagster leaves out what leads to no asset, so a last task without a dataset is an asset itself. Without any asset, the job is a job of ops.
         """
         kept = frozenset(elsewhere)
         if kept not in self._found:
@@ -199,10 +199,10 @@ class DagsterPipeline:
         for path in self.flat.tasks:
             last.difference_update(self.befores(path))
         for path in self.flat.tasks:
-            # What a second task of the pipeline makes again is the asset of the first; it records what it did.
+            # What a second task of the pipeline produces again is the asset of the first; the second records its materialisations.
             defined = [produced for produced in self.produces.get(path, ()) if produced.key not in taken]
             taken.update(produced.key for produced in defined)
-            if path in self._theirs:  # has one output, of whatever name
+            if path in self._theirs:  # has one output, with any name
                 defined = [replace(produced, output=self._theirs[path]) for produced in defined]
             found.extend(defined)
             if path in last and not defined:
@@ -218,18 +218,18 @@ class DagsterPipeline:
         return name if produced.output in (RESULT, name) else f"{name}__{produced.output}"
 
     def befores(self, path: str) -> list[str]:
-        """Paths of the tasks directly before a task, past the helpers between wide groups."""
+        """The paths of the tasks directly before a task, skipping the helpers between wide groups."""
         found: list[str] = []
         for before in self.flat.befores[path]:
             found.extend(self.flat.joins.get(before, (before,)))
         return found
 
     def graph(self, elsewhere: Collection[AssetKey] = (), apart: Collection[AssetKey] = ()) -> GraphDefinition:
-        """The graph of the ops, with an output for every asset that it defines and an input for every one that it reads.
+        """The graph of the ops, with an output for every asset that it defines and an input for every asset that it reads.
 
         Args:
             elsewhere: assets that another pipeline defines.
-            apart: assets that it reads and does not wait for in a run of several pipelines.
+            apart: assets that it reads, but does not wait for in a run of several pipelines.
         """
         names = self.flat.names
         outputs = [
@@ -266,7 +266,7 @@ class DagsterPipeline:
 
         Args:
             elsewhere: assets that another pipeline defines.
-            apart: assets that it reads and does not wait for in a run of several pipelines.
+            apart: assets that it reads, but does not wait for in a run of several pipelines.
         """
         kept = frozenset(elsewhere), frozenset(apart)
         if kept not in self._assets:
@@ -287,19 +287,19 @@ class DagsterPipeline:
         )
 
     def _lineage(self) -> dict[str, tuple[AssetKey, ...]]:
-        """What each task reads: what it says, else the assets that are made directly before it."""
+        """What each task reads: what it declares, or else the assets that are produced directly before it."""
         nearest: dict[str, tuple[AssetKey, ...]] = dict.fromkeys(self.flat.joins, ())
         found: dict[str, tuple[AssetKey, ...]] = {}
         produces = self.produces
 
         def made(path: str) -> Iterable[AssetKey]:
-            """The assets of a task, else those that are made directly before it."""
+            """The assets of a task, or else those that are produced directly before it."""
             return (produced.key for produced in produces[path]) if path in produces else nearest[path]
 
         for path, task in self.flat.tasks.items():
             before = tuple(dict.fromkeys(key for other in self.flat.befores[path] for key in made(other)))
             if task.kind is not TaskKind.END and len(before) > _LINEAGE:
-                before = ()  # an order, and no lineage that a person could read
+                before = ()  # only an order, not a readable lineage
             said = [asset_key(dataset, self._context.prefix) for dataset in task.inlets]
             own = {produced.key for produced in produces.get(path, ())}
             found[path] = tuple(key for key in dict.fromkeys(said or before) if key not in own)
@@ -338,7 +338,7 @@ class DagsterPipeline:
         )
 
     def _group(self, path: str, dataset: StarlakeDataset | None) -> str:
-        """The group of an asset: the outermost task group, else the domain of the table, else the pipeline."""
+        """The group of an asset: the outermost task group, or else the domain of the table, or else the pipeline."""
         outermost, separator, _ = path.partition(".")
         if separator:
             return outermost
@@ -354,7 +354,7 @@ class DagsterPipeline:
         native = self.pipeline.native_options
         shared: dict[str, Any] = {
             "description": self.pipeline.description or None,
-            # Runs that are launched past the user interface have only the tags of the definition.
+            # Runs that are not launched in the user interface have only the tags of the definition.
             "tags": {PIPELINE_TAG: self.pipeline.id, **_tag_words(self.pipeline.tags)},
             "run_tags": {PIPELINE_TAG: self.pipeline.id, **native.get("run_tags", {})},
             "executor_def": native.get("executor_def")
@@ -383,7 +383,7 @@ class DagsterPipeline:
 def _with_inputs(op: OpDefinition, names: Sequence[str], name: str) -> OpDefinition:
     """A copy of a user's op that can run after others."""
     with warnings.catch_warnings():
-        # Nothing else tells the code version of an op.
+        # There is no other way to get the code version of an op.
         warnings.simplefilter("ignore", DeprecationWarning)
         version = op.version
     return OpDefinition(
@@ -402,10 +402,10 @@ def _with_inputs(op: OpDefinition, names: Sequence[str], name: str) -> OpDefinit
 
 
 def _in_order(kinds: Iterable[str]) -> Any:
-    """Kinds as a set whose order does not depend on hashes: Dagster makes tags of them in the order in which they come."""
+    """Kinds as a set whose order does not depend on hashes: Dagster turns them into tags in their order."""
     return dict.fromkeys(sorted(kinds)).keys()
 
 
 def _tag_words(words: Iterable[str]) -> dict[str, str]:
-    """Words as Dagster's tags, which have values: these have none."""
+    """Words as Dagster's tags, which need values: these have empty ones."""
     return {_NOT_IN_TAG.sub("_", word)[:63]: "" for word in words}

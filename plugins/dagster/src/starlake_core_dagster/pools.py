@@ -1,4 +1,4 @@
-"""Pools that keep the users of a resource apart. Dagster takes a pool without a limit for one without bounds, so the limit is set where none is."""
+"""Pools that keep the users of a resource apart. For Dagster a pool without a limit is unlimited, so a limit is set if there is none."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ __all__ = ["NO_POOL", "about", "limit"]
 logger = get_logger(__name__)
 
 NO_POOL = "default_pool"
-"""What the option ``default_pool`` says where nobody sets it. Dagster has no default pool: such a step is in none."""
+"""The default of the option ``default_pool``. Dagster has no default pool, so such a step is in no pool."""
 
 
 def limit(instance: Any, pools: Iterable[str | None]) -> list[str]:
-    """Give those of some pools the limit of one step that are ours and have no limit of their own.
+    """Limit our pools to one step, if they have no limit of their own.
 
     Args:
-        instance: of Dagster; one whose storage has no pools is left alone.
-        pools: names.
+        instance: the Dagster instance; one whose storage has no pools is left alone.
+        pools: names of pools; those that are not ours are left alone.
 
     Returns:
         The pools whose limit was set.
@@ -39,7 +39,7 @@ def limit(instance: Any, pools: Iterable[str | None]) -> list[str]:
 
 
 def _limits(storage: Any) -> dict[str, int]:
-    """The pools whose limit somebody set; one that comes from the default of the instance is meant for others."""
+    """The pools whose limit was set explicitly; the default limit of the instance is meant for others."""
     return {found.name: found.limit for found in storage.get_pool_limits() if not found.from_default}
 
 
@@ -47,14 +47,14 @@ def about(pipelines: Sequence[Pipeline]) -> list[str]:
     """A sentence for every pool that keeps tasks of pipelines apart.
 
     Args:
-        pipelines: rendered.
+        pipelines: rendered pipelines.
     """
     users: dict[str, list[str]] = {}
     for pipeline in pipelines:
         for pool in pipeline.native.pools:
             users.setdefault(pool, []).append(pipeline.id)
     return [
-        f"tasks of {', '.join(ids)} run one at a time in the pool '{pool}'; its limit is set to 1 when they first run, or now with: "
+        f"tasks of {', '.join(ids)} run one at a time in pool '{pool}'; its limit is set to 1 when they first run. To set it now, type: "
         f"dagster instance concurrency set {pool} 1"
         for pool, ids in users.items()
     ]

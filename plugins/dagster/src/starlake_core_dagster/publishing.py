@@ -1,4 +1,4 @@
-"""Putting ``defs`` into the module of a pipeline file, where Dagster looks for it."""
+"""Puts ``defs`` into the module of a pipeline file, where Dagster looks for it."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _KEPT = "__starlake_core_dagster__"
 
 
 def publish(pipelines: Sequence[DagsterPipeline], namespace: dict[str, Any]) -> None:
-    """Set ``defs`` to the definitions of all pipelines of a file, together with those that the user had set.
+    """Set ``defs`` to the definitions of all pipelines of a file, together with those that the user defined.
 
     Args:
-        pipelines: of one orchestration; a file may open several.
-        namespace: of the module.
+        pipelines: the pipelines of one orchestration; a file may open several.
+        namespace: the namespace of the module.
     """
     before, theirs, ours = namespace.get(_KEPT, ([], None, None))
     found = namespace.get("defs")
     if isinstance(found, Definitions) and found is not ours:
         theirs = found
-    # A module that is loaded again draws its pipelines again.
+    # A module that is loaded again builds its pipelines again.
     new = {pipeline.name for pipeline in pipelines}
     every = [*(pipeline for pipeline in before if pipeline.name not in new), *pipelines]
-    # Of definitions that are merged one may have an executor.
+    # Only one of the merged definitions may have an executor.
     theirs_has_one = theirs is not None and theirs.executor is not None
     made = merged(every, None if theirs_has_one else location_executor())
     defs = made if theirs is None else Definitions.merge(theirs, made)

@@ -23,7 +23,7 @@ from .steps import RESULT, AssetOutput, shown
 __all__ = ["AFTER", "ORDER_INPUT", "RenderContext", "dagster_name", "do_nothing"]
 
 AFTER = "after"
-"""Name, or its first part, of the inputs of an op that order it after others."""
+"""The name, or its first part, of the inputs that order an op after others."""
 
 _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_]")
 
@@ -33,7 +33,7 @@ def do_nothing(step: Any, inputs: Mapping[str, Any]) -> Any:
     yield Output(None, RESULT)
 
 
-# What every op has, made once. Dagster makes what it is not given anew for each op, and a pipeline may have thousands.
+# What every op has, created once. Dagster creates what it is not given for each op, and a pipeline may have thousands.
 ORDER_INPUT = In(Nothing)
 _OUT = Out(Nothing, is_required=False)
 _NO_RESOURCES: frozenset[str] = frozenset()
@@ -42,17 +42,17 @@ _CONFIG = OpDefinition(compute_fn=do_nothing, name="any").config_schema
 
 @lru_cache(maxsize=1024)
 def dagster_name(text: str) -> str:
-    """A name as Dagster takes it: letters, digits and underscores."""
+    """A name that Dagster accepts: letters, digits and underscores."""
     return _NOT_IN_NAME.sub("_", text)
 
 
 def job_name(pipeline: Pipeline) -> str:
-    """The name of a pipeline's job, on which those of its schedule, sensors and graph are built.
+    """The name of a pipeline's job, from which those of its schedule, sensors and graph are derived.
 
-    It is that of the pipeline, after the prefix of its assets, so that a project can be in one location twice.
+    It is the name of the pipeline, after the prefix of its assets, so that a project can be in one location twice.
 
     Args:
-        pipeline: with the options of Dagster.
+        pipeline: a pipeline with the options of Dagster.
     """
     return dagster_name("_".join((*pipeline.options[DagsterOptions].asset_key_prefix, pipeline.id)))
 
@@ -61,8 +61,8 @@ class RenderContext:
     """What the tasks of a pipeline share while it is rendered.
 
     Args:
-        pipeline: that is rendered.
-        alone: a single task is wanted, for a job that is not ours.
+        pipeline: the pipeline.
+        alone: whether a single task is rendered, for a job that is not ours.
     """
 
     def __init__(self, pipeline: Pipeline, alone: bool = False) -> None:
@@ -86,7 +86,7 @@ class RenderContext:
             if task.inlets
         }
         self.paths = {id(task): path for path, task in self.flat.tasks.items()}
-        # Said of the op of a task and of its assets.
+        # For the op of a task and for its assets.
         self.lines = {path: shown(task.job) for path, task in self.flat.tasks.items() if task.job is not None}
         self.about = {path: describe(task, self.lines.get(path, "")) for path, task in self.flat.tasks.items()}
         self.inputs: dict[AssetKey, str] = {}
@@ -95,7 +95,7 @@ class RenderContext:
 
     @cached_property
     def gates_of_ends(self) -> list[str]:
-        """The checks whose verdict an end wants to know."""
+        """The checks whose verdict the end of the pipeline needs."""
         return list(dict.fromkeys(gate for guard in gates_before_work(self.pipeline) for gate in guard))
 
     def _inlets(self, task: Task) -> list[AssetKey]:
@@ -117,7 +117,7 @@ class RenderContext:
 
     def input_names(self, path: str) -> list[str]:
         """The names of the inputs of an op: those that order it after others, then those of the assets that it reads."""
-        if self.alone:  # a job that is written by hand says with it what the op waits for
+        if self.alone:  # a hand-written job uses it to say what the op waits for
             return [AFTER]
         befores = self.flat.befores[path]
         names = [AFTER] if befores else []
@@ -126,7 +126,7 @@ class RenderContext:
         return names + [self.input_name(key) for key in self.reads.get(path, ())]
 
     def def_name(self, path: str) -> str:
-        """The name of an op: unique among all pipelines, unlike that of its step."""
+        """The name of an op, which is unique among all pipelines, unlike that of its step."""
         name = self.flat.names[path]
         return name if self.alone else f"{self.name}__{name}"
 
@@ -181,10 +181,10 @@ def describe(task: Task, command_line: str) -> str:
     """What a task runs, in words and as a command.
 
     Args:
-        task: what is described.
-        command_line: of its job for people.
+        task: the task.
+        command_line: the command of its job, for display.
     """
     if task.job is None:
         return "Ends the pipeline." if task.kind is TaskKind.END else "Does nothing by itself."
     about = task.summary(lambda name: f"`{name}`") or f"Runs {command_line}."
-    return f"{about} Where: {task.job.environment}.\n\n```\n{command_line}\n```"
+    return f"{about} Environment: {task.job.environment}.\n\n```\n{command_line}\n```"

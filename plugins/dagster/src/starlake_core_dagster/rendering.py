@@ -1,4 +1,4 @@
-"""From the neutral graph to Dagster's objects: one flat graph of ops a pipeline, whose outputs are the assets."""
+"""Turns the neutral graph into Dagster's objects: one flat graph of ops for each pipeline, whose outputs are the assets."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _context_of(task: Task) -> RenderContext:
 
 
 def make_task(task: Task) -> OpDefinition | Step:
-    """The op of a task; only its body where it shares an op with others."""
+    """The op of a task; only its body if it shares an op with others."""
     context = _context_of(task)
     path = context.paths[id(task)]
     native = task.native
@@ -72,7 +72,7 @@ def make_task(task: Task) -> OpDefinition | Step:
 
 @dataclass(frozen=True)
 class Members:
-    """The native form of a group: its ops by path. Dagster has no groups that would not stand in the way of its assets."""
+    """The native form of a group: its ops by path. Dagster has no groups that work with its assets."""
 
     ops: Mapping[str, Any]
 
@@ -96,7 +96,7 @@ def make_group(group: TaskGroup, create_children: CreateChildren) -> Members:
     replaced = [path for path, made in ops.items() if not isinstance(made, Step)]
     if replaced:
         raise StarlakeError(
-            f"an add-on gave {', '.join(replaced)} of pipeline {context.pipeline.id} an op of its own; that takes "
+            f"an add-on gave {', '.join(replaced)} of pipeline {context.pipeline.id} an op of its own, which requires "
             "load_domain_in_one_step=false"
         )
     return Members({group.path: _one_op(context, group, list(ops.values()))})

@@ -1,4 +1,4 @@
-"""Running a pipeline in this process, with Dagster's own machinery."""
+"""Runs a pipeline in this process, with Dagster's own machinery."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ _BAD = (TaskState.FAILED, TaskState.UPSTREAM_FAILED, TaskState.CANCELLED)
 
 
 def run_pipeline(pipeline: Pipeline, request: RunRequest) -> Report:
-    """Run a pipeline and wait for its end. Its events are kept in the instance of DAGSTER_HOME, where that is set.
+    """Run a pipeline and wait for its end. Its events are stored in the instance of DAGSTER_HOME, if that is set.
 
     Args:
-        pipeline: rendered.
-        request: what is asked for.
+        pipeline: a rendered pipeline.
+        request: what to run.
 
     Raises:
-        RunError: it cannot be run from here.
+        RunError: it cannot run from here.
     """
     if request.dry_run:
         return dry_run_report(pipeline, request)
@@ -64,7 +64,7 @@ def run_pipeline(pipeline: Pipeline, request: RunRequest) -> Report:
     }
     if partly:
         raise RunError(
-            f"the tables of {', '.join(sorted(partly))} are loaded in one step and cannot be selected one by one; run it with "
+            f"the tables of {', '.join(sorted(partly))} are loaded in one step and cannot be selected one by one; to select them, run with "
             "--option load_domain_in_one_step=false"
         )
     here = InProcess(frozenset(native.step_key(path) for path in left_out))
@@ -83,13 +83,13 @@ def run_pipeline(pipeline: Pipeline, request: RunRequest) -> Report:
     downs = [task.path for task in pipeline.tasks() if task.kind is TaskKind.TEARDOWN and task.job is not None]
     torn_down = bool(downs) and all(report.task(path).state == TaskState.SUCCEEDED for path in downs)
     if here.stopped and here.run_id and torn_down and os.environ.get("DAGSTER_HOME"):
-        with _instance() as instance:  # the sensor has nothing to do for it
+        with _instance() as instance:  # the sensor has nothing to do for this run
             instance.add_run_tags(here.run_id, {TORN_DOWN: "true"})
     return report
 
 
 def _has_own_executor(pipeline: Pipeline) -> bool:
-    """Whether the user gave an executor that can run a job of this process: others load the job from its file in processes of theirs."""
+    """Whether the user set an executor that can run a job of this process: others load the job from its file in their own processes."""
     if pipeline.native_options.get("executor_def") is None:
         return False
     return ExecutorRequirement.RECONSTRUCTABLE_JOB not in pipeline.native.alone.executor_def.get_requirements({})
@@ -97,7 +97,7 @@ def _has_own_executor(pipeline: Pipeline) -> bool:
 
 @contextmanager
 def _instance() -> Iterator[Any]:
-    """The instance of DAGSTER_HOME, else one that is gone with the run: in files, because threads cannot share one in memory."""
+    """The instance of DAGSTER_HOME, or else a temporary one: in files, because threads cannot share one in memory."""
     if os.environ.get("DAGSTER_HOME"):
         with DagsterInstance.get() as instance:
             yield instance
@@ -108,7 +108,7 @@ def _instance() -> Iterator[Any]:
 
 def _tags(native: DagsterPipeline, request: RunRequest) -> dict[str, str]:
     run = request.run
-    # Not the variables: the steps are told of them by the observation, and there may be secrets among them.
+    # Not the variables: the observation passes them to the steps, and they may contain secrets.
     tags = {
         INTERVAL_START: run.interval.start.isoformat(),
         INTERVAL_END: run.interval.end.isoformat(),
@@ -116,7 +116,7 @@ def _tags(native: DagsterPipeline, request: RunRequest) -> dict[str, str]:
         **({PARTLY: "true"} if request.select or request.exclude else {}),
     }
     if native.partitions is not None:
-        # A run that is asked for outside of the schedule is of no partition.
+        # A run that is requested outside the schedule has no partition.
         key = run.interval.start.astimezone(run.zone).strftime(PARTITION_FORMAT)
         if native.partitions.has_partition_key(key):
             tags["dagster/partition"] = key
@@ -177,7 +177,7 @@ def _report(pipeline: Pipeline, observation: Observation, here: InProcess, left_
 
 
 def _has_ended(native: DagsterPipeline, path: str, observation: Observation, here: InProcess, state: TaskState) -> bool:
-    """Whether a task of a run that was stopped had come to an end of its own: no job that was cancelled, no retry that was still to come."""
+    """Whether a task of a stopped run had ended by itself: its job was not cancelled, and no retry was pending."""
     outcome, _ = observation.outcomes.get(path, (None, ""))
     end = here.ends.get(native.step_key(path))
     if state == TaskState.FAILED:
@@ -204,5 +204,5 @@ def _state(
         return TaskState.FAILED, reason or "see the log of the step"
     bad = [before for before in befores if before.state in _BAD]
     causes = bad or [before for before in befores if before.state == TaskState.SKIPPED]
-    cause = next((before.reason for before in causes if before.reason), "what it depends on did not run")
+    cause = next((before.reason for before in causes if before.reason), "an upstream task did not run")
     return (TaskState.UPSTREAM_FAILED if bad else TaskState.SKIPPED), cause

@@ -1,4 +1,4 @@
-"""What a step does: it runs its job through the core, and says how that ended in Dagster's terms."""
+"""What a step does: it runs its job through the core, and reports the result in Dagster's terms."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from .pools import limit
 __all__ = ["NOT_READY", "RESULT", "VERDICT", "Close", "Step", "shown"]
 
 RESULT = "result"
-"""The output that the steps behind a step wait for; missing when they are to be skipped."""
+"""The output that the steps after a step wait for; missing if they are to be skipped."""
 VERDICT = "verdict"
-"""The output of a check that is there whether or not it is ready."""
+"""The output of a check that exists whether or not it is ready."""
 NOT_READY = "starlake/not_ready"
-"""Name of the metadata with the reason of a check that is not ready."""
+"""Name of the metadata with the reason why a check is not ready."""
 
 _NEEDS_PARTITION = tuple(int(part) for part in dagster_version.split(".")[:2]) < (1, 13)
 _RANGE = "dagster/asset_partition_range_start"
@@ -41,14 +41,14 @@ _LINES_SECONDS = 1.0
 
 
 def shown(job: Job) -> str:
-    """The command of a job for people, without its secrets."""
+    """The command of a job for display, without its secrets."""
     return plain_line(
         " ".join(("starlake", *mask_arguments(job.arguments))) if job.arguments else f"{job.environment} job"
     )
 
 
 class _Lines:
-    """Passes lines on to the log of a step, several in one record: a record is a row in a database."""
+    """Passes lines on to the log of a step, several in one record, because a record is a row in a database."""
 
     def __init__(self, context: Any, path: str) -> None:
         self._log = context.log
@@ -74,10 +74,10 @@ class AssetOutput:
     """Something that a step produces.
 
     Attributes:
-        path: of its task.
+        path: the path of its task.
         output: the name of the output of the op.
-        key: of the asset.
-        dataset: what is produced; None for a last task without one, which is an asset so that Dagster does not leave it out.
+        key: the key of the asset.
+        dataset: the dataset; None for a last task without one, which is an asset so that Dagster does not leave it out.
     """
 
     path: str
@@ -91,9 +91,9 @@ class Step:
     """The body of the op of a task.
 
     Attributes:
-        task: what it is made from.
-        path: of the task.
-        facts: of the pipeline.
+        task: the task.
+        path: the path of the task.
+        facts: the facts of the pipeline.
         produces: what it emits when it succeeds.
     """
 
@@ -102,7 +102,7 @@ class Step:
     facts: Facts
     produces: Sequence[AssetOutput] = ()
 
-    # Dagster asks for the signature of every body. Told once it costs little; Python finds that of an object anew for each of them.
+    # Dagster reads the signature of every body. Reading it from an object is slow, so it is set once.
     __signature__: ClassVar[Signature] = Signature(
         [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in ("step", "inputs")]
     )
@@ -113,12 +113,12 @@ class Step:
         return tuple(produced.output for produced in self.produces) or (RESULT,)
 
     def __call__(self, step: Any, inputs: Mapping[str, Any]) -> Iterator[Any]:
-        """The body, as Dagster calls it: an argument of the name ``context`` would have to be of one of its classes."""
+        """The body, as Dagster calls it: an argument named ``context`` would have to be of one of Dagster's classes."""
         observer.began(self.path, step.retry_number + 1)
         try:
             self._check_partition(step)
             attempt = attempt_of(step, self.facts, self.path)
-            limit(step.instance, [step.op_def.pool])  # where another executor than ours runs the step
+            limit(step.instance, [step.op_def.pool])  # if another executor than ours runs the step
             began = time.time()
             outcome, job = self._run(step, attempt)
         except Exception as error:
@@ -142,7 +142,7 @@ class Step:
         """Refuse what Dagster would refuse after the work was done.
 
         Raises:
-            RunError: the run has no partition, and this version cannot record what it makes without one.
+            RunError: the run has no partition, and this version cannot record its assets without one.
         """
         tags = context.run.tags
         if (
@@ -159,7 +159,7 @@ class Step:
     # -- running
 
     def _run(self, context: Any, attempt: Attempt) -> tuple[Outcome, Job | None]:
-        """Run the job, again and again where a check waits."""
+        """Run the job, repeatedly if a check waits."""
         if self.task.job is None:
             return Outcome(Verdict.SUCCEEDED), None
         wait, poke, deadline = self.task.wait, 0, None
@@ -174,11 +174,11 @@ class Step:
             if now >= deadline:
                 about = f"{self.task.missing} within {wait.timeout} s"
                 if not wait.soft_fail:
-                    raise RunError(about)  # a second try would wait twice as long
+                    raise RunError(about)  # a second attempt would wait twice as long
                 return Outcome(Verdict.NOT_READY, reason=about), job
-            # The last look is at the very end of the time.
+            # The last check is at the very end of the time.
             pause = min(float(wait.interval), deadline - now)
-            context.log.info(f"{self.task.missing}; looking again in {pause:.0f} s")
+            context.log.info(f"{self.task.missing}; checking again in {pause:.0f} s")
             stop = stopping.get() or threading.Event()
             if stop.wait(pause):
                 return Outcome(Verdict.CANCELLED, reason="the run was stopped"), job
@@ -191,7 +191,7 @@ class Step:
         def started(handle: str) -> None:
             address = runner.console_url(handle)
             if address:
-                context.log.info(f"It can be watched at {address}")
+                context.log.info(f"Watch it at {address}")
 
         context.log.info(f"{shown(job)}  # {job.environment}")
         try:
@@ -229,9 +229,9 @@ class Step:
 
     def _not_ready(self, context: Any, outcome: Outcome) -> Iterator[Any]:
         reason = outcome.reason if outcome.reason.startswith(self.task.missing) else self.task.missing
-        context.log.warning(f"Not ready, what depends on it is skipped: {reason}")
+        context.log.warning(f"Not ready, so downstream tasks are skipped: {reason}")
         observer.ended(self.path, outcome, reason)
-        # Where a table is materialised by itself there is no end that would want to know.
+        # If a table is materialised by itself, there is no end of the pipeline that needs the verdict.
         if VERDICT in context.selected_output_names:
             yield Output(None, VERDICT, metadata={NOT_READY: reason})
 
@@ -240,7 +240,7 @@ class Step:
         observer.ended(self.path, outcome, reason)
         tail = f"\n{outcome.tail[-_TAIL_CHARACTERS:]}" if outcome.tail else ""
         about = f"{shown(job)}: {reason}" if job is not None else reason
-        # Who stopped it wants it stopped.
+        # A run that a user stopped must stay stopped.
         again = outcome.verdict is not Verdict.CANCELLED and not outcome.final
         return Failure(f"{about}{tail}", metadata=dict(metadata), allow_retries=again)
 
@@ -253,7 +253,7 @@ class Step:
             if produced is not None and produced.dataset is not None:
                 about |= _about(produced.dataset, attempt, self.facts, context.run)
                 if not _is_asset(context, name):
-                    # Another pipeline defines this asset: here it is a step that says what it did.
+                    # Another pipeline defines this asset: here it is a step that records the materialisation.
                     partition = context.run.tags.get("dagster/partition")
                     yield AssetMaterialization(produced.key, metadata=about, partition=partition)
             if name in wanted:
@@ -263,16 +263,16 @@ class Step:
 def _is_asset(context: Any, output: str) -> bool:
     try:
         context.asset_key_for_output(output)
-    except Exception:  # Dagster has no question for it; the class of the error differs from version to version
+    except Exception:  # Dagster has no method for it; the class of the error differs between versions
         return False
     return True
 
 
 def _about(dataset: StarlakeDataset, attempt: Attempt, facts: Facts, run: Any) -> dict[str, Any]:
-    """What the event tells; the run passes on the variables that it was started with."""
+    """The metadata of the event; the run passes on the variables that it was started with."""
     policies = overlay(facts.policy.merge, read_policies(run.tags.get(POLICIES), f"the tag {POLICIES} of the run"))
     made = event_metadata(dataset, attempt, facts.pipeline_id or run.job_name, policies, attempt.run.options)
-    # Consumers of starlake-dagster read a timestamp and no text.
+    # Consumers of starlake-dagster read a timestamp, not a string.
     made["sl_scheduled_date"] = MetadataValue.timestamp(attempt.run.scheduled_date)
     return {name: value for name, value in made.items() if value not in (None, "")}
 
@@ -282,7 +282,7 @@ class Close(Step):
     """The body of the op that ends a pipeline: emits its datasets, unless gates closed and no work was done.
 
     Attributes:
-        gates: name of the step of each check before it, without the graphs around it, to its path.
+        gates: maps the name of the step of each check before it, without the graphs around it, to its path.
         work: names of the steps that do work.
     """
 
@@ -290,7 +290,7 @@ class Close(Step):
     work: frozenset[str] = frozenset()
 
     def __call__(self, step: Any, inputs: Mapping[str, Any]) -> Iterator[Any]:
-        """The body, as Dagster calls it: an argument of the name ``context`` would have to be of one of its classes."""
+        """The body, as Dagster calls it: an argument named ``context`` would have to be of one of Dagster's classes."""
         observer.began(self.path, step.retry_number + 1)
         try:
             self._check_partition(step)
@@ -313,10 +313,10 @@ class Close(Step):
 
 
 def _history(context: Any, gates: Mapping[str, str], work: Collection[str]) -> tuple[dict[str, str], bool]:
-    """The checks that were not ready, with their reasons, and whether work was done: in this run, or, for steps that it goes on without, in
-    the run of which it is a re-execution.
+    """The checks that were not ready, with their reasons, and whether work was done: in this run, or, for steps that it does not repeat, in
+    the run that it re-executes.
 
-    Only steps of the graph of the end itself count: in one run, several pipelines may have steps of one name.
+    Only steps of the graph of the end itself count, because several pipelines in one run may have steps with the same name.
     """
     parent = context.op_handle.parent
     around = f"{parent}." if parent is not None else ""
@@ -338,7 +338,7 @@ def _history(context: Any, gates: Mapping[str, str], work: Collection[str]) -> t
                 if reason is not None:
                     closed[gates[name]] = str(reason.value)
         if run.step_keys_to_execute is None:
-            break  # all of it was done again
+            break  # everything was done again
         settled.update(run.step_keys_to_execute)
         run = context.instance.get_run_by_id(run.parent_run_id) if run.parent_run_id else None
     return closed, worked

@@ -1,7 +1,7 @@
-"""Tearing down what a run set up and did not tear down itself.
+"""Tears down what a run set up and did not tear down itself.
 
-It was cancelled, its process died, its executor stops at a failure; or somebody materialised a single table, which needs what comes before it
-only.
+The run was cancelled, its process died, or its executor stops at a failure. Or a user materialised a single table, which needs only what comes
+before it.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ from .steps import RESULT
 __all__ = ["TORN_DOWN", "tear_down_of"]
 
 TORN_DOWN = "starlake/torn_down"
-"""Tag of a run after which the process of the user has torn down, past Dagster."""
+"""Tag of a run after which the user's process has torn down, without Dagster."""
 
 _MOST_RUNS = 50
 _OVERLAP = timedelta(seconds=5)
 _ASSET_JOB = "__ASSET_JOB"
-"""Dagster's job in which people materialise single assets: a table and what it needs, which is the set-up and not the tear-down."""
+"""Dagster's job for single assets: a table and what it needs, which includes the set-up but not the tear-down."""
 _ENDED = [DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED, DagsterRunStatus.SUCCESS]
 _WILL_RETRY = "dagster/will_retry"
 _RETRY = "dagster/retry_number"
 
 
 def tear_down_of(pipeline: DagsterPipeline) -> tuple[Any, Any] | None:
-    """The job that tears down what a run of a pipeline left, and the sensor that starts it; None where nothing is set up.
+    """The job that tears down what a run of a pipeline left, and the sensor that starts it; None if nothing is set up.
 
     Args:
-        pipeline: rendered.
+        pipeline: a rendered pipeline.
     """
     paths = [
         path for path, task in pipeline.flat.tasks.items() if task.kind is TaskKind.TEARDOWN and task.job is not None
@@ -72,8 +72,8 @@ def tear_down_of(pipeline: DagsterPipeline) -> tuple[Any, Any] | None:
         name=f"{pipeline.name}_tear_down",
         node_defs=[pipeline.ops[path] for path in paths],
         dependencies=dependencies,
-        description=f"Tears down what a run of {pipeline.pipeline.id} set up, where that run could not. By hand: launch it with the tag "
-        f"{TEARS_DOWN}, whose value is the id of that run.",
+        description=f"Tears down what a run of {pipeline.pipeline.id} set up but could not tear down itself. To launch it by hand, set the tag "
+        f"{TEARS_DOWN} to the id of that run.",
     )
     job = graph.to_job(executor_def=thread_executor(1))
     setups = [path for path, task in pipeline.flat.tasks.items() if task.kind is TaskKind.SETUP]
@@ -89,7 +89,7 @@ def tear_down_of(pipeline: DagsterPipeline) -> tuple[Any, Any] | None:
         job=job,
         minimum_interval_seconds=pipeline.pipeline.options[DagsterOptions].sensor_interval,
         default_status=DefaultSensorStatus.RUNNING,
-        description=f"Tears down what runs of {pipeline.pipeline.id} left: failed and cancelled ones, and those of single assets.",
+        description=f"Tears down what runs of {pipeline.pipeline.id} left: failed and cancelled runs, and runs of single assets.",
     )
     return job, sensor
 
@@ -114,19 +114,19 @@ def _evaluate(context: Any, pipeline: DagsterPipeline, began: frozenset[str], st
 
 
 def _looked_until(looks: Sequence[Sequence[Any]], since: datetime) -> datetime:
-    """Up to when all runs were looked at."""
+    """The time up to which all runs were checked."""
     lasts: list[tuple[int, datetime]] = [
         (len(records), records[-1].update_timestamp.astimezone(timezone.utc)) for records in looks if records
     ]
     full = [last for count, last in lasts if count == _MOST_RUNS]
     if full:
         return min(full)
-    # Two runs may end at the same time: those of the last seconds are looked at again, and a run key is taken once.
+    # Two runs may end at the same time: those of the last seconds are checked again, and a run key is used only once.
     return max((last for _, last in lasts), default=since) - _OVERLAP
 
 
 def _since(cursor: str | None) -> datetime:
-    """From when on runs are looked at."""
+    """The time from which runs are checked."""
     with suppress(TypeError, ValueError):
         found = datetime.fromisoformat(json.loads(cursor or "null"))
         if found.tzinfo is not None:
@@ -135,7 +135,7 @@ def _since(cursor: str | None) -> datetime:
 
 
 def _is_left(instance: Any, run: Any, prefix: str, began: frozenset[str], steps: frozenset[str]) -> bool:
-    """Whether a run began and did not tear down, and Dagster does not try it again by itself."""
+    """Whether a run started and did not tear down, and Dagster does not retry it by itself."""
     if run.tags.get(_WILL_RETRY) == "true":
         return False
     while run is not None:
@@ -149,6 +149,6 @@ def _is_left(instance: Any, run: Any, prefix: str, began: frozenset[str], steps:
             return False
         if any(status.get(name, "SKIPPED") != "SKIPPED" for name in began):
             return True
-        # An automatic retry may go on with what its parent set up.
+        # An automatic retry may continue with what its parent set up.
         run = instance.get_run_by_id(run.parent_run_id) if run.parent_run_id and _RETRY in run.tags else None
     return False

@@ -52,11 +52,11 @@ _ACTIVE = [
 
 
 def schedule_of(pipeline: DagsterPipeline, job: Any) -> Any:
-    """The schedule of a pipeline with a cron, None for another one. A run has the window that ended last when the schedule fires.
+    """The schedule of a pipeline with a cron; None for other pipelines. A run has the last window that had ended when the schedule fired.
 
     Args:
-        pipeline: rendered.
-        job: of the pipeline.
+        pipeline: a rendered pipeline.
+        job: the job of the pipeline.
     """
     drawn, facts = pipeline.pipeline, pipeline.facts
     if drawn.cron is None:
@@ -88,11 +88,11 @@ def schedule_of(pipeline: DagsterPipeline, job: Any) -> Any:
 
 
 def sensor_of(pipeline: DagsterPipeline, job: Any) -> Any:
-    """The sensor of a pipeline that datasets start, None for another one.
+    """The sensor of a pipeline that datasets start; None for other pipelines.
 
     Args:
-        pipeline: rendered.
-        job: of the pipeline.
+        pipeline: a rendered pipeline.
+        job: the job of the pipeline.
     """
     drawn = pipeline.pipeline
     if drawn.trigger is None:
@@ -119,7 +119,7 @@ def sensor_of(pipeline: DagsterPipeline, job: Any) -> Any:
 def _evaluate(
     context: Any, pipeline: DagsterPipeline, datasets: Mapping[AssetKey, StarlakeDataset], needs_all: bool
 ) -> Any:
-    """One tick: what happened since the run that was started last?"""
+    """One evaluation: what has happened since the last run started?"""
     instance = context.instance
     known = _seen(context.cursor)
     found = {record.asset_entry.asset_key: record.asset_entry for record in instance.get_asset_records(list(datasets))}
@@ -129,7 +129,7 @@ def _evaluate(
     for key in datasets:
         record = found[key].last_materialization_record if key in found else None
         last = record.storage_id if record is not None else 0
-        # At the first look nobody asks for what was before the last; and after a wipe SQLite gives the same ids again.
+        # At the first evaluation, what was before the last event does not matter; and after a wipe, SQLite reuses ids.
         seen[key.to_string()] = known.get(key.to_string(), max(last - 1, 0)) if last else 0
         if last > seen[key.to_string()]:
             if news(record) or any(_since(instance, key, seen[key.to_string()], news)):
@@ -142,11 +142,11 @@ def _evaluate(
 
     missing = [key.to_user_string() for key in datasets if key not in fresh]
     if not fresh or (needs_all and missing):
-        return waits(f"waits for {'' if needs_all or len(missing) == 1 else 'any of '}{', '.join(missing)}")
+        return waits(f"waiting for {'' if needs_all or len(missing) == 1 else 'any of '}{', '.join(missing)}")
     most = pipeline.pipeline.max_active_runs
     active = instance.get_run_records(RunsFilter(job_name=pipeline.name, statuses=_ACTIVE), limit=most)
     if len(active) >= most:
-        return waits(f"{len(active)} of at most {most} runs (max_active_runs) have not ended; the events wait")
+        return waits(f"{len(active)} of at most {most} runs (max_active_runs) are still running; the events wait")
     events: list[Event] = []
     carried = [Carried(f"the option {POLICIES}", {}, pipeline.pipeline.policy.merge)]
     newest: dict[str, Any] = {}
@@ -155,10 +155,10 @@ def _evaluate(
             events.append(_event(datasets[key], record))
             carried.append(read_carried(datasets[key].uri, _metadata(record), superseded=True))
             newest[key.to_string()] = record
-        if key.to_string() in newest:  # of one dataset, the last values count
+        if key.to_string() in newest:  # for each dataset, the last values count
             carried[-1] = replace(carried[-1], superseded=False)
-    if not events:  # they were wiped at this moment
-        return waits(f"waits for {', '.join(key.to_user_string() for key in fresh)}")
+    if not events:  # they were wiped just now
+        return waits(f"waiting for {', '.join(key.to_user_string() for key in fresh)}")
     decision = decide(pipeline.pipeline.policy, events, datetime.now(timezone.utc))
     if not decision.start:
         return waits(decision.reason)
@@ -180,17 +180,17 @@ def _evaluate(
 
 
 def _seen(cursor: str | None) -> dict[str, int]:
-    """Storage id of the last event of each asset that counted; people can write into a cursor what they like."""
+    """The storage id of the last event of each asset that counted; users can write anything into a cursor."""
     try:
         found = json.loads(cursor or "{}")
         return {str(key): int(value) for key, value in found.items()}
     except (AttributeError, TypeError, ValueError):
-        logger.warning("the cursor %r cannot be read; the sensor begins anew", cursor)
+        logger.warning("the cursor %r cannot be read; the sensor starts over", cursor)
         return {}
 
 
 def _since(instance: Any, key: AssetKey, after: int, news: Callable[[Any], bool]) -> Iterator[Any]:
-    """The materialisations after a storage id that are news, in their order."""
+    """The materialisations after a storage id that are news, in order."""
     page: str | None = None
     while True:
         found = instance.fetch_materializations(
@@ -205,12 +205,12 @@ def _since(instance: Any, key: AssetKey, after: int, news: Callable[[Any], bool]
 class _News:
     """Whether a materialisation is news for a job.
 
-    It is none where a run that went on after a failure says what an earlier one had made, and where a run of the job that the command line
-    started has read it: one that began later, for an interval that holds that of the event. Nobody else would ever know of such a run.
+    It is not news if a run that continued after a failure reports what an earlier run had produced, or if a run of the job that the command line
+    started has read it: one that started later, for an interval that contains that of the event. Only this class knows of such a run.
 
     Args:
-        instance: where the runs are.
-        job: its name.
+        instance: the instance with the runs.
+        job: the name of the job.
     """
 
     def __init__(self, instance: Any, job: str) -> None:
@@ -228,7 +228,7 @@ class _News:
         )
 
     def _by_hand(self) -> list[tuple[float, DataInterval]]:
-        """When each whole run of the command line began that ended well, and its interval; the latest ones."""
+        """When each successful whole run of the command line started, and its interval; the latest ones."""
         if self._read is None:
             found = self._instance.get_run_records(
                 RunsFilter(job_name=self._job, statuses=[DagsterRunStatus.SUCCESS]), limit=_MOST_RUNS
@@ -247,7 +247,7 @@ def _event(dataset: StarlakeDataset, record: Any) -> Event:
 
 
 def _interval(record: Any) -> DataInterval | None:
-    """The data interval that a materialisation tells; what others wrote there is no concern of ours."""
+    """The data interval in a materialisation; anything else written there is ignored."""
     try:
         return read_interval(_metadata(record))
     except RunError:
@@ -260,7 +260,7 @@ def _metadata(record: Any) -> dict[str, Any]:
 
 
 def _moment(value: Any) -> datetime | None:
-    """A date with an offset, from a text that anybody may have written."""
+    """A date with an offset, from a string that anyone may have written."""
     try:
         date = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
         return date.astimezone(timezone.utc) if date.tzinfo is not None else None

@@ -1,1 +1,1 @@
-"""The environment ``dataproc``: Starlake commands as Spark jobs of Dataproc."""
+"""The environment ``dataproc``: runs Starlake commands as Spark jobs of Dataproc."""

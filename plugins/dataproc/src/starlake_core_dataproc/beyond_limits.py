@@ -1,4 +1,4 @@
-"""What of a request for a job, a batch or a cluster is not within the limits of Dataproc, one function for each limit."""
+"""Finds what in a request for a job, a batch or a cluster exceeds the limits of Dataproc, with one function for each limit."""
 
 from __future__ import annotations
 
@@ -69,17 +69,17 @@ _HASH = "0123456789ab"
 
 
 def _at(value: Any, *path: str) -> Any:
-    """What stands at a place of a request; an empty mapping where nothing does."""
+    """The value at a path of a request; an empty mapping if there is none."""
     for name in path:
         value = value.get(name) if isinstance(value, Mapping) else None
     return {} if value is None else value
 
 
 def seconds_of(duration: Any) -> float | None:
-    """A duration of a request; None where it is none.
+    """The seconds of a duration in a request; None if there are none.
 
     Args:
-        duration: as JSON (``3600s``), or with its seconds by name.
+        duration: a duration in JSON form (``3600s``), or a mapping with ``seconds``.
     """
     if isinstance(duration, Mapping):
         duration = duration.get("seconds")
@@ -115,7 +115,7 @@ def _spark(request: Request) -> Any:
 
 
 def _named_variables(request: Request) -> dict[str, str]:
-    """The variables of drivers and executors, by name."""
+    """The environment variables of drivers and executors, by name."""
     found = {}
     of_cluster = _at(_config(request), "software_config", "properties")
     for properties, prefixes in ((of_cluster, (OF_CLUSTER,)), (_spark(request), (EXECUTOR, *DRIVER_PREFIXES))):
@@ -134,12 +134,12 @@ def _labels(request: Request) -> Mapping[str, str]:
 
 
 def _most_labels(request: Request) -> int:
-    """How many labels there are at most: whether a task is a check is known only after its job was made."""
+    """How many labels there can be: whether a task is a check is known only after its job was created."""
     labels = _labels(request)
     return len({*labels, CHECK_LABEL} if labels.get(OWNER_LABEL) == "run" else labels)
 
 
-# -- what is not within each limit
+# -- what exceeds each limit
 
 
 def bad_variables(request: Request) -> Found:

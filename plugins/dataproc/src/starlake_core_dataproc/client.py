@@ -1,4 +1,4 @@
-"""The calls of Dataproc that the runner makes for drivers: jobs on a cluster, and batches of Dataproc Serverless."""
+"""The Dataproc calls of the runner for drivers: jobs on a cluster, and batches of Dataproc Serverless."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["BatchClient", "DriverClient", "JobClient", "LiveRun", "RegionClient"
 
 _JOB = re.compile(r"projects/([^/]+)/regions/([^/]+)/jobs/([^/?]+)")
 _BATCH = re.compile(r"projects/([^/]+)/locations/([^/]+)/batches/([^/?]+)")
-# What these words mean for us. The rest is under way: ATTEMPT_FAILURE is one of several tries of Dataproc's own.
+# The meaning of these states. All others are still running: ATTEMPT_FAILURE is one of several attempts by Dataproc itself.
 _JOB_ENDS = {"DONE": Verdict.SUCCEEDED, "ERROR": Verdict.FAILED, "CANCELLED": Verdict.CANCELLED}
 _BATCH_ENDS = {"SUCCEEDED": Verdict.SUCCEEDED, "FAILED": Verdict.FAILED, "CANCELLED": Verdict.CANCELLED}
 _JOB_STATES = {int(state): name for name, state in dataproc_v1.JobStatus.State.__members__.items()}
@@ -36,23 +36,23 @@ _SDKClient = TypeVar("_SDKClient")
 
 
 def caused_by(error: RunnerError, *kinds: type[Exception]) -> bool:
-    """Whether an error of a call is one of the service's errors.
+    """Whether the error of a call was caused by one of the service's errors.
 
     Args:
-        error: of a call.
+        error: the error of the call.
         kinds: classes of ``google.api_core.exceptions``.
     """
     return isinstance(error.__cause__, kinds)
 
 
 class RegionClient:
-    """What the clients of one region of one project have in common.
+    """The common part of the clients of one region of one project.
 
     Args:
-        connection: to Dataproc.
-        calls: how calls are made.
-        project, region: where.
-        clock: of Dataproc; it is told what time it is there.
+        connection: the connection to Dataproc.
+        calls: how the service is called.
+        project, region: the project and the region.
+        clock: the clock of Dataproc, which takes in the times that it reports.
     """
 
     def __init__(self, connection: Connection, calls: Calls, project: str, region: str, clock: ServiceClock) -> None:
@@ -65,10 +65,10 @@ class RegionClient:
         return self._connection.client(kind, f"{self._region}-dataproc.googleapis.com:443")
 
     def brief(self: _Client, seconds: float) -> _Client:
-        """The same, for calls of which another one comes soon.
+        """A copy with a shorter limit, for calls that are repeated soon anyway.
 
         Args:
-            seconds: for which a call is tried at most; 0 for one attempt.
+            seconds: how long a call is retried at most; 0 for a single attempt.
         """
         made = copy.copy(self)
         made._calls = self._calls.brief(seconds)
@@ -76,12 +76,12 @@ class RegionClient:
 
 
 class LiveRun(NamedTuple):
-    """A job or batch that has not ended, as a list tells of it.
+    """A job or batch in a list of those that have not ended.
 
     Attributes:
-        state: in Dataproc's word.
-        timeout: seconds after which it is to be cancelled; None for no limit.
-        submitted: seconds since the epoch.
+        state: Dataproc's word for its state.
+        timeout: after how many seconds to cancel it; None for no limit.
+        submitted: when it was submitted, in seconds since the epoch.
     """
 
     state: str
@@ -90,7 +90,7 @@ class LiveRun(NamedTuple):
 
 
 class DriverClient(RegionClient, ABC):
-    """Drivers of one kind: jobs or batches. Their messages are plain protobuf: the wrappers of the SDK cost several times as much."""
+    """Drivers of one kind: jobs or batches. Their messages are plain protobuf, because the wrappers of the SDK cost several times as much."""
 
     _plural: str
     _handle: re.Pattern[str]
@@ -100,7 +100,7 @@ class DriverClient(RegionClient, ABC):
         """Whether a handle names a driver of this kind.
 
         Args:
-            handle: of an attempt.
+            handle: the handle of an attempt.
         """
         return self._handle.fullmatch(handle) is not None
 
@@ -109,15 +109,15 @@ class DriverClient(RegionClient, ABC):
         """The handle of an attempt.
 
         Args:
-            key: of the attempt.
+            key: the key of the attempt.
         """
 
     def submit(self, job: Job, key: RunKey) -> str:
-        """Submit a driver; one that exists already is the same one.
+        """Submit a driver; if it exists already, that is the same driver.
 
         Args:
-            job: bound.
-            key: of the attempt.
+            job: a bound job.
+            key: the key of the attempt.
 
         Returns:
             The handle of the attempt.
@@ -130,10 +130,10 @@ class DriverClient(RegionClient, ABC):
         return self.handle_of(key)
 
     def get(self, handle: str) -> DriverRun | None:
-        """A driver, None if there is none.
+        """A driver; None if it does not exist.
 
         Args:
-            handle: of the attempt.
+            handle: the handle of the attempt.
         """
         message = self._get(handle)
         return None if message is None else self._run_of(message)
@@ -143,27 +143,27 @@ class DriverClient(RegionClient, ABC):
         """The drivers of a task, in any order.
 
         Args:
-            task_hash: of the task.
+            task_hash: the hash of the task.
         """
 
     @abstractmethod
     def listed(self, task_hash: str) -> set[str]:
-        """Handles of the drivers of a task that a list shows.
+        """The handles of the drivers of a task that a list shows.
 
         Args:
-            task_hash: of the task.
+            task_hash: the hash of the task.
         """
 
     @abstractmethod
     def live(self) -> dict[str, LiveRun]:
-        """The drivers of this package that have not ended, by their handles."""
+        """The drivers of this package that have not ended, by handle."""
 
     @abstractmethod
     def cancel(self, handle: str) -> None:
-        """Ask for the end of a driver; one that has ended or does not exist stays as it is.
+        """Request the end of a driver; one that has ended or does not exist is left as it is.
 
         Args:
-            handle: of the attempt.
+            handle: the handle of the attempt.
         """
 
     @abstractmethod
@@ -171,14 +171,14 @@ class DriverClient(RegionClient, ABC):
 
     @abstractmethod
     def _message(self, handle: str) -> Any:
-        """What the service tells of a driver."""
+        """The service's message about a driver."""
 
     @abstractmethod
     def _run_of(self, message: Any) -> DriverRun: ...
 
     @abstractmethod
     def _listing(self) -> tuple[Callable[..., Any], Mapping[str, str], str]:
-        """The method that lists, where it looks, and the same for messages."""
+        """The method that lists, the place it lists, and the place for messages."""
 
     def _get(self, handle: str) -> Any:
         try:
@@ -194,7 +194,7 @@ class DriverClient(RegionClient, ABC):
         while True:
             request = {**where, "filter": condition, "page_size": self._page_size, "page_token": token}
             pager = self._calls(method, request, f"listing {self._plural} in {place}")
-            page = next(iter(pager.pages))  # of the pager only the first page is taken: it is one call
+            page = next(iter(pager.pages))  # only the first page of the pager is used, which is one call
             raw = type(page).pb(page)
             yield from getattr(raw, self._plural)
             token = raw.next_page_token
@@ -202,7 +202,7 @@ class DriverClient(RegionClient, ABC):
                 return
 
     def _ask_to_end(self, handle: str, call: Callable[[], Any]) -> None:
-        """Make the call that cancels a driver. That one which has ended cannot be cancelled is no error."""
+        """Make the call that cancels a driver. A driver that has ended cannot be cancelled, which is not an error."""
         try:
             call()
         except RunnerError as error:
@@ -236,8 +236,8 @@ class JobClient(DriverClient):
             self._client.submit_job,
             dataproc_v1.SubmitJobRequest(job_request(job, key)),
             f"submitting job {job_id(key)} to cluster {cluster} in {self._region}",
-            f"Create the cluster {cluster}: pre_tasks() and post_tasks() of the pipeline make and delete one for each run (it is also "
-            "deleted when it is idle for longer than dataproc_idle_delete_ttl), or name one that exists with the option dataproc_cluster; "
+            f"Create the cluster {cluster}: pre_tasks() and post_tasks() of the pipeline create and delete one for each run (it is also "
+            "deleted when it is idle for longer than dataproc_idle_delete_ttl). Or name an existing one with the option dataproc_cluster, "
             "and check the options dataproc_project_id and dataproc_region",
         )
         self._clock.note(seconds(dataproc_v1.Job.pb(made).status.state_start_time))
@@ -318,7 +318,7 @@ class BatchClient(DriverClient):
             request = message_of(dataproc_v1.CreateBatchRequest, batch_request(job, key))
         except ValueError as error:
             raise RunnerError(
-                f"batch {batch_id(key)} is none that Dataproc knows: {error} Look at the option dataproc_batch_config"
+                f"batch {batch_id(key)} is not valid: {error} Check the option dataproc_batch_config"
             ) from error
         self._calls(
             self._client.create_batch,
@@ -328,7 +328,7 @@ class BatchClient(DriverClient):
         )
 
     def of_task(self, task_hash: str) -> list[DriverRun]:
-        # A list need not hold all that is known of a batch.
+        # A list does not necessarily contain everything that is known of a batch.
         return [told for told in map(self.get, sorted(self.listed(task_hash))) if told is not None]
 
     def listed(self, task_hash: str) -> set[str]:
@@ -384,5 +384,5 @@ class BatchClient(DriverClient):
 
 
 def _plain_names(properties: dict[str, str]) -> dict[str, str]:
-    """Properties as they were given: the service tells them with the component that they belong to (``spark:spark.executor.cores``)."""
+    """Properties as they were given: the service returns them with the component that they belong to (``spark:spark.executor.cores``)."""
     return {name.partition(":")[2] if name.startswith("spark:") else name: value for name, value in properties.items()}

@@ -1,4 +1,4 @@
-"""What Dataproc is asked for to make and delete the cluster of a run. Pure functions: the same input, the same bytes."""
+"""Requests that create and delete the cluster of a run. All functions are pure: the same input gives the same bytes."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _CLUSTER_VARIABLES = {
 
 
 def lifecycle_of(options: Options) -> Lifecycle | None:
-    """The creation and the deletion of the cluster of a run; None where none is made.
+    """The creation and the deletion of the cluster of a run; None if no cluster is created.
 
     Args:
-        options: of the pipeline.
+        options: the options of the pipeline.
 
     Raises:
-        OptionsError: options that contradict each other, or what Dataproc does not take.
+        OptionsError: options contradict each other, or Dataproc does not accept them.
     """
     dataproc = options[DataprocOptions]
     wrong = problems(dataproc)
@@ -53,7 +53,7 @@ def lifecycle_of(options: Options) -> Lifecycle | None:
         "cluster": cluster_of(dataproc),
     }
     endpoint = endpoint_of(dataproc)
-    # The variables are those of the job: what an orchestrator keeps of it is without them.
+    # The variables are those of the job: an orchestrator stores the job without them.
     env = options[GeneralOptions].sl_env_var
     made = _configuration(dataproc)
     if dataproc.dataproc_cluster_config:
@@ -66,24 +66,26 @@ def lifecycle_of(options: Options) -> Lifecycle | None:
 
 
 def _warn_of_idle_documents(options: Options) -> None:
-    """Say it of a document that goes nowhere."""
+    """Warn about a document that has no effect."""
     dataproc = options[DataprocOptions]
     if dataproc.dataproc_cluster_config and (dataproc.dataproc_serverless or dataproc.dataproc_cluster):
         other = "dataproc_serverless" if dataproc.dataproc_serverless else "dataproc_cluster"
-        logger.warning("option 'dataproc_cluster_config' has no effect: with option '%s' no cluster is made", other)
+        logger.warning(
+            "option 'dataproc_cluster_config' has no effect: no cluster is created when option '%s' is set", other
+        )
     has_batches = dataproc.dataproc_serverless or any(
         values.get("dataproc_serverless") for values in options.tasks.values()
     )
     if dataproc.dataproc_batch_config and not has_batches:
         logger.warning(
-            "option 'dataproc_batch_config' has no effect: no command is a batch; write 'dataproc_serverless': True, or leave it out"
+            "option 'dataproc_batch_config' has no effect: no command runs as a batch; write 'dataproc_serverless': True, or remove it"
         )
 
 
 def _configuration(dataproc: DataprocOptions) -> dict[str, Any]:
     """Labels, ``ClusterConfig`` and the user's properties of a cluster, as JSON values."""
     project, region = dataproc.dataproc_project_id, dataproc.dataproc_region
-    # What is left out, Dataproc chooses: a bucket that it makes, and the account of Compute Engine.
+    # Dataproc chooses what is left out: it creates a bucket, and uses the account of Compute Engine.
     bucket, account = dataproc.dataproc_config_bucket, dataproc.dataproc_service_account
     subnet = dataproc.dataproc_subnet
     single = has_one_node(dataproc)
@@ -155,10 +157,10 @@ def _cluster_properties(bucket: str | None, single: bool) -> dict[str, str]:
 
 
 def cluster_request(job: Job) -> dict[str, Any]:
-    """The ``CreateClusterRequest`` of a job that makes a cluster. All variables of the pipeline are those of its drivers.
+    """The ``CreateClusterRequest`` of a job that creates a cluster. All variables of the pipeline are passed to its drivers.
 
     Args:
-        job: bound.
+        job: a bound job.
     """
     spec = job.spec
     made = spec["create"]

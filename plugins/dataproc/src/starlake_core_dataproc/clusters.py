@@ -1,7 +1,7 @@
-"""Clusters that are made for a run, and deleted after it.
+"""Clusters that are created for a run and deleted after it.
 
-Making and deleting are no runs but states to be reached. A cluster that exists in a good state is the one that was asked for, one that is gone
-has been deleted: whoever comes again, also after a worker has died, asks for the same state and waits for it. Nothing has to be remembered.
+Creating and deleting are not runs but states to reach. A cluster that exists in a good state is the requested one, and one that is gone
+has been deleted. A later attempt, also after a worker has died, requests the same state and waits for it. Nothing has to be remembered.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _PAUSE = 5.0
 
 
 class Clusters(RegionClient):
-    """Clusters of one region.
+    """The clusters of one region.
 
     Args:
-        connection: to Dataproc.
-        calls: how calls are made.
-        project, region: where.
-        interval: seconds between two looks while a broken cluster is deleted.
-        clock: of Dataproc.
+        connection: the connection to Dataproc.
+        calls: how the service is called.
+        project, region: the project and the region.
+        interval: the pause between two checks while a broken cluster is deleted, in seconds.
+        clock: the clock of Dataproc.
     """
 
     def __init__(
@@ -59,23 +59,23 @@ class Clusters(RegionClient):
         super().__init__(connection, calls, project, region, clock)
         self._client = self._connected(dataproc_v1.ClusterControllerClient)
         self._pause = min(_PAUSE, interval)
-        # Of clusters whose making was begun or seen here: the operation, and the moment by the clock of this machine.
+        # For clusters whose creation was started or seen here: the operation, and the time by the clock of this machine.
         self._operations: Recent[str, str] = Recent()
         self._first_seen: Recent[str, float] = Recent()
 
     def knows(self, handle: str) -> bool:
-        """Whether a handle names the making or deleting of a cluster.
+        """Whether a handle names the creation or deletion of a cluster.
 
         Args:
-            handle: of an attempt.
+            handle: the handle of an attempt.
         """
         return bool(_CLUSTER.fullmatch(handle) or _OPERATION.fullmatch(handle))
 
     def submit(self, job: Job) -> str:
-        """Begin to make or delete a cluster, unless that is under way or done.
+        """Start to create or delete a cluster, unless that is in progress or done.
 
         Args:
-            job: bound.
+            job: a bound job.
         """
         return self._delete(job.spec["cluster"]) if "delete" in job.spec else self._create(job)
 
@@ -90,18 +90,18 @@ class Clusters(RegionClient):
             if cluster is None:
                 if self._created(job):
                     return self._handle(name)
-                # Somebody else was faster, or one of the name is not wholly gone yet.
+                # Another process was faster, or a cluster of this name is not completely gone yet.
                 if not backoff.wait():
                     raise OutageError(
-                        f"Dataproc says that cluster {name} exists and cannot be seen, for {_PATIENCE:g} s"
+                        f"for {_PATIENCE:g} s Dataproc has reported that cluster {name} exists, but has not shown it"
                     )
                 continue
             state = cluster.status.state.name
             if state == "RUNNING" or state in _COMING:
-                logger.info("cluster %s is there already (%s)", name, state)
+                logger.info("cluster %s already exists (%s)", name, state)
                 return self._handle(name)
             if state != "DELETING":
-                logger.warning("cluster %s is %s (%s); it is made anew", name, state, cluster.status.detail)
+                logger.warning("cluster %s is %s (%s); creating it again", name, state, cluster.status.detail)
                 self._start_deleting(name, cluster.cluster_uuid)
             if not backoff.wait():
                 raise OutageError(
@@ -109,13 +109,13 @@ class Clusters(RegionClient):
                 )
 
     def _created(self, job: Job) -> bool:
-        """Begin to make a cluster; False if somebody else was faster."""
+        """Start to create a cluster; False if another process was faster."""
         name = job.spec["cluster"]
         try:
             request = message_of(dataproc_v1.CreateClusterRequest, cluster_request(job))
         except ValueError as error:
             raise RunnerError(
-                f"the configuration of cluster {name} is none that Dataproc knows: {error} Look at the options dataproc_cluster_config, "
+                f"the configuration of cluster {name} is not valid: {error} Check the options dataproc_cluster_config, "
                 "dataproc_master_properties, dataproc_worker_properties and dataproc_secondary_properties"
             ) from error
         try:
@@ -139,7 +139,7 @@ class Clusters(RegionClient):
         return self._start_deleting(name, cluster.cluster_uuid) or self._handle(name) + _GOING
 
     def _start_deleting(self, name: str, uuid: str) -> str:
-        """Begin to delete a cluster, and no other one of its name; the name of the operation, empty if it is gone."""
+        """Start to delete this very cluster, and no other of the same name. Returns the name of the operation, empty if the cluster is gone."""
         request = {"project_id": self._project, "region": self._region, "cluster_name": name, "cluster_uuid": uuid}
         try:
             started = self._calls(self._client.delete_cluster, request, f"deleting cluster {name} in {self._region}")
@@ -159,11 +159,11 @@ class Clusters(RegionClient):
             raise
 
     def status(self, handle: str, console: str) -> Status:
-        """How far the making or deleting of a cluster is.
+        """The progress of the creation or deletion of a cluster.
 
         Args:
-            handle: of the attempt.
-            console: address for a person.
+            handle: the handle of the attempt.
+            console: the address of the cluster in the console.
         """
         found = _CLUSTER.fullmatch(handle)
         if found is None:
@@ -173,7 +173,7 @@ class Clusters(RegionClient):
         if found[4]:
             over = {"gone": Outcome(Verdict.SUCCEEDED, log=console)}
             if state not in ("gone", "DELETING"):
-                over[state] = self._failed(f"the cluster is not deleted, it is {state}", cluster, console)
+                over[state] = self._failed(f"the cluster was not deleted; it is {state}", cluster, console)
             return Status(over.get(state), state)
         if state == "RUNNING":
             return Status(Outcome(Verdict.SUCCEEDED, log=console), state)
@@ -182,13 +182,11 @@ class Clusters(RegionClient):
         if state == "DELETING":
             return Status(detail=state, stopping=True)
         if cluster is None:
-            return Status(
-                Outcome(Verdict.LOST, reason=f"cluster {found[3]} does not exist any more", log=console), state
-            )
+            return Status(Outcome(Verdict.LOST, reason=f"cluster {found[3]} no longer exists", log=console), state)
         return Status(self._failed(f"cluster {found[3]} is {state}", cluster, console), state)
 
     def _coming(self, name: str, cluster: Any, state: str, console: str) -> Status:
-        """A cluster that is being made: it is waited for as long as it may take."""
+        """The status of a cluster that is being created, which may take up to its limit."""
         error = self._error(name, self._operations.get(name))
         if error:
             return Status(Outcome(Verdict.FAILED, reason=f"cluster {name} is {state}: {error}", log=console), state)
@@ -196,18 +194,18 @@ class Clusters(RegionClient):
         if limit is None or self._age(cluster) < limit:
             return Status(detail=state)
         try:
-            # Another attempt can make it anew.
+            # Another attempt can create it again.
             self._start_deleting(name, cluster.cluster_uuid)
         except StarlakeError as failure:
-            logger.warning("cluster %s, which takes too long, cannot be deleted now: %s", name, failure)
+            logger.warning("cluster %s takes too long to create, and cannot be deleted now: %s", name, failure)
         reason = (
-            f"cluster {name} is still {state} after {limit} s (option dataproc_create_timeout); it is given up and deleted: "
+            f"cluster {name} is still {state} after {limit} s (option dataproc_create_timeout); it is being deleted: "
             f"{cluster.status.detail.strip() or 'Dataproc gives no reason'}"
         )
         return Status(Outcome(Verdict.FAILED, reason=reason, log=console), state)
 
     def _age(self, cluster: Any) -> float:
-        """Seconds since the making of a cluster began, by the clock of Dataproc alone or that of this machine alone; at least."""
+        """Seconds since the creation of a cluster started, at least, by the clock of Dataproc alone or that of this machine alone."""
         moments = [_moment(status) for status in (cluster.status, *cluster.status_history)]
         began = min((moment for moment in moments if moment > 0), default=0.0)
         here = time.monotonic() - self._first_seen.setdefault(cluster.cluster_uuid, time.monotonic())
@@ -222,28 +220,28 @@ class Clusters(RegionClient):
         return Outcome(Verdict.FAILED, reason=f"{what}: {reason}", log=console)
 
     def _error(self, name: str, operation: str | None) -> str:
-        """The error of the operation that makes a cluster, as far as it is told."""
+        """The error of the operation that creates a cluster, as far as it is known."""
         if not operation:
             return ""
         try:
             told = self._operation(operation)
         except StarlakeError as error:
-            logger.info("the making of cluster %s cannot be asked about: %s", name, error)
+            logger.info("the creation of cluster %s cannot be queried: %s", name, error)
             return ""
         return str(told.error.message).strip() if told.done and told.HasField("error") else ""
 
     def _listed(self, name: str) -> str:
-        """The operation that made a cluster, where another process began it; empty if it is not shown."""
+        """The operation that created a cluster, if another process started it; empty if it is not listed."""
         ask: Callable[..., Any] = self._client.list_operations
         place = f"projects/{self._project}/regions/{self._region}/operations"
         wanted = {"name": place, "filter": f"clusterName = {name} AND operationType = CREATE", "page_size": 20}
         try:
             told = self._calls.run(
                 lambda: ask(wanted, retry=None, timeout=self._calls.attempt_seconds),
-                f"looking for the making of cluster {name}",
+                f"looking for the creation of cluster {name}",
                 method=ask,
             )
-        except StarlakeError as error:  # it would only have told more of the reason
+        except StarlakeError as error:  # it would only have added to the reason
             logger.info("%s", error)
             return ""
         for operation in told.operations:
@@ -274,16 +272,16 @@ class Clusters(RegionClient):
         not_found = 5
         if operation.HasField("error") and operation.error.code != not_found:
             return Status(
-                Outcome(Verdict.FAILED, reason=f"the cluster is not deleted: {operation.error.message}", log=console),
+                Outcome(Verdict.FAILED, reason=f"the cluster was not deleted: {operation.error.message}", log=console),
                 "ERROR",
             )
         return Status(Outcome(Verdict.SUCCEEDED, log=console), "DELETED")
 
     def cancel(self, handle: str) -> None:
-        """Give up a cluster that is not ready yet: it is deleted. One that is ready stays, and a deletion is not taken back.
+        """Give up a cluster that is not ready yet by deleting it. One that is ready stays, and a deletion is not undone.
 
         Args:
-            handle: of the attempt.
+            handle: the handle of the attempt.
         """
         found = _CLUSTER.fullmatch(handle)
         if found is None or found[4]:
@@ -294,5 +292,5 @@ class Clusters(RegionClient):
 
 
 def _moment(status: Any) -> float:
-    """When a state of a cluster began, in seconds since the epoch; 0 where that is not told."""
+    """When a state of a cluster started, in seconds since the epoch; 0 if that is unknown."""
     return seconds(type(status).pb(status).state_start_time)

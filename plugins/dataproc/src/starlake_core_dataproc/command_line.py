@@ -1,4 +1,4 @@
-"""Jobs as command lines for people."""
+"""Jobs as gcloud command lines."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["command_line"]
 
 
 def command_line(job: Job) -> str:
-    """The gcloud command with which a person does the same as a job, its secrets masked.
+    """The gcloud command that does the same as a job, with secrets masked.
 
     Args:
-        job: bound.
+        job: a bound job.
     """
     spec = job.spec
     document = (
@@ -28,8 +28,8 @@ def command_line(job: Job) -> str:
         if "create" in spec
         else [".".join(path) for path, _ in leaves_of(spec.get("document", {})) if path]
     )
-    # Not all that a document can say has a flag.
-    return shlex.join(_words(job.masked())) + (f"  # and of a document: {', '.join(document)}" if document else "")
+    # Some fields of a document have no flag.
+    return shlex.join(_words(job.masked())) + (f"  # plus, from a document: {', '.join(document)}" if document else "")
 
 
 def _words(job: Job) -> list[str]:
@@ -60,7 +60,7 @@ def _words(job: Job) -> list[str]:
 
 
 def _map_flag(name: str, values: Mapping[str, str]) -> str:
-    """A flag of gcloud that holds a mapping; commas need another separator."""
+    """A gcloud flag that holds a mapping; values with commas need another separator."""
     pairs = [f"{key}={value}" for key, value in values.items()]
     separator = next(sign for sign in (",", "|", "#", "~@~") if not any(sign in pair for pair in pairs))
     prefix = "" if separator == "," else f"^{separator}^"

@@ -1,7 +1,7 @@
-"""What users pass on to Dataproc as it is: the documents of ``dataproc_cluster_config`` and ``dataproc_batch_config``.
+"""What users pass on to Dataproc unchanged: the documents of ``dataproc_cluster_config`` and ``dataproc_batch_config``.
 
-A document is taken in both spellings, that of the REST reference and that of the SDK. What a user said with an option stays, and a document
-that says otherwise is an error; what is only a default of an option gives way to the document.
+A document may use the spelling of the REST reference or that of the SDK. A value that a user sets with an option stays, and a document
+that contradicts it is an error; a default value of an option gives way to the document.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ JSON_MAPS = frozenset(
         *("http_ports", "endpoints", "params", "query_variables"),
     )
 )
-"""Fields whose keys are no names of fields."""
+"""Fields whose keys are not names of fields."""
 _LETTER = re.compile(r"(?<!^)([A-Z])")
 _UNKNOWN = re.compile(
     r'"google\.cloud\.dataproc\.v1\.(\w+)" has no field named "(\w+)".*Available Fields\(except extensions\): "(\[.*?\])"',
@@ -49,19 +49,19 @@ _NESTED = re.compile(r"Failed to parse (\w+) field: ")
 
 
 def plain_document(document: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """A document in the spelling of the SDK, without what is null.
+    """A document in the spelling of the SDK, without nulls.
 
     Args:
-        document: of the user.
+        document: the user's document.
         source: the task and the option that hold it, for messages.
 
     Raises:
-        OptionsError: a field is there in both spellings.
+        OptionsError: a field occurs in both spellings.
     """
     twice: list[str] = []
     plain: dict[str, Any] = _plain(document, (), twice)
     if twice:
-        raise OptionsError([f"{source}: {name} is there in two spellings; write it once" for name in twice])
+        raise OptionsError([f"{source}: {name} occurs in two spellings; write it only once" for name in twice])
     return plain
 
 
@@ -83,10 +83,10 @@ def _plain(value: Any, path: Path, twice: list[str]) -> Any:
 
 
 def json_form(value: Any) -> Any:
-    """A request or document in the JSON form of protobuf, in which a duration is a text.
+    """A request or document in the JSON form of protobuf, where a duration is a string.
 
     Args:
-        value: with durations as texts, or with their seconds by name.
+        value: a value with durations as strings, or as mappings with ``seconds``.
     """
     if isinstance(value, Mapping):
         if set(value) == {"seconds"} and isinstance(value["seconds"], int):
@@ -96,15 +96,15 @@ def json_form(value: Any) -> Any:
 
 
 def check_document(document: Mapping[str, Any], kind: str, source: str) -> None:
-    """Hold a document against the message of the SDK that it becomes; where the SDK is not installed, the worker does.
+    """Check a document against the message of the SDK that it becomes; if the SDK is not installed, the worker does it.
 
     Args:
-        document: of the user.
-        kind: of the message.
+        document: the user's document.
+        kind: the class name of the message.
         source: the task and the option that hold it, for messages.
 
     Raises:
-        OptionsError: it is no such message.
+        OptionsError: it is not such a message.
     """
     problem = _problem(json.dumps(document, sort_keys=True), kind)
     if problem:
@@ -114,12 +114,10 @@ def check_document(document: Mapping[str, Any], kind: str, source: str) -> None:
 @functools.lru_cache(maxsize=64)
 def _problem(text: str, kind: str) -> str:
     try:
-        # Only here, and only when a document is given: it takes most of a second.
+        # Imported only here, and only when a document is given, because the import takes most of a second.
         from google.cloud import dataproc_v1
     except ImportError:
-        logger.warning(
-            "%s is not checked here, where google-cloud-dataproc is not installed; the worker checks it", kind
-        )
+        logger.warning("the worker checks %s, because google-cloud-dataproc is not installed here", kind)
         return ""
     try:
         message_of(getattr(dataproc_v1, kind), json.loads(text))
@@ -129,14 +127,14 @@ def _problem(text: str, kind: str) -> str:
 
 
 def message_of(kind: type[T], request: Mapping[str, Any]) -> T:
-    """A message of the SDK.
+    """Create a message of the SDK.
 
     Args:
-        kind: of the message.
-        request: what is in it; durations are texts (``3600s``), or their seconds by name.
+        kind: the class of the message.
+        request: its content; durations are strings (``3600s``), or mappings with ``seconds``.
 
     Raises:
-        ValueError: it is no such message.
+        ValueError: it is not such a message.
     """
     json_format: Any = import_module("google.protobuf.json_format")
     wrapper: Any = kind
@@ -148,7 +146,7 @@ def message_of(kind: type[T], request: Mapping[str, Any]) -> T:
 
 
 def _told(error: str, kind: str) -> str:
-    """What protobuf says of a document, in a sentence."""
+    """Protobuf's error about a document, as a sentence."""
     reference = (
         f"See https://cloud.google.com/python/docs/reference/dataproc/latest/google.cloud.dataproc_v1.types.{kind}"
     )
@@ -167,7 +165,7 @@ def leaves_of(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
     Args:
         value: a mapping.
-        path: where it stands.
+        path: the path of the mapping.
     """
     if isinstance(value, Mapping) and value:
         for name, item in value.items():
@@ -193,14 +191,14 @@ def merge_document(
     source: str,
     instead: Mapping[Path, Path],
 ) -> dict[str, Any]:
-    """A document under what users said with options, over what are only defaults.
+    """Merge a document: it gives way to what users set with options, and replaces defaults.
 
     Args:
         own: what the plugin sends without the document.
-        document: plain.
-        owner: who says what stands at a path, ``option 'dataproc_tags'``; empty for a default.
+        document: the plain document.
+        owner: returns what sets the value at a path, such as ``option 'dataproc_tags'``; empty for a default.
         source: the task and the option that hold the document, for messages.
-        instead: fields of a document that take the place of others.
+        instead: maps fields of a document to the fields that they replace.
 
     Raises:
         OptionsError: the document contradicts another option.
@@ -211,16 +209,14 @@ def merge_document(
         if other in {path[: len(other)] for path, _ in leaves_of(document)}:
             gone = [path for path, _ in leaves if path[: len(replaced)] == replaced]
             owners = dict.fromkeys(filter(None, map(owner, gone)))
-            problems += [
-                f"{'.'.join(other)} takes the place of what {one} says; leave one of them out" for one in owners
-            ]
+            problems += [f"{'.'.join(other)} replaces what {one} sets; remove one of them" for one in owners]
             leaves = [leaf for leaf in leaves if leaf[0] not in gone]
     owned = [(path, value) for path, value in leaves if owner(path)]
     names = {".".join(path): owner(path) for path, _ in owned}
     merged, conflicts = merge_under(_tree(owned), document)
     for conflict in conflicts:
         said = names.get(conflict) or next(one for name, one in names.items() if name.startswith(f"{conflict}."))
-        problems.append(f"{conflict} is what {said} says already, with another value; leave one of them out")
+        problems.append(f"{conflict} is already set by {said}, to another value; remove one of them")
     if problems:
         raise OptionsError([f"{source}: {problem}" for problem in problems])
     return merge_under(merged, _tree([leaf for leaf in leaves if not owner(leaf[0])]))[0]

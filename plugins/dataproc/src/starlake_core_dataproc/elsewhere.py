@@ -1,4 +1,4 @@
-"""What users look for among the options, and where it belongs."""
+"""Names that users may try as options, and where they belong."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ __all__ = ["ELSEWHERE"]
 
 
 def _cluster(what: str, document: str) -> str:
-    return f"{what} part of the configuration of a cluster that is made; write: 'dataproc_cluster_config': {document}"
+    return f"{what} part of the configuration of a new cluster; write: 'dataproc_cluster_config': {document}"
 
 
 def _batch(what: str, document: str) -> str:
@@ -47,7 +47,7 @@ _SENTENCES: dict[str, str] = {
         "The component gateway is", '{"endpointConfig": {"enableHttpPortAccess": true}}'
     ),
     "kms_key kms_key_name gce_pd_kms_key gce_pd_kms_key_name cmek encryption encryption_config": (
-        _cluster("A key of encryption is", f'{{"encryptionConfig": {{"gcePdKmsKeyName": "{_KEY}"}}}}')
+        _cluster("An encryption key is", f'{{"encryptionConfig": {{"gcePdKmsKeyName": "{_KEY}"}}}}')
         + f', or for batches: \'dataproc_batch_config\': {{"environmentConfig": {{"executionConfig": {{"kmsKey": "{_KEY}"}}}}}}'
     ),
     "max_age auto_delete_ttl delete_max_age": _cluster(
@@ -63,12 +63,12 @@ _SENTENCES: dict[str, str] = {
         "Kerberos is", '{"securityConfig": {"kerberosConfig": {"enableKerberos": true}}}'
     ),
     "custom_image image image_uri image_url": _cluster(
-        "An image of your own is",
+        "A custom image is",
         '{"masterConfig": {"imageUri": "projects/P/global/images/NAME"}, "workerConfig": {"imageUri": "projects/P/global/images/NAME"}}',
     ),
     "network network_uri": (
         _cluster("A network is", '{"gceClusterConfig": {"networkUri": "NAME"}}')
-        + ", or name a subnet of it: 'dataproc_subnet': 'NAME'"
+        + ", or name one of its subnets: 'dataproc_subnet': 'NAME'"
     ),
     "scopes service_account_scopes": _cluster(
         "Scopes are",
@@ -85,7 +85,7 @@ _SENTENCES: dict[str, str] = {
         "The number of masters is", '{"masterConfig": {"numInstances": 3}}'
     ),
     "min_cpu_platform master_min_cpu_platform worker_min_cpu_platform": _cluster(
-        "The least processor is", '{"workerConfig": {"minCpuPlatform": "Intel Ice Lake"}}'
+        "The minimum CPU platform is", '{"workerConfig": {"minCpuPlatform": "Intel Ice Lake"}}'
     ),
     "shielded_vm shielded_secure_boot shielded_instance_config": _cluster(
         "Shielded machines are", '{"gceClusterConfig": {"shieldedInstanceConfig": {"enableSecureBoot": true}}}'
@@ -100,7 +100,7 @@ _SENTENCES: dict[str, str] = {
         '"key": "compute.googleapis.com/reservation-name", "values": ["NAME"]}}}',
     ),
     "secondary_machine_type secondary_worker_machine_type secondary_worker_machine_types instance_flexibility_policy": _cluster(
-        "The machines of secondary workers are like those of workers (dataproc_worker_machine_type); other ones are",
+        "Secondary workers have the machine type of the workers (dataproc_worker_machine_type); other types are",
         '{"secondaryWorkerConfig": {"instanceFlexibilityPolicy": {"instanceSelectionList": [{"machineTypes": ["n2-standard-4"]}]}}}',
     ),
     "metric_sources metrics metric_config dataproc_metric_config": _cluster(
@@ -119,54 +119,54 @@ _SENTENCES: dict[str, str] = {
         '{"runtimeConfig": {"cohort": "NAME", "autotuningConfig": {"scenarios": ["SCALING", "MEMORY"]}}}',
     ),
     "repository_config pypi_repository": _batch(
-        "A repository of packages is",
+        "A package repository is",
         '{"runtimeConfig": {"repositoryConfig": {"pypiRepositoryConfig": {"pypiRepository": "https://R-python.pkg.dev/P/NAME"}}}}',
     ),
     "user_workload_authentication_type authentication_config": _batch(
-        "How a batch authenticates is",
+        "The authentication of a batch is",
         '{"environmentConfig": {"executionConfig": {"authenticationConfig": {"userWorkloadAuthenticationType": "SERVICE_ACCOUNT"}}}}',
     ),
     "resource_manager_tags": (
         _cluster(
-            "Tags of the resource manager are",
+            "Resource manager tags are",
             '{"gceClusterConfig": {"resourceManagerTags": {"tagKeys/1": "tagValues/2"}}}',
         )
-        + ", network tags: 'dataproc_tags': 'NAME'"
+        + "; for network tags, write: 'dataproc_tags': 'NAME'"
     ),
     "runtime_version serverless_runtime_version batch_version version": (
-        "The runtime of a batch is the option dataproc_serverless_version; write: 'dataproc_serverless_version': '2.2'. The image of a cluster is "
-        "dataproc_image_version"
+        "The runtime of a batch is the option dataproc_serverless_version; write: 'dataproc_serverless_version': '2.2'. For the image "
+        "of a cluster, set dataproc_image_version"
     ),
     "ttl batch_ttl job_timeout timeout": (
         "A job or batch is cancelled after dataproc_job_wait_timeout; write: 'dataproc_job_wait_timeout': '2h'"
     ),
     "compute_tier disk_tier driver_compute_tier": (
-        'The tier of a batch is a property of Spark; write: \'spark_properties\': {"spark.dataproc.driver.compute.tier": "premium", '
+        'The tier of a batch is a Spark property; write: \'spark_properties\': {"spark.dataproc.driver.compute.tier": "premium", '
         '"spark.dataproc.executor.compute.tier": "premium"}'
     ),
     "properties job_properties spark_properties batch_properties": (
         'Properties of jobs and batches are the option spark_properties; write: \'spark_properties\': {"spark.sql.shuffle.partitions": "64"}. '
-        "Those of a cluster are dataproc_cluster_properties"
+        "For those of a cluster, set dataproc_cluster_properties"
     ),
     "gke gke_cluster gke_cluster_config virtual_cluster_config kubernetes": (
-        "A cluster on GKE is not made here, but jobs run on one that exists; make it with: gcloud dataproc clusters gke create NAME, and write: "
-        "'dataproc_cluster': 'NAME'"
+        "The plugin does not create a cluster on GKE, but jobs run on an existing one; create it with: gcloud dataproc clusters gke create NAME, "
+        "and write: 'dataproc_cluster': 'NAME'"
     ),
     "cluster_name existing_cluster": (
-        "An existing cluster is the option dataproc_cluster; write: 'dataproc_cluster': 'NAME'. The first part of the name of one that is made is "
+        "An existing cluster is the option dataproc_cluster; write: 'dataproc_cluster': 'NAME'. The first part of the name of a new one is "
         "dataproc_name"
     ),
     "jars jar_list jar_file_uris": "The jars are the option spark_jar_list; write: 'spark_jar_list': 'gs://BUCKET/starlake.jar'",
     "main_class": "The main class is the option spark_job_main_class; write: 'spark_job_main_class': 'ai.starlake.job.Main'",
     "bucket staging_bucket": (
-        "The bucket for what Dataproc stages is the option dataproc_config_bucket; write: 'dataproc_config_bucket': 'NAME'. That of Spark is "
+        "The staging bucket of Dataproc is the option dataproc_config_bucket; write: 'dataproc_config_bucket': 'NAME'. The bucket of Spark is "
         "spark_bucket"
     ),
     "job_id batch_id job_name": (
-        "The id of a job is made from the pipeline, the task and the attempt, so that none runs twice; it cannot be given. To find your jobs, write: "
-        '\'dataproc_labels\': {"team": "sales"}'
+        "The id of a job cannot be set: it is derived from the pipeline, the task and the attempt, so that none runs twice. To find your jobs, "
+        'write: \'dataproc_labels\': {"team": "sales"}'
     ),
-    "async": "Nothing waits in a worker's place here, and there is nothing to switch; take the option out",
+    "async": "Waiting never blocks a worker, so there is nothing to switch; remove the option",
 }
 
 ELSEWHERE = {
@@ -174,4 +174,4 @@ ELSEWHERE = {
     for names, sentence in _SENTENCES.items()
     for name in names.split()
 }
-"""Names that are no options, to where what they stand for belongs."""
+"""Maps names that are not options to where their subject belongs."""

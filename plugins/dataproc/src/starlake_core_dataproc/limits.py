@@ -1,6 +1,6 @@
-"""What Dataproc takes: limits of requests for jobs, batches and clusters, each with the page that documents it.
+"""The limits of Dataproc for requests for jobs, batches and clusters, each with the page that documents it.
 
-They are held against what is sent at most, whichever option or document it comes from, while a pipeline is drawn.
+The largest possible requests are checked when a pipeline is built, whichever option or document their values come from.
 """
 
 from __future__ import annotations
@@ -22,42 +22,42 @@ _METADATA = (
 LIMITS: tuple[Limit[Request], ...] = (
     Limit(
         "name of a variable",
-        "letters, digits, '_', '-' and '.', and no digit first",
-        "no process can have a variable {name}; rename it in the option sl_env_var, to {better}",
+        "letters, digits, '_', '-' and '.', not starting with a digit",
+        "{name} is not a valid name for a variable; rename it to {better} in the option sl_env_var",
         "https://pubs.opengroup.org/onlinepubs/9699919799/basedefs/V1_chap08.html",
         beyond.bad_variables,
     ),
     Limit(
-        "name of a variable of a cluster",
-        "letters, digits and '_', because a script of the shell sets it",
-        "variable {name} may not reach the drivers of a cluster; rename it in the option sl_env_var, to {better}",
+        "name of a variable on a cluster",
+        "letters, digits and '_', because a shell script sets it",
+        "variable {name} may not reach the drivers of a cluster; rename it to {better} in the option sl_env_var",
         "",
         beyond.no_shell_variables,
     ),
     Limit(
         "length of a variable or argument",
-        "less than 131072 bytes, as Linux has it",
-        "{what} has {length} bytes; put what is that long into a file, and name the file",
+        "less than 131072 bytes, the limit of Linux",
+        "{what} has {length} bytes; put the long value into a file, and pass the name of the file",
         "",
         beyond.long_words,
     ),
     Limit(
         "size of a request",
-        "10485760 bytes",
-        "the request has {size} bytes; put what is that long into a file, and name the file",
+        "at most 10485760 bytes",
+        "the request has {size} bytes; put long values into a file, and pass the name of the file",
         "",
         beyond.big_requests,
     ),
     Limit(
         "labels of a job, batch or cluster",
         "at most 32",
-        "{count} labels, {own} of them for this plugin to find its own; take {over} out of the option dataproc_labels",
+        "{count} labels, {own} of which this plugin adds; remove {over} from the option dataproc_labels",
         f"{_SDK}Job",
         beyond.many_labels,
     ),
     Limit(
         "name of a label",
-        "1 to 63 lower-case letters, digits, '-' and '_', a letter first",
+        "1 to 63 lower-case letters, digits, '-' and '_', starting with a letter",
         "label {name}; rename it in the option dataproc_labels",
         f"{_SDK}Job",
         beyond.bad_label_names,
@@ -72,47 +72,47 @@ LIMITS: tuple[Limit[Request], ...] = (
     Limit(
         "region",
         "a region of Compute Engine such as europe-west1",
-        "region {region}; write 'dataproc_region': 'europe-west1', or another one of: gcloud compute regions list",
+        "region {region}; write 'dataproc_region': 'europe-west1', or another region listed by: gcloud compute regions list",
         f"{_DATAPROC}regional-endpoints",
         beyond.bad_regions,
     ),
     Limit(
         "zone of a cluster",
-        "one of its region",
-        "zone {zone} is not in region {region}; write 'dataproc_zone': '{region}-b', or leave the option out, so that Dataproc chooses",
+        "a zone of its region",
+        "zone {zone} is not in region {region}; write 'dataproc_zone': '{region}-b', or remove the option to let Dataproc choose",
         f"{_DATAPROC}regional-endpoints",
         beyond.zones_elsewhere,
     ),
     Limit(
-        "name of a cluster",
-        "at most 51 lower-case letters, digits and dashes, a letter first, no dash last",
+        "cluster name",
+        "at most 51 lower-case letters, digits and dashes, starting with a letter and not ending with a dash",
         "cluster {name}; shorten the option dataproc_name, or dataproc_cluster if the cluster exists",
         f"{_SDK}Cluster",
         beyond.bad_clusters,
     ),
     Limit(
-        "id of a job",
+        "job id",
         "1 to 100 letters, digits, '-' and '_'",
         "job {name}; shorten the name of the pipeline or task",
         f"{_SDK}JobReference",
         beyond.bad_jobs,
     ),
     Limit(
-        "id of a batch",
+        "batch id",
         "4 to 63 lower-case letters, digits and dashes",
         "batch {name}; shorten the name of the pipeline or task",
         f"{_SDK}CreateBatchRequest",
         beyond.bad_batches,
     ),
     Limit(
-        "id of a request",
+        "request id",
         "at most 40 letters, digits, '-' and '_'",
         "request {name}; shorten the name of the pipeline or task",
         f"{_SDK}CreateBatchRequest",
         beyond.bad_requests,
     ),
     Limit(
-        "restarts of a driver in an hour",
+        "restarts of a driver per hour",
         "at most 10",
         "{count} restarts; write 'dataproc_max_failures_per_hour': 10, or less",
         f"{_SDK}JobScheduling",
@@ -121,29 +121,29 @@ LIMITS: tuple[Limit[Request], ...] = (
     Limit(
         "workers of a cluster",
         "at least 2",
-        "{count}; write 'dataproc_num_workers': 2, or 'dataproc_single_node': True for a cluster of one node",
+        "{count}; write 'dataproc_num_workers': 2, or 'dataproc_single_node': True for a single-node cluster",
         f"{_SDK}ClusterConfig.ClusterType",
         beyond.few_workers,
     ),
     Limit(
-        "workers of a cluster of one node",
+        "workers of a single-node cluster",
         "none",
-        "{count} workers of a cluster of one node (dataproc_num_workers, dataproc_single_node); write 'dataproc_num_workers': {count}, and leave "
-        "'dataproc_single_node' out",
+        "{count} workers of a single-node cluster (dataproc_num_workers, dataproc_single_node); write 'dataproc_num_workers': {count}, and remove "
+        "'dataproc_single_node'",
         f"{_DATAPROC}single-node-clusters",
         beyond.workers_of_one_node,
     ),
     Limit(
-        "secondary workers of a cluster of one node",
+        "secondary workers of a single-node cluster",
         "none",
-        "option 'dataproc_secondary_num_workers' ({count}) of plugin 'dataproc': a cluster of one node "
-        "(dataproc_num_workers, dataproc_single_node) has no secondary workers; give it at least 2 workers, or leave the option out",
+        "option 'dataproc_secondary_num_workers' ({count}) of plugin 'dataproc': a single-node cluster "
+        "(dataproc_num_workers, dataproc_single_node) has no secondary workers; give it at least 2 workers, or remove the option",
         f"{_DATAPROC}single-node-clusters",
         beyond.secondary_of_one_node,
     ),
     Limit(
         "image of a cluster",
-        "MAJOR.MINOR, with or without a subminor version and an operating system",
+        "MAJOR.MINOR, optionally with a subminor version and an operating system",
         "image {version}; write 'dataproc_image_version': '2.2-debian12'",
         f"{_DATAPROC}versioning/overview",
         beyond.bad_images,
@@ -163,9 +163,9 @@ LIMITS: tuple[Limit[Request], ...] = (
         beyond.bad_ttls,
     ),
     Limit(
-        "life of a cluster",
-        "idle for 5 minutes to 14 days, or 10 minutes to 14 days in all",
-        "{name} is {ttl} s; write 'dataproc_idle_delete_ttl': '1h', or '14d' and less in 'dataproc_cluster_config'",
+        "lifetime of a cluster",
+        "5 minutes to 14 days when idle, or 10 minutes to 14 days in total",
+        "{name} is {ttl} s; write 'dataproc_idle_delete_ttl': '1h', or at most '14d' in 'dataproc_cluster_config'",
         f"{_DATAPROC}scheduled-deletion",
         beyond.bad_lifetimes,
     ),
@@ -179,20 +179,20 @@ LIMITS: tuple[Limit[Request], ...] = (
     Limit(
         "executors of a batch",
         "at least 2",
-        "spark.executor.instances is {count}; write 'spark_executor_instances': 2, and take it out of 'spark_properties'",
+        "spark.executor.instances is {count}; write 'spark_executor_instances': 2, and remove it from 'spark_properties'",
         f"{_SERVERLESS}properties",
         beyond.few_executors,
     ),
     Limit(
-        "name of a bucket",
-        "3 to 63 lower-case letters, digits, '-' and '_' (222 with dots, 63 between two), no 'google' in it and no 'goog' at its beginning",
+        "bucket name",
+        "3 to 63 lower-case letters, digits, '-' and '_' (222 with dots, 63 between two), not containing 'google' or starting with 'goog'",
         "bucket {name}; look it up with: gcloud storage buckets list",
         "https://cloud.google.com/storage/docs/naming-buckets",
         beyond.bad_buckets,
     ),
     Limit(
         "network tag",
-        "1 to 63 lower-case letters, digits and dashes, a letter first, no dash last",
+        "1 to 63 lower-case letters, digits and dashes, starting with a letter and not ending with a dash",
         "tag {tag}; change it in the option dataproc_tags",
         "https://cloud.google.com/vpc/docs/add-remove-network-tags",
         beyond.bad_tags,
@@ -205,33 +205,33 @@ LIMITS: tuple[Limit[Request], ...] = (
         beyond.many_tags,
     ),
     Limit(
-        "name of an entry of metadata",
+        "name of a metadata entry",
         "less than 128 letters, digits, '-' and '_'",
         "entry {name}; rename it in the option dataproc_cluster_metadata",
         _METADATA,
         beyond.bad_metadata_names,
     ),
     Limit(
-        "size of an entry of metadata",
-        "262144 bytes",
-        "entry {name} has {size} bytes; put it into a file of a bucket, and its address into the option dataproc_cluster_metadata",
+        "size of a metadata entry",
+        "at most 262144 bytes",
+        "entry {name} has {size} bytes; put it into a file in a bucket, and the address of the file into the option dataproc_cluster_metadata",
         _METADATA,
         beyond.long_metadata,
     ),
     Limit(
         "size of all metadata",
         "less than 524288 bytes",
-        "names and values have {size} bytes; put them into a file of a bucket, and its address into the option dataproc_cluster_metadata",
+        "names and values have {size} bytes; put them into a file in a bucket, and the address of the file into the option dataproc_cluster_metadata",
         "https://googleapis.dev/dotnet/Google.Apis.Compute.alpha/latest/api/Google.Apis.Compute.alpha.Data.Metadata.ItemsData.html",
         beyond.much_metadata,
     ),
     Limit(
-        "name of a property of a cluster",
+        "name of a cluster property",
         "PREFIX:PROPERTY",
-        "property {name} has no prefix, which tells the file that it is for; write {better} in the option dataproc_cluster_properties, or give it "
-        "to the jobs in 'spark_properties'",
+        "property {name} has no prefix that names the file it goes into; write {better} in the option dataproc_cluster_properties, or set it "
+        "for the jobs in 'spark_properties'",
         f"{_DATAPROC}cluster-properties",
         beyond.bad_properties,
     ),
 )
-"""What a request for a job, a batch or a cluster is held against."""
+"""The limits of requests for jobs, batches and clusters."""

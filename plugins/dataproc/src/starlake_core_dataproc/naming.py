@@ -1,4 +1,4 @@
-"""Names that Dataproc accepts, made from the names of tasks and runs; the same input, the same name."""
+"""Names that Dataproc accepts, derived from the names of tasks and runs; the same input gives the same name."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def _readable(text: str, longest: int) -> str:
 
 
 def _about(key: RunKey, longest: int) -> str:
-    """Pipeline and task, for a person who reads the list of jobs."""
-    # Without the deployment, which the hash holds.
+    """Pipeline and task, for readers of the list of jobs."""
+    # Without the deployment, which is part of the hash.
     first, _, rest = (key.former or key.task).partition("/")
     return _readable(f"{first} {rest.rpartition('/')[2]}", longest)
 
@@ -46,35 +46,35 @@ def job_id(key: RunKey) -> str:
     """The id of the job of an attempt.
 
     Args:
-        key: of the attempt.
+        key: the key of the attempt.
     """
     return "-".join(filter(None, (_about(key, _LONGEST_JOB - _HASH - 1), key.attempt_hash)))
 
 
 def batch_id(key: RunKey) -> str:
-    """The id of the batch of an attempt; it begins with a letter.
+    """The id of the batch of an attempt, which starts with a letter.
 
     Args:
-        key: of the attempt.
+        key: the key of the attempt.
     """
     return "-".join(filter(None, ("sl", _about(key, _LONGEST_BATCH - _HASH - 4), key.attempt_hash)))
 
 
 def request_id(key: RunKey) -> str:
-    """The id under which Dataproc ignores a second request.
+    """The request id by which Dataproc ignores a repeated request.
 
     Args:
-        key: of the attempt.
+        key: the key of the attempt.
     """
     return f"starlake-{key.attempt_hash}"
 
 
 def cluster_name(name: str, config: str | None) -> str:
-    """The name of the cluster of a run; it holds a placeholder until the job is bound.
+    """The name of the cluster of a run, with a placeholder until the job is bound.
 
     Args:
-        name: first part.
-        config: second part, if any.
+        name: the first part of the name.
+        config: the second part, if any.
     """
     longest = _LONGEST_CLUSTER - _HASH - 1
     return _readable(f"{name} {config or ''}", longest) + "-${sl_run_hash}"
@@ -84,10 +84,10 @@ def labels_of(key: RunKey, given: dict[str, str], check: bool, timeout: int | No
     """The labels of a job or batch: those by which it is found again, and those of the user.
 
     Args:
-        key: of the attempt.
-        given: by the user.
+        key: the key of the attempt.
+        given: the user's labels.
         check: whether it is a check.
-        timeout: seconds after which it is to be cancelled.
+        timeout: after how many seconds to cancel it.
     """
     labels = {**given, OWNER_LABEL: "run", TASK_LABEL: key.task_hash}
     if check:

@@ -64,14 +64,14 @@ def _read_idle(value: Any) -> int:
 
 _CLUSTER = Matching(
     r"[a-z]([-a-z0-9]{0,49}[a-z0-9])?",
-    "the name of a cluster: lower-case letters, digits and dashes, at most 51",
+    "a cluster name: at most 51 lower-case letters, digits and dashes",
     "name",
     strip=True,
 )
 _REGION = Matching(r"[a-z]+(-[a-z]+)+[0-9]+", "a region such as europe-west1", "region", strip=True)
 _PROJECT = Matching(
     r"([a-z0-9.-]+:)?[a-z0-9][a-z0-9-]{0,61}",
-    "the id of a project such as my-project-123",
+    "a project id such as my-project-123",
     "project",
     strip=True,
 )
@@ -90,11 +90,11 @@ _SUBNET = Matching(
     "subnet",
     strip=True,
 )
-_BUCKET = Kind("bucket", "the name of a bucket, with or without gs://", _read_bucket)
+_BUCKET = Kind("bucket", "a bucket name, with or without gs://", _read_bucket)
 _JARS = Kind("csv", "at least one URI such as gs://bucket/starlake.jar, separated by commas", _read_jars)
 _LABELS = Kind(
     "json",
-    'a mapping, or a JSON object such as {"team": "sales"}: lower-case letters, digits, - and _, no name that begins with starlake_',
+    'a mapping, or a JSON object such as {"team": "sales"}: lower-case letters, digits, - and _, no name that starts with starlake_',
     _read_labels,
 )
 _INTERVAL = Seconds(
@@ -110,137 +110,144 @@ class DataprocOptions(OptionGroup):
     elsewhere: ClassVar[Mapping[str, str]] = ELSEWHERE
 
     dataproc_project_id: str = option(
-        _PROJECT, required=True, env="GCP_PROJECT", doc="Project that has the jobs and clusters."
+        _PROJECT, required=True, env="GCP_PROJECT", doc="The project of the jobs and clusters."
     )
-    dataproc_region: str = option(_REGION, "europe-west1", doc="Region of the jobs and clusters.")
+    dataproc_region: str = option(_REGION, "europe-west1", doc="The region of the jobs and clusters.")
     spark_jar_list: tuple[str, ...] = option(
-        _JARS, required=True, doc="Jars of the jobs: that of Starlake and what it needs."
+        _JARS, required=True, doc="The jars of the jobs: Starlake and its dependencies."
     )
-    spark_job_main_class: str = option(STR, "ai.starlake.job.Main", doc="Main class of the jobs.")
+    spark_job_main_class: str = option(STR, "ai.starlake.job.Main", doc="The main class of the jobs.")
     spark_bucket: str = option(
         _BUCKET,
         required=True,
-        doc="Bucket for Spark (defaultFS) and for the BigQuery connector (temporaryGcsBucket); it also takes the markers of checks.",
+        doc="The bucket for Spark (defaultFS), for the BigQuery connector (temporaryGcsBucket) and for the markers of checks.",
     )
     dataproc_cluster: str | None = option(
-        _CLUSTER, doc="An existing cluster to run on; without it, pre_tasks makes one for each run."
+        _CLUSTER, doc="An existing cluster to run on; without it, pre_tasks creates one for each run."
     )
     dataproc_deploy_mode: str = option(
         OneOf("client", "cluster"),
         "client",
-        doc="Where drivers run. client: on the master, their output is kept in Cloud Storage. cluster: in YARN, they get all variables as such.",
+        doc="Where drivers run. client: on the master, with their output kept in Cloud Storage. "
+        "cluster: in YARN, where they receive all environment variables.",
     )
     dataproc_labels: dict[str, str] = option(_LABELS, {}, doc="Labels of the jobs, batches and clusters.")
     dataproc_max_failures_per_hour: int = option(
         Integer(0, 10),
         0,
-        doc="How often Dataproc itself starts a failed driver again; the same attempt may then run more than once.",
+        doc="How often Dataproc itself restarts a failed driver; the same attempt may then run more than once.",
     )
     dataproc_job_wait_timeout: int | None = option(
         DURATION,
-        doc="How long a job may take from its submission until it is cancelled; unlimited by default (see task_timeout).",
+        doc="How long after its submission a job is cancelled. The default is no limit (see task_timeout).",
     )
     dataproc_poll_interval: float = option(
         _INTERVAL,
         10.0,
         aliases=("dataproc_async_poke_interval",),
-        doc="Seconds between two looks at the jobs; one look is for all of them.",
+        doc="Seconds between two polls; one poll is for all jobs.",
     )
     dataproc_missing_grace: int = option(
-        DURATION, 60, doc="How long Dataproc may not know a job that was never seen, before it is lost."
+        DURATION, 60, doc="How long Dataproc may not know a job that was never seen, before it counts as lost."
     )
     dataproc_create_timeout: int = option(
-        DURATION, 1800, doc="How long a cluster may take to be made, before it is given up and deleted; 0 for no limit."
+        DURATION,
+        1800,
+        doc="How long the creation of a cluster may take, before the cluster is deleted; 0 for no limit.",
     )
     dataproc_follow_logs: bool = option(
-        BOOL, False, doc="Read the output of drivers while they run, and not of failures only."
+        BOOL, False, doc="Read the output of drivers while they run, not only after a failure."
     )
     dataproc_impersonate_service_account: str | None = option(
-        _ACCOUNT, doc="Service account as which Dataproc and Cloud Storage are called."
+        _ACCOUNT, doc="The service account to call Dataproc and Cloud Storage with."
     )
     pre_load_not_ready_sentinel: bool = option(
-        BOOL, True, doc="Let Starlake mark 'not ready'; switch off for a Starlake older than 1.5.15."
+        BOOL,
+        True,
+        doc="Let Starlake report 'not ready' with a marker file; turn it off for Starlake older than 1.5.15.",
     )
     dataproc_name: str = option(
-        _CLUSTER, "dataproc-cluster", doc="First part of the name of a cluster that is made for a run."
+        _CLUSTER, "dataproc-cluster", doc="The first part of the name of a cluster that is created for a run."
     )
     cluster_config_name: str | None = option(
-        STR, aliases=("cluster_id",), doc="Second part of the name of a cluster that is made for a run."
+        STR, aliases=("cluster_id",), doc="The second part of the name of a cluster that is created for a run."
     )
-    dataproc_image_version: str = option(STR, "2.2-debian12", doc="Image of a cluster.")
-    dataproc_subnet: str = option(_SUBNET, "default", doc="Subnet of a cluster or batch.")
+    dataproc_image_version: str = option(STR, "2.2-debian12", doc="The image of a cluster.")
+    dataproc_subnet: str = option(_SUBNET, "default", doc="The subnet of a cluster or batch.")
     dataproc_internal_ip_only: bool = option(BOOL, True, doc="No external addresses for the machines of a cluster.")
     dataproc_tags: tuple[str, ...] = option(CSV, ("dataproc",), doc="Network tags of a cluster or batch.")
-    dataproc_zone: str | None = option(STR, doc="Zone of a cluster; chosen by Dataproc by default.")
+    dataproc_zone: str | None = option(STR, doc="The zone of a cluster. By default, Dataproc chooses it.")
     dataproc_service_account: str | None = option(
         _ACCOUNT,
-        doc="Service account of the machines of a cluster, or of a batch; chosen by Dataproc by default (that of Compute Engine).",
+        doc="The service account of the machines of a cluster, or of a batch. The default is that of Compute Engine.",
     )
     dataproc_config_bucket: str | None = option(
-        _BUCKET, doc="Bucket for what Dataproc stages and for driver output; made by Dataproc by default."
+        _BUCKET, doc="The bucket for staged files and driver output. By default, Dataproc creates one."
     )
     dataproc_temp_bucket: str | None = option(
-        _BUCKET, doc="Bucket for short-lived files of a cluster; chosen by Dataproc by default."
+        _BUCKET, doc="The bucket for short-lived files of a cluster. By default, Dataproc chooses it."
     )
-    dataproc_master_machine_type: str = option(_MACHINE, "n1-standard-4", doc="Machine type of the master.")
-    dataproc_master_disk_type: str = option(_DISK, "pd-standard", doc="Boot disk of the master.")
-    dataproc_master_disk_size: int = option(_SIZE, 1024, doc="GB of the boot disk of the master.")
-    dataproc_worker_machine_type: str = option(_MACHINE, "n1-standard-4", doc="Machine type of the workers.")
-    dataproc_worker_disk_type: str = option(_DISK, "pd-standard", doc="Boot disk of a worker.")
-    dataproc_worker_disk_size: int = option(_SIZE, 1024, doc="GB of the boot disk of a worker.")
+    dataproc_master_machine_type: str = option(_MACHINE, "n1-standard-4", doc="The machine type of the master.")
+    dataproc_master_disk_type: str = option(_DISK, "pd-standard", doc="The type of the master's boot disk.")
+    dataproc_master_disk_size: int = option(_SIZE, 1024, doc="The size of the master's boot disk in GB.")
+    dataproc_worker_machine_type: str = option(_MACHINE, "n1-standard-4", doc="The machine type of the workers.")
+    dataproc_worker_disk_type: str = option(_DISK, "pd-standard", doc="The type of a worker's boot disk.")
+    dataproc_worker_disk_size: int = option(_SIZE, 1024, doc="The size of a worker's boot disk in GB.")
     dataproc_num_workers: int = option(
         Integer(),
         4,
         aliases=("dataproc_worker_num_instances",),
-        doc="Number of workers; 0 or less for a cluster of one node.",
+        doc="Number of workers; 0 or less for a single-node cluster.",
     )
-    dataproc_single_node: bool = option(BOOL, False, doc="A cluster of one node, whatever dataproc_num_workers says.")
+    dataproc_single_node: bool = option(
+        BOOL, False, doc="Create a single-node cluster, whatever dataproc_num_workers says."
+    )
     dataproc_secondary_num_workers: int = option(
         Integer(0),
         0,
         aliases=("dataproc_secondary_worker_num_instances",),
-        doc="Number of secondary workers; their machines are like those of the workers.",
+        doc="Number of secondary workers, which have the machine type of the workers.",
     )
     dataproc_secondary_preemptibility: str = option(
         OneOf("preemptible", "spot", "non_preemptible"),
         "preemptible",
-        doc="Whether secondary workers may be taken away.",
+        doc="Whether secondary workers can be preempted.",
     )
     dataproc_secondary_disk_type: str | None = option(
-        _DISK, doc="Boot disk of a secondary worker; that of a worker by default."
+        _DISK, doc="The type of a secondary worker's boot disk. The default is that of a worker."
     )
     dataproc_secondary_disk_size: int | None = option(
-        _SIZE, doc="GB of the boot disk of a secondary worker; as a worker by default."
+        _SIZE, doc="The size of a secondary worker's boot disk in GB. The default is that of a worker."
     )
     dataproc_idle_delete_ttl: int = option(
-        _IDLE, 3600, doc="Idle time after which Dataproc deletes a cluster by itself; the safety net."
+        _IDLE, 3600, doc="The idle time after which Dataproc itself deletes a cluster, as a safety net."
     )
     dataproc_cluster_metadata: dict[str, str] = option(TEXT_MAP, {}, doc="Metadata of the machines of a cluster.")
     dataproc_cluster_properties: dict[str, str] = option(
-        TEXT_MAP, {}, doc="Further properties of a cluster, such as spark-env:NAME; they win."
+        TEXT_MAP, {}, doc="Further properties of a cluster, such as spark-env:NAME; they override others."
     )
     dataproc_master_properties: dict[str, Any] = option(
-        JSON_MAP, {}, doc="Further fields of the master's InstanceGroupConfig; they win."
+        JSON_MAP, {}, doc="Further fields of the master's InstanceGroupConfig; they override others."
     )
     dataproc_worker_properties: dict[str, Any] = option(
-        JSON_MAP, {}, doc="Further fields of the workers' InstanceGroupConfig; they win."
+        JSON_MAP, {}, doc="Further fields of the workers' InstanceGroupConfig; they override others."
     )
     dataproc_secondary_properties: dict[str, Any] = option(
-        JSON_MAP, {}, doc="Further fields of the secondary workers' InstanceGroupConfig; they win."
+        JSON_MAP, {}, doc="Further fields of the secondary workers' InstanceGroupConfig; they override others."
     )
     dataproc_serverless: bool = option(
-        BOOL, False, doc="Run each command as a batch of Dataproc Serverless: no cluster at all."
+        BOOL, False, doc="Run each command as a batch of Dataproc Serverless, without a cluster."
     )
-    dataproc_serverless_version: str = option(STR, "2.2", doc="Runtime of a batch.")
+    dataproc_serverless_version: str = option(STR, "2.2", doc="The runtime of a batch.")
     dataproc_cluster_config: dict[str, Any] = option(
         DOCUMENT,
         {},
-        doc="Further fields of the ClusterConfig of a cluster that is made: autoscaling, initialization actions, metastore ...",
+        doc="Further fields of the ClusterConfig of a new cluster: autoscaling, initialization actions, metastore ...",
     )
     dataproc_batch_config: dict[str, Any] = option(
         DOCUMENT,
         {},
-        doc="Further fields of the Batch of a command: container image, history server, key of encryption ...",
+        doc="Further fields of the Batch of a command: container image, history server, encryption key ...",
     )
     dataproc_endpoint: str = option(
         _ADDRESS, "", doc="Another address of Dataproc: an emulator (http://), or a private one (https://)."
@@ -250,7 +257,7 @@ class DataprocOptions(OptionGroup):
 
 
 def has_one_node(dataproc: DataprocOptions) -> bool:
-    """Whether a cluster that is made has no workers.
+    """Whether a new cluster has no workers.
 
     Args:
         dataproc: the options of a pipeline or task.
@@ -259,7 +266,7 @@ def has_one_node(dataproc: DataprocOptions) -> bool:
 
 
 def problems(dataproc: DataprocOptions) -> list[str]:
-    """What is wrong with values in a way that no kind of option can tell.
+    """Problems of values that the types of the options cannot find.
 
     Args:
         dataproc: the options of a pipeline or task.
@@ -268,17 +275,17 @@ def problems(dataproc: DataprocOptions) -> list[str]:
     if dataproc.dataproc_serverless and dataproc.dataproc_cluster:
         found.append(
             f"option 'dataproc_cluster' ({dataproc.dataproc_cluster!r}) and option 'dataproc_serverless' of plugin 'dataproc' exclude "
-            "each other: a batch runs on no cluster; give one of them"
+            "each other: a batch does not run on a cluster; remove one of them"
         )
     return found
 
 
 def is_given(dataproc: DataprocOptions, name: str) -> bool:
-    """Whether an option has another value than its default, which a document may replace.
+    """Whether an option has a value other than its default, which a document may replace.
 
     Args:
         dataproc: the options of a pipeline or task.
-        name: of the option.
+        name: the name of the option.
     """
     default = next(one.default for one in dataproc.declared if one.name == name)
     return bool(getattr(dataproc, name) != default)

@@ -1,4 +1,4 @@
-"""The output of drivers: objects of Cloud Storage that Dataproc's agent appends to, else Cloud Logging."""
+"""The output of drivers: objects of Cloud Storage that Dataproc's agent appends to, or else Cloud Logging."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Output:
     """Reads the output of drivers.
 
     Args:
-        objects: where Dataproc keeps it.
-        logs: where it is when it is not kept.
+        objects: the storage in which Dataproc keeps output.
+        logs: the logs for output that is not kept.
     """
 
     def __init__(self, objects: Objects, logs: CloudLogs) -> None:
@@ -32,17 +32,17 @@ class Output:
 
         Args:
             told: the job or batch.
-            cursor: what the last call returned; None at first.
+            cursor: the cursor that the last call returned; None at first.
         """
         place = json.loads(cursor) if cursor else None
-        if isinstance(place, dict):  # it was read from Cloud Logging so far
+        if isinstance(place, dict):  # so far it was read from Cloud Logging
             return self._from_logs(told, place["logs"])
         if _is_kept(told):
             lines, cursor = self._from_objects(told, place or [0, 0])
             if lines or place or told.verdict is None:
                 return lines, cursor
         elif told.verdict is None and not told.output:
-            return (), cursor  # it has not begun: nobody knows yet where its output will be
+            return (), cursor  # it has not started, so it is not known yet where its output will be
         return self._from_logs(told, None)
 
     def last(self, told: DriverRun, count: int) -> Sequence[str]:
@@ -50,7 +50,7 @@ class Output:
 
         Args:
             told: the job or batch.
-            count: how many.
+            count: how many lines.
         """
         if not _is_kept(told):
             lines = self._from_tail_of_logs(told, count)
@@ -74,10 +74,10 @@ class Output:
         return [told.masked(line) for line in lines], json.dumps({"logs": cursor}) if cursor else None
 
     def _from_objects(self, told: DriverRun, place: list[int]) -> tuple[Sequence[str], str | None]:
-        """Whole lines from a place: number of an object, and bytes of it."""
+        """Whole lines from a position: the number of an object, and the offset in it."""
         number, offset = place
         content = b""
-        # Where each object begins in what was read, so that a place in it can be told.
+        # Where each object starts in what was read, to turn an offset into a position.
         begins: list[tuple[int, int, int]] = []
         sizes = list(self._objects.sizes(_prefix(told)).items())
         for index, (path, size) in enumerate(sizes):
@@ -98,7 +98,7 @@ class Output:
 
 
 def _is_kept(told: DriverRun) -> bool:
-    """Whether what Dataproc keeps is the output of the driver. Of one in YARN it is only what the client of YARN wrote."""
+    """Whether what Dataproc keeps is the output of the driver. For a driver in YARN, it is only what the YARN client wrote."""
     return bool(told.output) and told.properties.get("spark.submit.deployMode") != "cluster"
 
 

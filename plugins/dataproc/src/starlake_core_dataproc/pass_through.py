@@ -1,4 +1,4 @@
-"""Who says what in a cluster or batch: an option of the user, whose word stays, or a default, which a document replaces."""
+"""What sets each value of a cluster or batch: a user's option, which stays, or a default, which a document replaces."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ _INSTEAD_IN_BATCH: Mapping[Path, Path] = {(*_EXECUTION, "network_uri"): (*_EXECU
 
 
 def _said(dataproc: DataprocOptions, options: Mapping[Path, str], path: Path) -> str:
-    """The option that says what stands at a path; empty for a default."""
+    """The option that sets the value at a path; empty for a default."""
     for length in range(len(path), 0, -1):
         name = options.get(path[:length])
         if name is not None:
@@ -101,24 +101,24 @@ def batch_document(
     """The document of a batch, plain.
 
     Args:
-        document: of ``dataproc_batch_config``.
-        own: the batch without it.
+        document: the option ``dataproc_batch_config``.
+        own: the batch without the document.
         dataproc: the options of the task.
-        defaults: properties that no option of the user says.
+        defaults: properties that no option of the user sets.
         where: the task, for messages.
 
     Raises:
-        OptionsError: it is no batch, or contradicts another option.
+        OptionsError: it is not a batch, or contradicts another option.
     """
     source = f"{where}: option 'dataproc_batch_config'"
     plain = plain_document(document, source)
     problems = [
-        f"{source}: {name} is told by Dataproc and cannot be given; leave it out"
+        f"{source}: {name} is set by Dataproc and cannot be given; remove it"
         for name in _TOLD_BY_DATAPROC
         if name in plain
     ]
     problems += [
-        f"{source}: {name} is other work than a Starlake command, which is a spark_batch; leave it out"
+        f"{source}: {name} is not the work of a Starlake command, which is a spark_batch; remove it"
         for name in _OTHER_WORK
         if name in plain
     ]
@@ -143,16 +143,16 @@ def batch_document(
 
 def _owner_of_property(name: str, value: str, defaults: Mapping[str, str]) -> str:
     if name.startswith((EXECUTOR, *DRIVER_PREFIXES)):
-        return "option 'sl_env_var', or what names a run,"
+        return "option 'sl_env_var', or the names of the run,"
     return "" if defaults.get(name) == value else _OF_PROPERTY.get(name, "option 'spark_properties'")
 
 
 def over_batch(document: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """A batch with its document. Where both say something else, the plugin's is a default: that was looked at when the job was made.
+    """A batch with its document. Where they differ, the plugin's value is a default: conflicts were checked when the job was created.
 
     Args:
-        document: plain.
-        own: the batch without it.
+        document: the plain document.
+        own: the batch without the document.
     """
     return merge_document({**own}, document, lambda path: "", "", _INSTEAD_IN_BATCH)
 
@@ -163,13 +163,13 @@ def cluster_config(
     """The configuration of a cluster with the document of ``dataproc_cluster_config``.
 
     Args:
-        own: the configuration without it.
+        own: the configuration without the document.
         dataproc: the options of the pipeline.
-        variables: of the drivers, that the cluster gets when it is made.
+        variables: the environment variables of drivers, which the cluster gets when it is created.
         where: the cluster, for messages.
 
     Raises:
-        OptionsError: it is no configuration of a cluster, or contradicts another option.
+        OptionsError: it is not a configuration of a cluster, or contradicts another option.
     """
     source = f"{where}: option 'dataproc_cluster_config'"
     document = dataproc.dataproc_cluster_config
@@ -183,7 +183,7 @@ def cluster_config(
         return _said(dataproc, _OF_CLUSTER, path)
 
     merged = merge_document(own, plain, owner, source, _INSTEAD)
-    # These are added when the cluster is made, and win.
+    # These are added when the cluster is created, and win.
     given: Mapping[str, str] = plain.get("software_config", {}).get("properties", {})
     added = {
         **{f"{OF_CLUSTER}{name}": (value, "sl_env_var") for name, value in variables.items()},
@@ -195,8 +195,8 @@ def cluster_config(
     if conflicts:
         raise OptionsError(
             [
-                f"{source}: {'.'.join((*_PROPERTIES, name))} is what option '{added[name][1]}' says already, with another value; "
-                "leave one of them out"
+                f"{source}: {'.'.join((*_PROPERTIES, name))} is already set by option '{added[name][1]}', to another value; "
+                "remove one of them"
                 for name in conflicts
             ]
         )
@@ -204,14 +204,14 @@ def cluster_config(
 
 
 def check_group_properties(dataproc: DataprocOptions, where: str) -> None:
-    """Hold the fields of groups of machines against the message of the SDK, where any are given.
+    """Check the fields of groups of machines against the message of the SDK, if any are given.
 
     Args:
         dataproc: the options of the pipeline.
         where: the cluster, for messages.
 
     Raises:
-        OptionsError: they are no fields of a group.
+        OptionsError: they are not fields of a group.
     """
     for group in _GROUPS.values():
         fields = getattr(dataproc, f"dataproc_{group}_properties")

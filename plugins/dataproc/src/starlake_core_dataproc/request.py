@@ -1,4 +1,4 @@
-"""What Dataproc is asked for: the job of a Starlake command, and the request of an attempt. Pure functions: the same input, the same bytes."""
+"""Requests to Dataproc: the job of a Starlake command, and the request of an attempt. All functions are pure: the same input gives the same bytes."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ __all__ = ["batch_request", "cluster_of", "endpoint_of", "job_of", "job_request"
 _LEAST_BATCH_EXECUTORS = 2
 _LEAST_TTL = 600
 _LONGEST = RunKey(f"{'p' * 200}/{'r' * 200}/{'t' * 200}", "999")
-"""The key of an attempt that makes a request as long as it gets."""
+"""The key of an attempt that makes a request as long as it can get."""
 _SHORT_COMMAND = 1000
 _known: Recent[str, dict[str, Any]] = Recent(1000)
-"""What is within the limits, with its plain document."""
+"""Requests that are known to be within the limits, each with its plain document."""
 
 
 def endpoint_of(dataproc: DataprocOptions) -> str:
-    """All that a runner is made from, as one text.
+    """Everything that a runner depends on, as one string.
 
     Args:
         dataproc: the options of a pipeline or task.
@@ -61,7 +61,7 @@ def _mode(dataproc: DataprocOptions) -> str:
 
 
 def cluster_of(dataproc: DataprocOptions) -> str:
-    """The name of the cluster: the one that is given, or that of the run, with a placeholder until the job is bound.
+    """The name of the cluster: the given one, or that of the run, with a placeholder until the job is bound.
 
     Args:
         dataproc: the options of a pipeline or task.
@@ -91,7 +91,7 @@ def _fixed_properties(bucket: str, mode: str) -> dict[str, str]:
 
 
 def _default_properties(mode: str) -> dict[str, str]:
-    """The properties of a job for which no option says anything."""
+    """The properties of a job that no option sets."""
     default = {one.name: one.default for one in GeneralOptions.declared}
     defaults = StarlakeSparkConfig(
         default["spark_executor_memory"],
@@ -120,11 +120,11 @@ def job_of(command: Command, options: Options) -> Job:
     """The job of a Starlake command.
 
     Args:
-        command: what it does.
-        options: of the pipeline and the task.
+        command: the command.
+        options: the options of the pipeline and the task.
 
     Raises:
-        OptionsError: options that contradict each other, or what Dataproc does not take.
+        OptionsError: options contradict each other, or Dataproc does not accept them.
     """
     dataproc, general = options[DataprocOptions], options[GeneralOptions]
     wrong = problems(dataproc)
@@ -161,7 +161,7 @@ def job_of(command: Command, options: Options) -> Job:
 def _checked(job: Job, dataproc: DataprocOptions, where: str) -> Job:
     """A job, with its document if it has one, whose requests are within the limits."""
     document = dataproc.dataproc_batch_config if job.spec["mode"] == "serverless" else {}
-    # Most tasks of a pipeline differ in their commands alone, which are far from every limit.
+    # Most tasks of a pipeline differ only in their commands, which are far from every limit.
     words = job.arguments if sum(map(len, job.arguments)) > _SHORT_COMMAND else ()
     about = json.dumps([dict(job.spec), dict(job.env), document, words])
     plain = _known.get(about)
@@ -185,14 +185,14 @@ def _with_document(job: Job, document: dict[str, Any]) -> Job:
 def with_own_marker(job: Job, key: RunKey) -> tuple[str | None, Job]:
     """The marker of a check, and the job that leaves it.
 
-    Dataproc does not tell exit codes, so that every check needs one. Where SL_ROOT is known to the cluster alone it is in the Spark bucket.
+    Dataproc does not report exit codes, so every check needs a marker. If SL_ROOT is known only to the cluster, the marker is in the Spark bucket.
 
     Args:
-        job: bound.
-        key: of the attempt.
+        job: a bound job.
+        key: the key of the attempt.
 
     Raises:
-        RunnerError: the pipeline asks for a marker elsewhere.
+        RunnerError: the pipeline requires a marker in another storage.
     """
     if not job.spec["sentinel"] and marker_of(job.arguments) is None:
         return None, job
@@ -215,7 +215,7 @@ def _spark(job: Job, key: RunKey) -> tuple[dict[str, Any], dict[str, str]]:
     spark = {
         "main_class": job.spec["main_class"],
         "jar_file_uris": list(job.spec["jars"]),
-        # Without what names the attempt: the command of a repeated piece of work must be the same, or an engine does it again.
+        # Without the names of the attempt: a repeated command must stay the same, or an engine does the work again.
         "args": list(with_options(job.arguments, job.env)),
     }
     return spark, {**properties, **reaching}
@@ -225,8 +225,8 @@ def job_request(job: Job, key: RunKey) -> dict[str, Any]:
     """The ``SubmitJobRequest`` of an attempt.
 
     Args:
-        job: bound.
-        key: of the attempt.
+        job: a bound job.
+        key: the key of the attempt.
     """
     spec = job.spec
     spark, properties = _spark(job, key)
@@ -250,8 +250,8 @@ def batch_request(job: Job, key: RunKey) -> dict[str, Any]:
     """The ``CreateBatchRequest`` of an attempt.
 
     Args:
-        job: bound.
-        key: of the attempt.
+        job: a bound job.
+        key: the key of the attempt.
     """
     spec = job.spec
     spark, properties = _spark(job, key)
@@ -261,7 +261,7 @@ def batch_request(job: Job, key: RunKey) -> dict[str, Any]:
         "network_tags": list(about["tags"]),
         "service_account": about["service_account"],
         "staging_bucket": about["staging_bucket"],
-        # The service's own limit also holds when nobody looks. It takes nothing shorter.
+        # The service's own limit also applies when nobody polls. It does not accept a shorter time.
         "ttl": {"seconds": spec["timeout"]} if (spec["timeout"] or 0) >= _LEAST_TTL else None,
     }
     batch = {

@@ -1,4 +1,4 @@
-"""Runs jobs on Dataproc: on clusters and serverless, and makes and deletes clusters."""
+"""Runs jobs on Dataproc, on clusters and serverless, and creates and deletes clusters."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ __all__ = ["DataprocRunner"]
 
 logger = get_logger(__name__)
 
-# Up to so many are asked for one by one, which also tells their end at once.
+# Up to this many are queried one by one, which also returns their end at once.
 _FEW = 3
 _POLL_SECONDS = 15.0
-"""How long a call of a poll is tried, and about how long a poll asks one by one. Another poll comes soon."""
+"""How long a call of a poll is retried, and about how long a poll queries one by one, in seconds. Another poll comes soon."""
 _GRACE_SECONDS = 60.0
 _REMEMBERED = 20_000
-_GONE = "Dataproc does not know it any more: the job was deleted"
+_GONE = "Dataproc no longer knows it: the job was deleted"
 _EDITOR = "roles/dataproc.editor"
 _WITH_ACCOUNT = f"{_EDITOR} (and roles/iam.serviceAccountUser on the service account of the machines)"
 _ROLES = {
@@ -50,7 +50,7 @@ class DataprocRunner(Runner):
     """Submits, polls and cancels in one region of one project, from any process and several threads.
 
     Args:
-        endpoint: of the jobs; all that is known of the place is in it.
+        endpoint: the endpoint of the jobs, which says everything about the place.
 
     Raises:
         RunnerError: there are no credentials.
@@ -77,7 +77,7 @@ class DataprocRunner(Runner):
         self._batches = BatchClient(connection, calls, project, region, self._clock)
         self._clusters = Clusters(connection, calls, project, region, self.interval, self._clock)
         self._aside = Aside()
-        # The task of what was submitted or seen here, by which a list shows it.
+        # The task of each handle that was submitted or seen here, by which a list shows it.
         self._tasks: Recent[str, str] = Recent(_REMEMBERED)
         self._stopped: Recent[str, bool] = Recent(_REMEMBERED)
         self._troubled: frozenset[str] = frozenset()
@@ -91,20 +91,20 @@ class DataprocRunner(Runner):
     # -- runs
 
     def storage(self, root: str) -> Storage | None:
-        """The storage that a project in Cloud Storage is in."""
+        """The storage that holds a project in Cloud Storage."""
         return self._folders if root.startswith("gs://") else None
 
     def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
-        """The attempts of a task, found by a label. The making of a cluster has none: see :mod:`.clusters`.
+        """The attempts of a task, found by a label. The creation of a cluster has none: see :mod:`.clusters`.
 
         Args:
-            job: bound.
+            job: a bound job.
             task: the stable part of the key.
         """
         if "mode" not in job.spec:
             return ()
         told = [one for one in self._for(job).of_task(RunKey(task, "").task_hash) if one.task == task]
-        # A list that changes between two pages may tell of one twice.
+        # A list that changes between two pages may show an attempt twice.
         told = sorted({one.handle: one for one in told}.values(), key=lambda one: (one.submitted, one.handle))
         until = self._aside.until()
         return [AttemptInfo.told(one.env, one.handle, self._found_status(one, until)) for one in told]
@@ -113,16 +113,16 @@ class DataprocRunner(Runner):
         self._see(told)
         status = self._status(told, until)
         if status.error is not None and told.verdict is not None:
-            # It has ended, and a poll says how.
+            # It has ended; a poll says how.
             return Status(Outcome(told.verdict, reason=told.state, log=self.console_url(told.handle)), told.state)
         return status
 
     def submit(self, job: Job, key: RunKey) -> str:
-        """Start an attempt. Job id and request id are made from the key, so that Dataproc itself knows a second submission.
+        """Start an attempt. Job id and request id are derived from the key, so that Dataproc itself recognises a repeated submission.
 
         Args:
-            job: bound.
-            key: of the attempt.
+            job: a bound job.
+            key: the key of the attempt.
 
         Raises:
             RunnerError: a permission, a quota, the cluster or a bucket is missing, or the request is wrong.
@@ -135,7 +135,7 @@ class DataprocRunner(Runner):
         if marker is not None:
             handle = service.handle_of(key)
             if service.get(handle) is not None:
-                return handle  # it may have left its marker already
+                return handle  # it may already have left its marker
             self._markers.clear(marker)
         handle = service.submit(job, key)
         self._tasks.put(handle, key.task_hash)
@@ -143,12 +143,12 @@ class DataprocRunner(Runner):
         return handle
 
     def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
-        """The states of attempts: one list of all that are going on, and a look at each one that is not in it.
+        """The states of attempts: one list call for all that are running, and one call for each that is not in the list.
 
-        What cannot be asked about now has a status with the error, and does not hide the others.
+        An attempt that cannot be queried now gets a status with the error, and does not hide the others.
 
         Args:
-            handles: of the attempts.
+            handles: the handles of the attempts.
         """
         until = self._aside.until()
         result: dict[str, Status] = {}
@@ -164,7 +164,7 @@ class DataprocRunner(Runner):
                     break
             else:
                 result[handle] = Status(
-                    Outcome(Verdict.LOST, reason=f"{handle!r} names nothing of Dataproc"), "unknown"
+                    Outcome(Verdict.LOST, reason=f"{handle!r} is not the name of a Dataproc resource"), "unknown"
                 )
         for service, asked in kinds:
             result.update(self._polled(service, asked, until))
@@ -173,7 +173,7 @@ class DataprocRunner(Runner):
         return result
 
     def _made(self, handles: Sequence[str]) -> dict[str, Status]:
-        """How far clusters are made or deleted."""
+        """The progress of clusters that are created or deleted."""
         brief, once = self._clusters.brief(_POLL_SECONDS), self._clusters.brief(0.0)
         found = one_by_one(
             handles,
@@ -220,14 +220,14 @@ class DataprocRunner(Runner):
         self._tasks.put(told.handle, told.labels.get(TASK_LABEL, ""))
 
     def _missing(self, service: DriverClient, handle: str) -> Status:
-        """What Dataproc does not know: not yet, or no longer, or it is a part of Dataproc that lags behind."""
+        """The status of what Dataproc does not know: not yet, no longer, or only in a part of Dataproc that lags."""
         task = self._tasks.get(handle)
         try:
             shown = bool(task) and handle in service.listed(str(task))
         except StarlakeError as error:
             return Status(error=error)
         if shown:
-            return Status(error=OutageError(f"Dataproc lists {handle} and says that it does not know it"))
+            return Status(error=OutageError(f"Dataproc lists {handle}, but also reports that it does not exist"))
         if self._sightings.may_come(handle):
             return Status(detail="pending: Dataproc does not know it yet")
         return Status(Outcome(Verdict.LOST, reason=_GONE, log=self.console_url(handle)), "unknown")
@@ -235,7 +235,7 @@ class DataprocRunner(Runner):
     def _expire(
         self, service: DriverClient, handle: str, timeout: int | None, submitted: float, state: str, until: float
     ) -> None:
-        """Cancel what takes longer than it may, by the clock of Dataproc."""
+        """Cancel an attempt that takes longer than allowed, by the clock of Dataproc."""
         if timeout is None or is_stopping(state) or self._clock.since(submitted) <= timeout:
             return
         logger.warning(
@@ -243,7 +243,7 @@ class DataprocRunner(Runner):
         )
         try:
             self._aside.ask(("cancel", handle), lambda: service.cancel(handle), until)
-        except StarlakeError as error:  # the others that are asked about have nothing to do with it
+        except StarlakeError as error:  # this does not concern the others that are polled
             logger.warning("%s cannot be cancelled now: %s", handle, error)
 
     def _status(self, told: DriverRun, until: float) -> Status:
@@ -259,10 +259,10 @@ class DataprocRunner(Runner):
             return Status(detail=f"{told.state}; its marker cannot be read now", stopping=True, error=error)
 
     def cancel(self, handle: str) -> None:
-        """Ask for the end of an attempt; one that has ended stays as it is.
+        """Request the end of an attempt; one that has ended is left as it is.
 
         Args:
-            handle: of the attempt.
+            handle: the handle of the attempt.
         """
         if self._clusters.knows(handle):
             self._clusters.cancel(handle)
@@ -270,14 +270,14 @@ class DataprocRunner(Runner):
             self._of(handle).cancel(handle)
             self._stopped.put(handle, True)
 
-    # -- for people
+    # -- for users
 
     def logs(self, handle: str, cursor: str | None) -> tuple[Sequence[str], str | None]:
         """Lines of the driver after a cursor; a cluster writes none.
 
         Args:
-            handle: of the attempt.
-            cursor: what the last call returned; None at first.
+            handle: the handle of the attempt.
+            cursor: the cursor that the last call returned; None at first.
         """
         told = self._read(handle)
         return ((), cursor) if told is None else self._output.after(told, cursor)
@@ -286,8 +286,8 @@ class DataprocRunner(Runner):
         """The last lines of the driver.
 
         Args:
-            handle: of an ended attempt.
-            count: how many.
+            handle: the handle of an ended attempt.
+            count: how many lines.
         """
         told = self._read(handle)
         return () if told is None else self._output.last(told, count)
@@ -297,10 +297,10 @@ class DataprocRunner(Runner):
         return service.get(handle) if service.knows(handle) else None
 
     def console_url(self, handle: str) -> str:
-        """Where a person can watch an attempt.
+        """The address of an attempt in the console.
 
         Args:
-            handle: of the attempt.
+            handle: the handle of the attempt.
         """
         _, project, _, region, kind, name = [*handle.partition("?")[0].split("/"), *[""] * 6][:6]
         if kind == "batches":
@@ -310,9 +310,9 @@ class DataprocRunner(Runner):
         return f"{_CONSOLE}/{kind or 'jobs'}/{name}?region={region}&project={project}"
 
     def describe(self, job: Job) -> str:
-        """The call of gcloud that does the same, with secrets masked.
+        """The gcloud command that does the same, with secrets masked.
 
         Args:
-            job: bound.
+            job: a bound job.
         """
         return command_line(job)

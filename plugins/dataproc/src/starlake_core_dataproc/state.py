@@ -1,4 +1,4 @@
-"""What Dataproc tells of a job or batch, and what that means."""
+"""What Dataproc reports about a job or batch, and what it means."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["DriverRun", "exit_code_of", "is_stopping", "seconds", "status_of", "
 
 _REASON = 1000
 _STOPPING = ("CANCEL_PENDING", "CANCEL_STARTED", "CANCELLING")
-# Dataproc does not report exit codes; where its agent knows one, it says so in a sentence about the driver.
+# Dataproc does not report exit codes; if its agent knows one, a sentence about the driver contains it.
 _EXIT = re.compile(r"\bdriver\b[^.\n]{0,120}?\bexited with (?:exit )?(?:code |status )?(\d{1,3})\b", re.IGNORECASE)
 
 
@@ -27,14 +27,14 @@ class DriverRun:
 
     Attributes:
         handle: its full name.
-        state: in Dataproc's word.
-        verdict: what that word means; None while it goes on.
+        state: Dataproc's word for its state.
+        verdict: what that word means; None while it runs.
         details: what Dataproc says about the state.
-        arguments: of the driver.
-        properties: of Spark.
-        labels: of the job or batch.
-        submitted, ended: seconds since the epoch; ``ended`` is when the state began.
-        output: where the output of the driver is, ``gs://...``; empty where it is not kept.
+        arguments: the arguments of the driver.
+        properties: the Spark properties.
+        labels: the labels of the job or batch.
+        submitted, ended: when it was submitted, and when its state began, in seconds since the epoch.
+        output: where the output of the driver is, ``gs://...``; empty if it is not kept.
     """
 
     handle: str
@@ -50,7 +50,7 @@ class DriverRun:
 
     @property
     def env(self) -> dict[str, str]:
-        """The variables that it was given."""
+        """The environment variables that it was given."""
         return {
             name.removeprefix(EXECUTOR): value for name, value in self.properties.items() if name.startswith(EXECUTOR)
         }
@@ -67,7 +67,7 @@ class DriverRun:
 
     @property
     def stopping(self) -> bool:
-        """Whether somebody is stopping it."""
+        """Whether it is being stopped."""
         return is_stopping(self.state)
 
     @property
@@ -77,63 +77,63 @@ class DriverRun:
 
     @property
     def timeout(self) -> int | None:
-        """The seconds after which it is to be cancelled."""
+        """After how many seconds to cancel it."""
         return timeout_of(self.labels)
 
     @property
     def secrets(self) -> Sequence[str]:
-        """What must not show up in its output."""
+        """Values that must not appear in its output."""
         return secret_values({**secret_arguments(self.arguments), **self.env})
 
     def masked(self, text: str) -> str:
-        """A text without the secrets.
+        """A text with the secrets masked.
 
         Args:
-            text: from the service.
+            text: a text of the service.
         """
         return mask_text(text, self.secrets)
 
 
 def timeout_of(labels: Mapping[str, str]) -> int | None:
-    """The seconds after which a job or batch is to be cancelled, read from its labels.
+    """After how many seconds to cancel a job or batch, read from its labels.
 
     Args:
-        labels: of the job or batch.
+        labels: the labels of the job or batch.
     """
     text = labels.get(TIMEOUT_LABEL, "") if labels else ""
     return int(text) if text.isdigit() else None
 
 
 def is_stopping(state: str) -> bool:
-    """Whether a state of a job or batch is that of one which somebody is stopping.
+    """Whether a state means that the job or batch is being stopped.
 
     Args:
-        state: in Dataproc's word.
+        state: Dataproc's word for the state.
     """
     return state in _STOPPING
 
 
 def exit_code_of(details: str) -> int | None:
-    """The exit code of a driver, where Dataproc tells it.
+    """The exit code of a driver, if Dataproc reports it.
 
     >>> exit_code_of("Driver received SIGTERM/SIGKILL signal and exited with 143 code, which potentially signifies a memory pressure.")
     143
     >>> exit_code_of("Google Cloud Dataproc Agent reports job failure. If logs are available, they can be found at: ...")
 
     Args:
-        details: of the state of the job.
+        details: the details of the state of the job.
     """
     found = _EXIT.search(details)
     return int(found[1]) if found and int(found[1]) else None
 
 
 def status_of(told: DriverRun, markers: Markers, console: str) -> Status:
-    """What became of a job or batch.
+    """The status of a job or batch.
 
     Args:
-        told: by Dataproc.
-        markers: of checks.
-        console: address for a person.
+        told: the job or batch as Dataproc reports it.
+        markers: the markers of checks.
+        console: its address in the console.
 
     Raises:
         RunnerError, OutageError: it is a check that has ended, and its marker cannot be read now.
@@ -156,11 +156,11 @@ def _outcome(told: DriverRun, markers: Markers) -> Outcome:
         hint = ""
         if check and marker is None:
             hint = (
-                ". Dataproc does not tell exit codes, so that 'not ready' and a crash look alike: let Starlake 1.5.15 or later mark 'not ready' "
-                "(options pre_load_not_ready_sentinel and pre_load_not_ready_sentinel_path)"
+                ". Dataproc does not report exit codes, so 'not ready' and a crash look alike: let Starlake 1.5.15 or later report 'not ready' with "
+                "a marker (options pre_load_not_ready_sentinel and pre_load_not_ready_sentinel_path)"
             )
         return Outcome(Verdict.FAILED, None, f"{told.state}: {details or 'Dataproc gives no reason'}{hint}")
-    # A marker that a check was asked for is only left with exit code 0.
+    # A check leaves its marker only with exit code 0.
     outcome = outcome_from_exit_code(code, check=check, marked=None if marker is None else False, about=told.task)
     return replace(outcome, reason=f"{outcome.reason}: {details}") if outcome.verdict is Verdict.FAILED else outcome
 
@@ -175,9 +175,9 @@ def _cancelled(told: DriverRun) -> Outcome:
 
 
 def seconds(stamp: Any) -> float:
-    """A time of protobuf as seconds since the epoch.
+    """A protobuf time as seconds since the epoch.
 
     Args:
-        stamp: ``google.protobuf.Timestamp``.
+        stamp: a ``google.protobuf.Timestamp``.
     """
     return float(stamp.seconds + stamp.nanos / 1e9)

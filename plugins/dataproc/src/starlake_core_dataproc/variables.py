@@ -1,8 +1,8 @@
-"""How variables reach a driver.
+"""How environment variables reach a driver.
 
-A job of Dataproc has no variables of its own. A driver in YARN (``cluster``) and one of a batch get them through properties. One on the master
-(``client``) is started by Dataproc's agent with the environment of the cluster, so that a job can only give it system properties, which Starlake's
-configuration reads where it reads variables; what a command substitutes in YAML and SQL goes through its ``--options`` as well.
+A Dataproc job has no environment variables of its own. A driver in YARN (``cluster``) or in a batch gets them through properties. A driver on the
+master (``client``) is started by Dataproc's agent with the environment of the cluster, so that a job can only give it system properties, which
+Starlake's configuration reads like variables. Substitutions in YAML and SQL go through the ``--options`` of the command as well.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["DRIVER_PREFIXES", "EXECUTOR", "JAVA_OPTIONS", "OF_CLUSTER", "variabl
 
 EXECUTOR = "spark.executorEnv."
 OF_CLUSTER = "spark-env:"
-# Not extraJavaOptions, which the images of Dataproc and users set: Spark puts one before the other.
+# Not extraJavaOptions, which Dataproc's images and users set: Spark puts one before the other.
 JAVA_OPTIONS = "spark.driver.defaultJavaOptions"
 _DRIVER = {"cluster": "spark.yarn.appMasterEnv.", "serverless": "spark.dataproc.driverEnv."}
 DRIVER_PREFIXES = tuple(_DRIVER.values())
@@ -25,29 +25,29 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def variables_as_properties(env: Mapping[str, str], mode: str, java_options: str = "") -> dict[str, str]:
-    """Spark properties that bring variables to the driver and to the executors.
+    """Spark properties that pass environment variables to the driver and the executors.
 
     Args:
-        env: the variables.
+        env: the environment variables.
         mode: ``client``, ``cluster`` or ``serverless``.
-        java_options: what the driver's JVM is given besides.
+        java_options: further options of the driver's JVM.
     """
     properties = {f"{EXECUTOR}{name}": value for name, value in env.items()}
     if mode in _DRIVER:
         return {**properties, **{f"{_DRIVER[mode]}{name}": value for name, value in env.items()}}
-    # Spark splits them as a shell does.
+    # Spark splits them like a shell.
     words = [shlex.quote(f"-D{name}={value}") for name, value in env.items() if _NAME.fullmatch(name)]
     return {**properties, JAVA_OPTIONS: " ".join(filter(None, (java_options, *words)))}
 
 
 def with_options(arguments: Sequence[str], env: Mapping[str, str]) -> tuple[str, ...]:
-    """A command whose ``--options`` hold variables too, where it takes any. Those that it has already win.
+    """A command whose ``--options`` also hold variables, if it accepts ``--options``. Those that it already has win.
 
-    A value with a comma is left out: the command line has no escape for it.
+    A value with a comma is left out, because the command line has no escape for it.
 
     Args:
-        arguments: the command and what follows it.
-        env: the variables.
+        arguments: the command and its arguments.
+        env: the environment variables.
     """
     words = tuple(arguments)
     known = {option["name"]: option for option in commands().get(words[0], {}).get("options", ())} if words else {}
@@ -63,7 +63,7 @@ def with_options(arguments: Sequence[str], env: Mapping[str, str]) -> tuple[str,
         return words
     if given is None:
         return (*words, "--options", text)
-    # An option of this command line may stand only once.
+    # This command line accepts the option only once.
     flag, end = words[place : place + 1], place + 1
     if words[place] == "--options":
         return (*words[:end], f"{text},{given}", *words[end + 1 :])
@@ -71,7 +71,7 @@ def with_options(arguments: Sequence[str], env: Mapping[str, str]) -> tuple[str,
 
 
 def _options_of(words: Sequence[str], known: Mapping[str, Mapping[str, object]]) -> tuple[int, str | None]:
-    """Where ``--options`` stands in a vector, and its value. What follows another option is the value of that one, whatever it looks like."""
+    """The position of ``--options`` in a vector, and its value. What follows another option is the value of that option, whatever it looks like."""
     index = 1
     while index < len(words):
         word = words[index]

@@ -1,4 +1,4 @@
-"""The environment ``fargate``: Starlake commands as tasks of Amazon ECS on Fargate.
+"""The environment ``fargate``: runs Starlake commands as tasks of Amazon ECS on Fargate.
 
-Nothing is imported here, because whoever loads the plugin's hooks passes by: boto3 belongs to the worker.
+Nothing is imported here, because loading the plugin's hooks imports this package: boto3 belongs to the worker.
 """

@@ -1,4 +1,4 @@
-"""Calls of AWS: each with a deadline, tried again while the service is at fault, and with errors that say what to do."""
+"""Calls of AWS: each has a deadline, is retried while the service is at fault, and raises errors that say what to do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ logger = get_logger(__name__)
 
 CONNECT_SECONDS, READ_SECONDS = 5, 20
 TRIES = 1
-"""Of one call by the SDK itself, whose pauses nobody can cut short; it is tried again here until its time is over."""
+"""Seconds of one call by the SDK itself, whose pauses cannot be cut short; the client here retries until the time is over."""
 TOTAL_SECONDS = 120.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
 
@@ -61,7 +61,7 @@ _CREDENTIALS = frozenset(
     }
 )
 _DENIED = frozenset({"403", "AccessDenied", "AccessDeniedException", "Forbidden", "UnauthorizedOperation"})
-# ECS asks EC2 about the network, and tells an error of that as one of the request.
+# ECS queries EC2 about the network, and reports an error of EC2 as an invalid request.
 _PASSING_TEXT = re.compile(r"RequestLimitExceeded|Rate exceeded|Request limit exceeded", re.IGNORECASE)
 _QUOTA_TEXT = re.compile(r"reached the limit on the number of", re.IGNORECASE)
 _ACTION = re.compile(r"perform: ([\w-]+:\w+)(?:.*?on resource: (\S+))?")
@@ -72,19 +72,19 @@ _HINTS = (
     ),
     (
         re.compile(r"not a container in the TaskDefinition", re.IGNORECASE),
-        "Set aws_task_definition_container_name to a container of the task definition",
+        "Set aws_task_definition_container_name to the name of a container in the task definition",
     ),
     (
         re.compile(r"subnet", re.IGNORECASE),
-        "Correct aws_task_private_subnets: subnets of this region, of one VPC, in different zones",
+        "Correct aws_task_private_subnets: list subnets of this region that are in one VPC and in different zones",
     ),
     (
         re.compile(r"security group|InvalidGroup", re.IGNORECASE),
-        "Correct aws_task_security_groups: groups of the VPC of the subnets",
+        "Correct aws_task_security_groups: list security groups of the VPC that the subnets are in",
     ),
     (
         re.compile(r"overrides? length|Container Overrides", re.IGNORECASE),
-        "Put variables that are always the same into the task definition instead of sl_env_var",
+        "Set variables that never change in the task definition instead of sl_env_var",
     ),
     (
         re.compile(r"\b(cpu|memory)\b", re.IGNORECASE),
@@ -92,26 +92,26 @@ _HINTS = (
     ),
     (
         re.compile(r"capacity ?provider", re.IGNORECASE),
-        "Add the capacity provider to the cluster, or leave out aws_capacity_provider",
+        "Add the capacity provider to the cluster, or remove aws_capacity_provider",
     ),
-    (re.compile(r"platform", re.IGNORECASE), "Correct aws_platform_version, or leave it out"),
+    (re.compile(r"platform", re.IGNORECASE), "Correct aws_platform_version, or remove it"),
     (
         re.compile(r"launch.?type|FARGATE", re.IGNORECASE),
-        "The task definition has to be compatible with FARGATE and use the network mode awsvpc",
+        "Use a task definition that is compatible with FARGATE and has the network mode awsvpc",
     ),
 )
 
 
 class AwsClient:
-    """Clients of one region with one set of credentials, for several threads.
+    """Clients of one region with one set of credentials, shared by threads.
 
     Args:
         service: the part of a job's spec that its endpoint names.
 
     Attributes:
-        region: of the cluster.
-        total_seconds: how long a call is tried again, unless it says otherwise.
-        first_pause: seconds before a call is made anew.
+        region: the region of the cluster.
+        total_seconds: how long a call is retried by default, in seconds.
+        first_pause: the pause before the first retry, in seconds.
 
     Raises:
         RunnerError: the profile does not exist.
@@ -131,7 +131,7 @@ class AwsClient:
         import boto3
         from botocore.exceptions import ProfileNotFound
 
-        # 'default' is what there is without a profile: variables, the configuration file if there is one, the role of the machine.
+        # 'default' also works without a profile: it means variables, the configuration file if there is one, and the role of the machine.
         profile = None if self._profile == "default" else self._profile
         try:
             return boto3.Session(profile_name=profile, region_name=self.region)
@@ -145,13 +145,13 @@ class AwsClient:
         """The client of a service.
 
         Args:
-            name: such as ``ecs``.
-            region: another one than that of the cluster.
+            name: the name of the service, such as ``ecs``.
+            region: a region other than that of the cluster.
         """
         from botocore.config import Config
 
         key = (name, region or self.region)
-        with self._lock:  # a session makes one client at a time
+        with self._lock:  # a session creates one client at a time
             if key not in self._clients:
                 config = Config(
                     connect_timeout=CONNECT_SECONDS,
@@ -181,16 +181,16 @@ class AwsClient:
         """Call an operation.
 
         Args:
-            service: such as ``ecs``.
-            operation: such as ``run_task``.
-            doing: what the call is for, such as ``starting load_orders``, for messages.
-            total: seconds for which it is tried again.
-            region: another one than that of the cluster.
-            **parameters: of the operation, in the words of AWS.
+            service: the name of the service, such as ``ecs``.
+            operation: the name of the operation, such as ``run_task``.
+            doing: what the call does, such as ``starting load_orders``, for messages.
+            total: how long the call is retried, in seconds.
+            region: a region other than that of the cluster.
+            **parameters: the parameters of the operation, with AWS's names.
 
         Raises:
             RunnerError: a permission, a quota or a resource is missing, or the request is wrong.
-            OutageError: the service did not answer for as long as the call was tried.
+            OutageError: the service did not answer for as long as the call was retried.
         """
         method = getattr(self.client(service, region), operation)
         seconds = self.total_seconds if total is None else total
@@ -203,18 +203,18 @@ class AwsClient:
                     raise self._explained(error, doing) from error
                 if not backoff.wait():
                     raise OutageError(f"AWS did not answer for {seconds:g} s ({doing}): {error}") from error
-                logger.info("AWS: %s: trying again: %s", doing, error)
+                logger.info("AWS: %s: retrying: %s", doing, error)
 
     def backoff(self, total: float) -> Backoff:
-        """The pauses between tries.
+        """The pauses between retries.
 
         Args:
-            total: seconds from now on after which there is no further try.
+            total: how long to retry, in seconds from now.
         """
         return Backoff(total, self.first_pause, LONGEST_PAUSE)
 
     def _is_passing(self, error: Exception) -> bool:
-        """Whether an error is one of the moment."""
+        """Whether an error is transient."""
         from botocore import exceptions
 
         if isinstance(error, exceptions.ClientError):
@@ -243,7 +243,7 @@ class AwsClient:
         )
 
     def _region_is_known(self) -> bool:
-        """Whether an address that does not answer is not just one that nobody has."""
+        """Whether the region exists, so that an address without an answer is not simply a wrong one."""
         if self._endpoint:
             return True
         known = {
@@ -263,10 +263,12 @@ class AwsClient:
         if isinstance(error, (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)):
             return RunnerError(f"{about}. {self._credentials_hint()}.")
         if isinstance(error, exceptions.EndpointConnectionError):
-            return RunnerError(f"{about}. This boto3 knows no region {self.region!r}: correct the option aws_region.")
+            return RunnerError(
+                f"{about}. This boto3 does not know a region {self.region!r}: correct the option aws_region."
+            )
         if isinstance(error, exceptions.SSLError):
             return RunnerError(
-                f"{about}. The certificate is not trusted: set AWS_CA_BUNDLE where a proxy opens the connections, or correct aws_endpoint_url."
+                f"{about}. The certificate is not trusted: set AWS_CA_BUNDLE if a proxy opens the connections, or correct aws_endpoint_url."
             )
         if "SSO" in type(error).__name__ or "Token" in type(error).__name__:
             return RunnerError(f"{about}. Log in again: aws sso login --profile {self._profile}.")
@@ -291,28 +293,28 @@ class AwsClient:
             )
         if code == "LimitExceededException" or _QUOTA_TEXT.search(said) is not None:
             return (
-                "Ask for more in Service Quotas (AWS Fargate: 'Fargate On-Demand vCPU resource count', for Spot 'Fargate Spot vCPU resource "
-                "count'), or run fewer tasks at once"
+                "Request a higher quota in Service Quotas (AWS Fargate: 'Fargate On-Demand vCPU resource count', for Spot 'Fargate Spot vCPU "
+                "resource count'), or run fewer tasks at once"
             )
         if code == "NoSuchBucket":
             return "Create the bucket, or correct pre_load_not_ready_sentinel_path or SL_ROOT"
         if code == "BlockedException":
-            return "The AWS account is blocked; ask AWS Support"
+            return "The AWS account is blocked; contact AWS Support"
         return next((hint for form, hint in _HINTS if form.search(said)), "See the options of the environment fargate")
 
     def _credentials_hint(self) -> str:
         return (
-            "This worker needs credentials that are valid now: a role, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile named by the option "
+            "This worker needs valid credentials: a role, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile named by the option "
             f"aws_profile (it is {self._profile!r})"
         )
 
 
 class Refusal(RunnerError):
-    """An answer of AWS that is an error.
+    """An error that AWS returned.
 
     Args:
-        message: with what to do.
-        error: as boto3 raised it.
+        message: a message that says what to do.
+        error: the error that boto3 raised.
     """
 
     def __init__(self, message: str, error: Any) -> None:

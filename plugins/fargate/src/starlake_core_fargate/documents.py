@@ -1,4 +1,4 @@
-"""What a user gives of the parameters of ``RunTask`` besides our options: how it is read, checked, and merged under what is sent in any case."""
+"""Reads and checks the user's parameters of ``RunTask``, and merges them with what the plugin itself sends."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _VALUE = re.compile(r", value: .*?(?=, type: |$)")
 _RUN_TASK = "option 'aws_run_task' of plugin 'fargate'"
 _NETWORK = "option 'aws_network_configuration' of plugin 'fargate'"
 _OWNERS = {
-    "capacityProviderStrategy": "belongs to the option aws_capacity_provider, which is given too; leave one of them out",
-    "clientToken": "makes starting an attempt safe, and is made of its name; leave it out",
+    "capacityProviderStrategy": "belongs to the option aws_capacity_provider, which is set too; remove one of them",
+    "clientToken": "is derived from the name of the attempt, and keeps it from starting twice; remove it",
     "cluster": "belongs to the option aws_cluster_name",
-    "count": "is 1: an attempt is one task; leave it out",
+    "count": "is always 1, because an attempt is one task; remove it",
     "networkConfiguration": "belongs to the options aws_network_configuration, aws_task_private_subnets, aws_task_security_groups and "
     "aws_assign_public_ip",
-    "platformVersion": "belongs to the option aws_platform_version, which is given too; leave one of them out",
-    "startedBy": "is the name by which attempts are found; leave it out",
-    "tags": "belongs to the option aws_tags, or tells the task and the attempt",
+    "platformVersion": "belongs to the option aws_platform_version, which is set too; remove one of them",
+    "startedBy": "is the name by which attempts are found; remove it",
+    "tags": "belongs to the option aws_tags, or names the task and the attempt",
     "taskDefinition": "belongs to the option aws_task_definition_name",
 }
 _OWNERS_OF_CONTAINER = {
-    "command": "is the Starlake command of the task; leave it out",
+    "command": "is the Starlake command of the task; remove it",
     "cpu": "belongs to the option cpu",
     "environment": "belongs to the option sl_env_var, or names the attempt",
     "memory": "belongs to the option memory",
@@ -42,12 +42,12 @@ def read_run_task(document: Mapping[str, Any], container: str) -> tuple[dict[str
     """Read the document of the option ``aws_run_task``.
 
     Args:
-        document: parameters of ``RunTask``, as AWS writes them.
-        container: that runs Starlake; an override without a name is about it.
+        document: the parameters of ``RunTask``, with AWS's names.
+        container: the container that runs Starlake; an override without a name applies to it.
 
     Returns:
-        The same, with mappings by name in place of lists of containers, variables and tags, so that secrets among the variables are hidden by
-        their names; and what is wrong with it.
+        The document with mappings by name in place of lists of containers, variables and tags, so that secret variables are masked by their
+        names; and the problems.
     """
     problems: list[str] = []
     made = _by_name(document, container, problems)
@@ -70,21 +70,21 @@ def _by_name(request: Mapping[str, Any], container: str, problems: list[str]) ->
 
 
 def _named(items: Any, where: str, key: str, default: str, problems: list[str]) -> dict[str, dict[str, Any]]:
-    """A list of what has a name, as a mapping."""
+    """A list of named items, as a mapping."""
     made: dict[str, dict[str, Any]] = {}
     for item in items if isinstance(items, list) else [None]:
         if not isinstance(item, Mapping):
-            problems.append(f"{where} is a list of mappings, each with its {key}")
+            problems.append(f"{where} must be a list of mappings, each with a {key}")
             continue
         name = str(item.get(key) or default)
         if name in made:
-            problems.append(f"{where} has {name!r} twice; leave one out")
+            problems.append(f"{where} has {name!r} twice; remove one")
         made[name] = {field: value for field, value in item.items() if field != key}
     return made
 
 
 def _plain(named: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Of variables and tags, which have a value and nothing else, the values."""
+    """The values of variables or tags, which have nothing but a value."""
     return {name: item.get("value", "") if item.keys() <= {"value"} else item for name, item in named.items()}
 
 
@@ -95,15 +95,15 @@ def _listed(named: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
 
 
 def merge_request(own: Mapping[str, Any], given: Mapping[str, Any], container: str) -> tuple[dict[str, Any], list[str]]:
-    """What is sent: what a user gave, under what is ours.
+    """Merge the user's parameters with ours; ours win.
 
     Args:
-        own: parameters of ``RunTask``.
-        given: as :func:`read_run_task` returns them.
-        container: that runs Starlake.
+        own: our parameters of ``RunTask``.
+        given: the result of :func:`read_run_task`.
+        container: the container that runs Starlake.
 
     Returns:
-        The parameters, and a sentence for everything that both say in different ways.
+        The parameters, and a sentence for each value that both set differently.
     """
     merged, conflicts = merge_under(_by_name(own, container, []), given)
     containers = merged["overrides"]["containerOverrides"]
@@ -120,22 +120,22 @@ def merge_request(own: Mapping[str, Any], given: Mapping[str, Any], container: s
 
 
 def _owner(path: str, container: str) -> str:
-    """What says already what a user says too."""
+    """What already sets a value that the user sets too."""
     of_container = path.removeprefix(f"overrides.containerOverrides.{container}.")
     if of_container != path:
-        return _OWNERS_OF_CONTAINER.get(of_container.partition(".")[0], "Starlake sets itself; leave it out")
-    return _OWNERS.get(path.partition(".")[0], "Starlake sets itself; leave it out")
+        return _OWNERS_OF_CONTAINER.get(of_container.partition(".")[0], "starlake_core itself sets; remove it")
+    return _OWNERS.get(path.partition(".")[0], "starlake_core itself sets; remove it")
 
 
 def read_network(document: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """The network of a task.
 
     Args:
-        document: of the option ``aws_network_configuration``: the ``awsvpcConfiguration`` of ``RunTask``, or what holds it.
-        own: what other options say.
+        document: the option ``aws_network_configuration``: the ``awsvpcConfiguration`` of ``RunTask``, or a mapping that contains it.
+        own: what other options set.
 
     Returns:
-        The ``awsvpcConfiguration``, and what is wrong with the document.
+        The ``awsvpcConfiguration``, and the problems of the document.
     """
     inner = document.get("awsvpcConfiguration")
     given = inner if isinstance(inner, Mapping) and len(document) == 1 else document
@@ -146,22 +146,22 @@ def read_network(document: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[d
         "assignPublicIp": "aws_assign_public_ip",
     }
     problems = [
-        f"{_NETWORK} has {path}, and so has the option {options[path]}; leave one of them out" for path in conflicts
+        f"{_NETWORK} has {path}, and so has the option {options[path]}; remove one of them" for path in conflicts
     ]
     for name in ("subnets", "securityGroups"):
         ids = merged.setdefault(name, [])
         if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
-            problems.append(f"{_NETWORK}: {name} is {ids!r}; it is a list of ids")
+            problems.append(f"{_NETWORK}: {name} is {ids!r}; it must be a list of ids")
             merged[name] = []
     merged.setdefault("assignPublicIp", "DISABLED")
     return merged, problems
 
 
 def refusals(request: Mapping[str, Any]) -> list[str] | None:
-    """What the SDK does not take of the parameters of ``RunTask``; None where it is not installed.
+    """What the SDK does not accept of the parameters of ``RunTask``; None if it is not installed.
 
     Args:
-        request: with what a user gave.
+        request: the parameters, with those of the user.
     """
     try:
         shape = _shape()
@@ -178,13 +178,13 @@ def refusals(request: Mapping[str, Any]) -> list[str] | None:
 
 
 def _without_secrets(line: str) -> str:
-    """What the SDK says, without the values of variables, which it does not know by their names."""
+    """A message of the SDK without the values of variables, because the SDK does not know which are secret."""
     return mask_text(_VALUE.sub("", line) if "environment" in line else line)
 
 
 @functools.lru_cache(maxsize=1)
 def _shape() -> Any:
-    """What the SDK knows of the parameters of ``RunTask``."""
+    """The SDK's description of the parameters of ``RunTask``."""
     import botocore.loaders
     import botocore.model
 
@@ -193,7 +193,7 @@ def _shape() -> Any:
 
 
 def _no_words(value: Any, shape: Any, where: str) -> Iterator[str]:
-    """Where one of several words is asked for, and another one is there: the SDK leaves that to the service."""
+    """Values that are not one of the allowed words, which the SDK leaves to the service to check."""
     if shape.type_name == "structure" and isinstance(value, Mapping):
         for name, item in value.items():
             if name in shape.members:

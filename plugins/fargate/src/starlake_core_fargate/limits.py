@@ -1,4 +1,4 @@
-"""What ECS refuses, said while a pipeline is drawn."""
+"""What ECS would refuse, reported when a pipeline is built."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlake_core import Limit
 __all__ = ["LIMITS", "LONGEST_OVERRIDES", "Asked", "overrides_size"]
 
 LONGEST_OVERRIDES = 8192
-"""Characters that ECS allows for the overrides, as JSON."""
+"""The number of characters that ECS allows for the overrides, as JSON."""
 
 _API = "https://docs.aws.amazon.com/AmazonECS/latest/APIReference"
 _GUIDE = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide"
@@ -43,16 +43,16 @@ _SIZES: dict[int, Sequence[int]] = {
     8192: range(16_384, 61_440 + 1, 4096),
     16_384: range(32_768, 122_880 + 1, 8192),
 }
-"""CPU units of a task to the MiB of memory that go with them."""
+"""Maps the CPU units of a task to the MiB of memory that it can have."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of ECS, with all that a run can add.
+    """A request to ECS, with everything that a run can add.
 
     Attributes:
-        region: of the cluster.
-        request: parameters of ``RunTask``.
+        region: the region of the cluster.
+        request: the parameters of ``RunTask``.
     """
 
     region: str
@@ -66,13 +66,13 @@ class Asked:
 
     @property
     def overrides(self) -> Mapping[str, Any]:
-        """What the task changes of its definition."""
+        """What the task overrides of its definition."""
         found: Mapping[str, Any] = self.request["overrides"]
         return found
 
     @property
     def tags(self) -> Mapping[str, str]:
-        """Names of tags to their texts."""
+        """Maps the names of tags to their values."""
         return {tag["key"]: tag.get("value", "") for tag in self.request["tags"]}
 
     @property
@@ -83,7 +83,7 @@ class Asked:
 
     @property
     def on_fargate(self) -> bool:
-        """Whether the sizes of Fargate hold: a launch type or a provider may be another one."""
+        """Whether the sizes of Fargate apply: a launch type or a capacity provider may be another one."""
         names = [str(one.get("capacityProvider", "")) for one in self.providers]
         return self.request.get("launchType", "FARGATE") == "FARGATE" and all(
             name.startswith("FARGATE") for name in names
@@ -94,10 +94,10 @@ Found = Iterator[Mapping[str, object]]
 
 
 def overrides_size(overrides: Mapping[str, Any]) -> int:
-    """Characters of the overrides, as ECS counts them.
+    """The number of characters of the overrides, as ECS counts them.
 
     Args:
-        overrides: of a request.
+        overrides: the overrides of a request.
     """
     return len(json.dumps(overrides, separators=(",", ":")))
 
@@ -216,7 +216,7 @@ def _odd_storage(asked: Asked) -> Found:
 
 
 def _units(text: Any, unit: str) -> int | None:
-    """CPU units or MiB of a text such as 1024, 1 vCPU or 2 GB; None where it is none."""
+    """Parse CPU units or MiB from a string such as 1024, 1 vCPU or 2 GB; None if it is not one."""
     found = _SIZE.fullmatch(str(text))
     if found is None or found[2].lower() not in ("", unit):
         return None
@@ -262,14 +262,15 @@ LIMITS: tuple[Limit[Asked], ...] = (
     Limit(
         "subnets of a task",
         "at least 1",
-        "option 'aws_task_private_subnets' of plugin 'fargate' is empty: a task on Fargate needs a subnet; write subnet-0123abcd,subnet-4567cdef",
+        "option 'aws_task_private_subnets' of plugin 'fargate' is empty: a task on Fargate needs a subnet; write one or more, "
+        "such as subnet-0123abcd,subnet-4567cdef",
         f"{_API}/API_AwsVpcConfiguration.html",
         _no_subnet,
     ),
     Limit(
         "ids of subnets, in aws_network_configuration too",
-        "subnet- and a number in letters and digits",
-        "option 'aws_task_private_subnets' of plugin 'fargate' has {ids}; it is a list of ids, or ids separated by commas: "
+        "subnet- followed by letters and digits",
+        "option 'aws_task_private_subnets' of plugin 'fargate' has {ids}; write a list of ids, or ids separated by commas, such as "
         "subnet-0123abcd,subnet-4567cdef",
         _IDS,
         lambda asked: _odd_ids(asked.network["subnets"], _SUBNET),
@@ -277,35 +278,35 @@ LIMITS: tuple[Limit[Asked], ...] = (
     Limit(
         "number of subnets, in aws_network_configuration too",
         f"at most {_MOST_SUBNETS}",
-        f"option 'aws_task_private_subnets' of plugin 'fargate' has {{count}} ids; ECS allows {_MOST_SUBNETS}",
+        f"option 'aws_task_private_subnets' of plugin 'fargate' has {{count}} ids; ECS allows at most {_MOST_SUBNETS}",
         f"{_API}/API_AwsVpcConfiguration.html",
         lambda asked: _many(asked.network["subnets"], _MOST_SUBNETS),
     ),
     Limit(
         "ids of security groups, in aws_network_configuration too",
-        "sg- and a number in letters and digits",
-        "option 'aws_task_security_groups' of plugin 'fargate' has {ids}; it is a list of ids, or ids separated by commas: sg-0123abcd",
+        "sg- followed by letters and digits",
+        "option 'aws_task_security_groups' of plugin 'fargate' has {ids}; write a list of ids, or ids separated by commas, such as sg-0123abcd",
         _IDS,
         lambda asked: _odd_ids(asked.network["securityGroups"], _SECURITY_GROUP),
     ),
     Limit(
         "number of security groups, in aws_network_configuration too",
         f"at most {_MOST_GROUPS}",
-        f"option 'aws_task_security_groups' of plugin 'fargate' has {{count}} ids; ECS allows {_MOST_GROUPS}",
+        f"option 'aws_task_security_groups' of plugin 'fargate' has {{count}} ids; ECS allows at most {_MOST_GROUPS}",
         f"{_API}/API_AwsVpcConfiguration.html",
         lambda asked: _many(asked.network["securityGroups"], _MOST_GROUPS),
     ),
     Limit(
         "length of a tag",
-        "a name of 1 to 128 characters, a text of at most 256",
-        "option 'aws_tags' of plugin 'fargate' has the tag {name!r}: {text!r}; a name has 1 to 128 characters and a text of at most 256",
+        "a name of 1 to 128 characters, a value of at most 256",
+        "option 'aws_tags' of plugin 'fargate' has the tag {name!r}: {text!r}; a name has 1 to 128 characters, and a value at most 256",
         f"{_API}/API_Tag.html",
         _long_tags,
     ),
     Limit(
-        "names of tags",
-        "not aws: at the beginning",
-        "option 'aws_tags' of plugin 'fargate' has the tag {name!r}; names that begin with aws: belong to AWS",
+        "tag names",
+        "not starting with aws:",
+        "option 'aws_tags' of plugin 'fargate' has the tag {name!r}; names that start with aws: are reserved for AWS",
         f"{_API}/API_Tag.html",
         _reserved_tags,
     ),
@@ -318,14 +319,14 @@ LIMITS: tuple[Limit[Asked], ...] = (
     ),
     Limit(
         "number of tags",
-        f"at most {_MOST_TAGS}, of which {_OWN_TAGS} tell the task and the attempt",
-        f"option 'aws_tags' of plugin 'fargate' has {{count}} tags; there is room for {_MOST_TAGS - _OWN_TAGS}",
+        f"at most {_MOST_TAGS}, of which {_OWN_TAGS} name the task and the attempt",
+        f"option 'aws_tags' of plugin 'fargate' has {{count}} tags; at most {_MOST_TAGS - _OWN_TAGS} are allowed",
         f"{_API}/API_RunTask.html",
         _many_tags,
     ),
     Limit(
         "region",
-        "one such as eu-west-3, in lower case",
+        "such as eu-west-3, in lower case",
         "option 'aws_region' of plugin 'fargate' is {region!r}, which is not an AWS region; write one such as eu-west-3",
         "https://docs.aws.amazon.com/general/latest/gr/rande.html",
         _odd_region,
@@ -334,42 +335,42 @@ LIMITS: tuple[Limit[Asked], ...] = (
         "overrides of a task",
         f"at most {LONGEST_OVERRIDES} characters of JSON",
         "its command and variables, with the longest names that a run can add to them, are {size} characters as JSON, and ECS allows "
-        f"{LONGEST_OVERRIDES}; put variables that are always the same into the task definition instead of sl_env_var",
+        f"{LONGEST_OVERRIDES}; set variables that never change in the task definition instead of sl_env_var",
         f"{_API}/API_RunTask.html",
         _size,
     ),
     Limit(
         "name of a variable",
-        "one character at least, and no =",
-        "no variable can be named {name!r}; correct it in sl_env_var or aws_run_task",
+        "at least one character, and no =",
+        "{name!r} is not a valid name for a variable; correct it in sl_env_var or aws_run_task",
         "https://pubs.opengroup.org/onlinepubs/9699919799/basedefs/V1_chap08.html",
         _no_names,
     ),
     Limit(
         "name of a variable, for programs",
-        "letters without accents, digits and _, and no digit at the beginning",
-        "variable {name!r} may not reach the program in the container, as shells leave such names out; a name such as MY_VARIABLE is safe",
+        "letters without accents, digits and _, not starting with a digit",
+        "variable {name!r} may not reach the program in the container, because shells drop such names; a name such as MY_VARIABLE is safe",
         "",
         _odd_names,
     ),
     Limit(
-        "name of a cluster",
+        "cluster name",
         "up to 255 letters, digits, - and _, or an ARN",
-        "no cluster can be named {name!r}; set aws_cluster_name to one that aws ecs list-clusters shows",
+        "{name!r} is not a valid cluster name; set aws_cluster_name to one that aws ecs list-clusters shows",
         f"{_API}/API_CreateCluster.html",
         _odd_cluster,
     ),
     Limit(
-        "name of a task definition",
-        "a family of up to 255 letters, digits, - and _, with : and a revision where one is meant, or an ARN",
-        "no task definition can be named {name!r}; set aws_task_definition_name to one that aws ecs list-task-definitions shows",
+        "task definition name",
+        "a family of up to 255 letters, digits, - and _, optionally with : and a revision, or an ARN",
+        "{name!r} is not a valid task definition; set aws_task_definition_name to one that aws ecs list-task-definitions shows",
         f"{_API}/API_RegisterTaskDefinition.html",
         _odd_definition,
     ),
     Limit(
         "name of a container",
         "up to 255 letters, digits, - and _",
-        "no container can be named {name!r}; set aws_task_definition_container_name (or name in aws_run_task) to one that aws ecs "
+        "{name!r} is not a valid container name; set aws_task_definition_container_name (or name in aws_run_task) to one that aws ecs "
         "describe-task-definition --task-definition NAME shows",
         f"{_API}/API_ContainerDefinition.html",
         _odd_containers,
@@ -377,14 +378,14 @@ LIMITS: tuple[Limit[Asked], ...] = (
     Limit(
         "platform version",
         "LATEST, or a version such as 1.4.0",
-        "the platform version is {version!r}; set aws_platform_version to 1.4.0, or leave it out",
+        "{version!r} is not a platform version; set aws_platform_version to 1.4.0, or remove it",
         f"{_GUIDE}/platform-fargate.html",
         _odd_platform,
     ),
     Limit(
         "launch type and capacity providers",
-        "one of the two",
-        "there are capacity providers and the launch type {launch_type}; leave launchType out of aws_run_task, or aws_capacity_provider and "
+        "only one of the two",
+        "there are capacity providers and the launch type {launch_type}; remove launchType from aws_run_task, or remove aws_capacity_provider and "
         "capacityProviderStrategy",
         f"{_API}/API_RunTask.html",
         _two_launches,
@@ -392,7 +393,7 @@ LIMITS: tuple[Limit[Asked], ...] = (
     Limit(
         "number of capacity providers",
         f"at most {_MOST_PROVIDERS}",
-        "{count} capacity providers in aws_run_task; leave some out",
+        "{count} capacity providers in aws_run_task; remove some",
         f"{_API}/API_RunTask.html",
         lambda asked: _many(asked.providers, _MOST_PROVIDERS),
     ),
@@ -405,29 +406,29 @@ LIMITS: tuple[Limit[Asked], ...] = (
     ),
     Limit(
         "weights of several capacity providers",
-        "one of them greater than 0",
-        "{count} capacity providers, and none has a weight; give one a weight in capacityProviderStrategy of aws_run_task",
+        "at least one greater than 0",
+        "{count} capacity providers, and none has a weight; set a weight for one in capacityProviderStrategy of aws_run_task",
         f"{_API}/API_CapacityProviderStrategyItem.html",
         _no_weight,
     ),
     Limit(
         "ephemeral storage",
-        f"{_STORAGE[0]} to {_STORAGE[1]} GiB; without it a task has 20",
+        f"{_STORAGE[0]} to {_STORAGE[1]} GiB; the default is 20",
         "the ephemeral storage is {size} GiB; correct overrides.ephemeralStorage.sizeInGiB in aws_run_task",
         f"{_API}/API_EphemeralStorage.html",
         _odd_storage,
     ),
     Limit(
         "size of a task",
-        "one that Fargate has, such as cpu '1024' with memory '2048' to '8192' in steps of 1024",
-        "there is no task with {sizes}; correct overrides.cpu and overrides.memory in aws_run_task",
+        "one that Fargate offers, such as cpu '1024' with memory '2048' to '8192' in steps of 1024",
+        "Fargate does not offer a task with {sizes}; correct overrides.cpu and overrides.memory in aws_run_task",
         f"{_GUIDE}/task-cpu-memory-error.html",
         _odd_task_size,
     ),
     Limit(
         "size of a container",
-        "at most that of the task, and of the largest one: 16384 CPU units and 122880 MiB",
-        "container {container!r} asks for {name} {value}, and the task has {most} at the most; lower the option {name}, or raise overrides.{name} in "
+        "at most that of its task, and of the largest task: 16384 CPU units and 122880 MiB",
+        "container {container!r} requests {name} {value}, but the task has at most {most}; lower the option {name}, or raise overrides.{name} in "
         "aws_run_task",
         f"{_GUIDE}/task-cpu-memory-error.html",
         _large_containers,
@@ -435,7 +436,7 @@ LIMITS: tuple[Limit[Asked], ...] = (
     Limit(
         "placement constraints",
         f"at most {_MOST_CONSTRAINTS}",
-        "{count} placementConstraints in aws_run_task; leave some out",
+        "{count} placementConstraints in aws_run_task; remove some",
         f"{_API}/API_RunTask.html",
         lambda asked: _many(asked.request.get("placementConstraints", ()), _MOST_CONSTRAINTS),
     ),
@@ -449,16 +450,16 @@ LIMITS: tuple[Limit[Asked], ...] = (
     Limit(
         "placement strategy",
         f"at most {_MOST_STRATEGIES} rules",
-        "{count} rules in placementStrategy of aws_run_task; leave some out",
+        "{count} rules in placementStrategy of aws_run_task; remove some",
         f"{_API}/API_RunTask.html",
         lambda asked: _many(asked.request.get("placementStrategy", ()), _MOST_STRATEGIES),
     ),
     Limit(
         "propagation of tags",
         "TASK_DEFINITION or NONE",
-        "propagateTags in aws_run_task is SERVICE, which is for services; write TASK_DEFINITION",
+        "propagateTags in aws_run_task is SERVICE, which only applies to services; write TASK_DEFINITION",
         f"{_API}/API_RunTask.html",
         _service_tags,
     ),
 )
-"""In the order in which they are told."""
+"""In the order in which they are reported."""

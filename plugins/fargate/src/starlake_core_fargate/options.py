@@ -10,12 +10,10 @@ from starlake_core import BOOL, CSV, DOCUMENT, DURATION, JSON_MAP, STR, Integer,
 
 __all__ = ["FargateOptions", "problems"]
 
-_DEFINITION = "It belongs to the task definition; write "
-_CONTAINER = (
-    "in containerDefinitions[] of TASK.json, and: aws ecs register-task-definition --cli-input-json file://TASK.json"
-)
+_DEFINITION = "It is set in the task definition; write "
+_CONTAINER = "in containerDefinitions[] of TASK.json, then type: aws ecs register-task-definition --cli-input-json file://TASK.json"
 _CREDENTIALS = (
-    "Credentials are no options, as pipelines are shown to people; use a role of the worker, the variables of boto3 on the worker, or "
+    "Credentials cannot be options, because pipelines are displayed; use a role of the worker, boto3's environment variables on the worker, or "
     "aws_profile: 'PROFILE'"
 )
 _NOT_MODELLED = {
@@ -39,7 +37,7 @@ _NOT_MODELLED = {
     "task_role_arn": "{'overrides': {'taskRoleArn': 'ARN'}}",
     "volume_configurations": "{'volumeConfigurations': [{'name': 'data', 'managedEBSVolume': {'roleArn': 'ARN', 'sizeInGiB': 100}}]}",
 }
-"""What the option aws_run_task says, with an example of each."""
+"""What the option aws_run_task sets, with an example of each."""
 _EFS = "{'volumes': [{'name': 'data', 'efsVolumeConfiguration': {'fileSystemId': 'fs-ID'}}]} and mountPoints "
 _LOGS = "logConfiguration: {'logDriver': 'awslogs', 'options': {'awslogs-group': 'GROUP', ...}} "
 _OF_DEFINITION = {
@@ -66,7 +64,7 @@ _WRITE = {
     "cpu": "Write cpu: 1024 for the container, and aws_run_task: {'overrides': {'cpu': '2048', 'memory': '8192'}} for the task",
     "default_region": "Write aws_region: 'eu-west-3'",
     "environment": "Write sl_env_var: {'NAME': 'VALUE'}",
-    "gpu": "Fargate has none; write aws_run_task: {'launchType': 'EC2', 'overrides': {'containerOverrides': [{'resourceRequirements': "
+    "gpu": "Fargate has no GPUs; write aws_run_task: {'launchType': 'EC2', 'overrides': {'containerOverrides': [{'resourceRequirements': "
     "[{'type': 'GPU', 'value': '1'}]}]}}",
     "memory": "Write memory: 2048 for the container, and aws_run_task: {'overrides': {'cpu': '2048', 'memory': '8192'}} for the task",
     "secret_access_key": _CREDENTIALS,
@@ -82,7 +80,7 @@ _INTERVAL = Seconds(math.ulp(0.0), "seconds, or a number with s, m, h or d, grea
 
 
 class FargateOptions(OptionGroup):
-    """Which task is run and where, how it is waited for, and what is accepted from earlier generators."""
+    """Which task runs where, how it is waited for, and what is accepted from earlier generators."""
 
     prefixes = ("aws_", "fargate_")
     elsewhere: ClassVar[Mapping[str, str]] = {
@@ -95,86 +93,88 @@ class FargateOptions(OptionGroup):
         }.items()
     }
 
-    aws_cluster_name: str = option(STR, required=True, doc="ECS cluster: its name or ARN.")
+    aws_cluster_name: str = option(STR, required=True, doc="The ECS cluster: its name or ARN.")
     aws_task_definition_name: str = option(
-        STR, required=True, doc="Task definition with the Starlake image: family, family:revision or ARN."
+        STR, required=True, doc="The task definition with the Starlake image: family, family:revision or ARN."
     )
     aws_task_definition_container_name: str = option(
-        STR, required=True, doc="Container of the task definition that runs Starlake."
+        STR, required=True, doc="The container of the task definition that runs Starlake."
     )
-    aws_task_private_subnets: tuple[str, ...] = option(CSV, (), doc="Subnets of the tasks; at least one.")
+    aws_task_private_subnets: tuple[str, ...] = option(CSV, (), doc="The subnets of the tasks; at least one.")
     aws_task_security_groups: tuple[str, ...] = option(
-        CSV, (), doc="Security groups of the tasks; those of the VPC by default."
+        CSV, (), doc="The security groups of the tasks. The default is the default group of the VPC."
     )
     aws_assign_public_ip: str = option(
         OneOf("DISABLED", "ENABLED"),
         "DISABLED",
-        doc="A public address for the tasks, which they need in a subnet without NAT or VPC endpoints.",
+        doc="Whether tasks get a public address, which they need in a subnet without NAT or VPC endpoints.",
     )
-    cpu: int = option(Integer(1), 1024, doc="CPU units of the container; no more than the task definition has.")
-    memory: int = option(Integer(4), 2048, doc="MiB of memory of the container; no more than the task definition has.")
-    aws_region: str = option(STR, "eu-west-3", doc="Region of the cluster.")
+    cpu: int = option(Integer(1), 1024, doc="CPU units of the container; at most those of the task definition.")
+    memory: int = option(Integer(4), 2048, doc="Memory of the container in MiB; at most that of the task definition.")
+    aws_region: str = option(STR, "eu-west-3", doc="The region of the cluster.")
     aws_profile: str = option(
         STR,
         "default",
-        doc="Profile of the worker's AWS configuration; 'default' is the usual chain of variables, files and roles.",
+        doc="The profile of the worker's AWS configuration; 'default' means the usual chain of variables, files and roles.",
     )
     aws_conn_id: str | None = option(
         STR,
         env="",
-        doc="Connection with the credentials, where the orchestrator keeps connections; not used elsewhere.",
+        doc="The connection with the credentials, for orchestrators that manage connections; others ignore it.",
     )
     aws_endpoint_url: str | None = option(
         STR,
-        doc="Address of all AWS services, for an emulator; the worker's AWS_ENDPOINT_URL_ECS and its like name one service each.",
+        doc="The address of all AWS services, for an emulator. For a single service, set AWS_ENDPOINT_URL_ECS or a similar variable on the worker.",
     )
     aws_tags: dict[str, Any] = option(JSON_MAP, {}, doc="Further tags of the tasks.")
-    aws_platform_version: str | None = option(STR, doc="Platform version of Fargate; the latest by default.")
+    aws_platform_version: str | None = option(STR, doc="The platform version of Fargate. The default is the latest.")
     aws_capacity_provider: str | None = option(
-        STR, doc="Capacity provider in place of the launch type FARGATE, such as FARGATE_SPOT."
+        STR, doc="A capacity provider in place of the launch type FARGATE, such as FARGATE_SPOT."
     )
     aws_run_task: dict[str, Any] = option(
         DOCUMENT,
         {},
-        doc="What else is asked for, as the parameters of RunTask: overrides of the task, capacityProviderStrategy, enableExecuteCommand and so on.",
+        doc="Further parameters of RunTask: overrides of the task, capacityProviderStrategy, enableExecuteCommand and so on.",
     )
     aws_network_configuration: dict[str, Any] = option(
         DOCUMENT,
         {},
-        doc="The network as RunTask has it (awsvpcConfiguration), in place of the options for subnets, security groups and public address.",
+        doc="The network as in RunTask (awsvpcConfiguration), in place of the options for subnets, security groups and public address.",
     )
-    fargate_async: bool = option(BOOL, True, doc="Wait without a worker where the orchestrator can.")
-    fargate_async_poke_interval: float = option(_INTERVAL, 30.0, doc="Time between two looks at the tasks.")
+    fargate_async: bool = option(BOOL, True, doc="Wait without a worker, if the orchestrator can.")
+    fargate_async_poke_interval: float = option(_INTERVAL, 30.0, doc="Time between two polls.")
     fargate_follow_logs: bool = option(
-        BOOL, False, doc="Read the output while a task runs; otherwise the end of it after a failure."
+        BOOL, False, doc="Read the output while a task runs; otherwise only its end, after a failure."
     )
     fargate_missing_grace: int = option(
         DURATION,
         60,
-        doc="How long ECS may not know a task before it is lost: what was just started takes a moment to be seen.",
+        doc="How long ECS may not know a task before it counts as lost: a new task takes a moment to appear.",
     )
     retry_on_failure: bool = option(
         BOOL,
         False,
         effective=False,
-        doc="A failed pre-load always fails, and retries says how often it is tried again.",
+        doc="A pre-load that crashes always fails; `retries` sets how often it is retried.",
     )
     retry_delay_in_seconds: int | None = option(
         DURATION,
         env="",
-        doc="Another name of retry_delay, from earlier generators; retry_delay wins where both are given.",
+        doc="Another name for retry_delay, from earlier generators; retry_delay wins if both are set.",
     )
-    aws_sdk: str = option(STR, "/usr/local/aws-cli", name="AWS_SDK", effective=False, doc="No command line is used.")
+    aws_sdk: str = option(
+        STR, "/usr/local/aws-cli", name="AWS_SDK", effective=False, doc="The command line is never called."
+    )
 
 
 def problems(fargate: FargateOptions) -> list[str]:
-    """What is wrong with values in a way that no kind of option can tell.
+    """Problems of values that the types of the options cannot find.
 
     Args:
         fargate: the options of a task.
     """
     found = [
-        f"option 'aws_tags' of plugin 'fargate' has the tag {name!r}: {value!r}; a name has 1 to 128 characters and a text of at most 256"
+        f"option 'aws_tags' of plugin 'fargate' has the tag {name!r}: {value!r}; a name has 1 to 128 characters, and a value at most 256"
         for name, value in fargate.aws_tags.items()
         if isinstance(value, (dict, list))
     ]
@@ -188,6 +188,6 @@ def problems(fargate: FargateOptions) -> list[str]:
     url = fargate.aws_endpoint_url
     if url and not url.startswith(("http://", "https://")):
         found.append(
-            f"option 'aws_endpoint_url' of plugin 'fargate' is {url!r}; an address begins with http:// or https://"
+            f"option 'aws_endpoint_url' of plugin 'fargate' is {url!r}; write an address that starts with http:// or https://"
         )
     return found

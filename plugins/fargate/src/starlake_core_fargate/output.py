@@ -22,17 +22,17 @@ logger = get_logger(__name__)
 _TOTAL_SECONDS = 10.0
 _PAGES = 20
 _ARRIVES = (0.5, 1.0, 2.0)
-"""Pauses in which output that is on its way may arrive."""
+"""Pauses, in seconds, during which late output may arrive."""
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a container writes, by its definition.
+    """Where a container writes its output, according to its definition.
 
     Attributes:
-        driver: of the logs; only ``awslogs`` can be read.
-        group, region, prefix: of the log streams.
-        secrets: values of the definition that must not show up.
+        driver: the log driver; only ``awslogs`` can be read.
+        group, region, prefix: the group, region and prefix of the log streams.
+        secrets: values of the definition that must not appear in output.
     """
 
     driver: str = ""
@@ -47,10 +47,10 @@ class Stream:
     """The output of one task.
 
     Attributes:
-        id: of the task.
-        definition: ARN of its task definition.
+        id: the id of the task.
+        definition: the ARN of its task definition.
         facts: what it was started with.
-        started: whether its containers did, when it was looked at.
+        started: whether its containers had started when it was read.
     """
 
     id: str
@@ -63,18 +63,18 @@ class Stream:
         """The output of a task.
 
         Args:
-            task: as DescribeTasks tells it.
-            facts: of it.
+            task: the task as DescribeTasks returns it.
+            facts: what it was started with.
         """
         arn = TaskArn.of(str(task["taskArn"]))
         return cls(arn.id if arn else "", str(task["taskDefinitionArn"]), facts, "startedAt" in task)
 
 
 class Output:
-    """Reads output. What cannot be read is told once, and changes nothing else.
+    """Reads output. Output that cannot be read causes one warning and changes nothing else.
 
     Args:
-        aws: whose logs these are.
+        aws: the client of the account and region that has the logs.
     """
 
     def __init__(self, aws: AwsClient) -> None:
@@ -87,8 +87,8 @@ class Output:
         """Lines after a cursor.
 
         Args:
-            stream: of the task.
-            cursor: what the last call returned; None for the beginning.
+            stream: the output of the task.
+            cursor: the cursor that the last call returned; None for the beginning.
         """
         lines: list[str] = []
         for _ in range(_PAGES):
@@ -97,17 +97,17 @@ class Output:
                 break
             lines += self._lines(stream, page)
             after = page.get("nextForwardToken") or cursor
-            if after == cursor:  # the end, for now: an empty page alone is none
+            if after == cursor:  # the end for now; an empty page alone does not mean the end
                 break
             cursor = after
         return lines, cursor
 
     def last(self, stream: Stream, count: int) -> Sequence[str]:
-        """The last lines of a task that ended. Output takes a moment to arrive: where a container could write and there is none, it is waited for.
+        """The last lines of an ended task. Output takes a moment to arrive: if a container could write and there is none, the read is repeated.
 
         Args:
-            stream: of the task.
-            count: how many.
+            stream: the output of the task.
+            count: how many lines.
         """
         place = self._place(stream)
         if place is not None and place.driver != "awslogs":
@@ -122,7 +122,7 @@ class Output:
     def _lines(self, stream: Stream, page: Mapping[str, Any]) -> list[str]:
         place = self._place(stream)
         secrets = (*stream.facts.secrets, *(place.secrets if place is not None else ()))
-        # One event is one line, or several where a program wrote them at once.
+        # An event is one line, or several if a program wrote them at once.
         texts = (line for event in page.get("events", ()) for line in str(event["message"]).rstrip("\n").split("\n"))
         return [mask_text(text, secrets) for text in texts]
 
@@ -146,10 +146,10 @@ class Output:
             )
             return page
         except Refusal as error:
-            if error.code != "ResourceNotFoundException":  # before the first line there is no stream
-                self._tell(f"the output of tasks is not read: {error}", error.code)
+            if error.code != "ResourceNotFoundException":  # the stream does not exist before the first line
+                self._tell(f"the output of tasks cannot be read: {error}", error.code)
         except StarlakeError as error:
-            self._tell(f"the output of tasks is not read now: {error}", "outage")
+            self._tell(f"the output of tasks cannot be read now: {error}", "outage")
         return None
 
     def _place(self, stream: Stream) -> _Place | None:
@@ -167,7 +167,9 @@ class Output:
                 taskDefinition=stream.definition,
             )
         except StarlakeError as error:
-            self._tell(f"the output of tasks is not read, because the task definition cannot be: {error}", "definition")
+            self._tell(
+                f"the output of tasks cannot be read, because reading the task definition failed: {error}", "definition"
+            )
             return None
         definitions = told["taskDefinition"]["containerDefinitions"]
         found: Mapping[str, Any] = next((one for one in definitions if one["name"] == stream.facts.container), {})
@@ -188,10 +190,12 @@ class Output:
     @staticmethod
     def _unreadable(place: _Place) -> str:
         driver = f"its log driver is {place.driver}" if place.driver else "its task definition has no log driver"
-        return f"the output of the container is not in CloudWatch Logs ({driver}); with the driver awslogs it could be read here"
+        return (
+            f"the output of the container is not in CloudWatch Logs ({driver}); use the driver awslogs to read it here"
+        )
 
     def _tell(self, message: str, kind: str) -> None:
-        """Warn, once of each kind."""
+        """Log a warning, once for each kind."""
         with self._lock:
             if kind in self._told:
                 return

@@ -1,6 +1,6 @@
-"""What ECS is asked for: the job of a Starlake command, the request that starts a task, and the same as a command line for a person.
+"""Requests to ECS: the job of a Starlake command, the request that starts a task, and an equivalent command line.
 
-Pure functions: the same attempt, the same bytes.
+All functions are pure: the same attempt gives the same bytes.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ __all__ = [
 _LONGEST_VALUE = 300
 """Characters of the longest value of a placeholder, with a margin."""
 _known: Recent[str, int] = Recent(1000)
-"""Requests that are within the limits, as the text of all that the limits are about but the arguments, to the characters of their overrides."""
+"""Maps requests within the limits, as the text of everything that is checked except the arguments, to the characters of their overrides."""
 
 _NO_TAG_CHARACTER = re.compile(r"[^\w +\-=.:/@]")
 _LONGEST_TAG = 256
@@ -54,11 +54,11 @@ def job_of(command: Command, options: Options) -> Job:
     """The job of a Starlake command.
 
     Args:
-        command: what it does.
-        options: of the pipeline and the task.
+        command: the command.
+        options: the options of the pipeline and the task.
 
     Raises:
-        OptionsError: an option has a value that ECS does not take, or the command and its variables are too long.
+        OptionsError: ECS does not accept the value of an option, or the command and its variables are too long.
     """
     fargate, general = options[FargateOptions], options[GeneralOptions]
     wrong = problems(fargate)
@@ -69,7 +69,7 @@ def job_of(command: Command, options: Options) -> Job:
     }
     network = own
     if fargate.aws_network_configuration:
-        # What nobody gave is no conflict.
+        # A default value is not a conflict.
         given = {name: value for name, value in own.items() if value not in ([], "DISABLED")}
         network, found = read_network(fargate.aws_network_configuration, given)
         wrong += found
@@ -85,7 +85,7 @@ def job_of(command: Command, options: Options) -> Job:
         "tags": {name: str(value) for name, value in fargate.aws_tags.items()},
         "platform_version": fargate.aws_platform_version or "",
         "capacity_provider": fargate.aws_capacity_provider or "",
-        # What the runner is made of; the endpoint names all of it.
+        # What the runner depends on; the endpoint names all of it.
         "service": {
             "region": fargate.aws_region,
             "profile": fargate.aws_profile,
@@ -114,19 +114,19 @@ def job_of(command: Command, options: Options) -> Job:
 
 
 def _beyond(job: Job, options: Options, documents: bool, where: str) -> list[str]:
-    """What is wrong with the request of a job; raises for what is beyond the limits of ECS."""
+    """The problems of the request of a job; raises if it exceeds the limits of ECS."""
     deployment = options[GeneralOptions].deployment or ""
     about = json.dumps([job.spec, job.env, deployment, is_preload(job.arguments)], sort_keys=True)
     arguments = "".join(job.arguments).count("${") * _LONGEST_VALUE + _size(job.arguments)
     others = _known.get(about)
-    # Of the arguments only the size counts: a request with room for them at their longest is like one that was looked at.
+    # Only the size of the arguments matters: a request with room for their greatest length is like one that was checked already.
     if others is not None and others + arguments <= LONGEST_OVERRIDES:
         return []
     request, wrong = largest_request(job, deployment)
     checked = refusals(request) if documents else []
     if wrong or checked:
         return [*wrong, *(checked or ())]
-    # What the SDK has not seen may have other types than the limits expect.
+    # What the SDK has not checked may have other types than the limits expect.
     with contextlib.suppress(*(() if checked is not None else (AttributeError, KeyError, TypeError))):
         check_limits(LIMITS, Asked(job.spec["service"]["region"], request), where)
     _known.put(about, overrides_size(request["overrides"]) - _size(job.arguments))
@@ -134,20 +134,20 @@ def _beyond(job: Job, options: Options, documents: bool, where: str) -> list[str
 
 
 def _size(arguments: Sequence[str]) -> int:
-    """Characters of arguments in the overrides."""
+    """The number of characters of arguments in the overrides."""
     return overrides_size({"command": list(arguments)})
 
 
 def _endpoint(service: Mapping[str, Any]) -> str:
-    """One runner for all that is in here."""
+    """The endpoint: jobs that agree on all of it share a runner."""
     return f"ecs:{service['region']}/{service['cluster']}#{short_hash(json.dumps(service, sort_keys=True))}"
 
 
 def client_token(key: RunKey) -> str:
-    """The token that makes starting an attempt idempotent: 64 characters at most.
+    """The token that makes starting an attempt idempotent, of at most 64 characters.
 
     Args:
-        key: of the attempt.
+        key: the key of the attempt.
     """
     named = [key.task, key.attempt, *filter(None, (key.instance,))]
     digest = hashlib.sha256(json.dumps(named).encode()).hexdigest()
@@ -155,7 +155,7 @@ def client_token(key: RunKey) -> str:
 
 
 def started_by(task: str) -> str:
-    """The word by which ECS lists all attempts of a task: 36 characters at most, as old accounts want it.
+    """The ``startedBy`` that lists all attempts of a task, of at most 36 characters, which is the limit of old accounts.
 
     Args:
         task: the stable part of the key.
@@ -164,12 +164,12 @@ def started_by(task: str) -> str:
 
 
 def overrides_of(spec: Mapping[str, Any], arguments: Sequence[str], env: Mapping[str, str]) -> dict[str, Any]:
-    """What a task changes of its definition: command, variables and size of the container.
+    """What a task overrides of its definition: command, variables and size of the container.
 
     Args:
-        spec: of the job.
-        arguments: of the job; one element each, ECS runs them without a shell.
-        env: of the container.
+        spec: the spec of the job.
+        arguments: the arguments of the job, one element each; ECS runs them without a shell.
+        env: environment variables of the container.
     """
     return {
         "containerOverrides": [
@@ -185,14 +185,14 @@ def overrides_of(spec: Mapping[str, Any], arguments: Sequence[str], env: Mapping
 
 
 def largest_request(job: Job, deployment: str = "") -> tuple[dict[str, Any], list[str]]:
-    """The request of a job with all that is added when it runs, at the most; see :func:`starlake_core.worst_case`.
+    """The largest request that a run can make of a job; see :func:`starlake_core.worst_case`.
 
     Args:
-        job: not bound.
-        deployment: the option of that name.
+        job: an unbound job.
+        deployment: the option ``deployment``.
 
     Returns:
-        The request, and a sentence for everything that the option ``aws_run_task`` says in another way than the other options.
+        The request, and a sentence for each value that the option ``aws_run_task`` sets differently from the other options.
     """
     bound, key = worst_case(job, "s3", deployment)
     return _request(bound.spec, bound.arguments, {**bound.env, **key.variables}, key)
@@ -204,10 +204,10 @@ def run_task_request(
     """The parameters of ``RunTask``.
 
     Args:
-        spec: of the job.
-        arguments: of the job.
-        env: of the job; the names of the run are added.
-        key: of the attempt.
+        spec: the spec of the job.
+        arguments: the arguments of the job.
+        env: the environment variables of the job; the names of the run are added.
+        key: the key of the attempt.
     """
     return _request(spec, arguments, {**env, **key.variables}, key)[0]
 
@@ -215,7 +215,7 @@ def run_task_request(
 def _request(
     spec: Mapping[str, Any], arguments: Sequence[str], variables: Mapping[str, str], key: RunKey
 ) -> tuple[dict[str, Any], list[str]]:
-    """The parameters, and what the option ``aws_run_task`` says in another way than the others."""
+    """The parameters, and the conflicts between the option ``aws_run_task`` and the others."""
     tags = {"starlake:task": _tag(key.task), "starlake:attempt": _tag(key.attempt), **spec["tags"]}
     given = spec.get("run_task", {})
     network = {
@@ -234,7 +234,7 @@ def _request(
         "startedBy": started_by(key.task),
         "tags": [{"key": name, "value": value} for name, value in sorted(tags.items())],
     }
-    # Of launch type and capacity provider ECS takes one.
+    # ECS accepts either a launch type or capacity providers.
     if spec["capacity_provider"]:
         request["capacityProviderStrategy"] = [{"capacityProvider": spec["capacity_provider"], "weight": 1}]
     elif "capacityProviderStrategy" not in given and "launchType" not in given:
@@ -249,10 +249,10 @@ def _tag(text: str) -> str:
 
 
 def command_line(job: Job) -> str:
-    """The aws command with which a person starts the same, its secrets masked.
+    """The aws command that starts the same task, with secrets masked.
 
     Args:
-        job: bound.
+        job: a bound job.
     """
     shown = job.masked()
     given = {"run_task": job.spec["run_task"]} if "run_task" in job.spec else {}
@@ -278,7 +278,7 @@ def command_line(job: Job) -> str:
 
 
 def _mask(override: dict[str, Any]) -> None:
-    """Hide the secrets of a container."""
+    """Mask the secrets of a container."""
     if "command" in override:
         override["command"] = mask_arguments(override["command"])
     for variable in override.get("environment", ()):

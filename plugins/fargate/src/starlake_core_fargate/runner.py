@@ -36,7 +36,7 @@ __all__ = ["FargateRunner"]
 logger = get_logger(__name__)
 
 _AT_ONCE = 100
-"""Tasks that DescribeTasks answers for."""
+"""How many tasks one DescribeTasks call returns."""
 _POLL_SECONDS = 30.0
 _CANCEL_SECONDS = 15.0
 _REMEMBERED = 5000
@@ -50,8 +50,8 @@ class FargateRunner(Runner):
 
     Args:
         service: the part of a job's spec that its endpoint names.
-        aws: for calls.
-        clock: for tests.
+        aws: the client for calls.
+        clock: a monotonic clock; replaced in tests.
     """
 
     def __init__(self, service: Mapping[str, Any], aws: AwsClient, clock: Callable[[], float] = time.monotonic) -> None:
@@ -74,14 +74,14 @@ class FargateRunner(Runner):
     # -- attempts
 
     def storage(self, root: str) -> Storage | None:
-        """The storage that a project in S3 is in."""
+        """The storage that holds a project in S3."""
         return self._folders if root.startswith("s3://") else None
 
     def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
-        """Every attempt of a task that ECS still lists: those that stopped for about an hour.
+        """The attempts of a task that ECS still lists; it lists stopped ones for about an hour.
 
         Args:
-            job: the bound job of the attempt that asks.
+            job: the bound job of the current attempt.
             task: the stable part of the key.
         """
         arns: dict[str, str] = {}
@@ -102,7 +102,7 @@ class FargateRunner(Runner):
         status = self._judged(told, facts, until)
         if status.error is None:
             return status
-        # It has ended, and a poll says how.
+        # It has ended; a poll says how.
         return status_of(told, facts, lambda marker: False)
 
     def _listed(self, task: str, status: str) -> Iterator[str]:
@@ -123,7 +123,7 @@ class FargateRunner(Runner):
             more = {"nextToken": page["nextToken"]}
 
     def _described_surely(self, arns: Mapping[str, str]) -> list[Mapping[str, Any]]:
-        """The descriptions of tasks that were listed. A live one that cannot be seen yet is no reason to start another."""
+        """Describe tasks that were listed. If a live one cannot be seen yet, that is no reason to start another."""
         described: list[Mapping[str, Any]] = []
         left = list(arns)
         backoff = self._aws.backoff(max(self._grace, 1.0))
@@ -135,7 +135,7 @@ class FargateRunner(Runner):
                 missing += [failure["arn"] for failure in told.get("failures", ())]
             left = [arn for arn in left if arn in missing and arns[arn] == "RUNNING"]
             if left and not backoff.wait():
-                raise OutageError(f"ECS lists {left[0]} and does not know it; nothing was started")
+                raise OutageError(f"ECS lists {left[0]} but cannot describe it yet; nothing was started")
         return described
 
     def _describe(self, arns: Sequence[str], doing: str, total: float | None = None) -> Mapping[str, Any]:
@@ -145,20 +145,20 @@ class FargateRunner(Runner):
         return told
 
     def submit(self, job: Job, key: RunKey) -> str:
-        """Start an attempt. The same key is the same task: ECS remembers the token of a request for as long as the task runs and a while after
-        its end, a day at most, and a task that runs is found.
+        """Start an attempt. The same key gives the same task: ECS remembers the token of a request while the task runs and for a while after
+        its end, up to a day, and a running task is found.
 
         Args:
-            job: without placeholders.
-            key: of the attempt.
+            job: a job without placeholders.
+            key: the key of the attempt.
 
         Raises:
-            RunnerError: ECS refuses it.
+            RunnerError: ECS refuses the request.
             OutageError: ECS does not answer, or has no capacity.
         """
         marker, job = remote_marker(job, key, "s3")
         if marker is not None and self._markers.exists(marker):
-            # It is left of this attempt itself: a run of it that is known keeps it, as its verdict hangs on it.
+            # The marker may come from an earlier run of this attempt: if that run is known, it keeps the marker, because its verdict depends on it.
             known: list[str] = [found.handle for found in self.find(job, key.task) if found.is_of(key)]
             if known:
                 return known[-1]
@@ -168,7 +168,7 @@ class FargateRunner(Runner):
         if size > LONGEST_OVERRIDES:
             raise RunnerError(
                 f"{key.task}: its command and variables, with those of the run, are {size} characters as JSON, and ECS allows {LONGEST_OVERRIDES}; "
-                "put variables that are always the same into the task definition instead of sl_env_var"
+                "set variables that never change in the task definition instead of sl_env_var"
             )
         try:
             return self._started(request, f"starting {key.task}")
@@ -178,33 +178,33 @@ class FargateRunner(Runner):
             return self._known_by_token(refusal, job, key)
 
     def _started(self, request: Mapping[str, Any], doing: str) -> str:
-        """The task of a request. An answer without one is no start, although it is no error of HTTP."""
+        """The task of a request. An answer without a task is not a start, although it is not an HTTP error."""
         backoff = self._aws.backoff(self._aws.total_seconds)
         while True:
             told = self._aws.call("ecs", "run_task", doing, **request)
             if told.get("tasks"):
                 return str(told["tasks"][0]["taskArn"])
             reason = _reason(told)
-            about = f"AWS: {doing}: nothing was started: {reason or 'no reason was given'}"
+            about = f"AWS: {doing}: nothing was started: {reason or 'AWS gave no reason'}"
             if _NO_CAPACITY not in reason.lower():
                 raise RunnerError(f"{about}. {_placement_hint(reason)}.")
             if not backoff.wait():
                 raise OutageError(
-                    f"{about}. Fargate had no capacity for {self._aws.total_seconds:g} s; subnets in more zones (aws_task_private_subnets) give "
-                    "it more choice."
+                    f"{about}. Fargate had no capacity for {self._aws.total_seconds:g} s; list subnets in more zones (aws_task_private_subnets) "
+                    "to give it more choice."
                 )
-            logger.info("%s; trying again", about)
+            logger.info("%s; retrying", about)
 
     def _known_by_token(self, refusal: Refusal, job: Job, key: RunKey) -> str:
-        """The task that was started under the token of this attempt, with another request."""
+        """The task that was started with the token of this attempt and another request."""
         known = [found for found in self.find(job, key.task) if found.is_of(key)]
         for found in known:
             check_work(job, key, found)
         handles: list[str] = list(refusal.resources) or [found.handle for found in known]
         if not handles:
             raise RunnerError(
-                f"AWS: starting {key.task}: attempt {key.attempt} was started before with other options ({refusal.said}), and its task is not "
-                "known any more; run the task again"
+                f"AWS: starting {key.task}: attempt {key.attempt} was started before with other options ({refusal.said}), and its task is no "
+                "longer known; run the task again"
             ) from refusal
         logger.warning(
             "%s attempt %s was started before, with other options; taking it back (%s)",
@@ -219,18 +219,18 @@ class FargateRunner(Runner):
     def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
         """The states of many attempts, a hundred in a call.
 
-        What cannot be asked about now has a status with the error, and does not hide the others.
+        An attempt that cannot be queried now gets a status with the error, and does not hide the others.
 
         Args:
-            handles: ARNs.
+            handles: the ARNs of the tasks.
         """
         until = self._aside.until()
         statuses: dict[str, Status] = {}
         asked = []
         for handle in dict.fromkeys(handles):
             if TaskArn.of(handle) is None:
-                # One of these would spoil the answer for all others.
-                statuses[handle] = Status(Outcome(Verdict.LOST, reason=f"{handle!r} is no ARN of a task of ECS"))
+                # A malformed ARN would spoil the answer for all others.
+                statuses[handle] = Status(Outcome(Verdict.LOST, reason=f"{handle!r} is not the ARN of an ECS task"))
             else:
                 asked.append(handle)
         patience = _POLL_SECONDS
@@ -239,7 +239,7 @@ class FargateRunner(Runner):
                 told = self._describe(chunk, "looking at tasks", patience)
             except StarlakeError as error:
                 if isinstance(error, OutageError):
-                    patience = 0.0  # the others are asked once more, not for as long again
+                    patience = 0.0  # query the others once more, but not for as long again
                 statuses.update((handle, Status(error=error)) for handle in chunk)
                 continue
             seen = {task["taskArn"]: task for task in told["tasks"]}
@@ -262,14 +262,14 @@ class FargateRunner(Runner):
         return self._judged(task, facts_of(task, self._container), until)
 
     def _unseen(self, handle: str) -> Status:
-        """A task that ECS does not know: not yet, or no longer."""
+        """The status of a task that ECS does not know: not yet, or no longer."""
         since = self._missing.setdefault(handle, self._clock())
         if self._clock() - since < self._grace:
             return Status(None, "pending: ECS does not know it yet")
         return Status(
             Outcome(
                 Verdict.LOST,
-                reason="ECS does not know the task (it keeps one that stopped for about an hour), so nobody can tell how it ended; its output "
+                reason="ECS does not know the task (it remembers a stopped task for about an hour), so it is unknown how it ended; its output "
                 "may still be in CloudWatch Logs",
                 log=self.console_url(handle),
             ),
@@ -285,21 +285,21 @@ class FargateRunner(Runner):
         try:
             status = status_of(task, facts, seen)
         except StarlakeError as error:
-            # How the check ended is not known yet; the next poll asks again, and what else is polled is not held up.
+            # How the check ended is not known yet; the next poll asks again, and does not delay the others.
             return Status(None, "ended; its marker cannot be read now", stopping=True, error=error)
         if status.outcome is None:
             return replace(status, stopping=True) if handle in self._stopped else status
         return replace(status, outcome=replace(status.outcome, log=self.console_url(handle)))
 
     def cancel(self, handle: str) -> None:
-        """Ask for the end of an attempt: SIGTERM, and SIGKILL after the time that the task definition gives (30 s).
+        """Stop an attempt: SIGTERM, then SIGKILL after the time that the task definition allows (30 s by default).
 
         Args:
-            handle: of the attempt.
+            handle: the handle of the attempt.
         """
         if TaskArn.of(handle) is None:
             return
-        # A task that was just started may not be known yet, and must not go on because of that.
+        # A task that was just started may not be known yet, but must not continue because of that.
         backoff = self._aws.backoff(min(self._grace, _CANCEL_SECONDS))
         while True:
             try:
@@ -328,8 +328,8 @@ class FargateRunner(Runner):
         """Lines of output after a cursor.
 
         Args:
-            handle: of the attempt.
-            cursor: what the last call returned; None at first.
+            handle: the handle of the attempt.
+            cursor: the cursor that the last call returned; None at first.
         """
         stream = self._stream(handle)
         return self._output.after(stream, cursor) if stream is not None else ((), cursor)
@@ -338,14 +338,14 @@ class FargateRunner(Runner):
         """The last lines of the output of an ended attempt.
 
         Args:
-            handle: of the attempt.
-            count: how many.
+            handle: the handle of the attempt.
+            count: how many lines.
         """
         stream = self._stream(handle, fresh=True)
         return self._output.last(stream, count) if stream is not None else ()
 
     def _stream(self, handle: str, fresh: bool = False) -> Stream | None:
-        """Where the output of a task is. ECS has to tell of the task once: without its variables, secrets in the output could not be hidden."""
+        """Where the output of a task is. ECS must describe the task once: without its variables, secrets in the output could not be masked."""
         known = self._streams.get(handle)
         if TaskArn.of(handle) is None or (known is not None and not fresh):
             return known
@@ -361,13 +361,13 @@ class FargateRunner(Runner):
         self._streams.put(handle, stream)
         return stream
 
-    # -- for people
+    # -- for users
 
     def console_url(self, handle: str) -> str:
-        """The address at which a person can watch an attempt.
+        """The address of an attempt in the console.
 
         Args:
-            handle: of the attempt.
+            handle: the handle of the attempt.
         """
         arn = TaskArn.of(handle)
         return arn.console if arn is not None else ""
@@ -376,7 +376,7 @@ class FargateRunner(Runner):
         """A command line that does the same, without secrets.
 
         Args:
-            job: bound.
+            job: a bound job.
         """
         return command_line(job)
 

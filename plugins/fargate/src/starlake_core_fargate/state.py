@@ -1,4 +1,4 @@
-"""What ECS tells of a task, and what it means."""
+"""What ECS reports about a task, and what it means."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _ARN = re.compile(
 )
 _ENDED = ("STOPPED", "DELETED")
 _STOPPING = ("DEACTIVATING", "STOPPING", "DEPROVISIONING")
-# What a stop code means, where a person would not guess it from the reason.
+# The meaning of stop codes that the reason does not make obvious.
 _STOP_CODES = {
     "TaskFailedToStart": "the container never started",
     "SpotInterruption": "AWS took the Spot capacity back",
     "TerminationNotice": "AWS retired the host",
-    "ServiceSchedulerInitiated": "a service of ECS stopped it",
-    "UserInitiated": "somebody stopped it",
+    "ServiceSchedulerInitiated": "an ECS service stopped it",
+    "UserInitiated": "someone stopped it",
 }
 _DULL = "Essential container in task exited"
 
@@ -39,17 +39,17 @@ class TaskArn:
 
     @classmethod
     def of(cls, handle: str) -> TaskArn | None:
-        """The parts, None if it is no ARN of a task.
+        """Parse a handle; None if it is not the ARN of a task.
 
         Args:
-            handle: of an attempt.
+            handle: the handle of an attempt.
         """
         found = _ARN.fullmatch(handle)
         return cls(found["partition"], found["region"], found["cluster"] or "", found["id"]) if found else None
 
     @property
     def console(self) -> str:
-        """Where a person can watch it."""
+        """The address of the task in the console."""
         domain = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}.get(
             self.partition, f"{self.region}.console.aws.amazon.com"
         )
@@ -58,12 +58,12 @@ class TaskArn:
 
 @dataclass(frozen=True)
 class TaskFacts:
-    """What the description of a task says of the attempt: it was written into the overrides when it was started.
+    """What the description of a task says about the attempt, written into the overrides when it was started.
 
     Attributes:
-        container: that runs Starlake.
-        arguments: of the Starlake command.
-        env: variables that the attempt was given.
+        container: the container that runs Starlake.
+        arguments: the arguments of the Starlake command.
+        env: the environment variables of the attempt.
     """
 
     container: str
@@ -82,7 +82,7 @@ class TaskFacts:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Values that must not show up in output."""
+        """Values that must not appear in output."""
         return secret_values({**self.env, **secret_arguments(self.arguments)})
 
 
@@ -90,8 +90,8 @@ def facts_of(task: Mapping[str, Any], container: str) -> TaskFacts:
     """What a task was started with.
 
     Args:
-        task: as DescribeTasks tells it.
-        container: that runs Starlake, where the task does not say so itself.
+        task: the task as DescribeTasks returns it.
+        container: the container that runs Starlake, if the task does not say so itself.
     """
     overrides = task.get("overrides", {}).get("containerOverrides", ())
     for override in overrides:
@@ -105,17 +105,17 @@ def status_of(task: Mapping[str, Any], facts: TaskFacts, marked: Callable[[str],
     """The status of an attempt.
 
     Args:
-        task: as DescribeTasks tells it.
-        facts: of the task.
-        marked: whether there is a marker at a place; asked only for a check that ended well.
+        task: the task as DescribeTasks returns it.
+        facts: what the task was started with.
+        marked: whether there is a marker at a path; called only for a check that ended well.
     """
     state = str(task.get("lastStatus", ""))
     containers: Sequence[Mapping[str, Any]] = task.get("containers", ())
     container = next((one for one in containers if one.get("name") == facts.container), {})
     code = container.get("exitCode")
-    # Giving the network back takes half a minute, and changes nothing about a success.
+    # Releasing the network takes half a minute, and does not change a success.
     if state not in _ENDED and not (state == "DEPROVISIONING" and code == 0):
-        # A task whose container ended by itself is stopping too: it ends as it has to, and nothing is to be taken over any more.
+        # A task whose container ended by itself is stopping too: its end is certain, and there is nothing left to take over.
         return Status(None, state.lower(), stopping=state in _STOPPING or task.get("desiredStatus") == "STOPPED")
     stop_code = task.get("stopCode", "")
     said = _said(task, container, stop_code)
@@ -137,7 +137,7 @@ def status_of(task: Mapping[str, Any], facts: TaskFacts, marked: Callable[[str],
 
 
 def _said(task: Mapping[str, Any], container: Mapping[str, Any], stop_code: str) -> str:
-    """Why a task stopped, in AWS's words, and in ours where those are none."""
+    """Why a task stopped: AWS's words, or ours if AWS gives none."""
     parts = [_STOP_CODES.get(stop_code, ""), task.get("stoppedReason", ""), container.get("reason", "")]
     parts += [
         f"container {other.get('name')} ended with exit code {other['exitCode']}"

@@ -1,4 +1,4 @@
-"""Objects of S3: the markers of checks, and the folders of what a failed load has moved."""
+"""Objects of S3: the markers of checks, and the folders of files that a failed load has moved."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ class MarkerStore:
     """The markers of checks in S3: see :class:`starlake_core.runtime.ObjectStore`.
 
     Args:
-        aws: whose S3 it is.
+        aws: the client of the account that has the bucket.
     """
 
     def __init__(self, aws: AwsClient) -> None:
         self._aws = aws
 
     def written(self, path: str) -> datetime | None:
-        """When a marker was written, by the clock of S3; None where there is none.
+        """When a marker was written, by the clock of S3; None if it does not exist.
 
         Args:
             path: ``s3://bucket/name``.
         """
         bucket, name = _split_marker(path)
-        # A list needs one permission and knows for sure; without the right to list, HEAD says 403 for what is not there.
+        # A list needs one permission and is certain; without the permission to list, HEAD answers 403 for a missing object.
         listed = self._aws.call(
             "s3",
             "list_objects_v2",
@@ -46,7 +46,7 @@ class MarkerStore:
         return found[0] if found else None
 
     def delete(self, path: str) -> None:
-        """Delete a marker, if it is there.
+        """Delete a marker, if it exists.
 
         Args:
             path: ``s3://bucket/name``.
@@ -57,12 +57,12 @@ class MarkerStore:
         )
 
     def delete_older(self, folder: str, before: datetime, named: re.Pattern[str]) -> None:
-        """Delete the empty objects of a folder that were written long ago, of the first page of a list.
+        """Delete old empty objects of a folder, from the first page of a list.
 
         Args:
             folder: ``s3://bucket/folder``.
-            before: only those that were written before this moment, by the clock of S3.
-            named: only those whose name in the folder is like that as a whole.
+            before: only objects written before this time, by the clock of S3.
+            named: only objects whose whole name in the folder matches.
         """
         doing = f"sweeping {folder}/"
         bucket, _, prefix = f"{folder}/".partition("://")[2].partition("/")
@@ -81,7 +81,7 @@ class Folders:
     """Folders of S3, for the runtime: see :class:`starlake_core.runtime.Storage`.
 
     Args:
-        aws: whose S3 it is.
+        aws: the client of the account that has the bucket.
     """
 
     def __init__(self, aws: AwsClient) -> None:
@@ -94,7 +94,7 @@ class Folders:
         )
 
     def _listed(self, path: str, **parameters: Any) -> dict[str, str]:
-        """Names below a prefix, without it, to what tells their contents apart; page by page."""
+        """Maps the names below a prefix, without the prefix, to values that change with the content; page by page."""
         bucket, prefix = _split(path)
         found: dict[str, str] = {}
         more: dict[str, Any] = {}
@@ -116,22 +116,22 @@ class Folders:
             more = {"ContinuationToken": page["NextContinuationToken"]}
 
     def list(self, folder: str) -> dict[str, str]:
-        """The files of a folder; those whose name begins with a dot, and those in folders below it, are left out."""
+        """The files of a folder, without those in subfolders and those whose name starts with a dot."""
         found = self._listed(folder.rstrip("/") + "/", Delimiter="/")
         return {name: about for name, about in found.items() if name and name[0] != "." and "/" not in name}
 
     def move(self, source: str, target: str) -> None:
-        """Copy a file, then delete it; it is at both places for a moment."""
+        """Copy a file, then delete it; for a moment it is in both places."""
         bucket, key = _split(source)
         if "" in self._listed(source):
             self._call("copy_object", f"copying {source} to", target, CopySource={"Bucket": bucket, "Key": key})
             self.delete(source)
         elif "" not in self._listed(target):
-            raise RunnerError(f"{source} is gone, and {target} is not there")
+            raise RunnerError(f"{source} is gone, but {target} does not exist")
 
     def read(self, path: str) -> bytes | None:
-        """The content of a small file; None where there is none."""
-        # A list needs one permission and knows for sure; without the right to list, S3 says 403 for what is not there.
+        """Read a small file; None if it does not exist."""
+        # A list needs one permission and is certain; without the permission to list, S3 answers 403 for a missing object.
         if "" not in self._listed(path):
             return None
         content: bytes = self._call("get_object", "reading", path)["Body"].read()
@@ -142,7 +142,7 @@ class Folders:
         self._call("put_object", "writing", path, Body=content)
 
     def delete(self, path: str) -> None:
-        """Delete a file, if it is there."""
+        """Delete a file, if it exists."""
         self._call("delete_object", "deleting", path)
 
 

@@ -1,6 +1,6 @@
-"""What the environments on Google Cloud share. It is no plugin: it has no hooks and no entry point.
+"""What the environments on Google Cloud share. It is not a plugin: it has no hooks and no entry point.
 
-SDKs are imported when something is made, not with this package.
+SDKs are imported when a client is created, not with this package.
 """
 
 from __future__ import annotations

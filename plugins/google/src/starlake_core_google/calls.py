@@ -1,4 +1,4 @@
-"""Calls of a service: each with a deadline, tried again while the service is at fault, and with errors that say what to do."""
+"""Calls of a service: each has a deadline, is retried while the service is at fault, and raises errors that say what to do."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ _NETWORK = ("max retries", "connection", "timed out", "timeout", "temporary fail
 
 
 class UnclearError(OutageError):
-    """A call that must not be repeated blindly had no answer: nobody knows whether the service did what it was asked for."""
+    """A call that must not be repeated blindly got no answer, so it is unknown whether the service did the work."""
 
 
 @dataclass(frozen=True)
 class Calls:
-    """Calls methods of one service.
+    """Calls the methods of one service.
 
     Attributes:
-        service: its name, for messages.
-        roles: method to the role that its caller needs, for messages.
-        attempt_seconds: deadline of one call.
-        total_seconds: how long a call is tried again.
-        first_pause: seconds before the second try; each further pause is up to twice as long, with jitter, and at most ten seconds. They end
-            when whoever waits is stopped.
+        service: the name of the service, for messages.
+        roles: maps the name of a method to the role that its caller needs, for messages.
+        attempt_seconds: the deadline of one call, in seconds.
+        total_seconds: how long a call is retried, in seconds.
+        first_pause: the pause before the first retry, in seconds. Each further pause is up to twice as long, with jitter, and at most ten seconds.
+            A pause ends early when the task that waits is stopped.
     """
 
     service: str
@@ -48,10 +48,10 @@ class Calls:
     first_pause: float = 0.5
 
     def brief(self, seconds: float) -> Calls:
-        """The same, for calls of which another one comes soon.
+        """A copy with a shorter limit, for calls that are repeated soon anyway.
 
         Args:
-            seconds: for which a call is tried at most; 0 for one attempt.
+            seconds: how long a call is retried at most; 0 for a single attempt.
         """
         return replace(self, total_seconds=min(seconds, self.total_seconds))
 
@@ -59,36 +59,36 @@ class Calls:
         """Call a method.
 
         Args:
-            method: of a client.
-            request: for it.
-            doing: what the call is for, such as ``starting job x``, for messages.
-            missing: what to do when something does not exist, for messages.
+            method: a method of a client.
+            request: the request for it.
+            doing: what the call does, such as ``starting job x``, for messages.
+            missing: what to do if something does not exist, for messages.
 
         Raises:
             RunnerError: a permission, a quota or a resource is missing, or the request is wrong.
-            OutageError: the service did not answer for as long as the call was tried.
+            OutageError: the service did not answer for as long as the call was retried.
         """
         return self.run(self._bound(method, request), doing, missing, method)
 
     def once(self, method: Callable[..., Any], request: Any, doing: str, missing: str = "") -> Any:
-        """Call a method that must not do its work twice: tried again only where the service says that it did nothing.
+        """Call a method that must not do its work twice. It is retried only if the service says that it did nothing.
 
         Args:
-            method, request, doing, missing: as above.
+            method, request, doing, missing: as for a plain call.
 
         Raises:
             UnclearError: there was no answer, or one that does not say whether the work was done.
-            RunnerError, OutageError: as above.
+            RunnerError, OutageError: as for a plain call.
         """
         return self._run(self._bound(method, request), doing, missing, method, _is_throttled)
 
     def run(self, call: Callable[[], Any], doing: str, missing: str = "", method: Any = None) -> Any:
-        """The same as a call of a method for any function of a Google library.
+        """Call any function of a Google library in the same way.
 
         Args:
-            call: without arguments, with a deadline of its own.
-            doing, missing: as above.
-            method: of a client, for the role in messages.
+            call: a function without arguments that has its own deadline.
+            doing, missing: as for a plain call.
+            method: a method of a client, whose role messages name.
         """
         return self._run(call, doing, missing, method, is_passing)
 
@@ -111,7 +111,7 @@ class Calls:
                         raise OutageError(
                             f"{self.service} did not answer for {self.total_seconds:g} s ({doing}): {error}"
                         ) from error
-                    logger.info("%s: %s, trying again: %s", self.service, doing, error)
+                    logger.info("%s: %s, retrying: %s", self.service, doing, error)
                     continue
                 if is_passing(error):
                     raise UnclearError(f"{self.service}: {doing}: {_said(error)}") from error
@@ -134,15 +134,15 @@ class Calls:
         if isinstance(error, (exceptions.Forbidden, exceptions.Unauthorized)):
             role = self.roles.get(getattr(method, "__name__", ""), "")
             grant = f" the role {role}" if role else " the missing permission"
-            # Google does not tell strangers whether something exists.
+            # Google does not tell strangers whether a resource exists.
             hint = f" If it does not exist: {missing}." if missing and "may not exist" in about else ""
             return RunnerError(
-                f"{about}. Grant the account of this worker{grant}, and see that the API is enabled in the project.{hint}"
+                f"{about}. Grant the account of this worker{grant}, and check that the API is enabled in the project.{hint}"
             )
-        # Dataproc tells a missing quota of machines as an argument that is wrong.
+        # Dataproc reports a missing machine quota as an invalid argument.
         if isinstance(error, exceptions.TooManyRequests) or "quota" in _said(error).lower():
             return RunnerError(
-                f"{about}. A quota is used up: ask for more on the page 'Quotas' of the project, or run less at once."
+                f"{about}. A quota is used up: request a higher one on the page 'Quotas' of the project, or run fewer tasks at once."
             )
         return RunnerError(f"{about}.")
 
@@ -152,7 +152,7 @@ def _said(error: Exception) -> str:
 
 
 def _is_of_credentials(error: BaseException) -> bool:
-    """Whether gRPC tells as an outage what is a refusal: the credentials gave no token, and not because of the network."""
+    """Whether gRPC reports a refusal as an outage: the credentials gave no token, and the network is not the cause."""
     said = str(error).lower()
     return "getting metadata from plugin failed" in said and not any(word in said for word in _NETWORK)
 
@@ -160,11 +160,11 @@ def _is_of_credentials(error: BaseException) -> bool:
 def _is_throttled(error: BaseException) -> bool:
     """Whether a rate was exceeded: the service did nothing, and a later call may succeed.
 
-    A used-up quota of machines is told like a rate that was exceeded, but it does not pass by waiting a minute.
+    A used-up machine quota is reported like an exceeded rate, but waiting a minute does not help.
     """
     from google.api_core import exceptions
 
-    if not isinstance(error, exceptions.TooManyRequests):  # ResourceExhausted is one
+    if not isinstance(error, exceptions.TooManyRequests):  # includes ResourceExhausted
         return False
     reasons = {getattr(detail, "reason", "") for detail in getattr(error, "details", ()) or ()}
     said = str(error).lower()
@@ -172,10 +172,10 @@ def _is_throttled(error: BaseException) -> bool:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether an error of a Google library is one of the moment.
+    """Whether an error of a Google library is transient.
 
     Args:
-        error: that was raised.
+        error: the error.
     """
     import requests.exceptions as http
     from google.api_core import exceptions
@@ -183,18 +183,18 @@ def is_passing(error: BaseException) -> bool:
 
     if isinstance(error, exceptions.TooManyRequests):
         return _is_throttled(error)
-    if getattr(error, "code", None) == 408:  # a request that did not arrive in time; it has no class of its own
+    if getattr(error, "code", None) == 408:  # the request did not arrive in time; there is no class for it
         return True
     return not _is_of_credentials(error) and isinstance(
         error,
         (
             exceptions.ServiceUnavailable,
-            exceptions.GatewayTimeout,  # DeadlineExceeded is one
+            exceptions.GatewayTimeout,  # includes DeadlineExceeded
             exceptions.BadGateway,
             exceptions.InternalServerError,
             exceptions.Aborted,
-            exceptions.Cancelled,  # by the connection: we cancel no calls
-            exceptions.Unknown,  # as gRPC tells a stream that broke off
+            exceptions.Cancelled,  # by the connection: we never cancel a call
+            exceptions.Unknown,  # how gRPC reports a broken stream
             TransportError,
             ConnectionError,
             http.ConnectionError,

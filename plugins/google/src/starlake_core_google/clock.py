@@ -10,13 +10,13 @@ __all__ = ["ServiceClock"]
 
 
 class ServiceClock:
-    """What time it is at the service at least, from the times that it tells and the time that passed here since.
+    """A lower bound of the current time at the service, from the times that it reports and the time that has passed here since.
 
-    The clock of this machine is never compared with that of the service: whatever a service tells of has happened before it told. So what
-    this says is never ahead of the service, and it is exact where something has just happened.
+    The clock of this machine is never compared with that of the service: whatever a service reports happened before it reported it.
+    So this clock is never ahead of the service, and it is exact when something has just happened.
 
     Args:
-        monotonic: for tests.
+        monotonic: a monotonic clock; replaced in tests.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -25,10 +25,10 @@ class ServiceClock:
         self._lock = threading.Lock()
 
     def note(self, moment: float) -> None:
-        """The service told of something that has happened.
+        """Take in the time of an event that the service reported.
 
         Args:
-            moment: when, in seconds since the epoch; 0 is no moment.
+            moment: the time of the event, in seconds since the epoch; 0 is ignored.
         """
         if moment <= 0:
             return
@@ -37,10 +37,10 @@ class ServiceClock:
             self._ahead = ahead if self._ahead is None else max(self._ahead, ahead)
 
     def since(self, moment: float) -> float:
-        """Seconds that have passed at the service since something happened, at least.
+        """How many seconds have passed at the service since an event, at least.
 
         Args:
-            moment: when that was, as the service told it.
+            moment: the time of the event, as the service reported it.
         """
         self.note(moment)
         with self._lock:

@@ -1,4 +1,4 @@
-"""Where services of Google Cloud are, and as whom they are called."""
+"""Where the services of Google Cloud are, and the account that calls them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _Client = TypeVar("_Client")
 
 @dataclass(frozen=True)
 class Connection:
-    """How clients are made.
+    """How clients are created.
 
     Attributes:
-        credentials: of Google's library; None for an endpoint without authentication.
-        endpoint: address of an emulator or a private service, empty for Google's own. ``http://host:port`` is called without
+        credentials: credentials of Google's library; None for an endpoint without authentication.
+        endpoint: the address of an emulator or a private service; empty for Google's own. ``http://host:port`` is called without
             TLS and without credentials.
     """
 
@@ -33,21 +33,21 @@ class Connection:
 
     @property
     def plain(self) -> bool:
-        """Whether there is no TLS: an emulator."""
+        """Whether the endpoint has no TLS, as an emulator."""
         return self.endpoint.startswith("http://")
 
     def client(self, kind: type[_Client], host: str = "") -> _Client:
-        """A gRPC client.
+        """Create a gRPC client.
 
         Args:
-            kind: class of the client, such as ``run_v2.JobsClient``.
-            host: the address at Google, where it is not the default of the class (services with one in each region).
+            kind: the class of the client, such as ``run_v2.JobsClient``.
+            host: the address at Google, for services that have one in each region; empty for the default of the class.
         """
-        make: Any = kind  # clients of Google have no type in common
+        make: Any = kind  # Google's clients share no type
         if self.plain:
             import grpc
 
-            # As the SDK's own channels: a page of a list may be long.
+            # As in the SDK's own channels: a page of a list may be long.
             sizes = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
             channel = grpc.insecure_channel(urlsplit(self.endpoint).netloc, options=sizes)
             client: _Client = make(transport=make.get_transport_class("grpc")(channel=channel))
@@ -60,11 +60,11 @@ class Connection:
 
 
 def connect(endpoint: str = "", impersonate: str = "") -> Connection:
-    """Find credentials: those that the orchestrator offers, else the default chain. To be called in ``sl_create_runner``.
+    """Find credentials: those that the orchestrator offers, or else the default chain. Call it in ``sl_create_runner``.
 
     Args:
         endpoint: see :class:`Connection`.
-        impersonate: service account as which everything is called; empty for none.
+        impersonate: the service account to impersonate; empty for none.
 
     Raises:
         RunnerError: there are no credentials.

@@ -22,13 +22,13 @@ _PAGES = 5
 
 
 class CloudLogs:
-    """Reads entries of Cloud Logging. Needs the extra ``logs``; without it there are no lines, and a warning says so once.
+    """Reads entries of Cloud Logging. Without the extra ``logs``, it returns no lines and logs one warning.
 
     Args:
-        connection: with the credentials.
-        project: that has the entries.
-        endpoint: of an emulator, ``http://host:port``; empty for Google's own.
-        calls: how it is called.
+        connection: the connection, with credentials.
+        project: the project that has the entries.
+        endpoint: the address of an emulator, ``http://host:port``; empty for Google's own.
+        calls: how the service is called.
     """
 
     def __init__(self, connection: Connection, project: str, endpoint: str = "", calls: Calls | None = None) -> None:
@@ -42,7 +42,7 @@ class CloudLogs:
 
     @property
     def available(self) -> bool:
-        """Whether the library for it is installed, as far as is known."""
+        """Whether the library is installed, as far as is known."""
         return not self._off
 
     def _client(self) -> Any:
@@ -52,13 +52,15 @@ class CloudLogs:
                     from google.cloud.logging_v2.services.logging_service_v2 import LoggingServiceV2Client
                 except ImportError:
                     self._off = True
-                    logger.warning("the output of jobs is not read: pip install 'starlake-core-google[logs]'")
+                    logger.warning(
+                        "the output of jobs cannot be read; install the library with: pip install 'starlake-core-google[logs]'"
+                    )
                     return None
                 self._made = self._connection.client(LoggingServiceV2Client)
             return self._made
 
     def _list(self, condition: str, order: str, size: int) -> Iterator[Sequence[Any]]:
-        """Pages of entries, each one a call of its own."""
+        """Pages of entries; each page is one call."""
         client = self._client()
         token: str | None = ""
         while client is not None and token is not None:
@@ -70,27 +72,27 @@ class CloudLogs:
                 "page_token": token,
             }
             pager = self._calls(
-                client.list_log_entries, request, "reading output", "See that the API logging.googleapis.com is enabled"
+                client.list_log_entries, request, "reading output", "Enable the API logging.googleapis.com"
             )
             page = next(iter(pager.pages))
             yield list(page.entries)
             token = page.next_page_token or None
 
     def after(self, condition: str, cursor: str | None) -> tuple[Sequence[str], str | None]:
-        """Lines after a cursor, the oldest first; some thousands at most.
+        """Lines after a cursor, oldest first; a few thousand at most.
 
         Args:
-            condition: filter of Cloud Logging.
-            cursor: what the last call returned; None at first.
+            condition: a filter of Cloud Logging.
+            cursor: the cursor that the last call returned; None at first.
         """
-        # Entries of one instant come in any order: those that were told are remembered by their ids.
+        # Entries of the same time come in any order, so the ids of those already returned are remembered.
         since, told = json.loads(cursor) if cursor else ("", [])
         if since:
             condition += f' AND timestamp>="{since}"'
         entries: list[Any] = []
         for number, page in enumerate(self._list(condition, "timestamp asc", _PAGE), 1):
             entries += [entry for entry in page if entry.insert_id not in told]
-            # Those of one instant may fill whole pages.
+            # Entries of the same time may fill whole pages.
             if number >= _PAGES and entries:
                 break
         if not entries:
@@ -103,8 +105,8 @@ class CloudLogs:
         """The last lines.
 
         Args:
-            condition: filter of Cloud Logging.
-            count: how many.
+            condition: a filter of Cloud Logging.
+            count: how many lines.
         """
         for page in self._list(condition, "timestamp desc", count):
             return _lines(reversed(page))
@@ -112,7 +114,7 @@ class CloudLogs:
 
 
 def _lines(entries: Any) -> list[str]:
-    """The texts of entries; those of the service's own books, such as the audit log, have none."""
+    """The texts of entries; entries of the service itself, such as the audit log, have none."""
     found = []
     for entry in entries:
         if "text_payload" in entry:

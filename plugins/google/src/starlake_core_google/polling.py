@@ -1,4 +1,4 @@
-"""What polls have in common: attempts that were seen, and many things that are asked about one by one."""
+"""What polls have in common: attempts that were seen, and many resources that are queried one by one."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _REMEMBERED = 20_000
 
 
 class Sightings:
-    """Which attempts the service has shown. One that it does not know is gone if it was shown before; else it may not be shown yet.
+    """Which attempts the service has shown. An attempt that it does not know is gone if it was shown before; otherwise it may appear later.
 
     Args:
-        grace: seconds for which a service may not know an attempt that was never shown.
+        grace: how long the service may not know an attempt that it never showed, in seconds.
     """
 
     def __init__(self, grace: float) -> None:
@@ -30,26 +30,26 @@ class Sightings:
         return handle in self._seen
 
     def expect(self, handle: str) -> None:
-        """An attempt was started just now.
+        """Note that an attempt has just been started.
 
         Args:
-            handle: of the attempt.
+            handle: the handle of the attempt.
         """
         self._missed_since.put(handle, time.monotonic())
 
     def note(self, handle: str) -> None:
-        """The service has shown an attempt.
+        """Note that the service has shown an attempt.
 
         Args:
-            handle: of the attempt.
+            handle: the handle of the attempt.
         """
         self._seen.put(handle, True)
 
     def may_come(self, handle: str) -> bool:
-        """Whether an attempt that the service does not know may be shown later.
+        """Whether an attempt that the service does not know may still appear.
 
         Args:
-            handle: of the attempt.
+            handle: the handle of the attempt.
         """
         since = self._missed_since.setdefault(handle, time.monotonic())
         return handle not in self._seen and time.monotonic() - since < self._grace
@@ -62,23 +62,23 @@ def one_by_one(
     troubled: Collection[str] = (),
     seconds: float = 15.0,
 ) -> dict[str, Any]:
-    """Ask about each of some things; one that cannot be asked about holds up no other one for long.
+    """Query resources one by one, so that one that does not answer delays the others only briefly.
 
     Args:
-        names: of the things.
-        get: asks about one, and tries again while the service does not answer.
-        get_once: asks about one without that; it is used after an outage.
-        troubled: those that gave trouble the last time; they are asked about at the end.
-        seconds: after which the rest is left to the next poll.
+        names: the names of the resources.
+        get: queries one resource, with retries while the service does not answer.
+        get_once: queries one resource without retries; used after an outage.
+        troubled: the resources that failed the last time; they are queried last.
+        seconds: how long the poll may take; the rest is left to the next poll.
 
     Returns:
-        The answers; for what cannot be asked about, the error.
+        The answer for each resource, or the error if it cannot be queried.
     """
     found: dict[str, Any] = {}
     asking, deadline = get, time.monotonic() + seconds
     for name in sorted(names, key=lambda name: (name in troubled, name)):
         if found and time.monotonic() > deadline:
-            found[name] = OutageError(f"the service answers slowly; {name} is asked about the next time")
+            found[name] = OutageError(f"the service is slow to answer; {name} is queried in the next poll")
             continue
         try:
             found[name] = asking(name)

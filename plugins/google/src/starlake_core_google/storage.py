@@ -17,7 +17,7 @@ __all__ = ["BucketFolders", "Objects", "split_path"]
 
 
 def split_path(path: str) -> tuple[str, str]:
-    """Bucket and name of an object.
+    """Split a path into the bucket and the name of the object.
 
     >>> split_path("gs://bucket/folder/name")
     ('bucket', 'folder/name')
@@ -26,7 +26,7 @@ def split_path(path: str) -> tuple[str, str]:
         path: ``gs://bucket/name``.
 
     Raises:
-        RunnerError: it is no such path.
+        RunnerError: the path has another form.
     """
     bucket, slash, name = path.removeprefix("gs://").partition("/")
     if not path.startswith("gs://") or not bucket or not slash:
@@ -35,12 +35,12 @@ def split_path(path: str) -> tuple[str, str]:
 
 
 class Objects:
-    """Reads and deletes objects: see :class:`starlake_core.runtime.ObjectStore`. The client is made when it is needed first.
+    """Reads and deletes objects: see :class:`starlake_core.runtime.ObjectStore`. The client is created on first use.
 
     Args:
-        connection: with the credentials.
-        endpoint: of an emulator of storage, ``http://host:port``, or of a private one, ``https://host``; empty for Google's own.
-        calls: how it is called.
+        connection: the connection, with credentials.
+        endpoint: the address of a storage emulator, ``http://host:port``, or of a private endpoint, ``https://host``; empty for Google's own.
+        calls: how the service is called.
     """
 
     def __init__(self, connection: Connection, endpoint: str = "", calls: Calls | None = None) -> None:
@@ -55,8 +55,8 @@ class Objects:
             if self._made is None:
                 if self._connection.plain and not self._endpoint:
                     raise RunnerError(
-                        f"the service is at {self._connection.endpoint}, which is no Google; say where its Cloud Storage is (the option "
-                        "for the endpoint of storage)"
+                        f"the service is at {self._connection.endpoint}, which is not Google; set the option for the endpoint of Cloud Storage "
+                        "to the address of its storage"
                     )
                 from google.auth.credentials import AnonymousCredentials
                 from google.cloud import storage
@@ -83,7 +83,7 @@ class Objects:
         return {"timeout": self._calls.attempt_seconds, "retry": None}
 
     def exists(self, path: str) -> bool:
-        """Whether there is an object.
+        """Whether an object exists.
 
         Args:
             path: ``gs://bucket/name``.
@@ -91,7 +91,7 @@ class Objects:
         return bool(self._run(path, "looking for", lambda blob: blob.exists(**self._how())))
 
     def written(self, path: str) -> datetime | None:
-        """When an object was written, by the clock of the storage; None where there is none.
+        """When an object was written, by the clock of the storage; None if it does not exist.
 
         Args:
             path: ``gs://bucket/name``.
@@ -105,7 +105,7 @@ class Objects:
         return moment
 
     def size(self, path: str) -> int | None:
-        """Bytes of an object; None where there is none.
+        """The size of an object in bytes; None if it does not exist.
 
         Args:
             path: ``gs://bucket/name``.
@@ -119,12 +119,12 @@ class Objects:
         return size
 
     def read(self, path: str, start: int, end: int | None = None) -> bytes:
-        """Bytes of an object; none where it is not as long as that.
+        """Read bytes of an object; none if the object ends before ``start``.
 
         Args:
             path: ``gs://bucket/name``.
-            start: first byte.
-            end: behind the last byte; all that is there by default.
+            start: the offset of the first byte.
+            end: the offset after the last byte; the end of the object by default.
         """
         if end is not None and end <= start:
             return b""
@@ -142,10 +142,10 @@ class Objects:
         return content
 
     def sizes(self, prefix: str) -> dict[str, int]:
-        """Path to bytes of the objects whose path begins alike, in the order of their names.
+        """The sizes in bytes of the objects whose path starts with a prefix, by path, in the order of their names.
 
         Args:
-            prefix: ``gs://bucket/folder/beginning``.
+            prefix: ``gs://bucket/folder/prefix``.
         """
         bucket, name = split_path(prefix)
 
@@ -157,7 +157,7 @@ class Objects:
         return found
 
     def folder(self, path: str) -> dict[str, str]:
-        """The objects of a folder, without those in folders below it: last part of the name to what tells their contents apart.
+        """The objects of a folder, without those in subfolders: maps the last part of the name to a value that changes with the content.
 
         Args:
             path: ``gs://bucket/folder``.
@@ -172,16 +172,16 @@ class Objects:
         return found
 
     def write(self, path: str, content: bytes) -> None:
-        """Write an object, in place of the one that is there.
+        """Write an object, or replace it.
 
         Args:
             path: ``gs://bucket/name``.
-            content: all of it.
+            content: the whole content.
         """
         self._run(path, "writing", lambda blob: blob.upload_from_string(content, **self._how()))
 
     def move(self, source: str, target: str) -> None:
-        """Give an object another name; it has both for a moment.
+        """Rename an object; for a moment it has both names.
 
         Args:
             source: ``gs://bucket/name``.
@@ -199,7 +199,7 @@ class Objects:
                     if token is None:
                         return
             except NotFound:
-                # The answer to an earlier try was lost.
+                # The answer to an earlier attempt was lost.
                 if not made.exists(**self._how()):
                     raise
 
@@ -207,13 +207,13 @@ class Objects:
         self.delete(source)
 
     def delete(self, path: str) -> None:
-        """Delete an object, if it is there.
+        """Delete an object, if it exists.
 
         Args:
             path: ``gs://bucket/name``.
 
         Raises:
-            RunnerError: there is no such bucket, or it cannot be used.
+            RunnerError: the bucket does not exist, or cannot be used.
         """
 
         def delete(blob: Any) -> None:
@@ -228,28 +228,28 @@ class Objects:
         self._run(path, "deleting", delete)
 
     def delete_older(self, folder: str, before: datetime, named: re.Pattern[str]) -> None:
-        """Delete the empty objects of a folder that were written long ago.
+        """Delete old empty objects of a folder.
 
         Args:
             folder: ``gs://bucket/folder``.
-            before: only those that were written before this moment, by the clock of the storage and with a time zone.
-            named: only those whose name in the folder is like that as a whole.
+            before: only objects written before this time, by the clock of the storage and with a time zone.
+            named: only objects whose whole name in the folder matches.
         """
         bucket, name = split_path(folder.rstrip("/") + "/")
 
         def sweep() -> None:
             from google.api_core.exceptions import NotFound
 
-            # One page is enough: what is left is swept next time.
+            # One page is enough: the rest is swept next time.
             for blob in self._client().list_blobs(bucket, prefix=name, delimiter="/", max_results=1000, **self._how()):
                 old = blob.updated is not None and blob.updated < before
                 if old and not blob.size and named.fullmatch(blob.name[len(name) :]):
                     try:
                         blob.delete(**self._how())
                     except NotFound:
-                        continue  # another worker was quicker
+                        continue  # another worker was faster
 
-        # Somebody waits for what the folder was looked at for: there is another time for this.
+        # Someone waits for what the folder was read for; sweeping can wait until another time.
         self._calls.brief(0.0).run(sweep, f"sweeping {folder}")
 
 
@@ -257,14 +257,14 @@ class BucketFolders:
     """Folders of Cloud Storage, for the runtime: see :class:`starlake_core.runtime.Storage`.
 
     Args:
-        objects: of the storage.
+        objects: the objects of the storage.
     """
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
 
     def list(self, folder: str) -> dict[str, str]:
-        """The files of a folder; those whose name begins with a dot are left out."""
+        """The files of a folder, without those whose name starts with a dot."""
         return {name: about for name, about in self._objects.folder(folder).items() if not name.startswith(".")}
 
     def move(self, source: str, target: str) -> None:
@@ -272,7 +272,7 @@ class BucketFolders:
         self._objects.move(source, target)
 
     def read(self, path: str) -> bytes | None:
-        """The content of a small file; None where there is none."""
+        """Read a small file; None if it does not exist."""
         return self._objects.read(path, 0) if self._objects.exists(path) else None
 
     def write(self, path: str, content: bytes) -> None:
@@ -280,5 +280,5 @@ class BucketFolders:
         self._objects.write(path, content)
 
     def delete(self, path: str) -> None:
-        """Delete a file, if it is there."""
+        """Delete a file, if it exists."""
         self._objects.delete(path)

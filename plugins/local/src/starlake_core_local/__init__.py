@@ -1,1 +1,1 @@
-"""The orchestrator ``local``: pipelines run in this process, recorded and resumable."""
+"""The orchestrator ``local``: runs pipelines in the current process, records every run and can resume it."""

@@ -1,4 +1,4 @@
-"""One attempt of a task, in a thread of its own."""
+"""One attempt of a task, in its own thread."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _LARGEST_LOG = 10 * 1024 * 1024
 
 @dataclass(eq=False)
 class Attempt:
-    """An attempt in a thread of its own.
+    """An attempt in its own thread.
 
     Attributes:
-        progress: of its step.
-        thread: that it runs in.
-        outcome: how it ended, or why it did not begin; None while it goes on.
-        seconds: that it took.
+        progress: the progress of its step.
+        thread: the thread it runs in.
+        outcome: how it ended, or why it did not start; None while it runs.
+        seconds: how long it took.
     """
 
     progress: Progress
@@ -47,12 +47,12 @@ class Attempt:
 
 @dataclass(frozen=True)
 class HeldUp:
-    """An attempt has not begun: others use what it needs to itself.
+    """An attempt that has not started because a resource it needs exclusively is in use.
 
     Attributes:
-        resource: what it needs.
-        key: of the attempt.
-        line: who uses it, for people.
+        resource: the resource it needs.
+        key: the key of the attempt.
+        line: a message that says who holds the resource.
     """
 
     resource: str
@@ -61,16 +61,16 @@ class HeldUp:
 
 
 class AttemptRunner:
-    """Runs attempts of a run.
+    """Runs the attempts of one run.
 
     Args:
-        run: that they belong to.
-        plugins: of the orchestration.
-        prepare: last word on a bound job, before it is started.
+        run: the run that the attempts belong to.
+        plugins: the plugins of the orchestration.
+        prepare: called with each bound job before it starts; returns the job to run.
         logs: the folder for the output of the run.
-        recorder: is told of every line of output.
-        stop: whether attempts are to stop.
-        ended: gets each attempt when it has ended, in its thread.
+        recorder: receives every line of output.
+        stop: tells attempts when to stop.
+        ended: called with each attempt when it has ended, in the thread of the attempt.
     """
 
     def __init__(
@@ -92,19 +92,19 @@ class AttemptRunner:
         self._ended = ended
 
     def log_path(self, path: str, number: int) -> Path:
-        """The file for the output of an attempt.
+        """The log file of an attempt.
 
         Args:
-            path: of the task.
-            number: of the attempt.
+            path: the path of the task.
+            number: the number of the attempt, from 1.
         """
         return self._logs / file_name(path, f".{number}.log")
 
     def start(self, progress: Progress) -> Attempt:
-        """Start the attempt that a step stands at.
+        """Start the attempt that a step is due for.
 
         Args:
-            progress: where it stands.
+            progress: the progress of the step.
 
         Raises:
             RuntimeError, OSError, MemoryError: no thread can be started.
@@ -170,7 +170,7 @@ class AttemptRunner:
                 stop=self._stop.of(progress),
                 again=again,
             )
-            # Of a job in a service there may be nothing but the end of its output, and a place to look at.
+            # A job in a service may leave nothing but the end of its output and the place of its log.
             for line in () if followed else outcome.tail.splitlines():
                 on_line(line)
             if outcome.log:
@@ -179,7 +179,7 @@ class AttemptRunner:
 
 
 class _LogFile:
-    """The file for the output of an attempt, bounded."""
+    """The log file of an attempt, limited in size."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -200,12 +200,12 @@ class _LogFile:
                 os.close(self._file)
 
     def _give_up(self, error: OSError) -> None:
-        # A full disk is no failure of the task.
+        # A full disk does not fail the task.
         self._size = _LARGEST_LOG + 1
-        logger.warning("the output of a task is kept no more: %s: %s", self._path, error)
+        logger.warning("the output of a task is no longer saved to %s: %s", self._path, error)
 
     def write(self, line: str) -> None:
-        """Add a line, unless the file is full."""
+        """Add a line, unless the file has reached its limit."""
         if self._file is None or self._size > _LARGEST_LOG:
             return
         data = (line + "\n").encode(errors="replace")

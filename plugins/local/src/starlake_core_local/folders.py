@@ -1,4 +1,4 @@
-"""Where the runs of a pipeline file are remembered."""
+"""Where the runs of a pipeline file are recorded."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ __all__ = ["state_folder"]
 
 
 def state_folder(options: Options, path: str | Path) -> Path:
-    """The folder for run records, locks and logs: the option ``state_dir``, else ``.starlake-core`` in the project.
+    """The folder for run records, locks and logs: the option ``state_dir``, or ``.starlake-core`` in the project.
 
     Args:
-        options: typed options.
-        path: the pipeline file, or the folder with pipeline files.
+        options: the resolved options.
+        path: the pipeline file, or the folder with the pipeline files.
 
     Raises:
-        RunError: the option is an empty text.
+        RunError: the option is an empty string.
     """
     given = options[LocalOptions].state_dir
     if given == "":
-        raise RunError("option 'state_dir' is empty; give a folder, or leave it out for .starlake-core in the project")
+        raise RunError(
+            "option 'state_dir' is empty; set it to a folder, or leave it out to use .starlake-core in the project"
+        )
     if given is not None:
         return Path(given).expanduser().resolve()
     root = local_folder(options[GeneralOptions].sl_env_var.get("SL_ROOT") or os.environ.get("SL_ROOT"))

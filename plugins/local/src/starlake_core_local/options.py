@@ -8,9 +8,9 @@ __all__ = ["LocalOptions"]
 
 
 class LocalOptions(OptionGroup):
-    """How many tasks run at once, and where runs are remembered."""
+    """How many tasks run at once, and where runs are recorded."""
 
-    parallelism: int = option(Integer(1), 4, doc="Tasks at once.")
+    parallelism: int = option(Integer(1), 4, doc="How many tasks run at once.")
     state_dir: str | None = option(
-        STR, doc="Folder for run records and logs; .starlake-core in the project by default."
+        STR, doc="The folder for run records and logs. The default is .starlake-core in the project."
     )

@@ -1,7 +1,7 @@
-"""The native form of a pipeline: a flat list of steps with counted edges.
+"""The native form of a pipeline: a flat list of steps that count their upstream edges.
 
-A group becomes two steps that do nothing, its entry and its exit, so that an edge between two groups is one edge however many tasks
-they hold.
+A group becomes two steps that do nothing, its entry and its exit, so that an edge between two groups remains one edge however many tasks
+they contain.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ class Step:
     """A step of a plan.
 
     Attributes:
-        path: of the task; empty for the entry and exit of a group.
-        task: what it stands for; None for an entry and an exit.
-        call: of a native node: called with its attempt in a worker thread.
-        upstream: how many steps have to end before it.
-        downstream: the steps that wait for it.
+        path: the path of the task; empty for the entry and the exit of a group.
+        task: the task; None for the entry and the exit of a group.
+        call: for a native node, the callable that runs in a worker thread with its attempt as argument.
+        upstream: how many steps must end first.
+        downstream: the steps that wait for this one.
     """
 
     path: str = ""
@@ -46,18 +46,18 @@ class Container:
 
 @dataclass(eq=False)
 class Plan:
-    """A pipeline, ready to run.
+    """A pipeline that is ready to run.
 
     Attributes:
-        pipeline: what was rendered.
-        steps: in topological order.
+        pipeline: the pipeline it was rendered from.
+        steps: the steps, in topological order.
     """
 
     pipeline: Pipeline
     steps: list[Step]
 
     def before(self, step: Step) -> list[Step]:
-        """The steps that a step depends on, at whatever distance, in topological order."""
+        """All steps upstream of a step, direct or indirect, in topological order."""
         wanted = {id(step)}
         found = []
         for other in reversed(self.steps):
@@ -68,7 +68,7 @@ class Plan:
 
     @property
     def tasks(self) -> list[Step]:
-        """The steps that a person knows: no entries and exits of groups."""
+        """The steps that users see: all but the entries and exits of groups."""
         return [step for step in self.steps if step.path]
 
 
@@ -92,7 +92,7 @@ def _flatten_into(container: Container, steps: list[Step], outermost: bool) -> N
         if not isinstance(child, Step):
             if not callable(child):
                 raise StarlakeError(
-                    f"the native node '{node.path}' of the orchestrator 'local' is a callable that takes its attempt, found {child!r}"
+                    f"native node '{node.path}': the orchestrator 'local' needs a callable that takes the attempt, not {child!r}"
                 )
             assert isinstance(node, Task)
             child = Step(node.path, node, child)
@@ -110,7 +110,7 @@ def _flatten_into(container: Container, steps: list[Step], outermost: bool) -> N
 
 
 def flatten(container: Container, pipeline: Pipeline) -> Plan:
-    """The plan of the outermost container."""
+    """Turn the outermost container into a plan."""
     steps: list[Step] = []
     _flatten_into(container, steps, True)
     return Plan(pipeline, steps)

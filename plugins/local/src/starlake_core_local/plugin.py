@@ -35,7 +35,7 @@ from .scheduler import Scheduler
 from .store import RunRecord, Store, now
 
 PATIENCE = 300.0
-"""Seconds that a run waits for the processes of an earlier one to be gone."""
+"""How long a run waits for the processes of an earlier one to end, in seconds."""
 
 
 @hookimpl
@@ -99,7 +99,9 @@ def sl_run_pipeline(pipeline: Pipeline, request: RunRequest) -> Report:
     folder = state_folder(options, pipeline.source)
     with closing(Store(folder)) as store:
         if request.resume and store.get(run_id) is None:
-            raise RunError(f"there is no run '{run_id}' in {folder}; see: starlake-orchestrate runs")
+            raise RunError(
+                f"there is no run '{run_id}' in {folder}; list the recorded runs with: starlake-orchestrate runs"
+            )
         with run_lock(_lock(folder, run_id), patience=PATIENCE) as waited:
             record = store.get(run_id)
             if record is not None:
@@ -139,20 +141,20 @@ def _taken_up(record: RunRecord, pipeline: Pipeline, request: RunRequest) -> Run
     planned = record.state == TaskState.PLANNED
     if not request.resume and not planned:
         raise RunError(
-            f"there is a run '{run_id}' of pipeline {record.pipeline_id} already. To finish it: "
+            f"run '{run_id}' of pipeline {record.pipeline_id} already exists. To finish it, type: "
             f"starlake-orchestrate resume --run {run_id}"
         )
     if record.pipeline_id != pipeline.id:
-        raise RunError(f"run '{run_id}' is one of pipeline {record.pipeline_id}, not of {pipeline.id}")
+        raise RunError(f"run '{run_id}' belongs to pipeline {record.pipeline_id}, not to {pipeline.id}")
     if record.state == TaskState.SUCCEEDED:
         raise RunError(f"run '{run_id}' of pipeline {pipeline.id} succeeded; there is nothing to resume")
     if record.fingerprint != _fingerprint(pipeline):
         raise RunError(
-            f"pipeline {pipeline.id} is no longer the one that run '{run_id}' began with: its tasks or options "
-            "changed. Resume with the same file and the same --option values, or start a new run and forget this one: "
+            f"pipeline {pipeline.id} has changed since run '{run_id}' started: its tasks or options are different. "
+            "Resume with the same file and the same --option values. Or start a new run, and forget this one with: "
             f"starlake-orchestrate runs {pipeline.source or 'PATHS'} --forget {run_id}"
         )
-    # A run that has not begun takes its interval from what its upstream pipelines brought since.
+    # A run that has not started takes its interval from what its upstream pipelines have produced since.
     interval = request.run.interval if planned else record.interval
     run = replace(request.run, interval=interval)
     return replace(request, run=run, select=record.select, exclude=record.exclude, group=record.group)
@@ -179,12 +181,12 @@ def sl_forget_run(options: Options, folder: Path, run_id: str) -> bool:
         return False
     with closing(Store(state)) as store:
         if is_locked(_lock(state, run_id)):
-            raise RunError(f"run '{run_id}' still goes on; stop it first")
+            raise RunError(f"run '{run_id}' is still running; stop it first")
         return store.forget(run_id)
 
 
 def _interrupted(report: Report) -> Report:
-    """A run whose process is gone, and with it the tasks that ran."""
+    """The report of a run whose process is gone: its running tasks are interrupted."""
     tasks = (
         replace(task, state=TaskState.INTERRUPTED) if task.state == TaskState.RUNNING else task for task in report.tasks
     )

@@ -1,4 +1,4 @@
-"""Where each step of a plan stands, and what its end means for the steps behind it."""
+"""The progress of each step of a plan, and what its end means for the steps that follow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .store import TaskRow
 
 __all__ = ["BAD", "GOOD", "PASSED_ON", "SKIPPED", "Progress"]
 
-# What the steps before a step say together: a set of these.
+# What the upstream steps report together: a set of these.
 GOOD, SKIPPED, BAD = 1, 2, 4
 
 PASSED_ON: Mapping[TaskState, int] = {
@@ -24,24 +24,24 @@ PASSED_ON: Mapping[TaskState, int] = {
     TaskState.UPSTREAM_FAILED: BAD,
     TaskState.CANCELLED: BAD,
 }
-"""The states in which a task has ended to what it says to the steps behind it."""
+"""Maps each state in which a task has ended to what it reports to the steps that follow."""
 
 
 @dataclass(eq=False)
 class Progress:
-    """Where a step stands.
+    """The progress of a step.
 
     Attributes:
-        step: of the plan.
-        waiting: how many of the steps directly before it have not ended.
-        mask: what those that have ended say together.
-        reason: why it will not run, if that is so.
-        row: its state, as it is recorded.
-        used: attempts that have begun in this process.
-        pokes: how often the check of this attempt was not ready.
+        step: the step.
+        waiting: how many of its direct upstream steps have not ended.
+        mask: what the upstream steps that have ended report together.
+        reason: why it will not run, if it will not.
+        row: its state, as recorded.
+        used: how many attempts this process has started.
+        pokes: how many times the check of this attempt was not ready.
         unsettled: whether an attempt may have left something running.
-        first_poke: when this attempt began, on the monotonic clock.
-        lease: of what it has to itself.
+        first_poke: when this attempt started, on the monotonic clock.
+        lease: the lease on the resource that it uses exclusively.
     """
 
     step: Step
@@ -57,12 +57,12 @@ class Progress:
 
     @property
     def is_teardown(self) -> bool:
-        """Whether it tears down, which goes on after the first request to stop."""
+        """Whether it is a tear-down, which still runs after the first request to stop."""
         return self.step.task is not None and self.step.task.kind is TaskKind.TEARDOWN
 
     @property
     def is_around_work(self) -> bool:
-        """Whether it is a set-up, a tear-down, or the dummy that gathers everything before a tear-down."""
+        """Whether it is a set-up, a tear-down, or the dummy that joins everything before a tear-down."""
         task = self.step.task
         if task is None:
             return False
@@ -72,13 +72,13 @@ class Progress:
 
     @property
     def did_work(self) -> bool:
-        """Whether it is work, and succeeded."""
+        """Whether it is work that succeeded."""
         step = self.step
         work = step.call is not None or (step.task is not None and step.task.is_work)
         return work and self.row.state == TaskState.SUCCEEDED
 
     def let_go(self) -> None:
-        """Give back what it has to itself."""
+        """Release the resource that it uses exclusively."""
         if self.lease is not None:
             self.lease.release()
             self.lease = None

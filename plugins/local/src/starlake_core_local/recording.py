@@ -1,4 +1,4 @@
-"""The states of the tasks of a run, on their way to the record and to whoever watches."""
+"""Passes the states of the tasks of a run to the record and to the listener."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ __all__ = ["Recorder"]
 logger = get_logger(__name__)
 
 RECORD_SECONDS = 20.0
-"""How long a record that cannot be written now is tried again."""
+"""How long a failed write to the record is retried, in seconds."""
 
 _PAUSE = 0.5
 
 
 class Recorder:
-    """Keeps what changed until it is written.
+    """Holds changes until they are written.
 
     Args:
         store: the record.
-        run_id: of the run.
-        listener: is told of every change; None for nobody.
+        run_id: the id of the run.
+        listener: called with every change; None if nobody listens.
     """
 
     def __init__(self, store: Store, run_id: str, listener: Callable[[TaskEvent], None] | None) -> None:
@@ -41,11 +41,11 @@ class Recorder:
         self._trouble_since = 0.0
 
     def set(self, progress: Progress, row: TaskRow) -> None:
-        """Let a step have another state.
+        """Change the state of a step.
 
         Args:
-            progress: where it stands.
-            row: the state, to be written.
+            progress: the progress of the step.
+            row: the new state, to be written.
         """
         row = replace(row, reason=plain(row.reason))
         progress.row = row
@@ -53,28 +53,28 @@ class Recorder:
         self.tell(TaskEvent(row.task, row.state, row.attempt, row.reason, log=row.log))
 
     def tell(self, event: TaskEvent) -> None:
-        """Tell the listener, or the log where there is none.
+        """Pass an event to the listener, or to the log if there is none.
 
         Args:
-            event: a change, or a line of output.
+            event: a change of state, or a line of output.
         """
         if self._listener is not None:
             try:
                 self._listener(event)
             except (Exception, SystemExit) as error:
-                # Whoever watches must not change what happens: a closed terminal is no failure.
+                # A listener must not affect the run: a closed terminal is not a failure.
                 self._listener = None
-                logger.warning("nobody is told of the progress any more: %s: %s", type(error).__name__, error)
+                logger.warning("progress is no longer shown: %s: %s", type(error).__name__, error)
         elif event.line is not None:
             logger.debug("%s: %s", event.task, event.line)
         else:
             logger.info("%s: %s%s", event.task, event.state, f" ({event.reason})" if event.reason else "")
 
     def write(self) -> bool:
-        """Write what changed. What cannot be written now is kept.
+        """Write what changed, and keep what cannot be written for the next call.
 
         Returns:
-            Whether it is written.
+            Whether everything is written.
         """
         if not self._dirty:
             return True
@@ -83,7 +83,7 @@ class Recorder:
         except RunError as error:
             if self._trouble is None:
                 self._trouble_since = time.monotonic()
-                logger.warning("%s; trying again", error)
+                logger.warning("%s; retrying", error)
             self._trouble = error
             return False
         self._dirty.clear()
@@ -92,20 +92,20 @@ class Recorder:
 
     @property
     def is_overdue(self) -> bool:
-        """Whether the record could not be written for so long that the run is to stop."""
+        """Whether writes have failed for so long that the run must stop."""
         return self._trouble is not None and time.monotonic() - self._trouble_since > RECORD_SECONDS
 
     def finish(self) -> None:
-        """Write what changed, and try until it is written.
+        """Write what changed, and retry until it is written.
 
         Raises:
-            RunError: it could not be written to the last.
+            RunError: it could not be written in time.
         """
         deadline = time.monotonic() + RECORD_SECONDS
         while not self.write():
             if time.monotonic() > deadline:
                 raise RunError(
-                    f"{self._trouble}. The run was stopped; the last states of {', '.join(sorted(self._dirty))} are not recorded. Then: "
-                    f"starlake-orchestrate resume --run {self._run_id}"
+                    f"{self._trouble}. The run was stopped; the last states of {', '.join(sorted(self._dirty))} are not recorded. "
+                    f"When the record can be written again, type: starlake-orchestrate resume --run {self._run_id}"
                 )
             time.sleep(_PAUSE)

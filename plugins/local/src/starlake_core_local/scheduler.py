@@ -1,4 +1,4 @@
-"""The loop that runs a plan: what may run, runs; every state is recorded before it is acted on."""
+"""The loop that runs a plan: it starts every step that is ready, and records every state before it acts on it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from .waiting_line import News, WaitingLine
 
 __all__ = ["Scheduler"]
 
-# A signal that comes in the instant before this thread begins to wait does not end the wait: its handler runs afterwards.
+# A signal that arrives just before this thread starts to wait does not end the wait: its handler runs afterwards.
 _LONGEST_WAIT = 0.5
 _SETTLE_SECONDS = 60.0
 _NEW = TaskRow("", TaskState.WAITING)
@@ -45,12 +45,12 @@ class Scheduler:
     """Runs a plan once.
 
     Args:
-        plan: of the pipeline.
-        request: what is asked for.
-        plugins: of the orchestration.
+        plan: the plan of the pipeline.
+        request: what to run.
+        plugins: the plugins of the orchestration.
         store: the record.
-        parallelism: tasks at once.
-        prepare: last word on a bound job, before it is started.
+        parallelism: how many tasks run at once.
+        prepare: called with each bound job before it starts; returns the job to run.
     """
 
     def __init__(
@@ -83,16 +83,16 @@ class Scheduler:
     # -- the loop
 
     def execute(self, recorded: dict[str, TaskRow]) -> tuple[TaskState, str]:
-        """Run to the end.
+        """Run the plan to its end.
 
         Args:
-            recorded: states of an earlier process that ran the same run.
+            recorded: the states that an earlier process recorded for the same run.
 
         Returns:
-            State of the run, and a sentence on it.
+            The state of the run, and a sentence that explains it.
 
         Raises:
-            RunError: the record cannot be written; all that ran was stopped, and tear-downs were done.
+            RunError: the record cannot be written; everything that ran was stopped, and tear-downs ran.
         """
         try:
             self._recall(recorded)
@@ -107,7 +107,7 @@ class Scheduler:
         return self._verdict()
 
     def signals(self) -> AbstractContextManager[None]:
-        """While this block is open, an interrupt is a message to the loop: it must not come between two steps of a run."""
+        """While this block is active, an interrupt is a message to the loop, so that it never comes between two steps of a run."""
         return self._stop.signals(lambda: self._results.put(None))
 
     def _loop(self) -> None:
@@ -134,7 +134,7 @@ class Scheduler:
         return min(due)
 
     def _take(self, timeout: float) -> None:
-        """Wait for something to happen, and conclude all attempts that have ended."""
+        """Wait for something to happen, then conclude all attempts that have ended."""
         with suppress(queue.Empty):
             ended = self._results.get(timeout=timeout)
             while True:
@@ -143,14 +143,14 @@ class Scheduler:
                 elif ended is not None:
                     self._take_in(ended)
                 ended = self._results.get_nowait()
-        # One whose thread could not even say so.
+        # An attempt whose thread could not even report its end.
         for attempt in [a for a in self._attempts if a.thread is None or not a.thread.is_alive()]:
             self._take_in(attempt)
 
     def _take_in(self, attempt: Attempt) -> None:
         if attempt in self._attempts:
             del self._attempts[attempt]
-            lost = Outcome(Verdict.FAILED, reason="the thread of this attempt ended without a word")
+            lost = Outcome(Verdict.FAILED, reason="the thread of this attempt ended without a result")
             outcome = attempt.outcome or lost
             if isinstance(outcome, HeldUp):
                 self._hold_up(attempt.progress, outcome)
@@ -162,11 +162,11 @@ class Scheduler:
             self._attempts[self._runner.start(progress)] = None
         except (RuntimeError, OSError, MemoryError) as error:
             self._conclude(
-                progress, Outcome(Verdict.FAILED, reason=f"no thread for it can be started now: {error}"), 0.0
+                progress, Outcome(Verdict.FAILED, reason=f"no thread can be started for this task: {error}"), 0.0
             )
 
     def _end_all(self) -> None:
-        """Stop what runs, because this loop cannot go on."""
+        """Stop what runs, because this loop cannot continue."""
         self._stop.all()
         deadline = time.monotonic() + _SETTLE_SECONDS
         for attempt in self._attempts:
@@ -182,7 +182,7 @@ class Scheduler:
         heapq.heappush(self._timers, (time.monotonic() + seconds, self._order, progress))
 
     def _interrupt(self) -> None:
-        """Stop what runs, give up what waits, and let tear-downs run."""
+        """Stop what runs, give up what waits, and run the tear-downs."""
         self._stop.hear()
         waiting = [*self._begun, *self._ready, *(timer[2] for timer in self._timers)]
         self._begun.clear()
@@ -195,11 +195,11 @@ class Scheduler:
                 progress.let_go()
                 self._end(progress, TaskState.CANCELLED, self._stop.why)
 
-    # -- what has one user at a time
+    # -- exclusive resources
 
     def _hold_up(self, progress: Progress, held: HeldUp) -> None:
-        """Let a task wait without a slot."""
-        # It has not begun, so it does not count, here and for a run that goes on with this one.
+        """Let a task wait without occupying a slot."""
+        # It has not started, so it does not count, neither here nor for a run that resumes this one.
         progress.used -= 1
         row = replace(progress.row, state=TaskState.QUEUED, attempt=progress.row.attempt - 1, reason=held.line)
         self._recorder.set(progress, row)
@@ -236,7 +236,7 @@ class Scheduler:
             if row is None:
                 continue
             progress = self._progress[id(step)]
-            # What the rest of the work needs around it is done again; what was skipped or excluded is found to be so again.
+            # What surrounds the remaining work runs again; what was skipped or excluded is found to be so again.
             if row.not_ready or (row.state == TaskState.SUCCEEDED and not (work_left and progress.is_around_work)):
                 progress.row = row
                 continue
@@ -247,16 +247,16 @@ class Scheduler:
             progress.row = replace(row, state=TaskState.WAITING)
 
     def _may_begin(self) -> bool:
-        """Whether what changed is recorded, so that it may be acted on, or was given up: then only tear-downs begin, and do so without a record."""
+        """Whether work may start: what changed is recorded, or recording was given up; then only tear-downs start, without a record."""
         if self._recorder.write():
             return True
         if self._recorder.is_overdue and not self._stop.is_set():
-            # As if somebody had stopped it: what is not recorded would be done twice.
-            self._stop.ask("stopped, because the record could not be written")
+            # As if a user had stopped it: what is not recorded would be done twice.
+            self._stop.ask("stopped because the record could not be written")
         return self._stop.is_set()
 
     def _settle(self, first: Progress) -> None:
-        """All before this step has ended: decide what becomes of it, and of those that depend on it alone."""
+        """All steps upstream of this one have ended: decide what it does, and what those that depend only on it do."""
         todo = deque([first])
         while todo:
             progress = todo.popleft()
@@ -268,7 +268,7 @@ class Scheduler:
         if not step.path:
             return self._pass_on(progress, mask, progress.reason)
         row = progress.row
-        if row.state in PASSED_ON:  # recorded by an earlier process
+        if row.state in PASSED_ON:  # an earlier process recorded it
             self._recorder.tell(TaskEvent(row.task, row.state, row.attempt, row.reason or "done before", log=row.log))
             return self._pass_on(progress, PASSED_ON[row.state], row.reason)
         if self._request.skip:
@@ -295,7 +295,7 @@ class Scheduler:
         return self._pass_on(progress, PASSED_ON[state], reason)
 
     def _began(self) -> bool:
-        """Whether there is something to clean up: a set-up was tried, or, without one, work was."""
+        """Whether there is something to clean up: a set-up was attempted, or, without a set-up, work was."""
         tried = [p.step.task for p in self._progress.values() if p.step.task is not None and p.row.attempt]
         has_setup = any(step.task is not None and step.task.kind is TaskKind.SETUP for step in self._plan.tasks)
         return any(task.kind is TaskKind.SETUP if has_setup else task.is_work for task in tried)
@@ -348,7 +348,7 @@ class Scheduler:
         elif task is not None and progress.used <= task.retries and not outcome.final:
             progress.pokes = 0
             progress.unsettled = True
-            reason = f"{_reason(outcome)}; try {progress.used + 1} of {task.retries + 1} in {task.retry_delay} s"
+            reason = f"{_reason(outcome)}; attempt {progress.used + 1} of {task.retries + 1} in {task.retry_delay} s"
             self._recorder.set(
                 progress,
                 replace(
@@ -364,10 +364,10 @@ class Scheduler:
         about = f"{task.missing} ({task.id})"
         waited = time.monotonic() - progress.first_poke
         if wait is not None and waited < wait.timeout:
-            # The last look is at the very end of the time.
+            # The last check is at the very end of the time.
             pause = min(float(wait.interval), wait.timeout - waited)
             progress.pokes += 1
-            reason = f"{about}; looking again in {pause:.0f} s"
+            reason = f"{about}; checking again in {pause:.0f} s"
             self._recorder.set(progress, replace(progress.row, state=TaskState.POKING, reason=reason))
             self._later(progress, pause)
             return
@@ -427,7 +427,7 @@ class Scheduler:
         )
 
     def datasets(self) -> tuple[str, ...]:
-        """URIs of what the tasks that succeeded produced."""
+        """The URIs of the datasets that the successful tasks produced."""
         found = {
             dataset.uri: None
             for step in self._plan.tasks

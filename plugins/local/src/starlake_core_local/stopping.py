@@ -1,4 +1,4 @@
-"""Requests to stop a run: the first one lets tear-downs run, the second one does not."""
+"""Requests to stop a run: tear-downs still run after the first one, but not after the second."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["StopRequests"]
 
 
 class StopRequests:
-    """How often somebody asked for the end of a run, and what ends for it.
+    """How often a stop was requested, and what stops because of it.
 
     Attributes:
-        times: how often; the loop acts on it with :meth:`hear`.
-        why: a sentence on it.
+        times: the number of requests; the loop acts on them in :meth:`hear`.
+        why: a sentence that says why.
     """
 
     def __init__(self) -> None:
@@ -32,10 +32,10 @@ class StopRequests:
 
     @contextmanager
     def signals(self, wake: Callable[[], None]) -> Iterator[None]:
-        """While this block is open, an interrupt is a message to the loop: it must not come between two steps of a run.
+        """While this block is active, an interrupt is a message to the loop, so that it never comes between two steps of a run.
 
         Args:
-            wake: ends the wait of the loop.
+            wake: wakes the loop.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -57,21 +57,21 @@ class StopRequests:
                 signal.signal(number, handler)
 
     def ask(self, why: str) -> None:
-        """Ask in the place of the user.
+        """Request a stop, as the user does with an interrupt.
 
         Args:
-            why: a sentence on it.
+            why: a sentence that says why.
         """
         self.why = why
         self.times += 1
 
     @property
     def unheard(self) -> bool:
-        """Whether somebody asked again since the loop acted."""
+        """Whether there was another request since the loop acted."""
         return self.times > self._heard
 
     def hear(self) -> None:
-        """From now on attempts stop."""
+        """Act on the requests: from now on attempts stop."""
         self._heard = self.times
         self._stop.set()
 
@@ -80,15 +80,15 @@ class StopRequests:
         return self._stop.is_set()
 
     def all(self) -> None:
-        """Stop everything, tear-downs too."""
+        """Stop everything, tear-downs included."""
         self.times = max(2, self.times)
         self._stop.set()
 
     def of(self, progress: Progress) -> Callable[[], bool]:
-        """What says to the attempts of a step that they are to stop.
+        """A function that tells the attempts of a step whether to stop.
 
         Args:
-            progress: where the step stands.
+            progress: the progress of the step.
         """
         return (lambda: self.times > 1) if progress.is_teardown else self._stop.is_set
 
@@ -96,6 +96,6 @@ class StopRequests:
         """Whether a step runs although the run is stopped.
 
         Args:
-            progress: where the step stands.
+            progress: the progress of the step.
         """
         return progress.is_teardown and self.times < 2

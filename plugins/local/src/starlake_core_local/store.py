@@ -1,4 +1,4 @@
-"""The record of runs, in SQLite: a change is written before it is acted on."""
+"""The record of runs, in SQLite: every change is written before it is acted on."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ _TASK_COLUMNS = ("task", "state", "attempt", "reason", "exit_code", "log", "dura
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run as it was recorded.
+    """A recorded run.
 
     Attributes:
-        run_id, pipeline_id: its names.
-        fingerprint: of the graph that ran.
-        state: ``running`` also when its process is gone.
+        run_id, pipeline_id: the ids of the run and of its pipeline.
+        fingerprint: the fingerprint of the graph that ran.
+        state: the state; also ``running`` when the process of the run is gone.
         interval: the data interval.
         select, exclude: the patterns it was started with.
-        group: names the runs that were asked for together.
-        started: when it was recorded first, which tells it from another run of this id.
+        group: a name that the runs of one request share.
+        started: when it was first recorded, which tells it from another run with this id.
     """
 
     run_id: str
@@ -64,9 +64,9 @@ class TaskRow:
     Attributes:
         task: its path.
         state: one of :class:`TaskState`.
-        attempt: the last attempt, from 1.
-        reason, exit_code, log, duration: of that attempt.
-        not_ready: it is a gate that closed.
+        attempt: the number of the last attempt, from 1.
+        reason, exit_code, log, duration: the reason, exit code, log and seconds of that attempt.
+        not_ready: whether it is a gate that closed.
     """
 
     task: str
@@ -80,7 +80,7 @@ class TaskRow:
 
 
 def now() -> str:
-    """The present moment, as the record has it."""
+    """The current time, as it is recorded."""
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
 
 
@@ -89,13 +89,13 @@ def _patterns(text: str) -> tuple[str, ...]:
 
 
 class Store:
-    """The record of runs of one project; one connection, used from one thread.
+    """The record of the runs of one project, over one connection that one thread uses.
 
     Args:
-        folder: where the database is; made if it does not exist.
+        folder: the folder of the database; created if it does not exist.
 
     Raises:
-        RunError: a later version of this package wrote the database, or it cannot be used; so do all methods when it cannot be used.
+        RunError: a later version of this package wrote the database, or it cannot be used. Every method raises it when the database cannot be used.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -107,12 +107,12 @@ class Store:
 
     @contextmanager
     def _told(self) -> Iterator[None]:
-        """Errors of the file are one message, whenever they come."""
+        """Turn every error of the database file into one message."""
         try:
             yield
         except (OSError, sqlite3.Error) as error:
             raise RunError(
-                f"the run record {self._path} cannot be used: {error}. Make room or give access if that is the reason, give another "
+                f"the run record {self._path} cannot be used: {error}. Free disk space or grant access if that is the cause, choose another "
                 "folder with the option state_dir, or move the file away if it is damaged"
             ) from error
 
@@ -129,7 +129,7 @@ class Store:
             if version < _VERSION:
                 if self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                     raise RunError(
-                        f"{self._path} is a database of something else; give another folder with the option state_dir"
+                        f"{self._path} is the database of another program; choose another folder with the option state_dir"
                     )
                 self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={_VERSION}; COMMIT;")
         except BaseException:
@@ -149,7 +149,7 @@ class Store:
                 yield
                 self._db.execute("COMMIT")
             except BaseException:
-                # A full disk or a lost device may have ended it already.
+                # A full disk or a lost device may have ended the transaction already.
                 with suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
                 raise
@@ -161,7 +161,7 @@ class Store:
                 self._insert(record, TaskState.PLANNED)
 
     def begin(self, record: RunRecord) -> None:
-        """Record a run that is about to start, or that is taken up again."""
+        """Record a run that is about to start or to be resumed."""
         with self._transaction():
             if self.get(record.run_id) is None:
                 self._insert(record, TaskState.RUNNING)
@@ -213,7 +213,7 @@ class Store:
             )
 
     def get(self, run_id: str) -> RunRecord | None:
-        """The record of a run, None if there is none."""
+        """The record of a run; None if there is none."""
         with self._told():
             row = self._db.execute(
                 "SELECT run_id, pipeline_id, fingerprint, state, interval_start, interval_end, selected, excluded, grp, started "
@@ -253,27 +253,27 @@ class Store:
             yield
         except (ValueError, TypeError, AttributeError, RunError) as error:
             raise RunError(
-                f"the run '{run_id}' in {self._path} is damaged: {error}. Forget it with: starlake-orchestrate runs PATHS --forget {run_id}"
+                f"run '{run_id}' in {self._path} is damaged: {error}. Forget it with: starlake-orchestrate runs PATHS --forget {run_id}"
             ) from error
 
     def forget(self, run_id: str) -> bool:
         """Delete the record of a run.
 
         Args:
-            run_id: of the run.
+            run_id: the id of the run.
 
         Returns:
-            Whether there was one.
+            Whether the run was recorded.
         """
         with self._transaction():
             self._db.execute("DELETE FROM tasks WHERE run_id=?", (run_id,))
             return self._db.execute("DELETE FROM runs WHERE run_id=?", (run_id,)).rowcount > 0
 
     def reports(self, limit: int | None) -> list[Report]:
-        """The recorded runs, the newest first.
+        """The recorded runs, newest first.
 
         Args:
-            limit: how many at most; None for all.
+            limit: the maximum number of runs; None for all.
         """
         with self._told():
             rows = self._db.execute(
@@ -300,14 +300,14 @@ class Store:
 
 
 def _make(folder: Path, database: Path) -> None:
-    """Make the folder, or tighten it where it is one of ours; a folder with other things in it is its owner's affair."""
+    """Create the folder, or restrict its permissions if it is ours; a folder that holds other things is left as it is."""
     if folder.name == ".starlake-core" or database.exists() or not folder.exists():
         for place in (folder, folder / "logs", folder / "locks"):
             private_folder(place)
     ignore = folder / ".gitignore"
     if not ignore.exists():
         ignore.write_text("*\n", encoding="utf-8")
-    # SQLite gives its other files the mode of this one.
+    # SQLite gives its other files the permissions of this one.
     os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     for file in (database, *(database.with_name(database.name + ending) for ending in ("-wal", "-shm"))):
         private_file(file)

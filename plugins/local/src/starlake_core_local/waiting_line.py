@@ -1,4 +1,4 @@
-"""Tasks that wait for what has one user at a time, without a slot of the run."""
+"""Tasks that wait for a resource that has one user at a time, without occupying a slot of the run."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ __all__ = ["News", "WaitingLine"]
 
 @dataclass(frozen=True)
 class News:
-    """Of a task that is held up: another line for people, or, without one, the end of its wait, with the lease unless it was given up.
+    """News about a task that waits: another message about the holder, or the end of the wait, with the lease unless the task gave up.
 
     Attributes:
-        progress: where the task stands.
-        line: who uses what it needs.
-        lease: of what it needs.
-        trouble: why there is none.
+        progress: the progress of the task.
+        line: a message that says who holds the resource.
+        lease: the lease on the resource.
+        trouble: why there is no lease.
     """
 
     progress: Progress
@@ -35,11 +35,11 @@ class News:
 
 
 class WaitingLine:
-    """One thread for each resource waits in the name of the tasks that need it, in the order in which they came.
+    """Waits for resources on behalf of tasks: one thread for each resource serves its tasks in the order in which they came.
 
     Args:
-        stop: whether tasks are to stop.
-        tell: gets the news of each task, in these threads.
+        stop: tells whether tasks are to stop.
+        tell: called with the news of each task, in these threads.
     """
 
     def __init__(self, stop: StopRequests, tell: Callable[[News], None]) -> None:
@@ -49,11 +49,11 @@ class WaitingLine:
         self._lines: dict[str, deque[tuple[Progress, RunKey]]] = {}
 
     def add(self, progress: Progress, held: HeldUp) -> None:
-        """Wait in the name of a task.
+        """Wait on behalf of a task.
 
         Args:
-            progress: where it stands.
-            held: what it needs.
+            progress: the progress of the task.
+            held: the resource it needs.
         """
         with self._lock:
             line = self._lines.get(held.resource)
@@ -67,10 +67,10 @@ class WaitingLine:
         except (RuntimeError, OSError, MemoryError) as error:
             with self._lock:
                 del self._lines[held.resource]
-            self._tell(News(progress, trouble=f"no thread to wait for {held.resource} can be started now: {error}"))
+            self._tell(News(progress, trouble=f"no thread can be started to wait for {held.resource}: {error}"))
 
     def _wait_for(self, resource: str) -> None:
-        """Take a resource for one task after the other; in a thread of its own."""
+        """Take a resource for one task after the other, in a thread of its own."""
         while True:
             with self._lock:
                 if not self._lines[resource]:

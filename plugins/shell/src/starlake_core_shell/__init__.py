@@ -1,1 +1,1 @@
-"""The environment ``shell``: Starlake commands as processes of the worker's machine."""
+"""The environment ``shell``: runs Starlake commands as processes on the worker's machine."""

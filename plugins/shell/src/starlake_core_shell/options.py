@@ -8,7 +8,7 @@ __all__ = ["ShellOptions"]
 
 
 class ShellOptions(OptionGroup):
-    """Where the Starlake command line is, and what it gets."""
+    """Where the Starlake command line is, and what it receives."""
 
     starlake_path: str = option(
         STR, "starlake", name="SL_STARLAKE_PATH", doc="The executable: a name on the PATH, or a path."
@@ -16,14 +16,17 @@ class ShellOptions(OptionGroup):
     sl_include_env_vars: tuple[str, ...] = option(
         CSV,
         ("GOOGLE_APPLICATION_CREDENTIALS", "AWS_KEY_ID", "AWS_SECRET_KEY"),
-        doc="Variables of the worker that the command gets besides PATH, HOME, JAVA_HOME, SL_* and the like; * for all.",
+        doc="Environment variables of the worker to pass on, in addition to PATH, HOME, JAVA_HOME, SL_* and others that "
+        "every command receives; * for all.",
     )
     exclusive: str = option(
         STR,
         "auto",
-        doc="A resource that commands use one at a time (not pre-loads and imports), by a name of your own; auto for the database that a command "
-        "writes to, where it is a file with one writer (DuckDB, SQLite); none for no such resource.",
+        doc="A resource that only one command may use at a time (pre-loads and imports excepted), by a name of your choice. auto: the database that "
+        "the command writes to, if it is a file with one writer (DuckDB, SQLite). none: no such resource.",
     )
     pre_load_not_ready_sentinel: bool = option(
-        BOOL, True, doc="Let Starlake mark 'not ready' in a file; switch off for a Starlake older than 1.5.15."
+        BOOL,
+        True,
+        doc="Let Starlake report 'not ready' with a marker file; turn it off for Starlake older than 1.5.15.",
     )

@@ -11,8 +11,8 @@ from starlake_core.runtime import ProcessRunner, Runner
 from .options import ShellOptions
 
 MISSING = (
-    "Install the Starlake command line (see https://docs.starlake.ai) and put it on the PATH, or set SL_STARLAKE_PATH to it. To try the "
-    "pipeline without it: pip install starlake-core-duckdb, and --environment duckdb"
+    "Install the Starlake command line (see https://docs.starlake.ai) and put it on the PATH, or set SL_STARLAKE_PATH to its path. To try the "
+    "pipeline without it: pip install starlake-core-duckdb, then --environment duckdb"
 )
 
 

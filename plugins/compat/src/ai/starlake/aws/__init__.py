@@ -1,4 +1,4 @@
-"""``ai.starlake.aws``: nothing is needed from here any more, the options ``aws_*`` say it all."""
+"""``ai.starlake.aws``: nothing here is needed any more, because the options ``aws_*`` replace it."""
 
 from typing import TYPE_CHECKING
 

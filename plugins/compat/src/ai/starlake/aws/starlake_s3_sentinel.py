@@ -1,4 +1,4 @@
-"""Not there any more: the import fails, and says what to use."""
+"""A removed module: importing it fails and says what to use."""
 
 from starlake_core_compat.removed import refuse_module
 

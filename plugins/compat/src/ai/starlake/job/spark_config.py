@@ -1,4 +1,4 @@
-"""The names of :mod:`ai.starlake.job`, under the module that the replaced package had them in."""
+"""The names of :mod:`ai.starlake.job`, in the module where the replaced package had them."""
 
 from typing import TYPE_CHECKING
 
