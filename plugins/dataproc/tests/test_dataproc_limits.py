@@ -176,7 +176,7 @@ def test_each_limit(limit: Limit[Any]) -> None:
             "33 labels, 4 of which",
         ),
         ({"spark_bucket": "a" * 64}, "(64 characters)"),
-        ({"spark_bucket": "my-google-bucket"}, "bucket 'my-google-bucket'; look it up with: gcloud storage buckets list"),
+        ({"spark_bucket": "my-google-bucket"}, "'my-google-bucket' is not a valid bucket name; look it up with: gcloud storage buckets list"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("where", [{}, {"dataproc_serverless": True}, {"dataproc_cluster": "c"}])
@@ -210,7 +210,7 @@ def test_a_variable_is_refused_whichever_option_it_comes_from() -> None:
         ({"spark_executor_cores": 1}, "spark.executor.cores is '1'; write 'spark_executor_cores': 4 for executors"),
         ({"spark_properties": {"spark.driver.cores": "2"}}, "spark.driver.cores is '2'"),
         ({"spark_properties": {"spark.executor.instances": "1"}}, "write 'spark_executor_instances': 2"),
-        ({"dataproc_tags": "Data_Proc"}, "tag 'Data_Proc'; change it in the option dataproc_tags (network tag: 1 to 63"),
+        ({"dataproc_tags": "Data_Proc"}, "'Data_Proc' is not a valid network tag; change it in the option dataproc_tags (network tag: 1 to 63"),
     ],
 )  # fmt: skip
 def test_a_batch_that_would_be_refused(options: dict[str, Any], says: str) -> None:
@@ -237,8 +237,8 @@ def test_a_batch_that_would_be_refused(options: dict[str, Any], says: str) -> No
         ),
         ({"dataproc_image_version": "banana"}, "image 'banana'; write 'dataproc_image_version': '2.2-debian12'"),
         ({"dataproc_zone": "us-central1-a"}, "zone 'us-central1-a' is not in region europe-west1; write 'dataproc_zone': 'europe-west1-b'"),
-        ({"dataproc_config_bucket": "goog-bucket"}, "bucket 'goog-bucket'"),
-        ({"dataproc_cluster_metadata": {"MY KEY": "x"}}, "entry 'MY KEY'; rename it in the option dataproc_cluster_metadata"),
+        ({"dataproc_config_bucket": "goog-bucket"}, "'goog-bucket' is not a valid bucket name"),
+        ({"dataproc_cluster_metadata": {"MY KEY": "x"}}, "'MY KEY' is not a valid name for a metadata entry; rename it"),
         ({"dataproc_cluster_properties": {"spark.executor.memory": "2g"}}, "write spark:spark.executor.memory in the option"),
         ({"dataproc_tags": [f"t{number}" for number in range(65)]}, "65 tags; shorten the option dataproc_tags"),
         ({"dataproc_cluster_config": {"workerConfig": {"numInstances": 1}}}, "1 worker; write"),
