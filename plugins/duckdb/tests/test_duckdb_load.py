@@ -410,7 +410,7 @@ def test_counters_for_the_starlake_api(sandbox: Sandbox) -> None:
         ("{name: id}", "{format: XML}", "the format XML of shop.items is not supported"),
         ("{name: id}", "{format: POSITION}", "the format POSITION of shop.items is not supported"),
         ("{name: id}", "{writeStrategy: {type: SCD2}}", "the write strategy SCD2 of shop.items is not supported"),
-        ("{name: id}", "{writeStrategy: {types: {APPEND: x}}}", "the adaptive write strategy of shop.items is not"),
+        ("{name: id}", "{writeStrategy: {types: {APPEND: x}}}", "items.sl.yml:2: table.metadata.writeStrategy.types"),
         ("{name: id}", "{writeStrategy: {type: UPSERT_BY_KEY}}", "needs writeStrategy.key or primaryKey"),
         ("{name: id}", "{writeStrategy: {type: UPSERT_BY_KEY, key: no}}", "names no, which is not a column"),
         (
@@ -418,8 +418,12 @@ def test_counters_for_the_starlake_api(sandbox: Sandbox) -> None:
             "{}",
             "the type 'duble' is not defined in metadata/types. Did you mean 'double'?",  # codespell:ignore duble
         ),
-        ("{name: id, privacy: SHA1}", "{}", "privacy SHA1 is not supported"),
-        ("{name: id, script: 'x'}", "{}", "script is not supported"),
+        (
+            "{name: id, privacy: SHA1}",
+            "{}",
+            "table.attributes[0].privacy (values that nobody may read) is not supported",
+        ),
+        ("{name: id, script: 'x'}", "{}", "table.attributes[0].script (values that SQL computes) is not supported"),
         ("{name: id}", "{sink: {connectionRef: nowhere}}", "uses the connection 'nowhere'"),
         ("{name: id}", "{sink: {connectionRef: bq}}", "the connection 'bq' of shop.items (type 'bigquery') is not"),
         ("{name: id, required: true}, {name: b}", "{}", "its header lacks the required id: found ['b', 'c']"),

@@ -124,7 +124,7 @@ def test_a_table_pattern_that_java_refuses_is_named_with_its_file(sandbox: Sandb
     result = sandbox.run("stage", "--domains", "shop")
     assert result.code == 1
     assert (
-        "typed.sl.yml: table.pattern: 'typed(?P<day>.*)' is not a regular expression of Java: '(?P' at character 6"
+        "typed.sl.yml:2: table.pattern: 'typed(?P<day>.*)' is not a regular expression of Java: '(?P' at character 6"
         in result.err
     )
 

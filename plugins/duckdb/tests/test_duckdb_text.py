@@ -189,10 +189,13 @@ def test_references(loaded: Sandbox) -> None:
         ("refs: {}", "refs has to be a list"),
         (
             "refs: [{input: {table: '['}, output: {table: x}}]",
-            "refs[0].input has a pattern that is not a regular expression",
+            "'[' is not a regular expression of Java",
         ),
-        ("refs: [{input: {table: x}}]", "refs[0].output.table is missing"),
-        ("refs: [{input: {tabel: x}, output: {table: x}}]", "refs[0].input.tabel is not allowed"),
+        ("refs: [{input: {table: x}}]", "output.table is missing"),
+        (
+            "refs: [{input: {tabel: x}, output: {table: x}}]",
+            "refs[0].input.tabel is not a key of Starlake. Did you mean 'table'?",
+        ),
         ("refs: [{input: {database: x}, output: {table: x}}]", "names a database and no domain"),
     ],
 )

@@ -112,9 +112,8 @@ _harmless("DomainKeys", "comment", _TEXT)
 _used(
     "TaskKeys",
     "name sql primaryKey domain table presql postsql sink expectations freshness tags",
-    "writeStrategy schedule dagRef connectionRef taskTimeoutMs streams",
+    "writeStrategy schedule dagRef connectionRef taskTimeoutMs streams parseSQL",
 )
-_refused("TaskKeys", "parseSQL", "statements in place of a query", "true")
 _refused("TaskKeys", "python", "a program in place of a query")
 _harmless("TaskKeys", "database", "a file of DuckDB is one database", warn=True)
 _harmless("TaskKeys", "partition", "a file of DuckDB has no partitions; OVERWRITE_BY_PARTITION is refused")

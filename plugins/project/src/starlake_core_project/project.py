@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -130,47 +129,27 @@ class Project:
         return domain_names(self.metadata)
 
     def domain(self, name: str) -> Domain | None:
-        """A domain by the name of its folder, else by its logical or final name; None where there is none.
+        """A domain by the name of its folder; None if there is none.
 
         Raises:
             ProjectError: its ``_config.sl.yml`` is broken.
         """
-        found = read_domain(self.application, name, self._reader)
-        folder = None if found is not None else self._place_of(name, self._readable_domains())
-        return found if folder is None else read_domain(self.application, folder, self._reader)
+        return read_domain(self.application, name, self._reader)
 
     def table(self, domain: Domain, name: str) -> Table | None:
-        """A table by the name of its file, else by its logical or final name; None where there is none.
+        """A table by the name of its file; None if there is none.
 
         Raises:
             ProjectError: its file is broken.
         """
-        found = read_table(domain, name, self._reader)
-        file = None if found is not None else self._place_of(name, self._readable_tables(domain))
-        return found if file is None else read_table(domain, file, self._reader)
-
-    @staticmethod
-    def _place_of(name: str, known: Iterable[tuple[str, Domain | Table]]) -> str | None:
-        return next((place for place, one in known if name in (one.name, one.final_name)), None)
-
-    def _readable_domains(self) -> Iterator[tuple[str, Domain]]:
-        for folder in self.domain_names():
-            with suppress(ProjectError):  # a broken neighbour is reported when it is asked for
-                if (domain := read_domain(self.application, folder, self._looking)) is not None:
-                    yield folder, domain
-
-    def _readable_tables(self, domain: Domain) -> Iterator[tuple[str, Table]]:
-        for file in domain.table_names:
-            with suppress(ProjectError):
-                if (table := read_table(domain, file, self._looking)) is not None:
-                    yield file, table
+        return read_table(domain, name, self._reader)
 
     def tables(self, domain: str | Domain, names: Iterable[str] | None = None) -> tuple[Table, ...]:
         """The tables of a domain, sorted by name.
 
         Args:
-            domain: the domain or its name; an unknown one has no tables.
-            names: only these, unknown ones are left out; without it, all. Another file is read only for a name that is not a file's.
+            domain: the domain or the name of its folder; an unknown one has no tables.
+            names: only these, unknown ones are left out; without it, all. No other file is read.
 
         Raises:
             ProjectError: one of the files is broken.
@@ -179,8 +158,7 @@ class Project:
         if found is None:
             return ()
         wanted = found.table_names if names is None else sorted(set(names))
-        tables = (self.table(found, name) for name in wanted)
-        return tuple({table.name: table for table in tables if table is not None}.values())
+        return tuple(table for name in wanted if (table := self.table(found, name)) is not None)
 
     def tasks(self) -> tuple[Task, ...]:
         """Every transform, sorted by folder and file.
