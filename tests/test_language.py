@@ -72,7 +72,7 @@ KEPT = {
         "# Modules of pipeline files, which are no pipelines themselves. These lines are kept by starlake-orchestrate deploy:"
     )
 }
-"""One text of a module that keeps its wording: the files ``.airflowignore`` in deployed folders contain this line, and deploying finds its lines by it."""
+"""The texts that keep their wording: ``.airflowignore`` in deployed folders contains this line, and ``deploy`` finds its own lines by it."""
 
 _CODE = re.compile(r"``.*?``|`[^`\n]*`|^\s*(?:>>>|\.\.\.) .*?$", re.MULTILINE | re.DOTALL)
 _FENCE = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)

@@ -128,7 +128,7 @@ def read_batch(
     for number, (path, name) in enumerate(files):
         connection.execute(f"DROP TABLE IF EXISTS {_REJECTS}")
         connection.execute(f"DROP TABLE IF EXISTS {_REJECTS}_scan")
-        if path.is_symlink():  # it was replaced after the check
+        if path.is_symlink():  # somebody changed it after it was looked at
             raise EngineError(f"{name} is a link; put the file itself into the directory of the domain")
         check_size(path, name, max_decompressed)
         try:

@@ -131,5 +131,5 @@ class Work:
                 for target in targets:
                     self.log(connection, target, failure=message)
         except duckdb.Error as error:
-            # Report the failure itself, not that it could not be recorded.
+            # The failure itself is what has to be reported, not that it could not be written down.
             _log.warning("cannot write the failure to audit.log: %s", error)

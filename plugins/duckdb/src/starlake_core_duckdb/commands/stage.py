@@ -57,7 +57,9 @@ def _stage_domain(context: Context, domain: Domain, tables: Sequence[Table]) -> 
         for path, ack in incoming_files(source, tables):
             if os.path.lexists(target / path.name):
                 _log.warning(
-                    "%s stays where it is: an older file with that name is still in %s; load that file first", path, target
+                    "%s stays where it is: an older file with that name is still in %s; load that file first",
+                    path,
+                    target,
                 )
                 continue
             move(path, target / path.name)
