@@ -140,7 +140,7 @@ class AbstractPipeline(StarlakePipeline):
         name: its id; derived from the names of the file and of the schedule by default.
         cron: when it starts; by default that of the schedule, of the module of the file, or one that follows from the lineage.
         tags: labels for display.
-        description: a description for display; that of the module of the file by default.
+        description: the description for display; that of the module of the file by default.
         **native: keywords that the orchestrator declares.
 
     Raises:

@@ -48,7 +48,7 @@ class FileIdentity:
 
     @classmethod
     def of(cls, path: Path) -> FileIdentity | None:
-        """The identity of a file, or None if it does not exist."""
+        """The identity of a file, or None if there is no regular file of this name."""
         try:
             stat = path.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -89,7 +89,7 @@ class ReadyChecks:
         return cls(path, context.run_key, context.instance, hashed)
 
     def find(self) -> tuple[bool, FileIdentity | None]:
-        """Whether this check was ready before, and the ack file that it deleted."""
+        """Whether this check was ready before, and the ack file that it found."""
         if self.run_key is None or not self.path.exists():
             return False, None
         with closing(self._connect()) as connection:

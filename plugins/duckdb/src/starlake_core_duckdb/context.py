@@ -61,11 +61,11 @@ class Context:
         return self.project.application.datasets / self.project.application.areas.unresolved / domain
 
     def domain_lock(self, domain: str) -> Path:
-        """The lock to hold while files of a domain are moved."""
+        """The lock file to hold while files of a domain are moved."""
         return self.ingesting(domain) / ".lock"
 
     def table_lock(self, table: Table) -> Path:
-        """The lock to hold while a table is loaded: its files in the ingesting folder belong to the holder."""
+        """The lock file to hold while a table is loaded: its files in the ingesting folder belong to the holder."""
         return self.ingesting(table.domain) / f".{table.name}.lock"
 
     def selected_domains(self, names: list[str] | None) -> tuple[Domain, ...]:

@@ -44,7 +44,7 @@ def _ready(context: Context, strategy: str) -> bool:
     counts = (_imported if strategy == "imported" else _pending)(context, domain, names)
     for table, count in counts.items():
         sys.stdout.write(f"{domain}.{table}: {count} file(s)\n")
-    # As in Starlake, a domain is ready if it has no tables, or if at least one table has files.
+    # As in Starlake, the domain is ready if no table is counted, or if at least one has files.
     return not counts or any(counts.values())
 
 
