@@ -19,7 +19,7 @@ _TEMPLATE = re.compile(r"\{\{.*?\}\}")
 
 
 def known_names(env: Mapping[str, str], domain: str) -> dict[str, str]:
-    """What a path for a domain may have in braces, and what stands for it.
+    """The names that a path for a domain may have in braces, and their values.
 
     Args:
         env: the variables of the commands; each of them is known by its name.

@@ -109,7 +109,7 @@ class Variables(Mapping[str, str]):
 
 
 class _Unread(Mapping[str, str]):
-    """Variables that stand for themselves, for commands that are only displayed."""
+    """Variables whose values are their own placeholders, for commands that are only displayed."""
 
     def __getitem__(self, name: str) -> str:
         return f"${{var:{name}}}"

@@ -37,7 +37,7 @@ def parse(folder: Path, other: Path) -> Parsed:
     """Parse a folder as Airflow would, with its configuration and the environment variables of this process.
 
     Args:
-        folder: stands for the DAGs folder.
+        folder: takes the place of the DAGs folder.
         other: the real DAGs folder, whose modules the files may import.
 
     Raises:

@@ -12,6 +12,7 @@ __all__ = ["NAME", "hidden_by", "own_names", "read", "with_own"]
 
 NAME = ".airflowignore"
 
+# Files in deployed folders contain this line, and it is how this block is found in them: never change its wording.
 _BEGIN = "# Modules of pipeline files, which are no pipelines themselves. These lines are kept by starlake-orchestrate deploy:"
 _END = "# (end of these lines)"
 

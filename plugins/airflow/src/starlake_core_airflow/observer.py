@@ -1,4 +1,4 @@
-"""Observes a DAG that runs in this process: what the operators report, and what they are told.
+"""Observes a DAG that runs in this process: what the operators report, and which of them are left out or stopped.
 
 In Airflow's own processes nothing observes, and every function here does nothing.
 """

@@ -62,7 +62,7 @@ _PASSED_OVER = ("dataset", "task_type")
 
 
 class _StandsFor(type):
-    """The type of a name that stands for a class of the core: instances of that class are instances of this one."""
+    """The metaclass of a name for a class of the core: instances of that class are instances of this one."""
 
     stands_for: type
 
@@ -140,7 +140,7 @@ class AbstractPipeline(StarlakePipeline):
         name: its id; derived from the names of the file and of the schedule by default.
         cron: when it starts; by default that of the schedule, of the module of the file, or one that follows from the lineage.
         tags: labels for display.
-        description: a text for display; that of the module of the file by default.
+        description: the description for display; that of the module of the file by default.
         **native: keywords that the orchestrator declares.
 
     Raises:

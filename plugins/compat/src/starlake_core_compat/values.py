@@ -25,7 +25,7 @@ class StarlakeOptions:
     ) -> Any:
         """The value for a name: from the options, or the environment variable, or the default, or else from :meth:`find`.
 
-        ``0``, ``False`` and the empty string are values like any other; ``None`` is no value.
+        ``0``, ``False`` and the empty string are values like any other; ``None`` counts as missing.
 
         Args:
             var_name: the name, the same in every place.

@@ -134,7 +134,7 @@ class Facts:
 
 
 class Variables(Mapping[str, str]):
-    """What ``${var:NAME}`` stands for: a value from the run's tag ``sl_variables``, or else the environment variable.
+    """The value of ``${var:NAME}``: a value from the run's tag ``sl_variables``, or else the environment variable.
 
     Args:
         given: the values of the run.

@@ -357,7 +357,7 @@ def run_in_process(job: Any, instance: Any, tags: Mapping[str, str], parallelism
     if parallelism is not None:
         job = job.with_executor_def(thread_executor(parallelism))
     wrapped = InMemoryJob(job)
-    # The observer reports to whoever requested the run; Dagster's own console output would repeat it.
+    # The observer already reports on the run; Dagster's own console output would repeat it.
     config = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}} if "console" in job.loggers else {}
     plan = create_execution_plan(wrapped, run_config=config)
     run = instance.create_run_for_job(

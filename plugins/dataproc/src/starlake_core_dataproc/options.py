@@ -139,7 +139,7 @@ class DataprocOptions(OptionGroup):
     )
     dataproc_job_wait_timeout: int | None = option(
         DURATION,
-        doc="How long after its submission a job is cancelled. The default is no limit (see task_timeout).",
+        doc="How long after its submission a job is cancelled. By default, there is no limit (see task_timeout).",
     )
     dataproc_poll_interval: float = option(
         _INTERVAL,

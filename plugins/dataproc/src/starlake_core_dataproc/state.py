@@ -86,10 +86,10 @@ class DriverRun:
         return secret_values({**secret_arguments(self.arguments), **self.env})
 
     def masked(self, text: str) -> str:
-        """A text with the secrets masked.
+        """Mask the secrets in a string.
 
         Args:
-            text: a text of the service.
+            text: a message or an output of the service.
         """
         return mask_text(text, self.secrets)
 

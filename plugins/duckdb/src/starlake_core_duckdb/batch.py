@@ -29,7 +29,7 @@ _FILE, _ROW, _ERRORS, _RECORD = (identifier(name) for name in (*ORDER, "sl$error
 
 @dataclass(frozen=True)
 class Counts:
-    """How many rows of a table were taken and how many refused."""
+    """How many rows of a table were accepted and how many rejected."""
 
     accepted: int
     rejected: int
@@ -117,7 +117,7 @@ def read_batch(
         max_decompressed: how many bytes may come out of one compressed file.
 
     Raises:
-        EngineError: a file cannot be read as what the table says it is.
+        EngineError: a file cannot be read in the format of the table.
     """
     declared = ", ".join(f"{identifier(column.name)} {column.ddl}" for column in columns)
     connection.execute(

@@ -1,4 +1,4 @@
-"""From the text of a value to its type, as SQL expressions."""
+"""SQL expressions that convert the text of a value to its type."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _DDL = {
     "variant": "JSON",
 }
 _TEMPORAL = ("date", "timestamp")
-# DuckDB ignores the offset of a text that it casts to TIMESTAMP.
+# DuckDB ignores the offset of a string that it casts to TIMESTAMP.
 _WITH_OFFSET = r"[T ].*(Z|[+-]\d{2}(:?\d{2})?)$"
 
 
@@ -41,7 +41,7 @@ class Column:
     """An attribute that becomes a column.
 
     Attributes:
-        attribute: what the project says.
+        attribute: as the project declares it.
         name: the name in the database.
         type: the project's type, or None for a nested structure.
         ddl: the type in the database.
@@ -62,7 +62,7 @@ def columns_of(table: Table, types: Mapping[str, DataType]) -> tuple[Column, ...
     """The columns of a table.
 
     Raises:
-        ProjectFault: a type is unknown, or an attribute wants what this engine cannot do.
+        ProjectFault: a type is unknown, or an attribute needs something that this engine does not support.
     """
     if not table.attributes:
         raise ProjectFault(f"{table.path}: table.attributes is missing; the engine loads declared columns only")
@@ -70,7 +70,7 @@ def columns_of(table: Table, types: Mapping[str, DataType]) -> tuple[Column, ...
     seen: set[str] = set()
     for column in columns:
         if column.name.lower() in seen:
-            raise ProjectFault(f"{table.path}: two attributes are named {column.name!r}; names do not differ by case")
+            raise ProjectFault(f"{table.path}: two attributes are named {column.name!r}; names are not case-sensitive")
         seen.add(column.name.lower())
     return columns
 
@@ -139,10 +139,10 @@ def _temporal(value: str, column: Column, pattern: str | None, parameters: Param
 
 
 def column_checks(table: Table, column: Column, value: str, parameters: Parameters) -> tuple[str, str]:
-    """Two SQL expressions for the value of a column: the typed value, and what is wrong with it, or NULL.
+    """Two SQL expressions for the value of a column: the typed value, and what is wrong with it (or NULL).
 
     Args:
-        value: the SQL name of the text, or of the JSON for a nested column; NULL stands for no value.
+        value: the SQL name of the text, or of the JSON for a nested column; it is NULL if there is no value.
         parameters: collects the values that the expressions need.
 
     Raises:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["FileIdentity", "ReadyChecks"]
 
 _BETWEEN = "\n"
-"""Between the name of the work and the instance of its run."""
+"""Separates the name of the work from the instance of its run."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS ready (
@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS ready (
 
 @dataclass(frozen=True)
 class FileIdentity:
-    """Tells a file from a later one of the same name."""
+    """Distinguishes a file from a later one of the same name."""
 
     path: str
     device: int
@@ -48,7 +48,7 @@ class FileIdentity:
 
     @classmethod
     def of(cls, path: Path) -> FileIdentity | None:
-        """The identity of a file that is there now, or None."""
+        """The identity of a file, or None if there is no regular file of this name."""
         try:
             stat = path.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -58,20 +58,20 @@ class FileIdentity:
         return cls(os.path.abspath(path), stat.st_dev, stat.st_ino, stat.st_mtime_ns, stat.st_size)
 
     def delete(self) -> None:
-        """Delete the file, unless another one has its name by now."""
+        """Delete the file, unless it was replaced by another one."""
         if FileIdentity.of(Path(self.path)) == self:
             Path(self.path).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
 class ReadyChecks:
-    """The memory of one check; without a run key it forgets everything.
+    """What is remembered of one check; nothing without a run key.
 
     Attributes:
         path: the SQLite file.
         run_key: the name of the work.
-        instance: of its run.
-        arguments_hash: tells two checks under one key apart.
+        instance: the instance of its run.
+        arguments_hash: distinguishes two checks under one key.
     """
 
     path: Path
@@ -81,19 +81,19 @@ class ReadyChecks:
 
     @classmethod
     def of(cls, context: Context) -> ReadyChecks:
-        """The memory of the check that a context describes."""
+        """What is remembered of the check that a context describes."""
         path = context.project.application.datasets / ".preload.sqlite"
-        # Every attempt has a marker of its own, and is the same check nevertheless.
+        # Every attempt has a marker of its own, but it is still the same check.
         values = {name: value for name, value in context.values.items() if name != "notReadySentinel"}
         hashed = fingerprint(context.command, [json.dumps(values, sort_keys=True)])
         return cls(path, context.run_key, context.instance, hashed)
 
     def find(self) -> tuple[bool, FileIdentity | None]:
-        """Whether this check was ready before, and the ack file that it used up."""
+        """Whether this check was ready before, and the ack file that it found."""
         if self.run_key is None or not self.path.exists():
             return False, None
         with closing(self._connect()) as connection:
-            # Before instances were kept there was none behind the name.
+            # Earlier versions kept no instance after the name.
             rows = connection.execute(
                 "SELECT run_key, path, device, inode, mtime_ns, size FROM ready "
                 "WHERE arguments_hash = ?1 AND (run_key = ?2 OR substr(run_key, 1, length(?3)) = ?3)",
@@ -105,7 +105,7 @@ class ReadyChecks:
         return False, None
 
     def record(self, ack: FileIdentity | None) -> None:
-        """Remember that the check was ready; on disk when this returns."""
+        """Record on disk that the check was ready."""
         if self.run_key is None:
             return
         file = (ack.path, ack.device, ack.inode, ack.mtime_ns, ack.size) if ack else (None,) * 5

@@ -59,11 +59,11 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> 
 
     Args:
         arguments: the command and its options.
-        environ: the environment; without it, the process's own.
+        environ: the environment; by default, that of the process.
 
     Returns:
-        The exit code: 0 for success and help, 1 for everything else. Where a runner of ours asked, which ``SL_RUN_KEY`` says, 78 for what
-        another attempt would find so again.
+        The exit code: 0 for success and help, 1 for everything else. If ``SL_RUN_KEY`` is set, as runners do, 78 for what would fail
+        again in another attempt.
     """
     environ = os.environ if environ is None else environ
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
@@ -79,17 +79,17 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> 
         sys.stderr.write(f"ERROR {error}\n")
         lasting = _is_lasting(error)
     except Exception as error:
-        # As Python itself would end, but for the code.
+        # Show what Python itself would show, but choose the exit code.
         traceback.print_exc()
         lasting = not may_pass(error)
     return WILL_NOT_PASS if lasting and environ.get("SL_RUN_KEY") else 1
 
 
 def _is_lasting(error: Exception) -> bool:
-    """Whether another attempt would fail in the same way: all that is not about the data, the database or the machine."""
+    """Whether another attempt would fail in the same way, because the failure is not about the data, the database or the machine."""
     if isinstance(error, EngineError):
         return isinstance(error, ProjectFault)
     cause = error.__cause__ if isinstance(error, StarlakeError) else error
-    if isinstance(cause, OSError):  # a file of the project, or of anything else
+    if isinstance(cause, OSError):  # about a file of the project, or another file
         return isinstance(error, StarlakeError) and isinstance(cause, _SETTLED)
     return True

@@ -16,7 +16,7 @@ VARIABLE = "SL_DUCKDB_MAX_DECOMPRESSED"
 _DEFAULT = 2 * 1024**3
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 _SIZE = re.compile(r"\s*([0-9]+)\s*([kmgt]?)i?b?\s*", re.IGNORECASE)
-# The most that a byte of gzip stands for.
+# The most bytes that one byte of gzip can expand to.
 _LARGEST_RATIO = 1032
 _CHUNK = 1024 * 1024
 
@@ -28,7 +28,7 @@ def read_size(text: str | None) -> int:
         text: bytes, or a number with K, M, G or T; None for the default, 2G.
 
     Raises:
-        ProjectFault: it is no such number.
+        ProjectFault: it is not such a number.
     """
     if text is None or not text.strip():
         return _DEFAULT
@@ -39,15 +39,15 @@ def read_size(text: str | None) -> int:
 
 
 def check_size(path: Path, name: str, limit: int) -> None:
-    """Refuse a compressed file that would become larger than is allowed, before anything holds it.
+    """Refuse a compressed file that would become larger than the limit, before anything stores its contents.
 
     Args:
-        path: of the file.
-        name: what messages call it.
-        limit: in bytes.
+        path: the file.
+        name: its name in messages.
+        limit: the largest size, in bytes.
 
     Raises:
-        EngineError: it would, or it is broken.
+        EngineError: it would become larger, or it is broken.
     """
     if path.suffix != ".gz" or path.stat().st_size * _LARGEST_RATIO <= limit:
         return
@@ -58,7 +58,7 @@ def check_size(path: Path, name: str, limit: int) -> None:
                 size += len(chunk)
                 if size > limit:
                     raise EngineError(
-                        f"{name} becomes larger than {limit} bytes when it is decompressed; if that is no mistake, allow it with "
+                        f"{name} becomes larger than {limit} bytes when it is decompressed; if that is intended, allow it with "
                         f"{VARIABLE} in sl_env_var, for example {VARIABLE}=10G"
                     )
     except (OSError, EOFError, zlib.error) as error:

@@ -1,4 +1,4 @@
-"""What every command needs to know: the project, the folders, and how the process was asked to behave."""
+"""What every command needs to know: the project, the folders, and the settings of the process."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Context:
         command: ``load``.
         arguments: everything after the command, as it was given.
         values: the parsed options.
-        run_key: the name of the work, or None when it needs no name.
-        instance: of the run that the work belongs to; empty where nobody said.
-        former: what the version before called the work; empty where that is the same name.
+        run_key: the name of the work, or None if it has none.
+        instance: the instance of the run that the work belongs to; empty if not given.
+        former: the name of the work in the previous version; empty if it is the same.
         max_decompressed: how many bytes may come out of one compressed file.
     """
 
@@ -57,25 +57,25 @@ class Context:
         return self.project.application.datasets / self.project.application.areas.archive / domain
 
     def unresolved(self, domain: str) -> Path:
-        """Where the files go that belong to no table of their domain."""
+        """Where files that belong to no table of their domain go."""
         return self.project.application.datasets / self.project.application.areas.unresolved / domain
 
     def domain_lock(self, domain: str) -> Path:
-        """Held while files of a domain change places."""
+        """The lock file to hold while files of a domain are moved."""
         return self.ingesting(domain) / ".lock"
 
     def table_lock(self, table: Table) -> Path:
-        """Held while a table is loaded: its files in the ingesting folder belong to the holder."""
+        """The lock file to hold while a table is loaded: its files in the ingesting folder belong to the holder."""
         return self.ingesting(table.domain) / f".{table.name}.lock"
 
     def selected_domains(self, names: list[str] | None) -> tuple[Domain, ...]:
-        """The known ones of the named domains, or all; sorted."""
+        """Those of the named domains that exist, or all domains; sorted."""
         wanted = self.project.domain_names() if names is None else sorted(set(names))
         return tuple(domain for name in wanted if (domain := self.project.domain(name)) is not None)
 
 
 def refuse_options(command: str, values: Mapping[str, Any], names: tuple[str, ...]) -> None:
-    """Refuse what would change the meaning of a command if it were ignored.
+    """Refuse options that would change the meaning of a command if they were ignored.
 
     Raises:
         ProjectFault: one of the options was given.
@@ -114,7 +114,7 @@ def open_context(
     scheduled = values.get("scheduledDate")
     variables = dict(values.get("options") or {})
     text = (scheduled or "").replace("T", " ")
-    # Starlake forgives quotes around the date of a load, and only there.
+    # Starlake accepts quotes around the date of a load, and only there.
     text = text.replace("'", "") if command == "load" else text
     if scheduled is not None:
         variables = {"sl_scheduled_date": text, **variables}
@@ -125,7 +125,7 @@ def open_context(
 
     project = opened(_zone(zone_name))
     if project.application.timezone not in (None, zone_name):
-        # The file is stronger than the variable, and the date of the run is one of the variables that the file may use.
+        # The file takes precedence over the variable, and the file itself may use the date of the run.
         zone_name = str(project.application.timezone)
         project = opened(_zone(zone_name, "timezone in metadata/application.sl.yml"))
     return Context(

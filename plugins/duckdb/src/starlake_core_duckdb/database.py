@@ -1,4 +1,4 @@
-"""The database file: where it is, who may write, and what the engine keeps in it for itself."""
+"""The database file: where it is, who may write, and the engine's own tables in it."""
 
 from __future__ import annotations
 
@@ -84,10 +84,10 @@ def _create(path: Path) -> None:
 
 @contextmanager
 def connect(context: Context, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the database as its only writer; wait for the processes that came before.
+    """Open the database as its only writer; wait for earlier processes to finish.
 
     Raises:
-        EngineError: a program that does not take the lock has the file open, or it is no database.
+        EngineError: a program that does not take the lock has the file open, or it is not a database.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path.with_name(f"{path.name}.lock")):

@@ -1,4 +1,4 @@
-"""Java date patterns, which Starlake's types are written in, as ``strptime`` formats."""
+"""Translates Java date patterns, which Starlake's types use, to ``strptime`` formats."""
 
 from __future__ import annotations
 
@@ -52,16 +52,16 @@ def is_iso_name(pattern: str) -> bool:
 
 
 def readable(value: str, pattern: str) -> str:
-    """SQL for the text of a moment as DuckDB reads it: Java has forms that it does not know.
+    """SQL that rewrites a timestamp in a form that DuckDB reads: it does not know every form of Java.
 
     Args:
         value: SQL for the text.
-        pattern: of the type.
+        pattern: the pattern of the type.
     """
     name = pattern.upper()
     if name == "RFC_1123_DATE_TIME":
         return f"regexp_replace({value}, ' GMT$', ' +0000')"
-    if name in ("ISO_DATE_TIME", "ISO_ZONED_DATE_TIME"):  # the region comes after the offset, which says it all
+    if name in ("ISO_DATE_TIME", "ISO_ZONED_DATE_TIME"):  # the region after the offset is redundant
         return f"regexp_replace({value}, '\\[[^]]*\\]$', '')"
     if name == "ISO_DATE":  # the offset is optional
         return f"regexp_replace({value}, '^([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})(Z|[+-][0-9:]+)$', '\\1T00:00:00\\2')"

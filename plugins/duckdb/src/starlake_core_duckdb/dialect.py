@@ -36,7 +36,7 @@ def dialect_of(table: Table) -> Dialect:
     """The dialect of a table's files.
 
     Raises:
-        EngineError: a part of it is longer than DuckDB reads.
+        EngineError: a part of it is longer than DuckDB supports.
     """
     file_format = table.metadata.format
     separator = ";" if file_format.separator is None else file_format.separator

@@ -112,7 +112,7 @@ def dsv_source(
             f"delim = {parameters.add(dialect.separator)}",
             f"quote = {parameters.add(dialect.quote)}",
             f"escape = {parameters.add(dialect.escape if dialect.quote else '')}",
-            # Otherwise DuckDB cannot tell an empty text from no value.
+            # Otherwise DuckDB cannot tell an empty string from a missing value.
             f"force_not_null = [{names}]",
             f"columns = {{{columns_read}}}",
             f"compression = '{'gzip' if path.suffix == '.gz' else 'uncompressed'}'",

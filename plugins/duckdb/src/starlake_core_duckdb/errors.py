@@ -1,4 +1,4 @@
-"""What this engine raises on purpose."""
+"""The errors that this engine raises."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ class EngineError(StarlakeError):
 
 
 class ProjectFault(EngineError):
-    """The project, or what is asked of it, is wrong or more than this engine can do: another attempt would find it so again."""
+    """The project or the request is wrong, or needs more than this engine supports: another attempt would fail in the same way."""
 
 
 def unsupported(what: str) -> ProjectFault:
-    """The error about something that only the real Starlake command line does.
+    """The error for something that only the Starlake command line itself supports.
 
     Args:
         what: a noun phrase, ``"the strategy SCD2 of starbake.orders"``.

@@ -18,9 +18,9 @@ _log = logging.getLogger(__name__)
 
 
 def data_files(directory: Path) -> list[Path]:
-    """The files of a folder, sorted by name; none when it does not exist. Hidden files are no data, and neither are links.
+    """The data files of a folder, sorted by name; none if it does not exist. Hidden files and links do not count.
 
-    Who may put files there need not be somebody who may read what a link leads to.
+    A person who may put files there is not necessarily allowed to read what a link leads to.
     """
     try:
         found = sorted(path for path in directory.iterdir() if path.name[0] != ".")
@@ -43,7 +43,7 @@ def owner(tables: Iterable[Table], name: str) -> Table | None:
 
 
 def ack_companion(path: Path, extension: str | None) -> Path | None:
-    """The file that says that a data file is complete: same name, other extension. None when none is wanted."""
+    """The file that says that a data file is complete: same name, other extension. None if the table needs none."""
     extension = (extension or "").lstrip(".")
     return path.with_name(f"{path.stem}.{extension}") if extension else None
 
@@ -65,7 +65,7 @@ def free_name(directory: Path, name: str) -> Path:
 def move(source: Path, target: Path) -> None:
     """Rename a file; across file systems, copy it under a hidden name first.
 
-    The caller holds the domain's lock and knows that the target is free.
+    The caller holds the domain's lock and has checked that the target is free.
 
     Raises:
         OSError: the file cannot be moved.

@@ -1,4 +1,4 @@
-"""One short text for one piece of work."""
+"""A short identifier for a piece of work."""
 
 from __future__ import annotations
 

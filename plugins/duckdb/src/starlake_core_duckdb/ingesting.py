@@ -1,7 +1,7 @@
-"""The way of a data file through the directories: stage, ingesting, archive.
+"""The path of a data file through the directories: stage, ingesting, archive.
 
 While a table is loaded its files have unique names in the ingesting folder. The database records those
-names in the transaction that holds the rows, so whoever finds a file there later knows whether its rows are in.
+names in the transaction that holds the rows, so a later load that finds a file there knows whether its rows are in.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def _begins_with_bracket(path: Path) -> bool:
 def _records(table: Table, path: Path, rejects: str, parameters: Parameters) -> str:
     file_format = table.metadata.format
     place = parameters.add(str(path))
-    # Only what was looked at before it is decompressed.
+    # Decompress only files whose decompressed size was checked.
     compression = f"compression = '{'gzip' if path.suffix == '.gz' else 'uncompressed'}'"
     is_array = file_format.array if file_format.array is not None else _begins_with_bracket(path)
     if is_array or file_format.multiline:

@@ -37,7 +37,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class TableResult:
-    """What a load did to a table; kept as JSON under the run key."""
+    """What a load did to a table; stored as JSON under the run key."""
 
     domain: str
     table: str
@@ -47,10 +47,10 @@ class TableResult:
 
 
 def plan_table(context: Context, table: Table) -> Plan:
-    """Check what a table asks for.
+    """Check everything that a table declares.
 
     Raises:
-        EngineError: this engine cannot do it, or the project contradicts itself.
+        EngineError: this engine does not support it, or the project contradicts itself.
     """
     what = f"{table.domain}.{table.name}"
     refuse_table(context, table)

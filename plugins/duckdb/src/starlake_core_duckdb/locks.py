@@ -12,13 +12,13 @@ __all__ = ["locked"]
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a file's lock; wait for it as long as it takes.
+    """Hold a file's lock; wait for it as long as necessary.
 
     The kernel frees the lock when the process ends, however it ends. The file itself stays: deleting it
     would let two processes lock two different files of one name.
 
     Args:
-        path: the lock file; it and its folder are made when they are missing.
+        path: the lock file; it and its folder are created if they are missing.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as handle:

@@ -13,6 +13,6 @@ class DuckDBOptions(OptionGroup):
     sl_include_env_vars: tuple[str, ...] = option(
         CSV,
         (),
-        doc="Variables of the worker that the engine gets besides PATH, HOME, SL_* and the like, and those that the files of the project name; * for "
-        "all.",
+        doc="More variables of the worker for the engine; * for all. It always gets SL_*, basic ones such as PATH and HOME, and those that the "
+        "files of the project name.",
     )

@@ -25,7 +25,7 @@ def sl_create_job(command: Command, options: Options) -> Job:
 
 
 def _environment(job: Job) -> dict[str, str]:
-    """The environment of a process: what every command gets, and the variables that the files of the project name."""
+    """The environment of a process: what every command gets, and the variables that the files of the project mention."""
     from starlake_core_project import named_variables
 
     env = {**worker_environment(job.spec["include_env"]), **job.env}

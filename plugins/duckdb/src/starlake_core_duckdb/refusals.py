@@ -1,4 +1,4 @@
-"""Keys of a project that decide rows, or what a command leaves behind, and that this engine does not carry out: each is refused by its name.
+"""Refuses keys of a project that this engine does not support, and that affect rows or what a command leaves behind; each is refused by its name.
 
 The table of all keys is :mod:`starlake_core_project.effects`.
 """
@@ -24,10 +24,10 @@ _NOT_NESTED = ("required", "rename", "default", "trim", "ignore")
 
 
 def refuse_table(context: Context, table: Table) -> None:
-    """Refuse a table that asks for more than this engine does, and warn about what has no effect.
+    """Refuse a table that needs more than this engine supports, and warn about keys that have no effect.
 
     Raises:
-        ProjectFault: with every key that is in the way.
+        ProjectFault: a key is not supported; the message names all of them.
     """
     project = context.project
     files = [
@@ -38,10 +38,10 @@ def refuse_table(context: Context, table: Table) -> None:
 
 
 def refuse_task(context: Context, task: Task) -> None:
-    """Refuse a transform that asks for more than this engine does, and warn about what has no effect.
+    """Refuse a transform that needs more than this engine supports, and warn about keys that have no effect.
 
     Raises:
-        ProjectFault: with every key that is in the way.
+        ProjectFault: a key is not supported; the message names all of them.
     """
     project = context.project
     files = [
@@ -81,7 +81,7 @@ def _of_files(project: Project, files: Iterable[tuple[Path, tuple[str | int, ...
 
 
 def _is_nested(given: Given) -> bool:
-    """Whether it is something that a nested attribute wants, which only the attributes of the table get."""
+    """Whether it is a key of a nested attribute that works only on the attributes of the table."""
     return given.way.count("attributes") > 1 and given.way[-1] in _NOT_NESTED and given.value is not False
 
 

@@ -1,4 +1,4 @@
-"""What the words of a command mean in the project, and what to say of those that mean nothing there."""
+"""Warnings about names in a command that the project does not have."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 def warn_of_unknown(context: Context, domains: Sequence[str] | None, tables: Sequence[str] | None) -> None:
-    """Say which domains and tables the project does not have. Starlake leaves them out without a word, and the command succeeds.
+    """Warn about domains and tables that the project does not have. Starlake ignores them silently, and the command succeeds.
 
     Args:
         domains: as given; None for all.
@@ -25,8 +25,8 @@ def warn_of_unknown(context: Context, domains: Sequence[str] | None, tables: Seq
     """
     try:
         _warn(context, domains, tables)
-    except ProjectError as error:  # of a file that the command itself does not read
-        _log.warning("some of the names are not known, and others cannot be looked for: %s", error)
+    except ProjectError as error:  # in a file that the command itself does not read
+        _log.warning("some of the names are unknown, and similar names cannot be suggested: %s", error)
 
 
 def _warn(context: Context, domains: Sequence[str] | None, tables: Sequence[str] | None) -> None:
@@ -62,7 +62,7 @@ def _final_names(tables: Iterable[Table]) -> dict[str, set[str]]:
 
 
 def _hint(name: str, known: Iterable[str], others: Mapping[str, set[str]]) -> str:
-    """What else the name may mean."""
+    """What the name may mean instead."""
     meant = others.get(name)
     if meant:
         return f"; the command line calls it {' or '.join(sorted(meant))}"

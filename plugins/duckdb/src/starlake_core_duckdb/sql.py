@@ -1,4 +1,4 @@
-"""The few helpers that every SQL text of this engine is made with."""
+"""Helpers that build the SQL of this engine."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def sql_type(text: str, where: str) -> str:
     """A type name from the project, checked, because types cannot be parameters.
 
     Raises:
-        ProjectFault: it is more than the name of a type.
+        ProjectFault: it is not just the name of a type.
     """
     if not _TYPE.fullmatch(text.strip()):
         raise ProjectFault(f"{where}: {text!r} is not the name of a DuckDB type such as VARCHAR or DECIMAL(10, 2)")
@@ -44,12 +44,12 @@ def sql_type(text: str, where: str) -> str:
 
 @dataclass
 class Parameters:
-    """Collects the values of a statement; a value never becomes part of its text."""
+    """Collects the values of a statement; a value never becomes part of the SQL itself."""
 
     values: dict[str, object] = field(default_factory=dict)
 
     def add(self, value: object) -> str:
-        """Keep a value and return the place-holder that stands for it."""
+        """Keep a value and return its placeholder."""
         name = f"p{len(self.values)}"
         self.values[name] = value
         return f"${name}"

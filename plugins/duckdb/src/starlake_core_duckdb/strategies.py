@@ -1,4 +1,4 @@
-"""How the rows of a temporary table meet the rows of the target."""
+"""Write strategies: how the rows of a temporary table change the rows of the target."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KEYED = ("UPSERT_BY_KEY", "UPSERT_BY_KEY_AND_TIMESTAMP")
 
 @dataclass(frozen=True)
 class Strategy:
-    """A write strategy that this engine carries out, with the columns it needs."""
+    """A write strategy that this engine supports, with the columns it needs."""
 
     type: str
     key: tuple[str, ...] = ()
@@ -32,7 +32,7 @@ def checked_strategy(
 
     Args:
         declared: what the YAML says.
-        default: the strategy when it says nothing.
+        default: the strategy if it declares none.
         primary_key: the key when the strategy has none of its own.
         renamed: attribute name to column name.
         what: what the strategy is for, for messages.

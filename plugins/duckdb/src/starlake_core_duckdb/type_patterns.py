@@ -1,6 +1,6 @@
 """The patterns of types, which are regular expressions of Java, as conditions in SQL.
 
-Most of them are a pattern of RE2 as well, which DuckDB matches. For the others (look-around, back references, possessive repetitions,
+Most of them are also patterns of RE2, which DuckDB matches. For the others (look-around, back references, possessive repetitions,
 Unicode properties), the values of a file that match are put into a temporary table first.
 """
 
@@ -41,7 +41,7 @@ def type_patterns(kind: DataType | None) -> tuple[str, ...]:
 
 
 def check_type_pattern(kind: DataType | None, where: str) -> None:
-    """Refuse what no value can be compared with.
+    """Refuse a pattern that no value can be compared with.
 
     Raises:
         ProjectFault: Java refuses a pattern of the type, or it cannot be translated.
@@ -75,7 +75,7 @@ def remember_matches(
     source: tuple[str, Parameters],
     wanted: Sequence[tuple[str, str]],
 ) -> None:
-    """Put the values that match into the table that :func:`matches_pattern` looks into; values of earlier files are forgotten.
+    """Put the values that match into the table that :func:`matches_pattern` reads; it replaces the values of earlier files.
 
     Args:
         source: the query that has the values, with its parameters.

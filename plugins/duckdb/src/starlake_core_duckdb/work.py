@@ -33,10 +33,10 @@ class Work:
 
     Attributes:
         run_key: its name, or None when a repeat is new work.
-        instance: of its run: under the same name, a run that was made again is new work.
-        former: the name that the version before gave it, which knew no instances.
+        instance: the instance of its run: under the same name, a recreated run is new work.
+        former: its name in the previous version, which had no instances.
         command: ``load``.
-        arguments_hash: tells two pieces of work under one key apart.
+        arguments_hash: distinguishes two pieces of work under one key.
         started_at: for the audit.
     """
 

@@ -21,7 +21,7 @@ def _imported(context: Context, name: str, names: list[str] | None) -> dict[str,
     domain = context.project.domain(name)
     tables = context.project.tables(domain, names) if domain is not None else ()
     if domain is None or not tables:
-        # A domain without tables is discarded before it is looked at; only the wanted names are left.
+        # Starlake drops a domain without tables before it looks for files, so only the requested names are left.
         return dict.fromkeys(names or (), 0)
     directory = incoming_directory(context, domain)
     if not directory.is_dir():
@@ -44,7 +44,7 @@ def _ready(context: Context, strategy: str) -> bool:
     counts = (_imported if strategy == "imported" else _pending)(context, domain, names)
     for table, count in counts.items():
         sys.stdout.write(f"{domain}.{table}: {count} file(s)\n")
-    # No table at all is ready, and so is one table out of many: that is how Starlake decides.
+    # As in Starlake, the domain is ready if no table is counted, or if at least one has files.
     return not counts or any(counts.values())
 
 

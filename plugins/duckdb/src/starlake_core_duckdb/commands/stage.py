@@ -25,7 +25,7 @@ def incoming_directory(context: Context, domain: Domain) -> Path:
     """Where the files of a domain arrive.
 
     Raises:
-        EngineError: the domain does not say it.
+        EngineError: the domain has no ``metadata.directory``.
     """
     if not domain.metadata.directory:
         raise ProjectFault(
@@ -36,7 +36,7 @@ def incoming_directory(context: Context, domain: Domain) -> Path:
 
 
 def incoming_files(directory: Path, tables: Sequence[Table]) -> list[tuple[Path, Path | None]]:
-    """The files of some tables that are complete, each with the ack file that says so."""
+    """The complete files of some tables, each with the ack file that marks it as complete."""
     found: list[tuple[Path, Path | None]] = []
     for path in data_files(directory):
         table = next((table for table in tables if matches(table, path.name)), None)
@@ -57,7 +57,9 @@ def _stage_domain(context: Context, domain: Domain, tables: Sequence[Table]) -> 
         for path, ack in incoming_files(source, tables):
             if os.path.lexists(target / path.name):
                 _log.warning(
-                    "%s stays where it is: an older file of that name waits in %s; load that first", path, target
+                    "%s stays where it is: an older file with that name is still in %s; load that file first",
+                    path,
+                    target,
                 )
                 continue
             move(path, target / path.name)
@@ -68,14 +70,14 @@ def _stage_domain(context: Context, domain: Domain, tables: Sequence[Table]) -> 
 
 
 def run(context: Context) -> int:
-    """Carry out the command. Unknown domains and tables are left out, as Starlake does.
+    """Carry out the command. It ignores unknown domains and tables, as Starlake does.
 
     Raises:
         EngineError: a domain has no folder.
         ProjectError: a file of the project is broken.
     """
     domains = context.values.get("domains")
-    # Starlake reads --tables only next to --domains.
+    # Starlake reads --tables only together with --domains.
     names = context.values.get("tables") if domains is not None else None
     warn_of_unknown(context, domains, names)
     for domain in context.selected_domains(domains):

@@ -54,7 +54,7 @@ def _find(context: Context) -> Task:
 def _write_result(
     connection: duckdb.DuckDBPyConnection, task: Task, strategy: Strategy, query: str, truncate: bool
 ) -> int:
-    # On a line of its own, and the last one, because a query may begin or end with a comment.
+    # On lines of its own, because a query may begin or end with a comment.
     connection.execute(f"CREATE OR REPLACE TEMP TABLE sl_result AS\n{query}")
     columns = [(row[0], row[1]) for row in connection.execute(f"DESCRIBE {_RESULT}").fetchall()]
     names = [name for name, _ in columns]
@@ -95,7 +95,7 @@ def _transform(
     target = (task.domain, task.table)
     try:
         with transaction(connection):
-            # In this order: Starlake puts the statements of the query's file outside of those of the YAML file.
+            # The order is Starlake's: the statements of the query's file enclose those of the YAML file.
             run_statements(connection, query.presql, query.path)
             run_statements(connection, task.presql, task.path)
             rows = _run_query(context, connection, task, strategy, query)
@@ -113,7 +113,7 @@ def run(context: Context) -> int:
     """Carry out the command.
 
     Raises:
-        EngineError: the transform does not exist, fails, or needs what this engine does not have.
+        EngineError: the transform does not exist, fails, or needs something that this engine does not support.
         ProjectError: a file of the project is broken, or a variable of the query is missing.
     """
     task = _find(context)
@@ -123,7 +123,7 @@ def run(context: Context) -> int:
         sys.stdout.write(f"{query.sql.rstrip()}\n")
         return 0
     refuse_task(context, task)
-    # Statements that are run as they are write what they say, whatever the strategy.
+    # Statements that are run as they are decide themselves what they write, whatever the strategy.
     wanted = WriteStrategy() if task.parse_sql is False else task.write_strategy
     strategy = checked_strategy(wanted, "OVERWRITE", task.primary_key, {}, task.full_name)
     application = context.project.application
