@@ -1,7 +1,7 @@
 """The bakery: a small but complete Starlake project, with the files that come in day by day.
 
-The project itself is in the folder ``starbake`` beside this module. Its data are made here, always the same for the same day, and so are the rows
-that the tables should hold after them: in plain Python, without any database, so that they can prove an engine wrong.
+The project itself is in the folder ``starbake`` next to this module. This module generates its data, always the same for the same day, and the rows
+that each table should hold afterwards. It computes them in plain Python, without a database, so that they can prove an engine wrong.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 __all__ = ["FIRST_DAYS", "INCOMING", "data_files", "expected_tables", "project_files", "write_bakery"]
 
 FIRST_DAYS = 2
-"""The bakery begins with the files of two days; those of the days after come one by one."""
+"""The bakery starts with the files of two days. The files of later days arrive one day at a time."""
 INCOMING = "datasets/incoming/starbake"
 """Where files arrive, in the folder of the project."""
 
