@@ -1,4 +1,4 @@
-"""A project of a thousand tables, to measure what opening one costs beside parsing its files."""
+"""A project of a thousand tables, to measure what opening one costs in addition to parsing its files."""
 
 from __future__ import annotations
 

@@ -42,7 +42,9 @@ def test_it_is_written_to_a_new_or_empty_folder(tmp_path: Path, there: bool) -> 
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     for again in (False, True):
-        with pytest.raises(NothingFoundError, match=r"not empty and was not created by the demo.*mine\.txt.*demo FOLDER"):
+        with pytest.raises(
+            NothingFoundError, match=r"not empty and was not created by the demo.*mine\.txt.*demo FOLDER"
+        ):
             write_demo(tmp_path, again)
     with pytest.raises(NothingFoundError, match="is a file"):
         write_demo(tmp_path / "mine.txt", again=False)

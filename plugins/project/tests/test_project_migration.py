@@ -162,7 +162,8 @@ def test_one_warning_for_each_file(tmp_path: Path, caplog: pytest.LogCaptureFixt
     assert "put everything below the key load:" in config
     assert "put each table of load.tables into its own file" in config
     assert (
-        "write table.metadata.writeStrategy.type: OVERWRITE instead of write: OVERWRITE; delete table.metadata.mode" in table
+        "write table.metadata.writeStrategy.type: OVERWRITE instead of write: OVERWRITE; delete table.metadata.mode"
+        in table
     )
 
 

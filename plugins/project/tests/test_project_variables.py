@@ -64,9 +64,7 @@ class TestUndefined:
             (table,) = project.tables("shop")
             assert (table.pattern, table.final_name) == ("items.*", "x")
             assert sql(project) == "SELECT '' AS a, '' AS b"
-        how = (
-            "is not defined, so it is empty; define it in metadata/env.sl.yml, in the environment or with --options"
-        )
+        how = "is not defined, so it is empty; define it in metadata/env.sl.yml, in the environment or with --options"
         assert warnings(caplog) == [
             f"{items}:2: variable 'nobody' {how}",
             f"{items}:3: variable 'other' {how}",

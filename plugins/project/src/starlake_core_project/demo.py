@@ -177,10 +177,10 @@ def _described(path: Path) -> str:
 
 
 def show_demo(folder: Path) -> DemoTables | None:
-    """What is in the tables of the bakery; see the hook ``sl_show_demo``.
+    """Return the contents of the tables of the bakery; see the hook ``sl_show_demo``.
 
     Args:
-        folder: of the bakery.
+        folder: the folder of the bakery.
     """
     database = folder / "datasets" / "duckdb.db"
     if not database.is_file():
@@ -204,7 +204,7 @@ def show_demo(folder: Path) -> DemoTables | None:
             columns = tuple(str(column[0]) for column in result.description or ())
             rows = tuple(tuple("" if value is None else str(value) for value in row) for row in result.fetchall())
             return DemoTables(counts, str(database), _TITLE, _QUERY, columns, rows)
-    except duckdb.Error:  # somebody writes to it now, or it is of another version
+    except duckdb.Error:  # another process is writing to the database, or its version differs
         return None
 
 
