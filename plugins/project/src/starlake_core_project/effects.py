@@ -1,7 +1,7 @@
 """The effect of every key of the model in the DuckDB engine: used, refused or harmless.
 
-A cold start does not import this module. The engine uses it to refuse keys, and ``check`` to warn about them. ``python -m
-starlake_core_project.effects`` prints the table in the README.
+A cold start does not import this module. The engine uses it to refuse keys, and ``check`` to warn about them.
+``python -m starlake_core_project.effects`` prints the table in the README.
 """
 
 from __future__ import annotations
@@ -327,7 +327,7 @@ def _rows() -> Iterator[str]:
             grouped.setdefault(effect_of(structure, key), []).append(f"`{key}`")
         for effect, keys in grouped.items():
             values = ", ".join(f"`{value}`" for value in effect.unless)
-            note = f"{effect.note}; fine: {values}" if values else effect.note
+            note = f"{effect.note}; allowed: {values}" if values else effect.note
             yield f"| {title} | {', '.join(keys)} | {effect.use.value}{', with a warning' if effect.warn else ''} | {note} |"
 
 
