@@ -112,7 +112,7 @@ def test_a_folder_of_somebody_else_is_wrong_usage(tmp_path: Path) -> None:
     (tmp_path / "mine" / "a.txt").touch()
     done = orchestrate(tmp_path, "demo", "mine")
     assert done.returncode == 2
-    assert "the folder mine is not empty and the demo did not make it" in done.stderr
+    assert "the folder mine is not empty and was not created by the demo" in done.stderr
     assert list(tree(tmp_path)) == ["mine/a.txt"]
 
 

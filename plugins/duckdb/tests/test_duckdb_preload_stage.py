@@ -167,7 +167,7 @@ def test_options_reach_the_yaml(sandbox: Sandbox) -> None:
     assert preload(sandbox, "--strategy", "imported", "--options", "place=arrived") == 0
     result = sandbox.finish(sandbox.process("preload", "--domain", "shop", "--strategy", "imported"))
     assert result.code == 1
-    assert "_config.sl.yml:2: variable 'place' is not defined and taken as empty" in result.err
+    assert "_config.sl.yml:2: variable 'place' is not defined, so it is empty" in result.err
 
 
 class TestUnderARunKey:

@@ -162,12 +162,12 @@ def test_what_several_tables_are_called_stays(loaded: Sandbox, caplog: pytest.Lo
     assert (
         transform(loaded, "select * from twin, nothing", "", "t", "--compile").strip() == "select * from twin, nothing"
     )
-    assert "the table twin may be one of a.twin, b.twin" in caplog.text
+    assert "the table twin may be any of a.twin, b.twin" in caplog.text
 
 
 def test_what_sqlglot_does_not_understand_stays(loaded: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
     assert "frm (" in transform(loaded, "select * from items frm (", "", "t", "--compile")
-    assert "names of tables stay as they are" in caplog.text
+    assert "table names are left unchanged" in caplog.text
 
 
 def test_references(loaded: Sandbox) -> None:
@@ -186,7 +186,7 @@ def test_references(loaded: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("refs: {}", "refs has to be a list"),
+        ("refs: {}", "refs must be a list"),
         (
             "refs: [{input: {table: '['}, output: {table: x}}]",
             "'[' is not a regular expression of Java",
@@ -196,7 +196,7 @@ def test_references(loaded: Sandbox) -> None:
             "refs: [{input: {tabel: x}, output: {table: x}}]",
             "refs[0].input.tabel is not a key of Starlake. Did you mean 'table'?",
         ),
-        ("refs: [{input: {database: x}, output: {table: x}}]", "names a database and no domain"),
+        ("refs: [{input: {database: x}, output: {table: x}}]", "has a database but no domain"),
     ],
 )
 def test_broken_references(loaded: Sandbox, text: str, message: str) -> None:

@@ -93,8 +93,8 @@ def test_new_patterns_mean_what_java_makes_of_them() -> None:
         (r"(?<n>a\k<n>)", "a reference to group 1, which does not end before it"),
         (r"(?iu)(a)\1", "a reference that ignores the case of letters beyond ASCII"),
         (r"(?i)(a)\1\p{L}", "a reference that ignores case in a pattern with properties"),
-        (r"(?!(?<n>a))b", "a group whose text is used and that stands in a look-around"),
-        (r"(?:(?<n>a?)b?)*", "a group whose text is used and that stands in a repetition of what can be empty"),
+        (r"(?!(?<n>a))b", "a group whose text is used in a look-around"),
+        (r"(?:(?<n>a?)b?)*", "a group whose text is used in a repetition of something that can be empty"),
         (r"\ud83d", "half of a surrogate pair"),
         ("a\0", "a raw NUL"),
         (r"\N{LINE FEED (LF)}", "the character name LINE FEED (LF)"),
@@ -114,15 +114,15 @@ def test_what_cannot_be_translated_is_named_with_its_place(pattern: str, constru
     [
         (
             "a(?P<n>b)",
-            "'(?P' at character 2: no group begins like this; the flags are i, m, s, d, u, x, U, and a named group is (?<name>...)",
+            "'(?P' at character 2: no group starts like this; the flags are i, m, s, d, u, x, U, and a named group is (?<name>...)",
         ),
-        ("a{,3}", r"'{' at character 2: a repetition is {2}, {2,} or {2,5}; a brace by itself is written \{"),
+        ("a{,3}", r"'{' at character 2: a repetition is {2}, {2,} or {2,5}; write a literal brace as \{"),
         ("(?<a_b>x)", "'(?<a_' at character 1: this is not the name of a group"),
-        (r"\p{latin}", "Java knows no property 'latin'; the case of its letters matters"),
-        (r"ab\y", r"'\\y' at character 3: Java knows no escape \y here"),
+        (r"\p{latin}", "Java has no property 'latin'; names of properties are case-sensitive"),
+        (r"ab\y", r"'\\y' at character 3: Java has no escape \y here"),
         ("a)", "')' at character 2: a closing parenthesis without an opening one"),
         ("(a", "'(' at character 1: the group is not closed"),
-        ("a\\", r"nothing follows the backslash; a backslash itself is written \\"),
+        ("a\\", r"nothing follows the backslash; write a literal backslash as \\"),
     ],
 )
 def test_what_java_refuses_is_an_error_that_says_what_to_write(pattern: str, message: str) -> None:

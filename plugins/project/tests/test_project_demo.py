@@ -42,18 +42,20 @@ def test_it_is_written_to_a_new_or_empty_folder(tmp_path: Path, there: bool) -> 
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     for again in (False, True):
-        with pytest.raises(NothingFoundError, match=r"not empty and the demo did not make it.*mine\.txt.*demo FOLDER"):
+        with pytest.raises(
+            NothingFoundError, match=r"not empty and was not created by the demo.*mine\.txt.*demo FOLDER"
+        ):
             write_demo(tmp_path, again)
     with pytest.raises(NothingFoundError, match="is a file"):
         write_demo(tmp_path / "mine.txt", again=False)
-    with pytest.raises(NothingFoundError, match="make one first"):
+    with pytest.raises(NothingFoundError, match="create the demo first"):
         write_demo(tmp_path / "none", again=True)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(RunError, match=r"cannot be written to .*file/below.*demo FOLDER"):
+    with pytest.raises(RunError, match=r"cannot write the demo to .*file/below.*demo FOLDER"):
         write_demo(tmp_path / "file" / "below", again=False)
 
 
@@ -91,7 +93,7 @@ def test_a_file_of_the_user_in_the_way_is_not_written_over(tmp_path: Path) -> No
     own = folder / INCOMING / "orders-2026-11-03.json"
     own.write_text("{}")
     before = files(folder)
-    with pytest.raises(RunError, match=r"orders-2026-11-03\.json is there already"):
+    with pytest.raises(RunError, match=r"orders-2026-11-03\.json already exists"):
         write_demo(folder, again=True)
     assert files(folder) == before
     own.unlink()

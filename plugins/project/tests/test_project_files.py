@@ -126,7 +126,7 @@ def test_scheduled_date_without_offset_is_in_the_given_zone() -> None:
 
 @pytest.mark.parametrize("text", ["", "tomorrow", "2026-13-01", "2026-11-03 25:00", "'2026-11-03'"])
 def test_what_is_no_date(text: str) -> None:
-    with pytest.raises(ProjectError, match="is not a date; write it as"):
+    with pytest.raises(ProjectError, match="is not a date; write it like"):
         parse_scheduled_date(text)
 
 
@@ -265,7 +265,7 @@ def test_a_task_without_query(tmp_path: Path, write: Write) -> None:
     project = load(tmp_path)
     task = project.task("kpi.x")
     assert task is not None
-    with pytest.raises(ProjectError, match=r"x\.sl\.yml: transform kpi\.x has no query; put one into x\.sql"):
+    with pytest.raises(ProjectError, match=r"x\.sl\.yml: the transform kpi\.x has no query; write it to x\.sql"):
         project.sql(task)
 
 
@@ -273,19 +273,19 @@ def test_a_task_without_query(tmp_path: Path, write: Write) -> None:
     ("text", "message"),
     [
         ("table:\n  pattern: x\n  attributes: [", "items.sl.yml:3: is not valid YAML"),
-        ("table: [1]", "table has to be a mapping of names to values, found a list"),
-        ("- 1", "table has to be a mapping of names to values, found a list"),
+        ("table: [1]", "table must be a mapping of names to values, found a list"),
+        ("- 1", "table must be a mapping of names to values, found a list"),
         ("table: {name: x}", "table.pattern is missing"),
         ("table: {pattern: '['}", "table.pattern: '[' is not a regular expression of Java"),
-        ("table: {pattern: x, attributes: {}}", "table.attributes has to be a list, found a mapping"),
+        ("table: {pattern: x, attributes: {}}", "table.attributes must be a list, found a mapping"),
         ("table: {pattern: x, attributes: [{type: int}]}", "table.attributes[0].name is missing"),
-        ("table: {pattern: x, name: ../../etc}", "cannot be the name of a directory"),
+        ("table: {pattern: x, name: ../../etc}", "cannot be the name of a folder"),
         (
             "table: {pattern: x, metadata: {withHeader: maybe}}",
-            "table.metadata.withHeader has to be true or false, found 'maybe'",
+            "table.metadata.withHeader must be true or false, found 'maybe'",
         ),
-        ("table: {pattern: x, primaryKey: [[a]]}", "table.primaryKey[0] has to be a text, found a list"),
-        ("table: {pattern: '{% if %}'}", "items.sl.yml:1: the template is broken"),
+        ("table: {pattern: x, primaryKey: [[a]]}", "table.primaryKey[0] must be a string, found a list"),
+        ("table: {pattern: '{% if %}'}", "items.sl.yml:1: the template is invalid"),
         ("table: {pattern: '{{ 1 / 0 }}'}", "the template fails"),
         ("table: {pattern: \"{{ ''.__class__.__mro__ }}\"}", "the template fails: access to attribute '__class__'"),
     ],
@@ -307,7 +307,7 @@ def test_text_that_is_not_utf8(tmp_path: Path, write: Write) -> None:
 
 def test_a_value_that_begins_with_braces_has_to_be_quoted(tmp_path: Path, write: Write) -> None:
     write("env.sl.yml", "env:\n  ok: x\n  place: {{SL_ROOT}}/x\n")
-    with pytest.raises(ProjectError, match=r"env\.sl\.yml:3: is not valid YAML.*has to stand in quotes"):
+    with pytest.raises(ProjectError, match=r"env\.sl\.yml:3: is not valid YAML.*in quotes"):
         load(tmp_path)
 
 

@@ -113,7 +113,7 @@ CASES = [
 def test_what_an_old_file_means(root: str, old: Any, new: dict[str, Any]) -> None:
     values, note = migrate(copy.deepcopy(old), root)
     assert values == {**new, "version": "1"}
-    assert note.startswith("has no version and is read as an old file; write version: 1 at its top")
+    assert note.startswith("has no version, so it is read as an old file; add version: 1 at the top")
 
 
 def write(root: Path, name: str, document: Any) -> None:
@@ -160,9 +160,10 @@ def test_one_warning_for_each_file(tmp_path: Path, caplog: pytest.LogCaptureFixt
     config, table = (record.getMessage() for record in caplog.records)
     assert "_config.sl.yml: has no version" in config
     assert "put everything below the key load:" in config
-    assert "put every table of load.tables into a file of its own" in config
+    assert "put each table of load.tables into its own file" in config
     assert (
-        "write table.metadata.writeStrategy.type: OVERWRITE for write: OVERWRITE; delete table.metadata.mode" in table
+        "write table.metadata.writeStrategy.type: OVERWRITE instead of write: OVERWRITE; delete table.metadata.mode"
+        in table
     )
 
 

@@ -200,7 +200,7 @@ def broken(root: Path, name: str, text: str) -> ProjectError:
             "load/shop/items.sl.yml",
             "version: 1\ntable:\n  pattern: x\n  format: CSVX\n  attributes:\n    - {name: a, requiered: true}\n    - {type: int}\n  pattern: y\n",
             [
-                ":8: table.pattern is here twice, first in line 3; delete one of the two",
+                ":8: table.pattern is given twice, first in line 3; delete one of the two",
                 ":4: table.format is not a key of Starlake. It belongs to table.metadata",
                 ":6: table.attributes[0].requiered is not a key of Starlake. Did you mean 'required'?",
                 ":7: table.attributes[1].name is missing",
@@ -210,8 +210,8 @@ def broken(root: Path, name: str, text: str) -> ProjectError:
             "load/shop/items.sl.yml",
             "version: 1\ntable:\n  pattern: x\n  metadata:\n    format: CSVX\n    withHeader: maybe\n    write: OVERWRITE\n",
             [
-                ":5: table.metadata.format has to be one of DATAFRAME, DSV,",
-                ":6: table.metadata.withHeader has to be true or false, found 'maybe'",
+                ":5: table.metadata.format must be one of DATAFRAME, DSV,",
+                ":6: table.metadata.withHeader must be true or false, found 'maybe'",
                 ":7: table.metadata.write is not a key of Starlake. Write writeStrategy: {type: OVERWRITE} or {type: APPEND}",
             ],
         ),
@@ -220,20 +220,20 @@ def broken(root: Path, name: str, text: str) -> ProjectError:
             "version: 1\nschema:\n  pattern: x\n",
             ["table is missing; found schema", ":2: schema is not a key of Starlake. Write table"],
         ),
-        ("load/shop/items.sl.yml", "version: 2\ntable: {pattern: x}\n", [":1: version has to be one of 1, found '2'"]),
+        ("load/shop/items.sl.yml", "version: 2\ntable: {pattern: x}\n", [":1: version must be one of 1, found '2'"]),
         (
             "application.sl.yml",
             "version: 1\napplication:\n  connections:\n    a: {type: jdbc, optoins: {}}\n  archiv: false\n  grouped: perhaps\n",
             [
                 ":4: application.connections.a.optoins is not a key of Starlake. Did you mean 'options'?",
                 ":5: application.archiv is not a key of Starlake. Did you mean 'archive'?",
-                ":6: application.grouped has to be true or false, found 'perhaps'",
+                ":6: application.grouped must be true or false, found 'perhaps'",
             ],
         ),
         (
             "transform/kpi/day.sl.yml",
             "version: 1\ntask:\n  taskTimeoutMs: soon\n  presql: {a: b}\n",
-            [":3: task.taskTimeoutMs has to be a whole number, found 'soon'", ":4: task.presql has to be a list of texts, found a mapping"],
+            [":3: task.taskTimeoutMs must be a whole number, found 'soon'", ":4: task.presql must be a list of strings, found a mapping"],
         ),
         ("types/own.sl.yml", "version: 1\ntypes:\n  - {name: a, primitivType: int}\n", ["Did you mean 'primitiveType'?"]),
     ],

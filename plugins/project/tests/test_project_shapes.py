@@ -217,5 +217,5 @@ def test_the_tutorial_means_what_it_meant(tmp_path: Path) -> None:
 
 def test_an_old_layout_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "metadata" / "domains").mkdir(parents=True)
-    with pytest.raises(ProjectError, match="is laid out as before Starlake"):
+    with pytest.raises(ProjectError, match="has the layout of Starlake before 1"):
         Project.load(tmp_path, environ={})

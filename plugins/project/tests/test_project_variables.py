@@ -64,9 +64,7 @@ class TestUndefined:
             (table,) = project.tables("shop")
             assert (table.pattern, table.final_name) == ("items.*", "x")
             assert sql(project) == "SELECT '' AS a, '' AS b"
-        how = (
-            "is not defined and taken as empty; define it in metadata/env.sl.yml, in the environment or with --options"
-        )
+        how = "is not defined, so it is empty; define it in metadata/env.sl.yml, in the environment or with --options"
         assert warnings(caplog) == [
             f"{items}:2: variable 'nobody' {how}",
             f"{items}:3: variable 'other' {how}",
@@ -347,7 +345,7 @@ class TestJinja:
         write("transform/kpi/t.sql", "{{ x() }}")
         with pytest.raises(ProjectError) as caught:
             sql(load(tmp_path))
-        assert f"{broken}:2: the template is broken" in str(caught.value)
+        assert f"{broken}:2: the template is invalid" in str(caught.value)
 
     def test_macros_are_not_read_for_what_needs_none(self, tmp_path: Path, write: Write) -> None:
         write("macros/a.j2", "{% macro x( %}")

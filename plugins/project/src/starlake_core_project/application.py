@@ -25,13 +25,13 @@ def read_application(root: Path, metadata: Path, environ: Mapping[str, str], rea
     """Read the application file; a project without one gets the defaults.
 
     Args:
-        root: the project's folder.
-        metadata: its metadata folder.
-        environ: the process environment, for the variables of :mod:`.settings`.
-        reader: reads its files.
+        root: the folder of the project.
+        metadata: the metadata folder of the project.
+        environ: the environment variables, for :mod:`.settings`.
+        reader: the reader of the project.
 
     Raises:
-        ProjectError: the file is broken.
+        ProjectError: the file is invalid.
     """
     path = metadata / "application.sl.yml"
     keys = (reader.read(path, ApplicationFile).application if path.is_file() else None) or ApplicationKeys()

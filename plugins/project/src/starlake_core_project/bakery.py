@@ -1,7 +1,7 @@
 """The bakery: a small but complete Starlake project, with the files that come in day by day.
 
-The project itself is in the folder ``starbake`` beside this module. Its data are made here, always the same for the same day, and so are the rows
-that the tables should hold after them: in plain Python, without any database, so that they can prove an engine wrong.
+The project itself is in the folder ``starbake`` next to this module. This module generates its data, always the same for the same day, and the rows
+that each table should hold afterwards. It computes them in plain Python, without a database, so that they can prove an engine wrong.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 __all__ = ["FIRST_DAYS", "INCOMING", "data_files", "expected_tables", "project_files", "write_bakery"]
 
 FIRST_DAYS = 2
-"""The bakery begins with the files of two days; those of the days after come one by one."""
+"""The bakery starts with the files of two days. The files of later days arrive one day at a time."""
 INCOMING = "datasets/incoming/starbake"
 """Where files arrive, in the folder of the project."""
 
@@ -132,7 +132,7 @@ def make_orders(
 
 
 def plain(value: Any) -> Any:
-    """A value as the data files write it."""
+    """Return a value as it is written in data files."""
     if isinstance(value, Decimal):
         return float(value)
     return value.isoformat() if isinstance(value, date) else value
@@ -158,7 +158,7 @@ _WRONG = {
     140: ["902", "Max", "Stone", "max@example.com", "Berlin", "31/12/2025"],
     141: ["903", "", "Anonymous", "", "", "2025-05-05"],
 }
-"""Rows of the first file of customers that are wrong on purpose, by their number."""
+"""Rows of the first customers file that are wrong on purpose, by row number."""
 
 
 def customers_csv(customers: Sequence[Customer], wrong: Mapping[int, Sequence[str]]) -> str:
@@ -177,7 +177,7 @@ def customers_csv(customers: Sequence[Customer], wrong: Mapping[int, Sequence[st
 
 @dataclass(frozen=True)
 class Day:
-    """What came in on one day, and what the bakery knows at its end.
+    """The files that arrive on one day, and the data of the bakery at the end of that day.
 
     Attributes:
         files: name to content.
@@ -215,7 +215,7 @@ def _days() -> Iterator[Day]:
 def _next_day(
     index: int, customers: Sequence[Customer], ingredients: Sequence[Ingredient], products: Sequence[Product]
 ) -> Day:
-    """A day after the first ones: new orders, new customers and some who moved, a new product, new prices."""
+    """Return a later day: new orders, new customers, customers who moved, a new product and new prices."""
     day = _BEGIN + timedelta(days=index)
     rng = random.Random(f"starbake {day}")
     moved = {one.id: replace(one, city=rng.choice(CITIES)) for one in rng.sample(list(customers), 3)}
@@ -249,10 +249,10 @@ def _until(days: int) -> tuple[Day, ...]:
 
 
 def data_files(day: int) -> dict[str, bytes]:
-    """The files that come in on a day.
+    """Return the files that arrive on a day.
 
     Args:
-        day: its number; the first is 1.
+        day: the number of the day, from 1.
 
     Returns:
         Name of the file to what it holds.
@@ -261,17 +261,17 @@ def data_files(day: int) -> dict[str, bytes]:
 
 
 def project_files() -> dict[str, bytes]:
-    """The files of the project itself: path below its folder to what it holds."""
+    """Return the files of the project itself: their contents, by path below its folder."""
     found = (path for path in sorted(_PROJECT.rglob("*")) if path.is_file() and "__pycache__" not in path.parts)
     return {path.relative_to(_PROJECT).as_posix(): path.read_bytes() for path in found}
 
 
 def write_bakery(root: Path, days: int = FIRST_DAYS) -> None:
-    """Write the project and its incoming files, over what is there.
+    """Write the project and its incoming files, and overwrite existing files.
 
     Args:
-        root: the folder of the project; made if it does not exist.
-        days: how many of them have come.
+        root: the folder of the project; created if it does not exist.
+        days: the number of days whose files have arrived.
     """
     files = project_files()
     for day in range(1, days + 1):
@@ -283,7 +283,7 @@ def write_bakery(root: Path, days: int = FIRST_DAYS) -> None:
 
 
 def shown(value: Any) -> str | None:
-    """A value as DuckDB casts it to text."""
+    """Return a value as DuckDB casts it to text."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, Decimal):
@@ -330,10 +330,10 @@ def _overview(sales: Sequence[Sequence[Any]], value: Sequence[Sequence[Any]]) ->
 
 
 def expected_tables(days: int = FIRST_DAYS) -> dict[str, dict[str, Any]]:
-    """The rows that every table holds after some days, each value as DuckDB casts it to text.
+    """Return the rows that each table holds after some days, with each value as DuckDB casts it to text.
 
     Args:
-        days: how many have come; the transforms ran once after the first two, and once after each that followed.
+        days: the number of days whose files have arrived. The transforms ran once after the first two days, and once after each later day.
 
     Returns:
         Name of the table to its ``columns`` and ``rows``; ``kpi.overview`` without its two columns of the interval.

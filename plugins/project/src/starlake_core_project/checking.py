@@ -1,4 +1,4 @@
-"""Everything that is wrong with a project, at once: all files are read, each for itself."""
+"""Checks a whole project: reads every file on its own and reports all problems at once."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _READ = ("load", "transform", "types", "dags")
 
 
 def check_project(folder: Path, strict: bool, environ: Mapping[str, str] | None = None) -> ProjectCheck:
-    """Read every file of a project.
+    """Read every file of a project, and return all errors and warnings.
 
     Args:
-        folder: with ``metadata``.
-        strict: make errors of what Starlake forgives.
-        environ: the process environment; without it, ``os.environ``.
+        folder: the folder that contains ``metadata``.
+        strict: treat what Starlake tolerates as errors.
+        environ: the environment variables; by default ``os.environ``.
     """
     environ = {**(os.environ if environ is None else environ), "SL_ROOT": str(folder)}
     if strict:
@@ -64,7 +64,7 @@ class _Heard(logging.Handler):
 
 @contextmanager
 def _heard() -> Iterator[list[str]]:
-    """Keeps what this package warns about; nobody else hears it."""
+    """Collect the warnings of this package, and keep them from other handlers."""
     handler, logger = _Heard(), logging.getLogger(__package__)
     before = logger.propagate
     logger.addHandler(handler)
@@ -77,7 +77,7 @@ def _heard() -> Iterator[list[str]]:
 
 
 def _files(metadata: Path) -> dict[Path, type[File]]:
-    """The files of a project, and the model of each."""
+    """Return the files of a project, each with its model."""
     found: dict[Path, type[File]] = {
         metadata / "application.sl.yml": ApplicationFile,
         metadata / "refs.sl.yml": RefsFile,
@@ -95,17 +95,17 @@ def _files(metadata: Path) -> dict[Path, type[File]]:
 
 
 def _raw(path: Path, file: type[File]) -> File:
-    """A file as it is written, without variables."""
+    """Read a file as written, without filling in variables."""
     text = read_text(path)
     return document_of(parse_yaml(text, path), path, file, lambda: text)
 
 
 class _Check:
-    """One look at a project.
+    """One check of a project.
 
     Attributes:
-        files: of the project.
-        errors, warnings: what was found.
+        files: the files of the project.
+        errors, warnings: the messages so far.
     """
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
@@ -148,16 +148,16 @@ class _Check:
             self.task(project, task)
 
     def misnamed(self) -> None:
-        """Files that look like ones of the project and are not read."""
+        """Warn about files that look like project files but are not read."""
         for part in _READ:
             for path in sorted((self.metadata / part).rglob("*.y*ml")):
                 if not path.name.endswith(SUFFIX) and path.suffix in (".yml", ".yaml") and path.is_file():
                     self.warnings.append(
-                        str(Problem(path, f"is not read: the name of a file of the project ends with {SUFFIX}"))
+                        str(Problem(path, f"is not read, because its name does not end with {SUFFIX}; rename it"))
                     )
 
     def raw_files(self) -> None:
-        """Look at the files without variables: what those are is not known. A file that uses some may mean anything."""
+        """Check the files that use no variables. The variables are not known, so other files cannot be checked."""
         for path, file in self.files.items():
             text = self.attempt(read_text, path)
             if text is not None and not any(mark in text for mark in ("{{", "{%", "${")):
@@ -176,7 +176,7 @@ class _Check:
                     continue
                 other = final.setdefault(table.final_name.lower(), table.path)
                 if other != table.path:
-                    message = f"is the table {table.final_name}, as {other.name} is; give one of them another name"
+                    message = f"defines the table {table.final_name}, and so does {other.name}; rename one of them"
                     self.errors.append(str(Problem(table.path, message)))
                 yield table
 
@@ -216,7 +216,7 @@ class _Check:
         if task.path.name.endswith(SUFFIX) and task.path.name != f"_config{SUFFIX}":
             self.keys(project, task.path, ("task",), task.keys)
         if task.sql_path is None and task.inline_sql is None and task.python_path is None:
-            message = f"transform {task.full_name} has no query; put one into {task.name}.sql next to it"
+            message = f"the transform {task.full_name} has no query; write it to {task.name}.sql in the same folder"
             self.errors.append(str(Problem(task.path, message)))
         self.connection(project, task.path, ("task", "sink", "connectionRef"), task.sink_connection_ref)
         self.connection(project, task.path, ("task", "connectionRef"), task.connection_ref)
@@ -229,7 +229,7 @@ class _Check:
             self.errors.append(f"{project.place(path, way)}: {message.removesuffix('.')}")
 
     def keys(self, project: Project, path: Path, top: tuple[str | int, ...], keys: Keys) -> None:
-        """What becomes of the keys that a file gives."""
+        """Warn about the keys of a file that the DuckDB engine refuses or ignores."""
         for given in given_keys(keys, top):
             if given.effect.use is Use.REFUSED:
                 what = f"is refused by the DuckDB engine: {given.effect.note}"

@@ -1,7 +1,8 @@
-"""The bakery in a folder of its own: written once, never written over, and finished after an interruption.
+"""Writes the bakery to a folder of its own: once, without overwriting anything, and resumable after an interruption.
 
-A marker says that the folder is ours and how far it is. Files are written aside, all of them, and then moved to their places one by one: each is
-there whole or not at all, and whoever goes on after an interruption moves the rest. A file that was loaded meanwhile does not come twice.
+A marker file records that the demo owns the folder, and how far it got. All files are first written to a temporary folder and then moved into place
+one by one. Each file is therefore complete or absent, and a call after an interruption moves the rest. A file that was loaded in the meantime does
+not arrive twice.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from .bakery import FIRST_DAYS, INCOMING, data_files, project_files
 __all__ = ["MARKER", "show_demo", "write_demo"]
 
 MARKER = ".starlake-demo"
-"""The file that says that a folder was written by the demo."""
+"""The file that marks a folder as written by the demo."""
 
 _ASIDE = ".starlake-demo-new"
 _VERSION = 1
@@ -38,11 +39,11 @@ LIMIT 5"""
 
 @dataclass(frozen=True)
 class _Progress:
-    """How far the folder is.
+    """How far the demo has got in a folder.
 
     Attributes:
-        days: whose files came in, all of them.
-        moving: the day whose files are all aside or in their place; 0 where there is none.
+        days: the number of days whose files have all arrived.
+        moving: the day whose files are being moved into place; 0 if there is none.
     """
 
     days: int = 0
@@ -50,15 +51,15 @@ class _Progress:
 
 
 def write_demo(folder: Path, again: bool) -> Demo:
-    """Write the bakery to a folder, or finish what was begun there; see the hook ``sl_write_demo``.
+    """Write the bakery to a folder, or finish an interrupted call; see the hook ``sl_write_demo``.
 
     Args:
-        folder: new, empty, or one that this function wrote.
-        again: let the files of the next day come in.
+        folder: a new or empty folder, or one that this function has written.
+        again: add the incoming files of the next day.
 
     Raises:
-        NothingFoundError: the folder is somebody else's, or there is no bakery whose next day could come.
-        RunError: it cannot be written.
+        NothingFoundError: the folder holds something other than the demo, or ``again`` is set and the folder has no demo.
+        RunError: the folder cannot be written.
     """
     try:
         _claim(folder, again)
@@ -66,12 +67,12 @@ def write_demo(folder: Path, again: bool) -> Demo:
             return _write(folder, again)
     except OSError as error:
         raise RunError(
-            f"the demo cannot be written to {folder}: {error.strerror or error}. Name another folder: starlake-orchestrate demo FOLDER"
+            f"cannot write the demo to {folder}: {error.strerror or error}. Name another folder: starlake-orchestrate demo FOLDER"
         ) from error
 
 
 def _claim(folder: Path, again: bool) -> None:
-    """Make the folder ours, or see that it is."""
+    """Mark the folder as the demo's, or check that it is."""
     if (folder / MARKER).is_file():
         return
     if folder.exists() and not folder.is_dir():
@@ -82,12 +83,12 @@ def _claim(folder: Path, again: bool) -> None:
     if found:
         more = f" and {len(found) - 3} more" if len(found) > 3 else ""
         raise NothingFoundError(
-            f"the folder {folder} is not empty and the demo did not make it, so it was left alone; in it: {', '.join(found[:3])}{more}. Name a "
-            "folder that is empty or new: starlake-orchestrate demo FOLDER"
+            f"the folder {folder} is not empty and was not created by the demo, so nothing was changed; it contains {', '.join(found[:3])}{more}. "
+            "Name a folder that is empty or new: starlake-orchestrate demo FOLDER"
         )
     if again:
         raise NothingFoundError(
-            f"there is no demo in {folder}, so no further files can come in; make one first: starlake-orchestrate demo FOLDER"
+            f"there is no demo in {folder}, so there is no next day to add; create the demo first: starlake-orchestrate demo FOLDER"
         )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARKER).touch()
@@ -105,7 +106,7 @@ def _write(folder: Path, again: bool) -> Demo:
     if progress.moving:
         came = _move(folder, progress.moving)
         progress = _noted(folder, _Progress(progress.moving))
-        again = again and made  # the files that an interrupted call had begun to bring are those of the next day
+        again = again and made  # the files that an interrupted call had started to add are those of the next day
     if again:
         day = progress.days + 1
         progress = _put_aside(
@@ -144,11 +145,11 @@ def _noted(folder: Path, progress: _Progress) -> _Progress:
 
 
 def _put_aside(folder: Path, files: Mapping[str, bytes], day: int, days: int = 0) -> _Progress:
-    """Write files aside, all of them; only then they may be moved."""
+    """Write all files to the temporary folder; only then may they be moved."""
     taken = [name for name in files if (folder / name).exists()]
     if taken:
         raise RunError(
-            f"{folder / taken[0]} is there already, and the demo writes over nothing; move it away and try again"
+            f"{folder / taken[0]} already exists, and the demo does not overwrite files; move the file away and try again"
         )
     shutil.rmtree(folder / _ASIDE, ignore_errors=True)
     for name, content in files.items():
@@ -159,7 +160,7 @@ def _put_aside(folder: Path, files: Mapping[str, bytes], day: int, days: int = 0
 
 
 def _move(folder: Path, day: int) -> tuple[str, ...]:
-    """Move what is aside to its place, and return the names."""
+    """Move the files of the temporary folder into place, and return their names."""
     aside = folder / _ASIDE
     names = sorted(path.relative_to(aside).as_posix() for path in aside.rglob("*") if path.is_file())
     for name in names:
@@ -176,10 +177,10 @@ def _described(path: Path) -> str:
 
 
 def show_demo(folder: Path) -> DemoTables | None:
-    """What is in the tables of the bakery; see the hook ``sl_show_demo``.
+    """Return the contents of the tables of the bakery; see the hook ``sl_show_demo``.
 
     Args:
-        folder: of the bakery.
+        folder: the folder of the bakery.
     """
     database = folder / "datasets" / "duckdb.db"
     if not database.is_file():
@@ -203,7 +204,7 @@ def show_demo(folder: Path) -> DemoTables | None:
             columns = tuple(str(column[0]) for column in result.description or ())
             rows = tuple(tuple("" if value is None else str(value) for value in row) for row in result.fetchall())
             return DemoTables(counts, str(database), _TITLE, _QUERY, columns, rows)
-    except duckdb.Error:  # somebody writes to it now, or it is of another version
+    except duckdb.Error:  # another process is writing to the database, or its version differs
         return None
 
 

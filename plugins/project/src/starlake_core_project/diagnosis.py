@@ -1,4 +1,4 @@
-"""What is wrong with a file, all of it, with lines: a second and slow look at a file that is not what it should be."""
+"""Finds every problem of an invalid file, with its line, in a second and slower reading."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["diagnose", "line_of", "located_document"]
 
 
 def located_document(text: str, path: Path, root: str, problems: list[Problem]) -> Any:
-    """The values of a file with their lines, migrated where it has no version."""
+    """Return the values of a file with their lines, migrated if the file has no version."""
     values = located_values(text, path, problems)
     if values is None or (isinstance(values, dict) and "version" in values):
         return values
@@ -27,7 +27,7 @@ def located_document(text: str, path: Path, root: str, problems: list[Problem]) 
 
 
 def line_of(values: Any, keys: tuple[str | int, ...]) -> int | None:
-    """The line of a value, or of the nearest thing around it whose line is known."""
+    """Return the line of a value, or of the closest value around it that has one."""
     line = getattr(values, "line", None)
     for key in keys:
         if isinstance(values, LocatedMapping) and key in values:
@@ -42,13 +42,13 @@ def line_of(values: Any, keys: tuple[str | int, ...]) -> int | None:
 
 
 def diagnose(text: str, path: Path, file: type[Keys], root: str) -> list[Problem]:
-    """Every way in which a file is not what its model says.
+    """Return every difference between a file and its model.
 
     Args:
-        text: of the file.
-        path: of the file.
+        text: the text of the file.
+        path: the path of the file.
         file: the model.
-        root: the key that such a file has at its top.
+        root: the top-level key of such a file.
     """
     problems: list[Problem] = []
     values = located_document(text, path, root, problems)
@@ -107,7 +107,7 @@ class _Diagnosis:
             return None
         words = [word for part in parts if isinstance(part, inspect.LiteralType) for word in _canonical(part.values)]
         hint = did_you_mean(value, words) if isinstance(value, str) else ""
-        self.say(keys, f"{_named(keys)} has to be {_wanted(parts)}, found {_shown(value)}.{hint}".removesuffix("."))
+        self.say(keys, f"{_named(keys)} must be {_wanted(parts)}, found {_shown(value)}.{hint}".removesuffix("."))
         return None
 
     def look_at_keys(self, value: Mapping[str, Any], kind: inspect.StructType, keys: tuple[str | int, ...]) -> None:
@@ -133,10 +133,10 @@ class _Diagnosis:
         if inside and inside[0].rpartition(".")[2] != key:
             return f" Did you mean '{inside[0]}'?"
         homes = [*_homes(key, known, _named(keys) if keys else ""), *self.above(key, keys)]
-        return f" It belongs to {homes[0]}" if homes else f" Known here: {', '.join(sorted(known))}"
+        return f" It belongs to {homes[0]}" if homes else f" The keys here are {', '.join(sorted(known))}"
 
     def above(self, key: str, keys: tuple[str | int, ...]) -> list[str]:
-        """Whether a mapping around this one knows the key."""
+        """Return the mappings around this one that have the key."""
         return [
             _named(keys[:end]) for end in range(len(keys) - 1, 0, -1) if key in _KNOWN_ABOVE.get(str(keys[end - 1]), ())
         ]
@@ -170,7 +170,7 @@ _KNOWN_ABOVE = {
 
 
 def _inside(known: Mapping[str, inspect.Field]) -> Iterator[str]:
-    """The keys of the mappings right below."""
+    """Yield the keys of the mappings one level below."""
     for name, field in known.items():
         for part in _parts(field.type):
             if isinstance(part, inspect.StructType):
@@ -178,7 +178,7 @@ def _inside(known: Mapping[str, inspect.Field]) -> Iterator[str]:
 
 
 def _homes(key: str, known: Mapping[str, inspect.Field], where: str) -> Iterator[str]:
-    """The mappings right below that know the key."""
+    """Yield the mappings one level below that have the key."""
     for name, field in known.items():
         for part in _parts(field.type):
             if isinstance(part, inspect.StructType) and any(inner.encode_name == key for inner in part.fields):
@@ -211,7 +211,7 @@ def _wanted(parts: tuple[inspect.Type, ...]) -> str:
             return "a mapping of names to values"
         if isinstance(part, inspect.VarTupleType):
             text = any(isinstance(item, inspect.StrType) for item in _parts(part.item_type))
-            return "a list of texts" if text else "a list"
+            return "a list of strings" if text else "a list"
         if isinstance(part, inspect.LiteralType):
             return f"one of {', '.join(dict.fromkeys(_canonical(part.values)))}"
         if isinstance(part, inspect.BoolType):
@@ -220,11 +220,11 @@ def _wanted(parts: tuple[inspect.Type, ...]) -> str:
             return "a whole number"
         if isinstance(part, inspect.FloatType):
             return "a number"
-    return "a text"
+    return "a string"
 
 
 def _canonical(words: tuple[Any, ...]) -> Iterator[str]:
-    """The first form of each word: the model gives the form of the documentation first."""
+    """Yield the first form of each word; the model lists the documented form first."""
     seen = set()
     for word in map(str, words):
         if word.lower() not in seen:

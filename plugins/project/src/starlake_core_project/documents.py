@@ -1,6 +1,6 @@
-"""From the values of a file to the structures of the model.
+"""Converts the values of a file to the structures of the model.
 
-The fast way has no positions: libyaml, then msgspec. Only a file that is not what it should be is read again, by :mod:`.diagnosis`.
+The fast path, libyaml and then msgspec, has no positions. Only an invalid file is read again, by :mod:`.diagnosis`.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _File = TypeVar("_File", bound=File)
 
 
 def document_of(values: Any, path: Path, file: type[_File], text: Callable[[], str], silent: bool = False) -> _File:
-    """The content of a file, as its model.
+    """Return the content of a file as its model.
 
     Args:
-        values: what the file says, from the YAML parser.
-        path: of the file, for messages.
-        file: the model. A file of a domain without version may come back as :class:`.schema.MigratedDomainFile`.
-        text: gives the text of the file, rendered; called where something is wrong.
-        silent: the file is looked at and not used: say nothing about an old one.
+        values: the values of the file, from the YAML parser.
+        path: the path of the file, for messages.
+        file: the model. The result for a domain file without ``version`` may be a :class:`.schema.MigratedDomainFile`.
+        text: returns the rendered text of the file; only called if the file is invalid.
+        silent: do not warn about a file without ``version``.
 
     Raises:
-        ProjectError: with everything that is wrong in the file.
+        ProjectError: the file is invalid; lists every problem in it.
     """
     root = _root(file)
     model: type[Keys] = file
@@ -58,13 +58,13 @@ def _root(file: type[Keys]) -> str:
 
 
 def broken_document(text: str, path: Path, file: type[File], found: ProjectError) -> ProjectError:
-    """Everything that is wrong with a file that is no good YAML.
+    """Return an error that lists every problem of a file that is not valid YAML.
 
     Args:
-        text: of the file, rendered.
-        path: of the file.
+        text: the rendered text of the file.
+        path: the path of the file.
         file: the model of the file.
-        found: what the parser said.
+        found: the error of the parser.
     """
     from .diagnosis import diagnose
 
@@ -72,13 +72,13 @@ def broken_document(text: str, path: Path, file: type[File], found: ProjectError
 
 
 def wrong_value(text: str, path: Path, file: type[File], keys: tuple[str | int, ...], message: str) -> ProjectError:
-    """The error about a value that the model allows and that means nothing all the same.
+    """Return an error about a value that the model accepts but that is invalid.
 
     Args:
-        text: of the file, rendered.
-        path: of the file.
+        text: the rendered text of the file.
+        path: the path of the file.
         file: the model of the file.
-        keys: the way to the value.
+        keys: the path of keys to the value.
         message: what is wrong.
     """
     from .diagnosis import line_of, located_document

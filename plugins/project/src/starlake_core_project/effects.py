@@ -1,7 +1,7 @@
-"""What becomes of every key of the model: it is used, refused by the DuckDB engine, or harmless there.
+"""The effect of every key of the model in the DuckDB engine: used, refused or harmless.
 
-Nothing of the cold start needs this module. The engine asks it what to refuse, ``check`` what to warn about, and the table in the README is printed
-by ``python -m starlake_core_project.effects``.
+A cold start does not import this module. The engine uses it to refuse keys, and ``check`` to warn about them.
+``python -m starlake_core_project.effects`` prints the table in the README.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["EFFECTS", "Effect", "Given", "Use", "effect_of", "given_keys", "sett
 
 
 class Use(Enum):
-    """What is done with a key."""
+    """How the engine treats a key."""
 
     USED = "used"
     REFUSED = "refused"
@@ -26,13 +26,13 @@ class Use(Enum):
 
 
 class Effect(NamedTuple):
-    """What becomes of a key.
+    """The effect of a key.
 
     Attributes:
-        use: in one word.
-        note: what it would do in Starlake, or what there is instead.
-        unless: values, as text in lower case, that ask for what happens anyway.
-        warn: somebody may expect an effect, so ``check`` says that there is none.
+        use: how the engine treats the key.
+        note: what the key does in Starlake, or what the engine does instead.
+        unless: values, in lower case, that request what the engine does anyway.
+        warn: users may expect an effect, so ``check`` warns that there is none.
     """
 
     use: Use
@@ -42,7 +42,7 @@ class Effect(NamedTuple):
 
 
 EFFECTS: dict[tuple[str, str], Effect] = {}
-"""Name of the structure and of the key, and what becomes of it."""
+"""The effect of each key, by the names of its structure and of the key."""
 
 
 def _used(structure: str, *names: str) -> None:
@@ -57,7 +57,7 @@ def _harmless(structure: str, names: str, note: str, warn: bool = False) -> None
     EFFECTS.update({(structure, name): Effect(Use.HARMLESS, note, (), warn) for name in names.split()})
 
 
-_TEXT = "for people"
+_TEXT = "documentation only"
 _GENERATION = "for dag-generate, which writes pipeline files"
 _SPARK = "for Spark"
 _CLOUD = "for other databases"
@@ -74,13 +74,13 @@ _harmless("DagFile", "version dag", _GENERATION)
 _used("MigratedDomainFile", "version load tables")
 _used("Freshness", "warn error")
 _used("WriteStrategy", "type key timestamp")
-_refused("WriteStrategy", "types", "a strategy that the name of the file chooses")
+_refused("WriteStrategy", "types", "a strategy that depends on the name of the file")
 _refused("WriteStrategy", "queryFilter", "which rows of the table take part")
-_harmless("WriteStrategy", "on", "several rows of one key in the new rows become one, always", warn=True)
+_harmless("WriteStrategy", "on", "new rows with the same key are always reduced to one", warn=True)
 _harmless("WriteStrategy", "startTs endTs", "for SCD2, which is refused")
 _used("Sink", "connectionRef")
-_refused("Sink", "materializedView", "a view in place of a table", "table")
-_refused("Sink", "sharding", "several tables in place of one")
+_refused("Sink", "materializedView", "a view instead of a table", "table")
+_refused("Sink", "sharding", "several tables instead of one")
 _harmless("Sink", "partition clustering", "a file of DuckDB has no partitions; OVERWRITE_BY_PARTITION is refused")
 _harmless("Sink", "days requirePartitionFilter enableRefresh refreshIntervalMs id", _CLOUD)
 _harmless("Sink", "format extension coalesce path options", _FILES)
@@ -91,10 +91,10 @@ _used(
 )
 _refused("MetadataKeys", "options", "how files are read")
 _harmless("MetadataKeys", "extensions", "the pattern of a table alone says which files it takes", warn=True)
-_harmless("MetadataKeys", "loader", "the engine loads by itself")
+_harmless("MetadataKeys", "loader", "the engine loads files itself")
 _harmless("Position", "first last", "for the format POSITION, which is refused")
 _used("Attribute", "name type array required rename attributes default trim ignore")
-_refused("Attribute", "privacy", "values that nobody may read", "none")
+_refused("Attribute", "privacy", "values that must be hidden", "none")
 _refused("Attribute", "script", "values that SQL computes")
 _harmless("Attribute", "position", "for the format POSITION, which is refused")
 _harmless("Attribute", "comment sample metricType tags foreignKey", _TEXT)
@@ -114,7 +114,7 @@ _used(
     "name sql primaryKey domain table presql postsql sink expectations freshness tags",
     "writeStrategy schedule dagRef connectionRef taskTimeoutMs streams parseSQL",
 )
-_refused("TaskKeys", "python", "a program in place of a query")
+_refused("TaskKeys", "python", "a program instead of a query")
 _harmless("TaskKeys", "database", "a file of DuckDB is one database", warn=True)
 _harmless("TaskKeys", "partition", "a file of DuckDB has no partitions; OVERWRITE_BY_PARTITION is refused")
 _harmless("TaskKeys", "rls acl", _GRANTS, warn=True)
@@ -124,7 +124,7 @@ _harmless("TaskKeys", "dataset_triggering_strategy", _GENERATION)
 _used("JobKeys", "name tasks default")
 _harmless("JobKeys", "comment", _TEXT)
 _used("DataType", "name primitiveType pattern ddlMapping")
-_refused("DataType", "zone", "how numbers and moments are read", "utc")
+_refused("DataType", "zone", "how numbers and timestamps are read", "utc")
 _harmless("DataType", "sample comment", _TEXT)
 _harmless("DagKeys", "comment template filename options", _GENERATION)
 _used("InputRef", "database domain table")
@@ -173,22 +173,22 @@ _used(
     " schedulePresets dagRef"
     " loader ack timezone database",
 )
-_refused("ApplicationKeys", "archive", "what becomes of loaded files", "true")
-_refused("ApplicationKeys", "archiveTable", "a second table with the rows of before", "false")
+_refused("ApplicationKeys", "archive", "what happens to loaded files", "true")
+_refused("ApplicationKeys", "archiveTable", "a second table with the previous rows", "false")
 _refused("ApplicationKeys", "dsvOptions", "how files are read")
 _refused("ApplicationKeys", "sinkReplayToFile", "files with the rejected rows", "false")
-_refused("ApplicationKeys", "privacyOnly", "files in place of rows", "false")
-_refused("ApplicationKeys", "createSchemaIfNotExists", "whether a schema is made", "true")
-_refused("ApplicationKeys", "duckdbMode", "another database in place of every connection", "false")
-_refused("ApplicationKeys", "refs", "which tables a query means; refs.sl.yml is read")
+_refused("ApplicationKeys", "privacyOnly", "files instead of rows", "false")
+_refused("ApplicationKeys", "createSchemaIfNotExists", "whether a schema is created", "true")
+_refused("ApplicationKeys", "duckdbMode", "another database instead of every connection", "false")
+_refused("ApplicationKeys", "refs", "which tables a query means; use refs.sl.yml instead")
 _refused("ApplicationKeys", "sqlParameterPattern", "how variables are written in SQL", r"\$\{\s*%s\s*\}")
-_refused("ApplicationKeys", "loadStrategies loadStrategyClass", "in which order files are loaded", "ai.starlake.job.load.ingestiontimestrategy",
+_refused("ApplicationKeys", "loadStrategies loadStrategyClass", "the order in which files are loaded", "ai.starlake.job.load.ingestiontimestrategy",
          "ai.starlake.job.load.ingestionnamestrategy")  # fmt: skip
 _harmless("ApplicationKeys", "dags", _GENERATION)
 _harmless("ApplicationKeys", "metadata root types macros", "the folders are those below SL_ROOT", warn=True)
-_harmless("ApplicationKeys", "writeStrategies", "own write strategies are refused by name")
+_harmless("ApplicationKeys", "writeStrategies", "custom write strategies are refused by name")
 _harmless("ApplicationKeys", "grouped groupedMax", "all files of a table are one load", warn=True)
-_harmless("ApplicationKeys", "rowValidatorClass", "the engine checks rows by itself", warn=True)
+_harmless("ApplicationKeys", "rowValidatorClass", "the engine checks rows itself", warn=True)
 _harmless(
     "ApplicationKeys", "rejectMaxRecords rejectWithValue", "all rejected rows are kept in audit.rejected", warn=True
 )
@@ -210,7 +210,7 @@ _harmless(
 _harmless(
     "ApplicationKeys",
     "duckdbExtensions duckDbEnableExternalAccess",
-    "the engine needs no extension, and reads files",
+    "the engine needs no extension, and can always read files",
     warn=True,
 )
 _harmless("ApplicationKeys", "scd2StartTimestamp scd2EndTimestamp", "for SCD2, which is refused")
@@ -218,7 +218,7 @@ _harmless("ApplicationKeys", "archiveTablePattern", "for archiveTable, which is 
 _harmless(
     "ApplicationKeys",
     "longJobTimeoutMs shortJobTimeoutMs onExceptionRetries forceHalt jobIdEnvName",
-    "the orchestrator says it",
+    "the orchestrator decides this",
 )
 _harmless(
     "ApplicationKeys",
@@ -234,12 +234,12 @@ _harmless(
 
 
 class Given(NamedTuple):
-    """A key that a file gives.
+    """A key that a file sets.
 
     Attributes:
-        way: from the structure that was asked about: ``("metadata", "options")``.
-        effect: what becomes of it.
-        value: what the file says.
+        way: the path of keys, such as ``("metadata", "options")``.
+        effect: the effect of the key.
+        value: the value in the file.
     """
 
     way: tuple[str | int, ...]
@@ -248,7 +248,7 @@ class Given(NamedTuple):
 
 
 def structures() -> Iterator[type[Keys]]:
-    """Every structure of the model, those of the files first."""
+    """Yield every structure of the model; those of the application come last."""
     for module in (schema, schema_application):
         for name in module.__all__:
             found = getattr(module, name)
@@ -257,15 +257,15 @@ def structures() -> Iterator[type[Keys]]:
 
 
 def effect_of(structure: type[Keys], key: str) -> Effect:
-    """What becomes of a key."""
+    """Return the effect of a key."""
     return EFFECTS[structure.__name__, key]
 
 
 def setting_effect(path: str) -> Effect:
-    """What becomes of a setting of the application.
+    """Return the effect of a setting of the application.
 
     Args:
-        path: as :data:`.settings.SETTINGS` has it: ``"area.stage"``.
+        path: a key of :data:`.settings.SETTINGS`, such as ``"area.stage"``.
     """
     *above, key = path.split(".")
     inner = {"accessPolicies": "AccessPolicies", "area": "AreaKeys", "dagRef": "DagRefs", "lock": "Lock"}
@@ -273,11 +273,11 @@ def setting_effect(path: str) -> Effect:
 
 
 def given_keys(keys: Keys | None, way: tuple[str | int, ...] = ()) -> Iterator[Given]:
-    """The keys that a structure and those inside of it give, except for values that ask for what happens anyway.
+    """Yield the keys that a structure sets, including nested ones, except for values that request what the engine does anyway.
 
     Args:
-        keys: what a file says.
-        way: where it is.
+        keys: the structure.
+        way: the path of keys to the structure.
     """
     if keys is None:
         return
@@ -326,7 +326,7 @@ def _rows() -> Iterator[str]:
             grouped.setdefault(effect_of(structure, key), []).append(f"`{key}`")
         for effect, keys in grouped.items():
             values = ", ".join(f"`{value}`" for value in effect.unless)
-            note = f"{effect.note}; fine: {values}" if values else effect.note
+            note = f"{effect.note}; allowed: {values}" if values else effect.note
             yield f"| {title} | {', '.join(keys)} | {effect.use.value}{', with a warning' if effect.warn else ''} | {note} |"
 
 

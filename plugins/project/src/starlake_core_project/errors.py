@@ -1,4 +1,4 @@
-"""The exceptions of this package, and the problems of files that they tell of."""
+"""The exceptions of this package, and the problems in files that they report."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["JavaPatternError", "Problem", "ProjectError"]
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that is wrong in a file.
+    """A problem in a file.
 
     Attributes:
         path: the file.
         message: what is wrong, and what to write instead.
-        line: where, from 1; None where no line is to blame.
+        line: the line, counted from 1; None if the problem is not in one line.
     """
 
     path: Path
@@ -31,10 +31,10 @@ class Problem:
 
 
 class ProjectError(StarlakeError):
-    """A file of the project cannot be read as what it should be; the message names the file.
+    """A file of the project is invalid or cannot be read; the message names the file.
 
     Attributes:
-        problems: all of them; empty where the message is not about a file.
+        problems: every problem that was found; empty if the message is not about the content of a file.
     """
 
     def __init__(self, message: str = "", problems: Sequence[Problem] = ()) -> None:
@@ -43,4 +43,4 @@ class ProjectError(StarlakeError):
 
 
 class JavaPatternError(ProjectError):
-    """A regular expression that Java refuses, or that cannot be translated; the message quotes the construct and its position."""
+    """A regular expression that Java rejects or that cannot be translated; the message quotes the construct and its position."""

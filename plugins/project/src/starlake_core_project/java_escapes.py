@@ -21,7 +21,7 @@ _PREDEFINED = {"d": ("Digit", "DIGIT"), "s": ("Space", "WHITE_SPACE"), "w": ("",
 _WORD = posix_set("Alnum") | CharSet.chars("_")
 
 
-_NAME_HINT = "a name is a letter and then letters and digits of ASCII"
+_NAME_HINT = "a name is an ASCII letter followed by ASCII letters and digits"
 
 
 class Escapes:
@@ -29,8 +29,8 @@ class Escapes:
 
     Attributes:
         names: the named groups and their numbers.
-        groups: how many groups capture.
-        referred: the groups that back references name.
+        groups: the number of capturing groups.
+        referred: the groups that back references refer to.
     """
 
     def __init__(self, pattern: str, flags: str = "") -> None:
@@ -84,7 +84,7 @@ class Escapes:
                 self._at += 1
 
     def _peek(self) -> str:
-        """The next character that means something; empty at the end and before a quoted one."""
+        """Return the next syntax character; empty at the end and before a quoted character."""
         self._skip()
         return self._raw()
 
@@ -138,7 +138,7 @@ class Escapes:
     def _escape(self, place: int, *, in_class: bool = False, ends_range: bool = False) -> str | CharSet | Node:
         char = self._raw()
         if not char:
-            self._fail(place, r"nothing follows the backslash; a backslash itself is written \\")
+            self._fail(place, r"nothing follows the backslash; write a literal backslash as \\")
         self._at += 1
         if char in _CONTROLS:
             return _CONTROLS[char]
@@ -154,7 +154,7 @@ class Escapes:
         if char.isascii() and char.isalnum():
             node = None if in_class else self._special(place, char)
             if node is None:
-                self._fail(place, f"Java knows no escape \\{char} {'in a class' if in_class else 'here'}")
+                self._fail(place, f"Java has no escape \\{char} {'in a class' if in_class else 'here'}")
             return node
         return char
 
@@ -174,7 +174,7 @@ class Escapes:
                 self._fail(place, r"a reference to a named group is \k<name>")
             name = self._group_name(place)
             if name not in self.names:
-                self._fail(place, f"no group {name} stands before it")
+                self._fail(place, f"there is no group {name} before it")
             return self._refer(place, self.names[name])
         if char in "bB":
             if char == "b" and [self._raw(ahead) for ahead in range(3)] == ["{", "g", "}"]:
@@ -216,12 +216,14 @@ class Escapes:
         if number > _LAST_REFERENCE:
             self._refuse(
                 place,
-                f"a reference to a group after the {_LAST_REFERENCE}th",
-                "the group as (?:...) where nothing refers to it",
+                f"a reference to a group beyond the {_LAST_REFERENCE}th",
+                "groups that nothing refers to as (?:...)",
             )
         if {"i", "u"} <= self._flags:
             self._refuse(
-                place, "a reference that ignores the case of letters beyond ASCII", "both cases of the text, as (?:é|É)"
+                place,
+                "a reference that ignores the case of letters beyond ASCII",
+                "both cases of the text, such as (?:é|É)",
             )
         self.referred.add(number)
         if "i" in self._flags:
@@ -254,7 +256,7 @@ class Escapes:
 
     def _whole(self, place: int, code: int) -> str:
         if 0xD800 <= code < 0xE000:
-            self._refuse(place, "half of a surrogate pair", r"the whole character, as \x{1F600}")
+            self._refuse(place, "half of a surrogate pair", r"the whole character, such as \x{1F600}")
         return chr(code)
 
     def _hexadecimal(self, place: int, count: int) -> int:
@@ -262,7 +264,7 @@ class Escapes:
         for _ in range(count):
             digit = self._read()
             if not digit or digit not in "0123456789abcdefABCDEF":
-                self._fail(place, f"{count} hexadecimal digits have to follow")
+                self._fail(place, f"{count} hexadecimal digits must follow")
             digits += digit
         return int(digits, 16)
 
@@ -283,7 +285,7 @@ class Escapes:
 
     def _by_name(self, place: int) -> str:
         if not self._take("{"):
-            self._fail(place, r"a character is named as \N{DIGIT ONE}")
+            self._fail(place, r"write the name of a character like \N{DIGIT ONE}")
         name = self._braced(place).strip().upper()
         try:
             char = unicodedata.lookup(name)
@@ -291,7 +293,7 @@ class Escapes:
         except KeyError:
             known = False
         if not known:
-            self._refuse(place, f"the character name {name}", r"the character or its number, as \x{1F600}")
+            self._refuse(place, f"the character name {name}", r"the character or its number, such as \x{1F600}")
         return char
 
     def _property(self, place: int, *, negative: bool) -> CharSet:
@@ -301,5 +303,5 @@ class Escapes:
             self._fail(place, r"a property is \p{L} or \pL")
         found = property_set(name, ignore_case="i" in self._flags, unicode="U" in self._flags)
         if found is None:
-            self._fail(place, f"Java knows no property {name!r}; the case of its letters matters")
+            self._fail(place, f"Java has no property {name!r}; names of properties are case-sensitive")
         return ~found if negative else found

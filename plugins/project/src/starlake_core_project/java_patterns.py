@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["JavaMatch", "JavaPattern", "java_pattern"]
 
-# What nearly all patterns of files consist of means the same in Python, but for the dot; so the common case needs no parser.
+# The constructs in nearly all patterns mean the same in Python, except the dot, so the common case needs no parser.
 _SIMPLE = re.compile(r"(?:(?:[A-Za-z0-9_-]|\\[.-]|\.|\[(?:[A-Za-z0-9_.]|a-z|A-Z|0-9)\])(?:[*+?]|\{[0-9]{1,3}\})?)+")
 _DOT = re.compile(r"\\.|\[.*?\]|(\.)")
 _NO_LINE_END = r"[^\n\r\x85\u2028\u2029]"
@@ -23,13 +23,13 @@ _NO_LINE_END = r"[^\n\r\x85\u2028\u2029]"
 
 @dataclass(frozen=True)
 class JavaMatch:
-    """Where a pattern matched.
+    """A match of a pattern.
 
     Attributes:
-        text: what it matched.
-        start: where that begins, in characters.
-        end: where it ends.
-        groups: the texts of the named groups; None for a group that took no part.
+        text: the matched text.
+        start: the start of the match, in characters.
+        end: the end of the match, in characters.
+        groups: the texts of the named groups; None for a group that did not take part in the match.
     """
 
     text: str
@@ -48,11 +48,11 @@ class JavaPattern:
     r"""One regular expression of Java.
 
     Args:
-        pattern: what Java's ``Pattern.compile`` is given.
-        flags: flags that hold from the start, as in ``(?im)``.
+        pattern: the pattern, as for Java's ``Pattern.compile``.
+        flags: flags that apply from the start, as in ``(?im)``.
 
     Raises:
-        JavaPatternError: Java refuses the pattern, or it cannot be translated.
+        JavaPatternError: Java rejects the pattern, or it cannot be translated.
 
     >>> JavaPattern(r"(?<kind>\w+)-\d++[.]csv").matches("orders-1.csv").groups
     {'kind': 'orders'}
@@ -68,7 +68,7 @@ class JavaPattern:
             return
         try:
             self._source, self._plain = self._written()
-            self._compiled  # noqa: B018 - what the library refuses is found now
+            self._compiled  # noqa: B018 - compile now, to find what the library rejects
         except RecursionError as error:
             raise JavaPatternError(
                 f"the regular expression {pattern!r} is nested too deeply; write it with fewer groups"
@@ -102,11 +102,11 @@ class JavaPattern:
         return compiled
 
     def matches(self, text: str) -> JavaMatch | None:
-        """The match of the whole text, as Java's ``Matcher.matches``; None when it does not match."""
+        """Match the whole text, like Java's ``Matcher.matches``; None if it does not match."""
         return self._match(self._compiled.fullmatch(text))
 
     def find(self, text: str) -> JavaMatch | None:
-        """The first match in the text, as Java's ``Matcher.find``; None when nothing matches."""
+        """Find the first match in the text, like Java's ``Matcher.find``; None if nothing matches."""
         return self._match(self._compiled.search(text))
 
     @staticmethod
@@ -115,7 +115,7 @@ class JavaPattern:
 
     @property
     def re2(self) -> str | None:
-        """A pattern of RE2 whose full matches are those of :meth:`matches`; None when RE2 has none."""
+        """A pattern of RE2 with the same full matches as :meth:`matches`; None if RE2 has no equivalent."""
         from .java_writer import RE2_SIZE, re2_size, re2_source
 
         source = re2_source(self._tree)
@@ -124,5 +124,5 @@ class JavaPattern:
 
 @lru_cache(maxsize=1024)
 def java_pattern(pattern: str, flags: str = "") -> JavaPattern:
-    """The same as :class:`JavaPattern`, kept for the next who asks."""
+    """Return a :class:`JavaPattern`, which is cached."""
     return JavaPattern(pattern, flags)

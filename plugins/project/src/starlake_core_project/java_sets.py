@@ -1,4 +1,4 @@
-"""Sets of characters of Java's regular expressions: ranges, properties and what ignoring case adds to them."""
+"""Character sets of Java's regular expressions: ranges, properties, and the characters that ignoring case adds to them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import lru_cache
 __all__ = ["ANY", "CharSet", "either_case", "fold", "posix_set", "property_set", "unicode_posix_set"]
 
 _LAST = 0x10FFFF
-_CASED = 0x1EFFF  # no letter beyond it has a case
+_CASED = 0x1EFFF  # no character above it has a case
 
 
 def _escape(code: int) -> str:
@@ -34,7 +34,7 @@ class CharSet:
 
     @classmethod
     def of(cls, *ranges: tuple[int, int]) -> CharSet:
-        """The set of these ranges, in any order."""
+        """Create a set from ranges in any order."""
         merged: list[tuple[int, int]] = []
         for first, last in sorted(ranges):
             if merged and first <= merged[-1][1] + 1:
@@ -45,17 +45,17 @@ class CharSet:
 
     @classmethod
     def chars(cls, text: Iterable[str]) -> CharSet:
-        """The set of these characters."""
+        """Create a set from characters."""
         return cls.of(*((ord(char), ord(char)) for char in text))
 
     @classmethod
     def properties(cls, *names: str) -> CharSet:
-        """The set of what has one of these Unicode properties."""
+        """Create the set of the characters with any of the Unicode properties."""
         return cls(None, "[" + "".join(rf"\p{{{name}}}" for name in names) + "]")
 
     @property
     def pattern(self) -> str:
-        """The set as a pattern that matches one character."""
+        """A pattern that matches one character of the set."""
         if self.ranges is None:
             return self.source
         if not self.ranges:
@@ -102,7 +102,7 @@ def _upper(char: str) -> str:
 
 @lru_cache(maxsize=4096)
 def fold(char: str) -> str:
-    """What Java compares when it ignores case with the flag ``u``: the lower case of the upper case."""
+    """Return the form that Java compares when it ignores case with the flag ``u``: the lower case of the upper case."""
     upper = _upper(char)
     return "i" if upper == "\u0130" else upper.lower()
 
@@ -124,11 +124,11 @@ def _ascii_cases(code: int) -> tuple[int, ...]:
 
 
 def either_case(first: str, last: str, unicode: bool, *, alone: bool = True) -> CharSet:
-    """A range of characters, and what Java takes for the same when it ignores case.
+    """Return a range of characters, and the characters that Java treats as equal when it ignores case.
 
     Args:
         unicode: whether the flag ``u`` is set; without it, only ASCII letters have a case.
-        alone: whether a single character stands by itself; in a row of several, Java compares otherwise.
+        alone: whether the character is not part of a longer literal, for which Java compares differently.
     """
     start, end = ord(first), ord(last)
     if not unicode:
@@ -317,7 +317,7 @@ def _by_unicode_name(name: str, ignore_case: bool) -> CharSet | None:
 
 
 def property_set(name: str, *, ignore_case: bool, unicode: bool) -> CharSet | None:
-    r"""What ``\p{name}`` means, or None when Java knows no such property.
+    r"""Return the set for ``\p{name}``, or None if Java has no such property.
 
     Args:
         ignore_case: whether the flag ``i`` is set.

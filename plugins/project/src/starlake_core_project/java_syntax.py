@@ -33,7 +33,7 @@ _TERMINATORS = CharSet.chars("\n\r\u0085\u2028\u2029")
 
 
 def _has_one_way(node: Node) -> bool:
-    # What Java calls deterministic: then it repeats a group without a stack.
+    # What Java calls deterministic: it then repeats a group without a stack.
     if isinstance(node, Choice):
         return False
     if isinstance(node, Repeat):
@@ -42,13 +42,13 @@ def _has_one_way(node: Node) -> bool:
 
 
 def _vague_groups(node: Node, reason: str) -> Iterator[tuple[int, str]]:
-    # Groups in places where Java keeps what a failed attempt has captured, and why.
+    # Groups in positions where Java keeps the captures of a failed match, each with the reason.
     if isinstance(node, Group) and node.number and reason:
         yield node.number, reason
     if isinstance(node, Look | Atomic) or (isinstance(node, Repeat) and node.mode == "+"):
         reason = "in a look-around, an atomic group or a possessive repetition"
     elif isinstance(node, Repeat) and width(node.node)[0] == 0:
-        reason = "in a repetition of what can be empty"
+        reason = "in a repetition of something that can be empty"
     for child in children(node):
         yield from _vague_groups(child, reason)
 
@@ -57,7 +57,7 @@ class Parser(Escapes):
     """Reads one pattern."""
 
     def parse(self) -> Node:
-        """The tree.
+        """Return the tree of the pattern.
 
         Raises:
             JavaPatternError: the pattern is not valid in Java, or cannot be translated.
@@ -69,23 +69,23 @@ class Parser(Escapes):
             if number in self.names.values() or number in self.referred:
                 self._refuse(
                     self._begins[number],
-                    f"a group whose text is used and that stands {reason}",
+                    f"a group whose text is used {reason}",
                     "the group outside of it",
                     len(self._pattern),
                 )
         return node
 
     def leave_re(self) -> None:
-        """Told that the pattern needs more than ``re``.
+        """Check that the pattern also works outside of ``re``; called if ``re`` is not enough for it.
 
         Raises:
-            JavaPatternError: the pattern has what only ``re`` does as Java.
+            JavaPatternError: the pattern needs something that only ``re`` does in the same way as Java.
         """
         if self._folded is not None:
             self._refuse(
                 self._folded,
                 "a reference that ignores case in a pattern with properties or possessive repetitions",
-                "it without (?i)",
+                "the reference without (?i)",
             )
 
     # Structure
@@ -106,7 +106,7 @@ class Parser(Escapes):
 
         while not self._ended() and self._peek() not in ("|", ")"):
             if self._peek() == "(":
-                finish()  # before its flags hold
+                finish()  # before the flags of the group apply
             found = self._item()
             if isinstance(found, str):
                 row.append(found)
@@ -134,9 +134,9 @@ class Parser(Escapes):
             return self._tokens[self._at - 1][0]
         if char in "?*+":
             self._at += 1
-            self._fail(place, "nothing that could be repeated stands before it")
+            self._fail(place, "there is nothing before it to repeat")
         if char == "{":
-            return Sequence(())  # Java repeats the empty text then
+            return Sequence(())  # Java then repeats the empty string
         self._at += 1
         if char == "(":
             return self._group(place)
@@ -170,17 +170,17 @@ class Parser(Escapes):
 
     def _counted(self, place: int) -> tuple[int, int | None]:
         if not self._is_digit(self._raw()):
-            self._fail(place, r"a repetition is {2}, {2,} or {2,5}; a brace by itself is written \{")
+            self._fail(place, r"a repetition is {2}, {2,} or {2,5}; write a literal brace as \{")
         least = self._number(place)
         most: int | None = least
         if self._take(","):
             most = None if self._peek() == "}" else self._number(place)
         if not self._take("}"):
             self._fail(
-                place, r"the repetition is not closed; it is {2}, {2,} or {2,5}, and a brace by itself is written \{"
+                place, r"the repetition is not closed; a repetition is {2}, {2,} or {2,5}; write a literal brace as \{"
             )
         if most is not None and most < least:
-            self._fail(place, "the second number of a repetition is not less than the first")
+            self._fail(place, "the second number of a repetition must not be less than the first")
         return least, None if most == _MANY else most
 
     def _number(self, place: int) -> int:
@@ -188,7 +188,7 @@ class Parser(Escapes):
         while self._is_digit(self._peek()):
             number = number * 10 + int(self._read())
         if number > _MANY:
-            self._fail(place, f"a repetition has at most {_MANY} times")
+            self._fail(place, f"a repetition count is at most {_MANY}")
         return number
 
     # Groups
@@ -220,7 +220,7 @@ class Parser(Escapes):
             self._at += 1
             self._fail(
                 place,
-                f"no group begins like this; the flags are {', '.join(_FLAGS)}, and a named group is (?<name>...)",
+                f"no group starts like this; the flags are {', '.join(_FLAGS)}, and a named group is (?<name>...)",
             )
         return Group(self._closed(place, flags))
 
@@ -233,7 +233,7 @@ class Parser(Escapes):
 
     def _capturing(self, place: int, flags: set[str], name: str = "") -> Node:
         if name in self.names:
-            self._fail(place, f"a second group of the name {name}")
+            self._fail(place, f"a second group with the name {name}")
         self.groups += 1
         number = self.groups
         self._begins[number] = place
@@ -252,7 +252,7 @@ class Parser(Escapes):
             self._at += 1
             if char == "c":
                 self._refuse(
-                    place, "the flag c (canonical equivalence)", "both forms of the character, as (?:é|e\\u0301)"
+                    place, "the flag c (canonical equivalence)", "both forms of the character, such as (?:é|e\\u0301)"
                 )
             if char == "-":
                 negative, change = True, self._flags.discard
@@ -272,17 +272,19 @@ class Parser(Escapes):
             if isinstance(item, Grapheme):
                 self._refuse(place, r"\X in a look-behind", "the characters themselves")
             if isinstance(item, Atomic) or (isinstance(item, Repeat) and item.mode == "+"):
-                self._refuse(place, "an atomic group or possessive repetition in a look-behind", "it without")
+                self._refuse(
+                    place,
+                    "an atomic group or possessive repetition in a look-behind",
+                    "an ordinary group or repetition",
+                )
             repeated = item.node if isinstance(item, Repeat) and (item.least, item.most) != (0, 1) else None
             if isinstance(item, Reference) or (isinstance(repeated, Group) and not _has_one_way(repeated)):
                 self._fail(
                     place,
-                    "a look-behind has to have an obvious maximum length: no back references, no repeated groups with alternatives",
+                    "a look-behind must have an obvious maximum length: no back references, no repeated groups with alternatives",
                 )
         if width(node)[1] is None:
-            self._refuse(
-                place, "a look-behind without a maximum length", "{1,100} in place of +, {0,100} in place of *"
-            )
+            self._refuse(place, "a look-behind without a maximum length", "{1,100} instead of +, {0,100} instead of *")
 
     # Classes
 
@@ -298,7 +300,7 @@ class Parser(Escapes):
         found: CharSet | None = None
         while True:
             if self._ended():
-                self._fail(place, r"the class is not closed; a bracket by itself is written \[", place + 1)
+                self._fail(place, r"the class is not closed; write a literal bracket as \[", place + 1)
             char = self._peek()
             if char == "]" and found is not None:
                 return found
@@ -345,12 +347,10 @@ class Parser(Escapes):
             return either_case(first, first, "u" in self._flags) if "i" in self._flags else CharSet.chars(first)
         self._at += 1
         if self._ended():
-            self._fail(place, r"the class is not closed; a bracket by itself is written \[", place + 1)
+            self._fail(place, r"the class is not closed; write a literal bracket as \[", place + 1)
         last = self._member(ends_range=True)
         if isinstance(last, CharSet) or last < first:
-            self._fail(
-                start, r"the end of the range is not a character after its start; a hyphen by itself is written \-"
-            )
+            self._fail(start, r"the end of the range is not a character after its start; write a literal hyphen as \-")
         if "i" in self._flags:
             return either_case(first, last, "u" in self._flags)
         return CharSet.of((ord(first), ord(last)))

@@ -1,4 +1,4 @@
-"""What a regular expression of Java consists of, as a tree."""
+"""The syntax tree of a regular expression of Java."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class One:
-    """One character of a set."""
+    """One character from a set."""
 
     chars: CharSet
 
 
 @dataclass(frozen=True)
 class Assertion:
-    """A place: a name of :data:`~starlake_core_project.java_writer.PLACES`."""
+    """A position: a name of :data:`~starlake_core_project.java_writer.PLACES`."""
 
     name: str
 
@@ -53,7 +53,7 @@ class Grapheme:
 
 @dataclass(frozen=True)
 class Reference:
-    """What a group has matched, once more."""
+    """A back reference: the text that a group has matched."""
 
     number: int
     ignore_case: bool
@@ -61,21 +61,21 @@ class Reference:
 
 @dataclass(frozen=True)
 class Sequence:
-    """One after the other."""
+    """Nodes that match one after the other."""
 
     items: tuple[Node, ...]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The first that fits."""
+    """Alternatives, of which the first that matches is used."""
 
     branches: tuple[Node, ...]
 
 
 @dataclass(frozen=True)
 class Group:
-    """Parentheses; number 0 captures nothing."""
+    """A group in parentheses; the number 0 means that it does not capture."""
 
     node: Node
     number: int = 0
@@ -91,7 +91,7 @@ class Atomic:
 
 @dataclass(frozen=True)
 class Look:
-    """Look-ahead and look-behind."""
+    """A look-ahead or look-behind."""
 
     node: Node
     behind: bool
@@ -100,7 +100,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Repeat:
-    """A node several times; ``most`` is None without a limit."""
+    """A repeated node; ``most`` is None if there is no limit."""
 
     node: Node
     least: int
@@ -114,7 +114,7 @@ Node: TypeAlias = (
 
 
 def children(node: Node) -> tuple[Node, ...]:
-    """The nodes that a node is made of."""
+    """Return the direct children of a node."""
     if isinstance(node, Sequence):
         return node.items
     if isinstance(node, Choice):
@@ -123,14 +123,14 @@ def children(node: Node) -> tuple[Node, ...]:
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """A node and all that is in it."""
+    """Yield a node and all of its descendants."""
     yield node
     for child in children(node):
         yield from walk(child)
 
 
 def width(node: Node) -> tuple[int, int | None]:
-    """How many characters a node takes at least and at most; None without a limit."""
+    """Return the minimum and maximum number of characters that a node matches; None if there is no maximum."""
     if isinstance(node, One):
         return 1, 1
     if isinstance(node, LineBreak):

@@ -27,7 +27,7 @@ _LETTER = r"[\p{L}\p{Nd}]"
 _LEFT = rf"(?<=[\p{{L}}\p{{Nd}}_]|{_LETTER}\p{{Mn}}+)"
 _RIGHT = rf"(?:(?=[\p{{L}}\p{{Nd}}_])|(?=\p{{Mn}})(?<={_LETTER}\p{{Mn}}*))"
 _WORD = r"[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\u200c\u200d]"
-# A place, the pattern for it, and whether Python's own `re` understands that.
+# Each position with its pattern, and whether Python's `re` supports that pattern.
 PLACES: Mapping[str, tuple[str, bool]] = {
     "start": (r"\A", True),
     "end": (r"\Z", True),
@@ -43,14 +43,14 @@ PLACES: Mapping[str, tuple[str, bool]] = {
     "not unicode word edge": (f"(?:(?<={_WORD})(?={_WORD})|(?<!{_WORD})(?!{_WORD}))", False),
 }
 _LINE_BREAK = r"(?:\r\n|[\n-\r\x85\u2028\u2029])"
-# Repeated, a line break is not given back half.
+# In a repetition, Java does not split a line break when it backtracks.
 _WHOLE_LINE_BREAK = r"(?:\r\n|\r(?!\n)|[\n\x0b\x0c\x85\u2028\u2029])"
 _RE2_REPEATS = 1000
 RE2_SIZE = 2000
 
 
 class Writer:
-    """Writes a tree as a pattern of ``re``, or of ``regex`` where ``re`` does not do."""
+    """Writes a tree as a pattern for ``re``, or for ``regex`` if ``re`` is not enough."""
 
     def __init__(self) -> None:
         self.plain = True
@@ -84,7 +84,7 @@ class Writer:
             inner = f"(?:{inner})"
         if node.mode == "+":
             self.plain = False
-            # Java does not go back into the times before, not even to reach the least number.
+            # Java does not backtrack into earlier repetitions, not even to reach the minimum.
             inner = f"(?>{inner})"
         short = {(0, 1): "?", (0, None): "*", (1, None): "+"}.get((node.least, node.most))
         times = str(node.least) if node.least == node.most else f"{node.least},{'' if node.most is None else node.most}"
@@ -108,7 +108,7 @@ def _re2_chars(chars: CharSet) -> str | None:
 
 
 def re2_source(node: Node, last: bool = True) -> str | None:
-    """The node for RE2; ``last`` when only the end can follow, where every end of a line is the end."""
+    """Write a node for RE2. ``last`` says that only the end of the text can follow, so every end of a line is that end."""
     if isinstance(node, One):
         return _re2_chars(node.chars)
     if isinstance(node, Assertion):
@@ -142,7 +142,7 @@ def re2_source(node: Node, last: bool = True) -> str | None:
 
 
 def re2_size(node: Node) -> int:
-    # How often the smallest parts are repeated in all: RE2 writes them out and has a limit.
+    # The total number of repeated parts: RE2 expands repetitions and has a limit.
     if isinstance(node, One):
         return len(node.chars.ranges or ())
     parts = node.items if isinstance(node, Sequence) else node.branches if isinstance(node, Choice) else ()

@@ -1,4 +1,4 @@
-"""What Jinja is asked to be: sandboxed, kept below one folder, and patient with what nobody defined."""
+"""The Jinja environment: sandboxed, limited to one folder, and lenient about undefined variables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DOLLAR = re.compile(r"\$\{\s*([^\s{}$]+)\s*\}")
 
 
 class _Below(BaseLoader):
-    """Reads templates below a folder; neither ``..`` nor a link leads out of it."""
+    """Reads templates below a folder; neither ``..`` nor a link can escape from it."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
@@ -35,20 +35,20 @@ class _Below(BaseLoader):
 
 
 def environment(folder: Path | None, current: ContextVar[Any]) -> SandboxedEnvironment:
-    """The Jinja of one project.
+    """Create the Jinja environment of one project.
 
     Args:
-        folder: which templates may be included from.
-        current: the rendering at work; it knows what an undefined name and ``${name}`` stand for.
+        folder: the folder from which templates may be included.
+        current: the rendering in progress; it resolves undefined names and ``${name}``.
     """
 
     class Unknown(ChainableUndefined):
-        """Empty, and remembered when it becomes text; false, unless the project is strict."""
+        """An undefined variable: empty, recorded when it is rendered, and false unless the project is strict."""
 
         __slots__ = ()
 
         def __str__(self) -> str:
-            if self._undefined_exception is not UndefinedError:  # what the sandbox keeps
+            if self._undefined_exception is not UndefinedError:  # the sandbox refused it
                 self._fail_with_undefined_error()
             return str(current.get().unknown(self._undefined_name or ""))
 
@@ -58,7 +58,7 @@ def environment(folder: Path | None, current: ContextVar[Any]) -> SandboxedEnvir
             return False
 
     class Dollars(Extension):
-        """``${name}`` in any template, an included one too: the value comes in after Jinja, so that nothing in it is a template."""
+        """Supports ``${name}`` in every template, included ones as well. Values are inserted after Jinja has run, so they are never templates."""
 
         def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
             rendering = current.get(None)

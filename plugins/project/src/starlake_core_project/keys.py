@@ -1,6 +1,6 @@
-"""What the declared model is made of: the base of its structures, and the types of its keys.
+"""The building blocks of the declared model: the base class of its structures, and the types of its keys.
 
-A file is text first: the parser leaves every scalar as text, and the types below say what that text means.
+The YAML parser returns every scalar as a string; the types below say how to interpret it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["Keys", "Text", "TextList", "TextMap", "one_of", "text_map", "texts"]
 
 Text = str | None
 TextList = tuple[str | None, ...] | str | None
-"""A list of texts; one text stands for a list of one."""
+"""A list of strings; a single string means a list of one."""
 TextMap = dict[str, str | None] | None
 
 
@@ -29,18 +29,18 @@ else:
 
 
 def one_of(*words: str | None) -> Any:
-    """The type of a text that is one of some words, in upper, lower or title case."""
+    """Return the type of a string that is one of the given words, in upper, lower or title case."""
     forms = (form for word in words for form in ((word, word.lower(), word.capitalize()) if word else (word,)))
     return Literal[tuple(dict.fromkeys(forms))]
 
 
 def texts(value: TextList) -> tuple[str, ...]:
-    """What a list of texts holds; entries without a value are left out."""
+    """Return the strings of a list, without empty entries."""
     if value is None:
         return ()
     return (value,) if isinstance(value, str) else tuple(item for item in value if item is not None)
 
 
 def text_map(value: TextMap) -> dict[str, str]:
-    """What a mapping of texts holds; entries without a value are left out."""
+    """Return the entries of a mapping that have a value."""
     return {name: text for name, text in (value or {}).items() if text is not None}

@@ -1,6 +1,6 @@
-"""Files without ``version``: read as Starlake's ``YamlMigrator`` does, with words about what to write instead.
+"""Migrates files without ``version`` as Starlake's ``YamlMigrator`` does, and says what to write instead.
 
-The rules are those of Starlake 1.8. A file with a version is never touched: there, an old key is an unknown one.
+The rules are those of Starlake 1.8. A file with a version is never migrated: there, an old key is an unknown key.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ OLD_KEYS = {
     "flat": "nothing: delete it",
     "dynamicPartitionOverwrite": "writeStrategy: {type: OVERWRITE_BY_PARTITION}",
 }
-"""Keys of files without ``version``, and what stands in their place."""
+"""The keys of files without ``version``, and what replaces each of them."""
 OLD_LAYOUT = {"domains": "load", "jobs": "transform"}
-"""Folders below ``metadata`` in the oldest projects, and those of today."""
+"""The folders below ``metadata`` in the oldest projects, and the folder that replaces each of them."""
 
 
 class _Migration:
-    """One file on its way.
+    """The migration of one file.
 
     Attributes:
-        notes: what to write instead, in the order of the file.
+        notes: what to write instead, in the order of the changes.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class _Migration:
     def rename(self, node: dict[str, Any], old: str, new: str, where: str) -> None:
         if node.get(new) is None and node.get(old) is not None:
             node[new] = node.pop(old)
-            self.notes.append(f"write {where}{new} for {old}")
+            self.notes.append(f"write {where}{new} instead of {old}")
 
     def sink(self, parent: dict[str, Any], where: str) -> None:
         sink = parent.get("sink")
@@ -60,7 +60,7 @@ class _Migration:
             self.notes.append(f"write {name}.partition as a list")
         if isinstance(sink.get("timestamp"), str):
             sink["partition"] = [sink["timestamp"]]
-            self.notes.append(f"write {name}.partition: [{sink['timestamp']}] for timestamp")
+            self.notes.append(f"write {name}.partition: [{sink['timestamp']}] instead of timestamp")
         sink.pop("timestamp", None)
         overwrite = sink.pop("dynamicPartitionOverwrite", None)
         if str(overwrite).lower() == "true" and not _has_strategy(parent):
@@ -69,7 +69,7 @@ class _Migration:
     def strategy(self, parent: dict[str, Any], kind: str, where: str, old: str) -> None:
         strategy = parent.get("writeStrategy")
         parent["writeStrategy"] = {"type": kind} if not isinstance(strategy, dict) else {**strategy, "type": kind}
-        self.notes.append(f"write {where}.writeStrategy.type: {kind} for {old}")
+        self.notes.append(f"write {where}.writeStrategy.type: {kind} instead of {old}")
 
     def upsert(self, parent: dict[str, Any], where: str) -> None:
         strategy = parent.get("writeStrategy")
@@ -100,7 +100,7 @@ class _Migration:
             self.drop(metadata, "mode", where)
 
     def merge(self, node: dict[str, Any], strategies: dict[str, Any], where: str, old: Any) -> None:
-        """``merge`` becomes a write strategy; what the strategy says already stays."""
+        """Convert ``merge`` to a write strategy, and keep what the write strategy already says."""
         merge = node.get("merge")
         if "merge" not in node:
             return
@@ -108,7 +108,7 @@ class _Migration:
         known = strategies.get("writeStrategy")
         known = known if isinstance(known, dict) else {}
         if known.get("type") == "OVERWRITE_BY_PARTITION":
-            # Starlake refuses both at once; the key that stays is reported as an unknown one.
+            # Starlake refuses the combination; the remaining key is reported as unknown.
             return
         del node["merge"]
         strategy = {**merge, **known}
@@ -118,7 +118,7 @@ class _Migration:
             else:
                 strategy["type"] = "OVERWRITE" if str(old).upper() == "OVERWRITE" else "APPEND"
         strategies["writeStrategy"] = strategy
-        self.notes.append(f"write {where}.writeStrategy with type: {strategy.get('type')} for merge")
+        self.notes.append(f"write {where}.writeStrategy with type: {strategy.get('type')} instead of merge")
 
     def table(self, table: Any, where: str) -> None:
         if not isinstance(table, dict):
@@ -159,7 +159,7 @@ def _table_file(migration: _Migration, document: dict[str, Any]) -> None:
     tables = document.get("tables")
     if document.get("table") is None and isinstance(tables, list) and len(tables) == 1:
         document["table"] = document.pop("tables")[0]
-        migration.notes.append("write table: for tables: with one item")
+        migration.notes.append("write table: instead of tables: with one item")
     migration.table(document.get("table"), "table")
 
 
@@ -175,7 +175,7 @@ def _domain_file(migration: _Migration, document: dict[str, Any]) -> None:
     if tables is None:
         return
     document["tables"] = tables
-    migration.notes.append("put every table of load.tables into a file of its own, named after it")
+    migration.notes.append("put each table of load.tables into its own file, named after the table")
     for index, table in enumerate(tables if isinstance(tables, list) else ()):
         migration.table(table, f"load.tables[{index}]")
 
@@ -200,14 +200,14 @@ _BY_ROOT: dict[str, Callable[[_Migration, dict[str, Any]], None]] = {
 
 
 def migrate(values: Any, root: str) -> tuple[dict[str, Any], str]:
-    """Bring the values of a file without ``version`` to version 1, in place as far as they stay.
+    """Migrate the values of a file without ``version`` to version 1, mostly in place.
 
     Args:
-        values: what the file says.
-        root: the key that such a file has at its top: ``"table"``, ``"load"`` ...
+        values: the values of the file.
+        root: the top-level key of such a file: ``"table"``, ``"load"`` ...
 
     Returns:
-        The values, and the warning.
+        The migrated values, and the warning.
     """
     migration = _Migration()
     if root != "table" and not (isinstance(values, dict) and root in values):
@@ -218,5 +218,5 @@ def migrate(values: Any, root: str) -> tuple[dict[str, Any], str]:
     known = _BY_ROOT.get(root)
     if known is not None:
         known(migration, document)
-    notes = ["write version: 1 at its top", *migration.notes]
-    return document, f"has no version and is read as an old file; {'; '.join(notes)}"
+    notes = ["add version: 1 at the top", *migration.notes]
+    return document, f"has no version, so it is read as an old file; {'; '.join(notes)}"

@@ -1,8 +1,8 @@
-"""What a Starlake project says, resolved: files merged, names and folders complete.
+"""The resolved content of a Starlake project: merged files, complete names and folders.
 
-Names follow the YAML keys in snake case. What is not merged or resolved is given as the structures of :mod:`.schema`, which the YAML files
-become. A value that the YAML does not give is ``None`` or empty: defaults belong to whoever uses the value, except where Starlake has one default
-for everybody.
+Attributes are named after the YAML keys, in snake case. What is neither merged nor resolved uses the structures of :mod:`.schema`, to which the YAML
+files are converted. A value that is missing in the YAML is ``None`` or empty. The code that uses a value chooses its default, unless Starlake uses
+the same default everywhere.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class Areas(Struct, frozen=True):
 
 
 class Application(Struct, frozen=True):
-    """``metadata/application.sl.yml`` and the ``SL_*`` variables that say the same, with the folders resolved to absolute paths.
+    """``metadata/application.sl.yml`` and the corresponding ``SL_*`` variables, with folders as absolute paths.
 
     Attributes:
-        keys: the file as it is written, empty for a project without one.
-        variables: of the process: those that took the place of a setting, by the key of the setting.
+        keys: the file as written; empty for a project without one.
+        variables: the values that came from environment variables, by the key of the setting.
     """
 
     datasets: Path
@@ -68,7 +68,7 @@ class Application(Struct, frozen=True):
 
 
 class Format(Struct, frozen=True):
-    """How the files of a table are written."""
+    """The format of the files of a table."""
 
     format: str | None = None
     encoding: str | None = None
@@ -83,7 +83,7 @@ class Format(Struct, frozen=True):
 
 
 class Metadata(Struct, frozen=True):
-    """The ``metadata`` of a domain or of a table; a table's is already merged over its domain's."""
+    """The ``metadata`` of a domain or table; that of a table is already merged over that of its domain."""
 
     directory: str | None = None
     ack: str | None = None
@@ -103,11 +103,11 @@ class Domain(Struct, frozen=True):
     """A folder below ``metadata/load``.
 
     Attributes:
-        name: what the command line calls it.
-        final_name: what the database calls it.
-        table_names: the logical names of its tables, sorted; no table file has been read for them.
-        keys: ``_config.sl.yml`` as it is written.
-        inline_tables: tables that an old ``_config.sl.yml`` holds itself, by name.
+        name: its name on the command line.
+        final_name: its name in the database.
+        table_names: the logical names of its tables, sorted; they do not require reading the table files.
+        keys: ``_config.sl.yml`` as written.
+        inline_tables: the tables inside an old ``_config.sl.yml``, by name.
     """
 
     name: str
@@ -125,11 +125,11 @@ class Table(Struct, frozen=True):
     """A table that is loaded from files.
 
     Attributes:
-        name: what the command line calls it.
-        final_name: what the database calls it.
-        pattern: a regular expression of Java that a file's whole name has to match.
-        metadata: the table's over the domain's.
-        keys: the table as it is written.
+        name: its name on the command line.
+        final_name: its name in the database.
+        pattern: a regular expression of Java that must match the whole name of a file.
+        metadata: the metadata of the table, merged over that of the domain.
+        keys: the table as written.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Which variables of a process the files of a project name."""
+"""Finds the environment variables that the files of a project refer to."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _ENDINGS = (".yml", ".yaml", ".sql", ".j2")
 
 
 def named_variables(metadata: Path, names: Collection[str]) -> frozenset[str]:
-    """The names to which YAML, SQL or a template of a project refers, used or not.
+    """Return the names that a YAML file, SQL file or template of a project refers to, used or not.
 
-    No file is parsed. A file that cannot be read has none: whoever needs it says so.
+    Does not parse the files. Skips a file that cannot be read; the command that needs the file reports that.
 
     Args:
         metadata: the folder of the project's files.
-        names: of variables.
+        names: the names of variables to look for.
     """
     found: set[str] = set()
     for folder, _, files in os.walk(metadata):

@@ -1,4 +1,4 @@
-"""The hooks of the reader of projects: what a project says about the work of one command, and the demo."""
+"""The hooks of the reader of projects: the facts about a command, the check of a project, and the demo."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def sl_read_facts(job: Job, environ: Mapping[str, str]) -> ProjectFacts | None:
     from .project import Project
 
     command = parse_arguments(job.arguments)
-    # The variables of Airflow's and Dagster's processes are those of the command too; --options are stronger.
-    # What is undefined is the command's own affair, and it says so.
+    # The command sees the environment variables of Airflow's and Dagster's processes as well; --options override them.
+    # The command itself reports undefined variables.
     project = Project.load(
         Path(root), variables=command.values.get("options") or {}, environ=environ, strict=False, warn=False
     )
@@ -100,7 +100,7 @@ def _table(project: Project, domain: str, name: str) -> Table | None:
 
 
 def _strategy(strategy: WriteStrategy) -> str:
-    """What Starlake does: it appends where nothing else is said. Where the data decide, nobody knows."""
+    """Return the write strategy that Starlake uses, by default APPEND; empty if it depends on the names of files."""
     return "" if strategy.types else strategy.type or "APPEND"
 
 

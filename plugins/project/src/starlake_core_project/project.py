@@ -1,4 +1,4 @@
-"""The project: reads each file when it is first asked for."""
+"""The project, which reads each file when it is first needed."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class Project:
     """A Starlake project. Build it with :meth:`load`.
 
     Attributes:
-        root: the folder, ``SL_ROOT``.
+        root: the folder of the project, ``SL_ROOT``.
         application: ``metadata/application.sl.yml``.
-        variables: what Jinja expressions in YAML and SQL may use.
+        variables: the variables that Jinja expressions in YAML and SQL may use.
     """
 
     root: Path
@@ -66,20 +66,20 @@ class Project:
         strict: bool | None = None,
         warn: bool = True,
     ) -> Project:
-        """Open a project. Reads the variables and the application file, and no other file yet.
+        """Open a project. Only reads the variables and the application file; other files are read when they are needed.
 
         Args:
             root: the folder that holds ``metadata``.
-            env: which ``env.<env>.sl.yml`` to use; without it, what ``SL_ENV`` of the process says, else that of ``env.sl.yml``, else ``env`` of
-                the application file.
-            variables: the values of ``--options``, stronger than every file.
-            scheduled_date: the moment of ``sl_date`` and its siblings, in its own time zone; without it, now (UTC).
-            environ: the process environment; without it, ``os.environ``.
-            strict: an undefined variable is an error; without it, what ``SL_STRICT_VARIABLES`` says.
-            warn: say which variables are undefined.
+            env: which ``env.<env>.sl.yml`` to use. By default ``SL_ENV`` of the process, then ``SL_ENV`` of ``env.sl.yml``, then ``env`` of the
+                application file.
+            variables: the values of ``--options``; they override every file.
+            scheduled_date: the date of ``sl_date`` and the other date variables, in its own time zone; by default now, in UTC.
+            environ: the environment variables; by default ``os.environ``.
+            strict: treat an undefined variable as an error; by default as ``SL_STRICT_VARIABLES`` says.
+            warn: warn about undefined variables.
 
         Raises:
-            ProjectError: the folder is no project, or one of these files is broken.
+            ProjectError: the folder is not a Starlake project, or one of these files is invalid.
         """
         environ = os.environ if environ is None else environ
         root = Path(os.path.abspath(root))
@@ -87,7 +87,7 @@ class Project:
         if not metadata.is_dir():
             raise ProjectError(
                 f"{root} is not a Starlake project: {metadata} does not exist; "
-                "SL_ROOT has to name the directory that holds metadata/"
+                "set SL_ROOT to the folder that contains metadata/"
             )
         base = {
             **environ,
@@ -105,7 +105,7 @@ class Project:
         )
         check_layout(metadata)
         application = read_application(root, metadata, environ, Reader(active))
-        # What the application file decides is known to the files that are read after it.
+        # Files that are read later can use what the application file decides.
         areas = {f"SL_AREA_{area.upper()}": str(getattr(application.areas, area)) for area in _AREAS}
         known = active.overlaid({"SL_DATASETS": str(application.datasets), **areas})
         return cls(root, application, known, Reader(known))
@@ -120,39 +120,39 @@ class Project:
         """The types by name.
 
         Raises:
-            ProjectError: a file below ``metadata/types`` is broken.
+            ProjectError: a file below ``metadata/types`` is invalid.
         """
         return read_types(self.metadata, self._reader)
 
     def domain_names(self) -> tuple[str, ...]:
-        """The names of the domains, sorted; no file is read."""
+        """Return the names of the domains, sorted, without reading a file."""
         return domain_names(self.metadata)
 
     def domain(self, name: str) -> Domain | None:
-        """A domain by the name of its folder; None if there is none.
+        """Find a domain by the name of its folder; None if there is none.
 
         Raises:
-            ProjectError: its ``_config.sl.yml`` is broken.
+            ProjectError: its ``_config.sl.yml`` is invalid.
         """
         return read_domain(self.application, name, self._reader)
 
     def table(self, domain: Domain, name: str) -> Table | None:
-        """A table by the name of its file; None if there is none.
+        """Find a table by the name of its file; None if there is none.
 
         Raises:
-            ProjectError: its file is broken.
+            ProjectError: its file is invalid.
         """
         return read_table(domain, name, self._reader)
 
     def tables(self, domain: str | Domain, names: Iterable[str] | None = None) -> tuple[Table, ...]:
-        """The tables of a domain, sorted by name.
+        """Return the tables of a domain, sorted by name.
 
         Args:
-            domain: the domain or the name of its folder; an unknown one has no tables.
-            names: only these, unknown ones are left out; without it, all. No other file is read.
+            domain: the domain or the name of its folder; an unknown domain has no tables.
+            names: the tables to return; unknown ones are left out. By default all. No other file is read.
 
         Raises:
-            ProjectError: one of the files is broken.
+            ProjectError: one of the files is invalid.
         """
         found = self.domain(domain) if isinstance(domain, str) else domain
         if found is None:
@@ -161,16 +161,16 @@ class Project:
         return tuple(table for name in wanted if (table := self.table(found, name)) is not None)
 
     def tasks(self) -> tuple[Task, ...]:
-        """Every transform, sorted by folder and file.
+        """Return every transform, sorted by folder and file.
 
         Raises:
-            ProjectError: one of the files is broken.
+            ProjectError: one of the files is invalid.
         """
         found = (read_task(self.metadata, directory, name, self._reader) for directory, name in self.task_places())
         return tuple(task for task in found if task is not None)
 
     def silently(self) -> Project:
-        """The same project for a look at files that are not used: undefined variables are not reported."""
+        """Return the same project for reading files that are not used: it does not report undefined variables."""
         return replace(self, variables=self._looking.variables, _reader=self._looking)
 
     @functools.cached_property
@@ -178,10 +178,10 @@ class Project:
         return Reader(self._known.silent())
 
     def task_places(self) -> tuple[tuple[str, str], ...]:
-        """Folder and name of every transform, sorted: of its file, or as ``_config.sl.yml`` calls it.
+        """Return the folder and name of every transform, sorted. The name is that of its file or its name in ``_config.sl.yml``.
 
         Raises:
-            ProjectError: a ``_config.sl.yml`` is broken.
+            ProjectError: a ``_config.sl.yml`` is invalid.
         """
         folders = sorted(path.name for path in (self.metadata / "transform").glob("*") if path.is_dir())
         inline = (
@@ -193,18 +193,18 @@ class Project:
         return tuple(sorted({*task_files(self.metadata), *inline}))
 
     def task_at(self, directory: str, name: str) -> Task | None:
-        """A transform by its place, as :meth:`task_places` gives it.
+        """Find a transform by its folder and name, as :meth:`task_places` returns them.
 
         Raises:
-            ProjectError: one of its files is broken.
+            ProjectError: one of its files is invalid.
         """
         return read_task(self.metadata, directory, name, self._reader)
 
     def task(self, full_name: str) -> Task | None:
-        """A transform by ``domain.name``, or None.
+        """Find a transform by ``domain.name``; None if there is none.
 
         Raises:
-            ProjectError: one of the files that had to be read is broken.
+            ProjectError: one of the files that must be read is invalid.
         """
         directory, dot, name = full_name.partition(".")
         if not dot:
@@ -212,7 +212,7 @@ class Project:
         task = read_task(self.metadata, directory, name, self._reader)
         if task is not None and task.full_name == full_name:
             return task
-        # The others are not used, so their undefined variables are not reported.
+        # Other transforms are not used, so their undefined variables are not reported.
         for folder, file in self.task_places():
             other = read_task(self.metadata, folder, file, self._looking)
             if other is not None and other.full_name == full_name:
@@ -220,22 +220,22 @@ class Project:
         return None
 
     def connection(self, name: str) -> Connection | None:
-        """A connection that is about to be used, or None; only now are its undefined variables reported.
+        """Return a connection that is about to be used, or None. This call reports its undefined variables.
 
         Raises:
-            ProjectError: it needs one, and the project is strict.
+            ProjectError: it uses an undefined variable, and the project is strict.
         """
         self._known.reports.used(self.metadata / APPLICATION, "connections", name)
         return self.application.connections.get(name)
 
     def use_statements(self, source: Path) -> None:
-        """Say that ``presql`` and ``postsql`` of a table or transform are about to be run: only now are their undefined variables reported.
+        """Declare that ``presql`` and ``postsql`` of a table or transform are about to run. This call reports their undefined variables.
 
         Args:
             source: the file of the table or transform.
 
         Raises:
-            ProjectError: they need one, and the project is strict.
+            ProjectError: they use an undefined variable, and the project is strict.
         """
         for path in (source.with_name("_config.sl.yml"), source):
             for part in ("presql", "postsql"):
@@ -246,45 +246,45 @@ class Project:
         return Variables.of(self.variables)
 
     def document(self, path: Path, file: type[_File]) -> _File:
-        """A file of the project as it is written, its variables filled.
+        """Read a file of the project, with its variables filled in.
 
         Args:
-            path: of the file.
+            path: the path of the file.
             file: its model, one of :mod:`.schema`.
 
         Raises:
-            ProjectError: with everything that is wrong in the file.
+            ProjectError: the file is invalid; lists every problem in it.
         """
         return self._reader.read(path, file)
 
     def place(self, path: Path, way: Sequence[str | int]) -> str:
-        """Where a key stands, ``file:line``; the file is read again for it.
+        """Return the position of a key as ``file:line``. Reads the file again.
 
         Args:
-            path: of the file.
-            way: to the key, from the top of the file.
+            path: the path of the file.
+            way: the path of keys from the top of the file.
         """
         line = self._reader.line(path, tuple(way))
         return f"{path}:{line}" if line else str(path)
 
     def render(self, text: str, source: Path, variables: Mapping[str, str] | None = None) -> str:
-        """Fill the references and Jinja expressions of a text.
+        """Fill in the variables and Jinja expressions of a string.
 
         Args:
-            text: the text.
+            text: the string.
             source: the file it is from, for messages.
-            variables: more variables, stronger than the project's.
+            variables: more variables; they override those of the project.
 
         Raises:
-            ProjectError: the template is broken, or a variable is missing and the project is strict.
+            ProjectError: the template is invalid, or a variable is undefined and the project is strict.
         """
         return render(text, self._known.overlaid(variables) if variables else self._known, source)
 
     def query(self, task: Task) -> Query:
-        """The query of a transform and the statements of its file, rendered, with the whole names of tables.
+        """Return the rendered query of a transform and the statements of its file, with complete table names.
 
         Raises:
-            ProjectError: it has none, or it cannot be rendered.
+            ProjectError: the transform has no query, or it cannot be rendered.
         """
         if task.sql_path is not None:
             query = sections(render_sql(read_text(task.sql_path), self._known, task.sql_path), task.sql_path)
@@ -292,12 +292,12 @@ class Project:
             query = Query(task.inline_sql, task.path)
         else:
             raise ProjectError(
-                f"{task.path}: transform {task.full_name} has no query; put one into {task.name}.sql next to it"
+                f"{task.path}: the transform {task.full_name} has no query; write it to {task.name}.sql in the same folder"
             )
         return query if task.parse_sql is False else replace(query, sql=self._whole_names(query))
 
     def has_postsql(self, task: Task) -> bool:
-        """Whether the query file of a transform has statements for after the query; it is not rendered for that.
+        """Return whether the query file of a transform has statements to run after the query. Does not render the file.
 
         Raises:
             ProjectError: the file cannot be read.
@@ -305,10 +305,10 @@ class Project:
         return task.sql_path is not None and has_postsql(read_text(task.sql_path))
 
     def sql(self, task: Task) -> str:
-        """The query of a transform, as :meth:`query` has it.
+        """Return the query of a transform, without the statements that :meth:`query` also returns.
 
         Raises:
-            ProjectError: it has none, or it cannot be rendered.
+            ProjectError: the transform has no query, or it cannot be rendered.
         """
         return self.query(task).sql
 

@@ -18,10 +18,10 @@ _File = TypeVar("_File", bound=File)
 
 
 class Reader:
-    """Reads files with some variables; what was read once is kept.
+    """Reads files, and keeps the result of each.
 
     Args:
-        variables: what Jinja expressions may use.
+        variables: the variables that Jinja expressions may use.
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
@@ -30,10 +30,10 @@ class Reader:
         self._read: dict[Path, Any] = {}
 
     def read(self, path: Path, file: type[_File]) -> _File:
-        """A file as its model.
+        """Return a file as its model.
 
         Raises:
-            ProjectError: it cannot be read or rendered, or is not what it should be.
+            ProjectError: the file cannot be read or rendered, or is invalid.
         """
         known = self._read.get(path)
         if known is None:
@@ -45,37 +45,37 @@ class Reader:
         try:
             values = read_yaml(path, self.variables)
         except ProjectError as error:
-            if error.problems:  # found by the YAML parser: the model may have more to say
+            if error.problems:  # found by the YAML parser; the model may find more
                 raise broken_document(self.text(path), path, file, error) from None
             raise
         return document_of(values, path, file, lambda: self.text(path), self._silent)
 
     def text(self, path: Path) -> str:
-        """The text of a file, rendered.
+        """Return the rendered text of a file.
 
         Raises:
-            ProjectError: it cannot be read or rendered.
+            ProjectError: the file cannot be read or rendered.
         """
         return filled(path, self.variables).plain
 
     def line(self, path: Path, keys: tuple[str | int, ...]) -> int | None:
-        """The line of a key in a file that was read, from 1.
+        """Return the line of a key in a file, counted from 1; None if there is no such file.
 
         Args:
-            path: of the file.
-            keys: the way to it.
+            path: the path of the file.
+            keys: the path of keys.
         """
         from .diagnosis import line_of, located_document
 
         return line_of(located_document(self.text(path), path, str(keys[0]), []), keys) if path.is_file() else None
 
     def wrong(self, path: Path, file: type[File], keys: tuple[str | int, ...], message: str) -> ProjectError:
-        """The error about a value that the model allows and that means nothing all the same.
+        """Return an error about a value that the model accepts but that is invalid.
 
         Args:
-            path: of the file.
+            path: the path of the file.
             file: the model of the file.
-            keys: the way to the value.
+            keys: the path of keys to the value.
             message: what is wrong.
         """
         return wrong_value(self.text(path), path, file, keys, message)

@@ -1,4 +1,4 @@
-"""The final values of variables that use each other, in whatever order and file they are defined."""
+"""Resolves variables that use each other, regardless of the order and file of their definitions."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["Source", "resolved"]
 
 @dataclass(frozen=True)
 class Source:
-    """One place that defines variables.
+    """A source of variables.
 
     Attributes:
-        path: the file whose values may use variables; None for a place whose values are taken as they are.
-        values: as they are written.
-        own_first: a value means the variable of this file, where there is one, and not a stronger one.
+        path: the file, whose values may use variables; None for a source whose values are final.
+        values: the values, as written.
+        own_first: values prefer the variables of this file to those of sources with a higher priority.
     """
 
     path: Path | None
@@ -29,27 +29,27 @@ class Source:
 
 
 _Definition = tuple[str, int]
-"""A name, and the position of the source that defines it."""
+"""The name of a variable, and the position of the source that defines it."""
 
 
 def resolved(
     sources: Sequence[Source], templates: Templates, only: str | None = None
 ) -> tuple[dict[str, str], dict[str, tuple[Use, ...]]]:
-    """Every variable in the value of its strongest source.
+    """Return every variable with the value from the source of the highest priority.
 
-    A value may use every other variable. Where it uses its own name, that is the next weaker definition of it.
-    Starlake fills an environment's own file from that file first, so ``own_first`` is there for it.
+    A value may use every other variable. If it uses its own name, that means the definition of the next lower priority.
+    In the file of an environment, Starlake prefers the variables of that file; ``own_first`` does the same.
 
     Args:
-        sources: the weakest first.
-        templates: what fills a value.
-        only: resolve this variable and what it needs; without it, all.
+        sources: the sources, lowest priority first.
+        templates: renders the values.
+        only: resolve only this variable and what it needs; by default all.
 
     Returns:
-        The values, and what nobody defined by the name of the variable that needs it.
+        The values, and the undefined variables, by the name of the variable that needs them.
 
     Raises:
-        ProjectError: values need each other in a circle, or one of them is a broken template.
+        ProjectError: variables need each other in a circle, or the template of a value is invalid.
     """
     values: dict[str, str] = {}
     wanted: dict[str, int] = {}
@@ -84,7 +84,7 @@ class _Resolution:
         return next(((name, at) for at in reversed(positions) if name in self._sources[at].values), None)
 
     def _look(self, start: _Definition) -> None:
-        """Find what a definition needs, and what that needs."""
+        """Find what a definition needs, directly and indirectly."""
         waiting = [start]
         while waiting:
             name, position = definition = waiting.pop()
@@ -137,8 +137,8 @@ class _Resolution:
         return rendering.plain, tuple(rendering.uses)
 
     def _circle(self, nodes: Sequence[_Definition]) -> ProjectError:
-        # The sorter names what is needed before what needs it.
+        # The sorter lists a variable before the variables that need it.
         way = " -> ".join(name for name, _ in reversed(nodes))
         name, position = nodes[-1]
         path = self._sources[position].path
-        return ProjectError(f"{path}: the variable {name!r} needs itself: {way}; give one of them a value of its own")
+        return ProjectError(f"{path}: the variable {name!r} uses itself: {way}; define one of them without the others")

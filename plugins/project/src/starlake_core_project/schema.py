@@ -1,7 +1,7 @@
 """The declared model of the files below ``metadata/load``, ``transform``, ``types``, ``dags`` and of ``env`` and ``refs``.
 
-Names and types of the keys are those of Starlake's JSON schema, https://json.schemastore.org/starlake.json. Annotations are evaluated as they stand:
-as texts, they would cost every command some milliseconds.
+Names and types of the keys are those of Starlake's JSON schema, https://json.schemastore.org/starlake.json. Annotations are not postponed, because
+evaluating string annotations would cost every command some milliseconds.
 """
 
 from typing import TYPE_CHECKING, Literal
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     MetricType = str
     SyncStrategy = str
 else:
-    # What __post_init__ makes of them is what the checker sees.
+    # Type checkers see the types after __post_init__.
     _Word, _Words, _Ddl = Text, TextList, TextMap
     FileFormat = one_of(
         "DATAFRAME", "DSV", "POSITION", "JSON", "JSON_ARRAY", "JSON_FLAT", "XML", "TEXT_XML", "KAFKA", "KAFKASTREAM",
@@ -72,14 +72,14 @@ else:
 
 
 class Freshness(Keys, frozen=True):
-    """How old a table may be, as the project writes it (``"1 day"``)."""
+    """How old a table may be, as written in the project (``"1 day"``)."""
 
     warn: Text = None
     error: Text = None
 
 
 class WriteStrategy(Keys, frozen=True):
-    """How new rows meet the rows that are there; ``type`` in upper case."""
+    """How new rows are combined with existing rows; ``type`` is in upper case."""
 
     type: Text = None
     key: _Words = ()
@@ -98,7 +98,7 @@ class WriteStrategy(Keys, frozen=True):
 
 
 class Sink(Keys, frozen=True):
-    """Where the rows go."""
+    """Where rows are written."""
 
     connection_ref: Text = None
     clustering: TextList = None
@@ -118,7 +118,7 @@ class Sink(Keys, frozen=True):
 
 
 class MetadataKeys(Keys, frozen=True):
-    """The ``metadata`` of a domain or of a table, as it is written."""
+    """The ``metadata`` of a domain or table, as written."""
 
     format: FileFormat | None = None
     encoding: Text = None
@@ -143,7 +143,7 @@ class MetadataKeys(Keys, frozen=True):
 
 
 class Position(Keys, frozen=True):
-    """Where an attribute stands in a record of fixed width; both ends count from 0."""
+    """The position of an attribute in a fixed-width record; both ends count from 0."""
 
     first: int
     last: int
@@ -182,14 +182,14 @@ class Attribute(Keys, frozen=True):
 
 
 class Expectation(Keys, frozen=True):
-    """Something that is asked of the rows once they are in."""
+    """A condition that is checked on the rows after they are written."""
 
     expect: Text = None
     fail_on_error: bool | None = None
 
 
 class AccessControl(Keys, frozen=True):
-    """A role that is granted on a table."""
+    """Grants of a role on a table."""
 
     role: Text = None
     grants: TextList = None
@@ -197,7 +197,7 @@ class AccessControl(Keys, frozen=True):
 
 
 class RowLevelSecurity(Keys, frozen=True):
-    """Which rows somebody sees."""
+    """Which rows are visible to whom."""
 
     name: Text = None
     predicate: Text = None
@@ -206,7 +206,7 @@ class RowLevelSecurity(Keys, frozen=True):
 
 
 class TableKeys(Keys, frozen=True):
-    """A table that is loaded from files, as it is written."""
+    """A table that is loaded from files, as written."""
 
     name: Text = None
     pattern: Text = None
@@ -280,7 +280,7 @@ class JobKeys(Keys, frozen=True):
 
 
 class DataType(Keys, frozen=True):
-    """One entry of ``metadata/types``: what a value looks like and what it is stored as; engines in lower case."""
+    """One entry of ``metadata/types``: the pattern of a value and the type it is stored as; engine names are in lower case."""
 
     name: str
     primitive_type: PrimitiveType = "string"
@@ -306,7 +306,7 @@ class DagKeys(Keys, frozen=True):
 
 
 class InputRef(Keys, frozen=True):
-    """The name that a query uses: patterns."""
+    """Patterns for the name that a query uses."""
 
     database: Text = None
     domain: Text = None
@@ -322,14 +322,14 @@ class OutputRef(Keys, frozen=True):
 
 
 class Ref(Keys, frozen=True):
-    """What a name in a query stands for."""
+    """The table that a name in a query means."""
 
     input: InputRef | None = None
     output: OutputRef | None = None
 
 
 class File(Keys, frozen=True):
-    """What every file begins with."""
+    """The key that every file starts with."""
 
     version: Literal["1"]
 
@@ -347,7 +347,7 @@ class DomainFile(File, frozen=True):
 
 
 class MigratedDomainFile(DomainFile, frozen=True):
-    """A file without ``version``, which may hold the tables of its domain."""
+    """A domain file without ``version``, which may contain the tables of the domain."""
 
     tables: tuple[TableKeys, ...] | None = None
 

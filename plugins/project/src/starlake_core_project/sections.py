@@ -1,4 +1,4 @@
-"""What a table's ``metadata`` is once it is merged over that of its domain."""
+"""Merges the ``metadata`` of a table over that of its domain."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ __all__ = ["read_metadata"]
 
 
 def read_metadata(table: MetadataKeys | None, domain: Metadata = Metadata()) -> Metadata:  # noqa: B008 - frozen
-    """A table's metadata over its domain's: freshness, strategy and sink are taken whole, the rest key by key.
+    """Merge the metadata of a table over that of its domain: freshness, write strategy and sink as a whole, the rest key by key.
 
     Args:
-        table: what the file of the table says; of a domain, what its own file says.
-        domain: what is said for all of its tables.
+        table: the metadata in the file of the table, or in that of the domain.
+        domain: the metadata of the domain, or the defaults for a domain.
     """
     if table is None:
         return domain

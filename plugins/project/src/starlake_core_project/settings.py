@@ -1,6 +1,6 @@
-"""The settings of the application that a variable of the process can give, too.
+"""The settings of the application that an environment variable can also set.
 
-Where the file and a variable say something different, the file wins, as in Starlake, whose defaults are what the variables change.
+If the file and a variable differ, the file wins, as in Starlake, where the variables only change the defaults.
 """
 
 from __future__ import annotations
@@ -93,15 +93,15 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
     "version": ("SL_APPLICATION_VERSION",),
     "writeStrategies": ("SL_WRITE_STRATEGIES",),
 }
-"""Key of the application, and the variables that give it; of several, the last one that is set."""
+"""The keys of the application, and the environment variables that set each key. If several are set, the last one wins."""
 
 
 def given(keys: Struct | None, path: str) -> Any:
-    """What the file says about a setting.
+    """Return the value of a setting in the file, or None.
 
     Args:
-        keys: the application as it is written.
-        path: of the setting: ``"area.stage"``.
+        keys: the application as written.
+        path: the path of the setting, such as ``"area.stage"``.
     """
     found: Any = keys
     for name in path.split("."):
@@ -113,11 +113,11 @@ def given(keys: Struct | None, path: str) -> Any:
 
 
 def variables_in_use(keys: Struct, environ: Mapping[str, str]) -> dict[str, str]:
-    """The settings that variables give, because the file does not.
+    """Return the settings that come from environment variables, because the file does not set them.
 
     Args:
-        keys: the application as it is written.
-        environ: the variables of the process.
+        keys: the application as written.
+        environ: the environment variables.
     """
     found: dict[str, str] = {}
     for path, names in SETTINGS.items():

@@ -1,6 +1,6 @@
 """The SQL of a transform: its sections, comments and literals.
 
-A file may have the lines ``-- SL_PRESQL``, ``-- SL_SQL`` and ``-- SL_POSTSQL``, each at the beginning of a line and alone on it; what stands before
+A file may contain the lines ``-- SL_PRESQL``, ``-- SL_SQL`` and ``-- SL_POSTSQL``, each alone on its line and without indentation. The text before
 the first of them is the query. The format is that of Starlake's ``SqlTaskExtractor``.
 """
 
@@ -23,12 +23,12 @@ _OPAQUE = re.compile(
 
 @dataclass(frozen=True)
 class Query:
-    """What a transform runs, rendered.
+    """The rendered SQL of a transform.
 
     Attributes:
         sql: the query.
-        presql, postsql: the statements of its file, to be run before and after it.
-        path: the file that the query is in.
+        path: the file of the query.
+        presql, postsql: the statements of the file to run before and after the query.
     """
 
     sql: str
@@ -38,29 +38,29 @@ class Query:
 
 
 def without_comments(sql: str) -> str:
-    """SQL without its comments; what looks like one in a literal or a quoted name stays."""
+    """Return SQL without its comments, but keep what looks like one in a literal or quoted name."""
     return _OPAQUE.sub(lambda found: " " if found["comment"] else found[0], sql)
 
 
 def without_literals(sql: str) -> str:
-    """SQL without comments, literals and quoted names, for a look at its words."""
+    """Return SQL without comments, literals and quoted names, to inspect its words."""
     return _OPAQUE.sub(lambda found: " " if found["comment"] else " '' ", sql)
 
 
 def has_postsql(text: str) -> bool:
-    """Whether the text of a query file, rendered or not, has statements for after the query."""
+    """Return whether a query file has statements to run after the query. The text may be rendered or not."""
     return any(found[1] == "POSTSQL" for found in _SECTION.finditer(text))
 
 
 def sections(text: str, path: Path) -> Query:
-    """Split the text of a query file.
+    """Split a query file into its sections.
 
     Args:
-        text: rendered.
-        path: of the file.
+        text: the rendered text of the file.
+        path: the path of the file.
 
     Raises:
-        ProjectError: there are two queries.
+        ProjectError: there is more than one query.
     """
     parts = _SECTION.split(text)
     if len(parts) == 1:
@@ -71,6 +71,6 @@ def sections(text: str, path: Path) -> Query:
     given = {kind: [part.strip() for part in texts if without_comments(part).strip()] for kind, texts in found.items()}
     if len(given["SQL"]) > 1:
         raise ProjectError(
-            f"{path}: there are {len(given['SQL'])} queries, and a transform has one; what comes before it stands after a line -- SL_PRESQL"
+            f"{path}: there are {len(given['SQL'])} queries, but a transform has one; put statements that run before it below a line -- SL_PRESQL"
         )
     return Query("".join(given["SQL"]), path, tuple(given["PRESQL"]), tuple(given["POSTSQL"]))

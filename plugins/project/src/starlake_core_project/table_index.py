@@ -1,4 +1,4 @@
-"""Which tables of a project have a name: loads and transforms."""
+"""Finds the tables of a project by name, among loads and transforms."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COMPOSED = re.compile(r"""\b(?:name|rename|table)["']?\s*:[^,}\n]*(?:\{\{|\{%|\
 
 
 def _may_say(path: Path, names: Collection[str]) -> bool:
-    """Whether a file may name one of the tables; most do not, and need not be parsed."""
+    """Return whether a file may name one of the tables. Most files do not, and need not be parsed."""
     if not path.is_file():
         return False
     text = read_text(path)
@@ -27,15 +27,15 @@ def _may_say(path: Path, names: Collection[str]) -> bool:
 
 
 def tables_named(application: Application, names: Collection[str], reader: Reader) -> dict[str, set[tuple[str, str]]]:
-    """The domain and table, as the database has them, of every table of some names.
+    """Find the tables with the given names, and return the domain and table names that the database uses.
 
     Args:
-        application: of the project.
-        names: of tables, in lower case.
-        reader: of files that are looked at and not used.
+        application: the application of the project.
+        names: the names of tables, in lower case.
+        reader: a reader that does not report undefined variables.
 
     Raises:
-        ProjectError: a file that may name one of them is broken.
+        ProjectError: a file that may name one of the tables is invalid.
     """
     found: dict[str, set[tuple[str, str]]] = {name: set() for name in names}
     metadata = application.metadata

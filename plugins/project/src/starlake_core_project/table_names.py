@@ -1,8 +1,9 @@
-"""Tables that a query names as Starlake lets it: by the last part of their name, and through ``refs.sl.yml``.
+"""Completes the table names of a query as Starlake does: bare names, and names that ``refs.sl.yml`` matches.
 
-A bare name stands for the one table of the project that has it, among loads and transforms, and what no table or several have stays as it is. So do
-the names of common table expressions, functions and aliases, and quoted names. sqlglot finds the tables of a query; it is imported only for a query
-that has a bare name, or a project that has references. Source: ``SQLUtils.resolveTableRefInDomainsAndJobs`` and ``Ref.scala`` of Starlake.
+A bare name means the only table of the project with that name, among loads and transforms. A name that no table or several tables have is left
+unchanged, and so are quoted names and the names of common table expressions, functions and aliases. sqlglot finds the tables of a query. It is
+imported only if the query has a bare name, or the project has references. Source: ``SQLUtils.resolveTableRefInDomainsAndJobs`` and ``Ref.scala`` of
+Starlake.
 """
 
 from __future__ import annotations
@@ -40,11 +41,11 @@ _PLAIN = re.compile(r"[A-Za-z_]\w*")
 
 @dataclass(frozen=True)
 class Reference:
-    """An entry of ``refs.sl.yml``: patterns for the parts of a name, the last part first, and the name that is meant.
+    """An entry of ``refs.sl.yml``: patterns for the parts of a name, last part first, and the table that such a name means.
 
     Attributes:
-        parts: patterns of table, domain and database; a name of another number of parts is not meant.
-        database, domain, table: may say ``SL_THIS_DATABASE``, ``SL_THIS_DOMAIN`` and ``SL_THIS_TABLE``.
+        parts: the patterns for table, domain and database; a name with a different number of parts does not match.
+        database, domain, table: the table; may contain ``SL_THIS_DATABASE``, ``SL_THIS_DOMAIN`` and ``SL_THIS_TABLE``.
     """
 
     parts: tuple[JavaPattern, ...]
@@ -53,7 +54,7 @@ class Reference:
     table: str
 
     def named(self, name: Sequence[str]) -> tuple[str, ...] | None:
-        """What a name means, or None when this is not about it."""
+        """Return the complete name for a name, or None if the entry does not match it."""
         given = tuple(reversed(name))
         if len(given) != len(self.parts) or not all(
             pattern.matches(part) for pattern, part in zip(self.parts, given, strict=True)
@@ -69,14 +70,14 @@ class Reference:
 
 
 def read_references(path: Path, reader: Reader) -> tuple[Reference, ...]:
-    """The entries of ``refs.sl.yml``, in order: the first that fits is taken.
+    """Return the entries of ``refs.sl.yml`` in order. The first match wins.
 
     Args:
-        path: of the file.
-        reader: of the project.
+        path: the path of the file.
+        reader: the reader of the project.
 
     Raises:
-        ProjectError: a pattern cannot be read, or a part is missing.
+        ProjectError: a pattern is invalid, or a part is missing.
     """
     found = []
     for number, entry in enumerate(reader.read(path, RefsFile).refs or ()):
@@ -85,10 +86,10 @@ def read_references(path: Path, reader: Reader) -> tuple[Reference, ...]:
         texts = [given.table or ".*", given.domain, given.database]
         if given.database and not given.domain:
             raise reader.wrong(
-                path, RefsFile, (*where, "input"), "the input names a database and no domain; add domain"
+                path, RefsFile, (*where, "input"), "the input has a database but no domain; add input.domain"
             )
         if not meant.table:
-            raise reader.wrong(path, RefsFile, where, "output.table is missing; it says which table is meant")
+            raise reader.wrong(path, RefsFile, where, "output.table is missing; add the name of the table")
         try:
             parts = tuple(java_pattern(text) for text in texts if text)
         except JavaPatternError as error:
@@ -98,7 +99,7 @@ def read_references(path: Path, reader: Reader) -> tuple[Reference, ...]:
 
 
 def bare_names(sql: str) -> frozenset[str]:
-    """Names in lower case that may be tables without a domain: a quick look, which finds too many rather than too few."""
+    """Return the names, in lower case, that may be tables without a domain. A quick scan, which finds too many rather than too few."""
     code = without_literals(sql)
     tokens = [(found[0].lower(), found.start()) for found in _TOKEN.finditer(code)]
     words = [word for word, _ in tokens]
@@ -133,7 +134,7 @@ def bare_names(sql: str) -> frozenset[str]:
 
 
 def _only_expressions(code: str, uses: Mapping[str, Sequence[int]]) -> set[str]:
-    """Names of common table expressions that cannot be anything else: defined outside of parentheses, and used after their definition."""
+    """Return the names that can only be common table expressions: defined outside of parentheses, and only used after their definition."""
     certain: set[str] = set()
     for found in _CTE.finditer(code):
         name = found[1].lower()
@@ -151,12 +152,12 @@ def _only_expressions(code: str, uses: Mapping[str, Sequence[int]]) -> set[str]:
 def replaced_names(
     sql: str, tables: Mapping[str, Iterable[tuple[str, str]]], references: Sequence[Reference], path: Path
 ) -> str:
-    """The query with whole names; every other character stays.
+    """Return the query with complete table names; every other character is unchanged.
 
     Args:
-        sql: one statement, or several.
-        tables: domain and table by the table's name in lower case.
-        references: of the project.
+        sql: one or more statements.
+        tables: the domain and name of each table, by its name in lower case.
+        references: the references of the project.
         path: the file of the query, for messages.
     """
     from sqlglot.errors import SqlglotError
@@ -165,7 +166,7 @@ def replaced_names(
         changes = dict(_changes(sql, tables, references, path))
     except (SqlglotError, RecursionError) as error:
         reason = str(error).partition("\n")[0]
-        _log.warning("%s: names of tables stay as they are, because the query is not understood: %s", path, reason)
+        _log.warning("%s: the query cannot be parsed, so table names are left unchanged: %s", path, reason)
         return sql
     for (start, end), name in sorted(changes.items(), reverse=True):
         sql = sql[:start] + name + sql[end:]
@@ -222,7 +223,12 @@ def _meant(
     found = sorted({(domain.lower(), domain) for domain, _ in tables.get(name[0].lower(), ())})
     if len({lower for lower, _ in found}) > 1:
         known = ", ".join(f"{domain}.{name[0]}" for _, domain in found)
-        _log.warning("%s: the table %s may be one of %s and stays as it is; name its domain", path, name[0], known)
+        _log.warning(
+            "%s: the table %s may be any of %s, so its name is left unchanged; write its domain as well",
+            path,
+            name[0],
+            known,
+        )
         return None
     return (found[0][1], name[0]) if found else None
 

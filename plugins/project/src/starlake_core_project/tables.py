@@ -19,15 +19,15 @@ SUFFIX = ".sl.yml"
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether a name from the command line can be a file's name: not empty, and no way out of the folder."""
+    """Return whether a name from the command line can be a file name: it is not empty, and cannot escape from the folder."""
     return bool(name) and "/" not in name and "\0" not in name and name not in (".", "..")
 
 
 def check_layout(metadata: Path) -> None:
-    """Refuse the folders of the oldest projects, whose files would be left out without a word.
+    """Refuse the folders of the oldest projects, whose files would be ignored silently.
 
     Raises:
-        ProjectError: they are there, and those of today are not.
+        ProjectError: an old folder exists, and the folder that replaces it does not.
     """
     old = [name for name, new in OLD_LAYOUT.items() if (metadata / name).is_dir() and not (metadata / new).is_dir()]
     if old:
@@ -36,14 +36,14 @@ def check_layout(metadata: Path) -> None:
             problems=[
                 Problem(
                     metadata,
-                    f"is laid out as before Starlake 1.0; move the files of {moves}: one file per table or task",
+                    f"has the layout of Starlake before 1.0; move the files of {moves}, with one file per table or task",
                 )
             ]
         )
 
 
 def domain_names(metadata: Path) -> tuple[str, ...]:
-    """The folders below ``metadata/load``, sorted."""
+    """Return the names of the folders below ``metadata/load``, sorted."""
     folder = metadata / "load"
     if not folder.is_dir():
         return ()
@@ -51,13 +51,13 @@ def domain_names(metadata: Path) -> tuple[str, ...]:
 
 
 def read_domain(application: Application, name: str, reader: Reader) -> Domain | None:
-    """A domain without its tables.
+    """Read a domain, without its tables.
 
     Returns:
-        None when there is no folder of that name.
+        The domain, or None if there is no folder of that name.
 
     Raises:
-        ProjectError: ``_config.sl.yml`` is broken.
+        ProjectError: ``_config.sl.yml`` is invalid.
     """
     folder = application.metadata / "load" / name
     if not is_plain_name(name) or not folder.is_dir():
@@ -91,20 +91,20 @@ def _inline(file: MigratedDomainFile, reader: Reader, path: Path) -> dict[str, T
 
 
 def _plain(name: str, path: Path, file: type[File], root: str, reader: Reader) -> str:
-    # The name becomes a folder of the datasets area.
+    # The name becomes the name of a folder in the datasets area.
     if not is_plain_name(name):
-        raise reader.wrong(path, file, (root, "name"), f"{root}.name {name!r} cannot be the name of a directory")
+        raise reader.wrong(path, file, (root, "name"), f"{root}.name {name!r} cannot be the name of a folder")
     return name
 
 
 def read_table(domain: Domain, name: str, reader: Reader) -> Table | None:
-    """One table of a domain, by the name of its file.
+    """Read one table of a domain, by the name of its file.
 
     Returns:
-        None when there is no file of that name.
+        The table, or None if there is no file of that name.
 
     Raises:
-        ProjectError: the file is broken, has no pattern or a pattern that Java refuses or that cannot be translated.
+        ProjectError: the file is invalid, or its pattern is missing, invalid or cannot be translated.
     """
     path = domain.path / f"{name}{SUFFIX}"
     if not is_plain_name(name) or name[0] in "._":
@@ -116,7 +116,7 @@ def read_table(domain: Domain, name: str, reader: Reader) -> Table | None:
     else:
         return None
     if not keys.pattern:
-        message = "table.pattern is missing; it says which files belong to the table"
+        message = "table.pattern is missing; add the pattern of the names of its files"
         raise reader.wrong(path, TableFile, ("table",), message)
     try:
         java_pattern(keys.pattern)

@@ -17,7 +17,7 @@ _KNOWN = (SUFFIX, ".sql.j2", ".sql", ".py")
 
 
 def task_files(metadata: Path) -> tuple[tuple[str, str], ...]:
-    """Folder and file name, without its ending, of every transform; sorted. Those inside of ``_config.sl.yml`` are not among them."""
+    """Return the folder and the file name without suffix of every transform, sorted. Leaves out transforms inside ``_config.sl.yml``."""
     found: set[tuple[str, str]] = set()
     for path in (metadata / "transform").glob("*/*"):
         ending = next((known for known in _KNOWN if path.name.endswith(known)), None)
@@ -35,30 +35,30 @@ def _first(folder: Path, name: str, endings: tuple[str, ...]) -> Path | None:
 
 
 def read_job(metadata: Path, directory: str, reader: Reader) -> JobKeys:
-    """What is said for all transforms of a folder; nothing where it has no ``_config.sl.yml``.
+    """Return the settings for all transforms of a folder; empty if it has no ``_config.sl.yml``.
 
     Raises:
-        ProjectError: the file is broken.
+        ProjectError: the file is invalid.
     """
     path = metadata / "transform" / directory / f"_config{SUFFIX}"
     return (reader.read(path, JobFile).transform if path.is_file() else None) or JobKeys()
 
 
 def read_task(metadata: Path, directory: str, name: str, reader: Reader) -> Task | None:
-    """One transform, the defaults of its domain merged in.
+    """Read one transform, merged with the defaults of its domain.
 
-    The child wins for schedule, dagRef, parseSQL, connectionRef and writeStrategy; tags and presql are
-    joined; for freshness and sink Starlake lets the domain win, and so does this.
+    The transform wins for schedule, dagRef, parseSQL, connectionRef and writeStrategy. Tags, presql and postsql are joined. The domain wins for
+    freshness and sink, as in Starlake.
 
     Args:
         directory: the folder below ``metadata/transform``.
-        name: the file's name without its ending.
+        name: the name of the file without its suffix.
 
     Returns:
-        None when there is no such file.
+        The transform, or None if there is no such file.
 
     Raises:
-        ProjectError: a file is broken.
+        ProjectError: a file is invalid.
     """
     folder = metadata / "transform" / directory
     if not is_plain_name(directory) or not is_plain_name(name) or name[0] in "._" or not folder.is_dir():

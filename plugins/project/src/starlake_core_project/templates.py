@@ -1,8 +1,7 @@
-"""Fills ``{{ name }}``, ``${name}`` and Jinja templates, as Starlake does.
+"""Renders ``{{ name }}``, ``${name}`` and Jinja templates, as Starlake does.
 
-Jinja is imported only for a text that needs more than names, because that takes as long as a small command. It is sandboxed; ``{% include %}``
-and ``{% import %}`` read files below ``metadata`` and no others, and the macros of ``metadata/expectations`` and ``metadata/macros`` are known
-everywhere.
+Jinja is imported only if a string needs more than names, because the import takes as long as a small command. It is sandboxed. ``{% include %}``
+and ``{% import %}`` only read files below ``metadata``. The macros of ``metadata/expectations`` and ``metadata/macros`` are available everywhere.
 """
 
 from __future__ import annotations
@@ -35,12 +34,12 @@ _MACROS = (".j2", ".sql")
 
 
 class Names:
-    """What a text may use.
+    """The names that a template may use.
 
     Args:
-        values: the variables.
-        elsewhere: whether another environment defines a name; then it is known, and empty.
-        incomplete: variables whose value needs what nobody defined.
+        values: the values of variables, by name.
+        elsewhere: tells whether another environment defines a name; such a name is defined, and empty.
+        incomplete: the undefined variables, by the name of the variable that needs them.
         strict: testing an undefined variable is an error.
     """
 
@@ -65,13 +64,14 @@ class Names:
 
 @dataclass
 class Rendering:
-    """A filled text that remembers where something undefined went.
+    """A rendered template that records the positions of undefined variables.
 
     Attributes:
-        marked: the text with a mark where an undefined variable stands.
-        mark: the character around the marks, one that the text does not have.
-        uses: what the marks stand for.
-        plain: the text without marks.
+        source: the file of the template.
+        marked: the rendered text, with a mark at each undefined variable.
+        mark: the character around each mark, which does not occur in the template.
+        uses: the undefined variable of each mark.
+        plain: the rendered text without marks.
     """
 
     source: Path
@@ -85,11 +85,11 @@ class Rendering:
     names: Names = field(default_factory=lambda: Names({}))
 
     def unknown(self, name: str) -> str:
-        """What stands for a name in the text; remembers it when nobody defined it."""
+        """Return the text for a name without a value, and record the name if it is undefined."""
         return "" if name in self.names else self.noted((Use(self.source, name),), "")
 
     def noted(self, uses: Iterable[Use], value: str) -> str:
-        """A value that needs what nobody defined."""
+        """Return a value that needs undefined variables, with their marks."""
         if not self.marking:
             return value
         marks = []
@@ -100,18 +100,18 @@ class Rendering:
         return "".join(marks) + value
 
     def value(self, name: str) -> str:
-        """The value of a name for the text."""
+        """Return the text for a name."""
         if name not in self.names:
             return self.unknown(name)
         incomplete = self.names.incomplete.get(name)
         return self.noted(incomplete, self.names[name]) if incomplete else self.names[name]
 
     def uses_in(self, text: str) -> list[Use]:
-        """What the marks in a part of the text stand for."""
+        """Return the undefined variables whose marks are in a part of the text."""
         return [self.uses[int(number)] for number in re.findall(f"{self.mark}u(\\d+){self.mark}", text)]
 
     def without_marks(self, text: str) -> str:
-        """A part of the text without marks."""
+        """Return a part of the text without marks."""
         return re.sub(f"{self.mark}u\\d+{self.mark}", "", text) if self.uses else text
 
 
@@ -123,17 +123,17 @@ def _unused_character(text: str) -> str:
 
 
 def _simple(text: str, names: Names) -> bool:
-    """Whether there is nothing but names; ``{{ true }}`` is none."""
+    """Return whether the template uses only names; ``true`` in ``{{ true }}`` is not a name."""
     if any(mark in _NAME.sub("", text) for mark in _MARKS):
         return False
     return all(name in names.values or name not in _OF_JINJA for name, _ in _NAME.findall(text))
 
 
 def names_in(text: str, templates: Templates, source: Path) -> frozenset[str]:
-    """The names that a text refers to, apart from what Jinja and the text itself define.
+    """Return the names that a template refers to, except those that Jinja or the template itself defines.
 
     Raises:
-        ProjectError: the template is broken.
+        ProjectError: the template is invalid.
     """
     found = {first or second for first, second in _NAME.findall(text)}
     if not any(mark in _NAME.sub("", text) for mark in _MARKS):
@@ -145,7 +145,7 @@ class Templates:
     """The templates of a project.
 
     Args:
-        metadata: the folder that templates may include files of; None where there is none.
+        metadata: the folder whose files templates may include; None if there is none.
     """
 
     def __init__(self, metadata: Path | None) -> None:
@@ -155,15 +155,15 @@ class Templates:
         self._lines: list[tuple[int, Path]] = []
 
     def render(self, text: str, names: Names, source: Path) -> Rendering:
-        """Fill a text.
+        """Render a template.
 
         Args:
-            text: what to fill; text without references comes back as it is.
-            names: what it may use.
-            source: the file that the text is from, for messages.
+            text: the template; without references, it is returned unchanged.
+            names: the names that it may use.
+            source: the file that the template is from, for messages.
 
         Raises:
-            ProjectError: the template is broken, or fails.
+            ProjectError: the template is invalid, or fails.
         """
         if not any(mark in text for mark in _MARKS) and "${" not in text:
             return Rendering(source, "", text, text)
@@ -174,7 +174,7 @@ class Templates:
             return rendering
         rendering.marked = rendering.plain = self._rendered(text, rendering)
         if rendering.uses:
-            # Once more, because a template may look at a value, and the mark is none.
+            # Render again without marks, because a template may inspect a value, and a mark is not part of it.
             rendering.marking = False
             rendering.plain = self._rendered(text, rendering)
         return rendering
@@ -183,14 +183,14 @@ class Templates:
     def _named(rendering: Rendering, found: re.Match[str]) -> str:
         name = found[1] or found[2]
         if found[2] is not None and name not in rendering.names:
-            return found[0]  # to Starlake it is a reference only if there is such a variable
+            return found[0]  # for Starlake, it is a reference only if the variable exists
         return rendering.value(name)
 
     def undeclared(self, text: str, source: Path) -> frozenset[str]:
-        """The variables of a template.
+        """Return the variables of a template.
 
         Raises:
-            ProjectError: it is broken.
+            ProjectError: the template is invalid.
         """
         from jinja2 import meta
 
@@ -202,7 +202,7 @@ class Templates:
         try:
             return self._environment().parse(text)
         except TemplateSyntaxError as error:
-            raise ProjectError(f"{source}:{error.lineno}: the template is broken: {error.message}") from error
+            raise ProjectError(f"{source}:{error.lineno}: the template is invalid: {error.message}") from error
 
     def _rendered(self, text: str, rendering: Rendering) -> str:
         from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError, UndefinedError, meta, nodes
@@ -222,16 +222,16 @@ class Templates:
             found = _UNDEFINED.search(str(error))
             what = f"{found[1]!r} is not defined, and the template needs it" if found else str(error)
             raise ProjectError(
-                f"{source}: {what}; variables are defined in metadata/env.sl.yml, macros in metadata/macros/*.j2"
+                f"{source}: {what}; define variables in metadata/env.sl.yml and macros in metadata/macros/*.j2"
             ) from error
         except TemplateNotFound as error:
             raise ProjectError(
                 f"{source}: the template includes {error.message!r}, which is not a file below {self._metadata}; "
-                "a path starts there and cannot leave it"
+                "give its path relative to that folder"
             ) from error
         except TemplateSyntaxError as error:
             raise ProjectError(
-                f"{error.filename or source}:{error.lineno}: the template is broken: {error.message}"
+                f"{error.filename or source}:{error.lineno}: the template is invalid: {error.message}"
             ) from error
         except TemplateError as error:
             raise ProjectError(f"{source}: the template fails: {error}") from error
@@ -245,7 +245,7 @@ class Templates:
         return filled
 
     def _macros_for(self, context: Mapping[str, str], rendering: Rendering) -> dict[str, Any]:
-        """The macros of the project by name; nothing else of their files reaches the text."""
+        """Return the macros of the project by name; nothing else from their files reaches the template."""
         from jinja2 import TemplateSyntaxError
 
         if self._macros is None:
@@ -255,14 +255,14 @@ class Templates:
         try:
             known = len(rendering.uses)
             module = self._environment().from_string(self._macros).make_module(dict(context))
-            del rendering.uses[known:]  # of text around the macros, which goes nowhere
+            del rendering.uses[known:]  # from the text around the macros, which is discarded
         except TemplateSyntaxError as error:
             start, path = max((entry for entry in self._lines if entry[0] < error.lineno), key=lambda entry: entry[0])
-            raise ProjectError(f"{path}:{error.lineno - start}: the template is broken: {error.message}") from error
+            raise ProjectError(f"{path}:{error.lineno - start}: the template is invalid: {error.message}") from error
         return {name: value for name, value in vars(module).items() if not name.startswith("_")}
 
     def _macro_text(self) -> str:
-        # All files are one template, as in Starlake, so that a macro may call one of another file.
+        # All files form one template, as in Starlake, so that a macro can call a macro of another file.
         from .yaml_text import read_text
 
         parts: list[str] = []

@@ -1,4 +1,4 @@
-"""From a file of a project to plain Python values: variables first, then YAML, with errors that name the file."""
+"""Reads a file of a project as plain Python values: first variables, then YAML, with errors that name the file."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ __all__ = ["filled", "read_text", "read_yaml", "render", "render_sql"]
 
 
 def render(text: str, variables: Mapping[str, str], source: Path) -> str:
-    """Fill the references and Jinja expressions of a text; an undefined variable is empty, and reported.
+    """Fill in the variables and Jinja expressions of a string. An undefined variable is empty, and reported.
 
     Args:
-        text: what to fill; text without references comes back as it is.
-        variables: the names that it may use.
-        source: the file that the text is from, for messages.
+        text: the string; without references, it is returned unchanged.
+        variables: the variables that it may use.
+        source: the file that the string is from, for messages.
 
     Raises:
-        ProjectError: the template is broken, or a variable is missing and the project is strict.
+        ProjectError: the template is invalid, or a variable is undefined and the project is strict.
     """
     known = Variables.of(variables)
     rendering = known.fill(text, source)
@@ -35,15 +35,15 @@ def render(text: str, variables: Mapping[str, str], source: Path) -> str:
 
 
 def render_sql(text: str, variables: Mapping[str, str], source: Path) -> str:
-    """Fill the references and Jinja expressions of SQL; what is undefined in a comment is not reported.
+    """Fill in the variables and Jinja expressions of SQL. Undefined variables in comments are not reported.
 
     Args:
-        text: what to fill.
-        variables: the names that it may use.
-        source: the file that the text is from, for messages.
+        text: the SQL.
+        variables: the variables that it may use.
+        source: the file that the SQL is from, for messages.
 
     Raises:
-        ProjectError: the template is broken, or a variable is missing and the project is strict.
+        ProjectError: the template is invalid, or a variable is undefined and the project is strict.
     """
     known = Variables.of(variables)
     rendering = known.fill(text, source)
@@ -53,21 +53,21 @@ def render_sql(text: str, variables: Mapping[str, str], source: Path) -> str:
 
 
 def filled(path: Path, variables: Mapping[str, str]) -> Rendering:
-    """The text of a YAML file, filled; nobody is told about what is undefined.
+    """Render a YAML file, without reporting undefined variables.
 
     Args:
         path: the file.
-        variables: the names that it may use.
+        variables: the variables that it may use.
 
     Raises:
-        ProjectError: the file cannot be read, or a template is broken.
+        ProjectError: the file cannot be read, or a template is invalid.
     """
     known = Variables.of(variables)
     text = read_text(path)
     try:
         return known.fill(text, path)
     except ProjectError:
-        # A comment may have anything. Only now, because what is a comment is certain only when the templates are filled.
+        # A comment may contain anything. It is removed only now, because before rendering it is not certain what is a comment.
         rest = without_templates_in_comments(text)
         if rest == text:
             raise
@@ -75,16 +75,16 @@ def filled(path: Path, variables: Mapping[str, str]) -> Rendering:
 
 
 def read_yaml(path: Path, variables: Mapping[str, str]) -> Any:
-    """The values of a YAML file, its references and Jinja expressions filled.
+    """Return the values of a YAML file, with its variables and Jinja expressions filled in.
 
-    An undefined variable is empty, and reported when a value of the file needs it: what stands in a comment is none of them.
+    An undefined variable is empty. It is reported if a value of the file uses it, but not if only a comment does.
 
     Args:
         path: the file.
-        variables: the names that it may use.
+        variables: the variables that it may use.
 
     Raises:
-        ProjectError: the file cannot be read, rendered or parsed, or a variable is missing and the project is strict.
+        ProjectError: the file cannot be read, rendered or parsed, or a variable is undefined and the project is strict.
     """
     known = Variables.of(variables)
     rendering = filled(path, known)

@@ -1,4 +1,4 @@
-"""Reads ``metadata/types`` and knows the types that every project has."""
+"""Reads ``metadata/types``, and defines the built-in types."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ BUILT_IN_TYPES: Mapping[str, DataType] = {
 
 
 def read_types(metadata: Path, reader: Reader) -> dict[str, DataType]:
-    """The types of a project by name: the built-in ones, overridden by its own files in sorted order.
+    """Return the types of a project by name: the built-in types, overridden by its files in sorted order.
 
     Raises:
-        ProjectError: a file is broken or a type has no name.
+        ProjectError: a file is invalid, or a type has no name.
     """
     types = dict(BUILT_IN_TYPES)
     for path in sorted((metadata / "types").glob("*.sl.yml")):

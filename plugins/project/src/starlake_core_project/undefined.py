@@ -1,4 +1,4 @@
-"""Who is told about a variable that nobody defined: once for each name and file, and not before its value is used."""
+"""Reports undefined variables: once for each name and file, and only when the value is used."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _SOME_COMMANDS = frozenset({"presql", "postsql", "expectations"})
 _DEEPEST = 100
 
 Where = tuple[str, ...]
-"""The way to a value in a file, from its top: ``("application", "connections", "pg", "options", "url")``."""
+"""The path of keys to a value, from the top of its file: ``("application", "connections", "pg", "options", "url")``."""
 
 
 @dataclass(frozen=True)
 class Use:
-    """A name that nobody defined.
+    """A use of an undefined variable.
 
     Attributes:
-        path: the file that has it.
-        name: of the variable.
-        where: the value that needs it; empty for a text that is not YAML.
+        path: the file that uses it.
+        name: the name of the variable.
+        where: the path of keys to the value that uses it; empty for a file that is not YAML.
     """
 
     path: Path
@@ -46,7 +46,7 @@ class Use:
 
 
 def _waits(source: Path, where: Where) -> bool:
-    """Whether a value may stay unused: those of the application file that not every command reads, and the statements of tables."""
+    """Return whether a value may stay unused, such as a setting that only some commands read, or a statement of a table."""
     if source.name == APPLICATION:
         keys = where[1:] if where[:1] == ("application",) else where
         return bool(keys) and keys[0] not in _EVERY_COMMAND
@@ -59,12 +59,12 @@ def _is_part(part: Where, where: Where) -> bool:
 
 @dataclass
 class Reports:
-    """What a project says about undefined variables: a warning, or an error.
+    """Reports undefined variables as warnings, or as errors.
 
     Attributes:
-        strict: an undefined variable is an error.
-        hint: how the caller can define one.
-        silent: say nothing and raise nothing.
+        strict: raise an error instead of a warning.
+        hint: how the user can define a variable.
+        silent: neither warn nor raise.
     """
 
     strict: bool = False
@@ -74,14 +74,14 @@ class Reports:
     _waiting: dict[Path, dict[Use, None]] = field(default_factory=dict)
 
     def found(self, source: Path, uses: Iterable[Use]) -> None:
-        """Report what the values of a file need, or keep it until they are used.
+        """Report the undefined variables of a file, or keep them until their values are used.
 
         Args:
-            source: the file; a use may name another one, which defines a variable of this one.
-            uses: in the order of the file.
+            source: the file. A use may be in another file, which defines a variable that this file uses.
+            uses: the uses, in the order of the file.
 
         Raises:
-            ProjectError: there is one, and the project is strict.
+            ProjectError: there is an undefined variable, and the project is strict.
         """
         if self.silent:
             return
@@ -92,14 +92,14 @@ class Reports:
                 self._tell(use)
 
     def used(self, source: Path, *part: str) -> None:
-        """Report what was kept: a value is about to be used.
+        """Report the undefined variables of a value that is about to be used.
 
         Args:
             source: the file.
-            part: neighbouring keys on the way to the value, ``"connections", "pg"``.
+            part: consecutive keys on the path to the value, ``"connections", "pg"``.
 
         Raises:
-            ProjectError: it needs an undefined variable, and the project is strict.
+            ProjectError: the value uses an undefined variable, and the project is strict.
         """
         for use in self._waiting.get(source, ()):
             if _is_part(part, use.where):
@@ -112,7 +112,7 @@ class Reports:
         if self.strict:
             raise ProjectError(f"{place}: variable {use.name!r} is not defined; {self.hint}")
         self._told.add((use.path, use.name))
-        _log.warning("%s: variable %r is not defined and taken as empty; %s", place, use.name, self.hint)
+        _log.warning("%s: variable %r is not defined, so it is empty; %s", place, use.name, self.hint)
 
 
 def _place(use: Use) -> str:
@@ -125,13 +125,13 @@ def _place(use: Use) -> str:
 
 
 def texts_of(values: object) -> Iterator[tuple[Where, str]]:
-    """Every text of parsed YAML with the way to it, in the order of the file; positions in lists are no part of the way."""
+    """Yield every string of parsed YAML with its path of keys, in the order of the file. The path does not include positions in lists."""
     stack: list[tuple[Where, object]] = [((), values)]
     seen: set[tuple[Where, int]] = set()
     while stack:
         where, value = stack.pop()
         if (where, id(value)) in seen or len(where) > _DEEPEST:
-            continue  # an alias of YAML may be inside of what it stands for
+            continue  # a YAML alias may be part of its own anchor
         if not isinstance(value, str):
             seen.add((where, id(value)))
         if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""The variables that the project's Jinja expressions may use."""
+"""The variables that Jinja expressions of a project may use."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def parse_scheduled_date(text: str, zone: tzinfo = timezone.utc) -> datetime:
 
     Args:
         text: an ISO date with or without time, fraction and offset, with a ``T`` or a space.
-        zone: the time zone of a text that has none.
+        zone: the time zone of a date without offset.
 
     Raises:
-        ProjectError: the text is no date.
+        ProjectError: ``text`` is not a date.
 
     >>> parse_scheduled_date("2026-11-03 00:00:00.000+0000").isoformat()
     '2026-11-03T00:00:00+00:00'
@@ -55,11 +55,11 @@ def parse_scheduled_date(text: str, zone: tzinfo = timezone.utc) -> datetime:
         known = datetime.strptime("+0000" if offset == "Z" else offset.replace(":", ""), "%z").tzinfo
         return parsed.replace(tzinfo=known)
     except ValueError:
-        raise ProjectError(f"--scheduledDate {text!r} is not a date; write it as 2026-11-03T00:00:00+00:00") from None
+        raise ProjectError(f"--scheduledDate {text!r} is not a date; write it like 2026-11-03T00:00:00+00:00") from None
 
 
 def date_variables(moment: datetime) -> dict[str, str]:
-    """``sl_date``, ``sl_datetime``, ``sl_year`` ... of a moment, in the moment's own time zone."""
+    """Return ``sl_date``, ``sl_datetime``, ``sl_year`` ... of a point in time, in its own time zone."""
     epoch_milli = int(moment.timestamp() * 1000)
     return {
         "sl_date": moment.strftime("%Y%m%d"),
@@ -77,9 +77,10 @@ def date_variables(moment: datetime) -> dict[str, str]:
 
 
 def with_interval(options: Mapping[str, str]) -> dict[str, str]:
-    """Values of ``--options`` in which the data interval has both of its names, where it has one.
+    """Return the values of ``--options`` with both names of the data interval, if they have one of the names.
 
-    ``sl_data_interval_start`` is an SQL literal with its quotes, ``sl_start_date`` the plain text; the same holds for the end.
+    ``sl_data_interval_start`` is an SQL literal including its quotes, ``sl_start_date`` is the same date without quotes. The names for the end follow
+    the same rule.
     """
     values = dict(options)
     for quoted, plain in (("sl_data_interval_start", "sl_start_date"), ("sl_data_interval_end", "sl_end_date")):
@@ -97,18 +98,18 @@ def active_variables(
     overrides: Mapping[str, str],
     reports: Reports | None = None,
 ) -> Variables:
-    """Merge the sources of variables, the weakest first; a value may use every variable, wherever that one is defined.
+    """Merge the sources of variables, lowest priority first. A value may use every variable, regardless of where that is defined.
 
     Args:
-        metadata: the folder that holds ``env.sl.yml`` and ``env.<env>.sl.yml``.
-        base: the process environment and the date variables.
-        env: the value of ``SL_ENV``; ``None`` asks ``env.sl.yml`` and then the application file. An empty text and ``"None"`` name no
-            environment.
+        metadata: the folder that contains ``env.sl.yml`` and ``env.<env>.sl.yml``.
+        base: the environment variables and the date variables.
+        env: the value of ``SL_ENV``. ``None`` means the value in ``env.sl.yml``, or else that of the application file. An empty string and
+            ``"None"`` mean no environment.
         overrides: the values of ``--options``.
-        reports: who is told about undefined variables.
+        reports: reports undefined variables.
 
     Raises:
-        ProjectError: an env file is broken, or the values of variables need each other in a circle.
+        ProjectError: an env file is invalid, or variables need each other in a circle.
     """
     templates = Templates(metadata)
     common = Source(metadata / "env.sl.yml", _env_values(metadata / "env.sl.yml"))
@@ -130,7 +131,7 @@ def active_variables(
 
 
 def _env_values(path: Path, silent: bool = False) -> dict[str, str]:
-    """The variables of an env file as they are written: parsed before they are filled, unlike every other file."""
+    """Return the variables of an env file as written. Unlike other files, it is parsed before it is rendered."""
     if not path.is_file():
         return {}
     text = read_text(path)
@@ -147,25 +148,25 @@ def _env_of_application(metadata: Path, values: Mapping[str, str], templates: Te
     section = _mapping(document["application"], path, "application") if "application" in document else document
     env = section.get("env")
     if env is not None and not isinstance(env, str):
-        raise ProjectError(f"{path}: env has to be a text, the name of an environment")
+        raise ProjectError(f"{path}: env must be a string, the name of an environment")
     return env
 
 
 def _mapping(value: Any, path: Path, where: str) -> Mapping[str, Any]:
     if value is not None and not isinstance(value, Mapping):
-        raise ProjectError(f"{path}: {where} has to be a mapping of names to values")
+        raise ProjectError(f"{path}: {where} must be a mapping of names to values")
     return value or {}
 
 
 class Variables(Mapping[str, str]):
-    """The variables of a project, in their final values, and what is said about a name that nobody defined.
+    """The variables of a project with their final values. Also reports undefined variables.
 
     Args:
-        values: by name.
+        values: the values, by name.
         metadata: the folder of the env files.
-        templates: what fills the texts of the project.
-        reports: who is told about undefined variables.
-        incomplete: what nobody defined, by the name of the variable that needs it.
+        templates: renders the strings of the project.
+        reports: reports undefined variables.
+        incomplete: the undefined variables, by the name of the variable that needs them.
     """
 
     def __init__(
@@ -184,7 +185,7 @@ class Variables(Mapping[str, str]):
 
     @classmethod
     def of(cls, values: Mapping[str, str]) -> Variables:
-        """Variables of any mapping."""
+        """Return a mapping as variables."""
         return values if isinstance(values, Variables) else cls(values)
 
     def __getitem__(self, name: str) -> str:
@@ -200,12 +201,12 @@ class Variables(Mapping[str, str]):
         return f"<{len(self)} variables>"  # they hold secrets
 
     def overlaid(self, values: Mapping[str, str]) -> Variables:
-        """These variables with stronger ones over them."""
+        """Return these variables, overridden by others."""
         incomplete = {name: uses for name, uses in self._incomplete.items() if name not in values}
         return Variables({**self._values, **values}, self._metadata, self.templates, self.reports, incomplete)
 
     def silent(self) -> Variables:
-        """The same variables, for reading files that are not used: nothing is reported."""
+        """Return the same variables for reading files that are not used, without reports."""
         return Variables(self._values, self._metadata, self.templates, Reports(silent=True), self._incomplete)
 
     @functools.cached_property
@@ -214,10 +215,10 @@ class Variables(Mapping[str, str]):
         return frozenset(name for path in paths for name in _env_values(path, silent=True))
 
     def fill(self, text: str, source: Path) -> Rendering:
-        """Fill a text; what is undefined is not reported yet.
+        """Render a string, without reporting undefined variables yet.
 
         Raises:
-            ProjectError: the template is broken, or fails.
+            ProjectError: the template is invalid, or fails.
         """
         names = Names(self._values, lambda name: name in self._elsewhere, self._incomplete, self.reports.strict)
         return self.templates.render(text, names, source)

@@ -1,4 +1,4 @@
-"""Reads the files of a project as they are, and tells the comments of YAML from its values."""
+"""Reads the text of project files, and finds the comments of YAML."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _ITEMS = re.compile(r"(?:-[ \t]+)*")
 
 
 def read_text(path: Path) -> str:
-    """The content of a file of the project.
+    """Return the text of a file of the project.
 
     Raises:
-        ProjectError: it cannot be read or is not UTF-8.
+        ProjectError: the file cannot be read, or is not UTF-8.
     """
     try:
         return path.read_text(encoding="utf-8-sig")
@@ -33,16 +33,16 @@ def read_text(path: Path) -> str:
 
 
 def without_templates_in_comments(text: str) -> str:
-    """YAML text whose comments have nothing to fill, as far as comments can be told before templates are filled.
+    """Return YAML without the comments that contain templates, as far as comments can be recognised before rendering.
 
     Args:
-        text: as it is written, templates and all. Lines keep their numbers.
+        text: the YAML as written, with its templates. Line numbers do not change.
     """
     if "#" not in text or not any(mark in text for mark in _MARKS):
         return text
     lines = text.split("\n")
-    block: int | None = None  # lines that are indented deeper are the text of a block
-    quote = ""  # of a value that goes over several lines
+    block: int | None = None  # lines with deeper indentation are the text of a block
+    quote = ""  # the quote of a value that spans several lines
     for number, line in enumerate(lines):
         if quote:
             quote = "" if _REST[quote].match(line) else quote
@@ -64,7 +64,7 @@ def without_templates_in_comments(text: str) -> str:
 
 
 def _scanned(line: str) -> tuple[int | None, str]:
-    """Where the comment of a line begins, and the quote of a value that does not end on the line."""
+    """Return the position at which the comment of a line starts, and the quote of a value that does not end on the line."""
     position = 0
     while True:
         quote, sign = _QUOTE.search(line, position), _SIGN.search(line, position)

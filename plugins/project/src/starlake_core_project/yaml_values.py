@@ -1,7 +1,7 @@
-"""From YAML to plain Python values, fast: a small constructor over the events of libyaml's parser.
+"""Converts YAML to plain Python values, fast: a small constructor for the events of libyaml's parser.
 
-Every scalar is text, except null: YAML 1.1 would read the key ``on`` as true, ``no`` as false and 007 as 7. Positions cost time, so values that
-know their lines are a second reading, for a file in which something is wrong.
+Every scalar is a string, except null: YAML 1.1 would read the key ``on`` as true, ``no`` as false and 007 as 7. Positions cost time, so values with
+line numbers need a second reading, which only happens for an invalid file.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _STANDARD = "tag:yaml.org,2002:"
 
 
 class _Surprise(Exception):
-    """Something is wrong; the reading with lines says what and where."""
+    """The YAML is invalid; the second reading finds out what is wrong, and in which line."""
 
 
 class LocatedMapping(dict[str, Any]):
-    """A mapping that knows the lines of its keys, and which of them came twice."""
+    """A mapping that knows the lines of its keys, and which keys are repeated."""
 
     def __init__(self, line: int) -> None:
         super().__init__()
@@ -58,10 +58,10 @@ def parse_yaml(text: str, source: Path) -> Any:
 
     Args:
         text: one document.
-        source: the file that it is from, for messages.
+        source: the file that the text is from, for messages.
 
     Raises:
-        ProjectError: it is no YAML, a key comes twice, or it is more than one document; with the file and the line.
+        ProjectError: the text is not valid YAML, a key is repeated, or there is more than one document; names the file and the line.
     """
     loader = _Events(text)
     try:
@@ -80,7 +80,7 @@ _Events: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def _values(get_event: Any) -> Any:
-    """The values of the only document of a stream."""
+    """Return the values of the only document of a stream."""
     get_event()
     event = get_event()
     if type(event) is StreamEndEvent:
@@ -146,7 +146,7 @@ def _check_tag(tag: str) -> None:
 
 
 class _Composer(_Events):  # type: ignore[misc]
-    """Nodes with marks; tags are not resolved, since every scalar is text."""
+    """Composes nodes with marks. Does not resolve tags, because every scalar is a string."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012
         first: [(tag, regexp) for tag, regexp in resolvers if tag == "tag:yaml.org,2002:null"]
@@ -155,21 +155,21 @@ class _Composer(_Events):  # type: ignore[misc]
 
 
 def located_values(text: str, source: Path, problems: list[Problem]) -> Any:
-    """The same values, with the lines of keys and items.
+    """Return the same values, with the lines of keys and items.
 
     Args:
         text: one document.
-        source: the file that it is from.
-        problems: gets what is wrong with the YAML itself. A key that comes twice is one; its first value stays.
+        source: the file that the text is from.
+        problems: receives the problems of the YAML itself, including repeated keys. The first value of a repeated key is kept.
     """
     loader = _Composer(text)
     try:
         node = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        # At the end of a file the parser points behind its last line.
+        # At the end of a file, the parser reports the line after the last.
         line = min(mark.line + 1, len(text.splitlines())) if mark else None
-        hint = "; a value that begins with {{ has to stand in quotes" if "{{" in text else ""
+        hint = "; put a value that starts with {{ in quotes" if "{{" in text else ""
         problems.append(Problem(source, f"is not valid YAML: {error.problem or error.context}{hint}", line))
         return None
     except yaml.YAMLError as error:
@@ -188,7 +188,7 @@ class _Locating:
     def value(self, node: Any, where: str, above: tuple[int, ...]) -> Any:
         line = node.start_mark.line + 1
         if not node.tag.startswith(_STANDARD) and node.tag != "!":
-            self.problems.append(Problem(self.source, f"the tag {node.tag} means nothing here; delete it", line))
+            self.problems.append(Problem(self.source, f"the tag {node.tag} is not supported; delete it", line))
         if isinstance(node, yaml.ScalarNode):
             return None if node.tag == f"{_STANDARD}null" else node.value
         if id(node) in above:
@@ -206,13 +206,13 @@ class _Locating:
             at = key_node.start_mark.line + 1
             key = key_node.value
             if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == f"{_STANDARD}null":
-                self.problems.append(Problem(self.source, f"{where or 'the file'} has a key that is not a text", at))
+                self.problems.append(Problem(self.source, f"{where or 'the file'} has a key that is not a string", at))
                 continue
             name = f"{where}.{key}" if where else key
             value = self.value(value_node, name, above)
             if key in mapping:
                 first = mapping.lines[key]
-                message = f"{name} is here twice, first in line {first}; delete one of the two"
+                message = f"{name} is given twice, first in line {first}; delete one of the two"
                 self.problems.append(Problem(self.source, message, at))
                 continue
             mapping[key] = value
