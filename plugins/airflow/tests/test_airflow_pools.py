@@ -135,7 +135,7 @@ def test_a_pool_with_more_slots_keeps_nobody_apart(tmp_path: Path) -> None:
     make(POOL, 4)
     code, told = command("check", str(file_of(tmp_path)))
     assert code == 1
-    assert f"the pool '{POOL}' has 4 slots" in told
+    assert f"pool '{POOL}' has 4 slots" in told
 
 
 def test_deploy_refuses_what_would_never_run(tmp_path: Path) -> None:

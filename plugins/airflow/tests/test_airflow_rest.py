@@ -440,7 +440,7 @@ def test_a_trigger_that_was_cut_off_is_made_again_and_happens_once(stub: Stub, n
 def test_a_run_of_somebody_else_is_a_conflict(stub: Stub, naps: list[float]) -> None:
     stub.answers["POST /api/v2/dags/mixed/dagRuns"] = [(503, {}), (409, {"detail": "exists"})]
     pipeline, asked = one()
-    with pytest.raises(RunError, match="has a run 'r1' already"):
+    with pytest.raises(RunError, match="already has a run 'r1'"):
         run(Api.connect(stub.url), pipeline, asked)
 
 

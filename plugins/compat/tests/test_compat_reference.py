@@ -24,7 +24,7 @@ DIFFERENCES = {
     "params": "nothing reads cron_expr, sink, sl_schedule_parameter_name, sl_schedule_format and uri any more",
     "asynchronous clouds": "one task starts, waits and ends",
     "edges with `run_dependencies_first`": "those that others imply are drawn, too",
-    "start of a pipeline that datasets start": "nothing is before it",
+    "start of a pipeline that is started by datasets": "nothing is before it",
     "timetable on Airflow 2.11": "CronTriggerTimetable, as on Airflow 3; the core computes the data interval",
 }
 
