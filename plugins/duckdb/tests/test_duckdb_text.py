@@ -193,8 +193,8 @@ def test_references(loaded: Sandbox) -> None:
         ),
         ("refs: [{input: {table: x}}]", "output.table is missing"),
         (
-            "refs: [{input: {tabel: x}, output: {table: x}}]",
-            "refs[0].input.tabel is not a key of Starlake. Did you mean 'table'?",
+            "refs: [{input: {tabel: x}, output: {table: x}}]",  # codespell:ignore tabel
+            "refs[0].input.tabel is not a key of Starlake. Did you mean 'table'?",  # codespell:ignore tabel
         ),
         ("refs: [{input: {database: x}, output: {table: x}}]", "has a database but no domain"),
     ],

@@ -42,17 +42,17 @@ def test_all_problems_of_all_files(root: Path) -> None:
     write(
         root,
         "load/starbake/bad.sl.yml",
-        "version: 1\ntable:\n  pattern: x\n  colour: red\n  metadata: {separater: ','}\n",
+        "version: 1\ntable:\n  pattern: x\n  colour: red\n  metadata: {separater: ','}\n",  # codespell:ignore separater
     )
     write(root, "load/starbake/worse.sl.yml", "version: 1\ntable: [\n")
     write(
         root,
         "load/starbake/types.sl.yml",
-        "version: 1\ntable:\n  pattern: x\n  attributes:\n    - {name: a, type: strin}\n",
+        "version: 1\ntable:\n  pattern: x\n  attributes:\n    - {name: a, type: strin}\n",  # codespell:ignore strin
     )
     write(root, "load/starbake/twin.sl.yml", "version: 1\ntable: {pattern: x, rename: ORDERS}\n")
     write(root, "transform/kpi/alone.sl.yml", "version: 1\ntask:\n  connectionRef: dukdb\n")
-    write(root, "dags/load.sl.yml", "version: 1\ndag:\n  templat: x\n")
+    write(root, "dags/load.sl.yml", "version: 1\ndag:\n  templat: x\n")  # codespell:ignore templat
     write(root, "refs.sl.yml", "version: 1\nrefs:\n  - {inptu: {table: a}}\n")
     write(root, "env.PROD.sl.yml", "version: 1\nenv:\n  a: [1]\n")
     write(root, "types/more.sl.yml", "version: 1\ntypes:\n  - {primitiveType: string}\n")
@@ -62,12 +62,13 @@ def test_all_problems_of_all_files(root: Path) -> None:
     assert done.exit_code == 1
     for problem in (
         "error: bakery/metadata/load/starbake/bad.sl.yml:4: table.colour is not a key of Starlake.",
-        "error: bakery/metadata/load/starbake/bad.sl.yml:5: table.metadata.separater is not a key of Starlake. Did you mean 'separator'?",
+        "error: bakery/metadata/load/starbake/bad.sl.yml:5: table.metadata.separater"  # codespell:ignore separater
+        " is not a key of Starlake. Did you mean 'separator'?",
         "error: bakery/metadata/load/starbake/worse.sl.yml:2: is not valid YAML",
         "error: bakery/metadata/load/starbake/twin.sl.yml: defines the table ORDERS, and so does orders.sl.yml",
         "error: bakery/metadata/transform/kpi/alone.sl.yml: the transform kpi.alone has no query; write it to alone.sql in the same folder",
         "error: bakery/metadata/transform/kpi/alone.sl.yml:3: the connection 'dukdb' is not defined in application.sl.yml. Did you mean 'duckdb'?",
-        "error: bakery/metadata/dags/load.sl.yml:3: dag.templat is not a key of Starlake. Did you mean 'template'?",
+        "error: bakery/metadata/dags/load.sl.yml:3: dag.templat is not a key of Starlake. Did you mean 'template'?",  # codespell:ignore templat
         "error: bakery/metadata/refs.sl.yml:3: refs[0].inptu is not a key of Starlake. Did you mean 'input'?",
         "error: bakery/metadata/env.PROD.sl.yml:3: env.a must be a string, found a list",
         "error: bakery/metadata/types/more.sl.yml:3: types[0].name is missing",
@@ -85,11 +86,11 @@ def test_all_problems_of_all_files(root: Path) -> None:
 
 
 def test_a_broken_application_does_not_hide_other_files(root: Path) -> None:
-    write(root, "application.sl.yml", "version: 1\napplication:\n  conections: {}\n")
+    write(root, "application.sl.yml", "version: 1\napplication:\n  conections: {}\n")  # codespell:ignore conections
     write(root, "load/starbake/bad.sl.yml", "version: 1\ntable:\n  pattern: x\n  colour: red\n")
     done = check("bakery")
     assert (
-        "application.sl.yml:3: application.conections is not a key of Starlake. Did you mean 'connections'?"
+        "application.sl.yml:3: application.conections is not a key of Starlake. Did you mean 'connections'?"  # codespell:ignore conections
         in done.output
     )
     assert "bad.sl.yml:4: table.colour" in done.output

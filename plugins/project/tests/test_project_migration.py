@@ -170,8 +170,9 @@ def test_one_warning_for_each_file(tmp_path: Path, caplog: pytest.LogCaptureFixt
 def test_unknown_keys_of_old_files_have_their_lines(tmp_path: Path) -> None:
     path = tmp_path / "metadata/load/shop/items.sl.yml"
     path.parent.mkdir(parents=True)
-    path.write_text("schema:\n  pattern: x\n  metadata:\n    write: APPEND\n    seperator: x\n")
-    with pytest.raises(ProjectError, match=r"items\.sl\.yml:5: table\.metadata\.seperator is not a key"):
+    wrong = "seperator"  # codespell:ignore seperator
+    path.write_text(f"schema:\n  pattern: x\n  metadata:\n    write: APPEND\n    {wrong}: x\n")
+    with pytest.raises(ProjectError, match=rf"items\.sl\.yml:5: table\.metadata\.{wrong} is not a key"):
         Project.load(tmp_path, environ={}).tables("shop")
 
 

@@ -188,21 +188,23 @@ def broken(root: Path, name: str, text: str) -> ProjectError:
     [
         (
             "load/shop/items.sl.yml",
-            "version: 1\ntable:\n  patern: x\n  metadata:\n    seperator: ','\n    writeStrategy: {type: APPEND, kye: [a]}\n  wirteStrategy: {}\n",
+            "version: 1\ntable:\n  patern: x\n  metadata:\n    seperator"  # codespell:ignore patern,seperator
+            ": ','\n    writeStrategy: {type: APPEND, kye: [a]}\n  wirteStrategy: {}\n",
             [
-                ":3: table.patern is not a key of Starlake. Did you mean 'pattern'?",
-                ":5: table.metadata.seperator is not a key of Starlake. Did you mean 'separator'?",
+                ":3: table.patern is not a key of Starlake. Did you mean 'pattern'?",  # codespell:ignore patern
+                ":5: table.metadata.seperator is not a key of Starlake. Did you mean 'separator'?",  # codespell:ignore seperator
                 ":6: table.metadata.writeStrategy.kye is not a key of Starlake.",
                 ":7: table.wirteStrategy is not a key of Starlake. Did you mean 'metadata.writeStrategy'?",
             ],
         ),
         (
             "load/shop/items.sl.yml",
-            "version: 1\ntable:\n  pattern: x\n  format: CSVX\n  attributes:\n    - {name: a, requiered: true}\n    - {type: int}\n  pattern: y\n",
+            "version: 1\ntable:\n  pattern: x\n  format: CSVX\n  attributes:\n    - {name: a, requiered"  # codespell:ignore requiered
+            ": true}\n    - {type: int}\n  pattern: y\n",
             [
                 ":8: table.pattern is given twice, first in line 3; delete one of the two",
                 ":4: table.format is not a key of Starlake. It belongs to table.metadata",
-                ":6: table.attributes[0].requiered is not a key of Starlake. Did you mean 'required'?",
+                ":6: table.attributes[0].requiered is not a key of Starlake. Did you mean 'required'?",  # codespell:ignore requiered
                 ":7: table.attributes[1].name is missing",
             ],
         ),
@@ -223,10 +225,11 @@ def broken(root: Path, name: str, text: str) -> ProjectError:
         ("load/shop/items.sl.yml", "version: 2\ntable: {pattern: x}\n", [":1: version must be one of 1, found '2'"]),
         (
             "application.sl.yml",
-            "version: 1\napplication:\n  connections:\n    a: {type: jdbc, optoins: {}}\n  archiv: false\n  grouped: perhaps\n",
+            "version: 1\napplication:\n  connections:\n    a: {type: jdbc, optoins: {}}\n  archiv"  # codespell:ignore optoins,archiv
+            ": false\n  grouped: perhaps\n",
             [
-                ":4: application.connections.a.optoins is not a key of Starlake. Did you mean 'options'?",
-                ":5: application.archiv is not a key of Starlake. Did you mean 'archive'?",
+                ":4: application.connections.a.optoins is not a key of Starlake. Did you mean 'options'?",  # codespell:ignore optoins
+                ":5: application.archiv is not a key of Starlake. Did you mean 'archive'?",  # codespell:ignore archiv
                 ":6: application.grouped must be true or false, found 'perhaps'",
             ],
         ),
