@@ -207,7 +207,7 @@ class FargateRunner(Runner):
                 "longer known; run the task again"
             ) from refusal
         logger.warning(
-            "%s attempt %s was started before, with other options; taking it back (%s)",
+            "%s attempt %s was already started, with other options; using it (%s)",
             key.task,
             key.attempt,
             handles[-1],
