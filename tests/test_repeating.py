@@ -125,6 +125,19 @@ def test_a_load_that_failed_is_put_back_and_loaded(load: Task, root: Path, at: s
     assert files(root) == {"archive": ["orders-1.csv", "orders-2.csv"]}
 
 
+def test_files_are_matched_as_java_does(load: Task, root: Path) -> None:
+    """Python takes this pattern too, and then no file matches it."""
+    pattern = r"orders-[0-9&&[^5]]\.csv"
+    table = root / "metadata" / "load" / "sales" / "orders.sl.yml"
+    table.write_text(table.read_text().replace(r"orders.*\.csv", pattern))
+    put(root, "ingesting", "orders-5.csv")
+    load.stand_in.script("load:sales.orders", Step(at="after the move"), Step())
+    load.attempt()
+    assert load.attempt().succeeded
+    assert rows(root) == ROWS
+    assert files(root) == {"archive": ["orders-1.csv"], "ingesting": ["orders-5.csv"]}
+
+
 def test_the_fault_without_the_cure(stand_in: StandIn, root: Path) -> None:
     """The negative control: the second try is green and the table is empty."""
     runner = ProcessRunner(lambda job: (str(stand_in.path), *job.arguments), keyed=True)

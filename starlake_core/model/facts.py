@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 __all__ = ["ProjectCheck", "ProjectFacts"]
 
@@ -35,8 +36,9 @@ class ProjectFacts:
         nullable_key: the key of the strategy may be empty, so that the same row may come twice.
         fails_late: the command may fail after its rows are written, because of a later step such as expectations.
         stage, ingesting, archive: for a load, the folders (paths or URIs) through which the files of the domain move.
-        pattern: for a load, the regular expression that matches the whole name of each file of the table, in the syntax
-            that Java and Python share.
+        pattern: for a load, the regular expression of Java that matches the whole name of each file of the table.
+        matches: for a load, whether a file of a given name belongs to the table. Without it, ``pattern`` is matched as a
+            regular expression of Python, and a pattern that Python refuses matches every file.
         single_writer: the database that the command writes to, if it allows one writer at a time:
             ``duckdb:/data/duckdb.db``.
     """
@@ -49,3 +51,4 @@ class ProjectFacts:
     archive: str = ""
     pattern: str = ""
     single_writer: str = ""
+    matches: Callable[[str], bool] | None = field(default=None, compare=False, repr=False)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ..logs import get_logger
@@ -27,6 +27,14 @@ because Starlake keeps both of two rows with the same key and time (measured wit
 # archive), the rows stay.
 _SUMMARY = re.compile(r"ingestion-summary -> files: \[([^\]]*)\]")
 _JAVA_GROUP = re.compile(r"\(\?<(?=[A-Za-z])")
+
+
+def _in_python(pattern: str) -> Callable[[str], object]:
+    """Match file names as Python does, for a reader of projects that brings no matcher of its own."""
+    try:
+        return re.compile(_JAVA_GROUP.sub("(?P<", pattern or ".*")).fullmatch
+    except re.error:
+        return re.compile(".*").fullmatch
 
 
 class Loaded(Guarded):
@@ -141,11 +149,8 @@ class Loaded(Guarded):
         return sorted(mine | (later - set(self.of_others(storage)) if later else set()))
 
     def _matching(self, files: Mapping[str, str]) -> dict[str, str]:
-        try:
-            pattern = re.compile(_JAVA_GROUP.sub("(?P<", self._facts.pattern or ".*"))
-        except re.error:
-            pattern = re.compile(".*")
-        return {name: about for name, about in files.items() if pattern.fullmatch(name)}
+        matches = self._facts.matches or _in_python(self._facts.pattern)
+        return {name: about for name, about in files.items() if matches(name)}
 
     # -- messages
 

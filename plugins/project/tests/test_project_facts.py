@@ -55,6 +55,14 @@ def test_a_load_that_says_nothing_appends(root: Path) -> None:
     )
 
 
+def test_files_of_a_table_are_matched_as_java_does(root: Path) -> None:
+    write(root, "load/shop/orders.sl.yml", "version: 1\ntable: {pattern: 'o(?<day>[0-9&&[^5]])\\Q.csv\\E'}")
+    found = load(root)
+    assert found is not None
+    assert found.matches is not None
+    assert [name for name in ("o1.csv", "o5.csv", "o1xcsv", "xo1.csv") if found.matches(name)] == ["o1.csv"]
+
+
 def test_the_areas_are_where_the_command_finds_them(root: Path) -> None:
     found = load(root, SL_DATASETS=str(root / "elsewhere"), SL_AREA_INGESTING="busy")
     assert found is not None

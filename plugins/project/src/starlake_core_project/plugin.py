@@ -76,6 +76,8 @@ def sl_show_demo(folder: Path) -> DemoTables | None:
 
 def _of_load(project: Project, values: Mapping[str, Any], environ: Mapping[str, str]) -> ProjectFacts | None:
     domains, tables = list(values.get("domains") or ()), list(values.get("tables") or ())
+    from .java_patterns import java_pattern
+
     table = _table(project, domains[0], tables[0]) if len(domains) == 1 and len(tables) == 1 else None
     if table is None:
         return None
@@ -90,6 +92,7 @@ def _of_load(project: Project, values: Mapping[str, Any], environ: Mapping[str, 
         ingesting=str(application.datasets / areas.ingesting / table.domain),
         archive=str(application.datasets / areas.archive / table.domain),
         pattern=table.pattern,
+        matches=lambda name: java_pattern(table.pattern).matches(name) is not None,
         single_writer=_single_writer(project, connection, environ),
     )
 
