@@ -29,6 +29,7 @@ class Context:
         instance: the instance of the run that the work belongs to; empty if not given.
         former: the name of the work in the previous version; empty if it is the same.
         max_decompressed: how many bytes may come out of one compressed file.
+        compat: whether to do what Starlake does where the engine's own way is better (``SL_DUCKDB_COMPAT=starlake``).
     """
 
     project: Project
@@ -43,6 +44,7 @@ class Context:
     reject_all_on_error: bool
     print_counters: bool
     max_decompressed: int
+    compat: bool = False
 
     def stage(self, domain: str) -> Path:
         """Where the files of a domain wait to be loaded."""
@@ -97,7 +99,7 @@ def open_context(
         environ: the process environment.
 
     Raises:
-        ProjectFault: ``SL_ROOT``, ``SL_TIMEZONE`` or another variable is missing or wrong.
+        ProjectFault: ``SL_ROOT``, ``SL_TIMEZONE``, ``SL_DUCKDB_COMPAT`` or another variable is missing or wrong.
         ProjectError: the project cannot be read.
     """
     root = environ.get("SL_ROOT")
@@ -141,7 +143,15 @@ def open_context(
         reject_all_on_error=bool(project.application.reject_all_on_error),
         print_counters=bool(environ.get("SL_API")),
         max_decompressed=read_size(environ.get(VARIABLE)),
+        compat=_compat(environ),
     )
+
+
+def _compat(environ: Mapping[str, str]) -> bool:
+    value = environ.get("SL_DUCKDB_COMPAT") or ""
+    if value not in ("", "starlake"):
+        raise ProjectFault(f"SL_DUCKDB_COMPAT is {value!r}; set it to starlake, or unset it")
+    return bool(value)
 
 
 def _zone(name: str, source: str = "SL_TIMEZONE") -> ZoneInfo:
