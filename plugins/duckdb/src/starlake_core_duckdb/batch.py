@@ -11,10 +11,9 @@ from starlake_core_project import Table
 
 from .casting import Column, column_checks
 from .compressed import check_size
-from .dialect import as_utf8, dialect_of
-from .dsv import dsv_source
+from .dialect import dialect_of
 from .errors import EngineError
-from .json_files import json_source
+from .formats import format_of, reader_of
 from .sql import Parameters, identifier
 from .type_patterns import patterns_without_re2, remember_matches
 from .work import Work, utc_now
@@ -37,9 +36,7 @@ class Counts:
 
 def _source(table: Table, columns: Sequence[Column], path: Path, name: str) -> tuple[str, Parameters]:
     parameters = Parameters()
-    if (table.metadata.format.format or "DSV") == "DSV":
-        return dsv_source(table, columns, path, name, _REJECTS, parameters), parameters
-    return json_source(table, columns, path, _REJECTS, parameters), parameters
+    return reader_of(table).source(table, columns, path, name, _REJECTS, parameters), parameters
 
 
 def _match(
@@ -77,7 +74,7 @@ def _keep_malformed(connection: duckdb.DuckDBPyConnection, table: Table, name: s
         is None
     ):
         return 0
-    header = int((table.metadata.format.format or "DSV") == "DSV" and dialect_of(table).with_header)
+    header = int(format_of(table) == "DSV" and dialect_of(table).with_header)
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE sl_malformed AS SELECT line - $header AS line, min(csv_line) AS record, "
         f"min(error_message) AS error FROM {_REJECTS} GROUP BY line",
@@ -132,7 +129,7 @@ def read_batch(
             raise EngineError(f"{name} is a link; put the file itself into the directory of the domain")
         check_size(path, name, max_decompressed)
         try:
-            with as_utf8(table, path) as readable:
+            with reader_of(table).readable(table, path) as readable:
                 _match(connection, table, columns, readable, name)
                 statement, parameters = _insert(table, columns, readable, name, number)
                 connection.execute(statement, parameters.values)

@@ -13,7 +13,8 @@ from .batch import BATCH, ORDER, Counts, read_batch
 from .casting import Column, columns_of
 from .context import Context
 from .database import database_path, transaction
-from .errors import EngineError, unsupported
+from .errors import EngineError
+from .formats import reader_of
 from .ingesting import Claimed, archive, claim, give_back, leftovers, loaded_paths
 from .refusals import refuse_table
 from .statements import run_statements
@@ -21,8 +22,6 @@ from .strategies import Strategy, checked_strategy, ensure_table, write
 from .work import Work
 
 __all__ = ["Plan", "TableResult", "load_files", "plan_table"]
-
-_FORMATS = ("DSV", "JSON", "JSON_FLAT")
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,7 @@ def plan_table(context: Context, table: Table) -> Plan:
     """
     what = f"{table.domain}.{table.name}"
     refuse_table(context, table)
-    kind = table.metadata.format.format or "DSV"
-    if kind not in _FORMATS:
-        raise unsupported(f"the format {kind} of {what}")
+    reader_of(table)
     context.project.use_statements(table.path)
     application = context.project.application
     connection = table.metadata.connection_ref or application.load_connection_ref or application.connection_ref
