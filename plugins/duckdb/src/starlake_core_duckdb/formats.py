@@ -6,20 +6,34 @@ A reader has two parts. The first makes a file that DuckDB can read. The second 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 from starlake_core_project import Table
 
 from .dialect import as_utf8
-from .dsv import dsv_source
+from .dsv import as_copy, dsv_source, expected_rows
 from .errors import unsupported
 from .json_files import json_source
 from .reading import Reading
 from .sql import Parameters
 
-__all__ = ["READERS", "Reader", "format_of", "reader_of"]
+__all__ = ["READERS", "Careful", "Reader", "format_of", "reader_of"]
+
+
+@dataclass(frozen=True)
+class Careful:
+    """How to read files that the quick way may not read rightly.
+
+    Attributes:
+        expected: how many rows the query has to find in a file as it is, without rejecting any; None if it would not read it rightly.
+        copied: a context with a reading of a copy of the file, in which the query finds every row.
+    """
+
+    expected: Callable[[duckdb.DuckDBPyConnection, Reading], int | None]
+    copied: Callable[[Reading], AbstractContextManager[Reading]]
 
 
 @dataclass(frozen=True)
@@ -30,18 +44,20 @@ class Reader:
         readable: a context with a file that DuckDB can read: the file itself, or a copy in the directory of the rules.
         source: the query with ``n`` (1 is the first row), ``record``, ``broken`` and ``v0``, ``v1`` ... for the columns. The parameters
             collect the values that the query needs.
+        careful: how to read the files that the query alone would not read rightly.
     """
 
     readable: Callable[[Reading], AbstractContextManager[Path]]
     source: Callable[[Reading, Parameters], str]
+    careful: Careful | None = None
 
 
 def _text(reading: Reading) -> AbstractContextManager[Path]:
     return as_utf8(reading.table, reading.path, reading.rules.directory)
 
 
-def _dsv(reading: Reading, parameters: Parameters) -> str:
-    return dsv_source(reading.table, reading.columns, reading.path, reading.name, reading.rejects, parameters)
+def _itself(reading: Reading) -> AbstractContextManager[Path]:
+    return nullcontext(reading.path)
 
 
 def _json(reading: Reading, parameters: Parameters) -> str:
@@ -49,7 +65,7 @@ def _json(reading: Reading, parameters: Parameters) -> str:
 
 
 READERS: Mapping[str, Reader] = {
-    "DSV": Reader(_text, _dsv),
+    "DSV": Reader(_itself, dsv_source, Careful(expected_rows, as_copy)),
     "JSON": Reader(_text, _json),
     "JSON_FLAT": Reader(_text, _json),
 }

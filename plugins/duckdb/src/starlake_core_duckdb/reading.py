@@ -9,6 +9,7 @@ from pathlib import Path
 from starlake_core_project import Table
 
 from .casting import Column
+from .dsv_copy import Copy
 
 __all__ = ["Reading", "ReadingRules"]
 
@@ -36,6 +37,8 @@ class Reading:
         path: the file, or a readable copy of it.
         name: the name of the file in messages.
         rejects: the name of the temporary table for records that cannot be read at all.
+        copy: a copy of the file that is read in its place.
+        records: how many records were counted in it, or None.
     """
 
     table: Table
@@ -44,3 +47,5 @@ class Reading:
     name: str
     rejects: str
     rules: ReadingRules
+    copy: Copy | None = None
+    records: int | None = None
