@@ -125,7 +125,7 @@ def run(context: Context) -> int:
     refuse_task(context, task)
     # Statements that are run as they are decide themselves what they write, whatever the strategy.
     wanted = WriteStrategy() if task.parse_sql is False else task.write_strategy
-    strategy = checked_strategy(wanted, "OVERWRITE", task.primary_key, {}, task.full_name)
+    strategy = checked_strategy(wanted, "APPEND", task.primary_key, {}, task.full_name)
     application = context.project.application
     connection_ref = (
         task.sink_connection_ref
