@@ -20,13 +20,23 @@ def rows(sandbox: Sandbox, table: str = "kpi.t") -> list[tuple[object, ...]]:
     return sandbox.query(f"SELECT * FROM {table} ORDER BY ALL")
 
 
-def test_overwrite_is_the_default(sandbox: Sandbox) -> None:
-    task(sandbox, "SELECT 1 AS a, 'x' AS b;\n-- the end")
+OVERWRITE = "{writeStrategy: {type: OVERWRITE}}"
+
+
+def test_append_is_the_default_as_in_starlake(sandbox: Sandbox) -> None:
+    sandbox.write("metadata/transform/kpi/t.sql", "SELECT 1 AS a, 'x' AS b;\n-- the end")
     for _ in range(2):
         result = sandbox.run("transform", "--name", "kpi.t")
         assert (result.code, result.out) == (0, "transformed kpi.t: 1 row(s) into kpi.t\n")
+    assert rows(sandbox) == [(1, "x"), (1, "x")]
+
+
+def test_overwrite(sandbox: Sandbox) -> None:
+    task(sandbox, "SELECT 1 AS a, 'x' AS b;\n-- the end", OVERWRITE)
+    for _ in range(2):
+        assert sandbox.run("transform", "--name", "kpi.t").code == 0
     assert rows(sandbox) == [(1, "x")]
-    task(sandbox, "SELECT 2 AS other")
+    task(sandbox, "SELECT 2 AS other", OVERWRITE)
     sandbox.run("transform", "--name", "kpi.t")
     assert rows(sandbox) == [(2,)]
 
@@ -67,7 +77,7 @@ def test_append_and_upsert(sandbox: Sandbox) -> None:
 def test_a_transform_may_read_its_own_table(sandbox: Sandbox) -> None:
     task(sandbox, "SELECT 1 AS n")
     sandbox.run("transform", "--name", "kpi.t")
-    task(sandbox, "SELECT n + 1 AS n FROM kpi.t")
+    task(sandbox, "SELECT n + 1 AS n FROM kpi.t", OVERWRITE)
     sandbox.run("transform", "--name", "kpi.t")
     assert rows(sandbox) == [(2,)]
 
@@ -132,9 +142,9 @@ def test_a_view_instead_of_a_table(sandbox: Sandbox) -> None:
     for _ in range(2):
         result = sandbox.run("transform", "--name", "kpi.t")
         assert (result.code, result.out) == (0, "transformed kpi.t: the view kpi.t\n")
-    task(sandbox, "SELECT 2 AS n", name="source")
-    sandbox.run("transform", "--name", "kpi.source", "--truncate", "true")
-    assert rows(sandbox) == sandbox.query("SELECT n FROM kpi.source")
+    task(sandbox, "SELECT 2 AS n", OVERWRITE, "source")
+    sandbox.run("transform", "--name", "kpi.source")
+    assert rows(sandbox) == [(2,)] == sandbox.query("SELECT n FROM kpi.source")
     task(sandbox, "SELECT 3 AS n")
     result = sandbox.run("transform", "--name", "kpi.t")
     assert result.code == 1

@@ -5,18 +5,18 @@ A reader has two parts. The first makes a file that DuckDB can read. The second 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from starlake_core_project import Table
 
-from .casting import Column
 from .dialect import as_utf8
 from .dsv import dsv_source
 from .errors import unsupported
 from .json_files import json_source
+from .reading import Reading
 from .sql import Parameters
 
 __all__ = ["READERS", "Reader", "format_of", "reader_of"]
@@ -27,24 +27,31 @@ class Reader:
     """How the files of a format are read.
 
     Attributes:
-        readable: a context with a file that DuckDB can read; it takes the table and the file.
-        source: the query with ``n`` (1 is the first row), ``record``, ``broken`` and ``v0``, ``v1`` ... for the columns. It takes the table,
-            the columns, the readable file, the name of the file in messages, the name of the temporary table for records that cannot be read
-            at all, and the parameters of the query.
+        readable: a context with a file that DuckDB can read: the file itself, or a copy in the directory of the rules.
+        source: the query with ``n`` (1 is the first row), ``record``, ``broken`` and ``v0``, ``v1`` ... for the columns. The parameters
+            collect the values that the query needs.
     """
 
-    readable: Callable[[Table, Path], AbstractContextManager[Path]]
-    source: Callable[[Table, Sequence[Column], Path, str, str, Parameters], str]
+    readable: Callable[[Reading], AbstractContextManager[Path]]
+    source: Callable[[Reading, Parameters], str]
 
 
-def _json(table: Table, columns: Sequence[Column], path: Path, name: str, rejects: str, parameters: Parameters) -> str:
-    return json_source(table, columns, path, rejects, parameters)
+def _text(reading: Reading) -> AbstractContextManager[Path]:
+    return as_utf8(reading.table, reading.path, reading.rules.directory)
+
+
+def _dsv(reading: Reading, parameters: Parameters) -> str:
+    return dsv_source(reading.table, reading.columns, reading.path, reading.name, reading.rejects, parameters)
+
+
+def _json(reading: Reading, parameters: Parameters) -> str:
+    return json_source(reading.table, reading.columns, reading.path, reading.rejects, parameters)
 
 
 READERS: Mapping[str, Reader] = {
-    "DSV": Reader(as_utf8, dsv_source),
-    "JSON": Reader(as_utf8, _json),
-    "JSON_FLAT": Reader(as_utf8, _json),
+    "DSV": Reader(_text, _dsv),
+    "JSON": Reader(_text, _json),
+    "JSON_FLAT": Reader(_text, _json),
 }
 """The readers by the names of formats."""
 

@@ -96,7 +96,7 @@ def plan_transform(context: Context, task: Task, sql: str | None = None, truncat
     refuse_task(context, task)
     # Statements that are run as they are decide themselves what they write, whatever the strategy.
     wanted = WriteStrategy() if task.parse_sql is False else task.write_strategy
-    strategy = checked_strategy(wanted, "OVERWRITE", task.primary_key, {}, task.full_name)
+    strategy = checked_strategy(wanted, "APPEND", task.primary_key, {}, task.full_name)
     kind = (task.sink.materialized_view or "TABLE").upper()
     if kind not in _KINDS:
         raise unsupported(f"sink.materializedView: {kind} of {task.full_name} (use VIEW or TABLE)")
