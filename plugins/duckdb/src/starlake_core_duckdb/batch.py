@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -131,9 +131,8 @@ def read_batch(
         try:
             reading = Reading(table, columns, path, name, _REJECTS, rules)
             with reader_of(table).readable(reading) as readable:
-                reading = replace(reading, path=readable)
-                _match(connection, reading)
-                statement, parameters = _insert(reading, number)
+                _match(connection, readable)
+                statement, parameters = _insert(readable, number)
                 connection.execute(statement, parameters.values)
         except duckdb.Error as error:
             raise EngineError(f"{name} cannot be loaded into {table.domain}.{table.name}: {error}") from error
