@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -156,7 +156,7 @@ def read_batch(
         try:
             reading = Reading(table, columns, path, name, _REJECTS, rules)
             with reader_of(table).readable(reading) as readable:
-                _read(connection, replace(reading, path=readable), number)
+                _read(connection, readable, number)
         except duckdb.Error as error:
             raise EngineError(f"{name} cannot be loaded into {table.domain}.{table.name}: {error}") from error
         malformed += _keep_malformed(connection, table, name, number, work)

@@ -60,12 +60,11 @@ def _read(project: Project, name: str, values: Mapping[str, Any]) -> None:
         if task is not None and task.sql_path is not None:
             project.query(task)
         return
+    domains: Sequence[str] = values.get("domains") or project.domain_names()
     tables: Sequence[str] | None = values.get("tables")
     if name == "preload":
         domains = [values.get("domain", "")]
         if values.get("strategy", "").lower() != "imported":
             tables = tables or []  # other checks need the domain alone, or the tables that they name
-    else:
-        domains = values.get("domains") or project.domain_names()
     for domain in domains:
         project.tables(domain, tables)

@@ -5,10 +5,9 @@ A reader has two parts. The first makes a file that DuckDB can read. The second 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 
 import duckdb
 from starlake_core_project import Table
@@ -17,6 +16,8 @@ from .dialect import as_utf8
 from .dsv import as_copy, dsv_source, expected_rows
 from .errors import unsupported
 from .json_files import json_source
+from .lines import uniform_lines
+from .position import check_positions, position_source
 from .reading import Reading
 from .sql import Parameters
 
@@ -41,23 +42,25 @@ class Reader:
     """How the files of a format are read.
 
     Attributes:
-        readable: a context with a file that DuckDB can read: the file itself, or a copy in the directory of the rules.
+        readable: a context with a reading that DuckDB can do: of the file itself, or of a copy in the directory of the rules.
         source: the query with ``n`` (1 is the first row), ``record``, ``broken`` and ``v0``, ``v1`` ... for the columns. The parameters
             collect the values that the query needs.
+        check: refuses what a table must not say about files of this format.
+        options: the names in ``metadata.options`` that are honoured.
         careful: how to read the files that the query alone would not read rightly.
     """
 
-    readable: Callable[[Reading], AbstractContextManager[Path]]
+    readable: Callable[[Reading], AbstractContextManager[Reading]]
     source: Callable[[Reading, Parameters], str]
+    check: Callable[[Table], None] = lambda table: None
+    options: frozenset[str] = frozenset()
     careful: Careful | None = None
 
 
-def _text(reading: Reading) -> AbstractContextManager[Path]:
-    return as_utf8(reading.table, reading.path, reading.rules.directory)
-
-
-def _itself(reading: Reading) -> AbstractContextManager[Path]:
-    return nullcontext(reading.path)
+@contextmanager
+def _text(reading: Reading) -> Iterator[Reading]:
+    with as_utf8(reading.table, reading.path, reading.rules.directory) as path:
+        yield replace(reading, path=path)
 
 
 def _json(reading: Reading, parameters: Parameters) -> str:
@@ -65,9 +68,10 @@ def _json(reading: Reading, parameters: Parameters) -> str:
 
 
 READERS: Mapping[str, Reader] = {
-    "DSV": Reader(_itself, dsv_source, Careful(expected_rows, as_copy)),
+    "DSV": Reader(nullcontext, dsv_source, careful=Careful(expected_rows, as_copy)),
     "JSON": Reader(_text, _json),
     "JSON_FLAT": Reader(_text, _json),
+    "POSITION": Reader(uniform_lines, position_source, check_positions),
 }
 """The readers by the names of formats."""
 
@@ -81,9 +85,10 @@ def reader_of(table: Table) -> Reader:
     """The reader of the files of a table.
 
     Raises:
-        ProjectFault: this engine does not read the format.
+        ProjectFault: this engine does not read the format, or the table contradicts it.
     """
     found = READERS.get(format_of(table))
     if found is None:
         raise unsupported(f"the format {format_of(table)} of {table.domain}.{table.name}")
+    found.check(table)
     return found
