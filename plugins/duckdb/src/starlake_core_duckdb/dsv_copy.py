@@ -89,11 +89,11 @@ def count_records(connection: duckdb.DuckDBPyConnection, path: Path, dialect: Di
         return None
     lines += not last.endswith(b"\n")
     if quoted:
-        return lines if _quotes_enclose_fields(connection, path, dialect) else None
+        return lines if _quotes_enclose_fields(connection, path, dialect, lines) else None
     return lines if separators == lines * (width - 1) else None
 
 
-def _quotes_enclose_fields(connection: duckdb.DuckDBPyConnection, path: Path, dialect: Dialect) -> bool:
+def _quotes_enclose_fields(connection: duckdb.DuckDBPyConnection, path: Path, dialect: Dialect, lines: int) -> bool:
     quote, separator, escape = (_literal(part) for part in (dialect.quote, dialect.separator, dialect.escape))
     text = f"[^{quote}]*"
     inside = f"[^{quote}]" if not escape else f"[^{quote}{escape}]"
@@ -105,17 +105,14 @@ def _quotes_enclose_fields(connection: duckdb.DuckDBPyConnection, path: Path, di
     read = (
         f"read_csv({parameters.add(str(path))}, auto_detect = false, header = false, delim = {parameters.add(chr(1))}, quote = '', "
         f"escape = '', columns = {{'line': 'VARCHAR'}}, compression = '{'gzip' if path.suffix == '.gz' else 'uncompressed'}', "
-        "store_rejects = true, rejects_table = 'sl_scan', rejects_scan = 'sl_scan_scan')"
+        "ignore_errors = true)"
     )
     found = connection.execute(
-        f"SELECT count(*) FROM {read} WHERE contains(line, {parameters.add(dialect.quote)}) "
-        f"AND NOT regexp_full_match(line, {parameters.add(regular)})",
+        f"SELECT count(*), count(*) FILTER (contains(line, {parameters.add(dialect.quote)}) "
+        f"AND NOT regexp_full_match(line, {parameters.add(regular)})) FROM {read}",
         parameters.values,
     ).fetchone()
-    wrong = connection.execute("SELECT count(*) FROM sl_scan").fetchone()
-    connection.execute("DROP TABLE sl_scan")
-    connection.execute("DROP TABLE sl_scan_scan")
-    return found == (0,) and wrong == (0,)
+    return found == (lines, 0)
 
 
 def _literal(text: str) -> str:
