@@ -261,11 +261,14 @@ def count_states(report: Report) -> str:
 
 
 def summary(console: Console, report: Report) -> None:
-    """Print how a run ended: counts, skipped tasks and why, and failed tasks with the end of their output."""
+    """Print how a run ended: counts, skipped tasks and why, and failed tasks with the end of their output; if no task
+    failed, why the run did."""
     shown = count_states(report)
     style = "green" if report.succeeded else "bold red"
     line = Text(report.pipeline_id, style="bold").append(": ").append(report.state, style=style).append(f" ({shown})")
     console.print(line, soft_wrap=True)
+    if report.state == TaskState.FAILED and not any(task.state == TaskState.FAILED for task in report.tasks):
+        console.print(Text(plain(f"  {report.reason}"), style="red"), soft_wrap=True)
     skipped = dict.fromkeys(task.reason for task in report.tasks if task.state == TaskState.SKIPPED and task.reason)
     for reason in skipped:
         console.print(Text(plain(f"  skipped: {reason}"), style="magenta"), soft_wrap=True)

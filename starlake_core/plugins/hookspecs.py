@@ -163,6 +163,24 @@ class HookSpecs:
                 return ProjectFacts(strategy="OVERWRITE") if job.arguments[:1] == ("transform",) else None
         """
 
+    @hookspec
+    def sl_check_jobs(self, jobs: Sequence[Job]) -> Sequence[str]:
+        """Return why some jobs cannot succeed, however often they run. Optional, for environments that read the project
+        on this machine.
+
+        Called by an orchestrator before a run, which then starts nothing. Return only what stops every attempt (a file
+        of the project that cannot be read); anything else belongs to the attempts. ``jobs`` are bound; they may include
+        jobs of other environments.
+
+        Example::
+
+            @hookimpl
+            def sl_check_jobs(jobs):
+                roots = {job.env["SL_ROOT"] for job in jobs if job.environment == "shell"}
+                return [f"{root} is not a folder" for root in sorted(roots) if not Path(root).is_dir()]
+        """
+        raise NotImplementedError
+
     @hookspec(firstresult=True)
     def sl_check_project(self, folder: Path, strict: bool) -> ProjectCheck | None:
         """Say what is wrong with the files of a Starlake project, all of it at once. Optional, for readers of projects.

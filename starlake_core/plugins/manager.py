@@ -295,6 +295,14 @@ class Plugins:
         found = self._call("sl_read_facts", job=job, environ=environ)
         return None if found is None else self._checked("sl_read_facts", found, ProjectFacts)
 
+    def check_jobs(self, jobs: Sequence[Job]) -> list[str]:
+        """Return why some jobs cannot succeed, however often they run.
+
+        Args:
+            jobs: bound jobs.
+        """
+        return self._collected("sl_check_jobs", str, jobs=jobs)
+
     # -- on the command line
 
     def check_file(self, file: Path) -> list[str]:

@@ -211,7 +211,7 @@ def _check_value(what: str, name: str, value: object) -> None:
 
 
 class RunnerSource(Protocol):
-    """Creates runners. This is the part of the selected plugins that the graph knows.
+    """Creates runners, and says which jobs cannot succeed. This is the part of the selected plugins that the graph knows.
 
     Attributes:
         environment: the name of the environment; empty if none is selected.
@@ -222,6 +222,10 @@ class RunnerSource(Protocol):
 
     def create_runner(self, job: Job) -> Runner:
         """Return a runner for jobs like this one."""
+        ...
+
+    def check_jobs(self, jobs: Sequence[Job]) -> list[str]:
+        """Return why some bound jobs cannot succeed, however often they run."""
         ...
 
 

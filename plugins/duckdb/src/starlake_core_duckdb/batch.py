@@ -11,10 +11,10 @@ from starlake_core_project import Table
 
 from .casting import Column, column_checks
 from .compressed import check_size
-from .dialect import as_utf8, dialect_of
-from .dsv import dsv_source
+from .dialect import dialect_of
 from .errors import EngineError
-from .json_files import json_source
+from .formats import format_of, reader_of
+from .reading import Reading, ReadingRules
 from .sql import Parameters, identifier
 from .type_patterns import patterns_without_re2, remember_matches
 from .work import Work, utc_now
@@ -35,29 +35,26 @@ class Counts:
     rejected: int
 
 
-def _source(table: Table, columns: Sequence[Column], path: Path, name: str) -> tuple[str, Parameters]:
+def _source(reading: Reading) -> tuple[str, Parameters]:
     parameters = Parameters()
-    if (table.metadata.format.format or "DSV") == "DSV":
-        return dsv_source(table, columns, path, name, _REJECTS, parameters), parameters
-    return json_source(table, columns, path, _REJECTS, parameters), parameters
+    return reader_of(reading.table).source(reading, parameters), parameters
 
 
-def _match(
-    connection: duckdb.DuckDBPyConnection, table: Table, columns: Sequence[Column], path: Path, name: str
-) -> None:
+def _match(connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:
     wanted = [
         (f"v{index}", pattern)
-        for index, column in enumerate(columns)
+        for index, column in enumerate(reading.columns)
         if not column.nested
         for pattern in patterns_without_re2(column.type)
     ]
     if wanted:
-        remember_matches(connection, _source(table, columns, path, name), wanted)
+        remember_matches(connection, _source(reading), wanted)
 
 
-def _insert(table: Table, columns: Sequence[Column], path: Path, name: str, number: int) -> tuple[str, Parameters]:
-    source, parameters = _source(table, columns, path, name)
-    checks = [column_checks(table, column, f"v{index}", parameters) for index, column in enumerate(columns)]
+def _insert(reading: Reading, number: int) -> tuple[str, Parameters]:
+    source, parameters = _source(reading)
+    columns = reading.columns
+    checks = [column_checks(reading.table, column, f"v{index}", parameters) for index, column in enumerate(columns)]
     typed = "".join(f", {value} AS t{index}" for index, (value, _) in enumerate(checks))
     errors = "".join(f", {error}" for _, error in checks)
     kept = "".join(f", t{index}" for index in range(len(columns)))
@@ -77,7 +74,7 @@ def _keep_malformed(connection: duckdb.DuckDBPyConnection, table: Table, name: s
         is None
     ):
         return 0
-    header = int((table.metadata.format.format or "DSV") == "DSV" and dialect_of(table).with_header)
+    header = int(format_of(table) == "DSV" and dialect_of(table).with_header)
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE sl_malformed AS SELECT line - $header AS line, min(csv_line) AS record, "
         f"min(error_message) AS error FROM {_REJECTS} GROUP BY line",
@@ -106,7 +103,7 @@ def read_batch(
     columns: Sequence[Column],
     files: Sequence[tuple[Path, str]],
     work: Work,
-    max_decompressed: int,
+    rules: ReadingRules,
 ) -> Counts:
     """Read files into :data:`BATCH`, in order, and keep the refused rows in ``audit.rejected``.
 
@@ -114,7 +111,7 @@ def read_batch(
 
     Args:
         files: the files and the names they came with.
-        max_decompressed: how many bytes may come out of one compressed file.
+        rules: what holds for every file.
 
     Raises:
         EngineError: a file cannot be read in the format of the table.
@@ -130,11 +127,12 @@ def read_batch(
         connection.execute(f"DROP TABLE IF EXISTS {_REJECTS}_scan")
         if path.is_symlink():  # somebody changed it after it was looked at
             raise EngineError(f"{name} is a link; put the file itself into the directory of the domain")
-        check_size(path, name, max_decompressed)
+        check_size(path, name, rules.max_decompressed)
         try:
-            with as_utf8(table, path) as readable:
-                _match(connection, table, columns, readable, name)
-                statement, parameters = _insert(table, columns, readable, name, number)
+            reading = Reading(table, columns, path, name, _REJECTS, rules)
+            with reader_of(table).readable(reading) as readable:
+                _match(connection, readable)
+                statement, parameters = _insert(readable, number)
                 connection.execute(statement, parameters.values)
         except duckdb.Error as error:
             raise EngineError(f"{name} cannot be loaded into {table.domain}.{table.name}: {error}") from error

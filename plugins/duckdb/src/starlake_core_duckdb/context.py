@@ -14,7 +14,7 @@ from starlake_core_project import Domain, Project, Table, parse_scheduled_date
 from .compressed import VARIABLE, read_size
 from .errors import ProjectFault, unsupported
 
-__all__ = ["Context", "open_context", "refuse_options"]
+__all__ = ["Context", "open_context", "open_project", "refuse_options"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Context:
         instance: the instance of the run that the work belongs to; empty if not given.
         former: the name of the work in the previous version; empty if it is the same.
         max_decompressed: how many bytes may come out of one compressed file.
+        compat: whether to do what Starlake does where the engine's own way is better (``SL_DUCKDB_COMPAT=starlake``).
     """
 
     project: Project
@@ -43,6 +44,7 @@ class Context:
     reject_all_on_error: bool
     print_counters: bool
     max_decompressed: int
+    compat: bool = False
 
     def stage(self, domain: str) -> Path:
         """Where the files of a domain wait to be loaded."""
@@ -85,19 +87,22 @@ def refuse_options(command: str, values: Mapping[str, Any], names: tuple[str, ..
         raise unsupported(f"{command} {' '.join(given)}")
 
 
-def open_context(
-    command: str, arguments: tuple[str, ...], values: Mapping[str, Any], environ: Mapping[str, str]
-) -> Context:
-    """Read the environment and open the project.
+def open_project(
+    command: str, values: Mapping[str, Any], environ: Mapping[str, str], *, warn: bool = True
+) -> tuple[Project, str]:
+    """Open the project of a command.
 
     Args:
         command: the name of the command.
-        arguments: what followed it.
         values: the parsed options.
         environ: the process environment.
+        warn: warn about undefined variables.
+
+    Returns:
+        The project, and the name of the time zone.
 
     Raises:
-        ProjectFault: ``SL_ROOT``, ``SL_TIMEZONE`` or another variable is missing or wrong.
+        ProjectFault: ``SL_ROOT`` or ``SL_TIMEZONE`` is missing or wrong.
         ProjectError: the project cannot be read.
     """
     root = environ.get("SL_ROOT")
@@ -121,13 +126,32 @@ def open_context(
 
     def opened(zone: ZoneInfo) -> Project:
         moment = datetime.now(zone) if scheduled is None else parse_scheduled_date(text, zone)
-        return Project.load(Path(root), variables=variables, scheduled_date=moment, environ=environ)
+        return Project.load(Path(root), variables=variables, scheduled_date=moment, environ=environ, warn=warn)
 
     project = opened(_zone(zone_name))
     if project.application.timezone not in (None, zone_name):
         # The file takes precedence over the variable, and the file itself may use the date of the run.
         zone_name = str(project.application.timezone)
         project = opened(_zone(zone_name, "timezone in metadata/application.sl.yml"))
+    return project, zone_name
+
+
+def open_context(
+    command: str, arguments: tuple[str, ...], values: Mapping[str, Any], environ: Mapping[str, str]
+) -> Context:
+    """Read the environment and open the project.
+
+    Args:
+        command: the name of the command.
+        arguments: what followed it.
+        values: the parsed options.
+        environ: the process environment.
+
+    Raises:
+        ProjectFault: ``SL_ROOT``, ``SL_TIMEZONE``, ``SL_DUCKDB_COMPAT`` or another variable is missing or wrong.
+        ProjectError: the project cannot be read.
+    """
+    project, zone_name = open_project(command, values, environ)
     return Context(
         project=project,
         command=command,
@@ -141,7 +165,15 @@ def open_context(
         reject_all_on_error=bool(project.application.reject_all_on_error),
         print_counters=bool(environ.get("SL_API")),
         max_decompressed=read_size(environ.get(VARIABLE)),
+        compat=_compat(environ),
     )
+
+
+def _compat(environ: Mapping[str, str]) -> bool:
+    value = environ.get("SL_DUCKDB_COMPAT") or ""
+    if value not in ("", "starlake"):
+        raise ProjectFault(f"SL_DUCKDB_COMPAT is {value!r}; set it to starlake, or unset it")
+    return bool(value)
 
 
 def _zone(name: str, source: str = "SL_TIMEZONE") -> ZoneInfo:

@@ -66,8 +66,11 @@ def open_text(path: Path, encoding: str) -> io.TextIOBase:
 
 
 @contextmanager
-def as_utf8(table: Table, path: Path) -> Iterator[Path]:
+def as_utf8(table: Table, path: Path, directory: Path) -> Iterator[Path]:
     """A file that DuckDB can read: the file itself, or a temporary copy in UTF-8.
+
+    Args:
+        directory: where the copy may be.
 
     Raises:
         EngineError: the encoding is unknown, or the file is not written in it.
@@ -82,8 +85,9 @@ def as_utf8(table: Table, path: Path) -> Iterator[Path]:
     if encoding in ("utf-8", "utf-8-sig", "ascii"):
         yield path
         return
-    with TemporaryDirectory() as directory:
-        copy = Path(directory) / "data"
+    directory.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=directory) as own:
+        copy = Path(own) / "data"
         try:
             with open_text(path, encoding) as source, copy.open("w", encoding="utf-8", newline="") as target:
                 shutil.copyfileobj(source, target)

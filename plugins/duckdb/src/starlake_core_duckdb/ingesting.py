@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +21,9 @@ from .context import Context
 from .files import data_files, free_name, matches, move, owner
 from .locks import locked
 
-__all__ = ["Claimed", "archive", "claim", "give_back", "leftovers", "loaded_paths", "sweep_unresolved"]
+__all__ = [
+    "Claimed", "archive", "claim", "clear_work", "give_back", "leftovers", "loaded_paths", "sweep_unresolved", "work_directory",
+]  # fmt: skip
 
 _log = logging.getLogger(__name__)
 _PREFIX = len(uuid.uuid4().hex) + 1
@@ -41,6 +44,17 @@ class Claimed:
 
 def _directory(context: Context, table: Table) -> Path:
     return context.ingesting(table.domain) / table.name
+
+
+def work_directory(context: Context, table: Table) -> Path:
+    """Where copies of the table's files are during a load. It belongs to the holder of the table's lock."""
+    return context.ingesting(table.domain) / f".{table.name}.work"
+
+
+def clear_work(context: Context, tables: Sequence[Table]) -> None:
+    """Remove the copies that a load made, or that an interrupted load left. The caller holds the tables' locks."""
+    for table in tables:
+        shutil.rmtree(work_directory(context, table), ignore_errors=True)
 
 
 def leftovers(context: Context, table: Table) -> list[Claimed]:

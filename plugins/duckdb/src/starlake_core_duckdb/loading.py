@@ -13,16 +13,16 @@ from .batch import BATCH, ORDER, Counts, read_batch
 from .casting import Column, columns_of
 from .context import Context
 from .database import database_path, transaction
-from .errors import EngineError, unsupported
-from .ingesting import Claimed, archive, claim, give_back, leftovers, loaded_paths
+from .errors import EngineError
+from .formats import reader_of
+from .ingesting import Claimed, archive, claim, clear_work, give_back, leftovers, loaded_paths, work_directory
+from .reading import ReadingRules
 from .refusals import refuse_table
 from .statements import run_statements
 from .strategies import Strategy, checked_strategy, ensure_table, write
 from .work import Work
 
 __all__ = ["Plan", "TableResult", "load_files", "plan_table"]
-
-_FORMATS = ("DSV", "JSON", "JSON_FLAT")
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,7 @@ def plan_table(context: Context, table: Table) -> Plan:
     """
     what = f"{table.domain}.{table.name}"
     refuse_table(context, table)
-    kind = table.metadata.format.format or "DSV"
-    if kind not in _FORMATS:
-        raise unsupported(f"the format {kind} of {what}")
+    reader_of(table)
     context.project.use_statements(table.path)
     application = context.project.application
     connection = table.metadata.connection_ref or application.load_connection_ref or application.connection_ref
@@ -78,7 +76,7 @@ def _load_table(
         plan.columns,
         [(item.path, item.name) for item in claimed],
         work,
-        context.max_decompressed,
+        ReadingRules(context.max_decompressed, context.compat, work_directory(context, table)),
     )
     if counts.rejected and context.reject_all_on_error:
         raise EngineError(_rejected_all(connection, table, counts))
@@ -153,6 +151,7 @@ def load_files(
         EngineError, duckdb.Error, OSError: nothing was loaded; the files are back in stage.
     """
     plans = [plan for _, chosen in selection for plan in chosen]
+    clear_work(context, [plan.table for plan in plans])
     known = {path for plan in plans for path in loaded_paths(connection, plan.table)}
     left = [item for plan in plans for item in leftovers(context, plan.table)]
     archive(context, [item for item in left if str(item.path) in known])
@@ -167,6 +166,7 @@ def load_files(
         with transaction(connection):
             _forget_archived(connection, plans)
             result = _load_all(connection, context, plans, claimed, work)
+            clear_work(context, [plan.table for plan in plans])
     except (duckdb.Error, EngineError, OSError) as error:
         # A commit that raised may have happened all the same; then the files must not be loaded again.
         committed = {path for plan in plans for path in loaded_paths(connection, plan.table)}
@@ -175,6 +175,7 @@ def load_files(
         if not lost and claimed:
             archive(context, claimed)
         targets = sorted({(item.table.domain, item.table.name) for item in claimed})
+        clear_work(context, [plan.table for plan in plans])
         work.log_failure(connection, targets, str(error))
         raise
     archive(context, claimed)

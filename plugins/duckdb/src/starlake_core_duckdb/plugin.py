@@ -46,3 +46,10 @@ def sl_create_runner(job: Job) -> Runner:
         "The DuckDB engine needs the Python interpreter that runs this process",
         keyed=True,
     )
+
+
+@hookimpl
+def sl_check_jobs(jobs: Sequence[Job]) -> Sequence[str]:
+    from .faults import faults_of
+
+    return faults_of([job for job in jobs if job.environment == "duckdb"], _environment)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from starlake_core import (
+    BindError,
     CreateChildren,
+    Job,
     OptionGroup,
     Options,
     Pipeline,
@@ -22,6 +24,7 @@ from starlake_core import (
     dry_run_report,
     graph_json,
     hookimpl,
+    is_selected,
 )
 from starlake_core.model.identity import instance_of
 from starlake_core.processes.supervisor import guard, is_locked, run_lock
@@ -31,8 +34,8 @@ from starlake_core.short_names import file_name
 from .folders import state_folder
 from .options import LocalOptions
 from .plan import Container, Plan, Step, flatten
-from .scheduler import Scheduler
-from .store import RunRecord, Store, now
+from .scheduler import NEW, Scheduler
+from .store import RunRecord, Store, TaskRow, now
 
 PATIENCE = 300.0
 """How long a run waits for the processes of an earlier one to end, in seconds."""
@@ -122,7 +125,8 @@ def sl_run_pipeline(pipeline: Pipeline, request: RunRequest) -> Report:
             recorded = store.tasks(run_id)
             with scheduler.signals():
                 store.begin(begun)
-                state, reason = scheduler.execute(recorded)
+                faults = _faults(pipeline, replace(request, run=run), recorded)
+                state, reason = (TaskState.FAILED, faults) if faults else scheduler.execute(recorded)
                 store.end(run_id, state, reason)
             return Report(
                 pipeline.id,
@@ -134,6 +138,20 @@ def sl_run_pipeline(pipeline: Pipeline, request: RunRequest) -> Report:
                 interval=run.interval,
                 group=request.group,
             )
+
+
+def _faults(pipeline: Pipeline, request: RunRequest, recorded: Mapping[str, TaskRow]) -> str:
+    """Return why the tasks that are left to do cannot succeed, however often they run; empty if nothing is known."""
+    jobs: list[Job] = []
+    for task in () if request.skip else pipeline.tasks():
+        done = recorded.get(task.path, NEW).state in (TaskState.SUCCEEDED, TaskState.SKIPPED)
+        if task.job is not None and not done and is_selected(task, request):
+            with suppress(BindError):  # its own attempt reports that
+                jobs.append(in_project(task.job.bind(request.run.attempt(task.path)), pipeline.source))
+    found = list(dict.fromkeys(pipeline.plugins.check_jobs(jobs)))
+    if not found:
+        return ""
+    return f"nothing was started, because no attempt can succeed before the project is corrected: {'; '.join(found)}"
 
 
 def _taken_up(record: RunRecord, pipeline: Pipeline, request: RunRequest) -> RunRequest:

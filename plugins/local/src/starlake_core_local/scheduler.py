@@ -33,12 +33,13 @@ from .stopping import StopRequests
 from .store import Store, TaskRow
 from .waiting_line import News, WaitingLine
 
-__all__ = ["Scheduler"]
+__all__ = ["NEW", "Scheduler"]
 
 # A signal that arrives just before this thread starts to wait does not end the wait: its handler runs afterwards.
 _LONGEST_WAIT = 0.5
 _SETTLE_SECONDS = 60.0
-_NEW = TaskRow("", TaskState.WAITING)
+NEW = TaskRow("", TaskState.WAITING)
+"""The record of a task before its first attempt."""
 
 
 class Scheduler:
@@ -228,7 +229,7 @@ class Scheduler:
     def _recall(self, recorded: dict[str, TaskRow]) -> None:
         kept = (TaskState.SUCCEEDED, TaskState.SKIPPED)
         work_left = any(
-            step.task is not None and step.task.is_work and recorded.get(step.path, _NEW).state not in kept
+            step.task is not None and step.task.is_work and recorded.get(step.path, NEW).state not in kept
             for step in self._plan.tasks
         )
         for step in self._plan.tasks:

@@ -33,12 +33,14 @@ class Effect(NamedTuple):
         note: what the key does in Starlake, or what the engine does instead.
         unless: values, in lower case, that request what the engine does anyway.
         warn: users may expect an effect, so ``check`` warns that there is none.
+        in_transforms: more values, in lower case, that the engine supports in transforms.
     """
 
     use: Use
     note: str = ""
     unless: tuple[str, ...] = ()
     warn: bool = False
+    in_transforms: tuple[str, ...] = ()
 
 
 EFFECTS: dict[tuple[str, str], Effect] = {}
@@ -79,7 +81,7 @@ _refused("WriteStrategy", "queryFilter", "which rows of the table take part")
 _harmless("WriteStrategy", "on", "new rows with the same key are always reduced to one", warn=True)
 _harmless("WriteStrategy", "startTs endTs", "for SCD2, which is refused")
 _used("Sink", "connectionRef")
-_refused("Sink", "materializedView", "a view instead of a table", "table")
+EFFECTS["Sink", "materializedView"] = Effect(Use.REFUSED, "a view instead of a table", ("table",), False, ("view",))
 _refused("Sink", "sharding", "several tables instead of one")
 _harmless("Sink", "partition clustering", "a file of DuckDB has no partitions; OVERWRITE_BY_PARTITION is refused")
 _harmless("Sink", "days requirePartitionFilter enableRefresh refreshIntervalMs id", _CLOUD)
@@ -92,11 +94,10 @@ _used(
 _refused("MetadataKeys", "options", "how files are read")
 _harmless("MetadataKeys", "extensions", "the pattern of a table alone says which files it takes", warn=True)
 _harmless("MetadataKeys", "loader", "the engine loads files itself")
-_harmless("Position", "first last", "for the format POSITION, which is refused")
-_used("Attribute", "name type array required rename attributes default trim ignore")
+_used("Position", "first last")
+_used("Attribute", "name type array required rename attributes default trim ignore position")
 _refused("Attribute", "privacy", "values that must be hidden", "none")
 _refused("Attribute", "script", "values that SQL computes")
-_harmless("Attribute", "position", "for the format POSITION, which is refused")
 _harmless("Attribute", "comment sample metricType tags foreignKey", _TEXT)
 _harmless("Attribute", "accessPolicy", _GRANTS, warn=True)
 _harmless("Expectation", "expect", "expectations are not run", warn=True)
@@ -171,7 +172,7 @@ _used(
     "ApplicationKeys",
     "env datasets area connections connectionRef loadConnectionRef transformConnectionRef emptyIsNull rejectAllOnError duckdbPath"
     " schedulePresets dagRef"
-    " loader ack timezone database",
+    " loader ack timezone database maxInteractiveRecords",
 )
 _refused("ApplicationKeys", "archive", "what happens to loaded files", "true")
 _refused("ApplicationKeys", "archiveTable", "a second table with the previous rows", "false")
@@ -227,7 +228,7 @@ _harmless(
 )
 _harmless(
     "ApplicationKeys",
-    "incoming tests validateOnLoad sessionDurationServe tenant version autoExportSchema maxInteractiveRecords testCsvNullString syncSqlWithYaml"
+    "incoming tests validateOnLoad sessionDurationServe tenant version autoExportSchema testCsvNullString syncSqlWithYaml"
     " syncYamlWithDb pythonLibsDir",
     "for other commands",
 )
@@ -272,7 +273,7 @@ def setting_effect(path: str) -> Effect:
     return EFFECTS[inner[above[0]] if above else "ApplicationKeys", key]
 
 
-def given_keys(keys: Keys | None, way: tuple[str | int, ...] = ()) -> Iterator[Given]:
+def given_keys(keys: Keys | None, way: tuple[str | int, ...]) -> Iterator[Given]:
     """Yield the keys that a structure sets, including nested ones, except for values that request what the engine does anyway.
 
     Args:
@@ -286,7 +287,8 @@ def given_keys(keys: Keys | None, way: tuple[str | int, ...] = ()) -> Iterator[G
         if value is None or value == _default(type(keys), attribute):
             continue
         effect = effect_of(type(keys), name)
-        if value != {} and value != () and str(value).lower() not in effect.unless:
+        allowed = (*effect.unless, *effect.in_transforms) if way[0] in ("task", "transform") else effect.unless
+        if value != {} and value != () and str(value).lower() not in allowed:
             yield Given((*way, name), effect, value)
         yield from _inside(value, (*way, name))
 
@@ -327,6 +329,8 @@ def _rows() -> Iterator[str]:
         for effect, keys in grouped.items():
             values = ", ".join(f"`{value}`" for value in effect.unless)
             note = f"{effect.note}; allowed: {values}" if values else effect.note
+            if effect.in_transforms:
+                note += f"; in transforms also {', '.join(f'`{value}`' for value in effect.in_transforms)}"
             yield f"| {title} | {', '.join(keys)} | {effect.use.value}{', with a warning' if effect.warn else ''} | {note} |"
 
 

@@ -1,0 +1,82 @@
+"""The formats of data files, and how each of them is read.
+
+A reader has two parts. The first makes a file that DuckDB can read. The second is the query that reads that file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+
+from starlake_core_project import Table
+
+from .dialect import as_utf8
+from .dsv import dsv_source
+from .errors import unsupported
+from .json_files import json_source
+from .lines import uniform_lines
+from .position import check_positions, position_source
+from .reading import Reading
+from .sql import Parameters
+
+__all__ = ["READERS", "Reader", "format_of", "reader_of"]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How the files of a format are read.
+
+    Attributes:
+        readable: a context with a reading that DuckDB can do: of the file itself, or of a copy in the directory of the rules.
+        source: the query with ``n`` (1 is the first row), ``record``, ``broken`` and ``v0``, ``v1`` ... for the columns. The parameters
+            collect the values that the query needs.
+        check: refuses what a table must not say about files of this format.
+        options: the names in ``metadata.options`` that are honoured.
+    """
+
+    readable: Callable[[Reading], AbstractContextManager[Reading]]
+    source: Callable[[Reading, Parameters], str]
+    check: Callable[[Table], None] = lambda table: None
+    options: frozenset[str] = frozenset()
+
+
+@contextmanager
+def _text(reading: Reading) -> Iterator[Reading]:
+    with as_utf8(reading.table, reading.path, reading.rules.directory) as path:
+        yield replace(reading, path=path)
+
+
+def _dsv(reading: Reading, parameters: Parameters) -> str:
+    return dsv_source(reading.table, reading.columns, reading.path, reading.name, reading.rejects, parameters)
+
+
+def _json(reading: Reading, parameters: Parameters) -> str:
+    return json_source(reading.table, reading.columns, reading.path, reading.rejects, parameters)
+
+
+READERS: Mapping[str, Reader] = {
+    "DSV": Reader(_text, _dsv),
+    "JSON": Reader(_text, _json),
+    "JSON_FLAT": Reader(_text, _json),
+    "POSITION": Reader(uniform_lines, position_source, check_positions),
+}
+"""The readers by the names of formats."""
+
+
+def format_of(table: Table) -> str:
+    """The format of the files of a table."""
+    return table.metadata.format.format or "DSV"
+
+
+def reader_of(table: Table) -> Reader:
+    """The reader of the files of a table.
+
+    Raises:
+        ProjectFault: this engine does not read the format, or the table contradicts it.
+    """
+    found = READERS.get(format_of(table))
+    if found is None:
+        raise unsupported(f"the format {format_of(table)} of {table.domain}.{table.name}")
+    found.check(table)
+    return found

@@ -1,0 +1,46 @@
+"""What is known about one file when it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlake_core_project import Table
+
+from .casting import Column
+
+__all__ = ["Reading", "ReadingRules"]
+
+
+@dataclass(frozen=True)
+class ReadingRules:
+    """What holds for every file of a load.
+
+    Attributes:
+        max_decompressed: how many bytes may come out of one compressed file.
+        compat: whether to do what Starlake does where the engine's own way is better.
+        directory: where copies of the table's files may be; nobody else uses it, and it is removed after the load.
+    """
+
+    max_decompressed: int
+    compat: bool
+    directory: Path
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One file of one table.
+
+    Attributes:
+        path: the file, or a readable copy of it.
+        name: the name of the file in messages.
+        rejects: the name of the temporary table for records that cannot be read at all.
+    """
+
+    table: Table
+    columns: Sequence[Column]
+    path: Path
+    name: str
+    rejects: str
+    rules: ReadingRules
