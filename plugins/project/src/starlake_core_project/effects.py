@@ -172,7 +172,7 @@ _used(
     "ApplicationKeys",
     "env datasets area connections connectionRef loadConnectionRef transformConnectionRef emptyIsNull rejectAllOnError duckdbPath"
     " schedulePresets dagRef"
-    " loader ack timezone database",
+    " loader ack timezone database maxInteractiveRecords",
 )
 _refused("ApplicationKeys", "archive", "what happens to loaded files", "true")
 _refused("ApplicationKeys", "archiveTable", "a second table with the previous rows", "false")
@@ -228,7 +228,7 @@ _harmless(
 )
 _harmless(
     "ApplicationKeys",
-    "incoming tests validateOnLoad sessionDurationServe tenant version autoExportSchema maxInteractiveRecords testCsvNullString syncSqlWithYaml"
+    "incoming tests validateOnLoad sessionDurationServe tenant version autoExportSchema testCsvNullString syncSqlWithYaml"
     " syncYamlWithDb pythonLibsDir",
     "for other commands",
 )
