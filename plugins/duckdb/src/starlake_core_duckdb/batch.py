@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,6 +159,8 @@ def read_batch(
             reading = Reading(table, columns, path, name, _REJECTS, rules)
             with reader_of(table).readable(reading) as readable:
                 _read(connection, readable, number)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise EngineError(f"{name} cannot be decompressed: {error}") from error
         except duckdb.Error as error:
             raise EngineError(f"{name} cannot be loaded into {table.domain}.{table.name}: {error}") from error
         malformed += _keep_malformed(connection, table, name, number, work)

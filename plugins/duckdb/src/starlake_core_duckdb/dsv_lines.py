@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import gzip
 import re
-import zlib
 from collections import deque
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -42,16 +41,13 @@ def open_utf8(path: Path, encoding: str) -> Iterator[bytes]:
     """Yield the content of a file, compressed or not, as blocks of UTF-8 without a byte order mark.
 
     Raises:
-        EngineError: the file is not written in the encoding (UTF-8 is not checked here), or its compression is broken.
+        EngineError: the file is not written in the encoding (UTF-8 is not checked here).
     """
-    try:
-        with cast(BinaryIO, gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb") as opened:
-            blocks = iter(lambda: opened.read(_BLOCK), b"") if encoding == "utf-8" else _recoded(path, encoding, opened)
-            first = next(blocks, b"")
-            yield first.removeprefix(_BOM)
-            yield from blocks
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise EngineError(f"{path.name} cannot be decompressed: {error}") from error
+    with cast(BinaryIO, gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb") as opened:
+        blocks = iter(lambda: opened.read(_BLOCK), b"") if encoding == "utf-8" else _recoded(path, encoding, opened)
+        first = next(blocks, b"")
+        yield first.removeprefix(_BOM)
+        yield from blocks
 
 
 class Lines:
