@@ -68,7 +68,7 @@ def _value(
         value = f"nullif({value}, '')"
     if dialect.null_value:
         value = f"nullif({value}, {parameters.add(dialect.null_value)})"
-    # In Starlake, a default is no value of a required column that the file does not have.
+    # Starlake does not use the default of a required column if the file does not have the column.
     if column.attribute.default is not None and not (compat and place is None and column.attribute.required):
         value = f"coalesce({value}, {parameters.add(column.attribute.default)})"
     return value

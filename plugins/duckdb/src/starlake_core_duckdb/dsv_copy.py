@@ -64,7 +64,7 @@ def count_records(connection: duckdb.DuckDBPyConnection, path: Path, dialect: Di
     if dialect.encoding != "utf-8":
         return None
     separator, quote = dialect.separator.encode(), dialect.quote.encode()
-    # A blank line is no record, but DuckDB takes it for one where it can be a value.
+    # Blank lines are skipped, but DuckDB reads them where they can be values.
     blank = [b"\n\n", b"\n\r"]
     if width == 1 or separator.isspace():
         blank += [b"\n ", b"\n\t"]
