@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,18 @@ def native(host: str, action: str, *words: str, **variables: str) -> Any:
     done = run(str(NATIVE), host, action, *words, **variables)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def native_runs(host: str, runs: Iterable[tuple[Path, str, dict[str, Any]]], **variables: str) -> list[dict[str, str]]:
+    """Run pipelines one after the other in one process, and say how their tasks ended.
+
+    Args:
+        host: the orchestrator.
+        runs: file, name of the pipeline, and the configuration of the run (Dagster: its tags).
+        **variables: of the process.
+    """
+    words = (word for file, name, conf in runs for word in (str(file), name, json.dumps(conf)))
+    return native(host, "run", *words, **variables)  # type: ignore[no-any-return]
 
 
 def rows(database: Path, table: str, columns: list[str]) -> list[list[str]]:

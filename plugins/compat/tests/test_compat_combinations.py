@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from compat_runs import HOSTS, native
+from compat_runs import HOSTS, native, native_runs
 from generated import DAILY, DAY, ENVIRONMENTS, HOURLY, RAW_SALE, TOTAL, corpus, load_file, transform_file
 
 from starlake_core.plugins import installed
@@ -159,11 +159,9 @@ def recorded(tmp_path: Path) -> tuple[Path, Path]:
     return program, argv
 
 
-def run_on(host: str, home: dict[str, str], file: Path, name: str, sections: Any) -> dict[str, str]:
-    """Run a pipeline with ``sl_options``, and say how its tasks ended."""
-    if host == "airflow":
-        return native(host, "run", str(file), name, json.dumps({"sl_options": sections}), **home)  # type: ignore[no-any-return]
-    return native(host, "run", str(file), name, json.dumps({"sl_options": json.dumps(sections)}), **home)  # type: ignore[no-any-return]
+def options_of_a_run(host: str, sections: Any) -> dict[str, Any]:
+    """The configuration of a run with ``sl_options``; the tags of Dagster are text."""
+    return {"sl_options": sections if host == "airflow" else json.dumps(sections)}
 
 
 @pytest.mark.parametrize("host", HOSTS)
@@ -177,19 +175,17 @@ def test_what_a_run_brings_reaches_the_commands(
     text = transform_file(host, "shell", (total, DAY), **shared, sl_options='{"all": {"batch": "b0", "kept": "yes"}}')
     file = tmp_path / "shop.py"
     file.write_text(text.replace("cron = ", FILTER, 1), encoding="utf-8")
-    states = run_on(host, home, file, "shop", {"all": {"batch": "b7"}, "shop.total": {"batch": "b8"}})
-    assert set(states.values()) == {"success"}, states
-    lines = [json.loads(line) for line in argv.read_text(encoding="utf-8").splitlines()]
-    options = {words[words.index("--name") + 1]: words[-1] for words in lines}
-    assert options["shop.day"].startswith("batch=b7,kept=yes,sl_data_interval_start=")
-    assert options["shop.total"].startswith("batch=b8,kept=yes,sl_data_interval_start=")
     load = tmp_path / "raw.py"
     load.write_text(load_file(host, "shell", **shared), encoding="utf-8")
-    argv.unlink()
-    states = run_on(host, home, load, "raw", {"raw.sale": {"day": "1"}})
-    assert set(states.values()) == {"success"}, states
+    brought = {"shop": {"all": {"batch": "b7"}, "shop.total": {"batch": "b8"}}, "raw": {"raw.sale": {"day": "1"}}}
+    runs = [(tmp_path / f"{name}.py", name, options_of_a_run(host, sections)) for name, sections in brought.items()]
+    for states in native_runs(host, runs, **home):
+        assert set(states.values()) == {"success"}, states
     lines = [json.loads(line) for line in argv.read_text(encoding="utf-8").splitlines()]
-    assert sorted("day=1" in words for words in lines) == [False, True]
+    options = {words[words.index("--name") + 1]: words[-1] for words in lines if words[0] == "transform"}
+    assert options["shop.day"].startswith("batch=b7,kept=yes,sl_data_interval_start=")
+    assert options["shop.total"].startswith("batch=b8,kept=yes,sl_data_interval_start=")
+    assert sorted("day=1" in words for words in lines if words[0] == "load") == [False, True]
 
 
 def test_a_lineage_with_the_sink_of_older_generators(tmp_path: Path) -> None:

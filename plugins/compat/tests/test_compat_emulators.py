@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from breadth import once_on_airflow
-from compat_runs import HOSTS, native
+from compat_runs import HOSTS, native_runs
 from generated import load_file, transform_file
 
 from starlake_core.plugins import installed
@@ -42,9 +42,9 @@ def test_generated_files_run_in_a_cloud(
             f"{environment}_shop": transform_file(host, environment, run_dependencies_first="true", **given),
         }
         for pipeline, text in files.items():
-            file = tmp_path / f"{pipeline}.py"
-            file.write_text(text, encoding="utf-8")
-            states = native(host, "run", str(file), pipeline, **variables)
+            (tmp_path / f"{pipeline}.py").write_text(text, encoding="utf-8")
+        runs = [(tmp_path / f"{pipeline}.py", pipeline, {}) for pipeline in files]
+        for states in native_runs(host, runs, **variables):
             assert set(states.values()) == {"success"}, states
     assert sorted(call.subject for call in stand_in.calls()) == [
         "load:raw.sale",

@@ -127,7 +127,7 @@ def test_a_variable_that_is_a_setting(sandbox: Sandbox, variable: str, value: st
     assert "is not supported by the embedded DuckDB engine" in done.err
 
 
-@pytest.mark.parametrize(("key", "value"), [*refused(TaskKeys), ("sink", {"materializedView": "VIEW"})])
+@pytest.mark.parametrize(("key", "value"), [*refused(TaskKeys), ("sink", {"materializedView": "HYBRID"})])
 def test_a_transform(sandbox: Sandbox, key: str, value: Any) -> None:
     sandbox.write("metadata/transform/kpi/day.sql", "SELECT 1 AS a")
     sandbox.write("metadata/transform/kpi/day.sl.yml", json.dumps({"version": 1, "task": {key: value}}))

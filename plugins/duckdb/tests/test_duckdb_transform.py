@@ -126,6 +126,47 @@ def test_a_query_without_yaml(sandbox: Sandbox) -> None:
     assert rows(sandbox, "kpi.alone") == [("ab",)]
 
 
+def test_names_of_transforms_ignore_case_unless_they_differ_in_nothing_else(sandbox: Sandbox) -> None:
+    task(sandbox, "SELECT 1 AS n", name="Daily")
+    assert sandbox.run("transform", "--name", "KPI.DAILY").code == 0
+    assert rows(sandbox, "kpi.Daily") == [(1,)]
+    task(sandbox, "SELECT 2 AS n", name="daily")
+    assert sandbox.run("transform", "--name", "KPI.DAILY").code == 1
+    assert sandbox.run("transform", "--name", "kpi.daily").code == 0
+
+
+def test_a_view_instead_of_a_table(sandbox: Sandbox) -> None:
+    task(sandbox, "SELECT 1 AS n", name="source")
+    sandbox.run("transform", "--name", "kpi.source")
+    task(sandbox, "SELECT n FROM kpi.source -- all", "{sink: {materializedView: VIEW}}")
+    for _ in range(2):
+        result = sandbox.run("transform", "--name", "kpi.t")
+        assert (result.code, result.out) == (0, "transformed kpi.t: the view kpi.t\n")
+    task(sandbox, "SELECT 2 AS n", OVERWRITE, "source")
+    sandbox.run("transform", "--name", "kpi.source")
+    assert rows(sandbox) == [(2,)] == sandbox.query("SELECT n FROM kpi.source")
+    task(sandbox, "SELECT 3 AS n")
+    result = sandbox.run("transform", "--name", "kpi.t")
+    assert result.code == 1
+    assert (
+        "kpi.t is a view in the database, and the transform wants a table; remove it first (DROP VIEW kpi.t)"
+        in result.err
+    )
+
+
+def test_the_domain_may_make_all_its_transforms_views(sandbox: Sandbox) -> None:
+    sandbox.write("metadata/transform/kpi/_config.sl.yml", "transform: {default: {sink: {materializedView: VIEW}}}")
+    task(sandbox, "SELECT 1 AS n", "{sink: {format: parquet}}")
+    assert sandbox.run("transform", "--name", "kpi.t").code == 0
+    assert sandbox.query("SELECT view_name FROM duckdb_views() WHERE schema_name = 'kpi'") == [("t",)]
+
+
+def test_a_query_of_the_command_replaces_that_of_the_file(sandbox: Sandbox) -> None:
+    task(sandbox, "SELECT 1 AS n")
+    assert sandbox.run("transform", "--name", "kpi.t", "--query", "SELECT {{n}} AS n", "--options", "n=5").code == 0
+    assert rows(sandbox) == [(5,)]
+
+
 def test_compile_prints_the_query_and_runs_nothing(sandbox: Sandbox) -> None:
     task(sandbox, "SELECT {{n}} AS n\n")
     result = sandbox.run("transform", "--name", "kpi.t", "--compile", "--options", "n=3")
@@ -148,6 +189,7 @@ def test_compile_prints_the_query_and_runs_nothing(sandbox: Sandbox) -> None:
         (("--name", "kpi.t", "--recursive"), "transform --recursive is not supported"),
         (("--name", "kpi.t", "--interactive", "csv"), "transform --interactive is not supported"),
         (("--name", "kpi.t", "--truncate"), "Missing value after --truncate"),
+        (("--name", "kpi.t", "--sync-preview"), "transform --sync-preview is not supported"),
         (("--name", "kpi.t"), "t.sql: the SQL is broken"),
         (("--name", "kpi.t", "--options", "missing=nothing"), "t.sql: the query fails"),
         (("--name", "kpi.t", "--options", "missing=("), "t.sql: the SQL is broken"),

@@ -33,12 +33,14 @@ class Effect(NamedTuple):
         note: what the key does in Starlake, or what the engine does instead.
         unless: values, in lower case, that request what the engine does anyway.
         warn: users may expect an effect, so ``check`` warns that there is none.
+        in_transforms: more values, in lower case, that the engine supports in transforms.
     """
 
     use: Use
     note: str = ""
     unless: tuple[str, ...] = ()
     warn: bool = False
+    in_transforms: tuple[str, ...] = ()
 
 
 EFFECTS: dict[tuple[str, str], Effect] = {}
@@ -79,7 +81,7 @@ _refused("WriteStrategy", "queryFilter", "which rows of the table take part")
 _harmless("WriteStrategy", "on", "new rows with the same key are always reduced to one", warn=True)
 _harmless("WriteStrategy", "startTs endTs", "for SCD2, which is refused")
 _used("Sink", "connectionRef")
-_refused("Sink", "materializedView", "a view instead of a table", "table")
+EFFECTS["Sink", "materializedView"] = Effect(Use.REFUSED, "a view instead of a table", ("table",), False, ("view",))
 _refused("Sink", "sharding", "several tables instead of one")
 _harmless("Sink", "partition clustering", "a file of DuckDB has no partitions; OVERWRITE_BY_PARTITION is refused")
 _harmless("Sink", "days requirePartitionFilter enableRefresh refreshIntervalMs id", _CLOUD)
@@ -272,7 +274,7 @@ def setting_effect(path: str) -> Effect:
     return EFFECTS[inner[above[0]] if above else "ApplicationKeys", key]
 
 
-def given_keys(keys: Keys | None, way: tuple[str | int, ...] = ()) -> Iterator[Given]:
+def given_keys(keys: Keys | None, way: tuple[str | int, ...]) -> Iterator[Given]:
     """Yield the keys that a structure sets, including nested ones, except for values that request what the engine does anyway.
 
     Args:
@@ -286,7 +288,8 @@ def given_keys(keys: Keys | None, way: tuple[str | int, ...] = ()) -> Iterator[G
         if value is None or value == _default(type(keys), attribute):
             continue
         effect = effect_of(type(keys), name)
-        if value != {} and value != () and str(value).lower() not in effect.unless:
+        allowed = (*effect.unless, *effect.in_transforms) if way[0] in ("task", "transform") else effect.unless
+        if value != {} and value != () and str(value).lower() not in allowed:
             yield Given((*way, name), effect, value)
         yield from _inside(value, (*way, name))
 
@@ -327,6 +330,8 @@ def _rows() -> Iterator[str]:
         for effect, keys in grouped.items():
             values = ", ".join(f"`{value}`" for value in effect.unless)
             note = f"{effect.note}; allowed: {values}" if values else effect.note
+            if effect.in_transforms:
+                note += f"; in transforms also {', '.join(f'`{value}`' for value in effect.in_transforms)}"
             yield f"| {title} | {', '.join(keys)} | {effect.use.value}{', with a warning' if effect.warn else ''} | {note} |"
 
 

@@ -164,6 +164,7 @@ class Task(Struct, frozen=True):
         sql_path: its query, or None.
         python_path: its Python program, or None.
         path: the file that describes it; the query's when there is no YAML file.
+        sink: the sink of its domain, and its own for the keys that the domain does not set.
         keys: the transform as it is written.
         default_keys: the ``default`` of its domain as it is written.
     """
@@ -182,6 +183,7 @@ class Task(Struct, frozen=True):
     write_strategy: WriteStrategy = WriteStrategy()
     connection_ref: str | None = None
     sink_connection_ref: str | None = None
+    sink: Sink = Sink()
     parse_sql: bool | None = None
     presql: tuple[str, ...] = ()
     postsql: tuple[str, ...] = ()

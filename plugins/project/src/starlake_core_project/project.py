@@ -201,7 +201,7 @@ class Project:
         return read_task(self.metadata, directory, name, self._reader)
 
     def task(self, full_name: str) -> Task | None:
-        """Find a transform by ``domain.name``; None if there is none.
+        """Find a transform by ``domain.name``; None if there is none. Upper and lower case only matter if two names differ in nothing else.
 
         Raises:
             ProjectError: one of the files that must be read is invalid.
@@ -213,11 +213,14 @@ class Project:
         if task is not None and task.full_name == full_name:
             return task
         # Other transforms are not used, so their undefined variables are not reported.
+        similar: list[tuple[str, str]] = []
         for folder, file in self.task_places():
             other = read_task(self.metadata, folder, file, self._looking)
             if other is not None and other.full_name == full_name:
                 return read_task(self.metadata, folder, file, self._reader)
-        return None
+            if other is not None and other.full_name.lower() == full_name.lower():
+                similar.append((folder, file))
+        return read_task(self.metadata, *similar[0], self._reader) if len(similar) == 1 else None
 
     def connection(self, name: str) -> Connection | None:
         """Return a connection that is about to be used, or None. This call reports its undefined variables.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from .keys import texts
 from .model import Task
 from .reader import Reader
-from .schema import Freshness, JobFile, JobKeys, TaskFile, TaskKeys, WriteStrategy
+from .schema import Freshness, JobFile, JobKeys, Sink, TaskFile, TaskKeys, WriteStrategy
 from .tables import SUFFIX, is_plain_name
 
 __all__ = ["read_job", "read_task", "task_files"]
@@ -28,6 +29,15 @@ def task_files(metadata: Path) -> tuple[tuple[str, str], ...]:
 
 def _union(parent: tuple[str, ...], child: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*parent, *child)))
+
+
+def _over(sinks: Sequence[Sink]) -> Sink:
+    """Merge sinks key by key; the first one that sets a key wins."""
+    values = {
+        name: next((value for sink in sinks if (value := getattr(sink, name)) is not None), None)
+        for name in Sink.__struct_fields__
+    }
+    return Sink(**values)
 
 
 def _first(folder: Path, name: str, endings: tuple[str, ...]) -> Path | None:
@@ -89,6 +99,7 @@ def read_task(metadata: Path, directory: str, name: str, reader: Reader) -> Task
         write_strategy=strategy if strategy != WriteStrategy() else parent.write_strategy or strategy,
         connection_ref=child.connection_ref or parent.connection_ref,
         sink_connection_ref=next((sink.connection_ref for sink in sinks if sink.connection_ref), None),
+        sink=_over(sinks),
         parse_sql=child.parse_sql if child.parse_sql is not None else parent.parse_sql,
         presql=_union(texts(parent.presql), texts(child.presql)),
         postsql=_union(texts(parent.postsql), texts(child.postsql)),

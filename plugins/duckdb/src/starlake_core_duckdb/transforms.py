@@ -1,0 +1,204 @@
+"""One transform: what it needs, and one transaction that writes its rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+from msgspec.structs import replace
+from starlake_core_project import Query, Task, WriteStrategy
+
+from .context import Context
+from .database import connect, database_path, transaction
+from .errors import EngineError, ProjectFault, unsupported
+from .refusals import refuse_task
+from .sql import identifier, qualified
+from .statements import query_parts, run_statements
+from .strategies import Strategy, checked_strategy, ensure_table, write
+from .work import Work
+
+__all__ = ["Transform", "database_of", "plan_transform", "query_of", "run_transform"]
+
+_RESULT = "temp.main.sl_result"
+_ORDER = "rowid"
+_KINDS = ("TABLE", "VIEW")
+
+
+@dataclass(frozen=True)
+class Transform:
+    """A transform with everything about it that can be wrong already checked.
+
+    Attributes:
+        kind: TABLE or VIEW.
+        truncate: empty the table first.
+    """
+
+    task: Task
+    query: Query
+    strategy: Strategy
+    database: Path
+    kind: str
+    truncate: bool = False
+
+    @property
+    def target(self) -> tuple[str, str]:
+        """The schema and the name of its table or view."""
+        return self.task.domain, self.task.table
+
+
+def query_of(context: Context, task: Task, sql: str | None = None) -> Query:
+    """The query of a transform with its variables filled in.
+
+    Args:
+        sql: a query to use instead of the one in its file.
+
+    Raises:
+        ProjectError: there is no query, or it cannot be rendered.
+        ProjectFault: the transform is a Python program.
+    """
+    if sql is None and task.python_path is not None and task.sql_path is None:
+        raise unsupported(f"the Python transform {task.full_name}")
+    if sql is not None:
+        task = _with_sql(context, task, sql)
+    context.project.use_statements(task.path)
+    return context.project.query(task)
+
+
+def database_of(context: Context, task: Task) -> Path:
+    """The database that a transform reads and writes.
+
+    Raises:
+        EngineError: its connection does not exist, or is not DuckDB.
+    """
+    application = context.project.application
+    connection_ref = (
+        task.sink_connection_ref
+        or task.connection_ref
+        or application.transform_connection_ref
+        or application.connection_ref
+    )
+    return database_path(context, connection_ref, task.full_name)
+
+
+def plan_transform(context: Context, task: Task, sql: str | None = None, truncate: bool = False) -> Transform:
+    """Check everything that a transform declares.
+
+    Args:
+        sql: a query to run instead of the one in its file.
+        truncate: empty the table first.
+
+    Raises:
+        EngineError: this engine does not support it, or the project contradicts itself.
+        ProjectError: its query cannot be rendered.
+    """
+    query = query_of(context, task, sql)
+    refuse_task(context, task)
+    # Statements that are run as they are decide themselves what they write, whatever the strategy.
+    wanted = WriteStrategy() if task.parse_sql is False else task.write_strategy
+    strategy = checked_strategy(wanted, "APPEND", task.primary_key, {}, task.full_name)
+    kind = (task.sink.materialized_view or "TABLE").upper()
+    if kind not in _KINDS:
+        raise unsupported(f"sink.materializedView: {kind} of {task.full_name} (use VIEW or TABLE)")
+    if kind == "VIEW" and task.parse_sql is False:
+        raise ProjectFault(
+            f"{task.path}: the statements of a transform with parseSQL: false are run as they are, so it cannot be a view; "
+            "drop sink.materializedView or parseSQL"
+        )
+    return Transform(task, query, strategy, database_of(context, task), kind, truncate)
+
+
+def run_transform(context: Context, plan: Transform, work: Work) -> tuple[int | None, bool]:
+    """Run a transform as the only writer of its database.
+
+    Returns:
+        How many rows were written, or None if that is not known, as for a view; and whether an earlier call did the work.
+
+    Raises:
+        EngineError: it fails; nothing is written.
+    """
+    with connect(context, plan.database) as connection:
+        try:
+            first = work.first_result(connection)
+            if first is not None:
+                return first["rows"], True
+            return _transform(connection, plan, work), False
+        except duckdb.Error as error:
+            raise EngineError(f"transform {plan.task.full_name} failed: {error}") from error
+
+
+def _with_sql(context: Context, task: Task, sql: str) -> Task:
+    return replace(task, sql_path=None, inline_sql=context.project.render(sql, task.path))
+
+
+def _transform(connection: duckdb.DuckDBPyConnection, plan: Transform, work: Work) -> int | None:
+    task, query = plan.task, plan.query
+    try:
+        with transaction(connection):
+            # The order is Starlake's: the statements of the query's file enclose those of the YAML file.
+            run_statements(connection, query.presql, query.path)
+            run_statements(connection, task.presql, task.path)
+            rows = _run_query(connection, plan)
+            run_statements(connection, task.postsql, task.path)
+            run_statements(connection, query.postsql, query.path)
+            work.log(connection, plan.target, accepted=rows, rejected=0)
+            work.record(connection, {"rows": rows})
+    except (duckdb.Error, EngineError) as error:
+        work.log_failure(connection, [plan.target], str(error))
+        raise
+    return rows
+
+
+def _run_query(connection: duckdb.DuckDBPyConnection, plan: Transform) -> int | None:
+    query = plan.query
+    if plan.task.parse_sql is False:
+        run_statements(connection, [query.sql], query.path)
+        return None
+    before, sql = query_parts(connection, query.sql, query.path)
+    run_statements(connection, before, query.path)
+    _check_kind(connection, plan)
+    try:
+        if plan.kind == "VIEW":
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(plan.target[0])}")
+            connection.execute(f"CREATE OR REPLACE VIEW {qualified(*plan.target)} AS\n{sql}")
+            return None
+        return _write_result(connection, plan, sql)
+    except duckdb.Error as error:
+        raise EngineError(f"{query.path}: the query fails: {error}") from error
+
+
+def _check_kind(connection: duckdb.DuckDBPyConnection, plan: Transform) -> None:
+    """Refuse to replace a table by a view, or a view by a table: the user decides what happens to the rows."""
+    found = connection.execute(
+        "SELECT table_type FROM information_schema.tables WHERE table_catalog = current_database() "
+        "AND lower(table_schema) = lower($schema) AND lower(table_name) = lower($name)",
+        {"schema": plan.target[0], "name": plan.target[1]},
+    ).fetchone()
+    kind = "VIEW" if found is not None and found[0] == "VIEW" else "TABLE"
+    if found is not None and kind != plan.kind:
+        name = ".".join(plan.target)
+        raise EngineError(
+            f"{plan.task.path}: {name} is a {kind.lower()} in the database, and the transform wants a {plan.kind.lower()}; "
+            f"remove it first (DROP {kind} {name}), or change sink.materializedView"
+        )
+
+
+def _write_result(connection: duckdb.DuckDBPyConnection, plan: Transform, query: str) -> int:
+    # On lines of its own, because a query may begin or end with a comment.
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE sl_result AS\n{query}")
+    columns = [(row[0], row[1]) for row in connection.execute(f"DESCRIBE {_RESULT}").fetchall()]
+    names = [name for name, _ in columns]
+    place = qualified(*plan.target)
+    if plan.strategy.type == "OVERWRITE":
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(plan.target[0])}")
+        listed = ", ".join(identifier(name) for name in names)
+        connection.execute(
+            f"CREATE OR REPLACE TABLE {place} AS SELECT {listed} FROM {_RESULT} ORDER BY {identifier(_ORDER)}"
+        )
+    else:
+        ensure_table(connection, *plan.target, columns)
+        if plan.truncate:
+            connection.execute(f"DELETE FROM {place}")
+        write(connection, plan.strategy, plan.target, _RESULT, names, (_ORDER,))
+    found = connection.execute(f"SELECT count(*) FROM {_RESULT}").fetchone()
+    return int(found[0]) if found else 0

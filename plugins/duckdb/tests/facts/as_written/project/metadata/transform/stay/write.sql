@@ -1,0 +1,1 @@
+insert into src.seen select max(nr) from src.visits

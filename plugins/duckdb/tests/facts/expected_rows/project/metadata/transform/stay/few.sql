@@ -1,0 +1,1 @@
+select nr from src.visits where nr > 2

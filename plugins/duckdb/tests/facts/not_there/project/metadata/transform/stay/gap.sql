@@ -1,0 +1,1 @@
+select '[{{ missing }}]' as gap, '{{ SL_ENV }}' as env

@@ -1,0 +1,1 @@
+select nr, '{{note}}' as note from src.visits where nr < {{below}}

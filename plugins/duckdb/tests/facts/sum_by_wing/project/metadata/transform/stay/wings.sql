@@ -1,0 +1,1 @@
+select wing, sum(paid) as paid from src.visits group by wing

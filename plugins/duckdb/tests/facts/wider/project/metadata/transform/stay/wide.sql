@@ -1,0 +1,1 @@
+select {{columns}} from src.visits where nr = 2
