@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import duckdb
 
@@ -49,7 +49,7 @@ def insert_rows(
     target: tuple[str, str],
     names: Sequence[str],
     selected: str,
-    values: dict[str, object] | None = None,
+    values: Mapping[str, object] | None = None,
 ) -> None:
     """Insert the rows of a query into a table.
 
@@ -78,7 +78,7 @@ def _changed_types(
     target: tuple[str, str],
     names: Sequence[str],
     selected: str,
-    values: dict[str, object],
+    values: Mapping[str, object],
 ) -> list[str]:
     types = {name.lower(): kind for name, kind in _types(connection, *target).items()}
     written = [row[1] for row in connection.execute(f"DESCRIBE {selected}", values).fetchall()]

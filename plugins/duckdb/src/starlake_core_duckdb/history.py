@@ -51,7 +51,7 @@ def write_versions(
         created: whether the table is new.
         compat: make every new row a current version, also several with one key, as Starlake does.
     """
-    place, (start, end) = qualified(*target), (identifier(name) for name in period)
+    place, end = qualified(*target), identifier(period[1])
     same = same_key(key)
     if only_newest or timestamp is None:
         newest_rows(connection, source, names, key, order, timestamp)
@@ -67,18 +67,21 @@ def write_versions(
     connection.execute(
         f"DELETE FROM {INCOMING} AS i USING {place} AS t WHERE {same} AND t.{end} IS NULL AND NOT {newer}"
     )
-    now = {"now": datetime.now(timezone.utc)}
+    values: dict[str, object] = {"now": datetime.now(timezone.utc), "created": created}
     stamp = "CAST(CAST($now AS TIMESTAMPTZ) AS TIMESTAMP)"
     connection.execute(
         f"UPDATE {place} AS t SET {end} = {stamp} WHERE t.{end} IS NULL AND EXISTS (SELECT 1 FROM {INCOMING} AS i WHERE {same})",
-        now,
+        {"now": values["now"]},
     )
     listed = ", ".join(identifier(name) for name in names)
-    first = f"CAST(NULL AS TIMESTAMP)" if created else stamp
+    first = f"CASE WHEN $created THEN NULL ELSE {stamp} END"
     if compat or only_newest or timestamp is None:
-        insert_rows(connection, target, [*names, *period], f"SELECT {listed}, {first}, NULL FROM {INCOMING}", now)
+        insert_rows(connection, target, [*names, *period], f"SELECT {listed}, {first}, NULL FROM {INCOMING}", values)
         return
-    keys, unknown = ", ".join(identifier(name) for name in key), " OR ".join(f"{identifier(name)} IS NULL" for name in key)
+    keys, unknown = (
+        ", ".join(identifier(name) for name in key),
+        " OR ".join(f"{identifier(name)} IS NULL" for name in key),
+    )
     column = identifier(timestamp)
     ordered = f"(PARTITION BY {keys} ORDER BY {column} NULLS FIRST, {identifier(_SEQUENCE)})"
     insert_rows(
@@ -90,7 +93,7 @@ def write_versions(
         f"CASE WHEN NOT ({unknown}) AND lead(1) OVER {ordered} IS NOT NULL THEN {stamp} END "
         f"FROM (SELECT * FROM {INCOMING} QUALIFY {unknown} "
         f"OR row_number() OVER (PARTITION BY {keys}, {column} ORDER BY {identifier(_SEQUENCE)} DESC) = 1)",
-        now,
+        values,
     )
 
 

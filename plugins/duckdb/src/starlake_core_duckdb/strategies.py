@@ -207,6 +207,4 @@ def _reduce(
         return
     listed = ", ".join(identifier(name) for name in names)
     ordered = ", ".join(identifier(name) for name in order)
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE sl_incoming AS SELECT {listed} FROM {source} ORDER BY {ordered}"
-    )
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE sl_incoming AS SELECT {listed} FROM {source} ORDER BY {ordered}")
