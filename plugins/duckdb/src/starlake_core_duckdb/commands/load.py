@@ -50,8 +50,12 @@ def run(context: Context) -> int:
         EngineError: a table cannot be loaded; then no table of this call is.
         ProjectError: a file of the project is broken.
     """
-    refuse_options("load", context.values, ("test", "files", "inPlace"))
+    refuse_options("load", context.values, ("test", "inPlace"))
     warn_of_unknown(context, context.values.get("domains"), context.values.get("tables"))
+    if context.selected_domains(context.values.get("domains")):
+        refuse_options(
+            "load", context.values, ("files",)
+        )  # in an unknown domain there is nothing to load, as in Starlake
     selection: list[tuple[Domain, list[Plan]]] = []
     for domain in context.selected_domains(context.values.get("domains")):
         tables = context.project.tables(domain, context.values.get("tables"))
