@@ -266,7 +266,7 @@ def _calculated(sign: str, left: _Value, right: _Value) -> _Value:
 
 
 def _plain(value: Any) -> Any:
-    """A value that can be compared: numbers as exact decimals, everything that is no truth value as text."""
+    """A value that can be compared: truth values as they are, numbers as exact decimals, everything else as text."""
     if value is None or isinstance(value, bool):
         return value
     return Decimal(str(value)) if isinstance(value, (int, float, Decimal)) else str(value)

@@ -91,7 +91,7 @@ _used(
     "format encoding multiline array withHeader separator quote escape sink directory ack emptyIsNull",
     "freshness nullValue writeStrategy dagRef schedule",
 )
-_refused("MetadataKeys", "options", "how files are read")
+_used("MetadataKeys", "options")
 _harmless("MetadataKeys", "extensions", "the pattern of a table alone says which files it takes", warn=True)
 _harmless("MetadataKeys", "loader", "the engine loads files itself")
 _used("Position", "first last")
