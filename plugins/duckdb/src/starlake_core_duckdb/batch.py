@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,6 +136,8 @@ def read_batch(
                 _match(connection, readable)
                 statement, parameters = _insert(readable, number)
                 connection.execute(statement, parameters.values)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise EngineError(f"{name} cannot be decompressed: {error}") from error
         except duckdb.Error as error:
             raise EngineError(f"{name} cannot be loaded into {table.domain}.{table.name}: {error}") from error
         malformed += _keep_malformed(connection, table, name, number, work)

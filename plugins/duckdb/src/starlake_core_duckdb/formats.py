@@ -19,6 +19,7 @@ from .lines import uniform_lines
 from .position import check_positions, position_source
 from .reading import Reading
 from .sql import Parameters
+from .xml_files import XML_OPTIONS, as_json_lines, check_xml, xml_source
 
 __all__ = ["READERS", "Reader", "format_of", "reader_of"]
 
@@ -60,6 +61,7 @@ READERS: Mapping[str, Reader] = {
     "JSON": Reader(_text, _json),
     "JSON_FLAT": Reader(_text, _json),
     "POSITION": Reader(uniform_lines, position_source, check_positions),
+    "XML": Reader(as_json_lines, xml_source, check_xml, XML_OPTIONS),
 }
 """The readers by the names of formats."""
 
@@ -78,5 +80,9 @@ def reader_of(table: Table) -> Reader:
     found = READERS.get(format_of(table))
     if found is None:
         raise unsupported(f"the format {format_of(table)} of {table.domain}.{table.name}")
+    for name in table.metadata.options:
+        if name not in found.options:
+            allowed = f" (supported: {', '.join(sorted(found.options))})" if found.options else ""
+            raise unsupported(f"{table.path}: metadata.options.{name} of the format {format_of(table)}{allowed}")
     found.check(table)
     return found
