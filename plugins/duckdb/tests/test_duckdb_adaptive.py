@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from starlake_core_duckdb.adaptive import facts_of
-from starlake_core_duckdb.conditions import FileFacts, parse_condition
+from starlake_core_duckdb.file_conditions import FileFacts, parse_condition
 from starlake_core_duckdb.errors import ProjectFault
 
 NAMES = {"fileSize": int, "dayOfWeek": int, "isFirstDayOfMonth": bool}

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 from starlake_core_project import WriteStrategy, java_pattern
 
-from .conditions import Condition, FileFacts, parse_condition
+from .file_conditions import Condition, FileFacts, parse_condition
 from .errors import EngineError
 from .ingesting import Claimed
 from .strategies import Strategy, checked_strategy

@@ -1,244 +1,285 @@
-"""The conditions of an adaptive write strategy, such as ``group("mode") == "FULL" && dayOfWeek != 7``.
+"""The conditions of expectations: ``result(0) == 1 && count > 0``.
 
-Starlake compiles them as Scala. Here they are parsed: names, numbers, strings in double quotes, ``group(...)``, comparisons, ``&&``, ``||``, ``!``,
-arithmetic and parentheses; nothing else is run. Their types are checked when they are parsed.
+A condition is read by this module alone; nothing of it is run as code or as SQL.
 """
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from .errors import ProjectFault
+__all__ = ["Condition", "ConditionError", "Rows", "condition"]
 
-__all__ = ["Condition", "FileFacts", "parse_condition"]
-
-_TOKEN = re.compile(r'\s*(?:(\d+)[lL]?(?!\w)|"((?:[^"\\]|\\.)*)"|(\w+)|(&&|\|\||==|!=|<=|>=|[<>!()+\-*/%]))')
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
-_KIND = {int: "a number", str: "a text", bool: "true or false"}
+_TOKEN = re.compile(
+    r"\s*(?:(?P<number>\d+(?:\.\d+)?)|(?P<text>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")|(?P<name>[A-Za-z_]\w*)"
+    r"|(?P<sign>==|!=|<>|<=|>=|&&|\|\||[<>=!()\[\]+\-*/%.,]))"
+)
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
-    "==": lambda a, b: bool(a == b),
-    "!=": lambda a, b: bool(a != b),
-    "<": lambda a, b: bool(a < b),
-    "<=": lambda a, b: bool(a <= b),
-    ">": lambda a, b: bool(a > b),
-    ">=": lambda a, b: bool(a >= b),
+    "==": operator.eq,
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<>": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
 }
-_ARITHMETIC: Mapping[str, Callable[[int, int], int]] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "/": lambda a, b: _divided(a, b),
-    "%": lambda a, b: a - _divided(a, b) * b,
-}
-_DEPTH = 50
+_ADD = ("+", "-")
+_MULTIPLY = ("*", "/", "%")
+_CONSTANTS = {"true": True, "false": False, "null": None}
+_SIZES = ("size", "length")
 
 
-def _divided(left: int, right: int) -> int:
-    """Divide as Scala does: towards zero."""
-    if right == 0:
-        raise ProjectFault("a condition divides by zero")
-    return abs(left) // abs(right) * (1 if (left < 0) is (right < 0) else -1)
+class ConditionError(ValueError):
+    """A condition cannot be read or evaluated; the message says why."""
 
 
 @dataclass(frozen=True)
-class FileFacts:
-    """What a condition may ask of a file, besides the groups of its name.
+class Rows:
+    """What the query of an expectation returned.
 
     Attributes:
-        groups: the texts of the groups of the pattern, by number and by name.
-        values: the values of the other names, such as ``fileSize``.
+        count: the number of rows.
+        results: the first rows.
     """
 
-    groups: Mapping[int | str, str | None]
-    values: Mapping[str, int | bool]
+    count: int
+    results: Sequence[Sequence[Any]] = ()
+
+    @property
+    def result(self) -> Sequence[Any]:
+        """The first row; empty if there is none."""
+        return self.results[0] if self.results else ()
 
 
-Evaluate = Callable[[FileFacts], Any]
+_Value = Callable[[Rows], Any]
 
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition that was checked.
-
-    Attributes:
-        text: how it was written.
-        holds: whether it is true of a file.
-    """
+    """A condition that was read."""
 
     text: str
-    holds: Callable[[FileFacts], bool]
+    _value: _Value = field(repr=False, compare=False)
+
+    def holds(self, rows: Rows) -> bool:
+        """Whether the condition is true.
+
+        Raises:
+            ConditionError: it is not a truth value, or compares what cannot be compared.
+        """
+        try:
+            value = self._value(rows)
+        except (ArithmeticError, InvalidOperation, TypeError) as error:
+            raise ConditionError(f"the condition {self.text!r} cannot be evaluated: {error}") from error
+        if not isinstance(value, bool):
+            raise ConditionError(f"the condition {self.text!r} is {value!r}, and has to be true or false")
+        return value
 
 
-@dataclass(frozen=True)
-class _Part:
-    kind: type
-    value: Evaluate
+def condition(text: str) -> Condition:
+    """Read a condition.
 
+    It knows ``count``, ``result(0)``, ``results(0)(1)`` and ``results.size``, numbers, strings, ``true``, ``false`` and ``null``; it
+    compares, calculates, and joins with ``&&``, ``||`` and ``!``.
 
-class _Parser:
-    def __init__(self, text: str, names: Mapping[str, type], groups: frozenset[int | str]) -> None:
-        self.text, self.names, self.groups = text, names, groups
-        self.tokens = list(self._tokens())
-        self.place = 0
-        self.depth = 0
-
-    def _tokens(self) -> Any:
-        at, end = 0, len(self.text.rstrip())
-        while at < end:
-            found = _TOKEN.match(self.text, at)
-            if found is None:
-                raise ProjectFault(f"{self.text[at:].strip()[:20]!r} cannot be read")
-            number, text, name, sign = found.groups()
-            if number is not None:
-                yield "number", int(number)
-            elif text is not None:
-                yield "text", re.sub(r"\\(.)", lambda escape: _ESCAPES.get(escape[1], escape[1]), text)
-            else:
-                yield ("name", name) if name else ("sign", sign)
-            at = found.end()
-
-    def peek(self, *signs: str) -> bool:
-        return self.place < len(self.tokens) and self.tokens[self.place] in [("sign", sign) for sign in signs]
-
-    def next(self) -> tuple[str, Any]:
-        if self.place == len(self.tokens):
-            raise ProjectFault("it ends too early")
-        self.place += 1
-        token: tuple[str, Any] = self.tokens[self.place - 1]
-        return token
-
-    def expect(self, sign: str) -> None:
-        kind, value = self.next()
-        if (kind, value) != ("sign", sign):
-            raise ProjectFault(f"{sign!r} is expected before {value!r}")
-
-    def whole(self) -> Evaluate:
-        part = self.either()
-        if self.place < len(self.tokens):
-            raise ProjectFault(f"nothing may follow before {self.tokens[self.place][1]!r}")
-        return _of(part, bool)
-
-    def either(self) -> _Part:
-        self.depth += 1
-        if self.depth > _DEPTH:
-            raise ProjectFault("it has too many parentheses")
-        part = self.both()
-        while self.peek("||"):
-            self.next()
-            part = _Part(bool, _one_of(_of(part, bool), _of(self.both(), bool)))
-        self.depth -= 1
-        return part
-
-    def both(self) -> _Part:
-        part = self.compared()
-        while self.peek("&&"):
-            self.next()
-            part = _Part(bool, _both_of(_of(part, bool), _of(self.compared(), bool)))
-        return part
-
-    def compared(self) -> _Part:
-        left = self.sum()
-        if not self.peek(*_COMPARE):
-            return left
-        sign = self.next()[1]
-        right = self.sum()
-        if left.kind is not right.kind:
-            raise ProjectFault(f"{sign!r} compares {_KIND[left.kind]} with {_KIND[right.kind]}")
-        if sign not in ("==", "!=") and left.kind is not int:
-            raise ProjectFault(f"{sign!r} compares numbers, not {_KIND[left.kind]}")
-        return _Part(bool, _computed(_COMPARE[sign], left.value, right.value))
-
-    def sum(self) -> _Part:
-        part = self.product()
-        while self.peek("+", "-"):
-            sign = self.next()[1]
-            part = _Part(int, _computed(_ARITHMETIC[sign], _of(part, int), _of(self.product(), int)))
-        return part
-
-    def product(self) -> _Part:
-        part = self.one()
-        while self.peek("*", "/", "%"):
-            sign = self.next()[1]
-            part = _Part(int, _computed(_ARITHMETIC[sign], _of(part, int), _of(self.one(), int)))
-        return part
-
-    def one(self) -> _Part:
-        kind, value = self.next()
-        if kind == "number":
-            return _Part(int, lambda facts: value)
-        if kind == "text":
-            return _Part(str, lambda facts: value)
-        if (kind, value) == ("sign", "("):
-            part = self.either()
-            self.expect(")")
-            return part
-        if (kind, value) in (("sign", "!"), ("sign", "-")):
-            wanted = bool if value == "!" else int
-            self.depth += 1
-            if self.depth > _DEPTH:
-                raise ProjectFault("it has too many signs")
-            inner = _of(self.one(), wanted)
-            self.depth -= 1
-            return _Part(wanted, lambda facts: not inner(facts) if wanted is bool else -inner(facts))
-        if kind == "name":
-            return self.named(value)
-        raise ProjectFault(f"{value!r} is not expected")
-
-    def named(self, name: str) -> _Part:
-        if name in ("true", "false"):
-            return _Part(bool, lambda facts: name == "true")
-        if name == "group":
-            self.expect("(")
-            kind, group = self.next()
-            self.expect(")")
-            if kind not in ("number", "text"):
-                raise ProjectFault("group takes the number of a group, or its name in double quotes")
-            if group not in self.groups:
-                raise ProjectFault(f"the pattern has no group {group!r} (it has {_listed(self.groups)})")
-            return _Part(str, lambda facts: facts.groups[group])
-        if name not in self.names:
-            raise ProjectFault(f"{name!r} is unknown; use group, {', '.join(sorted(self.names))}")
-        return _Part(self.names[name], lambda facts: facts.values[name])
-
-
-def _one_of(left: Evaluate, right: Evaluate) -> Evaluate:
-    return lambda facts: left(facts) or right(facts)
-
-
-def _both_of(left: Evaluate, right: Evaluate) -> Evaluate:
-    return lambda facts: left(facts) and right(facts)
-
-
-def _computed(compute: Callable[[Any, Any], Any], left: Evaluate, right: Evaluate) -> Evaluate:
-    return lambda facts: compute(left(facts), right(facts))
-
-
-def _of(part: _Part, kind: type) -> Evaluate:
-    if part.kind is not kind:
-        raise ProjectFault(f"{_KIND[kind]} is expected, not {_KIND[part.kind]}")
-    return part.value
-
-
-def _listed(groups: frozenset[int | str]) -> str:
-    return ", ".join(sorted(repr(group) for group in groups)) or "none"
-
-
-def parse_condition(text: str, names: Mapping[str, type], groups: frozenset[int | str], where: str) -> Condition:
-    """Check a condition.
-
-    Args:
-        text: the condition.
-        names: the types of the names that it may use.
-        groups: the numbers and names of the groups that it may use.
-        where: what it is for, for messages.
+    >>> condition("result(0) == 1 && count > 0").holds(Rows(1, [(1,)]))
+    True
 
     Raises:
-        ProjectFault: it cannot be understood.
+        ConditionError: it is something else.
     """
     try:
-        return Condition(text, _Parser(text, names, groups).whole())
-    except ProjectFault as error:
-        raise ProjectFault(f"{where}: the condition {text!r} is wrong: {error}") from None
+        return Condition(text, _Reader(text).whole())
+    except RecursionError:
+        raise ConditionError(f"the condition is nested too deeply; {_EXAMPLE}") from None
+
+
+class _Reader:
+    """Reads a condition by recursive descent."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens: list[tuple[str, str]] = []
+        self._next = 0
+        position = 0
+        while text[position:].strip():
+            found = _TOKEN.match(text, position)
+            if found is None:
+                raise ConditionError(f"{text!r} is not a condition, at {text[position:].strip()[:20]!r}; {_EXAMPLE}")
+            kind = str(found.lastgroup)
+            self._tokens.append((kind, found[kind]))
+            position = found.end()
+
+    def whole(self) -> _Value:
+        value = self._any()
+        if self._next < len(self._tokens):
+            raise self._wrong()
+        return value
+
+    def _wrong(self) -> ConditionError:
+        rest = " ".join(text for _, text in self._tokens[self._next :]) or "its end"
+        return ConditionError(f"{self._text!r} is not a condition, at {rest!r}; {_EXAMPLE}")
+
+    def _sign(self, *signs: str) -> str | None:
+        if self._next < len(self._tokens):
+            kind, text = self._tokens[self._next]
+            if (kind == "sign" and text in signs) or (kind == "name" and text.lower() in signs):
+                self._next += 1
+                return text.lower()
+        return None
+
+    def _demand(self, sign: str) -> None:
+        if self._sign(sign) is None:
+            raise self._wrong()
+
+    def _any(self) -> _Value:
+        value = self._all()
+        while self._sign("||", "or"):
+            value = _either(value, self._all())
+        return value
+
+    def _all(self) -> _Value:
+        value = self._not()
+        while self._sign("&&", "and"):
+            value = _both(value, self._not())
+        return value
+
+    def _not(self) -> _Value:
+        if self._sign("!", "not"):
+            inner = self._not()
+            return lambda rows: not _truth(inner(rows))
+        return self._comparison()
+
+    def _comparison(self) -> _Value:
+        left = self._sum()
+        sign = self._sign(*_COMPARE)
+        if sign is None:
+            return left
+        return _compared(_COMPARE[sign], sign, left, self._sum())
+
+    def _sum(self) -> _Value:
+        value = self._product()
+        while sign := self._sign(*_ADD):
+            value = _calculated(sign, value, self._product())
+        return value
+
+    def _product(self) -> _Value:
+        value = self._unary()
+        while sign := self._sign(*_MULTIPLY):
+            value = _calculated(sign, value, self._unary())
+        return value
+
+    def _unary(self) -> _Value:
+        if self._sign("-"):
+            inner = self._unary()
+            return lambda rows: -_number(inner(rows))
+        return self._primary()
+
+    def _primary(self) -> _Value:
+        if self._sign("("):
+            value = self._any()
+            self._demand(")")
+            return value
+        if self._next >= len(self._tokens):
+            raise self._wrong()
+        kind, text = self._tokens[self._next]
+        self._next += 1
+        if kind == "number":
+            number = Decimal(text)
+            return lambda rows: number
+        if kind == "text":
+            plain = re.sub(r"\\(.)", r"\1", text[1:-1])
+            return lambda rows: plain
+        if kind == "name" and text.lower() in _CONSTANTS:
+            constant = _CONSTANTS[text.lower()]
+            return lambda rows: constant
+        if kind == "name" and text == "count":
+            return lambda rows: rows.count
+        if kind == "name" and text in ("result", "results"):
+            return self._of_rows(text)
+        self._next -= 1
+        raise self._wrong()
+
+    def _of_rows(self, name: str) -> _Value:
+        if self._sign("."):
+            if self._sign(*_SIZES) is None:
+                raise self._wrong()
+            return (lambda rows: len(rows.result)) if name == "result" else (lambda rows: rows.count)
+        value: _Value = (lambda rows: rows.result) if name == "result" else (lambda rows: rows.results)
+        depth = 1 if name == "result" else 2
+        for _ in range(depth):
+            close = {"(": ")", "[": "]"}.get(self._sign("(", "[") or "")
+            if close is None:
+                raise self._wrong()
+            value = _indexed(value, self._sum())
+            self._demand(close)
+        return value
+
+
+_EXAMPLE = "write one such as result(0) == 1, count > 0 or results(0)(1) != 'x'"
+
+
+def _indexed(values: _Value, index: _Value) -> _Value:
+    def found(rows: Rows) -> Any:
+        entries, number = values(rows), _number(index(rows))
+        if entries is None or number != int(number) or not 0 <= number < len(entries):
+            return None  # a row or column that is not there
+        return entries[int(number)]
+
+    return found
+
+
+def _either(left: _Value, right: _Value) -> _Value:
+    return lambda rows: _truth(left(rows)) or _truth(right(rows))
+
+
+def _both(left: _Value, right: _Value) -> _Value:
+    return lambda rows: _truth(left(rows)) and _truth(right(rows))
+
+
+def _compared(compare: Callable[[Any, Any], bool], sign: str, left: _Value, right: _Value) -> _Value:
+    def found(rows: Rows) -> bool:
+        one, other = _plain(left(rows)), _plain(right(rows))
+        if one is None or other is None:
+            return compare(one, other) if sign in ("==", "=", "!=", "<>") else False
+        if isinstance(one, Decimal) != isinstance(other, Decimal):
+            one, other = str(one), str(other)
+        return compare(one, other)
+
+    return found
+
+
+def _calculated(sign: str, left: _Value, right: _Value) -> _Value:
+    work: Callable[[Any, Any], Any] = {
+        "+": operator.add,
+        "-": operator.sub,
+        "*": operator.mul,
+        "/": operator.truediv,
+        "%": operator.mod,
+    }[sign]
+    return lambda rows: work(_number(left(rows)), _number(right(rows)))
+
+
+def _plain(value: Any) -> Any:
+    """A value that can be compared: truth values as they are, numbers as exact decimals, everything else as text."""
+    if value is None or isinstance(value, bool):
+        return value
+    return Decimal(str(value)) if isinstance(value, (int, float, Decimal)) else str(value)
+
+
+def _number(value: Any) -> Decimal:
+    plain = _plain(value)
+    if not isinstance(plain, Decimal):
+        raise TypeError(f"{value!r} is not a number")
+    return plain
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is neither true nor false")
+    return value
