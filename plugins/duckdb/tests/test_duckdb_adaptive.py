@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from starlake_core_duckdb.adaptive import facts_of
-from starlake_core_duckdb.file_conditions import FileFacts, parse_condition
 from starlake_core_duckdb.errors import ProjectFault
+from starlake_core_duckdb.file_conditions import FileFacts, parse_condition
 
 NAMES = {"fileSize": int, "dayOfWeek": int, "isFirstDayOfMonth": bool}
 GROUPS = frozenset[int | str]((0, 1, 2, "mode"))

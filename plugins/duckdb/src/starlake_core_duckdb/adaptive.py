@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 from starlake_core_project import WriteStrategy, java_pattern
 
-from .file_conditions import Condition, FileFacts, parse_condition
 from .errors import EngineError
+from .file_conditions import Condition, FileFacts, parse_condition
 from .ingesting import Claimed
 from .strategies import Strategy, checked_strategy
 
