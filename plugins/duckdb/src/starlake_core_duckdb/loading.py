@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 from starlake_core_project import Domain, Table
+from starlake_core_project.keys import texts
 
 from .batch import BATCH, ORDER, Counts, read_batch
 from .casting import Column, columns_of
@@ -19,7 +20,7 @@ from .ingesting import Claimed, archive, claim, clear_work, give_back, leftovers
 from .reading import ReadingRules
 from .refusals import refuse_table
 from .statements import run_statements
-from .strategies import Strategy, checked_strategy, ensure_table, write
+from .strategies import Strategy, checked_strategy, ensure_table, period_of, write
 from .work import Work
 
 __all__ = ["Plan", "TableResult", "load_files", "plan_table"]
@@ -61,7 +62,16 @@ def plan_table(context: Context, table: Table) -> Plan:
     columns = columns_of(table, context.project.types)
     renamed = {column.attribute.name: column.name for column in columns}
     key = context.values.get("primaryKey") or table.primary_key
-    strategy = checked_strategy(table.metadata.write_strategy, "APPEND", key, renamed, what)
+    strategy = checked_strategy(
+        table.metadata.write_strategy,
+        "APPEND",
+        key,
+        renamed,
+        what,
+        partition=texts(table.metadata.sink.partition),
+        period=period_of(application),
+        compat=context.compat,
+    )
     return Plan(table, columns, strategy, database_path(context, connection, what))
 
 
@@ -81,8 +91,9 @@ def _load_table(
     if counts.rejected and context.reject_all_on_error:
         raise EngineError(_rejected_all(connection, table, counts))
     target = (table.final_domain, table.final_name)
-    ensure_table(connection, *target, [(column.name, column.ddl) for column in plan.columns])
-    write(connection, plan.strategy, target, BATCH, [column.name for column in plan.columns], ORDER)
+    columns = [(column.name, column.ddl) for column in plan.columns]
+    created = ensure_table(connection, *target, plan.strategy.columns_of_table(columns))
+    write(connection, plan.strategy, target, BATCH, [name for name, _ in columns], ORDER, created=created)
     run_statements(connection, table.postsql, table.path)
     for item in claimed:
         connection.execute(

@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 from msgspec.structs import replace
 from starlake_core_project import Query, Task, WriteStrategy
+from starlake_core_project.keys import texts
 
 from .context import Context
 from .database import connect, database_path, transaction
@@ -15,7 +16,7 @@ from .errors import EngineError, ProjectFault, unsupported
 from .refusals import refuse_task
 from .sql import identifier, qualified
 from .statements import query_parts, run_statements
-from .strategies import Strategy, checked_strategy, ensure_table, write
+from .strategies import Strategy, checked_strategy, ensure_table, period_of, write
 from .work import Work
 
 __all__ = ["Transform", "database_of", "plan_transform", "query_of", "run_transform"]
@@ -96,7 +97,16 @@ def plan_transform(context: Context, task: Task, sql: str | None = None, truncat
     refuse_task(context, task)
     # Statements that are run as they are decide themselves what they write, whatever the strategy.
     wanted = WriteStrategy() if task.parse_sql is False else task.write_strategy
-    strategy = checked_strategy(wanted, "APPEND", task.primary_key, {}, task.full_name)
+    strategy = checked_strategy(
+        wanted,
+        "APPEND",
+        task.primary_key,
+        {},
+        task.full_name,
+        partition=texts(task.sink.partition) or texts(task.keys.partition),
+        period=period_of(context.project.application),
+        compat=context.compat,
+    )
     kind = (task.sink.materialized_view or "TABLE").upper()
     if kind not in _KINDS:
         raise unsupported(f"sink.materializedView: {kind} of {task.full_name} (use VIEW or TABLE)")
@@ -201,9 +211,9 @@ def _write_result(connection: duckdb.DuckDBPyConnection, plan: Transform, query:
             f"CREATE OR REPLACE TABLE {place} AS SELECT {listed} FROM {_RESULT} ORDER BY {identifier(_ORDER)}"
         )
     else:
-        ensure_table(connection, *plan.target, columns)
+        created = ensure_table(connection, *plan.target, plan.strategy.columns_of_table(columns))
         if plan.truncate:
             connection.execute(f"DELETE FROM {place}")
-        write(connection, plan.strategy, plan.target, _RESULT, names, (_ORDER,))
+        write(connection, plan.strategy, plan.target, _RESULT, names, (_ORDER,), created=created)
     found = connection.execute(f"SELECT count(*) FROM {_RESULT}").fetchone()
     return int(found[0]) if found else 0
