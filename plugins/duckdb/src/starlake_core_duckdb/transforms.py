@@ -13,6 +13,7 @@ from starlake_core_project.keys import texts
 from .context import Context
 from .database import connect, database_path, transaction
 from .errors import EngineError, ProjectFault, unsupported
+from .expectations import Checks, planned_checks, record_failure
 from .refusals import refuse_task
 from .sql import identifier, qualified
 from .statements import query_parts, run_statements
@@ -32,6 +33,7 @@ class Transform:
 
     Attributes:
         kind: TABLE or VIEW.
+        checks: its expectations.
         truncate: empty the table first.
     """
 
@@ -40,6 +42,7 @@ class Transform:
     strategy: Strategy
     database: Path
     kind: str
+    checks: Checks
     truncate: bool = False
 
     @property
@@ -115,7 +118,8 @@ def plan_transform(context: Context, task: Task, sql: str | None = None, truncat
             f"{task.path}: the statements of a transform with parseSQL: false are run as they are, so it cannot be a view; "
             "drop sink.materializedView or parseSQL"
         )
-    return Transform(task, query, strategy, database_of(context, task), kind, truncate)
+    checks = planned_checks(context, task.expectations, (task.domain, task.table), task.path)
+    return Transform(task, query, strategy, database_of(context, task), kind, checks, truncate)
 
 
 def run_transform(context: Context, plan: Transform, work: Work) -> tuple[int | None, bool]:
@@ -151,11 +155,18 @@ def _transform(context: Context, connection: duckdb.DuckDBPyConnection, plan: Tr
             rows = _run_query(context, connection, plan)
             run_statements(connection, task.postsql, task.path)
             run_statements(connection, query.postsql, query.path)
+            plan.checks.inside(connection, work)
             work.log(connection, plan.target, accepted=rows, rejected=0)
-            work.record(connection, {"rows": rows})
+            if not plan.checks.may_fail_late:
+                work.record(connection, {"rows": rows})
     except (duckdb.Error, EngineError) as error:
         work.log_failure(connection, [plan.target], str(error))
+        record_failure(connection, work, error)
         raise
+    plan.checks.outside(connection, work)
+    if plan.checks.may_fail_late:
+        with transaction(connection):
+            work.record(connection, {"rows": rows})
     return rows
 
 

@@ -99,8 +99,7 @@ _refused("Attribute", "privacy", "values that must be hidden", "none")
 _refused("Attribute", "script", "values that SQL computes")
 _harmless("Attribute", "comment sample metricType tags foreignKey", _TEXT)
 _harmless("Attribute", "accessPolicy", _GRANTS, warn=True)
-_harmless("Expectation", "expect", "expectations are not run", warn=True)
-_refused("Expectation", "failOnError", "rows that fail the command", "false")
+_used("Expectation", "expect failOnError")
 _harmless("AccessControl", "role grants name", _GRANTS)
 _harmless("RowLevelSecurity", "name predicate grants description", _GRANTS)
 _used("TableKeys", "name pattern attributes metadata presql postsql tags expectations primaryKey rename streams")
@@ -153,8 +152,8 @@ _harmless(
     _SPARK,
 )
 _harmless("SparkScheduling", "maxJobs poolName mode file", _SPARK)
-_harmless("ExpectationSettings", "path active", "expectations are not run")
-_refused("ExpectationSettings", "failOnError", "rows that fail the command", "false")
+_used("ExpectationSettings", "active failOnError")
+_harmless("ExpectationSettings", "path", "the results are in a table of the database")
 _harmless("Lock", "path timeout pollTime refreshTime", "the engine has locks of its own")
 _harmless(
     "Audit",
