@@ -30,7 +30,7 @@ _Member = tuple[str, IO[bytes]]
 
 
 def opened(files: Iterable[tuple[Path, str]], rules: ReadingRules) -> Iterator[tuple[Path, str]]:
-    """Yield the files to read, with their names in messages; a file of an archive exists until the next one is asked for.
+    """Yield the files to read, with their names in messages; a file of an archive exists until the next one is wanted.
 
     Args:
         files: the files and the names that they came with.
@@ -80,7 +80,7 @@ def _members(path: Path, name: str, rules: ReadingRules) -> Iterator[tuple[Path,
 
 
 def _is_data(name: str, archive: str) -> bool:
-    """Whether a file of an archive is meant to be loaded: not what an operating system puts beside it."""
+    """Whether a file of an archive is meant to be loaded: not what an operating system adds."""
     if name.lower().endswith((".zip", *_OTHERS)):
         raise EngineError(f"{archive} holds the archive {name}; put the files themselves into it")
     hidden = any(part.startswith((".", "__MACOSX")) and part not in (".", "..") for part in PurePosixPath(name).parts)

@@ -49,7 +49,7 @@ def _types(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str, str]:
 
 
 def _check_size(connection: duckdb.DuckDBPyConnection, reading: Reading, types: Mapping[str, str]) -> None:
-    """Refuse a file that becomes too large. A few bytes of a dictionary may stand for any number of long texts."""
+    """Refuse a file that becomes too large. A few bytes of a dictionary may become any number of long texts."""
     limit = reading.rules.max_decompressed
     path = {"path": str(reading.path)}
     found = connection.execute(
