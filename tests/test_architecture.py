@@ -114,7 +114,7 @@ def test_the_core_knows_neither_its_command_line_nor_its_kit(file: Path) -> None
     assert [name for name in names if name.startswith(("starlake_core.cli", "starlake_core.testing"))] == []
 
 
-PACKAGES = ("model", "options", "plugins", "processes", "runtime", "orchestrators", "dsl")
+PACKAGES = ("model", "options", "freshness", "plugins", "processes", "runtime", "orchestrators", "dsl")
 """The packages of the core, from the one that knows none to the one that knows all. Modules next to them know none of
 them."""
 
@@ -318,14 +318,6 @@ ORCHESTRATORS = {
     for file in (ROOT / "plugins").glob("*/pyproject.toml")
     if '[project.entry-points."starlake_core.orchestrators"]' in file.read_text(encoding="utf-8")
 }
-IN_THE_POLICY = {
-    "optional_dataset_enabled",
-    "data_cycle_enabled",
-    "data_cycle",
-    "beyond_data_cycle_enabled",
-    "min_timedelta_between_runs",
-}
-"""Options without effect that are read all the same: they are checked and kept in the policy of a pipeline, which nothing asks."""
 
 
 class Declaration(NamedTuple):
@@ -368,11 +360,7 @@ class Sources:
         return [str(option) for option in self.declared if option.effective and not self.is_read(option)]
 
     def read_without_effect(self) -> list[str]:
-        return [
-            str(option)
-            for option in self.declared
-            if not option.effective and self.is_read(option) and option.name not in IN_THE_POLICY
-        ]
+        return [str(option) for option in self.declared if not option.effective and self.is_read(option)]
 
     @staticmethod
     def _declarations(owner: str, module: ast.Module) -> Iterator[Declaration]:
@@ -448,13 +436,6 @@ def test_every_option_is_read_or_says_that_it_has_no_effect(sources: Sources) ->
     assert len({option.owner for option in sources.declared}) == 9
     assert sources.unread() == []
     assert sources.read_without_effect() == []
-
-
-def test_nothing_asks_the_policy_in_which_options_without_effect_are_kept(sources: Sources) -> None:
-    """As soon as something does, these options have an effect."""
-    fields = {"optional_datasets", "cycle", "beyond_cycle", "min_seconds"}
-    nodes = (node for _, module in sources.modules for node in ast.walk(module))
-    assert [node.attr for node in nodes if isinstance(node, ast.Attribute) and node.attr in fields] == []
 
 
 def test_plugins_declare_and_read_options_through_groups(sources: Sources) -> None:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from ..errors import RunError, StarlakeError, did_you_mean
+from ..freshness import FreshnessPolicy
 from ..model.dataset import DatasetTrigger
 from ..model.graph import TaskGroup
 from ..model.kinds import TriggerPolicy
@@ -128,18 +129,14 @@ class StarlakePipeline(Verbs):
             max_active_runs=most if most is not None else 1 if trigger else 3,
             tags=self._tags(tags),
             description=description,
-            policy=TriggerPolicy(
-                optional_datasets=general.optional_dataset_enabled,
-                cycle=general.data_cycle if general.data_cycle_enabled else None,
-                beyond_cycle=general.beyond_data_cycle_enabled,
-                min_seconds=general.min_timedelta_between_runs,
-                merge=read_policies(general.sl_options_merge, "option 'sl_options_merge'"),
-            ),
+            policy=TriggerPolicy(read_policies(general.sl_options_merge, "option 'sl_options_merge'")),
             source=orchestration.filename,
             native_options=native_options,
             deployment=general.deployment or "",
             starlake_environment=general.sl_env_var.get("SL_ENV", ""),
         )
+        if trigger is not None:
+            FreshnessPolicy.of(self)  # so that a condition that cannot be read is refused now
 
     def _start_of(self, dependencies: StarlakeDependencies) -> tuple[str | None, DatasetTrigger | None]:
         """Return what starts a lineage without a cron expression; see :func:`start_of`."""

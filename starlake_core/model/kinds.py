@@ -67,18 +67,10 @@ class Wait:
 
 @dataclass(frozen=True)
 class TriggerPolicy:
-    """When events may start a run, for orchestrators that react to events.
+    """What a pipeline does with the events that start it. When they do is in :mod:`starlake_core.freshness`.
 
     Attributes:
-        optional_datasets: a dataset that is produced less often than the cycle may be missing.
-        cycle: the data cycle; ``none`` for the computed one; None if cycles are off.
-        beyond_cycle: widen the cycle by the freshness of a dataset.
-        min_seconds: the least number of seconds between two runs.
         merge: how variables from several events are merged; see :func:`starlake_core.model.run_options.merge`.
     """
 
-    optional_datasets: bool = False
-    cycle: str | None = None
-    beyond_cycle: bool = True
-    min_seconds: int = 900
     merge: Mapping[str, Any] = field(default_factory=dict, hash=False)

@@ -5,7 +5,21 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from .types import BOOL, CRON, CSV, DATE, DURATION, ENV_MAP, JSON_MAP, STR, TEXT_MAP, TIMEZONE, Integer, OneOf
+from .types import (
+    BOOL,
+    CRON,
+    CSV,
+    DATE,
+    DURATION,
+    ENV_MAP,
+    JSON_MAP,
+    STR,
+    STRATEGY,
+    TEXT_MAP,
+    TIMEZONE,
+    Integer,
+    OneOf,
+)
 from .values import OptionGroup, option
 
 __all__ = ["GeneralOptions"]
@@ -73,9 +87,10 @@ class GeneralOptions(OptionGroup):
         doc="Period over which cron expressions are compared to find the most frequent one.",
     )
     dataset_triggering_strategy: str = option(
-        OneOf("any", "all"),
+        STRATEGY,
         "any",
-        doc="Whether any or all of its upstream datasets must be updated to start a pipeline.",
+        doc="Whether any or all of its upstream datasets must be updated to start a pipeline, or a condition on them: "
+        "sales.orders & (sales.customers | sales.sellers).",
     )
     run_dependencies_first: bool = option(
         BOOL, False, doc="Run upstream transforms and loads inside the pipeline instead of waiting for their datasets."
@@ -86,26 +101,25 @@ class GeneralOptions(OptionGroup):
         "qualified",
         doc="How datasets are named: starlake://domain/table, or domain_table as in earlier packages.",
     )
-    optional_dataset_enabled: bool = option(
+    freshness_check: bool = option(
         BOOL,
-        False,
-        effective=False,
-        doc="Do not wait for a dataset that is produced less often than the data cycle; for orchestrators that react to events.",
+        True,
+        doc="Whether a pipeline that datasets start waits until all of them have their data; off runs with what is there.",
+    )
+    optional_dataset_enabled: bool = option(
+        BOOL, False, doc="Do not wait for a dataset that is produced less often than the data cycle."
     )
     data_cycle_enabled: bool = option(
-        BOOL, False, effective=False, doc="Start once per data cycle; for orchestrators that react to events."
+        BOOL, False, doc="Whether data_cycle is the schedule of datasets that have no cron expression."
     )
     data_cycle: str = option(
-        STR,
-        "none",
-        effective=False,
-        doc="Data cycle: none, hourly, daily, weekly, monthly, yearly or a cron expression.",
+        STR, "none", doc="Data cycle: none, hourly, daily, weekly, monthly, yearly or a cron expression."
     )
     beyond_data_cycle_enabled: bool = option(
-        BOOL, True, effective=False, doc="Widen the cycle by the freshness of a dataset."
+        BOOL, True, doc="Accept older data within the freshness of a dataset, if there is a data cycle."
     )
     min_timedelta_between_runs: int = option(
-        DURATION, 900, effective=False, doc="Minimum time between two event-driven runs."
+        DURATION, 900, doc="Minimum time from a run to one that repeats an interval because data was loaded again."
     )
     sl_schedule_parameter_name: str = option(
         STR,

@@ -19,6 +19,7 @@ __all__ = [
     "ENV_MAP",
     "JSON_MAP",
     "STR",
+    "STRATEGY",
     "TEXT_MAP",
     "TIMEZONE",
     "Integer",
@@ -60,6 +61,13 @@ def _read_bool(value: Any) -> bool:
         return value
     found = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
     return found[str(value).strip().lower()]
+
+
+def _read_strategy(value: Any) -> str:
+    text = _read_text(value).strip().lower()
+    if text not in ("any", "all") and "&" not in text and "|" not in text:
+        raise ValueError
+    return text
 
 
 def _read_int(value: Any) -> int:
@@ -168,6 +176,7 @@ TEXT_MAP = Kind("json", 'a mapping of strings, or a JSON object such as {"NAME":
 ENV_MAP = Kind("json", 'a mapping of strings, or a JSON object such as {"SL_ROOT": "/project"}', _read_env_map)
 DATE = Kind("date", "a date (YYYY-MM-DD), or a date with time and offset such as 2025-01-31T06:00:00+01:00", _read_date)
 TIMEZONE = Kind("timezone", "the name of a time zone such as UTC or Europe/Paris", _read_zone)
+STRATEGY = Kind("strategy", "any, all, or a condition on datasets such as a.b & (a.c | a.d)", _read_strategy)
 CRON = Kind("cron", "a cron expression with five fields such as '0 2 * * *', or None", _read_cron)
 
 

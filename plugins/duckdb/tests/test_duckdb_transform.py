@@ -186,8 +186,6 @@ def test_compile_prints_the_query_and_runs_nothing(sandbox: Sandbox) -> None:
         ((), "Missing option --name"),
         (("--name", "kpi.t", "--tags", "a"), "--name and --tags cannot be given together"),
         (("--name", "kpi.t", "--action", "create"), "transform --action create is not supported"),
-        (("--name", "kpi.t", "--recursive"), "transform --recursive is not supported"),
-        (("--name", "kpi.t", "--interactive", "csv"), "transform --interactive is not supported"),
         (("--name", "kpi.t", "--truncate"), "Missing value after --truncate"),
         (("--name", "kpi.t", "--sync-preview"), "transform --sync-preview is not supported"),
         (("--name", "kpi.t"), "t.sql: the SQL is broken"),

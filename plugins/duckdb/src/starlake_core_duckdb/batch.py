@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -131,10 +133,11 @@ def read_batch(
         try:
             reading = Reading(table, columns, path, name, _REJECTS, rules)
             with reader_of(table).readable(reading) as readable:
-                reading = replace(reading, path=readable)
-                _match(connection, reading)
-                statement, parameters = _insert(reading, number)
+                _match(connection, readable)
+                statement, parameters = _insert(readable, number)
                 connection.execute(statement, parameters.values)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise EngineError(f"{name} cannot be decompressed: {error}") from error
         except duckdb.Error as error:
             raise EngineError(f"{name} cannot be loaded into {table.domain}.{table.name}: {error}") from error
         malformed += _keep_malformed(connection, table, name, number, work)

@@ -6,10 +6,11 @@ import gzip
 import re
 import zlib
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from .errors import EngineError, ProjectFault
 
-__all__ = ["VARIABLE", "check_size", "read_size"]
+__all__ = ["VARIABLE", "check_size", "open_bytes", "read_size", "too_large"]
 
 VARIABLE = "SL_DUCKDB_MAX_DECOMPRESSED"
 
@@ -38,6 +39,19 @@ def read_size(text: str | None) -> int:
     return int(found[1]) * _UNITS[found[2].lower()]
 
 
+def open_bytes(path: Path) -> BinaryIO:
+    """Open a file for reading; what is compressed with gzip (``.gz``) comes out decompressed."""
+    return cast(BinaryIO, gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb"))
+
+
+def too_large(name: str, limit: int) -> EngineError:
+    """The error for a compressed file that becomes larger than allowed."""
+    return EngineError(
+        f"{name} becomes larger than {limit} bytes when it is decompressed; if that is intended, allow it with "
+        f"{VARIABLE} in sl_env_var, for example {VARIABLE}=10G"
+    )
+
+
 def check_size(path: Path, name: str, limit: int) -> None:
     """Refuse a compressed file that would become larger than the limit, before anything stores its contents.
 
@@ -53,13 +67,10 @@ def check_size(path: Path, name: str, limit: int) -> None:
         return
     size = 0
     try:
-        with gzip.open(path, "rb") as source:
+        with open_bytes(path) as source:
             while chunk := source.read(_CHUNK):
                 size += len(chunk)
                 if size > limit:
-                    raise EngineError(
-                        f"{name} becomes larger than {limit} bytes when it is decompressed; if that is intended, allow it with "
-                        f"{VARIABLE} in sl_env_var, for example {VARIABLE}=10G"
-                    )
+                    raise too_large(name, limit)
     except (OSError, EOFError, zlib.error) as error:
         raise EngineError(f"{name} cannot be decompressed: {error}") from error

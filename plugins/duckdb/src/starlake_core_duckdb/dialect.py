@@ -17,7 +17,7 @@ from starlake_core_project import Table
 
 from .errors import EngineError, ProjectFault
 
-__all__ = ["Dialect", "as_utf8", "dialect_of", "header_of"]
+__all__ = ["Dialect", "as_utf8", "dialect_of", "header_of", "open_text"]
 
 
 @dataclass(frozen=True)

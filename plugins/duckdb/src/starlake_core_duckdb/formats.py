@@ -5,10 +5,9 @@ A reader has two parts. The first makes a file that DuckDB can read. The second 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 
 from starlake_core_project import Table
 
@@ -16,8 +15,11 @@ from .dialect import as_utf8
 from .dsv import dsv_source
 from .errors import unsupported
 from .json_files import json_source
+from .lines import uniform_lines
+from .position import check_positions, position_source
 from .reading import Reading
 from .sql import Parameters
+from .xml_files import XML_OPTIONS, as_json_lines, check_xml, xml_source
 
 __all__ = ["READERS", "Reader", "format_of", "reader_of"]
 
@@ -27,17 +29,23 @@ class Reader:
     """How the files of a format are read.
 
     Attributes:
-        readable: a context with a file that DuckDB can read: the file itself, or a copy in the directory of the rules.
+        readable: a context with a reading that DuckDB can do: of the file itself, or of a copy in the directory of the rules.
         source: the query with ``n`` (1 is the first row), ``record``, ``broken`` and ``v0``, ``v1`` ... for the columns. The parameters
             collect the values that the query needs.
+        check: refuses what a table must not say about files of this format.
+        options: the names in ``metadata.options`` that are honoured.
     """
 
-    readable: Callable[[Reading], AbstractContextManager[Path]]
+    readable: Callable[[Reading], AbstractContextManager[Reading]]
     source: Callable[[Reading, Parameters], str]
+    check: Callable[[Table], None] = lambda table: None
+    options: frozenset[str] = frozenset()
 
 
-def _text(reading: Reading) -> AbstractContextManager[Path]:
-    return as_utf8(reading.table, reading.path, reading.rules.directory)
+@contextmanager
+def _text(reading: Reading) -> Iterator[Reading]:
+    with as_utf8(reading.table, reading.path, reading.rules.directory) as path:
+        yield replace(reading, path=path)
 
 
 def _dsv(reading: Reading, parameters: Parameters) -> str:
@@ -52,6 +60,8 @@ READERS: Mapping[str, Reader] = {
     "DSV": Reader(_text, _dsv),
     "JSON": Reader(_text, _json),
     "JSON_FLAT": Reader(_text, _json),
+    "POSITION": Reader(uniform_lines, position_source, check_positions),
+    "XML": Reader(as_json_lines, xml_source, check_xml, XML_OPTIONS),
 }
 """The readers by the names of formats."""
 
@@ -65,9 +75,14 @@ def reader_of(table: Table) -> Reader:
     """The reader of the files of a table.
 
     Raises:
-        ProjectFault: this engine does not read the format.
+        ProjectFault: this engine does not read the format, or the table contradicts it.
     """
     found = READERS.get(format_of(table))
     if found is None:
         raise unsupported(f"the format {format_of(table)} of {table.domain}.{table.name}")
+    for name in table.metadata.options:
+        if name not in found.options:
+            allowed = f" (supported: {', '.join(sorted(found.options))})" if found.options else ""
+            raise unsupported(f"{table.path}: metadata.options.{name} of the format {format_of(table)}{allowed}")
+    found.check(table)
     return found

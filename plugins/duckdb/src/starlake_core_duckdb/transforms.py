@@ -122,7 +122,7 @@ def run_transform(context: Context, plan: Transform, work: Work) -> tuple[int | 
             first = work.first_result(connection)
             if first is not None:
                 return first["rows"], True
-            return _transform(connection, plan, work), False
+            return _transform(context, connection, plan, work), False
         except duckdb.Error as error:
             raise EngineError(f"transform {plan.task.full_name} failed: {error}") from error
 
@@ -131,14 +131,14 @@ def _with_sql(context: Context, task: Task, sql: str) -> Task:
     return replace(task, sql_path=None, inline_sql=context.project.render(sql, task.path))
 
 
-def _transform(connection: duckdb.DuckDBPyConnection, plan: Transform, work: Work) -> int | None:
+def _transform(context: Context, connection: duckdb.DuckDBPyConnection, plan: Transform, work: Work) -> int | None:
     task, query = plan.task, plan.query
     try:
         with transaction(connection):
             # The order is Starlake's: the statements of the query's file enclose those of the YAML file.
             run_statements(connection, query.presql, query.path)
             run_statements(connection, task.presql, task.path)
-            rows = _run_query(connection, plan)
+            rows = _run_query(context, connection, plan)
             run_statements(connection, task.postsql, task.path)
             run_statements(connection, query.postsql, query.path)
             work.log(connection, plan.target, accepted=rows, rejected=0)
@@ -149,12 +149,17 @@ def _transform(connection: duckdb.DuckDBPyConnection, plan: Transform, work: Wor
     return rows
 
 
-def _run_query(connection: duckdb.DuckDBPyConnection, plan: Transform) -> int | None:
+def _run_query(context: Context, connection: duckdb.DuckDBPyConnection, plan: Transform) -> int | None:
     query = plan.query
     if plan.task.parse_sql is False:
         run_statements(connection, [query.sql], query.path)
         return None
     before, sql = query_parts(connection, query.sql, query.path)
+    if before and context.compat:
+        raise ProjectFault(
+            f"{query.path}: there are {len(before)} statements before the query, which are a syntax error in Starlake; "
+            "put them below a line -- SL_PRESQL, or unset SL_DUCKDB_COMPAT"
+        )
     run_statements(connection, before, query.path)
     _check_kind(connection, plan)
     try:

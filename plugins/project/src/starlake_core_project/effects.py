@@ -91,14 +91,13 @@ _used(
     "format encoding multiline array withHeader separator quote escape sink directory ack emptyIsNull",
     "freshness nullValue writeStrategy dagRef schedule",
 )
-_refused("MetadataKeys", "options", "how files are read")
+_used("MetadataKeys", "options")
 _harmless("MetadataKeys", "extensions", "the pattern of a table alone says which files it takes", warn=True)
 _harmless("MetadataKeys", "loader", "the engine loads files itself")
-_harmless("Position", "first last", "for the format POSITION, which is refused")
-_used("Attribute", "name type array required rename attributes default trim ignore")
+_used("Position", "first last")
+_used("Attribute", "name type array required rename attributes default trim ignore position")
 _refused("Attribute", "privacy", "values that must be hidden", "none")
 _refused("Attribute", "script", "values that SQL computes")
-_harmless("Attribute", "position", "for the format POSITION, which is refused")
 _harmless("Attribute", "comment sample metricType tags foreignKey", _TEXT)
 _harmless("Attribute", "accessPolicy", _GRANTS, warn=True)
 _harmless("Expectation", "expect", "expectations are not run", warn=True)
@@ -173,7 +172,7 @@ _used(
     "ApplicationKeys",
     "env datasets area connections connectionRef loadConnectionRef transformConnectionRef emptyIsNull rejectAllOnError duckdbPath"
     " schedulePresets dagRef"
-    " loader ack timezone database archive grouped groupedMax",
+    " loader ack timezone database archive grouped groupedMax maxInteractiveRecords",
 )
 _refused("ApplicationKeys", "archiveTable", "a second table with the previous rows", "false")
 _refused("ApplicationKeys", "dsvOptions", "how files are read")
@@ -227,7 +226,7 @@ _harmless(
 )
 _harmless(
     "ApplicationKeys",
-    "incoming tests validateOnLoad sessionDurationServe tenant version autoExportSchema maxInteractiveRecords testCsvNullString syncSqlWithYaml"
+    "incoming tests validateOnLoad sessionDurationServe tenant version autoExportSchema testCsvNullString syncSqlWithYaml"
     " syncYamlWithDb pythonLibsDir",
     "for other commands",
 )

@@ -1,0 +1,15 @@
+"""Decides when a pipeline that datasets start runs, and for which interval. No other package knows these rules.
+
+``types`` are events and decisions, ``policy`` is what a pipeline asks for, ``wake`` are conditions such as
+``a & (b | c)``, ``crons`` and ``clocks`` say when schedules fire, ``periods`` which loads belong together, ``history``
+sorts the events, ``presence`` finds complete periods, ``variables`` merges run variables, ``reasons`` explains, and
+``rules`` has ``decide``.
+"""
+
+from __future__ import annotations
+
+from .policy import FreshnessPolicy
+from .rules import decide
+from .types import ByHand, Decision, Event, Kind, Previous, Reason, State
+
+__all__ = ["ByHand", "Decision", "Event", "FreshnessPolicy", "Kind", "Previous", "Reason", "State", "decide"]

@@ -1,0 +1,190 @@
+"""Events, what a run leaves for the next one, and decisions."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+from ..errors import RunError
+from ..model.run import DataInterval
+from ..model.run_options import Sections
+from ..model.schedule import in_range
+
+__all__ = ["ByHand", "Decision", "Event", "Kind", "Previous", "Reason", "State"]
+
+
+def _checked(value: datetime, name: str) -> datetime:
+    """A date in UTC: Python compares the wall clocks of two times in one zone, and an hour may come twice."""
+    if value.tzinfo is None:
+        raise RunError(f"{name} is {value.isoformat()}, which has no time zone; use an aware date")
+    in_range(value)
+    return value if value.tzinfo is timezone.utc else value.astimezone(timezone.utc)
+
+
+@dataclass(frozen=True)
+class Event:
+    """A dataset was produced.
+
+    Attributes:
+        dataset: its URI.
+        id: its place in the order in which the host shows events; later ones have greater numbers.
+        published: when it happened, aware; kept in UTC.
+        scheduled: the scheduled date of the run that produced it; None if unknown.
+        interval: the data interval of that run; None if unknown.
+        zone: the name of the time zone of that run's schedule; empty if unknown.
+        variables: the run variables that it brings, in sections; see :mod:`starlake_core.model.run_options`.
+        policies: how these are merged with those of other events.
+        date: the date that counts, in UTC: the scheduled date, else the end of the interval, else when it happened.
+
+    Raises:
+        RunError: a date has no time zone.
+        ScheduleError: a year is not from 1000 to 9998.
+    """
+
+    dataset: str
+    id: int
+    published: datetime
+    scheduled: datetime | None = None
+    interval: DataInterval | None = None
+    zone: str = ""
+    variables: Sections = field(default_factory=dict)
+    policies: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
+    date: datetime = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        where = f"the event {self.id} of {self.dataset}"
+        object.__setattr__(self, "published", _checked(self.published, f"the time of {where}"))
+        date = self.scheduled or (self.interval.end if self.interval is not None else self.published)
+        object.__setattr__(self, "date", _checked(date, f"the date of {where}"))
+        if self.interval is not None:
+            in_range(self.interval.start)
+            in_range(self.interval.end)
+
+
+@dataclass(frozen=True)
+class Previous:
+    """What successful runs left for the next decision.
+
+    Attributes:
+        interval: the interval of the last run that was no replay; the next one continues at its end.
+        decided: when the last successful run of any kind was decided, which is the ``now`` of :func:`decide`.
+        seen: for each dataset (its URI with the case folded) the greatest id of an event that a successful run had.
+    """
+
+    interval: DataInterval
+    decided: datetime
+    seen: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def end(self) -> datetime:
+        """Up to where the data has been processed."""
+        return self.interval.end
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """Somebody asks for a run.
+
+    Attributes:
+        date: the date asked for; None for now.
+        interval: the interval asked for, if any.
+        variables: run variables, in sections; they win.
+    """
+
+    date: datetime | None = None
+    interval: DataInterval | None = None
+    variables: Sections = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.date is not None:
+            _checked(self.date, "the date asked for")
+        if self.interval is not None and self.interval.start.timestamp() >= self.interval.end.timestamp():
+            raise RunError(
+                f"the interval asked for, {self.interval.start.isoformat()} to {self.interval.end.isoformat()}, is empty"
+            )
+
+
+class Kind(str, enum.Enum):
+    """What is to be done: run, wait for data, or nothing."""
+
+    RUN = "run"
+    WAIT = "wait"
+    SKIP = "skip"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class State(str, enum.Enum):
+    """What a decision says of a dataset.
+
+    ``PRESENT``: its data is there. ``STALE``: older data is good enough. ``MISSING``: its data is not there.
+    ``OPTIONAL``: it is missing, and nothing waits for it. ``LATER``: it was loaded, and the next run counts it.
+    ``BEHIND``: it was loaded again, or after its turn. ``FUTURE``: an event has a date that has not come yet.
+    """
+
+    PRESENT = "present"
+    STALE = "stale"
+    MISSING = "missing"
+    OPTIONAL = "optional"
+    LATER = "later"
+    BEHIND = "behind"
+    FUTURE = "future"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What a decision says of one dataset.
+
+    Attributes:
+        dataset: its URI.
+        state: one of :class:`State`.
+        text: a sentence for people.
+        date: the date of the event, or the fire since which it is missing; None if there is none.
+        event: the id of the event; None if there is none.
+    """
+
+    dataset: str
+    state: State
+    text: str
+    date: datetime | None = None
+    event: int | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The result of :func:`decide`.
+
+    Attributes:
+        kind: run, wait or skip.
+        why: a sentence that explains it, without values of variables.
+        interval: the data interval of the run, in UTC and never empty; None for anything else.
+        replay: whether the interval reaches back to before the end of the previous run.
+        variables: the run variables, in sections.
+        policies: how these are to be merged further, for the events that the run emits.
+        error: why the run must fail: run variables contradict each other, or a run by hand needs an interval. Then
+            nothing is recorded.
+        reasons: what was found for each dataset.
+        after: what to record when the run has succeeded; None if there is nothing to record.
+    """
+
+    kind: Kind
+    why: str
+    interval: DataInterval | None = None
+    replay: bool = False
+    variables: Sections = field(default_factory=dict)
+    policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    error: str = ""
+    reasons: tuple[Reason, ...] = ()
+    after: Previous | None = None
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The URIs of the datasets that the pipeline waits for."""
+        return tuple(reason.dataset for reason in self.reasons if reason.state is State.MISSING)
