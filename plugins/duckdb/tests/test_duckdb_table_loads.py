@@ -20,7 +20,8 @@ def shop(sandbox: Sandbox) -> Sandbox:
     """Three tables; the name of the middle one may be the faulty one."""
     for name in ("prices", "visits"):
         sandbox.table(
-            name, f"table: {{pattern: '{name}.*', attributes: [{{name: id, type: int, required: true}}, {{name: label}}]}}"
+            name,
+            f"table: {{pattern: '{name}.*', attributes: [{{name: id, type: int, required: true}}, {{name: label}}]}}",
         )
     return sandbox
 
@@ -44,7 +45,9 @@ def test_an_unsupported_table_fails_by_name_and_the_others_load(shop: Sandbox) -
     done = shop.run(*SHOP)
     assert done.code == 1
     assert "prices.sl.yml:2: table.attributes[0].script" in done.err
-    assert done.out == "".join(f"loaded shop.{name}: 1 row(s) from 1 file(s), 0 rejected\n" for name in ("items", "visits"))
+    assert done.out == "".join(
+        f"loaded shop.{name}: 1 row(s) from 1 file(s), 0 rejected\n" for name in ("items", "visits")
+    )
     assert rows(shop, "items") == rows(shop, "visits") == [(1, "a")]
     assert shop.files("stage") == ["shop/prices1.csv"]
 
@@ -79,7 +82,9 @@ def test_a_repeat_loads_what_is_not_loaded_yet(shop: Sandbox) -> None:
     (shop.root / "datasets/stage/shop/prices1.csv").write_text("id\n5\n")
     again = shop.run(*SHOP, SL_RUN_KEY="k")
     assert again.code == 0
-    assert again.out.splitlines() == [f"loaded shop.{name}: 1 row(s) from 1 file(s), 0 rejected" for name in ("items", "prices")]
+    assert again.out.splitlines() == [
+        f"loaded shop.{name}: 1 row(s) from 1 file(s), 0 rejected" for name in ("items", "prices")
+    ]
     assert (rows(shop, "items"), rows(shop, "prices")) == ([(1, None)], [(5, None)])
     assert shop.files("stage") == ["shop/items2.csv"], "it belongs to the next load"
     assert shop.run(*SHOP, SL_RUN_KEY="k").out == f"already done under this run key\n{again.out}"
@@ -136,7 +141,8 @@ def test_tables_of_two_databases(shop: Sandbox) -> None:
         """,
     )
     shop.table(
-        "prices", "table: {pattern: 'prices.*', attributes: [{name: id, type: int}], metadata: {sink: {connectionRef: two}}}"
+        "prices",
+        "table: {pattern: 'prices.*', attributes: [{name: id, type: int}], metadata: {sink: {connectionRef: two}}}",
     )
     for name in ("items", "prices"):
         shop.staged(f"{name}1.csv", "id\n1\n")
@@ -192,14 +198,20 @@ def test_a_project_may_keep_no_archive(shop: Sandbox) -> None:
 
 
 def test_the_statements_before_a_load_find_the_schema(shop: Sandbox) -> None:
-    shop.table("items", "table: {pattern: 'items.*', attributes: [{name: id, type: int}], presql: ['CREATE TABLE shop.before (n INT)']}")
+    shop.table(
+        "items",
+        "table: {pattern: 'items.*', attributes: [{name: id, type: int}], presql: ['CREATE TABLE shop.before (n INT)']}",
+    )
     shop.staged("items1.csv", "id\n1\n")
     done = shop.run("load")
     assert done.code == 0, done.err
 
 
 def test_starlake_loads_every_file_for_itself_and_leaves_the_failed_ones_in_ingesting(shop: Sandbox) -> None:
-    shop.table("prices", "table: {pattern: 'prices.*', attributes: [{name: id, type: int}], postsql: ['SELECT 1/(1 - count(*)) FROM nowhere']}")
+    shop.table(
+        "prices",
+        "table: {pattern: 'prices.*', attributes: [{name: id, type: int}], postsql: ['SELECT 1/(1 - count(*)) FROM nowhere']}",
+    )
     shop.staged("items1.csv", "id\n1\n")
     shop.staged("prices1.csv", "id\n1\n")
     done = shop.run(*SHOP, SL_DUCKDB_COMPAT="starlake")

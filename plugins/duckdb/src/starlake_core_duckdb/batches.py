@@ -3,39 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from .context import Context
 from .errors import ProjectFault
 from .ingesting import Claimed
 
-__all__ = ["batches_of"]
+__all__ = ["Batches"]
 
 _BY_NAME = "ai.starlake.job.load.ingestionnamestrategy"
 
 
-def batches_of(context: Context, claimed: Sequence[Claimed]) -> list[list[Claimed]]:
-    """The files of a table in the order in which Starlake loads them: each for itself, or together if the project groups them.
+@dataclass(frozen=True)
+class Batches:
+    """How a project wants its files to be loaded.
 
-    The oldest file comes first; of files of the same second, and with ``IngestionNameStrategy``, the one whose name comes first.
-
-    Raises:
-        ProjectFault: ``groupedMax`` is not a number.
+    Attributes:
+        by_name: whether the name alone decides the order, as with ``IngestionNameStrategy``. Otherwise the oldest file comes first, and of
+            files of the same second, the one whose name comes first.
+        size: how many files are loaded together; None for all of a table.
     """
-    application = context.project.application
-    by_name = (application.load_strategy or "").lower() == _BY_NAME
 
-    def place(item: Claimed) -> tuple[int, str, str]:
-        return (0 if by_name else int(item.path.stat().st_mtime), item.name, str(item.path))
+    by_name: bool
+    size: int | None
 
-    ordered = sorted(claimed, key=place)
-    size = _largest(application.grouped_max, len(ordered)) if application.grouped else 1
-    return [ordered[start : start + size] for start in range(0, len(ordered), size)]
+    @classmethod
+    def of(cls, context: Context) -> Batches:
+        """The rule of a project. Starlake loads each file for itself, unless ``grouped`` or ``SL_GROUPED`` is true.
 
+        Raises:
+            ProjectFault: ``groupedMax`` is not a number.
+        """
+        application = context.project.application
+        by_name = (application.load_strategy or "").lower() == _BY_NAME
+        given = application.grouped_max
+        if not application.grouped or given is None:
+            return cls(by_name, None if application.grouped else 1)
+        if not (given.isascii() and given.isdigit() and int(given)):
+            raise ProjectFault(f"groupedMax or SL_GROUPED_MAX is {given!r}; it must be a whole number above 0")
+        return cls(by_name, int(given))
 
-def _largest(given: str | None, otherwise: int) -> int:
-    """How many files are one batch at most."""
-    if given is None:
-        return max(otherwise, 1)
-    if not (given.isascii() and given.isdigit() and int(given)):
-        raise ProjectFault(f"groupedMax or SL_GROUPED_MAX is {given!r}; it must be a whole number above 0")
-    return int(given)
+    def split(self, claimed: Sequence[Claimed]) -> list[list[Claimed]]:
+        """The files of a table in the order in which they are loaded, as batches."""
+
+        def place(item: Claimed) -> tuple[int, str, str]:
+            return (0 if self.by_name else int(item.path.stat().st_mtime), item.name, str(item.path))
+
+        ordered = sorted(claimed, key=place)
+        size = self.size or len(ordered) or 1
+        return [ordered[start : start + size] for start in range(0, len(ordered), size)]

@@ -11,7 +11,7 @@ from starlake_core_project import Domain
 
 from starlake_core.errors import StarlakeError
 
-from .batches import batches_of
+from .batches import Batches
 from .context import Context
 from .database import transaction
 from .errors import EngineError
@@ -53,10 +53,10 @@ def _belongs(item: Claimed, plan: Plan) -> bool:
     return (item.table.domain, item.table.name) == (plan.table.domain, plan.table.name)
 
 
-def _units(context: Context, plans: Sequence[Plan], claimed: Sequence[Claimed]) -> list[_Unit]:
+def _units(context: Context, rule: Batches, plans: Sequence[Plan], claimed: Sequence[Claimed]) -> list[_Unit]:
     units: list[_Unit] = []
     for plan in plans:
-        batches = batches_of(context, [item for item in claimed if _belongs(item, plan)])
+        batches = rule.split([item for item in claimed if _belongs(item, plan)])
         if context.compat:
             units += [_Unit(plan, [batch]) for batch in batches]
         elif batches:
@@ -156,8 +156,9 @@ def load_tables(
         complete: whether these are all tables of the call; otherwise the call is never remembered as done.
 
     Raises:
-        duckdb.Error, OSError: nothing was loaded; the files are back in stage.
+        EngineError, duckdb.Error, OSError: nothing was loaded; the files are back in stage.
     """
+    rule = Batches.of(context)
     plans = [plan for _, chosen in selection for plan in chosen]
     clear_work(context, [plan.table for plan in plans])
     known = {path for plan in plans for path in loaded_paths(connection, plan.table)}
@@ -169,7 +170,9 @@ def load_tables(
         return Loads([TableResult(**entry) for entry in whole], repeated=True)
     done = [TableResult(**result) for result in earlier]
     loads = Loads()
-    units = _units(context, plans, _claim(context, selection, [i for i in left if str(i.path) not in known], done))
+    units = _units(
+        context, rule, plans, _claim(context, selection, [i for i in left if str(i.path) not in known], done)
+    )
     for number, unit in enumerate(units):
         last = complete and not loads.failures and number == len(units) - 1
         try:
