@@ -100,7 +100,7 @@ BROKEN = {
     "an unsupported strategy": (
         ("load", "--domains", "shop", "--tables", "items"),
         "metadata/load/shop/items.sl.yml",
-        "table: { pattern: 'i.*', metadata: { writeStrategy: { type: SCD2 } }, attributes: [ { name: id, type: string } ] }",
+        "table: { pattern: 'i.*', metadata: { writeStrategy: { type: MINE } }, attributes: [ { name: id, type: string } ] }",
     ),
     "a transform that does not exist": (("transform", "--name", "kpi.none"), "", ""),
     "SQL that is broken": (("transform", "--name", "kpi.day"), "metadata/transform/kpi/day.sql", "SELEC 1"),

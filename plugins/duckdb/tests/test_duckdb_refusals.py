@@ -146,23 +146,6 @@ def test_values_that_ask_for_what_happens_anyway(sandbox: Sandbox) -> None:
     assert sandbox.query("SELECT id, label FROM shop.items") == [(1, "a")]
 
 
-def test_an_expectation_may_fail_a_load_or_is_a_warning(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
-    expect = {"expect": "is_unique('id')"}
-    done = load(sandbox, {"expectations": [expect]})
-    assert done.code == 0, done.err
-    assert "table.expectations[0].expect has no effect here: expectations are not run" in caplog.text
-    done = load(sandbox, {"expectations": [{**expect, "failOnError": True}]})
-    assert done.code == 1
-    assert "table.expectations[0].failOnError (rows that fail the command) is not supported" in done.err
-    strict = {"version": 1, "application": {"expectations": {"failOnError": True}}}
-    sandbox.write("metadata/application.sl.yml", json.dumps(strict))
-    assert load(sandbox, {}).code == 0
-    assert "application.expectations.failOnError" in load(sandbox, {"expectations": [expect]}).err
-    strict["application"]["expectations"]["active"] = False  # type: ignore[index]
-    sandbox.write("metadata/application.sl.yml", json.dumps(strict))
-    assert load(sandbox, {"expectations": [{**expect, "failOnError": True}]}).code == 0
-
-
 @pytest.mark.parametrize("way", ["file", "variable"])
 def test_the_settings_that_are_used(sandbox: Sandbox, way: str) -> None:
     names = {"emptyIsNull": "SL_EMPTY_IS_NULL", "rejectAllOnError": "SL_REJECT_ALL_ON_ERROR"}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 from starlake_core_project import Table
+from starlake_core_project.keys import texts
 
 from .batch import BATCH, ORDER, Counts, read_batch
 from .casting import Column, columns_of
@@ -20,7 +21,7 @@ from .reading import ReadingRules
 from .refusals import refuse_table
 from .sql import identifier
 from .statements import run_statements
-from .strategies import Strategy, checked_strategy, ensure_table, write
+from .strategies import Strategy, checked_strategy, ensure_table, period_of, write
 from .work import Work
 
 __all__ = ["Plan", "TableResult", "load_batch", "plan_table"]
@@ -62,7 +63,16 @@ def plan_table(context: Context, table: Table) -> Plan:
     columns = columns_of(table, context.project.types)
     renamed = {column.attribute.name: column.name for column in columns}
     key = context.values.get("primaryKey") or table.primary_key
-    strategy = checked_strategy(table.metadata.write_strategy, "APPEND", key, renamed, what)
+    strategy = checked_strategy(
+        table.metadata.write_strategy,
+        "APPEND",
+        key,
+        renamed,
+        what,
+        partition=texts(table.metadata.sink.partition),
+        period=period_of(application),
+        compat=context.compat,
+    )
     return Plan(table, columns, strategy, database_path(context, connection, what))
 
 
@@ -88,10 +98,11 @@ def load_batch(
     if counts.rejected and context.reject_all_on_error:
         raise EngineError(_rejected_all(connection, table, counts))
     target = (table.final_domain, table.final_name)
-    ensure_table(connection, *target, [(column.name, column.ddl) for column in plan.columns])
+    columns = [(column.name, column.ddl) for column in plan.columns]
+    created = ensure_table(connection, *target, plan.strategy.columns_of_table(columns))
     if context.compat:
         run_statements(connection, table.postsql, table.path)
-    write(connection, plan.strategy, target, BATCH, [column.name for column in plan.columns], ORDER)
+    write(connection, plan.strategy, target, BATCH, [name for name, _ in columns], ORDER, created=created)
     if not context.compat:
         run_statements(connection, table.postsql, table.path)
     for item in claimed:

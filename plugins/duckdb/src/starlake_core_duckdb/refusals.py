@@ -34,7 +34,21 @@ def refuse_table(context: Context, table: Table) -> None:
         (table.path, _way(table), table.keys),
         (table.path.with_name("_config.sl.yml"), ("load",), table.domain_keys),
     ]
-    _refuse(project, [*_of_application(project, table.has_expectations), *_of_files(project, files)])
+    _refuse(project, [*_of_application(project), *_of_files(project, files), *_expectations(project, table)])
+
+
+def _expectations(project: Project, table: Table) -> Iterator[str]:
+    """The expectations of a load that may fail it, which are not checked yet; a warning for the others."""
+    settings = project.application.keys.expectations
+    if settings is not None and settings.active is False:
+        return
+    always = settings is not None and settings.fail_on_error is True
+    for index, expectation in enumerate(table.expectations):
+        way = (*_way(table), "expectations", index)
+        if always if expectation.fail_on_error is None else expectation.fail_on_error:
+            yield f"{project.place(table.path, way)}: {_named(way)} (rows that fail the command)"
+        else:
+            _log.warning("%s: %s has no effect here", project.place(table.path, way), _named(way))
 
 
 def refuse_task(context: Context, task: Task) -> None:
@@ -48,7 +62,7 @@ def refuse_task(context: Context, task: Task) -> None:
         (task.path, ("task",), task.keys),
         (task.path.with_name("_config.sl.yml"), ("transform", "default"), task.default_keys),
     ]
-    _refuse(project, [*_of_application(project, task.has_expectations), *_of_files(project, files)])
+    _refuse(project, [*_of_application(project), *_of_files(project, files)])
 
 
 def _way(table: Table) -> tuple[str | int, ...]:
@@ -61,12 +75,8 @@ def _refuse(project: Project, refused: list[str]) -> None:
 
 
 def _of_files(project: Project, files: Iterable[tuple[Path, tuple[str | int, ...], Keys]]) -> Iterator[str]:
-    expectations = project.application.keys.expectations
-    idle = expectations is not None and expectations.active is False
     for path, top, keys in files:
         for given in given_keys(keys, top):
-            if idle and "expectations" in given.way:
-                continue
             nested = _is_nested(given)
             if given.effect.use is Use.REFUSED or nested:
                 note = "of a nested attribute" if nested else f"({given.effect.note})"
@@ -85,15 +95,12 @@ def _is_nested(given: Given) -> bool:
     return given.way.count("attributes") > 1 and given.way[-1] in _NOT_NESTED and given.value is not False
 
 
-def _of_application(project: Project, has_expectations: bool) -> Iterator[str]:
+def _of_application(project: Project) -> Iterator[str]:
     application = project.application
     path = application.metadata / "application.sl.yml"
     for given in given_keys(application.keys, ("application",)):
-        about_expectations = given.way[1] == "expectations"
-        expectations = application.keys.expectations
-        idle = not has_expectations or (expectations is not None and expectations.active is False)
         about_another = given.way[1] == "connections"
-        if given.effect.use is Use.REFUSED and not (about_expectations and idle) and not about_another:
+        if given.effect.use is Use.REFUSED and not about_another:
             yield f"{project.place(path, given.way)}: {_named(given.way)} ({given.effect.note})"
     for name, value in application.variables.items():
         effect = setting_effect(name)

@@ -8,14 +8,16 @@ from pathlib import Path
 import duckdb
 from msgspec.structs import replace
 from starlake_core_project import Query, Task, WriteStrategy
+from starlake_core_project.keys import texts
 
 from .context import Context
 from .database import connect, database_path, transaction
 from .errors import EngineError, ProjectFault, unsupported
+from .expectations import Checks, planned_checks, record_failure
 from .refusals import refuse_task
 from .sql import identifier, qualified
 from .statements import query_parts, run_statements
-from .strategies import Strategy, checked_strategy, ensure_table, write
+from .strategies import Strategy, checked_strategy, ensure_table, period_of, write
 from .work import Work
 
 __all__ = ["Transform", "database_of", "plan_transform", "query_of", "run_transform"]
@@ -31,6 +33,7 @@ class Transform:
 
     Attributes:
         kind: TABLE or VIEW.
+        checks: its expectations.
         truncate: empty the table first.
     """
 
@@ -39,6 +42,7 @@ class Transform:
     strategy: Strategy
     database: Path
     kind: str
+    checks: Checks
     truncate: bool = False
 
     @property
@@ -96,7 +100,16 @@ def plan_transform(context: Context, task: Task, sql: str | None = None, truncat
     refuse_task(context, task)
     # Statements that are run as they are decide themselves what they write, whatever the strategy.
     wanted = WriteStrategy() if task.parse_sql is False else task.write_strategy
-    strategy = checked_strategy(wanted, "APPEND", task.primary_key, {}, task.full_name)
+    strategy = checked_strategy(
+        wanted,
+        "APPEND",
+        task.primary_key,
+        {},
+        task.full_name,
+        partition=texts(task.sink.partition) or texts(task.keys.partition),
+        period=period_of(context.project.application),
+        compat=context.compat,
+    )
     kind = (task.sink.materialized_view or "TABLE").upper()
     if kind not in _KINDS:
         raise unsupported(f"sink.materializedView: {kind} of {task.full_name} (use VIEW or TABLE)")
@@ -105,7 +118,8 @@ def plan_transform(context: Context, task: Task, sql: str | None = None, truncat
             f"{task.path}: the statements of a transform with parseSQL: false are run as they are, so it cannot be a view; "
             "drop sink.materializedView or parseSQL"
         )
-    return Transform(task, query, strategy, database_of(context, task), kind, truncate)
+    checks = planned_checks(context, task.expectations, (task.domain, task.table), task.path)
+    return Transform(task, query, strategy, database_of(context, task), kind, checks, truncate)
 
 
 def run_transform(context: Context, plan: Transform, work: Work) -> tuple[int | None, bool]:
@@ -141,11 +155,18 @@ def _transform(context: Context, connection: duckdb.DuckDBPyConnection, plan: Tr
             rows = _run_query(context, connection, plan)
             run_statements(connection, task.postsql, task.path)
             run_statements(connection, query.postsql, query.path)
+            plan.checks.inside(connection, work)
             work.log(connection, plan.target, accepted=rows, rejected=0)
-            work.record(connection, {"rows": rows})
+            if not plan.checks.may_fail_late:
+                work.record(connection, {"rows": rows})
     except (duckdb.Error, EngineError) as error:
         work.log_failure(connection, [plan.target], str(error))
+        record_failure(connection, work, error)
         raise
+    plan.checks.outside(connection, work)
+    if plan.checks.may_fail_late:
+        with transaction(connection):
+            work.record(connection, {"rows": rows})
     return rows
 
 
@@ -201,9 +222,9 @@ def _write_result(connection: duckdb.DuckDBPyConnection, plan: Transform, query:
             f"CREATE OR REPLACE TABLE {place} AS SELECT {listed} FROM {_RESULT} ORDER BY {identifier(_ORDER)}"
         )
     else:
-        ensure_table(connection, *plan.target, columns)
+        created = ensure_table(connection, *plan.target, plan.strategy.columns_of_table(columns))
         if plan.truncate:
             connection.execute(f"DELETE FROM {place}")
-        write(connection, plan.strategy, plan.target, _RESULT, names, (_ORDER,))
+        write(connection, plan.strategy, plan.target, _RESULT, names, (_ORDER,), created=created)
     found = connection.execute(f"SELECT count(*) FROM {_RESULT}").fetchone()
     return int(found[0]) if found else 0

@@ -75,15 +75,14 @@ for _file, _root in (
 _harmless("DagFile", "version dag", _GENERATION)
 _used("MigratedDomainFile", "version load tables")
 _used("Freshness", "warn error")
-_used("WriteStrategy", "type key timestamp")
+_used("WriteStrategy", "type key timestamp on startTs endTs")
 _refused("WriteStrategy", "types", "a strategy that depends on the name of the file")
 _refused("WriteStrategy", "queryFilter", "which rows of the table take part")
-_harmless("WriteStrategy", "on", "new rows with the same key are always reduced to one", warn=True)
-_harmless("WriteStrategy", "startTs endTs", "for SCD2, which is refused")
 _used("Sink", "connectionRef")
 EFFECTS["Sink", "materializedView"] = Effect(Use.REFUSED, "a view instead of a table", ("table",), False, ("view",))
 _refused("Sink", "sharding", "several tables instead of one")
-_harmless("Sink", "partition clustering", "a file of DuckDB has no partitions; OVERWRITE_BY_PARTITION is refused")
+_used("Sink", "partition")
+_harmless("Sink", "clustering", "a file of DuckDB has no clusters")
 _harmless("Sink", "days requirePartitionFilter enableRefresh refreshIntervalMs id", _CLOUD)
 _harmless("Sink", "format extension coalesce path options", _FILES)
 _used(
@@ -100,8 +99,7 @@ _refused("Attribute", "privacy", "values that must be hidden", "none")
 _refused("Attribute", "script", "values that SQL computes")
 _harmless("Attribute", "comment sample metricType tags foreignKey", _TEXT)
 _harmless("Attribute", "accessPolicy", _GRANTS, warn=True)
-_harmless("Expectation", "expect", "expectations are not run", warn=True)
-_refused("Expectation", "failOnError", "rows that fail the command", "false")
+_used("Expectation", "expect failOnError")
 _harmless("AccessControl", "role grants name", _GRANTS)
 _harmless("RowLevelSecurity", "name predicate grants description", _GRANTS)
 _used("TableKeys", "name pattern attributes metadata presql postsql tags expectations primaryKey rename streams")
@@ -117,7 +115,7 @@ _used(
 )
 _refused("TaskKeys", "python", "a program instead of a query")
 _harmless("TaskKeys", "database", "a file of DuckDB is one database", warn=True)
-_harmless("TaskKeys", "partition", "a file of DuckDB has no partitions; OVERWRITE_BY_PARTITION is refused")
+_used("TaskKeys", "partition")
 _harmless("TaskKeys", "rls acl", _GRANTS, warn=True)
 _harmless("TaskKeys", "comment attributes", _TEXT)
 _harmless("TaskKeys", "syncStrategy", "the columns are those of the query", warn=True)
@@ -154,8 +152,8 @@ _harmless(
     _SPARK,
 )
 _harmless("SparkScheduling", "maxJobs poolName mode file", _SPARK)
-_harmless("ExpectationSettings", "path active", "expectations are not run")
-_refused("ExpectationSettings", "failOnError", "rows that fail the command", "false")
+_used("ExpectationSettings", "active failOnError")
+_harmless("ExpectationSettings", "path", "the results are in a table of the database")
 _harmless("Lock", "path timeout pollTime refreshTime", "the engine has locks of its own")
 _harmless(
     "Audit",
@@ -212,7 +210,7 @@ _harmless(
     "the engine needs no extension, and can always read files",
     warn=True,
 )
-_harmless("ApplicationKeys", "scd2StartTimestamp scd2EndTimestamp", "for SCD2, which is refused")
+_used("ApplicationKeys", "scd2StartTimestamp scd2EndTimestamp")
 _harmless("ApplicationKeys", "archiveTablePattern", "for archiveTable, which is refused")
 _harmless(
     "ApplicationKeys",

@@ -1,0 +1,89 @@
+"""The columns of a table in the database: creating it, adding what it lacks, and inserting rows of other types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import duckdb
+
+from .errors import EngineError
+from .sql import identifier, qualified
+
+__all__ = ["ensure_table", "insert_rows"]
+
+
+def ensure_table(
+    connection: duckdb.DuckDBPyConnection, schema: str, table: str, columns: Sequence[tuple[str, str]]
+) -> bool:
+    """Create the target, or add the columns that it lacks; it never loses one.
+
+    Args:
+        columns: name and type.
+
+    Returns:
+        Whether the table is new.
+    """
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(schema)}")
+    present = {name.lower() for name in _types(connection, schema, table)}
+    if not present:
+        declared = ", ".join(f"{identifier(name)} {ddl}" for name, ddl in columns)
+        connection.execute(f"CREATE TABLE {qualified(schema, table)} ({declared})")
+        return True
+    for name, ddl in columns:
+        if name.lower() not in present:
+            connection.execute(f"ALTER TABLE {qualified(schema, table)} ADD COLUMN {identifier(name)} {ddl}")
+    return False
+
+
+def _types(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> dict[str, str]:
+    rows = connection.execute(
+        "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = current_database() "
+        "AND lower(schema_name) = lower($schema) AND lower(table_name) = lower($table)",
+        {"schema": schema, "table": table},
+    ).fetchall()
+    return dict(rows)
+
+
+def insert_rows(
+    connection: duckdb.DuckDBPyConnection,
+    target: tuple[str, str],
+    names: Sequence[str],
+    selected: str,
+    values: Mapping[str, object] | None = None,
+) -> None:
+    """Insert the rows of a query into a table.
+
+    Args:
+        target: schema and table.
+        names: the columns of the table, in the order of the query.
+        selected: the query.
+        values: the parameters of the query.
+
+    Raises:
+        EngineError: a value cannot become the type of its column.
+    """
+    listed = ", ".join(identifier(name) for name in names)
+    # An error ends the transaction, so this is asked before.
+    changed = _changed_types(connection, target, names, selected, values or {})
+    try:
+        connection.execute(f"INSERT INTO {qualified(*target)} ({listed}) {selected}", values or {})
+    except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
+        reason = str(error).partition("\n")[0]
+        advice = "; change the type in the project, or the column with ALTER TABLE" if changed else ""
+        raise EngineError(f"{'.'.join(target)}: {'; '.join([reason, *changed])}{advice}") from error
+
+
+def _changed_types(
+    connection: duckdb.DuckDBPyConnection,
+    target: tuple[str, str],
+    names: Sequence[str],
+    selected: str,
+    values: Mapping[str, object],
+) -> list[str]:
+    types = {name.lower(): kind for name, kind in _types(connection, *target).items()}
+    written = [row[1] for row in connection.execute(f"DESCRIBE {selected}", values).fetchall()]
+    return [
+        f"the column {name} is {types[name.lower()]} in the table, and its new values are {kind}"
+        for name, kind in zip(names, written, strict=True)
+        if types.get(name.lower()) not in (None, kind)
+    ]
