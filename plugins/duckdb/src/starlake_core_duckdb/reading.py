@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from starlake_core_project import Table
@@ -39,6 +39,7 @@ class Reading:
         rejects: the name of the temporary table for records that cannot be read at all.
         copy: a copy of the file that is read in its place.
         records: how many records were counted in it, or None.
+        types: the types that the columns have in the file, by their names there; empty for files of text.
     """
 
     table: Table
@@ -49,3 +50,4 @@ class Reading:
     rules: ReadingRules
     copy: Copy | None = None
     records: int | None = None
+    types: Mapping[str, str] = field(default_factory=dict)
