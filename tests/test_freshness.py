@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,19 @@ import pytest
 import yaml
 
 from starlake_core import DataInterval, StarlakeDataset
-from starlake_core.errors import DatasetError, ScheduleError
-from starlake_core.freshness import ByHand, Decision, Event, FreshnessPolicy, Kind, Previous, crons, decide
+from starlake_core.errors import DatasetError, RunError, ScheduleError
+from starlake_core.freshness import (
+    ByHand,
+    Decision,
+    Event,
+    FreshnessPolicy,
+    Kind,
+    Previous,
+    crons,
+    decide,
+    history_since,
+)
+from starlake_core.masking import MASK
 from starlake_core.model.schedule import time_zone
 
 HERE = Path(__file__).parent
@@ -185,3 +197,53 @@ def test_a_policy_is_plain_data() -> None:
     policy = FreshnessPolicy((StarlakeDataset("a", "0 0 * * *"), StarlakeDataset("b")), "a & b", cycle="daily")
     assert policy.unit == "day"
     assert copy.deepcopy(policy) == policy
+
+
+def decide_now(policy: FreshnessPolicy, events: list[Event], previous: Previous | None = None) -> Decision:
+    return decide(policy, events, previous, datetime(2026, 3, 5, 9, tzinfo=timezone.utc))
+
+
+def test_what_a_run_leaves_is_kept_as_json() -> None:
+    event = Event("a", 3, datetime(2026, 3, 5, tzinfo=timezone.utc))
+    after = decide_now(FreshnessPolicy((StarlakeDataset("a", "0 0 * * *"),)), [event]).after
+    assert after is not None
+    assert after.seen == {"a": 3}
+    assert Previous.from_json(after.to_json()) == Previous.from_json(json.dumps(after.to_json())) == after
+    for broken in ("no", "[]", {"seen": {}}, {**after.to_json(), "decided": "2026-03-05T00:00:00"}):
+        with pytest.raises(RunError, match=r"the record of the last run|no time zone"):
+            Previous.from_json(broken)
+
+
+def test_a_decision_in_words_and_as_json_shows_no_secret() -> None:
+    policy = FreshnessPolicy((StarlakeDataset("a", "0 0 * * *"), StarlakeDataset("b", "0 0 * * *")))
+    moment = datetime(2026, 3, 5, tzinfo=timezone.utc)
+    events = [Event(name, 1, moment, variables={"all": {"db_password": "hunter2", "day": "5"}}) for name in "ab"]
+    found = decide_now(policy, events)
+    assert found.variables == {"all": {"db_password": "hunter2", "day": "5"}}
+    assert found.to_json()["variables"] == {"all": {"db_password": MASK, "day": "5"}}
+    assert found.describe().splitlines() == [
+        "RUN: all data up to 2026-03-05 00:00+00:00 is there",
+        "  interval: 2026-03-04T00:00:00+00:00 to 2026-03-05T00:00:00+00:00",
+        "  a: present, loaded for 2026-03-05 00:00+00:00",
+        "  b: present, loaded for 2026-03-05 00:00+00:00",
+    ]
+    contradiction = decide_now(policy, [events[0], Event("b", 1, moment, variables={"all": {"db_password": "other2"}})])
+    assert contradiction.kind is Kind.RUN
+    assert contradiction.after is None
+    assert "'db_password' of the section 'all'" in contradiction.error
+    for shown in (contradiction.error, contradiction.describe(), json.dumps(contradiction.to_json())):
+        assert "hunter2" not in shown
+        assert "other2" not in shown
+
+
+def test_how_far_back_a_host_must_look() -> None:
+    names = {"daily": "0 0 * * *", "monthly": "0 0 L * *", "hourly": "0 * * * *", "never": None}
+    policy = FreshnessPolicy(tuple(StarlakeDataset(name, cron) for name, cron in names.items()))
+    end = datetime(2026, 3, 5, tzinfo=timezone.utc)
+    day = timedelta(days=1)
+    assert history_since(policy, Previous(DataInterval(end - day, end), end)) == {
+        "daily": end - 2 * day,
+        "monthly": datetime(2026, 1, 1, tzinfo=timezone.utc) - day,
+        "hourly": end - day - timedelta(hours=1),
+        "never": None,
+    }

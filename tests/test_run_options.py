@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from starlake_core import BindError, CommandError, DataInterval, Job, Run, RunError, StarlakeDataset
+from starlake_core.freshness import Event
 from starlake_core.model.run_options import Carried, merge, overlay, read_policies, read_sections
-from starlake_core.orchestrators.events import event_metadata, read_carried, read_interval, read_moment
+from starlake_core.orchestrators.events import event_metadata, read_carried, read_event, read_interval, read_moment
 
 INTERVAL = DataInterval(datetime(2026, 11, 1, tzinfo=timezone.utc), datetime(2026, 11, 2, tzinfo=timezone.utc))
 SECTIONS = {"all": {"batch": "b7"}, "shop.total": {"batch": "b8", "year": 2026}, "shop_day": {"deep": True}}
@@ -120,10 +121,15 @@ def test_an_event_of_ours_is_read_by_both() -> None:
         "sl_data_interval_end": "2026-11-02T00:00:00+00:00",
         "sl_scheduled_date": "2026-11-02T00:00:00.000+0000",
         "ts": "2026-11-02T00:00:00+00:00",
+        "sl_timezone": "UTC",
         "sl_options": {"all": {"days": "1"}, "x": {"y": "2"}},
         "sl_options_merge": {"all": {"days": {"policy": "strict"}}},
     }
     assert read_interval(made) == INTERVAL
+    read = read_event("raw_sale", made, 7, INTERVAL.end)
+    assert read == Event(
+        "raw_sale", 7, INTERVAL.end, INTERVAL.end, INTERVAL, "UTC", made["sl_options"], made["sl_options_merge"]
+    )
     theirs = {name: made[name] for name in ("sl_scheduled_date", "sl_cron")}  # what starlake-orchestration reads
     assert read_interval(theirs) == INTERVAL
     assert read_carried("raw_sale", made).sections == {"all": {"days": "1"}, "x": {"y": "2"}}
@@ -183,3 +189,21 @@ def test_extra_is_checked_where_it_is_given() -> None:
     ):
         with pytest.raises(CommandError, match=r"extra=.* is not allowed; use names and JSON values"):
             read(wrong)
+
+
+def test_what_cannot_be_read_in_an_event_counts_as_not_given() -> None:
+    broken = {
+        "sl_scheduled_date": "soon",
+        "sl_data_interval_start": 7,
+        "sl_data_interval_end": "x",
+        "sl_timezone": None,
+    }
+    assert read_event("a", broken, 1, INTERVAL.end) == Event("a", 1, INTERVAL.end)
+    with pytest.raises(RunError, match="the event of a"):
+        read_event("a", {"sl_options": "no"}, 1, INTERVAL.end)
+
+
+def test_an_empty_interval_in_an_event_is_only_a_date() -> None:
+    date = "2026-11-02T00:00:00+00:00"
+    event = read_event("a", {"sl_data_interval_start": date, "sl_data_interval_end": date}, 1, INTERVAL.end)
+    assert (event.scheduled, event.interval, event.date) == (INTERVAL.end, None, INTERVAL.end)

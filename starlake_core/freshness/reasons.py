@@ -1,4 +1,4 @@
-"""Says what was found for each dataset, for people."""
+"""Explains for each dataset what the events show."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Explained:
     """The reasons of a decision.
 
     Attributes:
-        reasons: for each dataset what was found, then its events that do not count now.
+        reasons: one for each dataset, then its events that do not count now.
         presence: whether each dataset is there, by identity.
     """
 
@@ -54,7 +54,7 @@ def explain(
     now: datetime,
     zone: tzinfo,
 ) -> Explained:
-    """Say what was found for each dataset.
+    """Explain for each dataset what the events show.
 
     Args:
         histories: the events, by dataset.

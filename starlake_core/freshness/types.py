@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import enum
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
 from ..errors import RunError
+from ..masking import mask_mapping, mask_text
 from ..model.run import DataInterval
 from ..model.run_options import Sections
 from ..model.schedule import in_range
@@ -69,7 +71,7 @@ class Previous:
     """What successful runs left for the next decision.
 
     Attributes:
-        interval: the interval of the last run that was no replay; the next one continues at its end.
+        interval: the interval of the last run, replays excepted; the next one continues at its end.
         decided: when the last successful run of any kind was decided, which is the ``now`` of :func:`decide`.
         seen: for each dataset (its URI with the case folded) the greatest id of an event that a successful run had.
     """
@@ -82,6 +84,38 @@ class Previous:
     def end(self) -> datetime:
         """Up to where the data has been processed."""
         return self.interval.end
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON data, as hosts keep it with a run."""
+        return {
+            "interval_start": self.interval.start.isoformat(),
+            "interval_end": self.interval.end.isoformat(),
+            "decided": self.decided.isoformat(),
+            "seen": dict(sorted(self.seen.items())),
+        }
+
+    @classmethod
+    def from_json(cls, data: Any) -> Previous:
+        """Read what :meth:`to_json` wrote.
+
+        Args:
+            data: the data, or its text.
+
+        Raises:
+            RunError: it is something else.
+        """
+        try:
+            found = json.loads(data) if isinstance(data, str) else data
+            start, end, decided = (
+                _checked(datetime.fromisoformat(found[name]), name)
+                for name in ("interval_start", "interval_end", "decided")
+            )
+            seen = {str(name): int(last) for name, last in found["seen"].items()}
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise RunError(
+                f"the record of the last run is {data!r}; it must have interval_start, interval_end, decided and seen"
+            ) from None
+        return cls(DataInterval(start, end), decided, seen)
 
 
 @dataclass(frozen=True)
@@ -145,7 +179,7 @@ class Reason:
     Attributes:
         dataset: its URI.
         state: one of :class:`State`.
-        text: a sentence for people.
+        text: a sentence.
         date: the date of the event, or the fire since which it is missing; None if there is none.
         event: the id of the event; None if there is none.
     """
@@ -170,7 +204,7 @@ class Decision:
         policies: how these are to be merged further, for the events that the run emits.
         error: why the run must fail: run variables contradict each other, or a run by hand needs an interval. Then
             nothing is recorded.
-        reasons: what was found for each dataset.
+        reasons: what the events show for each dataset.
         after: what to record when the run has succeeded; None if there is nothing to record.
     """
 
@@ -188,3 +222,35 @@ class Decision:
     def missing(self) -> tuple[str, ...]:
         """The URIs of the datasets that the pipeline waits for."""
         return tuple(reason.dataset for reason in self.reasons if reason.state is State.MISSING)
+
+    def describe(self) -> str:
+        """Return the decision in words, with a line for each dataset. It has no values of variables."""
+        head = f"{str(self.kind).upper()}: {mask_text(self.error or self.why)}"
+        lines = [f"  {reason.dataset}: {reason.state}, {reason.text}" for reason in self.reasons]
+        if self.interval is not None:
+            start, end = (moment.isoformat() for moment in (self.interval.start, self.interval.end))
+            lines.insert(0, f"  interval: {start} to {end}{' (replay)' if self.replay else ''}")
+        return "\n".join([head, *lines])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the decision as JSON data, with secret variables masked."""
+        interval = self.interval
+        return {
+            "decision": str(self.kind),
+            "why": mask_text(self.why),
+            "interval_start": None if interval is None else interval.start.isoformat(),
+            "interval_end": None if interval is None else interval.end.isoformat(),
+            "replay": self.replay,
+            "variables": {section: mask_mapping(values) for section, values in self.variables.items()},
+            "error": mask_text(self.error),
+            "reasons": [
+                {
+                    "dataset": reason.dataset,
+                    "state": str(reason.state),
+                    "text": reason.text,
+                    "date": None if reason.date is None else reason.date.isoformat(),
+                    "event": reason.event,
+                }
+                for reason in self.reasons
+            ],
+        }

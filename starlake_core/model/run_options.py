@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import BindError, CommandError, RunError
+from ..masking import MASK, is_secret_name
 from .command import command_options
 
 __all__ = [
@@ -208,6 +209,8 @@ def _agreed(section: str, name: str, found: Sequence[tuple[str, Any]], how: str)
     first, value = found[0]
     for source, other in found[1:]:
         if str(other) != str(value):
+            if is_secret_name(name):
+                value, other = MASK, MASK
             raise RunError(
                 f"{OPTIONS}: {name!r} of the section {section!r} is {value!r} for {first} and {other!r} for {source}; one run has one value. "
                 f"{how} A name that holds a set of values is declared with {POLICIES}: "

@@ -1,30 +1,41 @@
-"""Writes and reads the metadata of the event of a dataset.
+"""Writes and reads the event of a dataset, which docs/reference/events.md describes.
 
-An event uses the names of this project (``sl_data_interval_start`` and ``sl_data_interval_end``) and those of
-starlake-orchestration (``sl_scheduled_date``, ``sl_cron``, ``sl_options`` ...), so that you can migrate producers and
-consumers in any order.
+An event uses the names of this project (``sl_data_interval_start``, ``sl_data_interval_end`` and ``sl_timezone``) and
+those of starlake-orchestration (``sl_scheduled_date``, ``sl_cron``, ``sl_options`` ...), so that you can migrate
+producers and consumers in any order.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
 
-from ..errors import RunError, ScheduleError
+from ..errors import RunError, ScheduleError, StarlakeError
+from ..freshness import Event
 from ..model.dataset import StarlakeDataset
 from ..model.run import Attempt, DataInterval
 from ..model.run_options import OPTIONS, POLICIES, Carried, overlay, read_policies, read_sections
-from ..model.schedule import previous_fire
+from ..model.schedule import in_range, previous_fire
 
-__all__ = ["INTERVAL_END", "INTERVAL_START", "event_metadata", "read_carried", "read_interval", "read_moment"]
+__all__ = [
+    "INTERVAL_END",
+    "INTERVAL_START",
+    "event_metadata",
+    "read_carried",
+    "read_event",
+    "read_interval",
+    "read_moment",
+]
 
 INTERVAL_START = "sl_data_interval_start"
 INTERVAL_END = "sl_data_interval_end"
 _SCHEDULED = ("sl_scheduled_date", "scheduled_date")
 """The names of the end of the interval in starlake-orchestration and its earlier versions."""
 _CRON = "sl_cron"
+_ZONE = "sl_timezone"
 _OFFSET = re.compile(r"([+-]\d{2})(\d{2})$")
 
 
@@ -56,6 +67,7 @@ def event_metadata(
         INTERVAL_END: attempt.value(INTERVAL_END),
         "sl_scheduled_date": attempt.value("sl_scheduled_date"),
         "ts": attempt.value(INTERVAL_END),
+        _ZONE: str(attempt.run.zone),
     }
     where = f"the event of {dataset.uri}"
     sections = overlay(read_sections(dataset.extra.get(OPTIONS), f"{OPTIONS} of {where}"), relayed or {})
@@ -98,6 +110,42 @@ def read_interval(metadata: Mapping[str, Any]) -> DataInterval | None:
     except (ScheduleError, AttributeError, TypeError):
         start = end  # a cron expression from another project
     return DataInterval(start, end)
+
+
+def read_event(dataset: str, metadata: Mapping[str, Any], place: int, published: datetime) -> Event:
+    """Read an event, in the format of this project or that of starlake-orchestration.
+
+    A date that cannot be read counts as not given: anybody may emit events, and one of them must not stop a pipeline.
+
+    Args:
+        dataset: the URI of the dataset.
+        metadata: the metadata of the event.
+        place: its place in the order in which the host shows the events of the dataset.
+        published: when it happened, aware.
+
+    Raises:
+        RunError: its run variables cannot be read.
+    """
+    carried = read_carried(dataset, metadata)
+    scheduled, interval = None, None
+    with suppress(StarlakeError):
+        interval = read_interval(metadata)
+    with suppress(StarlakeError):
+        name = next((name for name in _SCHEDULED if metadata.get(name) not in (None, "")), None)
+        scheduled = None if name is None else in_range(read_moment(metadata[name], name))
+    if interval is not None and interval.start.astimezone(timezone.utc) == interval.end.astimezone(timezone.utc):
+        # A run without a schedule has an empty interval, which says when it was, and not what it brought.
+        scheduled, interval = scheduled or interval.end, None
+    return Event(
+        dataset,
+        place,
+        published,
+        scheduled,
+        interval,
+        str(metadata.get(_ZONE) or ""),
+        carried.sections,
+        carried.policies,
+    )
 
 
 def read_carried(source: str, metadata: Mapping[str, Any], superseded: bool = False) -> Carried:

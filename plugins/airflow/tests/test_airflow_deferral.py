@@ -202,6 +202,7 @@ def test_a_long_job_defers_and_emits(place: Place, caplog: pytest.LogCaptureFixt
             "sl_scheduled_date": "2026-11-04T02:00:00.000+0100",
             "sl_data_interval_start": "2026-11-04T02:00:00+01:00",
             "sl_data_interval_end": "2026-11-04T02:00:00+01:00",
+            "sl_timezone": "Europe/Paris",
         }
     }
     assert xcoms(run)["load"]["outcome"] == "succeeded"

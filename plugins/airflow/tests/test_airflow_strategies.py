@@ -76,6 +76,7 @@ def extra_of(uri: str, sink: str, dag_id: str) -> Mapping[str, Any]:
         "sl_scheduled_date": SCHEDULED,
         "sl_data_interval_start": "2026-11-03T02:00:00+01:00",
         "sl_data_interval_end": "2026-11-04T02:00:00+01:00",
+        "sl_timezone": "Europe/Paris",
     }
 
 
