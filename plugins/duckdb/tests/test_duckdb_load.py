@@ -287,14 +287,14 @@ def test_append_is_the_default(sandbox: Sandbox) -> None:
     assert sandbox.files("archive") == ["shop/items1.1.csv", "shop/items1.csv"]
 
 
-def test_overwrite_keeps_all_files_of_the_last_load(sandbox: Sandbox) -> None:
+def test_overwrite_keeps_the_last_file(sandbox: Sandbox) -> None:
     strategy(sandbox, "{type: OVERWRITE}")
     sandbox.staged("items1.csv", "id,label\n1,a\n")
     sandbox.run("load")
     sandbox.staged("items2.csv", "id,label\n2,b\n")
     sandbox.staged("items3.csv", "id,label\n3,c\n")
     sandbox.run("load")
-    assert items(sandbox) == [(2, "b"), (3, "c")]
+    assert items(sandbox) == [(3, "c")]
 
 
 @pytest.mark.parametrize("text", ["{type: UPSERT_BY_KEY}", "{type: upsert_by_key, key: [id]}"])
@@ -340,19 +340,6 @@ def test_a_new_attribute_becomes_a_new_column(sandbox: Sandbox) -> None:
     sandbox.staged("items2.csv", "id,at\n2,2026-01-01\n")
     assert sandbox.run("load").code == 0
     assert sandbox.query("SELECT * FROM shop.items ORDER BY id") == [(1, "a", None), (2, None, datetime(2026, 1, 1))]
-
-
-def test_a_load_is_one_transaction_over_all_its_tables(sandbox: Sandbox) -> None:
-    sandbox.table("others", "table: {pattern: 'others.*', attributes: [{name: id, type: int, required: true}]}")
-    sandbox.staged("items1.csv", "id,label\n1,a\n")
-    sandbox.staged("others1.csv", "wrong header\n1\n")
-    result = sandbox.run("load", "--domains", "shop")
-    assert result.code == 1
-    assert "others1.csv: its header names no attribute of shop.others" in result.err
-    assert sandbox.query("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'items'") == [(0,)]
-    assert sandbox.files("stage") == ["shop/items1.csv", "shop/others1.csv"]
-    assert sandbox.run("load", "--domains", "shop", "--tables", "items").code == 0
-    assert items(sandbox) == [(1, "a")]
 
 
 def test_only_files_of_no_table_at_all_are_unresolved(sandbox: Sandbox) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import duckdb
 from starlake_core_project import Table
 
+from .archives import opened
 from .casting import Column, column_checks
-from .compressed import check_size
 from .dialect import dialect_of
 from .errors import EngineError
 from .formats import format_of, reader_of
@@ -124,12 +124,9 @@ def read_batch(
         f"{_ERRORS} VARCHAR, {_RECORD} VARCHAR)"
     )
     malformed = 0
-    for number, (path, name) in enumerate(files):
+    for number, (path, name) in enumerate(opened(files, rules)):
         connection.execute(f"DROP TABLE IF EXISTS {_REJECTS}")
         connection.execute(f"DROP TABLE IF EXISTS {_REJECTS}_scan")
-        if path.is_symlink():  # somebody changed it after it was looked at
-            raise EngineError(f"{name} is a link; put the file itself into the directory of the domain")
-        check_size(path, name, rules.max_decompressed)
         try:
             reading = Reading(table, columns, path, name, _REJECTS, rules)
             with reader_of(table).readable(reading) as readable:

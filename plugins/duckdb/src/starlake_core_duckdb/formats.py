@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 
+import msgspec
 from starlake_core_project import Table
 
 from .dialect import as_utf8
@@ -16,6 +17,7 @@ from .dsv import dsv_source
 from .errors import unsupported
 from .json_files import json_source
 from .lines import uniform_lines
+from .parquet import PARQUET_OPTIONS, as_parquet, check_parquet, parquet_source
 from .position import check_positions, position_source
 from .reading import Reading
 from .sql import Parameters
@@ -56,10 +58,22 @@ def _json(reading: Reading, parameters: Parameters) -> str:
     return json_source(reading.table, reading.columns, reading.path, reading.rejects, parameters)
 
 
+@contextmanager
+def _array(reading: Reading) -> Iterator[Reading]:
+    """Objects in one array, or one after the other if the file does not begin with a bracket."""
+    table = reading.table
+    layout = msgspec.structs.replace(table.metadata.format, array=None, multiline=True)
+    array = msgspec.structs.replace(table, metadata=msgspec.structs.replace(table.metadata, format=layout))
+    with _text(replace(reading, table=array)) as readable:
+        yield readable
+
+
 READERS: Mapping[str, Reader] = {
     "DSV": Reader(_text, _dsv),
     "JSON": Reader(_text, _json),
     "JSON_FLAT": Reader(_text, _json),
+    "JSON_ARRAY": Reader(_array, _json),
+    "PARQUET": Reader(as_parquet, parquet_source, check_parquet, PARQUET_OPTIONS),
     "POSITION": Reader(uniform_lines, position_source, check_positions),
     "XML": Reader(as_json_lines, xml_source, check_xml, XML_OPTIONS),
 }

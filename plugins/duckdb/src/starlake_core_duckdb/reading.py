@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from starlake_core_project import Table
@@ -36,6 +36,7 @@ class Reading:
         path: the file, or a readable copy of it.
         name: the name of the file in messages.
         rejects: the name of the temporary table for records that cannot be read at all.
+        types: the types that the columns have in the file, by their names there; empty for files of text.
     """
 
     table: Table
@@ -44,3 +45,4 @@ class Reading:
     name: str
     rejects: str
     rules: ReadingRules
+    types: Mapping[str, str] = field(default_factory=dict)

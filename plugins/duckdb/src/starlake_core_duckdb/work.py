@@ -59,19 +59,25 @@ class Work:
             utc_now(),
         )
 
-    def first_result(self, connection: duckdb.DuckDBPyConnection) -> Any:
-        """What the first call under this key reported, or None."""
+    def results(self, connection: duckdb.DuckDBPyConnection) -> list[Any]:
+        """What earlier calls under this key reported, the first one first."""
         if self.run_key is None:
-            return None
+            return []
         rows = connection.execute(
             "SELECT result, instance FROM audit.run_keys "
             "WHERE (run_key = $key OR (run_key = $former AND coalesce(instance, '') = '')) AND command = $command "
             "AND arguments_hash = $hash ORDER BY committed_at",
             {"key": self.run_key, "former": self.former, "command": self.command, "hash": self.arguments_hash},
         ).fetchall()
-        own = (result for result, instance in rows if kinship(instance or "", self.instance) is not Kinship.OTHER)
-        first = next(own, None)
-        return None if first is None else json.loads(first)
+        return [
+            json.loads(result)
+            for result, instance in rows
+            if kinship(instance or "", self.instance) is not Kinship.OTHER
+        ]
+
+    def first_result(self, connection: duckdb.DuckDBPyConnection) -> Any:
+        """What the first call under this key reported, or None."""
+        return next(iter(self.results(connection)), None)
 
     def record(self, connection: duckdb.DuckDBPyConnection, result: object) -> None:
         """Remember the result, as part of the current transaction."""
