@@ -62,7 +62,7 @@ def plan_table(context: Context, table: Table) -> Plan:
     context.project.use_statements(table.path)
     application = context.project.application
     connection = table.metadata.connection_ref or application.load_connection_ref or application.connection_ref
-    columns = columns_of(table, context.project.types)
+    columns = columns_of(table, context.project.types, context.compat)
     renamed = {column.attribute.name: column.name for column in columns}
     key = context.values.get("primaryKey") or table.primary_key
     strategy = checked_strategy(
