@@ -19,7 +19,7 @@ from .errors import is_lasting, unsupported
 
 __all__ = ["main"]
 
-_SUPPORTED = ("preload", "stage", "load", "transform")
+_SUPPORTED = ("preload", "stage", "load", "transform", "infer-schema", "autoload")
 _HELP = ("help", "--help")
 
 
@@ -48,7 +48,7 @@ def _run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         raise unsupported(f"the command {parsed.name}")
     context = open_context(parsed.name, tuple(arguments[1:]), parsed.values, environ)
     # By name, because DuckDB is only loaded by the commands that need it.
-    module = importlib.import_module(f".commands.{parsed.name}", __package__)
+    module = importlib.import_module(f".commands.{parsed.name.replace('-', '_')}", __package__)
     code: int = module.run(context)
     return code
 

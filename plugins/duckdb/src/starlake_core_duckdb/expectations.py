@@ -232,8 +232,7 @@ class Checks:
             ExpectationError: one of them fails the command; its rows stay.
         """
         reports = [_report(connection, check) for check in self.after]
-        with transaction(connection):
-            _record(connection, work, self.target, reports)
+        _record_alone(connection, work, self.target, reports)
         for report in reports:
             if not report.success and not report.check.fails:
                 _log.warning("%s: the expectation %s", ".".join(self.target), report)
@@ -242,11 +241,16 @@ class Checks:
 
 def record_failure(connection: duckdb.DuckDBPyConnection, work: Work, error: Exception) -> None:
     """Write the checks of an error to ``starlake_core.expectations``, after its transaction was rolled back. Other errors have none."""
-    if not isinstance(error, ExpectationError):
-        return
+    if isinstance(error, ExpectationError):
+        _record_alone(connection, work, error.target, error.reports)
+
+
+def _record_alone(
+    connection: duckdb.DuckDBPyConnection, work: Work, target: tuple[str, str], reports: Sequence[Report]
+) -> None:
     try:
         with transaction(connection):
-            _record(connection, work, error.target, error.reports)
+            _record(connection, work, target, reports)
     except duckdb.Error as other:
         # The failure itself is what has to be reported, not that it could not be written down.
         _log.warning("cannot write to starlake_core.expectations: %s", other)

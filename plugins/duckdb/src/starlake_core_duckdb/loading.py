@@ -15,6 +15,7 @@ from .casting import Column, columns_of
 from .context import Context
 from .database import database_path
 from .errors import EngineError
+from .expectations import Checks, planned_checks
 from .formats import reader_of
 from .ingesting import Claimed, work_directory
 from .reading import ReadingRules
@@ -35,6 +36,7 @@ class Plan:
     columns: tuple[Column, ...]
     strategy: Strategy
     database: Path
+    checks: Checks
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ def plan_table(context: Context, table: Table) -> Plan:
         period=period_of(application),
         compat=context.compat,
     )
-    return Plan(table, columns, strategy, database_path(context, connection, what))
+    checks = planned_checks(context, table.expectations, (table.final_domain, table.final_name), table.path)
+    return Plan(table, columns, strategy, database_path(context, connection, what), checks)
 
 
 def load_batch(

@@ -15,6 +15,7 @@ from .batches import Batches
 from .context import Context
 from .database import transaction
 from .errors import EngineError
+from .expectations import record_failure
 from .ingesting import Claimed, archive, claim, clear_work, give_back, leftovers, loaded_paths
 from .loading import Plan, TableResult, load_batch
 from .work import Work
@@ -101,6 +102,7 @@ def _load_unit(
         with transaction(connection):
             _forget_archived(connection, unit.plan)
             counts = [load_batch(connection, context, unit.plan, batch, work) for batch in unit.batches]
+            unit.plan.checks.inside(connection, work)
             accepted, rejected = sum(found.accepted for found in counts), sum(found.rejected for found in counts)
             result = TableResult(table.domain, table.name, [item.name for item in files], accepted, rejected)
             whole = None if before is None else [asdict(entry) for entry in _merged([*before, result])]
@@ -115,6 +117,12 @@ def _load_unit(
             archive(context, files)
         clear_work(context, [table])
         work.log_failure(connection, [(table.domain, table.name)], str(error))
+        record_failure(connection, work, error)
+        raise
+    try:
+        unit.plan.checks.outside(connection, work)
+    except StarlakeError:
+        give_back(context, files)  # as Starlake leaves them in ingesting, although their rows stay
         raise
     archive(context, files)
     return result
