@@ -302,7 +302,7 @@ def test_a_record_that_is_not_utf_8_is_rejected(sandbox: Sandbox) -> None:
     table(sandbox, Style())
     content = b"a0;a1;a2\n1;a;b\n2;\xff;b\n3;a\n"
     assert load(sandbox, content) == [("1", "a", "b"), ("3", "a", None)]
-    assert sandbox.query("SELECT row_number, record, errors FROM audit.rejected") == [
+    assert sandbox.query("SELECT row_number, record, errors FROM starlake_core.rejected") == [
         (2, "2;�;b", "the record is not valid UTF-8")
     ]
     assert load(sandbox, content, SL_DUCKDB_COMPAT="starlake") == [("1", "a", "b"), ("2", "�", "b"), ("3", "a", None)]
@@ -311,7 +311,7 @@ def test_a_record_that_is_not_utf_8_is_rejected(sandbox: Sandbox) -> None:
 def test_a_row_that_is_rejected_is_kept_as_it_was(sandbox: Sandbox) -> None:
     sandbox.staged("items1.csv", 'id,label\nx,"b,c",more\ny\nz,"it""s\n1,a\n')
     assert sandbox.run("load").code == 0
-    assert sandbox.query("SELECT row_number, record FROM audit.rejected ORDER BY row_number") == [
+    assert sandbox.query("SELECT row_number, record FROM starlake_core.rejected ORDER BY row_number") == [
         (1, 'x,"b,c",more'),
         (2, "y"),
         (3, 'z,"it""s'),

@@ -114,7 +114,7 @@ def _keep_malformed(connection: duckdb.DuckDBPyConnection, table: Table, name: s
     )
     found = connection.execute("SELECT count(*) FROM sl_malformed").fetchone()
     connection.execute(
-        "INSERT INTO audit.rejected SELECT $key, $domain, $table, $file, line, record, error, $now FROM sl_malformed",
+        "INSERT INTO starlake_core.rejected SELECT $key, $domain, $table, $file, line, record, error, $now FROM sl_malformed",
         {"key": work.run_key, "domain": table.domain, "table": table.name, "file": name, "now": utc_now()},
     )
     # Rows are counted without the malformed ones before them; their number in the file is wanted.
@@ -135,7 +135,7 @@ def read_batch(
     work: Work,
     rules: ReadingRules,
 ) -> Counts:
-    """Read files into :data:`BATCH`, in order, and keep the refused rows in ``audit.rejected``.
+    """Read files into :data:`BATCH`, in order, and keep the refused rows in ``starlake_core.rejected``.
 
     What is left in the batch are the accepted rows, in the order of files and rows (:data:`ORDER`).
 
@@ -168,7 +168,7 @@ def read_batch(
             raise EngineError(f"{name} cannot be loaded into {table.domain}.{table.name}: {error}") from error
         malformed += _keep_malformed(connection, table, name, number, work)
         connection.execute(
-            f"INSERT INTO audit.rejected SELECT $key, $domain, $table, $file, {_ROW}, {_RECORD}, "
+            f"INSERT INTO starlake_core.rejected SELECT $key, $domain, $table, $file, {_ROW}, {_RECORD}, "
             f"{_ERRORS}, $now FROM {BATCH} WHERE {_FILE} = $number AND {_ERRORS} IS NOT NULL",
             {
                 "key": work.run_key,
