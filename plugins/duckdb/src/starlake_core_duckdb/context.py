@@ -17,6 +17,10 @@ from .errors import ProjectFault, unsupported
 __all__ = ["Context", "open_context", "open_project", "refuse_options"]
 
 
+STORAGE_VERSION = "v1.2.0"
+"""The format of a new database, which every DuckDB that Starlake ships can open."""
+
+
 @dataclass(frozen=True)
 class Context:
     """One call of the program.
@@ -30,6 +34,7 @@ class Context:
         former: the name of the work in the previous version; empty if it is the same.
         max_decompressed: how many bytes may come out of one compressed file.
         compat: whether to do what Starlake does where the engine's own way is better (``SL_DUCKDB_COMPAT=starlake``).
+        storage_version: the format of a database that is made: every DuckDB from that version on can open it.
     """
 
     project: Project
@@ -45,6 +50,7 @@ class Context:
     print_counters: bool
     max_decompressed: int
     compat: bool = False
+    storage_version: str = STORAGE_VERSION
 
     def stage(self, domain: str) -> Path:
         """Where the files of a domain wait to be loaded."""
@@ -169,6 +175,7 @@ def open_context(
         print_counters=bool(environ.get("SL_API")),
         max_decompressed=read_size(environ.get(VARIABLE)),
         compat=_compat(environ),
+        storage_version=environ.get("SL_DUCKDB_STORAGE_VERSION") or STORAGE_VERSION,
     )
 
 
