@@ -78,7 +78,7 @@ def _dialect(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> Di
         sniffed = _sniffed(connection, path, separator) or (separator, '"', '"', 0, 0)
     separator, quote, escape = ("" if part in (None, "(empty)") else str(part) for part in sniffed[:3])
     # Files with quotes double them, unless this one shows something else.
-    return Dialect(separator or ",", quote or '"', "\\" if escape == "\\" else '"', True, None, True)
+    return Dialect(separator or ",", quote or '"', "\\" if escape == "\\" else '"', multiline=True)
 
 
 def _sniffed(connection: duckdb.DuckDBPyConnection, path: Path, separator: str | None) -> tuple[Any, ...] | None:
