@@ -115,8 +115,10 @@ def test_a_project_without_pipeline_files(root: Path) -> None:
 
 
 def test_a_variable_of_the_process_that_decides_rows(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SL_ARCHIVE", "false")
-    assert "warning: SL_ARCHIVE=false: the DuckDB engine refuses the setting archive" in check("bakery").output
+    monkeypatch.setenv("SL_ARCHIVE_TABLE", "true")
+    assert (
+        "warning: SL_ARCHIVE_TABLE=true: the DuckDB engine refuses the setting archiveTable" in check("bakery").output
+    )
 
 
 def test_without_a_reader_it_says_what_to_install(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,7 +158,7 @@ _harmless("Lock", "path timeout pollTime refreshTime", "the engine has locks of 
 _harmless(
     "Audit",
     "path sink maxErrors database domain domainExpectation domainRejected detailedLoadAudit active sql",
-    "the engine keeps tables of its own in the schema audit",
+    "the engine keeps tables of its own in the schema starlake_core",
 )
 _harmless(
     "KafkaTopic",
@@ -170,9 +170,8 @@ _used(
     "ApplicationKeys",
     "env datasets area connections connectionRef loadConnectionRef transformConnectionRef emptyIsNull rejectAllOnError duckdbPath"
     " schedulePresets dagRef"
-    " loader ack timezone database maxInteractiveRecords",
+    " loader ack timezone database archive grouped groupedMax maxInteractiveRecords",
 )
-_refused("ApplicationKeys", "archive", "what happens to loaded files", "true")
 _refused("ApplicationKeys", "archiveTable", "a second table with the previous rows", "false")
 _refused("ApplicationKeys", "dsvOptions", "how files are read")
 _refused("ApplicationKeys", "sinkReplayToFile", "files with the rejected rows", "false")
@@ -186,10 +185,12 @@ _refused("ApplicationKeys", "loadStrategies loadStrategyClass", "the order in wh
 _harmless("ApplicationKeys", "dags", _GENERATION)
 _harmless("ApplicationKeys", "metadata root types macros", "the folders are those below SL_ROOT", warn=True)
 _harmless("ApplicationKeys", "writeStrategies", "custom write strategies are refused by name")
-_harmless("ApplicationKeys", "grouped groupedMax", "all files of a table are one load", warn=True)
 _harmless("ApplicationKeys", "rowValidatorClass", "the engine checks rows itself", warn=True)
 _harmless(
-    "ApplicationKeys", "rejectMaxRecords rejectWithValue", "all rejected rows are kept in audit.rejected", warn=True
+    "ApplicationKeys",
+    "rejectMaxRecords rejectWithValue",
+    "all rejected rows are kept in starlake_core.rejected",
+    warn=True,
 )
 _harmless(
     "ApplicationKeys",
