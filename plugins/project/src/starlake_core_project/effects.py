@@ -267,7 +267,13 @@ def setting_effect(path: str) -> Effect:
         path: a key of :data:`.settings.SETTINGS`, such as ``"area.stage"``.
     """
     *above, key = path.split(".")
-    inner = {"accessPolicies": "AccessPolicies", "area": "AreaKeys", "dagRef": "DagRefs", "lock": "Lock"}
+    inner = {
+        "accessPolicies": "AccessPolicies",
+        "area": "AreaKeys",
+        "dagRef": "DagRefs",
+        "expectations": "ExpectationSettings",
+        "lock": "Lock",
+    }
     return EFFECTS[inner[above[0]] if above else "ApplicationKeys", key]
 
 
