@@ -108,7 +108,7 @@ def open_project(
         The project, and the name of the time zone.
 
     Raises:
-        ProjectFault: ``SL_ROOT`` or ``SL_TIMEZONE`` is missing or wrong.
+        ProjectFault: ``SL_ROOT``, ``SL_TIMEZONE`` or ``SL_DUCKDB_COMPAT`` is missing or wrong.
         ProjectError: the project cannot be read.
     """
     root = environ.get("SL_ROOT")
@@ -121,12 +121,15 @@ def open_project(
             f"SL_ROOT is {root}, and this engine reads a project on this machine only; give a local directory, or use the "
             "Starlake command line for a project in a bucket"
         )
+    compat = _compat(environ)
     zone_name = environ.get("SL_TIMEZONE") or "UTC"
     scheduled = values.get("scheduledDate")
     variables = dict(values.get("options") or {})
     text = (scheduled or "").replace("T", " ")
     # Starlake accepts quotes around the date of a load, and only there.
     text = text.replace("'", "") if command == "load" else text
+    if compat:
+        scheduled = None  # Starlake accepts the date, and its date variables are those of today
     if scheduled is not None:
         variables = {"sl_scheduled_date": text, **variables}
 
