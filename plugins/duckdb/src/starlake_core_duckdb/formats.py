@@ -67,7 +67,7 @@ def _text(reading: Reading) -> Iterator[Reading]:
 
 
 def _json(reading: Reading, parameters: Parameters) -> str:
-    return json_source(reading.table, reading.columns, reading.path, reading.rejects, parameters)
+    return json_source(reading.table, reading.columns, reading.path, reading.rejects, parameters, reading.rules.compat)
 
 
 @contextmanager
