@@ -10,7 +10,7 @@ import duckdb
 from starlake_core_project import Table
 from starlake_core_project.keys import texts
 
-from .batch import BATCH, ORDER, Counts, read_batch
+from .batch import BATCH, ORDER, Counts, drop_batch, read_batch
 from .casting import Column, columns_of
 from .context import Context
 from .database import database_path
@@ -106,6 +106,7 @@ def load_batch(
     if context.compat:
         run_statements(connection, table.postsql, table.path)
     write(connection, plan.strategy, target, BATCH, [name for name, _ in columns], ORDER, created=created)
+    drop_batch(connection)
     if not context.compat:
         run_statements(connection, table.postsql, table.path)
     for item in claimed:
