@@ -1,4 +1,4 @@
-"""The database file: where it is, who may write, and the engine's own tables in it."""
+"""The database file: where it is, who may write, and transactions in it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 
+from .bookkeeping import bookkeeping_changes
 from .context import Context
 from .errors import EngineError, ProjectFault, unsupported
 from .locks import locked
@@ -16,23 +17,6 @@ from .locks import locked
 __all__ = ["connect", "database_path", "transaction"]
 
 _URL = "jdbc:duckdb:"
-
-_SCHEMA = """
-CREATE SCHEMA IF NOT EXISTS audit;
-CREATE TABLE IF NOT EXISTS audit.run_keys (
-    run_key VARCHAR NOT NULL, command VARCHAR NOT NULL, arguments_hash VARCHAR NOT NULL,
-    result VARCHAR NOT NULL, committed_at TIMESTAMP NOT NULL);
-ALTER TABLE audit.run_keys ADD COLUMN IF NOT EXISTS instance VARCHAR;
-CREATE TABLE IF NOT EXISTS audit.loaded_files (
-    path VARCHAR NOT NULL, domain VARCHAR NOT NULL, "table" VARCHAR NOT NULL);
-CREATE TABLE IF NOT EXISTS audit.rejected (
-    run_key VARCHAR, domain VARCHAR NOT NULL, "table" VARCHAR NOT NULL, file VARCHAR NOT NULL,
-    row_number BIGINT, record VARCHAR, errors VARCHAR NOT NULL, rejected_at TIMESTAMP NOT NULL);
-CREATE TABLE IF NOT EXISTS audit.log (
-    run_key VARCHAR, command VARCHAR NOT NULL, domain VARCHAR NOT NULL, "table" VARCHAR NOT NULL,
-    success BOOLEAN NOT NULL, accepted BIGINT, rejected BIGINT, message VARCHAR,
-    started_at TIMESTAMP NOT NULL, ended_at TIMESTAMP NOT NULL);
-"""
 
 
 def database_path(context: Context, connection_ref: str | None, what: str) -> Path:
@@ -101,13 +85,11 @@ def connect(context: Context, path: Path) -> Iterator[duckdb.DuckDBPyConnection]
             ) from error
         try:
             connection.execute("SET TimeZone = $zone", {"zone": context.timezone})
-            # What was added last: the tables of an earlier version get what they lack.
-            connection.execute(
-                "SELECT 1 FROM duckdb_columns() WHERE schema_name = 'audit' AND table_name = 'run_keys' AND column_name = 'instance'"
-            )
-            if connection.fetchone() is None:
+            changes = bookkeeping_changes(connection)
+            if changes:
                 with transaction(connection):
-                    connection.execute(_SCHEMA)
+                    for statement in changes:
+                        connection.execute(statement)
             yield connection
         finally:
             connection.close()

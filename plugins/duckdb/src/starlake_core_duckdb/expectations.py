@@ -38,7 +38,7 @@ _KEPT = 1000
 """How many rows of a result a condition can see."""
 
 _TABLE = """
-CREATE TABLE IF NOT EXISTS audit.expectations (
+CREATE TABLE IF NOT EXISTS starlake_core.expectations (
     run_key VARCHAR, domain VARCHAR NOT NULL, "table" VARCHAR NOT NULL, expectation VARCHAR NOT NULL, sql VARCHAR,
     success BOOLEAN NOT NULL, fails BOOLEAN NOT NULL, count BIGINT, result VARCHAR, message VARCHAR, checked_at TIMESTAMP NOT NULL)
 """
@@ -240,7 +240,7 @@ class Checks:
 
 
 def record_failure(connection: duckdb.DuckDBPyConnection, work: Work, error: Exception) -> None:
-    """Write the checks of an error to ``audit.expectations``, after its transaction was rolled back. Other errors have none."""
+    """Write the checks of an error to ``starlake_core.expectations``, after its transaction was rolled back. Other errors have none."""
     if isinstance(error, ExpectationError):
         _record_alone(connection, work, error.target, error.reports)
 
@@ -253,7 +253,7 @@ def _record_alone(
             _record(connection, work, target, reports)
     except duckdb.Error as other:
         # The failure itself is what has to be reported, not that it could not be written down.
-        _log.warning("cannot write to audit.expectations: %s", other)
+        _log.warning("cannot write to starlake_core.expectations: %s", other)
 
 
 def _report(connection: duckdb.DuckDBPyConnection, check: Check) -> Report:
@@ -310,7 +310,7 @@ def _record(
     connection.execute(_TABLE)
     for report in reports:
         connection.execute(
-            "INSERT INTO audit.expectations VALUES ($key, $domain, $table, $expectation, $sql, $success, $fails, $count, $result, "
+            "INSERT INTO starlake_core.expectations VALUES ($key, $domain, $table, $expectation, $sql, $success, $fails, $count, $result, "
             "$message, $now)",
             {
                 "key": work.run_key,

@@ -126,7 +126,7 @@ def give_back(context: Context, claimed: Sequence[Claimed]) -> None:
 def loaded_paths(connection: duckdb.DuckDBPyConnection, table: Table) -> set[str]:
     """The files in ingesting whose rows are in the database."""
     rows = connection.execute(
-        'SELECT path FROM audit.loaded_files WHERE domain = $domain AND "table" = $table',
+        'SELECT path FROM starlake_core.loaded_files WHERE domain = $domain AND "table" = $table',
         {"domain": table.domain, "table": table.name},
     ).fetchall()
     return {row[0] for row in rows}

@@ -111,7 +111,7 @@ def load_batch(
         run_statements(connection, table.postsql, table.path)
     for item in claimed:
         connection.execute(
-            "INSERT INTO audit.loaded_files VALUES ($path, $domain, $table)",
+            "INSERT INTO starlake_core.loaded_files VALUES ($path, $domain, $table)",
             {"path": str(item.path), "domain": table.domain, "table": table.name},
         )
     work.log(connection, (table.domain, table.name), accepted=counts.accepted, rejected=counts.rejected)
@@ -120,7 +120,7 @@ def load_batch(
 
 def _rejected_all(connection: duckdb.DuckDBPyConnection, table: Table, counts: Counts) -> str:
     rows = connection.execute(
-        'SELECT file, row_number, errors FROM audit.rejected WHERE domain = $domain AND "table" = $table '
+        'SELECT file, row_number, errors FROM starlake_core.rejected WHERE domain = $domain AND "table" = $table '
         "ORDER BY rejected_at DESC, file, row_number LIMIT 5",
         {"domain": table.domain, "table": table.name},
     ).fetchall()

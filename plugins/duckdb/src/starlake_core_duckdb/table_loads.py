@@ -82,7 +82,7 @@ def _merged(results: Sequence[TableResult]) -> list[TableResult]:
 def _forget_archived(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
     """Names of files that have left the ingesting folder are never asked for again."""
     gone = [path for path in loaded_paths(connection, plan.table) if not Path(path).exists()]
-    connection.execute("DELETE FROM audit.loaded_files WHERE list_contains($paths, path)", {"paths": gone})
+    connection.execute("DELETE FROM starlake_core.loaded_files WHERE list_contains($paths, path)", {"paths": gone})
 
 
 def _load_unit(

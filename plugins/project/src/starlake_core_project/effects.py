@@ -158,7 +158,7 @@ _harmless("Lock", "path timeout pollTime refreshTime", "the engine has locks of 
 _harmless(
     "Audit",
     "path sink maxErrors database domain domainExpectation domainRejected detailedLoadAudit active sql",
-    "the engine keeps tables of its own in the schema audit",
+    "the engine keeps tables of its own in the schema starlake_core",
 )
 _harmless(
     "KafkaTopic",
@@ -187,7 +187,10 @@ _harmless("ApplicationKeys", "metadata root types macros", "the folders are thos
 _harmless("ApplicationKeys", "writeStrategies", "custom write strategies are refused by name")
 _harmless("ApplicationKeys", "rowValidatorClass", "the engine checks rows itself", warn=True)
 _harmless(
-    "ApplicationKeys", "rejectMaxRecords rejectWithValue", "all rejected rows are kept in audit.rejected", warn=True
+    "ApplicationKeys",
+    "rejectMaxRecords rejectWithValue",
+    "all rejected rows are kept in starlake_core.rejected",
+    warn=True,
 )
 _harmless(
     "ApplicationKeys",
