@@ -397,7 +397,11 @@ def test_counters_for_the_starlake_api(sandbox: Sandbox) -> None:
     [
         ("{name: id}", "{format: TEXT_XML}", "the format TEXT_XML of shop.items is not supported"),
         ("{name: id}", "{format: KAFKA}", "the format KAFKA of shop.items is not supported"),
-        ("{name: id}", "{writeStrategy: {types: {APPEND: x}}}", "items.sl.yml:2: table.metadata.writeStrategy.types"),
+        (
+            "{name: id}",
+            "{writeStrategy: {types: {APPEND: x}}}",
+            "shop.items, writeStrategy.types.APPEND: the condition 'x' is wrong",
+        ),
         ("{name: id}", "{writeStrategy: {type: UPSERT_BY_KEY}}", "needs writeStrategy.key or primaryKey"),
         ("{name: id}", "{writeStrategy: {type: UPSERT_BY_KEY, key: no}}", "names no, which is not a column"),
         (

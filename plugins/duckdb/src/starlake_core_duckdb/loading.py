@@ -10,6 +10,7 @@ import duckdb
 from starlake_core_project import Table
 from starlake_core_project.keys import texts
 
+from .adaptive import Adaptive, checked_load_strategy, strategies_of
 from .batch import BATCH, ORDER, Counts, drop_batch, read_batch
 from .casting import Column, columns_of
 from .context import Context
@@ -22,7 +23,7 @@ from .reading import ReadingRules
 from .refusals import refuse_table
 from .sql import identifier
 from .statements import run_statements
-from .strategies import Strategy, checked_strategy, ensure_table, period_of, write
+from .strategies import Strategy, ensure_table, period_of, write
 from .work import Work
 
 __all__ = ["Plan", "TableResult", "load_batch", "plan_table"]
@@ -34,7 +35,7 @@ class Plan:
 
     table: Table
     columns: tuple[Column, ...]
-    strategy: Strategy
+    strategy: Strategy | Adaptive
     database: Path
     checks: Checks
 
@@ -65,12 +66,12 @@ def plan_table(context: Context, table: Table) -> Plan:
     columns = columns_of(table, context.project.types)
     renamed = {column.attribute.name: column.name for column in columns}
     key = context.values.get("primaryKey") or table.primary_key
-    strategy = checked_strategy(
+    strategy = checked_load_strategy(
         table.metadata.write_strategy,
-        "APPEND",
         key,
         renamed,
         what,
+        pattern=table.pattern,
         partition=texts(table.metadata.sink.partition),
         period=period_of(application),
         compat=context.compat,
@@ -87,6 +88,22 @@ def load_batch(
     Raises:
         EngineError, duckdb.Error: the transaction must not be committed.
     """
+    counts = [
+        _load_files(connection, context, plan, strategy, files, work)
+        for strategy, files in strategies_of(plan.strategy, claimed, context.timezone)
+    ]
+    return Counts(sum(found.accepted for found in counts), sum(found.rejected for found in counts))
+
+
+def _load_files(
+    connection: duckdb.DuckDBPyConnection,
+    context: Context,
+    plan: Plan,
+    strategy: Strategy,
+    claimed: Sequence[Claimed],
+    work: Work,
+) -> Counts:
+    """Load some files of a table with one strategy."""
     table = plan.table
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(table.final_domain)}")
     run_statements(connection, table.presql, table.path)
@@ -102,10 +119,10 @@ def load_batch(
         raise EngineError(_rejected_all(connection, table, counts))
     target = (table.final_domain, table.final_name)
     columns = [(column.name, column.ddl) for column in plan.columns]
-    created = ensure_table(connection, *target, plan.strategy.columns_of_table(columns))
+    created = ensure_table(connection, *target, strategy.columns_of_table(columns))
     if context.compat:
         run_statements(connection, table.postsql, table.path)
-    write(connection, plan.strategy, target, BATCH, [name for name, _ in columns], ORDER, created=created)
+    write(connection, strategy, target, BATCH, [name for name, _ in columns], ORDER, created=created)
     drop_batch(connection)
     if not context.compat:
         run_statements(connection, table.postsql, table.path)

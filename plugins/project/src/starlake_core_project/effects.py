@@ -75,8 +75,7 @@ for _file, _root in (
 _harmless("DagFile", "version dag", _GENERATION)
 _used("MigratedDomainFile", "version load tables")
 _used("Freshness", "warn error")
-_used("WriteStrategy", "type key timestamp on startTs endTs")
-_refused("WriteStrategy", "types", "a strategy that depends on the name of the file")
+_used("WriteStrategy", "type types key timestamp on startTs endTs")
 _refused("WriteStrategy", "queryFilter", "which rows of the table take part")
 _used("Sink", "connectionRef")
 EFFECTS["Sink", "materializedView"] = Effect(Use.REFUSED, "a view instead of a table", ("table",), False, ("view",))
@@ -268,7 +267,13 @@ def setting_effect(path: str) -> Effect:
         path: a key of :data:`.settings.SETTINGS`, such as ``"area.stage"``.
     """
     *above, key = path.split(".")
-    inner = {"accessPolicies": "AccessPolicies", "area": "AreaKeys", "dagRef": "DagRefs", "lock": "Lock"}
+    inner = {
+        "accessPolicies": "AccessPolicies",
+        "area": "AreaKeys",
+        "dagRef": "DagRefs",
+        "expectations": "ExpectationSettings",
+        "lock": "Lock",
+    }
     return EFFECTS[inner[above[0]] if above else "ApplicationKeys", key]
 
 
