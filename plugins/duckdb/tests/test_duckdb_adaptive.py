@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from starlake_core_duckdb.adaptive import facts_of
 from starlake_core_duckdb.errors import ProjectFault
 from starlake_core_duckdb.file_conditions import FileFacts, parse_condition
+
+if TYPE_CHECKING:
+    from conftest import Sandbox
 
 NAMES = {"fileSize": int, "dayOfWeek": int, "isFirstDayOfMonth": bool}
 GROUPS = frozenset[int | str]((0, 1, 2, "mode"))
@@ -99,3 +103,79 @@ def test_what_is_known_of_a_file(tmp_path: Path) -> None:
         "isFileFirstDayOfMonth": False,
         "isFileLastDayOfMonth": True,
     }
+
+
+ADAPTIVE = """
+    table:
+      pattern: "items-(?<mode>[FDX])?.*"
+      attributes: [{name: id, type: int}, {name: label}]
+      metadata:
+        writeStrategy:
+          key: [id]
+          types:
+            OVERWRITE: 'group("mode") == "F"'
+            UPSERT_BY_KEY: 'group("mode") == "D" || fileSizeMo > 1'
+            SCD2: 'group("mode") == "S"'
+            append: 'group("mode") == "X" && isFileFirstDayOfMonth'
+            DELETE_THEN_INSERT: 'group("mode") == "X" && fileDayOfWeek == 7'
+"""
+
+
+def rows(sandbox: Sandbox) -> list[tuple[object, ...]]:
+    return sandbox.query("SELECT id, label FROM shop.items ORDER BY ALL")
+
+
+@pytest.mark.parametrize("grouped", ["false", "true"])
+def test_each_file_chooses(sandbox: Sandbox, grouped: str) -> None:
+    sandbox.table("items", ADAPTIVE)
+    for second, (name, text) in enumerate((("D1", "1,a"), ("F2", "2,b"), ("F3", "3,c"), ("D4", "3,d\n4,e"))):
+        path = sandbox.staged(f"items-{name}.csv", f"id,label\n{text}\n")
+        os.utime(path, (second, second))
+    assert sandbox.run("load", SL_GROUPED=grouped).code == 0
+    # Files that follow each other with one strategy are one batch in a grouped load.
+    assert rows(sandbox) == [*([(2, "b")] if grouped == "true" else []), (3, "d"), (4, "e")]
+
+
+@pytest.mark.parametrize(
+    ("name", "day", "message"),
+    [
+        ("items-.csv", 2, "no condition of writeStrategy.types is true of the file items-.csv"),
+        (
+            "items-X.csv",
+            1,
+            "2 of the conditions of writeStrategy.types are true of the file items-X.csv (APPEND: group(",
+        ),
+    ],
+)
+def test_a_file_that_does_not_choose_one_fails(sandbox: Sandbox, name: str, day: int, message: str) -> None:
+    sandbox.table("items", ADAPTIVE)
+    path = sandbox.staged(name, "id,label\n1,a\n")
+    moment = datetime(2026, 11, day, tzinfo=timezone.utc).timestamp()  # the first of this month is a Sunday
+    os.utime(path, (moment, moment))
+    result = sandbox.run("load")
+    assert result.code == 1
+    assert message in result.err
+    assert sandbox.files("stage") == [f"shop/{name}"]
+
+
+@pytest.mark.parametrize(
+    ("types", "message"),
+    [
+        ('{APPEND: \'group("kind") == "F"\'}', "the pattern has no group 'kind' (it has 'mode', 0, 1)"),
+        ("{UPSERT_BY_KEY_AND_TIMESTAMP: 'dayOfWeek > 0'}", "needs writeStrategy.timestamp"),
+        ("{MINE: 'dayOfWeek > 0'}", "the write strategy MINE of shop.items is not supported"),
+        ("{APPEND: }", "the condition '' is wrong: it ends too early"),
+    ],
+)
+def test_what_is_wrong_is_said_before_a_file_moves(sandbox: Sandbox, types: str, message: str) -> None:
+    text = ADAPTIVE[: ADAPTIVE.index("types:")] + f"types: {types}\n"
+    sandbox.table("items", text)
+    assert message in sandbox.run("load").err
+
+
+def test_a_transform_has_no_files_to_choose(sandbox: Sandbox) -> None:
+    sandbox.write("metadata/transform/kpi/t.sql", "SELECT 1 AS n")
+    sandbox.write("metadata/transform/kpi/t.sl.yml", "task: {writeStrategy: {types: {APPEND: 'dayOfWeek > 0'}}}")
+    result = sandbox.run("transform", "--name", "kpi.t")
+    assert result.code == 1
+    assert "writeStrategy.types of kpi.t, which is not loaded from files, is not supported" in result.err

@@ -146,6 +146,9 @@ def test_the_settings_of_the_application(project: Sandbox) -> None:
     assert transform(project, {"expect": "own('label')", "failOnError": False}).code == 0
     project.write("metadata/application.sl.yml", "application: {expectations: {active: false}}")
     assert transform(project, "own('label')", "unknown()").code == 0
+    project.write("metadata/application.sl.yml", "application: {}")
+    assert transform(project, {"expect": "own('label')"}, SL_EXPECTATIONS_FAIL_ON_ERROR="true").code == 1
+    assert transform(project, "own('label')", SL_EXPECTATIONS_ACTIVE="false").code == 0
 
 
 def test_own_macros_take_precedence(project: Sandbox) -> None:

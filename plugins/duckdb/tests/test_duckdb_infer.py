@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
@@ -165,6 +166,61 @@ def test_dialects_and_layouts(
     assert {key: found["metadata"].get(key) for key in metadata} == metadata
     assert types(found) == columns
     assert sandbox.query("SELECT count(*) > 0 FROM crm.a") == [(True,)]
+
+
+XML = """<?xml version="1.0" encoding="ISO-8859-1"?>
+<shop><note>x</note>
+  <product id="1"><name>Brötchen</name><price>1.5</price><tag>a</tag><tag>b</tag><made by="x">2024-02-28</made></product>
+  <product id="2"><name/><price>2</price><size><w>1</w></size></product>
+</shop>"""
+
+
+def test_xml(sandbox: Sandbox) -> None:
+    put(sandbox, "product.xml", XML.encode("latin-1"))
+    autoload(sandbox)
+    found = table(sandbox, "product")
+    assert found["metadata"]["format"] == "XML"
+    assert found["metadata"]["options"] == {"rowTag": "product"}
+    assert types(found) == {
+        "_id": "int", "name": "string", "price": "double", "tag": "string", "made": "struct", "size": "struct",
+    }  # fmt: skip
+    assert sandbox.query("SELECT _id, name, price, tag, made._VALUE FROM crm.product ORDER BY _id") == [
+        (1, "Brötchen", 1.5, ["a", "b"], "2024-02-28"),
+        (2, None, 2.0, None, None),
+    ]
+    other = put(sandbox, "note.txt", XML.encode("latin-1"), "other")
+    assert sandbox.run("infer-schema", "--input", str(other), "--rowTag", "size").code == 0
+    assert types(table(sandbox, "note", "other")) == {"w": "int"}
+    done = sandbox.run("infer-schema", "--input", str(other), "--rowTag", "nothing", "--clean")
+    assert done.code == 1
+    assert "note.txt has no element <nothing> that could be a row" in done.err
+
+
+def test_xml_with_entities_is_refused(sandbox: Sandbox) -> None:
+    path = put(sandbox, "a.xml", '<!DOCTYPE a [<!ENTITY e "x">]><a><b>&e;</b></a>')
+    done = sandbox.run("infer-schema", "--input", str(path))
+    assert done.code == 1
+    assert "declares or uses entities" in done.err
+
+
+def test_parquet(sandbox: Sandbox) -> None:
+    path = put(sandbox, "a_1.parquet", "")
+    with duckdb.connect() as connection:
+        connection.execute(
+            "COPY (SELECT 1::SMALLINT AS s, 2::BIGINT AS b, 1.25::DECIMAL(10, 2) AS d, true AS t, DATE '2024-02-28' AS day, "
+            "TIMESTAMP '2024-02-28 10:00:00' AS at0, 'x' AS text, [1, 2] AS l, {'x': 'y'} AS o) TO '"
+            + str(path)
+            + "' (FORMAT parquet)"
+        )
+    autoload(sandbox)
+    found = table(sandbox, "a")
+    assert found["metadata"] == {"format": "PARQUET", "writeStrategy": {"type": "APPEND"}}
+    assert types(found) == {
+        "s": "short", "b": "long", "d": "decimal", "t": "boolean", "day": "date", "at0": "timestamp", "text": "string", "l": "long", "o": "struct",
+    }  # fmt: skip
+    assert sandbox.query("SELECT s, b, d::DOUBLE, t, day::VARCHAR, text, l, o.x FROM crm.a") == [
+        (1, 2, 1.25, True, "2024-02-28", "x", [1, 2], "y")
+    ]
 
 
 def test_column_names_that_a_database_can_take(sandbox: Sandbox) -> None:

@@ -12,8 +12,9 @@ import duckdb
 from starlake_core_project import Table
 
 from .archives import opened
+from .bare_names import refuse_bare_names
 from .casting import Column, column_checks
-from .errors import EngineError
+from .errors import EngineError, TooLarge
 from .formats import reader_of
 from .reading import Reading, ReadingRules
 from .sql import Parameters, identifier
@@ -150,6 +151,8 @@ def read_batch(
         f"CREATE OR REPLACE TEMP TABLE sl_batch ({_FILE} INTEGER, {_ROW} BIGINT, {declared}, "
         f"{_ERRORS} VARCHAR, {_RECORD} VARCHAR)"
     )
+    if rules.compat:
+        refuse_bare_names(connection, columns)
     malformed = 0
     for number, (path, name) in enumerate(opened(files, rules)):
         try:
@@ -158,6 +161,9 @@ def read_batch(
                 _read(connection, readable, number)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise EngineError(f"{name} cannot be decompressed: {error}") from error
+        except duckdb.ConversionException as error:
+            kind = TooLarge if rules.compat else EngineError
+            raise kind(f"{name} cannot be loaded into {table.domain}.{table.name}: {error}") from error
         except duckdb.Error as error:
             raise EngineError(f"{name} cannot be loaded into {table.domain}.{table.name}: {error}") from error
         malformed += _keep_malformed(connection, table, name, number, work)

@@ -52,17 +52,27 @@ def database_path(context: Context, connection_ref: str | None, what: str) -> Pa
     return context.project.root / chosen if chosen else application.datasets / "duckdb.db"
 
 
-def _open(path: Path) -> duckdb.DuckDBPyConnection:
+def _open(path: Path | str, **config: str) -> duckdb.DuckDBPyConnection:
     # Extensions are never fetched: this engine works without a network.
-    return duckdb.connect(str(path), config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
+    offline = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+    return duckdb.connect(str(path), config={**offline, **config})
 
 
-def _create(path: Path) -> None:
-    """Make the database under another name first: DuckDB cannot open a file that a crash left half made."""
+def _create(path: Path, version: str) -> None:
+    """Make the database under another name first: DuckDB cannot open a file that a crash left half made.
+
+    Raises:
+        ProjectFault: this DuckDB does not know the version.
+    """
     unfinished = path.with_name(f"{path.name}.new")
     for leftover in (unfinished, path.with_name(f"{path.name}.new.wal")):
         leftover.unlink(missing_ok=True)
-    _open(unfinished).close()
+    try:
+        _open(unfinished, storage_compatibility_version=version).close()
+    except duckdb.InvalidInputException as error:
+        raise ProjectFault(
+            f"SL_DUCKDB_STORAGE_VERSION is {version!r}; give a version of DuckDB such as v1.2.0, or latest: {error}"
+        ) from error
     os.rename(unfinished, path)
 
 
@@ -72,12 +82,13 @@ def connect(context: Context, path: Path) -> Iterator[duckdb.DuckDBPyConnection]
 
     Raises:
         EngineError: a program that does not take the lock has the file open, or it is not a database.
+        ProjectFault: ``SL_DUCKDB_STORAGE_VERSION`` is not a version.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path.with_name(f"{path.name}.lock")):
         try:
             if not path.exists():
-                _create(path)
+                _create(path, context.storage_version)
             connection = _open(path)
         except duckdb.Error as error:
             raise EngineError(

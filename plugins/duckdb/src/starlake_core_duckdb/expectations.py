@@ -15,6 +15,7 @@ from pathlib import Path
 
 import duckdb
 from starlake_core_project import Expectation, ProjectError
+from starlake_core_project.settings import given
 
 from starlake_core.errors import did_you_mean
 
@@ -109,10 +110,9 @@ def planned_checks(
         ProjectFault: a macro is unknown, a query or a condition cannot be read. Starlake finds this when the rows are written, and so does
             this engine if it is asked to be like Starlake.
     """
-    settings = context.project.application.keys.expectations
-    if not expectations or (settings is not None and settings.active is False):
+    if not expectations or not _setting(context, "active", True):
         return Checks(target)
-    always = settings is not None and settings.fail_on_error is True
+    always = _setting(context, "failOnError", False)
     checks: list[Check] = []
     for expectation in expectations:
         text = (expectation.expect or "").strip()
@@ -126,6 +126,15 @@ def planned_checks(
             checks.append(Check(text, "", None, True, message))
     before = tuple(check for check in checks if check.fails and not context.compat)
     return Checks(target, before, tuple(check for check in checks if check not in before))
+
+
+def _setting(context: Context, name: str, default: bool) -> bool:
+    """A setting of the application: its file takes precedence over the variable."""
+    application = context.project.application
+    found = given(application.keys, f"expectations.{name}")
+    if found is None:
+        return application.variables.get(f"expectations.{name}", str(default)).lower() in ("true", "yes", "1")
+    return bool(found)
 
 
 def _planned(context: Context, text: str, fails: bool, target: tuple[str, str], source: Path) -> Check:

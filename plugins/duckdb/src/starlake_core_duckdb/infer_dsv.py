@@ -10,7 +10,8 @@ from typing import Any
 
 import duckdb
 
-from .dialect import Dialect, header_of
+from .dialect import Dialect
+from .dsv_copy import header_of
 from .errors import EngineError
 from .inferred import Field, Inferred, best_types
 
@@ -36,7 +37,7 @@ def infer_dsv(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> I
         EngineError: the file is empty, or DuckDB cannot read it.
     """
     dialect = _dialect(connection, path, name)
-    first = header_of(path, dialect)
+    first = [field.strip() for field in header_of(path, dialect, compat=False) or ()]
     if not first:
         raise EngineError(f"{name} is empty, so nothing can be inferred from it")
     with_header = not any(_DATA.fullmatch(value) for value in first)
@@ -77,7 +78,7 @@ def _dialect(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> Di
         sniffed = _sniffed(connection, path, separator) or (separator, '"', '"', 0, 0)
     separator, quote, escape = ("" if part in (None, "(empty)") else str(part) for part in sniffed[:3])
     # Files with quotes double them, unless this one shows something else.
-    return Dialect(separator or ",", quote or '"', "\\" if escape == "\\" else '"', True, None, True)
+    return Dialect(separator or ",", quote or '"', "\\" if escape == "\\" else '"', multiline=True)
 
 
 def _sniffed(connection: duckdb.DuckDBPyConnection, path: Path, separator: str | None) -> tuple[Any, ...] | None:

@@ -11,7 +11,7 @@ import duckdb
 from .errors import EngineError
 from .inferred import TEXT, Field, Inferred, best_types
 
-__all__ = ["infer_json"]
+__all__ = ["field_of", "infer_json"]
 
 _TYPES = {
     "UBIGINT": "long",
@@ -25,12 +25,13 @@ _TYPES = {
 _LONGEST_RECORD = 64 * 1024 * 1024
 
 
-def infer_json(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> Inferred:
+def infer_json(connection: duckdb.DuckDBPyConnection, path: Path, name: str, *, typed: bool = True) -> Inferred:
     """What a file says about its table.
 
     Args:
         path: a file in UTF-8 that is not compressed.
         name: the name of the file, for messages.
+        typed: whether numbers and truth values are written as such; otherwise text may be one.
 
     Raises:
         EngineError: the file has no objects, or is not valid JSON.
@@ -43,7 +44,7 @@ def infer_json(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> 
         structure = json.loads(row[0]) if row and row[0] else None
         if not isinstance(structure, dict):
             raise EngineError(f"{name} has no JSON objects, so nothing can be inferred from it")
-        fields = [_field(key, kind, top=True) for key, kind in structure.items()]
+        fields = [field_of(key, kind) for key, kind in structure.items()]
         texts = [index for index, found in enumerate(fields) if found.types == (TEXT,) and not found.array]
         pointers = {f"p{index}": _pointer(fields[index].name) for index in texts}
         better = best_types(
@@ -57,7 +58,7 @@ def infer_json(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> 
     for index, types in zip(texts, better, strict=True):
         # Text that looks like a number or a truth value is text in JSON.
         moments = tuple(found for found in types if found in ("date", "timestamp", "iso_date_time", TEXT))
-        fields[index] = Field(fields[index].name, moments)
+        fields[index] = Field(fields[index].name, moments if typed else types)
     nested = any(found.array or found.fields for found in fields)
     metadata: dict[str, Any] = {"format": "JSON" if nested else "JSON_FLAT", "array": layout == "array"}
     if layout == "unstructured":
@@ -81,6 +82,11 @@ def _layout(connection: duckdb.DuckDBPyConnection, path: Path) -> str:
 
 def _pointer(name: str) -> str:
     return "/" + name.replace("~", "~0").replace("/", "~1")
+
+
+def field_of(name: str, kind: Any) -> Field:
+    """The column that a structure of DuckDB's ``json_structure`` describes."""
+    return _field(name, kind, top=True)
 
 
 def _field(name: str, kind: Any, top: bool = False) -> Field:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,11 +19,14 @@ from starlake_core_project.tables import is_plain_name, read_table
 
 from .batch import read_batch
 from .casting import columns_of
+from .compressed import check_size, open_bytes
 from .context import Context
 from .database import connect
-from .errors import EngineError, ProjectFault, unsupported
+from .errors import EngineError, ProjectFault
 from .infer_dsv import infer_dsv
 from .infer_json import infer_json
+from .infer_parquet import infer_parquet
+from .infer_xml import infer_xml
 from .inferred import TEXT, Field, Inferred, merged, plain_file
 from .reading import ReadingRules
 from .work import Work
@@ -39,7 +42,11 @@ _KINDS = {
     ".xml": "XML",
     ".parquet": "PARQUET",
 }
-_READ = {"DSV": infer_dsv, "JSON": infer_json, "JSON_FLAT": infer_json}
+_TEXTS: Mapping[str, Callable[[duckdb.DuckDBPyConnection, Path, str], Inferred]] = {
+    "DSV": infer_dsv,
+    "JSON": infer_json,
+    "JSON_FLAT": infer_json,
+}
 _SPECIAL = re.compile(r"([\\.^$|?*+()\[\]{}])")
 _NAME = re.compile(r"[^\W\d]\w*", re.ASCII)
 
@@ -54,6 +61,7 @@ class Wanted:
         write: the write strategy.
         format: the format, or None to find out.
         encoding: the encoding, or None to find out.
+        row_tag: the name of the elements of XML that are rows, or None to find out.
     """
 
     domain: str
@@ -62,6 +70,7 @@ class Wanted:
     write: str
     format: str | None = None
     encoding: str | None = None
+    row_tag: str | None = None
 
 
 def naming(path: Path) -> tuple[str, str]:
@@ -142,15 +151,9 @@ def _read(context: Context, wanted: Wanted, directory: Path) -> tuple[Inferred, 
         config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
     ) as connection:
         for path in wanted.files:
-            with plain_file(path, wanted.encoding, directory, context.max_decompressed) as (plain, encoding):
-                kind = wanted.format or _kind(path, plain)
-                if kind not in _READ:
-                    raise unsupported(f"to infer the format {kind} of {path.name}")
-                found = _READ[kind](connection, plain, path.name)
-                if wanted.format is not None:
-                    found = replace(found, metadata={**found.metadata, "format": wanted.format})
-                parts.append(found)
-                encodings.setdefault(encoding, path.name)
+            found, encoding = _read_file(context, connection, wanted, path, directory)
+            parts.append(found)
+            encodings.setdefault(encoding, path.name)
     if len(encodings) > 1:
         raise EngineError(
             f"the files of {wanted.domain}.{wanted.table} are written in {' and '.join(f'{code} ({name})' for code, name in encodings.items())}; "
@@ -159,13 +162,34 @@ def _read(context: Context, wanted: Wanted, directory: Path) -> tuple[Inferred, 
     return merged(parts, [path.name for path in wanted.files]), next(iter(encodings))
 
 
-def _kind(path: Path, plain: Path) -> str:
+def _read_file(
+    context: Context, connection: duckdb.DuckDBPyConnection, wanted: Wanted, path: Path, directory: Path
+) -> tuple[Inferred, str]:
+    """What one file says, and its encoding."""
+    if path.is_symlink():
+        raise EngineError(f"{path} is a link; give the file itself")
+    check_size(path, path.name, context.max_decompressed)
+    kind = wanted.format or _kind(path)
+    if kind == "PARQUET":
+        return infer_parquet(connection, path, path.name), ""
+    if kind == "XML":
+        return infer_xml(connection, path, path.name, wanted.row_tag, directory), wanted.encoding or "UTF-8"
+    with plain_file(path, wanted.encoding, directory) as (plain, encoding):
+        found = _TEXTS[kind](connection, plain, path.name)
+    return (
+        found if wanted.format is None else replace(found, metadata={**found.metadata, "format": wanted.format})
+    ), encoding
+
+
+def _kind(path: Path) -> str:
     extension = Path(path.name.removesuffix(".gz")).suffix.lower()
     if extension in _KINDS:
         return _KINDS[extension]
-    with plain.open("rb") as source:
-        beginning = source.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
-    return {b"{": "JSON", b"[": "JSON", b"<": "XML"}.get(beginning, "DSV")
+    with open_bytes(path) as source:
+        beginning = source.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
+    if beginning.startswith(b"PAR1"):
+        return "PARQUET"
+    return {b"{": "JSON", b"[": "JSON", b"<": "XML"}.get(beginning[:1], "DSV")
 
 
 def _fitting(
@@ -244,7 +268,11 @@ def _yaml(wanted: Wanted, inferred: Inferred, encoding: str, fields: Sequence[Fi
         "name": wanted.table,
         "pattern": _pattern(path, naming(path)[1] == "APPEND"),
         "attributes": [_attribute(found, names) for found in fields],
-        "metadata": {**inferred.metadata, "encoding": encoding, "writeStrategy": {"type": wanted.write}},
+        "metadata": {
+            **inferred.metadata,
+            **({"encoding": encoding} if encoding else {}),
+            "writeStrategy": {"type": wanted.write},
+        },
     }
     text: str = yaml.safe_dump({"version": 1, "table": table}, sort_keys=False, allow_unicode=True, width=1000)
     return text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import gzip
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from .compressed import check_size
+from .compressed import open_bytes
 from .errors import EngineError, ProjectFault
 
 __all__ = ["TEXT", "Field", "Inferred", "best_types", "merged", "plain_file"]
@@ -135,20 +134,16 @@ def _both(one: Field, other: Field) -> Field:
 
 
 @contextmanager
-def plain_file(path: Path, encoding: str | None, directory: Path, limit: int) -> Iterator[tuple[Path, str]]:
+def plain_file(path: Path, encoding: str | None, directory: Path) -> Iterator[tuple[Path, str]]:
     """A file in UTF-8 that is not compressed, and the encoding of the original.
 
     Args:
         encoding: the encoding, or None to find out.
         directory: where a copy may be.
-        limit: how many bytes may come out of a compressed file.
 
     Raises:
-        EngineError: the file is a link, too large, or not written in the encoding.
+        EngineError: the file is not written in the encoding.
     """
-    if path.is_symlink():
-        raise EngineError(f"{path} is a link; give the file itself")
-    check_size(path, path.name, limit)
     wanted = encoding or ("UTF-8" if _is_utf8(path) else _FALLBACK)
     if encoding is None and wanted == _FALLBACK:
         _log.warning("%s is not written in UTF-8, and is read as %s; use --encoding if that is wrong", path, _FALLBACK)
@@ -161,7 +156,7 @@ def plain_file(path: Path, encoding: str | None, directory: Path, limit: int) ->
         return
     copy = directory / "plain"
     try:
-        with _opened(path) as source, copy.open("w", encoding="utf-8", newline="") as target:
+        with open_bytes(path) as source, copy.open("w", encoding="utf-8", newline="") as target:
             decoder = codecs.getincrementaldecoder(name)()
             while data := source.read(_CHUNK):
                 target.write(decoder.decode(data))
@@ -174,14 +169,10 @@ def plain_file(path: Path, encoding: str | None, directory: Path, limit: int) ->
         copy.unlink()
 
 
-def _opened(path: Path) -> Any:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
-
-
 def _is_utf8(path: Path) -> bool:
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        with _opened(path) as source:
+        with open_bytes(path) as source:
             while data := source.read(_CHUNK):
                 decoder.decode(data)
             decoder.decode(b"", final=True)

@@ -10,6 +10,7 @@ import duckdb
 from starlake_core_project import Table
 from starlake_core_project.keys import texts
 
+from .adaptive import Adaptive, checked_load_strategy, strategies_of
 from .batch import BATCH, ORDER, Counts, read_batch
 from .casting import Column, columns_of
 from .context import Context
@@ -18,11 +19,12 @@ from .errors import EngineError
 from .expectations import Checks, planned_checks
 from .formats import reader_of
 from .ingesting import Claimed, work_directory
+from .plain_names import refuse_unquoted_names
 from .reading import ReadingRules
 from .refusals import refuse_table
 from .sql import identifier
 from .statements import run_statements
-from .strategies import Strategy, checked_strategy, ensure_table, period_of, write
+from .strategies import Strategy, ensure_table, period_of, write
 from .work import Work
 
 __all__ = ["Plan", "TableResult", "load_batch", "plan_table"]
@@ -34,7 +36,7 @@ class Plan:
 
     table: Table
     columns: tuple[Column, ...]
-    strategy: Strategy
+    strategy: Strategy | Adaptive
     database: Path
     checks: Checks
 
@@ -62,15 +64,15 @@ def plan_table(context: Context, table: Table) -> Plan:
     context.project.use_statements(table.path)
     application = context.project.application
     connection = table.metadata.connection_ref or application.load_connection_ref or application.connection_ref
-    columns = columns_of(table, context.project.types)
+    columns = columns_of(table, context.project.types, context.compat)
     renamed = {column.attribute.name: column.name for column in columns}
     key = context.values.get("primaryKey") or table.primary_key
-    strategy = checked_strategy(
+    strategy = checked_load_strategy(
         table.metadata.write_strategy,
-        "APPEND",
         key,
         renamed,
         what,
+        pattern=table.pattern,
         partition=texts(table.metadata.sink.partition),
         period=period_of(application),
         compat=context.compat,
@@ -87,7 +89,25 @@ def load_batch(
     Raises:
         EngineError, duckdb.Error: the transaction must not be committed.
     """
+    counts = [
+        _load_files(connection, context, plan, strategy, files, work)
+        for strategy, files in strategies_of(plan.strategy, claimed, context.timezone)
+    ]
+    return Counts(sum(found.accepted for found in counts), sum(found.rejected for found in counts))
+
+
+def _load_files(
+    connection: duckdb.DuckDBPyConnection,
+    context: Context,
+    plan: Plan,
+    strategy: Strategy,
+    claimed: Sequence[Claimed],
+    work: Work,
+) -> Counts:
+    """Load some files of a table with one strategy."""
     table = plan.table
+    if context.compat:
+        refuse_unquoted_names(connection, f"{table.domain}.{table.name}", plan.columns)
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(table.final_domain)}")
     run_statements(connection, table.presql, table.path)
     counts = read_batch(
@@ -102,10 +122,10 @@ def load_batch(
         raise EngineError(_rejected_all(connection, table, counts))
     target = (table.final_domain, table.final_name)
     columns = [(column.name, column.ddl) for column in plan.columns]
-    created = ensure_table(connection, *target, plan.strategy.columns_of_table(columns))
+    created = ensure_table(connection, *target, strategy.columns_of_table(columns))
     if context.compat:
         run_statements(connection, table.postsql, table.path)
-    write(connection, plan.strategy, target, BATCH, [name for name, _ in columns], ORDER, created=created)
+    write(connection, strategy, target, BATCH, [name for name, _ in columns], ORDER, created=created)
     if not context.compat:
         run_statements(connection, table.postsql, table.path)
     for item in claimed:

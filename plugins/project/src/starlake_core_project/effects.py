@@ -75,8 +75,7 @@ for _file, _root in (
 _harmless("DagFile", "version dag", _GENERATION)
 _used("MigratedDomainFile", "version load tables")
 _used("Freshness", "warn error")
-_used("WriteStrategy", "type key timestamp on startTs endTs")
-_refused("WriteStrategy", "types", "a strategy that depends on the name of the file")
+_used("WriteStrategy", "type types key timestamp on startTs endTs")
 _refused("WriteStrategy", "queryFilter", "which rows of the table take part")
 _used("Sink", "connectionRef")
 EFFECTS["Sink", "materializedView"] = Effect(Use.REFUSED, "a view instead of a table", ("table",), False, ("view",))
@@ -122,8 +121,7 @@ _harmless("TaskKeys", "syncStrategy", "the columns are those of the query", warn
 _harmless("TaskKeys", "dataset_triggering_strategy", _GENERATION)
 _used("JobKeys", "name tasks default")
 _harmless("JobKeys", "comment", _TEXT)
-_used("DataType", "name primitiveType pattern ddlMapping")
-_refused("DataType", "zone", "how numbers and timestamps are read", "utc")
+_used("DataType", "name primitiveType pattern ddlMapping zone")
 _harmless("DataType", "sample comment", _TEXT)
 _harmless("DagKeys", "comment template filename options", _GENERATION)
 _used("InputRef", "database domain table")
@@ -268,7 +266,13 @@ def setting_effect(path: str) -> Effect:
         path: a key of :data:`.settings.SETTINGS`, such as ``"area.stage"``.
     """
     *above, key = path.split(".")
-    inner = {"accessPolicies": "AccessPolicies", "area": "AreaKeys", "dagRef": "DagRefs", "lock": "Lock"}
+    inner = {
+        "accessPolicies": "AccessPolicies",
+        "area": "AreaKeys",
+        "dagRef": "DagRefs",
+        "expectations": "ExpectationSettings",
+        "lock": "Lock",
+    }
     return EFFECTS[inner[above[0]] if above else "ApplicationKeys", key]
 
 

@@ -15,7 +15,7 @@ from ..infer_table import Wanted, infer_table, naming
 
 __all__ = ["infer_files", "run"]
 
-_FORMATS = ("DSV", "JSON", "JSON_FLAT")
+_FORMATS = ("DSV", "JSON", "JSON_FLAT", "XML", "PARQUET")
 _STRATEGIES = ("APPEND", "OVERWRITE")
 _SUFFIX = ".sl.yml"
 
@@ -114,7 +114,7 @@ def run(context: Context) -> int:
         EngineError: a file cannot be read, or a table cannot be inferred.
         ProjectError: a file of the project is broken.
     """
-    refuse_options("infer-schema", context.values, ("variant", "from-json-schema", "rowTag"))
+    refuse_options("infer-schema", context.values, ("variant", "from-json-schema"))
     source = context.project.root / context.values["input"]
     files = data_files(source) if source.is_dir() else [source]
     if not source.exists():
@@ -126,6 +126,7 @@ def run(context: Context) -> int:
         write=_choice(context, "write", _STRATEGIES) or "",
         format=_choice(context, "format", _FORMATS),
         encoding=context.values.get("encoding") or None,
+        row_tag=context.values.get("rowTag") or None,
     )
     folder = context.project.root / (context.values.get("outputDir") or context.project.metadata / "load")
     infer_files(context, files, wanted, folder, bool(context.values.get("clean")))
