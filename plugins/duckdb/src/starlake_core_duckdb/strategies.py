@@ -177,7 +177,8 @@ def write(
         )
         return
     listed = ", ".join(identifier(name) for name in names)
-    rows = f"SELECT {listed} FROM {source} ORDER BY {', '.join(identifier(name) for name in order)}"
+    # The rows of a batch are in order already; to sort them would take memory for all of them.
+    rows = f"SELECT {listed} FROM {source}"
     if strategy.type == "OVERWRITE":
         connection.execute(f"DELETE FROM {qualified(*target)}")
     elif strategy.type == "OVERWRITE_BY_PARTITION":
