@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 import click
 
 from ..dsl.pipeline import StarlakePipeline
-from ..model.run import RunRequest, TaskState
+from ..model.run import Report, RunRequest, TaskState
 from ..orchestrators.requests import request_run
 from ._command import INTERRUPTED, command
 from ._console import stdout
@@ -48,7 +48,7 @@ def watch(
         return request_run(pipeline, date, variables=variables, parallelism=parallelism)
 
     watched = Watch(pipelines, choose_progress(stdout()), request)
-    reports = []
+    reports: list[Report] = []
     with stoppable():
         while True:
             found = watched.step(datetime.now(timezone.utc))
