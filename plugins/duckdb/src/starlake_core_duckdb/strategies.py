@@ -62,11 +62,7 @@ class Strategy:
 
 def period_of(application: Application) -> tuple[str, str]:
     """The names of the columns of SCD2 for a whole project."""
-    keys, variables = application.keys, application.variables
-    return (
-        keys.scd2_start_timestamp or variables.get("scd2StartTimestamp") or _PERIOD[0],
-        keys.scd2_end_timestamp or variables.get("scd2EndTimestamp") or _PERIOD[1],
-    )
+    return application.scd2_start_timestamp or _PERIOD[0], application.scd2_end_timestamp or _PERIOD[1]
 
 
 def checked_strategy(
