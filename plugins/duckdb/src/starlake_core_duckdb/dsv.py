@@ -20,7 +20,7 @@ from .sql import Parameters
 __all__ = ["as_copy", "dsv_source", "expected_rows"]
 
 # The longest line of DuckDB's reader unless another one is set.
-_LINE, _SLACK = 2_000_000, 1024
+_LINE, _SLACK, _BUFFER = 2_000_000, 1024, 8 * 1024 * 1024
 
 
 def _positions(reading: Reading, dialect: Dialect) -> tuple[int, list[int | None]]:
@@ -183,7 +183,8 @@ def dsv_source(reading: Reading, parameters: Parameters) -> str:
         "allow_quoted_nulls = false",
     ]
     if copy:
-        options += [f"max_line_size = {max(copy.longest, _LINE) + _SLACK}", "new_line = '\\n'"]
+        longest = max(copy.longest, _LINE) + _SLACK
+        options += [f"max_line_size = {longest}, buffer_size = {max(_BUFFER, longest)}", "new_line = '\\n'"]
         if copy.line_breaks:
             options.append("parallel = false")
     else:
