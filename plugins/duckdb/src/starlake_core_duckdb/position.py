@@ -61,7 +61,7 @@ def _value(column: Column, table: Table, compat: bool, parameters: Parameters) -
 def position_source(reading: Reading, parameters: Parameters) -> str:
     """A query with ``n`` (1 is the first line), ``record``, ``broken`` and ``v0``, ``v1`` ... for the columns.
 
-    Empty lines are no rows, except in Starlake.
+    Empty lines are skipped; in Starlake, they are rows.
     """
     compat = reading.rules.compat
     values = "".join(

@@ -96,7 +96,7 @@ def checked_strategy(
         ProjectFault: this engine cannot do it, or the key, the timestamp or the partition is missing.
     """
     if declared.types:
-        raise unsupported(f"the adaptive write strategy of {what}")
+        raise unsupported(f"writeStrategy.types of {what}, which is not loaded from files,")
     kind = declared.type or default
     if kind not in _KNOWN:
         raise unsupported(f"the write strategy {kind} of {what}")

@@ -86,12 +86,15 @@ def replace_by_timestamp(
         compat: keep both of two rows with one key if none of them is newer, as Starlake does.
     """
     place, column, same = qualified(*target), identifier(timestamp), same_key(key)
-    undated = "" if compat else f" OR (t.{column} IS NOT NULL AND i.{column} IS NULL)"
+    if compat:
+        connection.execute(f"DELETE FROM {place} AS t USING {INCOMING} AS i WHERE {same} AND i.{column} > t.{column}")
+        connection.execute(f"DELETE FROM {INCOMING} AS i USING {place} AS t WHERE {same} AND i.{column} < t.{column}")
+        return
     connection.execute(
-        f"DELETE FROM {INCOMING} AS i USING {place} AS t WHERE {same} AND (t.{column} > i.{column}{undated})"
+        f"DELETE FROM {INCOMING} AS i USING {place} AS t WHERE {same} "
+        f"AND (t.{column} > i.{column} OR (t.{column} IS NOT NULL AND i.{column} IS NULL))"
     )
-    newer = f" AND i.{column} > t.{column}" if compat else ""
-    connection.execute(f"DELETE FROM {place} AS t USING {INCOMING} AS i WHERE {same}{newer}")
+    connection.execute(f"DELETE FROM {place} AS t USING {INCOMING} AS i WHERE {same}")
 
 
 def replace_partitions(

@@ -41,7 +41,8 @@ def check_xml(table: Table) -> None:
     Raises:
         ProjectFault: the option ``rowTag`` is missing.
     """
-    if not table.metadata.options.get("rowTag"):
+    given = table.metadata.options
+    if not given.get("rowTag"):
         raise ProjectFault(
             f"{table.path}: files of the format XML need the name of the element that is a row; "
             "add metadata.options: {rowTag: NAME}"
@@ -49,19 +50,19 @@ def check_xml(table: Table) -> None:
 
 
 def _rules(table: Table) -> XmlRules:
-    options = table.metadata.options
+    given = table.metadata.options
 
     def is_set(name: str) -> bool:
-        return options.get(name, "false").lower() == "true"
+        return given.get(name, "false").lower() == "true"
 
-    null_values = {options.get("nullValue"), table.metadata.format.null_value}
+    null_values = {given.get("nullValue"), table.metadata.format.null_value}
     if table.metadata.format.empty_is_null is not False or is_set("treatEmptyValuesAsNulls"):
         null_values.add("")
     return XmlRules(
         # Spark accepts the tag with its brackets, too.
-        row_tag=options["rowTag"].strip("<>"),
-        attribute_prefix=options.get("attributePrefix", "_"),
-        value_tag=options.get("valueTag", "_VALUE"),
+        row_tag=given["rowTag"].strip("<>"),
+        attribute_prefix=given.get("attributePrefix", "_"),
+        value_tag=given.get("valueTag", "_VALUE"),
         exclude_attributes=is_set("excludeAttribute"),
         strip=is_set("ignoreSurroundingSpaces"),
         null_values=frozenset(filter(lambda value: value is not None, null_values)),  # type: ignore[arg-type]

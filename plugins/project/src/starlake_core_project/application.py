@@ -66,6 +66,10 @@ def read_application(root: Path, metadata: Path, environ: Mapping[str, str], rea
         env=keys.env,
         empty_is_null=switch("emptyIsNull"),
         reject_all_on_error=switch("rejectAllOnError"),
+        archive=switch("archive"),
+        grouped=switch("grouped"),
+        grouped_max=setting("groupedMax") or None,
+        load_strategy=setting("loadStrategyClass") or None,
         keys=keys,
         variables=variables,
     )

@@ -63,6 +63,10 @@ class Application(Struct, frozen=True):
     env: str | None = None
     empty_is_null: bool | None = None
     reject_all_on_error: bool | None = None
+    archive: bool | None = None
+    grouped: bool | None = None
+    grouped_max: str | None = None
+    load_strategy: str | None = None
     keys: ApplicationKeys = ApplicationKeys()
     variables: Mapping[str, str] = {}
 
