@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from datetime import date, datetime
+from datetime import date, datetime, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ def strategy(sandbox: Sandbox, text: str) -> None:
           attributes:
             - {{name: id, type: int, required: true}}
             - {{name: label, type: string}}
-            - {{name: at, type: timestamp}}
+            - {{name: at, type: iso_local_date}}
           metadata:
             writeStrategy: {text}
         """,
@@ -156,24 +156,25 @@ TYPES = """
 
 
 def test_every_type(sandbox: Sandbox) -> None:
-    sandbox.write("metadata/types/own.sl.yml", TYPES)
+    sandbox.write("metadata/types/types.sl.yml", TYPES)
     names = ["int", "long", "double", "boolean", "date", "timestamp", "day", "money", "flag", "moment", "epoch", "code"]
     attributes = "".join(f"\n    - {{name: {name}_, type: {name}}}" for name in names)
     sandbox.table("typed", f"table:\n  pattern: typed.*\n  attributes:{attributes}\n")
     values = (
-        "+7,-9000000000,1.5e3,yes,2026-11-03,2026-11-03T10:00:00+02:00,31/12/2026,12.50,N,2026-11-03T10:00:00.250,"
-        "1000,ABC"
+        "+7,-9000000000,1.5e3,yes,2026-11-03,2026-11-03 10:00:00,31/12/2026,12.50,N,2026-11-03T10:00:00.250,1000,ABC"
     )
     sandbox.staged("typed1.csv", ",".join(f"{name}_" for name in names) + f"\n{values}\n")
     assert sandbox.run("load").out == "loaded shop.typed: 1 row(s) from 1 file(s), 0 rejected\n"
-    assert sandbox.query("SELECT * FROM shop.typed") == [
+    assert sandbox.query(
+        "SET TimeZone = 'UTC'; SELECT * REPLACE (CAST(timestamp_ AS VARCHAR) AS timestamp_) FROM shop.typed"
+    ) == [
         (
             7,
             -9000000000,
             1500.0,
             True,
             date(2026, 11, 3),
-            datetime(2026, 11, 3, 8),
+            "2026-11-03 10:00:00+00",
             date(2026, 12, 31),
             Decimal("12.50"),
             False,
@@ -185,10 +186,54 @@ def test_every_type(sandbox: Sandbox) -> None:
 
 
 def test_an_offset_is_counted_and_the_time_zone_is_sl_timezone(sandbox: Sandbox) -> None:
-    sandbox.table("typed", "table: {pattern: typed.*, attributes: [{name: at, type: timestamp}]}")
-    sandbox.staged("typed1.csv", "at\n2026-01-01T10:00:00Z\n2026-01-01 10:00:00\n")
+    sandbox.table(
+        "typed",
+        "table: {pattern: typed.*, attributes: [{name: at, type: iso_date_time}, {name: local, type: timestamp}]}",
+    )
+    sandbox.staged("typed1.csv", "at,local\n2026-01-01T10:00:00Z,\n2026-01-01T10:00:00,2026-01-01 10:00:00\n")
     sandbox.run("load", SL_TIMEZONE="Europe/Paris")
-    assert sandbox.query('SELECT hour("at") FROM shop.typed') == [(11,), (10,)]
+    hours = 'SELECT hour("at"), hour(local) FROM shop.typed'
+    assert sandbox.query(f"SET TimeZone = 'UTC'; {hours}") == [(10, None), (9, 9)]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        ("yyyy-MM-dd", "2024-1-3"), ("yyyy-MM-dd", "2024-01-03 "), ("d/M/yyyy", "003/1/2024"), ("dd MMM yyyy", "3 Jan 2024"),
+        ("yyyyMMdd HH:mm", "20240103 9:00"), ("yyyy-MM-dd'T'HH:mm:ss.SSS", "2024-01-03T10:00:00.5"),
+    ],
+)  # fmt: skip
+def test_a_date_has_as_many_digits_as_its_pattern_has_letters(sandbox: Sandbox, pattern: str, text: str) -> None:
+    quoted = pattern.replace("'", "''")
+    sandbox.write(
+        "metadata/types/types.sl.yml", f"types: [{{name: own, primitiveType: timestamp, pattern: '{quoted}'}}]"
+    )
+    sandbox.table("typed", "table: {pattern: typed.*, attributes: [{name: a, type: own}]}")
+    sandbox.staged("typed1.csv", f"a\n{text}\n")
+    assert sandbox.run("load").out == "loaded shop.typed: 0 row(s) from 1 file(s), 1 rejected\n"
+
+
+def test_the_zone_of_a_type(sandbox: Sandbox) -> None:
+    own = "{name: own, primitiveType: timestamp, pattern: 'dd/MM/yyyy HH:mm', zone: Europe/Paris, ddlMapping: {duckdb: TIMESTAMPTZ}}"
+    sandbox.write("metadata/types/types.sl.yml", f"types: [{own}]")
+    sandbox.table("typed", "table: {pattern: typed.*, attributes: [{name: a, type: own}]}")
+    sandbox.staged("typed1.csv", "a\n01/07/2026 10:00\n")
+    assert sandbox.run("load").code == 0
+    assert sandbox.query("SET TimeZone = 'UTC'; SELECT CAST(a AS VARCHAR) FROM shop.typed") == [
+        ("2026-07-01 08:00:00+00",)
+    ]
+
+
+def test_types_in_another_file_are_not_known(sandbox: Sandbox) -> None:
+    sandbox.write("metadata/types/more.sl.yml", "types: [{name: own, primitiveType: string}]")
+    sandbox.table("typed", "table: {pattern: typed.*, attributes: [{name: a, type: own}]}")
+    sandbox.staged("typed1.csv", "a\nx\n")
+    result = sandbox.run("load")
+    assert result.code == 1
+    assert (
+        "the type 'own' is not defined in metadata/types. Starlake reads default.sl.yml and types.sl.yml there"
+        in result.err
+    )
 
 
 def test_rejected_rows_are_counted_and_kept(sandbox: Sandbox) -> None:
@@ -340,7 +385,10 @@ def test_a_new_attribute_becomes_a_new_column(sandbox: Sandbox) -> None:
     strategy(sandbox, "{type: APPEND}")
     sandbox.staged("items2.csv", "id,at\n2,2026-01-01\n")
     assert sandbox.run("load").code == 0
-    assert sandbox.query("SELECT * FROM shop.items ORDER BY id") == [(1, "a", None), (2, None, datetime(2026, 1, 1))]
+    assert sandbox.query("SET TimeZone = 'UTC'; SELECT * FROM shop.items ORDER BY id") == [
+        (1, "a", None),
+        (2, None, datetime(2026, 1, 1, tzinfo=timezone.utc)),
+    ]
 
 
 def test_only_files_of_no_table_at_all_are_unresolved(sandbox: Sandbox) -> None:

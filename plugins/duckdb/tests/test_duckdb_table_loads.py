@@ -223,3 +223,29 @@ def test_starlake_loads_every_file_for_itself_and_leaves_the_failed_ones_in_inge
     assert shop.run(*SHOP).code == 0
     assert rows(shop, "prices") == [(1, None)], "this engine looks there"
     assert shop.files("ingesting") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "loads"),
+    [
+        ("plain", True),
+        ("Año_2$", True),
+        ("two words", False),
+        ("2nd", False),
+        ("AT", False),
+        ("Left", False),
+        ("end", False),
+        ("a.b", False),
+    ],
+)
+def test_starlake_does_not_quote_the_names_of_columns(shop: Sandbox, name: str, loads: bool) -> None:
+    shop.table("prices", f"table: {{pattern: 'prices.*', attributes: [{{name: '{name}', type: int}}]}}")
+    shop.staged("prices1.csv", f"{name}\n1\n")
+    done = shop.run(*SHOP, SL_DUCKDB_COMPAT="starlake")
+    assert (done.code == 0) == loads, done.err
+    if loads:
+        return
+    assert f"Starlake cannot use the column '{name}'" in done.err
+    assert shop.files("ingesting") == ["shop/prices1.csv"]
+    assert shop.run(*SHOP).code == 0
+    assert shop.query(f'SELECT "{name}" FROM shop.prices') == [(1,)]

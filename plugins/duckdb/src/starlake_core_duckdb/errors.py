@@ -19,6 +19,10 @@ class ProjectFault(EngineError):
     """The project or the request is wrong, or needs more than this engine supports: another attempt would fail in the same way."""
 
 
+class TooLarge(EngineError):
+    """A value has the type of its attribute, but not that of the column; such a load fails where the engine does as Starlake."""
+
+
 def unsupported(what: str) -> ProjectFault:
     """The error for something that only the Starlake command line itself supports.
 

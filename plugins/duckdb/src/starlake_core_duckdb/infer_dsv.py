@@ -37,7 +37,7 @@ def infer_dsv(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> I
         EngineError: the file is empty, or DuckDB cannot read it.
     """
     dialect = _dialect(connection, path, name)
-    first = header_of(path, dialect, compat=False)
+    first = [field.strip() for field in header_of(path, dialect, compat=False) or ()]
     if not first:
         raise EngineError(f"{name} is empty, so nothing can be inferred from it")
     with_header = not any(_DATA.fullmatch(value) for value in first)

@@ -11,7 +11,7 @@ from starlake_core_project import Table
 from starlake_core_project.keys import texts
 
 from .adaptive import Adaptive, checked_load_strategy, strategies_of
-from .batch import BATCH, ORDER, Counts, read_batch
+from .batch import BATCH, ORDER, Counts, drop_batch, read_batch
 from .casting import Column, columns_of
 from .context import Context
 from .database import database_path
@@ -19,6 +19,7 @@ from .errors import EngineError
 from .expectations import Checks, planned_checks
 from .formats import reader_of
 from .ingesting import Claimed, work_directory
+from .plain_names import refuse_unquoted_names
 from .reading import ReadingRules
 from .refusals import refuse_table
 from .sql import identifier
@@ -63,7 +64,7 @@ def plan_table(context: Context, table: Table) -> Plan:
     context.project.use_statements(table.path)
     application = context.project.application
     connection = table.metadata.connection_ref or application.load_connection_ref or application.connection_ref
-    columns = columns_of(table, context.project.types)
+    columns = columns_of(table, context.project.types, context.compat)
     renamed = {column.attribute.name: column.name for column in columns}
     key = context.values.get("primaryKey") or table.primary_key
     strategy = checked_load_strategy(
@@ -105,6 +106,8 @@ def _load_files(
 ) -> Counts:
     """Load some files of a table with one strategy."""
     table = plan.table
+    if context.compat:
+        refuse_unquoted_names(connection, f"{table.domain}.{table.name}", plan.columns)
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(table.final_domain)}")
     run_statements(connection, table.presql, table.path)
     counts = read_batch(
@@ -123,6 +126,7 @@ def _load_files(
     if context.compat:
         run_statements(connection, table.postsql, table.path)
     write(connection, strategy, target, BATCH, [name for name, _ in columns], ORDER, created=created)
+    drop_batch(connection)
     if not context.compat:
         run_statements(connection, table.postsql, table.path)
     for item in claimed:

@@ -12,9 +12,10 @@ from starlake_core_project import Domain
 from starlake_core.errors import StarlakeError
 
 from .batches import Batches
+from .columns import ensure_table
 from .context import Context
 from .database import transaction
-from .errors import EngineError
+from .errors import EngineError, TooLarge
 from .expectations import record_failure
 from .ingesting import Claimed, archive, claim, clear_work, give_back, leftovers, loaded_paths
 from .loading import Plan, TableResult, load_batch
@@ -116,6 +117,10 @@ def _load_unit(
         if not lost:
             archive(context, files)
         clear_work(context, [table])
+        if isinstance(error, TooLarge):  # Starlake creates the table before it inserts the rows
+            with transaction(connection):
+                columns = [(column.name, column.ddl) for column in unit.plan.columns]
+                ensure_table(connection, table.final_domain, table.final_name, columns)
         work.log_failure(connection, [(table.domain, table.name)], str(error))
         record_failure(connection, work, error)
         raise

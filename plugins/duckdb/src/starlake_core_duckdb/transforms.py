@@ -106,7 +106,7 @@ def plan_transform(context: Context, task: Task, sql: str | None = None, truncat
         task.primary_key,
         {},
         task.full_name,
-        partition=texts(task.sink.partition) or texts(task.keys.partition),
+        partition=texts(task.sink.partition) or task.partition,
         period=period_of(context.project.application),
         compat=context.compat,
     )
