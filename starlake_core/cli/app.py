@@ -23,6 +23,7 @@ COMMANDS = (
     "resume",
     "run",
     "runs",
+    "watch",
 )
 """The modules of this package with a command of the same name."""
 
