@@ -15,7 +15,7 @@ from ..model.run import DataInterval
 from ..model.run_options import Sections
 from ..model.schedule import in_range
 
-__all__ = ["ByHand", "Decision", "Event", "Kind", "Previous", "Reason", "State"]
+__all__ = ["ByHand", "Decision", "Event", "Kind", "Previous", "Reason", "Recorded", "State"]
 
 
 def _checked(value: datetime, name: str) -> datetime:
@@ -121,6 +121,19 @@ class Previous:
                 f"the record of the last run is {data!r}; it must have interval_start, interval_end, decided and seen"
             ) from None
         return cls(DataInterval(start, end), decided, seen)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a host has recorded for a pipeline.
+
+    Attributes:
+        events: the events of its datasets.
+        previous: what its last successful run left; None if there was none.
+    """
+
+    events: tuple[Event, ...]
+    previous: Previous | None = None
 
 
 @dataclass(frozen=True)

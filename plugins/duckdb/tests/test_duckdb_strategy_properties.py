@@ -7,7 +7,7 @@ import io
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,15 +23,29 @@ if TYPE_CHECKING:
     from conftest import Sandbox
 
 TYPES = {"id": "INTEGER", "label": "VARCHAR", "day": "DATE", "part": "VARCHAR", "late": "VARCHAR"}
-KINDS = (
-    "APPEND",
-    "OVERWRITE",
-    "OVERWRITE_BY_PARTITION",
-    "DELETE_THEN_INSERT",
-    "UPSERT_BY_KEY",
-    "UPSERT_BY_KEY_AND_TIMESTAMP",
-    "SCD2",
-)
+
+
+def keyed(kind: str, *, dated: bool = False, on_source: bool = False, compat: bool = False) -> Strategy:
+    period = ("since", "until") if kind == "SCD2" else None
+    return Strategy(kind, ("id",), "day" if dated else None, (), period, on_source, compat)
+
+
+# Each with how many examples it takes to notice that a line of it is wrong.
+STRATEGIES = {
+    "APPEND": (Strategy("APPEND"), 3),
+    "OVERWRITE": (Strategy("OVERWRITE"), 3),
+    "OVERWRITE_BY_PARTITION": (Strategy("OVERWRITE_BY_PARTITION", partition=("part", "label")), 10),
+    "DELETE_THEN_INSERT": (keyed("DELETE_THEN_INSERT"), 6),
+    "UPSERT_BY_KEY": (keyed("UPSERT_BY_KEY"), 10),
+    "UPSERT_BY_KEY, compat": (keyed("UPSERT_BY_KEY", compat=True), 6),
+    "UPSERT_BY_KEY, compat, on source": (keyed("UPSERT_BY_KEY", compat=True, on_source=True), 4),
+    "UPSERT_BY_KEY_AND_TIMESTAMP": (keyed("UPSERT_BY_KEY_AND_TIMESTAMP", dated=True), 15),
+    "UPSERT_BY_KEY_AND_TIMESTAMP, compat": (keyed("UPSERT_BY_KEY_AND_TIMESTAMP", dated=True, compat=True), 15),
+    "SCD2": (keyed("SCD2", dated=True), 25),
+    "SCD2, on source": (keyed("SCD2", dated=True, on_source=True), 8),
+    "SCD2, compat": (keyed("SCD2", dated=True, compat=True), 10),
+    "SCD2 without a timestamp": (keyed("SCD2"), 10),
+}
 
 rows = st.fixed_dictionaries(
     {
@@ -60,20 +74,11 @@ class Plan:
 
 
 @st.composite
-def plans(draw: st.DrawFn, kinds: Sequence[str] = KINDS) -> Plan:
-    kind = draw(st.sampled_from(kinds))
-    keyed = kind.startswith(("UPSERT", "DELETE")) or kind == "SCD2"
-    dated = kind == "UPSERT_BY_KEY_AND_TIMESTAMP" or (kind == "SCD2" and draw(st.integers(0, 3)) > 0)
-    strategy = Strategy(
-        kind,
-        draw(st.sampled_from([("id",), ("id", "label")])) if keyed else (),
-        "day" if dated else None,
-        draw(st.sampled_from([("part",), ("part", "label")])) if kind == "OVERWRITE_BY_PARTITION" else (),
-        ("since", "until") if kind == "SCD2" else None,
-        keyed and draw(st.booleans()),
-        keyed and draw(st.booleans()),
-    )
-    files = draw(st.lists(st.lists(rows, max_size=6), min_size=1, max_size=4))
+def plans(draw: st.DrawFn, *names: str) -> Plan:
+    strategy, _ = STRATEGIES[draw(st.sampled_from(names or tuple(STRATEGIES)))]
+    if strategy.key and draw(st.integers(0, 3)) == 0:
+        strategy = replace(strategy, key=("id", "label"))
+    files = draw(st.lists(st.lists(rows, max_size=6), min_size=1, max_size=3))
     if draw(st.booleans()):
         files.append(draw(st.sampled_from(files)))  # delivered again
     return Plan(strategy, files, draw(st.integers(0, len(files) - 1)))
@@ -108,14 +113,10 @@ def check(plan: Plan) -> None:
         assert found(connection, plan) == expected(plan)
 
 
-# How many examples it takes to notice that a line of a strategy is wrong.
-@pytest.mark.parametrize(
-    ("kind", "examples"),
-    [(kind, {"APPEND": 3, "OVERWRITE": 3, "DELETE_THEN_INSERT": 8, "SCD2": 40}.get(kind, 15)) for kind in KINDS],
-)
-def test_the_rows_of_a_table_are_those_of_the_model(kind: str, examples: int) -> None:
-    @settings(max_examples=examples, deadline=None)
-    @given(plan=plans([kind]))
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_the_rows_of_a_table_are_those_of_the_model(name: str) -> None:
+    @settings(max_examples=STRATEGIES[name][1], deadline=None)
+    @given(plan=plans(name))
     def run(plan: Plan) -> None:
         check(plan)
 
@@ -133,7 +134,7 @@ def _text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(plan=plans())
 def test_the_rows_that_commands_load_are_those_of_the_model(sandbox: Sandbox, plan: Plan) -> None:
     """The same through the command, with project files, data files and SL_DUCKDB_COMPAT."""

@@ -1,4 +1,4 @@
-"""All rows of the files of one table, typed and checked, in a temporary table."""
+"""All rows of the files of one table, typed and checked, in a table that exists for the time of a transaction."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from .sql import Parameters, identifier
 from .type_patterns import patterns_without_re2, remember_matches
 from .work import Work, utc_now
 
-__all__ = ["BATCH", "ORDER", "Counts", "read_batch"]
+__all__ = ["BATCH", "ORDER", "Counts", "drop_batch", "read_batch"]
 
-BATCH = "temp.main.sl_batch"
+BATCH = "starlake_core.sl_batch"
 _REJECTS = "sl_rejects"
 ORDER = ("sl$file", "sl$row")
 _FILE, _ROW, _ERRORS, _RECORD = (identifier(name) for name in (*ORDER, "sl$errors", "sl$record"))
@@ -127,6 +127,11 @@ def _keep_malformed(connection: duckdb.DuckDBPyConnection, table: Table, name: s
     return int(found[0]) if found else 0
 
 
+def drop_batch(connection: duckdb.DuckDBPyConnection) -> None:
+    """Remove what :func:`read_batch` made; the space in the file is used again."""
+    connection.execute(f"DROP TABLE {BATCH}")
+
+
 def read_batch(
     connection: duckdb.DuckDBPyConnection,
     table: Table,
@@ -147,8 +152,10 @@ def read_batch(
         EngineError: a file cannot be read in the format of the table.
     """
     declared = ", ".join(f"{identifier(column.name)} {column.ddl}" for column in columns)
+    # An ordinary table, which DuckDB writes to its file while it fills; a temporary one would stay in memory.
+    connection.execute("CREATE SCHEMA IF NOT EXISTS starlake_core")
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE sl_batch ({_FILE} INTEGER, {_ROW} BIGINT, {declared}, "
+        f"CREATE OR REPLACE TABLE {BATCH} ({_FILE} INTEGER, {_ROW} BIGINT, {declared}, "
         f"{_ERRORS} VARCHAR, {_RECORD} VARCHAR)"
     )
     if rules.compat:

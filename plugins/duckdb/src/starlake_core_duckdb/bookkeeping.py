@@ -1,7 +1,7 @@
 """The engine's own tables in a database: run keys, loaded files, rejected rows, a log, results of expectations.
 
 They have a schema of their own. Earlier versions kept them in the schema ``audit``, where Starlake has tables too; such a database is
-changed when it is opened. What is the engine's is told by the columns, because Starlake has a table ``audit.rejected`` as well.
+changed when it is opened. The columns tell which tables are the engine's, because Starlake has an ``audit.rejected``, too.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from starlake_core_project import Table
 from .dialect import as_utf8
 from .dsv import as_copy, dsv_source, expected_rows
 from .errors import unsupported
-from .json_files import json_source
+from .json_files import has_lines, json_source
 from .lines import uniform_lines
 from .parquet import PARQUET_OPTIONS, as_parquet, check_parquet, parquet_source
 from .position import check_positions, position_source
@@ -45,7 +45,7 @@ class Reader:
     """How the files of a format are read.
 
     Attributes:
-        readable: a context with a reading that DuckDB can do: of the file itself, or of a copy in the directory of the rules.
+        readable: a context with a reading that DuckDB can do: of the file itself, or of a copy in the folder of the rules.
         source: the query with ``n`` (1 is the first row), ``record``, ``broken`` and ``v0``, ``v1`` ... for the columns. The parameters
             collect the values that the query needs.
         check: refuses what a table must not say about files of this format.
@@ -66,8 +66,8 @@ def _text(reading: Reading) -> Iterator[Reading]:
         yield replace(reading, path=path)
 
 
-def _json(reading: Reading, parameters: Parameters) -> str:
-    return json_source(reading.table, reading.columns, reading.path, reading.rejects, parameters)
+def _objects(reading: Reading) -> AbstractContextManager[Reading]:
+    return uniform_lines(reading) if has_lines(reading) else _text(reading)
 
 
 @contextmanager
@@ -82,9 +82,9 @@ def _array(reading: Reading) -> Iterator[Reading]:
 
 READERS: Mapping[str, Reader] = {
     "DSV": Reader(nullcontext, dsv_source, careful=Careful(expected_rows, as_copy)),
-    "JSON": Reader(_text, _json),
-    "JSON_FLAT": Reader(_text, _json),
-    "JSON_ARRAY": Reader(_array, _json),
+    "JSON": Reader(_objects, json_source),
+    "JSON_FLAT": Reader(_objects, json_source),
+    "JSON_ARRAY": Reader(_array, json_source),
     "PARQUET": Reader(as_parquet, parquet_source, check_parquet, PARQUET_OPTIONS),
     "POSITION": Reader(uniform_lines, position_source, check_positions),
     "XML": Reader(as_json_lines, xml_source, check_xml, XML_OPTIONS),

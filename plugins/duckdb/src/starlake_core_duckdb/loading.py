@@ -11,7 +11,7 @@ from starlake_core_project import Table
 from starlake_core_project.keys import texts
 
 from .adaptive import Adaptive, checked_load_strategy, strategies_of
-from .batch import BATCH, ORDER, Counts, read_batch
+from .batch import BATCH, ORDER, Counts, drop_batch, read_batch
 from .casting import Column, columns_of
 from .context import Context
 from .database import database_path
@@ -126,6 +126,7 @@ def _load_files(
     if context.compat:
         run_statements(connection, table.postsql, table.path)
     write(connection, strategy, target, BATCH, [name for name, _ in columns], ORDER, created=created)
+    drop_batch(connection)
     if not context.compat:
         run_statements(connection, table.postsql, table.path)
     for item in claimed:

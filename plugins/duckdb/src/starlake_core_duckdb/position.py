@@ -68,7 +68,7 @@ def position_source(reading: Reading, parameters: Parameters) -> str:
         f", {_value(column, reading.table, compat, parameters)} AS v{index}"
         for index, column in enumerate(reading.columns)
     )
-    lines = lines_source(reading.path, reading.rejects, parameters)
+    lines = lines_source(reading, parameters)
     kept = "" if compat else " WHERE line <> ''"
     return (
         f"SELECT n, line AS record, CAST(NULL AS VARCHAR) AS broken{values} FROM ("

@@ -39,6 +39,7 @@ class Reading:
         rejects: the name of the temporary table for records that cannot be read at all.
         copy: a copy of the file that is read in its place.
         records: how many records were counted in it, or None.
+        longest_line: the bytes of its longest line; 0 if they were not counted.
         types: the types that the columns have in the file, by their names there; empty for files of text.
     """
 
@@ -50,4 +51,5 @@ class Reading:
     rules: ReadingRules
     copy: Copy | None = None
     records: int | None = None
+    longest_line: int = 0
     types: Mapping[str, str] = field(default_factory=dict)

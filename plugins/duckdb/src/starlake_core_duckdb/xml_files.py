@@ -117,14 +117,16 @@ def as_json_lines(reading: Reading) -> Iterator[Reading]:
     reading.rules.directory.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=reading.rules.directory) as own:
         copy = Path(own) / "rows.json"
-        with copy.open("w", encoding="utf-8") as target:
-            target.writelines(f"{line}\n" for line in chain.from_iterable(rows))
-        yield replace(reading, path=copy, table=lines)
+        longest = 0
+        with copy.open("wb") as target:
+            for line in chain.from_iterable(rows):
+                longest = max(longest, target.write(line + b"\n"))
+        yield replace(reading, path=copy, table=lines, longest_line=longest)
 
 
 def xml_source(reading: Reading, parameters: Parameters) -> str:
     """A query with ``n`` (1 is the first row), ``record``, ``broken`` and ``v0``, ``v1`` ... for the columns."""
-    rows = json_source(reading.table, reading.columns, reading.path, reading.rejects, parameters)
+    rows = json_source(reading, parameters)
     wrong = f"json_extract_string(record, {parameters.add('/' + BROKEN)})"
     without = f"CAST(json_merge_patch(record, {parameters.add(json.dumps({BROKEN: None}))}) AS VARCHAR)"
     return (

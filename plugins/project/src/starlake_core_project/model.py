@@ -67,6 +67,9 @@ class Application(Struct, frozen=True):
     grouped: bool | None = None
     grouped_max: str | None = None
     load_strategy: str | None = None
+    max_interactive_records: str | None = None
+    scd2_start_timestamp: str | None = None
+    scd2_end_timestamp: str | None = None
     keys: ApplicationKeys = ApplicationKeys()
     variables: Mapping[str, str] = {}
 
@@ -194,6 +197,7 @@ class Task(Struct, frozen=True):
     streams: tuple[str, ...] = ()
     task_timeout_ms: int | None = None
     primary_key: tuple[str, ...] = ()
+    partition: tuple[str, ...] = ()
     expectations: tuple[Expectation, ...] = ()
     keys: TaskKeys = TaskKeys()
     default_keys: TaskKeys = TaskKeys()
