@@ -69,7 +69,9 @@ def replace_by_key(
         key: the columns of the key.
         source: the table with the new rows.
     """
-    connection.execute(f"DELETE FROM {qualified(*target)} AS t USING {source} AS i WHERE {same_key(key)}")
+    connection.execute(
+        f"DELETE FROM {qualified(*target)} AS t USING {_distinct(source, key)} AS i WHERE {same_key(key)}"
+    )
 
 
 def replace_by_timestamp(
@@ -87,8 +89,14 @@ def replace_by_timestamp(
     """
     place, column, same = qualified(*target), identifier(timestamp), same_key(key)
     if compat:
-        connection.execute(f"DELETE FROM {place} AS t USING {INCOMING} AS i WHERE {same} AND i.{column} > t.{column}")
-        connection.execute(f"DELETE FROM {INCOMING} AS i USING {place} AS t WHERE {same} AND i.{column} < t.{column}")
+        keys = ", ".join(identifier(name) for name in key)
+        newest = f"SELECT {keys}, max({column}) AS {column} FROM"
+        connection.execute(
+            f"DELETE FROM {place} AS t USING ({newest} {INCOMING} GROUP BY {keys}) AS i WHERE {same} AND i.{column} > t.{column}"
+        )
+        connection.execute(
+            f"DELETE FROM {INCOMING} AS i USING ({newest} {place} GROUP BY {keys}) AS t WHERE {same} AND i.{column} < t.{column}"
+        )
         return
     connection.execute(
         f"DELETE FROM {INCOMING} AS i USING {place} AS t WHERE {same} "
@@ -108,4 +116,10 @@ def replace_partitions(
         source: the table with the new rows.
     """
     same = " AND ".join(f"t.{identifier(name)} IS NOT DISTINCT FROM i.{identifier(name)}" for name in partition)
-    connection.execute(f"DELETE FROM {qualified(*target)} AS t USING {source} AS i WHERE {same}")
+    connection.execute(f"DELETE FROM {qualified(*target)} AS t USING {_distinct(source, partition)} AS i WHERE {same}")
+
+
+def _distinct(source: str, names: Sequence[str]) -> str:
+    """The values of some columns, each once: a join with all rows would pair every new row with every old one of its partition."""
+    listed = ", ".join(identifier(name) for name in names)
+    return f"(SELECT DISTINCT {listed} FROM {source})"
