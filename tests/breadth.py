@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import pytest
 
-__all__ = ["ON_EVERY_VERSION", "hostless", "once_on_airflow"]
+__all__ = ["ON_EVERY_VERSION", "hostless", "in_the_matrix", "once_on_airflow", "quickly"]
 
 ON_EVERY_VERSION = bool(os.environ.get("STARLAKE_ON_EVERY_VERSION"))
 _BESIDE_A_HOST = bool(os.environ.get("STARLAKE_BESIDE_A_HOST"))
@@ -32,3 +32,13 @@ hostless = pytest.mark.skipif(
     reason="played in the environment compat; beside every host too with STARLAKE_ON_EVERY_VERSION=1, as the matrix has it",
 )
 """Marks a test that has processes of its own, and is the same whether or not a host is installed."""
+
+in_the_matrix = pytest.mark.skipif(
+    not ON_EVERY_VERSION, reason="played with STARLAKE_ON_EVERY_VERSION=1, as the matrix has it"
+)
+"""Marks a test that is slow, and repeats on another host or version what a quicker one shows after each commit."""
+
+
+def quickly(*hosts: str) -> list[object]:
+    """The hosts as parameters of a test that is slow on Airflow and shows the same on each of them."""
+    return [pytest.param(host, marks=in_the_matrix) if host == "airflow" else host for host in hosts]

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 import yaml
+from freshness_cases import SCENARIOS, check, decision_of
 
 from starlake_core import DataInterval, StarlakeDataset
 from starlake_core.errors import DatasetError, RunError, ScheduleError
 from starlake_core.freshness import (
-    ByHand,
     Decision,
     Event,
     FreshnessPolicy,
@@ -27,108 +27,25 @@ from starlake_core.freshness import (
     history_since,
 )
 from starlake_core.masking import MASK
-from starlake_core.model.schedule import time_zone
-
-HERE = Path(__file__).parent
-SCENARIOS = [
-    scenario
-    for name in ("freshness_scenarios.yaml", "freshness_scenarios_own.yaml")
-    for scenario in yaml.safe_load((HERE / name).read_text(encoding="utf-8"))
-]
-
-
-def date(text: str | datetime) -> datetime:
-    if isinstance(text, datetime):
-        return text if text.tzinfo else text.replace(tzinfo=timezone.utc)
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
-
-
-def interval(pair: list[str] | None) -> DataInterval | None:
-    return None if pair is None else DataInterval(date(pair[0]), date(pair[1]))
-
-
-def sections(variables: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {"all": dict(variables)} if variables else {}
-
-
-def policy_of(scenario: Mapping[str, Any]) -> FreshnessPolicy:
-    given = scenario["policy"]
-    return FreshnessPolicy(
-        datasets=tuple(StarlakeDataset(uri, **about) for uri, about in scenario["datasets"].items()),
-        wake=given.get("wake", "any").lower(),
-        zone=time_zone(given.get("zone", "UTC")),
-        cycle=given.get("cycle"),
-        optional=given.get("optional", False),
-        beyond=given.get("beyond", True),
-        start=date(given["start"]) if "start" in given else None,
-        check=given.get("check", True),
-        merge={"all": {name: {"policy": "union", "separator": "|"} for name in given.get("merge") or ()}},
-        min_seconds=given.get("min_delta", 900),
-    )
-
-
-def events_of(scenario: Mapping[str, Any]) -> list[Event]:
-    return [
-        Event(
-            item["dataset"],
-            item["id"],
-            date(item["published"]),
-            date(item["scheduled"]) if "scheduled" in item else None,
-            interval(item.get("interval")),
-            item.get("zone", ""),
-            sections(item.get("variables")),
-        )
-        for item in scenario["events"]
-    ]
-
-
-def previous_of(scenario: Mapping[str, Any]) -> Previous | None:
-    found = scenario["previous"]
-    if found is None:
-        return None
-    before = interval(found["interval"])
-    assert before is not None
-    return Previous(before, date(found["decided"]), found["seen"])
-
-
-def by_hand_of(scenario: Mapping[str, Any]) -> ByHand | None:
-    if "by_hand" in scenario:
-        asked = scenario["by_hand"]
-        return ByHand(
-            date(asked["date"]) if "date" in asked else None,
-            interval(asked.get("interval")),
-            sections(asked.get("variables")),
-        )
-    return ByHand(date(scenario["by_hand_for"])) if "by_hand_for" in scenario else None
-
-
-def decision_of(scenario: Mapping[str, Any]) -> Decision:
-    return decide(
-        policy_of(scenario),
-        events_of(scenario),
-        previous_of(scenario),
-        date(scenario["now"]),
-        by_hand_of(scenario),
-    )
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario["name"])
 def test_the_decision_of_a_scenario(scenario: Mapping[str, Any]) -> None:
-    expected = scenario["expect"]
-    found = decision_of(scenario)
-    assert found.kind is Kind(expected["decision"].lower()), found
-    assert found.interval == interval(expected.get("interval")), found
-    assert found.replay == expected.get("replay", False), found
-    if found.kind is Kind.WAIT:
-        assert list(found.missing) == expected.get("missing", []), found
-    assert bool(found.error) == ("error" in expected), found
-    if "variables" in expected:
-        wanted = {
-            name: "|".join(value) if isinstance(value, list) else value for name, value in expected["variables"].items()
-        }
-        assert found.variables == sections(wanted)
-    for state, names in expected.get("states", {}).items():
-        assert sorted(reason.dataset for reason in found.reasons if reason.state.value == state) == names, found
+    check(scenario, decision_of(scenario))
+
+
+PAGE = Path(__file__).parent.parent / "docs" / "concepts" / "data-aware-scheduling.md"
+EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.M | re.S)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_of_the_documentation(example: str) -> None:
+    scenario = yaml.safe_load(example)
+    check(scenario, decision_of(scenario))
+
+
+def test_the_documentation_has_examples() -> None:
+    assert len(EXAMPLES) == 6
 
 
 CRONS = ["0 0 * * *", "30 2 * * 1-5", "*/15 8-18 * * *", "0 0 L * *", "0 0 1,15 * 1", "0 5 31 * *", "0 0 * * 5#3"]

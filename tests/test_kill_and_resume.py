@@ -108,7 +108,7 @@ def state(root: Path) -> dict[str, object]:
     script = (
         "import duckdb, json, sys\n"
         "db = duckdb.connect(sys.argv[1], read_only=True)\n"
-        "query = \"select table_schema, table_name from information_schema.tables where table_schema <> 'audit' order by all\"\n"
+        "query = \"select table_schema, table_name from information_schema.tables where table_schema <> 'starlake_core' order by all\"\n"
         "names = db.execute(query).fetchall()\n"
         'print(json.dumps({f"{s}.{t}": sorted(map(str, db.execute(f\'select * from "{s}"."{t}"\').fetchall())) for s, t in names}))\n'
     )

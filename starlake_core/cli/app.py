@@ -1,4 +1,4 @@
-"""The group of all commands. Exit codes: 0 succeeded, 1 failed, 2 wrong usage, 130 interrupted."""
+"""The group of all commands. Exit codes: 0 succeeded, 1 failed, 2 wrong usage, 130 interrupted; ``explain`` has more."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ COMMANDS = (
     "demo",
     "deploy",
     "dry_run",
+    "explain",
     "graph",
     "options",
     "plugins",
     "resume",
     "run",
     "runs",
+    "watch",
 )
 """The modules of this package with a command of the same name."""
 

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
 
+import click
+
+from ..errors import RunError
+from ..model.run import RunRequest
+from ..orchestrators.event_files import read_event_file
 from ._command import command
 from ._console import stdout_unless_json
 from ._parameters import json_format, parallelism_option, retry_unsafe_option, scheduled_date_option
@@ -19,17 +26,25 @@ __all__ = ["run"]
 @parallelism_option("Number of tasks that may run at once, if the orchestrator lets you decide.")
 @scheduled_date_option
 @retry_unsafe_option
+@click.option(
+    "--events",
+    "events_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Record the events in a JSON file (docs/reference/events.md) first, and start pipelines by them.",
+)
 @json_format
 def run(
     selection: Selection,
     parallelism: int | None,
     scheduled_date: datetime | None,
     retry_unsafe: str | None,
+    events_file: Path | None,
     output_format: str,
 ) -> None:
     """Run pipelines, one after the other, and wait until they end.
 
-    A pipeline that others feed runs after them, and only if they brought something new.
+    A pipeline that others feed runs after them, if its data is complete then; "explain" says what it waits for.
     """
     selected, group = selection.load(), new_group()
     planned = [
@@ -39,6 +54,21 @@ def run(
         )
         for item in selected
     ]
+    if events_file is not None:
+        planned = [replace(item, request=_with_events(item, events_file, group)) for item in planned]
     progress = choose_progress(stdout_unless_json(output_format))  # before anything is recorded
     announce(planned)
     run_and_exit("run", planned, progress, output_format)
+
+
+def _with_events(item: PlannedRun, file: Path, group: str) -> RunRequest:
+    """Record the events in a file, and return the request of a pipeline, which its datasets start if there are any."""
+    pipeline = item.pipeline
+    datasets = pipeline.trigger.datasets if pipeline.trigger is not None else ()
+    events = read_event_file(file, datasets, datetime.now(timezone.utc)).events
+    if not datasets:
+        return item.request
+    if not pipeline.orchestration.plugins.record_events(pipeline, events, group):
+        label = pipeline.orchestration.plugins.label("orchestrator")
+        raise RunError(f"{label} does not record events that are given by hand; use its own user interface")
+    return replace(item.request, triggered=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from .bounds import history_since
 from .policy import FreshnessPolicy
 from .rules import decide
-from .types import ByHand, Decision, Event, Kind, Previous, Reason, State
+from .types import ByHand, Decision, Event, Kind, Previous, Reason, Recorded, State
 
 __all__ = [
     "ByHand",
@@ -21,6 +21,7 @@ __all__ = [
     "Kind",
     "Previous",
     "Reason",
+    "Recorded",
     "State",
     "decide",
     "history_since",

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 
-from ..model.run import DataInterval
 from .clocks import Clock, Clocks
 from .periods import Candidate, Periods
 from .policy import FreshnessPolicy, Watched
 from .types import Event, Previous
 
-__all__ = ["History", "News", "is_ahead", "own_interval", "read_histories", "sort_news"]
+__all__ = ["History", "News", "earliest_start", "is_ahead", "newest", "own_interval", "read_histories", "sort_news"]
 
 
 @dataclass
@@ -28,7 +29,6 @@ class History:
         unseen: the places in ``known`` of those that no run has seen.
         behind: the places of the unseen ones that are behind the previous run.
         later: the places of the unseen ones that the next run counts.
-        ahead: the candidates of the unseen ones that are ahead of the previous run.
     """
 
     item: Watched
@@ -39,7 +39,6 @@ class History:
     unseen: list[int] = field(default_factory=list)
     behind: list[int] = field(default_factory=list)
     later: list[int] = field(default_factory=list)
-    ahead: set[Candidate] = field(default_factory=set)
 
 
 @dataclass
@@ -49,12 +48,12 @@ class News:
     Attributes:
         candidates: the candidates ahead of the previous run, in order.
         any: whether there is anything.
-        behind: the events behind the previous run, with their histories.
+        behind: the datasets with events behind the previous run.
     """
 
     candidates: list[Candidate]
     any: bool
-    behind: list[tuple[History, Event]]
+    behind: list[History]
 
 
 def read_histories(
@@ -72,26 +71,24 @@ def read_histories(
     Returns:
         The history of each dataset, by identity.
     """
-    by_uri: dict[str, list[Event]] = {}
+    by_uri: defaultdict[str, list[Event]] = defaultdict(list)
     for event in events:
-        found = by_uri.get(event.dataset)
-        if found is None:
-            found = by_uri[event.dataset] = []
-        found.append(event)
+        by_uri[event.dataset].append(event)
     histories = {item.identity: History(item, clocks.own) for item in policy.watched}
-    start = policy.start if previous is None else None
     for uri, found in by_uri.items():
         history = histories.get(uri.casefold())
-        if history is None:
-            continue
-        for event in found:
-            if event.published > now or event.date > now:
-                history.future.append(event)
-            elif start is None or event.date > start:
-                history.known.append(event)
+        if history is not None:
+            history.known += found
+    start = policy.start if previous is None else None
     seen = {} if previous is None else previous.seen
     for identity, history in histories.items():
-        history.stamps = [event.date.timestamp() for event in history.known]
+        found = history.known
+        history.known = [event for event in found if event.date <= now and event.published <= now]
+        if len(history.known) < len(found):
+            history.future = [event for event in found if event.date > now or event.published > now]
+        if start is not None:
+            history.known = [event for event in history.known if event.date > start]
+        history.stamps = [event.stamp for event in history.known]
         last = seen.get(identity)
         history.unseen = [place for place, event in enumerate(history.known) if last is None or event.id > last]
         if history.item.cron is not None:
@@ -110,34 +107,72 @@ def _clock(events: list[Event], clocks: Clocks) -> Clock:
     return found
 
 
+_BY_DATE = attrgetter("stamp", "id")
+_AHEAD, _LATER, _BEHIND = range(3)
+
+
+class _Verdicts(dict[float, int]):
+    """By date, whether an unseen event is ahead, counts later, or is behind; for the datasets of one schedule.
+
+    Attributes:
+        candidates: the latest candidate ahead, of those that all schedules see alike.
+    """
+
+    def __init__(self, history: History, periods: Periods, end: float | None) -> None:
+        super().__init__()
+        item = history.item
+        self.candidates: dict[Candidate, Candidate] = {}
+        self._clock, self._periods, self._end = history.clock, periods, end
+        self._always_later = item.by_cycle
+        self._group = periods.group(item) if item.cron is not None and item.required else None
+
+    def __missing__(self, stamp: float) -> int:
+        periods, end = self._periods, self._end
+        candidate = periods.candidate(stamp, self._clock)
+        look = periods.look(candidate)
+        if end is None or (look.end is not None and look.end > end):
+            key = periods.alike(candidate) if periods.scheduled else 0
+            self.candidates[key] = max(candidate, self.candidates.get(key, candidate))
+            found = _AHEAD
+        elif stamp > end and (self._always_later or (self._group is not None and self._group not in look.pace)):
+            found = _LATER
+        else:
+            found = _BEHIND
+        self[stamp] = found
+        return found
+
+
 def sort_news(histories: dict[str, History], periods: Periods, end: float | None) -> News:
     """Tell which unseen events are ahead of the previous run, which count later, and which are behind.
+
+    Of candidates that all schedules see alike, only the latest is kept: whatever is present at the others is present
+    there.
 
     Args:
         histories: the events, by dataset.
         periods: the candidates.
         end: the end of the previous run, in seconds since 1970; None for a first run.
     """
-    behind: list[tuple[History, Event]] = []
+    behind: list[History] = []
+    by_kind: dict[tuple[object, bool, bool], _Verdicts] = {}
     for history in histories.values():
         item = history.item
-        paced = item.cron is not None and item.required
-        for place in history.unseen:
-            stamp = history.stamps[place]
-            candidate = periods.candidate(stamp, history.clock)
-            look = periods.look(candidate)
-            if end is None or (look.end is not None and look.end > end):
-                history.ahead.add(candidate)
-            elif stamp > end and (item.by_cycle or (paced and periods.group(item) not in look.pace)):
-                history.later.append(place)
-            else:
-                history.behind.append(place)
-        behind += [(history, history.known[place]) for place in history.behind]
-    return News(
-        sorted(set().union(*(history.ahead for history in histories.values()))),
-        any(history.unseen for history in histories.values()),
-        behind,
-    )
+        key = (periods.group(item), item.cron is not None, item.required)
+        verdicts = by_kind.get(key)
+        if verdicts is None:
+            verdicts = by_kind[key] = _Verdicts(history, periods, end)
+        stamps = history.stamps
+        kinds = [verdicts[stamps[place]] for place in history.unseen]
+        if _LATER in kinds:
+            history.later = [place for place, kind in zip(history.unseen, kinds, strict=True) if kind == _LATER]
+        if _BEHIND in kinds:
+            history.behind = [place for place, kind in zip(history.unseen, kinds, strict=True) if kind == _BEHIND]
+            behind.append(history)
+    latest: dict[Candidate, Candidate] = {}
+    for verdicts in by_kind.values():
+        for alike, candidate in verdicts.candidates.items():
+            latest[alike] = max(candidate, latest.get(alike, candidate))
+    return News(sorted(latest.values()), any(history.unseen for history in histories.values()), behind)
 
 
 def is_ahead(history: History, periods: Periods, end: float | None, place: int, until: float | None = None) -> bool:
@@ -156,6 +191,26 @@ def is_ahead(history: History, periods: Periods, end: float | None, place: int, 
     return (end is None or look.end > end) and (until is None or look.end <= until)
 
 
+def newest(events: Iterable[Event]) -> Event | None:
+    """The event with the latest date, and of several the one that came last; None if there is none."""
+    return max(events, key=_BY_DATE, default=None)
+
+
+def earliest_start(history: History) -> float | None:
+    """The earliest start of the data that the events behind brought; None if it is not known of any. See
+    :func:`own_interval`."""
+    events = [history.known[place] for place in history.behind]
+    starts = [
+        event.interval.start
+        for event in events
+        if event.interval is not None and event.interval.start < event.interval.end
+    ]
+    found = [min(starts).timestamp()] if starts else []
+    if len(starts) < len(events):
+        found += [span[0] for event in events if (span := own_interval(history, event)) is not None]
+    return min(found, default=None)
+
+
 def own_interval(history: History, event: Event) -> tuple[float, float] | None:
     """The data that an event brought: its interval, else from the fire of its own schedule before its date up to it.
 
@@ -166,14 +221,12 @@ def own_interval(history: History, event: Event) -> tuple[float, float] | None:
     Returns:
         The start and the end, in seconds since 1970; None if there is neither.
     """
-    interval: DataInterval | None = event.interval
-    if interval is not None:
-        start, end = interval.start.timestamp(), interval.end.timestamp()
-        if start < end:
-            return start, end
+    interval = event.interval
+    if interval is not None and interval.start < interval.end:
+        return interval.start.timestamp(), interval.end.timestamp()
     cron = history.item.cron
     if cron is None:
         return None
-    end = event.date.timestamp()
+    end = event.stamp
     fire = history.clock.fire(cron, end, strictly=True)
     return None if fire is None else (fire, end)

@@ -17,6 +17,8 @@ __all__ = ["Candidate", "Look", "Periods"]
 Candidate = float
 """The number of a calendar period, or an instant in seconds since 1970."""
 
+_FULL_MINUTES = 3e8
+"""Since 1979, all zones differ from UTC by full minutes."""
 _Group = tuple[str, int]
 
 
@@ -80,6 +82,7 @@ class Periods:
 
     def fire(self, candidate: Candidate, cron: Cron, clock: Clock) -> float | None:
         """The last fire of a schedule before a candidate ends; None if there is none."""
+        candidate = self.alike(candidate)
         key = (cron.text, id(clock), candidate)
         if key not in self._fires:
             if self.unit and cron.unit:
@@ -89,11 +92,18 @@ class Periods:
                 self._fires[key] = clock.fire(cron, self.limit(candidate, clock), strictly=bool(self.unit))
         return self._fires[key]
 
+    def alike(self, candidate: Candidate) -> Candidate:
+        """A value that candidates share if all schedules see them alike: schedules fire on full minutes."""
+        return candidate if self.unit or candidate < _FULL_MINUTES else candidate // 60 * 60
+
     def look(self, candidate: Candidate) -> Look:
         """What sets the pace of a candidate, and where it ends."""
-        found = self._looks.get(candidate)
+        if not self.scheduled:
+            return Look(candidate, frozenset())
+        key = self.alike(candidate)
+        found = self._looks.get(key)
         if found is None:
-            found = self._looks[candidate] = self._look(candidate) if self.scheduled else Look(candidate, frozenset())
+            found = self._looks[key] = self._look(key)
         return found
 
     def _look(self, candidate: Candidate) -> Look:

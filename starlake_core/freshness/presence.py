@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from .history import History
+from .history import History, newest
 from .periods import Candidate, Periods
 from .policy import FreshnessPolicy
 from .types import Event
@@ -44,26 +44,20 @@ def find_presence(history: History, periods: Periods, candidate: Candidate, now:
     item = history.item
     if item.schedule is None:
         found = _without_schedule(history, now)
-        return Presence(max(found, key=_newest, default=None), events=tuple(found))
+        return Presence(newest(found), events=tuple(found))
     limit, opening, grace = (
         periods.limit(candidate, history.clock),
         periods.opening(candidate, item),
         periods.grace(item),
     )
-    in_time = [
-        (stamp, event)
-        for stamp, event in zip(history.stamps, history.known, strict=True)
-        if stamp < limit or (stamp == limit and not periods.unit)
-    ]
-    found = [event for stamp, event in in_time if stamp >= opening]
+    found = [event for event in history.known if opening <= event.stamp <= limit]
+    if periods.unit:
+        found = [event for event in found if event.stamp < limit]
     if found:
-        return Presence(max(found, key=_newest), events=tuple(found))
-    found = [event for stamp, event in in_time if grace and stamp >= opening - grace]
-    return Presence(max(found, key=_newest, default=None), stale=True, events=tuple(found))
-
-
-def _newest(event: Event) -> tuple[datetime, int]:
-    return event.date, event.id
+        return Presence(newest(found), events=tuple(found))
+    if grace:
+        found = [event for event in history.known if opening - grace <= event.stamp < opening]
+    return Presence(newest(found), stale=True, events=tuple(found))
 
 
 def _without_schedule(history: History, now: datetime) -> list[Event]:
@@ -112,6 +106,18 @@ def newest_complete(
     return best
 
 
+class _Spans(dict[float, tuple[int, int]]):
+    """By the date of an event, the first and the last place of the candidates at which it makes a dataset present."""
+
+    def __init__(self, openings: list[float], limits: list[float], first: Callable[[list[float], float], int]) -> None:
+        super().__init__()
+        self._openings, self._limits, self._first = openings, limits, first
+
+    def __missing__(self, stamp: float) -> tuple[int, int]:
+        found = self[stamp] = self._first(self._limits, stamp), bisect_right(self._openings, stamp) - 1
+        return found
+
+
 class _Finder:
     """Finds at which candidates a dataset is present: an event is in the window of neighbouring ones, because windows
     move on with their candidates."""
@@ -120,22 +126,15 @@ class _Finder:
         self._periods = periods
         self._candidates = candidates
         self._now = now
-        self._windows: dict[tuple[object, int], tuple[list[float], list[float], dict[float, tuple[int, int]]]] = {}
+        self._by_kind: dict[tuple[object, int], _Spans] = {}
 
     def ranges(self, history: History) -> _Ranges:
         """The first and the last place of each row of candidates at which the dataset is present, without overlaps."""
         if history.item.schedule is None:
             return [(0, len(self._candidates) - 1)] if _without_schedule(history, self._now) else []
-        openings, limits, known = self._window(history)
-        found = set()
-        for stamp in history.stamps:
-            span = known.get(stamp)
-            if span is None:
-                first = bisect_right(limits, stamp) if self._periods.unit else bisect_left(limits, stamp)
-                span = known[stamp] = (first, bisect_right(openings, stamp) - 1)
-            found.add(span)
+        spans = self._spans(history)
         merged: _Ranges = []
-        for first, last in sorted(found):
+        for first, last in sorted({spans[stamp] for stamp in history.stamps}):
             if first > last:
                 continue
             if merged and first <= merged[-1][1] + 1:
@@ -144,15 +143,13 @@ class _Finder:
                 merged.append((first, last))
         return merged
 
-    def _window(self, history: History) -> tuple[list[float], list[float], dict[float, tuple[int, int]]]:
+    def _spans(self, history: History) -> _Spans:
         periods, item = self._periods, history.item
         grace = periods.grace(item)
         key = (periods.group(item), grace)
-        found = self._windows.get(key)
+        found = self._by_kind.get(key)
         if found is None:
-            found = self._windows[key] = (
-                [periods.opening(candidate, item) - grace for candidate in self._candidates],
-                [periods.limit(candidate, history.clock) for candidate in self._candidates],
-                {},
-            )
+            openings = [periods.opening(candidate, item) - grace for candidate in self._candidates]
+            limits = [periods.limit(candidate, history.clock) for candidate in self._candidates]
+            found = self._by_kind[key] = _Spans(openings, limits, bisect_right if periods.unit else bisect_left)
         return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta, timezone, tzinfo
 
-from .history import History
+from .history import History, newest
 from .periods import Candidate, Periods
 from .presence import Presence, find_presence
 from .types import Event, Reason, State
@@ -122,8 +122,8 @@ def _aside(history: History, zone: tzinfo) -> Iterable[Reason]:
         (State.FUTURE, history.future, ", which has not come yet"),
     )
     for state, events, text in kinds:
-        if events:
-            event = max(events, key=lambda one: (one.date, one.id))
+        event = newest(events)
+        if event is not None:
             many = f" (and {len(events) - 1} more)" if len(events) > 1 else ""
             word = "dated in the future:" if state is State.FUTURE else "loaded for"
             yield _reason(history.item.uri, state, f"{word} {at(event.date, zone)}{many}{text}", event)

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from ..model.run import DataInterval
 from .clocks import Clocks
 from .crons import DAY
-from .history import is_ahead, own_interval, read_histories, sort_news
+from .history import earliest_start, is_ahead, own_interval, read_histories, sort_news
 from .periods import Candidate, Periods
 from .policy import FreshnessPolicy
 from .presence import Presence, newest_complete
@@ -17,6 +17,9 @@ from .types import ByHand, Decision, Event, Kind, Previous, State
 from .variables import merge_variables
 
 __all__ = ["decide"]
+
+_NAMED = 5
+"""How many datasets a sentence names."""
 
 
 def decide(
@@ -106,7 +109,7 @@ class _Case:
         )
 
     def _wakes_replay(self) -> bool:
-        behind = {history.item.identity for history, _ in self.news.behind}
+        behind = {history.item.identity for history in self.news.behind}
         if self.policy.needs_all:
             return all(item.identity in behind for item in self.policy.required)
         condition = self.policy.condition
@@ -122,8 +125,8 @@ class _Case:
             return self._other(
                 Kind.SKIP, "the period that is complete ends before the first interval starts", explained
             )
-        spans = (own_interval(history, event) for history, event in self.news.behind)
-        earliest = min([start, *(span[0] for span in spans if span is not None)])
+        found = (earliest_start(history) for history in self.news.behind)
+        earliest = min([start, *(earlier for earlier in found if earlier is not None)])
         interval = self._interval(earliest, end)
         why = f"all data up to {at(end, self.policy.zone)} is there"
         if self.by_hand is not None:
@@ -148,7 +151,7 @@ class _Case:
             for event in explained.presence[item.identity].events
             if event.interval is not None
             and event.interval.start < event.interval.end
-            and (self.periods.scheduled or event.date.timestamp() == candidate)
+            and (self.periods.scheduled or event.stamp == candidate)
         ]
         if starts:
             return min(starts)
@@ -176,16 +179,18 @@ class _Case:
         assert self.end is not None
         again = self.previous.interval.start.timestamp(), self.end
         spans = []
-        for history, event in self.news.behind:
-            span = own_interval(history, event)
-            if span is not None:
-                span = span[0], min(span[1], self.end)
-            spans.append(span if span is not None and span[0] < span[1] else again)
+        for history in self.news.behind:
+            for place in history.behind:
+                span = own_interval(history, history.known[place])
+                if span is not None:
+                    span = span[0], min(span[1], self.end)
+                spans.append(span if span is not None and span[0] < span[1] else again)
         start, end = min(span[0] for span in spans), max(span[1] for span in spans)
         explained = self._explain(None)
         if start >= end:
             return self._other(Kind.SKIP, "data was loaded again, and no interval is known for it", explained)
-        names = ", ".join(sorted({history.item.uri for history, _ in self.news.behind}))
+        found = sorted(history.item.uri for history in self.news.behind)
+        names = ", ".join(found[:_NAMED]) + (f" and {len(found) - _NAMED} more" if len(found) > _NAMED else "")
         return self._run(
             f"data was loaded again, or after its turn: {names}", self._interval(start, end), True, explained
         )
@@ -199,7 +204,9 @@ class _Case:
         explained = self._explain(candidates[-1])
         missing = [reason for reason in explained.reasons if reason.state is State.MISSING]
         if missing:
-            why = "; ".join(f"{reason.dataset}: {reason.text}" for reason in missing)
+            why = "; ".join(f"{reason.dataset}: {reason.text}" for reason in missing[:_NAMED])
+            if len(missing) > _NAMED:
+                why += f"; and {len(missing) - _NAMED} more datasets"
             return self._other(Kind.WAIT, f"it waits for its data: {why}", explained)
         return self._other(Kind.WAIT, "what was loaded belongs to a period that has not ended yet", explained)
 

@@ -15,7 +15,7 @@ from ..model.run import DataInterval
 from ..model.run_options import Sections
 from ..model.schedule import in_range
 
-__all__ = ["ByHand", "Decision", "Event", "Kind", "Previous", "Reason", "State"]
+__all__ = ["ByHand", "Decision", "Event", "Kind", "Previous", "Reason", "Recorded", "State"]
 
 
 def _checked(value: datetime, name: str) -> datetime:
@@ -35,11 +35,12 @@ class Event:
         id: its place in the order in which the host shows events; later ones have greater numbers.
         published: when it happened, aware; kept in UTC.
         scheduled: the scheduled date of the run that produced it; None if unknown.
-        interval: the data interval of that run; None if unknown.
+        interval: the data interval of that run; None if unknown; kept in UTC.
         zone: the name of the time zone of that run's schedule; empty if unknown.
         variables: the run variables that it brings, in sections; see :mod:`starlake_core.model.run_options`.
         policies: how these are merged with those of other events.
         date: the date that counts, in UTC: the scheduled date, else the end of the interval, else when it happened.
+        stamp: the same, in seconds since 1970.
 
     Raises:
         RunError: a date has no time zone.
@@ -55,15 +56,19 @@ class Event:
     variables: Sections = field(default_factory=dict)
     policies: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
     date: datetime = field(init=False, compare=False, repr=False)
+    stamp: float = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         where = f"the event {self.id} of {self.dataset}"
         object.__setattr__(self, "published", _checked(self.published, f"the time of {where}"))
         date = self.scheduled or (self.interval.end if self.interval is not None else self.published)
-        object.__setattr__(self, "date", _checked(date, f"the date of {where}"))
+        date = _checked(date, f"the date of {where}")
+        object.__setattr__(self, "date", date)
+        object.__setattr__(self, "stamp", date.timestamp())
         if self.interval is not None:
-            in_range(self.interval.start)
-            in_range(self.interval.end)
+            start = _checked(self.interval.start, f"the start of the interval of {where}")
+            end = _checked(self.interval.end, f"the end of the interval of {where}")
+            object.__setattr__(self, "interval", DataInterval(start, end))
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,19 @@ class Previous:
                 f"the record of the last run is {data!r}; it must have interval_start, interval_end, decided and seen"
             ) from None
         return cls(DataInterval(start, end), decided, seen)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a host has recorded for a pipeline.
+
+    Attributes:
+        events: the events of its datasets.
+        previous: what its last successful run left; None if there was none.
+    """
+
+    events: tuple[Event, ...]
+    previous: Previous | None = None
 
 
 @dataclass(frozen=True)

@@ -198,6 +198,9 @@ class RunRequest:
         resume: finish the earlier run with this ``run_id``.
         group: the name of the runs that were requested together and are resumed together.
         skip: run nothing, and record this reason.
+        triggered: start only if the rules of data-aware scheduling say so, for the interval that they say; otherwise
+            somebody asks for the run. For pipelines that datasets start.
+        patient: whether a replay waits until enough time has passed since the last run.
         dry_run: show what would be done, but do nothing.
         listener: called with every :class:`TaskEvent` if the run happens in this process.
     """
@@ -209,6 +212,8 @@ class RunRequest:
     resume: bool = False
     group: str = ""
     skip: str = ""
+    triggered: bool = False
+    patient: bool = False
     dry_run: bool = False
     listener: Callable[[TaskEvent], None] | None = field(default=None, compare=False, repr=False)
 

@@ -28,6 +28,7 @@ __all__ = [
     "read_event",
     "read_interval",
     "read_moment",
+    "written_event",
 ]
 
 INTERVAL_START = "sl_data_interval_start"
@@ -146,6 +147,21 @@ def read_event(dataset: str, metadata: Mapping[str, Any], place: int, published:
         carried.sections,
         carried.policies,
     )
+
+
+def written_event(event: Event) -> dict[str, Any]:
+    """Return the metadata of an event that somebody gives by hand; :func:`read_event` reads it.
+
+    Args:
+        event: the event.
+    """
+    made: dict[str, Any] = {"sl_uri": event.dataset}
+    if event.scheduled is not None:
+        made[_SCHEDULED[0]] = event.scheduled.isoformat()
+    if event.interval is not None:
+        made[INTERVAL_START], made[INTERVAL_END] = event.interval.start.isoformat(), event.interval.end.isoformat()
+    optional = {_ZONE: event.zone, OPTIONS: event.variables, POLICIES: event.policies}
+    return {**made, **{name: value for name, value in optional.items() if value}}
 
 
 def read_carried(source: str, metadata: Mapping[str, Any], superseded: bool = False) -> Carried:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
+    from ..freshness import Event, Recorded
     from ..model.command import Command, Preload
     from ..model.demo import Demo, DemoTables
     from ..model.facts import ProjectCheck, ProjectFacts
@@ -431,6 +432,36 @@ class HookSpecs:
             @hookimpl
             def sl_forget_run(options, folder, run_id):
                 return False
+        """
+
+    @hookspec(firstresult=True)
+    def sl_read_recorded(self, pipeline: Pipeline) -> Recorded | None:
+        """Read what decides whether a pipeline that datasets start runs. Optional, for orchestrators.
+
+        Called by ``starlake-orchestrate explain``, ``run`` and ``watch``. An orchestrator that answers also starts a
+        request with ``triggered`` by the rules of :mod:`starlake_core.freshness`. Return None if nothing can be read
+        from here.
+
+        Example::
+
+            @hookimpl
+            def sl_read_recorded(pipeline):
+                return Recorded(my_events(pipeline), my_last_run(pipeline))
+        """
+
+    @hookspec(firstresult=True)
+    def sl_record_events(self, pipeline: Pipeline, events: Sequence[Event], group: str) -> bool | None:
+        """Record events that the user gives by hand. Optional, for orchestrators.
+
+        Called by ``starlake-orchestrate run --events``. The events may be about any dataset, and their ids are only
+        their order. Events of one ``group`` are recorded once, whatever the pipeline. Return True, or None if events cannot be recorded from here.
+
+        Example::
+
+            @hookimpl
+            def sl_record_events(pipeline, events, group):
+                remember(group, events)
+                return True
         """
 
     @hookspec(firstresult=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pluggy
 
 from ..errors import PluginContractError, PluginFailedError, PluginLoadError, StarlakeError, did_you_mean
+from ..freshness import Event, Recorded
 from ..model.command import Command, Preload
 from ..model.demo import Demo, DemoTables
 from ..model.facts import ProjectCheck, ProjectFacts
@@ -393,6 +394,26 @@ class Plugins:
         """
         made = self._call("sl_forget_run", options=options, folder=folder, run_id=run_id)
         return None if made is None else self._checked("sl_forget_run", made, bool)
+
+    def read_recorded(self, pipeline: Pipeline) -> Recorded | None:
+        """Return the events and the last run of a pipeline that datasets start, or None if they cannot be read.
+
+        Args:
+            pipeline: the rendered pipeline.
+        """
+        made = self._call("sl_read_recorded", pipeline=pipeline)
+        return None if made is None else self._checked("sl_read_recorded", made, Recorded)
+
+    def record_events(self, pipeline: Pipeline, events: Sequence[Event], group: str) -> bool:
+        """Record events that the user gives by hand. Return whether that was possible.
+
+        Args:
+            pipeline: the rendered pipeline.
+            events: the events.
+            group: a name for these events; those of one group are recorded once.
+        """
+        made = self._call("sl_record_events", pipeline=pipeline, events=events, group=group)
+        return False if made is None else self._checked("sl_record_events", made, bool)
 
     def deploy(self, files: Sequence[Path], options: Options) -> Sequence[Path] | None:
         """Copy pipeline files to where the orchestrator loads them. Return the files written, or None if there is no such place.

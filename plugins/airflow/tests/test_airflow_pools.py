@@ -19,7 +19,7 @@ from airflow.models.pool import Pool
 from airflow.utils.session import create_session
 from airflow_one_writer import build
 from airflow_runs import AIRFLOW_3, draw, run_dag, unique
-from breadth import once_on_airflow
+from breadth import in_the_matrix, once_on_airflow
 from one_writer import OneWriter
 from sqlalchemy import select
 from starlake_core_airflow.listener import on_dag_run_running
@@ -229,7 +229,7 @@ def test_two_runs_at_once(tmp_path: Path) -> None:
     assert (len(place.calls()), place.lock_errors()) == (16, 0)
 
 
-@once_on_airflow
+@in_the_matrix
 def test_without_it_they_are_in_each_others_way(tmp_path: Path) -> None:
     place, ends = two_at_once(tmp_path, 1, meet=True, exclusive="none", retries=0)
     assert place.lock_errors() > 0, "the program does fail as the real one does"

@@ -8,12 +8,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from breadth import once_on_airflow
+from breadth import in_the_matrix
 from live_airflow import LiveAirflow, until
 from one_writer import OneWriter
 from starlake_core_airflow.pools import creation
 
-pytestmark = [pytest.mark.live, once_on_airflow]
+pytestmark = [pytest.mark.live, in_the_matrix]
 
 POOL = "starlake_duckdb_shop_db"
 DAGS = """\

@@ -201,12 +201,12 @@ print("BYTES", *(f(dag) for dag in (p.native, q.native) for f in (stored, hashed
 )
 
 
-def test_five_processes_and_five_parses_write_the_same_bytes() -> None:
+def test_three_processes_and_five_parses_write_the_same_bytes() -> None:
     script = PRINTING.replace("HERE", repr(str(Path(__file__).parent)))
     # One process parses several times; the others have other hash seeds.
     again = "\nfor _ in range(4):\n" + textwrap.indent(script, "    ")
     runs = []
-    for seed in range(5):
+    for seed in range(3):
         runs.append(
             subprocess.Popen(
                 [sys.executable, "-W", "ignore", "-c", script + (again if seed == 0 else "")],
@@ -221,7 +221,7 @@ def test_five_processes_and_five_parses_write_the_same_bytes() -> None:
         out, err = run.communicate(timeout=120)
         assert run.returncode == 0, err
         lines += [line for line in out.splitlines() if line.startswith("BYTES")]
-    assert len(lines) == 9
+    assert len(lines) == 7
     assert len(set(lines)) == 1
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from breadth import once_on_airflow
+from breadth import quickly
 from compat_runs import HOSTS, native_runs
 from generated import load_file, transform_file
 
@@ -25,8 +25,7 @@ EMULATORS = {
 INSTALLED = {plugin.name for plugin in installed("environment")}
 
 
-@once_on_airflow
-@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("host", quickly(*HOSTS))
 @pytest.mark.parametrize("environment", [name for name in EMULATORS if name in INSTALLED])
 def test_generated_files_run_in_a_cloud(
     tmp_path: Path, home: dict[str, str], stand_in: StandIn, host: str, environment: str

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from breadth import hostless, once_on_airflow
+from breadth import hostless, quickly
 from compat_runs import EXAMPLES, HOSTS, ORCHESTRATORS, check_rows, example, graph, native_runs, orchestrate, run
 
 AFTERWARDS = '''
@@ -69,8 +69,7 @@ def test_the_generated_files_run(project: Path, home: dict[str, str], orchestrat
     check_rows(project)
 
 
-@once_on_airflow
-@pytest.mark.parametrize("orchestrator", ORCHESTRATORS)
+@pytest.mark.parametrize("orchestrator", quickly(*ORCHESTRATORS))
 def test_everything_upstream_and_what_is_left_to_do_afterwards(
     project: Path, home: dict[str, str], orchestrator: str
 ) -> None:
@@ -88,8 +87,7 @@ def test_everything_upstream_and_what_is_left_to_do_afterwards(
     assert "kpi_overview_task failed" in done.stdout
 
 
-@once_on_airflow
-@pytest.mark.parametrize("orchestrator", ORCHESTRATORS)
+@pytest.mark.parametrize("orchestrator", quickly(*ORCHESTRATORS))
 def test_files_that_are_staged_and_a_file_that_says_so(project: Path, home: dict[str, str], orchestrator: str) -> None:
     """The strategies ``pending`` and ``ack`` where everything is ready, and ``ack`` where it is not."""
     file = project / "dags" / "starbake_load.py"

@@ -44,7 +44,7 @@ def state(sandbox: Sandbox) -> dict[str, Any]:
     return {
         "items": sandbox.query("SELECT * FROM shop.items ORDER BY ALL"),
         "notes": sandbox.query("SELECT * FROM kpi.notes ORDER BY ALL"),
-        "rejected": sandbox.query("SELECT file, row_number, record FROM audit.rejected ORDER BY ALL"),
+        "rejected": sandbox.query("SELECT file, row_number, record FROM starlake_core.rejected ORDER BY ALL"),
         "archive": sandbox.files("archive"),
         "left": sandbox.files("stage") + sandbox.files("ingesting") + sandbox.files("unresolved"),
         "ack": (sandbox.root / "go.ack").exists(),
@@ -96,17 +96,6 @@ def test_a_run_that_was_made_again_under_its_id_is_new_work(sandbox: Sandbox) ->
         sandbox.run(*command, SL_RUN_KEY="k", SL_RUN_INSTANCE="~tuesday~0").code for command in commands(sandbox)
     ] == [0] * 4
     assert state(sandbox) == expected(2)
-
-
-def test_what_an_earlier_version_remembers_is_known(sandbox: Sandbox) -> None:
-    prepare(sandbox)
-    arrive(sandbox)
-    for command in commands(sandbox):
-        sandbox.run(*command, SL_RUN_KEY="k")
-    with duckdb.connect(str(sandbox.root / "datasets" / "duckdb.db")) as connection:
-        connection.execute("ALTER TABLE audit.run_keys DROP COLUMN instance")
-    assert sandbox.run(*NOTE, SL_RUN_KEY="k", SL_RUN_INSTANCE="~monday~0").out.startswith("already done")
-    assert state(sandbox) == expected(1)
 
 
 def test_what_an_earlier_version_did_is_known_by_the_name_that_it_had(sandbox: Sandbox) -> None:

@@ -79,7 +79,9 @@ def project(sandbox: Sandbox) -> Sandbox:
 def test_what_holds(project: Sandbox, expectation: str) -> None:
     done = transform(project, expectation)
     assert done.code == 0, done.err
-    assert project.query("SELECT expectation, success, fails FROM audit.expectations") == [(expectation, True, True)]
+    assert project.query("SELECT expectation, success, fails FROM starlake_core.expectations") == [
+        (expectation, True, True)
+    ]
 
 
 @pytest.mark.parametrize("expectation", FAIL)
@@ -88,8 +90,8 @@ def test_what_fails_writes_nothing(project: Sandbox, expectation: str) -> None:
     assert done.code == 1
     assert f"kpi.t: 1 expectation(s) fail, so nothing is written\n  {expectation!r} does not hold: " in done.err
     assert tables(project) == []
-    assert project.query("SELECT expectation, success FROM audit.expectations") == [(expectation, False)]
-    assert project.query("SELECT success FROM audit.log") == [(False,)]
+    assert project.query("SELECT expectation, success FROM starlake_core.expectations") == [(expectation, False)]
+    assert project.query("SELECT success FROM starlake_core.log") == [(False,)]
 
 
 @pytest.mark.parametrize("expectation", FAIL)
@@ -98,7 +100,7 @@ def test_what_may_fail_is_recorded(project: Sandbox, expectation: str, caplog: p
     assert done.code == 0, done.err
     assert tables(project) == [("t",)]
     assert f"kpi.t: the expectation {expectation!r} does not hold" in caplog.text
-    assert project.query("SELECT expectation, success, fails FROM audit.expectations ORDER BY ALL") == sorted(
+    assert project.query("SELECT expectation, success, fails FROM starlake_core.expectations ORDER BY ALL") == sorted(
         [(expectation, False, False), (HOLD[0], True, False), (HOLD[1], True, True)]
     )
 
@@ -134,8 +136,8 @@ def test_starlakes_own_answer_keeps_the_rows(project: Sandbox) -> None:
         assert done.code == 1
         assert "1 expectation(s) fail, and the rows stay" in done.err
     assert project.query("SELECT count(*) FROM kpi.t") == [(6,)]
-    assert project.query("SELECT DISTINCT success FROM audit.log") == [(True,)]
-    assert project.query("SELECT count(*) FROM audit.run_keys") == [(0,)]
+    assert project.query("SELECT DISTINCT success FROM starlake_core.log") == [(True,)]
+    assert project.query("SELECT count(*) FROM starlake_core.run_keys") == [(0,)]
 
 
 def test_the_settings_of_the_application(project: Sandbox) -> None:
@@ -144,6 +146,9 @@ def test_the_settings_of_the_application(project: Sandbox) -> None:
     assert transform(project, {"expect": "own('label')", "failOnError": False}).code == 0
     project.write("metadata/application.sl.yml", "application: {expectations: {active: false}}")
     assert transform(project, "own('label')", "unknown()").code == 0
+    project.write("metadata/application.sl.yml", "application: {}")
+    assert transform(project, {"expect": "own('label')"}, SL_EXPECTATIONS_FAIL_ON_ERROR="true").code == 1
+    assert transform(project, "own('label')", SL_EXPECTATIONS_ACTIVE="false").code == 0
 
 
 def test_own_macros_take_precedence(project: Sandbox) -> None:

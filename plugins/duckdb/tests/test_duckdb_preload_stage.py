@@ -227,3 +227,20 @@ def test_another_attempt_of_a_check_is_the_same_check(sandbox: Sandbox) -> None:
     assert second.code == 0
     assert "already done under this run key" in second.out
     assert not (sandbox.root / "marker-2").exists()
+
+
+def test_a_file_that_fits_two_tables_is_staged_and_fails_the_command(sandbox: Sandbox) -> None:
+    """As in Starlake, which stages no later domain then."""
+    sandbox.table("items_all", "table: {pattern: 'items.*', attributes: [{name: id, type: int}]}")
+    sandbox.write("metadata/load/tail/_config.sl.yml", 'load: {metadata: {directory: "{{SL_ROOT}}/incoming/tail"}}')
+    sandbox.table("t", "table: {pattern: 't.*', attributes: [{name: id, type: int}]}", domain="tail")
+    sandbox.incoming("items1.csv", "id\n1\n")
+    sandbox.write("incoming/tail/t1.csv", "id\n1\n")
+    done = sandbox.run("stage")
+    assert done.code == 1
+    assert "items1.csv fits items and items_all" in done.err
+    assert sandbox.files("stage") == ["shop/items1.csv"]
+    assert sandbox.run("stage").code == 0
+    assert sandbox.files("stage") == ["shop/items1.csv", "tail/t1.csv"]
+    assert sandbox.run("load", "--domains", "shop").code == 0
+    assert sandbox.query("SELECT id FROM shop.items") == [(1,)]

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 ATTRIBUTES = [{"name": "id", "type": "int"}, {"name": "label", "type": "string"}]
 WORTH = {
-    "archive": False,
     "createSchemaIfNotExists": False,
     "parseSQL": False,
     "expectations": {"failOnError": True},
@@ -114,7 +113,6 @@ def test_a_setting(sandbox: Sandbox, key: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
-        ("SL_ARCHIVE", "false"),
         ("SL_ARCHIVE_TABLE", "true"),
         ("SL_DUCKDB_MODE", "true"),
         ("SL_SINK_REPLAY_TO_FILE", "true"),
@@ -138,8 +136,6 @@ def test_a_transform(sandbox: Sandbox, key: str, value: Any) -> None:
 
 def test_values_that_ask_for_what_happens_anyway(sandbox: Sandbox) -> None:
     settings = {
-        "archive": True,
-        "grouped": True,
         "dsvOptions": {},
         "privacyOnly": False,
     }

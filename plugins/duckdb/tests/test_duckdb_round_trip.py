@@ -36,7 +36,7 @@ def loaded(sandbox: Sandbox, metadata: str, content: str) -> list[str | None]:
     (folder / "texts1").write_bytes(content.encode())
     result = sandbox.run("load", "--domains", "shop", "--tables", "texts")
     assert result.code == 0, result.err
-    assert result.out.endswith(" 0 rejected\n"), sandbox.query("FROM audit.rejected")
+    assert result.out.endswith(" 0 rejected\n"), sandbox.query("FROM starlake_core.rejected")
     return [row[0] for row in sandbox.query("SELECT label FROM shop.texts ORDER BY n")]
 
 

@@ -119,7 +119,7 @@ def test_statements_that_are_not_parsed_are_run_as_they_are(loaded: Sandbox) -> 
     assert loaded.query("SELECT * FROM shop.sink") == [(1,)]
     assert loaded.query("SELECT count(*) FROM shop.items") == [(3,)]
     assert loaded.query("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'kpi'") == [(0,)]
-    assert loaded.query("SELECT success, accepted FROM audit.log WHERE command = 'transform'") == [(True, None)]
+    assert loaded.query("SELECT success, accepted FROM starlake_core.log WHERE command = 'transform'") == [(True, None)]
 
 
 def test_statements_that_are_not_parsed_are_run_once_under_a_run_key(loaded: Sandbox) -> None:

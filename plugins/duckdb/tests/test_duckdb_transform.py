@@ -62,6 +62,15 @@ def test_variables_are_sql_literals_when_they_come_in_quotes(sandbox: Sandbox) -
     ]
 
 
+def test_dates_are_those_of_today_where_starlakes_own_answer_is_wanted(sandbox: Sandbox) -> None:
+    task(sandbox, "SELECT '{{sl_date}}' = '20260305' AS d, '{{sl_scheduled_date}}' AS s", OVERWRITE)
+    arguments = ("transform", "--name", "kpi.t", "--scheduledDate", "2026-03-05T00:00:00+00:00")
+    assert sandbox.run(*arguments).code == 0
+    assert rows(sandbox) == [(True, "2026-03-05 00:00:00+00:00")]
+    assert sandbox.run(*arguments, SL_DUCKDB_COMPAT="starlake").code == 0
+    assert rows(sandbox) == [(False, "")]
+
+
 def test_append_and_upsert(sandbox: Sandbox) -> None:
     task(sandbox, "SELECT {{id}} AS id, '{{label}}' AS label", "{writeStrategy: {type: APPEND}}")
     for label in ("a", "b"):
@@ -91,10 +100,16 @@ def test_statements_around_the_query_share_its_transaction(sandbox: Sandbox) -> 
     result = sandbox.run("transform", "--name", "kpi.t")
     assert result.code == 1
     assert "t.sl.yml: 'INSERT INTO nowhere VALUES (1)' fails" in result.err
-    assert sandbox.query("SELECT table_name FROM duckdb_tables() WHERE schema_name <> 'audit'") == []
-    assert sandbox.query('SELECT command, domain, "table", success FROM audit.log') == [
+    assert sandbox.query("SELECT table_name FROM duckdb_tables() WHERE schema_name <> 'starlake_core'") == []
+    assert sandbox.query('SELECT command, domain, "table", success FROM starlake_core.log') == [
         ("transform", "kpi", "t", False)
     ]
+
+
+def test_the_schema_is_there_before_the_statements(sandbox: Sandbox) -> None:
+    task(sandbox, "SELECT n FROM kpi.source", "{presql: ['CREATE TABLE kpi.source AS SELECT 1 AS n']}")
+    assert sandbox.run("transform", "--name", "kpi.t").code == 0
+    assert rows(sandbox) == [(1,)]
 
 
 def test_statements_in_the_query_file(sandbox: Sandbox) -> None:

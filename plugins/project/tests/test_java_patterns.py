@@ -141,7 +141,9 @@ def test_named_groups_are_found() -> None:
     pattern = java_pattern(r"(?<kind>orders)-(?<day>\d{8})(?<rest>x)?[.]csv")
     assert pattern.group_names == ("kind", "day", "rest")
     found = pattern.matches("orders-20240305.csv")
-    assert found == JavaMatch("orders-20240305.csv", 0, 19, {"kind": "orders", "day": "20240305", "rest": None})
+    groups = {"kind": "orders", "day": "20240305", "rest": None}
+    assert found == JavaMatch("orders-20240305.csv", 0, 19, groups, ("orders", "20240305", None))
+    assert pattern.group_count == 3
     assert pattern.matches("old-orders-20240305.csv") is None
     inside = pattern.find("old-orders-20240305.csv.gz")
     assert inside is not None

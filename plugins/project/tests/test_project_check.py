@@ -55,7 +55,7 @@ def test_all_problems_of_all_files(root: Path) -> None:
     write(root, "dags/load.sl.yml", "version: 1\ndag:\n  templat: x\n")  # codespell:ignore templat
     write(root, "refs.sl.yml", "version: 1\nrefs:\n  - {inptu: {table: a}}\n")
     write(root, "env.PROD.sl.yml", "version: 1\nenv:\n  a: [1]\n")
-    write(root, "types/more.sl.yml", "version: 1\ntypes:\n  - {primitiveType: string}\n")
+    write(root, "types/types.sl.yml", "version: 1\ntypes:\n  - {primitiveType: string}\n")
     write(root, "load/starbake/forgotten.yml", "version: 1\n")
     write(root, "load/starbake/old.sl.yml", "table:\n  pattern: o\n  filter: a > 1\n  metadata: {write: OVERWRITE}\n")
     done = check("bakery")
@@ -71,14 +71,14 @@ def test_all_problems_of_all_files(root: Path) -> None:
         "error: bakery/metadata/dags/load.sl.yml:3: dag.templat is not a key of Starlake. Did you mean 'template'?",  # codespell:ignore templat
         "error: bakery/metadata/refs.sl.yml:3: refs[0].inptu is not a key of Starlake. Did you mean 'input'?",
         "error: bakery/metadata/env.PROD.sl.yml:3: env.a must be a string, found a list",
-        "error: bakery/metadata/types/more.sl.yml:3: types[0].name is missing",
+        "error: bakery/metadata/types/types.sl.yml:3: types[0].name is missing",
         "warning: bakery/metadata/load/starbake/forgotten.yml: is not read, because its name does not end with .sl.yml; rename it",
         "warning: bakery/metadata/load/starbake/old.sl.yml: has no version",
         "warning: bakery/metadata/load/starbake/old.sl.yml:3: table.filter is refused by the DuckDB engine: which rows are loaded",
     ):
         assert problem in done.output
     assert done.output.splitlines()[-1].startswith("10 problems in ")
-    (root / "metadata/types/more.sl.yml").unlink()
+    (root / "metadata/types/types.sl.yml").unlink()
     assert (
         "types.sl.yml:5: the type 'strin' of the attribute 'a' is not defined in metadata/types. Did you mean 'string'?"
         in check("bakery").output
@@ -115,8 +115,10 @@ def test_a_project_without_pipeline_files(root: Path) -> None:
 
 
 def test_a_variable_of_the_process_that_decides_rows(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SL_ARCHIVE", "false")
-    assert "warning: SL_ARCHIVE=false: the DuckDB engine refuses the setting archive" in check("bakery").output
+    monkeypatch.setenv("SL_ARCHIVE_TABLE", "true")
+    assert (
+        "warning: SL_ARCHIVE_TABLE=true: the DuckDB engine refuses the setting archiveTable" in check("bakery").output
+    )
 
 
 def test_without_a_reader_it_says_what_to_install(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -199,7 +199,7 @@ def test_types(tmp_path: Path, write: Write) -> None:
         "types/default.sl.yml",
         "types: [{name: int, primitiveType: long, pattern: '[0-9]+', ddlMapping: {DuckDB: INT}}]",
     )
-    write("types/own.sl.yml", "types: [{name: code}]")
+    write("types/types.sl.yml", "types: [{name: code}]")
     types = load(tmp_path).types
     assert types["int"].ddl_mapping == {"duckdb": "INT"}
     assert types["code"].primitive_type == "string"
@@ -318,7 +318,7 @@ def test_a_directory_that_is_no_project(tmp_path: Path) -> None:
 
 def test_only_the_files_that_are_asked_for_are_read(tmp_path: Path, write: Write) -> None:
     write("load/shop/broken.sl.yml", "table: [")
-    write("types/broken.sl.yml", "types: [")
+    write("types/types.sl.yml", "types: [")
     write("transform/kpi/broken.sl.yml", "task: [")
     write("transform/kpi/fine.sql", "SELECT 1")
     project = load(tmp_path)

@@ -37,7 +37,7 @@ FILES: dict[str, type[Keys]] = {
     "application.sl.yml": ApplicationFile,
     "env.sl.yml": EnvFile,
     "refs.sl.yml": RefsFile,
-    "types/own.sl.yml": TypesFile,
+    "types/types.sl.yml": TypesFile,
     "dags/a.sl.yml": DagFile,
     "load/shop/_config.sl.yml": DomainFile,
     "load/shop/items.sl.yml": TableFile,
@@ -98,7 +98,7 @@ def test_a_project_that_uses_every_key_once_opens(tmp_path: Path, caplog: pytest
 
 SMALL: dict[str, Any] = {
     "application.sl.yml": {"version": 1, "application": {}},
-    "types/own.sl.yml": {"version": 1, "types": []},
+    "types/types.sl.yml": {"version": 1, "types": []},
     "load/shop/_config.sl.yml": {"version": 1, "load": {}},
     "load/shop/items.sl.yml": {"version": 1, "table": {"pattern": "x"}},
     "transform/kpi/_config.sl.yml": {"version": 1, "transform": {}},
@@ -238,7 +238,7 @@ def broken(root: Path, name: str, text: str) -> ProjectError:
             "version: 1\ntask:\n  taskTimeoutMs: soon\n  presql: {a: b}\n",
             [":3: task.taskTimeoutMs must be a whole number, found 'soon'", ":4: task.presql must be a list of strings, found a mapping"],
         ),
-        ("types/own.sl.yml", "version: 1\ntypes:\n  - {name: a, primitivType: int}\n", ["Did you mean 'primitiveType'?"]),
+        ("types/types.sl.yml", "version: 1\ntypes:\n  - {name: a, primitivType: int}\n", ["Did you mean 'primitiveType'?"]),
     ],
 )  # fmt: skip
 def test_everything_that_is_wrong_with_a_file_is_said_at_once(

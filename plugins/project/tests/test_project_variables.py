@@ -347,6 +347,14 @@ class TestJinja:
             sql(load(tmp_path))
         assert f"{broken}:2: the template is invalid" in str(caught.value)
 
+    def test_a_broken_file_of_macros_matters_only_to_what_needs_it(self, tmp_path: Path, write: Write) -> None:
+        write("macros/a.j2", "{% macro x(a = 1, b) %}{% endmacro %}")
+        write("macros/b.j2", "{% macro y(a) %}<{{ a }}>{% endmacro %}")
+        project = Project.load(tmp_path, environ={})
+        assert project.render("{{ y(1) }}{{ nobody | upper }}", tmp_path) == "<1>"
+        with pytest.raises(ProjectError, match=r"a\.j2:1: the template is invalid"):
+            project.render("{{ z() }}", tmp_path)
+
     def test_macros_are_not_read_for_what_needs_none(self, tmp_path: Path, write: Write) -> None:
         write("macros/a.j2", "{% macro x( %}")
         write("transform/kpi/t.sql", "SELECT {% if true %}1{% endif %}")

@@ -1,4 +1,4 @@
-"""All rows of the files of one table, typed and checked, in a temporary table."""
+"""All rows of the files of one table, typed and checked, in a table that exists for the time of a transaction."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pathlib import Path
 import duckdb
 from starlake_core_project import Table
 
+from .archives import opened
+from .bare_names import refuse_bare_names
 from .casting import Column, column_checks
-from .compressed import check_size
-from .dialect import dialect_of
-from .errors import EngineError
-from .formats import format_of, reader_of
+from .errors import EngineError, TooLarge
+from .formats import reader_of
 from .reading import Reading, ReadingRules
 from .sql import Parameters, identifier
 from .type_patterns import patterns_without_re2, remember_matches
 from .work import Work, utc_now
 
-__all__ = ["BATCH", "ORDER", "Counts", "read_batch"]
+__all__ = ["BATCH", "ORDER", "Counts", "drop_batch", "read_batch"]
 
-BATCH = "temp.main.sl_batch"
+BATCH = "starlake_core.sl_batch"
 _REJECTS = "sl_rejects"
 ORDER = ("sl$file", "sl$row")
 _FILE, _ROW, _ERRORS, _RECORD = (identifier(name) for name in (*ORDER, "sl$errors", "sl$record"))
@@ -68,25 +68,53 @@ def _insert(reading: Reading, number: int) -> tuple[str, Parameters]:
     return statement, parameters
 
 
+def _run(connection: duckdb.DuckDBPyConnection, reading: Reading, number: int) -> int:
+    """Put the rows of a file into the batch; return how many they are."""
+    connection.execute(f"DROP TABLE IF EXISTS {_REJECTS}")
+    connection.execute(f"DROP TABLE IF EXISTS {_REJECTS}_scan")
+    _match(connection, reading)
+    statement, parameters = _insert(reading, number)
+    found = connection.execute(statement, parameters.values).fetchone()
+    return int(found[0]) if found else 0
+
+
+def _read(connection: duckdb.DuckDBPyConnection, reading: Reading, number: int) -> None:
+    careful = reader_of(reading.table).careful
+    if careful is None:
+        _run(connection, reading, number)
+        return
+    expected = careful.expected(connection, reading)
+    if expected is not None:
+        if _run(connection, reading, number) == expected and not _rejected(connection):
+            return
+        connection.execute(f"DELETE FROM {BATCH} WHERE {_FILE} = $number", {"number": number})
+    with careful.copied(reading) as copy:
+        found = _run(connection, copy, number)
+        if copy.records not in (None, found):
+            raise EngineError(f"{reading.name} has {copy.records} records, but {found} were read; report this as a bug")
+
+
+def _rejected(connection: duckdb.DuckDBPyConnection) -> int:
+    """How many errors DuckDB's reader found in a file."""
+    # The reader of JSON arrays makes no such table: there a broken record fails the file.
+    named = {"name": _REJECTS}
+    if connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = $name", named).fetchone() is None:
+        return 0
+    found = connection.execute(f"SELECT count(*) FROM {_REJECTS}").fetchone()
+    return int(found[0]) if found else 0
+
+
 def _keep_malformed(connection: duckdb.DuckDBPyConnection, table: Table, name: str, number: int, work: Work) -> int:
     """Move the records that DuckDB could not split into fields to the audit; count them."""
-    # The reader of JSON arrays makes no such table: there a broken record fails the file.
-    if (
-        connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = $name", {"name": _REJECTS}).fetchone()
-        is None
-    ):
+    if not _rejected(connection):
         return 0
-    header = int(format_of(table) == "DSV" and dialect_of(table).with_header)
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE sl_malformed AS SELECT line - $header AS line, min(csv_line) AS record, "
-        f"min(error_message) AS error FROM {_REJECTS} GROUP BY line",
-        {"header": header},
+        "CREATE OR REPLACE TEMP TABLE sl_malformed AS SELECT line, min(csv_line) AS record, min(error_message) AS error "
+        f"FROM {_REJECTS} GROUP BY line"
     )
     found = connection.execute("SELECT count(*) FROM sl_malformed").fetchone()
-    if not found or not found[0]:
-        return 0
     connection.execute(
-        "INSERT INTO audit.rejected SELECT $key, $domain, $table, $file, line, record, error, $now FROM sl_malformed",
+        "INSERT INTO starlake_core.rejected SELECT $key, $domain, $table, $file, line, record, error, $now FROM sl_malformed",
         {"key": work.run_key, "domain": table.domain, "table": table.name, "file": name, "now": utc_now()},
     )
     # Rows are counted without the malformed ones before them; their number in the file is wanted.
@@ -96,7 +124,12 @@ def _keep_malformed(connection: duckdb.DuckDBPyConnection, table: Table, name: s
         f"WHERE {_FILE} = $number AND {_ERRORS} IS NOT NULL",
         {"number": number},
     )
-    return int(found[0])
+    return int(found[0]) if found else 0
+
+
+def drop_batch(connection: duckdb.DuckDBPyConnection) -> None:
+    """Remove what :func:`read_batch` made; the space in the file is used again."""
+    connection.execute(f"DROP TABLE {BATCH}")
 
 
 def read_batch(
@@ -107,7 +140,7 @@ def read_batch(
     work: Work,
     rules: ReadingRules,
 ) -> Counts:
-    """Read files into :data:`BATCH`, in order, and keep the refused rows in ``audit.rejected``.
+    """Read files into :data:`BATCH`, in order, and keep the refused rows in ``starlake_core.rejected``.
 
     What is left in the batch are the accepted rows, in the order of files and rows (:data:`ORDER`).
 
@@ -119,30 +152,30 @@ def read_batch(
         EngineError: a file cannot be read in the format of the table.
     """
     declared = ", ".join(f"{identifier(column.name)} {column.ddl}" for column in columns)
+    # An ordinary table, which DuckDB writes to its file while it fills; a temporary one would stay in memory.
+    connection.execute("CREATE SCHEMA IF NOT EXISTS starlake_core")
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE sl_batch ({_FILE} INTEGER, {_ROW} BIGINT, {declared}, "
+        f"CREATE OR REPLACE TABLE {BATCH} ({_FILE} INTEGER, {_ROW} BIGINT, {declared}, "
         f"{_ERRORS} VARCHAR, {_RECORD} VARCHAR)"
     )
+    if rules.compat:
+        refuse_bare_names(connection, columns)
     malformed = 0
-    for number, (path, name) in enumerate(files):
-        connection.execute(f"DROP TABLE IF EXISTS {_REJECTS}")
-        connection.execute(f"DROP TABLE IF EXISTS {_REJECTS}_scan")
-        if path.is_symlink():  # somebody changed it after it was looked at
-            raise EngineError(f"{name} is a link; put the file itself into the directory of the domain")
-        check_size(path, name, rules.max_decompressed)
+    for number, (path, name) in enumerate(opened(files, rules)):
         try:
             reading = Reading(table, columns, path, name, _REJECTS, rules)
             with reader_of(table).readable(reading) as readable:
-                _match(connection, readable)
-                statement, parameters = _insert(readable, number)
-                connection.execute(statement, parameters.values)
+                _read(connection, readable, number)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise EngineError(f"{name} cannot be decompressed: {error}") from error
+        except duckdb.ConversionException as error:
+            kind = TooLarge if rules.compat else EngineError
+            raise kind(f"{name} cannot be loaded into {table.domain}.{table.name}: {error}") from error
         except duckdb.Error as error:
             raise EngineError(f"{name} cannot be loaded into {table.domain}.{table.name}: {error}") from error
         malformed += _keep_malformed(connection, table, name, number, work)
         connection.execute(
-            f"INSERT INTO audit.rejected SELECT $key, $domain, $table, $file, {_ROW}, {_RECORD}, "
+            f"INSERT INTO starlake_core.rejected SELECT $key, $domain, $table, $file, {_ROW}, {_RECORD}, "
             f"{_ERRORS}, $now FROM {BATCH} WHERE {_FILE} = $number AND {_ERRORS} IS NOT NULL",
             {
                 "key": work.run_key,

@@ -15,12 +15,11 @@ from starlake_core.errors import StarlakeError
 from starlake_core.runtime import WILL_NOT_PASS, may_pass
 
 from .context import open_context
-from .errors import EngineError, ProjectFault, unsupported
+from .errors import is_lasting, unsupported
 
 __all__ = ["main"]
 
-_SUPPORTED = ("preload", "stage", "load", "transform")
-_SETTLED = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+_SUPPORTED = ("preload", "stage", "load", "transform", "infer-schema", "autoload")
 _HELP = ("help", "--help")
 
 
@@ -49,7 +48,7 @@ def _run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         raise unsupported(f"the command {parsed.name}")
     context = open_context(parsed.name, tuple(arguments[1:]), parsed.values, environ)
     # By name, because DuckDB is only loaded by the commands that need it.
-    module = importlib.import_module(f".commands.{parsed.name}", __package__)
+    module = importlib.import_module(f".commands.{parsed.name.replace('-', '_')}", __package__)
     code: int = module.run(context)
     return code
 
@@ -77,19 +76,9 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> 
         return _run(arguments, environ)
     except (StarlakeError, OSError) as error:
         sys.stderr.write(f"ERROR {error}\n")
-        lasting = _is_lasting(error)
+        lasting = is_lasting(error)
     except Exception as error:
         # Show what Python itself would show, but choose the exit code.
         traceback.print_exc()
         lasting = not may_pass(error)
     return WILL_NOT_PASS if lasting and environ.get("SL_RUN_KEY") else 1
-
-
-def _is_lasting(error: Exception) -> bool:
-    """Whether another attempt would fail in the same way, because the failure is not about the data, the database or the machine."""
-    if isinstance(error, EngineError):
-        return isinstance(error, ProjectFault)
-    cause = error.__cause__ if isinstance(error, StarlakeError) else error
-    if isinstance(cause, OSError):  # about a file of the project, or another file
-        return isinstance(error, StarlakeError) and isinstance(cause, _SETTLED)
-    return True

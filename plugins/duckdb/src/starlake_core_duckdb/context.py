@@ -17,6 +17,10 @@ from .errors import ProjectFault, unsupported
 __all__ = ["Context", "open_context", "open_project", "refuse_options"]
 
 
+STORAGE_VERSION = "v1.2.0"
+"""The format of a new database, which every DuckDB that Starlake ships can open."""
+
+
 @dataclass(frozen=True)
 class Context:
     """One call of the program.
@@ -30,6 +34,7 @@ class Context:
         former: the name of the work in the previous version; empty if it is the same.
         max_decompressed: how many bytes may come out of one compressed file.
         compat: whether to do what Starlake does where the engine's own way is better (``SL_DUCKDB_COMPAT=starlake``).
+        storage_version: the format of a database that is made: every DuckDB from that version on can open it.
     """
 
     project: Project
@@ -45,6 +50,7 @@ class Context:
     print_counters: bool
     max_decompressed: int
     compat: bool = False
+    storage_version: str = STORAGE_VERSION
 
     def stage(self, domain: str) -> Path:
         """Where the files of a domain wait to be loaded."""
@@ -102,7 +108,7 @@ def open_project(
         The project, and the name of the time zone.
 
     Raises:
-        ProjectFault: ``SL_ROOT`` or ``SL_TIMEZONE`` is missing or wrong.
+        ProjectFault: ``SL_ROOT``, ``SL_TIMEZONE`` or ``SL_DUCKDB_COMPAT`` is missing or wrong.
         ProjectError: the project cannot be read.
     """
     root = environ.get("SL_ROOT")
@@ -115,12 +121,15 @@ def open_project(
             f"SL_ROOT is {root}, and this engine reads a project on this machine only; give a local directory, or use the "
             "Starlake command line for a project in a bucket"
         )
+    compat = _compat(environ)
     zone_name = environ.get("SL_TIMEZONE") or "UTC"
     scheduled = values.get("scheduledDate")
     variables = dict(values.get("options") or {})
     text = (scheduled or "").replace("T", " ")
     # Starlake accepts quotes around the date of a load, and only there.
     text = text.replace("'", "") if command == "load" else text
+    if compat:
+        scheduled = None  # Starlake accepts the date, and its date variables are those of today
     if scheduled is not None:
         variables = {"sl_scheduled_date": text, **variables}
 
@@ -166,6 +175,7 @@ def open_context(
         print_counters=bool(environ.get("SL_API")),
         max_decompressed=read_size(environ.get(VARIABLE)),
         compat=_compat(environ),
+        storage_version=environ.get("SL_DUCKDB_STORAGE_VERSION") or STORAGE_VERSION,
     )
 
 

@@ -1,4 +1,4 @@
-"""The database file: where it is, who may write, and the engine's own tables in it."""
+"""The database file: where it is, who may write, and transactions in it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 
+from .bookkeeping import bookkeeping_changes
 from .context import Context
 from .errors import EngineError, ProjectFault, unsupported
 from .locks import locked
@@ -16,23 +17,6 @@ from .locks import locked
 __all__ = ["connect", "database_path", "transaction"]
 
 _URL = "jdbc:duckdb:"
-
-_SCHEMA = """
-CREATE SCHEMA IF NOT EXISTS audit;
-CREATE TABLE IF NOT EXISTS audit.run_keys (
-    run_key VARCHAR NOT NULL, command VARCHAR NOT NULL, arguments_hash VARCHAR NOT NULL,
-    result VARCHAR NOT NULL, committed_at TIMESTAMP NOT NULL);
-ALTER TABLE audit.run_keys ADD COLUMN IF NOT EXISTS instance VARCHAR;
-CREATE TABLE IF NOT EXISTS audit.loaded_files (
-    path VARCHAR NOT NULL, domain VARCHAR NOT NULL, "table" VARCHAR NOT NULL);
-CREATE TABLE IF NOT EXISTS audit.rejected (
-    run_key VARCHAR, domain VARCHAR NOT NULL, "table" VARCHAR NOT NULL, file VARCHAR NOT NULL,
-    row_number BIGINT, record VARCHAR, errors VARCHAR NOT NULL, rejected_at TIMESTAMP NOT NULL);
-CREATE TABLE IF NOT EXISTS audit.log (
-    run_key VARCHAR, command VARCHAR NOT NULL, domain VARCHAR NOT NULL, "table" VARCHAR NOT NULL,
-    success BOOLEAN NOT NULL, accepted BIGINT, rejected BIGINT, message VARCHAR,
-    started_at TIMESTAMP NOT NULL, ended_at TIMESTAMP NOT NULL);
-"""
 
 
 def database_path(context: Context, connection_ref: str | None, what: str) -> Path:
@@ -68,17 +52,27 @@ def database_path(context: Context, connection_ref: str | None, what: str) -> Pa
     return context.project.root / chosen if chosen else application.datasets / "duckdb.db"
 
 
-def _open(path: Path) -> duckdb.DuckDBPyConnection:
+def _open(path: Path | str, **config: str) -> duckdb.DuckDBPyConnection:
     # Extensions are never fetched: this engine works without a network.
-    return duckdb.connect(str(path), config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
+    offline = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+    return duckdb.connect(str(path), config={**offline, **config})
 
 
-def _create(path: Path) -> None:
-    """Make the database under another name first: DuckDB cannot open a file that a crash left half made."""
+def _create(path: Path, version: str) -> None:
+    """Make the database under another name first: DuckDB cannot open a file that a crash left half made.
+
+    Raises:
+        ProjectFault: this DuckDB does not know the version.
+    """
     unfinished = path.with_name(f"{path.name}.new")
     for leftover in (unfinished, path.with_name(f"{path.name}.new.wal")):
         leftover.unlink(missing_ok=True)
-    _open(unfinished).close()
+    try:
+        _open(unfinished, storage_compatibility_version=version).close()
+    except duckdb.InvalidInputException as error:
+        raise ProjectFault(
+            f"SL_DUCKDB_STORAGE_VERSION is {version!r}; give a version of DuckDB such as v1.2.0, or latest: {error}"
+        ) from error
     os.rename(unfinished, path)
 
 
@@ -88,12 +82,13 @@ def connect(context: Context, path: Path) -> Iterator[duckdb.DuckDBPyConnection]
 
     Raises:
         EngineError: a program that does not take the lock has the file open, or it is not a database.
+        ProjectFault: ``SL_DUCKDB_STORAGE_VERSION`` is not a version.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path.with_name(f"{path.name}.lock")):
         try:
             if not path.exists():
-                _create(path)
+                _create(path, context.storage_version)
             connection = _open(path)
         except duckdb.Error as error:
             raise EngineError(
@@ -101,13 +96,11 @@ def connect(context: Context, path: Path) -> Iterator[duckdb.DuckDBPyConnection]
             ) from error
         try:
             connection.execute("SET TimeZone = $zone", {"zone": context.timezone})
-            # What was added last: the tables of an earlier version get what they lack.
-            connection.execute(
-                "SELECT 1 FROM duckdb_columns() WHERE schema_name = 'audit' AND table_name = 'run_keys' AND column_name = 'instance'"
-            )
-            if connection.fetchone() is None:
+            changes = bookkeeping_changes(connection)
+            if changes:
                 with transaction(connection):
-                    connection.execute(_SCHEMA)
+                    for statement in changes:
+                        connection.execute(statement)
             yield connection
         finally:
             connection.close()

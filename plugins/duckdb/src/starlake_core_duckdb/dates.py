@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["is_iso_name", "readable", "strptime_format"]
+__all__ = ["is_iso_name", "readable", "shape", "strptime_format"]
 
 _TOKENS = {
     "yyyy": "%Y",
@@ -90,4 +90,26 @@ def strptime_format(pattern: str) -> str | None:
             result += _TOKENS[text]
         else:
             result += text.replace("%", "%%")
+    return result
+
+
+def shape(pattern: str) -> str:
+    """A regular expression of the texts that have the form of a pattern: Java wants exactly as many digits as there are letters.
+
+    >>> shape("d/MM/yyyy HH:mm")
+    '[0-9]{1,2}/[0-9]{2}/[0-9]{4} [0-9]{2}:[0-9]{2}'
+    """
+    if pattern.upper() in _NAMED:
+        return "(?s).*"
+    result = ""
+    for piece in _PIECE.finditer(pattern):
+        text = piece.group()
+        if text.startswith("'"):
+            result += re.escape((piece.group(1) or "'").replace("''", "'"))
+        elif not text[0].isalpha():
+            result += "".join(character if character in " /:,;-_" else re.escape(character) for character in text)
+        elif text[0] in "aEXxZ" or (text[0] == "M" and len(text) > 2):
+            result += r"[^\s/]+" if text[0] != "a" else "[A-Za-z.]+"
+        else:
+            result += "[0-9]{1,2}" if len(text) == 1 else f"[0-9]{{{len(text)}}}"
     return result

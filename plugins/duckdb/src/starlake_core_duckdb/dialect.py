@@ -1,9 +1,8 @@
-"""How files of delimiter-separated values are written, and how to open them."""
+"""How files of delimiter-separated values are written, and how to open text files."""
 
 from __future__ import annotations
 
 import codecs
-import csv
 import gzip
 import io
 import shutil
@@ -17,26 +16,49 @@ from starlake_core_project import Table
 
 from .errors import EngineError, ProjectFault
 
-__all__ = ["Dialect", "as_utf8", "dialect_of", "header_of", "open_text"]
+__all__ = ["Dialect", "as_utf8", "codec_of", "dialect_of", "open_text"]
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a file is written, with Starlake's defaults filled in."""
+    """How a file is written, with Starlake's defaults filled in.
 
-    separator: str
-    quote: str
-    escape: str
-    with_header: bool
-    null_value: str | None
-    empty_is_null: bool
+    Attributes:
+        encoding: the name of the codec of Python.
+        multiline: whether a quoted value may contain line breaks; None if the project does not say.
+    """
+
+    separator: str = ";"
+    quote: str = '"'
+    escape: str = "\\"
+    with_header: bool = True
+    null_value: str | None = None
+    empty_is_null: bool = True
+    encoding: str = "utf-8"
+    multiline: bool | None = None
+
+
+def codec_of(table: Table) -> str:
+    """The name of the codec of Python for the files of a table.
+
+    Raises:
+        ProjectFault: the encoding is unknown.
+    """
+    wanted = table.metadata.format.encoding or "UTF-8"
+    try:
+        encoding = codecs.lookup(wanted).name
+    except LookupError:
+        raise ProjectFault(
+            f"{table.path}: metadata.encoding {wanted!r} is unknown; write it as UTF-8 or ISO-8859-1"
+        ) from None
+    return "utf-8" if encoding in ("utf-8-sig", "ascii") else encoding
 
 
 def dialect_of(table: Table) -> Dialect:
     """The dialect of a table's files.
 
     Raises:
-        EngineError: a part of it is longer than DuckDB supports.
+        ProjectFault: a part of it is longer than DuckDB supports, or the encoding is unknown.
     """
     file_format = table.metadata.format
     separator = ";" if file_format.separator is None else file_format.separator
@@ -51,10 +73,12 @@ def dialect_of(table: Table) -> Dialect:
     return Dialect(
         separator=separator,
         quote=quote,
-        escape=escape,
+        escape=escape if quote else "",
         with_header=file_format.with_header is not False,
         null_value=file_format.null_value,
         empty_is_null=file_format.empty_is_null is not False,
+        encoding=codec_of(table),
+        multiline=file_format.multiline,
     )
 
 
@@ -75,14 +99,8 @@ def as_utf8(table: Table, path: Path, directory: Path) -> Iterator[Path]:
     Raises:
         EngineError: the encoding is unknown, or the file is not written in it.
     """
-    wanted = table.metadata.format.encoding or "UTF-8"
-    try:
-        encoding = codecs.lookup(wanted).name
-    except LookupError:
-        raise ProjectFault(
-            f"{table.path}: metadata.encoding {wanted!r} is unknown; write it as UTF-8 or ISO-8859-1"
-        ) from None
-    if encoding in ("utf-8", "utf-8-sig", "ascii"):
+    encoding = codec_of(table)
+    if encoding == "utf-8":
         yield path
         return
     directory.mkdir(parents=True, exist_ok=True)
@@ -92,24 +110,5 @@ def as_utf8(table: Table, path: Path, directory: Path) -> Iterator[Path]:
             with open_text(path, encoding) as source, copy.open("w", encoding="utf-8", newline="") as target:
                 shutil.copyfileobj(source, target)
         except UnicodeError as error:
-            raise EngineError(f"{path.name} is not written in {wanted}: {error}") from error
+            raise EngineError(f"{path.name} is not written in {table.metadata.format.encoding}: {error}") from error
         yield copy
-
-
-def header_of(path: Path, dialect: Dialect) -> list[str] | None:
-    """The names in the first record of a UTF-8 file, or None when the file is empty."""
-    with open_text(path, "utf-8-sig") as source:
-        if len(dialect.separator) > 1:
-            line = source.readline().rstrip("\r\n")
-            names = [name.strip(dialect.quote) for name in line.split(dialect.separator)] if line else None
-        else:
-            escaped = dialect.escape if dialect.escape != dialect.quote else None
-            reader = csv.reader(
-                source,
-                delimiter=dialect.separator,
-                quotechar=dialect.quote or None,
-                quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
-                escapechar=escaped or None,
-            )
-            names = next(reader, None)
-    return None if names is None else [name.strip() for name in names]

@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 
-from starlake_core_project import Table
+import duckdb
 
 from .casting import Column
-from .dialect import Dialect, dialect_of, header_of
+from .dialect import Dialect, dialect_of
+from .dsv_copy import copied, count_records, header_of
 from .errors import EngineError
+from .reading import Reading
 from .sql import Parameters
 
-__all__ = ["dsv_source"]
+__all__ = ["as_copy", "dsv_source", "expected_rows"]
+
+# The longest line of DuckDB's reader unless another one is set.
+_LINE, _SLACK = 2_000_000, 1024
 
 
-def _positions(
-    table: Table, columns: Sequence[Column], path: Path, name: str, dialect: Dialect
-) -> tuple[int, list[int | None]]:
+def _positions(reading: Reading, dialect: Dialect) -> tuple[int, list[int | None]]:
     """How many fields a record has, and in which of them each column stands."""
+    table, columns, name = reading.table, reading.columns, reading.name
     if not dialect.with_header:
         order = {id(attribute): index for index, attribute in enumerate(table.attributes)}
         return len(table.attributes), [order[id(column.attribute)] for column in columns]
-    try:
-        header = header_of(path, dialect)
-    except (UnicodeError, csv.Error, OSError) as error:
-        raise EngineError(f"{name}: the header cannot be read: {error}") from error
+    header = header_of(reading.path, dialect, reading.rules.compat)
     if header is None:
         return len(columns), list(range(len(columns)))
+    if reading.rules.compat:
+        return len(header), _starlakes_places(header, columns)
+    header = [field.strip() for field in header]
     exact = {field: index for index, field in reversed(list(enumerate(header)))}
     folded = {field.casefold(): index for index, field in reversed(list(enumerate(header)))}
     places = [exact.get(column.attribute.name, folded.get(column.attribute.name.casefold())) for column in columns]
@@ -47,7 +51,16 @@ def _positions(
     return len(header), places
 
 
-def _value(fields: Sequence[str], place: int | None, column: Column, dialect: Dialect, parameters: Parameters) -> str:
+def _starlakes_places(header: Sequence[str], columns: Sequence[Column]) -> list[int | None]:
+    """Starlake knows a name only as it is written; a name that is there twice is not found at all."""
+    folded = [field.lower() for field in header]
+    places = {field: index for index, field in enumerate(header) if folded.count(field.lower()) == 1}
+    return [places.get(column.attribute.name) for column in columns]
+
+
+def _value(
+    fields: Sequence[str], place: int | None, column: Column, dialect: Dialect, compat: bool, parameters: Parameters
+) -> str:
     raw = "CAST(NULL AS VARCHAR)" if place is None else fields[place]
     trim = {"left": "ltrim", "right": "rtrim", "both": "trim"}.get((column.attribute.trim or "").lower())
     value = f"{trim}({raw})" if trim else raw
@@ -55,13 +68,15 @@ def _value(fields: Sequence[str], place: int | None, column: Column, dialect: Di
         value = f"nullif({value}, '')"
     if dialect.null_value:
         value = f"nullif({value}, {parameters.add(dialect.null_value)})"
-    if column.attribute.default is not None:
+    # Starlake does not use the default of a required column if the file does not have the column.
+    if column.attribute.default is not None and not (compat and place is None and column.attribute.required):
         value = f"coalesce({value}, {parameters.add(column.attribute.default)})"
     return value
 
 
 def _record(fields: Sequence[str], dialect: Dialect, parameters: Parameters) -> str:
     separator = parameters.add(dialect.separator)
+    fields = [f"coalesce({field}, '')" for field in fields]
     if not dialect.quote:
         return f"concat_ws({separator}, {', '.join(fields)})"
     quote = parameters.add(dialect.quote)
@@ -74,54 +89,74 @@ def _record(fields: Sequence[str], dialect: Dialect, parameters: Parameters) -> 
     return f"concat_ws({separator}, {', '.join(shown)})"
 
 
-def dsv_source(
-    table: Table, columns: Sequence[Column], path: Path, name: str, rejects: str, parameters: Parameters
-) -> str:
+def expected_rows(connection: duckdb.DuckDBPyConnection, reading: Reading) -> int | None:
+    """How many rows :func:`dsv_source` has to find in a file as it is; None if DuckDB and Starlake would not find the same in it."""
+    dialect = dialect_of(reading.table)
+    records = count_records(connection, reading.path, dialect, _positions(reading, dialect)[0])
+    return None if records is None else max(0, records - dialect.with_header)
+
+
+@contextmanager
+def as_copy(reading: Reading) -> Iterator[Reading]:
+    """A context with a copy of the file for :func:`dsv_source`, in which every record is well-formed."""
+    dialect = dialect_of(reading.table)
+    width, _ = _positions(reading, dialect)
+    with copied(reading.path, dialect, width, reading.rules.compat, reading.rules.directory) as copy:
+        yield replace(reading, copy=copy, records=copy.records)
+
+
+def dsv_source(reading: Reading, parameters: Parameters) -> str:
     """A query with ``n`` (1 is the first), ``record``, ``broken`` and ``v0``, ``v1`` ... for the columns.
 
-    Records that are not well-formed do not come out of it; DuckDB puts them into a temporary table.
-
     Args:
-        path: the file to read.
-        name: what messages call it.
-        rejects: the name of that temporary table.
+        reading: the file; with a copy of it if the file itself is not regular.
         parameters: collects the values that the query needs.
 
     Raises:
         EngineError: the header does not fit the table.
     """
-    for column in columns:
+    for column in reading.columns:
         if column.type is None or column.attribute.array:
             raise EngineError(
-                f"{table.path}: attribute {column.attribute.name!r} is nested; DSV files hold plain values only"
+                f"{reading.table.path}: attribute {column.attribute.name!r} is nested; DSV files hold plain values only"
             )
-    dialect = dialect_of(table)
-    width, places = _positions(table, columns, path, name, dialect)
+    dialect, compat, copy = dialect_of(reading.table), reading.rules.compat, reading.copy
+    width, places = _positions(reading, dialect)
     fields = [f"c{index}" for index in range(width)]
     values = ", ".join(
-        f"{_value(fields, place, column, dialect, parameters)} AS v{index}"
-        for index, (column, place) in enumerate(zip(columns, places, strict=True))
+        f"{_value(fields, place, column, dialect, compat, parameters)} AS v{index}"
+        for index, (column, place) in enumerate(zip(reading.columns, places, strict=True))
     )
-    names = ", ".join(f"'{field}'" for field in fields)
-    columns_read = ", ".join(f"'{field}': 'VARCHAR'" for field in fields)
-    read = ", ".join(
-        [
-            parameters.add(str(path)),
-            "auto_detect = false",
-            f"header = {str(dialect.with_header).lower()}",
-            f"delim = {parameters.add(dialect.separator)}",
-            f"quote = {parameters.add(dialect.quote)}",
-            f"escape = {parameters.add(dialect.escape if dialect.quote else '')}",
-            # Otherwise DuckDB cannot tell an empty string from a missing value.
-            f"force_not_null = [{names}]",
-            f"columns = {{{columns_read}}}",
-            f"compression = '{'gzip' if path.suffix == '.gz' else 'uncompressed'}'",
+    declared = ", ".join(f"'{name}': 'VARCHAR'" for name in (["broken", "raw", *fields] if copy else fields))
+    path = copy.path if copy else reading.path
+    quote = copy.quote if copy else dialect.quote
+    record = _record(fields, dialect, parameters)
+    options = [
+        parameters.add(str(path)),
+        "auto_detect = false",
+        f"header = {str(dialect.with_header and copy is None).lower()}",
+        f"delim = {parameters.add(dialect.separator)}",
+        f"quote = {parameters.add(quote)}",
+        f"escape = {parameters.add(quote)}",
+        f"columns = {{{declared}}}",
+        f"compression = '{'gzip' if path.suffix == '.gz' else 'uncompressed'}'",
+        # Only so can DuckDB tell an empty string from a missing value.
+        "allow_quoted_nulls = false",
+    ]
+    if copy:
+        options += [f"max_line_size = {max(copy.longest, _LINE) + _SLACK}", "new_line = '\\n'"]
+        if copy.line_breaks:
+            options.append("parallel = false")
+    else:
+        options += [
             "store_rejects = true",
-            f"rejects_table = '{rejects}'",
-            f"rejects_scan = '{rejects}_scan'",
+            f"rejects_table = '{reading.rejects}'",
+            f"rejects_scan = '{reading.rejects}_scan'",
         ]
-    )
+    if not copy and not dialect.empty_is_null and not compat:
+        names = ", ".join(f"'{name}'" for name in fields)
+        options.append(f"force_not_null = [{names}]")
     return (
-        f"SELECT row_number() OVER () AS n, {_record(fields, dialect, parameters)} AS record, "
-        f"CAST(NULL AS VARCHAR) AS broken, {values} FROM read_csv({read})"
+        f"SELECT row_number() OVER () AS n, {f'coalesce(raw, {record})' if copy else record} AS record, "
+        f"{'broken' if copy else 'CAST(NULL AS VARCHAR)'} AS broken, {values} FROM read_csv({', '.join(options)})"
     )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from starlake_core.errors import StarlakeError
 
-__all__ = ["EngineError", "ProjectFault", "unsupported"]
+__all__ = ["EngineError", "ProjectFault", "combined", "is_lasting", "unsupported"]
+
+_SETTLED = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 
 
 class EngineError(StarlakeError):
@@ -13,6 +17,10 @@ class EngineError(StarlakeError):
 
 class ProjectFault(EngineError):
     """The project or the request is wrong, or needs more than this engine supports: another attempt would fail in the same way."""
+
+
+class TooLarge(EngineError):
+    """A value has the type of its attribute, but not that of the column; such a load fails where the engine does as Starlake."""
 
 
 def unsupported(what: str) -> ProjectFault:
@@ -25,3 +33,25 @@ def unsupported(what: str) -> ProjectFault:
         f"{what} is not supported by the embedded DuckDB engine; "
         "run this with the Starlake command line (environment 'shell', executable 'starlake')"
     )
+
+
+def is_lasting(error: Exception) -> bool:
+    """Whether another attempt would fail in the same way, because the failure is not about the data, the database or the machine."""
+    if isinstance(error, EngineError):
+        return isinstance(error, ProjectFault)
+    cause = error.__cause__ if isinstance(error, StarlakeError) else error
+    if isinstance(cause, OSError):  # about a file of the project, or another file
+        return isinstance(error, StarlakeError) and isinstance(cause, _SETTLED)
+    return True
+
+
+def combined(errors: Sequence[StarlakeError]) -> StarlakeError:
+    """One error for several: it lasts only if all of them do.
+
+    Args:
+        errors: at least one.
+    """
+    if len(errors) == 1:
+        return errors[0]
+    message = "\n".join(str(error) for error in errors)
+    return ProjectFault(message) if all(is_lasting(error) for error in errors) else EngineError(message)

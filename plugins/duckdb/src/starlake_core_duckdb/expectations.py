@@ -15,6 +15,7 @@ from pathlib import Path
 
 import duckdb
 from starlake_core_project import Expectation, ProjectError
+from starlake_core_project.settings import given
 
 from starlake_core.errors import did_you_mean
 
@@ -38,7 +39,7 @@ _KEPT = 1000
 """How many rows of a result a condition can see."""
 
 _TABLE = """
-CREATE TABLE IF NOT EXISTS audit.expectations (
+CREATE TABLE IF NOT EXISTS starlake_core.expectations (
     run_key VARCHAR, domain VARCHAR NOT NULL, "table" VARCHAR NOT NULL, expectation VARCHAR NOT NULL, sql VARCHAR,
     success BOOLEAN NOT NULL, fails BOOLEAN NOT NULL, count BIGINT, result VARCHAR, message VARCHAR, checked_at TIMESTAMP NOT NULL)
 """
@@ -109,10 +110,9 @@ def planned_checks(
         ProjectFault: a macro is unknown, a query or a condition cannot be read. Starlake finds this when the rows are written, and so does
             this engine if it is asked to be like Starlake.
     """
-    settings = context.project.application.keys.expectations
-    if not expectations or (settings is not None and settings.active is False):
+    if not expectations or not _setting(context, "active", True):
         return Checks(target)
-    always = settings is not None and settings.fail_on_error is True
+    always = _setting(context, "failOnError", False)
     checks: list[Check] = []
     for expectation in expectations:
         text = (expectation.expect or "").strip()
@@ -126,6 +126,15 @@ def planned_checks(
             checks.append(Check(text, "", None, True, message))
     before = tuple(check for check in checks if check.fails and not context.compat)
     return Checks(target, before, tuple(check for check in checks if check not in before))
+
+
+def _setting(context: Context, name: str, default: bool) -> bool:
+    """A setting of the application: its file takes precedence over the variable."""
+    application = context.project.application
+    found = given(application.keys, f"expectations.{name}")
+    if found is None:
+        return application.variables.get(f"expectations.{name}", str(default)).lower() in ("true", "yes", "1")
+    return bool(found)
 
 
 def _planned(context: Context, text: str, fails: bool, target: tuple[str, str], source: Path) -> Check:
@@ -232,8 +241,7 @@ class Checks:
             ExpectationError: one of them fails the command; its rows stay.
         """
         reports = [_report(connection, check) for check in self.after]
-        with transaction(connection):
-            _record(connection, work, self.target, reports)
+        _record_alone(connection, work, self.target, reports)
         for report in reports:
             if not report.success and not report.check.fails:
                 _log.warning("%s: the expectation %s", ".".join(self.target), report)
@@ -241,15 +249,20 @@ class Checks:
 
 
 def record_failure(connection: duckdb.DuckDBPyConnection, work: Work, error: Exception) -> None:
-    """Write the checks of an error to ``audit.expectations``, after its transaction was rolled back. Other errors have none."""
-    if not isinstance(error, ExpectationError):
-        return
+    """Write the checks of an error to ``starlake_core.expectations``, after its transaction was rolled back. Other errors have none."""
+    if isinstance(error, ExpectationError):
+        _record_alone(connection, work, error.target, error.reports)
+
+
+def _record_alone(
+    connection: duckdb.DuckDBPyConnection, work: Work, target: tuple[str, str], reports: Sequence[Report]
+) -> None:
     try:
         with transaction(connection):
-            _record(connection, work, error.target, error.reports)
+            _record(connection, work, target, reports)
     except duckdb.Error as other:
         # The failure itself is what has to be reported, not that it could not be written down.
-        _log.warning("cannot write to audit.expectations: %s", other)
+        _log.warning("cannot write to starlake_core.expectations: %s", other)
 
 
 def _report(connection: duckdb.DuckDBPyConnection, check: Check) -> Report:
@@ -306,7 +319,7 @@ def _record(
     connection.execute(_TABLE)
     for report in reports:
         connection.execute(
-            "INSERT INTO audit.expectations VALUES ($key, $domain, $table, $expectation, $sql, $success, $fails, $count, $result, "
+            "INSERT INTO starlake_core.expectations VALUES ($key, $domain, $table, $expectation, $sql, $success, $fails, $count, $result, "
             "$message, $now)",
             {
                 "key": work.run_key,

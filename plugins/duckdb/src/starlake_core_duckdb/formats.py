@@ -6,22 +6,38 @@ A reader has two parts. The first makes a file that DuckDB can read. The second 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
+import duckdb
+import msgspec
 from starlake_core_project import Table
 
 from .dialect import as_utf8
-from .dsv import dsv_source
+from .dsv import as_copy, dsv_source, expected_rows
 from .errors import unsupported
-from .json_files import json_source
+from .json_files import has_lines, json_source
 from .lines import uniform_lines
+from .parquet import PARQUET_OPTIONS, as_parquet, check_parquet, parquet_source
 from .position import check_positions, position_source
 from .reading import Reading
 from .sql import Parameters
 from .xml_files import XML_OPTIONS, as_json_lines, check_xml, xml_source
 
-__all__ = ["READERS", "Reader", "format_of", "reader_of"]
+__all__ = ["READERS", "Careful", "Reader", "format_of", "reader_of"]
+
+
+@dataclass(frozen=True)
+class Careful:
+    """How to read files that the quick way may not read rightly.
+
+    Attributes:
+        expected: how many rows the query has to find in a file as it is, without rejecting any; None if it would not read it rightly.
+        copied: a context with a reading of a copy of the file, in which the query finds every row.
+    """
+
+    expected: Callable[[duckdb.DuckDBPyConnection, Reading], int | None]
+    copied: Callable[[Reading], AbstractContextManager[Reading]]
 
 
 @dataclass(frozen=True)
@@ -29,17 +45,19 @@ class Reader:
     """How the files of a format are read.
 
     Attributes:
-        readable: a context with a reading that DuckDB can do: of the file itself, or of a copy in the directory of the rules.
+        readable: a context with a reading that DuckDB can do: of the file itself, or of a copy in the folder of the rules.
         source: the query with ``n`` (1 is the first row), ``record``, ``broken`` and ``v0``, ``v1`` ... for the columns. The parameters
             collect the values that the query needs.
         check: refuses what a table must not say about files of this format.
         options: the names in ``metadata.options`` that are honoured.
+        careful: how to read the files that the query alone would not read rightly.
     """
 
     readable: Callable[[Reading], AbstractContextManager[Reading]]
     source: Callable[[Reading, Parameters], str]
     check: Callable[[Table], None] = lambda table: None
     options: frozenset[str] = frozenset()
+    careful: Careful | None = None
 
 
 @contextmanager
@@ -48,18 +66,26 @@ def _text(reading: Reading) -> Iterator[Reading]:
         yield replace(reading, path=path)
 
 
-def _dsv(reading: Reading, parameters: Parameters) -> str:
-    return dsv_source(reading.table, reading.columns, reading.path, reading.name, reading.rejects, parameters)
+def _objects(reading: Reading) -> AbstractContextManager[Reading]:
+    return uniform_lines(reading) if has_lines(reading) else _text(reading)
 
 
-def _json(reading: Reading, parameters: Parameters) -> str:
-    return json_source(reading.table, reading.columns, reading.path, reading.rejects, parameters)
+@contextmanager
+def _array(reading: Reading) -> Iterator[Reading]:
+    """Objects in one array, or one after the other if the file does not begin with a bracket."""
+    table = reading.table
+    layout = msgspec.structs.replace(table.metadata.format, array=None, multiline=True)
+    array = msgspec.structs.replace(table, metadata=msgspec.structs.replace(table.metadata, format=layout))
+    with _text(replace(reading, table=array)) as readable:
+        yield readable
 
 
 READERS: Mapping[str, Reader] = {
-    "DSV": Reader(_text, _dsv),
-    "JSON": Reader(_text, _json),
-    "JSON_FLAT": Reader(_text, _json),
+    "DSV": Reader(nullcontext, dsv_source, careful=Careful(expected_rows, as_copy)),
+    "JSON": Reader(_objects, json_source),
+    "JSON_FLAT": Reader(_objects, json_source),
+    "JSON_ARRAY": Reader(_array, json_source),
+    "PARQUET": Reader(as_parquet, parquet_source, check_parquet, PARQUET_OPTIONS),
     "POSITION": Reader(uniform_lines, position_source, check_positions),
     "XML": Reader(as_json_lines, xml_source, check_xml, XML_OPTIONS),
 }

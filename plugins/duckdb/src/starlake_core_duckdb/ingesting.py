@@ -75,12 +75,15 @@ def _all_tables(context: Context, domain: Domain, selected: Sequence[Table]) -> 
 def claim(context: Context, domain: Domain, selected: Sequence[Table]) -> list[Claimed]:
     """Move the files of some tables from stage to ingesting. The caller holds the tables' locks.
 
-    A file that fits several tables of the domain belongs to the first of them by name.
+    A file that fits several tables of the domain belongs to the first of them by name. What a failed load of Starlake left in
+    ingesting is taken too: Starlake itself never looks at it again.
     """
     wanted = {table.name for table in selected}
     claimed: list[Claimed] = []
     with locked(context.domain_lock(domain.name)):
         waiting = data_files(context.stage(domain.name))
+        if not context.compat:
+            waiting += data_files(context.ingesting(domain.name))
         tables, _ = _all_tables(context, domain, selected) if waiting else ((), True)
         for path in waiting:
             table = owner(tables, path.name)
@@ -108,9 +111,13 @@ def sweep_unresolved(context: Context, domain: Domain) -> None:
 
 
 def give_back(context: Context, claimed: Sequence[Claimed]) -> None:
-    """Move files whose load failed back to stage, where a check sees them; one whose name is taken waits here."""
+    """Move files whose load failed back to stage, where a check sees them; one whose name is taken waits here.
+
+    Starlake leaves them in ingesting.
+    """
     for item in claimed:
-        target = context.stage(item.table.domain) / item.name
+        area = context.ingesting if context.compat else context.stage
+        target = area(item.table.domain) / item.name
         with locked(context.domain_lock(item.table.domain)):
             if item.path.exists() and not os.path.lexists(target):
                 move(item.path, target)
@@ -119,15 +126,19 @@ def give_back(context: Context, claimed: Sequence[Claimed]) -> None:
 def loaded_paths(connection: duckdb.DuckDBPyConnection, table: Table) -> set[str]:
     """The files in ingesting whose rows are in the database."""
     rows = connection.execute(
-        'SELECT path FROM audit.loaded_files WHERE domain = $domain AND "table" = $table',
+        'SELECT path FROM starlake_core.loaded_files WHERE domain = $domain AND "table" = $table',
         {"domain": table.domain, "table": table.name},
     ).fetchall()
     return {row[0] for row in rows}
 
 
 def archive(context: Context, claimed: Sequence[Claimed]) -> None:
-    """Move loaded files to the archive; an older file of the same name keeps its name."""
+    """Move loaded files to the archive, where an older file of the same name keeps its name, or delete them if the project keeps none."""
     for item in claimed:
         with locked(context.domain_lock(item.table.domain)):
-            if item.path.exists():
+            if not item.path.exists():
+                continue
+            if context.project.application.archive is False:
+                item.path.unlink()
+            else:
                 move(item.path, free_name(context.archive(item.table.domain), item.name))

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
-from collections.abc import Sequence
 from pathlib import Path
 
-from starlake_core_project import Table
-
 from .casting import Column
+from .compressed import open_bytes
+from .lines import LONGEST_LINE, lines_source
+from .reading import Reading
 from .sql import Parameters
 
-__all__ = ["json_source"]
-
-_LONGEST_RECORD = 64 * 1024 * 1024
+__all__ = ["has_lines", "json_source"]
 
 
 def _begins_with_bracket(path: Path) -> bool:
-    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as source:
+    with open_bytes(path) as source:
         while chunk := source.read(4096):
             text = chunk.removeprefix(b"\xef\xbb\xbf").lstrip()
             if text:
@@ -25,24 +22,26 @@ def _begins_with_bracket(path: Path) -> bool:
     return False
 
 
-def _records(table: Table, path: Path, rejects: str, parameters: Parameters) -> str:
-    file_format = table.metadata.format
-    place = parameters.add(str(path))
+def has_lines(reading: Reading) -> bool:
+    """Whether each line of a file is an object, because the table says nothing else and the file is not an array."""
+    file_format = reading.table.metadata.format
+    return not file_format.multiline and not _is_array(reading)
+
+
+def _is_array(reading: Reading) -> bool:
+    said = reading.table.metadata.format.array
+    return said if said is not None else _begins_with_bracket(reading.path)
+
+
+def _records(reading: Reading, parameters: Parameters) -> str:
+    if has_lines(reading):
+        return lines_source(reading, parameters)
+    layout = "array" if _is_array(reading) else "unstructured"
     # Decompress only files whose decompressed size was checked.
-    compression = f"compression = '{'gzip' if path.suffix == '.gz' else 'uncompressed'}'"
-    is_array = file_format.array if file_format.array is not None else _begins_with_bracket(path)
-    if is_array or file_format.multiline:
-        layout = "array" if is_array else "unstructured"
-        return (
-            f"SELECT row_number() OVER () AS n, CAST(json AS VARCHAR) AS line "
-            f"FROM read_json_objects({place}, format = '{layout}', {compression}, maximum_object_size = {_LONGEST_RECORD})"
-        )
-    # The CSV reader, with a separator that JSON cannot contain: it hands over a broken line instead of failing.
+    compression = f"compression = '{'gzip' if reading.path.suffix == '.gz' else 'uncompressed'}'"
     return (
-        "SELECT row_number() OVER () AS n, line FROM "
-        f"read_csv({place}, {compression}, auto_detect = false, header = false, delim = {parameters.add(chr(1))}, "
-        "quote = '', escape = '', columns = {'line': 'VARCHAR'}, strict_mode = false, "
-        f"max_line_size = {_LONGEST_RECORD}, store_rejects = true, rejects_table = '{rejects}', rejects_scan = '{rejects}_scan')"
+        f"SELECT row_number() OVER () AS n, CAST(json AS VARCHAR) AS line FROM read_json_objects("
+        f"{parameters.add(str(reading.path))}, format = '{layout}', {compression}, maximum_object_size = {LONGEST_LINE})"
     )
 
 
@@ -63,14 +62,13 @@ def _value(index: int, column: Column, parameters: Parameters) -> str:
     return f"{value} AS v{index}"
 
 
-def json_source(table: Table, columns: Sequence[Column], path: Path, rejects: str, parameters: Parameters) -> str:
+def json_source(reading: Reading, parameters: Parameters) -> str:
     """A query with ``n`` (1 is the first), ``record``, ``broken`` and ``v0``, ``v1`` ... for the columns.
 
     Args:
-        path: the file to read.
-        rejects: the name of the temporary table for lines that cannot be read at all.
         parameters: collects the values that the query needs.
     """
+    columns = reading.columns
     pointers = parameters.add([_pointer(column.attribute.name) for column in columns])
     values = ", ".join(_value(index, column, parameters) for index, column in enumerate(columns))
     return (
@@ -79,5 +77,5 @@ def json_source(table: Table, columns: Sequence[Column], path: Path, rejects: st
         "SELECT *, CASE WHEN broken IS NULL THEN CAST(line AS JSON) END AS object FROM ("
         "SELECT *, CASE WHEN NOT json_valid(line) THEN 'the line is not valid JSON' "
         "WHEN json_type(line) <> 'OBJECT' THEN 'the line is not a JSON object' END AS broken "
-        f"FROM ({_records(table, path, rejects, parameters)}) WHERE trim(line) <> '')))"
+        f"FROM ({_records(reading, parameters)}) WHERE trim(line) <> '')))"
     )

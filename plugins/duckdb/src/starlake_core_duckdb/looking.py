@@ -54,11 +54,7 @@ def show_rows(context: Context, query: Query, database: Path, form: str) -> None
 
 
 def _page_size(context: Context) -> int:
-    application = context.project.application
-    given = application.keys.max_interactive_records
-    if given is not None:
-        return given
-    text = application.variables.get("maxInteractiveRecords", str(_PAGE))
+    text = context.project.application.max_interactive_records or str(_PAGE)
     if not text.isdecimal():
         raise ProjectFault(f"SL_MAX_INTERACTIVE_RECORDS is {text!r}, which is not a number")
     return int(text)

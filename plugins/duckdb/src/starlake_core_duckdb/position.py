@@ -61,14 +61,14 @@ def _value(column: Column, table: Table, compat: bool, parameters: Parameters) -
 def position_source(reading: Reading, parameters: Parameters) -> str:
     """A query with ``n`` (1 is the first line), ``record``, ``broken`` and ``v0``, ``v1`` ... for the columns.
 
-    Empty lines are no rows, except in Starlake.
+    Empty lines are skipped; in Starlake, they are rows.
     """
     compat = reading.rules.compat
     values = "".join(
         f", {_value(column, reading.table, compat, parameters)} AS v{index}"
         for index, column in enumerate(reading.columns)
     )
-    lines = lines_source(reading.path, reading.rejects, parameters)
+    lines = lines_source(reading, parameters)
     kept = "" if compat else " WHERE line <> ''"
     return (
         f"SELECT n, line AS record, CAST(NULL AS VARCHAR) AS broken{values} FROM ("

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from starlake_core_project import Table
 
 from .casting import Column
+from .dsv_copy import Copy
 
 __all__ = ["Reading", "ReadingRules"]
 
@@ -36,6 +37,10 @@ class Reading:
         path: the file, or a readable copy of it.
         name: the name of the file in messages.
         rejects: the name of the temporary table for records that cannot be read at all.
+        copy: a copy of the file that is read in its place.
+        records: how many records were counted in it, or None.
+        longest_line: the bytes of its longest line; 0 if they were not counted.
+        types: the types that the columns have in the file, by their names there; empty for files of text.
     """
 
     table: Table
@@ -44,3 +49,7 @@ class Reading:
     name: str
     rejects: str
     rules: ReadingRules
+    copy: Copy | None = None
+    records: int | None = None
+    longest_line: int = 0
+    types: Mapping[str, str] = field(default_factory=dict)

@@ -34,21 +34,7 @@ def refuse_table(context: Context, table: Table) -> None:
         (table.path, _way(table), table.keys),
         (table.path.with_name("_config.sl.yml"), ("load",), table.domain_keys),
     ]
-    _refuse(project, [*_of_application(project), *_of_files(project, files), *_expectations(project, table)])
-
-
-def _expectations(project: Project, table: Table) -> Iterator[str]:
-    """The expectations of a load that may fail it, which are not checked yet; a warning for the others."""
-    settings = project.application.keys.expectations
-    if settings is not None and settings.active is False:
-        return
-    always = settings is not None and settings.fail_on_error is True
-    for index, expectation in enumerate(table.expectations):
-        way = (*_way(table), "expectations", index)
-        if always if expectation.fail_on_error is None else expectation.fail_on_error:
-            yield f"{project.place(table.path, way)}: {_named(way)} (rows that fail the command)"
-        else:
-            _log.warning("%s: %s has no effect here", project.place(table.path, way), _named(way))
+    _refuse(project, [*_of_application(project), *_of_files(project, files)])
 
 
 def refuse_task(context: Context, task: Task) -> None:

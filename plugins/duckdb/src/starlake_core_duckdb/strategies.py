@@ -62,11 +62,7 @@ class Strategy:
 
 def period_of(application: Application) -> tuple[str, str]:
     """The names of the columns of SCD2 for a whole project."""
-    keys, variables = application.keys, application.variables
-    return (
-        keys.scd2_start_timestamp or variables.get("scd2StartTimestamp") or _PERIOD[0],
-        keys.scd2_end_timestamp or variables.get("scd2EndTimestamp") or _PERIOD[1],
-    )
+    return application.scd2_start_timestamp or _PERIOD[0], application.scd2_end_timestamp or _PERIOD[1]
 
 
 def checked_strategy(
@@ -96,7 +92,7 @@ def checked_strategy(
         ProjectFault: this engine cannot do it, or the key, the timestamp or the partition is missing.
     """
     if declared.types:
-        raise unsupported(f"the adaptive write strategy of {what}")
+        raise unsupported(f"writeStrategy.types of {what}, which is not loaded from files,")
     kind = declared.type or default
     if kind not in _KNOWN:
         raise unsupported(f"the write strategy {kind} of {what}")
@@ -181,7 +177,8 @@ def write(
         )
         return
     listed = ", ".join(identifier(name) for name in names)
-    rows = f"SELECT {listed} FROM {source} ORDER BY {', '.join(identifier(name) for name in order)}"
+    # The rows of a batch are in order already; to sort them would take memory for all of them.
+    rows = f"SELECT {listed} FROM {source}"
     if strategy.type == "OVERWRITE":
         connection.execute(f"DELETE FROM {qualified(*target)}")
     elif strategy.type == "OVERWRITE_BY_PARTITION":

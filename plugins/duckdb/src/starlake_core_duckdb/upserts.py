@@ -69,7 +69,9 @@ def replace_by_key(
         key: the columns of the key.
         source: the table with the new rows.
     """
-    connection.execute(f"DELETE FROM {qualified(*target)} AS t USING {source} AS i WHERE {same_key(key)}")
+    connection.execute(
+        f"DELETE FROM {qualified(*target)} AS t USING {_distinct(source, key)} AS i WHERE {same_key(key)}"
+    )
 
 
 def replace_by_timestamp(
@@ -86,12 +88,21 @@ def replace_by_timestamp(
         compat: keep both of two rows with one key if none of them is newer, as Starlake does.
     """
     place, column, same = qualified(*target), identifier(timestamp), same_key(key)
-    undated = "" if compat else f" OR (t.{column} IS NOT NULL AND i.{column} IS NULL)"
+    if compat:
+        keys = ", ".join(identifier(name) for name in key)
+        newest = f"SELECT {keys}, max({column}) AS {column} FROM"
+        connection.execute(
+            f"DELETE FROM {place} AS t USING ({newest} {INCOMING} GROUP BY {keys}) AS i WHERE {same} AND i.{column} > t.{column}"
+        )
+        connection.execute(
+            f"DELETE FROM {INCOMING} AS i USING ({newest} {place} GROUP BY {keys}) AS t WHERE {same} AND i.{column} < t.{column}"
+        )
+        return
     connection.execute(
-        f"DELETE FROM {INCOMING} AS i USING {place} AS t WHERE {same} AND (t.{column} > i.{column}{undated})"
+        f"DELETE FROM {INCOMING} AS i USING {place} AS t WHERE {same} "
+        f"AND (t.{column} > i.{column} OR (t.{column} IS NOT NULL AND i.{column} IS NULL))"
     )
-    newer = f" AND i.{column} > t.{column}" if compat else ""
-    connection.execute(f"DELETE FROM {place} AS t USING {INCOMING} AS i WHERE {same}{newer}")
+    connection.execute(f"DELETE FROM {place} AS t USING {INCOMING} AS i WHERE {same}")
 
 
 def replace_partitions(
@@ -105,4 +116,10 @@ def replace_partitions(
         source: the table with the new rows.
     """
     same = " AND ".join(f"t.{identifier(name)} IS NOT DISTINCT FROM i.{identifier(name)}" for name in partition)
-    connection.execute(f"DELETE FROM {qualified(*target)} AS t USING {source} AS i WHERE {same}")
+    connection.execute(f"DELETE FROM {qualified(*target)} AS t USING {_distinct(source, partition)} AS i WHERE {same}")
+
+
+def _distinct(source: str, names: Sequence[str]) -> str:
+    """The values of some columns, each once: a join with all rows would pair every new row with every old one of its partition."""
+    listed = ", ".join(identifier(name) for name in names)
+    return f"(SELECT DISTINCT {listed} FROM {source})"

@@ -59,25 +59,31 @@ class Work:
             utc_now(),
         )
 
-    def first_result(self, connection: duckdb.DuckDBPyConnection) -> Any:
-        """What the first call under this key reported, or None."""
+    def results(self, connection: duckdb.DuckDBPyConnection) -> list[Any]:
+        """What earlier calls under this key reported, the first one first."""
         if self.run_key is None:
-            return None
+            return []
         rows = connection.execute(
-            "SELECT result, instance FROM audit.run_keys "
+            "SELECT result, instance FROM starlake_core.run_keys "
             "WHERE (run_key = $key OR (run_key = $former AND coalesce(instance, '') = '')) AND command = $command "
             "AND arguments_hash = $hash ORDER BY committed_at",
             {"key": self.run_key, "former": self.former, "command": self.command, "hash": self.arguments_hash},
         ).fetchall()
-        own = (result for result, instance in rows if kinship(instance or "", self.instance) is not Kinship.OTHER)
-        first = next(own, None)
-        return None if first is None else json.loads(first)
+        return [
+            json.loads(result)
+            for result, instance in rows
+            if kinship(instance or "", self.instance) is not Kinship.OTHER
+        ]
+
+    def first_result(self, connection: duckdb.DuckDBPyConnection) -> Any:
+        """What the first call under this key reported, or None."""
+        return next(iter(self.results(connection)), None)
 
     def record(self, connection: duckdb.DuckDBPyConnection, result: object) -> None:
         """Remember the result, as part of the current transaction."""
         if self.run_key is not None:
             connection.execute(
-                "INSERT INTO audit.run_keys (run_key, instance, command, arguments_hash, result, committed_at) "
+                "INSERT INTO starlake_core.run_keys (run_key, instance, command, arguments_hash, result, committed_at) "
                 "VALUES ($key, $instance, $command, $hash, $result, $now)",
                 {
                     "key": self.run_key,
@@ -98,7 +104,7 @@ class Work:
         rejected: int | None = None,
         failure: str | None = None,
     ) -> None:
-        """Write a line of ``audit.log``.
+        """Write a line of ``starlake_core.log``.
 
         Args:
             target: domain and table.
@@ -106,7 +112,7 @@ class Work:
             failure: why it failed, or None.
         """
         connection.execute(
-            "INSERT INTO audit.log VALUES ($key, $command, $domain, $table, $success, $accepted, $rejected, $message, "
+            "INSERT INTO starlake_core.log VALUES ($key, $command, $domain, $table, $success, $accepted, $rejected, $message, "
             "$started, $ended)",
             {
                 "key": self.run_key,
@@ -125,11 +131,11 @@ class Work:
     def log_failure(
         self, connection: duckdb.DuckDBPyConnection, targets: Sequence[tuple[str, str]], message: str
     ) -> None:
-        """Write the failure of the work to ``audit.log``, in a transaction of its own."""
+        """Write the failure of the work to ``starlake_core.log``, in a transaction of its own."""
         try:
             with transaction(connection):
                 for target in targets:
                     self.log(connection, target, failure=message)
         except duckdb.Error as error:
             # The failure itself is what has to be reported, not that it could not be written down.
-            _log.warning("cannot write the failure to audit.log: %s", error)
+            _log.warning("cannot write the failure to starlake_core.log: %s", error)

@@ -41,7 +41,8 @@ def check_xml(table: Table) -> None:
     Raises:
         ProjectFault: the option ``rowTag`` is missing.
     """
-    if not table.metadata.options.get("rowTag"):
+    given = table.metadata.options
+    if not given.get("rowTag"):
         raise ProjectFault(
             f"{table.path}: files of the format XML need the name of the element that is a row; "
             "add metadata.options: {rowTag: NAME}"
@@ -49,19 +50,19 @@ def check_xml(table: Table) -> None:
 
 
 def _rules(table: Table) -> XmlRules:
-    options = table.metadata.options
+    given = table.metadata.options
 
     def is_set(name: str) -> bool:
-        return options.get(name, "false").lower() == "true"
+        return given.get(name, "false").lower() == "true"
 
-    null_values = {options.get("nullValue"), table.metadata.format.null_value}
+    null_values = {given.get("nullValue"), table.metadata.format.null_value}
     if table.metadata.format.empty_is_null is not False or is_set("treatEmptyValuesAsNulls"):
         null_values.add("")
     return XmlRules(
         # Spark accepts the tag with its brackets, too.
-        row_tag=options["rowTag"].strip("<>"),
-        attribute_prefix=options.get("attributePrefix", "_"),
-        value_tag=options.get("valueTag", "_VALUE"),
+        row_tag=given["rowTag"].strip("<>"),
+        attribute_prefix=given.get("attributePrefix", "_"),
+        value_tag=given.get("valueTag", "_VALUE"),
         exclude_attributes=is_set("excludeAttribute"),
         strip=is_set("ignoreSurroundingSpaces"),
         null_values=frozenset(filter(lambda value: value is not None, null_values)),  # type: ignore[arg-type]
@@ -116,14 +117,16 @@ def as_json_lines(reading: Reading) -> Iterator[Reading]:
     reading.rules.directory.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=reading.rules.directory) as own:
         copy = Path(own) / "rows.json"
-        with copy.open("w", encoding="utf-8") as target:
-            target.writelines(f"{line}\n" for line in chain.from_iterable(rows))
-        yield replace(reading, path=copy, table=lines)
+        longest = 0
+        with copy.open("wb") as target:
+            for line in chain.from_iterable(rows):
+                longest = max(longest, target.write(line + b"\n"))
+        yield replace(reading, path=copy, table=lines, longest_line=longest)
 
 
 def xml_source(reading: Reading, parameters: Parameters) -> str:
     """A query with ``n`` (1 is the first row), ``record``, ``broken`` and ``v0``, ``v1`` ... for the columns."""
-    rows = json_source(reading.table, reading.columns, reading.path, reading.rejects, parameters)
+    rows = json_source(reading, parameters)
     wrong = f"json_extract_string(record, {parameters.add('/' + BROKEN)})"
     without = f"CAST(json_merge_patch(record, {parameters.add(json.dumps({BROKEN: None}))}) AS VARCHAR)"
     return (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from starlake_core import (
     hookimpl,
     is_selected,
 )
+from starlake_core.freshness import Event, FreshnessPolicy, Recorded
 from starlake_core.model.identity import instance_of
 from starlake_core.processes.supervisor import guard, is_locked, run_lock
 from starlake_core.runtime import in_project
@@ -36,6 +37,7 @@ from .options import LocalOptions
 from .plan import Container, Plan, Step, flatten
 from .scheduler import NEW, Scheduler
 from .store import RunRecord, Store, TaskRow, now
+from .triggering import decided, emitted, given_rows, read_recorded, recalled
 
 PATIENCE = 300.0
 """How long a run waits for the processes of an earlier one to end, in seconds."""
@@ -105,12 +107,16 @@ def sl_run_pipeline(pipeline: Pipeline, request: RunRequest) -> Report:
             raise RunError(
                 f"there is no run '{run_id}' in {folder}; list the recorded runs with: starlake-orchestrate runs"
             )
-        with run_lock(_lock(folder, run_id), patience=PATIENCE) as waited:
+        with _one_at_a_time(folder, pipeline), run_lock(_lock(folder, run_id), patience=PATIENCE) as waited:
             record = store.get(run_id)
             if record is not None:
                 if waited and record.state == TaskState.SUCCEEDED:
                     return next(report for report in store.reports(None) if report.run_id == run_id)
                 request = _taken_up(record, pipeline, request)
+            if request.resume:
+                request = recalled(store, request)
+            if pipeline.trigger is not None and not request.skip and (record is None or not _has_begun(record)):
+                request = decided(store, pipeline, request)
             begun = _record(pipeline, request)
             run = replace(request.run, instance=instance_of((record or begun).started))
             guard.start()
@@ -127,17 +133,46 @@ def sl_run_pipeline(pipeline: Pipeline, request: RunRequest) -> Report:
                 store.begin(begun)
                 faults = _faults(pipeline, replace(request, run=run), recorded)
                 state, reason = (TaskState.FAILED, faults) if faults else scheduler.execute(recorded)
-                store.end(run_id, state, reason)
-            return Report(
-                pipeline.id,
-                run_id,
-                state,
-                scheduler.reports(),
-                scheduler.datasets(),
-                reason,
-                interval=run.interval,
-                group=request.group,
-            )
+                report = Report(
+                    pipeline.id,
+                    run_id,
+                    state,
+                    scheduler.reports(),
+                    scheduler.datasets(),
+                    reason,
+                    interval=run.interval,
+                    group=request.group,
+                )
+                store.end(run_id, state, reason, emitted(pipeline, replace(request, run=run), report))
+            return report
+
+
+def _has_begun(record: RunRecord) -> bool:
+    return record.state != TaskState.PLANNED
+
+
+def _one_at_a_time(folder: Path, pipeline: Pipeline) -> AbstractContextManager[object]:
+    """While a pipeline that datasets start runs, nothing is decided about another run of it."""
+    if pipeline.trigger is None:
+        return nullcontext()
+    return run_lock(_lock(folder, f"pipeline {pipeline.id}"), patience=PATIENCE)
+
+
+@hookimpl
+def sl_read_recorded(pipeline: Pipeline) -> Recorded:
+    policy = FreshnessPolicy.of(pipeline)
+    folder = state_folder(pipeline.options, pipeline.source)
+    if not (folder / "runs.db").exists():
+        return Recorded(())
+    with closing(Store(folder)) as store:
+        return read_recorded(store, pipeline, policy)
+
+
+@hookimpl
+def sl_record_events(pipeline: Pipeline, events: Sequence[Event], group: str) -> bool:
+    with closing(Store(state_folder(pipeline.options, pipeline.source))) as store:
+        store.add_events(given_rows(events, group))
+    return True
 
 
 def _faults(pipeline: Pipeline, request: RunRequest, recorded: Mapping[str, TaskRow]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from starlake_core import DataInterval, Report, RunError, TaskReport, TaskState
+from starlake_core.freshness import Previous
 from starlake_core.private_files import private_file, private_folder
 
-__all__ = ["RunRecord", "Store", "TaskRow", "now"]
+__all__ = ["EventRow", "RunRecord", "Store", "TaskRow", "now"]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
@@ -28,7 +30,18 @@ CREATE TABLE IF NOT EXISTS tasks (
     PRIMARY KEY (run_id, task)
 ) WITHOUT ROWID;
 """
-_VERSION = 1
+_EVENTS = """
+CREATE TABLE IF NOT EXISTS events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, dataset TEXT NOT NULL, published TEXT NOT NULL, run_id TEXT NOT NULL,
+    task TEXT NOT NULL, metadata TEXT NOT NULL, UNIQUE (run_id, task, dataset)
+);
+CREATE INDEX IF NOT EXISTS events_of_dataset ON events (dataset, id);
+CREATE TABLE IF NOT EXISTS decisions (
+    run_id TEXT PRIMARY KEY, pipeline_id TEXT NOT NULL, variables TEXT NOT NULL, after TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS previous (pipeline_id TEXT PRIMARY KEY, after TEXT NOT NULL) WITHOUT ROWID;
+"""
+_VERSION = 2
 _TASK_COLUMNS = ("task", "state", "attempt", "reason", "exit_code", "log", "duration", "not_ready")
 
 
@@ -79,6 +92,24 @@ class TaskRow:
     not_ready: bool = False
 
 
+@dataclass(frozen=True)
+class EventRow:
+    """An event of a dataset.
+
+    Attributes:
+        dataset: the dataset, by identity.
+        published: when it happened, in UTC.
+        run_id, task: the run and the task that emitted it, or names that are unique.
+        metadata: its metadata, as JSON.
+    """
+
+    dataset: str
+    published: str
+    run_id: str
+    task: str
+    metadata: str
+
+
 def now() -> str:
     """The current time, as it is recorded."""
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
@@ -127,11 +158,11 @@ class Store:
                     f"the run record {self._path} was written by a later version; upgrade starlake-core-local, or move the file away"
                 )
             if version < _VERSION:
-                if self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                if not version and self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                     raise RunError(
                         f"{self._path} is the database of another program; choose another folder with the option state_dir"
                     )
-                self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={_VERSION}; COMMIT;")
+                self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {_EVENTS} PRAGMA user_version={_VERSION}; COMMIT;")
         except BaseException:
             self._db.close()
             raise
@@ -194,12 +225,87 @@ class Store:
             ),
         )
 
-    def end(self, run_id: str, state: TaskState, reason: str = "") -> None:
-        """Record the end of a run."""
+    def end(self, run_id: str, state: TaskState, reason: str = "", events: Iterable[EventRow] = ()) -> None:
+        """Record the end of a run, the events that it emits, and, if it succeeded, what was decided for it.
+
+        Args:
+            run_id: the run.
+            state: its state.
+            reason: a sentence that explains it.
+            events: what its tasks produced; what an earlier process of the run emitted is not emitted again.
+        """
         with self._transaction():
             self._db.execute(
                 "UPDATE runs SET state=?, reason=?, ended=? WHERE run_id=?", (state, reason, now(), run_id)
             )
+            self._insert_events(events)
+            if state == TaskState.SUCCEEDED:
+                self._move(run_id)
+
+    def _insert_events(self, events: Iterable[EventRow]) -> None:
+        self._db.executemany(
+            "INSERT OR IGNORE INTO events (dataset, published, run_id, task, metadata) VALUES (?,?,?,?,?)",
+            [(row.dataset, row.published, row.run_id, row.task, row.metadata) for row in events],
+        )
+
+    def _move(self, run_id: str) -> None:
+        """What a successful run leaves for the next decision, unless a run that was decided later has left more."""
+        row = self._db.execute("SELECT pipeline_id, after FROM decisions WHERE run_id=?", (run_id,)).fetchone()
+        if row is None:
+            return
+        found = self._db.execute("SELECT after FROM previous WHERE pipeline_id=?", (row[0],)).fetchone()
+        if found is None or Previous.from_json(found[0]).decided < Previous.from_json(row[1]).decided:
+            self._db.execute("INSERT OR REPLACE INTO previous VALUES (?,?)", row)
+        self._db.execute("DELETE FROM decisions WHERE run_id=?", (run_id,))
+
+    def decided(self, run_id: str, pipeline_id: str, variables: str, after: Previous) -> None:
+        """Record what was decided for a run that is about to start.
+
+        Args:
+            run_id, pipeline_id: the run and its pipeline.
+            variables: the run variables, as JSON.
+            after: what the run leaves when it has succeeded.
+        """
+        with self._transaction():
+            self._db.execute(
+                "INSERT OR REPLACE INTO decisions VALUES (?,?,?,?)",
+                (run_id, pipeline_id, variables, json.dumps(after.to_json())),
+            )
+
+    def variables_of(self, run_id: str) -> str:
+        """The run variables of a run that has not succeeded, as JSON; empty if none were recorded."""
+        with self._told():
+            row = self._db.execute("SELECT variables FROM decisions WHERE run_id=?", (run_id,)).fetchone()
+        return str(row[0]) if row is not None else ""
+
+    def add_events(self, events: Iterable[EventRow]) -> None:
+        """Record events that did not come from a run."""
+        with self._transaction():
+            self._insert_events(events)
+
+    def previous(self, pipeline_id: str) -> Previous | None:
+        """What the last successful run of a pipeline left; None if there was none."""
+        with self._told():
+            row = self._db.execute("SELECT after FROM previous WHERE pipeline_id=?", (pipeline_id,)).fetchone()
+        return None if row is None else Previous.from_json(row[0])
+
+    def events(self, dataset: str, after: int, since: str | None) -> list[tuple[int, str, str]]:
+        """The events of a dataset that matter: those that no run has seen, those published since a date, and the newest.
+
+        Args:
+            dataset: the dataset, by identity.
+            after: the greatest id that a run has seen.
+            since: a date in UTC; None for none.
+
+        Returns:
+            The id, the date of publication and the metadata of each.
+        """
+        with self._told():
+            return self._db.execute(
+                "SELECT id, published, metadata FROM events WHERE dataset=? AND (id > ? OR published >= ? OR "
+                "id = (SELECT max(id) FROM events WHERE dataset=?))",
+                (dataset, after, since or "9", dataset),
+            ).fetchall()
 
     def write(self, run_id: str, rows: Iterable[TaskRow]) -> None:
         """Record the states of some tasks in one transaction."""
@@ -267,6 +373,7 @@ class Store:
         """
         with self._transaction():
             self._db.execute("DELETE FROM tasks WHERE run_id=?", (run_id,))
+            self._db.execute("DELETE FROM decisions WHERE run_id=?", (run_id,))
             return self._db.execute("DELETE FROM runs WHERE run_id=?", (run_id,)).rowcount > 0
 
     def reports(self, limit: int | None) -> list[Report]:

@@ -66,6 +66,13 @@ def read_application(root: Path, metadata: Path, environ: Mapping[str, str], rea
         env=keys.env,
         empty_is_null=switch("emptyIsNull"),
         reject_all_on_error=switch("rejectAllOnError"),
+        archive=switch("archive"),
+        grouped=switch("grouped"),
+        grouped_max=setting("groupedMax") or None,
+        load_strategy=setting("loadStrategyClass") or None,
+        max_interactive_records=setting("maxInteractiveRecords") or None,
+        scd2_start_timestamp=setting("scd2StartTimestamp") or None,
+        scd2_end_timestamp=setting("scd2EndTimestamp") or None,
         keys=keys,
         variables=variables,
     )

@@ -356,5 +356,5 @@ def expected_tables(days: int = FIRST_DAYS) -> dict[str, dict[str, Any]]:
         "kpi.product_sales": table(["product_id", "product", "category", "orders", "sold", "revenue"], sales),
         "kpi.customer_value": table(["customer_id", "customer", "orders", "spent", "last_order_at"], value),
         "kpi.overview": table(["products", "sold", "revenue", "customers", "best_customer"], overviews),
-        "audit.rejected": table(["file", "row_number"], rejected),
+        "starlake_core.rejected": table(["file", "row_number"], rejected),
     }

@@ -75,8 +75,7 @@ for _file, _root in (
 _harmless("DagFile", "version dag", _GENERATION)
 _used("MigratedDomainFile", "version load tables")
 _used("Freshness", "warn error")
-_used("WriteStrategy", "type key timestamp on startTs endTs")
-_refused("WriteStrategy", "types", "a strategy that depends on the name of the file")
+_used("WriteStrategy", "type types key timestamp on startTs endTs")
 _refused("WriteStrategy", "queryFilter", "which rows of the table take part")
 _used("Sink", "connectionRef")
 EFFECTS["Sink", "materializedView"] = Effect(Use.REFUSED, "a view instead of a table", ("table",), False, ("view",))
@@ -122,8 +121,7 @@ _harmless("TaskKeys", "syncStrategy", "the columns are those of the query", warn
 _harmless("TaskKeys", "dataset_triggering_strategy", _GENERATION)
 _used("JobKeys", "name tasks default")
 _harmless("JobKeys", "comment", _TEXT)
-_used("DataType", "name primitiveType pattern ddlMapping")
-_refused("DataType", "zone", "how numbers and timestamps are read", "utc")
+_used("DataType", "name primitiveType pattern ddlMapping zone")
 _harmless("DataType", "sample comment", _TEXT)
 _harmless("DagKeys", "comment template filename options", _GENERATION)
 _used("InputRef", "database domain table")
@@ -158,7 +156,7 @@ _harmless("Lock", "path timeout pollTime refreshTime", "the engine has locks of 
 _harmless(
     "Audit",
     "path sink maxErrors database domain domainExpectation domainRejected detailedLoadAudit active sql",
-    "the engine keeps tables of its own in the schema audit",
+    "the engine keeps tables of its own in the schema starlake_core",
 )
 _harmless(
     "KafkaTopic",
@@ -170,9 +168,8 @@ _used(
     "ApplicationKeys",
     "env datasets area connections connectionRef loadConnectionRef transformConnectionRef emptyIsNull rejectAllOnError duckdbPath"
     " schedulePresets dagRef"
-    " loader ack timezone database maxInteractiveRecords",
+    " loader ack timezone database archive grouped groupedMax maxInteractiveRecords",
 )
-_refused("ApplicationKeys", "archive", "what happens to loaded files", "true")
 _refused("ApplicationKeys", "archiveTable", "a second table with the previous rows", "false")
 _refused("ApplicationKeys", "dsvOptions", "how files are read")
 _refused("ApplicationKeys", "sinkReplayToFile", "files with the rejected rows", "false")
@@ -186,10 +183,12 @@ _refused("ApplicationKeys", "loadStrategies loadStrategyClass", "the order in wh
 _harmless("ApplicationKeys", "dags", _GENERATION)
 _harmless("ApplicationKeys", "metadata root types macros", "the folders are those below SL_ROOT", warn=True)
 _harmless("ApplicationKeys", "writeStrategies", "custom write strategies are refused by name")
-_harmless("ApplicationKeys", "grouped groupedMax", "all files of a table are one load", warn=True)
 _harmless("ApplicationKeys", "rowValidatorClass", "the engine checks rows itself", warn=True)
 _harmless(
-    "ApplicationKeys", "rejectMaxRecords rejectWithValue", "all rejected rows are kept in audit.rejected", warn=True
+    "ApplicationKeys",
+    "rejectMaxRecords rejectWithValue",
+    "all rejected rows are kept in starlake_core.rejected",
+    warn=True,
 )
 _harmless(
     "ApplicationKeys",
@@ -267,7 +266,13 @@ def setting_effect(path: str) -> Effect:
         path: a key of :data:`.settings.SETTINGS`, such as ``"area.stage"``.
     """
     *above, key = path.split(".")
-    inner = {"accessPolicies": "AccessPolicies", "area": "AreaKeys", "dagRef": "DagRefs", "lock": "Lock"}
+    inner = {
+        "accessPolicies": "AccessPolicies",
+        "area": "AreaKeys",
+        "dagRef": "DagRefs",
+        "expectations": "ExpectationSettings",
+        "lock": "Lock",
+    }
     return EFFECTS[inner[above[0]] if above else "ApplicationKeys", key]
 
 

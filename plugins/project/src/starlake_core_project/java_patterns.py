@@ -30,15 +30,20 @@ class JavaMatch:
         start: the start of the match, in characters.
         end: the end of the match, in characters.
         groups: the texts of the named groups; None for a group that did not take part in the match.
+        numbered: the texts of all groups, from the first one.
     """
 
     text: str
     start: int
     end: int
     groups: Mapping[str, str | None] = field(default_factory=dict)
+    numbered: tuple[str | None, ...] = ()
 
 
 class _Compiled(Protocol):
+    @property
+    def groups(self) -> int: ...
+
     def fullmatch(self, string: str) -> Any: ...
 
     def search(self, string: str) -> Any: ...
@@ -111,7 +116,14 @@ class JavaPattern:
 
     @staticmethod
     def _match(found: Any) -> JavaMatch | None:
-        return None if found is None else JavaMatch(found[0], found.start(), found.end(), found.groupdict())
+        if found is None:
+            return None
+        return JavaMatch(found[0], found.start(), found.end(), found.groupdict(), found.groups())
+
+    @property
+    def group_count(self) -> int:
+        """How many groups the pattern has, with and without names."""
+        return int(self._compiled.groups)
 
     @property
     def re2(self) -> str | None:

@@ -45,6 +45,8 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
     "duckdbPath": ("SL_DUCKDB_PATH",),
     "emptyIsNull": ("SL_EMPTY_IS_NULL",),
     "env": ("SL_ENV",),
+    "expectations.active": ("SL_EXPECTATIONS_ACTIVE",),
+    "expectations.failOnError": ("SL_EXPECTATIONS_FAIL_ON_ERROR",),
     "forceDomainPattern": ("SL_FORCE_DOMAIN_PATTERN",),
     "forceHalt": ("SL_FORCE_HALT",),
     "forceJobPattern": ("SL_FORCE_JOB_PATTERN",),

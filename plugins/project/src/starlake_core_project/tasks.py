@@ -106,6 +106,7 @@ def read_task(metadata: Path, directory: str, name: str, reader: Reader) -> Task
         streams=_union(texts(parent.streams), texts(child.streams)),
         task_timeout_ms=child.task_timeout_ms if child.task_timeout_ms is not None else parent.task_timeout_ms,
         primary_key=texts(child.primary_key) or texts(parent.primary_key),
+        partition=texts(child.partition) or texts(parent.partition),
         expectations=(*(parent.expectations or ()), *(child.expectations or ())),
         keys=child,
         default_keys=parent,

@@ -152,7 +152,7 @@ class Templates:
         self._metadata = metadata
         self._jinja: SandboxedEnvironment | None = None
         self._macros: str | None = None
-        self._lines: list[tuple[int, Path]] = []
+        self._broken: list[ProjectError] = []
 
     def render(self, text: str, names: Names, source: Path) -> Rendering:
         """Render a template.
@@ -219,6 +219,8 @@ class Templates:
                 context = {**self._macros_for(context, rendering), **context}
             filled = self._environment().from_string(tree).render(context)
         except UndefinedError as error:
+            if self._broken:  # what is missing may be in the file of macros that is invalid
+                raise self._broken[0] from error
             found = _UNDEFINED.search(str(error))
             what = f"{found[1]!r} is not defined, and the template needs it" if found else str(error)
             raise ProjectError(
@@ -246,34 +248,32 @@ class Templates:
 
     def _macros_for(self, context: Mapping[str, str], rendering: Rendering) -> dict[str, Any]:
         """Return the macros of the project by name; nothing else from their files reaches the template."""
-        from jinja2 import TemplateSyntaxError
-
         if self._macros is None:
             self._macros = self._macro_text()
         if not self._macros:
             return {}
-        try:
-            known = len(rendering.uses)
-            module = self._environment().from_string(self._macros).make_module(dict(context))
-            del rendering.uses[known:]  # from the text around the macros, which is discarded
-        except TemplateSyntaxError as error:
-            start, path = max((entry for entry in self._lines if entry[0] < error.lineno), key=lambda entry: entry[0])
-            raise ProjectError(f"{path}:{error.lineno - start}: the template is invalid: {error.message}") from error
+        known = len(rendering.uses)
+        module = self._environment().from_string(self._macros).make_module(dict(context))
+        del rendering.uses[known:]  # from the text around the macros, which is discarded
         return {name: value for name, value in vars(module).items() if not name.startswith("_")}
 
     def _macro_text(self) -> str:
-        # All files form one template, as in Starlake, so that a macro can call a macro of another file.
+        # All files form one template, as in Starlake, so that a macro can call a macro of another file. A file that is invalid is left out:
+        # Starlake's own samples have such files, which matter only to what needs them.
         from .yaml_text import read_text
 
         parts: list[str] = []
-        lines = 0
         for folder in ("expectations", "macros"):
             below = self._metadata / folder if self._metadata is not None else None
             for path in sorted(below.rglob("*")) if below is not None and below.is_dir() else ():
                 if path.name.endswith(_MACROS) and path.is_file():
-                    self._lines.append((lines, path))
-                    parts.append(read_text(path).rstrip("\n") + "\n")
-                    lines += parts[-1].count("\n")
+                    text = read_text(path).rstrip("\n") + "\n"
+                    try:
+                        self._parsed(text, path)
+                    except ProjectError as error:
+                        self._broken.append(error)
+                    else:
+                        parts.append(text)
         return "".join(parts)
 
     def _environment(self) -> SandboxedEnvironment:

@@ -1,4 +1,4 @@
-"""``load``: the staged files of tables become rows, in one transaction."""
+"""``load``: the staged files of tables become rows, each table in a transaction of its own."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from contextlib import ExitStack
 import duckdb
 from starlake_core_project import Domain
 
+from starlake_core.errors import StarlakeError
+
 from ..context import Context, refuse_options
 from ..database import connect
-from ..errors import EngineError, ProjectFault
+from ..errors import EngineError, combined
 from ..ingesting import sweep_unresolved
-from ..loading import Plan, TableResult, load_files, plan_table
+from ..loading import Plan, TableResult, plan_table
 from ..locks import locked
 from ..selection import warn_of_unknown
+from ..table_loads import Loads, load_tables
 from ..work import Work
 
 __all__ = ["run"]
@@ -43,44 +46,61 @@ def _report(context: Context, result: Sequence[TableResult], repeated: bool) -> 
             sys.stdout.write(f"IngestionCounters:{json.dumps(counters)}\n")
 
 
+def _planned(context: Context) -> tuple[list[tuple[Domain, list[Plan]]], list[StarlakeError]]:
+    """The tables that can be loaded, by domain, and what is wrong with the others."""
+    selection: list[tuple[Domain, list[Plan]]] = []
+    failures: list[StarlakeError] = []
+    for domain in context.selected_domains(context.values.get("domains")):
+        plans: list[Plan] = []
+        for table in context.project.tables(domain, context.values.get("tables")):
+            try:
+                plans.append(plan_table(context, table))
+            except StarlakeError as error:
+                failures.append(error)
+        selection.append((domain, plans))
+    return selection, failures
+
+
+def _load(context: Context, selection: Sequence[tuple[Domain, list[Plan]]], complete: bool) -> list[Loads]:
+    """Load the tables, database by database."""
+    plans = [plan for _, chosen in selection for plan in chosen]
+    work = Work.of(context)
+    found: list[Loads] = []
+    with ExitStack() as held:
+        for plan in sorted(plans, key=lambda plan: (plan.table.domain, plan.table.name)):
+            held.enter_context(locked(context.table_lock(plan.table)))
+        for database in sorted({plan.database for plan in plans}):
+            inside = [(domain, [plan for plan in chosen if plan.database == database]) for domain, chosen in selection]
+            try:
+                with connect(context, database) as connection:
+                    found.append(load_tables(context, connection, inside, work, complete))
+            except StarlakeError as error:
+                found.append(Loads(failures=[error]))
+            except duckdb.Error as error:
+                found.append(Loads(failures=[EngineError(f"load failed: {error}")]))
+    return found
+
+
 def run(context: Context) -> int:
     """Carry out the command.
 
     Raises:
-        EngineError: a table cannot be loaded; then no table of this call is.
+        EngineError: a table cannot be loaded; the others are.
         ProjectError: a file of the project is broken.
     """
     refuse_options("load", context.values, ("test", "inPlace"))
     warn_of_unknown(context, context.values.get("domains"), context.values.get("tables"))
-    if context.selected_domains(context.values.get("domains")):
-        refuse_options(
-            "load", context.values, ("files",)
-        )  # in an unknown domain there is nothing to load, as in Starlake
-    selection: list[tuple[Domain, list[Plan]]] = []
-    for domain in context.selected_domains(context.values.get("domains")):
-        tables = context.project.tables(domain, context.values.get("tables"))
-        if tables:
-            selection.append((domain, [plan_table(context, table) for table in tables]))
-    plans = [plan for _, chosen in selection for plan in chosen]
-    databases = sorted({plan.database for plan in plans})
-    if len(databases) > 1:
-        raise ProjectFault(
-            f"these tables live in {len(databases)} databases, and one load is one transaction: "
-            "load them one by one with --tables"
-        )
-    if not plans:
-        _report(context, [], False)
-        return 0
-    work = Work.of(context)
-    with ExitStack() as held:
-        for plan in sorted(plans, key=lambda plan: (plan.table.domain, plan.table.name)):
-            held.enter_context(locked(context.table_lock(plan.table)))
-        with connect(context, databases[0]) as connection:
-            try:
-                result, repeated = load_files(context, connection, selection, work)
-            except duckdb.Error as error:
-                raise EngineError(f"load failed: {error}") from error
-    for domain, _ in selection:
-        sweep_unresolved(context, domain)
-    _report(context, result, repeated)
+    if context.selected_domains(context.values.get("domains")):  # in an unknown domain there is nothing to load
+        refuse_options("load", context.values, ("files",))
+    selection, failures = _planned(context)
+    loads = _load(context, selection, complete=not failures)
+    for domain, plans in selection:
+        if plans:
+            sweep_unresolved(context, domain)
+    results = [result for found in loads for result in found.results]
+    failures += [error for found in loads for error in found.failures]
+    if results or not failures:
+        _report(context, results, bool(loads) and all(found.repeated for found in loads))
+    if failures:
+        raise combined(failures)
     return 0

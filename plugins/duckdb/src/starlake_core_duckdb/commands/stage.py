@@ -11,7 +11,7 @@ from pathlib import Path
 from starlake_core_project import Domain, Table
 
 from ..context import Context
-from ..errors import ProjectFault
+from ..errors import EngineError, ProjectFault
 from ..files import ack_companion, data_files, matches, move
 from ..locks import locked
 from ..selection import warn_of_unknown
@@ -51,6 +51,7 @@ def incoming_files(directory: Path, tables: Sequence[Table]) -> list[tuple[Path,
 def _stage_domain(context: Context, domain: Domain, tables: Sequence[Table]) -> None:
     source, target = incoming_directory(context, domain), context.stage(domain.name)
     moved = 0
+    ambiguous: list[str] = []
     with locked(context.domain_lock(domain.name)):
         if not source.is_dir():
             _log.warning("the incoming directory %s of domain %s does not exist", source, domain.name)
@@ -66,14 +67,22 @@ def _stage_domain(context: Context, domain: Domain, tables: Sequence[Table]) -> 
             if ack is not None:
                 ack.unlink(missing_ok=True)
             moved += 1
+            fitting = [table.name for table in tables if matches(table, path.name)]
+            if len(fitting) > 1:
+                ambiguous.append(f"{path.name} fits {' and '.join(fitting)}")
     sys.stdout.write(f"staged {domain.name}: {moved} file(s)\n")
+    if ambiguous:
+        raise EngineError(
+            f"{'; '.join(ambiguous)}: files are staged, and will be loaded into the first table; "
+            f"give the tables of {domain.name} patterns that share no file"
+        )
 
 
 def run(context: Context) -> int:
     """Carry out the command. It ignores unknown domains and tables, as Starlake does.
 
     Raises:
-        EngineError: a domain has no folder.
+        EngineError: a domain has no folder, or a file fits several tables. As in Starlake, later domains are not staged then.
         ProjectError: a file of the project is broken.
     """
     domains = context.values.get("domains")

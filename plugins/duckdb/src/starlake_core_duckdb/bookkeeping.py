@@ -1,0 +1,83 @@
+"""The engine's own tables in a database: run keys, loaded files, rejected rows, a log, results of expectations.
+
+They have a schema of their own. Earlier versions kept them in the schema ``audit``, where Starlake has tables too; such a database is
+changed when it is opened. The columns tell which tables are the engine's, because Starlake has an ``audit.rejected``, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import duckdb
+
+from .sql import identifier, qualified
+
+__all__ = ["bookkeeping_changes"]
+
+_SCHEMA = "starlake_core"
+_FORMER = "audit"
+_TABLES: Mapping[str, str] = {
+    "run_keys": "run_key VARCHAR NOT NULL, command VARCHAR NOT NULL, arguments_hash VARCHAR NOT NULL, result VARCHAR NOT NULL, "
+    "committed_at TIMESTAMP NOT NULL, instance VARCHAR",
+    "loaded_files": 'path VARCHAR NOT NULL, domain VARCHAR NOT NULL, "table" VARCHAR NOT NULL',
+    "rejected": 'run_key VARCHAR, domain VARCHAR NOT NULL, "table" VARCHAR NOT NULL, file VARCHAR NOT NULL, row_number BIGINT, '
+    "record VARCHAR, errors VARCHAR NOT NULL, rejected_at TIMESTAMP NOT NULL",
+    "log": 'run_key VARCHAR, command VARCHAR NOT NULL, domain VARCHAR NOT NULL, "table" VARCHAR NOT NULL, success BOOLEAN NOT NULL, '
+    "accepted BIGINT, rejected BIGINT, message VARCHAR, started_at TIMESTAMP NOT NULL, ended_at TIMESTAMP NOT NULL",
+}
+_OPTIONAL = {"instance"}
+"""Columns that an earlier version did not have."""
+
+
+def _columns(definition: str) -> set[str]:
+    return {column.split()[0].strip('"') for column in definition.split(", ")}
+
+
+def _present(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], set[str]]:
+    rows = connection.execute(
+        "SELECT schema_name, table_name, column_name FROM duckdb_columns() "
+        "WHERE database_name = current_database() AND schema_name IN ($own, $former)",
+        {"own": _SCHEMA, "former": _FORMER},
+    ).fetchall()
+    found: dict[tuple[str, str], set[str]] = {}
+    for schema, table, column in rows:
+        found.setdefault((schema, table), set()).add(column)
+    return found
+
+
+def _is_former(columns: set[str] | None, definition: str) -> bool:
+    return columns is not None and columns | _OPTIONAL == _columns(definition) | _OPTIONAL
+
+
+def bookkeeping_changes(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """The statements that make the tables that are missing and move those of an earlier version; none if all is well."""
+    present = _present(connection)
+    missing = [name for name in _TABLES if (_SCHEMA, name) not in present]
+    former = [name for name, definition in _TABLES.items() if _is_former(present.get((_FORMER, name)), definition)]
+    statements = [f"CREATE SCHEMA IF NOT EXISTS {identifier(_SCHEMA)}"] if missing else []
+    statements += [f"CREATE TABLE {qualified(_SCHEMA, name)} ({_TABLES[name]})" for name in missing]
+    for name in former:
+        before = qualified(_FORMER, name)
+        statements += [f"INSERT INTO {qualified(_SCHEMA, name)} BY NAME FROM {before}", f"DROP TABLE {before}"]
+    if former and not _holds_more(connection, former):
+        statements.append(f"DROP SCHEMA {identifier(_FORMER)}")
+    return statements
+
+
+def _holds_more(connection: duckdb.DuckDBPyConnection, former: Sequence[str]) -> bool:
+    """Whether the former schema holds more than some tables."""
+    objects = {
+        "tables": "table_name",
+        "views": "view_name",
+        "sequences": "sequence_name",
+        "functions": "function_name",
+        "types": "type_name",
+    }
+    listed = " UNION ALL ".join(
+        f"SELECT {name} AS name FROM duckdb_{kind}() WHERE schema_name = $former AND database_name = current_database()"
+        for kind, name in objects.items()
+    )
+    found = connection.execute(
+        f"SELECT count(*) FROM ({listed}) WHERE NOT list_contains($names, name)", {"former": _FORMER, "names": former}
+    ).fetchone()
+    return bool(found and found[0])

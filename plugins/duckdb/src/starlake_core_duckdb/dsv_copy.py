@@ -1,0 +1,214 @@
+"""DSV files that DuckDB reads as Starlake does: as they are, or as a copy in which every record is well-formed.
+
+DuckDB and Starlake agree about files whose records have the right width and whose quotes enclose whole fields. That is checked with a scan
+that costs little. Every other file is copied record by record, which takes longer and always the same memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO, NamedTuple
+
+import duckdb
+
+from .dialect import Dialect
+from .dsv_lines import Broken, Lines, Record, Records, open_utf8
+from .sql import Parameters
+
+__all__ = ["Copy", "copied", "count_records", "header_of"]
+
+_LINES = 20_000
+_NOT_UTF8 = "the record is not valid UTF-8"
+
+
+class Copy(NamedTuple):
+    """A copy in which every record is well-formed.
+
+    Before the fields of the file, each record has what is wrong with it, and its text if it is not that of the copy. Empty fields without
+    quotes are NULL. Quotes are doubled to escape them.
+
+    Attributes:
+        quote: the quote of the copy.
+        records: how many records it has.
+        longest: the length of its longest record, in bytes.
+        line_breaks: whether a value has a line break.
+    """
+
+    path: Path
+    quote: str
+    records: int
+    longest: int
+    line_breaks: bool
+
+
+def header_of(path: Path, dialect: Dialect, compat: bool) -> list[str] | None:
+    """The names in the first record of a file, or None if it has no record.
+
+    Raises:
+        EngineError: the file is not written in the encoding of the dialect.
+    """
+    with closing(Lines(path, dialect.encoding, lenient=True)) as lines:
+        records = Records(lines, dialect, None, compat)
+        first = next((line for line in lines if line.strip()), None)
+        return None if first is None else [field or "" for field in records.record(first).fields]
+
+
+def count_records(connection: duckdb.DuckDBPyConnection, path: Path, dialect: Dialect, width: int) -> int | None:
+    """How many records a file has, with the header, if DuckDB can read it as it is; else None.
+
+    Their width is not checked in every case: DuckDB rejects records with another one.
+    """
+    if dialect.encoding != "utf-8":
+        return None
+    separator, quote = dialect.separator.encode(), dialect.quote.encode()
+    # Blank lines are skipped, but DuckDB reads them where they can be values.
+    blank = [b"\n\n", b"\n\r"]
+    if width == 1 or separator.isspace():
+        blank += [b"\n ", b"\n\t"]
+    lines = separators = returns = 0
+    quoted = False
+    last = b"\n"
+    for block in open_utf8(path, "utf-8"):
+        if not block:
+            continue
+        text = last[-1:] + block
+        if b"\1" in block or any(part in text for part in blank):
+            return None
+        if b"\r" in text:
+            returns += text[:-1].count(b"\r")
+            if text.count(b"\r\n") != text[:-1].count(b"\r"):
+                return None
+        quoted = quoted or (bool(quote) and quote in block)
+        lines += block.count(b"\n")
+        separators += block.count(separator)
+        last = block
+    if last.endswith(b"\r") or returns not in (0, lines):
+        return None
+    lines += not last.endswith(b"\n")
+    if quoted:
+        return lines if _quotes_enclose_fields(connection, path, dialect, lines) else None
+    return lines if separators == lines * (width - 1) else None
+
+
+def _quotes_enclose_fields(connection: duckdb.DuckDBPyConnection, path: Path, dialect: Dialect, lines: int) -> bool:
+    quote, separator, escape = (_literal(part) for part in (dialect.quote, dialect.separator, dialect.escape))
+    text = f"[^{quote}]*"
+    inside = f"[^{quote}]" if not escape else f"[^{quote}{escape}]"
+    if dialect.escape == dialect.quote:
+        inside = f"(?:[^{quote}]|{quote}{quote})"
+    field = f"{quote}{inside}*{quote}"
+    regular = f"(?:{text}{separator})?{field}(?:{separator}(?:{text}{separator})?{field})*(?:{separator}{text})?"
+    parameters = Parameters()
+    read = (
+        f"read_csv({parameters.add(str(path))}, auto_detect = false, header = false, delim = {parameters.add(chr(1))}, quote = '', "
+        f"escape = '', columns = {{'line': 'VARCHAR'}}, compression = '{'gzip' if path.suffix == '.gz' else 'uncompressed'}', "
+        "ignore_errors = true)"
+    )
+    found = connection.execute(
+        f"SELECT count(*), count(*) FILTER (contains(line, {parameters.add(dialect.quote)}) "
+        f"AND NOT regexp_full_match(line, {parameters.add(regular)})) FROM {read}",
+        parameters.values,
+    ).fetchone()
+    return found == (lines, 0)
+
+
+def _literal(text: str) -> str:
+    return "".join(f"\\x{{{ord(character):x}}}" for character in text)
+
+
+@contextmanager
+def copied(path: Path, dialect: Dialect, width: int, compat: bool, directory: Path) -> Iterator[Copy]:
+    """A context with a copy of a file that DuckDB can read; the header is left out.
+
+    Args:
+        width: how many fields a record has: a longer one is cut, and a shorter one is filled with NULL.
+        compat: whether to do what Starlake does where another way is better.
+        directory: where the copy may be.
+
+    Raises:
+        EngineError: the file cannot be decoded or decompressed, or has a line that is too long.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=directory) as own:
+        place = Path(own) / "records.csv"
+        with place.open("wb") as target:
+            writer = _Writer(dialect, width, compat)
+            writer.write(path, target)
+        yield Copy(place, dialect.quote or '"', writer.records, writer.longest, writer.line_breaks)
+
+
+class _Writer:
+    def __init__(self, dialect: Dialect, width: int, compat: bool) -> None:
+        self._dialect = dialect
+        self._width = width
+        self._compat = compat
+        self._quote = dialect.quote or '"'
+        # Without emptyIsNull, an empty field is a value and a missing one is NULL. Starlake knows that of quoted ones only.
+        self._keep_empty = not dialect.empty_is_null and not compat
+        self.records = 0
+        self.longest = 0
+        self.line_breaks = False
+
+    def write(self, path: Path, target: BinaryIO) -> None:
+        separator, quote = self._dialect.separator.encode(), self._quote.encode()
+        lines = Lines(path, self._dialect.encoding, lenient=self._compat)
+        records = Records(lines, self._dialect, self._width, self._compat)
+        prefix, separators = separator * 2, self._width - 1
+        edges = (separator, separator * 2)
+        skip = self._dialect.with_header
+        ready: list[bytes] = []
+        for line in lines:
+            if not line.strip():
+                continue
+            if skip:
+                skip = False
+                if not isinstance(line, Broken):
+                    records.record(line)
+                continue
+            if (
+                quote not in line
+                and line.count(separator) == separators
+                and line.endswith(b"\n")
+                and not isinstance(line, Broken)
+                and not (self._keep_empty and _has_empty(line, *edges))
+            ):
+                written = prefix + (line[:-2] + b"\n" if line.endswith(b"\r\n") else line)
+            elif isinstance(line, Broken):
+                written = self._broken(line)
+            else:
+                written = self._rewritten(records.record(line))
+            ready.append(written)
+            if len(ready) >= _LINES:
+                self._flush(ready, target)
+        self._flush(ready, target)
+
+    def _flush(self, ready: list[bytes], target: BinaryIO) -> None:
+        self.records += len(ready)
+        self.longest = max(self.longest, *map(len, ready), 0)
+        target.write(b"".join(ready))
+        ready.clear()
+
+    def _field(self, value: str | None) -> str:
+        if value is None and not self._keep_empty:
+            return ""
+        return f"{self._quote}{(value or '').replace(self._quote, self._quote * 2)}{self._quote}"
+
+    def _rewritten(self, record: Record) -> bytes:
+        found = record.fields[: self._width]
+        self.line_breaks = self.line_breaks or "\n" in record.text
+        fields = [self._field(value) for value in found] + [""] * (self._width - len(found))
+        return (self._dialect.separator.join(["", self._shown(record.text), *fields]) + "\n").encode()
+
+    def _broken(self, line: bytes) -> bytes:
+        text = self._shown(line.decode(errors="replace").rstrip("\r\n"))
+        return (self._dialect.separator.join([self._shown(_NOT_UTF8), text, *[""] * self._width]) + "\n").encode()
+
+    def _shown(self, text: str) -> str:
+        return f"{self._quote}{text.replace(self._quote, self._quote * 2)}{self._quote}"
+
+
+def _has_empty(line: bytes, separator: bytes, twice: bytes) -> bool:
+    return twice in line or line.startswith(separator) or line.rstrip(b"\r\n").endswith(separator)

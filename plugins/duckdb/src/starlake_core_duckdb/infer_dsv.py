@@ -1,0 +1,116 @@
+"""Infers the dialect and the columns of files with delimiter-separated values. DuckDB's sniffer finds the separator and the quotes."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from .dialect import Dialect
+from .dsv_copy import header_of
+from .errors import EngineError
+from .inferred import Field, Inferred, best_types
+
+__all__ = ["infer_dsv"]
+
+_log = logging.getLogger(__name__)
+_USUAL = (",", ";", "\t", "|")
+_NO_SEPARATOR = re.compile(r"[\w\s\"'()@?!+\-.:/\\]")
+_DATA = re.compile(r"[-+]?[0-9]+([.,][0-9]+)?([eE][-+]?[0-9]+)?|[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}([T ].*)?|")
+_NO_HEADER = "_c{}"
+
+
+def infer_dsv(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> Inferred:
+    """What a file says about its table.
+
+    The first line is the header, unless it looks like data.
+
+    Args:
+        path: a file in UTF-8 that is not compressed.
+        name: the name of the file, for messages.
+
+    Raises:
+        EngineError: the file is empty, or DuckDB cannot read it.
+    """
+    dialect = _dialect(connection, path, name)
+    first = [field.strip() for field in header_of(path, dialect, compat=False) or ()]
+    if not first:
+        raise EngineError(f"{name} is empty, so nothing can be inferred from it")
+    with_header = not any(_DATA.fullmatch(value) for value in first)
+    names = first if with_header else [_NO_HEADER.format(index) for index in range(len(first))]
+    source, parameters = _source(path, dialect, len(names), with_header)
+    values = [f"nullif(trim(c{index}), '')" for index in range(len(names))]
+    try:
+        types = best_types(connection, values, source, parameters)
+        broken = " OR ".join(f"contains(c{index}, chr(10))" for index in range(len(names)))
+        lines = connection.execute(f"SELECT 1 FROM ({source}) WHERE {broken} LIMIT 1", parameters).fetchone()
+    except duckdb.Error as error:
+        raise EngineError(f"{name} cannot be read as DSV: {error}") from error
+    fields: dict[str, Field] = {}
+    for column, found in zip(names, types, strict=True):
+        if column in fields:
+            _log.warning(
+                "%s: the header has the name %r more than once; the first column of that name counts", name, column
+            )
+            continue
+        fields[column] = Field(column, found)
+    metadata: dict[str, Any] = {
+        "format": "DSV",
+        "withHeader": with_header,
+        "separator": dialect.separator,
+        "quote": dialect.quote,
+        "escape": dialect.escape,
+    }
+    if lines is not None:
+        metadata["multiline"] = True
+    return Inferred(metadata, tuple(fields.values()))
+
+
+def _dialect(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> Dialect:
+    sniffed = _sniffed(connection, path, None)
+    if sniffed is None or sniffed[3] or sniffed[4] < 2:
+        # One column, or lines that are left out: look at the first line, as Starlake does.
+        separator = _separator(path)
+        sniffed = _sniffed(connection, path, separator) or (separator, '"', '"', 0, 0)
+    separator, quote, escape = ("" if part in (None, "(empty)") else str(part) for part in sniffed[:3])
+    # Files with quotes double them, unless this one shows something else.
+    return Dialect(separator or ",", quote or '"', "\\" if escape == "\\" else '"', multiline=True)
+
+
+def _sniffed(connection: duckdb.DuckDBPyConnection, path: Path, separator: str | None) -> tuple[Any, ...] | None:
+    given = "" if separator is None else ", delim = $separator"
+    parameters = {"path": str(path), **({} if separator is None else {"separator": separator})}
+    try:
+        return connection.execute(
+            f"SELECT Delimiter, Quote, Escape, SkipRows, len(Columns) FROM sniff_csv($path{given}, strict_mode = false, null_padding = true)",
+            parameters,
+        ).fetchone()
+    except duckdb.Error:
+        return None
+
+
+def _separator(path: Path) -> str:
+    """The most frequent character of the first line that may separate values; usual ones come first."""
+    with path.open(encoding="utf-8-sig") as source:
+        line = re.sub(r'"[^"]*"', "", source.readline(1_000_000).rstrip("\r\n"))
+    usual = Counter({letter: line.count(letter) for letter in _USUAL if letter in line})
+    others = usual or Counter(_NO_SEPARATOR.sub("", line))
+    return max(others, key=lambda letter: others[letter]) if others else ","
+
+
+def _source(path: Path, dialect: Dialect, columns: int, with_header: bool) -> tuple[str, dict[str, Any]]:
+    parameters = {
+        "path": str(path),
+        "separator": dialect.separator,
+        "quote": dialect.quote,
+        "escape": dialect.escape,
+    }
+    declared = ", ".join(f"'c{index}': 'VARCHAR'" for index in range(columns))
+    return (
+        f"SELECT * FROM read_csv($path, auto_detect = false, header = {str(with_header).lower()}, delim = $separator, quote = $quote, "
+        f"escape = $escape, columns = {{{declared}}}, null_padding = true, strict_mode = false, ignore_errors = true, parallel = false)"
+    ), parameters

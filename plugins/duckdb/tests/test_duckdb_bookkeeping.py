@@ -1,0 +1,105 @@
+"""The engine's own tables beside those of Starlake, and databases of earlier versions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import duckdb
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Sandbox
+
+STARLAKE = """
+CREATE SCHEMA audit;
+CREATE TABLE audit.audit (jobid VARCHAR, domain VARCHAR, "schema" VARCHAR, success BOOLEAN, count BIGINT);
+CREATE TABLE audit.rejected (jobid VARCHAR, "timestamp" TIMESTAMP, domain VARCHAR, "schema" VARCHAR, error VARCHAR, path VARCHAR);
+CREATE TABLE audit.expectations (jobid VARCHAR, domain VARCHAR, "schema" VARCHAR, name VARCHAR);
+INSERT INTO audit.rejected VALUES ('j', now()::TIMESTAMP, 'shop', 'items', 'why', 'where');
+"""
+EARLIER = """
+CREATE SCHEMA IF NOT EXISTS audit;
+CREATE TABLE audit.run_keys (
+    run_key VARCHAR NOT NULL, command VARCHAR NOT NULL, arguments_hash VARCHAR NOT NULL,
+    result VARCHAR NOT NULL, committed_at TIMESTAMP NOT NULL);
+CREATE TABLE audit.loaded_files (path VARCHAR NOT NULL, domain VARCHAR NOT NULL, "table" VARCHAR NOT NULL);
+CREATE TABLE audit.rejected (
+    run_key VARCHAR, domain VARCHAR NOT NULL, "table" VARCHAR NOT NULL, file VARCHAR NOT NULL,
+    row_number BIGINT, record VARCHAR, errors VARCHAR NOT NULL, rejected_at TIMESTAMP NOT NULL);
+CREATE TABLE audit.log (
+    run_key VARCHAR, command VARCHAR NOT NULL, domain VARCHAR NOT NULL, "table" VARCHAR NOT NULL,
+    success BOOLEAN NOT NULL, accepted BIGINT, rejected BIGINT, message VARCHAR,
+    started_at TIMESTAMP NOT NULL, ended_at TIMESTAMP NOT NULL);
+"""
+LOAD = ("load", "--domains", "shop")
+
+
+def change(sandbox: Sandbox, sql: str) -> None:
+    path = sandbox.root / "datasets" / "duckdb.db"
+    path.parent.mkdir(exist_ok=True)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(sql)
+
+
+def to_the_earlier_version(sandbox: Sandbox, *, instance: bool) -> None:
+    """Move the tables to where an earlier version had them; the first one had no instances either."""
+    change(sandbox, EARLIER)
+    if instance:
+        change(sandbox, "ALTER TABLE audit.run_keys ADD COLUMN instance VARCHAR")
+    for name in ("run_keys", "loaded_files", "rejected", "log"):
+        some = " EXCLUDE (instance)" if name == "run_keys" and not instance else ""
+        change(sandbox, f"INSERT INTO audit.{name} BY NAME SELECT *{some} FROM starlake_core.{name}")
+    change(sandbox, "DROP SCHEMA starlake_core CASCADE")
+
+
+def schemas(sandbox: Sandbox) -> list[tuple[str, str]]:
+    return sandbox.query("SELECT schema_name, table_name FROM duckdb_tables() WHERE schema_name <> 'shop' ORDER BY ALL")  # type: ignore[return-value]
+
+
+def test_tables_of_starlake_are_left_alone(sandbox: Sandbox) -> None:
+    change(sandbox, STARLAKE)
+    before = sandbox.query("FROM audit.rejected")
+    sandbox.staged("items1.csv", "id,label\n1,a\nx,b\n")
+    done = sandbox.run(*LOAD)
+    assert done.out == "loaded shop.items: 1 row(s) from 1 file(s), 1 rejected\n", done.err
+    assert sandbox.query("FROM audit.rejected") == before
+    assert sandbox.query("SELECT file, record FROM starlake_core.rejected") == [("items1.csv", "x,b")]
+    assert [table for schema, table in schemas(sandbox) if schema == "audit"] == ["audit", "expectations", "rejected"]
+
+
+@pytest.mark.parametrize("instance", [True, False])
+def test_a_database_of_an_earlier_version_is_changed_when_it_is_opened(sandbox: Sandbox, instance: bool) -> None:
+    sandbox.staged("items1.csv", "id,label\n1,a\nx,b\n")
+    assert sandbox.run(*LOAD, SL_RUN_KEY="k").code == 0
+    kept = {name: sandbox.query(f"FROM starlake_core.{name}") for name in ("loaded_files", "rejected", "log")}
+    to_the_earlier_version(sandbox, instance=instance)
+    sandbox.staged("items2.csv", "id\n2\n")
+    assert sandbox.run(*LOAD, SL_RUN_KEY="k", SL_RUN_INSTANCE="~monday~0").out.startswith(
+        "already done under this run key"
+    )
+    assert {name: sandbox.query(f"FROM starlake_core.{name}") for name in kept} == kept
+    assert {schema for schema, _ in schemas(sandbox)} == {"starlake_core"}
+    assert sandbox.run(*LOAD, SL_RUN_KEY="l").code == 0
+    assert sandbox.query("SELECT id FROM shop.items") == [(1,), (2,)]
+
+
+def test_what_an_earlier_version_wrote_later_is_moved_too(sandbox: Sandbox) -> None:
+    """Two versions may work on one database in turns; what else is in the schema stays."""
+    sandbox.staged("items1.csv", "id\n1\n")
+    sandbox.run(*LOAD)
+    change(sandbox, EARLIER + "CREATE TABLE audit.mine (n INT);")
+    change(sandbox, "INSERT INTO audit.run_keys SELECT 'old', 'load', 'hash', '[]', now()::TIMESTAMP")
+    assert sandbox.run(*LOAD).code == 0
+    assert sandbox.query("SELECT run_key FROM starlake_core.run_keys") == [("old",)]
+    assert [table for schema, table in schemas(sandbox) if schema == "audit"] == ["mine"]
+
+
+def test_a_crash_during_the_change_loses_nothing(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    from test_duckdb_exactly_once import Crash, Faults, run_with_faults
+
+    sandbox.staged("items1.csv", "id\n1\n")
+    first = sandbox.run(*LOAD, SL_RUN_KEY="k")
+    to_the_earlier_version(sandbox, instance=True)
+    assert run_with_faults(sandbox, monkeypatch, Faults(1, Crash()), LOAD, SL_RUN_KEY="k") is None
+    assert {schema for schema, _ in schemas(sandbox)} == {"audit"}
+    assert sandbox.run(*LOAD, SL_RUN_KEY="k").out == f"already done under this run key\n{first.out}"

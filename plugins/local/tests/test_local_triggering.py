@@ -1,0 +1,185 @@
+"""Pipelines that datasets start, from the record of this orchestrator."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from freshness_cases import (
+    SCENARIOS,
+    by_hand_of,
+    check,
+    date,
+    events_of,
+    lineage_of,
+    name_of,
+    options_of,
+    previous_of,
+    uri_of,
+)
+from local_project import Project
+from starlake_core_local.store import Store
+
+from starlake_core import (
+    Orchestration,
+    Report,
+    RunError,
+    StarlakeDependencies,
+    StarlakeDependency,
+    StarlakePipeline,
+    TaskState,
+)
+from starlake_core.freshness import Event, FreshnessPolicy, Recorded, decide
+from starlake_core.orchestrators.events import written_event
+from starlake_core.orchestrators.requests import request_run
+
+
+def transform(project: Project, nodes: list[StarlakeDependency], **options: Any) -> StarlakePipeline:
+    """A transform that the tables that it reads start."""
+    given = project.options(**options)
+    with (
+        Orchestration(
+            given, orchestrator="local", environment="shell", filename=str(project.root / "kpi.py"), namespace={}
+        ) as orchestration,
+        orchestration.sl_create_pipeline(name="kpi", dependencies=StarlakeDependencies(nodes)) as pipeline,
+    ):
+        pipeline.add_lineage()
+    return pipeline
+
+
+def recorded(pipeline: StarlakePipeline) -> Recorded:
+    found = pipeline.plugins.read_recorded(pipeline)
+    assert found is not None
+    return found
+
+
+def triggered(pipeline: StarlakePipeline, patient: bool = True) -> Report:
+    return pipeline.start_run(replace(request_run(pipeline), triggered=True, patient=patient))
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario["name"])
+def test_the_decision_of_a_scenario(scenario: Mapping[str, Any], project: Project) -> None:
+    if "Sales.Orders" in scenario["datasets"]:
+        pytest.skip("names of tables")
+    pipeline = transform(project, lineage_of(scenario), **options_of(scenario))
+    state = project.root / "state"
+    Store(state).close()
+    previous = previous_of(scenario, uri_of)
+    with closing(sqlite3.connect(state / "runs.db")) as database, database:
+        for event in events_of(scenario, uri_of):
+            database.execute(
+                "INSERT INTO events VALUES (?,?,?,?,?,?)",
+                (
+                    event.id,
+                    event.dataset,
+                    event.published.isoformat(),
+                    "r",
+                    str(event.id),
+                    json.dumps(written_event(event)),
+                ),
+            )
+        if previous is not None:
+            database.execute("INSERT INTO previous VALUES (?,?)", (pipeline.id, json.dumps(previous.to_json())))
+    known = recorded(pipeline)
+    assert known.previous == previous
+    policy = FreshnessPolicy.of(pipeline)
+    check(scenario, decide(policy, known.events, known.previous, date(scenario["now"]), by_hand_of(scenario)), name_of)
+
+
+TABLES = [StarlakeDependency("x.a", "table", cron="0 0 * * *"), StarlakeDependency("x.b", "table", cron="0 2 * * *")]
+KPI = [StarlakeDependency("kpi.t", dependencies=TABLES)]
+DAY = datetime(2026, 3, 5, tzinfo=timezone.utc)
+
+
+def feed(pipeline: StarlakePipeline, *events: Event, group: str = "g") -> None:
+    assert pipeline.plugins.record_events(pipeline, events, group)
+
+
+def test_a_run_starts_when_its_data_is_there_and_then_not_again(project: Project) -> None:
+    pipeline = transform(project, KPI)
+    feed(pipeline, Event(uri_of("a"), 1, DAY, DAY, None, "", {"all": {"batch": "7"}}))
+    waiting = triggered(pipeline)
+    assert waiting.state == TaskState.SUCCEEDED
+    assert waiting.reason.startswith("waiting: it waits for its data: starlake://x/b")
+    assert project.calls() == []
+    assert recorded(pipeline).previous is None
+    feed(pipeline, Event(uri_of("b"), 1, DAY, DAY.replace(hour=2)), group="h")
+    done = triggered(pipeline)
+    assert project.calls() == ["transform kpi.t"]
+    assert done.interval is not None
+    assert (done.interval.start, done.interval.end) == (DAY.replace(day=4), DAY)
+    assert triggered(pipeline).reason == "nothing to do: nothing new was loaded since the last run"
+    assert project.calls() == ["transform kpi.t"]
+
+
+def test_events_of_one_group_are_recorded_once(project: Project) -> None:
+    pipeline = transform(project, KPI)
+    for _ in range(2):
+        feed(pipeline, Event(uri_of("a"), 1, DAY))
+    assert len(recorded(pipeline).events) == 1
+
+
+def test_a_failed_run_moves_nothing_and_can_be_resumed(project: Project) -> None:
+    project.exits("kpi.t", 1, 0)
+    pipeline = transform(project, KPI)
+    feed(pipeline, Event(uri_of("a"), 1, DAY, DAY), Event(uri_of("b"), 2, DAY, DAY.replace(hour=2)))
+    failed = triggered(pipeline)
+    assert failed.state == TaskState.FAILED
+    assert recorded(pipeline).previous is None
+    request = replace(request_run(pipeline, run_id=failed.run_id), resume=True)
+    assert pipeline.start_run(request).state == TaskState.SUCCEEDED
+    previous = recorded(pipeline).previous
+    assert previous is not None
+    assert previous.end == DAY
+    assert triggered(pipeline).reason == "nothing to do: nothing new was loaded since the last run"
+
+
+def test_data_that_is_loaded_again_waits_its_time_unless_somebody_waits_for_the_answer(project: Project) -> None:
+    pipeline = transform(project, KPI)
+    feed(pipeline, Event(uri_of("a"), 1, DAY, DAY), Event(uri_of("b"), 2, DAY, DAY.replace(hour=2)))
+    triggered(pipeline)
+    feed(pipeline, Event(uri_of("a"), 1, DAY, DAY), group="again")
+    assert "min_timedelta_between_runs" in triggered(pipeline).reason
+    assert triggered(pipeline, patient=False).reason == ""
+    assert project.calls() == ["transform kpi.t"] * 2
+
+
+def test_variables_that_contradict_each_other_fail_the_run_and_move_nothing(project: Project) -> None:
+    pipeline = transform(project, KPI)
+    feed(
+        pipeline,
+        Event(uri_of("a"), 1, DAY, DAY, variables={"all": {"x": "1"}}),
+        Event(uri_of("b"), 2, DAY, DAY.replace(hour=2), variables={"all": {"x": "2"}}),
+    )
+    with pytest.raises(RunError, match="'x' of the section 'all' is '1' for starlake://x/a and '2' for starlake://x/b"):
+        triggered(pipeline)
+    assert recorded(pipeline).previous is None
+
+
+def test_a_task_emits_an_event_for_each_dataset_once(project: Project) -> None:
+    pipeline = transform(project, KPI)
+    feed(pipeline, Event(uri_of("a"), 1, DAY, DAY), Event(uri_of("b"), 2, DAY, DAY.replace(hour=2)))
+    done = triggered(pipeline)
+    reader = transform(project, [StarlakeDependency("kpi.u", dependencies=[StarlakeDependency("kpi.t", "task")])])
+    (event,) = recorded(reader).events
+    assert event.dataset == "starlake://kpi/t"
+    assert done.interval is not None
+    assert event.interval == done.interval
+
+
+def test_a_record_of_the_previous_version_is_upgraded(project: Project, tmp_path: Path) -> None:
+    pipeline = transform(project, KPI)
+    state = project.root / "state"
+    Store(state).close()
+    with closing(sqlite3.connect(state / "runs.db")) as database, database:
+        for table in ("events", "decisions", "previous"):
+            database.execute(f"DROP TABLE {table}")
+        database.execute("PRAGMA user_version=1")
+    assert recorded(pipeline) == Recorded(())

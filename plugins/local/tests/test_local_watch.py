@@ -1,0 +1,123 @@
+"""The small scheduler, with this orchestrator: crons and datasets in one process."""
+
+from __future__ import annotations
+
+import io
+import sqlite3
+from contextlib import closing
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner
+from local_project import Project
+from rich.console import Console
+
+from starlake_core import Orchestration, StarlakeDependencies, StarlakeDependency, StarlakePipeline
+from starlake_core.cli._progress import PlainProgress
+from starlake_core.cli._watching import Watch, seconds_to_wait
+from starlake_core.cli.app import app
+
+NOW = datetime(2026, 3, 5, 9, tzinfo=timezone.utc)
+HOUR = timedelta(hours=1)
+
+
+def pipelines(project: Project, cron: str = "0 0 * * *", **options: Any) -> list[StarlakePipeline]:
+    """A load with a cron, and a transform that its table starts."""
+    table = StarlakeDependency("sales.orders", "table", cron=cron)
+    lineage = StarlakeDependencies([StarlakeDependency("kpi.total", dependencies=[table])])
+    given = project.options(**options)
+    file = str(project.root / "both.py")
+    with Orchestration(given, orchestrator="local", environment="shell", filename=file, namespace={}) as orchestration:
+        with orchestration.sl_create_pipeline(name="load", cron=cron) as load:
+            load.sl_load(domain="sales", table="orders")
+        with orchestration.sl_create_pipeline(name="kpi", dependencies=lineage) as kpi:
+            kpi.add_lineage()
+    return [load, kpi]
+
+
+def watch(project: Project, **options: Any) -> tuple[Watch, io.StringIO]:
+    shown = io.StringIO()
+    return Watch(pipelines(project, **options), PlainProgress(Console(file=shown, width=200))), shown
+
+
+def intervals(project: Project) -> list[tuple[str, str, str]]:
+    with closing(sqlite3.connect(project.root / "state" / "runs.db")) as database:
+        rows = database.execute("SELECT pipeline_id, interval_end, state FROM runs ORDER BY rowid").fetchall()
+    return [(name, end, state) for name, end, state in rows]
+
+
+def test_a_load_runs_at_its_time_and_starts_what_reads_it(project: Project) -> None:
+    watched, _ = watch(project)
+    assert [report.pipeline_id for report in watched.step(NOW)] == ["load", "kpi"]
+    assert project.calls() == ["load orders", "transform kpi.total"]
+    assert watched.step(NOW + HOUR) == []
+    again, _ = watch(project)  # another process
+    assert again.step(NOW + 2 * HOUR) == []
+    assert [report.pipeline_id for report in again.step(NOW + 24 * HOUR)] == ["load", "kpi"]
+    assert [row[:2] for row in intervals(project)] == [
+        ("load", "2026-03-05T00:00:00+00:00"),
+        ("kpi", "2026-03-05T00:00:00+00:00"),
+        ("load", "2026-03-06T00:00:00+00:00"),
+        ("kpi", "2026-03-06T00:00:00+00:00"),
+    ]
+
+
+def test_missed_times_are_caught_up_on_request(project: Project) -> None:
+    watched, _ = watch(project, catchup=True, start_date="2026-03-02")
+    found = [
+        report.interval.end.day for report in watched.step(NOW) if report.interval and report.pipeline_id == "load"
+    ]
+    assert found == [3, 4, 5]
+
+
+def test_nothing_runs_before_the_start_or_after_the_end(project: Project) -> None:
+    assert watch(project, start_date="2026-03-05")[0].step(NOW) == []
+    assert watch(project, end_date="2026-03-04")[0].step(NOW) == []
+
+
+def test_a_run_that_was_killed_is_finished(project: Project) -> None:
+    watch(project)[0].step(NOW)
+    with closing(sqlite3.connect(project.root / "state" / "runs.db")) as database, database:
+        database.execute("UPDATE runs SET state='running', ended=NULL WHERE pipeline_id='load'")
+        database.execute("UPDATE tasks SET state='running' WHERE task LIKE 'load%'")
+    (report,) = watch(project)[0].step(NOW)
+    assert (report.pipeline_id, report.state.value) == ("load", "success")
+    assert len(intervals(project)) == 2
+
+
+def test_a_failure_is_not_repeated_until_something_new_comes(project: Project) -> None:
+    project.exits("kpi.total", 1, 1, 0)
+    watched, _ = watch(project)
+    assert [report.state.value for report in watched.step(NOW)] == ["success", "failed"]
+    assert watched.step(NOW + HOUR) == []
+    assert [report.state.value for report in watched.step(NOW + 24 * HOUR)] == ["success", "failed"]
+    done = watched.step(NOW + 48 * HOUR)
+    assert [report.state.value for report in done] == ["success", "success"]
+    interval = done[1].interval
+    assert interval is not None
+    assert (interval.start.day, interval.end.day) == (6, 7)
+
+
+def test_how_long_it_waits() -> None:
+    assert seconds_to_wait(NOW, None, 10) == 10
+    assert seconds_to_wait(NOW, NOW + timedelta(seconds=3), 10) == 3
+    assert seconds_to_wait(NOW, NOW + HOUR, 10) == 10
+    assert seconds_to_wait(NOW, NOW - HOUR, 10) == 0
+
+
+PIPELINE = """
+from starlake_core import Orchestration
+
+with Orchestration({options}, environment="shell", orchestrator="local") as o, o.sl_create_pipeline(name="p", cron="@daily") as p:
+    p.sl_load(domain="sales", table="orders")
+"""
+
+
+def test_the_command_until_nothing_is_due(project: Project, tmp_path: Path) -> None:
+    file = tmp_path / "p.py"
+    file.write_text(PIPELINE.replace("{options}", repr(project.options())))
+    for calls in (1, 1):
+        done = CliRunner().invoke(app, ["watch", str(file), "--until-idle"])
+        assert done.exit_code == 0, done.output
+        assert len(project.calls()) == calls

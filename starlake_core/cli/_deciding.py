@@ -1,0 +1,53 @@
+"""What the rules of data-aware scheduling say about a run, before the orchestrator decides when it starts it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timezone
+
+from ..dsl.pipeline import StarlakePipeline
+from ..freshness import ByHand, Decision, FreshnessPolicy, decide
+from ..model.run import RunRequest
+
+__all__ = ["expected", "preview"]
+
+
+def preview(
+    pipeline: StarlakePipeline, *, triggered: bool, patient: bool = True, date: datetime | None = None
+) -> Decision | None:
+    """Return what would be decided now from what the orchestrator has recorded; None if it cannot be read from here.
+
+    Args:
+        pipeline: the pipeline.
+        triggered: whether datasets start the run; otherwise somebody asks for it.
+        patient: whether a replay waits until enough time has passed since the last run.
+        date: the date asked for.
+    """
+    if pipeline.trigger is None:
+        return None
+    recorded = pipeline.orchestration.plugins.read_recorded(pipeline)
+    if recorded is None:
+        return None
+    policy = FreshnessPolicy.of(pipeline)
+    if not patient:
+        policy = replace(policy, min_seconds=0)
+    by_hand = None if triggered else ByHand(date)
+    return decide(policy, recorded.events, recorded.previous, datetime.now(timezone.utc), by_hand)
+
+
+def expected(pipeline: StarlakePipeline, request: RunRequest) -> RunRequest:
+    """Return the request for a run with the interval that it will have, if that can be told.
+
+    Args:
+        pipeline: the pipeline.
+        request: the request.
+    """
+    decision = preview(pipeline, triggered=request.triggered, patient=request.patient, date=request.run.interval.end)
+    if decision is None or decision.interval is None:
+        return request
+    interval = replace(
+        decision.interval,
+        start=decision.interval.start.astimezone(pipeline.zone),
+        end=decision.interval.end.astimezone(pipeline.zone),
+    )
+    return replace(request, run=replace(request.run, interval=interval))

@@ -1,0 +1,80 @@
+"""The command that explains whether a pipeline that datasets start would run."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..dsl.pipeline import StarlakePipeline
+from ..errors import NothingFoundError, RunError
+from ..freshness import Decision, FreshnessPolicy, Kind, Recorded, decide
+from ..model.schedule import aware_date
+from ..orchestrators.event_files import read_event_file
+from ._command import command
+from ._json import emit, masked
+from ._parameters import json_format, read_date
+from ._selection import PipelineFiles, pipeline_files
+
+__all__ = ["explain"]
+
+_CODES = {Kind.RUN: 0, Kind.WAIT: 3, Kind.SKIP: 4}
+_CONFLICT = 5
+
+
+@command
+@pipeline_files
+@click.option(
+    "--at", "moment", callback=read_date, metavar="DATE", help="Decide as if it were this time; now by default."
+)
+@click.option(
+    "--events",
+    "events_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Decide from the events in a JSON file (docs/reference/events.md) instead of the recorded ones.",
+)
+@json_format
+def explain(files: PipelineFiles, moment: datetime | None, events_file: Path | None, output_format: str) -> None:
+    """Explain whether pipelines that datasets start would run now, for which interval, and what they wait for.
+
+    Exit codes: 0 run, 3 wait, 4 nothing to do, 5 run variables contradict each other; of several pipelines, the
+    greatest.
+    """
+    pipelines = [pipeline for pipeline in files.load() if pipeline.trigger is not None]
+    if not pipelines:
+        raise NothingFoundError("no pipeline in these files is started by datasets, so there is nothing to explain")
+    decisions = [(pipeline, _decision(pipeline, moment, events_file)) for pipeline in pipelines]
+    if output_format == "json":
+        emit(
+            "explain",
+            {"pipelines": [{"pipeline": pipeline.id, **_data(decision)} for pipeline, decision in decisions]},
+        )
+    else:
+        for pipeline, decision in decisions:
+            click.echo(f"{pipeline.id}: {masked(decision.describe())}")
+    sys.exit(max(_CONFLICT if decision.error else _CODES[decision.kind] for _, decision in decisions))
+
+
+def _decision(pipeline: StarlakePipeline, moment: datetime | None, events_file: Path | None) -> Decision:
+    now = datetime.now(timezone.utc) if moment is None else aware_date(moment, pipeline.zone)
+    policy = FreshnessPolicy.of(pipeline)
+    recorded: Recorded | None
+    if events_file is not None:
+        recorded = read_event_file(events_file, policy.datasets, now)
+    else:
+        recorded = pipeline.orchestration.plugins.read_recorded(pipeline)
+    if recorded is None:
+        label = pipeline.orchestration.plugins.label("orchestrator")
+        raise RunError(f"{label} does not tell from here which events it has; give them with --events FILE")
+    return decide(policy, recorded.events, recorded.previous, now)
+
+
+def _data(decision: Decision) -> dict[str, Any]:
+    data = decision.to_json()
+    for item in (data, *data["reasons"]):
+        item.update({name: masked(item[name]) for name in ("why", "error", "text") if name in item})
+    return data
