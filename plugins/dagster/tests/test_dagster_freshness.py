@@ -5,62 +5,40 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timezone
-from pathlib import Path
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
-import yaml
 from dagster import AssetKey, DagsterInstance, DagsterRun, DagsterRunStatus
 from dagster._core.test_utils import freeze_time
 from dagster._core.utils import make_new_run_id
 from dagster_events import Daemon, materialise
 from dagster_runs import draw, job, launch
+from freshness_cases import SCENARIOS, date, events_of, lineage_of, options_of, previous_of, uri_of
 from starlake_core_dagster import definitions
 from starlake_core_dagster import triggers as starting
 
-from starlake_core import StarlakePipeline
+from starlake_core import StarlakeDependencies, StarlakePipeline
+from starlake_core.orchestrators.events import written_event
 from starlake_core.testing import FakeEnvironment
 
-FOLDER = Path(__file__).parents[3] / "tests"
-# The option start_date has no time of day.
-LEFT_OUT = {"2026-03-04T01:00Z"}
-SCENARIOS = [
-    scenario
-    for name in ("freshness_scenarios.yaml", "freshness_scenarios_own.yaml")
-    for scenario in yaml.safe_load((FOLDER / name).read_text(encoding="utf-8"))
-    if scenario["policy"].get("start") not in LEFT_OUT
-]
-TRANSFORM = "transform:kpi.summary"
-
-
-def date(text: Any) -> datetime:
-    found = text if isinstance(text, datetime) else datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
+TRANSFORM = "transform:kpi.t"
 
 
 def key_of(number: int, dataset: str) -> AssetKey:
-    return AssetKey([f"s{number}", "d", dataset])
+    return AssetKey([f"s{number}", "x", dataset.casefold()])
 
 
 def drawn(number: int, scenario: Mapping[str, Any], environment: FakeEnvironment) -> StarlakePipeline:
-    given = scenario["policy"]
-    options = {
-        "asset_key_prefix": f"s{number}",
-        "dataset_triggering_strategy": re.sub(r"\b([a-z])\b", r"d.\1", given.get("wake", "any").lower()),
-        "timezone": given.get("zone", "UTC"),
-        "data_cycle_enabled": "cycle" in given,
-        "data_cycle": given.get("cycle", "none"),
-        "optional_dataset_enabled": given.get("optional", False),
-        "beyond_data_cycle_enabled": given.get("beyond", True),
-        "freshness_check": given.get("check", True),
-        "min_timedelta_between_runs": given.get("min_delta", 900),
-        "sl_options_merge": {"all": {name: {"policy": "union", "separator": "|"} for name in given.get("merge") or ()}},
-        **({"start_date": given["start"][:10]} if "start" in given else {}),
-    }
-    tables = [{"data": {"name": f"d.{name}", "typ": "table", **about}} for name, about in scenario["datasets"].items()]
-    lineage = json.dumps([{"data": {"name": "kpi.summary", "typ": "task"}, "children": tables}])
-    return draw(StarlakePipeline.add_lineage, options, environment=environment, dependencies=lineage, name=f"p{number}")
+    options = {**options_of(scenario), "asset_key_prefix": f"s{number}"}
+    return draw(
+        StarlakePipeline.add_lineage,
+        options,
+        environment=environment,
+        dependencies=StarlakeDependencies(lineage_of(scenario)),
+        name=f"p{number}",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -81,36 +59,16 @@ def instance() -> Iterator[Any]:
 
 def stored(instance: Any, number: int, scenario: Mapping[str, Any]) -> None:
     """Store what has happened: the events in their order, and the run that was before."""
-    seen = {name.casefold(): 0 for name in scenario["datasets"]}
-    before = scenario["previous"]
-    known = {} if before is None else {name.casefold(): last for name, last in before["seen"].items()}
-    for event in sorted(scenario["events"], key=lambda event: event["id"]):
-        name = event["dataset"].casefold()
-        metadata: dict[str, Any] = {}
-        if "scheduled" in event:
-            metadata["sl_scheduled_date"] = date(event["scheduled"]).isoformat()
-        if "interval" in event:
-            start, end = event["interval"]
-            metadata |= {
-                "sl_data_interval_start": date(start).isoformat(),
-                "sl_data_interval_end": date(end).isoformat(),
-            }
-        if "zone" in event:
-            metadata["sl_timezone"] = event["zone"]
-        if event.get("variables"):
-            metadata["sl_options"] = {"all": event["variables"]}
-        place = materialise(instance, key_of(number, name), date(event["published"]), metadata)
-        if event["id"] <= known.get(name, 0):
-            seen[name] = place
+    before = previous_of(scenario, uri_of)
+    seen = dict.fromkeys({} if before is None else before.seen, 0)
+    events = zip(events_of(scenario, uri_of), scenario["events"], strict=True)
+    for event, about in sorted(events, key=lambda pair: pair[0].id):
+        place = materialise(instance, key_of(number, about["dataset"]), event.published, written_event(event))
+        identity = event.dataset.casefold()
+        if before is not None and event.id <= before.seen.get(identity, 0):
+            seen[identity] = place
     if before is not None:
-        start, end = (date(moment).isoformat() for moment in before["interval"])
-        record = {
-            "interval_start": start,
-            "interval_end": end,
-            "decided": date(before["decided"]).isoformat(),
-            "seen": {f"starlake://d/{name}": seen[name] for name in known if name in seen},
-        }
-        tags = {"starlake/freshness": json.dumps(record)}
+        tags = {"starlake/freshness": json.dumps(replace(before, seen=seen).to_json())}
         job_name = f"s{number}_p{number}"
         instance.add_run(DagsterRun(job_name, make_new_run_id(), status=DagsterRunStatus.SUCCESS, tags=tags))
 
@@ -140,7 +98,7 @@ def test_the_decision_of_a_scenario(
     if expected["decision"] != "RUN":
         assert isinstance(request, str)
         assert request.startswith(f"{expected['decision']}: ")
-        missing = re.findall(r"^  starlake://d/(\w+): missing, ", request, re.MULTILINE)
+        missing = re.findall(r"^  starlake://x/([\w.]+): missing, ", request, re.MULTILINE)
         if expected["decision"] == "WAIT":
             assert missing == expected.get("missing", [])
         before = scenario["previous"]
