@@ -154,6 +154,7 @@ def test_all_files_of_a_table_decide_its_types(sandbox: Sandbox) -> None:
             {"a": "variant", "b": "variant"},
         ),
         ("a.json", '[{"a": 12345678901234567890123}, {}]', {"array": True}, {"a": "double"}),
+        ("a.json", '[{"a": {}}, {"a": {"b": 1}}]', {"format": "JSON"}, {"a": "struct"}),
         ("a.csv", "first name,2x,SELECT\n1,2,3\n", {}, {"first name": "int", "2x": "int", "SELECT": "int"}),
     ],
 )
