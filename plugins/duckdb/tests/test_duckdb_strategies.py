@@ -192,7 +192,7 @@ def test_a_table_becomes_versioned(sandbox: Sandbox) -> None:
     load(sandbox, "id,label,d\n1,a,2026-01-01\n")
     # The columns of the versions may also be attributes; a file cannot set them.
     declare(sandbox, SCD2, f"{DATED}\n            - {{name: sl_end_ts, type: timestamp}}")
-    load(sandbox, "id,label,d,sl_end_ts\n1,b,2026-01-02,2026-01-02\n")
+    load(sandbox, "id,label,d,sl_end_ts\n1,b,2026-01-02,2026-01-02 00:00:00\n")
     assert rows(sandbox, "label, sl_end_ts IS NULL") == [("a", False), ("b", True)]
 
 

@@ -106,6 +106,12 @@ def test_statements_around_the_query_share_its_transaction(sandbox: Sandbox) -> 
     ]
 
 
+def test_the_schema_is_there_before_the_statements(sandbox: Sandbox) -> None:
+    task(sandbox, "SELECT n FROM kpi.source", "{presql: ['CREATE TABLE kpi.source AS SELECT 1 AS n']}")
+    assert sandbox.run("transform", "--name", "kpi.t").code == 0
+    assert rows(sandbox) == [(1,)]
+
+
 def test_statements_in_the_query_file(sandbox: Sandbox) -> None:
     task(sandbox, "CREATE TEMP TABLE x AS SELECT 5 AS n;\nSELECT n FROM x;")
     assert sandbox.run("transform", "--name", "kpi.t").code == 0

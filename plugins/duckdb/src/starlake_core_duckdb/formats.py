@@ -45,7 +45,7 @@ class Reader:
     """How the files of a format are read.
 
     Attributes:
-        readable: a context with a reading that DuckDB can do: of the file itself, or of a copy in the directory of the rules.
+        readable: a context with a reading that DuckDB can do: of the file itself, or of a copy in the folder of the rules.
         source: the query with ``n`` (1 is the first row), ``record``, ``broken`` and ``v0``, ``v1`` ... for the columns. The parameters
             collect the values that the query needs.
         check: refuses what a table must not say about files of this format.

@@ -11,7 +11,7 @@ import duckdb
 from .errors import EngineError
 from .inferred import TEXT, Field, Inferred, best_types
 
-__all__ = ["field_of", "infer_json"]
+__all__ = ["field_of", "infer_json", "structure_of"]
 
 _TYPES = {
     "UBIGINT": "long",
@@ -22,7 +22,12 @@ _TYPES = {
     "BOOLEAN": "boolean",
     "VARCHAR": TEXT,
 }
+_WHOLE = ("BIGINT", "UBIGINT", "HUGEINT", "UHUGEINT")
 _LONGEST_RECORD = 64 * 1024 * 1024
+_LINES = (
+    "SELECT line FROM read_csv($path, auto_detect = false, header = false, delim = $separator, quote = '', escape = '', "
+    f"columns = {{'line': 'VARCHAR'}}, strict_mode = false, compression = 'uncompressed', max_line_size = {_LONGEST_RECORD})"
+)
 
 
 def infer_json(connection: duckdb.DuckDBPyConnection, path: Path, name: str, *, typed: bool = True) -> Inferred:
@@ -37,12 +42,10 @@ def infer_json(connection: duckdb.DuckDBPyConnection, path: Path, name: str, *, 
         EngineError: the file has no objects, or is not valid JSON.
     """
     layout = _layout(connection, path)
-    source = f"SELECT json FROM read_json_objects($path, format = '{layout}', compression = 'uncompressed', maximum_object_size = {_LONGEST_RECORD})"
-    parameters = {"path": str(path)}
+    source, parameters = _source(path, layout)
     try:
-        row = connection.execute(f"SELECT json_group_structure(json) FROM ({source})", parameters).fetchone()
-        structure = json.loads(row[0]) if row and row[0] else None
-        if not isinstance(structure, dict):
+        structure = structure_of(connection, "json", source, parameters)
+        if not isinstance(structure, dict) or not structure:
             raise EngineError(f"{name} has no JSON objects, so nothing can be inferred from it")
         fields = [field_of(key, kind) for key, kind in structure.items()]
         texts = [index for index, found in enumerate(fields) if found.types == (TEXT,) and not found.array]
@@ -66,15 +69,64 @@ def infer_json(connection: duckdb.DuckDBPyConnection, path: Path, name: str, *, 
     return Inferred(metadata, tuple(fields))
 
 
+def structure_of(connection: duckdb.DuckDBPyConnection, value: str, source: str, parameters: dict[str, str]) -> Any:
+    """The structure of all JSON values of a column, as DuckDB's ``json_structure`` describes that of one.
+
+    DuckDB's own aggregate collects all values in memory first.
+
+    Args:
+        value: SQL for the values.
+        source: the query that has them.
+        parameters: the values that the SQL needs.
+    """
+    cursor = connection.execute(f"SELECT DISTINCT json_structure({value}) FROM ({source})", parameters)
+    found: Any = "NULL"
+    while rows := cursor.fetchmany(1000):
+        for (text,) in rows:
+            found = _joined(found, _with_empty_objects(json.loads(text)) if text is not None else "NULL")
+    return found
+
+
+def _with_empty_objects(structure: Any) -> Any:
+    """The structure of one value: outside of lists, what DuckDB calls JSON is an object without keys."""
+    if isinstance(structure, dict):
+        return {key: _with_empty_objects(part) for key, part in structure.items()}
+    return {} if structure == "JSON" else structure
+
+
+def _joined(one: Any, other: Any) -> Any:
+    if one == other or other == "NULL":
+        return one
+    if one == "NULL":
+        return other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return {**one, **{key: _joined(one.get(key, "NULL"), part) for key, part in other.items()}}
+    if isinstance(one, list) and isinstance(other, list):
+        return [_joined(one[0] if one else "NULL", other[0] if other else "NULL")]
+    numbers = {one, other} if isinstance(one, str) and isinstance(other, str) else set()
+    if numbers and numbers <= {*_WHOLE, "DOUBLE"}:
+        return "BIGINT" if numbers <= {"BIGINT", "UBIGINT"} else "DOUBLE"
+    return "JSON"
+
+
+def _source(path: Path, layout: str) -> tuple[str, dict[str, str]]:
+    if layout == "newline_delimited":
+        # DuckDB's reader of JSON needs many times the memory of its reader of lines.
+        return f"SELECT CAST(line AS JSON) AS json FROM ({_LINES}) WHERE trim(line) <> ''", {
+            "path": str(path),
+            "separator": "\x01",
+        }
+    options = f"format = '{layout}', compression = 'uncompressed', maximum_object_size = {_LONGEST_RECORD}"
+    return f"SELECT json FROM read_json_objects($path, {options})", {"path": str(path)}
+
+
 def _layout(connection: duckdb.DuckDBPyConnection, path: Path) -> str:
     with path.open("rb") as source:
         beginning = source.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
     if beginning.startswith(b"["):
         return "array"
     row = connection.execute(
-        "SELECT count(*) FROM read_csv($path, auto_detect = false, header = false, delim = $separator, quote = '', escape = '', "
-        f"columns = {{'line': 'VARCHAR'}}, strict_mode = false, compression = 'uncompressed', max_line_size = {_LONGEST_RECORD}) "
-        "WHERE trim(line) <> '' AND NOT json_valid(line)",
+        f"SELECT count(*) FROM ({_LINES}) WHERE trim(line) <> '' AND NOT json_valid(line)",
         {"path": str(path), "separator": "\x01"},
     ).fetchone()
     return "unstructured" if row and row[0] else "newline_delimited"

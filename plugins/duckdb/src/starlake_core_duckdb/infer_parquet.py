@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 import duckdb
 
 from .errors import EngineError
-from .infer_json import field_of
+from .infer_json import field_of, structure_of
 from .inferred import TEXT, Field, Inferred
 from .sql import identifier
 
@@ -68,7 +67,5 @@ def _types(kind: str) -> tuple[str, ...]:
 
 
 def _nested(connection: duckdb.DuckDBPyConnection, column: str, parameters: dict[str, str]) -> Field:
-    row = connection.execute(
-        f"SELECT json_group_structure(to_json({identifier(column)})) FROM read_parquet($path)", parameters
-    ).fetchone()
-    return field_of(column, json.loads(row[0]) if row and row[0] else "NULL")
+    source = f"SELECT to_json({identifier(column)}) AS json FROM read_parquet($path)"
+    return field_of(column, structure_of(connection, "json", source, parameters))

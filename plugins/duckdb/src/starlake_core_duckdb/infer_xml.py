@@ -50,9 +50,9 @@ def infer_xml(
     attributes = [Attribute(name=key, type=_ANYTHING, array=most > 1) for key, most in survey.parts[rows].items()]
     rules = XmlRules(row_tag=rows, attribute_prefix=_PREFIX, null_values=frozenset({""}))
     copy = directory / "rows.json"
-    with copy.open("w", encoding="utf-8") as target:
+    with copy.open("wb") as target:
         for lines in rows_of(_chunks(path), attributes, frozenset({_ANYTHING}), rules, name):
-            target.writelines(f"{line}\n" for line in lines)
+            target.writelines(line + b"\n" for line in lines)
     try:
         found = infer_json(connection, copy, name, typed=False)
     finally:

@@ -149,6 +149,7 @@ def _transform(context: Context, connection: duckdb.DuckDBPyConnection, plan: Tr
     task, query = plan.task, plan.query
     try:
         with transaction(connection):
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(plan.target[0])}")
             # The order is Starlake's: the statements of the query's file enclose those of the YAML file.
             run_statements(connection, query.presql, query.path)
             run_statements(connection, task.presql, task.path)
@@ -185,7 +186,6 @@ def _run_query(context: Context, connection: duckdb.DuckDBPyConnection, plan: Tr
     _check_kind(connection, plan)
     try:
         if plan.kind == "VIEW":
-            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(plan.target[0])}")
             connection.execute(f"CREATE OR REPLACE VIEW {qualified(*plan.target)} AS\n{sql}")
             return None
         return _write_result(connection, plan, sql)
@@ -216,7 +216,6 @@ def _write_result(connection: duckdb.DuckDBPyConnection, plan: Transform, query:
     names = [name for name, _ in columns]
     place = qualified(*plan.target)
     if plan.strategy.type == "OVERWRITE":
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(plan.target[0])}")
         listed = ", ".join(identifier(name) for name in names)
         connection.execute(
             f"CREATE OR REPLACE TABLE {place} AS SELECT {listed} FROM {_RESULT} ORDER BY {identifier(_ORDER)}"

@@ -69,7 +69,9 @@ def replace_by_key(
         key: the columns of the key.
         source: the table with the new rows.
     """
-    connection.execute(f"DELETE FROM {qualified(*target)} AS t USING {source} AS i WHERE {same_key(key)}")
+    connection.execute(
+        f"DELETE FROM {qualified(*target)} AS t USING {_distinct(source, key)} AS i WHERE {same_key(key)}"
+    )
 
 
 def replace_by_timestamp(
@@ -87,8 +89,14 @@ def replace_by_timestamp(
     """
     place, column, same = qualified(*target), identifier(timestamp), same_key(key)
     if compat:
-        connection.execute(f"DELETE FROM {place} AS t USING {INCOMING} AS i WHERE {same} AND i.{column} > t.{column}")
-        connection.execute(f"DELETE FROM {INCOMING} AS i USING {place} AS t WHERE {same} AND i.{column} < t.{column}")
+        keys = ", ".join(identifier(name) for name in key)
+        newest = f"SELECT {keys}, max({column}) AS {column} FROM"
+        connection.execute(
+            f"DELETE FROM {place} AS t USING ({newest} {INCOMING} GROUP BY {keys}) AS i WHERE {same} AND i.{column} > t.{column}"
+        )
+        connection.execute(
+            f"DELETE FROM {INCOMING} AS i USING ({newest} {place} GROUP BY {keys}) AS t WHERE {same} AND i.{column} < t.{column}"
+        )
         return
     connection.execute(
         f"DELETE FROM {INCOMING} AS i USING {place} AS t WHERE {same} "
@@ -98,7 +106,7 @@ def replace_by_timestamp(
 
 
 def replace_partitions(
-    connection: duckdb.DuckDBPyConnection, target: tuple[str, str], partition: Sequence[str], source: str
+    connection: duckdb.DuckDBPyConnection, target: tuple[str, str], partition: Sequence[str], source: str, compat: bool
 ) -> None:
     """Delete the partitions of the target that the new rows have; the rows with NULL are a partition too.
 
@@ -106,6 +114,14 @@ def replace_partitions(
         target: schema and table.
         partition: the columns of a partition.
         source: the table with the new rows.
+        compat: keep the rows with NULL, as Starlake does.
     """
-    same = " AND ".join(f"t.{identifier(name)} IS NOT DISTINCT FROM i.{identifier(name)}" for name in partition)
-    connection.execute(f"DELETE FROM {qualified(*target)} AS t USING {source} AS i WHERE {same}")
+    equal = "=" if compat else "IS NOT DISTINCT FROM"
+    same = " AND ".join(f"t.{identifier(name)} {equal} i.{identifier(name)}" for name in partition)
+    connection.execute(f"DELETE FROM {qualified(*target)} AS t USING {_distinct(source, partition)} AS i WHERE {same}")
+
+
+def _distinct(source: str, names: Sequence[str]) -> str:
+    """The values of some columns, each once: a join with all rows would pair every new row with every old one of its partition."""
+    listed = ", ".join(identifier(name) for name in names)
+    return f"(SELECT DISTINCT {listed} FROM {source})"

@@ -120,7 +120,7 @@ def as_json_lines(reading: Reading) -> Iterator[Reading]:
         longest = 0
         with copy.open("wb") as target:
             for line in chain.from_iterable(rows):
-                longest = max(longest, target.write(f"{line}\n".encode()))
+                longest = max(longest, target.write(line + b"\n"))
         yield replace(reading, path=copy, table=lines, longest_line=longest)
 
 

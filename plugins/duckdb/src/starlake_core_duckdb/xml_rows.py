@@ -8,13 +8,13 @@ Entities that a document declares are refused: they can make it grow without lim
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from xml.parsers import expat
 
+import msgspec
 from starlake_core_project import Attribute
 
 from .errors import EngineError
@@ -78,28 +78,36 @@ def _shape(attribute: Attribute, free_types: frozenset[str]) -> Shape:
 
 
 class _Element:
-    __slots__ = ("has_nil", "name", "shape", "texts", "values")
+    """An element that is open, with what is in it so far."""
+
+    __slots__ = ("has_nil", "many", "name", "shape", "texts", "values")
 
     def __init__(self, name: str, shape: Shape) -> None:
         self.name = name
         self.shape = shape
-        self.values: dict[str, list[Any]] = {}
+        self.values: dict[str, Any] = {}
+        self.many: set[str] = set()
         self.texts: list[str] = []
         self.has_nil = False
 
 
 class _Document:
-    """Collects the rows of a document from the events of the parser."""
+    """Collects the rows of a document from the events of the parser.
+
+    Most elements hold a text and nothing else, and there are millions of them: such a leaf is not kept as an :class:`_Element`.
+    """
 
     def __init__(self, rules: XmlRules, shape: Shape, name: str) -> None:
         self.rules = rules
         self.shape = shape
         self.name = name
-        self.lines: list[str] = []
+        self.rows: list[bytes] = []
         self.count = 0
         self.seen: set[str] = set()
         self._has_root = False
         self._open: list[_Element] = []
+        self._leaf: str | None = None
+        self._texts: list[str] = []
         self._skipped = 0
         self._size = 0
         self._wrong: list[str] = []
@@ -107,44 +115,58 @@ class _Document:
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         if self._skipped:
             self._skipped += 1
-            return
-        if not self._open:
-            if tag == self.rules.row_tag:
-                self._size, self._wrong = 0, []
-                self._push(tag, self.shape, attributes)
-            elif self._has_root and len(self.seen) < 10:
-                self.seen.add(tag)
-            self._has_root = True
-            return
-        parent = self._open[-1]
-        tag = self._plain(tag)
-        shape = _FREE if parent.shape.is_free else parent.shape.fields.get(tag)
-        if shape is None:
-            if not parent.shape.fields:
-                self._wrong.append(f"{parent.name}: it holds the element {tag!r}, and the table declares a plain value")
-            self._skipped = 1
+        elif self._leaf is not None:
+            self._hold(self._leaf, tag)
+        elif not self._open:
+            self._start_outside(tag, attributes)
         else:
-            self._push(tag, shape, attributes)
+            if self.rules.plain_names:
+                tag = tag.rpartition(":")[2]
+            parent = self._open[-1]
+            shape = _FREE if parent.shape.is_free else parent.shape.fields.get(tag)
+            if shape is None:
+                if parent.shape.fields:
+                    self._skipped = 1
+                else:
+                    self._hold(parent.name, tag)
+            elif attributes or shape.fields or shape.is_free:
+                self._push(tag, shape, attributes)
+            else:
+                self._leaf = tag
+                self._texts = []
 
     def end(self, _: str) -> None:
         if self._skipped:
             self._skipped -= 1
+        elif self._leaf is not None:
+            self._add(self._leaf, self._text("".join(self._texts)))
+            self._leaf = None
         elif self._open:
             element = self._open.pop()
             if self._open:
-                self._open[-1].values.setdefault(element.name, []).append(self._value(element))
+                self._add(element.name, self._value(element))
             else:
                 self._add_row(element)
 
     def text(self, data: str) -> None:
-        if self._open and not self._skipped:
-            self._size += len(data)
-            if self._size > _LARGEST_ROW:
-                raise EngineError(f"{self.name}: row {self.count + 1} is larger than {_LARGEST_ROW} characters")
-            self._open[-1].texts.append(data)
+        if self._skipped or not self._open:
+            return
+        self._size += len(data)
+        if self._size > _LARGEST_ROW:
+            raise EngineError(f"{self.name}: row {self.count + 1} is larger than {_LARGEST_ROW} characters")
+        (self._texts if self._leaf is not None else self._open[-1].texts).append(data)
 
-    def _plain(self, name: str) -> str:
-        return name.rpartition(":")[2] if self.rules.plain_names else name
+    def _start_outside(self, tag: str, attributes: dict[str, str]) -> None:
+        if tag == self.rules.row_tag:
+            self._size, self._wrong = 0, []
+            self._push(tag, self.shape, attributes)
+        elif self._has_root and len(self.seen) < 10:
+            self.seen.add(tag)
+        self._has_root = True
+
+    def _hold(self, name: str, tag: str) -> None:
+        self._wrong.append(f"{name}: it holds the element {tag!r}, and the table declares a plain value")
+        self._skipped = 1
 
     def _push(self, tag: str, shape: Shape, attributes: dict[str, str]) -> None:
         if len(self._open) == _DEEPEST:
@@ -154,10 +176,29 @@ class _Document:
         for name, value in attributes.items():
             if name == "xsi:nil":
                 element.has_nil = value in ("true", "1")
-            elif not self.rules.exclude_attributes and (shape.is_free or shape.fields):
-                key = self.rules.attribute_prefix + self._plain(name)
-                if (shape.is_free or key in shape.fields) and not name.startswith("xmlns"):
-                    element.values[key] = [self._text(value)]
+            elif not self.rules.exclude_attributes and (shape.is_free or shape.fields) and not name.startswith("xmlns"):
+                key = self.rules.attribute_prefix + (name.rpartition(":")[2] if self.rules.plain_names else name)
+                if shape.is_free or key in shape.fields:
+                    element.values[key] = self._text(value)
+
+    def _add(self, name: str, value: Any) -> None:
+        """Keep a value in the element that is open."""
+        element = self._open[-1]
+        values = element.values
+        if not element.shape.is_free:
+            if element.shape.fields[name].is_list:
+                values.setdefault(name, []).append(value)
+                return
+            if name in values:
+                self._wrong.append(f"{name}: it occurs several times, and the table does not declare a list")
+            values[name] = value
+        elif name in element.many:
+            values[name].append(value)
+        elif name in values:
+            element.many.add(name)
+            values[name] = [values[name], value]
+        else:
+            values[name] = value
 
     def _text(self, text: str) -> str | None:
         text = text.strip() if self.rules.strip else text
@@ -167,33 +208,24 @@ class _Document:
         shape = element.shape
         if element.has_nil:
             return None
-        text = "".join(element.texts)
         if not shape.fields and not (shape.is_free and element.values):
-            return self._text(text)
-        return self._structure(element, text) or None
+            return self._text("".join(element.texts))
+        return self._structure(element) or None
 
-    def _structure(self, element: _Element, text: str) -> dict[str, Any]:
+    def _structure(self, element: _Element) -> dict[str, Any]:
         shape = element.shape
-        if text.strip() and (shape.is_free or self.rules.value_tag in shape.fields):
-            element.values[self.rules.value_tag] = [self._text(text)]
-        found: dict[str, Any] = {}
-        for key, values in element.values.items():
-            if shape.is_free:
-                found[key] = values[0] if len(values) == 1 else values
-            elif shape.fields[key].is_list:
-                found[key] = values
-            else:
-                found[key] = values[-1]
-                if len(values) > 1:
-                    self._wrong.append(f"{key}: it occurs {len(values)} times, and the table does not declare a list")
-        return found
+        if shape.is_free or self.rules.value_tag in shape.fields:
+            text = "".join(element.texts)
+            if text.strip():
+                element.values[self.rules.value_tag] = self._text(text)
+        return element.values
 
     def _add_row(self, element: _Element) -> None:
-        row = self._structure(element, "".join(element.texts))
+        row = self._structure(element)
         if self._wrong:
             row[BROKEN] = "; ".join(self._wrong)
         self.count += 1
-        self.lines.append(json.dumps(row, ensure_ascii=False))
+        self.rows.append(msgspec.json.encode(row))
 
 
 def _refusing(name: str) -> Callable[..., int]:
@@ -226,7 +258,7 @@ def rows_of(
     rules: XmlRules,
     name: str,
     encoding: str | None = None,
-) -> Iterator[list[str]]:
+) -> Iterator[list[bytes]]:
     """Yield the rows of a document as lines of JSON, some at a time.
 
     Args:
@@ -247,17 +279,17 @@ def rows_of(
         for chunk in chunks:
             blank = blank and not chunk.strip()
             parser.Parse(chunk, False)
-            if document.lines:
-                yield document.lines
-                document.lines = []
+            if document.rows:
+                yield document.rows
+                document.rows = []
         if not blank:
             parser.Parse(b"", True)
     except expat.ExpatError as error:
         raise EngineError(f"{name} is not well-formed XML: {error}") from error
     except (LookupError, ValueError, UnicodeError) as error:
         raise EngineError(f"{name} is not written in the encoding that it declares: {error}") from error
-    if document.lines:
-        yield document.lines
+    if document.rows:
+        yield document.rows
     if not document.count and document.seen:
         _log.warning(
             "%s has no element <%s>, so there are no rows in it; it has %s. Is the option rowTag right?",
