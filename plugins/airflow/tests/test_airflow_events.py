@@ -1,4 +1,4 @@
-"""What a run takes from the events that started it and from its configuration: of ours, and of starlake-airflow."""
+"""What a run takes from events, of ours and of starlake-airflow, and from its configuration, if no start of ours decides."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from starlake_core_airflow import context as context_of
 from starlake_core_airflow.context import Facts, attempt_of
 
-from starlake_core import Job, RunError, TriggerPolicy
+from starlake_core import Job, RunError, StarlakeDataset, TriggerPolicy
+from starlake_core.freshness import FreshnessPolicy
 
 NOW = datetime(2026, 11, 5, 13, 37, tzinfo=timezone.utc)
 THEIRS = {
@@ -31,17 +32,15 @@ OURS = {
 TRANSFORM = Job("shell", ("transform", "--name", "shop.total"))
 
 
-def attempt(
-    monkeypatch: pytest.MonkeyPatch, *extras: Any, conf: Any = None, on_events: bool = True, **merge: Any
-) -> Any:
-    """The attempt of a task of a run that some events started."""
+def attempt(monkeypatch: pytest.MonkeyPatch, *extras: Any, conf: Any = None) -> Any:
+    """The attempt of a task of ours in somebody else's DAG, of a run that some events started."""
     events = [(f"raw_{number}", SimpleNamespace(extra=extra, timestamp=NOW)) for number, extra in enumerate(extras, 1)]
     monkeypatch.setattr(context_of, "triggering_events", lambda context: iter(events))
     run = SimpleNamespace(
         conf=conf, dag_id="dag", run_id="r", run_after=NOW, logical_date=NOW, execution_date=NOW, start_date=None, clear_number=0
     )  # fmt: skip
     ti = SimpleNamespace(map_index=-1, try_number=1, max_tries=1, task_id="shop_total_task")
-    facts = Facts("dag", None, timezone.utc, on_events, TriggerPolicy(merge=merge))
+    facts = Facts("", None, timezone.utc, TriggerPolicy(), FreshnessPolicy((StarlakeDataset("raw_1"),)))
     given = {"ti": ti, "task": SimpleNamespace(retries=0), "dag_run": run, "logical_date": NOW}
     return attempt_of(given, facts, "shop_total_task")
 
@@ -61,7 +60,7 @@ def test_events_of_both_give_one_interval(monkeypatch: pytest.MonkeyPatch) -> No
     assert found.value("sl_data_interval_end") == "2026-11-03T00:00:00+00:00"
 
 
-def test_a_date_that_cannot_be_read_is_a_warning(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+def test_a_date_that_cannot_be_read_counts_as_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
     found = attempt(monkeypatch, {**THEIRS, "sl_scheduled_date": "soon"})
     assert found.value("sl_data_interval_end") == "2026-11-05T13:37:00+00:00"
 
@@ -70,23 +69,10 @@ def options_of(found: Any) -> list[str]:
     return TRANSFORM.bind(found).arguments[-1].split(",")
 
 
-def test_variables_of_the_configuration_win_over_those_of_the_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    extra = {**THEIRS, "sl_options": {"all": {"batch": "b1", "kept": "x"}, "shop.total": {"year": "2026"}}}
-    assert options_of(attempt(monkeypatch, extra)) == ["batch=b1", "kept=x", "year=2026"]
-    conf = {"sl_options": {"all": {"batch": "b7"}}}
-    assert options_of(attempt(monkeypatch, extra, conf=conf)) == ["batch=b7", "kept=x", "year=2026"]
-    assert options_of(attempt(monkeypatch, conf=conf, on_events=False)) == ["batch=b7"]
+def test_variables_of_the_configuration_reach_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    conf = {"sl_options": {"all": {"batch": "b7"}, "shop.total": {"year": "2026"}}}
+    assert options_of(attempt(monkeypatch, conf=conf)) == ["batch=b7", "year=2026"]
     assert TRANSFORM.bind(attempt(monkeypatch, THEIRS)).arguments == TRANSFORM.arguments
-
-
-def test_events_that_disagree_stop_the_run_unless_a_policy_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
-    extras = [{**THEIRS, "sl_options": {"all": {"days": day}}} for day in ("1", "2")]
-    with pytest.raises(RunError, match="one run has one value"):
-        attempt(monkeypatch, *extras)
-    union = {"all": {"days": {"policy": "union", "separator": "|"}}}
-    assert options_of(attempt(monkeypatch, *extras, **union)) == ["days=1|2"]
-    extras[1]["sl_options_merge"] = union
-    assert options_of(attempt(monkeypatch, *extras)) == ["days=1|2"]
 
 
 @pytest.mark.parametrize("conf", [{"sl_options": "batch=b7"}, {"sl_options": {"batch": "b7"}}, {"sl_options": ["b7"]}])

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from pathlib import Path
 
-import pytest
-from airflow_runs import draw, events, program, run_dag, states, xcoms
-from starlake_core_airflow import context
+from airflow_runs import draw, events, program, run_dag, state, states, xcoms
 from starlake_core_airflow.rendering import trigger_rule
 
-from starlake_core import DataInterval, StarlakeDependencies, StarlakeDependency, StarlakePipeline, gates_before_work
-from starlake_core.orchestrators.freshness import Decision
+from starlake_core import StarlakeDependencies, StarlakeDependency, StarlakePipeline, gates_before_work
 from starlake_core.testing import StandIn, Step
 
 pytest_plugins = ["starlake_core.testing.plugin"]
-
-NOW = datetime(2026, 11, 4, tzinfo=timezone.utc)
 
 
 def lineage() -> StarlakeDependencies:
@@ -28,15 +22,12 @@ def transforms(pipeline: StarlakePipeline) -> None:
     pipeline.add_lineage()
 
 
-def test_a_start_that_says_no_skips_the_run_and_emits_nothing(
-    tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    no = Decision(False, DataInterval(NOW, NOW), "sales.orders is not fresh")
-    monkeypatch.setattr(context, "decide", lambda policy, events, now: no)
+def test_a_start_that_says_no_skips_the_run_and_emits_nothing(tmp_path: Path, stand_in: StandIn) -> None:
     pipeline = draw(tmp_path / "no", transforms, program(stand_in), dependencies=lineage())
-    run = run_dag(pipeline.native)
+    run = run_dag(pipeline.native, conf={"sl_check_freshness": True})
     assert states(run) == dict.fromkeys(["start", "kpi_revenue", "end"], "skipped")
-    assert "sales.orders is not fresh" in xcoms(run)["end"]["reason"]
+    assert xcoms(run)["start"]["reason"] == "nothing new was loaded since the last run"
+    assert state(run) == "success"
     assert events(run) == {}
     assert not stand_in.calls()
 
@@ -44,7 +35,9 @@ def test_a_start_that_says_no_skips_the_run_and_emits_nothing(
 def test_a_start_that_says_yes_keeps_the_interval_for_people(tmp_path: Path, stand_in: StandIn) -> None:
     run = run_dag(draw(tmp_path / "yes", transforms, program(stand_in), dependencies=lineage()).native)
     assert states(run) == dict.fromkeys(["start", "kpi_revenue", "end"], "success")
-    assert set(xcoms(run)["start"]) == {"reason", "sl_data_interval_start", "sl_data_interval_end"}
+    told = xcoms(run)["start"]
+    assert told["decision"] == "run"
+    assert told["sl_data_interval_start"] < told["sl_data_interval_end"]
     assert "starlake://kpi/revenue" in events(run)
 
 

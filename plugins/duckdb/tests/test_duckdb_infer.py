@@ -279,8 +279,8 @@ def test_what_cannot_be_inferred(
     done = sandbox.run("infer-schema", "--input", str(path), *arguments)
     assert done.code == 1
     assert message in done.err
-    assert not list((sandbox.root / "metadata/load").glob("crm/*"))
-    assert not list((sandbox.root / "metadata/load").glob("crm/.*"))
+    assert not (sandbox.root / "metadata/load/crm").exists()
+    assert not list((sandbox.root / "datasets").glob(".*"))
     assert sandbox.run("infer-schema", "--input", "nowhere.csv").code == 1
 
 
@@ -292,6 +292,14 @@ def test_a_domain_that_fails_stops_autoload_before_anything_is_loaded(sandbox: S
     assert "crm.b: b.csv is empty" in done.err
     assert sandbox.files("incoming") == ["crm/a.csv", "crm/b.csv"]
     assert not (sandbox.root / "datasets/duckdb.db").exists()
+
+
+def test_an_interrupted_command_is_completed(sandbox: Sandbox) -> None:
+    put(sandbox, "a.csv", "id\n1\n")
+    assert sandbox.run("infer-schema", "--input", "datasets/incoming/crm").code == 0
+    (sandbox.root / "metadata/load/crm/_config.sl.yml").unlink()  # it is written last
+    autoload(sandbox)
+    assert sandbox.query("SELECT id FROM crm.a") == [(1,)]
 
 
 def test_domains_and_tables(sandbox: Sandbox) -> None:

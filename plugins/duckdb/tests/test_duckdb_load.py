@@ -458,9 +458,9 @@ def test_counters_for_the_starlake_api(sandbox: Sandbox) -> None:
             "the type 'duble' is not defined in metadata/types. Did you mean 'double'?",  # codespell:ignore duble
         ),
         (
-            "{name: id, privacy: SHA1}",
+            "{name: id, privacy: AES}",
             "{}",
-            "table.attributes[0].privacy (",
+            "attribute 'id': privacy AES (supported: HIDE",
         ),
         ("{name: id, script: 'x'}", "{}", "table.attributes[0].script ("),
         ("{name: id}", "{sink: {connectionRef: nowhere}}", "uses the connection 'nowhere'"),

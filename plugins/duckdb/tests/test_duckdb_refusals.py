@@ -92,15 +92,6 @@ def test_the_metadata_of_a_table_or_a_domain(sandbox: Sandbox, way: str, value: 
     assert f"_config.sl.yml:1: load.{way} (" in done.err
 
 
-@pytest.mark.parametrize("key", ["required", "rename", "default", "trim", "ignore"])
-def test_what_a_nested_attribute_wants(sandbox: Sandbox, key: str) -> None:
-    value = {"trim": "BOTH", "required": True, "ignore": True}.get(key, "x")
-    nested = {"name": "o", "type": "struct", "attributes": [{"name": "a", "type": "int", key: value}]}
-    done = load(sandbox, {"attributes": [*ATTRIBUTES, nested]})
-    assert done.code == 1
-    assert f"table.attributes[2].attributes[0].{key} of a nested attribute is not supported" in done.err
-
-
 @pytest.mark.parametrize(("key", "value"), refused(ApplicationKeys))
 def test_a_setting(sandbox: Sandbox, key: str, value: Any) -> None:
     sandbox.write("metadata/application.sl.yml", json.dumps({"version": 1, "application": {key: value}}))

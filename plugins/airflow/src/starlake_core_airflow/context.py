@@ -10,27 +10,44 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone, tzinfo
 from typing import Any
 
-from starlake_core import Attempt, DataInterval, Pipeline, Run, RunError, TriggerPolicy, data_interval
-from starlake_core.logs import get_logger
+from starlake_core import (
+    Attempt,
+    DataInterval,
+    Pipeline,
+    Run,
+    RunError,
+    TriggerPolicy,
+    data_interval,
+    previous_fire,
+)
+from starlake_core.freshness import ByHand, FreshnessPolicy
 from starlake_core.model.identity import deployment_name, instance_of
 from starlake_core.model.run import unsafe_word
-from starlake_core.model.run_options import OPTIONS, POLICIES, Carried, Sections, merge, overlay, read_sections
-from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START, read_carried, read_interval
-from starlake_core.orchestrators.freshness import Decision, Event, decide
+from starlake_core.model.run_options import OPTIONS, Sections, overlay, read_sections
+from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START, read_event
 
-from .conf import UNSAFE, VARIABLES
-from .versions import execution_mark, get_variable, host, lasting_id, run_date, triggering_events
+from .conf import CHECK, UNSAFE, VARIABLES
+from .deciding import Answer, Told, ask, told_by
+from .versions import (
+    execution_mark,
+    get_variable,
+    host,
+    is_by_datasets,
+    lasting_id,
+    run_date,
+    triggering_events,
+)
 
 __all__ = [
     "UNREAD",
     "Facts",
     "Variables",
+    "answer_of",
     "attempt_of",
     "current_run",
-    "decision_of",
+    "given_options",
+    "told_of",
 ]
-
-logger = get_logger(__name__)
 
 current_run: ContextVar[Run | None] = ContextVar("starlake_core_airflow_run", default=None)
 """The requested run, if the DAG runs in this process."""
@@ -44,8 +61,9 @@ class Facts:
         pipeline_id: the id of the DAG; empty for a task in a DAG that is not ours.
         cron: the cron expression of the schedule, or the cycle of its datasets.
         zone: the time zone of the schedule.
-        on_events: whether datasets start the pipeline.
-        policy: when they do.
+        policy: what the pipeline does with variables of events.
+        freshness: what it asks of the datasets that start it; None if none do.
+        start: the id of the task that decides whether a run continues; empty if none does.
         deployment: the user's name for the deployment.
         starlake_environment: the value of ``SL_ENV``.
     """
@@ -53,8 +71,9 @@ class Facts:
     pipeline_id: str
     cron: str | None
     zone: tzinfo
-    on_events: bool
     policy: TriggerPolicy
+    freshness: FreshnessPolicy | None = None
+    start: str = ""
     deployment: str = ""
     starlake_environment: str = ""
 
@@ -67,10 +86,10 @@ class Facts:
             pipeline.id,
             cron,
             pipeline.zone,
-            trigger is not None,
             pipeline.policy,
-            pipeline.deployment,
-            pipeline.starlake_environment,
+            FreshnessPolicy.of(pipeline) if trigger is not None else None,
+            deployment=pipeline.deployment,
+            starlake_environment=pipeline.starlake_environment,
         )
 
 
@@ -139,55 +158,102 @@ def _date(value: Any, name: str) -> datetime:
     return date
 
 
-def _asked_interval(conf: Mapping[str, Any]) -> DataInterval | None:
+def _asked_interval(conf: Mapping[str, Any], facts: Facts) -> DataInterval | None:
+    """The interval in the configuration of a run. Without a start, it starts at the fire of the schedule before its end."""
     if INTERVAL_END not in conf:
         return None
     end = _date(conf[INTERVAL_END], INTERVAL_END)
-    return DataInterval(_date(conf.get(INTERVAL_START, end), INTERVAL_START), end)
+    if INTERVAL_START in conf:
+        return DataInterval(_date(conf[INTERVAL_START], INTERVAL_START), end)
+    return DataInterval(end if facts.cron is None else previous_fire(facts.cron, end, facts.zone), end)
 
 
-def _events(context: Mapping[str, Any]) -> list[Event]:
-    found = []
-    for uri, event in triggering_events(context):
-        try:
-            interval = read_interval(event.extra or {})
-        except RunError as error:
-            logger.warning("the interval of an event of %s cannot be read: %s", uri, error)
-            interval = None
-        found.append(Event(uri, interval, event.timestamp))
-    return found
-
-
-def _options(context: Mapping[str, Any], facts: Facts) -> Sections:
-    """The substitution variables of a run: those of its configuration override those of the events that started it.
+def given_options(context: Mapping[str, Any]) -> Sections:
+    """The substitution variables in the configuration of a run.
 
     Raises:
-        RunError: they cannot be read, or the events disagree.
+        RunError: they cannot be read.
     """
-    asked = read_sections((context["dag_run"].conf or {}).get(OPTIONS), f"{OPTIONS} of the run's configuration")
-    if not facts.on_events:
-        return asked
-    events = [read_carried(uri, event.extra or {}) for uri, event in triggering_events(context)]
-    if not any(event.sections for event in events):
-        return asked
-    own = Carried(f"the option {POLICIES}", {}, facts.policy.merge)
-    how = f'Start the runs one by one, each with its values in the configuration: {{"{OPTIONS}": ...}}.'
-    return overlay(merge([own, *events], how)[0], asked)
+    return read_sections((context["dag_run"].conf or {}).get(OPTIONS), f"{OPTIONS} of the run's configuration")
 
 
-def decision_of(context: Mapping[str, Any], facts: Facts) -> Decision:
-    """The core's decision about the events that started a run.
+def _by_hand(context: Mapping[str, Any], facts: Facts) -> ByHand | None:
+    """What somebody asks for; None if datasets started the run, or if it has to wait for its data like one of those."""
+    run, asked = context["dag_run"], current_run.get()
+    if asked is not None:
+        interval, options = asked.interval, asked.options
+    elif is_by_datasets(run):
+        return None
+    else:
+        found, options = _asked_interval(run.conf or {}, facts), given_options(context)
+        if found is None:
+            return None if _waits(run.conf or {}) else ByHand(run_date(context), variables=options)
+        interval = found
+    # An interval without any data in it is a date.
+    empty = interval.start.timestamp() == interval.end.timestamp()
+    return ByHand(interval.end, None if empty else interval, options)
+
+
+def _waits(conf: Mapping[str, Any]) -> bool:
+    word = str(conf.get(CHECK, False)).lower()
+    if word not in ("true", "false"):
+        raise RunError(f"{CHECK} in the run's configuration is {conf[CHECK]!r}; use true or false")
+    return word == "true"
+
+
+_TOLD = "starlake_told"
+"""The key of what the start told, in the context of the task instance."""
+
+
+def answer_of(context: Any, facts: Facts) -> Answer:
+    """Decide what a run that datasets started does; the start of the pipeline calls this.
 
     Args:
         context: the context of the task instance.
         facts: the facts of its pipeline.
+
+    Raises:
+        RunError: an event, or the configuration of the run, cannot be read.
     """
-    return decide(facts.policy, _events(context), _created(context))
+    assert facts.freshness is not None
+    answer = ask(context, facts.freshness, facts.pipeline_id, _by_hand(context, facts))
+    decision = answer.decision
+    if decision.interval is not None:
+        context[_TOLD] = Told(decision.interval, decision.variables, answer.record)
+    return answer
 
 
-def _created(context: Mapping[str, Any]) -> datetime:
-    date = getattr(context["dag_run"], "run_after", None) or run_date(context)
-    return date.astimezone(timezone.utc)
+def told_of(context: Any, facts: Facts) -> Told | None:
+    """What the start told the other tasks of a run; None if there is no such start, or if it was left out.
+
+    Args:
+        context: the context of the task instance.
+        facts: the facts of its pipeline.
+
+    Raises:
+        RunError: the run does nothing.
+    """
+    if facts.freshness is None or not facts.start:
+        return None
+    found: Told | None = context.get(_TOLD)
+    if found is None:
+        found = told_by(context, facts.freshness, facts.start, _by_hand(context, facts))
+        if found is not None:
+            context[_TOLD] = found
+    return found
+
+
+def _untold(context: Mapping[str, Any], facts: Facts) -> DataInterval:
+    """The interval of a run without a start that decides: a task of ours in somebody else's DAG, or one that is tested by itself."""
+    events = [
+        read_event(uri, event.extra or {}, 0, event.timestamp)
+        for uri, event in (triggering_events(context) if facts.freshness is not None else ())
+    ]
+    intervals = [event.interval for event in events if event.interval is not None]
+    if intervals:
+        return DataInterval(min(i.start for i in intervals), max(i.end for i in intervals))
+    date = max((event.date for event in events), default=run_date(context))
+    return data_interval(facts.cron, date, facts.zone)
 
 
 @dataclass
@@ -234,9 +300,9 @@ def _deployment(facts: Facts) -> str:
 def attempt_of(context: Mapping[str, Any], facts: Facts, path: str) -> Attempt:
     """The attempt of a task instance.
 
-    The data interval is the one that the run's configuration sets (``sl_data_interval_start`` and ``sl_data_interval_end``), or that of
-    the events that started it, or the one that the core computes from the schedule and the run's date. Airflow's own interval is not used: it
-    differs between versions, and runs that assets started have none.
+    The data interval is the one that the start of the pipeline has decided, if datasets start it; else the one that the run's configuration
+    sets (``sl_data_interval_start`` and ``sl_data_interval_end``), or the one that the core computes from the schedule and the run's date.
+    Airflow's own interval is not used: it differs between versions, and runs that assets started have none.
 
     Args:
         context: the context of the task instance.
@@ -244,12 +310,14 @@ def attempt_of(context: Mapping[str, Any], facts: Facts, path: str) -> Attempt:
         path: the path of the task.
 
     Raises:
-        RunError: the configuration of the run cannot be read.
+        RunError: the configuration of the run cannot be read, or the run does nothing.
     """
     ti, dag_run = context["ti"], context["dag_run"]
-    asked = current_run.get()
+    asked, told = current_run.get(), told_of(context, facts)
     if asked is not None:
         asked = replace(asked, instance=_instance(ti, dag_run), deployment=_deployment(facts))
+        if told is not None:
+            asked = replace(asked, interval=told.interval, options=overlay(told.variables, asked.options))
         return asked.attempt(path, str(ti.try_number))
     conf = dag_run.conf or {}
     variables = conf.get(VARIABLES) or {}
@@ -257,14 +325,7 @@ def attempt_of(context: Mapping[str, Any], facts: Facts, path: str) -> Attempt:
         raise RunError(
             f"{VARIABLES} in the run's configuration must be an object of names and values, not {variables!r}"
         )
-    interval = _asked_interval(conf)
-    if interval is None:
-        events = _events(context) if facts.on_events else []
-        interval = (
-            decide(facts.policy, events, _created(context)).interval
-            if events
-            else data_interval(facts.cron, run_date(context), facts.zone)
-        )
+    interval = told.interval if told is not None else _asked_interval(conf, facts) or _untold(context, facts)
     index = ti.map_index
     run = Run(
         facts.pipeline_id or dag_run.dag_id,
@@ -275,7 +336,7 @@ def attempt_of(context: Mapping[str, Any], facts: Facts, path: str) -> Attempt:
         deployment=_deployment(facts),
         variables=Variables({str(name): str(value) for name, value in variables.items()}),
         retry_unsafe=unsafe_word(conf.get(UNSAFE), f"{UNSAFE} of the run's configuration"),
-        options=_options(context, facts),
+        options=overlay({} if told is None else told.variables, given_options(context)),
     )
     return run.attempt(
         path,

@@ -1,7 +1,9 @@
-"""Called by Airflow's scheduler when a run starts: fails tasks whose pool does not exist, which would otherwise wait forever."""
+"""Called by Airflow's scheduler when a run starts and ends: fails tasks whose pool does not exist, which would otherwise wait forever, and writes
+the reasons of a run that waits for its data into its note."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from airflow.listeners import hookimpl
@@ -11,7 +13,10 @@ from starlake_core.runtime import POOL_PREFIX
 
 from .pools import creation, missing
 
-__all__ = ["on_dag_run_running"]
+__all__ = ["on_dag_run_running", "on_dag_run_success"]
+
+_NOTE = 1000
+"""How many characters a note may have."""
 
 logger = get_logger(__name__)
 
@@ -47,6 +52,33 @@ def on_dag_run_running(dag_run: Any, msg: str) -> None:
                 instance.set_state(TaskInstanceState.FAILED, session=session)
         if _keeps_notes() and about not in (dag_run.note or ""):
             dag_run.note = f"{dag_run.note}\n{about}" if dag_run.note else about
+
+
+@hookimpl
+def on_dag_run_success(dag_run: Any, msg: str) -> None:
+    """Add to the run what its start decided, if it did nothing because it waits for data, or because nothing is new.
+
+    Args:
+        dag_run: the run that has ended.
+        msg: Airflow's reason.
+    """
+    from .conf import CHECK
+    from .versions import is_by_datasets, stored_xcoms
+
+    if not is_by_datasets(dag_run) and not (dag_run.conf or {}).get(CHECK):
+        return
+    from sqlalchemy.orm import object_session
+
+    session = object_session(dag_run)
+    if session is None or not _keeps_notes():
+        return
+    from .deciding import describe
+
+    for kept in stored_xcoms(session, dag_run):
+        if isinstance(kept, Mapping) and kept.get("decision") in ("wait", "skip"):
+            about = describe(kept)
+            if about not in (dag_run.note or ""):
+                dag_run.note = (f"{dag_run.note}\n{about}" if dag_run.note else about)[:_NOTE]
 
 
 def _keeps_notes() -> bool:

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from starlake_core import Attempt, Job, StarlakeDataset, StarlakeError, Wait, explain_skip
+from starlake_core.freshness import Kind
 from starlake_core.masking import mask_arguments, secret_arguments, secret_values
 from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START, event_metadata
 from starlake_core.plain_text import plain, plain_line
@@ -33,7 +34,8 @@ from starlake_core.runtime import (
 from . import observer
 from .attempts import start_own, take, take_look
 from .connections import credentials_for
-from .context import UNREAD, Facts, attempt_of, decision_of
+from .context import UNREAD, Facts, answer_of, attempt_of, given_options, told_of
+from .deciding import RECORD, tell
 from .versions import (
     AirflowException,
     AirflowFailException,
@@ -48,6 +50,7 @@ from .versions import (
     link_value,
     mask_secret,
     pulled,
+    skip_tasks,
 )
 
 __all__ = ["ConsoleLink", "StarlakeEnd", "StarlakeOperator", "StarlakeStart", "displayed"]
@@ -116,8 +119,14 @@ class _Step(BaseOperator):
         observer.ended(self, Outcome(Verdict.FAILED, reason=reason), reason)
         return (AirflowException if may_pass(error) else AirflowFailException)(reason)
 
-    def _emit(self, context: Mapping[str, Any], attempt: Attempt) -> None:
-        """Add to the events of the outlets what a consumer needs to know about the run."""
+    def _emit(self, context: Mapping[str, Any], attempt: Attempt, own: Mapping[str, Any] | None = None) -> None:
+        """Add to the events of the outlets what a consumer needs to know about the run.
+
+        Args:
+            context: the context of the task instance.
+            attempt: the attempt of the task.
+            own: what the event of the pipeline's own dataset has, too.
+        """
         source = self.facts.pipeline_id or attempt.run.pipeline_id
         # By position, not by name: Airflow rewrites some URIs.
         for outlet, dataset in zip(self.outlets, self.produces, strict=False):
@@ -125,6 +134,7 @@ class _Step(BaseOperator):
             accessor.extra = {
                 **accessor.extra,
                 **event_metadata(dataset, attempt, source, self.facts.policy.merge),
+                **(own if own is not None and dataset.uri == self.facts.pipeline_id else {}),
             }
 
 
@@ -452,34 +462,36 @@ def _after(seconds: float) -> datetime:
 
 
 class StarlakeStart(_Step):
-    """The start of a pipeline that datasets start: the core decides whether to continue."""
+    """The start of a pipeline that datasets start: the core decides whether the run continues."""
 
     ui_color = "#e6f4ea"
 
     def execute(self, context: Any) -> Any:
-        """Continue, or skip the run with the reason."""
+        """Continue, or skip all tasks of the run with the reasons."""
         if self._left_out():
-            return None
+            return
         try:
-            decision = decision_of(context, self.facts)
-            attempt = attempt_of(context, self.facts, self.task_id)
+            answer = answer_of(context, self.facts)
+            given = given_options(context)
         except StarlakeError as error:
             raise self._refused(error) from error
-        if not decision.start:
-            outcome = Outcome(Verdict.NOT_READY, reason=decision.reason)
-            observer.ended(self, outcome, decision.reason)
-            kept = {"outcome": outcome.verdict.value, "reason": decision.reason}
+        decision = answer.decision
+        self.log.info("%s", plain(decision.describe()))
+        if decision.error:
+            context["ti"].xcom_push(key="return_value", value={"outcome": "failed", **tell(answer, "", "", given)})
+            raise self._refused(StarlakeError(decision.error))
+        if decision.kind is not Kind.RUN:
+            outcome = Outcome(Verdict.NOT_READY, reason=decision.why)
+            observer.ended(self, outcome, decision.why)
+            kept = {"outcome": outcome.verdict.value, "reason": decision.why, **tell(answer, "", "", given)}
             context["ti"].xcom_push(key="return_value", value=kept)
-            raise AirflowSkipException(decision.reason)
-        self.log.info(
-            "%s; data interval %s to %s", decision.reason, attempt.run.interval.start, attempt.run.interval.end
-        )
+            skip_tasks(context, sorted(set(self.dag.task_ids) - {self.task_id}))
+            raise AirflowSkipException(decision.why)
+        attempt = attempt_of(context, self.facts, self.task_id)
+        start, end = attempt.value(INTERVAL_START), attempt.value(INTERVAL_END)
+        kept = {"outcome": Verdict.SUCCEEDED.value, "reason": decision.why, **tell(answer, start, end, given)}
+        context["ti"].xcom_push(key="return_value", value=kept)
         self._emit(context, attempt)
-        return {
-            "reason": decision.reason,
-            INTERVAL_START: attempt.value(INTERVAL_START),
-            INTERVAL_END: attempt.value(INTERVAL_END),
-        }
 
 
 class StarlakeEnd(_Step):
@@ -511,8 +523,9 @@ class StarlakeEnd(_Step):
             context["ti"].xcom_push(key="return_value", value={"outcome": outcome.verdict.value, "reason": reason})
             raise AirflowSkipException(reason)
         try:
+            told = told_of(context, self.facts)
             attempt = attempt_of(context, self.facts, self.task_id)
         except StarlakeError as error:
             raise self._refused(error) from error
-        self._emit(context, attempt)
+        self._emit(context, attempt, None if told is None or told.record is None else {RECORD: told.record})
         return {"outcome": Verdict.SUCCEEDED.value, "skipped": list(closed.values())} if closed else None

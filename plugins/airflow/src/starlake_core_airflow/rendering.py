@@ -21,6 +21,8 @@ from starlake_core import (
     TriggerRule,
     gates_before_work,
 )
+from starlake_core.freshness import FreshnessPolicy
+from starlake_core.freshness.wake import Term
 from starlake_core.logs import get_logger
 from starlake_core.orchestrators.pools import DrawnResources
 from starlake_core.plain_text import plain_line
@@ -73,7 +75,14 @@ class _Drawing:
 
     def __init__(self, pipeline: Pipeline, alone: bool = False) -> None:
         options = pipeline.options[AirflowOptions]
-        self.facts = replace(Facts.of(pipeline), pipeline_id="") if alone else Facts.of(pipeline)
+        facts = Facts.of(pipeline)
+        self.decided = facts.freshness is not None and not alone
+        if alone:
+            facts = replace(facts, pipeline_id="")
+        elif self.decided:
+            facts = replace(facts, start=_own_end(pipeline.roots(), TaskKind.START) or _free_id(pipeline, "start"))
+        self.facts = facts
+        self.end = _own_end([task for task in pipeline.tasks() if task.kind is TaskKind.END], TaskKind.END)
         self.retries = pipeline.options[GeneralOptions].retries
         self.pipeline = pipeline
         self.deferrable = options.deferrable
@@ -86,7 +95,6 @@ class _Drawing:
             "defer_after": options.defer_after,
             "connections": {kind: connection for kind, connection in named.items() if connection},
         }
-        self.starts = {node.path for node in pipeline.roots()} if self.facts.on_events else frozenset()
         self._assets: dict[str, Any] = {}
         self._delays: dict[int, timedelta] = {}
 
@@ -98,6 +106,13 @@ class _Drawing:
                 self._assets[dataset.uri] = asset(dataset.name, dataset.uri)
             found.append(self._assets[dataset.uri])
         return found
+
+    def recorded(self, outlets: Sequence[StarlakeDataset]) -> tuple[StarlakeDataset, ...]:
+        """The outlets of the end of a pipeline that datasets start, with its own dataset, whose event keeps what the next run has to know."""
+        own = self.pipeline.id
+        if any(dataset.uri == own for dataset in outlets):
+            return tuple(outlets)
+        return (*outlets, StarlakeDataset(own))
 
     def pool(self, task: Task) -> str:
         """The pool of a task; empty for Airflow's default pool. Pools that keep tasks apart are remembered, with their purpose."""
@@ -112,6 +127,19 @@ class _Drawing:
         if seconds not in self._delays:
             self._delays[seconds] = timedelta(seconds=seconds)
         return self._delays[seconds]
+
+
+def _own_end(nodes: Sequence[Any], kind: TaskKind) -> str:
+    """The path of the only node, if it is a task of a kind; empty if it is not."""
+    if len(nodes) != 1 or not isinstance(nodes[0], Task) or nodes[0].kind is not kind:
+        return ""
+    return nodes[0].path
+
+
+def _free_id(pipeline: Pipeline, name: str) -> str:
+    """The id of a task that is added to a DAG."""
+    taken = {node.id for node in pipeline.children}
+    return name if name not in taken else f"starlake_{name}"
 
 
 _drawings: list[_Drawing] = []
@@ -174,19 +202,53 @@ def make_task(task: Task) -> Any:
             own |= {"wait_policy": task.wait, "missing": task.missing}
         return StarlakeOperator.create(own, **keywords)
     keywords.pop("deferrable", None)
-    own = {"facts": drawing.facts, "produces": task.outlets}
-    if task.kind is TaskKind.END or task.outlets or task.path in drawing.starts:
+    outlets = task.outlets
+    if drawing.decided and task.path == drawing.end:
+        outlets = drawing.recorded(outlets)
+        keywords["outlets"] = drawing.assets(outlets)
+    own = {"facts": drawing.facts, "produces": outlets}
+    starts = drawing.decided and task.path == drawing.facts.start
+    if task.kind is TaskKind.END or outlets or starts:
         # These run in a worker, which may die like any other.
         keywords["retries"] = max(task.retries, drawing.retries)
     if task.kind is TaskKind.END:
-        guards = gates_before_work(drawing.pipeline, drawing.starts, trigger_rule)
-        if guards or task.outlets:
+        guards = gates_before_work(drawing.pipeline, rule=trigger_rule)
+        if guards or outlets:
             return StarlakeEnd.create({**own, "guards": guards}, **keywords)
-    elif task.path in drawing.starts:
-        return StarlakeStart.create(own, **keywords)
-    elif task.outlets:
+    elif starts:
+        return _start(drawing, own, keywords, task.inlets)
+    elif outlets:
         return StarlakeEnd.create(own, **keywords)
     return EmptyOperator(**keywords)
+
+
+def _start(
+    drawing: _Drawing, own: Mapping[str, Any], keywords: Mapping[str, Any], inlets: Sequence[StarlakeDataset] = ()
+) -> Any:
+    """The task that decides whether a run continues. Its inlets are the datasets whose events it reads."""
+    policy = drawing.facts.freshness
+    assert policy is not None
+    read = {dataset.uri: dataset for dataset in (*policy.datasets, StarlakeDataset(drawing.pipeline.id), *inlets)}
+    return StarlakeStart.create(own, **{**keywords, "inlets": drawing.assets(tuple(read.values()))})
+
+
+def _close(pipeline: Pipeline, drawing: _Drawing, dag: Any) -> None:
+    """Give a DAG that datasets start the start and the end that its author did not draw: one decides, the other records."""
+    keywords = {"retries": drawing.retries, "retry_delay": drawing.delay(pipeline.options[GeneralOptions].retry_delay)}
+    own = {"facts": drawing.facts}
+    start = drawing.facts.start
+    if start not in dag.task_dict:
+        roots = list(dag.roots)
+        _start(drawing, own, {"task_id": start, **keywords}).set_downstream(roots)
+    if drawing.end:
+        return
+    outlets = drawing.recorded(())
+    aside = {task.path for task in pipeline.tasks() if task.kind is TaskKind.TEARDOWN}
+    last = [task for task in dag.tasks if task.task_id not in aside and task.downstream_task_ids <= aside]
+    keywords |= {"trigger_rule": TriggerRule.NONE_FAILED.value, "outlets": drawing.assets(outlets)}
+    guards = gates_before_work(pipeline, rule=trigger_rule)
+    made = {**own, "produces": outlets, "guards": guards}
+    StarlakeEnd.create(made, task_id=_free_id(pipeline, "end"), **keywords).set_upstream(last)
 
 
 def trigger_rule(task: Task) -> str:
@@ -234,7 +296,7 @@ def make_dag(pipeline: Pipeline, create_children: CreateChildren) -> Any:
             start_date=pipeline.start_date,
             end_date=pipeline.end_date,
             catchup=pipeline.catchup,
-            max_active_runs=pipeline.max_active_runs,
+            max_active_runs=_most(pipeline),
             tags=list(pipeline.tags),
             default_args=_default_args(defaults),
             **keywords,
@@ -244,11 +306,27 @@ def make_dag(pipeline: Pipeline, create_children: CreateChildren) -> Any:
                 dag.fileloc = pipeline.source
             children = create_children()
             link(pipeline, children)
+            if drawing.decided:
+                _close(pipeline, drawing, dag)
             if drawing.pools:
                 dag.doc_md = "\n\n".join(filter(None, (dag.doc_md, _about_pools(drawing.pools))))
     finally:
         _drawings.pop()
     return dag
+
+
+def _most(pipeline: Pipeline) -> int:
+    """How many runs may be active at once: one if datasets start them, because each continues where the one before it ended."""
+    if pipeline.trigger is None:
+        return pipeline.max_active_runs
+    if pipeline.max_active_runs > 1:
+        logger.warning(
+            "max_active_runs of pipeline %s is %d, but datasets start its runs, so that each continues where the one before it ended: "
+            "one run is active at a time",
+            pipeline.id,
+            pipeline.max_active_runs,
+        )
+    return 1
 
 
 def _warn_of_templates(pipeline: Pipeline) -> None:
@@ -277,8 +355,39 @@ def _schedule(pipeline: Pipeline, drawing: _Drawing) -> Any:
         return _timetable(pipeline.cron, pipeline.zone_name)
     if pipeline.trigger is None:
         return None
-    assets = drawing.assets(pipeline.trigger.datasets)
-    return AssetAny(*assets) if pipeline.trigger.policy == "any" else AssetAll(*assets)
+    policy = drawing.facts.freshness
+    assert policy is not None
+    if policy.condition is not None:
+        named = {
+            dataset.identity: made
+            for dataset, made in zip(policy.datasets, drawing.assets(policy.datasets), strict=True)
+        }
+        condition = _condition(policy.condition, named)
+        return condition if policy.condition.operator else AssetAny(condition)
+    if policy.needs_all:
+        return AssetAll(*drawing.assets(_awaited(policy)))
+    return AssetAny(*drawing.assets(policy.datasets))
+
+
+def _awaited(policy: FreshnessPolicy) -> Sequence[StarlakeDataset]:
+    """The datasets that a pipeline waits for."""
+    if not policy.optional:
+        return policy.datasets
+    names = {item.identity for item in policy.required}
+    return [dataset for dataset in policy.datasets if dataset.identity in names]
+
+
+def _condition(term: Term, named: Mapping[str, Any]) -> Any:
+    """Airflow's condition for a condition on datasets.
+
+    Args:
+        term: the condition.
+        named: the assets, by the identity of their dataset.
+    """
+    if not term.operator:
+        return named[term.name]
+    terms = [_condition(part, named) for part in term.terms]
+    return AssetAll(*terms) if term.operator == "&" else AssetAny(*terms)
 
 
 @functools.cache

@@ -7,9 +7,10 @@ triggers learn whether a user or a restart ended them.
 from __future__ import annotations
 
 import inspect
+import itertools
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -77,19 +78,24 @@ __all__ = [
     "TaskGroup",
     "asset",
     "dag_bag",
+    "events_of",
     "execution_mark",
     "first_look",
     "get_variable",
     "hold_seconds",
     "host",
     "in_test_run",
+    "is_by_datasets",
+    "is_cleared",
     "keep_link",
     "lasting_id",
     "link_value",
     "mask_secret",
     "pulled",
     "run_date",
+    "skip_tasks",
     "still_waited_for",
+    "stored_xcoms",
     "tells_of_kills",
     "triggering_events",
 ]
@@ -131,6 +137,87 @@ def triggering_events(context: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for key, events in found.items():
         for event in events:
             yield getattr(key, "uri", key), event
+
+
+def events_of(
+    context: Mapping[str, Any], inlet: Any, *, since: datetime | None = None, newest: int | None = None
+) -> Iterator[Any]:
+    """The events of an asset, the newest first, in one read.
+
+    Args:
+        context: the context of the task instance.
+        inlet: the asset.
+        since: leaves out older events; 3.1 reads them all the same.
+        newest: how many to read at most; None for all.
+    """
+    found = _accessor(context, inlet)
+    if AIRFLOW_3_2:
+        found = found.ascending(False)
+        if since is not None:
+            found = found.after(since)
+        if newest is not None:
+            found = found.limit(newest)
+        yield from found
+        return
+    events: Iterator[Any]
+    if AIRFLOW_3:  # 3.1 has no filters
+        events = reversed(list(found))
+    else:  # 2.11: its own select, with a condition
+        from airflow.models.dataset import DatasetEvent
+
+        select = found._select_desc
+        if since is not None:
+            select = select.where(DatasetEvent.timestamp >= since)
+        if newest is not None:
+            select = select.limit(newest)
+        events = iter(found._session.scalars(select))
+    for event in itertools.islice(events, newest):
+        if since is not None and event.timestamp < since:
+            return
+        yield event
+
+
+def _accessor(context: Mapping[str, Any], inlet: Any) -> Any:
+    """Airflow's accessor for the events of an asset, also in a task that does not have it as an inlet."""
+    inlets = context["inlet_events"]
+    try:
+        return inlets[inlet]
+    except KeyError:
+        others = type(inlets)([inlet]) if AIRFLOW_3 else type(inlets)([inlet], session=inlets._session)
+        return others[inlet]
+
+
+def is_cleared(dag_run: Any) -> bool:
+    """Whether somebody repeats a run, or a part of it."""
+    return bool(dag_run.clear_number)
+
+
+def is_by_datasets(dag_run: Any) -> bool:
+    """Whether datasets started a run."""
+    kind = str(getattr(dag_run.run_type, "value", dag_run.run_type))
+    return kind in ("asset_triggered", "dataset_triggered")
+
+
+def skip_tasks(context: Mapping[str, Any], task_ids: Sequence[str]) -> None:
+    """Skip tasks of the same run, whatever their trigger rules.
+
+    Args:
+        context: the context of the task instance.
+        task_ids: the tasks.
+    """
+    if not task_ids:
+        return
+    if AIRFLOW_3:
+        from airflow.sdk.execution_time import task_runner
+        from airflow.sdk.execution_time.comms import SkipDownstreamTasks
+
+        task_runner.SUPERVISOR_COMMS.send(SkipDownstreamTasks(tasks=list(task_ids)))
+    else:  # 2.11
+        from airflow.models.skipmixin import SkipMixin
+        from airflow.utils.session import create_session
+
+        with create_session() as session:
+            SkipMixin._set_state_to_skipped(context["dag_run"], list(task_ids), session)
 
 
 def first_look(context: Mapping[str, Any]) -> datetime | None:
@@ -192,6 +279,26 @@ def get_variable(name: str) -> str | None:
 def pulled(context: Mapping[str, Any], task_id: str) -> Any:
     """What a task of the same run returned; None if it returned nothing."""
     return context["ti"].xcom_pull(task_ids=task_id, key="return_value")
+
+
+def stored_xcoms(session: Any, dag_run: Any) -> Iterator[Any]:
+    """What the tasks of a run returned, for a process with access to the database.
+
+    Args:
+        session: a session of the database.
+        dag_run: the run.
+    """
+    if AIRFLOW_3:
+        from airflow.models.xcom import XComModel as XCom
+    else:  # 2.11
+        from airflow.models.xcom import XCom
+    from sqlalchemy import select
+
+    statement = select(XCom).where(
+        XCom.dag_id == dag_run.dag_id, XCom.run_id == dag_run.run_id, XCom.key == "return_value"
+    )
+    for row in session.scalars(statement):
+        yield XCom.deserialize_value(row) if AIRFLOW_3 else row.value
 
 
 def link_value(operator: Any, ti_key: Any, key: str) -> Any:

@@ -13,9 +13,11 @@ from starlake_core_project import Table
 
 from .archives import opened
 from .bare_names import refuse_bare_names
-from .casting import Column, column_checks
+from .casting import Column
+from .checks import column_checks
 from .errors import EngineError, TooLarge
 from .formats import reader_of
+from .private_files import refuse_clear_copies
 from .reading import Reading, ReadingRules
 from .sql import Parameters, identifier
 from .type_patterns import patterns_without_re2, remember_matches
@@ -56,13 +58,17 @@ def _match(connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:
 def _insert(reading: Reading, number: int) -> tuple[str, Parameters]:
     source, parameters = _source(reading)
     columns = reading.columns
-    checks = [column_checks(reading.table, column, f"v{index}", parameters) for index, column in enumerate(columns)]
+    hidden = any(column.masked for column in columns)
+    checks = [
+        column_checks(reading.table, column, f"v{index}", parameters, hidden=hidden, done=reading.copy is not None)
+        for index, column in enumerate(columns)
+    ]
     typed = "".join(f", {value} AS t{index}" for index, (value, _) in enumerate(checks))
     errors = "".join(f", {error}" for _, error in checks)
     kept = "".join(f", t{index}" for index in range(len(columns)))
     statement = (
         f"INSERT INTO {BATCH} SELECT {parameters.add(number)}, n{kept}, nullif(errors, ''), "
-        f"CASE WHEN errors <> '' THEN record END FROM ("
+        f"CASE WHEN errors <> '' THEN {'NULL' if hidden else 'record'} END FROM ("
         f"SELECT n, record, coalesce(broken, concat_ws('; '{errors})) AS errors{typed} FROM ({source}))"
     )
     return statement, parameters
@@ -104,13 +110,19 @@ def _rejected(connection: duckdb.DuckDBPyConnection) -> int:
     return int(found[0]) if found else 0
 
 
-def _keep_malformed(connection: duckdb.DuckDBPyConnection, table: Table, name: str, number: int, work: Work) -> int:
+def _keep_malformed(
+    connection: duckdb.DuckDBPyConnection, table: Table, name: str, number: int, work: Work, hidden: bool
+) -> int:
     """Move the records that DuckDB could not split into fields to the audit; count them."""
     if not _rejected(connection):
         return 0
+    seen = (
+        "NULL AS record, 'the line cannot be read' AS error"
+        if hidden
+        else "min(csv_line) AS record, min(error_message) AS error"
+    )
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE sl_malformed AS SELECT line, min(csv_line) AS record, min(error_message) AS error "
-        f"FROM {_REJECTS} GROUP BY line"
+        f"CREATE OR REPLACE TEMP TABLE sl_malformed AS SELECT line, {seen} FROM {_REJECTS} GROUP BY line"
     )
     found = connection.execute("SELECT count(*) FROM sl_malformed").fetchone()
     connection.execute(
@@ -160,6 +172,9 @@ def read_batch(
     )
     if rules.compat:
         refuse_bare_names(connection, columns)
+    hidden = any(column.masked for column in columns)
+    if hidden:
+        refuse_clear_copies(table, [name for _, name in files])
     malformed = 0
     for number, (path, name) in enumerate(opened(files, rules)):
         try:
@@ -168,12 +183,17 @@ def read_batch(
                 _read(connection, readable, number)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise EngineError(f"{name} cannot be decompressed: {error}") from error
-        except duckdb.ConversionException as error:
-            kind = TooLarge if rules.compat else EngineError
-            raise kind(f"{name} cannot be loaded into {table.domain}.{table.name}: {error}") from error
         except duckdb.Error as error:
-            raise EngineError(f"{name} cannot be loaded into {table.domain}.{table.name}: {error}") from error
-        malformed += _keep_malformed(connection, table, name, number, work)
+            kind = TooLarge if rules.compat and isinstance(error, duckdb.ConversionException) else EngineError
+            shown = (
+                "a value does not fit, and is not shown because the table has attributes with privacy"
+                if hidden
+                else error
+            )
+            raise kind(f"{name} cannot be loaded into {table.domain}.{table.name}: {shown}") from (
+                None if hidden else error
+            )
+        malformed += _keep_malformed(connection, table, name, number, work, hidden)
         connection.execute(
             f"INSERT INTO starlake_core.rejected SELECT $key, $domain, $table, $file, {_ROW}, {_RECORD}, "
             f"{_ERRORS}, $now FROM {BATCH} WHERE {_FILE} = $number AND {_ERRORS} IS NOT NULL",

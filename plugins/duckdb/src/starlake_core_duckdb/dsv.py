@@ -7,18 +7,20 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import duckdb
+from starlake_core_project import java_pattern
 
 from .casting import Column
 from .dialect import Dialect, dialect_of
-from .dsv_copy import copied, count_records, header_of
+from .dsv_copy import Mask, copied, count_records, header_of
 from .errors import EngineError
+from .privacy import mask_text
 from .reading import Reading
 from .sql import Parameters
 
 __all__ = ["as_copy", "dsv_source", "expected_rows"]
 
 # The longest line of DuckDB's reader unless another one is set.
-_LINE, _SLACK = 2_000_000, 1024
+_LINE, _SLACK, _BUFFER = 2_000_000, 1024, 8 * 1024 * 1024
 
 
 def _positions(reading: Reading, dialect: Dialect) -> tuple[int, list[int | None]]:
@@ -36,9 +38,11 @@ def _positions(reading: Reading, dialect: Dialect) -> tuple[int, list[int | None
     exact = {field: index for index, field in reversed(list(enumerate(header)))}
     folded = {field.casefold(): index for index, field in reversed(list(enumerate(header)))}
     places = [exact.get(column.attribute.name, folded.get(column.attribute.name.casefold())) for column in columns]
+    # A file without a header has values there.
+    shown = "other ones" if any(column.masked for column in columns) else header
     if all(place is None for place in places):
         raise EngineError(
-            f"{name}: its header names no attribute of {table.domain}.{table.name}: found {header}; "
+            f"{name}: its header names no attribute of {table.domain}.{table.name}: found {shown}; "
             f"is metadata.separator {dialect.separator!r} right?"
         )
     missing = [
@@ -47,7 +51,7 @@ def _positions(reading: Reading, dialect: Dialect) -> tuple[int, list[int | None
         if place is None and column.attribute.required
     ]
     if missing:
-        raise EngineError(f"{name}: its header lacks the required {', '.join(missing)}: found {header}")
+        raise EngineError(f"{name}: its header lacks the required {', '.join(missing)}: found {shown}")
     return len(header), places
 
 
@@ -59,9 +63,22 @@ def _starlakes_places(header: Sequence[str], columns: Sequence[Column]) -> list[
 
 
 def _value(
-    fields: Sequence[str], place: int | None, column: Column, dialect: Dialect, compat: bool, parameters: Parameters
+    fields: Sequence[str],
+    place: int | None,
+    column: Column,
+    dialect: Dialect,
+    compat: bool,
+    copied: bool,
+    parameters: Parameters,
 ) -> str:
     raw = "CAST(NULL AS VARCHAR)" if place is None else fields[place]
+    default = column.attribute.default
+    if copied and column.masked:  # the copy has what may be seen, and nothing else
+        return (
+            raw
+            if default is None
+            else f"coalesce({raw}, {parameters.add(mask_text(column.attribute.privacy, default))})"
+        )
     trim = {"left": "ltrim", "right": "rtrim", "both": "trim"}.get((column.attribute.trim or "").lower())
     value = f"{trim}({raw})" if trim else raw
     if dialect.empty_is_null:
@@ -69,8 +86,8 @@ def _value(
     if dialect.null_value:
         value = f"nullif({value}, {parameters.add(dialect.null_value)})"
     # Starlake does not use the default of a required column if the file does not have the column.
-    if column.attribute.default is not None and not (compat and place is None and column.attribute.required):
-        value = f"coalesce({value}, {parameters.add(column.attribute.default)})"
+    if default is not None and not (compat and place is None and column.attribute.required):
+        value = f"coalesce({value}, {parameters.add(default)})"
     return value
 
 
@@ -100,9 +117,31 @@ def expected_rows(connection: duckdb.DuckDBPyConnection, reading: Reading) -> in
 def as_copy(reading: Reading) -> Iterator[Reading]:
     """A context with a copy of the file for :func:`dsv_source`, in which every record is well-formed."""
     dialect = dialect_of(reading.table)
-    width, _ = _positions(reading, dialect)
-    with copied(reading.path, dialect, width, reading.rules.compat, reading.rules.directory) as copy:
+    width, places = _positions(reading, dialect)
+    masks = {
+        place: _mask(column, dialect)
+        for column, place in zip(reading.columns, places, strict=True)
+        if place is not None and column.masked
+    }
+    with copied(reading.path, dialect, width, masks, reading.rules.compat, reading.rules.directory) as copy:
         yield replace(reading, copy=copy, records=copy.records)
+
+
+def _mask(column: Column, dialect: Dialect) -> Mask:
+    """What becomes of the values of a column that must not be seen, before anything is written."""
+    attribute, kind = column.attribute, column.type
+    trim = {"left": str.lstrip, "right": str.rstrip, "both": str.strip}.get((attribute.trim or "").lower(), str)
+    matches = java_pattern(kind.pattern, "m").matches if kind and kind.pattern else None
+
+    def mask(value: str) -> tuple[str | None, str | None]:
+        value = trim(value)
+        if value == (dialect.null_value or None) or (not value and dialect.empty_is_null):
+            return None, None
+        if matches is not None and not matches(value):
+            return None, f"{attribute.name}: a value is not a valid {attribute.type}"
+        return mask_text(attribute.privacy, value), None
+
+    return mask
 
 
 def dsv_source(reading: Reading, parameters: Parameters) -> str:
@@ -124,7 +163,7 @@ def dsv_source(reading: Reading, parameters: Parameters) -> str:
     width, places = _positions(reading, dialect)
     fields = [f"c{index}" for index in range(width)]
     values = ", ".join(
-        f"{_value(fields, place, column, dialect, compat, parameters)} AS v{index}"
+        f"{_value(fields, place, column, dialect, compat, copy is not None, parameters)} AS v{index}"
         for index, (column, place) in enumerate(zip(reading.columns, places, strict=True))
     )
     declared = ", ".join(f"'{name}': 'VARCHAR'" for name in (["broken", "raw", *fields] if copy else fields))
@@ -144,7 +183,8 @@ def dsv_source(reading: Reading, parameters: Parameters) -> str:
         "allow_quoted_nulls = false",
     ]
     if copy:
-        options += [f"max_line_size = {max(copy.longest, _LINE) + _SLACK}", "new_line = '\\n'"]
+        longest = max(copy.longest, _LINE) + _SLACK
+        options += [f"max_line_size = {longest}, buffer_size = {max(_BUFFER, longest)}", "new_line = '\\n'"]
         if copy.line_breaks:
             options.append("parallel = false")
     else:

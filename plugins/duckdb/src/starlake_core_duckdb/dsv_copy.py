@@ -6,7 +6,7 @@ that costs little. Every other file is copied record by record, which takes long
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +18,10 @@ from .dialect import Dialect
 from .dsv_lines import Broken, Lines, Record, Records, open_utf8
 from .sql import Parameters
 
-__all__ = ["Copy", "copied", "count_records", "header_of"]
+__all__ = ["Copy", "Mask", "copied", "count_records", "header_of"]
+
+Mask = Callable[[str], "tuple[str | None, str | None]"]
+"""Makes of a value one that may be seen, or says what is wrong with it."""
 
 _LINES = 20_000
 _NOT_UTF8 = "the record is not valid UTF-8"
@@ -120,11 +123,14 @@ def _literal(text: str) -> str:
 
 
 @contextmanager
-def copied(path: Path, dialect: Dialect, width: int, compat: bool, directory: Path) -> Iterator[Copy]:
+def copied(
+    path: Path, dialect: Dialect, width: int, masks: Mapping[int, Mask], compat: bool, directory: Path
+) -> Iterator[Copy]:
     """A context with a copy of a file that DuckDB can read; the header is left out.
 
     Args:
         width: how many fields a record has: a longer one is cut, and a shorter one is filled with NULL.
+        masks: how values that must not be seen are masked, by their place.
         compat: whether to do what Starlake does where another way is better.
         directory: where the copy may be.
 
@@ -135,15 +141,16 @@ def copied(path: Path, dialect: Dialect, width: int, compat: bool, directory: Pa
     with TemporaryDirectory(dir=directory) as own:
         place = Path(own) / "records.csv"
         with place.open("wb") as target:
-            writer = _Writer(dialect, width, compat)
+            writer = _Writer(dialect, width, masks, compat)
             writer.write(path, target)
         yield Copy(place, dialect.quote or '"', writer.records, writer.longest, writer.line_breaks)
 
 
 class _Writer:
-    def __init__(self, dialect: Dialect, width: int, compat: bool) -> None:
+    def __init__(self, dialect: Dialect, width: int, masks: Mapping[int, Mask], compat: bool) -> None:
         self._dialect = dialect
         self._width = width
+        self._masks = masks
         self._compat = compat
         self._quote = dialect.quote or '"'
         # Without emptyIsNull, an empty field is a value and a missing one is NULL. Starlake knows that of quoted ones only.
@@ -169,7 +176,8 @@ class _Writer:
                     records.record(line)
                 continue
             if (
-                quote not in line
+                not self._masks
+                and quote not in line
                 and line.count(separator) == separators
                 and line.endswith(b"\n")
                 and not isinstance(line, Broken)
@@ -198,12 +206,24 @@ class _Writer:
 
     def _rewritten(self, record: Record) -> bytes:
         found = record.fields[: self._width]
+        fault = self._masked(found) if self._masks else ""
+        text = "" if self._masks else self._shown(record.text)
         self.line_breaks = self.line_breaks or "\n" in record.text
         fields = [self._field(value) for value in found] + [""] * (self._width - len(found))
-        return (self._dialect.separator.join(["", self._shown(record.text), *fields]) + "\n").encode()
+        return (self._dialect.separator.join([fault, text, *fields]) + "\n").encode()
+
+    def _masked(self, fields: list[str | None]) -> str:
+        faults = []
+        for place, mask in self._masks.items():
+            value = fields[place] if place < len(fields) else None
+            if value is None and not (self._keep_empty and place < len(fields)):
+                continue
+            fields[place], fault = mask(value or "")
+            faults += [fault] if fault else []
+        return self._shown("; ".join(faults)) if faults else ""
 
     def _broken(self, line: bytes) -> bytes:
-        text = self._shown(line.decode(errors="replace").rstrip("\r\n"))
+        text = "" if self._masks else self._shown(line.decode(errors="replace").rstrip("\r\n"))
         return (self._dialect.separator.join([self._shown(_NOT_UTF8), text, *[""] * self._width]) + "\n").encode()
 
     def _shown(self, text: str) -> str:

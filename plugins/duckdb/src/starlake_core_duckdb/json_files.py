@@ -25,23 +25,29 @@ def _begins_with_bracket(path: Path) -> bool:
 def has_lines(reading: Reading) -> bool:
     """Whether each line of a file is an object, because the table says nothing else and the file is not an array."""
     file_format = reading.table.metadata.format
-    return not file_format.multiline and not _is_array(reading)
+    return not file_format.multiline and not file_format.array and not _is_array(reading)
 
 
 def _is_array(reading: Reading) -> bool:
-    said = reading.table.metadata.format.array
-    return said if said is not None else _begins_with_bracket(reading.path)
+    return reading.table.metadata.format.array is not False and _begins_with_bracket(reading.path)
+
+
+def _begins_with_object(reading: Reading) -> bool:
+    """Whether objects follow each other where an array is wanted."""
+    return bool(reading.table.metadata.format.array) and not _begins_with_bracket(reading.path)
 
 
 def _records(reading: Reading, parameters: Parameters) -> str:
     if has_lines(reading):
         return lines_source(reading, parameters)
     layout = "array" if _is_array(reading) else "unstructured"
+    # Starlake reads the first object only if there is no array where one is wanted.
+    first = " LIMIT 1" if reading.rules.compat and _begins_with_object(reading) else ""
     # Decompress only files whose decompressed size was checked.
     compression = f"compression = '{'gzip' if reading.path.suffix == '.gz' else 'uncompressed'}'"
     return (
         f"SELECT row_number() OVER () AS n, CAST(json AS VARCHAR) AS line FROM read_json_objects("
-        f"{parameters.add(str(reading.path))}, format = '{layout}', {compression}, maximum_object_size = {LONGEST_LINE})"
+        f"{parameters.add(str(reading.path))}, format = '{layout}', {compression}, maximum_object_size = {LONGEST_LINE}){first}"
     )
 
 
@@ -69,13 +75,15 @@ def json_source(reading: Reading, parameters: Parameters) -> str:
         parameters: collects the values that the query needs.
     """
     columns = reading.columns
+    # In Starlake, a broken line fails the file.
+    broken = "error('the file is not valid JSON')" if reading.rules.compat else "'the line is not valid JSON'"
     pointers = parameters.add([_pointer(column.attribute.name) for column in columns])
     values = ", ".join(_value(index, column, parameters) for index, column in enumerate(columns))
     return (
         f"SELECT n, line AS record, broken, {values} FROM ("
         f"SELECT *, json_extract_string(object, {pointers}) AS texts FROM ("
         "SELECT *, CASE WHEN broken IS NULL THEN CAST(line AS JSON) END AS object FROM ("
-        "SELECT *, CASE WHEN NOT json_valid(line) THEN 'the line is not valid JSON' "
+        f"SELECT *, CASE WHEN NOT json_valid(line) THEN {broken} "
         "WHEN json_type(line) <> 'OBJECT' THEN 'the line is not a JSON object' END AS broken "
         f"FROM ({_records(reading, parameters)}) WHERE trim(line) <> '')))"
     )

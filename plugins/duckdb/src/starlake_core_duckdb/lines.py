@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from .compressed import open_bytes
 from .dialect import as_utf8
+from .errors import EngineError
 from .reading import Reading
 from .sql import Parameters
 
@@ -61,6 +62,11 @@ def uniform_lines(reading: Reading) -> Iterator[Reading]:
         if not facts.is_mixed:
             yield reading
             return
+        if any(column.masked for column in reading.columns):
+            raise EngineError(
+                f"{reading.name} mixes lines that end in CR LF with others, and a table with privacy is not copied to correct that; "
+                "write all lines with the same end"
+            )
         reading.rules.directory.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=reading.rules.directory) as own:
             copy = Path(own) / "data"

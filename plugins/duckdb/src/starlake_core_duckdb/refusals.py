@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from starlake_core_project import Project, Table, Task
-from starlake_core_project.effects import Given, Use, given_keys, setting_effect
+from starlake_core_project.effects import Use, given_keys, setting_effect
 from starlake_core_project.keys import Keys
 from starlake_core_project.settings import SETTINGS
 
@@ -20,7 +20,6 @@ from .errors import unsupported
 __all__ = ["refuse_table", "refuse_task"]
 
 _log = logging.getLogger(__name__)
-_NOT_NESTED = ("required", "rename", "default", "trim", "ignore")
 
 
 def refuse_table(context: Context, table: Table) -> None:
@@ -63,10 +62,8 @@ def _refuse(project: Project, refused: list[str]) -> None:
 def _of_files(project: Project, files: Iterable[tuple[Path, tuple[str | int, ...], Keys]]) -> Iterator[str]:
     for path, top, keys in files:
         for given in given_keys(keys, top):
-            nested = _is_nested(given)
-            if given.effect.use is Use.REFUSED or nested:
-                note = "of a nested attribute" if nested else f"({given.effect.note})"
-                yield f"{project.place(path, given.way)}: {_named(given.way)} {note}"
+            if given.effect.use is Use.REFUSED:
+                yield f"{project.place(path, given.way)}: {_named(given.way)} ({given.effect.note})"
             elif given.effect.warn:
                 _log.warning(
                     "%s: %s has no effect here: %s",
@@ -74,11 +71,6 @@ def _of_files(project: Project, files: Iterable[tuple[Path, tuple[str | int, ...
                     _named(given.way),
                     given.effect.note,
                 )
-
-
-def _is_nested(given: Given) -> bool:
-    """Whether it is a key of a nested attribute that works only on the attributes of the table."""
-    return given.way.count("attributes") > 1 and given.way[-1] in _NOT_NESTED and given.value is not False
 
 
 def _of_application(project: Project) -> Iterator[str]:

@@ -1,0 +1,231 @@
+"""SQL expressions that convert the values of a column to its type, and say what is wrong with them."""
+
+from __future__ import annotations
+
+import msgspec
+from starlake_core_project import Attribute, DataType, Table
+
+from .casting import PRIMITIVE_DDL, Column
+from .dates import is_iso_name, readable, shape, strptime_format
+from .errors import unsupported
+from .privacy import masked
+from .sql import Parameters, identifier
+from .type_patterns import TRUE_FALSE, matches_pattern, patterns_without_re2
+
+__all__ = ["column_checks"]
+
+_TEMPORAL = ("date", "timestamp")
+# DuckDB ignores the offset of a string that it casts to TIMESTAMP.
+_WITH_OFFSET = r"[T ].*(Z|[+-]\d{2}(:?\d{2})?)$"
+_TRIM = {"left": "ltrim", "right": "rtrim", "both": "trim"}
+
+
+def _boolean(value: str, pattern: str, parameters: Parameters) -> str:
+    matches = [matches_pattern(value, part, parameters) for part in pattern.split(TRUE_FALSE, 1)]
+    return f"CASE WHEN {matches[0]} THEN true WHEN {matches[1]} THEN false END"
+
+
+def _temporal(value: str, column: Column, kind: DataType, parameters: Parameters, where: str) -> str:
+    pattern = kind.pattern
+    if pattern in ("epoch_second", "epoch_milli"):
+        factor = 1_000_000 if pattern == "epoch_second" else 1_000
+        return f"TRY_CAST(make_timestamp(TRY_CAST({value} AS BIGINT) * {factor}) AS {column.ddl})"
+    value = readable(value, pattern) if pattern else value
+    if pattern is None or is_iso_name(pattern):
+        plain = f"TRY_CAST({value} AS {column.ddl})"
+        if column.ddl != "TIMESTAMP":
+            return plain
+        zoned = f"CAST(TRY_CAST({value} AS TIMESTAMP WITH TIME ZONE) AS TIMESTAMP)"
+        return f"CASE WHEN regexp_matches({value}, {parameters.add(_WITH_OFFSET)}) THEN {zoned} ELSE {plain} END"
+    date_format = strptime_format(pattern)
+    if date_format is None:
+        raise unsupported(f"{where}: the date pattern {pattern!r}")
+    parsed = f"try_strptime({value}, {parameters.add(date_format)})"
+    if kind.zone:
+        parsed = f"timezone({parameters.add(kind.zone)}, {parsed})"
+    # strptime takes 2024-1-3 for yyyy-MM-dd, and Java does not.
+    return f"CASE WHEN regexp_full_match({value}, {parameters.add(shape(pattern))}) THEN TRY_CAST({parsed} AS {column.ddl}) END"
+
+
+def _plain(value: str, column: Column, kind: DataType, parameters: Parameters) -> str:
+    if column.ddl == "VARCHAR":
+        return value
+    cast = f"TRY_CAST({value} AS {column.ddl})"
+    own = PRIMITIVE_DDL.get(kind.primitive_type, column.ddl)
+    if not column.strict or own in (column.ddl, "VARCHAR"):
+        return cast
+    fits = f"TRY_CAST({value} AS {own}) IS NOT NULL"
+    if kind.pattern:
+        fits += f" AND {matches_pattern(value, kind.pattern, parameters)}"
+    return f"CASE WHEN {fits} THEN CAST({value} AS {column.ddl}) ELSE {cast} END"
+
+
+def column_checks(
+    table: Table, column: Column, value: str, parameters: Parameters, *, hidden: bool = False, done: bool = False
+) -> tuple[str, str]:
+    """Two SQL expressions for the value of a column: the typed value, and what is wrong with it (or NULL).
+
+    Args:
+        value: the SQL name of the text, or of the JSON for a nested column; it is NULL if there is no value.
+        parameters: collects the values that the expressions need.
+        hidden: whether what is wrong must not show the value.
+        done: whether a column with ``privacy`` was already checked and masked.
+
+    Raises:
+        ProjectFault: the type's pattern has no equivalent.
+    """
+    if column.masked and done:
+        if not column.attribute.required:
+            return value, "CAST(NULL AS VARCHAR)"
+        missing = parameters.add(f"{column.attribute.name}: a value is required")
+        return value, f"CASE WHEN {value} IS NULL THEN {missing} END"
+    if column.nested and not _is_json(column):
+        return _Nested(table, parameters, hidden).column(column, value)
+    typed, wrong = _leaf(table, column, value, column.attribute.name, parameters, hidden)
+    return masked(column.attribute.privacy, typed), wrong
+
+
+def _is_json(column: Column) -> bool:
+    return column.ddl == "JSON" and not column.fields
+
+
+def _leaf(
+    table: Table, column: Column, value: str, label: str, parameters: Parameters, hidden: bool
+) -> tuple[str, str]:
+    where = f"{table.path}: attribute {column.attribute.name!r}"
+    kind = column.type
+    checks: list[str] = []
+    if kind is None or _is_json(column):
+        typed = f"TRY_CAST({value} AS {column.ddl})"
+        shown = f"left(CAST({value} AS VARCHAR), 100)"
+    else:
+        shown = f"left({value}, 100)"
+        if kind.primitive_type == "boolean" and kind.pattern and TRUE_FALSE in kind.pattern:
+            typed = _boolean(value, kind.pattern, parameters)
+        elif kind.primitive_type in _TEMPORAL:
+            typed = _temporal(value, column, kind, parameters, where)
+        else:
+            typed = _plain(value, column, kind, parameters)
+            if kind.pattern:
+                checks.append(f"NOT {matches_pattern(value, kind.pattern, parameters)}")
+    type_name = kind.name if kind else "struct"
+    text = _message(label, shown, f"is not a valid {type_name}", parameters, hidden)
+    checks.append(f"({typed}) IS NULL")
+    wrong = f"WHEN {value} IS NOT NULL AND ({' OR '.join(checks)}) THEN {text}"
+    if column.attribute.required:
+        missing = parameters.add(f"{label}: a value is required")
+        wrong = f"WHEN {value} IS NULL THEN {missing} {wrong}"
+    return typed, f"CASE {wrong} END"
+
+
+def _message(label: str, shown: str, fault: str, parameters: Parameters, hidden: bool) -> str:
+    if hidden:
+        return parameters.add(f"{label}: a value {fault}")
+    return (
+        f"concat({parameters.add(label + chr(58) + ' ' + chr(39))}, {shown}, {parameters.add(chr(39) + ' ' + fault)})"
+    )
+
+
+class _Nested:
+    """Structures and lists in JSON: every value in them is converted and checked like that of a column.
+
+    A structure that is missing is one whose values are all missing, as in Starlake.
+    """
+
+    def __init__(self, table: Table, parameters: Parameters, hidden: bool) -> None:
+        self._table = table
+        self._parameters = parameters
+        self._hidden = hidden
+        self._lists = 0
+
+    def column(self, column: Column, root: str) -> tuple[str, str]:
+        return self._value(column, root, "", column.attribute.name)
+
+    def _value(self, column: Column, root: str, pointer: str, label: str) -> tuple[str, str]:
+        """Typed value and fault of the value at a place below a JSON value.
+
+        Args:
+            root: the SQL name of the JSON value.
+            pointer: the place; empty for the value itself.
+            label: the name of the value in messages.
+        """
+        if column.attribute.array and column.ddl != "JSON":
+            return self._list(column, root, pointer, label)
+        if column.fields:
+            return self._structure(column, root, pointer, label)
+        if patterns_without_re2(column.type):
+            raise unsupported(
+                f"{self._table.path}: attribute {label!r}: its type has a pattern that RE2 does not match, in a nested value"
+            )
+        if _is_json(column):
+            found = self._at(root, pointer)
+            return _leaf(
+                self._table,
+                column,
+                f"CASE WHEN json_type({found}) <> 'NULL' THEN {found} END",
+                label,
+                self._parameters,
+                self._hidden,
+            )
+        text = f"json_extract_string({root}, {self._parameters.add(pointer)})"
+        trim = _TRIM.get((column.attribute.trim or "").lower())
+        text = f"{trim}({text})" if trim else text
+        if column.attribute.default is not None:
+            text = f"coalesce({text}, {self._parameters.add(column.attribute.default)})"
+        typed, wrong = _leaf(self._table, column, text, label, self._parameters, self._hidden)
+        kind = f"json_type({self._at(root, pointer)})"
+        fault = self._fault(label, root, pointer, column.type.name if column.type else "value")
+        return typed, f"CASE WHEN {kind} IN ('OBJECT', 'ARRAY') THEN {fault} ELSE {wrong} END"
+
+    def _at(self, root: str, pointer: str) -> str:
+        return f"json_extract({root}, {self._parameters.add(pointer)})" if pointer else root
+
+    def _fault(self, label: str, root: str, pointer: str, kind: str) -> str:
+        shown = f"left(CAST({self._at(root, pointer)} AS VARCHAR), 100)"
+        return _message(label, shown, f"is not a valid {kind}", self._parameters, self._hidden)
+
+    def _structure(self, column: Column, root: str, pointer: str, label: str) -> tuple[str, str]:
+        parts = [
+            self._value(field, root, f"{pointer}/{_escaped(field.attribute.name)}", f"{label}.{field.attribute.name}")
+            for field in column.fields
+        ]
+        named = ", ".join(
+            f"{identifier(field.name)} := {typed}" for field, (typed, _) in zip(column.fields, parts, strict=True)
+        )
+        typed = f"CAST(struct_pack({named}) AS {column.ddl.removesuffix('[]')})"
+        faults = f"nullif(concat_ws('; ', {', '.join(wrong for _, wrong in parts)}), '')"
+        kind = f"json_type({self._at(root, pointer)})"
+        wrong = f"CASE WHEN {kind} NOT IN ('OBJECT', 'NULL') THEN {self._fault(label, root, pointer, 'struct')} ELSE {faults} END"
+        return typed, wrong
+
+    def _list(self, column: Column, root: str, pointer: str, label: str) -> tuple[str, str]:
+        self._lists += 1
+        element = f"e{self._lists}"
+        one = Column(
+            _one(column), column.name, column.type, column.ddl.removesuffix("[]"), column.strict, column.fields
+        )
+        typed, wrong = self._value(one, element, "", label)
+        found = self._at(root, pointer)
+        kind = f"json_type({found})"
+        values = f"CAST({found} AS JSON[])"
+        listed = f"CASE WHEN {kind} = 'ARRAY' THEN CAST([{typed} FOR {element} IN {values}] AS {column.ddl}) END"
+        faults = f"nullif(array_to_string([f FOR f IN [{wrong} FOR {element} IN {values}] IF f IS NOT NULL], '; '), '')"
+        missing = f"WHEN {kind} IS NULL OR {kind} = 'NULL' THEN "
+        missing += (
+            self._parameters.add(f"{label}: a value is required")
+            if column.attribute.required
+            else "CAST(NULL AS VARCHAR)"
+        )
+        kind_name = f"{column.type.name if column.type else 'struct'} list"
+        return (
+            listed,
+            f"CASE {missing} WHEN {kind} <> 'ARRAY' THEN {self._fault(label, root, pointer, kind_name)} ELSE {faults} END",
+        )
+
+
+def _one(column: Column) -> Attribute:
+    return msgspec.structs.replace(column.attribute, array=None, required=None)
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
