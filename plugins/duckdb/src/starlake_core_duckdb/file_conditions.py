@@ -1,7 +1,7 @@
 """The conditions of an adaptive write strategy, such as ``group("mode") == "FULL" && dayOfWeek != 7``.
 
-Starlake compiles them as Scala. Here they are parsed: names, numbers, strings in double quotes, ``null``, ``group(...)``, comparisons, ``&&``, ``||``, ``!``,
-arithmetic and parentheses; nothing else is run. Their types are checked when they are parsed.
+Starlake compiles them as Scala. Here they are parsed: names, numbers, strings in double quotes, ``null``, ``group(...)``, comparisons, ``&&``,
+``||``, ``!``, arithmetic and parentheses; nothing else is run. Their types are checked when they are parsed.
 """
 
 from __future__ import annotations
