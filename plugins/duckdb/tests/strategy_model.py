@@ -58,6 +58,8 @@ class Model:
 
     def _partitions(self, strategy: Strategy, new: list[Row]) -> None:
         replaced = {tuple(row[name] for name in strategy.partition) for row in new}
+        if strategy.compat:
+            replaced = {partition for partition in replaced if None not in partition}
         kept = [row for row in self.rows if tuple(row[name] for name in strategy.partition) not in replaced]
         self.rows = kept + new
 

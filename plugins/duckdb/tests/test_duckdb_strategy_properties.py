@@ -35,6 +35,7 @@ STRATEGIES = {
     "APPEND": (Strategy("APPEND"), 3),
     "OVERWRITE": (Strategy("OVERWRITE"), 3),
     "OVERWRITE_BY_PARTITION": (Strategy("OVERWRITE_BY_PARTITION", partition=("part", "label")), 10),
+    "OVERWRITE_BY_PARTITION, compat": (Strategy("OVERWRITE_BY_PARTITION", partition=("part",), compat=True), 6),
     "DELETE_THEN_INSERT": (keyed("DELETE_THEN_INSERT"), 6),
     "UPSERT_BY_KEY": (keyed("UPSERT_BY_KEY"), 10),
     "UPSERT_BY_KEY, compat": (keyed("UPSERT_BY_KEY", compat=True), 6),

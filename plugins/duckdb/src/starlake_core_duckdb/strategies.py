@@ -32,7 +32,7 @@ class Strategy:
         partition: the columns of a partition.
         period: the columns that hold the start and the end of a version; only SCD2 has them.
         on_source: whether the new rows are reduced to one of each key first (``on: SOURCE_AND_TARGET``).
-        compat: whether to keep several rows of one key where Starlake does.
+        compat: whether to keep several rows of one key, and old rows with NULL in their partition, where Starlake does.
     """
 
     type: str
@@ -182,7 +182,7 @@ def write(
     if strategy.type == "OVERWRITE":
         connection.execute(f"DELETE FROM {qualified(*target)}")
     elif strategy.type == "OVERWRITE_BY_PARTITION":
-        replace_partitions(connection, target, strategy.partition, source)
+        replace_partitions(connection, target, strategy.partition, source, strategy.compat)
     elif strategy.type == "DELETE_THEN_INSERT":
         replace_by_key(connection, target, strategy.key, source)
     elif strategy.key:

@@ -106,7 +106,7 @@ def replace_by_timestamp(
 
 
 def replace_partitions(
-    connection: duckdb.DuckDBPyConnection, target: tuple[str, str], partition: Sequence[str], source: str
+    connection: duckdb.DuckDBPyConnection, target: tuple[str, str], partition: Sequence[str], source: str, compat: bool
 ) -> None:
     """Delete the partitions of the target that the new rows have; the rows with NULL are a partition too.
 
@@ -114,8 +114,10 @@ def replace_partitions(
         target: schema and table.
         partition: the columns of a partition.
         source: the table with the new rows.
+        compat: keep the rows with NULL, as Starlake does.
     """
-    same = " AND ".join(f"t.{identifier(name)} IS NOT DISTINCT FROM i.{identifier(name)}" for name in partition)
+    equal = "=" if compat else "IS NOT DISTINCT FROM"
+    same = " AND ".join(f"t.{identifier(name)} {equal} i.{identifier(name)}" for name in partition)
     connection.execute(f"DELETE FROM {qualified(*target)} AS t USING {_distinct(source, partition)} AS i WHERE {same}")
 
 
