@@ -250,11 +250,28 @@ class LiveDagster:
         """
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        files = words or [word for file in self.files for word in ("-f", str(file))]
+        files = words or self._files
+        with self._process("dagster", "dev", *files, "-h", "127.0.0.1", "-p", str(port), folder=folder) as process:
+            until(lambda: process.poll() is not None or self._is_up(), "the webserver answers", self.logs)
+            assert process.poll() is None, self.logs()
+            yield
+
+    @contextlib.contextmanager
+    def only_daemon(self) -> Iterator[None]:
+        """While this block is open, the daemon runs, without a webserver."""
+        with self._process("dagster._daemon", "run", *self._files):
+            yield
+
+    @property
+    def _files(self) -> list[str]:
+        return [word for file in self.files for word in ("-f", str(file))]
+
+    @contextlib.contextmanager
+    def _process(self, module: str, *words: str, folder: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
         with _environ(self.environ) as environ:
             with (self.home / "dev.log").open("ab") as log:
                 process = subprocess.Popen(
-                    [sys.executable, "-m", "dagster", "dev", *files, "-h", "127.0.0.1", "-p", str(port)],
+                    [sys.executable, "-m", module, *words],
                     env=environ,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -263,9 +280,7 @@ class LiveDagster:
                     start_new_session=True,
                 )
             try:
-                until(lambda: process.poll() is not None or self._is_up(), "the webserver answers", self.logs)
-                assert process.poll() is None, self.logs()
-                yield
+                yield process
             finally:
                 process.terminate()
                 with contextlib.suppress(subprocess.TimeoutExpired):

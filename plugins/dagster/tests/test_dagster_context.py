@@ -53,7 +53,9 @@ DAILY, WITHOUT = drawn(), drawn(cron=None)
 def seen(pipeline: StarlakePipeline, tags: Mapping[str, str], instance: Any = None, **about: Any) -> Any:
     """The run of a step, without the step being run."""
     made = DagsterRun("p", tags=dict(tags), **about)
-    return attempt_of(SimpleNamespace(run=made, instance=instance, retry_number=0), pipeline.native.facts, "orders")
+    return attempt_of(
+        SimpleNamespace(run=made, instance=instance, retry_number=0, op_config=None), pipeline.native.facts, "orders"
+    )
 
 
 # -- the data interval

@@ -15,8 +15,8 @@ from dagster import executor as dagster_executor
 from dagster._core.execution.api import execute_run
 from dagster_runs import draw, instance_in, job, states
 from starlake_core_dagster import executor
-from starlake_core_dagster.context import DONE
 from starlake_core_dagster.executor import InProcess, run_in_process, thread_executor
+from starlake_core_dagster.watching import DONE
 
 from starlake_core import RunError, StarlakePipeline, TaskState, request_run
 from starlake_core.runtime import Verdict, runner_for

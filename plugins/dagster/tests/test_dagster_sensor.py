@@ -3,84 +3,77 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy
 from dagster import (
     AssetKey,
-    AssetMaterialization,
     DagsterInstance,
+    DagsterRun,
     DagsterRunStatus,
     DefaultSensorStatus,
     MetadataValue,
     TimestampMetadataValue,
 )
-from dagster_runs import draw, job, materializations, repository, resolved, run, tick_of_sensor
+from dagster._core.utils import make_new_run_id
+from dagster_events import Daemon, materialise, span
+from dagster_runs import draw, instance_in, job, launch, materializations, repository, resolved, run, states
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from starlake_core_dagster import definitions
-from starlake_core_dagster import triggers as starting
+from starlake_core_dagster import definitions, watching
 
-from starlake_core import DataInterval, RunError, StarlakePipeline
-from starlake_core.orchestrators.freshness import Decision
+from starlake_core import DataInterval, StarlakePipeline
+from starlake_core.freshness import Event, Kind, Previous, decide
+from starlake_core.runtime import Verdict
 from starlake_core.testing import FakeEnvironment
 
 UTC = timezone.utc
 DAY = timedelta(days=1)
 FIRST = datetime(2025, 10, 20, tzinfo=UTC)
+BOTH = ("sales.customers", "sales.orders")
+DAILY = "0 0 * * *"
+RECORD = "starlake/freshness"
 
 
-def lineage(*tables: str) -> str:
-    return json.dumps([{"data": {"name": "kpi.summary", "typ": "task"}, "children": [table(name) for name in tables]}])
-
-
-def table(name: str) -> dict[str, Any]:
-    return {"data": {"name": name, "typ": "table"}, "children": []}
+def lineage(tables: tuple[str, ...], cron: str | None) -> str:
+    children = [{"data": {"name": name, "typ": "table", **({"cron": cron} if cron else {})}} for name in tables]
+    return json.dumps([{"data": {"name": "kpi.summary", "typ": "task"}, "children": children}])
 
 
 def waiting(
-    options: dict[str, Any] | None = None,
-    tables: tuple[str, ...] = ("sales.orders", "sales.customers"),
+    options: Mapping[str, Any] | None = None,
+    tables: tuple[str, ...] = BOTH,
     environment: FakeEnvironment | None = None,
-) -> Any:
+    cron: str | None = DAILY,
+) -> StarlakePipeline:
     environment = environment or FakeEnvironment()
-    return draw(StarlakePipeline.add_lineage, options, environment=environment, dependencies=lineage(*tables))
+    return draw(StarlakePipeline.add_lineage, options, environment=environment, dependencies=lineage(tables, cron))
 
 
-@dataclass
-class Daemon:
-    """Looks again and again, and keeps the cursor, as Dagster's daemon does."""
+class Played(Daemon):
+    """A daemon whose runs end as they are told to, without doing anything."""
 
-    instance: Any
-    pipeline: StarlakePipeline
-    cursor: str | None = None
+    def __init__(self, instance: Any, pipeline: StarlakePipeline | None = None, cursor: str | None = None) -> None:
+        self.pipeline = pipeline if pipeline is not None else waiting()
+        super().__init__(instance, definitions(self.pipeline), "p", cursor)
 
-    def look(self, *, dies: bool = False) -> Any:
-        """The request of a run, or the message why there is none.
-
-        Args:
-            dies: after it asked for the run, and before it kept the cursor.
-        """
-        answer = tick_of_sensor(self.pipeline, self.instance, self.cursor, f"{self.pipeline.native.name}_sensor")
-        if not dies:
-            self.cursor = answer.cursor
-        if not answer.run_requests:
-            return answer.skip_message
-        (request,) = answer.run_requests
-        return request
-
-    def asked(self) -> tuple[datetime, datetime] | str:
+    def play(self, status: DagsterRunStatus = DagsterRunStatus.SUCCESS) -> tuple[datetime, datetime] | str:
         """The interval of the run that is asked for, or the message."""
         request = self.look()
-        return request if isinstance(request, str) else span(request)
+        if isinstance(request, str):
+            return request
+        self.ends(request.tags, status)
+        return span(request)
 
-
-def span(request: Any) -> tuple[datetime, datetime]:
-    return tuple(datetime.fromisoformat(request.tags[f"sl_data_interval_{end}"]) for end in ("start", "end"))  # type: ignore[return-value]
+    def ends(self, tags: Mapping[str, str], status: DagsterRunStatus = DagsterRunStatus.SUCCESS) -> str:
+        """A run with tags ends; returns its id."""
+        run_id = make_new_run_id()
+        self.instance.add_run(DagsterRun("p", run_id, status=status, tags=dict(tags)))
+        return run_id
 
 
 @pytest.fixture
@@ -89,63 +82,48 @@ def instance() -> Iterator[Any]:
         yield made
 
 
-def emit(instance: Any, name: str, start: datetime | None = None, end: datetime | None = None, **metadata: Any) -> int:
+def emit(
+    instance: Any,
+    name: str,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    published: datetime | None = None,
+    **metadata: Any,
+) -> int:
     """Materialise an asset as a run of ours would; returns the storage id."""
     about = dict(metadata)
     if start is not None:
         about["sl_data_interval_start"] = start.isoformat()
         about["sl_data_interval_end"] = (end or start + DAY).isoformat()
-    key = AssetKey(name.split("."))
-    instance.report_runless_asset_event(AssetMaterialization(key, metadata=about))
-    return int(materializations(instance, *key.path)[-1].storage_id)
+    return materialise(instance, AssetKey(name.split(".")), published or datetime.now(UTC), about)
 
 
-# -- any and all
+def load(instance: Any, day: int, *names: str, **metadata: Any) -> None:
+    for name in names or BOTH:
+        emit(instance, name, FIRST + day * DAY, **metadata)
 
 
-def test_any_of_its_datasets_starts_it(instance: Any) -> None:
-    daemon = Daemon(instance, waiting())
-    assert daemon.look() == "waiting for any of sales/customers, sales/orders"
-    emit(instance, "sales.orders", FIRST)
+def days(first: int, last: int) -> tuple[datetime, datetime]:
+    return FIRST + first * DAY, FIRST + last * DAY
+
+
+# -- waiting, running, and what is told
+
+
+def test_it_waits_until_all_data_is_there_and_says_for_what(instance: Any) -> None:
+    daemon = Played(instance)
+    assert daemon.look().splitlines()[0] == "SKIP: nothing new was loaded since the last run"
+    load(instance, 0, "sales.orders")
+    said = daemon.look().splitlines()
+    assert said[0].startswith("WAIT: it waits for its data: starlake://sales/customers: ")
+    assert said[1].startswith("  starlake://sales/customers: missing, ")
+    assert said[2] == "  starlake://sales/orders: present, loaded for 2025-10-21 00:00+00:00"
+    assert daemon.cursor is None
+    load(instance, 0, "sales.customers")
     request = daemon.look()
-    assert span(request) == (FIRST, FIRST + DAY)
-    assert request.tags["starlake/started_by"] == "started by starlake://sales/orders"
-    assert daemon.look() == "waiting for any of sales/customers, sales/orders"
-    emit(instance, "sales.customers", FIRST + DAY)
-    assert daemon.asked() == (FIRST + DAY, FIRST + 2 * DAY)
-
-
-def test_all_of_its_datasets_start_it_and_the_message_names_what_is_missing(instance: Any) -> None:
-    daemon = Daemon(instance, waiting({"dataset_triggering_strategy": "all"}))
-    assert daemon.look() == "waiting for sales/customers, sales/orders"
-    emit(instance, "sales.orders", FIRST)
-    assert daemon.look() == "waiting for sales/customers"
-    emit(instance, "sales.orders", FIRST + DAY)
-    emit(instance, "sales.customers", FIRST + 2 * DAY)
-    request = daemon.look()
-    # The first of the two events of one dataset waited as well.
-    assert span(request) == (FIRST, FIRST + 3 * DAY)
-    assert request.tags["starlake/started_by"] == "started by starlake://sales/customers, starlake://sales/orders"
-    emit(instance, "sales.orders", FIRST + 3 * DAY)
-    assert daemon.look() == "waiting for sales/customers"
-
-
-@pytest.mark.parametrize("policy", ["any", "all"])
-def test_what_an_earlier_run_had_made_is_no_news(instance: Any, policy: str) -> None:
-    """A run that goes on after a failure materialises it again, and says so."""
-    daemon = Daemon(instance, waiting({"dataset_triggering_strategy": policy}))
-    emit(instance, "sales.orders", FIRST)
-    emit(instance, "sales.customers", FIRST)
-    assert daemon.asked() == (FIRST, FIRST + DAY)
-    done = {"starlake/done_before": "an earlier run"}
-    emit(instance, "sales.orders", FIRST, **done)
-    emit(instance, "sales.customers", FIRST, **done)
-    assert isinstance(daemon.look(), str)
-    emit(instance, "sales.orders", FIRST + DAY)
-    emit(instance, "sales.customers", FIRST + DAY)
-    emit(instance, "sales.orders", FIRST, **done)
-    assert daemon.asked() == (FIRST + DAY, FIRST + 2 * DAY)
-    assert isinstance(daemon.look(), str)
+    assert span(request) == days(0, 1)
+    assert request.tags["starlake/started_by"] == "all data up to 2025-10-21 00:00+00:00 is there"
+    assert daemon.cursor is None  # until the run has succeeded
 
 
 def test_a_sensor_is_on_unless_somebody_says_otherwise() -> None:
@@ -154,157 +132,286 @@ def test_a_sensor_is_on_unless_somebody_says_otherwise() -> None:
     assert sensor.minimum_interval_seconds == 30
     off = resolved(definitions(waiting({"default_status": "stopped", "sensor_interval": 7})), "sensor", "p_sensor")
     assert (off.default_status, off.minimum_interval_seconds) == (DefaultSensorStatus.STOPPED, 7)
-    scheduled = draw(lambda p: p.sl_load("load", "sales", "orders"), cron="0 0 * * *")
+    scheduled = draw(lambda p: p.sl_load("load", "sales", "orders"), cron=DAILY)
     assert repository(definitions(scheduled)).sensor_defs == []
 
 
-# -- the events of a run
+def test_a_message_for_many_datasets_is_shortened(instance: Any) -> None:
+    tables = tuple(f"sales.t{number:03d}" for number in range(120))
+    daemon = Played(instance, waiting(tables=tables))
+    load(instance, 0, "sales.t000")
+    said = daemon.look().splitlines()
+    assert len(said) == 101
+    assert said[-1] == "  and 21 more"
 
-NAMES = ["sales.orders", "sales.customers"]
-EVENTS = st.lists(st.tuples(st.sampled_from(NAMES), st.integers(0, 9), st.integers(0, 3)), max_size=4)
+
+# -- what counts, and only once
+
+
+def test_what_a_successful_run_had_is_seen_and_the_cursor_keeps_it(instance: Any) -> None:
+    daemon = Played(instance)
+    load(instance, 0)
+    assert daemon.play() == days(0, 1)
+    assert str(daemon.look()).startswith("SKIP: nothing new")
+    kept = daemon.cursor
+    assert Previous.from_json(kept).interval == DataInterval(*days(0, 1))
+    daemon.look()
+    assert daemon.cursor == kept
+    load(instance, 1)
+    assert daemon.play() == days(1, 2)
+    # A cursor that is lost, or a sensor with a new name, starts nothing again; nor does a run that was deleted.
+    daemon.cursor = None
+    assert str(daemon.look()).startswith("SKIP: nothing new")
+    instance.delete_run(instance.get_runs()[0].run_id)
+    assert str(daemon.look()).startswith("SKIP: nothing new")
+
+
+@pytest.mark.parametrize("status", [DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED])
+def test_a_run_that_fails_moves_nothing_and_is_not_repeated_by_itself(instance: Any, status: DagsterRunStatus) -> None:
+    daemon = Played(instance)
+    load(instance, -1)
+    assert daemon.play() == days(-1, 0)
+    load(instance, 0)
+    failed = daemon.look()
+    run_id = daemon.ends(failed.tags, status)
+    said = daemon.look()
+    assert said.startswith(f"run {run_id} for the same data ended with {status.value}; execute it again, or a new run ")
+    load(instance, 1)
+    request = daemon.look()
+    assert span(request) == days(0, 2)
+    assert request.run_key != failed.run_key
+    daemon.ends(request.tags)
+    # The one that failed is executed again after the other: the interval does not go back.
+    daemon.ends(failed.tags)
+    load(instance, 2)
+    assert daemon.play() == days(2, 3)
+
+
+@pytest.mark.parametrize("status", ["NOT_STARTED", "STARTING", "STARTED", "CANCELING"])
+def test_one_run_at_a_time_and_what_arrives_meanwhile_is_for_the_next(instance: Any, status: str) -> None:
+    daemon = Played(instance, waiting({"max_active_runs": 3}))
+    load(instance, 0)
+    request = daemon.look()
+    run_id = daemon.ends(request.tags, DagsterRunStatus(status))
+    load(instance, 1)
+    assert daemon.look() == f"run {run_id} is {status}; what is loaded meanwhile is looked at when it has ended"
+    instance.delete_run(run_id)
+    daemon.ends(request.tags)
+    assert daemon.play() == days(1, 2)
+
+
+def test_a_run_that_dagster_repeats_is_waited_for(instance: Any) -> None:
+    daemon = Played(instance)
+    load(instance, 0)
+    request = daemon.look()
+    failed = daemon.ends({**request.tags, "dagster/will_retry": "true"}, DagsterRunStatus.FAILURE)
+    load(instance, 1)
+    assert daemon.look() == f"run {failed} failed, and Dagster starts it again"
+    again = daemon.ends({**request.tags, "dagster/retry_number": "1"})
+    instance.add_run_tags(failed, {"dagster/auto_retry_run_id": again})
+    assert daemon.play() == days(1, 2)
+
+
+def test_a_daemon_that_died_asks_under_the_same_key(instance: Any) -> None:
+    daemon = Played(instance)
+    load(instance, 0)
+    first, second = daemon.look(dies=True), daemon.look()
+    assert first.run_key == second.run_key
+    assert span(first) == span(second)
+
+
+def test_what_an_earlier_run_had_made_is_no_news(instance: Any) -> None:
+    """A run that goes on after a failure materialises it again, and says so."""
+    daemon = Played(instance)
+    load(instance, 0)
+    assert daemon.play() == days(0, 1)
+    done = {"starlake/done_before": "an earlier run"}
+    load(instance, 0, **done)
+    assert str(daemon.look()).startswith("SKIP: nothing new")
+    load(instance, 1)
+    load(instance, 0, "sales.orders", **done)
+    assert daemon.play() == days(1, 2)
+
+
+def test_assets_that_were_wiped_are_waited_for_again(tmp_path: Path) -> None:
+    """SQLite uses ids again then: neither what was seen nor a key that Dagster knows may be in the way."""
+    with instance_in(tmp_path) as instance:
+        daemon = Played(instance)
+        load(instance, 0)
+        before = daemon.look()
+        daemon.ends(before.tags)
+        daemon.look()
+        instance.wipe_assets([AssetKey(name.split(".")) for name in BOTH])
+        load(instance, 1)
+        after = daemon.look()
+        assert span(after) == days(1, 2)
+        assert after.run_key != before.run_key
+        daemon.ends(after.tags)
+        assert isinstance(daemon.look(), str)
+
+
+def test_runs_from_before_runs_had_records_count(instance: Any) -> None:
+    """Those of an earlier version, or of starlake-dagster: they have an interval, and the cursor ids of events."""
+    ends = dict(
+        zip(("sl_data_interval_start", "sl_data_interval_end"), map(datetime.isoformat, days(0, 1)), strict=True)
+    )
+    load(instance, 0)
+    seen = {f'["sales", "{name[6:]}"]': materializations(instance, *name.split("."))[-1].storage_id for name in BOTH}
+    for cursor in (None, json.dumps(seen)):
+        daemon = Played(instance, cursor=cursor)
+        made = instance.create_run_for_job(job(daemon.defs), status=DagsterRunStatus.STARTED, tags=ends)
+        finish(instance, made)
+        assert str(daemon.look()).startswith("SKIP: nothing new")
+        assert daemon.cursor is not None
+        instance.delete_run(made.run_id)
+    load(instance, 1)
+    assert daemon.play() == days(1, 2)
+
+
+def finish(instance: Any, made: Any) -> None:
+    from dagster import DagsterEvent, DagsterEventType
+
+    for kind in (DagsterEventType.RUN_START, DagsterEventType.RUN_SUCCESS):
+        instance.report_dagster_event(DagsterEvent(kind.value, made.job_name), made.run_id)
+
+
+@pytest.mark.parametrize("cursor", ["", "{}", "no json", "[1]", '"text"', '{"a": "b"}', '{"seen": null}', "7"])
+def test_a_cursor_that_cannot_be_read_is_begun_anew(instance: Any, cursor: str) -> None:
+    load(instance, 0)
+    assert Played(instance, cursor=cursor).play() == days(0, 1)
+
+
+LOADS = st.lists(st.tuples(st.sampled_from(BOTH), st.integers(0, 5)), max_size=4)
+ENDS = st.sampled_from([DagsterRunStatus.SUCCESS, DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE])
 
 
 @settings(
-    deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
-@given(batches=st.lists(EVENTS, min_size=1, max_size=3), policy=st.sampled_from(["any", "all"]))
-def test_every_event_counts_once(instance: Any, batches: list[Any], policy: str) -> None:
-    """Whenever the sensor looks: a run spans exactly the events since the last one."""
-    instance.wipe_assets([AssetKey(name.split(".")) for name in NAMES])
-    daemon = Daemon(instance, waiting({"dataset_triggering_strategy": policy}))
-    daemon.look()
-    waits: list[tuple[str, datetime, datetime]] = []
-    keys = set()
-    for batch in batches:
-        for name, start, days in batch:
-            begin, end = FIRST + start * DAY, FIRST + (start + days) * DAY
-            emit(instance, name, begin, end)
-            waits.append((name, begin, end))
-        request = daemon.look()
-        names = {name for name, _, _ in waits}
-        if not names or (policy == "all" and len(names) < 2):
-            assert isinstance(request, str)
-            continue
-        assert span(request) == (min(begin for _, begin, _ in waits), max(end for _, _, end in waits))
-        assert request.run_key not in keys
-        keys.add(request.run_key)
-        waits = []
+@given(batches=st.lists(st.tuples(LOADS, ENDS), min_size=1, max_size=5), cycle=st.sampled_from([None, DAILY]))
+def test_it_decides_as_if_it_had_read_everything(batches: list[Any], cycle: str | None) -> None:
+    pipeline = waiting({"min_timedelta_between_runs": 0}, cron=cycle)
+    policy = pipeline.native.facts.watch.policy
+    events: list[Event] = []
+    previous: Previous | None = None
+    failed: set[str] = set()
+    with DagsterInstance.ephemeral() as instance:
+        daemon = Played(instance, pipeline)
+        for batch, status in batches:
+            for name, day in batch:
+                place = emit(instance, name, FIRST + day * DAY)
+                published = materializations(instance, *name.split("."))[-1].timestamp
+                interval = DataInterval(*days(day, day + 1))
+                uri = f"starlake://{name.replace('.', '/')}"
+                events.append(Event(uri, place, datetime.fromtimestamp(published, UTC), None, interval))
+            expected = decide(policy, events, previous, datetime.now(UTC))
+            request = daemon.look()
+            if expected.kind is not Kind.RUN:
+                assert isinstance(request, str)
+                continue
+            if isinstance(request, str):
+                assert request.partition(" ")[2].partition(" ")[0] in failed
+                continue
+            assert span(request) == (expected.interval.start, expected.interval.end)
+            run_id = daemon.ends(request.tags, status)
+            if status is DagsterRunStatus.SUCCESS:
+                previous = expected.after
+            else:
+                failed.add(run_id)
 
 
-def test_more_events_than_one_page_are_one_run(instance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(starting, "_MOST_EVENTS", 2)
-    daemon = Daemon(instance, waiting())
-    daemon.look()
-    for day in (5, 1, 9, 2, 0, 7, 3):
-        emit(instance, "sales.orders", FIRST + day * DAY)
-    assert daemon.asked() == (FIRST, FIRST + 10 * DAY)
-    assert isinstance(daemon.look(), str)
+def test_more_events_than_a_page_all_count(instance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "_PAGES", (2, 3))
+    monkeypatch.setattr(watching, "_FIRST_LOOK", 4)
+    daemon = Played(instance)
+    load(instance, 0)
+    assert daemon.play() == days(0, 1)
+    for day in (5, 2, 9, 1, 4, 7, 3, 6, 8):
+        load(instance, day, "sales.orders")
+    load(instance, 1, "sales.customers")
+    assert daemon.play() == days(1, 2)
 
 
-def test_a_new_sensor_asks_for_nothing_before_the_last_event(instance: Any) -> None:
-    for day in range(3):
-        emit(instance, "sales.orders", FIRST + day * DAY)
-    assert Daemon(instance, waiting()).asked() == (FIRST + 2 * DAY, FIRST + 3 * DAY)
-    # Of two, where it has to wait: from the last event on that was there at the first look.
-    daemon = Daemon(instance, waiting({"dataset_triggering_strategy": "all"}))
-    assert daemon.look() == "waiting for sales/customers"
-    emit(instance, "sales.orders", FIRST + 3 * DAY)
-    emit(instance, "sales.customers", FIRST + 3 * DAY)
-    assert daemon.asked() == (FIRST + 2 * DAY, FIRST + 4 * DAY)
-
+# -- runs that somebody starts
 
 TYPED = {
     "starlake/run_id": "20251020T000000-abcdef",
     "sl_data_interval_start": FIRST.isoformat(),
     "sl_data_interval_end": (FIRST + 2 * DAY).isoformat(),
 }
-"""The tags of a run that somebody asked for on the command line, for two days."""
+"""The tags of a run that somebody asked for, for two days."""
 
 
 @pytest.mark.parametrize("looked", [False, True], ids=["new", "known"])
-@pytest.mark.parametrize("policy", ["any", "all"])
-def test_what_a_run_of_the_command_line_has_read_is_no_news(instance: Any, policy: str, looked: bool) -> None:
-    """Loads and transforms that were run in another process: the sensor does not run the transforms again for the same loads."""
-    pipeline = waiting({"dataset_triggering_strategy": policy})
-    daemon = Daemon(instance, pipeline)
+def test_what_a_run_by_hand_has_read_is_no_news(instance: Any, looked: bool) -> None:
+    daemon = Played(instance)
     if looked:
         daemon.look()
-    emit(instance, "sales.orders", FIRST)
-    emit(instance, "sales.customers", FIRST + DAY)
-    assert run(job(pipeline), instance, tags=TYPED).success
-    assert isinstance(daemon.look(), str)
-    # What came after it, or is of other days, is news.
-    emit(instance, "sales.orders", FIRST)
-    emit(instance, "sales.customers", FIRST + DAY)
-    assert daemon.asked() == (FIRST, FIRST + 2 * DAY)
-    emit(instance, "sales.orders", FIRST + 2 * DAY)
-    emit(instance, "sales.customers", FIRST + 2 * DAY)
-    assert run(job(pipeline), instance, tags=TYPED).success
-    assert daemon.asked() == (FIRST + 2 * DAY, FIRST + 3 * DAY)
+    load(instance, 0)
+    load(instance, 1)
+    assert run(job(daemon.defs), instance, tags=TYPED).success
+    assert str(daemon.look()).startswith("SKIP: nothing new")
+    load(instance, 2)
+    assert daemon.play() == days(2, 3)
 
 
-@pytest.mark.parametrize("which", ["failed", "partly", "another's", "no interval"])
+@pytest.mark.parametrize("which", ["failed", "partly", "one asset", "chosen steps"])
 def test_a_run_that_did_not_read_it_all_takes_nothing_away(instance: Any, which: str) -> None:
-    pipeline = waiting()
-    emit(instance, "sales.orders", FIRST)
-    tags = dict(TYPED)
-    if which == "partly":
-        tags["starlake/partly"] = "true"
-    if which == "another's":
-        del tags["starlake/run_id"]
-    if which == "no interval":
-        tags["sl_data_interval_end"] = "soon"
+    daemon = Played(instance)
+    load(instance, 0)
+    tags = {**TYPED, RECORD: json.dumps(decided(daemon))}
     if which == "failed":
-        made = instance.create_run_for_job(job(pipeline), status=DagsterRunStatus.STARTED, tags=tags)
-        instance.report_run_failed(made)
-    elif which == "no interval":
-        instance.create_run_for_job(job(pipeline), status=DagsterRunStatus.SUCCESS, tags=tags)
+        daemon.ends(tags, DagsterRunStatus.FAILURE)
+    elif which == "partly":
+        daemon.ends({**tags, "starlake/partly": "true"})
+    elif which == "chosen steps":
+        daemon.ends({**tags, "dagster/step_selection": "kpi_summary"})
     else:
-        assert run(job(pipeline), instance, tags=tags).success
-    assert Daemon(instance, pipeline).asked() == (FIRST, FIRST + DAY)
+        key = AssetKey(["kpi", "summary"])
+        assert run(job(daemon.defs), instance, asset_selection=[key]).success
+        assert RECORD not in instance.get_runs()[0].tags
+    assert daemon.play() == days(0, 1)
 
 
-def test_a_daemon_that_died_before_it_kept_the_cursor_asks_under_the_same_key(instance: Any) -> None:
-    daemon = Daemon(instance, waiting())
-    daemon.look()
-    emit(instance, "sales.orders", FIRST)
-    emit(instance, "sales.customers", FIRST)
-    first, second = daemon.look(dies=True), daemon.look()
-    assert first.run_key == second.run_key
-    assert first.tags == second.tags
-    assert isinstance(daemon.look(), str)
+def decided(daemon: Played) -> Any:
+    """What the run that is asked for would leave."""
+    return json.loads(daemon.look(dies=True).tags[RECORD])
 
 
-def test_no_more_runs_at_once_than_allowed_and_no_event_is_lost(instance: Any) -> None:
-    pipeline = waiting({"max_active_runs": 2})
-    daemon = Daemon(instance, pipeline)
-    daemon.look()
-    made = [instance.create_run_for_job(job(pipeline), status=DagsterRunStatus.STARTED)]
-    emit(instance, "sales.orders", FIRST)
-    assert daemon.asked() == (FIRST, FIRST + DAY)
-    made.append(instance.create_run_for_job(job(pipeline), status=DagsterRunStatus.STARTING))
-    emit(instance, "sales.orders", FIRST + DAY)
-    emit(instance, "sales.customers", FIRST + 4 * DAY)
-    full = "2 of at most 2 runs (max_active_runs) are still running; the events wait"
-    assert [daemon.look(), daemon.look()] == [full, full]
-    instance.report_run_canceled(made[0])
-    assert daemon.asked() == (FIRST + DAY, FIRST + 5 * DAY)
+def test_a_run_by_hand_without_an_interval_says_how_to_give_one(instance: Any) -> None:
+    environment = FakeEnvironment()
+    daemon = Played(instance, waiting(environment=environment, cron=None))
+    result = run(job(daemon.defs), instance)
+    assert not result.success
+    (failure,) = [event for event in result.all_events if event.event_type_value == "STEP_FAILURE"]
+    text = str(failure.event_specific_data)
+    assert "nothing says which interval a run by hand" in text
+    assert "the tags sl_data_interval_start and sl_data_interval_end" in text
+    empty = {name: FIRST.isoformat() for name in ("sl_data_interval_start", "sl_data_interval_end")}
+    assert not run(job(daemon.defs), instance, tags=empty).success
+    assert environment.submissions == []
 
 
-def test_datasets_start_one_run_at_a_time_unless_somebody_says_otherwise(instance: Any) -> None:
-    pipeline = waiting()
-    daemon = Daemon(instance, pipeline)
-    daemon.look()
-    instance.create_run_for_job(job(pipeline), status=DagsterRunStatus.STARTED)
-    emit(instance, "sales.orders", FIRST)
-    assert daemon.look() == "1 of at most 1 runs (max_active_runs) are still running; the events wait"
+def test_every_step_of_a_run_by_hand_has_one_interval_and_so_has_its_repetition(instance: Any) -> None:
+    environment = FakeEnvironment()
+    environment.script("transform:kpi.summary", Verdict.FAILED, Verdict.SUCCEEDED)
+    daemon = Played(instance, waiting(environment=environment))
+    load(instance, 0)
+    defined = job(daemon.defs)
+    first = launch(defined, instance)
+    assert not first.success
+    load(instance, 1)
+    parent = instance.get_run_by_id(first.run_id)
+    assert launch(defined, instance, again=parent, from_failure=True).success
+    intervals = {submission.job.arguments[-1] for submission in environment.started("transform:kpi.summary")}
+    assert len(intervals) == 1
+    assert daemon.play() == days(1, 2)
 
 
 # -- what others wrote
 
 STRANGE: list[dict[str, Any]] = [
     {"sl_data_interval_start": "yesterday", "sl_data_interval_end": "today"},
-    {"sl_data_interval_start": "2025-10-20T00:00:00+00:00"},
     {"sl_data_interval_start": "2025-10-20T00:00:00", "sl_data_interval_end": "2025-10-21T00:00:00"},
     {"sl_data_interval_start": "2025-10-21T00:00:00Z", "sl_data_interval_end": "2025-10-20T00:00:00Z"},
     {"sl_data_interval_start": "0001-01-01T00:00:00+14:00", "sl_data_interval_end": "2025-10-20T00:00:00Z"},
@@ -317,88 +424,102 @@ STRANGE: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("metadata", STRANGE, ids=str)
 def test_an_event_without_an_interval_that_can_be_read_counts_with_its_time(instance: Any, metadata: Any) -> None:
-    daemon = Daemon(instance, waiting())
-    daemon.look()
+    daemon = Played(instance, waiting(tables=("sales.orders",), cron=None))
     emit(instance, "sales.orders", **metadata)
     moment = datetime.fromtimestamp(materializations(instance, "sales", "orders")[-1].timestamp, UTC)
-    assert daemon.asked() == (moment, moment)
+    start, end = daemon.play()
+    assert end == moment
+    assert start < end
 
 
 @pytest.mark.parametrize("name", ["sl_scheduled_date", "scheduled_date"])
 def test_an_event_of_starlake_dagster_has_its_date_and_the_interval_of_its_cron(instance: Any, name: str) -> None:
-    daemon = Daemon(instance, waiting())
-    daemon.look()
+    daemon = Played(instance, waiting(tables=("sales.orders",)))
     date = MetadataValue.timestamp(FIRST + DAY)
-    emit(instance, "sales.orders", sl_cron="0 0 * * *", sl_freshness=0, **{name: date})
-    assert daemon.asked() == (FIRST, FIRST + DAY)
+    emit(instance, "sales.orders", sl_cron=DAILY, sl_freshness=0, **{name: date})
+    assert daemon.play() == days(0, 1)
+
+
+# -- run variables
 
 
 def test_variables_of_events_reach_the_run_and_are_passed_on(instance: Any) -> None:
     environment = FakeEnvironment()
-    pipeline = waiting({"sl_options_merge": {"all": {"days": {"policy": "union"}}}}, environment=environment)
-    daemon = Daemon(instance, pipeline)
-    daemon.look()
-    emit(instance, "sales.orders", FIRST, sl_options={"all": {"days": "1", "batch": "old"}})
-    emit(instance, "sales.orders", FIRST + DAY, sl_options={"all": {"days": "2", "batch": "b7"}})
-    emit(
+    union = {"sl_options_merge": {"all": {"days": {"policy": "union"}}}}
+    daemon = Played(instance, waiting(union, environment=environment))
+    load(instance, 0, "sales.orders", sl_options={"all": {"days": "1", "batch": "old"}})
+    load(instance, 1, "sales.orders", sl_options={"all": {"days": "2", "batch": "b7"}})
+    load(
         instance,
+        1,
         "sales.customers",
-        FIRST,
-        sl_options=json.dumps({"kpi.summary": {"region": "EU"}, "all": {"batch": "b7"}}),
+        sl_options=json.dumps({"kpi.summary": {"region": "EU", "api_token": "hush-hush"}, "all": {"batch": "b7"}}),
     )
     request = daemon.look()
     assert json.loads(request.tags["sl_options"]) == {
         "all": {"days": "1|2", "batch": "b7"},
-        "kpi.summary": {"region": "EU"},
+        "kpi.summary": {"region": "EU", "api_token": "hush-hush"},
     }
-    assert run(job(definitions([pipeline]), "p"), instance, tags=request.tags).success
+    config = {"ops": {"p_steps": {"ops": {"kpi_summary": {"config": {"sl_options": {"all": {"region": "US"}}}}}}}}
+    done = run(job(daemon.defs), instance, tags=request.tags, run_config=config)
+    assert done.success
     (transform,) = environment.started("transform:kpi.summary")
-    assert {"days=1|2", "batch=b7", "region=EU"} <= set(transform.job.arguments[-1].split(","))
+    assert {"days=1|2", "batch=b7", "region=EU", "api_token=hush-hush"} <= set(transform.job.arguments[-1].split(","))
     about = materializations(instance, "kpi", "summary")[-1].asset_materialization.metadata
-    assert about["sl_options"].value == json.loads(request.tags["sl_options"])
+    assert "batch=b7" in about["command"].value
+    assert "hush" not in about["command"].value
     assert about["sl_options_merge"].value == {"all": {"days": {"policy": "union", "separator": "|"}}}
     assert isinstance(about["sl_scheduled_date"], TimestampMetadataValue)  # what a sensor of starlake-dagster reads
 
 
-def test_events_that_disagree_start_nothing_and_wait(instance: Any) -> None:
-    daemon = Daemon(instance, waiting())
-    daemon.look()
-    emit(instance, "sales.orders", FIRST, sl_options={"all": {"batch": "a"}})
-    emit(instance, "sales.customers", FIRST, sl_options={"all": {"batch": "b"}})
-    with pytest.raises(
-        RunError, match=r"'batch' of the section 'all' is 'b' for .* and 'a' for .*; one run has one value"
-    ):
-        daemon.look()
+def test_the_configuration_of_a_step_has_variables_for_it_and_nothing_else(instance: Any) -> None:
+    environment = FakeEnvironment()
+    daemon = Played(instance, waiting(environment=environment))
+    load(instance, 0, sl_options={"all": {"region": "EU", "batch": "b7"}})
+    tags = daemon.look().tags
+
+    def config(**values: Any) -> Any:
+        return {"ops": {"p_steps": {"ops": {"kpi_summary": {"config": values}}}}}
+
+    assert run(job(daemon.defs), instance, tags=tags, run_config=config(sl_options={"all": {"region": "US"}})).success
+    (transform,) = environment.started("transform:kpi.summary")
+    assert {"region=US", "batch=b7"} <= set(transform.job.arguments[-1].split(","))
+    result = run(job(daemon.defs), instance, tags=tags, run_config=config(logical_datetime="2025-10-20"))
+    (failure,) = [event for event in result.all_events if event.event_type_value == "STEP_FAILURE"]
+    assert "it may have sl_options" in str(failure.event_specific_data)
 
 
-@pytest.mark.parametrize("cursor", ["", "{}", "no json", "[1]", '"text"', '{"a": "b"}', '{"a": null}', "7"])
-def test_a_cursor_that_cannot_be_read_is_begun_anew(instance: Any, cursor: str) -> None:
-    emit(instance, "sales.orders", FIRST)
-    assert Daemon(instance, waiting(), cursor).asked() == (FIRST, FIRST + DAY)
+def test_events_that_disagree_fail_the_run_which_leaves_nothing(instance: Any) -> None:
+    environment = FakeEnvironment()
+    daemon = Played(instance, waiting(environment=environment))
+    load(instance, 0, "sales.orders", sl_options={"all": {"batch": "a", "db_password": "one-secret"}})
+    load(instance, 0, "sales.customers", sl_options={"all": {"batch": "a", "db_password": "two-secret"}})
+    request = daemon.look()
+    assert "secret'" not in str(request.tags.get("starlake/refused"))
+    assert RECORD not in request.tags
+    result = run(job(daemon.defs), instance, tags=request.tags)
+    assert "failure" in states(result).values()
+    assert environment.submissions == []
+    said = [str(e.event_specific_data) for e in result.all_events if e.event_type_value == "STEP_FAILURE"]
+    assert "of the section" in said[0]
+    assert "secret" not in said[0].replace("db_password", "")
+    assert daemon.look().startswith(f"run {result.run_id} for the same data ended with FAILURE")
+    # One of them is loaded again, with the value of the other.
+    load(instance, 0, "sales.orders", sl_options={"all": {"batch": "a", "db_password": "two-secret"}})
+    assert daemon.play() == days(0, 1)
 
 
-def test_the_cursor_is_stable_and_forgets_what_nobody_waits_for(instance: Any) -> None:
-    gone = json.dumps({'["sales", "orders"]': 0, '["sales", "gone"]': 5})
-    daemon = Daemon(instance, waiting(), gone)
-    last = emit(instance, "sales.orders", FIRST)
-    daemon.look()
-    kept = daemon.cursor
-    assert kept == json.dumps({'["sales", "customers"]': 0, '["sales", "orders"]': last})
-    daemon.look()
-    assert daemon.cursor == kept
-
-
-def test_assets_that_were_wiped_are_waited_for_again(instance: Any) -> None:
-    """SQLite counts from 1 again then: neither the cursor nor a key that Dagster knows may be in the way."""
-    daemon = Daemon(instance, waiting())
-    emit(instance, "sales.orders", FIRST)
-    before = daemon.look()
-    instance.wipe_assets([AssetKey(["sales", "orders"])])
-    assert isinstance(daemon.look(), str)
-    emit(instance, "sales.orders", FIRST + DAY)
-    after = daemon.look()
-    assert span(after) == (FIRST + DAY, FIRST + 2 * DAY)
-    assert after.run_key != before.run_key
+def test_variables_that_cannot_be_read_fail_the_run_until_the_dataset_is_loaded_again(instance: Any) -> None:
+    daemon = Played(instance)
+    load(instance, 0, "sales.orders")
+    load(instance, 0, "sales.customers", sl_options="no JSON")
+    request = daemon.look()
+    assert "which is not JSON" in request.tags["starlake/refused"]
+    daemon.ends(request.tags, DagsterRunStatus.FAILURE)
+    load(instance, 0, "sales.customers")
+    request = daemon.look()
+    assert "starlake/refused" not in request.tags
+    assert span(request) == days(0, 1)
 
 
 # -- from the load to the transform
@@ -415,86 +536,90 @@ def test_a_real_load_starts_a_real_transform_for_its_interval(
         pipeline.sl_load("orders", "sales", "orders")
         pipeline.sl_load("customers", "sales", "customers")
 
-    source = draw(loads, {**given_, "partitions": partitions}, name="load", cron="0 0 * * *")
+    source = draw(loads, {**given_, "partitions": partitions}, name="load", cron=DAILY)
     environment = FakeEnvironment()
     pipeline = waiting(given_, environment=environment)
     defs = definitions([source, pipeline])
-    daemon = Daemon(instance, pipeline)
-    wanted = "sales_customers, sales_orders" if "dataset_style" in options else "sales/customers, sales/orders"
-    if "asset_key_prefix" in options:
-        wanted = "acme/prod/sales/customers, acme/prod/sales/orders"
-    assert daemon.look() == f"waiting for {wanted}"
+    daemon = Daemon(instance, defs, pipeline.native.name)
     for day in ("2025-10-25T00:00:00+0200", "2025-10-26T00:00:00+0200"):
         tick = "2025-10-26T00:00:00+02:00" if "25T" in day else "2025-10-27T00:00:00+01:00"
         tags = {} if partitions else {"starlake/scheduled_date": tick}
         done = run(job(defs, source.native.name), instance, partition_key=day if partitions else None, tags=tags)
         assert done.success
-    request = daemon.look()
-    assert run(job(defs, pipeline.native.name), instance, tags=request.tags).success
-    (transform,) = environment.started("transform:kpi.summary")
-    text = transform.job.arguments[-1]
-    assert "sl_data_interval_start='2025-10-25T00:00:00+02:00'" in text
-    assert "sl_data_interval_end='2025-10-27T00:00:00+01:00'" in text
-    assert daemon.look() == f"waiting for {wanted}"
+        request = daemon.look()
+        assert run(job(defs, pipeline.native.name), instance, tags=request.tags).success
+        assert str(daemon.look()).startswith("SKIP: nothing new")
+    first, second = (found.job.arguments[-1] for found in environment.started("transform:kpi.summary"))
+    assert "sl_data_interval_start='2025-10-25T00:00:00+02:00'" in first
+    assert "sl_data_interval_end='2025-10-26T00:00:00+02:00'" in first
+    assert "sl_data_interval_start='2025-10-26T00:00:00+02:00'" in second
+    assert "sl_data_interval_end='2025-10-27T00:00:00+01:00'" in second
 
 
 def test_a_load_that_failed_or_was_skipped_starts_nothing(instance: Any) -> None:
-    from starlake_core.runtime import Verdict
-
     environment = FakeEnvironment()
     environment.script("load:sales.orders", Verdict.FAILED)
     source = draw(lambda p: p.sl_load("orders", "sales", "orders"), environment=environment, name="load")
-    daemon = Daemon(instance, waiting(tables=("sales.orders",)))
+    daemon = Played(instance, waiting(tables=("sales.orders",)))
     assert not run(job(source, "load"), instance).success
-    assert daemon.look() == "waiting for sales/orders"
+    assert str(daemon.look()).startswith("SKIP: nothing new")
 
 
-# -- the function of the core has the last word
+# -- the number of queries
 
 
-def test_the_core_may_say_no_and_the_events_wait(instance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    daemon = Daemon(instance, waiting({"min_timedelta_between_runs": 60}))
-    daemon.look()
-    told: list[Any] = []
-
-    def no(policy: Any, events: Any, now: datetime) -> Decision:
-        told.append((policy, [(event.dataset, event.interval) for event in events], now.tzinfo))
-        return Decision(False, DataInterval(now, now), "the data cycle is not complete")
-
-    yes: Callable[..., Decision] = starting.decide
-    monkeypatch.setattr(starting, "decide", no)
-    emit(instance, "sales.orders", FIRST)
-    assert daemon.look() == "the data cycle is not complete"
-    emit(instance, "sales.orders", FIRST + DAY)
-    assert daemon.look() == "the data cycle is not complete"
-    event = DataInterval(FIRST, FIRST + DAY)
-    assert told[0] == (daemon.pipeline.policy, [("starlake://sales/orders", event)], UTC)
-    assert len(told[1][1]) == 2
-    monkeypatch.setattr(starting, "decide", yes)
-    assert daemon.asked() == (FIRST, FIRST + 2 * DAY)
+def test_an_evaluation_of_a_large_store_asks_as_much_as_that_of_a_small_one(tmp_path: Path) -> None:
+    found = []
+    for stored in (100, 100_000):
+        folder = tmp_path / str(stored)
+        with instance_in(folder) as instance:
+            old = FIRST - 1000 * DAY
+            for name in BOTH:
+                emit(instance, name, old, published=old + DAY)
+            multiply(folder, stored)
+            load(instance, -1)
+            found.append(measured(instance, Played(instance)))
+    assert found[0] == found[1]
 
 
-def test_a_look_at_an_old_store_reads_only_what_is_new(instance: Any) -> None:
-    """Whatever was stored before: one question for the last events, and one for what is new of each asset that has something new."""
-    for day in range(20):
-        emit(instance, "sales.orders", FIRST + day * DAY)
-    daemon = Daemon(instance, waiting())
-    daemon.look()
-    emit(instance, "sales.orders", FIRST)
-    asked: list[Any] = []
+def measured(instance: Any, daemon: Played) -> list[int]:
+    """How many queries evaluations ask: the first one, one that waits, one that starts a run, and one with nothing new."""
+    asked: list[str] = []
 
-    def fetch(*arguments: Any, **keywords: Any) -> Any:
-        found = instance.fetch_materializations(*arguments, **keywords)
-        asked.append(len(found.records))
-        return found
+    def note(connection: Any, cursor: Any, statement: str, *more: Any) -> None:
+        asked.append(statement)
 
-    watched = SimpleNamespace(
-        get_asset_records=instance.get_asset_records,
-        get_run_records=instance.get_run_records,
-        fetch_materializations=fetch,
-    )
-    context = SimpleNamespace(instance=watched, cursor=daemon.cursor)
-    sensor = resolved(definitions(daemon.pipeline), "sensor", "p_sensor")
-    (request,) = sensor._raw_fn(context).run_requests
-    assert span(request) == (FIRST, FIRST + DAY)
-    assert asked == [1]
+    def count(wanted: str) -> int:
+        asked.clear()
+        answer = daemon.look()
+        questions = len(asked)
+        assert (answer if isinstance(answer, str) else "RUN").startswith(wanted)
+        if not isinstance(answer, str):
+            daemon.ends(answer.tags)
+        return questions
+
+    sqlalchemy.event.listen(sqlalchemy.engine.Engine, "before_cursor_execute", note)
+    try:
+        found = [count("RUN")]
+        load(instance, 0, "sales.orders")
+        found.append(count("WAIT"))
+        load(instance, 0, "sales.customers")
+        return [*found, count("RUN"), count("SKIP")]
+    finally:
+        sqlalchemy.event.remove(sqlalchemy.engine.Engine, "before_cursor_execute", note)
+
+
+def multiply(folder: Path, count: int) -> None:
+    """Store older materialisations, as copies of those that are there."""
+    import sqlite3
+
+    (file,) = folder.rglob("index.db")
+    with sqlite3.connect(file) as connection:
+        names = [row[1] for row in connection.execute("PRAGMA table_info(event_logs)") if row[1] != "id"]
+        columns = ", ".join(names)
+        stored = connection.execute("SELECT COUNT(*) FROM event_logs").fetchone()[0]
+        connection.execute(
+            f"WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count // stored}) "
+            f"INSERT INTO event_logs ({columns}) SELECT {columns} FROM event_logs, numbers"
+        )
+        assert connection.execute("SELECT COUNT(*) FROM event_logs").fetchone()[0] > count

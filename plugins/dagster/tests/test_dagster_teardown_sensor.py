@@ -106,6 +106,7 @@ def test_what_a_tear_down_binds_is_of_the_run_that_was_left(instance: Any, envir
 
     class Context:
         retry_number = 0
+        op_config = None
 
         def __init__(self, run: Any) -> None:
             self.run, self.instance = run, instance

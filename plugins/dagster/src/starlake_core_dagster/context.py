@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone, tzinfo
 from typing import Any
 
-from dagster import DagsterRunStatus, TimeWindowPartitionsDefinition
+from dagster import AssetKey, DagsterRunStatus, TimeWindowPartitionsDefinition
 
 from starlake_core import (
     Attempt,
@@ -22,16 +22,16 @@ from starlake_core import (
     previous_fire,
 )
 from starlake_core.model.run import unsafe_word
-from starlake_core.model.run_options import OPTIONS, read_sections
+from starlake_core.model.run_options import OPTIONS, Sections, overlay, read_sections
 from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START
 from starlake_core.runtime import RunnerSource
 
 from . import observer
+from .decisions import settled_tags
+from .watching import Watch
 
 __all__ = [
-    "DONE",
     "PARTITION_FORMAT",
-    "PARTLY",
     "RESUMED",
     "RUN_ID",
     "TEARS_DOWN",
@@ -46,12 +46,8 @@ __all__ = [
 PARTITION_FORMAT = "%Y-%m-%dT%H:%M:%S%z"
 """With the offset: without it, two hours would have the same name when the clock is put back."""
 VARIABLES = "sl_variables"
-DONE = "starlake/done_before"
-"""Name of the metadata of a table that an earlier run had loaded, if a run continues after a failure: the id of that run."""
 RUN_ID = "starlake/run_id"
 """Tag of a run that the command line started, with the run id that the user asked for."""
-PARTLY = "starlake/partly"
-"""Tag of such a run if only some of its tasks were selected."""
 TICK = "starlake/scheduled_date"
 """Tag of a run of a schedule without partitions: when the schedule fired."""
 TEARS_DOWN = "starlake/tears_down"
@@ -81,6 +77,8 @@ class Facts:
         partitions: Dagster's partitions; None without any.
         windows: the windows between the times at which Dagster fires the schedule; None without a schedule.
         deployment: the deployment, for the names of jobs. Dagster never reuses run ids, so it need not contain the instance.
+        watch: the datasets that start it; None if none do.
+        own: the assets of its whole job, once that is made.
     """
 
     pipeline_id: str
@@ -92,10 +90,18 @@ class Facts:
     partitions: Any = None
     windows: Any = None
     deployment: str = ""
+    watch: Watch | None = None
+    own: set[AssetKey] = field(default_factory=set, compare=False)
 
     @classmethod
-    def of(cls, pipeline: Pipeline, partitions: Any) -> Facts:
-        """The facts of a pipeline."""
+    def of(cls, pipeline: Pipeline, partitions: Any, job: str) -> Facts:
+        """The facts of a pipeline.
+
+        Args:
+            pipeline: the pipeline.
+            partitions: Dagster's partitions; None without any.
+            job: the name of its job.
+        """
         trigger = pipeline.trigger
         cron = pipeline.cron or (trigger.cron if trigger is not None else None)
         plugins = pipeline.plugins
@@ -117,6 +123,7 @@ class Facts:
             partitions,
             windows,
             pipeline.deployment_at(),
+            Watch.of(pipeline, job),
         )
 
     def window(self, moment: datetime) -> DataInterval:
@@ -182,30 +189,55 @@ def attempt_of(context: Any, facts: Facts, path: str) -> Attempt:
             raise RunError(
                 f"run {left}, which the tag {TEARS_DOWN} names, is unknown; tear down by hand what it set up"
             )
+    tags = run.tags
+    if facts.watch is not None:
+        try:
+            tags = settled_tags(context.instance, facts.watch, facts.own, run)
+        except RunError:
+            if left is None:  # what is set up is torn down anyway
+                raise
     found = Run(
         facts.pipeline_id or run.job_name,
         run.run_id,
-        _interval(context.instance, run, facts),
+        _interval(context.instance, run, tags, facts),
         facts.zone,
         root_run_id=run.root_run_id or run.run_id,
         deployment=facts.deployment,
         variables=Variables(_variables(run.tags)),
         retry_unsafe=unsafe_word(context.run.tags.get(UNSAFE), f"the tag {UNSAFE} of the run"),
-        options=read_sections(run.tags.get(OPTIONS), f"the tag {OPTIONS} of the run"),
+        options=overlay(
+            read_sections(tags.get(OPTIONS), f"the tag {OPTIONS} of the run"), _configured(context.op_config, path)
+        ),
     )
     # A job that is written by hand may use an op several times.
     task = path if facts.pipeline_id else str(context.op_handle)
     return found.attempt(task, number, generation=_generation(context.instance, run))
 
 
-def _interval(instance: Any, run: Any, facts: Facts) -> DataInterval:
-    tags = run.tags
+def _configured(config: Any, path: str) -> Sections:
+    """The run variables in the configuration of a step; they are for this step only."""
+    if not config:
+        return {}
+    if not isinstance(config, Mapping) or set(config) != {OPTIONS}:
+        raise RunError(
+            f"the configuration of the step {path} is {config!r}; it may have {OPTIONS}, sections of variables for this step. The interval, and "
+            f"variables for all steps, are tags of the run: {INTERVAL_START}, {INTERVAL_END}, {OPTIONS}"
+        )
+    return read_sections(config[OPTIONS], f"{OPTIONS} in the configuration of the step {path}")
+
+
+def _interval(instance: Any, run: Any, tags: Mapping[str, str], facts: Facts) -> DataInterval:
     if INTERVAL_START in tags or INTERVAL_END in tags:
         if INTERVAL_END not in tags:
             raise RunError(f"the run has the tag {INTERVAL_START} but no tag {INTERVAL_END}; set both")
         end = _date(tags[INTERVAL_END], INTERVAL_END)
         if INTERVAL_START in tags:
-            return DataInterval(_date(tags[INTERVAL_START], INTERVAL_START), end)
+            start = _date(tags[INTERVAL_START], INTERVAL_START)
+            if start.astimezone(timezone.utc) == end.astimezone(timezone.utc):
+                raise RunError(
+                    f"the tags {INTERVAL_START} and {INTERVAL_END} of the run are both {end.isoformat()}, an empty interval"
+                )
+            return DataInterval(start, end)
         return DataInterval(previous_fire(facts.cron, end, facts.zone) if facts.cron else end, end)
     if facts.partitions is not None and _PARTITION in tags:
         return _window(tags[_PARTITION], run, facts)

@@ -14,9 +14,10 @@ from dagster import DagsterEventType, Failure, Output
 
 from starlake_core.runtime import may_pass
 
-from .context import DONE, RESUMED
+from .context import RESUMED
 from .executor import stopping
 from .steps import RESULT, Step
+from .watching import DONE
 
 __all__ = ["Together"]
 

@@ -351,6 +351,8 @@ class DagsterPipeline:
             elsewhere: assets that another pipeline defines.
         """
         keys = [produced.key for produced in self._outputs(elsewhere)]
+        self.facts.own.clear()
+        self.facts.own.update(keys)
         native = self.pipeline.native_options
         shared: dict[str, Any] = {
             "description": self.pipeline.description or None,

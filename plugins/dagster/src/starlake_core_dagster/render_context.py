@@ -70,7 +70,8 @@ class RenderContext:
         self.alone = alone
         self.flat = flatten(pipeline, pipeline.options[DagsterOptions].load_domain_in_one_step)
         self.partitions = None if alone else _partitions(pipeline)
-        self.facts = Facts.of(pipeline, self.partitions)
+        self.name = job_name(pipeline)
+        self.facts = Facts.of(pipeline, self.partitions, self.name)
         if alone:
             self.facts = replace(self.facts, pipeline_id="")
         self.prefix = pipeline.options[DagsterOptions].asset_key_prefix
@@ -91,7 +92,6 @@ class RenderContext:
         self.about = {path: describe(task, self.lines.get(path, "")) for path, task in self.flat.tasks.items()}
         self.inputs: dict[AssetKey, str] = {}
         self.resources = DrawnResources(pipeline.source)
-        self.name = job_name(pipeline)
 
     @cached_property
     def gates_of_ends(self) -> list[str]:

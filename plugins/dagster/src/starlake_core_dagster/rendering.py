@@ -10,6 +10,7 @@ from typing import Any
 from dagster import OpDefinition, RetryPolicy
 
 from starlake_core import CreateChildren, Pipeline, StarlakeError, Task, TaskGroup, TaskKind, TriggerRule
+from starlake_core.logs import get_logger
 
 from .domain_step import Together
 from .executor import TRIGGER_TAG
@@ -21,6 +22,8 @@ from .render_context import RenderContext, job_name
 from .steps import RESULT, VERDICT, Close, Step
 
 __all__ = ["Members", "make_group", "make_pipeline", "make_task"]
+
+logger = get_logger(__name__)
 
 GROUP_TAG = "starlake/group"
 
@@ -122,6 +125,13 @@ def make_pipeline(pipeline: Pipeline, create_children: CreateChildren) -> Dagste
     """The pipeline in Dagster's terms."""
     check_keywords(f"pipeline {pipeline.id}", pipeline.native_options, JOB_KEYWORDS)
     check_name(f"pipeline '{pipeline.id}'", job_name(pipeline))
+    if pipeline.trigger is not None and pipeline.max_active_runs > 1:
+        logger.warning(
+            "max_active_runs of pipeline %s is %d, but datasets start its runs, so that each continues where the one before it ended: "
+            "its sensor starts one at a time",
+            pipeline.id,
+            pipeline.max_active_runs,
+        )
     context = RenderContext(pipeline)
     _contexts.append(context)
     try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timezone
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -24,15 +26,18 @@ from starlake_core import (
     skipped_report,
     tear_down,
 )
+from starlake_core.freshness import ByHand
 from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START
 from starlake_core.runtime import Verdict
 
-from .context import PARTITION_FORMAT, PARTLY, RUN_ID
+from .context import PARTITION_FORMAT, RUN_ID
+from .decisions import DECIDED, STARTED_BY, by_hand, clock, tags_of
 from .executor import InProcess, run_in_process
 from .observer import Observation, observing
 from .options import DagsterOptions
 from .pipeline import DagsterPipeline
 from .teardown_sensor import TORN_DOWN
+from .watching import PARTLY, RECORD
 
 __all__ = ["run_pipeline"]
 
@@ -57,7 +62,6 @@ def run_pipeline(pipeline: Pipeline, request: RunRequest) -> Report:
     if request.resume:
         raise RunError("Dagster resumes its runs itself: re-execute the run from its failure in the user interface")
     native: DagsterPipeline = pipeline.native
-    observation = Observation(request)
     left_out = {path for path, task in native.flat.tasks.items() if not is_selected(task, request)}
     partly = {step for path, step in native.flat.merged.items() if path in left_out} & {
         step for path, step in native.flat.merged.items() if path not in left_out
@@ -68,17 +72,22 @@ def run_pipeline(pipeline: Pipeline, request: RunRequest) -> Report:
             "--option load_domain_in_one_step=false"
         )
     here = InProcess(frozenset(native.step_key(path) for path in left_out))
-    token = observing.set(observation)
+    observation = Observation(request)
+    token = None
     try:
         with _instance() as instance:
+            request, tags = _decided(native, request, instance)
+            observation = Observation(request)
+            token = observing.set(observation)
             parallelism = request.parallelism
             if parallelism is None and (left_out or not _has_own_executor(pipeline)):
                 parallelism = pipeline.options[DagsterOptions].parallelism
-            run_in_process(native.alone, instance, _tags(native, request), parallelism, here)
+            run_in_process(native.alone, instance, {**_tags(native, request), **tags}, parallelism, here)
     except KeyboardInterrupt:
         here.stopped = True
     finally:
-        observing.reset(token)
+        if token is not None:
+            observing.reset(token)
     report = _report(pipeline, observation, here, left_out)
     downs = [task.path for task in pipeline.tasks() if task.kind is TaskKind.TEARDOWN and task.job is not None]
     torn_down = bool(downs) and all(report.task(path).state == TaskState.SUCCEEDED for path in downs)
@@ -104,6 +113,28 @@ def _instance() -> Iterator[Any]:
         return
     with TemporaryDirectory(prefix="starlake-dagster-") as folder, DagsterInstance.local_temp(folder) as instance:
         yield instance
+
+
+def _decided(native: DagsterPipeline, request: RunRequest, instance: Any) -> tuple[RunRequest, dict[str, str]]:
+    """The request of a pipeline that datasets start, with the interval and the variables that are decided, and the tags of the run.
+
+    Raises:
+        RunError: nothing says which interval it has.
+    """
+    watch = native.facts.watch
+    if watch is None:
+        return request, {}
+    run = request.run
+    given = run.interval.start.astimezone(timezone.utc) < run.interval.end.astimezone(timezone.utc)
+    asked = ByHand(
+        date=None if given else run.interval.end, interval=run.interval if given else None, variables=run.options
+    )
+    decision = by_hand(instance, watch, native.facts.own, asked, clock())
+    assert decision.interval is not None
+    tags = tags_of(decision, "by hand", whole=not (request.select or request.exclude))
+    # Not the variables: the observation passes them to the steps, and they may contain secrets.
+    kept = {name: tags[name] for name in (STARTED_BY, DECIDED, RECORD) if name in tags}
+    return replace(request, run=replace(run, interval=decision.interval, options=decision.variables)), kept
 
 
 def _tags(native: DagsterPipeline, request: RunRequest) -> dict[str, str]:
