@@ -86,7 +86,7 @@ def test_attributes_nested_elements_and_lists_have_the_names_of_spark(sandbox: S
             [{"_unit": "cm", "value": [1, 2]}, {"_unit": "in", "value": [3]}],
         ),
         (2, None, None, {"_VALUE": None, "_country": None}, ["z"], None),
-        (3, None, None, None, None, None),
+        (3, None, None, {"_VALUE": None, "_country": None}, None, None),
     ]
 
 
