@@ -68,6 +68,7 @@ def request_run(
         parallelism=parallelism,
         group=group,
         dry_run=dry_run,
+        date=moment if scheduled_date is not None else None,
         listener=listener,
     )
 
