@@ -287,7 +287,9 @@ def rows_of(
     except expat.ExpatError as error:
         raise EngineError(f"{name} is not well-formed XML: {error}") from error
     except (LookupError, ValueError, UnicodeError) as error:
-        raise EngineError(f"{name} is not written in the encoding that it declares: {error}") from error
+        raise EngineError(
+            f"{name} declares an encoding that cannot be read: {error}; name the encoding in metadata.encoding"
+        ) from error
     if document.rows:
         yield document.rows
     if not document.count and document.seen:
