@@ -6,7 +6,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -127,9 +127,18 @@ def infer_table(context: Context, wanted: Wanted, target: Path, overwrite: bool)
     """
     if not is_plain_name(wanted.table) or wanted.table[0] in "._" or not is_plain_name(wanted.domain):
         raise ProjectFault(f"{wanted.domain}.{wanted.table} cannot be the name of a table; give --domain and --table")
-    datasets = context.project.application.datasets
-    for folder in (datasets, target.parent):
+    for folder in (context.project.application.datasets, target.parent):
         folder.mkdir(parents=True, exist_ok=True)
+    try:
+        fields = _write(context, wanted, target, overwrite)
+    finally:
+        with suppress(OSError):
+            target.parent.rmdir()  # only if nothing is in it
+    return len(fields)
+
+
+def _write(context: Context, wanted: Wanted, target: Path, overwrite: bool) -> tuple[Field, ...]:
+    datasets = context.project.application.datasets
     with (
         TemporaryDirectory(dir=datasets, prefix=".") as data,
         TemporaryDirectory(dir=target.parent, prefix=".") as near,
@@ -141,7 +150,7 @@ def infer_table(context: Context, wanted: Wanted, target: Path, overwrite: bool)
             os.replace(aside, target)
         else:
             os.link(aside, target)  # fails if somebody else wrote it in the meantime
-    return len(fields)
+    return fields
 
 
 def _read(context: Context, wanted: Wanted, directory: Path) -> tuple[Inferred, str]:

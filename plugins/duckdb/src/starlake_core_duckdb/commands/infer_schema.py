@@ -71,7 +71,9 @@ def infer_files(context: Context, files: Iterable[Path], wanted: Wanted, folder:
             sys.stdout.write(
                 f"inferred {table.domain}.{table.table}: {columns} column(s) from {names}, written to {target}\n"
             )
-            _write_domain(context, target.parent, table.domain)
+    # Also for tables that an interrupted command has left without it.
+    if any(path.name[0] not in "._" for path in (folder / wanted.domain).glob(f"*{_SUFFIX}")):
+        _write_domain(context, folder / wanted.domain, wanted.domain)
     if failures:
         raise EngineError("\n".join(failures))
 
