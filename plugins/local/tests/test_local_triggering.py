@@ -187,6 +187,21 @@ def test_a_run_by_hand_has_the_interval_of_the_newest_data_or_of_its_date(projec
     assert previous.end == DAY.replace(day=7)
 
 
+def test_variables_by_hand_win_and_reach_the_command(project: Project) -> None:
+    pipeline = transform(project, KPI)
+    events = [Event(uri_of("a"), 1, DAY, DAY, variables={"all": {"x": "1", "y": "2"}})]
+    feed(pipeline, *events, Event(uri_of("b"), 2, DAY, DAY.replace(hour=2), variables={"all": {"x": "3"}}))
+    variables = {"sl_options": '{"all": {"x": "9"}}'}
+    (task,) = (task for task in pipeline.run(dry_run=True, variables=variables).tasks if task.id == "kpi_t")
+    assert "x=9" in task.reason
+    assert pipeline.run(variables=variables).succeeded
+    reader = transform(project, [StarlakeDependency("kpi.u", dependencies=[StarlakeDependency("kpi.t", "task")])])
+    (event,) = recorded(reader).events
+    assert event.variables == {}
+    with pytest.raises(RunError, match="the variable sl_options"):
+        pipeline.run(variables={"sl_options": "no"})
+
+
 def test_a_run_of_some_tasks_moves_nothing(project: Project) -> None:
     pipeline = transform(project, KPI)
     feed(pipeline, Event(uri_of("a"), 1, DAY, DAY), Event(uri_of("b"), 2, DAY, DAY.replace(hour=2)))
