@@ -11,7 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from starlake_core import DataInterval, Report, Run, RunKey, TaskReport, TriggerPolicy
+from starlake_core import DataInterval, Report, Run, RunKey, StarlakeDataset, TaskReport, TriggerPolicy
+from starlake_core.model.schedule import time_zone
+from starlake_core.orchestrators.events import event_metadata
 from starlake_core.orchestrators.freshness import Event, decide
 
 UTC = timezone.utc
@@ -118,3 +120,24 @@ def test_without_an_event_now_is_the_interval() -> None:
 def test_an_interval_may_be_empty() -> None:
     value: Any = DataInterval(END, END)
     assert value.start == value.end
+
+
+@pytest.mark.parametrize(
+    ("zone", "end", "start"),
+    [
+        ("UTC", "2026-03-05T10:17:00+00:00", "2026-03-05T00:00:00+00:00"),
+        ("UTC", "2026-03-05T00:00:00+00:00", "2026-03-04T00:00:00+00:00"),
+        ("Europe/Paris", "2026-03-05T23:30:00+00:00", "2026-03-06T00:00:00+01:00"),
+        ("Europe/Paris", "2026-03-29T22:00:00+00:00", "2026-03-29T00:00:00+01:00"),
+    ],
+)
+def test_a_command_never_gets_an_empty_interval(zone: str, end: str, start: str) -> None:
+    moment = datetime.fromisoformat(end)
+    run = Run("p", "r", DataInterval(moment, moment), time_zone(zone))
+    attempt = run.attempt("t")
+    assert attempt.value("sl_data_interval_start") == start
+    assert datetime.fromisoformat(attempt.value("sl_data_interval_end")) == moment
+    assert run.covered.start < run.covered.end == moment
+    assert event_metadata(StarlakeDataset("a"), attempt, "p")["sl_data_interval_start"] == attempt.value(
+        "sl_data_interval_end"
+    )

@@ -42,7 +42,7 @@ def expected(pipeline: StarlakePipeline, request: RunRequest) -> RunRequest:
         pipeline: the pipeline.
         request: the request.
     """
-    decision = preview(pipeline, triggered=request.triggered, patient=request.patient, date=request.run.interval.end)
+    decision = preview(pipeline, triggered=request.triggered, patient=request.patient, date=request.date)
     if decision is None or decision.interval is None:
         return request
     interval = replace(

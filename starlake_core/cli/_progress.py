@@ -235,7 +235,7 @@ def _most_interesting(rows: list[tuple[str, _Row]], room: int) -> list[tuple[str
 
 def _interval(run: Run) -> str:
     start, end = (
-        moment.astimezone(run.zone).isoformat(timespec="minutes") for moment in (run.interval.start, run.interval.end)
+        moment.astimezone(run.zone).isoformat(timespec="minutes") for moment in (run.covered.start, run.covered.end)
     )
     return f"data interval {start} to {end}"
 

@@ -22,7 +22,9 @@ from ._running import PlannedRun, run_all
 
 __all__ = ["Watch", "seconds_to_wait"]
 
-_UNFINISHED = (TaskState.INTERRUPTED, TaskState.CANCELLED)
+_UNFINISHED = (TaskState.INTERRUPTED, TaskState.CANCELLED, TaskState.RUNNING)
+"""What is finished first. A run that is still recorded as running may have just been killed; to finish it waits for its
+processes."""
 _UTC = timezone.utc
 
 

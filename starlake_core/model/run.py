@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone, tzinfo
+from datetime import datetime, time, timedelta, timezone, tzinfo
 from typing import Any
 
 from ..errors import BindError, RunError, did_you_mean
@@ -135,6 +135,20 @@ class Run:
         """The end of the data interval."""
         return self.interval.end
 
+    @property
+    def covered(self) -> DataInterval:
+        """The data interval that commands get. It is never empty: a run without one covers the time from the last
+        midnight before its scheduled date, in its zone."""
+        end = self.interval.end.astimezone(timezone.utc)
+        if self.interval.start.astimezone(timezone.utc) < end:
+            return self.interval
+        today = self.interval.end.astimezone(self.zone).date()
+        for day in (today, today - timedelta(days=1)):
+            start = datetime.combine(day, time.min, self.zone)
+            if start.astimezone(timezone.utc) < end:
+                break
+        return DataInterval(start, self.interval.end)
+
     def attempt(self, task: str, number: str = "1", *, partition: str = "", generation: int = 0) -> Attempt:
         """Return an attempt of one of its tasks; see :class:`Attempt`."""
         return Attempt(self, task, number, partition, generation)
@@ -200,6 +214,7 @@ class RunRequest:
         skip: run nothing, and record this reason.
         triggered: start only if the rules of data-aware scheduling say so, for the interval that they say; otherwise
             somebody asks for the run. For pipelines that datasets start.
+        date: the date that was requested; None for now.
         patient: whether a replay waits until enough time has passed since the last run.
         dry_run: show what would be done, but do nothing.
         listener: called with every :class:`TaskEvent` if the run happens in this process.
@@ -213,6 +228,7 @@ class RunRequest:
     group: str = ""
     skip: str = ""
     triggered: bool = False
+    date: datetime | None = None
     patient: bool = False
     dry_run: bool = False
     listener: Callable[[TaskEvent], None] | None = field(default=None, compare=False, repr=False)
@@ -229,7 +245,7 @@ _VALUES: Mapping[str, Callable[[Attempt], str]] = {
         _date(attempt.run) + attempt.run.scheduled_date.astimezone(attempt.run.zone).strftime("T%H:%M:%S.000%z")
     ),
     "sl_ds": lambda attempt: _date(attempt.run),
-    "sl_data_interval_start": lambda attempt: attempt.run.interval.start.astimezone(attempt.run.zone).isoformat(
+    "sl_data_interval_start": lambda attempt: attempt.run.covered.start.astimezone(attempt.run.zone).isoformat(
         timespec="seconds"
     ),
     "sl_data_interval_end": lambda attempt: attempt.run.interval.end.astimezone(attempt.run.zone).isoformat(

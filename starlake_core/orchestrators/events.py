@@ -64,7 +64,8 @@ def event_metadata(
         "sl_sink": dataset.sink,
         _CRON: dataset.cron,
         "sl_freshness": dataset.freshness,
-        INTERVAL_START: attempt.value(INTERVAL_START),
+        # Of a run without a schedule, the interval stays empty, because nothing says what it brought.
+        INTERVAL_START: attempt.run.interval.start.astimezone(attempt.run.zone).isoformat(timespec="seconds"),
         INTERVAL_END: attempt.value(INTERVAL_END),
         "sl_scheduled_date": attempt.value("sl_scheduled_date"),
         "ts": attempt.value(INTERVAL_END),

@@ -38,7 +38,7 @@ def utc(interval: DataInterval) -> tuple[datetime, datetime]:
 
 def interval_of(pipeline: StarlakePipeline, tags: dict[str, str]) -> DataInterval:
     """The data interval of a run with some tags, without a step of it being run."""
-    step = SimpleNamespace(run=DagsterRun("p", tags=tags), instance=None, retry_number=0)
+    step = SimpleNamespace(run=DagsterRun("p", tags=tags), instance=None, retry_number=0, op_config=None)
     return attempt_of(step, pipeline.native.facts, "load").run.interval
 
 
@@ -237,7 +237,7 @@ def test_a_re_execution_much_later_has_the_interval_of_the_first_run() -> None:
     records = {name: SimpleNamespace(create_timestamp=moment) for name, moment in created.items()}
     instance = SimpleNamespace(get_run_record_by_id=records.get, get_run_by_id=lambda run_id: None)
     late = DagsterRun("p", run_id="late", root_run_id="root", parent_run_id="root")
-    step = SimpleNamespace(run=late, instance=instance, retry_number=0)
+    step = SimpleNamespace(run=late, instance=instance, retry_number=0, op_config=None)
     assert utc(attempt_of(step, pipeline.native.facts, "load").run.interval) == (
         datetime(2025, 10, 25, 22, tzinfo=UTC),
         datetime(2025, 10, 26, 23, tzinfo=UTC),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from starlake_core_dagster import definitions, watching
 
 from starlake_core import DataInterval, StarlakePipeline
 from starlake_core.freshness import Event, Kind, Previous, decide
+from starlake_core.orchestrators.requests import request_run
 from starlake_core.runtime import Verdict
 from starlake_core.testing import FakeEnvironment
 
@@ -406,6 +408,36 @@ def test_every_step_of_a_run_by_hand_has_one_interval_and_so_has_its_repetition(
     intervals = {submission.job.arguments[-1] for submission in environment.started("transform:kpi.summary")}
     assert len(intervals) == 1
     assert daemon.play() == days(1, 2)
+
+
+def test_the_command_line_decides_as_the_sensor_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It explains, starts what datasets start, and what it ran is seen by the sensor, and the other way round."""
+    home = tmp_path / "home"
+    environment = FakeEnvironment()
+    pipeline = waiting(environment=environment)
+    plugins = pipeline.orchestration.plugins
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    assert plugins.read_recorded(pipeline) is None
+    with instance_in(home) as instance:
+        (home / "dagster.yaml").write_text("telemetry: {enabled: false}")
+        monkeypatch.setenv("DAGSTER_HOME", str(home))
+        daemon = Played(instance, pipeline)
+        load(instance, 0, "sales.orders")
+        request = replace(request_run(pipeline), triggered=True)
+        report = plugins.run_pipeline(pipeline, request)
+        assert report.reason.startswith("waiting: it waits for its data: starlake://sales/customers")
+        assert environment.submissions == []
+        load(instance, 0, "sales.customers")
+        recorded = plugins.read_recorded(pipeline)
+        assert {event.dataset for event in recorded.events} == {"starlake://sales/customers", "starlake://sales/orders"}
+        report = plugins.run_pipeline(pipeline, request)
+        assert (report.interval.start, report.interval.end) == days(0, 1)
+        assert str(daemon.look()).startswith("SKIP: nothing new")
+        load(instance, 1)
+        assert daemon.play() == days(1, 2)
+        report = plugins.run_pipeline(pipeline, request)
+        assert report.reason == "nothing to do: nothing new was loaded since the last run"
+    assert plugins.read_recorded(pipeline).previous.interval == DataInterval(*days(1, 2))
 
 
 # -- what others wrote

@@ -30,6 +30,7 @@ FACTS = FileFacts(
         ('group(2) == "F"', False),
         ('group(2) != "F"', True),
         ('group(1) == "\\"" || "a\\\\b" == "a\\\\b"', True),
+        ("group(2) == null && group(1) != null", True),
         ("dayOfWeek != 7", False),
         ("dayOfWeek>=6&&dayOfWeek<=7", True),
         ("fileSize > 1000L && !isFirstDayOfMonth", True),

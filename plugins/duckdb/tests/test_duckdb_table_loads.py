@@ -207,7 +207,9 @@ def test_the_statements_before_a_load_find_the_schema(shop: Sandbox) -> None:
     assert done.code == 0, done.err
 
 
-def test_starlake_loads_every_file_for_itself_and_leaves_the_failed_ones_in_ingesting(shop: Sandbox) -> None:
+def test_starlake_loads_every_file_for_itself_and_leaves_the_failed_ones_in_ingesting(
+    shop: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
     shop.table(
         "prices",
         "table: {pattern: 'prices.*', attributes: [{name: id, type: int}], postsql: ['SELECT 1/(1 - count(*)) FROM nowhere']}",
@@ -222,6 +224,7 @@ def test_starlake_loads_every_file_for_itself_and_leaves_the_failed_ones_in_inge
     shop.table("prices", "table: {pattern: 'prices.*', attributes: [{name: id, type: int}, {name: label}]}")
     assert shop.run(*SHOP).code == 0
     assert rows(shop, "prices") == [(1, None)], "this engine looks there"
+    assert "prices1.csv was left by a load that failed; it is loaded into prices" in caplog.text
     assert shop.files("ingesting") == []
 
 

@@ -86,7 +86,7 @@ def test_attributes_nested_elements_and_lists_have_the_names_of_spark(sandbox: S
             [{"_unit": "cm", "value": [1, 2]}, {"_unit": "in", "value": [3]}],
         ),
         (2, None, None, {"_VALUE": None, "_country": None}, ["z"], None),
-        (3, None, None, None, None, None),
+        (3, None, None, {"_VALUE": None, "_country": None}, None, None),
     ]
 
 
@@ -142,6 +142,7 @@ def test_an_empty_element_may_be_an_empty_text(sandbox: Sandbox) -> None:
         ("latin-1", None, "ISO-8859-1"),
         ("utf-16", "UTF-16", None),
         ("utf-8-sig", None, None),
+        ("utf-16", "UTF-16", "UTF-16"),
     ],
 )
 def test_encodings(encoding: str, prolog: str | None, declared: str | None, sandbox: Sandbox) -> None:
@@ -167,6 +168,16 @@ def test_an_empty_file_and_an_empty_document_have_no_rows(sandbox: Sandbox, capl
     assert caplog.messages == [
         "items3.xml has no element <r>, so there are no rows in it; it has <q>. Is the option rowTag right?"
     ]
+
+
+def test_an_encoding_of_several_bytes_is_named_by_the_table(sandbox: Sandbox) -> None:
+    data = '<?xml version="1.0" encoding="Shift_JIS"?><d><r><id>1</id><label>日本</label></r></d>'.encode("shift_jis")
+    flat(sandbox)
+    sandbox.staged("items.xml", "").write_bytes(data)
+    assert "name the encoding in metadata.encoding" in sandbox.run("load").err
+    sandbox.table("items", FLAT.replace("OPTIONS}", "valueTag: x}, encoding: Shift_JIS"))
+    assert sandbox.run("load").code == 0
+    assert rows(sandbox) == [(1, "日本")]
 
 
 BOMB = b'<!DOCTYPE d [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><d><r><id>1</id><label>&b;</label></r></d>'

@@ -28,6 +28,7 @@ from local_project import Project
 from starlake_core_local.store import Store
 
 from starlake_core import (
+    DataInterval,
     Orchestration,
     Report,
     RunError,
@@ -172,6 +173,40 @@ def test_a_task_emits_an_event_for_each_dataset_once(project: Project) -> None:
     assert event.dataset == "starlake://kpi/t"
     assert done.interval is not None
     assert event.interval == done.interval
+
+
+def test_a_run_by_hand_has_the_interval_of_the_newest_data_or_of_its_date(project: Project) -> None:
+    nodes = [StarlakeDependency("x.w", "table", cron="0 0 * * 1"), *TABLES]
+    pipeline = transform(project, [StarlakeDependency("kpi.t", dependencies=nodes)])
+    feed(pipeline, Event(uri_of("a"), 1, DAY, DAY))
+    assert pipeline.run().interval == DataInterval(DAY.replace(day=4), DAY)
+    asked = pipeline.run(datetime(2026, 3, 7, 11, tzinfo=timezone.utc))
+    assert asked.interval == DataInterval(DAY, DAY.replace(day=7))
+    previous = recorded(pipeline).previous
+    assert previous is not None
+    assert previous.end == DAY.replace(day=7)
+
+
+def test_variables_by_hand_win_and_reach_the_command(project: Project) -> None:
+    pipeline = transform(project, KPI)
+    events = [Event(uri_of("a"), 1, DAY, DAY, variables={"all": {"x": "1", "y": "2"}})]
+    feed(pipeline, *events, Event(uri_of("b"), 2, DAY, DAY.replace(hour=2), variables={"all": {"x": "3"}}))
+    variables = {"sl_options": '{"all": {"x": "9"}}'}
+    (task,) = (task for task in pipeline.run(dry_run=True, variables=variables).tasks if task.id == "kpi_t")
+    assert "x=9" in task.reason
+    assert pipeline.run(variables=variables).succeeded
+    reader = transform(project, [StarlakeDependency("kpi.u", dependencies=[StarlakeDependency("kpi.t", "task")])])
+    (event,) = recorded(reader).events
+    assert event.variables == {}
+    with pytest.raises(RunError, match="the variable sl_options"):
+        pipeline.run(variables={"sl_options": "no"})
+
+
+def test_a_run_of_some_tasks_moves_nothing(project: Project) -> None:
+    pipeline = transform(project, KPI)
+    feed(pipeline, Event(uri_of("a"), 1, DAY, DAY), Event(uri_of("b"), 2, DAY, DAY.replace(hour=2)))
+    assert pipeline.run(select=["kpi.t"]).succeeded
+    assert recorded(pipeline).previous is None
 
 
 def test_a_record_of_the_previous_version_is_upgraded(project: Project, tmp_path: Path) -> None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import signal
 import sqlite3
+import subprocess
+import sys
+import time
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -121,3 +125,43 @@ def test_the_command_until_nothing_is_due(project: Project, tmp_path: Path) -> N
         done = CliRunner().invoke(app, ["watch", str(file), "--until-idle"])
         assert done.exit_code == 0, done.output
         assert len(project.calls()) == calls
+
+
+def watching(project: Project, file: Path) -> subprocess.Popen[str]:
+    """A process that watches, once its load has started."""
+    file.write_text(PIPELINE.replace("{options}", repr(project.options())))
+    (project.root / "hang" / "orders").touch()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "starlake_core", "watch", str(file)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    while not project.calls():
+        assert process.poll() is None
+        time.sleep(0.02)
+    (project.root / "hang" / "orders").unlink()
+    return process
+
+
+def test_a_watch_that_was_killed_finishes_its_run(project: Project, tmp_path: Path) -> None:
+    file = tmp_path / "p.py"
+    process = watching(project, file)
+    process.kill()
+    process.communicate()
+    done = CliRunner().invoke(app, ["watch", str(file), "--until-idle"])
+    assert done.exit_code == 0, done.output
+    assert len(project.calls()) == 2
+    assert [state for *_, state in intervals(project)] == ["success"]
+
+
+def test_ctrl_c_stops_a_watch_and_its_run(project: Project, tmp_path: Path) -> None:
+    file = tmp_path / "p.py"
+    process = watching(project, file)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert [state for *_, state in intervals(project)] == ["cancelled"]
+    done = CliRunner().invoke(app, ["watch", str(file), "--until-idle"])
+    assert done.exit_code == 0, done.output
+    assert [state for *_, state in intervals(project)] == ["success"]

@@ -57,7 +57,11 @@ def test_all_problems_of_all_files(root: Path) -> None:
     write(root, "env.PROD.sl.yml", "version: 1\nenv:\n  a: [1]\n")
     write(root, "types/types.sl.yml", "version: 1\ntypes:\n  - {primitiveType: string}\n")
     write(root, "load/starbake/forgotten.yml", "version: 1\n")
-    write(root, "load/starbake/old.sl.yml", "table:\n  pattern: o\n  filter: a > 1\n  metadata: {write: OVERWRITE}\n")
+    write(
+        root,
+        "load/starbake/old.sl.yml",
+        "table:\n  pattern: o\n  metadata: {write: OVERWRITE, sink: {sharding: [a]}}\n",
+    )
     done = check("bakery")
     assert done.exit_code == 1
     for problem in (
@@ -74,7 +78,8 @@ def test_all_problems_of_all_files(root: Path) -> None:
         "error: bakery/metadata/types/types.sl.yml:3: types[0].name is missing",
         "warning: bakery/metadata/load/starbake/forgotten.yml: is not read, because its name does not end with .sl.yml; rename it",
         "warning: bakery/metadata/load/starbake/old.sl.yml: has no version",
-        "warning: bakery/metadata/load/starbake/old.sl.yml:3: table.filter is refused by the DuckDB engine: which rows are loaded",
+        "warning: bakery/metadata/load/starbake/old.sl.yml:3: table.metadata.sink.sharding"
+        " is refused by the DuckDB engine: several tables instead of one",
     ):
         assert problem in done.output
     assert done.output.splitlines()[-1].startswith("10 problems in ")

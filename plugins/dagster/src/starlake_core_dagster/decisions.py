@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -30,6 +31,7 @@ __all__ = [
     "by_hand",
     "clock",
     "decision_key",
+    "judged",
     "settled_tags",
     "tags_of",
 ]
@@ -124,6 +126,29 @@ def _date(text: str, name: str) -> datetime:
     return date
 
 
+def judged(
+    instance: Any,
+    watch: Watch,
+    own: Collection[AssetKey],
+    asked: ByHand | None,
+    now: datetime,
+    patient: bool = True,
+) -> Decision:
+    """The decision from what an instance has.
+
+    Args:
+        instance: the instance.
+        watch: what the pipeline watches.
+        own: the assets of the whole job.
+        asked: what somebody asks for; None if datasets start the run.
+        now: the time of the decision.
+        patient: whether a replay waits until enough time has passed since the last run.
+    """
+    seen = look(instance, watch, own)
+    policy = watch.policy if patient else replace(watch.policy, min_seconds=0)
+    return decide(policy, seen.events, seen.previous, now, asked)
+
+
 def by_hand(instance: Any, watch: Watch, own: Collection[AssetKey], asked: ByHand, now: datetime) -> Decision:
     """The decision for a run that somebody starts.
 
@@ -137,8 +162,7 @@ def by_hand(instance: Any, watch: Watch, own: Collection[AssetKey], asked: ByHan
     Raises:
         RunError: there is no interval, or variables contradict each other.
     """
-    seen = look(instance, watch, own)
-    decision = decide(watch.policy, seen.events, seen.previous, now, asked)
+    decision = judged(instance, watch, own, asked, now)
     if decision.kind is not Kind.RUN:
         advice = (
             f"start it with the tags {INTERVAL_START} and {INTERVAL_END}, or on the command line with --date and --from"

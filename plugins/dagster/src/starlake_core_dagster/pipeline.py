@@ -137,6 +137,13 @@ class DagsterPipeline:
         """The assets of other pipelines that it reads."""
         return {key for keys in self._context.reads.values() for key in keys}
 
+    @property
+    def own(self) -> set[AssetKey]:
+        """The assets of its whole job."""
+        if not self.facts.own:
+            self.job()
+        return self.facts.own
+
     # -- the graph
 
     def _output(self, path: str) -> str:

@@ -17,6 +17,7 @@ from starlake_core import (
     TaskGroup,
     hookimpl,
 )
+from starlake_core.freshness import Recorded
 
 from .keywords import JOB_KEYWORDS, TASK_KEYWORDS
 from .options import DagsterOptions
@@ -74,6 +75,13 @@ def sl_run_pipeline(pipeline: Pipeline, request: RunRequest) -> Report:
     from .running import run_pipeline
 
     return run_pipeline(pipeline, request)
+
+
+@hookimpl
+def sl_read_recorded(pipeline: Pipeline) -> Recorded | None:
+    from .running import read_recorded
+
+    return read_recorded(pipeline)
 
 
 @hookimpl

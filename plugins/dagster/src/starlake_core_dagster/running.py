@@ -13,6 +13,7 @@ from typing import Any
 from dagster import DagsterEventType, DagsterInstance, ExecutorRequirement
 
 from starlake_core import (
+    DataInterval,
     Pipeline,
     Report,
     RunError,
@@ -26,20 +27,21 @@ from starlake_core import (
     skipped_report,
     tear_down,
 )
-from starlake_core.freshness import ByHand
+from starlake_core.freshness import ByHand, Kind, Recorded
+from starlake_core.model.run_options import overlay
 from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START
 from starlake_core.runtime import Verdict
 
 from .context import PARTITION_FORMAT, RUN_ID
-from .decisions import DECIDED, STARTED_BY, by_hand, clock, tags_of
+from .decisions import DECIDED, STARTED_BY, clock, judged, tags_of
 from .executor import InProcess, run_in_process
 from .observer import Observation, observing
 from .options import DagsterOptions
 from .pipeline import DagsterPipeline
 from .teardown_sensor import TORN_DOWN
-from .watching import PARTLY, RECORD
+from .watching import PARTLY, RECORD, look
 
-__all__ = ["run_pipeline"]
+__all__ = ["read_recorded", "run_pipeline"]
 
 STOPPED = "stopped by the user"
 _BAD = (TaskState.FAILED, TaskState.UPSTREAM_FAILED, TaskState.CANCELLED)
@@ -77,6 +79,8 @@ def run_pipeline(pipeline: Pipeline, request: RunRequest) -> Report:
     try:
         with _instance() as instance:
             request, tags = _decided(native, request, instance)
+            if request.skip:
+                return skipped_report(pipeline, request)
             observation = Observation(request)
             token = observing.set(observation)
             parallelism = request.parallelism
@@ -116,25 +120,49 @@ def _instance() -> Iterator[Any]:
 
 
 def _decided(native: DagsterPipeline, request: RunRequest, instance: Any) -> tuple[RunRequest, dict[str, str]]:
-    """The request of a pipeline that datasets start, with the interval and the variables that are decided, and the tags of the run.
+    """The request of a pipeline that datasets start, with the interval and the variables that are decided, or with the reason why it must not
+    run; and the tags of the run.
 
     Raises:
-        RunError: nothing says which interval it has.
+        RunError: run variables contradict each other.
     """
-    watch = native.facts.watch
+    watch, run = native.facts.watch, request.run
     if watch is None:
         return request, {}
-    run = request.run
-    given = run.interval.start.astimezone(timezone.utc) < run.interval.end.astimezone(timezone.utc)
-    asked = ByHand(
-        date=None if given else run.interval.end, interval=run.interval if given else None, variables=run.options
-    )
-    decision = by_hand(instance, watch, native.facts.own, asked, clock())
+    asked = None
+    if not request.triggered:
+        given = run.interval.start.astimezone(timezone.utc) < run.interval.end.astimezone(timezone.utc)
+        asked = ByHand(
+            date=None if given else run.interval.end, interval=run.interval if given else None, variables=run.options
+        )
+    decision = judged(instance, watch, native.own, asked, clock(), request.patient)
+    if decision.kind is not Kind.RUN:
+        # A run by hand keeps the interval of its request if nothing else is known.
+        waits = "waiting" if decision.kind is Kind.WAIT else "nothing to do"
+        return replace(request, skip=f"{waits}: {decision.why}") if request.triggered else request, {}
+    if decision.error:
+        raise RunError(decision.error)
     assert decision.interval is not None
     tags = tags_of(decision, "by hand", whole=not (request.select or request.exclude))
     # Not the variables: the observation passes them to the steps, and they may contain secrets.
     kept = {name: tags[name] for name in (STARTED_BY, DECIDED, RECORD) if name in tags}
-    return replace(request, run=replace(run, interval=decision.interval, options=decision.variables)), kept
+    start, end = (moment.astimezone(run.zone) for moment in (decision.interval.start, decision.interval.end))
+    variables = overlay(decision.variables, run.options)
+    return replace(request, run=replace(run, interval=DataInterval(start, end), options=variables)), kept
+
+
+def read_recorded(pipeline: Pipeline) -> Recorded | None:
+    """What the instance of DAGSTER_HOME has recorded for a pipeline that datasets start; None without an instance.
+
+    Args:
+        pipeline: a rendered pipeline.
+    """
+    native: DagsterPipeline = pipeline.native
+    if native.facts.watch is None or not os.environ.get("DAGSTER_HOME"):
+        return None
+    with _instance() as instance:
+        seen = look(instance, native.facts.watch, native.own)
+    return Recorded(seen.events, seen.previous)
 
 
 def _tags(native: DagsterPipeline, request: RunRequest) -> dict[str, str]:

@@ -12,9 +12,9 @@ import duckdb
 from starlake_core_project import Table
 
 from .archives import opened
-from .bare_names import refuse_bare_names
 from .casting import Column
 from .checks import column_checks
+from .computed import check_computed, compute
 from .errors import EngineError, TooLarge
 from .formats import reader_of
 from .private_files import refuse_clear_copies
@@ -66,8 +66,9 @@ def _insert(reading: Reading, number: int) -> tuple[str, Parameters]:
     typed = "".join(f", {value} AS t{index}" for index, (value, _) in enumerate(checks))
     errors = "".join(f", {error}" for _, error in checks)
     kept = "".join(f", t{index}" for index in range(len(columns)))
+    named = "".join(f"{identifier(column.name)}, " for column in columns)
     statement = (
-        f"INSERT INTO {BATCH} SELECT {parameters.add(number)}, n{kept}, nullif(errors, ''), "
+        f"INSERT INTO {BATCH} ({_FILE}, {_ROW}, {named}{_ERRORS}, {_RECORD}) SELECT {parameters.add(number)}, n{kept}, nullif(errors, ''), "
         f"CASE WHEN errors <> '' THEN {'NULL' if hidden else 'record'} END FROM ("
         f"SELECT n, record, coalesce(broken, concat_ws('; '{errors})) AS errors{typed} FROM ({source}))"
     )
@@ -170,15 +171,15 @@ def read_batch(
         f"CREATE OR REPLACE TABLE {BATCH} ({_FILE} INTEGER, {_ROW} BIGINT, {declared}, "
         f"{_ERRORS} VARCHAR, {_RECORD} VARCHAR)"
     )
-    if rules.compat:
-        refuse_bare_names(connection, columns)
+    check_computed(connection, table, columns, BATCH)
+    read = [column for column in columns if not column.attribute.script]
     hidden = any(column.masked for column in columns)
     if hidden:
         refuse_clear_copies(table, [name for _, name in files])
     malformed = 0
     for number, (path, name) in enumerate(opened(files, rules)):
         try:
-            reading = Reading(table, columns, path, name, _REJECTS, rules)
+            reading = Reading(table, read, path, name, _REJECTS, rules)
             with reader_of(table).readable(reading) as readable:
                 _read(connection, readable, number)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -209,4 +210,5 @@ def read_batch(
     total = connection.execute(f"SELECT count(*), count({_ERRORS}) FROM {BATCH}").fetchone()
     rows, wrong = total if total else (0, 0)
     connection.execute(f"DELETE FROM {BATCH} WHERE {_ERRORS} IS NOT NULL")
+    compute(connection, table, columns, BATCH)
     return Counts(accepted=rows - wrong, rejected=wrong + malformed)

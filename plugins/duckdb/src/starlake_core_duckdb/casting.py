@@ -98,8 +98,10 @@ def _column(table: Table, attribute: Attribute, types: Mapping[str, DataType], c
     fields = tuple(_column(table, item, types, compat) for item in attribute.attributes or () if not item.ignore)
     column = Column(attribute, attribute.final_name, kind, _ddl(attribute, kind, fields, where), compat, fields)
     check_privacy(column.attribute.privacy, column.ddl, kind, where)
-    if any(field.masked for field in fields):
-        raise unsupported(f"{where}: privacy of a part of it")
+    if attribute.script and column.masked:
+        raise unsupported(f"{where}: privacy of an attribute with script")
+    if any(field.masked or field.attribute.script for field in fields):
+        raise unsupported(f"{where}: privacy or script of a part of it")
     return column
 
 

@@ -6,7 +6,7 @@ import codecs
 import gzip
 import io
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 
 from starlake_core_project import Table
 
-from .errors import EngineError, ProjectFault
+from .errors import EngineError, ProjectFault, unsupported
 
-__all__ = ["Dialect", "as_utf8", "codec_of", "dialect_of", "open_text"]
+__all__ = ["DSV_OPTIONS", "Dialect", "as_utf8", "codec_of", "dialect_of", "open_text"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class Dialect:
     Attributes:
         encoding: the name of the codec of Python.
         multiline: whether a quoted value may contain line breaks; None if the project does not say.
+        comment: how lines begin that are no records; empty if there are none.
+        trim_leading, trim_trailing: whether blanks before and after a value are dropped; those in quotes stay.
     """
 
     separator: str = ";"
@@ -36,15 +38,38 @@ class Dialect:
     empty_is_null: bool = True
     encoding: str = "utf-8"
     multiline: bool | None = None
+    comment: str = ""
+    trim_leading: bool = False
+    trim_trailing: bool = False
+
+    @property
+    def trims(self) -> bool:
+        """Whether blanks around values are dropped."""
+        return self.trim_leading or self.trim_trailing
 
 
-def codec_of(table: Table) -> str:
+_WITH_EFFECT = (
+    "comment", "delimiter", "sep", "quote", "escape", "nullValue", "encoding", "charset", "multiLine", "header", "ignoreLeadingWhiteSpace",
+    "ignoreTrailingWhiteSpace",
+)  # fmt: skip
+# The columns are declared, nothing limits a record, and only one mode is supported.
+_WITHOUT_EFFECT = (
+    "mode", "inferSchema", "enforceSchema", "samplingRatio", "parserLib", "maxColumns", "maxCharsPerColumn", "inputBufferSize"
+)  # fmt: skip
+DSV_OPTIONS = frozenset((*_WITH_EFFECT, *_WITHOUT_EFFECT))
+"""The options of Spark's reader of DSV files that are supported."""
+
+
+def codec_of(table: Table, encoding: str | None = None) -> str:
     """The name of the codec of Python for the files of a table.
+
+    Args:
+        encoding: the encoding, if it is not that of the table's metadata.
 
     Raises:
         ProjectFault: the encoding is unknown.
     """
-    wanted = table.metadata.format.encoding or "UTF-8"
+    wanted = encoding or table.metadata.format.encoding or "UTF-8"
     try:
         encoding = codecs.lookup(wanted).name
     except LookupError:
@@ -54,32 +79,60 @@ def codec_of(table: Table) -> str:
     return "utf-8" if encoding in ("utf-8-sig", "ascii") else encoding
 
 
-def dialect_of(table: Table) -> Dialect:
+def dialect_of(table: Table, options: Mapping[str, str] | None = None) -> Dialect:
     """The dialect of a table's files.
 
+    Args:
+        options: the options of all files of the application; they are stronger than those of the table, which are stronger than its keys.
+
     Raises:
-        ProjectFault: a part of it is longer than DuckDB supports, or the encoding is unknown.
+        ProjectFault: a part of it is longer than DuckDB supports, or the encoding or an option is unknown.
     """
     file_format = table.metadata.format
-    separator = ";" if file_format.separator is None else file_format.separator
+    given = {**_options(table.metadata.options, table), **_options(options or {}, table)}
+    separator = given.get("sep", given.get("delimiter", file_format.separator))
+    separator = ";" if separator is None else separator
     separator = {"\\t": "\t", "tab": "\t"}.get(separator.lower(), separator)
-    quote = '"' if file_format.quote is None else file_format.quote
-    escape = "\\" if file_format.escape is None else file_format.escape
+    quote = given.get("quote", file_format.quote)
+    quote = '"' if quote is None else quote
+    escape = given.get("escape", file_format.escape)
+    escape = "\\" if escape is None else escape
+    comment = given.get("comment", "")
     if not 1 <= len(separator.encode()) <= 4:
         raise ProjectFault(f"{table.path}: metadata.separator has to be one to four bytes, found {separator!r}")
-    for name, value in (("quote", quote), ("escape", escape)):
+    for name, value in (("quote", quote), ("escape", escape), ("options.comment", comment)):
         if len(value.encode()) > 1:
             raise ProjectFault(f"{table.path}: metadata.{name} has to be one ASCII character or empty, found {value!r}")
     return Dialect(
         separator=separator,
         quote=quote,
         escape=escape if quote else "",
-        with_header=file_format.with_header is not False,
-        null_value=file_format.null_value,
+        with_header=_truth(given, "header", file_format.with_header) is not False,
+        null_value=given.get("nullvalue", file_format.null_value),
         empty_is_null=file_format.empty_is_null is not False,
-        encoding=codec_of(table),
-        multiline=file_format.multiline,
+        encoding=codec_of(table, given.get("encoding", given.get("charset"))),
+        multiline=_truth(given, "multiline", file_format.multiline),
+        comment=comment,
+        trim_leading=_truth(given, "ignoreleadingwhitespace", False) is True,
+        trim_trailing=_truth(given, "ignoretrailingwhitespace", False) is True,
     )
+
+
+def _options(options: Mapping[str, str], table: Table) -> dict[str, str]:
+    """Options by their names in lower case: Spark does not distinguish cases."""
+    known = {name.lower() for name in DSV_OPTIONS}
+    for name, value in options.items():
+        if name.lower() not in known:
+            raise unsupported(
+                f"{table.path}: the option {name!r} of DSV files (supported: {', '.join(sorted(DSV_OPTIONS))})"
+            )
+        if name.lower() == "mode" and str(value).upper() != "PERMISSIVE":
+            raise unsupported(f"{table.path}: the option mode {value!r} of DSV files")
+    return {name.lower(): str(value) for name, value in options.items()}
+
+
+def _truth(options: Mapping[str, str], name: str, otherwise: bool | None) -> bool | None:
+    return options[name].lower() == "true" if name in options else otherwise
 
 
 def open_text(path: Path, encoding: str) -> io.TextIOBase:

@@ -27,8 +27,9 @@ def _positions(reading: Reading, dialect: Dialect) -> tuple[int, list[int | None
     """How many fields a record has, and in which of them each column stands."""
     table, columns, name = reading.table, reading.columns, reading.name
     if not dialect.with_header:
-        order = {id(attribute): index for index, attribute in enumerate(table.attributes)}
-        return len(table.attributes), [order[id(column.attribute)] for column in columns]
+        attributes = [attribute for attribute in table.attributes if not attribute.script]
+        order = {id(attribute): index for index, attribute in enumerate(attributes)}
+        return len(attributes), [order[id(column.attribute)] for column in columns]
     header = header_of(reading.path, dialect, reading.rules.compat)
     if header is None:
         return len(columns), list(range(len(columns)))
@@ -91,9 +92,10 @@ def _value(
     return value
 
 
-def _record(fields: Sequence[str], dialect: Dialect, parameters: Parameters) -> str:
+def _record(fields: Sequence[str], dialect: Dialect, nullable: bool, parameters: Parameters) -> str:
     separator = parameters.add(dialect.separator)
-    fields = [f"coalesce({field}, '')" for field in fields]
+    if nullable:
+        fields = [f"coalesce({field}, '')" for field in fields]
     if not dialect.quote:
         return f"concat_ws({separator}, {', '.join(fields)})"
     quote = parameters.add(dialect.quote)
@@ -108,7 +110,7 @@ def _record(fields: Sequence[str], dialect: Dialect, parameters: Parameters) -> 
 
 def expected_rows(connection: duckdb.DuckDBPyConnection, reading: Reading) -> int | None:
     """How many rows :func:`dsv_source` has to find in a file as it is; None if DuckDB and Starlake would not find the same in it."""
-    dialect = dialect_of(reading.table)
+    dialect = dialect_of(reading.table, reading.rules.dsv_options)
     records = count_records(connection, reading.path, dialect, _positions(reading, dialect)[0])
     return None if records is None else max(0, records - dialect.with_header)
 
@@ -116,7 +118,7 @@ def expected_rows(connection: duckdb.DuckDBPyConnection, reading: Reading) -> in
 @contextmanager
 def as_copy(reading: Reading) -> Iterator[Reading]:
     """A context with a copy of the file for :func:`dsv_source`, in which every record is well-formed."""
-    dialect = dialect_of(reading.table)
+    dialect = dialect_of(reading.table, reading.rules.dsv_options)
     width, places = _positions(reading, dialect)
     masks = {
         place: _mask(column, dialect)
@@ -159,7 +161,7 @@ def dsv_source(reading: Reading, parameters: Parameters) -> str:
             raise EngineError(
                 f"{reading.table.path}: attribute {column.attribute.name!r} is nested; DSV files hold plain values only"
             )
-    dialect, compat, copy = dialect_of(reading.table), reading.rules.compat, reading.copy
+    dialect, compat, copy = dialect_of(reading.table, reading.rules.dsv_options), reading.rules.compat, reading.copy
     width, places = _positions(reading, dialect)
     fields = [f"c{index}" for index in range(width)]
     values = ", ".join(
@@ -169,7 +171,9 @@ def dsv_source(reading: Reading, parameters: Parameters) -> str:
     declared = ", ".join(f"'{name}': 'VARCHAR'" for name in (["broken", "raw", *fields] if copy else fields))
     path = copy.path if copy else reading.path
     quote = copy.quote if copy else dialect.quote
-    record = _record(fields, dialect, parameters)
+    # In a copy, and for Starlake without emptyIsNull, an empty field without quotes is a missing value.
+    nullable = copy is not None or (compat and not dialect.empty_is_null)
+    record = _record(fields, dialect, nullable, parameters)
     options = [
         parameters.add(str(path)),
         "auto_detect = false",
@@ -193,7 +197,7 @@ def dsv_source(reading: Reading, parameters: Parameters) -> str:
             f"rejects_table = '{reading.rejects}'",
             f"rejects_scan = '{reading.rejects}_scan'",
         ]
-    if not copy and not dialect.empty_is_null and not compat:
+    if not nullable:
         names = ", ".join(f"'{name}'" for name in fields)
         options.append(f"force_not_null = [{names}]")
     return (

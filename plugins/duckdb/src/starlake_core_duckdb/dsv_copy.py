@@ -55,7 +55,8 @@ def header_of(path: Path, dialect: Dialect, compat: bool) -> list[str] | None:
     """
     with closing(Lines(path, dialect.encoding, lenient=True)) as lines:
         records = Records(lines, dialect, None, compat)
-        first = next((line for line in lines if line.strip()), None)
+        comment = dialect.comment.encode()
+        first = next((line for line in lines if not lines.skip(line, comment)), None)
         return None if first is None else [field or "" for field in records.record(first).fields]
 
 
@@ -64,11 +65,13 @@ def count_records(connection: duckdb.DuckDBPyConnection, path: Path, dialect: Di
 
     Their width is not checked in every case: DuckDB rejects records with another one.
     """
-    if dialect.encoding != "utf-8":
+    if dialect.encoding != "utf-8" or dialect.trims:
         return None
     separator, quote = dialect.separator.encode(), dialect.quote.encode()
     # Blank lines are skipped, but DuckDB reads them where they can be values.
     blank = [b"\n\n", b"\n\r"]
+    if dialect.comment:
+        blank.append(b"\n" + dialect.comment.encode())
     if width == 1 or separator.isspace():
         blank += [b"\n ", b"\n\t"]
     lines = separators = returns = 0
@@ -165,10 +168,11 @@ class _Writer:
         records = Records(lines, self._dialect, self._width, self._compat)
         prefix, separators = separator * 2, self._width - 1
         edges = (separator, separator * 2)
-        skip = self._dialect.with_header
+        skip, comment = self._dialect.with_header, self._dialect.comment.encode()
+        rewritten = bool(self._masks) or self._dialect.trims
         ready: list[bytes] = []
         for line in lines:
-            if not line.strip():
+            if lines.skip(line, comment):
                 continue
             if skip:
                 skip = False
@@ -176,7 +180,7 @@ class _Writer:
                     records.record(line)
                 continue
             if (
-                not self._masks
+                not rewritten
                 and quote not in line
                 and line.count(separator) == separators
                 and line.endswith(b"\n")

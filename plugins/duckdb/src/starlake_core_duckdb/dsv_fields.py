@@ -9,6 +9,8 @@ from .dialect import Dialect
 
 __all__ = ["Fields", "splitter"]
 
+_BLANK = "".join(map(chr, range(33)))
+
 Fields = tuple["list[str | None]", bool]
 """The fields of a record (None for an empty one without quotes), and whether its last quote is never closed."""
 
@@ -28,9 +30,9 @@ def splitter(dialect: Dialect) -> Callable[[str], Fields]:
     (['1', 'a'], True)
     """
     separator, quote, escape = dialect.separator, dialect.quote, dialect.escape
-    if not quote:
+    if not quote and not dialect.trims:
         return lambda record: ([field or None for field in record.split(separator)], False)
-    special = re.compile(f"[{re.escape(quote + escape)}]")
+    special = re.compile(f"[{re.escape(quote + escape)}]" if quote else "(?!)")
     width = len(separator)
 
     def quoted(record: str, start: int) -> tuple[str, int, bool]:
@@ -68,13 +70,17 @@ def splitter(dialect: Dialect) -> Callable[[str], Fields]:
         fields: list[str | None] = []
         position, end, unclosed = 0, len(record), False
         while True:
-            if record.startswith(quote, position):
+            if dialect.trim_leading:
+                while position < end and record[position] <= " " and not record.startswith(separator, position):
+                    position += 1
+            if quote and record.startswith(quote, position):
                 value, position, unclosed = quoted(record, position)
                 fields.append(value)
             else:
                 stop = record.find(separator, position)
                 stop = end if stop < 0 else stop
-                fields.append(record[position:stop] or None)
+                field = record[position:stop]
+                fields.append((field.rstrip(_BLANK) if dialect.trim_trailing else field) or None)
                 position = stop
             if position >= end:
                 return fields, unclosed

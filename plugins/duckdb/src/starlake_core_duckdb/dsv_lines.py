@@ -65,6 +65,10 @@ class Lines:
         self._ready: deque[bytes] = deque()
         self._blocks = self._split(open_utf8(path, encoding))
 
+    def skip(self, line: bytes, comment: bytes) -> bool:
+        """Whether a line is blank, or a comment."""
+        return not line.strip() or bool(comment and line.startswith(comment))
+
     def __iter__(self) -> Lines:
         return self
 

@@ -1,7 +1,7 @@
 """The conditions of an adaptive write strategy, such as ``group("mode") == "FULL" && dayOfWeek != 7``.
 
-Starlake compiles them as Scala. Here they are parsed: names, numbers, strings in double quotes, ``group(...)``, comparisons, ``&&``, ``||``, ``!``,
-arithmetic and parentheses; nothing else is run. Their types are checked when they are parsed.
+Starlake compiles them as Scala. Here they are parsed: names, numbers, strings in double quotes, ``null``, ``group(...)``, comparisons, ``&&``,
+``||``, ``!``, arithmetic and parentheses; nothing else is run. Their types are checked when they are parsed.
 """
 
 from __future__ import annotations
@@ -190,6 +190,8 @@ class _Parser:
     def named(self, name: str) -> _Part:
         if name in ("true", "false"):
             return _Part(bool, lambda facts: name == "true")
+        if name == "null":
+            return _Part(str, lambda facts: None)
         if name == "group":
             self.expect("(")
             kind, group = self.next()

@@ -49,14 +49,14 @@ class Reader:
         source: the query with ``n`` (1 is the first row), ``record``, ``broken`` and ``v0``, ``v1`` ... for the columns. The parameters
             collect the values that the query needs.
         check: refuses what a table must not say about files of this format.
-        options: the names in ``metadata.options`` that are honoured.
+        options: the names in ``metadata.options`` that are honoured; None if something else checks them.
         careful: how to read the files that the query alone would not read rightly.
     """
 
     readable: Callable[[Reading], AbstractContextManager[Reading]]
     source: Callable[[Reading, Parameters], str]
     check: Callable[[Table], None] = lambda table: None
-    options: frozenset[str] = frozenset()
+    options: frozenset[str] | None = frozenset()
     careful: Careful | None = None
 
 
@@ -81,7 +81,7 @@ def _array(reading: Reading) -> Iterator[Reading]:
 
 
 READERS: Mapping[str, Reader] = {
-    "DSV": Reader(nullcontext, dsv_source, careful=Careful(expected_rows, as_copy)),
+    "DSV": Reader(nullcontext, dsv_source, options=None, careful=Careful(expected_rows, as_copy)),
     "JSON": Reader(_objects, json_source),
     "JSON_FLAT": Reader(_objects, json_source),
     "JSON_ARRAY": Reader(_array, json_source),
@@ -106,8 +106,8 @@ def reader_of(table: Table) -> Reader:
     found = READERS.get(format_of(table))
     if found is None:
         raise unsupported(f"the format {format_of(table)} of {table.domain}.{table.name}")
-    for name in table.metadata.options:
-        if name not in found.options:
+    for name in table.metadata.options if found.options is not None else ():
+        if found.options is not None and name not in found.options:
             allowed = f" (supported: {', '.join(sorted(found.options))})" if found.options else ""
             raise unsupported(f"{table.path}: metadata.options.{name} of the format {format_of(table)}{allowed}")
     found.check(table)

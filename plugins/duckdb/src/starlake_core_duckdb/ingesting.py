@@ -92,6 +92,8 @@ def claim(context: Context, domain: Domain, selected: Sequence[Table]) -> list[C
             others = [other.name for other in tables if other is not table and matches(other, path.name)]
             if others:
                 _log.warning("%s fits %s and also %s; it is loaded into the first", path.name, table.name, others)
+            if path.parent == context.ingesting(domain.name):
+                _log.warning("%s was left by a load that failed; it is loaded into %s", path, table.name)
             target = _directory(context, table) / f"{uuid.uuid4().hex}-{path.name}"
             move(path, target)
             claimed.append(Claimed(table, target))

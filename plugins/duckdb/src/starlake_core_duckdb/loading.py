@@ -15,9 +15,10 @@ from .batch import BATCH, ORDER, Counts, drop_batch, read_batch
 from .casting import Column, columns_of
 from .context import Context
 from .database import database_path
+from .dialect import dialect_of
 from .errors import EngineError
 from .expectations import Checks, planned_checks
-from .formats import reader_of
+from .formats import format_of, reader_of
 from .ingesting import Claimed, work_directory
 from .plain_names import refuse_unquoted_names
 from .reading import ReadingRules
@@ -61,6 +62,8 @@ def plan_table(context: Context, table: Table) -> Plan:
     what = f"{table.domain}.{table.name}"
     refuse_table(context, table)
     reader_of(table)
+    if format_of(table) == "DSV":
+        dialect_of(table, context.project.application.dsv_options)
     context.project.use_statements(table.path)
     application = context.project.application
     connection = table.metadata.connection_ref or application.load_connection_ref or application.connection_ref
@@ -116,7 +119,12 @@ def _load_files(
         plan.columns,
         [(item.path, item.name) for item in claimed],
         work,
-        ReadingRules(context.max_decompressed, context.compat, work_directory(context, table)),
+        ReadingRules(
+            context.max_decompressed,
+            context.compat,
+            work_directory(context, table),
+            context.project.application.dsv_options,
+        ),
     )
     if counts.rejected and context.reject_all_on_error:
         raise EngineError(_rejected_all(connection, table, counts))

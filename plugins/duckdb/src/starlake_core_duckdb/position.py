@@ -25,7 +25,7 @@ def check_positions(table: Table) -> None:
         where = f"{table.path}: attribute {attribute.name!r}"
         if attribute.attributes or attribute.array or attribute.type.lower() == "struct":
             raise ProjectFault(f"{where} is nested; files of the format POSITION hold plain values only")
-        if attribute.ignore:
+        if attribute.ignore or attribute.script:
             continue
         position = attribute.position
         if position is None:

@@ -21,12 +21,14 @@ class ReadingRules:
     Attributes:
         max_decompressed: how many bytes may come out of one compressed file.
         compat: whether to do what Starlake does where the engine's own way is better.
+        dsv_options: the application's options for the reader of DSV files.
         directory: where copies of the table's files may be; nobody else uses it, and it is removed after the load.
     """
 
     max_decompressed: int
     compat: bool
     directory: Path
+    dsv_options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

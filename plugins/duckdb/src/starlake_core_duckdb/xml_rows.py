@@ -94,7 +94,7 @@ class _Element:
 class _Document:
     """Collects the rows of a document from the events of the parser.
 
-    Most elements hold a text and nothing else, and there are millions of them: such a leaf is not kept as an :class:`_Element`.
+    Most elements hold text and nothing else, and there are millions of them: such a leaf is not kept as an :class:`_Element`.
     """
 
     def __init__(self, rules: XmlRules, shape: Shape, name: str) -> None:
@@ -287,7 +287,9 @@ def rows_of(
     except expat.ExpatError as error:
         raise EngineError(f"{name} is not well-formed XML: {error}") from error
     except (LookupError, ValueError, UnicodeError) as error:
-        raise EngineError(f"{name} is not written in the encoding that it declares: {error}") from error
+        raise EngineError(
+            f"{name} declares an encoding that cannot be read: {error}; name the encoding in metadata.encoding"
+        ) from error
     if document.rows:
         yield document.rows
     if not document.count and document.seen:

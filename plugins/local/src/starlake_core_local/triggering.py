@@ -64,7 +64,7 @@ def decided(store: Store, pipeline: Pipeline, request: RunRequest) -> RunRequest
         policy = replace(policy, min_seconds=0)
     recorded = read_recorded(store, pipeline, policy)
     run = request.run
-    by_hand = None if request.triggered else ByHand(run.interval.end, variables=run.options)
+    by_hand = None if request.triggered else ByHand(request.date, variables=run.options)
     decision = decide(policy, recorded.events, recorded.previous, datetime.now(timezone.utc), by_hand)
     if decision.kind is not Kind.RUN:
         # A run by hand keeps the interval of its request if nothing else is known.
@@ -120,7 +120,7 @@ def emitted(pipeline: Pipeline, request: RunRequest, report: Report) -> list[Eve
             run.run_id,
             task.path,
             json.dumps(
-                event_metadata(dataset, run.attempt(task.path), pipeline.id, pipeline.policy.merge, run.options),
+                event_metadata(dataset, run.attempt(task.path), pipeline.id, pipeline.policy.merge),
                 default=str,
             ),
         )

@@ -71,6 +71,7 @@ def read_application(root: Path, metadata: Path, environ: Mapping[str, str], rea
         grouped_max=setting("groupedMax") or None,
         load_strategy=setting("loadStrategyClass") or None,
         max_interactive_records=setting("maxInteractiveRecords") or None,
+        dsv_options=text_map(keys.dsv_options),
         scd2_start_timestamp=setting("scd2StartTimestamp") or None,
         scd2_end_timestamp=setting("scd2EndTimestamp") or None,
         keys=keys,

@@ -93,15 +93,13 @@ _used("MetadataKeys", "options")
 _harmless("MetadataKeys", "extensions", "the pattern of a table alone says which files it takes", warn=True)
 _harmless("MetadataKeys", "loader", "the engine loads files itself")
 _used("Position", "first last")
-_used("Attribute", "name type array required rename attributes default trim ignore position privacy")
-_refused("Attribute", "script", "values that SQL computes")
+_used("Attribute", "name type array required rename attributes default trim ignore position privacy script")
 _harmless("Attribute", "comment sample metricType tags foreignKey", _TEXT)
 _harmless("Attribute", "accessPolicy", _GRANTS, warn=True)
 _used("Expectation", "expect failOnError")
 _harmless("AccessControl", "role grants name", _GRANTS)
 _harmless("RowLevelSecurity", "name predicate grants description", _GRANTS)
-_used("TableKeys", "name pattern attributes metadata presql postsql tags expectations primaryKey rename streams")
-_refused("TableKeys", "filter", "which rows are loaded")
+_used("TableKeys", "filter name pattern attributes metadata presql postsql tags expectations primaryKey rename streams")
 _harmless("TableKeys", "comment sample patternSample", _TEXT)
 _harmless("TableKeys", "rls acl", _GRANTS, warn=True)
 _used("DomainKeys", "name metadata tags rename database")
@@ -167,10 +165,9 @@ _used(
     "ApplicationKeys",
     "env datasets area connections connectionRef loadConnectionRef transformConnectionRef emptyIsNull rejectAllOnError duckdbPath"
     " schedulePresets dagRef"
-    " loader ack timezone database archive grouped groupedMax maxInteractiveRecords",
+    " loader ack timezone database dsvOptions archive grouped groupedMax maxInteractiveRecords",
 )
 _refused("ApplicationKeys", "archiveTable", "a second table with the previous rows", "false")
-_refused("ApplicationKeys", "dsvOptions", "how files are read")
 _refused("ApplicationKeys", "sinkReplayToFile", "files with the rejected rows", "false")
 _refused("ApplicationKeys", "privacyOnly", "files instead of rows", "false")
 _refused("ApplicationKeys", "createSchemaIfNotExists", "whether a schema is created", "true")

@@ -137,6 +137,7 @@ def read_table(domain: Domain, name: str, reader: Reader) -> Table | None:
         postsql=texts(keys.postsql),
         streams=texts(keys.streams),
         expectations=keys.expectations or (),
+        filter=keys.filter,
         metadata=read_metadata(keys.metadata, domain.metadata),
         keys=keys,
         domain_keys=domain.keys,
