@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from ..errors import NothingFoundError, StarlakeError
 from ..model.graph import Pipeline, Task
 from ..model.run import DataInterval, Report, Run, RunRequest, TaskReport, TaskState
+from ..model.run_options import OPTIONS, read_sections
 from ..model.schedule import aware_date, data_interval
 
 __all__ = ["dry_run_report", "is_selected", "matches", "request_run", "skipped_report", "tear_down"]
@@ -36,11 +37,13 @@ def request_run(
         scheduled_date: the end of the data interval; now by default. If the schedule does not fire then, the last
             complete interval is used.
         run_id: the id of the run; generated if omitted.
-        variables, retry_unsafe: see :class:`Run`.
+        variables: see :class:`Run`; the value of ``sl_options`` is its ``options``, as JSON.
+        retry_unsafe: see :class:`Run`.
         dry_run, select, exclude, parallelism, group, listener: see :class:`RunRequest`.
 
     Raises:
         NothingFoundError: a pattern matches no task.
+        RunError: ``sl_options`` cannot be read.
     """
     now = datetime.now(timezone.utc).replace(microsecond=0)
     moment = aware_date(scheduled_date, pipeline.zone) if scheduled_date is not None else now
@@ -52,14 +55,17 @@ def request_run(
                 f"pattern '{pattern}' matches no task of pipeline {pipeline.id}; use the id or path of a task or a domain, with * "
                 "and ? as wildcards. See the tasks with: starlake-orchestrate graph"
             )
+    given = dict(variables or {})
+    options = read_sections(given.pop(OPTIONS, None), f"the variable {OPTIONS}")
     run = Run(
         pipeline.id,
         run_id or f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
         interval,
         pipeline.zone,
         deployment=pipeline.deployment_at(),
-        variables=dict(variables or {}),
+        variables=given,
         retry_unsafe=retry_unsafe,
+        options=options,
     )
     return RunRequest(
         run,

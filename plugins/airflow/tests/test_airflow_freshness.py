@@ -22,7 +22,7 @@ from airflow_freshness import (
     run,
     uri,
 )
-from airflow_runs import AIRFLOW_3, draw, events, program, run_dag, state, states, xcoms
+from airflow_runs import AIRFLOW_3, draw, events, known, program, run_dag, state, states, xcoms
 from starlake_core_airflow import deciding
 from starlake_core_airflow.conf import CHECK
 from starlake_core_airflow.deciding import RECORD, Question, ask, tell, told_by
@@ -138,7 +138,7 @@ def test_each_run_goes_on_where_the_one_before_it_ended(
 
 
 def test_a_secret_reaches_the_command_and_is_shown_nowhere(
-    tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     pipeline = of(tmp_path / "secret", stand_in)
     midnight = datetime(2026, 3, 4, tzinfo=UTC)
@@ -151,7 +151,7 @@ def test_a_secret_reaches_the_command_and_is_shown_nowhere(
     told = xcoms(found)["start"]
     assert told["variables"]["all"]["batch"] == "b7"
     assert "sesame-open" not in str(told)
-    assert "sesame-open" not in caplog.text
+    assert "sesame-open" not in "".join(capfd.readouterr())
     # What the end records for the next run has no secrets either.
     assert "sesame-open" not in str(events(found)[pipeline.id][RECORD])
 
@@ -197,6 +197,32 @@ def test_nothing_runs_in_a_run_that_waits_whatever_its_rule(
     assert set(states(done).values()) == {"success"}
     assert len(stand_in.calls()) == 3
     assert xcoms(at(midnight + timedelta(hours=4), pipeline, monkeypatch))["start"]["decision"] == "skip"
+
+
+def test_a_selected_task_has_the_interval_that_the_start_decides(tmp_path: Path, stand_in: StandIn) -> None:
+    pipeline = of(tmp_path / "selected", stand_in)
+    load("a", datetime(2026, 3, 4, tzinfo=UTC))
+    report = pipeline.run(select=("kpi_total",))
+    assert [(task.id, str(task.state)) for task in report.tasks] == [
+        ("start", "excluded"),
+        ("kpi_total", "success"),
+        ("end", "excluded"),
+    ]
+    (call,) = stand_in.calls()
+    start, end = (call.arguments[-1].split(f"sl_data_interval_{name}='")[1].split("'")[0] for name in ("start", "end"))
+    assert start < end
+
+
+def test_a_task_without_a_start_is_refused_unless_the_interval_is_given(tmp_path: Path, stand_in: StandIn) -> None:
+    """Somebody marks the start as successful, or tests one task."""
+    scenario = {"policy": {}, "datasets": {"r": {}}}
+    pipeline = pipeline_of(tmp_path / "marked", scenario, program(stand_in))
+    dag = known(pipeline.native)
+    assert state(dag.test(mark_success_pattern="start")) == "failed"
+    assert not stand_in.calls()
+    asked = {"sl_data_interval_start": day(3).isoformat(), "sl_data_interval_end": day(4).isoformat()}
+    assert state(dag.test(run_conf=asked, mark_success_pattern="start")) == "success"
+    assert len(stand_in.calls()) == 1
 
 
 # -- what a DAG looks like

@@ -326,6 +326,10 @@ def attempt_of(context: Mapping[str, Any], facts: Facts, path: str) -> Attempt:
             f"{VARIABLES} in the run's configuration must be an object of names and values, not {variables!r}"
         )
     interval = told.interval if told is not None else _asked_interval(conf, facts) or _untold(context, facts)
+    if facts.start and interval.start.timestamp() == interval.end.timestamp():
+        raise RunError(
+            f"{facts.start} did not run, so nothing says which interval this run has; set {INTERVAL_START} and {INTERVAL_END} in its configuration"
+        )
     index = ti.map_index
     run = Run(
         facts.pipeline_id or dag_run.dag_id,

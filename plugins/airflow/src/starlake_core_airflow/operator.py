@@ -467,9 +467,8 @@ class StarlakeStart(_Step):
     ui_color = "#e6f4ea"
 
     def execute(self, context: Any) -> Any:
-        """Continue, or skip all tasks of the run with the reasons."""
-        if self._left_out():
-            return
+        """Continue, or skip all tasks of the run with the reasons. It decides even if it is not selected: other tasks need it."""
+        left_out = self._left_out()
         try:
             answer = answer_of(context, self.facts)
             given = given_options(context)
@@ -491,7 +490,8 @@ class StarlakeStart(_Step):
         start, end = attempt.value(INTERVAL_START), attempt.value(INTERVAL_END)
         kept = {"outcome": Verdict.SUCCEEDED.value, "reason": decision.why, **tell(answer, start, end, given)}
         context["ti"].xcom_push(key="return_value", value=kept)
-        self._emit(context, attempt)
+        if not left_out:
+            self._emit(context, attempt)
 
 
 class StarlakeEnd(_Step):

@@ -6,7 +6,7 @@ import msgspec
 from starlake_core_project import Attribute, DataType, Table
 
 from .casting import PRIMITIVE_DDL, Column
-from .dates import is_iso_name, readable, shape, strptime_format
+from .dates import fixed_length, is_iso_name, readable, shape, strptime_format
 from .errors import unsupported
 from .privacy import masked
 from .sql import Parameters, identifier
@@ -44,7 +44,12 @@ def _temporal(value: str, column: Column, kind: DataType, parameters: Parameters
     if kind.zone:
         parsed = f"timezone({parameters.add(kind.zone)}, {parsed})"
     # strptime takes 2024-1-3 for yyyy-MM-dd, and Java does not.
-    return f"CASE WHEN regexp_full_match({value}, {parameters.add(shape(pattern))}) THEN TRY_CAST({parsed} AS {column.ddl}) END"
+    length = fixed_length(pattern)
+    if length is None:
+        fits = f"regexp_full_match({value}, {parameters.add(shape(pattern))})"
+    else:
+        fits = f"strlen({value}) = {parameters.add(length)} AND NOT starts_with({value}, ' ') AND NOT ends_with({value}, ' ')"
+    return f"CASE WHEN {fits} THEN TRY_CAST({parsed} AS {column.ddl}) END"
 
 
 def _plain(value: str, column: Column, kind: DataType, parameters: Parameters) -> str:

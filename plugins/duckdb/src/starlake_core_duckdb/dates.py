@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["is_iso_name", "readable", "shape", "strptime_format"]
+__all__ = ["fixed_length", "is_iso_name", "readable", "shape", "strptime_format"]
 
 _TOKENS = {
     "yyyy": "%Y",
@@ -91,6 +91,19 @@ def strptime_format(pattern: str) -> str | None:
         else:
             result += text.replace("%", "%%")
     return result
+
+
+def fixed_length(pattern: str) -> int | None:
+    """How many characters a text has that fits a pattern of digits and punctuation; None for any other pattern.
+
+    >>> fixed_length("yyyy-MM-dd"), fixed_length("d/M/yyyy"), fixed_length("dd MMM")
+    (10, None, None)
+    """
+    pieces = [piece.group() for piece in _PIECE.finditer(pattern)]
+    digits = [text for text in pieces if text[0].isalpha()]
+    plain = all(len(text) > 1 and text[0] not in "aEXxZ" and not (text[0] == "M" and len(text) > 2) for text in digits)
+    known = pattern.upper() not in _NAMED and not any(text[0] == "'" or " " in text for text in pieces)
+    return len(pattern) if plain and known else None
 
 
 def shape(pattern: str) -> str:

@@ -92,9 +92,10 @@ def _value(
     return value
 
 
-def _record(fields: Sequence[str], dialect: Dialect, parameters: Parameters) -> str:
+def _record(fields: Sequence[str], dialect: Dialect, nullable: bool, parameters: Parameters) -> str:
     separator = parameters.add(dialect.separator)
-    fields = [f"coalesce({field}, '')" for field in fields]
+    if nullable:
+        fields = [f"coalesce({field}, '')" for field in fields]
     if not dialect.quote:
         return f"concat_ws({separator}, {', '.join(fields)})"
     quote = parameters.add(dialect.quote)
@@ -170,7 +171,9 @@ def dsv_source(reading: Reading, parameters: Parameters) -> str:
     declared = ", ".join(f"'{name}': 'VARCHAR'" for name in (["broken", "raw", *fields] if copy else fields))
     path = copy.path if copy else reading.path
     quote = copy.quote if copy else dialect.quote
-    record = _record(fields, dialect, parameters)
+    # In a copy, and for Starlake without emptyIsNull, an empty field without quotes is a missing value.
+    nullable = copy is not None or (compat and not dialect.empty_is_null)
+    record = _record(fields, dialect, nullable, parameters)
     options = [
         parameters.add(str(path)),
         "auto_detect = false",
@@ -194,7 +197,7 @@ def dsv_source(reading: Reading, parameters: Parameters) -> str:
             f"rejects_table = '{reading.rejects}'",
             f"rejects_scan = '{reading.rejects}_scan'",
         ]
-    if not copy and not dialect.empty_is_null and not compat:
+    if not nullable:
         names = ", ".join(f"'{name}'" for name in fields)
         options.append(f"force_not_null = [{names}]")
     return (

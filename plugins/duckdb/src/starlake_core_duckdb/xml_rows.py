@@ -94,7 +94,7 @@ class _Element:
 class _Document:
     """Collects the rows of a document from the events of the parser.
 
-    Most elements hold a text and nothing else, and there are millions of them: such a leaf is not kept as an :class:`_Element`.
+    Most elements hold text and nothing else, and there are millions of them: such a leaf is not kept as an :class:`_Element`.
     """
 
     def __init__(self, rules: XmlRules, shape: Shape, name: str) -> None:

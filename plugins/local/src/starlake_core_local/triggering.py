@@ -120,7 +120,7 @@ def emitted(pipeline: Pipeline, request: RunRequest, report: Report) -> list[Eve
             run.run_id,
             task.path,
             json.dumps(
-                event_metadata(dataset, run.attempt(task.path), pipeline.id, pipeline.policy.merge, run.options),
+                event_metadata(dataset, run.attempt(task.path), pipeline.id, pipeline.policy.merge),
                 default=str,
             ),
         )
