@@ -223,20 +223,25 @@ def load(kind: str, rows: int, folder: Path) -> dict[str, Any]:
 
 def cancel(kind: str, rows: int, folder: Path, usual: float, how: signal.Signals) -> bool:
     """Stop a load in its middle; say whether it left nothing, and whether the next load is complete."""
-    root = folder / f"{kind}-{rows}-{how.name}"
-    make_project(root, kind)
-    stage = root / "datasets" / "stage" / "shop"
-    stage.mkdir(parents=True)
-    aside(write_file, stage / "items.data", kind, rows)
-    process = start(root)
-    while not (root / "datasets" / "ingesting" / "shop" / "items").exists():
-        time.sleep(0.01)
-    time.sleep(usual / 2)
-    process.send_signal(how)
-    stopped = process.wait() == -how
-    left = aside(contents, root) == (0, 0, []) and "archive" not in files(root)
-    again = start(root).wait() == 0 and aside(contents, root) == expected(rows)
-    return stopped and left and again and files(root) == {"archive": ["items.data"]}
+    complete = expected(rows)
+    for attempt in range(1, 8):
+        root = folder / f"{kind}-{rows}-{how.name}-{attempt}"
+        make_project(root, kind)
+        stage = root / "datasets" / "stage" / "shop"
+        stage.mkdir(parents=True)
+        aside(write_file, stage / "items.data", kind, rows)
+        process = start(root)
+        while process.poll() is None and "ingesting" not in files(root):
+            time.sleep(0.01)
+        time.sleep(usual / 2**attempt)
+        process.send_signal(how)
+        stopped = process.wait() == -how
+        found = aside(contents, root)
+        if start(root).wait() != 0 or aside(contents, root) != complete or files(root) != {"archive": ["items.data"]}:
+            return False
+        if stopped and found != complete:  # otherwise the load was over already: earlier, then
+            return bool(found == (0, 0, []))
+    return False
 
 
 def main() -> int:

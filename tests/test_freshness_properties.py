@@ -16,6 +16,10 @@ from hypothesis import strategies as st
 
 from starlake_core import DataInterval, StarlakeDataset
 from starlake_core.freshness import ByHand, Decision, Event, FreshnessPolicy, Kind, Previous, decide, history_since
+from starlake_core.freshness.clocks import Clocks
+from starlake_core.freshness.history import read_histories, sort_news
+from starlake_core.freshness.periods import Periods
+from starlake_core.freshness.presence import find_presence, newest_complete
 from starlake_core.model.schedule import fire_times, previous_fire, time_zone
 
 CRONS = ["0 0 * * *", "0 2 * * *", "30 2 * * *", "0 * * * *", "0 */6 * * *", "0 6 * * 1-5", "0 0 * * 1", "0 0 * * 4"]
@@ -200,6 +204,34 @@ def test_every_load_is_counted_by_a_run(world: World) -> None:
     for event in world.events:
         if first < event.date <= last and event.id <= previous.seen.get(event.dataset, 0):
             assert any(now >= event.published and one.start < event.date <= one.end for now, one in runs)
+
+
+@settings(max_examples=25)
+@given(worlds())
+def test_the_newest_complete_candidate_is_the_one_of_the_definition(world: World) -> None:
+    """The search counts ranges of candidates; the definition looks at each of them."""
+    policy = world.policy
+    for step in played(world)[-10:]:
+        clocks = Clocks(policy.zone)
+        histories = read_histories(policy, clocks, step.known, step.previous, step.now)
+        periods = Periods(policy, {name: history.clock for name, history in histories.items()})
+        end = None if step.previous is None else step.previous.end.timestamp()
+        candidates = sort_news(histories, periods, end).candidates
+        if not candidates:
+            continue
+        complete = []
+        for candidate in candidates:
+            there = {
+                name: find_presence(history, periods, candidate, step.now).event is not None
+                for name, history in histories.items()
+            }
+            if policy.condition is not None:
+                holds = not policy.condition.lacking(there.__getitem__)
+            else:
+                holds = all(there[item.identity] for item in policy.required)
+            complete += [candidate] if holds else []
+        found = newest_complete(policy, histories, periods, candidates, step.now)
+        assert found == (complete[-1] if complete else None)
 
 
 @contextmanager

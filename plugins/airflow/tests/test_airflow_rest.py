@@ -426,11 +426,12 @@ def test_a_server_that_stays_away_is_no_failed_run_either(
 def test_a_trigger_that_was_cut_off_is_made_again_and_happens_once(stub: Stub, naps: list[float]) -> None:
     trigger = "POST /api/v2/dags/mixed/dagRuns"
     stub.answers[trigger] = [DROP, (503, {}), (409, {"detail": "exists"})]
-    pipeline, asked = one(variables={"PIN": "1234"})
+    pipeline, asked = one(variables={"PIN": "1234", "sl_options": '{"all": {"batch": "7"}}'})
     conf = {
         "sl_data_interval_start": asked.run.interval.start.isoformat(),
         "sl_data_interval_end": asked.run.interval.end.isoformat(),
         "sl_variables": {"PIN": "1234"},
+        "sl_options": {"all": {"batch": "7"}},
     }
     stub.answers[f"GET {RUN}"] = [(200, {"state": "success", "dag_run_id": "r1", "conf": conf})]
     assert run(Api.connect(stub.url), pipeline, asked).succeeded

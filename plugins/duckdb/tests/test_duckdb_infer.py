@@ -140,6 +140,8 @@ def test_all_files_of_a_table_decide_its_types(sandbox: Sandbox) -> None:
         ("a.csv", "only\nx\ny\n", {"separator": ","}, {"only": "string"}),
         ("a.csv", "a§b\n1§x\n2§y\n", {"separator": "§"}, {"a": "int", "b": "string"}),
         ("a.csv", "1,x\n2,y\n", {"withHeader": False}, {"_c0": "int", "_c1": "string"}),
+        ("a.csv", 'a,b\n1,"x\\"y, z"\n', {"escape": "\\"}, {"a": "int", "b": "string"}),
+        ("a.csv", 'a,b\n1,"C:\\"\n"2","D:\\"\n', {"escape": '"'}, {"a": "int", "b": "string"}),
         ("a.csv", 'a,b\n1,"x\ny"\n', {"multiline": True}, {"a": "int", "b": "string"}),
         ("a.csv", "a,b\n1,é\n".encode("latin-1"), {"encoding": "ISO-8859-1"}, {"a": "int", "b": "string"}),
         ("a.csv", "\ufeffa,b\r\n1,2\r\n", {"encoding": "UTF-8"}, {"a": "int", "b": "int"}),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from freshness_cases import (
     SCENARIOS,
     by_hand_of,
@@ -37,6 +38,7 @@ from starlake_core import (
     StarlakePipeline,
     TaskState,
 )
+from starlake_core.cli.app import app
 from starlake_core.freshness import Event, FreshnessPolicy, Recorded, decide
 from starlake_core.orchestrators.events import written_event
 from starlake_core.orchestrators.requests import request_run
@@ -218,3 +220,32 @@ def test_a_record_of_the_previous_version_is_upgraded(project: Project, tmp_path
             database.execute(f"DROP TABLE {table}")
         database.execute("PRAGMA user_version=1")
     assert recorded(pipeline) == Recorded(())
+
+
+PIPELINE = """
+from starlake_core import Orchestration, StarlakeDependencies, StarlakeDependency
+
+tables = [StarlakeDependency("x.a", "table", cron="0 0 * * *"), StarlakeDependency("x.b", "table", cron="0 2 * * *")]
+lineage = StarlakeDependencies([StarlakeDependency("kpi.t", dependencies=tables)])
+with Orchestration({options}, environment="shell", orchestrator="local") as orchestration:
+    with orchestration.sl_create_pipeline(name="kpi", dependencies=lineage) as pipeline:
+        pipeline.add_lineage()
+"""
+
+
+def test_events_given_by_hand_on_the_command_line(project: Project, tmp_path: Path) -> None:
+    file, events = tmp_path / "kpi.py", tmp_path / "events.json"
+    file.write_text(PIPELINE.replace("{options}", repr(project.options())))
+    a = {"dataset": "x.a", "sl_scheduled_date": DAY.isoformat(), "published": DAY.isoformat()}
+    events.write_text(json.dumps([a]))
+    waiting = CliRunner().invoke(app, ["run", str(file), "--events", str(events)])
+    assert waiting.exit_code == 0, waiting.output
+    assert "starlake://x/b: nothing was loaded for 2026-03-05 02:00+00:00" in waiting.output
+    assert project.calls() == []
+    assert CliRunner().invoke(app, ["explain", str(file), "--at", "2026-03-05T03:00"]).exit_code == 3
+    events.write_text(json.dumps([{**a, "dataset": "x.b", "sl_scheduled_date": DAY.replace(hour=2).isoformat()}]))
+    done = CliRunner().invoke(app, ["run", str(file), "--events", str(events)])
+    assert done.exit_code == 0, done.output
+    assert "data interval 2026-03-04T00:00+00:00 to 2026-03-05T00:00+00:00" in done.output
+    assert project.calls() == ["transform kpi.t"]
+    assert CliRunner().invoke(app, ["explain", str(file)]).exit_code == 4

@@ -9,6 +9,7 @@ from typing import Any
 
 from starlake_core import Pipeline, Report, Run, RunError, RunRequest, TaskKind, TaskReport, TaskState
 from starlake_core.logs import get_logger
+from starlake_core.model.run_options import OPTIONS
 
 from .conf import UNSAFE, VARIABLES
 from .rest_client import Api, ApiError, quoted
@@ -81,8 +82,10 @@ def _import_errors(api: Api, names: set[str]) -> str:
 
 
 def configuration_of(run: Run) -> dict[str, Any]:
-    """The user's part of a run's configuration: variables, and the permission to repeat unsafe work."""
+    """The user's part of a run's configuration: variables, run variables, and the permission to repeat unsafe work."""
     made: dict[str, Any] = {VARIABLES: dict(run.variables)} if run.variables else {}
+    if run.options:
+        made[OPTIONS] = {section: dict(values) for section, values in run.options.items()}
     return made | ({UNSAFE: run.retry_unsafe} if run.retry_unsafe else {})
 
 

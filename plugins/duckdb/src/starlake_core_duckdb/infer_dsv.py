@@ -36,7 +36,7 @@ def infer_dsv(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> I
     Raises:
         EngineError: the file is empty, or DuckDB cannot read it.
     """
-    dialect = _dialect(connection, path, name)
+    dialect = _dialect(connection, path)
     first = [field.strip() for field in header_of(path, dialect, compat=False) or ()]
     if not first:
         raise EngineError(f"{name} is empty, so nothing can be inferred from it")
@@ -70,15 +70,30 @@ def infer_dsv(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> I
     return Inferred(metadata, tuple(fields.values()))
 
 
-def _dialect(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> Dialect:
+def _dialect(connection: duckdb.DuckDBPyConnection, path: Path) -> Dialect:
     sniffed = _sniffed(connection, path, None)
-    if sniffed is None or sniffed[3] or sniffed[4] < 2:
+    if sniffed is None or sniffed[2] or sniffed[3] < 2:
         # One column, or lines that are left out: look at the first line, as Starlake does.
         separator = _separator(path)
-        sniffed = _sniffed(connection, path, separator) or (separator, '"', '"', 0, 0)
-    separator, quote, escape = ("" if part in (None, "(empty)") else str(part) for part in sniffed[:3])
-    # Files with quotes double them, unless this one shows something else.
-    return Dialect(separator or ",", quote or '"', "\\" if escape == "\\" else '"', multiline=True)
+        sniffed = _sniffed(connection, path, separator) or (separator, '"', 0, 0)
+    separator, quote = ("" if part in (None, "(empty)") else str(part) for part in sniffed[:2])
+    separator, quote = separator or ",", quote or '"'
+    return Dialect(separator, quote, "\\" if _escapes(path, separator, quote) else '"', multiline=True)
+
+
+def _escapes(path: Path, separator: str, quote: str) -> bool:
+    """Whether a backslash precedes the quotes inside of values. Files with quotes double them, unless they show the opposite."""
+    # A backslash at the end of a value may belong to it, and two quotes at its beginning are an empty value.
+    between, one = re.escape(separator.encode()), re.escape(quote.encode())
+    escaped = re.compile(rb"\\" + one + rb"(?!" + between + rb"|\s*$)")
+    doubled = re.compile(rb"(?<!" + between + rb")(?<!^)" + one + one + rb"(?!" + between + rb"|\s*$)")
+    found = False
+    with path.open("rb") as source:
+        for line in source:
+            if doubled.search(line):
+                return False
+            found = found or escaped.search(line) is not None
+    return found
 
 
 def _sniffed(connection: duckdb.DuckDBPyConnection, path: Path, separator: str | None) -> tuple[Any, ...] | None:
@@ -86,7 +101,7 @@ def _sniffed(connection: duckdb.DuckDBPyConnection, path: Path, separator: str |
     parameters = {"path": str(path), **({} if separator is None else {"separator": separator})}
     try:
         return connection.execute(
-            f"SELECT Delimiter, Quote, Escape, SkipRows, len(Columns) FROM sniff_csv($path{given}, strict_mode = false, null_padding = true)",
+            f"SELECT Delimiter, Quote, SkipRows, len(Columns) FROM sniff_csv($path{given}, strict_mode = false, null_padding = true)",
             parameters,
         ).fetchone()
     except duckdb.Error:
