@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,10 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from starlake_core import DataInterval, Report, Run, RunKey, StarlakeDataset, TaskReport, TriggerPolicy
+from starlake_core import DataInterval, Report, Run, RunKey, StarlakeDataset, TaskReport
 from starlake_core.model.schedule import time_zone
 from starlake_core.orchestrators.events import event_metadata
-from starlake_core.orchestrators.freshness import Event, decide
 
 UTC = timezone.utc
 START, END = datetime(2024, 7, 1, 22, tzinfo=UTC), datetime(2024, 7, 2, 22, tzinfo=UTC)
@@ -86,35 +85,6 @@ def test_a_task_of_a_report_is_found_by_path_or_by_an_id_that_one_task_has() -> 
         report.task("a")
     with pytest.raises(KeyError, match="x: 0 tasks of p"):
         report.task("x")
-
-
-# events
-
-
-def event(name: str, hour: int | None, at: int = 12) -> Event:
-    interval = None if hour is None else DataInterval(START + timedelta(hours=hour), START + timedelta(hours=hour + 1))
-    return Event(name, interval, START + timedelta(hours=at))
-
-
-def test_the_interval_of_events_spans_theirs() -> None:
-    decision = decide(TriggerPolicy(), [event("b", 5), event("a", 2), event("a", 7)], END)
-    assert decision.start
-    assert decision.interval == DataInterval(START + timedelta(hours=2), START + timedelta(hours=8))
-    assert decision.reason == "started by a, b"
-
-
-def test_an_event_without_an_interval_counts_with_its_time() -> None:
-    moment = START + timedelta(hours=12)
-    assert decide(TriggerPolicy(), [event("a", None)], END).interval == DataInterval(moment, moment)
-
-
-def test_without_an_event_now_is_the_interval() -> None:
-    decision = decide(TriggerPolicy(), [], END)
-    assert (decision.start, decision.interval, decision.reason) == (
-        True,
-        DataInterval(END, END),
-        "started without an event",
-    )
 
 
 def test_an_interval_may_be_empty() -> None:

@@ -10,8 +10,7 @@ from datetime import datetime, timezone
 
 from ..dsl.pipeline import StarlakePipeline
 from ..model.dataset import StarlakeDataset
-from ..model.run import Report, RunRequest, TaskState
-from ..orchestrators.freshness import Event, decide
+from ..model.run import DataInterval, Report, RunRequest, TaskState
 from ._deciding import expected
 
 __all__ = ["fed_request", "sort_pipelines"]
@@ -70,24 +69,22 @@ def fed_request(
         # The orchestrator decides when it starts. Somebody waits for the answer, so a replay does not wait.
         return expected(pipeline, replace(request, triggered=True, patient=False))
     now = datetime.now(timezone.utc).replace(microsecond=0)
-    events = []
-    for other, report in feeding.values():
-        for identity in sorted(_emitted(other, report) & set(wanted)):
-            events.append(Event(wanted[identity].uri, report.interval, now))
+    brought = {name: _emitted(other, report) & set(wanted) for name, (other, report) in feeding.items()}
+    new = set().union(*brought.values())
     produced = {identity for other, _ in feeding.values() for identity in (d.identity for d in other.outlets)}
-    missing = sorted(
-        wanted[identity].uri
-        for identity in set(wanted) & produced
-        if not any(event.dataset == wanted[identity].uri for event in events)
-    )
+    missing = sorted(wanted[identity].uri for identity in (set(wanted) & produced) - new)
     assert pipeline.trigger is not None
-    if missing and (pipeline.trigger.policy == "all" or not events):
+    if missing and (pipeline.trigger.policy == "all" or not new):
         which = "all" if pipeline.trigger.policy == "all" else "any"
         return replace(
             request,
             skip=f"{pipeline.id} starts on {which} of its datasets, and nothing new arrived for {', '.join(missing)}",
         )
-    interval = decide(pipeline.policy, events, now).interval
+    # This orchestrator keeps no record to decide from, so the interval spans those of the runs that brought something.
+    intervals = [feeding[name][1].interval or DataInterval(now, now) for name, found in brought.items() if found]
+    if not intervals:
+        return request
+    interval = DataInterval(min(one.start for one in intervals), max(one.end for one in intervals))
     return replace(request, run=replace(request.run, interval=interval))
 
 

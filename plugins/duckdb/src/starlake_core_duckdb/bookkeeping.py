@@ -2,17 +2,20 @@
 
 They have a schema of their own. Earlier versions kept them in the schema ``audit``, where Starlake has tables too; such a database is
 changed when it is opened. The columns tell which tables are the engine's, because Starlake has an ``audit.rejected``, too.
+
+Who looks for rejected rows where Starlake keeps them finds them there as well: if a database has no ``audit.rejected``, the engine makes
+one with Starlake's columns, which Starlake can use later. One that Starlake made is left alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import duckdb
 
 from .sql import identifier, qualified
 
-__all__ = ["bookkeeping_changes"]
+__all__ = ["bookkeeping_changes", "list_rejected"]
 
 _SCHEMA = "starlake_core"
 _FORMER = "audit"
@@ -25,6 +28,9 @@ _TABLES: Mapping[str, str] = {
     "log": 'run_key VARCHAR, command VARCHAR NOT NULL, domain VARCHAR NOT NULL, "table" VARCHAR NOT NULL, success BOOLEAN NOT NULL, '
     "accepted BIGINT, rejected BIGINT, message VARCHAR, started_at TIMESTAMP NOT NULL, ended_at TIMESTAMP NOT NULL",
 }
+_LISTED = "JOBID VARCHAR, TIMESTAMP TIMESTAMP, DOMAIN VARCHAR, SCHEMA VARCHAR, ERROR VARCHAR, PATH VARCHAR"
+"""The columns of Starlake's ``audit.rejected``."""
+_OURS = "made by starlake_core, with the columns of Starlake"
 _OPTIONAL = {"instance"}
 """Columns that an earlier version did not have."""
 
@@ -59,25 +65,31 @@ def bookkeeping_changes(connection: duckdb.DuckDBPyConnection) -> list[str]:
     for name in former:
         before = qualified(_FORMER, name)
         statements += [f"INSERT INTO {qualified(_SCHEMA, name)} BY NAME FROM {before}", f"DROP TABLE {before}"]
-    if former and not _holds_more(connection, former):
-        statements.append(f"DROP SCHEMA {identifier(_FORMER)}")
+    if (_FORMER, "rejected") not in present or "rejected" in former:
+        listed = qualified(_FORMER, "rejected")
+        statements += [
+            f"CREATE SCHEMA IF NOT EXISTS {identifier(_FORMER)}",
+            f"CREATE TABLE {listed} ({_LISTED})",
+            f"COMMENT ON TABLE {listed} IS '{_OURS}'",
+        ]
     return statements
 
 
-def _holds_more(connection: duckdb.DuckDBPyConnection, former: Sequence[str]) -> bool:
-    """Whether the former schema holds more than some tables."""
-    objects = {
-        "tables": "table_name",
-        "views": "view_name",
-        "sequences": "sequence_name",
-        "functions": "function_name",
-        "types": "type_name",
-    }
-    listed = " UNION ALL ".join(
-        f"SELECT {name} AS name FROM duckdb_{kind}() WHERE schema_name = $former AND database_name = current_database()"
-        for kind, name in objects.items()
-    )
-    found = connection.execute(
-        f"SELECT count(*) FROM ({listed}) WHERE NOT list_contains($names, name)", {"former": _FORMER, "names": former}
+def list_rejected(connection: duckdb.DuckDBPyConnection, jobid: str | None, since: int) -> None:
+    """List rejected rows in ``audit.rejected`` too, unless Starlake made that table.
+
+    Args:
+        jobid: the name of the work.
+        since: how many rejected rows there were before.
+    """
+    ours = connection.execute(
+        "SELECT 1 FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = $schema "
+        "AND table_name = 'rejected' AND comment = $ours",
+        {"schema": _FORMER, "ours": _OURS},
     ).fetchone()
-    return bool(found and found[0])
+    if ours is not None:
+        connection.execute(
+            f"INSERT INTO {qualified(_FORMER, 'rejected')} SELECT $jobid, rejected_at, domain, \"table\", errors, file "
+            f"FROM {qualified(_SCHEMA, 'rejected')} WHERE rowid >= $since ORDER BY rowid",
+            {"jobid": jobid, "since": since},
+        )
