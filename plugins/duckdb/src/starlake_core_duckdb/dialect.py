@@ -26,8 +26,8 @@ class Dialect:
     Attributes:
         encoding: the name of the codec of Python.
         multiline: whether a quoted value may contain line breaks; None if the project does not say.
-        comment: how lines begin that are no records; empty if there are none.
-        trim_leading, trim_trailing: whether blanks before and after a value are dropped; those in quotes stay.
+        comment: the text at the start of a line that is not a record; empty if every line is one.
+        trim_leading, trim_trailing: whether spaces before and after a value are dropped; those in quotes stay.
     """
 
     separator: str = ";"
@@ -44,7 +44,7 @@ class Dialect:
 
     @property
     def trims(self) -> bool:
-        """Whether blanks around values are dropped."""
+        """Whether spaces around values are dropped."""
         return self.trim_leading or self.trim_trailing
 
 
