@@ -25,7 +25,9 @@ def quick_start() -> list[str]:
 
 @pytest.fixture
 def dagster(tmp_path: Path) -> LiveDagster:
-    return LiveDagster(tmp_path / "dagster", [], {"SL_SENSOR_INTERVAL": "5", "SL_ROOT": str(tmp_path / "starbake")})
+    # What is loaded again at once starts the transforms at once.
+    environ = {"SL_SENSOR_INTERVAL": "5", "SL_MIN_TIMEDELTA_BETWEEN_RUNS": "0", "SL_ROOT": str(tmp_path / "starbake")}
+    return LiveDagster(tmp_path / "dagster", [], environ)
 
 
 def test_it_ends_with_each_transform_once_for_what_was_loaded(dagster: LiveDagster, tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def strptime_format(pattern: str) -> str | None:
 
 
 def fixed_length(pattern: str) -> int | None:
-    """How many characters a text has that fits a pattern of digits and punctuation; None for any other pattern.
+    """The length of a string that matches a pattern of digits and punctuation; None for any other pattern.
 
     >>> fixed_length("yyyy-MM-dd"), fixed_length("d/M/yyyy"), fixed_length("dd MMM")
     (10, None, None)

@@ -26,8 +26,8 @@ class Dialect:
     Attributes:
         encoding: the name of the codec of Python.
         multiline: whether a quoted value may contain line breaks; None if the project does not say.
-        comment: the text at the start of a line that is not a record; empty if every line is one.
-        trim_leading, trim_trailing: whether spaces before and after a value are dropped; those in quotes stay.
+        comment: the character that begins a comment; empty if there are no comments.
+        trim_leading, trim_trailing: whether spaces before and after a value are dropped; spaces in quotes stay.
     """
 
     separator: str = ";"
