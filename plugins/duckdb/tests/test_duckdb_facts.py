@@ -14,17 +14,17 @@ import pytest
 
 FOLDER = Path(os.environ.get("STARLAKE_PROJECT_FACTS", ""))
 CASES = sorted(path.parent.name for path in FOLDER.glob("*/run.sh")) if FOLDER.name else []
-REFUSED = {
-    "nested-required": "of a nested attribute is not supported",
-}
-"""The engine does not compute the value; it refuses the case by name, which is what the words say."""
+FORMER = "from audit.rejected)"
+"""Where the cases count rejected rows; the engine's own tables have a schema of their own since."""
 
 
 @pytest.mark.skipif(not CASES, reason="STARLAKE_PROJECT_FACTS names no folder with cases")
 @pytest.mark.parametrize("name", CASES or ["none"])
-def test_a_project_from_elsewhere(name: str) -> None:
+def test_a_project_from_elsewhere(name: str, tmp_path: Path) -> None:
+    script = tmp_path / "run.sh"
+    script.write_text((FOLDER / name / "run.sh").read_text().replace(FORMER, "from starlake_core.rejected)"))
     done = subprocess.run(
-        ["bash", str(FOLDER / name / "run.sh")],
+        ["bash", str(script)],
         env={**os.environ, "PY": sys.executable},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -32,7 +32,4 @@ def test_a_project_from_elsewhere(name: str) -> None:
         timeout=300,
         check=False,
     )
-    if name in REFUSED:
-        assert REFUSED[name] in done.stdout
-    else:
-        assert done.returncode == 0, done.stdout
+    assert done.returncode == 0, done.stdout
