@@ -43,7 +43,7 @@ def change(sandbox: Sandbox, sql: str) -> None:
 
 def to_the_earlier_version(sandbox: Sandbox, *, instance: bool) -> None:
     """Move the tables to where an earlier version had them; the first one had no instances either."""
-    change(sandbox, EARLIER)
+    change(sandbox, "DROP SCHEMA audit CASCADE;" + EARLIER)
     if instance:
         change(sandbox, "ALTER TABLE audit.run_keys ADD COLUMN instance VARCHAR")
     for name in ("run_keys", "loaded_files", "rejected", "log"):
@@ -67,6 +67,18 @@ def test_tables_of_starlake_are_left_alone(sandbox: Sandbox) -> None:
     assert [table for schema, table in schemas(sandbox) if schema == "audit"] == ["audit", "expectations", "rejected"]
 
 
+def test_rejected_rows_are_listed_where_starlake_lists_them(sandbox: Sandbox) -> None:
+    sandbox.staged("items1.csv", "id,label\n1,a\n")
+    assert sandbox.run(*LOAD).code == 0
+    assert sandbox.query("SELECT count(*) FROM audit.rejected") == [(0,)]
+    for number in (2, 3):
+        sandbox.staged(f"items{number}.csv", "id,label\n1,a\nx,b\n")
+        assert sandbox.run(*LOAD, SL_RUN_KEY=f"k{number}").code == 0
+    listed = sandbox.query('SELECT JOBID, DOMAIN, "SCHEMA", ERROR, PATH FROM audit.rejected ORDER BY JOBID')
+    why = "id: 'x' is not a valid int"
+    assert listed == [("k2", "shop", "items", why, "items2.csv"), ("k3", "shop", "items", why, "items3.csv")]
+
+
 @pytest.mark.parametrize("instance", [True, False])
 def test_a_database_of_an_earlier_version_is_changed_when_it_is_opened(sandbox: Sandbox, instance: bool) -> None:
     sandbox.staged("items1.csv", "id,label\n1,a\nx,b\n")
@@ -78,7 +90,7 @@ def test_a_database_of_an_earlier_version_is_changed_when_it_is_opened(sandbox: 
         "already done under this run key"
     )
     assert {name: sandbox.query(f"FROM starlake_core.{name}") for name in kept} == kept
-    assert {schema for schema, _ in schemas(sandbox)} == {"starlake_core"}
+    assert [table for schema, table in schemas(sandbox) if schema == "audit"] == ["rejected"]
     assert sandbox.run(*LOAD, SL_RUN_KEY="l").code == 0
     assert sandbox.query("SELECT id FROM shop.items") == [(1,), (2,)]
 
@@ -87,11 +99,11 @@ def test_what_an_earlier_version_wrote_later_is_moved_too(sandbox: Sandbox) -> N
     """Two versions may work on one database in turns; what else is in the schema stays."""
     sandbox.staged("items1.csv", "id\n1\n")
     sandbox.run(*LOAD)
-    change(sandbox, EARLIER + "CREATE TABLE audit.mine (n INT);")
+    change(sandbox, "DROP TABLE audit.rejected;" + EARLIER + "CREATE TABLE audit.mine (n INT);")
     change(sandbox, "INSERT INTO audit.run_keys SELECT 'old', 'load', 'hash', '[]', now()::TIMESTAMP")
     assert sandbox.run(*LOAD).code == 0
     assert sandbox.query("SELECT run_key FROM starlake_core.run_keys") == [("old",)]
-    assert [table for schema, table in schemas(sandbox) if schema == "audit"] == ["mine"]
+    assert [table for schema, table in schemas(sandbox) if schema == "audit"] == ["mine", "rejected"]
 
 
 def test_a_crash_during_the_change_loses_nothing(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import duckdb
 from starlake_core_project import Table
 
 from .archives import opened
+from .bookkeeping import last_rejected, list_rejected
 from .casting import Column
 from .checks import column_checks
 from .computed import check_computed, compute
@@ -176,7 +177,7 @@ def read_batch(
     hidden = any(column.masked for column in columns)
     if hidden:
         refuse_clear_copies(table, [name for _, name in files])
-    malformed = 0
+    malformed, listed = 0, last_rejected(connection)
     for number, (path, name) in enumerate(opened(files, rules)):
         try:
             reading = Reading(table, read, path, name, _REJECTS, rules)
@@ -209,6 +210,8 @@ def read_batch(
         )
     total = connection.execute(f"SELECT count(*), count({_ERRORS}) FROM {BATCH}").fetchone()
     rows, wrong = total if total else (0, 0)
+    if wrong or malformed:
+        list_rejected(connection, listed)
     connection.execute(f"DELETE FROM {BATCH} WHERE {_ERRORS} IS NOT NULL")
     compute(connection, table, columns, BATCH)
     return Counts(accepted=rows - wrong, rejected=wrong + malformed)

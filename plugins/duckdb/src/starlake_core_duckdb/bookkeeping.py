@@ -15,7 +15,7 @@ import duckdb
 
 from .sql import identifier, qualified
 
-__all__ = ["bookkeeping_changes", "list_rejected"]
+__all__ = ["bookkeeping_changes", "last_rejected", "list_rejected"]
 
 _SCHEMA = "starlake_core"
 _FORMER = "audit"
@@ -75,12 +75,17 @@ def bookkeeping_changes(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return statements
 
 
-def list_rejected(connection: duckdb.DuckDBPyConnection, jobid: str | None, since: int) -> None:
+def last_rejected(connection: duckdb.DuckDBPyConnection) -> int:
+    """The id of the row that was rejected last."""
+    found = connection.execute(f"SELECT coalesce(max(rowid), -1) FROM {qualified(_SCHEMA, 'rejected')}").fetchone()
+    return int(found[0]) if found else -1
+
+
+def list_rejected(connection: duckdb.DuckDBPyConnection, after: int) -> None:
     """List rejected rows in ``audit.rejected`` too, unless Starlake made that table.
 
     Args:
-        jobid: the name of the work.
-        since: how many rejected rows there were before.
+        after: the id of the last row that is listed; see :func:`last_rejected`.
     """
     ours = connection.execute(
         "SELECT 1 FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = $schema "
@@ -89,7 +94,7 @@ def list_rejected(connection: duckdb.DuckDBPyConnection, jobid: str | None, sinc
     ).fetchone()
     if ours is not None:
         connection.execute(
-            f"INSERT INTO {qualified(_FORMER, 'rejected')} SELECT $jobid, rejected_at, domain, \"table\", errors, file "
-            f"FROM {qualified(_SCHEMA, 'rejected')} WHERE rowid >= $since ORDER BY rowid",
-            {"jobid": jobid, "since": since},
+            f'INSERT INTO {qualified(_FORMER, "rejected")} SELECT run_key, rejected_at, domain, "table", errors, file '
+            f"FROM {qualified(_SCHEMA, 'rejected')} WHERE rowid > $after ORDER BY rowid",
+            {"after": after},
         )
