@@ -8,10 +8,11 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from breadth import in_the_matrix
 from live_airflow import LiveAirflow, until
 from starlake_core_airflow.versions import AIRFLOW_3
 
-pytestmark = [pytest.mark.live, pytest.mark.skipif(not AIRFLOW_3, reason="it uses the API of 3.x")]
+pytestmark = [in_the_matrix, pytest.mark.live, pytest.mark.skipif(not AIRFLOW_3, reason="it uses the API of 3.x")]
 
 PROGRAM = """\
 #!/bin/sh

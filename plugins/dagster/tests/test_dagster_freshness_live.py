@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from breadth import in_the_matrix
 from dagster import DagsterInstance, DagsterRunStatus
 from dagster_runs import job, run
 from dagster_server import LiveDagster, until
 from starlake_core_dagster import definitions
 
-pytestmark = pytest.mark.live
+pytestmark = [in_the_matrix, pytest.mark.live]
 
 UTC = timezone.utc
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)

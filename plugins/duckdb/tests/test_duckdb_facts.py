@@ -14,17 +14,13 @@ import pytest
 
 FOLDER = Path(os.environ.get("STARLAKE_PROJECT_FACTS", ""))
 CASES = sorted(path.parent.name for path in FOLDER.glob("*/run.sh")) if FOLDER.name else []
-FORMER = "from audit.rejected)"
-"""Where the cases count rejected rows; the engine's own tables have a schema of their own since."""
 
 
 @pytest.mark.skipif(not CASES, reason="STARLAKE_PROJECT_FACTS names no folder with cases")
 @pytest.mark.parametrize("name", CASES or ["none"])
-def test_a_project_from_elsewhere(name: str, tmp_path: Path) -> None:
-    script = tmp_path / "run.sh"
-    script.write_text((FOLDER / name / "run.sh").read_text().replace(FORMER, "from starlake_core.rejected)"))
+def test_a_project_from_elsewhere(name: str) -> None:
     done = subprocess.run(
-        ["bash", str(script)],
+        ["bash", str(FOLDER / name / "run.sh")],
         env={**os.environ, "PY": sys.executable},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
