@@ -11,7 +11,7 @@ from starlake_core import Orchestration, StarlakePipeline, TaskState
 TABLE = "table: { name: t, pattern: 't.*.csv', attributes: [ { name: id, type: int } ], metadata: { writeStrategy: { type: %s } } }"
 FAULTS = {
     "broken YAML": ("metadata/load/x/t.sl.yml", "table: [", "is not valid YAML"),
-    "an unsupported feature": ("metadata/load/x/t.sl.yml", TABLE % "SCD2", "SCD2 of x.t is not supported"),
+    "an unsupported feature": ("metadata/load/x/t.sl.yml", TABLE % "NEVER", "NEVER of x.t is not supported"),
     "no project": ("", "", "is not a Starlake project"),
 }
 
@@ -41,13 +41,20 @@ def drawn(root: Path, environment: str, **options: object) -> StarlakePipeline:
     return pipeline
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_broken_project_is_not_tried_again(tmp_path: Path, fault: str) -> None:
+@pytest.mark.parametrize("fault", ["broken YAML", "no project"])
+def test_a_project_that_cannot_be_read_is_not_even_tried(tmp_path: Path, fault: str) -> None:
     project(tmp_path, fault)
+    report = drawn(tmp_path, "duckdb").run()
+    assert (report.state, {task.attempts for task in report.tasks}) == (TaskState.FAILED, {0})
+    assert FAULTS[fault][2] in report.reason
+
+
+def test_a_feature_that_is_not_supported_is_not_tried_again(tmp_path: Path) -> None:
+    project(tmp_path, "an unsupported feature")
     report = drawn(tmp_path, "duckdb").run()
     (task,) = (task for task in report.tasks if task.state == TaskState.FAILED)
     assert (task.attempts, task.exit_code) == (1, 78)
-    assert FAULTS[fault][2] in Path(task.log).read_text(encoding="utf-8")
+    assert FAULTS["an unsupported feature"][2] in Path(task.log).read_text(encoding="utf-8")
 
 
 def test_an_engine_that_is_not_installed_is_not_tried_again(tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 They have a schema of their own. Earlier versions kept them in the schema ``audit``, where Starlake has tables too; such a database is
 changed when it is opened. The columns tell which tables are the engine's, because Starlake has an ``audit.rejected``, too.
 
-Who looks for rejected rows where Starlake keeps them finds them there as well: if a database has no ``audit.rejected``, the engine makes
-one with Starlake's columns, which Starlake can use later. One that Starlake made is left alone.
+Rejected rows are listed where Starlake lists them, too: if a database has no ``audit.rejected``, the engine makes one with Starlake's
+columns, which Starlake can use later. One that Starlake made is left alone.
 """
 
 from __future__ import annotations
