@@ -108,7 +108,8 @@ def state(root: Path) -> dict[str, object]:
     script = (
         "import duckdb, json, sys\n"
         "db = duckdb.connect(sys.argv[1], read_only=True)\n"
-        "query = \"select table_schema, table_name from information_schema.tables where table_schema not in ('starlake_core', 'audit') order by all\"\n"
+        'query = "select table_schema, table_name from information_schema.tables "\n'
+        "query += \"where table_schema not in ('starlake_core', 'audit') order by all\"\n"
         "names = db.execute(query).fetchall()\n"
         'print(json.dumps({f"{s}.{t}": sorted(map(str, db.execute(f\'select * from "{s}"."{t}"\').fetchall())) for s, t in names}))\n'
     )

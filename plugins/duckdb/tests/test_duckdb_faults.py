@@ -53,10 +53,10 @@ def test_a_project_that_can_be_read_runs(project: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("path", "text", "named"),
     [
-        ("metadata/application.sl.yml", "application: {conections: {}}", "application.sl.yml:2"),
+        ("metadata/application.sl.yml", "application: {colours: {}}", "application.sl.yml:2"),
         ("metadata/env.sl.yml", "env: [", "env.sl.yml"),
-        ("metadata/load/shop/_config.sl.yml", "load: {metadata: {seperator: ','}}", "_config.sl.yml:2"),
-        ("metadata/load/shop/items.sl.yml", "table: {patern: x}", "items.sl.yml:2"),
+        ("metadata/load/shop/_config.sl.yml", "load: {metadata: {colour: ','}}", "_config.sl.yml:2"),
+        ("metadata/load/shop/items.sl.yml", "table: {colour: x}", "items.sl.yml:2"),
         ("metadata/transform/kpi/total.sl.yml", "task: {streems: []}", "total.sl.yml:2"),
         ("metadata/transform/kpi/total.sql", "SELECT {{ 1 + }}", "total.sql"),
     ],
@@ -75,7 +75,7 @@ def test_a_file_that_cannot_be_read_ends_the_run_before_it_starts(
 
 def test_all_faults_are_reported_at_once_and_the_run_can_be_resumed(project: Sandbox) -> None:
     good = (project.root / "metadata/load/shop/items.sl.yml").read_text()
-    project.write("metadata/load/shop/items.sl.yml", "table: {patern: x}")
+    project.write("metadata/load/shop/items.sl.yml", "table: {colour: x}")
     project.write("metadata/transform/kpi/total.sl.yml", "task: {streems: []}")
     _, report, _ = run(project)
     assert "items.sl.yml:2" in report["reason"]
@@ -88,13 +88,13 @@ def test_all_faults_are_reported_at_once_and_the_run_can_be_resumed(project: San
 
 
 def test_the_reason_is_shown(project: Sandbox) -> None:
-    project.write("metadata/load/shop/items.sl.yml", "table: {patern: x}")
+    project.write("metadata/load/shop/items.sl.yml", "table: {colour: x}")
     shown = project.finish(project.python("-m", "starlake_core", "run", str(project.root / "pipe.py")))
-    assert "items.sl.yml:2: table.patern is not a key" in shown.out
+    assert "items.sl.yml:2: table.colour is not a key" in shown.out
 
 
 def test_what_the_run_does_not_need_does_not_stop_it(project: Sandbox) -> None:
-    project.table("others", "table: {patern: x}")
+    project.table("others", "table: {colour: x}")
     project.write("metadata/transform/kpi/other.sl.yml", "task: {streems: []}")
     code, report, _ = run(project)
     assert (code, report["state"]) == (0, "success")
