@@ -343,3 +343,15 @@ def test_no_record_is_lost_in_many_blocks(sandbox: Sandbox) -> None:
     ]
     found = load(sandbox, ("a0;a1;a2\n" + "\n".join(rows) + "\n").encode())
     assert [row[0] for row in found] == [str(number) for number in range(100_000)]
+
+
+@pytest.mark.parametrize("environ", [{}, {"SL_DUCKDB_COMPAT": "starlake"}])
+def test_a_number_that_is_empty_is_null_whatever_an_empty_text_is(sandbox: Sandbox, environ: dict[str, str]) -> None:
+    sandbox.table(
+        "numbers",
+        "table: {pattern: numbers.*, attributes: [{name: n, type: int}, {name: d, type: date}, {name: i, type: int}], "
+        "metadata: {emptyIsNull: false}}",
+    )
+    sandbox.staged("numbers.csv", "n,d,i\n,,1\n")
+    assert sandbox.run("load", **environ).code == 0
+    assert sandbox.query("SELECT * FROM shop.numbers") == [(None, None, 1)]

@@ -98,3 +98,43 @@ def test_lines_where_an_array_is_wanted(sandbox: Sandbox, environ: dict[str, str
     sandbox.staged("orders.json", '{"id": 1}\n{"id": 2}\n')
     assert sandbox.run("load", **environ).code == 0
     assert sandbox.query("SELECT id FROM shop.orders") == wanted
+
+
+@pytest.mark.parametrize(
+    ("empty", "wanted"),
+    [("true", [(None, "D", {"x": None}, [None, "a"])]), ("false", [(None, "", {"x": ""}, ["", "a"])])],
+)
+def test_an_empty_text_is_null_as_in_other_formats(
+    sandbox: Sandbox, empty: str, wanted: list[tuple[object, ...]]
+) -> None:
+    sandbox.table(
+        "empty",
+        f"""
+        table:
+          pattern: empty.*
+          attributes:
+            - {{name: n, type: int}}
+            - {{name: a, type: string, default: D}}
+            - {{name: s, type: struct, attributes: [{{name: x, type: string}}]}}
+            - {{name: l, type: string, array: true}}
+          metadata: {{format: JSON, emptyIsNull: {empty}}}
+        """,
+    )
+    number = '""' if empty == "true" else "null"
+    sandbox.staged("empty.json", f'{{"n": {number}, "a": "", "s": {{"x": ""}}, "l": ["", "a"]}}\n')
+    assert sandbox.run("load").code == 0
+    assert sandbox.query("SELECT * FROM shop.empty") == wanted
+
+
+@pytest.mark.parametrize("environ", [{}, {"SL_DUCKDB_COMPAT": "starlake"}])
+def test_a_message_has_the_name_that_the_file_came_with(sandbox: Sandbox, environ: dict[str, str]) -> None:
+    sandbox.table(
+        "broken",
+        "table: {pattern: broken.*, attributes: [{name: n, type: int}], metadata: {format: JSON, array: true}}",
+    )
+    sandbox.staged("broken.json", '[{"n": 1}, {"n": 2}')
+    result = sandbox.run("load", **environ)
+    assert result.code == 1
+    assert 'Malformed JSON in file "broken.json"' in result.err
+    assert "LINE 1" not in result.err
+    assert str(sandbox.root) not in result.err

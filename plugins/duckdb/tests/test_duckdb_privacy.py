@@ -136,3 +136,25 @@ def test_what_is_refused(sandbox: Sandbox, privacy: str, kind: str, form: str, s
     assert result.code == 1
     assert said in result.err
     assert Path(sandbox.root / "datasets/archive").exists() is False
+
+
+@pytest.mark.parametrize("line", ["x,{}", "x,{},more"])  # the second one is read from a copy
+def test_an_attribute_that_is_ignored_shows_nothing(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    people(sandbox, "HIDE", more=", ignore: true, required: true")
+    written: list[bytes] = []
+    flush = dsv_copy._Writer._flush
+
+    def keep(writer: dsv_copy._Writer, ready: list[bytes], target: object) -> None:
+        written.extend(ready)
+        flush(writer, ready, target)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(dsv_copy._Writer, "_flush", keep)
+    sandbox.staged("people.csv", f"id,name\n{line.format(SECRET)}\n")
+    result = sandbox.run("load")
+    assert result.code == 0
+    assert sandbox.query("SELECT record, errors FROM starlake_core.rejected") == [
+        (None, "id: a value is not a valid int")
+    ]
+    assert SECRET.encode() not in everything(sandbox) + b"".join(written) + result.out.encode() + result.err.encode()

@@ -13,7 +13,7 @@ from starlake_core_project import Table
 
 from .archives import opened
 from .bookkeeping import last_rejected, list_rejected
-from .casting import Column
+from .casting import Column, has_privacy
 from .checks import column_checks
 from .computed import check_computed, compute
 from .errors import EngineError, TooLarge
@@ -59,7 +59,7 @@ def _match(connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:
 def _insert(reading: Reading, number: int) -> tuple[str, Parameters]:
     source, parameters = _source(reading)
     columns = reading.columns
-    hidden = any(column.masked for column in columns)
+    hidden = has_privacy(reading.table)
     checks = [
         column_checks(reading.table, column, f"v{index}", parameters, hidden=hidden, done=reading.copy is not None)
         for index, column in enumerate(columns)
@@ -141,6 +141,11 @@ def _keep_malformed(
     return int(found[0]) if found else 0
 
 
+def _said(error: duckdb.Error, path: Path, name: str) -> str:
+    """What DuckDB says, without the statement, and with the name that the file came with."""
+    return str(error).partition("\n")[0].replace(str(path), name).strip()
+
+
 def drop_batch(connection: duckdb.DuckDBPyConnection) -> None:
     """Remove what :func:`read_batch` made; the space in the file is used again."""
     connection.execute(f"DROP TABLE {BATCH}")
@@ -174,7 +179,7 @@ def read_batch(
     )
     check_computed(connection, table, columns, BATCH)
     read = [column for column in columns if not column.attribute.script]
-    hidden = any(column.masked for column in columns)
+    hidden = has_privacy(table)
     if hidden:
         refuse_clear_copies(table, [name for _, name in files])
     malformed, listed = 0, last_rejected(connection)
@@ -190,7 +195,7 @@ def read_batch(
             shown = (
                 "a value does not fit, and is not shown because the table has attributes with privacy"
                 if hidden
-                else error
+                else _said(error, path, name)
             )
             raise kind(f"{name} cannot be loaded into {table.domain}.{table.name}: {shown}") from (
                 None if hidden else error

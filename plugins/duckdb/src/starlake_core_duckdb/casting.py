@@ -18,7 +18,7 @@ from .privacy import check_privacy
 from .sql import identifier, sql_type
 from .type_patterns import check_type_pattern
 
-__all__ = ["PRIMITIVE_DDL", "Column", "columns_of"]
+__all__ = ["PRIMITIVE_DDL", "Column", "columns_of", "has_privacy"]
 
 PRIMITIVE_DDL = {
     "string": "VARCHAR",
@@ -60,12 +60,25 @@ class Column:
     @property
     def masked(self) -> bool:
         """Whether its values must not be seen."""
-        return (self.attribute.privacy or "NONE").upper() != "NONE"
+        return _is_private(self.attribute)
 
     @property
     def nested(self) -> bool:
         """Whether its values are JSON, not text."""
         return self.type is None or self.attribute.array or self.type.primitive_type == "variant"
+
+
+def _is_private(attribute: Attribute) -> bool:
+    return (attribute.privacy or "NONE").upper() != "NONE"
+
+
+def has_privacy(table: Table) -> bool:
+    """Whether the files of a table have values that must not be seen, in attributes that are ignored too."""
+
+    def private(attributes: Sequence[Attribute]) -> bool:
+        return any(_is_private(item) or private(item.attributes or ()) for item in attributes)
+
+    return private(table.attributes)
 
 
 def columns_of(table: Table, types: Mapping[str, DataType], compat: bool = False) -> tuple[Column, ...]:

@@ -6,8 +6,9 @@ import msgspec
 from starlake_core_project import Attribute, DataType, Table
 
 from .casting import PRIMITIVE_DDL, Column
-from .dates import fixed_length, is_iso_name, readable, shape, strptime_format
+from .dates import NAMED, fixed_length, is_iso_name, readable, shape, strptime_format
 from .errors import unsupported
+from .java_dates import as_java_reads
 from .privacy import masked
 from .sql import Parameters, identifier
 from .type_patterns import TRUE_FALSE, matches_pattern, patterns_without_re2
@@ -30,26 +31,33 @@ def _temporal(value: str, column: Column, kind: DataType, parameters: Parameters
     if pattern in ("epoch_second", "epoch_milli"):
         factor = 1_000_000 if pattern == "epoch_second" else 1_000
         return f"TRY_CAST(make_timestamp(TRY_CAST({value} AS BIGINT) * {factor}) AS {column.ddl})"
-    value = readable(value, pattern) if pattern else value
+    value = f"trim({value})"
+    raw, value = value, readable(value, pattern) if pattern else value
     if pattern is None or is_iso_name(pattern):
+        fits = f"regexp_full_match({raw}, {parameters.add(shape(pattern))})" if pattern else "true"
         plain = f"TRY_CAST({value} AS {column.ddl})"
         if column.ddl != "TIMESTAMP":
-            return plain
+            return f"CASE WHEN {fits} THEN {plain} END"
         zoned = f"CAST(TRY_CAST({value} AS TIMESTAMP WITH TIME ZONE) AS TIMESTAMP)"
-        return f"CASE WHEN regexp_matches({value}, {parameters.add(_WITH_OFFSET)}) THEN {zoned} ELSE {plain} END"
+        offset = f"regexp_matches({value}, {parameters.add(_WITH_OFFSET)})"
+        return f"CASE WHEN NOT {fits} THEN NULL WHEN {offset} THEN {zoned} ELSE {plain} END"
     date_format = strptime_format(pattern)
     if date_format is None:
         raise unsupported(f"{where}: the date pattern {pattern!r}")
     parsed = f"try_strptime({value}, {parameters.add(date_format)})"
-    if kind.zone:
-        parsed = f"timezone({parameters.add(kind.zone)}, {parsed})"
     # strptime takes 2024-1-3 for yyyy-MM-dd, and Java does not.
     length = fixed_length(pattern)
     if length is None:
-        fits = f"regexp_full_match({value}, {parameters.add(shape(pattern))})"
-    else:
-        fits = f"strlen({value}) = {parameters.add(length)} AND NOT starts_with({value}, ' ') AND NOT ends_with({value}, ' ')"
-    return f"CASE WHEN {fits} THEN TRY_CAST({parsed} AS {column.ddl}) END"
+        fits = f"regexp_full_match({raw}, {parameters.add(shape(pattern))})"
+    else:  # strptime reads "infinity" with every format
+        fits = f"strlen({value}) = {parameters.add(length)} AND regexp_full_match({value}, '[^A-Za-z]*')"
+    parsed = f"CASE WHEN {fits} THEN {parsed} END"
+    if column.strict and pattern.upper() not in NAMED:
+        lenient = kind.primitive_type == "timestamp" and (kind.zone or "UTC").upper() == "UTC"
+        parsed = f"coalesce({', '.join([parsed, *as_java_reads(value, pattern, parameters, lenient=lenient)])})"
+    if kind.zone:
+        parsed = f"timezone({parameters.add(kind.zone)}, {parsed})"
+    return f"TRY_CAST({parsed} AS {column.ddl})"
 
 
 def _plain(value: str, column: Column, kind: DataType, parameters: Parameters) -> str:
@@ -175,6 +183,8 @@ class _Nested:
         text = f"json_extract_string({root}, {self._parameters.add(pointer)})"
         trim = _TRIM.get((column.attribute.trim or "").lower())
         text = f"{trim}({text})" if trim else text
+        if self._table.metadata.format.empty_is_null is not False:
+            text = f"nullif({text}, '')"
         if column.attribute.default is not None:
             text = f"coalesce({text}, {self._parameters.add(column.attribute.default)})"
         typed, wrong = _leaf(self._table, column, text, label, self._parameters, self._hidden)

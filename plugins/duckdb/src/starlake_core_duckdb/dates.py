@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["fixed_length", "is_iso_name", "readable", "shape", "strptime_format"]
+__all__ = ["NAMED", "fixed_length", "is_iso_name", "pieces_of", "readable", "shape", "strptime_format"]
 
 _TOKENS = {
     "yyyy": "%Y",
@@ -36,19 +36,35 @@ _TOKENS = {
     "Z": "%z",
     "DDD": "%j",
 }
-_NAMED = {
+NAMED = {
     "BASIC_ISO_DATE": "%Y%m%d",
     "ISO_OFFSET_DATE": "%Y-%m-%d%z",
     "ISO_ORDINAL_DATE": "%Y-%j",
     "ISO_WEEK_DATE": "%G-W%V-%u",
     "RFC_1123_DATE_TIME": "%a, %d %b %Y %H:%M:%S %z",
 }
+_DATE, _TIME = "[0-9]{4}-[0-9]{2}-[0-9]{2}", "[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{0,9})?)?"
+_OFFSET, _REGION = "(Z|[+-][0-9]{2}:[0-9]{2})", r"(\[[^]]+\])"
+_SHAPES = {
+    "BASIC_ISO_DATE": "[0-9]{8}",
+    "ISO_LOCAL_DATE": _DATE,
+    "ISO_OFFSET_DATE": _DATE + _OFFSET,
+    "ISO_DATE": f"{_DATE}{_OFFSET}?",
+    "ISO_LOCAL_DATE_TIME": f"{_DATE}T{_TIME}",
+    "ISO_OFFSET_DATE_TIME": f"{_DATE}T{_TIME}{_OFFSET}",
+    "ISO_ZONED_DATE_TIME": f"{_DATE}T{_TIME}{_OFFSET}{_REGION}?",
+    "ISO_DATE_TIME": f"{_DATE}T{_TIME}({_OFFSET}{_REGION}?)?",
+    "ISO_ORDINAL_DATE": "[0-9]{4}-[0-9]{3}",
+    "ISO_WEEK_DATE": "[0-9]{4}-W[0-9]{2}-[1-7]",
+    "ISO_INSTANT": f"{_DATE}T{_TIME}{_OFFSET}",
+    "RFC_1123_DATE_TIME": "[A-Z][a-z]{2}, [0-9]{1,2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} (GMT|[+-][0-9]{4})",
+}
 _PIECE = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|[^A-Za-z']+")
 
 
 def is_iso_name(pattern: str) -> bool:
     """Whether a pattern is one of Java's named ISO formats that a cast reads, ``ISO_DATE_TIME``."""
-    return pattern.upper().startswith("ISO_") and pattern.upper() not in _NAMED
+    return pattern.upper().startswith("ISO_") and pattern.upper() not in NAMED
 
 
 def readable(value: str, pattern: str) -> str:
@@ -74,8 +90,8 @@ def strptime_format(pattern: str) -> str | None:
     >>> strptime_format("yyyy-MM-dd'T'HH:mm:ss.SSS")
     '%Y-%m-%dT%H:%M:%S.%g'
     """
-    if pattern.upper() in _NAMED:
-        return _NAMED[pattern.upper()]
+    if pattern.upper() in NAMED:
+        return NAMED[pattern.upper()]
     result, position = "", 0
     while position < len(pattern):
         piece = _PIECE.match(pattern, position)
@@ -93,16 +109,21 @@ def strptime_format(pattern: str) -> str | None:
     return result
 
 
+def pieces_of(pattern: str) -> list[str]:
+    """The fields of a pattern, and the texts between them."""
+    return [piece.group() for piece in _PIECE.finditer(pattern)]
+
+
 def fixed_length(pattern: str) -> int | None:
     """The length of a string that matches a pattern of digits and punctuation; None for any other pattern.
 
     >>> fixed_length("yyyy-MM-dd"), fixed_length("d/M/yyyy"), fixed_length("dd MMM")
     (10, None, None)
     """
-    pieces = [piece.group() for piece in _PIECE.finditer(pattern)]
+    pieces = pieces_of(pattern)
     digits = [text for text in pieces if text[0].isalpha()]
     plain = all(len(text) > 1 and text[0] not in "aEXxZ" and not (text[0] == "M" and len(text) > 2) for text in digits)
-    known = pattern.upper() not in _NAMED and not any(text[0] == "'" or " " in text for text in pieces)
+    known = pattern.upper() not in NAMED and not any(text[0] == "'" or " " in text for text in pieces)
     return len(pattern) if plain and known else None
 
 
@@ -112,8 +133,10 @@ def shape(pattern: str) -> str:
     >>> shape("d/MM/yyyy HH:mm")
     '[0-9]{1,2}/[0-9]{2}/[0-9]{4} [0-9]{2}:[0-9]{2}'
     """
-    if pattern.upper() in _NAMED:
-        return "(?s).*"
+    if pattern.upper() in _SHAPES:
+        return _SHAPES[pattern.upper()]
+    if is_iso_name(pattern):
+        return "[0-9].*"
     result = ""
     for piece in _PIECE.finditer(pattern):
         text = piece.group()

@@ -9,7 +9,7 @@ from dataclasses import replace
 import duckdb
 from starlake_core_project import java_pattern
 
-from .casting import Column
+from .casting import Column, has_privacy
 from .dialect import Dialect, dialect_of
 from .dsv_copy import Mask, copied, count_records, header_of
 from .errors import EngineError
@@ -40,7 +40,7 @@ def _positions(reading: Reading, dialect: Dialect) -> tuple[int, list[int | None
     folded = {field.casefold(): index for index, field in reversed(list(enumerate(header)))}
     places = [exact.get(column.attribute.name, folded.get(column.attribute.name.casefold())) for column in columns]
     # A file without a header has values there.
-    shown = "other ones" if any(column.masked for column in columns) else header
+    shown = "other ones" if has_privacy(table) else header
     if all(place is None for place in places):
         raise EngineError(
             f"{name}: its header names no attribute of {table.domain}.{table.name}: found {shown}; "
@@ -49,7 +49,7 @@ def _positions(reading: Reading, dialect: Dialect) -> tuple[int, list[int | None
     missing = [
         column.attribute.name
         for column, place in zip(columns, places, strict=True)
-        if place is None and column.attribute.required
+        if place is None and column.attribute.required and not column.attribute.ignore
     ]
     if missing:
         raise EngineError(f"{name}: its header lacks the required {', '.join(missing)}: found {shown}")
@@ -82,7 +82,8 @@ def _value(
         )
     trim = {"left": "ltrim", "right": "rtrim", "both": "trim"}.get((column.attribute.trim or "").lower())
     value = f"{trim}({raw})" if trim else raw
-    if dialect.empty_is_null:
+    # Without emptyIsNull, only text can be empty.
+    if dialect.empty_is_null or (column.ddl != "VARCHAR" and not compat):
         value = f"nullif({value}, '')"
     if dialect.null_value:
         value = f"nullif({value}, {parameters.add(dialect.null_value)})"
@@ -119,14 +120,23 @@ def expected_rows(connection: duckdb.DuckDBPyConnection, reading: Reading) -> in
 def as_copy(reading: Reading) -> Iterator[Reading]:
     """A context with a copy of the file for :func:`dsv_source`, in which every record is well-formed."""
     dialect = dialect_of(reading.table, reading.rules.dsv_options)
-    width, places = _positions(reading, dialect)
+    # The values of an ignored attribute must not be seen either.
+    left_out = [
+        Column(item, item.name, None, "VARCHAR") for item in reading.table.attributes if item.ignore and not item.script
+    ]
+    columns = [*reading.columns, *left_out]
+    width, places = _positions(replace(reading, columns=columns), dialect)
     masks = {
-        place: _mask(column, dialect)
-        for column, place in zip(reading.columns, places, strict=True)
+        place: _nothing if column.attribute.ignore else _mask(column, dialect)
+        for column, place in zip(columns, places, strict=True)
         if place is not None and column.masked
     }
     with copied(reading.path, dialect, width, masks, reading.rules.compat, reading.rules.directory) as copy:
         yield replace(reading, copy=copy, records=copy.records)
+
+
+def _nothing(value: str) -> tuple[str | None, str | None]:
+    return None, None
 
 
 def _mask(column: Column, dialect: Dialect) -> Mask:

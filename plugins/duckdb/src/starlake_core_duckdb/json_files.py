@@ -55,7 +55,7 @@ def _pointer(name: str) -> str:
     return "/" + name.replace("~", "~0").replace("/", "~1")
 
 
-def _value(index: int, column: Column, parameters: Parameters) -> str:
+def _value(index: int, column: Column, empty_is_null: bool, parameters: Parameters) -> str:
     if column.nested:
         found = f"json_extract(object, {parameters.add(_pointer(column.attribute.name))})"
         return f"CASE WHEN json_type({found}) <> 'NULL' THEN {found} END AS v{index}"
@@ -63,6 +63,8 @@ def _value(index: int, column: Column, parameters: Parameters) -> str:
     trim = {"left": "ltrim", "right": "rtrim", "both": "trim"}.get((column.attribute.trim or "").lower())
     if trim:
         value = f"{trim}({value})"
+    if empty_is_null:
+        value = f"nullif({value}, '')"
     if column.attribute.default is not None:
         value = f"coalesce({value}, {parameters.add(column.attribute.default)})"
     return f"{value} AS v{index}"
@@ -78,7 +80,8 @@ def json_source(reading: Reading, parameters: Parameters) -> str:
     # In Starlake, a broken line fails the file.
     broken = "error('the file is not valid JSON')" if reading.rules.compat else "'the line is not valid JSON'"
     pointers = parameters.add([_pointer(column.attribute.name) for column in columns])
-    values = ", ".join(_value(index, column, parameters) for index, column in enumerate(columns))
+    empty_is_null = reading.table.metadata.format.empty_is_null is not False
+    values = ", ".join(_value(index, column, empty_is_null, parameters) for index, column in enumerate(columns))
     return (
         f"SELECT n, line AS record, broken, {values} FROM ("
         f"SELECT *, json_extract_string(object, {pointers}) AS texts FROM ("

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from .casting import has_privacy
 from .compressed import open_bytes
 from .dialect import as_utf8
 from .errors import EngineError
@@ -62,7 +63,7 @@ def uniform_lines(reading: Reading) -> Iterator[Reading]:
         if not facts.is_mixed:
             yield reading
             return
-        if any(column.masked for column in reading.columns):
+        if has_privacy(reading.table):
             raise EngineError(
                 f"{reading.name} mixes lines that end in CR LF with others, and a table with privacy is not copied to correct that; "
                 "write all lines with the same end"
