@@ -47,8 +47,7 @@ def load(sandbox: Sandbox, kind: str, data: bytes, name: str = "items.zip", **en
 
 
 def rejected(sandbox: Sandbox) -> list[tuple[object, ...]]:
-    found = sandbox.query("SELECT table_schema FROM information_schema.tables WHERE table_name = 'rejected'")
-    return sandbox.query(f"SELECT file, row_number FROM {found[0][0]}.rejected ORDER BY ALL")
+    return sandbox.query("SELECT file, row_number FROM starlake_core.rejected ORDER BY ALL")
 
 
 def leftovers(sandbox: Sandbox) -> list[Path]:
