@@ -90,7 +90,7 @@ def read_histories(
             history.known = [event for event in history.known if event.date > start]
         history.stamps = [event.stamp for event in history.known]
         last = seen.get(identity)
-        # What is from before the start of the pipeline is no news later either, also if the first run did not see it.
+        # Data from before the start of the pipeline is not news later either, even if the first run did not see it.
         history.unseen = [
             place
             for place, event in enumerate(history.known)
