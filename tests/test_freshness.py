@@ -121,6 +121,21 @@ def decide_now(policy: FreshnessPolicy, events: list[Event], previous: Previous 
     return decide(policy, events, previous, datetime(2026, 3, 5, 9, tzinfo=timezone.utc))
 
 
+@pytest.mark.parametrize("cron", ["0 0 * * *", None])
+def test_what_was_loaded_before_the_start_date_is_not_processed_after_the_first_run(cron: str | None) -> None:
+    old, new = (datetime(2026, 3, day, tzinfo=timezone.utc) for day in (1, 5))
+    start = new - timedelta(days=1)
+    policy = FreshnessPolicy(
+        (StarlakeDataset("a", "0 0 * * *"), StarlakeDataset("b", cron)), "a | b", start=start, min_seconds=0
+    )
+    events = [Event("b", 1, old), Event("a", 2, new)]
+    first = decide_now(policy, events)
+    assert first.interval == DataInterval(start, new)
+    assert decide_now(policy, events, first.after).kind is Kind.SKIP
+    again = decide_now(policy, [*events, Event("b", 3, new + timedelta(hours=1), new)], first.after)
+    assert again.interval == DataInterval(start, new)
+
+
 def test_what_a_run_leaves_is_kept_as_json() -> None:
     event = Event("a", 3, datetime(2026, 3, 5, tzinfo=timezone.utc))
     after = decide_now(FreshnessPolicy((StarlakeDataset("a", "0 0 * * *"),)), [event]).after

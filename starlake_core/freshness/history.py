@@ -90,11 +90,10 @@ def read_histories(
             history.known = [event for event in history.known if event.date > start]
         history.stamps = [event.stamp for event in history.known]
         last = seen.get(identity)
-        # Data from before the start of the pipeline is not news later either, even if the first run did not see it.
         history.unseen = [
             place
             for place, event in enumerate(history.known)
-            if (last is None or event.id > last) and (start is None or event.date > start)
+            if ((start is None or event.date > start) if last is None else event.id > last)
         ]
         if history.item.cron is not None:
             history.clock = _clock(history.known, clocks)
