@@ -254,3 +254,39 @@ def test_a_value_that_the_column_cannot_hold(sandbox: Sandbox, strategy: str) ->
     assert "the column id2 is INTEGER in the table, and its new values are VARCHAR" in result.err
     assert sandbox.query("SELECT id, label FROM shop.items WHERE id = 1")[:1] == [kept[0][:2]]
     assert sandbox.files("stage") == ["shop/items.csv"]
+
+
+@pytest.mark.parametrize("environ", [{}, COMPAT], ids=["default", "compat"])
+@pytest.mark.parametrize(
+    ("strategy", "column"),
+    [
+        ("{type: UPSERT_BY_KEY, key: label}", "label"),
+        ("{type: UPSERT_BY_KEY_AND_TIMESTAMP, key: id, timestamp: label}", "label"),
+        ("{type: DELETE_THEN_INSERT, key: [id, label]}", "label"),
+        ("{type: OVERWRITE_BY_PARTITION}", "label"),
+        ("{type: SCD2, key: label}", "label"),
+        ("{type: SCD2, key: id, timestamp: label}", "label"),
+    ],
+)
+def test_a_column_of_the_strategy_with_another_type(
+    sandbox: Sandbox, strategy: str, column: str, environ: dict[str, str]
+) -> None:
+    declare(sandbox, strategy, sink="{partition: [label]}")
+    load(sandbox, "id,label\n1,2026-01-01\n", **environ)
+    sandbox.query("ALTER TABLE shop.items ALTER label TYPE DATE")
+    sandbox.staged("items.csv", "id,label\n1,x\n")
+    result = sandbox.run("load", **environ)
+    assert result.code == 1
+    assert f"the column {column} is DATE in the table, and its new values are VARCHAR; change the type" in result.err
+    assert rows(sandbox, "id") == [(1,)]
+
+
+def test_rows_are_not_written_into_a_view(sandbox: Sandbox) -> None:
+    sandbox.write("metadata/transform/shop/items.sl.yml", "task: {sink: {materializedView: VIEW}, sql: SELECT 1 AS id}")
+    assert sandbox.run("transform", "--name", "shop.items").code == 0
+    sandbox.staged("items.csv", "id,label\n1,a\n")
+    result = sandbox.run("load")
+    assert result.code == 1
+    assert "shop.items is a view in the database" in result.err
+    assert "DROP VIEW shop.items" in result.err
+    assert sandbox.files("stage") == ["shop/items.csv"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from datetime import timezone
+from datetime import timedelta, timezone
 from typing import Any
 
 from dagster import (
@@ -33,6 +33,8 @@ __all__ = ["schedule_of", "sensor_of"]
 _MOST_LINES = 100
 _WILL_RETRY = "dagster/will_retry"
 _RETRIED_AS = "dagster/auto_retry_run_id"
+_SOON = timedelta(hours=1)
+"""How long to wait until Dagster repeats a run that failed. It never does if the run was not started by its daemon, or if its job is gone."""
 _ACTIVE = [
     DagsterRunStatus.QUEUED,
     DagsterRunStatus.NOT_STARTED,
@@ -143,7 +145,8 @@ def _busy(instance: Any, job: str) -> str:
     if active:
         run = active[0].dagster_run
         return f"run {run.run_id} is {run.status.value}; what is loaded meanwhile is looked at when it has ended"
-    failed = instance.get_run_records(RunsFilter(job_name=job, statuses=[DagsterRunStatus.FAILURE]), limit=1)
+    lately = RunsFilter(job_name=job, statuses=[DagsterRunStatus.FAILURE], updated_after=clock() - _SOON)
+    failed = instance.get_run_records(lately, limit=1)
     if (
         failed
         and failed[0].dagster_run.tags.get(_WILL_RETRY) == "true"

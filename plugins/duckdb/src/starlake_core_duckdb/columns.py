@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import duckdb
 
 from .errors import EngineError
 from .sql import identifier, qualified
 
-__all__ = ["ensure_table", "insert_rows"]
+__all__ = ["ensure_table", "insert_rows", "types_explained"]
 
 
 def ensure_table(
@@ -22,8 +23,21 @@ def ensure_table(
 
     Returns:
         Whether the table is new.
+
+    Raises:
+        EngineError: there is a view of that name.
     """
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(schema)}")
+    view = connection.execute(
+        "SELECT 1 FROM duckdb_views() WHERE database_name = current_database() "
+        "AND lower(schema_name) = lower($schema) AND lower(view_name) = lower($table)",
+        {"schema": schema, "table": table},
+    ).fetchone()
+    if view is not None:
+        name = f"{schema}.{table}"
+        raise EngineError(
+            f"{name} is a view in the database, and rows are written into tables only; remove it first (DROP VIEW {name})"
+        )
     present = {name.lower() for name in _types(connection, schema, table)}
     if not present:
         declared = ", ".join(f"{identifier(name)} {ddl}" for name, ddl in columns)
@@ -63,11 +77,36 @@ def insert_rows(
         EngineError: a value cannot become the type of its column.
     """
     listed = ", ".join(identifier(name) for name in names)
+    with types_explained(connection, target, names, selected, values):
+        connection.execute(f"INSERT INTO {qualified(*target)} ({listed}) {selected}", values or {})
+
+
+@contextmanager
+def types_explained(
+    connection: duckdb.DuckDBPyConnection,
+    target: tuple[str, str],
+    names: Sequence[str],
+    selected: str,
+    values: Mapping[str, object] | None = None,
+) -> Iterator[None]:
+    """Say which columns have another type in the table if new rows cannot be compared with it or written into it.
+
+    Args:
+        target: schema and table.
+        names: the columns of the table, in the order of the query.
+        selected: the query of the new rows.
+        values: the parameters of the query.
+
+    Raises:
+        EngineError: a value cannot become the type of its column, or cannot be compared with it.
+    """
     # An error ends the transaction, so this is asked before.
     changed = _changed_types(connection, target, names, selected, values or {})
     try:
-        connection.execute(f"INSERT INTO {qualified(*target)} ({listed}) {selected}", values or {})
-    except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
+        yield
+    except (duckdb.BinderException, duckdb.ConversionException, duckdb.OutOfRangeException) as error:
+        if isinstance(error, duckdb.BinderException) and not changed:
+            raise
         reason = str(error).partition("\n")[0]
         advice = "; change the type in the project, or the column with ALTER TABLE" if changed else ""
         raise EngineError(f"{'.'.join(target)}: {'; '.join([reason, *changed])}{advice}") from error
