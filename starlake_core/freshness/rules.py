@@ -217,7 +217,9 @@ class _Case:
         seen = {} if self.previous is None else dict(self.previous.seen)
         for identity, history in self.histories.items():
             for place in sorted(history.unseen, key=lambda place: history.known[place].id):
-                if not start < history.stamps[place] <= end:
+                if self.end is None and history.stamps[place] <= start:
+                    pass  # a first run says where the pipeline starts
+                elif not start < history.stamps[place] <= end:
                     break  # what the run does not cover stays unseen, and so does what came after it
                 seen[identity] = history.known[place].id
         kept = interval if forward or self.previous is None else self.previous.interval

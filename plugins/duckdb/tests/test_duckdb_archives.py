@@ -72,10 +72,11 @@ def test_the_files_of_an_archive_are_loaded_one_after_the_other(kind: str, sandb
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_a_file_compressed_with_gzip(kind: str, sandbox: Sandbox) -> None:
-    result = load(sandbox, kind, gzip.compress(FORMATS[kind][1]), "items.gz")
+@pytest.mark.parametrize("name", ["items.gz", "items.GZ"])
+def test_a_file_compressed_with_gzip(name: str, kind: str, sandbox: Sandbox) -> None:
+    result = load(sandbox, kind, gzip.compress(FORMATS[kind][1]), name)
     assert "2 row(s) from 1 file(s), 1 rejected" in result.out, result.err
-    assert rejected(sandbox) == [("items.gz", 2)]
+    assert rejected(sandbox) == [(name, 2)]
 
 
 @pytest.mark.parametrize("kind", FORMATS)
