@@ -98,12 +98,39 @@ def test_a_conflict_hides_secrets(kpi: Path) -> None:
         ([{"dataset": "sales.orders", "sl_scheduled_date": "soon"}], "sl_scheduled_date is 'soon'"),
         ([{"dataset": "sales.orders", "id": "x"}], "its id is 'x'"),
         ({"events": [], "previous": {"seen": 1}}, "the record of the last run"),
+        (
+            {"events": [], "previous": {**BEFORE, "interval_end": "2026-03-01T00:00:00Z"}},
+            "events.json: a data interval",
+        ),
+        ([{"dataset": "sales.orders", "scheduled": "2026-03-05"}], "has 'scheduled'; use sl_scheduled_date"),
+        ([{"dataset": "sales.orders", "interval": []}], "use sl_data_interval_start and sl_data_interval_end"),
+        ("[" * 100_000, "cannot be read"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused(kpi: Path, events: Any, problem: str) -> None:
     done = explained(kpi, events)
     assert done.exit_code == 1
     assert problem in " ".join(done.output.split())
+
+
+def test_the_message_about_a_missing_file_is_plain(kpi: Path) -> None:
+    done = CliRunner().invoke(app, ["explain", str(kpi), "--events", "none.json"])
+    assert done.exit_code == 1
+    assert "the events in none.json cannot be read: No such file or directory" in done.output
+
+
+def test_an_event_of_an_unknown_dataset_is_told(kpi: Path) -> None:
+    done = explained(kpi, [{**ORDERS, "dataset": "sales.ordrs"}, CUSTOMERS])
+    assert done.exit_code == 3
+    assert "warning: no pipeline here is started by 'sales.ordrs'" in done.output
+    assert "Did you mean 'sales.orders'?" in done.output
+    assert "'starlake://sales/customers'" not in done.output
+
+
+def test_what_was_seen_may_name_tables(kpi: Path) -> None:
+    seen = {"sales.Orders": 1, "starlake://sales/customers": 2}
+    done = explained(kpi, {"events": [ORDERS, CUSTOMERS], "previous": {**BEFORE, "seen": seen}})
+    assert done.exit_code == 4, done.output
 
 
 def test_a_pipeline_that_no_dataset_starts(tmp_path: Path) -> None:

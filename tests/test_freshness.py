@@ -17,6 +17,7 @@ from freshness_cases import SCENARIOS, check, decision_of
 from starlake_core import DataInterval, StarlakeDataset
 from starlake_core.errors import DatasetError, RunError, ScheduleError
 from starlake_core.freshness import (
+    ByHand,
     Decision,
     Event,
     FreshnessPolicy,
@@ -120,6 +121,31 @@ def decide_now(policy: FreshnessPolicy, events: list[Event], previous: Previous 
     return decide(policy, events, previous, datetime(2026, 3, 5, 9, tzinfo=timezone.utc))
 
 
+@pytest.mark.parametrize("cron", ["0 0 * * *", None])
+def test_what_was_loaded_before_the_start_date_is_not_processed_after_the_first_run(cron: str | None) -> None:
+    old, new = (datetime(2026, 3, day, tzinfo=timezone.utc) for day in (1, 5))
+    start = new - timedelta(days=1)
+    policy = FreshnessPolicy(
+        (StarlakeDataset("a", "0 0 * * *"), StarlakeDataset("b", cron)), "a | b", start=start, min_seconds=0
+    )
+    events = [Event("b", 1, old), Event("a", 2, new)]
+    first = decide_now(policy, events)
+    assert first.interval == DataInterval(start, new)
+    assert decide_now(policy, events, first.after).kind is Kind.SKIP
+    again = decide_now(policy, [*events, Event("b", 3, new + timedelta(hours=1), new)], first.after)
+    assert again.interval == DataInterval(start, new)
+
+
+def test_a_first_run_says_that_nothing_was_loaded_after_the_start_date() -> None:
+    start = datetime(2026, 3, 4, tzinfo=timezone.utc)
+    policy = FreshnessPolicy((StarlakeDataset("a", "0 0 * * *"),), start=start)
+    found = decide_now(policy, [Event("a", 1, start)])
+    assert (found.kind, found.why) == (
+        Kind.SKIP,
+        "nothing was loaded yet for a date after the start date 2026-03-04 00:00+00:00",
+    )
+
+
 def test_what_a_run_leaves_is_kept_as_json() -> None:
     event = Event("a", 3, datetime(2026, 3, 5, tzinfo=timezone.utc))
     after = decide_now(FreshnessPolicy((StarlakeDataset("a", "0 0 * * *"),)), [event]).after
@@ -151,6 +177,31 @@ def test_a_decision_in_words_and_as_json_shows_no_secret() -> None:
     for shown in (contradiction.error, contradiction.describe(), json.dumps(contradiction.to_json())):
         assert "hunter2" not in shown
         assert "other2" not in shown
+
+
+def loaded(name: str, place: int, end: datetime, days: int = 1) -> Event:
+    return Event(name, place, end + timedelta(hours=1), end, DataInterval(end - timedelta(days=days), end))
+
+
+def test_what_is_from_before_the_start_date_is_never_loaded_again() -> None:
+    days = [datetime(2026, 3, number, tzinfo=timezone.utc) for number in range(1, 13)]
+    datasets = StarlakeDataset("a", "0 0 * * *"), StarlakeDataset("b", "0 0 1 * *")
+    policy = FreshnessPolicy(datasets, cycle="daily", optional=True, start=days[9])
+    events = [loaded("b", 1, days[0], 28), *(loaded("a", day.day + 1, day) for day in days)]
+    first = decide(policy, events[:-1], None, days[10] + timedelta(hours=2))
+    assert first.interval == DataInterval(days[9], days[10])
+    second = decide(policy, events, first.after, days[11] + timedelta(hours=2))
+    assert (second.interval, second.replay) == (DataInterval(days[10], days[11]), False)
+
+
+def test_a_first_run_for_an_interval_says_where_the_pipeline_starts() -> None:
+    days = [datetime(2026, 3, number, tzinfo=timezone.utc) for number in range(1, 13)]
+    policy = FreshnessPolicy((StarlakeDataset("a", "0 0 * * *"),))
+    events = [loaded("a", day.day, day) for day in days]
+    asked = ByHand(interval=DataInterval(days[8], days[9]))
+    first = decide(policy, events[:-1], None, days[10] + timedelta(hours=2), asked)
+    second = decide(policy, events, first.after, days[11] + timedelta(hours=2))
+    assert (second.interval, second.replay) == (DataInterval(days[9], days[11]), False)
 
 
 def test_how_far_back_a_host_must_look() -> None:

@@ -199,6 +199,10 @@ def test_what_cannot_be_read_in_an_event_counts_as_not_given() -> None:
         "sl_timezone": None,
     }
     assert read_event("a", broken, 1, INTERVAL.end) == Event("a", 1, INTERVAL.end)
+    far = {"sl_data_interval_start": "0001-01-01T00:00:00+00:00", "sl_data_interval_end": "9999-12-31T00:00:00+00:00"}
+    assert read_event("a", far, 1, INTERVAL.end) == Event("a", 1, INTERVAL.end)
+    old = {"sl_scheduled_date": "0001-01-01T00:00:00+00:00", "sl_cron": "0 0 * * *"}
+    assert read_event("a", old, 1, INTERVAL.end) == Event("a", 1, INTERVAL.end)
     with pytest.raises(RunError, match="the event of a"):
         read_event("a", {"sl_options": "no"}, 1, INTERVAL.end)
 

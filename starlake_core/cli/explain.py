@@ -13,8 +13,8 @@ from ..dsl.pipeline import StarlakePipeline
 from ..errors import NothingFoundError, RunError
 from ..freshness import Decision, FreshnessPolicy, Kind, Recorded, decide
 from ..model.schedule import aware_date
-from ..orchestrators.event_files import read_event_file
 from ._command import command
+from ._event_file import read_events
 from ._json import emit, masked
 from ._parameters import json_format, read_date
 from ._selection import PipelineFiles, pipeline_files
@@ -47,7 +47,9 @@ def explain(files: PipelineFiles, moment: datetime | None, events_file: Path | N
     pipelines = [pipeline for pipeline in files.load() if pipeline.trigger is not None]
     if not pipelines:
         raise NothingFoundError("no pipeline in these files is started by datasets, so there is nothing to explain")
-    decisions = [(pipeline, _decision(pipeline, moment, events_file)) for pipeline in pipelines]
+    now = datetime.now(timezone.utc)
+    given = None if events_file is None else read_events(events_file, pipelines, _at(pipelines[0], moment, now))
+    decisions = [(pipeline, _decision(pipeline, _at(pipeline, moment, now), given)) for pipeline in pipelines]
     if output_format == "json":
         emit(
             "explain",
@@ -59,18 +61,16 @@ def explain(files: PipelineFiles, moment: datetime | None, events_file: Path | N
     sys.exit(max(_CONFLICT if decision.error else _CODES[decision.kind] for _, decision in decisions))
 
 
-def _decision(pipeline: StarlakePipeline, moment: datetime | None, events_file: Path | None) -> Decision:
-    now = datetime.now(timezone.utc) if moment is None else aware_date(moment, pipeline.zone)
-    policy = FreshnessPolicy.of(pipeline)
-    recorded: Recorded | None
-    if events_file is not None:
-        recorded = read_event_file(events_file, policy.datasets, now)
-    else:
-        recorded = pipeline.orchestration.plugins.read_recorded(pipeline)
+def _at(pipeline: StarlakePipeline, moment: datetime | None, now: datetime) -> datetime:
+    return now if moment is None else aware_date(moment, pipeline.zone)
+
+
+def _decision(pipeline: StarlakePipeline, now: datetime, given: Recorded | None) -> Decision:
+    recorded = given if given is not None else pipeline.orchestration.plugins.read_recorded(pipeline)
     if recorded is None:
         label = pipeline.orchestration.plugins.label("orchestrator")
         raise RunError(f"{label} does not tell from here which events it has; give them with --events FILE")
-    return decide(policy, recorded.events, recorded.previous, now)
+    return decide(FreshnessPolicy.of(pipeline), recorded.events, recorded.previous, now)
 
 
 def _data(decision: Decision) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 import click
 
 from ..errors import RunError
+from ..freshness import Event
 from ..model.run import RunRequest
-from ..orchestrators.event_files import read_event_file
 from ._command import command
 from ._console import stdout_unless_json
+from ._event_file import read_events
 from ._parameters import json_format, parallelism_option, retry_unsafe_option, scheduled_date_option
 from ._progress import choose_progress
 from ._running import PlannedRun, announce, new_group, run_and_exit
@@ -55,18 +57,18 @@ def run(
         for item in selected
     ]
     if events_file is not None:
-        planned = [replace(item, request=_with_events(item, events_file, group)) for item in planned]
+        pipelines = [item.pipeline for item in planned]
+        events = read_events(events_file, pipelines, datetime.now(timezone.utc)).events
+        planned = [replace(item, request=_with_events(item, events, group)) for item in planned]
     progress = choose_progress(stdout_unless_json(output_format))  # before anything is recorded
     announce(planned)
     run_and_exit("run", planned, progress, output_format)
 
 
-def _with_events(item: PlannedRun, file: Path, group: str) -> RunRequest:
-    """Record the events in a file, and return the request of a pipeline, which its datasets start if there are any."""
+def _with_events(item: PlannedRun, events: Sequence[Event], group: str) -> RunRequest:
+    """Record events, and return the request of a pipeline, which its datasets start if there are any."""
     pipeline = item.pipeline
-    datasets = pipeline.trigger.datasets if pipeline.trigger is not None else ()
-    events = read_event_file(file, datasets, datetime.now(timezone.utc)).events
-    if not datasets:
+    if pipeline.trigger is None or not pipeline.trigger.datasets:
         return item.request
     if not pipeline.orchestration.plugins.record_events(pipeline, events, group):
         label = pipeline.orchestration.plugins.label("orchestrator")

@@ -79,18 +79,22 @@ def read_histories(
         history = histories.get(uri.casefold())
         if history is not None:
             history.known += found
-    start = policy.start if previous is None else None
+    start = policy.start
     seen = {} if previous is None else previous.seen
     for identity, history in histories.items():
         found = history.known
         history.known = [event for event in found if event.date <= now and event.published <= now]
         if len(history.known) < len(found):
             history.future = [event for event in found if event.date > now or event.published > now]
-        if start is not None:
+        if start is not None and previous is None:
             history.known = [event for event in history.known if event.date > start]
         history.stamps = [event.stamp for event in history.known]
         last = seen.get(identity)
-        history.unseen = [place for place, event in enumerate(history.known) if last is None or event.id > last]
+        history.unseen = [
+            place
+            for place, event in enumerate(history.known)
+            if ((start is None or event.date > start) if last is None else event.id > last)
+        ]
         if history.item.cron is not None:
             history.clock = _clock(history.known, clocks)
     return histories

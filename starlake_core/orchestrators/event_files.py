@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,11 @@ from .events import read_event, read_interval, read_moment
 
 __all__ = ["read_event_file"]
 
+_MEANT = {
+    "scheduled": ("sl_scheduled_date", "scheduled_date"),
+    "interval": ("sl_data_interval_start", "sl_data_interval_end"),
+}
+"""Keys that an event does not have, and the keys for the same."""
 _DATES = ("sl_scheduled_date", "scheduled_date", "sl_data_interval_start", "sl_data_interval_end")
 
 
@@ -31,7 +37,9 @@ def read_event_file(path: Path, datasets: Iterable[StarlakeDataset], now: dateti
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise RunError(f"the events in {path} cannot be read: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
         raise RunError(f"the events in {path} cannot be read: {error}; use a JSON list of events") from None
     document = found if isinstance(found, Mapping) else {"events": found}
     items = document.get("events")
@@ -41,8 +49,18 @@ def read_event_file(path: Path, datasets: Iterable[StarlakeDataset], now: dateti
     events = tuple(
         _event(item, number, names, now, f"event {number} of {path}") for number, item in enumerate(items, 1)
     )
-    previous = document.get("previous")
-    return Recorded(events, None if previous is None else Previous.from_json(previous))
+    return Recorded(events, _previous(document.get("previous"), names, path))
+
+
+def _previous(data: Any, names: Mapping[str, str], path: Path) -> Previous | None:
+    if data is None:
+        return None
+    try:
+        found = Previous.from_json(data)
+    except StarlakeError as error:
+        raise RunError(f"previous of {path}: {error}") from None
+    seen = {names.get(name.casefold(), name).casefold(): last for name, last in found.seen.items()}
+    return replace(found, seen=seen)
 
 
 def _event(item: Any, number: int, names: Mapping[str, str], now: datetime, where: str) -> Event:
@@ -52,6 +70,10 @@ def _event(item: Any, number: int, names: Mapping[str, str], now: datetime, wher
     place = item.get("id", number)
     if not isinstance(place, int) or isinstance(place, bool):
         raise RunError(f"{where}: its id is {place!r}; use a whole number, greater for events that came later")
+    for key, meant in _MEANT.items():
+        if key in item and not any(name in item for name in meant):
+            used = " and ".join(name for name in meant if name.startswith("sl_"))
+            raise RunError(f"{where} has {key!r}; use {used}")
     try:
         for key in _DATES:
             if item.get(key) not in (None, ""):

@@ -131,7 +131,11 @@ def read_event(dataset: str, metadata: Mapping[str, Any], place: int, published:
     carried = read_carried(dataset, metadata)
     scheduled, interval = None, None
     with suppress(StarlakeError):
-        interval = read_interval(metadata)
+        found = read_interval(metadata)
+        if found is not None:
+            in_range(found.start)
+            in_range(found.end)
+        interval = found
     with suppress(StarlakeError):
         name = next((name for name in _SCHEDULED if metadata.get(name) not in (None, "")), None)
         scheduled = None if name is None else in_range(read_moment(metadata[name], name))

@@ -278,6 +278,7 @@ class History:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.events: dict[str, list[Any]] = {"a": [], "dag": []}
+        self.created: dict[str, datetime] = {}
         patch.setattr(deciding, "events_of", self._read)
         self._patch = patch
 
@@ -295,7 +296,8 @@ class History:
     def decide(self, run_id: str, moment: datetime, cleared: int = 0) -> Any:
         """A run decides; if it goes on, it succeeds."""
         self._patch.setattr(deciding, "now", lambda: moment)
-        dag_run = SimpleNamespace(run_id=run_id, clear_number=cleared)
+        created = self.created.setdefault(run_id, moment)
+        dag_run = SimpleNamespace(run_id=run_id, clear_number=cleared, logical_date=created)
         answer = ask({"dag_run": dag_run}, self.policy, "dag", None)
         if answer.record is not None:
             self.add("dag", moment, {RECORD: answer.record}, run_id)
@@ -325,6 +327,35 @@ def test_a_run_that_is_cleared_does_again_what_it_did(monkeypatch: pytest.Monkey
     third = history.decide("four", day(6, 2)).decision
     assert third.interval.start == second.decision.interval.end
     assert third.interval.end == day(6)
+
+
+@pytest.mark.parametrize("name", ["_RECORDS", "_NEWEST"])
+def test_a_run_that_is_cleared_long_afterwards_does_again_what_it_did(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(deciding, name, 3)
+    history = History(monkeypatch)
+    made = []
+    for number in range(2, 12):
+        loaded(history, number)
+        made.append(history.decide(f"run {number}", day(number, 2)).decision)
+    for number in (2, 3, 11):
+        assert history.decide(f"run {number}", day(12), cleared=1).decision == made[number - 2]
+
+
+def test_variables_that_cannot_be_read_fail_runs_until_the_dataset_is_loaded_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    history = History(monkeypatch)
+    loaded(history, 4)
+    history.events["a"][0].extra["sl_options"] = "no JSON"
+    refused = history.decide("one", day(4, 2))
+    assert "which is not JSON" in refused.decision.error
+    assert refused.record is None
+    loaded(history, 4)
+    taken = history.decide("two", day(4, 3)).decision
+    assert (taken.kind, taken.error) == ("run", "")
+    assert (taken.interval.start, taken.interval.end) == (day(3), day(4))
 
 
 def test_a_run_that_failed_and_is_cleared_takes_what_came_in_the_meantime(monkeypatch: pytest.MonkeyPatch) -> None:

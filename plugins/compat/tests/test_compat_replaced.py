@@ -128,7 +128,8 @@ def params_of_the_file(dag: Dag) -> None:
 
 def plain_start(dag: Dag) -> None:
     if dag["triggers"]:
-        dag["tasks"][only(dag, "start")].update({"inlets": [], "trigger_rule": "all_success"})
+        read = sorted({*dag["triggers"], dag["name"]})
+        dag["tasks"][only(dag, "start")].update({"inlets": read, "trigger_rule": "all_success"})
 
 
 def no_metadata(dag: Dag) -> None:

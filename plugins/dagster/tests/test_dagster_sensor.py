@@ -25,7 +25,7 @@ from dagster_events import Daemon, materialise, span
 from dagster_runs import draw, instance_in, job, launch, materializations, repository, resolved, run, states
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from starlake_core_dagster import definitions, watching
+from starlake_core_dagster import definitions, triggers, watching
 
 from starlake_core import DataInterval, StarlakePipeline
 from starlake_core.freshness import Event, Kind, Previous, decide
@@ -211,6 +211,38 @@ def test_a_run_that_dagster_repeats_is_waited_for(instance: Any) -> None:
     assert daemon.look() == f"run {failed} failed, and Dagster starts it again"
     again = daemon.ends({**request.tags, "dagster/retry_number": "1"})
     instance.add_run_tags(failed, {"dagster/auto_retry_run_id": again})
+    assert daemon.play() == days(1, 2)
+
+
+def test_a_repetition_that_never_comes_is_not_waited_for_for_good(
+    instance: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = Played(instance)
+    load(instance, 0)
+    request = daemon.look()
+    daemon.ends({**request.tags, "dagster/will_retry": "true"}, DagsterRunStatus.FAILURE)
+    load(instance, 1)
+    monkeypatch.setattr(triggers, "clock", lambda: datetime.now(UTC) + timedelta(hours=2))
+    assert not isinstance(daemon.look(), str)
+
+
+def test_a_repetition_of_the_assets_that_failed_completes_the_run(instance: Any) -> None:
+    daemon = Played(instance)
+    load(instance, 0)
+    request = daemon.look()
+    failed = daemon.ends(request.tags, DagsterRunStatus.FAILURE)
+    again = DagsterRun(
+        "p",
+        make_new_run_id(),
+        status=DagsterRunStatus.SUCCESS,
+        tags={**request.tags, "dagster/is_asset_resume_retry": "true"},
+        asset_selection=frozenset({AssetKey(["kpi", "summary"])}),
+        root_run_id=failed,
+        parent_run_id=failed,
+    )
+    instance.add_run(again)
+    assert str(daemon.look()).startswith("SKIP: nothing new")
+    load(instance, 1)
     assert daemon.play() == days(1, 2)
 
 
@@ -544,9 +576,10 @@ def test_events_that_disagree_fail_the_run_which_leaves_nothing(instance: Any) -
 def test_variables_that_cannot_be_read_fail_the_run_until_the_dataset_is_loaded_again(instance: Any) -> None:
     daemon = Played(instance)
     load(instance, 0, "sales.orders")
-    load(instance, 0, "sales.customers", sl_options="no JSON")
+    load(instance, 0, "sales.customers", sl_options='no JSON: {"password": "hunter2"}')
     request = daemon.look()
     assert "which is not JSON" in request.tags["starlake/refused"]
+    assert "hunter2" not in request.tags["starlake/refused"]
     daemon.ends(request.tags, DagsterRunStatus.FAILURE)
     load(instance, 0, "sales.customers")
     request = daemon.look()

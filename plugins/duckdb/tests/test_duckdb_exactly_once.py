@@ -225,6 +225,36 @@ def test_a_load_without_a_key_loads_no_file_twice_either(
     assert len(sandbox.files("archive")) == at
 
 
+@pytest.mark.parametrize("how", ["link", "moved"])
+def test_a_load_goes_on_in_a_project_that_is_somewhere_else(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """A container mounts the project at another path than the one before it, which ended between the commit and the archive."""
+    folder, other = sandbox.root / "here", sandbox.root / "there"
+    folder.mkdir()
+    os.rename(sandbox.root / "metadata", folder / "metadata")
+    sandbox.root = folder
+    sandbox.staged("items1.csv", "id\n1\n")
+    for at in range(1, 30):
+        run_with_faults(sandbox, monkeypatch, Faults(at, Crash()), LOAD)
+        if sandbox.files("ingesting"):
+            with duckdb.connect(str(folder / "datasets" / "duckdb.db")) as connection:
+                named = connection.execute("FROM duckdb_tables() WHERE table_name = 'items'").fetchall()
+            if named:
+                break
+    if how == "link":
+        other.symlink_to(folder)
+    else:
+        os.rename(folder, other)
+    sandbox.root = other
+    assert sandbox.run(*LOAD).code == 0
+    assert sandbox.query("SELECT id FROM shop.items") == [(1,)]
+    assert sandbox.files("archive") == ["shop/items1.csv"]
+    sandbox.staged("items1.csv", "id\n2\n")
+    assert sandbox.run(*LOAD).code == 0
+    assert sandbox.query("SELECT count(*) FROM starlake_core.loaded_files") == [(1,)]
+
+
 def _remove(folder: Path) -> None:
     import shutil
 

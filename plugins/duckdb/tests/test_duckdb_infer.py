@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -158,6 +160,17 @@ def test_all_files_of_a_table_decide_its_types(sandbox: Sandbox) -> None:
         ("a.json", '[{"a": 12345678901234567890123}, {}]', {"array": True}, {"a": "double"}),
         ("a.json", '[{"a": {}}, {"a": {"b": 1}}]', {"format": "JSON"}, {"a": "struct"}),
         ("a.csv", "first name,2x,SELECT\n1,2,3\n", {}, {"first name": "int", "2x": "int", "SELECT": "int"}),
+        ("a.csv", '"a";"b"\n"1";"x"\n', {"separator": ";"}, {"a": "int", "b": "string"}),
+        ("a.csv", '"a"|"b, c"\n"1"|"x"\n', {"separator": "|"}, {"a": "int", "b, c": "string"}),
+        ("a.tsv", '"a"\t"b"\n"x"\t"y"\n', {"separator": "\t"}, {"a": "string", "b": "string"}),
+        ("a.csv", "'a';'b'\n'1';'x'\n", {"separator": ";", "quote": "'"}, {"a": "int", "b": "string"}),
+        ("a.csv", 'a,b\n1,"say ""x"""\n2,\'y\'\n', {"quote": '"'}, {"a": "int", "b": "string"}),
+        ("a.csv", "a,b\n1,é\n".encode("utf-16"), {"encoding": "UTF-16"}, {"a": "int", "b": "string"}),
+        ("a.json", '[{"a": 1}]'.encode("utf-16"), {"encoding": "UTF-16"}, {"a": "long"}),
+        ("a.csv", "a,b\n1,é\n".encode("utf-32"), {"encoding": "UTF-32"}, {"a": "int", "b": "string"}),
+        ("a.csv.GZ", gzip.compress(b"a;b\n1;2\n", mtime=0), {"separator": ";"}, {"a": "int", "b": "int"}),
+        ("a.xml", "<d><r>1</r><r>2</r></d>", {"format": "XML"}, {"_VALUE": "int"}),
+        ("a.xml", '<d><r x="1">t</r><r x="2"/></d>', {"format": "XML"}, {"_x": "int", "_VALUE": "string"}),
     ],
 )
 def test_dialects_and_layouts(
@@ -226,10 +239,38 @@ def test_parquet(sandbox: Sandbox) -> None:
     ]
 
 
+def test_files_in_an_archive(sandbox: Sandbox) -> None:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        archive.writestr("one/x.csv", "id;n\n1;2\n")
+        archive.writestr("two/y.csv.gz", gzip.compress(b"id;n\n2;x\n", mtime=0))
+    put(sandbox, "a.zip", data.getvalue())
+    autoload(sandbox)
+    assert types(table(sandbox, "a")) == {"id": "int", "n": "string"}
+    assert sandbox.query("FROM crm.a ORDER BY id") == [(1, "2"), (2, "x")]
+
+
+def test_a_compressed_parquet_file(sandbox: Sandbox, tmp_path: Path) -> None:
+    with duckdb.connect() as connection:
+        connection.execute("COPY (SELECT 1 AS id) TO '" + str(tmp_path / "plain") + "' (FORMAT parquet)")
+    put(sandbox, "a.parquet.gz", gzip.compress((tmp_path / "plain").read_bytes(), mtime=0))
+    autoload(sandbox)
+    assert sandbox.query("FROM crm.a") == [(1,)]
+
+
+@pytest.mark.parametrize("environ", [{}, {"SL_DUCKDB_COMPAT": "starlake"}])
+def test_names_that_are_words_of_sql(sandbox: Sandbox, environ: dict[str, str]) -> None:
+    put(sandbox, "a.csv", "select,Order,name,_select\n1,2,3,4\n")
+    put(sandbox, "b.json", '{"end": 1, "o": {"from": 2}}\n')
+    autoload(sandbox, **environ)
+    assert sandbox.query("SELECT _select, _order, name, _select_1 FROM crm.a") == [(1, 2, 3, 4)]
+    assert sandbox.query("SELECT _end, o._from FROM crm.b") == [(1, 2)]
+
+
 def test_column_names_that_a_database_can_take(sandbox: Sandbox) -> None:
     put(sandbox, "a.csv", "first name,2x,Id,id,%\n1,2,3,4,5\n")
     autoload(sandbox)
-    assert sandbox.query('SELECT first_name, _2x, Id, id_1, "column" FROM crm.a') == [(1, 2, 3, 4, 5)]
+    assert sandbox.query("SELECT first_name, _2x, Id, id_1, _column FROM crm.a") == [(1, 2, 3, 4, 5)]
 
 
 def test_an_existing_file_is_kept_without_clean(sandbox: Sandbox) -> None:
@@ -262,6 +303,9 @@ def test_the_options(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "arguments", "message"),
     [
+        ("a.csv", "a,é\n".encode("utf-16-be"), (), "a.csv is not text"),
+        ("a.zip", b"PK\x05\x06" + bytes(18), (), "there is no file in a.zip"),
+        ("a.tar.gz", b"x", (), "use .gz or .zip"),
         ("a.csv", "", (), "a.csv is empty, so nothing can be inferred from it"),
         ("a.json", "[]", (), "a.json has no JSON objects"),
         ("a.json", "{x", (), "a.json cannot be read as JSON"),

@@ -50,8 +50,7 @@ def load(
 
 
 def rejected(sandbox: Sandbox) -> list[tuple[object, ...]]:
-    found = sandbox.query("SELECT table_schema FROM information_schema.tables WHERE table_name = 'rejected'")
-    return sandbox.query(f"SELECT file, row_number, record, errors FROM {found[0][0]}.rejected ORDER BY ALL")
+    return sandbox.query("SELECT file, row_number, record, errors FROM starlake_core.rejected ORDER BY ALL")
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,7 @@ def rows(sandbox: Sandbox) -> list[tuple[object, ...]]:
 
 
 def rejected(sandbox: Sandbox) -> list[tuple[object, ...]]:
-    found = sandbox.query("SELECT table_schema FROM information_schema.tables WHERE table_name = 'rejected'")
-    return sandbox.query(f"SELECT file, row_number, record FROM {found[0][0]}.rejected ORDER BY ALL")
+    return sandbox.query("SELECT file, row_number, record FROM starlake_core.rejected ORDER BY ALL")
 
 
 def test_padding_is_kept_and_a_wrong_value_rejects_its_line(sandbox: Sandbox) -> None:

@@ -254,3 +254,81 @@ def test_a_value_that_the_column_cannot_hold(sandbox: Sandbox, strategy: str) ->
     assert "the column id2 is INTEGER in the table, and its new values are VARCHAR" in result.err
     assert sandbox.query("SELECT id, label FROM shop.items WHERE id = 1")[:1] == [kept[0][:2]]
     assert sandbox.files("stage") == ["shop/items.csv"]
+
+
+@pytest.mark.parametrize("environ", [{}, COMPAT], ids=["default", "compat"])
+@pytest.mark.parametrize(
+    ("strategy", "column"),
+    [
+        ("{type: UPSERT_BY_KEY, key: label}", "label"),
+        ("{type: UPSERT_BY_KEY_AND_TIMESTAMP, key: id, timestamp: label}", "label"),
+        ("{type: DELETE_THEN_INSERT, key: [id, label]}", "label"),
+        ("{type: OVERWRITE_BY_PARTITION}", "label"),
+        ("{type: SCD2, key: label}", "label"),
+        ("{type: SCD2, key: id, timestamp: label}", "label"),
+    ],
+)
+def test_a_column_of_the_strategy_with_another_type(
+    sandbox: Sandbox, strategy: str, column: str, environ: dict[str, str]
+) -> None:
+    declare(sandbox, strategy, sink="{partition: [label]}")
+    load(sandbox, "id,label\n1,2026-01-01\n", **environ)
+    sandbox.query("ALTER TABLE shop.items ALTER label TYPE DATE")
+    sandbox.staged("items.csv", "id,label\n1,x\n")
+    result = sandbox.run("load", **environ)
+    assert result.code == 1
+    assert f"the column {column} is DATE in the table, and its new values are VARCHAR; change the type" in result.err
+    assert rows(sandbox, "id") == [(1,)]
+
+
+def test_rows_are_not_written_into_a_view(sandbox: Sandbox) -> None:
+    sandbox.write("metadata/transform/shop/items.sl.yml", "task: {sink: {materializedView: VIEW}, sql: SELECT 1 AS id}")
+    assert sandbox.run("transform", "--name", "shop.items").code == 0
+    sandbox.staged("items.csv", "id,label\n1,a\n")
+    result = sandbox.run("load")
+    assert result.code == 1
+    assert "shop.items is a view in the database" in result.err
+    assert "DROP VIEW shop.items" in result.err
+    assert sandbox.files("stage") == ["shop/items.csv"]
+
+
+@pytest.mark.parametrize("strategy", ["{type: APPEND}", "{type: UPSERT_BY_KEY, key: id}", "{type: SCD2, key: id}"])
+def test_a_structure_gets_the_fields_that_it_lacks(sandbox: Sandbox, strategy: str) -> None:
+    def declare_fields(fields: str) -> None:
+        sandbox.table(
+            "items",
+            f"""
+            table:
+              pattern: "items.*"
+              attributes:
+                - {{name: id, type: int}}
+                - {{name: s, type: struct, attributes: [{fields}]}}
+                - {{name: l, type: struct, array: true, attributes: [{{name: in, type: struct, attributes: [{fields}]}}]}}
+              metadata: {{format: JSON, writeStrategy: {strategy}}}
+            """,
+        )
+
+    declare_fields("{name: x, type: int}")
+    load(sandbox, '{"id": 1, "s": {"x": 1}, "l": [{"in": {"x": 1}}]}\n{"id": 2}\n')
+    declare_fields("{name: Order y, type: string}, {name: X, type: int}")
+    load(sandbox, '{"id": 3, "s": {"X": 3, "Order y": "a"}, "l": [{"in": {"X": 3, "Order y": "b"}}]}\n')
+    declare_fields("{name: Order y, type: string}")
+    load(sandbox, '{"id": 4, "s": {"Order y": "c"}}\n')
+    found = rows(sandbox, 'id, s.x, s."Order y", l[1]."in".x, l[1]."in"."Order y"')
+    assert found == [
+        (1, 1, None, 1, None),
+        (2, None, None, None, None),
+        (3, 3, "a", 3, "b"),
+        (4, None, "c", None, None),
+    ]
+
+
+def test_a_structure_of_a_transform_gets_the_fields_that_it_lacks(sandbox: Sandbox) -> None:
+    for sql in (
+        "SELECT 1 AS id, {'x': 1} AS s",
+        "SELECT 2 AS id, {'z': 5, 'x': 2} AS s",
+        "SELECT 3 AS id, {'z': 6} AS s",
+    ):
+        sandbox.write("metadata/transform/kpi/t.sql", sql)
+        assert sandbox.run("transform", "--name", "kpi.t").code == 0
+    assert rows(sandbox, "id, s.x, s.z", "kpi.t") == [(1, 1, None), (2, 2, 5), (3, None, 6)]

@@ -54,8 +54,7 @@ def rows(sandbox: Sandbox, columns: str = "*") -> list[tuple[object, ...]]:
 
 
 def rejected(sandbox: Sandbox) -> list[tuple[object, ...]]:
-    found = sandbox.query("SELECT table_schema FROM information_schema.tables WHERE table_name = 'rejected'")
-    return sandbox.query(f"SELECT file, row_number, record, errors FROM {found[0][0]}.rejected ORDER BY ALL")
+    return sandbox.query("SELECT file, row_number, record, errors FROM starlake_core.rejected ORDER BY ALL")
 
 
 def flat(sandbox: Sandbox, options: str = "attributePrefix: _") -> None:

@@ -6,17 +6,17 @@ as its XCom, from which the other tasks take the interval and the variables, and
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from starlake_core import DataInterval, RunError
 from starlake_core.freshness import ByHand, Decision, Event, FreshnessPolicy, Kind, Previous, decide, history_since
-from starlake_core.model.run_options import Sections, overlay
+from starlake_core.model.run_options import OPTIONS, POLICIES, Sections, overlay
 from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START, read_event
 
-from .versions import asset, events_of, is_cleared, pulled
+from .versions import asset, date_before, events_of, is_cleared, pulled
 
 __all__ = ["RECORD", "Answer", "Question", "Told", "ask", "describe", "now", "tell", "told_by"]
 
@@ -26,7 +26,7 @@ RECORD = "sl_freshness"
 _NEWEST = 300
 """How many events of a dataset count before the first run, and of one that is new."""
 _RECORDS = 50
-"""How many events of its own end a run looks at; it needs the last one, and others only if it is cleared, or if others emit the same dataset."""
+"""How many events of its own end a run looks at; it needs the last one, and others only if others emit the same dataset."""
 _EARLY = timedelta(days=1)
 """How long before its date an event may be published."""
 _LATE = timedelta(hours=1)
@@ -119,7 +119,7 @@ def _dates(data: Mapping[str, Any]) -> dict[str, datetime]:
 def ask(context: Mapping[str, Any], policy: FreshnessPolicy, dag_id: str, by_hand: ByHand | None) -> Answer:
     """Decide what a run does. It reads the events of each dataset once, and those of the own end once.
 
-    A run that was cleared after it had succeeded gets the decision that it had.
+    A run that was cleared after it had succeeded gets the decision that it had, however long ago that was.
 
     Args:
         context: the context of the task instance.
@@ -128,14 +128,16 @@ def ask(context: Mapping[str, Any], policy: FreshnessPolicy, dag_id: str, by_han
         by_hand: set if somebody asks for the run.
 
     Raises:
-        RunError: an event, or what a run has recorded, cannot be read.
+        RunError: what a run has recorded cannot be read.
     """
     run = context["dag_run"]
     records = list(_records(context, dag_id))
     if is_cleared(run):
-        for run_id, record in records:
-            if run_id == run.run_id:
-                return _answer(context, policy, Question.from_json(record.get("question") or {}), by_hand)
+        own = _record_of(run.run_id, records)
+        if own is None and len(records) >= _RECORDS:
+            own = _record_of(run.run_id, _records(context, dag_id, date_before(run)))
+        if own is not None:
+            return _answer(context, policy, Question.from_json(own.get("question") or {}), by_hand)
     previous, kept = None, {}
     for _, record in records:
         left = Previous.from_json(record.get("previous"))
@@ -145,12 +147,19 @@ def ask(context: Mapping[str, Any], policy: FreshnessPolicy, dag_id: str, by_han
     return _answer(context, policy, Question(now(), previous, _since(policy, previous, kept)), by_hand)
 
 
-def _records(context: Mapping[str, Any], dag_id: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Run id and record of the ends of the DAG, the newest first."""
-    for event in events_of(context, asset(dag_id, dag_id), newest=_RECORDS):
+def _records(
+    context: Mapping[str, Any], dag_id: str, since: datetime | None = None
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Run id and record of the ends of the DAG, the newest first: the last few, or all since a date."""
+    for event in events_of(context, asset(dag_id, dag_id), since=since, newest=_RECORDS if since is None else None):
         record = (event.extra or {}).get(RECORD)
         if isinstance(record, Mapping) and event.source_dag_id == dag_id:
             yield str(event.source_run_id), record
+
+
+def _record_of(run_id: str, records: Iterable[tuple[str, Mapping[str, Any]]]) -> Mapping[str, Any] | None:
+    """The newest record of a run; None if there is none."""
+    return next((record for found, record in records if found == run_id), None)
 
 
 def _since(policy: FreshnessPolicy, previous: Previous | None, kept: Mapping[str, datetime]) -> dict[str, datetime]:
@@ -174,9 +183,13 @@ def _since(policy: FreshnessPolicy, previous: Previous | None, kept: Mapping[str
     return found
 
 
-def _events(context: Mapping[str, Any], policy: FreshnessPolicy, question: Question) -> dict[str, list[Event]]:
-    """The events that a decision is made from, by the identity of their dataset."""
+def _events(
+    context: Mapping[str, Any], policy: FreshnessPolicy, question: Question
+) -> tuple[dict[str, list[Event]], str]:
+    """The events that a decision is made from, by the identity of their dataset; and why the run variables of the newest event of a dataset
+    cannot be read."""
     found: dict[str, list[Event]] = {}
+    wrong: dict[str, str] = {}
     for dataset in policy.datasets:
         name = dataset.identity
         since = question.since.get(name)
@@ -184,20 +197,32 @@ def _events(context: Mapping[str, Any], policy: FreshnessPolicy, question: Quest
             context, asset(dataset.name, dataset.uri), since=since, newest=_NEWEST if since is None else None
         )
         last = None if question.until is None else question.until.get(name, -1)
-        found[name] = [
-            read_event(dataset.uri, event.extra or {}, event.id, event.timestamp)
-            for event in read
-            if last is None or event.id <= last
-        ]
-    return found
+        made = [_event(dataset.uri, event) for event in read if last is None or event.id <= last]
+        found[name] = [event for event, _ in made]
+        wrong[name] = max(made, key=lambda pair: pair[0].id, default=(None, ""))[1]
+    return found, next((problem for _, problem in sorted(wrong.items()) if problem), "")
+
+
+def _event(uri: str, event: Any) -> tuple[Event, str]:
+    """An event, and why its run variables cannot be read: anybody may write there, and must not stop the pipeline for good."""
+    extra = event.extra or {}
+    try:
+        return read_event(uri, extra, event.id, event.timestamp), ""
+    except RunError as error:
+        kept = {name: value for name, value in extra.items() if name not in (OPTIONS, POLICIES)}
+        return read_event(uri, kept, event.id, event.timestamp), str(error)
 
 
 def _answer(context: Mapping[str, Any], policy: FreshnessPolicy, question: Question, by_hand: ByHand | None) -> Answer:
-    events = _events(context, policy, question)
+    events, wrong = _events(context, policy, question)
     everything = [event for found in events.values() for event in found]
     decision = decide(policy, everything, question.previous, question.now, by_hand)
+    if wrong and decision.kind is Kind.RUN and by_hand is None and not decision.error:
+        decision = replace(decision, error=wrong, after=None)
     until = {name: max(event.id for event in found) for name, found in events.items() if found}
-    question = Question(question.now, question.previous, question.since, until)
+    # When the question is asked again, these are no longer among the newest ones.
+    first = {name: min(event.published for event in found) for name, found in events.items() if found}
+    question = Question(question.now, question.previous, {**first, **question.since}, until)
     after = decision.after
     if after is None:
         return Answer(question, decision)

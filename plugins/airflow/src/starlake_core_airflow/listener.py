@@ -74,7 +74,7 @@ def on_dag_run_success(dag_run: Any, msg: str) -> None:
         return
     from .deciding import describe
 
-    for kept in stored_xcoms(session, dag_run):
+    for kept in stored_xcoms(session, dag_run, "StarlakeStart"):
         if isinstance(kept, Mapping) and kept.get("decision") in ("wait", "skip"):
             about = describe(kept)
             if about not in (dag_run.note or ""):

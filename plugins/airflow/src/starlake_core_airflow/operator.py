@@ -14,7 +14,7 @@ from typing import Any
 
 from starlake_core import Attempt, Job, StarlakeDataset, StarlakeError, Wait, explain_skip
 from starlake_core.freshness import Kind
-from starlake_core.masking import mask_arguments, secret_arguments, secret_values
+from starlake_core.masking import mask_arguments, mask_text, secret_arguments, secret_values
 from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START, event_metadata
 from starlake_core.plain_text import plain, plain_line
 from starlake_core.runtime import (
@@ -478,7 +478,7 @@ class StarlakeStart(_Step):
         self.log.info("%s", plain(decision.describe()))
         if decision.error:
             context["ti"].xcom_push(key="return_value", value={"outcome": "failed", **tell(answer, "", "", given)})
-            raise self._refused(StarlakeError(decision.error))
+            raise self._refused(StarlakeError(mask_text(decision.error)))
         if decision.kind is not Kind.RUN:
             outcome = Outcome(Verdict.NOT_READY, reason=decision.why)
             observer.ended(self, outcome, decision.why)

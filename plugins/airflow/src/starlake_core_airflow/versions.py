@@ -78,6 +78,7 @@ __all__ = [
     "TaskGroup",
     "asset",
     "dag_bag",
+    "date_before",
     "events_of",
     "execution_mark",
     "first_look",
@@ -192,6 +193,13 @@ def is_cleared(dag_run: Any) -> bool:
     return bool(dag_run.clear_number)
 
 
+def date_before(dag_run: Any) -> datetime:
+    """A date before any task of a run started, also if the run was cleared in the meantime. The logical date of a run by hand may be any date."""
+    dates = (dag_run.logical_date, getattr(dag_run, "run_after", None))  # 2.11 has only the first
+    found: datetime = min(date for date in dates if date is not None)
+    return found
+
+
 def is_by_datasets(dag_run: Any) -> bool:
     """Whether datasets started a run."""
     kind = str(getattr(dag_run.run_type, "value", dag_run.run_type))
@@ -281,21 +289,32 @@ def pulled(context: Mapping[str, Any], task_id: str) -> Any:
     return context["ti"].xcom_pull(task_ids=task_id, key="return_value")
 
 
-def stored_xcoms(session: Any, dag_run: Any) -> Iterator[Any]:
-    """What the tasks of a run returned, for a process with access to the database.
+def stored_xcoms(session: Any, dag_run: Any, operator: str) -> Iterator[Any]:
+    """What tasks of a run returned, for a process with access to the database.
 
     Args:
         session: a session of the database.
         dag_run: the run.
+        operator: the name of the class of these tasks; what others returned is not read.
     """
+    from airflow.models.taskinstance import TaskInstance
+
     if AIRFLOW_3:
         from airflow.models.xcom import XComModel as XCom
     else:  # 2.11
         from airflow.models.xcom import XCom
     from sqlalchemy import select
 
+    theirs = select(TaskInstance.task_id).where(
+        TaskInstance.dag_id == dag_run.dag_id,
+        TaskInstance.run_id == dag_run.run_id,
+        TaskInstance.operator == operator,
+    )
     statement = select(XCom).where(
-        XCom.dag_id == dag_run.dag_id, XCom.run_id == dag_run.run_id, XCom.key == "return_value"
+        XCom.dag_id == dag_run.dag_id,
+        XCom.run_id == dag_run.run_id,
+        XCom.key == "return_value",
+        XCom.task_id.in_(theirs),
     )
     for row in session.scalars(statement):
         yield XCom.deserialize_value(row) if AIRFLOW_3 else row.value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from datetime import timezone
+from datetime import timedelta, timezone
 from typing import Any
 
 from dagster import (
@@ -21,6 +21,7 @@ from dagster import (
 )
 
 from starlake_core.freshness import Kind, decide
+from starlake_core.masking import mask_text
 
 from .context import PARTITION_FORMAT, TICK
 from .decisions import DECIDED, REFUSED, clock, decision_key, tags_of
@@ -33,6 +34,8 @@ __all__ = ["schedule_of", "sensor_of"]
 _MOST_LINES = 100
 _WILL_RETRY = "dagster/will_retry"
 _RETRIED_AS = "dagster/auto_retry_run_id"
+_SOON = timedelta(hours=1)
+"""How long to wait until Dagster repeats a run that failed. It never does if the run was not started by its daemon, or if its job is gone."""
 _ACTIVE = [
     DagsterRunStatus.QUEUED,
     DagsterRunStatus.NOT_STARTED,
@@ -131,7 +134,7 @@ def _evaluate(context: Any, watch: Watch, own: Collection[AssetKey]) -> Any:
     tags = tags_of(decision, key)
     error = decision.error or next((seen.unreadable[name] for name in sorted(seen.unreadable)), "")
     if error:  # a run that fails is seen; an evaluation that fails is not
-        tags = {**tags, REFUSED: error}
+        tags = {**tags, REFUSED: mask_text(error)}
         tags.pop(RECORD, None)
     context.log.info(decision.describe())
     return SensorResult(run_requests=[RunRequest(run_key=key, tags=tags)], cursor=cursor)
@@ -143,7 +146,8 @@ def _busy(instance: Any, job: str) -> str:
     if active:
         run = active[0].dagster_run
         return f"run {run.run_id} is {run.status.value}; what is loaded meanwhile is looked at when it has ended"
-    failed = instance.get_run_records(RunsFilter(job_name=job, statuses=[DagsterRunStatus.FAILURE]), limit=1)
+    lately = RunsFilter(job_name=job, statuses=[DagsterRunStatus.FAILURE], updated_after=clock() - _SOON)
+    failed = instance.get_run_records(lately, limit=1)
     if (
         failed
         and failed[0].dagster_run.tags.get(_WILL_RETRY) == "true"

@@ -31,6 +31,7 @@ PARTLY = "starlake/partly"
 """Tag of a run of the command line if only some of its tasks were selected."""
 
 _STEPS = "dagster/step_selection"
+_RESUMED_ASSETS = "dagster/is_asset_resume_retry"
 _MOST_RUNS = 25
 _FIRST_LOOK = 500
 _PAGES = (20, 100, 500)
@@ -158,9 +159,24 @@ def is_whole(run: Any, own: Collection[AssetKey]) -> bool:
         run: a run of the job.
         own: the assets of the whole job.
     """
-    if PARTLY in run.tags or _STEPS in run.tags or run.op_selection or run.resolved_op_selection:
-        return False
-    return not run.asset_selection or run.asset_selection >= set(own)
+    return not _has_steps(run) and (not run.asset_selection or run.asset_selection >= set(own))
+
+
+def _has_steps(run: Any) -> bool:
+    return bool(PARTLY in run.tags or _STEPS in run.tags or run.op_selection or run.resolved_op_selection)
+
+
+def _completes(instance: Any, run: Any, own: Collection[AssetKey]) -> bool:
+    """Whether a run does all that its job does, together with the runs before it that failed and whose other assets it repeats."""
+    for _ in range(_MOST_RUNS):
+        if is_whole(run, own):
+            return True
+        if _has_steps(run) or run.tags.get(_RESUMED_ASSETS) != "true" or not run.parent_run_id:
+            return False
+        run = instance.get_run_by_id(run.parent_run_id)
+        if run is None or run.status == DagsterRunStatus.SUCCESS:
+            return False
+    return False
 
 
 def _wiped(watch: Watch, entries: Iterable[Any]) -> dict[str, float]:
@@ -179,9 +195,8 @@ def _previous(
     kept, former = _read_cursor(cursor)
     found = [] if kept is None else [kept]
     wanted = RunsFilter(job_name=watch.job, statuses=[DagsterRunStatus.SUCCESS])
-    records = [
-        record for record in instance.get_run_records(wanted, limit=_MOST_RUNS) if is_whole(record.dagster_run, own)
-    ]
+    latest = instance.get_run_records(wanted, limit=_MOST_RUNS)
+    records = [record for record in latest if _completes(instance, record.dagster_run, own)]
     for record in records:
         text = record.dagster_run.tags.get(RECORD)
         if text is not None:

@@ -6,6 +6,7 @@ The files of an archive are read one after the other, each from a copy that has 
 from __future__ import annotations
 
 import logging
+import shutil
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -45,9 +46,21 @@ def opened(files: Iterable[tuple[Path, str]], rules: ReadingRules) -> Iterator[t
             raise EngineError(f"{name} is compressed in a way that this engine does not read; use .gz or .zip")
         if name.lower().endswith(".zip"):
             yield from _members(path, name, rules)
+        elif path.suffix != ".gz" and path.suffix.lower() == ".gz":
+            yield from _renamed(path, name, rules)
         else:
             check_size(path, name, rules.max_decompressed)
             yield path, name
+
+
+def _renamed(path: Path, name: str, rules: ReadingRules) -> Iterator[tuple[Path, str]]:
+    """A copy with the ending that says how the file is compressed, for one that is called ``.GZ``."""
+    rules.directory.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=rules.directory) as own:
+        copy = Path(own) / "0.gz"
+        shutil.copyfile(path, copy)
+        check_size(copy, name, rules.max_decompressed)
+        yield copy, name
 
 
 def _members(path: Path, name: str, rules: ReadingRules) -> Iterator[tuple[Path, str]]:
@@ -57,7 +70,7 @@ def _members(path: Path, name: str, rules: ReadingRules) -> Iterator[tuple[Path,
         try:
             for number, (inner, source) in enumerate(_of_zip(path, name)):
                 # Only the ending says how a file is compressed.
-                copy = Path(own) / f"{number}{'.gz' if inner.endswith('.gz') else ''}"
+                copy = Path(own) / f"{number}{'.gz' if inner.lower().endswith('.gz') else ''}"
                 with copy.open("xb") as target:
                     while chunk := source.read(_CHUNK):
                         left -= len(chunk)

@@ -42,12 +42,12 @@ def _columns(definition: str) -> set[str]:
 def _present(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], set[str]]:
     rows = connection.execute(
         "SELECT schema_name, table_name, column_name FROM duckdb_columns() "
-        "WHERE database_name = current_database() AND schema_name IN ($own, $former)",
+        "WHERE database_name = current_database() AND lower(schema_name) IN ($own, $former)",
         {"own": _SCHEMA, "former": _FORMER},
     ).fetchall()
     found: dict[tuple[str, str], set[str]] = {}
     for schema, table, column in rows:
-        found.setdefault((schema, table), set()).add(column)
+        found.setdefault((schema.lower(), table.lower()), set()).add(column)
     return found
 
 

@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import duckdb
 
 from .errors import EngineError
 from .sql import identifier, qualified
+from .structures import add_fields
 
-__all__ = ["ensure_table", "insert_rows"]
+__all__ = ["ensure_table", "insert_rows", "types_explained"]
+
+_UNKNOWN = '"NULL"'
+"""The type of a column that is NULL in every row; it fits every column."""
 
 
 def ensure_table(
     connection: duckdb.DuckDBPyConnection, schema: str, table: str, columns: Sequence[tuple[str, str]]
 ) -> bool:
-    """Create the target, or add the columns that it lacks; it never loses one.
+    """Create the target, or add the columns that it lacks, and the fields of structures; it never loses one.
 
     Args:
         columns: name and type.
 
     Returns:
         Whether the table is new.
+
+    Raises:
+        EngineError: there is a view of that name.
     """
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(schema)}")
-    present = {name.lower() for name in _types(connection, schema, table)}
+    view = connection.execute(
+        "SELECT 1 FROM duckdb_views() WHERE database_name = current_database() "
+        "AND lower(schema_name) = lower($schema) AND lower(view_name) = lower($table)",
+        {"schema": schema, "table": table},
+    ).fetchone()
+    if view is not None:
+        name = f"{schema}.{table}"
+        raise EngineError(
+            f"{name} is a view in the database, and rows are written into tables only; remove it first (DROP VIEW {name})"
+        )
+    present = {name.lower(): kind for name, kind in _types(connection, schema, table).items()}
     if not present:
         declared = ", ".join(f"{identifier(name)} {ddl}" for name, ddl in columns)
         connection.execute(f"CREATE TABLE {qualified(schema, table)} ({declared})")
@@ -32,6 +50,8 @@ def ensure_table(
     for name, ddl in columns:
         if name.lower() not in present:
             connection.execute(f"ALTER TABLE {qualified(schema, table)} ADD COLUMN {identifier(name)} {ddl}")
+        elif ddl != present[name.lower()]:
+            add_fields(connection, (schema, table), name, present[name.lower()], ddl)
     return False
 
 
@@ -63,11 +83,36 @@ def insert_rows(
         EngineError: a value cannot become the type of its column.
     """
     listed = ", ".join(identifier(name) for name in names)
+    with types_explained(connection, target, names, selected, values):
+        connection.execute(f"INSERT INTO {qualified(*target)} ({listed}) {selected}", values or {})
+
+
+@contextmanager
+def types_explained(
+    connection: duckdb.DuckDBPyConnection,
+    target: tuple[str, str],
+    names: Sequence[str],
+    selected: str,
+    values: Mapping[str, object] | None = None,
+) -> Iterator[None]:
+    """Say which columns have another type in the table if new rows cannot be compared with it or written into it.
+
+    Args:
+        target: schema and table.
+        names: the columns of the table, in the order of the query.
+        selected: the query of the new rows.
+        values: the parameters of the query.
+
+    Raises:
+        EngineError: a value cannot become the type of its column, or cannot be compared with it.
+    """
     # An error ends the transaction, so this is asked before.
     changed = _changed_types(connection, target, names, selected, values or {})
     try:
-        connection.execute(f"INSERT INTO {qualified(*target)} ({listed}) {selected}", values or {})
-    except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
+        yield
+    except (duckdb.BinderException, duckdb.ConversionException, duckdb.OutOfRangeException) as error:
+        if isinstance(error, duckdb.BinderException) and not changed:
+            raise
         reason = str(error).partition("\n")[0]
         advice = "; change the type in the project, or the column with ALTER TABLE" if changed else ""
         raise EngineError(f"{'.'.join(target)}: {'; '.join([reason, *changed])}{advice}") from error
@@ -85,5 +130,5 @@ def _changed_types(
     return [
         f"the column {name} is {types[name.lower()]} in the table, and its new values are {kind}"
         for name, kind in zip(names, written, strict=True)
-        if types.get(name.lower()) not in (None, kind)
+        if types.get(name.lower()) not in (None, kind) and kind != _UNKNOWN
     ]

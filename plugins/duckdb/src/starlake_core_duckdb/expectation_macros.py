@@ -43,7 +43,7 @@ MACROS: dict[str, Macro] = {
     ),
     "count_by_value": Macro(
         "{% macro count_by_value(col, value, table='SL_THIS') %}"
-        "SELECT count(*) FROM {{ table }} WHERE {{ col }} LIKE '{{ value }}'"
+        "SELECT count(*) FROM {{ table }} WHERE CAST({{ col }} AS VARCHAR) LIKE '{{ value | string | replace(\"'\", \"''\") }}'"
         "{% endmacro %}",
         "result(0) == 0",
     ),

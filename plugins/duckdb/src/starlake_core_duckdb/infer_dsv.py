@@ -72,13 +72,30 @@ def infer_dsv(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> I
 
 def _dialect(connection: duckdb.DuckDBPyConnection, path: Path) -> Dialect:
     sniffed = _sniffed(connection, path, None)
-    if sniffed is None or sniffed[2] or sniffed[3] < 2:
+    if sniffed is None or sniffed[2] or sniffed[3] < 2 or not _separates(path, *sniffed[:2]):
         # One column, or lines that are left out: look at the first line, as Starlake does.
         separator = _separator(path)
         sniffed = _sniffed(connection, path, separator) or (separator, '"', 0, 0)
     separator, quote = ("" if part in (None, "(empty)") else str(part) for part in sniffed[:2])
     separator, quote = separator or ",", quote or '"'
+    quote = '"' if quote == "'" and _has_quoted(path, separator) else quote
     return Dialect(separator, quote, "\\" if _escapes(path, separator, quote) else '"', multiline=True)
+
+
+def _separates(path: Path, separator: str, quote: str) -> bool:
+    """Whether the first line has several values. The sniffer is lenient: to it, a comma separates any values with quotes."""
+    line = _first_line(path)
+    if quote == "(empty)" or line.count(quote) % 2:
+        return True
+    return separator in re.sub(f"{quote}[^{quote}]*{quote}", "", line)
+
+
+def _has_quoted(path: Path, separator: str) -> bool:
+    """Whether a whole value is in double quotes, so that single quotes are text."""
+    between = re.escape(separator.encode())
+    quoted = re.compile(rb"(?:^|" + between + rb')"[^\r\n]*"(?:' + between + rb"|\s*$)")
+    with path.open("rb") as source:
+        return any(quoted.search(line) for line in source)
 
 
 def _escapes(path: Path, separator: str, quote: str) -> bool:
@@ -108,10 +125,14 @@ def _sniffed(connection: duckdb.DuckDBPyConnection, path: Path, separator: str |
         return None
 
 
+def _first_line(path: Path) -> str:
+    with path.open(encoding="utf-8-sig") as source:
+        return source.readline(1_000_000).rstrip("\r\n")
+
+
 def _separator(path: Path) -> str:
     """The most frequent character of the first line that may separate values; usual ones come first."""
-    with path.open(encoding="utf-8-sig") as source:
-        line = re.sub(r'"[^"]*"', "", source.readline(1_000_000).rstrip("\r\n"))
+    line = re.sub(r'"[^"]*"', "", _first_line(path))
     usual = Counter({letter: line.count(letter) for letter in _USUAL if letter in line})
     others = usual or Counter(_NO_SEPARATOR.sub("", line))
     return max(others, key=lambda letter: others[letter]) if others else ","

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,9 +18,10 @@ from starlake_core_project import Domain, Table
 from starlake_core_project.reader import Reader
 from starlake_core_project.tables import is_plain_name, read_table
 
+from .archives import opened
 from .batch import read_batch
 from .casting import columns_of
-from .compressed import check_size, open_bytes
+from .compressed import open_bytes
 from .context import Context
 from .database import connect
 from .errors import EngineError, ProjectFault
@@ -28,6 +30,7 @@ from .infer_json import infer_json
 from .infer_parquet import infer_parquet
 from .infer_xml import infer_xml
 from .inferred import TEXT, Field, Inferred, merged, plain_file
+from .plain_names import reserved_words
 from .reading import ReadingRules
 from .work import Work
 
@@ -71,6 +74,14 @@ class Wanted:
     format: str | None = None
     encoding: str | None = None
     row_tag: str | None = None
+
+
+@dataclass(frozen=True)
+class _Style:
+    """How the file of a table is written: the encoding of the data files, and the words that cannot be names of columns."""
+
+    encoding: str
+    reserved: frozenset[str]
 
 
 def naming(path: Path) -> tuple[str, str]:
@@ -143,9 +154,9 @@ def _write(context: Context, wanted: Wanted, target: Path, overwrite: bool) -> t
         TemporaryDirectory(dir=datasets, prefix=".") as data,
         TemporaryDirectory(dir=target.parent, prefix=".") as near,
     ):
-        inferred, encoding = _read(context, wanted, Path(data))
+        inferred, encoding, reserved = _read(context, wanted, Path(data))
         aside = Path(near) / f"{wanted.table}{_SUFFIX}"
-        fields = _fitting(context, wanted, inferred, encoding, aside, Path(data))
+        fields = _fitting(context, wanted, inferred, _Style(encoding, reserved), aside, Path(data))
         if overwrite:
             os.replace(aside, target)
         else:
@@ -153,45 +164,62 @@ def _write(context: Context, wanted: Wanted, target: Path, overwrite: bool) -> t
     return fields
 
 
-def _read(context: Context, wanted: Wanted, directory: Path) -> tuple[Inferred, str]:
+def _read(context: Context, wanted: Wanted, directory: Path) -> tuple[Inferred, str, frozenset[str]]:
+    """What the files say, their encoding, and the words that cannot be names of columns."""
     parts: list[Inferred] = []
+    names: list[str] = []
     encodings: dict[str, str] = {}
+    rules = ReadingRules(context.max_decompressed, context.compat, directory)
     with duckdb.connect(
         config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
     ) as connection:
-        for path in wanted.files:
-            found, encoding = _read_file(context, connection, wanted, path, directory)
+        for path, name in opened([(path, path.name) for path in wanted.files], rules):
+            found, encoding = _read_file(connection, wanted, path, name, directory)
             parts.append(found)
-            encodings.setdefault(encoding, path.name)
+            names.append(name)
+            encodings.setdefault(encoding, name)
+        reserved = reserved_words(connection)
+    if not parts:
+        raise EngineError(f"there is no file in {', '.join(path.name for path in wanted.files)}")
     if len(encodings) > 1:
         raise EngineError(
             f"the files of {wanted.domain}.{wanted.table} are written in {' and '.join(f'{code} ({name})' for code, name in encodings.items())}; "
             "give the one with --encoding"
         )
-    return merged(parts, [path.name for path in wanted.files]), next(iter(encodings))
+    return merged(parts, names), next(iter(encodings)), reserved
 
 
 def _read_file(
-    context: Context, connection: duckdb.DuckDBPyConnection, wanted: Wanted, path: Path, directory: Path
+    connection: duckdb.DuckDBPyConnection, wanted: Wanted, path: Path, name: str, directory: Path
 ) -> tuple[Inferred, str]:
     """What one file says, and its encoding."""
-    if path.is_symlink():
-        raise EngineError(f"{path} is a link; give the file itself")
-    check_size(path, path.name, context.max_decompressed)
-    kind = wanted.format or _kind(path)
+    kind = wanted.format or _kind(path, name)
     if kind == "PARQUET":
-        return infer_parquet(connection, path, path.name), ""
+        with _decompressed(path, directory) as plain:
+            return infer_parquet(connection, plain, name), ""
     if kind == "XML":
-        return infer_xml(connection, path, path.name, wanted.row_tag, directory), wanted.encoding or "UTF-8"
+        return infer_xml(connection, path, name, wanted.row_tag, directory), wanted.encoding or "UTF-8"
     with plain_file(path, wanted.encoding, directory) as (plain, encoding):
-        found = _TEXTS[kind](connection, plain, path.name)
+        found = _TEXTS[kind](connection, plain, name)
     return (
         found if wanted.format is None else replace(found, metadata={**found.metadata, "format": wanted.format})
     ), encoding
 
 
-def _kind(path: Path) -> str:
-    extension = Path(path.name.removesuffix(".gz")).suffix.lower()
+@contextmanager
+def _decompressed(path: Path, directory: Path) -> Iterator[Path]:
+    if path.suffix != ".gz":
+        yield path
+        return
+    with TemporaryDirectory(dir=directory) as own:
+        copy = Path(own) / "data"
+        with open_bytes(path) as source, copy.open("wb") as target:
+            shutil.copyfileobj(source, target)
+        yield copy
+
+
+def _kind(path: Path, name: str) -> str:
+    extension = Path(name.lower().removesuffix(".gz")).suffix
     if extension in _KINDS:
         return _KINDS[extension]
     with open_bytes(path) as source:
@@ -202,7 +230,7 @@ def _kind(path: Path) -> str:
 
 
 def _fitting(
-    context: Context, wanted: Wanted, inferred: Inferred, encoding: str, aside: Path, directory: Path
+    context: Context, wanted: Wanted, inferred: Inferred, style: _Style, aside: Path, directory: Path
 ) -> tuple[Field, ...]:
     """Write the file of the table with types that this engine loads without rejecting a row."""
     fields = tuple(_complete(found) for found in inferred.fields)
@@ -210,7 +238,7 @@ def _fitting(
     domain = _in_folder(domain, aside.parent)
 
     def rejected(candidates: Sequence[Field]) -> int:
-        text = _yaml(wanted, inferred, encoding, candidates)
+        text = _yaml(wanted, inferred, style, candidates)
         aside.write_text(text, encoding="utf-8")
         table = read_table(domain, wanted.table, Reader(context.project.variables))
         assert table is not None
@@ -268,7 +296,7 @@ def _rejected(context: Context, table: Table, files: Sequence[Path], directory: 
     return counts.rejected
 
 
-def _yaml(wanted: Wanted, inferred: Inferred, encoding: str, fields: Sequence[Field]) -> str:
+def _yaml(wanted: Wanted, inferred: Inferred, style: _Style, fields: Sequence[Field]) -> str:
     import yaml
 
     names: set[str] = set()
@@ -276,10 +304,10 @@ def _yaml(wanted: Wanted, inferred: Inferred, encoding: str, fields: Sequence[Fi
     table = {
         "name": wanted.table,
         "pattern": _pattern(path, naming(path)[1] == "APPEND"),
-        "attributes": [_attribute(found, names) for found in fields],
+        "attributes": [_attribute(found, names, style.reserved) for found in fields],
         "metadata": {
             **inferred.metadata,
-            **({"encoding": encoding} if encoding else {}),
+            **({"encoding": style.encoding} if style.encoding else {}),
             "writeStrategy": {"type": wanted.write},
         },
     }
@@ -287,7 +315,7 @@ def _yaml(wanted: Wanted, inferred: Inferred, encoding: str, fields: Sequence[Fi
     return text
 
 
-def _attribute(found: Field, names: set[str]) -> dict[str, Any]:
+def _attribute(found: Field, names: set[str], reserved: frozenset[str]) -> dict[str, Any]:
     if any(mark in found.name for mark in ("{{", "{%", "{#", "${")):
         raise ProjectFault(
             f"the name {found.name!r} holds what the project would take for a variable; rename the column in the file"
@@ -297,7 +325,7 @@ def _attribute(found: Field, names: set[str]) -> dict[str, Any]:
         if _NAME.fullmatch(found.name)
         else re.sub(r"\W+", "_", found.name, flags=re.ASCII).strip("_") or "column"
     )
-    column = f"_{column}" if column[0].isdigit() else column
+    column = f"_{column}" if column[0].isdigit() or column.lower() in reserved else column
     free, number = column, 1
     while free.lower() in names:
         free, number = f"{column}_{number}", number + 1
@@ -308,5 +336,5 @@ def _attribute(found: Field, names: set[str]) -> dict[str, Any]:
         **({} if free == found.name else {"rename": free}),
         "type": found.types[0],
         **({"array": True} if found.array else {}),
-        **({"attributes": [_attribute(part, inner) for part in found.fields]} if found.fields else {}),
+        **({"attributes": [_attribute(part, inner, reserved) for part in found.fields]} if found.fields else {}),
     }

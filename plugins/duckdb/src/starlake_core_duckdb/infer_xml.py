@@ -22,6 +22,7 @@ __all__ = ["infer_xml"]
 
 _CHUNK = 256 * 1024
 _PREFIX = "_"
+_TEXT = "_VALUE"
 _ANYTHING = "struct"
 
 
@@ -48,7 +49,8 @@ def infer_xml(
             f"{name} has no element <{rows or '...'}> that could be a row (elements below the root: {known}); use --rowTag"
         )
     attributes = [Attribute(name=key, type=_ANYTHING, array=most > 1) for key, most in survey.parts[rows].items()]
-    rules = XmlRules(row_tag=rows, attribute_prefix=_PREFIX, null_values=frozenset({""}))
+    attributes.append(Attribute(name=_TEXT, type="string"))  # some rows hold text, with parts or without
+    rules = XmlRules(row_tag=rows, value_tag=_TEXT, attribute_prefix=_PREFIX, null_values=frozenset({""}))
     copy = directory / "rows.json"
     with copy.open("wb") as target:
         for lines in rows_of(_chunks(path), attributes, frozenset({_ANYTHING}), rules, name):

@@ -144,7 +144,7 @@ def plain_file(path: Path, encoding: str | None, directory: Path) -> Iterator[tu
     Raises:
         EngineError: the file is not written in the encoding.
     """
-    wanted = encoding or ("UTF-8" if _is_utf8(path) else _FALLBACK)
+    wanted = encoding or _found_encoding(path)
     if encoding is None and wanted == _FALLBACK:
         _log.warning("%s is not written in UTF-8, and is read as %s; use --encoding if that is wrong", path, _FALLBACK)
     try:
@@ -167,6 +167,23 @@ def plain_file(path: Path, encoding: str | None, directory: Path) -> Iterator[tu
         yield copy, wanted
     finally:
         copy.unlink()
+
+
+def _found_encoding(path: Path) -> str:
+    """The encoding that a byte order mark names; otherwise UTF-8 if the file is written in it, or else the one that fits any text."""
+    with open_bytes(path) as source:
+        beginning = source.read(_CHUNK)
+    if beginning.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "UTF-32"
+    if beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "UTF-16"
+    if _is_utf8(path):
+        return "UTF-8"
+    if b"\0" in beginning:
+        raise EngineError(
+            f"{path.name} is not text: it has bytes that are zero; name its encoding with --encoding, or remove the file"
+        )
+    return _FALLBACK
 
 
 def _is_utf8(path: Path) -> bool:

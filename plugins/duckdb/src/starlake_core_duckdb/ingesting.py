@@ -22,7 +22,8 @@ from .files import data_files, free_name, matches, move, owner
 from .locks import locked
 
 __all__ = [
-    "Claimed", "archive", "claim", "clear_work", "give_back", "leftovers", "loaded_paths", "sweep_unresolved", "work_directory",
+    "Claimed", "archive", "claim", "clear_work", "give_back", "leftovers", "loaded_names", "loaded_paths",
+    "sweep_unresolved", "work_directory",
 ]  # fmt: skip
 
 _log = logging.getLogger(__name__)
@@ -126,12 +127,20 @@ def give_back(context: Context, claimed: Sequence[Claimed]) -> None:
 
 
 def loaded_paths(connection: duckdb.DuckDBPyConnection, table: Table) -> set[str]:
-    """The files in ingesting whose rows are in the database."""
+    """The files in ingesting whose rows are in the database, as their paths were then."""
     rows = connection.execute(
         'SELECT path FROM starlake_core.loaded_files WHERE domain = $domain AND "table" = $table',
         {"domain": table.domain, "table": table.name},
     ).fetchall()
     return {row[0] for row in rows}
+
+
+def loaded_names(connection: duckdb.DuckDBPyConnection, table: Table) -> set[str]:
+    """The names in ingesting of the files whose rows are in the database.
+
+    No two files ever have the same one, and it stays when the project is moved, mounted elsewhere or reached by a link.
+    """
+    return {Path(path).name for path in loaded_paths(connection, table)}
 
 
 def archive(context: Context, claimed: Sequence[Claimed]) -> None:

@@ -10,11 +10,19 @@ import duckdb
 from .casting import Column
 from .errors import ProjectFault
 
-__all__ = ["refuse_unquoted_names"]
+__all__ = ["refuse_unquoted_names", "reserved_words"]
 
 _PLAIN = re.compile(r"[^\W\d][\w$]*")
 _NEW = ("at",)
 """Words that are reserved in the DuckDB of Starlake, and may not be in the one that is installed."""
+
+
+def reserved_words(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    """The words, in lower case, that cannot be names of columns without quotes."""
+    words = connection.execute(
+        "SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category IN ('reserved', 'type_function')"
+    ).fetchall()
+    return frozenset({*_NEW, *(word for (word,) in words)})
 
 
 def refuse_unquoted_names(connection: duckdb.DuckDBPyConnection, what: str, columns: Sequence[Column]) -> None:
@@ -26,10 +34,7 @@ def refuse_unquoted_names(connection: duckdb.DuckDBPyConnection, what: str, colu
     Raises:
         ProjectFault: there is such a column.
     """
-    words = connection.execute(
-        "SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category IN ('reserved', 'type_function')"
-    ).fetchall()
-    reserved = {*_NEW, *(word for (word,) in words)}
+    reserved = reserved_words(connection)
     wrong = [
         name
         for column in columns

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import duckdb
 from starlake_core_project import Application, WriteStrategy
 
-from .columns import ensure_table, insert_rows
+from .columns import ensure_table, insert_rows, types_explained
 from .errors import ProjectFault, unsupported
 from .history import write_versions
 from .sql import identifier, qualified
@@ -161,6 +161,20 @@ def write(
     """
     names = strategy.columns_of_rows(names)
     _check_columns(strategy, names, f"{target[0]}.{target[1]}")
+    listed = ", ".join(identifier(name) for name in names)
+    with types_explained(connection, target, names, f"SELECT {listed} FROM {source}"):
+        _write(connection, strategy, target, source, names, order, created)
+
+
+def _write(
+    connection: duckdb.DuckDBPyConnection,
+    strategy: Strategy,
+    target: tuple[str, str],
+    source: str,
+    names: Sequence[str],
+    order: Sequence[str],
+    created: bool,
+) -> None:
     if strategy.period:
         write_versions(
             connection,

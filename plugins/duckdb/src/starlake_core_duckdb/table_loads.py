@@ -17,7 +17,7 @@ from .context import Context
 from .database import transaction
 from .errors import EngineError, TooLarge
 from .expectations import record_failure
-from .ingesting import Claimed, archive, claim, clear_work, give_back, leftovers, loaded_paths
+from .ingesting import Claimed, archive, claim, clear_work, give_back, leftovers, loaded_names, loaded_paths
 from .loading import Plan, TableResult, load_batch
 from .work import Work
 
@@ -80,9 +80,11 @@ def _merged(results: Sequence[TableResult]) -> list[TableResult]:
     return list(found.values())
 
 
-def _forget_archived(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
+def _forget_archived(context: Context, connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
     """Names of files that have left the ingesting folder are never asked for again."""
-    gone = [path for path in loaded_paths(connection, plan.table) if not Path(path).exists()]
+    here = {item.path.name for item in leftovers(context, plan.table)}
+    paths = [Path(path) for path in loaded_paths(connection, plan.table)]
+    gone = [str(path) for path in paths if path.name not in here and not path.exists()]
     connection.execute("DELETE FROM starlake_core.loaded_files WHERE list_contains($paths, path)", {"paths": gone})
 
 
@@ -101,7 +103,7 @@ def _load_unit(
     table, files = unit.plan.table, unit.files
     try:
         with transaction(connection):
-            _forget_archived(connection, unit.plan)
+            _forget_archived(context, connection, unit.plan)
             counts = [load_batch(connection, context, unit.plan, batch, work) for batch in unit.batches]
             unit.plan.checks.inside(connection, work)
             accepted, rejected = sum(found.accepted for found in counts), sum(found.rejected for found in counts)
@@ -111,8 +113,8 @@ def _load_unit(
             clear_work(context, [table])
     except (duckdb.Error, StarlakeError, OSError) as error:
         # A commit that raised may have happened all the same; then the files must not be loaded again.
-        committed = loaded_paths(connection, table)
-        lost = [item for item in files if str(item.path) not in committed]
+        committed = loaded_names(connection, table)
+        lost = [item for item in files if item.path.name not in committed]
         give_back(context, lost)
         if not lost:
             archive(context, files)
@@ -174,9 +176,9 @@ def load_tables(
     rule = Batches.of(context)
     plans = [plan for _, chosen in selection for plan in chosen]
     clear_work(context, [plan.table for plan in plans])
-    known = {path for plan in plans for path in loaded_paths(connection, plan.table)}
+    known = {name for plan in plans for name in loaded_names(connection, plan.table)}
     left = [item for plan in plans for item in leftovers(context, plan.table)]
-    archive(context, [item for item in left if str(item.path) in known])
+    archive(context, [item for item in left if item.path.name in known])
     earlier = work.results(connection)
     whole = next((result for result in earlier if isinstance(result, list)), None)
     if whole is not None:
@@ -184,7 +186,7 @@ def load_tables(
     done = [TableResult(**result) for result in earlier]
     loads = Loads()
     units = _units(
-        context, rule, plans, _claim(context, selection, [i for i in left if str(i.path) not in known], done)
+        context, rule, plans, _claim(context, selection, [i for i in left if i.path.name not in known], done)
     )
     for number, unit in enumerate(units):
         last = complete and not loads.failures and number == len(units) - 1
