@@ -136,6 +136,16 @@ def test_what_was_loaded_before_the_start_date_is_not_processed_after_the_first_
     assert again.interval == DataInterval(start, new)
 
 
+def test_a_first_run_says_that_nothing_was_loaded_after_the_start_date() -> None:
+    start = datetime(2026, 3, 4, tzinfo=timezone.utc)
+    policy = FreshnessPolicy((StarlakeDataset("a", "0 0 * * *"),), start=start)
+    found = decide_now(policy, [Event("a", 1, start)])
+    assert (found.kind, found.why) == (
+        Kind.SKIP,
+        "nothing was loaded yet for a date after the start date 2026-03-04 00:00+00:00",
+    )
+
+
 def test_what_a_run_leaves_is_kept_as_json() -> None:
     event = Event("a", 3, datetime(2026, 3, 5, tzinfo=timezone.utc))
     after = decide_now(FreshnessPolicy((StarlakeDataset("a", "0 0 * * *"),)), [event]).after

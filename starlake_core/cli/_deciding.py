@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
 
 from ..dsl.pipeline import StarlakePipeline
-from ..freshness import ByHand, Decision, FreshnessPolicy, decide
+from ..freshness import ByHand, Decision, FreshnessPolicy, State, decide
 from ..model.run import RunRequest
 
 __all__ = ["expected", "preview"]
@@ -35,16 +36,27 @@ def preview(
     return decide(policy, recorded.events, recorded.previous, datetime.now(timezone.utc), by_hand)
 
 
-def expected(pipeline: StarlakePipeline, request: RunRequest) -> RunRequest:
+_NAMED = 5
+"""How many datasets a note names."""
+
+
+def expected(pipeline: StarlakePipeline, request: RunRequest, note: Callable[[str], None]) -> RunRequest:
     """Return the request for a run with the interval that it will have, if that can be told.
 
     Args:
         pipeline: the pipeline.
         request: the request.
+        note: receives a sentence if somebody asks for the run and its data is not complete.
     """
     decision = preview(pipeline, triggered=request.triggered, patient=request.patient, date=request.date)
     if decision is None or decision.interval is None:
         return request
+    missing = [f"{one.dataset}: {one.text}" for one in decision.reasons if one.state is State.MISSING]
+    if missing and not request.triggered:
+        more = f"; and {len(missing) - _NAMED} more datasets" if len(missing) > _NAMED else ""
+        note(
+            f"{pipeline.id}: it runs because you ask for it, without some of its data: {'; '.join(missing[:_NAMED])}{more}"
+        )
     interval = replace(
         decision.interval,
         start=decision.interval.start.astimezone(pipeline.zone),

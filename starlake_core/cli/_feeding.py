@@ -4,7 +4,7 @@ start."""
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 
@@ -42,7 +42,10 @@ def sort_pipelines(pipelines: Sequence[StarlakePipeline]) -> list[StarlakePipeli
 
 
 def fed_request(
-    pipeline: StarlakePipeline, request: RunRequest, ended: Mapping[str, tuple[StarlakePipeline, Report]]
+    pipeline: StarlakePipeline,
+    request: RunRequest,
+    ended: Mapping[str, tuple[StarlakePipeline, Report]],
+    note: Callable[[str], None],
 ) -> RunRequest | str:
     """Return the request for a run, with the events of its upstream pipelines.
 
@@ -50,6 +53,7 @@ def fed_request(
         pipeline: the pipeline to run.
         request: the request for its run.
         ended: the runs before it, by the ids of their pipelines.
+        note: receives what the user should know before it starts.
 
     Returns:
         The request, or a string that says why the run must not start.
@@ -61,13 +65,13 @@ def fed_request(
         if any(dataset.identity in wanted for dataset in other.outlets)
     }
     if not feeding:
-        return request if request.resume else expected(pipeline, request)
+        return request if request.resume else expected(pipeline, request, note)
     for name, (_, report) in feeding.items():
         if not report.succeeded:
             return f"not started, because {name} {'was stopped' if report.state == TaskState.CANCELLED else 'failed'}"
     if pipeline.orchestration.plugins.read_recorded(pipeline) is not None:
         # The orchestrator decides when it starts. Somebody waits for the answer, so a replay does not wait.
-        return expected(pipeline, replace(request, triggered=True, patient=False))
+        return expected(pipeline, replace(request, triggered=True, patient=False), note)
     now = datetime.now(timezone.utc).replace(microsecond=0)
     brought = {name: _emitted(other, report) & set(wanted) for name, (other, report) in feeding.items()}
     new = set().union(*brought.values())

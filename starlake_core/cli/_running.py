@@ -157,7 +157,7 @@ def _run_unless_unfed(
     planned: PlannedRun, ended: dict[str, tuple[StarlakePipeline, Report]], progress: Progress
 ) -> Report:
     pipeline = planned.pipeline
-    request = fed_request(pipeline, planned.request, ended)
+    request = fed_request(pipeline, planned.request, ended, lambda text: _show(partial(progress.note, text)))
     if isinstance(request, str):
         _show(partial(progress.note, f"{pipeline.id}: {request}"))
         return Report(pipeline.id, planned.request.run.run_id, TaskState.PLANNED, reason=request)

@@ -74,13 +74,19 @@ class _Case:
         if self.by_hand is not None:
             return self._by_hand(self.by_hand)
         if not self.news.any:
-            return self._other(Kind.SKIP, "nothing new was loaded since the last run")
+            return self._other(Kind.SKIP, self._nothing_new())
         candidate = self._complete()
         if candidate is not None:
             return self._forward(candidate)
         if self.news.behind and self._wakes_replay():
             return self._delayed() or self._replay()
         return self._wait()
+
+    def _nothing_new(self) -> str:
+        start = self.policy.start
+        if self.previous is None and start is not None:
+            return f"nothing was loaded yet for a date after the start date {at(start, self.policy.zone)}"
+        return "nothing new was loaded since the last run"
 
     # -- which candidate
 

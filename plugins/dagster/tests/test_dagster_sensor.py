@@ -576,9 +576,10 @@ def test_events_that_disagree_fail_the_run_which_leaves_nothing(instance: Any) -
 def test_variables_that_cannot_be_read_fail_the_run_until_the_dataset_is_loaded_again(instance: Any) -> None:
     daemon = Played(instance)
     load(instance, 0, "sales.orders")
-    load(instance, 0, "sales.customers", sl_options="no JSON")
+    load(instance, 0, "sales.customers", sl_options='no JSON: {"password": "hunter2"}')
     request = daemon.look()
     assert "which is not JSON" in request.tags["starlake/refused"]
+    assert "hunter2" not in request.tags["starlake/refused"]
     daemon.ends(request.tags, DagsterRunStatus.FAILURE)
     load(instance, 0, "sales.customers")
     request = daemon.look()

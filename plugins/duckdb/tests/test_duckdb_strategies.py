@@ -290,3 +290,45 @@ def test_rows_are_not_written_into_a_view(sandbox: Sandbox) -> None:
     assert "shop.items is a view in the database" in result.err
     assert "DROP VIEW shop.items" in result.err
     assert sandbox.files("stage") == ["shop/items.csv"]
+
+
+@pytest.mark.parametrize("strategy", ["{type: APPEND}", "{type: UPSERT_BY_KEY, key: id}", "{type: SCD2, key: id}"])
+def test_a_structure_gets_the_fields_that_it_lacks(sandbox: Sandbox, strategy: str) -> None:
+    def declare_fields(fields: str) -> None:
+        sandbox.table(
+            "items",
+            f"""
+            table:
+              pattern: "items.*"
+              attributes:
+                - {{name: id, type: int}}
+                - {{name: s, type: struct, attributes: [{fields}]}}
+                - {{name: l, type: struct, array: true, attributes: [{{name: in, type: struct, attributes: [{fields}]}}]}}
+              metadata: {{format: JSON, writeStrategy: {strategy}}}
+            """,
+        )
+
+    declare_fields("{name: x, type: int}")
+    load(sandbox, '{"id": 1, "s": {"x": 1}, "l": [{"in": {"x": 1}}]}\n{"id": 2}\n')
+    declare_fields("{name: Order y, type: string}, {name: X, type: int}")
+    load(sandbox, '{"id": 3, "s": {"X": 3, "Order y": "a"}, "l": [{"in": {"X": 3, "Order y": "b"}}]}\n')
+    declare_fields("{name: Order y, type: string}")
+    load(sandbox, '{"id": 4, "s": {"Order y": "c"}}\n')
+    found = rows(sandbox, 'id, s.x, s."Order y", l[1]."in".x, l[1]."in"."Order y"')
+    assert found == [
+        (1, 1, None, 1, None),
+        (2, None, None, None, None),
+        (3, 3, "a", 3, "b"),
+        (4, None, "c", None, None),
+    ]
+
+
+def test_a_structure_of_a_transform_gets_the_fields_that_it_lacks(sandbox: Sandbox) -> None:
+    for sql in (
+        "SELECT 1 AS id, {'x': 1} AS s",
+        "SELECT 2 AS id, {'z': 5, 'x': 2} AS s",
+        "SELECT 3 AS id, {'z': 6} AS s",
+    ):
+        sandbox.write("metadata/transform/kpi/t.sql", sql)
+        assert sandbox.run("transform", "--name", "kpi.t").code == 0
+    assert rows(sandbox, "id, s.x, s.z", "kpi.t") == [(1, 1, None), (2, 2, 5), (3, None, 6)]

@@ -249,3 +249,18 @@ def test_events_given_by_hand_on_the_command_line(project: Project, tmp_path: Pa
     assert "data interval 2026-03-04T00:00+00:00 to 2026-03-05T00:00+00:00" in done.output
     assert project.calls() == ["transform kpi.t"]
     assert CliRunner().invoke(app, ["explain", str(file)]).exit_code == 4
+
+
+def test_a_run_that_somebody_asks_for_says_what_is_missing(project: Project, tmp_path: Path) -> None:
+    file, events = tmp_path / "kpi.py", tmp_path / "events.json"
+    file.write_text(PIPELINE.replace("{options}", repr(project.options())))
+    a = {"dataset": "x.a", "sl_scheduled_date": DAY.isoformat(), "published": DAY.isoformat()}
+    events.write_text(json.dumps([a]))
+    assert "because you ask for it" not in CliRunner().invoke(app, ["run", str(file), "--events", str(events)]).output
+    done = CliRunner().invoke(app, ["run", str(file)])
+    assert done.exit_code == 0, done.output
+    assert (
+        "kpi: it runs because you ask for it, without some of its data: "
+        "starlake://x/b: nothing was loaded for 2026-03-05 02:00+00:00"
+    ) in done.output
+    assert project.calls() == ["transform kpi.t"]

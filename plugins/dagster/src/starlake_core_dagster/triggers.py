@@ -21,6 +21,7 @@ from dagster import (
 )
 
 from starlake_core.freshness import Kind, decide
+from starlake_core.masking import mask_text
 
 from .context import PARTITION_FORMAT, TICK
 from .decisions import DECIDED, REFUSED, clock, decision_key, tags_of
@@ -133,7 +134,7 @@ def _evaluate(context: Any, watch: Watch, own: Collection[AssetKey]) -> Any:
     tags = tags_of(decision, key)
     error = decision.error or next((seen.unreadable[name] for name in sorted(seen.unreadable)), "")
     if error:  # a run that fails is seen; an evaluation that fails is not
-        tags = {**tags, REFUSED: error}
+        tags = {**tags, REFUSED: mask_text(error)}
         tags.pop(RECORD, None)
     context.log.info(decision.describe())
     return SensorResult(run_requests=[RunRequest(run_key=key, tags=tags)], cursor=cursor)

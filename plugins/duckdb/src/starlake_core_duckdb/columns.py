@@ -9,14 +9,18 @@ import duckdb
 
 from .errors import EngineError
 from .sql import identifier, qualified
+from .structures import add_fields
 
 __all__ = ["ensure_table", "insert_rows", "types_explained"]
+
+_UNKNOWN = '"NULL"'
+"""The type of a column that is NULL in every row; it fits every column."""
 
 
 def ensure_table(
     connection: duckdb.DuckDBPyConnection, schema: str, table: str, columns: Sequence[tuple[str, str]]
 ) -> bool:
-    """Create the target, or add the columns that it lacks; it never loses one.
+    """Create the target, or add the columns that it lacks, and the fields of structures; it never loses one.
 
     Args:
         columns: name and type.
@@ -38,7 +42,7 @@ def ensure_table(
         raise EngineError(
             f"{name} is a view in the database, and rows are written into tables only; remove it first (DROP VIEW {name})"
         )
-    present = {name.lower() for name in _types(connection, schema, table)}
+    present = {name.lower(): kind for name, kind in _types(connection, schema, table).items()}
     if not present:
         declared = ", ".join(f"{identifier(name)} {ddl}" for name, ddl in columns)
         connection.execute(f"CREATE TABLE {qualified(schema, table)} ({declared})")
@@ -46,6 +50,8 @@ def ensure_table(
     for name, ddl in columns:
         if name.lower() not in present:
             connection.execute(f"ALTER TABLE {qualified(schema, table)} ADD COLUMN {identifier(name)} {ddl}")
+        elif ddl != present[name.lower()]:
+            add_fields(connection, (schema, table), name, present[name.lower()], ddl)
     return False
 
 
@@ -124,5 +130,5 @@ def _changed_types(
     return [
         f"the column {name} is {types[name.lower()]} in the table, and its new values are {kind}"
         for name, kind in zip(names, written, strict=True)
-        if types.get(name.lower()) not in (None, kind)
+        if types.get(name.lower()) not in (None, kind) and kind != _UNKNOWN
     ]
