@@ -258,6 +258,21 @@ def test_a_compressed_parquet_file(sandbox: Sandbox, tmp_path: Path) -> None:
     assert sandbox.query("FROM crm.a") == [(1,)]
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "n,f,d,b\n1,1.5,2024-02-28,true\n,,,\n2,2,2024-02-29,false\n"),
+        ("a.xml", "<d><r><n>1</n><f>1.5</f><d>2024-02-28</d><b>true</b></r><r/><r><n/></r></d>"),
+        ("a.json", '{"n": 1, "f": 1.5, "d": "2024-02-28", "b": true}\n{}\n{"d": null}\n'),
+    ],
+)
+def test_a_missing_value_decides_no_type(sandbox: Sandbox, name: str, content: str) -> None:
+    put(sandbox, name, content)
+    autoload(sandbox)
+    found = types(table(sandbox, "a"))
+    assert found == {"n": "long" if name == "a.json" else "int", "f": "double", "d": "date", "b": "boolean"}
+
+
 @pytest.mark.parametrize("environ", [{}, {"SL_DUCKDB_COMPAT": "starlake"}])
 def test_names_that_are_words_of_sql(sandbox: Sandbox, environ: dict[str, str]) -> None:
     put(sandbox, "a.csv", "select,Order,name,_select\n1,2,3,4\n")

@@ -79,7 +79,10 @@ def best_types(
         return []
     checks = [
         f"count({value}), "
-        + ", ".join(f"coalesce(bool_and({check.format(v=value)}), false)" for check in _CHECKS.values())
+        + ", ".join(
+            f"coalesce(bool_and({check.format(v=value)}) FILTER ({value} IS NOT NULL), false)"
+            for check in _CHECKS.values()
+        )
         for value in values
     ]
     row = connection.execute(f"SELECT {', '.join(checks)} FROM ({source})", parameters).fetchone() or ()
