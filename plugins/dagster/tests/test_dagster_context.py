@@ -72,7 +72,7 @@ def test_a_run_may_be_asked_for_another_interval_than_that_of_its_partition() ->
 def test_the_end_alone_stands_for_the_interval_before_it() -> None:
     tags = {END: "2025-10-27T00:00:00+01:00"}
     assert seen(DAILY, tags).value(START) == "2025-10-26T00:00:00+02:00"
-    assert seen(WITHOUT, tags).value(START) == "2025-10-27T00:00:00+01:00"
+    assert seen(WITHOUT, tags).value(START) == "2025-10-26T00:00:00+02:00"  # no command gets an empty interval
 
 
 BAD: list[tuple[dict[str, str], str]] = [
