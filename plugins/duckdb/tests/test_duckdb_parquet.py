@@ -142,7 +142,8 @@ def test_nested_columns(sandbox: Sandbox) -> None:
     )
     assert sandbox.run("load").code == 0
     maker = {"name": "x", "since": date(2024, 1, 31)}
-    assert sandbox.query("SELECT * FROM shop.items") == [(1, ["a", "b"], maker), (2, None, None)]
+    missing = dict.fromkeys(maker)  # as in Starlake, a structure that is missing has fields that are
+    assert sandbox.query("SELECT * FROM shop.items") == [(1, ["a", "b"], maker), (2, None, missing)]
 
 
 def test_rows_keep_the_order_of_the_file(sandbox: Sandbox) -> None:

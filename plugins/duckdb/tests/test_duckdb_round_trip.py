@@ -54,4 +54,4 @@ def test_text_in_csv(sandbox: Sandbox, rows: list[tuple[str]]) -> None:
 def test_text_in_json(sandbox: Sandbox, rows: list[tuple[str]], array: bool) -> None:
     records = [json.dumps({"n": number, "label": text}) for number, (text,) in enumerate(rows)]
     content = f"[{','.join(records)}]" if array else "\n".join(records)
-    assert loaded(sandbox, "format: JSON", content) == [text for (text,) in rows]
+    assert loaded(sandbox, "format: JSON, emptyIsNull: false", content) == [text for (text,) in rows]

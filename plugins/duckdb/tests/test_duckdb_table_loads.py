@@ -35,7 +35,7 @@ def older(path: Path, seconds: int) -> None:
     os.utime(path, (found - seconds, found - seconds))
 
 
-UNSUPPORTED = "table: {pattern: 'prices.*', attributes: [{name: id, type: int, script: 'a'}]}"
+UNSUPPORTED = "table: {pattern: 'prices.*', attributes: [{name: id, type: int}], metadata: {format: KAFKA}}"
 
 
 def test_an_unsupported_table_fails_by_name_and_the_others_load(shop: Sandbox) -> None:
@@ -44,7 +44,7 @@ def test_an_unsupported_table_fails_by_name_and_the_others_load(shop: Sandbox) -
         shop.staged(f"{name}1.csv", "id,label\n1,a\n")
     done = shop.run(*SHOP)
     assert done.code == 1
-    assert "prices.sl.yml:2: table.attributes[0].script" in done.err
+    assert "the format KAFKA of shop.prices is not supported" in done.err
     assert done.out == "".join(
         f"loaded shop.{name}: 1 row(s) from 1 file(s), 0 rejected\n" for name in ("items", "visits")
     )
