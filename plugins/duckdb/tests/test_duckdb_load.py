@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from datetime import date, datetime, timezone
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -385,9 +385,12 @@ def test_a_new_attribute_becomes_a_new_column(sandbox: Sandbox) -> None:
     strategy(sandbox, "{type: APPEND}")
     sandbox.staged("items2.csv", "id,at\n2,2026-01-01\n")
     assert sandbox.run("load").code == 0
-    assert sandbox.query("SET TimeZone = 'UTC'; SELECT * FROM shop.items ORDER BY id") == [
+    # As text, because some versions of DuckDB need another package for a moment in Python.
+    assert sandbox.query(
+        "SET TimeZone = 'UTC'; SELECT id, label, CAST(\"at\" AS VARCHAR) FROM shop.items ORDER BY id"
+    ) == [
         (1, "a", None),
-        (2, None, datetime(2026, 1, 1, tzinfo=timezone.utc)),
+        (2, None, "2026-01-01 00:00:00+00"),
     ]
 
 

@@ -57,6 +57,11 @@ def test_a_table(project: Sandbox) -> None:
     )
 
 
+def test_moments(project: Sandbox) -> None:
+    found = show(project, "csv", "--query", "SELECT TIMESTAMPTZ '2026-01-31 12:00:00+01' AS t", SL_TIMEZONE="UTC")
+    assert found.splitlines()[1].startswith("2026-01-31 11:00:00")
+
+
 def test_pages(project: Sandbox) -> None:
     numbers = ("--query", "SELECT i FROM range(25) r(i) ORDER BY i DESC")
 
