@@ -34,6 +34,7 @@ from .errors import (
 from .model.command import Command, Preload, StarlakePreLoadStrategy, StarlakeSparkConfig
 from .model.dataset import DatasetTrigger, StarlakeDataset, sanitize_id
 from .model.demo import Demo, DemoTables
+from .model.details import Check, Column, TableDetails
 from .model.facts import ProjectCheck, ProjectFacts
 from .model.graph import Node, Pipeline, Task, TaskGroup
 from .model.graph_json import graph_json
@@ -97,6 +98,8 @@ __all__ = [
     "TIMEZONE",
     "Attempt",
     "BindError",
+    "Check",
+    "Column",
     "Command",
     "CommandError",
     "ContractError",
@@ -160,6 +163,7 @@ __all__ = [
     "StarlakeSparkConfig",
     "StarlakeTable",
     "StarlakeTaskGroup",
+    "TableDetails",
     "Task",
     "TaskEvent",
     "TaskGroup",

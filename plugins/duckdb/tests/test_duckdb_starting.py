@@ -21,7 +21,8 @@ NOT_NEEDED = {
     "pluggy", "pytz", "regex", "rich", "select", "socket", "sqlglot", "ssl", "starlake_core.dsl", "starlake_core.freshness", "starlake_core.options",
     "starlake_core.plugins", "starlake_core.processes", "starlake_core.public", "starlake_core.runtime", "subprocess",
 }  # fmt: skip
-HAS_COMPILED_MODULE = importlib.util.find_spec("_duckdb") is not None
+COMPILED = importlib.util.find_spec("_duckdb")
+HAS_COMPILED_MODULE = COMPILED is not None and Path(COMPILED.origin or "").parent == Path(duckdb.__file__).parent.parent
 """Otherwise it is inside the package, which has to be imported."""
 
 LISTED = """

@@ -17,10 +17,17 @@ else:
         "BinderException", "ConversionException", "DuckDBPyConnection", "Error", "InvalidInputException", "OutOfRangeException", "Statement",
         "StatementType", "connect",
     )  # fmt: skip
+    from importlib.util import find_spec
+    from pathlib import Path
+
+    package = find_spec("duckdb")
     try:
         import _duckdb as duckdb
     except ImportError:
         import duckdb
     else:
-        if any(not hasattr(duckdb, name) for name in USED):
+        # A module of another installation may lie on the path behind that of the package.
+        place = Path(duckdb.__file__).parent
+        beside = package is not None and package.origin is not None and place == Path(package.origin).parent.parent
+        if not beside or any(not hasattr(duckdb, name) for name in USED):
             import duckdb
