@@ -29,8 +29,8 @@ _OTHERS = frozenset(
 def foreign_files(names: Sequence[str], form: str | None) -> set[str]:
     """Those files of an archive that hold no data of a table.
 
-    Documents, checksums and the like are foreign beside other files, and so are files with the ending of another format beside files
-    with the right one. All files of an archive that has nothing else are data, whatever they are called.
+    Documents and checksums are foreign if there are other files, and files with the ending of another format are if there is one
+    with the right ending. All files of an archive that has nothing else are data, whatever they are called.
 
     Args:
         names: the names of the files.

@@ -27,7 +27,7 @@ __all__ = ["PARQUET_OPTIONS", "as_parquet", "check_parquet", "parquet_source"]
 PARQUET_OPTIONS = frozenset({"format"})
 _CHUNK = 1024 * 1024
 _NOT_FINITE = "-?inf|nan|-?Infinity|NaN"
-"""How DuckDB writes the floating-point values that are no numbers, as text and in JSON."""
+"""How DuckDB writes NaN and infinity, as text and in JSON."""
 _NO_EXTENSIONS: Mapping[str, bool] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
 
 
