@@ -35,7 +35,7 @@ from .model.command import Command, Preload, StarlakePreLoadStrategy, StarlakeSp
 from .model.dataset import DatasetTrigger, StarlakeDataset, sanitize_id
 from .model.demo import Demo, DemoTables
 from .model.details import Check, Column, TableDetails
-from .model.facts import ProjectCheck, ProjectFacts
+from .model.facts import PipelineFault, ProjectCheck, ProjectFacts
 from .model.graph import Node, Pipeline, Task, TaskGroup
 from .model.graph_json import graph_json
 from .model.job import Job
@@ -132,6 +132,7 @@ __all__ = [
     "Orchestration",
     "OutageError",
     "Pipeline",
+    "PipelineFault",
     "PipelineFileError",
     "PluginConflictError",
     "PluginContractError",
