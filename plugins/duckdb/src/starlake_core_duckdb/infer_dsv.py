@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from .dialect import Dialect, header_names, spare_name
+from .driver import duckdb
 from .dsv_copy import header_of
 from .errors import EngineError, NothingThere
 from .infer_header import holds_names

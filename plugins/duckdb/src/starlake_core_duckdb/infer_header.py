@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-import duckdb
-
+from .driver import duckdb
 from .inferred import TEXT, best_types
 
 __all__ = ["holds_names"]
