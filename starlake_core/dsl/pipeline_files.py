@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType
@@ -23,6 +23,7 @@ from ..errors import (
     PluginLoadError,
     StarlakeError,
 )
+from ..model.facts import PipelineFault
 from ..short_names import short_hash
 from .orchestration import Orchestration, Overrides, overriding
 from .pipeline import StarlakePipeline
@@ -42,6 +43,7 @@ class LoadedFile:
         orchestrations: the orchestrations that it opened.
         problems: a line or paragraph for each error.
         warnings: a line for each warning.
+        faults: the pipelines that cannot be built, although the others can.
     """
 
     path: Path
@@ -49,6 +51,7 @@ class LoadedFile:
     orchestrations: list[Orchestration] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    faults: list[PipelineFault] = field(default_factory=list)
 
 
 def find_files(paths: Sequence[Path]) -> list[Path]:
@@ -147,7 +150,7 @@ def load_file(path: Path, overrides: Overrides) -> LoadedFile:
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
     collected: list[Orchestration] = []
-    run = Overrides(overrides.orchestrator, overrides.environment, overrides.options, overrides.strict, collected)
+    run = replace(overrides, collected=collected, faults=loaded.faults)
     sys.modules[name] = module
     before = set(sys.modules)
     # A pipeline file may import modules from its folder, as it may under an orchestrator. The folder comes last in the

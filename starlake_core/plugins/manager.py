@@ -13,7 +13,7 @@ from ..errors import PluginContractError, PluginFailedError, PluginLoadError
 from ..freshness import Event, Recorded
 from ..model.command import Command, Preload
 from ..model.demo import Demo, DemoTables
-from ..model.facts import ProjectCheck, ProjectFacts
+from ..model.facts import PipelineFault, ProjectCheck, ProjectFacts
 from ..model.graph import Pipeline, Task, TaskGroup
 from ..model.job import Job
 from ..model.run import Report, RunRequest
@@ -273,6 +273,16 @@ class Plugins:
             namespace: the globals of the module.
         """
         self._call("sl_publish_pipelines", pipelines=pipelines, namespace=namespace)
+
+    def publish_faults(self, faults: Sequence[PipelineFault], filename: str, namespace: dict[str, Any]) -> bool:
+        """Report pipelines that cannot be built. Return whether the orchestrator has reported them.
+
+        Args:
+            faults: the pipelines, and what is wrong.
+            filename: the path of the pipeline file.
+            namespace: the globals of the pipeline file.
+        """
+        return bool(self._call("sl_publish_faults", faults=faults, filename=filename, namespace=namespace))
 
     # -- in the worker
 
