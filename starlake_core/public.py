@@ -82,7 +82,7 @@ from .options import (
 )
 from .orchestrators.requests import dry_run_report, is_selected, request_run, skipped_report, tear_down
 from .orchestrators.skips import explain_skip, gates_before_work, skipped_end
-from .plugins.hookspecs import CreateChildren, Lifecycle, hookimpl
+from .plugins.hookspecs import HOOKS_VERSION, CreateChildren, Lifecycle, hookimpl
 
 __all__ = [
     "BOOL",
@@ -92,6 +92,7 @@ __all__ = [
     "DOCUMENT",
     "DURATION",
     "ENV_MAP",
+    "HOOKS_VERSION",
     "JSON_MAP",
     "STR",
     "TEXT_MAP",

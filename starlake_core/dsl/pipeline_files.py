@@ -14,7 +14,15 @@ from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType
 
-from ..errors import NothingFoundError, OptionsError, PipelineFileError, StarlakeError
+from ..errors import (
+    NothingFoundError,
+    OptionsError,
+    PipelineFileError,
+    PluginContractError,
+    PluginFailedError,
+    PluginLoadError,
+    StarlakeError,
+)
 from ..model.facts import PipelineFault
 from ..short_names import short_hash
 from .orchestration import Orchestration, Overrides, overriding
@@ -156,6 +164,8 @@ def load_file(path: Path, overrides: Overrides) -> LoadedFile:
             loader.exec_module(module)
     except OptionsError as error:
         loaded.problems.extend(error.problems)
+    except (PluginFailedError, PluginContractError, PluginLoadError) as error:
+        loaded.problems.append(str(error))  # the message names the plugin, and no line of this file is wrong
     except StarlakeError as error:
         loaded.problems.append(f"{_place(path, error)}: {error}")
     except KeyboardInterrupt:

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
     from ..options import Option, OptionGroup, Options
     from .runner import Runner
 
-__all__ = ["CreateChildren", "HookSpecs", "Lifecycle", "hookimpl", "hookspec"]
+__all__ = ["HOOKS_VERSION", "CreateChildren", "HookSpecs", "Lifecycle", "hookimpl", "hookspec"]
+
+HOOKS_VERSION = "1.0"
+"""The version of the hooks and of the public names of plugins. The second number grows when something is added or
+deprecated, the first when something is removed. A plugin may declare the version that it needs: ``needs_hooks =
+"1.0"``."""
 
 hookspec = pluggy.HookspecMarker("starlake_core")
 hookimpl = pluggy.HookimplMarker("starlake_core")
