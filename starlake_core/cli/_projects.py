@@ -75,7 +75,7 @@ def find_sources(paths: Sequence[Path], source: str | None) -> Sources:
         source: ``project`` or ``files``; by default what is there.
 
     Raises:
-        NothingFoundError: the source is ``project``, and a path is no project.
+        NothingFoundError: the source is ``project``, and a path does not lead to a project.
     """
     if source == "files":
         return Sources(tuple(paths))
