@@ -130,10 +130,13 @@ class Recorded:
     Attributes:
         events: the events of its datasets.
         previous: what its last successful run left; None if there was none.
+        problem: why the run variables of the newest event of a dataset cannot be read, so that a run would fail; empty
+            if they can.
     """
 
     events: tuple[Event, ...]
     previous: Previous | None = None
+    problem: str = ""
 
 
 @dataclass(frozen=True)

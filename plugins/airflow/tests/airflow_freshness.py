@@ -15,6 +15,7 @@ from airflow.utils.session import create_session
 from airflow_runs import AIRFLOW_3, draw, known
 from sqlalchemy import delete, event, func, select
 from starlake_core_airflow import deciding
+from starlake_core_airflow.questions import RECORD
 
 from starlake_core import DataInterval, StarlakeDependencies, StarlakeDependency, StarlakePipeline
 from starlake_core.freshness import Previous
@@ -159,7 +160,7 @@ def prepare(scenario: Mapping[str, Any], pipeline: StarlakePipeline) -> None:
     start, end = map(date, found["interval"])
     left = Previous(DataInterval(start, end), date(found["decided"]), seen)
     record = {"previous": left.to_json(), "since": since}
-    publish(pipeline.id, left.decided, {deciding.RECORD: record}, pipeline.id, "before")
+    publish(pipeline.id, left.decided, {RECORD: record}, pipeline.id, "before")
 
 
 def conf_of(scenario: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,10 +23,11 @@ from airflow_freshness import (
     uri,
 )
 from airflow_runs import AIRFLOW_3, draw, events, known, program, run_dag, state, states, xcoms
-from starlake_core_airflow import deciding
+from starlake_core_airflow import deciding, questions
 from starlake_core_airflow.conf import CHECK
-from starlake_core_airflow.deciding import RECORD, Question, ask, tell, told_by
+from starlake_core_airflow.deciding import ask, tell, told_by
 from starlake_core_airflow.listener import on_dag_run_success
+from starlake_core_airflow.questions import RECORD, Question
 
 from starlake_core import StarlakeDataset, StarlakePipeline
 from starlake_core.freshness import FreshnessPolicy
@@ -329,11 +330,11 @@ def test_a_run_that_is_cleared_does_again_what_it_did(monkeypatch: pytest.Monkey
     assert third.interval.end == day(6)
 
 
-@pytest.mark.parametrize("name", ["_RECORDS", "_NEWEST"])
+@pytest.mark.parametrize("name", ["RECORDS", "_NEWEST"])
 def test_a_run_that_is_cleared_long_afterwards_does_again_what_it_did(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(deciding, name, 3)
+    monkeypatch.setattr(questions, name, 3)
     history = History(monkeypatch)
     made = []
     for number in range(2, 12):

@@ -17,6 +17,7 @@ from starlake_core import (
     TaskGroup,
     hookimpl,
 )
+from starlake_core.freshness import Recorded
 
 from .edges import Block
 from .options import AirflowOptions
@@ -72,6 +73,13 @@ def sl_backfill(pipeline: Pipeline, requests: Sequence[RunRequest]) -> Iterable[
     from .running import backfill
 
     return backfill(pipeline, requests)
+
+
+@hookimpl
+def sl_read_server(pipeline: Pipeline) -> Recorded | None:
+    from .running import read_server
+
+    return read_server(pipeline)
 
 
 @hookimpl
