@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 import yaml
-from freshness_cases import SCENARIOS, check, decision_of
+from freshness_backends import BackEnd, Found, FreshnessScenarios, compare
+from freshness_cases import decision_of
 
 from starlake_core import DataInterval, StarlakeDataset
 from starlake_core.errors import DatasetError, RunError, ScheduleError
@@ -30,9 +31,20 @@ from starlake_core.freshness import (
 from starlake_core.masking import MASK
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario["name"])
-def test_the_decision_of_a_scenario(scenario: Mapping[str, Any]) -> None:
-    check(scenario, decision_of(scenario))
+class Function(BackEnd):
+    """The pure function."""
+
+    def uri(self, name: str) -> str:
+        return name
+
+    def found(self, scenario: Mapping[str, Any]) -> Found:
+        return Found.of(decision_of(scenario))
+
+
+class TestFunction(FreshnessScenarios):
+    @pytest.fixture
+    def back_end(self) -> BackEnd:
+        return Function()
 
 
 PAGE = Path(__file__).parent.parent / "docs" / "concepts" / "data-aware-scheduling.md"
@@ -42,7 +54,7 @@ EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(encoding="utf-8"),
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_of_the_documentation(example: str) -> None:
     scenario = yaml.safe_load(example)
-    check(scenario, decision_of(scenario))
+    compare(scenario, Found.of(decision_of(scenario)), Function())
 
 
 def test_the_documentation_has_examples() -> None:

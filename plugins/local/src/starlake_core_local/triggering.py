@@ -23,7 +23,12 @@ from starlake_core.orchestrators.events import event_metadata, read_event, writt
 
 from .store import EventRow, Store
 
-__all__ = ["decided", "emitted", "given_rows", "read_recorded", "recalled"]
+__all__ = ["clock", "decided", "emitted", "given_rows", "read_recorded", "recalled"]
+
+
+def clock() -> datetime:
+    """Now, in UTC."""
+    return datetime.now(timezone.utc)
 
 
 def read_recorded(store: Store, pipeline: Pipeline, policy: FreshnessPolicy) -> Recorded:
@@ -65,7 +70,7 @@ def decided(store: Store, pipeline: Pipeline, request: RunRequest) -> RunRequest
     recorded = read_recorded(store, pipeline, policy)
     run = request.run
     by_hand = None if request.triggered else ByHand(request.date, variables=run.options)
-    decision = decide(policy, recorded.events, recorded.previous, datetime.now(timezone.utc), by_hand)
+    decision = decide(policy, recorded.events, recorded.previous, clock(), by_hand)
     if decision.kind is not Kind.RUN:
         # A run by hand keeps the interval of its request if nothing else is known.
         return replace(request, skip=_reason(decision)) if request.triggered else request
@@ -111,7 +116,7 @@ def emitted(pipeline: Pipeline, request: RunRequest, report: Report) -> list[Eve
         report: how its tasks ended.
     """
     done = {task.id for task in report.tasks if task.state == TaskState.SUCCEEDED}
-    published = datetime.now(timezone.utc).isoformat()
+    published = clock().isoformat()
     run = request.run
     return [
         EventRow(
