@@ -20,6 +20,7 @@ from starlake_core_airflow.conf import CHECK
 from starlake_core_airflow.deciding import ask, tell, told_by
 from starlake_core_airflow.listener import on_dag_run_success
 from starlake_core_airflow.questions import RECORD, Question
+from starlake_core_airflow.versions import skip_tasks
 
 from starlake_core import DataInterval, StarlakeDataset, StarlakePipeline
 from starlake_core.freshness import FreshnessPolicy, Kind
@@ -205,6 +206,18 @@ def test_nothing_runs_in_a_run_that_waits_whatever_its_rule(
     assert set(states(done).values()) == {"success"}
     assert len(stand_in.calls()) == 3
     assert xcoms(at(midnight + timedelta(hours=4), pipeline, monkeypatch))["start"]["decision"] == "skip"
+
+
+@pytest.mark.skipif(AIRFLOW_3, reason="the API server of 3.x sees to it")
+def test_what_has_succeeded_is_not_skipped_when_only_the_start_is_cleared(tmp_path: Path, stand_in: StandIn) -> None:
+    pipeline = of(tmp_path / "cleared", stand_in)
+    load("a", datetime(2026, 3, 4, tzinfo=UTC))
+    found = run_dag(pipeline.native)
+    assert set(states(found).values()) == {"success"}
+    ti = found.get_task_instance("end")
+    ti.set_state("scheduled")
+    skip_tasks({"dag_run": found}, ["kpi_total", "end"])
+    assert states(found) == {"start": "success", "kpi_total": "success", "end": "skipped"}
 
 
 def test_a_selected_task_has_the_interval_that_the_start_decides(tmp_path: Path, stand_in: StandIn) -> None:

@@ -192,9 +192,19 @@ def test_variables_that_contradict_each_other_fail_the_run_and_move_nothing(proj
         Event(uri_of("a"), 1, DAY, DAY, variables={"all": {"x": "1"}}),
         Event(uri_of("b"), 2, DAY, DAY.replace(hour=2), variables={"all": {"x": "2"}}),
     )
-    with pytest.raises(RunError, match="'x' of the section 'all' is '1' for starlake://x/a and '2' for starlake://x/b"):
-        triggered(pipeline)
+    refused = triggered(pipeline)
+    assert refused.state == TaskState.FAILED
+    assert "'x' of the section 'all' is '1' for starlake://x/a and '2' for starlake://x/b" in refused.reason
     assert recorded(pipeline).previous is None
+    (kept,) = pipeline.plugins.list_runs(pipeline.options, project.root, None)
+    assert (kept.state, kept.reason) == (TaskState.FAILED, refused.reason)
+    again = replace(request_run(pipeline, run_id=refused.run_id), resume=True)
+    assert pipeline.start_run(again).state == TaskState.FAILED
+    assert project.calls() == []
+    feed(pipeline, Event(uri_of("b"), 1, DAY, DAY.replace(hour=2), variables={"all": {"x": "1"}}), group="corrected")
+    done = pipeline.start_run(again)
+    assert (done.state, done.interval) == (TaskState.SUCCEEDED, DataInterval(DAY.replace(day=4), DAY))
+    assert project.calls() == ["transform kpi.t"]
 
 
 def test_a_task_emits_an_event_for_each_dataset_once(project: Project) -> None:
