@@ -37,7 +37,7 @@ class Reloading:
 
     def current(self) -> Watch:
         """Return the watch. If a file changed, appeared or is gone, they are loaded again; if that fails, the former
-        watch goes on."""
+        watch continues."""
         stamp = self._look()
         if stamp and stamp != self._stamp:
             changed = sorted({*stamp.items()} ^ {*self._stamp.items()})[0][0]

@@ -43,7 +43,7 @@ STARTED_BY = "starlake/started_by"
 REFUSED = "starlake/refused"
 """Tag of a run that must fail, with the reason."""
 _BUSY = "starlake/not_beside"
-"""Tag of a run that must fail, because it was started beside another one: its own id, since a repetition gets the tags of the first run."""
+"""Tag of a run that must fail, because another one was active when it started: its own id, since a repetition gets the tags of the first run."""
 
 _MOST_SETTLED = 100
 _settled: dict[tuple[str, str], Mapping[str, str]] = {}
@@ -223,7 +223,7 @@ def _settle(instance: Any, watch: Watch, own: Collection[AssetKey], run: Any) ->
 
 
 def _refuse_beside(instance: Any, job: str, run: Any) -> None:
-    """Refuse a run that starts beside another one: both would process the same data.
+    """Refuse a run that starts while another one is active: both would process the same data.
 
     Raises:
         RunError: there is another one, or was when the first step of this run asked.
