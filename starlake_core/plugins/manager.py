@@ -217,7 +217,12 @@ class Plugins:
             preload: the check.
             options: the options that apply to the task.
         """
-        made = self._call("sl_create_preload", preload=preload, options=options)
+        made = self._call(
+            "sl_create_preload",
+            preload=preload,
+            options=options,
+            create_job=lambda command: self.create_job(command, options),
+        )
         if made is not None and not isinstance(made, Job):
             raise self._returned(
                 "sl_create_preload", made, f"for the domain {preload.domain}; it must return a Job or None"
