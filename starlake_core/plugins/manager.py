@@ -217,7 +217,12 @@ class Plugins:
             preload: the check.
             options: the options that apply to the task.
         """
-        made = self._call("sl_create_preload", preload=preload, options=options)
+        made = self._call(
+            "sl_create_preload",
+            preload=preload,
+            options=options,
+            create_job=lambda command: self.create_job(command, options),
+        )
         if made is not None and not isinstance(made, Job):
             raise self._returned(
                 "sl_create_preload", made, f"for the domain {preload.domain}; it must return a Job or None"
@@ -417,6 +422,16 @@ class Plugins:
         made = self._call("sl_read_recorded", pipeline=pipeline)
         return None if made is None else self._checked("sl_read_recorded", made, Recorded)
 
+    def read_server(self, pipeline: Pipeline) -> Recorded | None:
+        """Return what the server of an orchestrator has recorded for a pipeline that datasets start, or None if no server
+        is named.
+
+        Args:
+            pipeline: the rendered pipeline.
+        """
+        made = self._call("sl_read_server", pipeline=pipeline)
+        return None if made is None else self._checked("sl_read_server", made, Recorded)
+
     def record_events(self, pipeline: Pipeline, events: Sequence[Event], group: str) -> bool:
         """Record events that the user gives by hand. Return whether that was possible.
 
@@ -457,6 +472,27 @@ class Plugins:
         """
         made = self._call("sl_check_project", folder=folder, strict=strict)
         return None if made is None else self._checked("sl_check_project", made, ProjectCheck)
+
+    def build_project(self, folder: Path) -> bool:
+        """Build the pipelines of a project. Return whether a plugin has done it.
+
+        Args:
+            folder: the folder of the project.
+        """
+        return bool(self._call("sl_build_project", folder=folder))
+
+    def select_tables(
+        self, folder: Path, select: Sequence[str], exclude: Sequence[str], state: Path | None
+    ) -> Sequence[str] | None:
+        """Return the tables and transforms that words select; None if no plugin has words of its own.
+
+        Args:
+            folder: the folder of the project.
+            select, exclude: the words.
+            state: a file that ``graph --format json`` wrote earlier.
+        """
+        made = self._call("sl_select_tables", folder=folder, select=select, exclude=exclude, state=state)
+        return None if made is None else self._each("sl_select_tables", made, str)
 
     def write_demo(self, folder: Path, again: bool) -> Demo | None:
         """Write a small project that is ready to run. Return None if no plugin has one.
