@@ -173,7 +173,9 @@ class AddonSuite:
 
     def test_options_are_left_alone(self) -> None:
         """The options of the user are not changed."""
-        seen = [plain(self.draw(CORPUS["two_domains"], without=without).options["sl_env_var"]) for without in (True, False)]
+        seen = [
+            plain(self.draw(CORPUS["two_domains"], without=without).options["sl_env_var"]) for without in (True, False)
+        ]
         assert seen[0] == seen[1], "the variables of the user were changed"
 
     def test_secrets_are_masked(self) -> None:
