@@ -242,6 +242,37 @@ class HookSpecs:
         """
 
     @hookspec(firstresult=True)
+    def sl_export_project(
+        self, folder: Path, orchestrator: str, environment: str | None, options: Mapping[str, str], output: Path
+    ) -> Mapping[Path, str | None] | None:
+        """Return the pipelines of a Starlake project as pipeline files. Optional, for readers of projects.
+
+        Called by ``starlake-orchestrate export``. Return the text of each file below ``output``, and None for a file of
+        an earlier export that is not needed any more. Return None if the plugin does not export pipelines.
+
+        Example::
+
+            @hookimpl
+            def sl_export_project(folder, orchestrator, environment, options, output):
+                return {output / "all.py": f"publish({str(folder)!r}, orchestrator={orchestrator!r})"}
+        """
+
+    @hookspec(firstresult=True)
+    def sl_write_project(self, folder: Path, files: Sequence[Path]) -> Sequence[Path] | None:
+        """Write a new Starlake project, and return its files. Optional, for readers of projects.
+
+        Called by ``starlake-orchestrate init``. The project has a table for each of the data files, and an example
+        without files. Return None if the plugin does not write projects. Raise NothingFoundError if the folder is not
+        empty.
+
+        Example::
+
+            @hookimpl
+            def sl_write_project(folder, files):
+                return [write_application(folder), *(write_table(folder, file) for file in files)]
+        """
+
+    @hookspec(firstresult=True)
     def sl_write_demo(self, folder: Path, again: bool) -> Demo | None:
         """Write a small project that is ready to run to a folder. Optional, for readers of projects.
 
