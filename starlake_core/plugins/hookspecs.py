@@ -207,6 +207,41 @@ class HookSpecs:
         """
 
     @hookspec(firstresult=True)
+    def sl_build_project(self, folder: Path) -> bool | None:
+        """Build the pipelines of a Starlake project. Optional, for readers of projects.
+
+        Called by every command that gets the folder of a project instead of pipeline files. Open orchestrations as a
+        pipeline file does; the command collects their pipelines. Return True, or None if the plugin does not build
+        pipelines.
+
+        Example::
+
+            @hookimpl
+            def sl_build_project(folder):
+                with Orchestration(filename=str(folder), namespace={}) as orchestration:
+                    with orchestration.sl_create_pipeline(name=folder.name) as pipeline:
+                        pipeline.start_task() >> pipeline.end_task()
+                return True
+        """
+
+    @hookspec(firstresult=True)
+    def sl_select_tables(
+        self, folder: Path, select: Sequence[str], exclude: Sequence[str], state: Path | None
+    ) -> Sequence[str] | None:
+        """Return the tables and transforms of a Starlake project that words select. Optional, for readers of projects.
+
+        Called by the commands that run a part of a project. ``state`` is a file that ``graph --format json`` wrote
+        earlier, for words that compare with it. Return names, ``domain.table``, or None if the plugin has no words of
+        its own; then the words are patterns. Raise NothingFoundError for a word that selects nothing.
+
+        Example::
+
+            @hookimpl
+            def sl_select_tables(folder, select, exclude, state):
+                return [name for name in tables_of(folder) if name in select and name not in exclude]
+        """
+
+    @hookspec(firstresult=True)
     def sl_write_demo(self, folder: Path, again: bool) -> Demo | None:
         """Write a small project that is ready to run to a folder. Optional, for readers of projects.
 
