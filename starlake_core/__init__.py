@@ -48,6 +48,7 @@ from .model.job import Job
 from .model.kinds import TaskKind, TriggerPolicy, TriggerRule, Wait
 from .model.lineage import DependencyType, StarlakeDependencies, StarlakeDependency
 from .model.names import StarlakeExecutionEnvironment, StarlakeOrchestrator
+from .model.page import LivePage, Page
 from .model.run import Attempt, DataInterval, Report, Run, RunKey, RunRequest, TaskEvent, TaskReport, TaskState
 from .model.schedule import (
     StarlakeDomain,
@@ -128,6 +129,7 @@ __all__ = [
     "Kind",
     "Lifecycle",
     "Limit",
+    "LivePage",
     "Matching",
     "Node",
     "NothingFoundError",
@@ -138,6 +140,7 @@ __all__ = [
     "OptionsError",
     "Orchestration",
     "OutageError",
+    "Page",
     "Pipeline",
     "PipelineFileError",
     "PluginConflictError",

@@ -16,6 +16,7 @@ from ..model.demo import Demo, DemoTables
 from ..model.facts import ProjectCheck, ProjectFacts
 from ..model.graph import Pipeline, Task, TaskGroup
 from ..model.job import Job
+from ..model.page import LivePage, Page
 from ..model.run import Report, RunRequest
 from ..options import DeclaredOption, GeneralOptions, Option, OptionGroup, Options, OwnNames
 from . import registry
@@ -33,6 +34,7 @@ _REQUIRED: Mapping[str, tuple[str, ...]] = {
     "orchestrator": ("sl_create_task", "sl_create_task_group", "sl_create_pipeline"),
     "environment": ("sl_create_job", "sl_create_runner"),
     "project": (),
+    "page": ("sl_create_page", "sl_serve_page"),
     "add-on": (),
 }
 _IN_WORKERS = ("sl_create_runner", "sl_read_facts")
@@ -463,6 +465,24 @@ class Plugins:
         """
         made = self._call("sl_show_demo", folder=folder)
         return None if made is None else self._checked("sl_show_demo", made, DemoTables)
+
+    def create_page(self, page: Page) -> str | None:
+        """Return a page as one HTML document, or None if no plugin makes pages.
+
+        Args:
+            page: what it shows.
+        """
+        made = self._call("sl_create_page", page=page)
+        return None if made is None else self._checked("sl_create_page", made, str)
+
+    def serve_page(self, page: LivePage) -> bool:
+        """Show a live page until the user stops it. Return False if no plugin has one.
+
+        Args:
+            page: what it shows.
+        """
+        made = self._call("sl_serve_page", page=page)
+        return made is not None and self._checked("sl_serve_page", made, bool)
 
     # -- how hooks are called
 
