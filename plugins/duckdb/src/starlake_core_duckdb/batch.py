@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 from starlake_core_project import Table
 
 from .archives import opened
@@ -16,6 +15,7 @@ from .bookkeeping import last_rejected, list_rejected
 from .casting import Column, has_privacy
 from .checks import column_checks
 from .computed import check_computed, compute
+from .driver import duckdb
 from .errors import EngineError, TooLarge
 from .formats import reader_of
 from .private_files import refuse_clear_copies

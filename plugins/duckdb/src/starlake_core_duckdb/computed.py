@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-import duckdb
 from starlake_core_project import Table
 
 from .casting import Column
+from .driver import duckdb
 from .errors import unsupported
 from .sql import identifier
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-import duckdb
 from starlake_core_project import java_pattern
 
 from .casting import Column, has_privacy
 from .dialect import Dialect, dialect_of
+from .driver import duckdb
 from .dsv_copy import Mask, copied, count_records, header_of
 from .errors import EngineError
 from .privacy import mask_text

@@ -8,9 +8,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from .dialect import Dialect
+from .driver import duckdb
 from .dsv_copy import header_of
 from .errors import EngineError
 from .inferred import Field, Inferred, best_types

@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
+from .driver import duckdb
 from .errors import EngineError
 from .inferred import TEXT, Field, Inferred, best_types
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import duckdb
 from starlake_core_project import Domain, Table
 from starlake_core_project.reader import Reader
 from starlake_core_project.tables import is_plain_name, read_table
@@ -24,6 +23,7 @@ from .casting import columns_of
 from .compressed import open_bytes
 from .context import Context
 from .database import connect
+from .driver import duckdb
 from .errors import EngineError, ProjectFault
 from .infer_dsv import infer_dsv
 from .infer_json import infer_json

@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import duckdb
 import msgspec
 from starlake_core_project import Table
 
 from .casting import Column
 from .compressed import open_bytes, too_large
+from .driver import duckdb
 from .errors import EngineError, unsupported
 from .reading import Reading
 from .sql import Parameters, identifier

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import duckdb
-
+from .driver import duckdb
 from .errors import EngineError
 from .sql import identifier, qualified
 

@@ -250,9 +250,9 @@ def _pinned(drafts: Sequence[Draft], names: Mapping[str, str]) -> list[Draft]:
     result = list(drafts)
     for key, name in names.items():
         if key not in keys:
-            known = ", ".join(sorted(draft.id for draft in drafts)) or "none"
+            ids = ", ".join(sorted(draft.id for draft in drafts)) or "none"
             hint = did_you_mean(key, keys)
-            raise ProjectError(f"names={{{key!r}: ...}} names no pipeline of this project (there: {known}).{hint}")
+            raise ProjectError(f"names={{{key!r}: ...}} names no pipeline of this project (there: {ids}).{hint}")
         for at in keys[key]:
             result[at] = replace(result[at], id=sanitize_id(name))
     return result
