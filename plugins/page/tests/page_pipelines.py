@@ -13,7 +13,7 @@ from starlake_core import (
     StarlakeDomain,
     StarlakeSchedule,
 )
-from starlake_core.testing.stand_in import StandIn
+from starlake_core.testing import StandIn
 
 __all__ = ["HOSTILE", "layers", "shop", "shop_file"]
 

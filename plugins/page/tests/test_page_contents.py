@@ -65,10 +65,10 @@ def test_a_table_that_nothing_here_makes_is_external():
 
 def test_jobs_without_tables_are_nodes_in_their_order():
     def build(orchestration):
-        with orchestration.sl_create_pipeline("jobs", cron="0 1 * * *") as pipeline:
-            first = pipeline.sl_job("first", arguments=["report", "--name", "a"])
+        with orchestration.sl_create_pipeline(name="jobs", cron="0 1 * * *") as pipeline:
+            first = pipeline.sl_job("first", arguments=["freshness", "--tables", "shop.a"])
             pause = pipeline.sl_dummy_op("pause")
-            second = pipeline.sl_job("second", arguments=["report", "--name", "b"])
+            second = pipeline.sl_job("second", arguments=["freshness", "--tables", "shop.b"])
             first >> pause >> second
         return [pipeline]
 
@@ -117,7 +117,7 @@ def test_two_pipelines_that_make_one_table_share_its_node():
     def build(orchestration):
         made = []
         for name in ("one", "two"):
-            with orchestration.sl_create_pipeline(name, cron="0 1 * * *") as pipeline:
+            with orchestration.sl_create_pipeline(name=name, cron="0 1 * * *") as pipeline:
                 pipeline.sl_load("load", domain="shop", table="orders")
             made.append(pipeline)
         return made
@@ -185,7 +185,7 @@ def test_a_lineage_with_a_cycle_between_pipelines_is_drawn():
         for target, source in ((a, "x.b"), (b, "x.a")):
             node = StarlakeDependency(target.name, dependencies=[StarlakeDependency(source, "table")])
             with orchestration.sl_create_pipeline(
-                f"makes_{target.name[-1]}", dependencies=StarlakeDependencies([node])
+                name=f"makes_{target.name[-1]}", dependencies=StarlakeDependencies([node])
             ) as pipeline:
                 pipeline.add_lineage()
             made.append(pipeline)

@@ -21,11 +21,14 @@ class Site:
     def __init__(self, start=()):
         self.pipelines = shop()
         self.runs = []
+        self.connections = []
         self.server = PageServer(LivePage(lambda: Page(self.pipelines), lambda: list(self.runs), start))
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
         self.thread.start()
 
     def close(self):
+        for connection in reversed(self.connections):
+            connection.close()
         self.server.stopped.set()
         self.server.shutdown()
         self.server.close()
@@ -34,9 +37,12 @@ class Site:
     def ask(self, path="/", method="GET", **headers):
         """Send a request; None leaves a header out."""
         connection = http.client.HTTPConnection("127.0.0.1", self.server.server_port, timeout=20)
+        self.connections.append(connection)
         sent = {"Host": self.server.host, **{name.replace("_", "-"): value for name, value in headers.items()}}
         connection.request(method, path, headers={name: value for name, value in sent.items() if value is not None})
-        return connection.getresponse()
+        answer = connection.getresponse()
+        self.connections.append(answer)
+        return answer
 
     def enter(self):
         """Open the address, and return the cookie."""

@@ -108,7 +108,7 @@ function element(one) {
     };
   }
   if (one.more) return { group: "nodes", data: { id: one.id, label: one.text, width: one.width, height: one.height, side: one.side }, position: { x: one.x, y: one.y }, classes: "more" };
-  const label = graph.domains.length > 1 ? nameOf(one.node) : nameOf(one.node).split(".").slice(1).join(".") || nameOf(one.node);
+  const label = graph.domains.length > 1 && !(drawn.kind === "card" && grouping() === "domain") ? nameOf(one.node) : nameOf(one.node).split(".").slice(1).join(".") || nameOf(one.node);
   return { group: "nodes", data: { id: one.id, label, width: one.width, height: one.height, node: one.node }, position: { x: one.x, y: one.y }, classes: `${kindOf(one.node)} ${nodeState(one.node)}` };
 }
 

@@ -19,13 +19,13 @@ function facts(rows) {
   return make("dl", {}, rows.filter(([, value]) => value !== null && value !== undefined && value !== "" && !(Array.isArray(value) && !value.length)).flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
 }
 
-function nodeButtons(title, nodes) {
-  const most = 40;
-  if (!nodes.length) return null;
+const nodeButtons = (title, nodes) => (nodes.length ? make("section", {}, make("h3", {}, title), nodeList(nodes, 40)) : null);
+
+function nodeList(nodes, most) {
   const list = make("ul", { className: "names" });
   const fill = (number) => list.replaceChildren(...nodes.slice(0, number).map((node) => make("li", {}, nodeButton(node))), ...(nodes.length > number ? [make("li", {}, button(`${nodes.length - number} more`, () => fill(Infinity), { className: "link" }))] : []));
   fill(most);
-  return make("section", {}, make("h3", {}, title), list);
+  return list;
 }
 
 const nodeButton = (node) => button(nameOf(node), () => choose(node), { className: `node ${kindOf(node)}`, "aria-label": `${nameOf(node)}, ${kindOf(node)}` });
@@ -41,7 +41,7 @@ function pipelineFacts(pipeline) {
   return facts([
     ["Schedule", pipeline.schedule ? `${pipeline.schedule} (${pipeline.zone})` : starts ? `when ${starts.policy} of its datasets arrive` : "on demand"],
     ["Next runs", (next ?? []).map((date) => make("div", {}, date.slice(0, 16).replace("T", " ")))],
-    ["Starts on", starts ? make("ul", { className: "names" }, starts.nodes.map((node) => make("li", {}, nodeButton(node)))) : ""],
+    ["Starts on", starts ? nodeList(starts.nodes, 8) : ""],
     ["Description", pipeline.description],
     ["Tags", (pipeline.tags ?? []).join(", ")],
     ["File", pipeline.file],
@@ -176,6 +176,8 @@ function taskPart(task) {
   ]));
 }
 
+const cardButtons = (title, names) => (names.length ? make("section", {}, make("h3", {}, title), make("ul", { className: "names" }, names.map((name) => make("li", {}, button(name, () => openCard(name), { className: "link" }))))) : null);
+
 function cardPanel(name) {
   const nodes = groups().get(name) ?? [];
   const pipeline = graph.pipelines.find((candidate) => grouping() === "pipeline" && candidate.id === name);
@@ -184,6 +186,8 @@ function cardPanel(name) {
     make("p", { className: "muted" }, `${grouping()}, ${several(nodes.length, "table")}`),
     pipeline ? pipelineFacts(pipeline) : null,
     nodeButtons("Tables", nodes),
+    cardButtons("Reads from", cardsBeside(name, before)),
+    cardButtons("Feeds", cardsBeside(name, after)),
   ];
 }
 

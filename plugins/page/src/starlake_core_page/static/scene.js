@@ -3,6 +3,7 @@ const WHOLE = 150; // up to this many nodes, the whole graph is drawn first
 const CAP = 60; // and this many at most around one node
 const EVERYTHING = 5000; // the most that "everything" draws
 const CARDS = 150;
+const NEAR = 12; // cards beside the tables of a card
 const [NODE_WIDTH, NODE_HEIGHT, CARD_WIDTH, CARD_HEIGHT] = [204, 34, 210, 62];
 
 const state = {
@@ -110,6 +111,13 @@ function cardItem(name, nodes) {
   return { id: `g${name}`, card: name, nodes, text, status, kinds, x: 0, y: 0, width: CARD_WIDTH, height: CARD_HEIGHT };
 }
 
+// The other cards that feed a card, or that it feeds.
+function cardsBeside(name, next) {
+  const found = new Set((groups().get(name) ?? []).flatMap((node) => next[node].filter(shownNode).map(groupOf)));
+  found.delete(name);
+  return [...found].sort();
+}
+
 function cards() {
   const found = groups();
   const names = [...found.keys()].sort((one, other) => found.get(other).length - found.get(one).length || (one < other ? -1 : 1)).slice(0, CARDS);
@@ -177,8 +185,11 @@ function inCard() {
         const [from, to] = side ? [`n${node}`, `g${name}`] : [`g${name}`, `n${node}`];
         links.set(`${from} ${to}`, { id: `${from} ${to}`, from, to, order: false });
       }
-  for (const name of near) made.items.push(cardItem(name, found.get(name)));
-  made.links.push(...[...links.values()].filter((one) => !links.has(`${one.to} ${one.from}`) || one.from.startsWith("g")));
+  // More of them than that would be a tangle; the panel has them all.
+  if (near.size <= NEAR) {
+    for (const name of near) made.items.push(cardItem(name, found.get(name)));
+    made.links.push(...[...links.values()].filter((one) => !links.has(`${one.to} ${one.from}`) || one.from.startsWith("g")));
+  }
   if (own.length > CAP) made.items.push({ id: "more", more: own.length - CAP, text: `+${own.length - CAP} more in the list`, width: NODE_WIDTH, height: NODE_HEIGHT });
   return made;
 }
