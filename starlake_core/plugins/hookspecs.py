@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..freshness import Event, Recorded
     from ..model.command import Command, Preload
     from ..model.demo import Demo, DemoTables
-    from ..model.facts import ProjectCheck, ProjectFacts
+    from ..model.facts import PipelineFault, ProjectCheck, ProjectFacts
     from ..model.graph import Pipeline, Task, TaskGroup
     from ..model.job import Job
     from ..model.page import LivePage, Page
@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     from ..options import Option, OptionGroup, Options
     from .runner import Runner
 
-__all__ = ["CreateChildren", "HookSpecs", "Lifecycle", "hookimpl", "hookspec"]
+__all__ = ["HOOKS_VERSION", "CreateChildren", "HookSpecs", "Lifecycle", "hookimpl", "hookspec"]
+
+HOOKS_VERSION = "1.0"
+"""The version of the hooks and of the public names of plugins. The second number grows when something is added or
+deprecated, the first when something is removed. A plugin may declare the version that it needs: ``needs_hooks =
+"1.0"``."""
 
 hookspec = pluggy.HookspecMarker("starlake_core")
 hookimpl = pluggy.HookimplMarker("starlake_core")
@@ -341,6 +346,24 @@ class HookSpecs:
             @hookimpl
             def sl_publish_pipelines(pipelines, namespace):
                 namespace.setdefault("jobs", []).extend(pipeline.native for pipeline in pipelines)
+        """
+
+    @hookspec(firstresult=True)
+    def sl_publish_faults(
+        self, faults: Sequence[PipelineFault], filename: str, namespace: dict[str, Any]
+    ) -> bool | None:
+        """Report pipelines that cannot be built, while the others of the file load. Optional, for orchestrators.
+
+        Called when a project is published that has broken files. ``filename`` is the pipeline file, and ``namespace``
+        are its globals. Return True, or None if the orchestrator cannot report them; then each becomes a warning.
+
+        Example::
+
+            @hookimpl
+            def sl_publish_faults(faults, filename, namespace):
+                for fault in faults:
+                    show_error(f"{filename}: {fault.pipeline}", fault.message)
+                return True
         """
 
     @hookspec(firstresult=True)

@@ -11,6 +11,7 @@ from starlake_core import (
     OptionGroup,
     Options,
     Pipeline,
+    PipelineFault,
     Report,
     RunRequest,
     Task,
@@ -101,3 +102,11 @@ def sl_check_file(file: Path) -> Sequence[str]:
 
     problem = safe_mode_problem(file)
     return [problem] if problem else []
+
+
+@hookimpl
+def sl_publish_faults(faults: Sequence[PipelineFault], filename: str, namespace: dict[str, Any]) -> bool:
+    from .faults import publish_faults
+
+    publish_faults(faults, filename, namespace)
+    return True

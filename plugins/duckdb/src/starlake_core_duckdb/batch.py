@@ -17,7 +17,7 @@ from .checks import column_checks
 from .computed import check_computed, compute
 from .driver import duckdb
 from .errors import EngineError, TooLarge
-from .formats import reader_of
+from .formats import format_of, reader_of
 from .private_files import refuse_clear_copies
 from .reading import Reading, ReadingRules
 from .sql import Parameters, identifier
@@ -183,7 +183,7 @@ def read_batch(
     if hidden:
         refuse_clear_copies(table, [name for _, name in files])
     malformed, listed = 0, last_rejected(connection)
-    for number, (path, name) in enumerate(opened(files, rules)):
+    for number, (path, name) in enumerate(opened(files, rules, format_of(table))):
         try:
             reading = Reading(table, read, path, name, _REJECTS, rules)
             with reader_of(table).readable(reading) as readable:
