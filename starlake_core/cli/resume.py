@@ -69,11 +69,11 @@ def resume(
         parallelism=parallelism,
         retry_unsafe=retry_unsafe,
     )
-    ids = {item.request.run.run_id for item in planned}
+    wanted = {item.request.run.run_id for item in planned}
     progress = reported(
         choose_progress(console),
         report,
         [item.pipeline for item in planned],
-        [known for known in reports if known.run_id in ids],
+        [known for known in reports if known.run_id in wanted],
     )
     run_and_exit("resume", planned, progress, output_format)

@@ -118,7 +118,7 @@ def _pipeline(pipeline: Pipeline, lineage: Lineage, now: datetime | None) -> Con
 def _next_runs(pipeline: Pipeline, now: datetime | None) -> list[str]:
     if now is None or pipeline.cron is None:
         return []
-    found = []
+    found: list[str] = []
     moment = max(now, pipeline.start_date)
     try:
         while len(found) < _NEXT_RUNS:
