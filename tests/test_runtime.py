@@ -47,12 +47,14 @@ from starlake_core.runtime import (
     Verdict,
     cancel_and_settle,
     execute,
+    explain_not_ready,
     finish,
     in_project,
     may_pass,
     pause,
     pausing,
     remote_marker,
+    retrying,
     runner_for,
     shared_poller,
     start,
@@ -476,6 +478,47 @@ def test_an_addon_that_is_named_in_the_job_may_serve_an_environment_of_its_own(
             runner_for(Job("queri", plugins=("query",)))
     finally:
         plugins.rescan()
+
+
+def test_a_call_that_fails_for_a_passing_reason_is_repeated() -> None:
+    left = [TimeoutError("503"), TimeoutError("503")]
+
+    def call() -> str:
+        if left:
+            raise left.pop()
+        return "done"
+
+    with pausing(lambda: False):
+        assert retrying(call, lambda error: isinstance(error, TimeoutError), "list") == "done"
+    with pytest.raises(ZeroDivisionError):
+        retrying(lambda: 1 / 0, lambda error: isinstance(error, TimeoutError), "list")
+
+
+def test_a_call_that_goes_on_failing_is_an_outage() -> None:
+    def call() -> str:
+        raise TimeoutError("503")
+
+    with pytest.raises(OutageError, match=r"the service does not answer \(list the jobs\): TimeoutError: 503"):
+        retrying(call, lambda error: True, "list the jobs", seconds=0.0)
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("", "sales has no incoming files"),
+        ("not ready", "sales has no incoming files"),
+        ("the query has no row", "sales has no incoming files: the query has no row"),
+        ("sales has no incoming files within 3 s", "sales has no incoming files within 3 s"),
+    ],
+)
+def test_a_check_that_is_not_ready_shows_what_its_environment_says(reason: str, told: str) -> None:
+    assert explain_not_ready("sales has no incoming files", Outcome(Verdict.NOT_READY, 0, reason)) == told
+
+
+def test_a_job_without_a_command_line_is_shown_as_a_comment() -> None:
+    runner = Scripted()
+    assert runner.describe(Job("acme", ("load", "--token", "x"))) == "# in acme: starlake load --token ***"
+    assert runner.describe(Job("acme")) == "# in acme: no Starlake command"
 
 
 def test_a_runner_that_is_none_is_named() -> None:

@@ -38,7 +38,11 @@ hookimpl = pluggy.HookimplMarker("starlake_core")
 """Marks a function of a plugin as the implementation of a hook: ``@hookimpl``."""
 
 CreateChildren = Callable[[], "Mapping[str, Any]"]
-"""Creates the native children of a group and returns them by id, in topological order. Call it exactly once."""
+"""Creates the native children of a group and returns them by id, in topological order. Call it exactly once.
+
+A child is what ``sl_create_task`` or ``sl_create_task_group`` returned, or what the factory of ``add_native`` returned,
+which is any object of the orchestrator. The neutral nodes, with paths and triggers, are in ``group.nodes`` by the same
+ids."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,8 @@ class HookSpecs:
 
         Called by the verbs of a pipeline, while the pipeline file is read. It must be pure: no SDK import, no I/O, no
         clock, and equal jobs for equal input. ``options`` are typed, checked and overlaid with those of the task. If an
-        add-on returns None, the environment answers.
+        add-on returns None, the environment answers. An add-on that changes the job of the environment is a wrapper
+        (``@hookimpl(wrapper=True)``, with ``job = yield``).
 
         Example::
 
@@ -262,17 +267,20 @@ class HookSpecs:
         """
 
     @hookspec(firstresult=True)
-    def sl_create_preload(self, preload: Preload, options: Options) -> Job | None:
+    def sl_create_preload(self, preload: Preload, options: Options, create_job: Callable[[Command], Job]) -> Job | None:
         """Create the check of a domain, instead of ``starlake preload``. Optional, for environments and add-ons.
 
         Called by ``sl_pre_load`` unless the strategy is ``none``. If all plugins return None, the command ``preload``
-        is built and passed to ``sl_create_job``. The job is marked as a check in any case.
+        is built and passed to ``sl_create_job``. The job is marked as a check in any case. ``create_job`` returns the job
+        that the selected environment makes of a command, because only that environment knows what its jobs need.
 
         Example::
 
             @hookimpl(tryfirst=True)
-            def sl_create_preload(preload, options):
-                return Job("shell", preload.command().vector) if preload.domain == "sales" else None
+            def sl_create_preload(preload, options, create_job):
+                if preload.domain != "sales":
+                    return None
+                return create_job(Command("preload", ("--domain", "hub", "--strategy", "pending"), preload.task_id))
         """
 
     @hookspec(firstresult=True)
@@ -294,7 +302,8 @@ class HookSpecs:
         """Create the native form of a task: an operator, op or step. Required for orchestrators.
 
         Called once per task while the pipeline is rendered, with the native container of the task open (if the
-        container creates its children inside itself). Also called for a single task that the user puts into something
+        container creates its children inside itself); but not for the native nodes of ``add_native``, whose factory the
+        core calls itself. Also called for a single task that the user puts into something
         written by hand; then its pipeline is not being rendered. If an add-on returns None, the orchestrator answers.
 
         Example::
@@ -499,6 +508,20 @@ class HookSpecs:
             @hookimpl
             def sl_read_recorded(pipeline):
                 return Recorded(my_events(pipeline), my_last_run(pipeline))
+        """
+
+    @hookspec(firstresult=True)
+    def sl_read_server(self, pipeline: Pipeline) -> Recorded | None:
+        """Read what a running server has recorded for a pipeline that datasets start. Optional, for orchestrators whose
+        server starts such runs itself.
+
+        Called by ``starlake-orchestrate explain``. Return None if the options name no server.
+
+        Example::
+
+            @hookimpl
+            def sl_read_server(pipeline):
+                return Recorded(events_of_my_server(pipeline), last_run_of_my_server(pipeline))
         """
 
     @hookspec(firstresult=True)

@@ -218,7 +218,12 @@ class Plugins:
             preload: the check.
             options: the options that apply to the task.
         """
-        made = self._call("sl_create_preload", preload=preload, options=options)
+        made = self._call(
+            "sl_create_preload",
+            preload=preload,
+            options=options,
+            create_job=lambda command: self.create_job(command, options),
+        )
         if made is not None and not isinstance(made, Job):
             raise self._returned(
                 "sl_create_preload", made, f"for the domain {preload.domain}; it must return a Job or None"
@@ -417,6 +422,16 @@ class Plugins:
         """
         made = self._call("sl_read_recorded", pipeline=pipeline)
         return None if made is None else self._checked("sl_read_recorded", made, Recorded)
+
+    def read_server(self, pipeline: Pipeline) -> Recorded | None:
+        """Return what the server of an orchestrator has recorded for a pipeline that datasets start, or None if no server
+        is named.
+
+        Args:
+            pipeline: the rendered pipeline.
+        """
+        made = self._call("sl_read_server", pipeline=pipeline)
+        return None if made is None else self._checked("sl_read_server", made, Recorded)
 
     def record_events(self, pipeline: Pipeline, events: Sequence[Event], group: str) -> bool:
         """Record events that the user gives by hand. Return whether that was possible.

@@ -18,6 +18,7 @@ from .computed import check_computed, compute
 from .driver import duckdb
 from .errors import EngineError, TooLarge
 from .formats import format_of, reader_of
+from .privacy import needs_python, remember_digests
 from .private_files import refuse_clear_copies
 from .reading import Reading, ReadingRules
 from .sql import Parameters, identifier
@@ -54,6 +55,9 @@ def _match(connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:
     ]
     if wanted:
         remember_matches(connection, _source(reading), wanted)
+    hashed = [f"v{index}" for index, column in enumerate(reading.columns) if needs_python(column.attribute.privacy)]
+    if hashed and reading.copy is None:
+        remember_digests(connection, _source(reading), hashed)
 
 
 def _insert(reading: Reading, number: int) -> tuple[str, Parameters]:
