@@ -147,7 +147,7 @@ class ReportedProgress(Progress):
     Args:
         progress: receives all events.
         output: the file of the page.
-        pipelines: the pipelines of the runs, and of those that are shown beside them.
+        pipelines: the pipelines of the runs.
         earlier: runs that ended before, newest first.
 
     Raises:
@@ -277,7 +277,7 @@ def page_title(pipelines: Sequence[Pipeline]) -> str:
 def reported(
     progress: Progress, report: Path | None, pipelines: Sequence[StarlakePipeline], earlier: Sequence[Report] = ()
 ) -> Progress:
-    """Return progress that also keeps a page, if one is asked for.
+    """Return progress that also keeps a page, if one is requested.
 
     Args:
         progress: receives all events.

@@ -30,7 +30,7 @@ __all__ = ["ui"]
 def ui(files: PipelineFiles, port: int, open_page: bool, allow_run: bool, limit: int) -> None:
     """Show the pipelines and their runs on a page that follows runs as they go. Ctrl-C ends it.
 
-    The page is only for this machine, and for whoever has its address.
+    The page is only for this machine, and for anyone who has its address.
     """
     plugins = page_plugin()
     pipelines = files.load()

@@ -240,10 +240,11 @@ class HookSpecs:
 
     @hookspec(firstresult=True)
     def sl_create_page(self, page: Page) -> str | None:
-        """Return a page about pipelines and their runs, as one HTML document that loads nothing else. For pages.
+        """Return a page about pipelines and their runs, as one HTML document that loads nothing else. Required for pages.
 
         Called by ``starlake-orchestrate graph --format html``, ``runs --format html``, and ``run`` and ``resume`` with
         ``--report``. Texts and logs may hold anything: mask secrets, and escape what is shown.
+        Return None only if another plugin makes the page.
 
         Example::
 
@@ -254,7 +255,7 @@ class HookSpecs:
 
     @hookspec(firstresult=True)
     def sl_serve_page(self, page: LivePage) -> bool | None:
-        """Show a page that follows runs as they go, until the user stops it with Ctrl-C. For pages.
+        """Show a page that follows runs as they go, until the user stops it with Ctrl-C. Required for pages.
 
         Called by ``starlake-orchestrate ui``. The server listens on this machine alone, and answers only who has the
         address that it gave to ``page.opened``. Return True when it has ended, or None if there is no live page.

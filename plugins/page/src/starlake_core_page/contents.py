@@ -31,7 +31,7 @@ Contents = dict[str, Any]
 
 
 def shown(text: str) -> str:
-    """Return a text of any origin without secrets and control characters; line breaks stay.
+    """Return a string of any origin without secrets and control characters; line breaks stay.
 
     Args:
         text: the text.

@@ -64,7 +64,7 @@ def lineage_of(pipelines: Sequence[Pipeline]) -> Lineage:
     """Return the lineage of pipelines.
 
     A table is one node, whatever number of tasks and pipelines make it. Checks, imports, dummies, set-ups and
-    tear-downs are no nodes: they are in the list of tasks. Tasks that follow each other without exchanging data are
+    tear-downs are not nodes: they are in the list of tasks. Tasks that follow each other without exchanging data are
     joined by an edge of order.
 
     Args:

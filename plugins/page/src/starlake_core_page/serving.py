@@ -1,6 +1,6 @@
 """A server for one person on this machine: the page, and the changes of runs as server-sent events.
 
-It listens on the loopback address alone. Whoever has the address with its token gets a cookie, and only requests with
+It listens on the loopback address alone. Anyone who has the address with its token gets a cookie, and only requests with
 the cookie, to this host and port and from this page, are answered. The protocol of events is that of the HTML standard
 (https://html.spec.whatwg.org/multipage/server-sent-events.html).
 """
@@ -85,12 +85,12 @@ class PageServer(ThreadingHTTPServer):
         self._lock = threading.Lock()
 
     def start_run(self) -> bool:
-        """Start a run, unless one that was started here still goes on. Return whether it did."""
+        """Start a run, unless one that was started here still runs. Return whether it did."""
         with self._lock:
             self._started = [process for process in self._started if process.poll() is None]
             if self._started:
                 return False
-            # It goes on when the page is closed: it is the user's run, like one that a command line started.
+            # It continues when the page is closed: it is the user's run, like one that a command line started.
             self._started.append(
                 subprocess.Popen(
                     self.page.start,
@@ -108,7 +108,7 @@ class PageServer(ThreadingHTTPServer):
         self.server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A reader who has gone is no error."""
+        """A reader who leaves early is not an error."""
         logger.debug("a request ended early", exc_info=True)
 
 
@@ -178,7 +178,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.ACCEPTED if started else HTTPStatus.CONFLICT, b"")
 
     def _is_ours(self) -> bool:
-        """Refuse other names of this machine, so that no page of another site reaches it (DNS rebinding)."""
+        """Refuse other names of this machine, so that pages of other sites do not reach it (DNS rebinding)."""
         ours = self.headers.get("Host") == self.server.host and self.headers.get("Origin") in (
             None,
             f"http://{self.server.host}",
