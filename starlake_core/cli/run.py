@@ -66,7 +66,7 @@ def run(
     # Before anything is recorded.
     progress = reported(choose_progress(stdout_unless_json(output_format)), report, pipelines)
     announce(planned)
-    run_and_exit("run", planned, progress, output_format)
+    run_and_exit("run", planned, progress, output_format, incomplete=bool(selection.files.faults))
 
 
 def _with_events(item: PlannedRun, events: Sequence[Event], group: str) -> RunRequest:
