@@ -336,7 +336,9 @@ class Scheduler:
             progress.used += 1
             progress.first_poke = time.monotonic()
         log = self._runner.log_path(progress.step.path, attempt)
-        self._recorder.set(progress, TaskRow(progress.step.path, TaskState.RUNNING, attempt, log=str(log), started=now()))
+        self._recorder.set(
+            progress, TaskRow(progress.step.path, TaskState.RUNNING, attempt, log=str(log), started=now())
+        )
 
     def _conclude(self, progress: Progress, outcome: Outcome, seconds: float) -> None:
         task = progress.step.task
