@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 from starlake_core_project import Domain, ProjectError, Table
 
 from .context import Context
+from .driver import duckdb
 from .files import data_files, free_name, matches, move, owner
 from .locks import locked
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import duckdb
-
+from .driver import duckdb
 from .errors import EngineError, ProjectFault
 from .surroundings import found
 

@@ -90,7 +90,7 @@ def retried(once: Callable[[], T], done: Callable[[], bool]) -> T:
         once: the transaction. If DuckDB refuses it, nothing of it has happened.
         done: whether it has happened all the same, which a repeat would double.
     """
-    import duckdb
+    from .driver import duckdb
 
     surroundings = found()
     for pause in _PAUSES if surroundings is not None else ():

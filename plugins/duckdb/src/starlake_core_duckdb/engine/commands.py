@@ -8,10 +8,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
-import duckdb
-
 from .. import cli
 from ..context import Context
+from ..driver import duckdb
 from ..surroundings import Interruption, NeedsProcess, surrounded
 from .databases import Database
 from .output import routed

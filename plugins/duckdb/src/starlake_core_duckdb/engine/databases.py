@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import duckdb
-
 from ..database import open_database
+from ..driver import duckdb
 from ..errors import EngineError
 from ..locks import TurnLock
 
