@@ -155,7 +155,7 @@ class Followed:
 
     @property
     def detail(self) -> str:
-        """Where it runs, for people."""
+        """Where it runs, as a message."""
         return f"pid {self.process.pid}" if self.process is not None else "starting"
 
     @property

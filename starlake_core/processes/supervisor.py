@@ -95,7 +95,7 @@ class Guard:
         """Let the watchdog kill a helper that does not respond when this process ends.
 
         The helper serves other processes too, is in no group of this one, and ends when nobody uses it. It greets
-        whoever connects, and holds the lock of ``PATH.lock``, a file with its process id.
+        anyone who connects, and holds the lock of ``PATH.lock``, a file with its process id.
 
         Args:
             path: the path of its socket.

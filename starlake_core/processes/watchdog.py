@@ -18,6 +18,17 @@ import signal
 import sys
 import time
 
+__all__ = [
+    "ATTEMPT_VARIABLE",
+    "GUARD_VARIABLE",
+    "carriers",
+    "end",
+    "end_helper",
+    "living_groups",
+    "main",
+    "still_living",
+]
+
 GUARD_VARIABLE = "STARLAKE_CORE_GUARD"
 ATTEMPT_VARIABLE = "STARLAKE_CORE_ATTEMPT"
 DONE = "done"

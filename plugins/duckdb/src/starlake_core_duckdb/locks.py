@@ -55,7 +55,7 @@ def _taken(handle: BinaryIO) -> bool:
 class TurnLock:
     """The lock of a database, which processes get one after the other.
 
-    Who waits holds a second lock. So its holder can see that somebody waits, and two holders that want it again and again take turns.
+    A process that waits holds a second lock. So its holder can see that somebody waits, and two holders that want it again and again take turns.
 
     Args:
         path: the lock file; it and its folder are created if they are missing.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-# The engine is nobody's child: who started it need not collect it, and who ends the children of a task does not end the engine.
+# The engine is not a child of the run that starts it: nothing has to collect it, and killing the children of a task does not end it.
 if os.fork():
     os._exit(0)
 

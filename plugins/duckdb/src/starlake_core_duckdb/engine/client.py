@@ -89,7 +89,7 @@ class Engine:
         try:
             self._send({"id": name, "arguments": list(arguments), "environ": dict(environ)})
         except OSError:
-            # Whoever takes it out of the list tells the listener.
+            # The thread that takes it out of the list tells the listener.
             with self._changed:
                 mine = self._listeners.pop(name, None) is not None
             self._hang_up()

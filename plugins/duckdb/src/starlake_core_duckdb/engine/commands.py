@@ -1,4 +1,4 @@
-"""One command in an engine: what it may do next to others, how it is cancelled, and what it is told when DuckDB fails."""
+"""One command in an engine: what it may do next to others, how it is cancelled, and what happens when DuckDB fails."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ class Command:
             except _InstanceLost as error:
                 # What it had committed, the database knows by its run key.
                 if last or not self._environ.get("SL_RUN_KEY"):
-                    self._sink(f"ERROR DuckDB cannot go on with the database: {error}\n")
+                    self._sink(f"ERROR DuckDB accepts nothing more for this database: {error}\n")
                     return 1
         raise AssertionError("never reached")
 

@@ -98,6 +98,6 @@ def _start(path: str, folder: str, environ: Mapping[str, str], listener: int, lo
             pass_fds=(listener, lock),
             start_new_session=True,
         )
-        started.wait()  # the engine is its child, and goes on
+        started.wait()  # the engine is its child, and stays
     finally:
         os.close(log)

@@ -45,7 +45,7 @@ _MOST = 1024
 def _database(folder: str, environ: Mapping[str, str]) -> Path | None:
     """The database that names the engine; None if the project cannot be read, which the process of the command then reports.
 
-    Commands may write others, too: whoever has a database open holds its lock. So it is enough to ask once.
+    Commands may write others, too: an engine that has a database open holds its lock. So it is enough to ask once.
     """
     settings = (
         folder,
@@ -119,7 +119,7 @@ class Warm(Followed):
 
     @property
     def detail(self) -> str:
-        """Where it runs, for people."""
+        """Where it runs, as a message."""
         return super().detail if self.process is not None or self._engine is None else "in the engine"
 
     # -- called by the thread that reads from the engine

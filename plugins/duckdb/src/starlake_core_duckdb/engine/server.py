@@ -174,7 +174,7 @@ class _Server:
                 with contextlib.suppress(OSError):
                     if ending != ".log" or not os.path.getsize(f"{self._path}.log"):
                         os.unlink(f"{self._path}{ending}")
-        # Who has connected a moment ago sees a closed connection, and elects another engine.
+        # A run that has connected a moment ago sees a closed connection, and elects another engine.
         self._listener.close()
         os._exit(0)
 
