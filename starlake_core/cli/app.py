@@ -18,6 +18,7 @@ COMMANDS = (
     "dry_run",
     "explain",
     "graph",
+    "new_plugin",
     "options",
     "plugins",
     "resume",

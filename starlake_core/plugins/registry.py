@@ -35,7 +35,7 @@ _OURS: Mapping[str, tuple[str, ...]] = {
     "orchestrator": ("airflow", "dagster", "local"),
     "environment": ("cloud_run", "dataproc", "duckdb", "fargate", "shell"),
     "project": ("project",),
-    "add-on": (),
+    "add-on": ("template",),
 }
 _ALIASES = {"composer": "airflow"}
 
