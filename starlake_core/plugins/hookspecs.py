@@ -482,6 +482,20 @@ class HookSpecs:
         """
 
     @hookspec(firstresult=True)
+    def sl_read_server(self, pipeline: Pipeline) -> Recorded | None:
+        """Read what a running server has recorded for a pipeline that datasets start. Optional, for orchestrators whose
+        server starts such runs itself.
+
+        Called by ``starlake-orchestrate explain``. Return None if the options name no server.
+
+        Example::
+
+            @hookimpl
+            def sl_read_server(pipeline):
+                return Recorded(events_of_my_server(pipeline), last_run_of_my_server(pipeline))
+        """
+
+    @hookspec(firstresult=True)
     def sl_record_events(self, pipeline: Pipeline, events: Sequence[Event], group: str) -> bool | None:
         """Record events that the user gives by hand. Optional, for orchestrators.
 

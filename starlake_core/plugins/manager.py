@@ -422,6 +422,16 @@ class Plugins:
         made = self._call("sl_read_recorded", pipeline=pipeline)
         return None if made is None else self._checked("sl_read_recorded", made, Recorded)
 
+    def read_server(self, pipeline: Pipeline) -> Recorded | None:
+        """Return what the server of an orchestrator has recorded for a pipeline that datasets start, or None if no server
+        is named.
+
+        Args:
+            pipeline: the rendered pipeline.
+        """
+        made = self._call("sl_read_server", pipeline=pipeline)
+        return None if made is None else self._checked("sl_read_server", made, Recorded)
+
     def record_events(self, pipeline: Pipeline, events: Sequence[Event], group: str) -> bool:
         """Record events that the user gives by hand. Return whether that was possible.
 

@@ -36,7 +36,8 @@ from . import observer
 from .attempts import start_own, take, take_look
 from .connections import credentials_for
 from .context import UNREAD, Facts, answer_of, attempt_of, given_options, told_of
-from .deciding import RECORD, tell
+from .deciding import tell
+from .questions import RECORD
 from .versions import (
     AirflowException,
     AirflowFailException,

@@ -18,6 +18,7 @@ from starlake_core import (
     TaskGroup,
     hookimpl,
 )
+from starlake_core.freshness import Recorded
 
 from .edges import Block
 from .options import AirflowOptions
@@ -73,6 +74,13 @@ def sl_backfill(pipeline: Pipeline, requests: Sequence[RunRequest]) -> Iterable[
     from .running import backfill
 
     return backfill(pipeline, requests)
+
+
+@hookimpl
+def sl_read_server(pipeline: Pipeline) -> Recorded | None:
+    from .running import read_server
+
+    return read_server(pipeline)
 
 
 @hookimpl
