@@ -12,7 +12,7 @@ from starlake_core import hookimpl
 __all__ = ["sl_write_plugin"]
 
 _PROJECTS = Path(__file__).parent
-_ACME = re.compile(r"acme-dist|ACME-CORE|ACME-NEXT|Acme|acme")
+_ACME = re.compile(r"acme-dist|ACME-CORE|ACME-NEXT|ACME|Acme|acme")
 
 
 @hookimpl
@@ -25,6 +25,7 @@ def sl_write_plugin(role: str, name: str, folder: Path) -> Sequence[Path] | None
         "acme-dist": f"starlake-{name.replace('_', '-')}",
         "ACME-CORE": f"{major}.{minor}",
         "ACME-NEXT": f"{major}.{int(minor) + 1}",
+        "ACME": name.upper(),
         "Acme": "".join(word.capitalize() for word in name.split("_")),
         "acme": name,
     }
