@@ -26,6 +26,7 @@ COMMANDS = (
     "resume",
     "run",
     "runs",
+    "ui",
     "watch",
 )
 """The modules of this package with a command of the same name."""
