@@ -207,6 +207,72 @@ class HookSpecs:
         """
 
     @hookspec(firstresult=True)
+    def sl_build_project(self, folder: Path) -> bool | None:
+        """Build the pipelines of a Starlake project. Optional, for readers of projects.
+
+        Called by every command that gets the folder of a project instead of pipeline files. Open orchestrations as a
+        pipeline file does; the command collects their pipelines. Return True, or None if the plugin does not build
+        pipelines.
+
+        Example::
+
+            @hookimpl
+            def sl_build_project(folder):
+                with Orchestration(filename=str(folder), namespace={}) as orchestration:
+                    with orchestration.sl_create_pipeline(name=folder.name) as pipeline:
+                        pipeline.start_task() >> pipeline.end_task()
+                return True
+        """
+
+    @hookspec(firstresult=True)
+    def sl_select_tables(
+        self, folder: Path, select: Sequence[str], exclude: Sequence[str], state: Path | None
+    ) -> Sequence[str] | None:
+        """Return the tables and transforms of a Starlake project that words select. Optional, for readers of projects.
+
+        Called by the commands that run a part of a project. ``state`` is a file that ``graph --format json`` wrote
+        earlier, for words that compare with it. Return names, ``domain.table``, or None if the plugin has no words of
+        its own; then the words are patterns. Raise NothingFoundError for a word that selects nothing.
+
+        Example::
+
+            @hookimpl
+            def sl_select_tables(folder, select, exclude, state):
+                return [name for name in tables_of(folder) if name in select and name not in exclude]
+        """
+
+    @hookspec(firstresult=True)
+    def sl_export_project(
+        self, folder: Path, orchestrator: str, environment: str | None, options: Mapping[str, str], output: Path
+    ) -> Mapping[Path, str | None] | None:
+        """Return the pipelines of a Starlake project as pipeline files. Optional, for readers of projects.
+
+        Called by ``starlake-orchestrate export``. Return the text of each file below ``output``, and None for a file of
+        an earlier export that is not needed any more. Return None if the plugin does not export pipelines.
+
+        Example::
+
+            @hookimpl
+            def sl_export_project(folder, orchestrator, environment, options, output):
+                return {output / "all.py": f"publish({str(folder)!r}, orchestrator={orchestrator!r})"}
+        """
+
+    @hookspec(firstresult=True)
+    def sl_write_project(self, folder: Path, files: Sequence[Path]) -> Sequence[Path] | None:
+        """Write a new Starlake project, and return its files. Optional, for readers of projects.
+
+        Called by ``starlake-orchestrate init``. The project has a table for each of the data files, and an example
+        without files. Return None if the plugin does not write projects. Raise NothingFoundError if the folder is not
+        empty.
+
+        Example::
+
+            @hookimpl
+            def sl_write_project(folder, files):
+                return [write_application(folder), *(write_table(folder, file) for file in files)]
+        """
+
+    @hookspec(firstresult=True)
     def sl_write_demo(self, folder: Path, again: bool) -> Demo | None:
         """Write a small project that is ready to run to a folder. Optional, for readers of projects.
 

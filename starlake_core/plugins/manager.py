@@ -473,6 +473,58 @@ class Plugins:
         made = self._call("sl_check_project", folder=folder, strict=strict)
         return None if made is None else self._checked("sl_check_project", made, ProjectCheck)
 
+    def build_project(self, folder: Path) -> bool:
+        """Build the pipelines of a project. Return whether a plugin has done it.
+
+        Args:
+            folder: the folder of the project.
+        """
+        return bool(self._call("sl_build_project", folder=folder))
+
+    def select_tables(
+        self, folder: Path, select: Sequence[str], exclude: Sequence[str], state: Path | None
+    ) -> Sequence[str] | None:
+        """Return the tables and transforms that words select; None if no plugin has words of its own.
+
+        Args:
+            folder: the folder of the project.
+            select, exclude: the words.
+            state: a file that ``graph --format json`` wrote earlier.
+        """
+        made = self._call("sl_select_tables", folder=folder, select=select, exclude=exclude, state=state)
+        return None if made is None else self._each("sl_select_tables", made, str)
+
+    def export_project(
+        self, folder: Path, orchestrator: str, environment: str | None, options: Mapping[str, str], output: Path
+    ) -> Mapping[Path, str | None] | None:
+        """Return the pipelines of a project as pipeline files, with None for those to remove. None: no plugin exports.
+
+        Args:
+            folder: the folder of the project.
+            orchestrator, environment: the plugins of the files.
+            options: options for all pipelines.
+            output: the folder for the files.
+        """
+        made = self._call(
+            "sl_export_project",
+            folder=folder,
+            orchestrator=orchestrator,
+            environment=environment,
+            options=options,
+            output=output,
+        )
+        return None if made is None else self._checked("sl_export_project", made, dict)
+
+    def write_project(self, folder: Path, files: Sequence[Path]) -> Sequence[Path] | None:
+        """Write a new project, and return its files. None: no plugin writes projects.
+
+        Args:
+            folder: a new or empty folder.
+            files: data files whose tables are inferred.
+        """
+        made = self._call("sl_write_project", folder=folder, files=files)
+        return None if made is None else self._each("sl_write_project", made, Path)
+
     def write_demo(self, folder: Path, again: bool) -> Demo | None:
         """Write a small project that is ready to run. Return None if no plugin has one.
 
