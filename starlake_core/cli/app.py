@@ -25,6 +25,7 @@ COMMANDS = (
     "resume",
     "run",
     "runs",
+    "ui",
     "watch",
 )
 """The modules of this package with a command of the same name."""

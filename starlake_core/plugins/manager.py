@@ -16,6 +16,7 @@ from ..model.demo import Demo, DemoTables
 from ..model.facts import PipelineFault, ProjectCheck, ProjectFacts
 from ..model.graph import Pipeline, Task, TaskGroup
 from ..model.job import Job
+from ..model.page import LivePage, Page
 from ..model.run import Report, RunRequest
 from ..options import DeclaredOption, GeneralOptions, Option, OptionGroup, Options, OwnNames
 from . import registry
@@ -543,6 +544,24 @@ class Plugins:
         """
         made = self._call("sl_show_demo", folder=folder)
         return None if made is None else self._checked("sl_show_demo", made, DemoTables)
+
+    def create_page(self, page: Page) -> str | None:
+        """Return a page as one HTML document, or None if no plugin makes pages.
+
+        Args:
+            page: what it shows.
+        """
+        made = self._call("sl_create_page", page=page)
+        return None if made is None else self._checked("sl_create_page", made, str)
+
+    def serve_page(self, page: LivePage) -> bool:
+        """Show a live page until the user stops it. Return False if no plugin has one.
+
+        Args:
+            page: what it shows.
+        """
+        made = self._call("sl_serve_page", page=page)
+        return made is not None and self._checked("sl_serve_page", made, bool)
 
     def _check_environment(self, hook: str, job: Job) -> Job:
         """Return a job, if a worker can find its environment by its name."""
