@@ -17,12 +17,16 @@ COMMANDS = (
     "deploy",
     "dry_run",
     "explain",
+    "export",
     "graph",
+    "init",
+    "new_plugin",
     "options",
     "plugins",
     "resume",
     "run",
     "runs",
+    "ui",
     "watch",
 )
 """The modules of this package with a command of the same name."""
@@ -34,7 +38,7 @@ COMMANDS = (
 def app(verbose: bool) -> None:
     """Run and inspect Starlake pipelines.
 
-    PATHS are pipeline files, or folders with pipeline files.
+    PATHS are pipeline files, folders with pipeline files, or folders of Starlake projects.
     """
     handler = logging.StreamHandler()
     # Warnings about a pipeline file are collected while it is loaded, and shown with the file.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .faults import ServiceFault
     from .graphs import NativeGraph, NativeTask, neutral_graph
     from .lab import Does
+    from .native import NativeRun, NativeSettings
     from .orchestrator import OrchestratorSuite
     from .recording import Record, RecordingOrchestrator, Watcher, describe_records
     from .service import FakeService, ServiceJob
@@ -36,6 +37,8 @@ __all__ = [
     "FakeService",
     "Graph",
     "NativeGraph",
+    "NativeRun",
+    "NativeSettings",
     "NativeTask",
     "OrchestratorSuite",
     "Record",
@@ -66,6 +69,8 @@ _HOME = {
     "FakeService": "service",
     "Graph": "corpus",
     "NativeGraph": "graphs",
+    "NativeRun": "native",
+    "NativeSettings": "native",
     "NativeTask": "graphs",
     "OrchestratorSuite": "orchestrator",
     "Record": "recording",

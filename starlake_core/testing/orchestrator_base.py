@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from .corpus import Graph
 from .fake import FakeEnvironment, serving
 from .graphs import NativeGraph
 from .lab import SCHEDULED, with_env
+from .native import NativeRun, NativeSettings
 from .promises import BASIC, check_levels, level_of
 from .stand_in import StandIn, StandInEnvironment
 from .subjects import subject
@@ -82,6 +84,45 @@ class OrchestratorBase:
         """
         return None
 
+    def published(self, namespace: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the native pipelines that the scheduler's loader finds in a module, by id. For the level *scheduled*,
+        as the following methods.
+
+        Args:
+            namespace: the names of the module.
+        """
+        raise NotImplementedError("published(namespace) must return what the scheduler's loader finds")
+
+    def settings(self, pipeline: StarlakePipeline) -> NativeSettings:
+        """Return what the scheduler reads from the native object of a pipeline. Inspect ``pipeline.native`` alone.
+
+        Args:
+            pipeline: the rendered pipeline.
+        """
+        raise NotImplementedError("settings(pipeline) must return what the scheduler reads from pipeline.native")
+
+    def native_keyword(self) -> tuple[str, Any] | None:
+        """Return a keyword of the orchestrator for tasks, and a value of it; None if it has none."""
+        return None
+
+    def fire(self, pipeline: StarlakePipeline, moment: datetime) -> NativeRun:
+        """Let the scheduler run a pipeline, as it does by itself, in this process.
+
+        Args:
+            pipeline: the rendered pipeline.
+            moment: the date at which its schedule fires.
+        """
+        raise NotImplementedError("fire(pipeline, moment) must run the pipeline as the scheduler does")
+
+    def fire_again(self, pipeline: StarlakePipeline, run: NativeRun) -> NativeRun | None:
+        """Let a person repeat the tasks of a run on purpose; None if the orchestrator cannot do that.
+
+        Args:
+            pipeline: the rendered pipeline.
+            run: the run, which has ended.
+        """
+        return None
+
     def orchestrator_options(self, root: Path) -> Mapping[str, Any]:
         """Return options that the orchestrator needs.
 
@@ -132,7 +173,9 @@ class OrchestratorBase:
         if not self.runs_pipelines:
             pytest.skip("runs_pipelines = False: it cannot run pipelines from here")
 
-    def orchestration(self, environment: Any = None, *addons: Any, **options: Any) -> Orchestration:
+    def orchestration(
+        self, environment: Any = None, *addons: Any, namespace: dict[str, Any] | None = None, **options: Any
+    ) -> Orchestration:
         """Return an orchestration without retries, and with an empty folder as SL_ROOT."""
         given = {"retries": 0, "retry_delay": 0, **self.orchestrator_options(self.root), **options}
         return Orchestration(
@@ -140,7 +183,7 @@ class OrchestratorBase:
             orchestrator=self.orchestrator,
             environment=environment if environment is not None else FakeEnvironment(),
             filename=str(self.root / "corpus.py"),
-            namespace={},
+            namespace={} if namespace is None else namespace,
             addons=addons,
         )
 

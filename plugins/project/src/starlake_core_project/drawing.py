@@ -16,6 +16,7 @@ from starlake_core import (
     StarlakePreLoadStrategy,
     StarlakeSchedule,
     StarlakeTable,
+    TableDetails,
     Task,
 )
 
@@ -24,6 +25,7 @@ from .details import freshness_of, table_details
 from .errors import ProjectError
 from .grouping import Draft
 from .lineage import Lineage
+from .manifest import fingerprint
 from .project import Project
 from .scheduling import Schedules
 
@@ -124,6 +126,11 @@ class Drawing:
         except ProjectError:  # a fault of the pipeline that loads it
             return None
 
+    def _details(self, item: Item) -> TableDetails:
+        sql = self.lineage.queries.get(item.full_name, "")
+        made = table_details(self.project, item, sql)
+        return replace(made, values={"fingerprint": fingerprint(item, sql)})
+
     def _finish(self, pipeline: StarlakePipeline, draft: Draft) -> None:
         """Add what is not in the graph: what the project says about each table, and where the project is."""
         items = {item.full_name: item for item in draft.items}
@@ -144,7 +151,7 @@ class Drawing:
             _place(task, own)
             item = items.get(_subject(task))
             if item is not None and (item.table is not None or item.task is not None):
-                task.details = table_details(self.project, item, self.lineage.queries.get(item.full_name, ""))
+                task.details = self._details(item)
 
 
 def _subject(task: Task) -> str:

@@ -23,9 +23,10 @@ from .errors import ProjectError
 from .grouping import Draft, Drafts, group
 from .lineage import Lineage, query_connection, read_lineage
 from .project import Project
+from .selection import select_items
 from .sql_tables import dialect_of
 
-__all__ = ["AT_RUN_TIME", "Plan", "open_project", "plan", "publish"]
+__all__ = ["AT_RUN_TIME", "Plan", "open_project", "orchestrations", "plan", "publish"]
 
 _log = logging.getLogger(__name__)
 
@@ -97,11 +98,14 @@ def plan(
     cron: str | None = None,
     lineage: str = "sql",
     env: str | None = None,
+    select: Iterable[str] | str = (),
+    exclude: Iterable[str] | str = (),
+    state: str | os.PathLike[str] | None = None,
 ) -> Plan:
     """Read a project and group it into pipelines, without building them.
 
     Args:
-        root, by, names, cron, lineage, env: see :func:`publish`.
+        root, by, names, cron, lineage, env, select, exclude, state: see :func:`publish`.
 
     Raises:
         ProjectError: an argument is wrong, the folder is not a project, or its application file is invalid.
@@ -109,7 +113,10 @@ def plan(
     project = open_project(root, env)
     catalogue = read_catalogue(project)
     found = read_lineage(project, catalogue, lineage)
-    return Plan(project, catalogue, found, group(project, catalogue, by, names, cron))
+    part = catalogue
+    if select or exclude:
+        part = select_items(project.root, catalogue, found, select, exclude, None if state is None else Path(state))
+    return Plan(project, catalogue, found, group(project, part, by, names, cron))
 
 
 def publish(
@@ -123,6 +130,9 @@ def publish(
     cron: str | None = None,
     lineage: str = "sql",
     env: str | None = None,
+    select: Iterable[str] | str = (),
+    exclude: Iterable[str] | str = (),
+    state: str | os.PathLike[str] | None = None,
     strict: bool = False,
     filename: str | None = None,
     namespace: dict[str, Any] | None = None,
@@ -134,14 +144,17 @@ def publish(
     Args:
         project: the folder of the project.
         orchestrator: the orchestrator; by default the one that loads the file, and else that of the template of the dag.
-        environment: the environment; by default that of the template of the dag, and else ``SL_EXECUTION_ENVIRONMENT``, ``duckdb`` for a project of
-            DuckDB, or the only one that is installed.
+        environment: the environment; by default that of the template of the dag, then ``SL_EXECUTION_ENVIRONMENT``, then ``duckdb`` for tables in
+            DuckDB and ``shell`` for others, as far as they are installed.
         options: options for all pipelines; they override those of the dags.
         by: one pipeline for each ``dag`` and schedule, ``domain`` or ``tag``, or one for the whole ``project``.
         names: ids to use instead of the derived ones, by id or by ``file/schedule``.
         cron: the schedule of every pipeline, instead of those of the project.
         lineage: ``sql``, or ``compat`` for the rule of the command line of Starlake.
         env: ``SL_ENV``; by default as the project and the process say.
+        select: words for the tables and transforms of the pipelines; see :mod:`.selection`. Everything by default.
+        exclude: words for what to leave out.
+        state: a file that ``graph --format json`` wrote earlier, for ``state:modified``.
         strict: raise the first error, instead of building the other pipelines.
         filename: the path of the pipeline file; that of the caller by default.
         namespace: the globals of the pipeline file; those of the caller by default.
@@ -151,12 +164,15 @@ def publish(
 
     Raises:
         ProjectError: an argument is wrong, the folder is not a project, or its application file is invalid; with ``strict`` also for any broken file.
+        NothingFoundError: a word selects nothing.
         StarlakeError: with ``strict``, a pipeline cannot be built.
     """
     module = calling_module() if filename is None or namespace is None else {}
     namespace = module if namespace is None else namespace
     filename = str(module.get("__file__", "")) if filename is None else filename
-    found = plan(project, by=by, names=names, cron=cron, lineage=lineage, env=env)
+    found = plan(
+        project, by=by, names=names, cron=cron, lineage=lineage, env=env, select=select, exclude=exclude, state=state
+    )
     return publish_plan(
         found, orchestrator, environment, options or {}, strict or current_overrides().strict, filename, namespace, env
     )
@@ -180,7 +196,7 @@ def publish_plan(
     drawing = Drawing(found.project, found.lineage, env)
     made: list[StarlakePipeline] = []
     host = _host()
-    for settings, drafts in _alike(
+    for settings, drafts in orchestrations(
         found, [draft for draft in found.drafts.drafts if draft.id not in broken], environment, options
     ):
         where = orchestrator or (None if host else _installed_orchestrator(drafts[0].dag.orchestrator))
@@ -223,10 +239,17 @@ class _Settings:
     options: Mapping[str, Any]
 
 
-def _alike(
+def orchestrations(
     found: Plan, drafts: Iterable[Draft], environment: Any, options: Mapping[str, Any]
 ) -> Iterable[tuple[_Settings, Sequence[Draft]]]:
-    """Return the drafts with the same environment and options together: they share an orchestration."""
+    """Return the drafts with the same environment and options together: they share an orchestration.
+
+    Args:
+        found: the plan.
+        drafts: the pipelines.
+        environment: the environment; by default that of each dag.
+        options: options for all pipelines.
+    """
     zone = found.project.application.timezone
     base: dict[str, Any] = {"timezone": zone} if zone else {}
     groups: dict[str, tuple[_Settings, list[Draft]]] = {}
@@ -267,9 +290,11 @@ def _environment(found: Plan, draft: Draft) -> str | None:
     word = draft.dag.environment
     if word and (word in names or word in ("shell", "cloud_run", "dataproc", "fargate")):
         return word
-    if os.environ.get("SL_EXECUTION_ENVIRONMENT") or "duckdb" not in names:
+    if os.environ.get("SL_EXECUTION_ENVIRONMENT") or len(names) < 2:
         return None
-    return "duckdb" if all(_on_duckdb(found, draft)) else None
+    if "duckdb" in names and all(_on_duckdb(found, draft)):
+        return "duckdb"
+    return "shell" if "shell" in names else None
 
 
 def _on_duckdb(found: Plan, draft: Draft) -> Iterable[bool]:
