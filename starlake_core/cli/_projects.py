@@ -18,6 +18,7 @@ __all__ = [
     "find_sources",
     "has_pipeline_files",
     "load_project",
+    "project_readers",
     "select_tables",
     "unread_note",
 ]
@@ -34,7 +35,7 @@ def check_projects(paths: Sequence[Path], strict: bool) -> dict[Path, ProjectChe
         PluginError: a reader of projects is installed and cannot be used.
     """
     folders = [path for path in dict.fromkeys(paths) if is_project(path)]
-    plugins = _readers() if folders else Plugins()
+    plugins = project_readers() if folders else Plugins()
     return {folder: plugins.check_project(folder.resolve(), strict) for folder in folders}
 
 
@@ -43,7 +44,12 @@ def is_project(path: Path) -> bool:
     return (path / "metadata" / "application.sl.yml").is_file()
 
 
-def _readers() -> Plugins:
+def project_readers() -> Plugins:
+    """Return the installed readers of projects.
+
+    Raises:
+        PluginError: one of them cannot be used.
+    """
     plugins = Plugins()
     for plugin in installed("project"):
         plugins.add("project", plugin.name)
@@ -112,7 +118,7 @@ def load_project(folder: Path, overrides: Overrides) -> LoadedFile:
     loaded = LoadedFile(folder)
     try:
         with collecting(loaded, overrides) as collected:
-            if not _readers().build_project(folder.resolve()):
+            if not project_readers().build_project(folder.resolve()):
                 loaded.problems.append(unread_note(folder))
     except OptionsError as error:
         loaded.problems.extend(error.problems)
@@ -136,7 +142,7 @@ def select_tables(
     Raises:
         NothingFoundError: a word selects nothing.
     """
-    return _readers().select_tables(folder.resolve(), select, exclude, state)
+    return project_readers().select_tables(folder.resolve(), select, exclude, state)
 
 
 def has_pipeline_files(folder: Path) -> bool:

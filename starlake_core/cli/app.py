@@ -17,12 +17,16 @@ COMMANDS = (
     "deploy",
     "dry_run",
     "explain",
+    "export",
     "graph",
+    "init",
+    "new_plugin",
     "options",
     "plugins",
     "resume",
     "run",
     "runs",
+    "ui",
     "watch",
 )
 """The modules of this package with a command of the same name."""

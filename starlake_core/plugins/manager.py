@@ -16,6 +16,7 @@ from ..model.demo import Demo, DemoTables
 from ..model.facts import PipelineFault, ProjectCheck, ProjectFacts
 from ..model.graph import Pipeline, Task, TaskGroup
 from ..model.job import Job
+from ..model.page import LivePage, Page
 from ..model.run import Report, RunRequest
 from ..options import DeclaredOption, GeneralOptions, Option, OptionGroup, Options, OwnNames
 from . import registry
@@ -494,6 +495,37 @@ class Plugins:
         made = self._call("sl_select_tables", folder=folder, select=select, exclude=exclude, state=state)
         return None if made is None else self._each("sl_select_tables", made, str)
 
+    def export_project(
+        self, folder: Path, orchestrator: str, environment: str | None, options: Mapping[str, str], output: Path
+    ) -> Mapping[Path, str | None] | None:
+        """Return the pipelines of a project as pipeline files, with None for those to remove. None: no plugin exports.
+
+        Args:
+            folder: the folder of the project.
+            orchestrator, environment: the plugins of the files.
+            options: options for all pipelines.
+            output: the folder for the files.
+        """
+        made = self._call(
+            "sl_export_project",
+            folder=folder,
+            orchestrator=orchestrator,
+            environment=environment,
+            options=options,
+            output=output,
+        )
+        return None if made is None else self._checked("sl_export_project", made, dict)
+
+    def write_project(self, folder: Path, files: Sequence[Path]) -> Sequence[Path] | None:
+        """Write a new project, and return its files. None: no plugin writes projects.
+
+        Args:
+            folder: a new or empty folder.
+            files: data files whose tables are inferred.
+        """
+        made = self._call("sl_write_project", folder=folder, files=files)
+        return None if made is None else self._each("sl_write_project", made, Path)
+
     def write_demo(self, folder: Path, again: bool) -> Demo | None:
         """Write a small project that is ready to run. Return None if no plugin has one.
 
@@ -504,6 +536,17 @@ class Plugins:
         made = self._call("sl_write_demo", folder=folder, again=again)
         return None if made is None else self._checked("sl_write_demo", made, Demo)
 
+    def write_plugin(self, role: str, name: str, folder: Path) -> Sequence[Path] | None:
+        """Write the project of a new plugin. Return the files written, or None if there is no template.
+
+        Args:
+            role: its role.
+            name: its name.
+            folder: a folder that is new or empty.
+        """
+        made = self._call("sl_write_plugin", role=role, name=name, folder=folder)
+        return None if made is None else self._each("sl_write_plugin", made, Path)
+
     def show_demo(self, folder: Path) -> DemoTables | None:
         """Return what is in the tables of the demo, or None if that cannot be read.
 
@@ -512,6 +555,24 @@ class Plugins:
         """
         made = self._call("sl_show_demo", folder=folder)
         return None if made is None else self._checked("sl_show_demo", made, DemoTables)
+
+    def create_page(self, page: Page) -> str | None:
+        """Return a page as one HTML document, or None if no plugin makes pages.
+
+        Args:
+            page: what it shows.
+        """
+        made = self._call("sl_create_page", page=page)
+        return None if made is None else self._checked("sl_create_page", made, str)
+
+    def serve_page(self, page: LivePage) -> bool:
+        """Show a live page until the user stops it. Return False if no plugin has one.
+
+        Args:
+            page: what it shows.
+        """
+        made = self._call("sl_serve_page", page=page)
+        return made is not None and self._checked("sl_serve_page", made, bool)
 
     def _check_environment(self, hook: str, job: Job) -> Job:
         """Return a job, if a worker can find its environment by its name."""

@@ -25,6 +25,7 @@ ROLES: Mapping[str, str] = {
     "orchestrator": "starlake_core.orchestrators",
     "environment": "starlake_core.environments",
     "project": "starlake_core.projects",
+    "page": "starlake_core.pages",
     "add-on": "starlake_core.addons",
 }
 """The entry-point group of each role."""
@@ -35,7 +36,8 @@ _OURS: Mapping[str, tuple[str, ...]] = {
     "orchestrator": ("airflow", "dagster", "local"),
     "environment": ("cloud_run", "dataproc", "duckdb", "fargate", "shell"),
     "project": ("project",),
-    "add-on": (),
+    "page": ("page",),
+    "add-on": ("template",),
 }
 _ALIASES = {"composer": "airflow"}
 
@@ -45,7 +47,7 @@ class PluginInfo:
     """An installed plugin, whether or not it loads.
 
     Attributes:
-        role: ``orchestrator``, ``environment``, ``project`` or ``add-on``.
+        role: ``orchestrator``, ``environment``, ``project``, ``page`` or ``add-on``.
         name: the name that users type.
         entry_point: the entry point of its module.
         distribution: the name of the distribution that provides it.

@@ -79,6 +79,29 @@ def sl_select_tables(folder: Path, select: Sequence[str], exclude: Sequence[str]
 
 
 @hookimpl
+def sl_export_project(
+    folder: Path, orchestrator: str, environment: str | None, options: Mapping[str, str], output: Path
+) -> Mapping[Path, str | None]:
+    from .export import MARK, export_files
+    from .publishing import plan
+
+    made = {
+        output / name: text for name, text in export_files(plan(folder), orchestrator, environment, options).items()
+    }
+    earlier = [
+        path for path in sorted(output.glob("*.py")) if MARK in path.read_text(encoding="utf-8", errors="replace")
+    ]
+    return {**dict.fromkeys(earlier), **made}
+
+
+@hookimpl
+def sl_write_project(folder: Path, files: Sequence[Path]) -> Sequence[Path]:
+    from .starting import write_project
+
+    return write_project(folder, files)
+
+
+@hookimpl
 def sl_write_demo(folder: Path, again: bool) -> Demo:
     from .demo import write_demo
 

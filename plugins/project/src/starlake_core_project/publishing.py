@@ -26,7 +26,7 @@ from .project import Project
 from .selection import select_items
 from .sql_tables import dialect_of
 
-__all__ = ["AT_RUN_TIME", "Plan", "open_project", "plan", "publish"]
+__all__ = ["AT_RUN_TIME", "Plan", "open_project", "orchestrations", "plan", "publish"]
 
 _log = logging.getLogger(__name__)
 
@@ -196,7 +196,7 @@ def publish_plan(
     drawing = Drawing(found.project, found.lineage, env)
     made: list[StarlakePipeline] = []
     host = _host()
-    for settings, drafts in _alike(
+    for settings, drafts in orchestrations(
         found, [draft for draft in found.drafts.drafts if draft.id not in broken], environment, options
     ):
         where = orchestrator or (None if host else _installed_orchestrator(drafts[0].dag.orchestrator))
@@ -239,10 +239,17 @@ class _Settings:
     options: Mapping[str, Any]
 
 
-def _alike(
+def orchestrations(
     found: Plan, drafts: Iterable[Draft], environment: Any, options: Mapping[str, Any]
 ) -> Iterable[tuple[_Settings, Sequence[Draft]]]:
-    """Return the drafts with the same environment and options together: they share an orchestration."""
+    """Return the drafts with the same environment and options together: they share an orchestration.
+
+    Args:
+        found: the plan.
+        drafts: the pipelines.
+        environment: the environment; by default that of each dag.
+        options: options for all pipelines.
+    """
     zone = found.project.application.timezone
     base: dict[str, Any] = {"timezone": zone} if zone else {}
     groups: dict[str, tuple[_Settings, list[Draft]]] = {}
