@@ -20,6 +20,7 @@ COMMANDS = (
     "export",
     "graph",
     "init",
+    "new_plugin",
     "options",
     "plugins",
     "resume",

@@ -633,3 +633,19 @@ class HookSpecs:
             def sl_delete(files, options):
                 return []
         """
+
+    @hookspec(firstresult=True)
+    def sl_write_plugin(self, role: str, name: str, folder: Path) -> Sequence[Path] | None:
+        """Write the project of a new plugin to a folder that is new or empty. Optional, for add-ons that hold templates.
+
+        Called by ``starlake-orchestrate new-plugin``. ``role`` is ``environment``, ``orchestrator`` or ``add-on``, and
+        ``name`` what users will type, in lower case. Return the files written, or None if there is no template for the
+        role.
+
+        Example::
+
+            @hookimpl
+            def sl_write_plugin(role, name, folder):
+                (folder / "plugin.py").write_text("from starlake_core import hookimpl")
+                return [folder / "plugin.py"]
+        """

@@ -536,6 +536,17 @@ class Plugins:
         made = self._call("sl_write_demo", folder=folder, again=again)
         return None if made is None else self._checked("sl_write_demo", made, Demo)
 
+    def write_plugin(self, role: str, name: str, folder: Path) -> Sequence[Path] | None:
+        """Write the project of a new plugin. Return the files written, or None if there is no template.
+
+        Args:
+            role: its role.
+            name: its name.
+            folder: a folder that is new or empty.
+        """
+        made = self._call("sl_write_plugin", role=role, name=name, folder=folder)
+        return None if made is None else self._each("sl_write_plugin", made, Path)
+
     def show_demo(self, folder: Path) -> DemoTables | None:
         """Return what is in the tables of the demo, or None if that cannot be read.
 

@@ -37,7 +37,7 @@ _OURS: Mapping[str, tuple[str, ...]] = {
     "environment": ("cloud_run", "dataproc", "duckdb", "fargate", "shell"),
     "project": ("project",),
     "page": ("page",),
-    "add-on": (),
+    "add-on": ("template",),
 }
 _ALIASES = {"composer": "airflow"}
 
