@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+from starlake_core_duckdb import driver
 
 if TYPE_CHECKING:
     from conftest import Sandbox
@@ -182,11 +183,11 @@ def run_with_faults(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, faults: Faults, command: tuple[str, ...], **environ: str
 ) -> int | None:
     """The exit code, or None after a crash."""
-    connect = duckdb.connect
+    connect = driver.duckdb.connect
     with monkeypatch.context() as patch:
         patch.setattr(os, "rename", faults.around(os.rename))
         patch.setattr(Path, "unlink", faults.around(Path.unlink))
-        patch.setattr(duckdb, "connect", lambda *a, **k: FaultyConnection(connect(*a, **k), faults))
+        patch.setattr(driver.duckdb, "connect", lambda *a, **k: FaultyConnection(connect(*a, **k), faults))
         try:
             return sandbox.run(*command, **environ).code
         except Crash:
