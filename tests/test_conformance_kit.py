@@ -279,7 +279,7 @@ def _mutants() -> Iterator[object]:
         seen.add(kind)
 
 
-@pytest.mark.parametrize(("name", "check", "words"), _mutants())
+@pytest.mark.parametrize(("name", "check", "words"), [*_mutants()])
 def test_broken_plugin_is_caught(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, name: str, check: str, words: str | None
 ) -> None:
