@@ -825,3 +825,35 @@ def test_a_trace_names_who_was_asked_who_answered_and_how_long_it_took(
     assert "add-on 'around' wrapped Job (N ms)" in lines[2]
     assert "environment 'good' raised KeyError (N ms)" in lines[3]
     assert not any("secret" in line for line in lines)
+
+
+# -- plugins that are files
+
+
+def test_a_file_in_a_folder_is_a_plugin(install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "polite.py").write_text(WORKS.replace("acme", "polite").replace("Acme", "Polite"))
+    (folder / "labels.py").write_text(
+        "from starlake_core import hookimpl\n@hookimpl(wrapper=True)\ndef sl_create_job():\n    return (yield)\n"
+    )
+    (folder / "slow.py").write_text(ORCHESTRATOR)
+    (folder / "_helper.py").write_text("1 / 0")
+    (folder / "tool.py").write_text("1 / 0")
+    install("environments", "acme", WORKS)
+    monkeypatch.setenv("SL_PLUGINS_DIR", str(folder))
+    plugins.rescan()
+    found = [(plugin.role, plugin.name, str(plugin)) for plugin in installed()]
+    assert found == [
+        ("orchestrator", "slow", "orchestrator 'slow' (slow.py)"),
+        ("environment", "acme", "environment 'acme' (acme 1.2.0)"),
+        ("environment", "polite", "environment 'polite' (polite.py)"),
+        ("add-on", "labels", "add-on 'labels' (labels.py)"),
+    ]
+    assert select("slow", "polite", ["labels"]).environment == "polite"
+    (plugin,) = listed("polite", "--check")["plugins"]
+    assert plugin["problems"] == []
+    (folder / "acme.py").write_text(WORKS)
+    plugins.rescan()
+    with pytest.raises(PluginConflictError, match=r"is provided by acme 1\.2\.0 and acme\.py; uninstall all but one"):
+        select(None, "acme")
