@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-__all__ = ["named_variables"]
+__all__ = ["named_variables", "referenced_words"]
 
 _REFERENCE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\$\{[^{}]*\}", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z_]\w*")
@@ -24,6 +24,15 @@ def named_variables(metadata: Path, names: Collection[str]) -> frozenset[str]:
         metadata: the folder of the project's files.
         names: the names of variables to look for.
     """
+    return referenced_words(metadata).intersection(names)
+
+
+def referenced_words(metadata: Path) -> frozenset[str]:
+    """Return every word in the references of a project to variables, and in its templates.
+
+    Args:
+        metadata: the folder of the project's files.
+    """
     found: set[str] = set()
     for folder, _, files in os.walk(metadata):
         for file in files:
@@ -34,7 +43,7 @@ def named_variables(metadata: Path, names: Collection[str]) -> frozenset[str]:
                     found |= _words(path, about.st_mtime_ns, about.st_size)
                 except OSError:
                     continue
-    return frozenset(found.intersection(names))
+    return frozenset(found)
 
 
 @functools.lru_cache(maxsize=8192)
