@@ -79,6 +79,11 @@ def run_pipeline(pipeline: Pipeline, request: RunRequest) -> Report:
         raise RunError(
             "Airflow resumes its runs itself: clear the failed tasks in its user interface, or with: airflow tasks clear"
         )
+    if request.triggered:
+        raise RunError(
+            "Airflow starts its runs itself when datasets change. To let a run wait like one of these, trigger the DAG with the "
+            'configuration {"sl_check_freshness": true}'
+        )
     api = _api(pipeline)
     if api is not None:
         from . import rest
