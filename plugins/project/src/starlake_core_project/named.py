@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-__all__ = ["named_variables"]
+__all__ = ["named_variables", "referenced_words"]
 
 _REFERENCE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\$\{[^{}]*\}", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z_]\w*")
@@ -28,7 +28,7 @@ def named_variables(metadata: Path, names: Collection[str]) -> frozenset[str]:
     known = _recent.get(metadata)
     if known is None or time.monotonic() >= known[0]:
         began = time.thread_time()
-        words = _all_words(metadata)
+        words = referenced_words(metadata)
         took = time.thread_time() - began
         known = _recent[metadata] = (time.monotonic() + (_SHARE * took if took > _QUICK_SECONDS else 0), words)
     return known[1].intersection(names)
@@ -40,7 +40,12 @@ _QUICK_SECONDS = 0.001
 _SHARE = 20.0
 
 
-def _all_words(metadata: Path) -> frozenset[str]:
+def referenced_words(metadata: Path) -> frozenset[str]:
+    """Return every word in the references of a project to variables, and in its templates.
+
+    Args:
+        metadata: the folder of the project's files.
+    """
     found: set[str] = set()
     for folder, _, files in os.walk(metadata):
         for file in files:
