@@ -74,8 +74,6 @@ function styles() {
     { selector: "edge.back", style: { "curve-style": "bezier", "source-endpoint": "outside-to-node", "target-endpoint": "outside-to-node" } },
     { selector: "edge.order", style: { "line-style": "dashed" } },
     { selector: "edge.between", style: { width: "data(width)", "curve-style": "straight", "source-endpoint": "outside-to-node", "target-endpoint": "outside-to-node", opacity: 0.28 } },
-    { selector: "edge.weak", style: { visibility: "hidden" } },
-    { selector: "edge.weak.lit", style: { visibility: "visible" } },
     { selector: "edge.plain", style: { "curve-style": "haystack", "target-arrow-shape": "none", width: 0.8, opacity: 0.5 } },
     { selector: ".dim", style: { opacity: 0.16 } },
     { selector: "edge.lit", style: { width: 2.2, "line-color": text, "target-arrow-color": text, opacity: 1, "z-index": 9 } },
@@ -115,7 +113,7 @@ function element(one) {
 function edgeElement(one, places, kind) {
   const [from, to] = [places.get(one.from), places.get(one.to)];
   const back = from && to && to.x <= from.x + from.width / 2 ? "back" : "";
-  const classes = kind === "cards" ? `between ${one.weak ? "weak" : ""}` : kind === "everything" ? "plain" : `${back} ${one.order ? "order" : ""}`;
+  const classes = kind === "cards" ? "between" : kind === "everything" ? "plain" : `${back} ${one.order ? "order" : ""}`;
   return { group: "edges", data: { id: `e${one.id}`, source: one.from, target: one.to, width: Math.min(1 + Math.sqrt(one.number ?? 1), 6) }, classes };
 }
 
@@ -128,7 +126,7 @@ function draw(keepView = false) {
   cy.batch(() => {
     cy.elements().remove();
     cy.add(drawn.items.map(element));
-    cy.add(drawn.links.filter((one) => places.has(one.from) && places.has(one.to) && one.from !== one.to).map((one) => edgeElement(one, places, drawn.kind)));
+    cy.add(drawn.links.filter((one) => !one.weak && places.has(one.from) && places.has(one.to) && one.from !== one.to).map((one) => edgeElement(one, places, drawn.kind)));
     mute();
   });
   if (view && same === drawn.kind) cy.viewport(view);
@@ -149,12 +147,20 @@ function startCanvas() {
   });
   cy.on("mouseover", "node", (event) => {
     tip(event.target);
+    if (drawn.kind === "cards") showWeak(event.target.id());
     if (drawn.kind === "cards" || drawn.kind === "everything") event.target.connectedEdges().addClass("lit");
   });
   cy.on("mouseout", "node", (event) => {
     tip(null);
+    cy.elements(".passing").remove();
     event.target.connectedEdges().removeClass("lit");
   });
+}
+
+function showWeak(id) {
+  const places = new Map(drawn.items.map((one) => [one.id, one]));
+  const weak = drawn.links.filter((one) => one.weak && (one.from === id || one.to === id));
+  cy.add(weak.map((one) => edgeElement(one, places, drawn.kind))).addClass("passing");
 }
 
 function tip(node) {

@@ -11,6 +11,7 @@ let before = [];
 let after = [];
 let ordered = new Set(); // edges that carry no data, as "from to"
 let byName = new Map();
+let lower = []; // names, for searching
 
 function load() {
   graph = read("graph");
@@ -30,6 +31,7 @@ function index() {
     before[other].push(one);
     if (!reads) ordered.add(`${one} ${other}`);
   }
+  lower = graph.nodes.name.map((name) => name.toLowerCase());
   byName = new Map(graph.nodes.name.map((name, node) => [name.toLowerCase(), node]));
   placeTasks();
 }
@@ -73,6 +75,7 @@ function placeTasks() {
 }
 
 function overlay(chosen) {
+  lastFound = { query: null, result: null }; // status: finds others
   nodeRun = Array.from({ length: count }, () => null);
   for (const run of [...chosen].reverse())
     run.tasks.path.forEach((path, index) => {
@@ -128,8 +131,14 @@ const FILTERS = {
   tag: (node, value) => tagsOf(node).some((tag) => tag.toLowerCase() === value),
 };
 
+let lastFound = { query: null, result: null };
 function find(text) {
   const query = text.trim().toLowerCase();
+  if (lastFound.query !== query) lastFound = { query, result: findNew(query) };
+  return lastFound.result;
+}
+
+function findNew(query) {
   if (!query) return { nodes: [], exact: false };
   if (query.includes("->")) {
     const ends = query.split("->").map((part) => byName.get(part.trim()));
@@ -150,9 +159,14 @@ function find(text) {
   for (const word of query.split(/\s+/)) {
     const [, key, value] = /^([a-z]+):(.+)$/.exec(word) ?? [];
     if (FILTERS[key]) exact = true;
-    nodes = nodes.filter((node) => (FILTERS[key] ? FILTERS[key](node, value) : nameOf(node).toLowerCase().includes(word)));
+    nodes = nodes.filter((node) => (FILTERS[key] ? FILTERS[key](node, value) : lower[node].includes(word)));
   }
   const start = query.split(/\s+/).at(-1);
-  const rank = (node) => (nameOf(node).toLowerCase() === query ? 0 : nameOf(node).toLowerCase().split(/[._]/).some((part) => part.startsWith(start)) ? 1 : 2);
-  return { nodes: nodes.sort((one, other) => rank(one) - rank(other) || one - other), exact };
+  const best = [[], [], []]; // the name itself, the beginning of a word of it, the rest
+  for (const node of nodes) {
+    const name = lower[node];
+    const at = name.indexOf(start);
+    best[name === query ? 0 : at === 0 || (at > 0 && "._".includes(name[at - 1])) ? 1 : 2].push(node);
+  }
+  return { nodes: best.flat(), exact };
 }
