@@ -54,6 +54,7 @@ class TestAirflow(OrchestratorSuite):
         return "priority_weight", 7
 
     def fire(self, pipeline: StarlakePipeline, moment: datetime) -> NativeRun:
+        (self.root / "corpus.py").write_text("# a file that 2.11 keeps the text of\n", encoding="utf-8")
         run = run_dag(pipeline.native, moment)
         return NativeRun(run.run_id, state(run) == "success", states(run), tuple(events(run)))
 

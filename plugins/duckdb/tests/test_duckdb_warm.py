@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import threading
 import time
@@ -61,7 +62,8 @@ class Project:
         return Job("duckdb", arguments, {"SL_ROOT": str(self.root), **env}, {"include_env": [], "engine": "warm"})
 
     def run(self, name: str, task: str = "", **more: Any) -> Outcome:
-        job = self.job("transform", "--name", f"kpi.{name}", **more.pop("env", {}))
+        options = ("--options", f"task={task or name}")
+        job = self.job("transform", "--name", f"kpi.{name}", *options, **more.pop("env", {}))
         return execute(job, self.runner, RunKey(f"p/r/{task or name}", "1"), on_line=self.lines.append, **more)
 
     def begin(self, name: str, **more: Any) -> tuple[threading.Thread, list[Outcome]]:
@@ -217,6 +219,49 @@ def test_two_runs_at_once_share_an_engine(project: Project) -> None:
     results = [project.sandbox.finish(run) for run in runs]
     assert [result.out.count("SUCCEEDED") for result in results] == [10, 10], results
     assert project.sandbox.query("SELECT (SELECT count(*) FROM kpi.a), (SELECT count(*) FROM kpi.b)") == [(10, 10)]
+
+
+@pytest.mark.parametrize(
+    ("commands", "clients", "kills"), [(16, 2, 2), pytest.param(2000, 4, 60, marks=pytest.mark.soak)]
+)
+def test_random_commands_with_random_kills_are_each_done_once(
+    project: Project, commands: int, clients: int, kills: int
+) -> None:
+    """Of the engine, of a run, or of both; the tables are those of a run of one command after the other."""
+    seed = random.SystemRandom().randrange(1_000_000)
+    rng = random.Random(seed)
+    for name in "abc":
+        project.transform(name, "SELECT '{{task}}' AS task")
+    work = [
+        [f"{rng.choice('abc')}:{client}-{number}" for number in range(commands // clients)] for client in range(clients)
+    ]
+    done: list[set[str]] = [set() for _ in work]
+    for number in range(kills + 1):
+        runs = []
+        for words, finished in zip(work, done, strict=True):
+            left = [word for word in words if word.partition(":")[2] not in finished]
+            runs.append(project.sandbox.python("-c", RUN, str(project.root), *left))
+        if number < kills:
+            time.sleep(rng.uniform(0.5, 2.5))
+            for engine in engines(project.root) if rng.random() < 0.7 else ():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(engine, signal.SIGKILL)
+            for run in runs:
+                if rng.random() < 0.7:
+                    run.kill()
+        for run, finished in zip(runs, done, strict=True):
+            out, err = run.communicate(timeout=1200)
+            assert number < kills or run.returncode == 0, f"seed {seed}: {out}{err}"
+            finished |= {
+                line.split()[0].removeprefix("p/r/") for line in out.splitlines() if line.endswith(" SUCCEEDED")
+            }
+            assert "FAILED" not in out, f"seed {seed}: {out}"
+    until(lambda: not engines(project.root))
+    for name in "abc":
+        expected = sorted(word.partition(":")[2] for words in work for word in words if word.startswith(name))
+        if expected:
+            found = project.sandbox.query(f"SELECT task FROM kpi.{name} ORDER BY task")
+            assert [row[0] for row in found] == expected, f"seed {seed}"
 
 
 def test_who_shares_an_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
