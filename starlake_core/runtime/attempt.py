@@ -399,7 +399,7 @@ def execute(
 
 
 def _told(job: Job, runner: Runner, key: RunKey, outcome: Outcome) -> Outcome:
-    """Return an outcome, of which plugins were told."""
+    """Return an outcome, after plugins heard of it."""
     tell_end(runner, job, key, outcome)
     return outcome
 
