@@ -35,7 +35,7 @@ from .model.command import Command, Preload, StarlakePreLoadStrategy, StarlakeSp
 from .model.dataset import DatasetTrigger, StarlakeDataset, sanitize_id
 from .model.demo import Demo, DemoTables
 from .model.details import Check, Column, TableDetails
-from .model.facts import ProjectCheck, ProjectFacts
+from .model.facts import PipelineFault, ProjectCheck, ProjectFacts
 from .model.graph import Node, Pipeline, Task, TaskGroup
 from .model.graph_json import graph_json
 from .model.job import Job
@@ -82,7 +82,7 @@ from .options import (
 )
 from .orchestrators.requests import dry_run_report, is_selected, request_run, skipped_report, tear_down
 from .orchestrators.skips import explain_skip, gates_before_work, skipped_end
-from .plugins.hookspecs import CreateChildren, Lifecycle, hookimpl
+from .plugins.hookspecs import HOOKS_VERSION, CreateChildren, Lifecycle, hookimpl
 
 __all__ = [
     "BOOL",
@@ -92,6 +92,7 @@ __all__ = [
     "DOCUMENT",
     "DURATION",
     "ENV_MAP",
+    "HOOKS_VERSION",
     "JSON_MAP",
     "STR",
     "TEXT_MAP",
@@ -132,6 +133,7 @@ __all__ = [
     "Orchestration",
     "OutageError",
     "Pipeline",
+    "PipelineFault",
     "PipelineFileError",
     "PluginConflictError",
     "PluginContractError",

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import graphlib
+import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import kit_service
 import pytest
 
 from starlake_core import (
     Attempt,
     Command,
+    DataInterval,
     Pipeline,
     Preload,
     Report,
+    Run,
+    RunError,
     RunRequest,
     StarlakePipeline,
     Task,
@@ -26,21 +32,27 @@ from starlake_core import (
     TriggerRule,
     hookimpl,
     is_selected,
+    request_run,
+    skipped_report,
 )
 from starlake_core.runtime import Outcome, Verdict, execute, may_pass, runner_for
 from starlake_core.testing import (
     Does,
     EnvironmentSuite,
     FakeEnvironment,
+    FakeService,
     NativeGraph,
+    NativeRun,
+    NativeSettings,
     OrchestratorSuite,
     Record,
     RecordingOrchestrator,
+    ServiceFault,
     StandIn,
     describe_records,
     subject,
 )
-from starlake_core.testing.lab import SECRET_NAME, canonical
+from starlake_core.testing.lab import SCHEDULED, SECRET_NAME, canonical
 
 EFFECTS = {
     TaskState.SUCCEEDED: "good",
@@ -63,6 +75,20 @@ class Engine:
         self.effects: dict[str, set[str]] = {}
         self.reasons: dict[str, str] = {}
         self.closed: list[str] = []
+        self.stopped = False
+
+        self.done: dict[str, TaskReport] = {}
+        self.tried: dict[str, int] = {}
+
+        self.generation = 0
+
+    def take_up(self, earlier: Report) -> None:
+        """Go on with what an earlier run did not do."""
+        self.done = {report.id: report for report in earlier.tasks if report.state == TaskState.SUCCEEDED}
+        self.tried = {report.id: report.attempts for report in earlier.tasks}
+
+    def stop(self) -> None:
+        self.stopped = True
 
     def order(self) -> Mapping[str, list[str]]:
         """Every node, each after those before it, with those directly before it."""
@@ -74,6 +100,8 @@ class Engine:
         return {name: befores[name] for name in graphlib.TopologicalSorter(befores).static_order()}
 
     def go(self) -> Report:
+        if self.request.skip:
+            return skipped_report(self.pipeline, self.request)
         for name, befores in self.order().items():
             effects = set().union(*(self.effects[before] for before in befores)) or {"good"}
             reason = next((self.reasons[before] for before in befores if self.reasons[before]), "")
@@ -90,6 +118,7 @@ class Engine:
             tuple(self.reports.values()),
             self.datasets(),
             interval=self.run.interval,
+            group=self.request.group,
         )
 
     def tell(self, report: TaskReport) -> None:
@@ -99,6 +128,8 @@ class Engine:
     def state(self) -> str:
         if self.request.dry_run:
             return TaskState.DRY_RUN
+        if self.stopped:
+            return TaskState.CANCELLED
         return TaskState.FAILED if any("bad" in effects for effects in self.effects.values()) else TaskState.SUCCEEDED
 
     def datasets(self) -> tuple[str, ...]:
@@ -112,6 +143,10 @@ class Engine:
     def decide(self, task: Task, effects: set[str], reason: str) -> TaskReport:
         if self.request.dry_run:
             return TaskReport(task.path, TaskState.DRY_RUN)
+        if task.path in self.done:
+            return self.done[task.path]
+        if self.stopped:
+            return TaskReport(task.path, TaskState.CANCELLED, "stopped")
         if not is_selected(task, self.request):
             return TaskReport(task.path, TaskState.EXCLUDED, "not selected")
         if task.trigger is not TriggerRule.ALL_DONE and "bad" in effects:
@@ -127,25 +162,37 @@ class Engine:
         return bool(self.closed) and not any(self.tasks[path].is_work for path in done)
 
     def perform(self, task: Task) -> TaskReport:
-        attempt, poke, began = 1, 0, time.monotonic()
+        numbers = {"generation": self.generation}
+        attempt, poke, began = 1 + self.tried.get(task.path, 0), 0, time.monotonic()
+        retries = task.retries + attempt - 1
         while True:
             try:
-                outcome = self.attempt(task, self.run.attempt(task.path, f"{attempt}.{poke}"))
+                outcome = self.attempt(
+                    task, self.run.attempt(task.path, f"{self.generation}.{attempt}.{poke}", **numbers)
+                )
             except Exception as error:
-                if attempt > task.retries or not self.is_passing(error):
+                if attempt > retries or not self.is_passing(error):
                     return TaskReport(task.path, TaskState.FAILED, str(error), attempts=attempt)
                 attempt += 1
+                self.pause(task.retry_delay)
                 continue
             if outcome.verdict is Verdict.NOT_READY:
                 if task.wait and time.monotonic() - began + task.wait.interval <= task.wait.timeout:
                     poke += 1
+                    self.pause(task.wait.interval)
                     continue
                 return self.not_ready(task, attempt)
             if outcome.verdict is Verdict.SUCCEEDED:
                 return TaskReport(task.path, TaskState.SUCCEEDED, "", outcome.exit_code, attempt)
-            if attempt > task.retries or self.is_final(outcome):
+            if self.stopped:
+                return TaskReport(task.path, TaskState.CANCELLED, "stopped", attempts=attempt)
+            if attempt > retries or self.is_final(outcome):
                 return self.failed(task, outcome, attempt)
             attempt += 1
+            self.pause(task.retry_delay)
+
+    def pause(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     def is_passing(self, error: Exception) -> bool:
         return may_pass(error)
@@ -167,7 +214,19 @@ class Engine:
         if task.job is None:
             return Outcome(Verdict.SUCCEEDED)
         job = task.job.bind(attempt)
-        return execute(job, runner_for(job, self.pipeline.orchestration.plugins), attempt.key, timeout=task.timeout)
+        return execute(
+            job,
+            runner_for(job, self.pipeline.orchestration.plugins),
+            attempt.key,
+            timeout=task.timeout,
+            on_line=lambda line: self.hear(task, line),
+            stop=lambda: self.stopped,
+            counts=lambda number: number.startswith(f"{self.generation}."),
+        )
+
+    def hear(self, task: Task, line: str) -> None:
+        if self.request.listener is not None:
+            self.request.listener(TaskEvent(task.path, TaskState.RUNNING, line=line))
 
 
 class ReferenceOrchestrator(RecordingOrchestrator):
@@ -177,19 +236,95 @@ class ReferenceOrchestrator(RecordingOrchestrator):
     engine: type[Engine] = Engine
 
     @hookimpl
+    def sl_task_keywords(self) -> Sequence[str]:
+        return ["priority"]
+
+    @hookimpl
+    def sl_publish_pipelines(self, pipelines: Sequence[Pipeline], namespace: dict[str, Any]) -> None:
+        namespace.setdefault("jobs", {}).update({pipeline.id: pipeline.native for pipeline in pipelines})
+
+    # -- its scheduler, which knows the native objects alone
+
+    def settings(self, native: Record) -> NativeSettings:
+        pipeline = native.node
+        assert isinstance(pipeline, Pipeline)
+        tasks = list(pipeline.tasks())
+        return NativeSettings(
+            pipeline.cron,
+            pipeline.zone_name,
+            pipeline.start_date,
+            pipeline.catchup,
+            pipeline.max_active_runs,
+            pipeline.tags,
+            {task.path: task.pool for task in tasks},
+            {task.path: task.retries for task in tasks},
+            {task.path: task.retry_delay for task in tasks},
+            {task.path: task.native for task in tasks},
+        )
+
+    def interval(self, native: Record, moment: datetime) -> DataInterval:
+        assert isinstance(native.node, StarlakePipeline)
+        return request_run(native.node, moment).run.interval
+
+    def fire(self, native: Record, moment: datetime, run_id: str = "", generation: int = 0) -> Report:
+        pipeline = native.node
+        assert isinstance(pipeline, StarlakePipeline)
+        run = Run(pipeline.id, run_id or f"scheduled-{moment:%Y%m%d}", self.interval(native, moment), pipeline.zone)
+        engine = self.engine(pipeline, RunRequest(run))
+        engine.generation = generation
+        return engine.go()
+
+    def __init__(self) -> None:
+        self.reports: dict[str, Report] = {}
+
+    @hookimpl
     def sl_run_pipeline(self, pipeline: Pipeline, request: RunRequest) -> Report:
         assert isinstance(pipeline, StarlakePipeline)
-        return self.engine(pipeline, request).go()
+        engine = self.engine(pipeline, request)
+        if request.resume:
+            if request.run.run_id not in self.reports:
+                raise RunError(f"there is no run {request.run.run_id}; start one")
+            engine.take_up(self.reports[request.run.run_id])
+        before = signal.signal(signal.SIGINT, lambda *_: engine.stop())
+        try:
+            report = engine.go()
+        finally:
+            signal.signal(signal.SIGINT, before)
+        if not request.dry_run:
+            self.reports[request.run.run_id] = report
+        return report
 
 
 class ReferenceSuite(OrchestratorSuite):
     """The suite of the reference; an attempt that nobody stops is lost soon, for the sake of the broken engines."""
 
     orchestrator: Any = ReferenceOrchestrator()
+    levels = ("basic", "resumable", "scheduled")
     wait_timeout = 2
 
     def describe(self, native: Record) -> NativeGraph:
         return describe_records(native)
+
+    def published(self, namespace: Mapping[str, Any]) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = namespace.get("jobs", {})
+        return found
+
+    def settings(self, pipeline: StarlakePipeline) -> NativeSettings:
+        found: NativeSettings = self.orchestrator.settings(pipeline.native)
+        return found
+
+    def native_keyword(self) -> tuple[str, Any]:
+        return "priority", 7
+
+    def fire(self, pipeline: StarlakePipeline, moment: datetime) -> NativeRun:
+        return self._seen(self.orchestrator.fire(pipeline.native, moment))
+
+    def fire_again(self, pipeline: StarlakePipeline, run: NativeRun) -> NativeRun:
+        return self._seen(self.orchestrator.fire(pipeline.native, SCHEDULED, run.run_id, 1))
+
+    def _seen(self, report: Report) -> NativeRun:
+        ends = {task.id: str(task.state) for task in report.tasks}
+        return NativeRun(report.run_id, report.succeeded, ends, report.datasets)
 
     def native_node(self, task_id: str) -> object:
         return object()
@@ -197,8 +332,27 @@ class ReferenceSuite(OrchestratorSuite):
     @pytest.fixture
     def fake(self) -> FakeEnvironment:
         environment = FakeEnvironment()
-        environment.patience = 3.0
+        environment.patience = 1.8
         return environment
+
+
+class ServiceSuite(EnvironmentSuite):
+    """An environment with a service keeps every promise of every level."""
+
+    environment: Any = kit_service
+    levels = ("basic", "resumable", "detached", "service")
+    runner_class = "kit_service:ServiceRunner"
+
+    @pytest.fixture(autouse=True)
+    def _service(self, stand_in: StandIn) -> Iterator[None]:
+        with FakeService(stand_in.path) as self.service:
+            yield
+
+    def environment_options(self, stand_in: StandIn, root: Path) -> Mapping[str, Any]:
+        return {"service_url": self.service.url, "service_runner": self.runner_class}
+
+    def disturb(self, fault: ServiceFault | None) -> bool:
+        return self.service.disturb(fault)
 
 
 ENDS: Mapping[Does, tuple[Verdict | Outcome | None, ...]] = {
@@ -217,6 +371,7 @@ class FakeSuite(EnvironmentSuite):
     """The environment in memory keeps every promise too."""
 
     fake: type[FakeEnvironment] = FakeEnvironment
+    levels = ("basic", "resumable")
     runs_any_program = False
 
     @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ PLUGIN_FILES = sorted((ROOT / "plugins").glob("*/src/**/*.py"))
 
 ALLOWED_IN_THE_CORE = {*sys.stdlib_module_names, "starlake_core", "pluggy", "croniter"}
 OF_THE_COMMAND_LINE = {"click", "rich"}
-ON_FIRST_USE = {"options/documents.py": {"yaml"}}
+ON_FIRST_USE = {"options/documents.py": {"yaml"}, "plugins/doubts.py": {"packaging"}}
 """Modules that import an optional library on first use."""
 OF_THE_KIT = {"pytest", "hypothesis", "_pytest"}
 MAY_USE = {("duckdb", "project"), ("compat", "project"), ("cloud_run", "google"), ("dataproc", "google")}

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from kit_random import random_run
-from kit_reference import FakeSuite, ReferenceOrchestrator, ReferenceSuite
+from kit_reference import FakeSuite, ReferenceOrchestrator, ReferenceSuite, ServiceSuite
 
-from starlake_core import ContractError, Job, Orchestration, RunKey, TaskState
+from starlake_core import ContractError, Job, Orchestration, Run, RunKey, RunRequest, TaskState
 from starlake_core.runtime import Verdict
 from starlake_core.testing import (
     CORPUS,
+    EnvironmentSuite,
     FakeEnvironment,
     NativeGraph,
     NativeTask,
+    OrchestratorSuite,
     RecordingOrchestrator,
     StandIn,
     Step,
@@ -24,7 +27,12 @@ from starlake_core.testing import (
     neutral_graph,
     validate_arguments,
 )
+from starlake_core.testing.documentation import check_promises
 from starlake_core.testing.graphs import differences, tasks_before
+from starlake_core.testing.orchestrator_requests import FIELDS
+from starlake_core.testing.promises import checks_of
+
+SUITES = {"environments": EnvironmentSuite, "orchestrators": OrchestratorSuite}
 
 pytest_plugins = ["starlake_core.testing.plugin", "pytester"]
 
@@ -35,6 +43,10 @@ class TestReference(ReferenceSuite):
 
 class TestFake(FakeSuite):
     """An environment that keeps every promise."""
+
+
+class TestService(ServiceSuite):
+    """One with a service, whose jobs outlive the process that submits them."""
 
 
 # What is broken, the check that has to catch it, and words of its message.
@@ -98,6 +110,49 @@ BROKEN = [
     ("MixesReport", "test_every_task_runs_once_and_in_order[chain]", "not in topological order"),
     ("DryRunRuns", "test_dry_run_starts_nothing", "a dry run started a job"),
     ("LosesReport", "test_ready", "does not name every task once"),
+    ("GateOpensInDepth", "test_a_gate_closes_however_deep_its_tasks_are[NOT_READY]", "a task in four groups ran"),
+    ("ForgetsRetryDelay", "test_retry_delay_is_waited_for", "before its retry delay was over"),
+    ("ForgetsPokeInterval", "test_interval_of_a_waiting_check_is_waited_for", "before its interval was over"),
+    ("ForgetsRootRun", "test_the_root_run_names_the_work", "the work is named"),
+    ("ForgetsDeployment", "test_the_deployment_names_the_work", "two deployments is named"),
+    ("ForgetsRunOptions", "test_variables_of_a_run_reach_its_commands", "variables of a run were dropped"),
+    ("ForgetsRetryUnsafe", "test_retry_unsafe_reaches_the_job", None),
+    ("InstanceOfEachTask", "test_keys_of_attempts_are_those_of_the_run", "say that they belong to two"),
+    ("SaysItRepeats", "test_keys_of_attempts_are_those_of_the_run", "says that it is a repetition"),
+    ("IgnoresSkip", "test_a_run_that_is_skipped_does_nothing", "started a job"),
+    ("ForgetsGroup", "test_the_group_is_reported", None),
+    ("DropsLines", "test_listener_hears_every_line", "the listener heard []"),
+    ("RepeatsLines", "test_listener_hears_every_line", "the listener heard"),
+    ("IgnoresInterrupt", "test_interrupt_stops_what_runs", "Ctrl-C cancels nothing"),
+    ("StartsAfterInterrupt", "test_interrupt_stops_what_runs", "tasks were started after Ctrl-C"),
+    ("InterruptIsGreen", "test_interrupt_stops_what_runs", "is 'success'"),
+    ("ResumesNothing", "test_resume_repeats_only_what_failed", None),
+    ("ResumesAnything", "test_resume_is_never_a_new_run", "DID NOT RAISE"),
+    ("PublishesNothing", "test_pipelines_are_published", "does not find kit_one, kit_three, kit_two"),
+    ("PublishesTheLastOrchestration", "test_pipelines_are_published", "does not find kit_one, kit_two"),
+    ("SchedulesNothing", "test_the_schedule_is_native[cron]", "cron is ''"),
+    ("SchedulesInUtc", "test_the_schedule_is_native[zone]", "zone is 'UTC'"),
+    ("StartsToday", "test_the_schedule_is_native[start_date]", "start_date is"),
+    ("NeverCatchesUp", "test_the_schedule_is_native[catchup]", "catchup is False"),
+    ("RunsManyAtOnce", "test_the_schedule_is_native[max_active_runs]", "max_active_runs is 16"),
+    ("DropsTags", "test_the_schedule_is_native[tags]", "tags is ()"),
+    ("DropsPools", "test_the_schedule_is_native[pools]", "pools is {}"),
+    ("DropsRetries", "test_the_schedule_is_native[retries]", "retries is {}"),
+    ("DropsRetryDelays", "test_the_schedule_is_native[retry_delays]", "retry_delays is {}"),
+    ("DropsKeywords", "test_keywords_of_the_orchestrator_reach_it", "does not reach the native task"),
+    ("RunsForNow", "test_a_scheduled_run_has_the_interval_of_its_schedule", None),
+    ("RunsInUtc", "test_a_scheduled_run_has_the_interval_of_its_schedule", None),
+    ("ScheduledFailureIsGreen", "test_a_scheduled_run_that_fails_is_red", "is green for the scheduler"),
+    ("ScheduledFailureEmits", "test_a_scheduled_run_that_fails_is_red", "events of successful tasks"),
+    ("ScheduledRunEmitsNothing", "test_a_scheduled_run_that_succeeds_emits_its_events", None),
+    ("ScheduledRunIsRedWhenSkipped", "test_a_scheduled_run_skips_what_is_not_ready", "is a failure for the scheduler"),
+    ("NamesEveryRunAlike", "test_two_scheduled_runs_are_two_pieces_of_work", "share a key"),
+    ("ForgetsTheRepetition", "test_a_repeated_task_is_new_work", "is named"),
+    ("NeverTriesAgain", "test_a_scheduled_run_tries_again", None),
+    ("RunsOneAtATime", "test_tasks_run_at_once", "waits until another one has ended"),
+    ("IgnoresParallelism", "test_parallelism_is_a_limit", "two tasks ran at once"),
+    ("IgnoresTriggered", "test_a_triggered_run_waits_for_its_data[False]", "its datasets have no events"),
+    ("IgnoresDate", "test_a_run_by_hand_needs_no_data", None),
     ("SplitsJob", "test_arguments_are_those_of_the_command[spaces]", "not those of the command"),
     ("QuotesJob", "test_arguments_are_those_of_the_command[single_quotes]", "not those of the command"),
     ("WritesIntoOptions", "test_command_and_options_are_left_alone[load]", "the options were changed"),
@@ -139,6 +194,51 @@ BROKEN = [
     ("CancelTwiceRaises", "test_cancel", "409 already cancelled"),
     ("RepeatsLogs", "test_logs_go_on_at_the_cursor", None),
     ("TellsSecrets", "test_logs_hide_secrets", "the output shows a secret"),
+    ("PassesNoVariables", "test_variables_arrive_unchanged", "variables do not arrive"),
+    ("PassesNoKey", "test_the_attempt_arrives", "SL_RUN_TASK is None"),
+    ("ForgetsTheGeneration", "test_the_attempt_arrives", "SL_RUN_KEY is"),
+    ("ForgetsTheRunOfItsJobs", "test_the_attempt_arrives", "SL_RUN_INSTANCE is None"),
+    ("ExpandsArguments", "test_arguments_arrive_unchanged", "references: "),
+    ("ExpandsVariables", "test_variables_arrive_unchanged", "KIT_REFERENCES: "),
+    ("ExpandsDollars", "test_arguments_arrive_unchanged", "shell: "),
+    ("SplitsAtSpaces", "test_arguments_arrive_unchanged", "spaces: "),
+    ("DropsEmptyArguments", "test_arguments_arrive_unchanged", "empty: "),
+    ("DropsEmptyVariables", "test_variables_arrive_unchanged", "KIT_EMPTY"),
+    ("StripsNewlines", "test_arguments_arrive_unchanged", "newlines: "),
+    ("KnowsAsciiOnly", "test_variables_arrive_unchanged", "KIT_UNICODE: "),
+    ("ReadsAscii", "test_output_arrives_unchanged", "not read as it was written"),
+    ("StripsOutput", "test_output_arrives_unchanged", "not read as it was written"),
+    ("CutsLines", "test_output_arrives_unchanged", "not read as it was written"),
+    ("KeepsHandlesInItsProcess", "test_another_process_polls_reads_and_cancels", "does not see that the attempt"),
+    ("FindsItsOwnOnly", "test_a_worker_that_dies_loses_no_attempt", "does not find the attempt"),
+    ("CancelsItsOwnOnly", "test_another_process_polls_reads_and_cancels", "does not end"),
+    ("ReadsItsOwnOnly", "test_another_process_polls_reads_and_cancels", "another process reads the output"),
+    ("KnowsItsMarkersOnly", "test_another_process_sees_the_same_end", "not ready is succeeded"),
+    ("SubmitsTwice", "test_two_submitters_at_once_start_one_run", "got two handles"),
+    ("SubmitsTwice", "test_two_runners_at_once_start_one_run", "got two handles"),
+    ("OutageIsAnyError", "test_an_outage_is_an_outage[submit]", "ValueError"),
+    ("OutageIsFinal", "test_an_outage_is_an_outage[submit]", "RunnerError"),
+    ("RefusalIsOutage", "test_a_refusal_is_final[submit]", "OutageError"),
+    ("RefusalIsRaw", "test_a_refusal_is_final[find]", "HTTPError"),
+    ("RefusalSaysNothing", "test_a_refusal_is_final[submit]", "does not say what to do"),
+    ("FindsNothingWhenRefused", "test_a_refusal_is_final[find]", "DID NOT RAISE"),
+    ("FindsNothingInAnOutage", "test_an_outage_is_an_outage[find]", "DID NOT RAISE"),
+    ("PollRaises", "test_a_poll_that_fails_is_no_end[OUTAGE]", "OutageError"),
+    ("OutageIsAnEnd", "test_a_poll_that_fails_is_no_end[OUTAGE]", "ended an attempt"),
+    ("RefusalIsLost", "test_a_poll_that_fails_is_no_end[REFUSAL]", "ended an attempt"),
+    ("ThrottlingIsRefusal", "test_throttling_is_waited_for", "too many requests"),
+    ("SleepsInAnOutage", "test_an_outage_is_an_outage[submit]", "the check takes more than"),
+    ("LostReplyStartsAnother", "test_a_lost_reply_starts_nothing_twice", "ran 2 times"),
+    ("StoppingIsRunning", "test_an_attempt_that_stops_slowly_is_waited_for", "is reported as running"),
+    ("StoppingIsOver", "test_an_attempt_that_stops_slowly_is_waited_for", "and its process has not"),
+    ("ForgetsToCancel", "test_cancel_in_an_outage_is_not_forgotten", "does not end"),
+    ("WaitsForOutput", "test_output_that_cannot_be_read_changes_nothing", "the check takes more than"),
+    ("NeverCancels", "test_cancel", "does not end"),
+    ("SaysCancelled", "test_cancel", "has ended"),
+    ("FindsNewestFirst", "test_find", None),
+    ("ForgetsEndedAttempts", "test_find", None),
+    ("IsDetachedInSecret", "test_levels_are_those_of_the_runner", "detached = False"),
+    ("LosesTheExitCode", "test_failure[FAILS]", None),
     ("ImportsSdk", "test_building_imports_no_sdk_and_is_the_same_everywhere", "building a pipeline imports pluggy"),
     (
         "ForbidsWhatIsNotInstalled",
@@ -149,8 +249,11 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("name", "check", "words"), BROKEN, ids=[f"{name}-{check}" for name, check, _ in BROKEN])
-def test_broken_plugin_is_caught(pytester: pytest.Pytester, name: str, check: str, words: str | None) -> None:
+def test_broken_plugin_is_caught(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, name: str, check: str, words: str | None
+) -> None:
     pytester.syspathinsert(Path(__file__).parent)
+    monkeypatch.setenv("STARLAKE_KIT_PATIENCE", "0.2")  # what hangs is given up on soon
     file = pytester.makepyfile(
         f"""
         from kit_broken import suite
@@ -165,13 +268,21 @@ def test_broken_plugin_is_caught(pytester: pytest.Pytester, name: str, check: st
         assert words in result.stdout.str(), f"the check fails, but does not say: {words}"
 
 
+BASES = {"_Runner", "_Local", "_ChangesRun", "_ChangesSettings", "_ChangesScheduledRun"}
+
+
 def test_every_broken_plugin_is_listed() -> None:
     import kit_broken
+    import kit_service_broken
 
     defined = {
+        name
+        for name, value in vars(kit_service_broken).items()
+        if isinstance(value, type) and value.__module__ == "kit_service_broken" and not name.startswith("_")
+    } | {
         name[1:]
         for name, value in vars(kit_broken).items()
-        if isinstance(value, type) and name.startswith("_") and name != "_Runner"
+        if isinstance(value, type) and name.startswith("_") and name not in BASES
     }
     assert defined == {name for name, _, _ in BROKEN}
 
@@ -325,6 +436,20 @@ def test_local_and_reference_agree_on_random_graphs(seed: int, tmp_path: Path) -
 
 
 # -- the documentation
+
+
+def test_every_field_of_a_run_has_its_check() -> None:
+    fields = {f"{kind.__name__}.{field.name}" for kind in (Run, RunRequest) for field in dataclasses.fields(kind)}
+    assert set(FIELDS) == fields
+    assert set(FIELDS.values()) <= {check.name for check in checks_of(OrchestratorSuite)}
+
+
+def test_every_check_names_its_promise_and_every_promise_its_check() -> None:
+    page = Path(__file__).parent.parent / "docs" / "reference" / "promises.md"
+    check_promises(page, SUITES)
+    assert [
+        (name, check.name) for name, suite in SUITES.items() for check in checks_of(suite) if not check.promise
+    ] == []
 
 
 @pytest.mark.parametrize("plugin", ["shell", "local"])

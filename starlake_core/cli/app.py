@@ -17,7 +17,9 @@ COMMANDS = (
     "deploy",
     "dry_run",
     "explain",
+    "export",
     "graph",
+    "init",
     "options",
     "plugins",
     "resume",
@@ -34,7 +36,7 @@ COMMANDS = (
 def app(verbose: bool) -> None:
     """Run and inspect Starlake pipelines.
 
-    PATHS are pipeline files, or folders with pipeline files.
+    PATHS are pipeline files, folders with pipeline files, or folders of Starlake projects.
     """
     handler = logging.StreamHandler()
     # Warnings about a pipeline file are collected while it is loaded, and shown with the file.

@@ -62,7 +62,7 @@ def run(
         planned = [replace(item, request=_with_events(item, events, group)) for item in planned]
     progress = choose_progress(stdout_unless_json(output_format))  # before anything is recorded
     announce(planned)
-    run_and_exit("run", planned, progress, output_format)
+    run_and_exit("run", planned, progress, output_format, incomplete=bool(selection.files.faults))
 
 
 def _with_events(item: PlannedRun, events: Sequence[Event], group: str) -> RunRequest:

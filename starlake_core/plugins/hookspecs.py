@@ -18,21 +18,30 @@ if TYPE_CHECKING:
     from ..freshness import Event, Recorded
     from ..model.command import Command, Preload
     from ..model.demo import Demo, DemoTables
-    from ..model.facts import ProjectCheck, ProjectFacts
+    from ..model.facts import PipelineFault, ProjectCheck, ProjectFacts
     from ..model.graph import Pipeline, Task, TaskGroup
     from ..model.job import Job
     from ..model.run import Report, RunRequest
     from ..options import Option, OptionGroup, Options
     from .runner import Runner
 
-__all__ = ["CreateChildren", "HookSpecs", "Lifecycle", "hookimpl", "hookspec"]
+__all__ = ["HOOKS_VERSION", "CreateChildren", "HookSpecs", "Lifecycle", "hookimpl", "hookspec"]
+
+HOOKS_VERSION = "1.0"
+"""The version of the hooks and of the public names of plugins. The second number grows when something is added or
+deprecated, the first when something is removed. A plugin may declare the version that it needs: ``needs_hooks =
+"1.0"``."""
 
 hookspec = pluggy.HookspecMarker("starlake_core")
 hookimpl = pluggy.HookimplMarker("starlake_core")
 """Marks a function of a plugin as the implementation of a hook: ``@hookimpl``."""
 
 CreateChildren = Callable[[], "Mapping[str, Any]"]
-"""Creates the native children of a group and returns them by id, in topological order. Call it exactly once."""
+"""Creates the native children of a group and returns them by id, in topological order. Call it exactly once.
+
+A child is what ``sl_create_task`` or ``sl_create_task_group`` returned, or what the factory of ``add_native`` returned,
+which is any object of the orchestrator. The neutral nodes, with paths and triggers, are in ``group.nodes`` by the same
+ids."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +133,8 @@ class HookSpecs:
 
         Called by the verbs of a pipeline, while the pipeline file is read. It must be pure: no SDK import, no I/O, no
         clock, and equal jobs for equal input. ``options`` are typed, checked and overlaid with those of the task. If an
-        add-on returns None, the environment answers.
+        add-on returns None, the environment answers. An add-on that changes the job of the environment is a wrapper
+        (``@hookimpl(wrapper=True)``, with ``job = yield``).
 
         Example::
 
@@ -197,6 +207,72 @@ class HookSpecs:
         """
 
     @hookspec(firstresult=True)
+    def sl_build_project(self, folder: Path) -> bool | None:
+        """Build the pipelines of a Starlake project. Optional, for readers of projects.
+
+        Called by every command that gets the folder of a project instead of pipeline files. Open orchestrations as a
+        pipeline file does; the command collects their pipelines. Return True, or None if the plugin does not build
+        pipelines.
+
+        Example::
+
+            @hookimpl
+            def sl_build_project(folder):
+                with Orchestration(filename=str(folder), namespace={}) as orchestration:
+                    with orchestration.sl_create_pipeline(name=folder.name) as pipeline:
+                        pipeline.start_task() >> pipeline.end_task()
+                return True
+        """
+
+    @hookspec(firstresult=True)
+    def sl_select_tables(
+        self, folder: Path, select: Sequence[str], exclude: Sequence[str], state: Path | None
+    ) -> Sequence[str] | None:
+        """Return the tables and transforms of a Starlake project that words select. Optional, for readers of projects.
+
+        Called by the commands that run a part of a project. ``state`` is a file that ``graph --format json`` wrote
+        earlier, for words that compare with it. Return names, ``domain.table``, or None if the plugin has no words of
+        its own; then the words are patterns. Raise NothingFoundError for a word that selects nothing.
+
+        Example::
+
+            @hookimpl
+            def sl_select_tables(folder, select, exclude, state):
+                return [name for name in tables_of(folder) if name in select and name not in exclude]
+        """
+
+    @hookspec(firstresult=True)
+    def sl_export_project(
+        self, folder: Path, orchestrator: str, environment: str | None, options: Mapping[str, str], output: Path
+    ) -> Mapping[Path, str | None] | None:
+        """Return the pipelines of a Starlake project as pipeline files. Optional, for readers of projects.
+
+        Called by ``starlake-orchestrate export``. Return the text of each file below ``output``, and None for a file of
+        an earlier export that is not needed any more. Return None if the plugin does not export pipelines.
+
+        Example::
+
+            @hookimpl
+            def sl_export_project(folder, orchestrator, environment, options, output):
+                return {output / "all.py": f"publish({str(folder)!r}, orchestrator={orchestrator!r})"}
+        """
+
+    @hookspec(firstresult=True)
+    def sl_write_project(self, folder: Path, files: Sequence[Path]) -> Sequence[Path] | None:
+        """Write a new Starlake project, and return its files. Optional, for readers of projects.
+
+        Called by ``starlake-orchestrate init``. The project has a table for each of the data files, and an example
+        without files. Return None if the plugin does not write projects. Raise NothingFoundError if the folder is not
+        empty.
+
+        Example::
+
+            @hookimpl
+            def sl_write_project(folder, files):
+                return [write_application(folder), *(write_table(folder, file) for file in files)]
+        """
+
+    @hookspec(firstresult=True)
     def sl_write_demo(self, folder: Path, again: bool) -> Demo | None:
         """Write a small project that is ready to run to a folder. Optional, for readers of projects.
 
@@ -228,17 +304,20 @@ class HookSpecs:
         """
 
     @hookspec(firstresult=True)
-    def sl_create_preload(self, preload: Preload, options: Options) -> Job | None:
+    def sl_create_preload(self, preload: Preload, options: Options, create_job: Callable[[Command], Job]) -> Job | None:
         """Create the check of a domain, instead of ``starlake preload``. Optional, for environments and add-ons.
 
         Called by ``sl_pre_load`` unless the strategy is ``none``. If all plugins return None, the command ``preload``
-        is built and passed to ``sl_create_job``. The job is marked as a check in any case.
+        is built and passed to ``sl_create_job``. The job is marked as a check in any case. ``create_job`` returns the job
+        that the selected environment makes of a command, because only that environment knows what its jobs need.
 
         Example::
 
             @hookimpl(tryfirst=True)
-            def sl_create_preload(preload, options):
-                return Job("shell", preload.command().vector) if preload.domain == "sales" else None
+            def sl_create_preload(preload, options, create_job):
+                if preload.domain != "sales":
+                    return None
+                return create_job(Command("preload", ("--domain", "hub", "--strategy", "pending"), preload.task_id))
         """
 
     @hookspec(firstresult=True)
@@ -260,7 +339,8 @@ class HookSpecs:
         """Create the native form of a task: an operator, op or step. Required for orchestrators.
 
         Called once per task while the pipeline is rendered, with the native container of the task open (if the
-        container creates its children inside itself). Also called for a single task that the user puts into something
+        container creates its children inside itself); but not for the native nodes of ``add_native``, whose factory the
+        core calls itself. Also called for a single task that the user puts into something
         written by hand; then its pipeline is not being rendered. If an add-on returns None, the orchestrator answers.
 
         Example::
@@ -312,6 +392,24 @@ class HookSpecs:
             @hookimpl
             def sl_publish_pipelines(pipelines, namespace):
                 namespace.setdefault("jobs", []).extend(pipeline.native for pipeline in pipelines)
+        """
+
+    @hookspec(firstresult=True)
+    def sl_publish_faults(
+        self, faults: Sequence[PipelineFault], filename: str, namespace: dict[str, Any]
+    ) -> bool | None:
+        """Report pipelines that cannot be built, while the others of the file load. Optional, for orchestrators.
+
+        Called when a project is published that has broken files. ``filename`` is the pipeline file, and ``namespace``
+        are its globals. Return True, or None if the orchestrator cannot report them; then each becomes a warning.
+
+        Example::
+
+            @hookimpl
+            def sl_publish_faults(faults, filename, namespace):
+                for fault in faults:
+                    show_error(f"{filename}: {fault.pipeline}", fault.message)
+                return True
         """
 
     @hookspec(firstresult=True)
@@ -447,6 +545,20 @@ class HookSpecs:
             @hookimpl
             def sl_read_recorded(pipeline):
                 return Recorded(my_events(pipeline), my_last_run(pipeline))
+        """
+
+    @hookspec(firstresult=True)
+    def sl_read_server(self, pipeline: Pipeline) -> Recorded | None:
+        """Read what a running server has recorded for a pipeline that datasets start. Optional, for orchestrators whose
+        server starts such runs itself.
+
+        Called by ``starlake-orchestrate explain``. Return None if the options name no server.
+
+        Example::
+
+            @hookimpl
+            def sl_read_server(pipeline):
+                return Recorded(events_of_my_server(pipeline), last_run_of_my_server(pipeline))
         """
 
     @hookspec(firstresult=True)

@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from .documentation import check_options_table
     from .environment import EnvironmentSuite
     from .fake import FakeEnvironment, Submission
+    from .faults import ServiceFault
     from .graphs import NativeGraph, NativeTask, neutral_graph
     from .lab import Does
+    from .native import NativeRun, NativeSettings
     from .orchestrator import OrchestratorSuite
     from .recording import Record, RecordingOrchestrator, Watcher, describe_records
+    from .service import FakeService, ServiceJob
     from .stand_in import Call, StandIn, StandInEnvironment, Step
     from .subjects import subject
 
@@ -31,12 +34,17 @@ __all__ = [
     "Does",
     "EnvironmentSuite",
     "FakeEnvironment",
+    "FakeService",
     "Graph",
     "NativeGraph",
+    "NativeRun",
+    "NativeSettings",
     "NativeTask",
     "OrchestratorSuite",
     "Record",
     "RecordingOrchestrator",
+    "ServiceFault",
+    "ServiceJob",
     "StandIn",
     "StandInEnvironment",
     "Step",
@@ -58,12 +66,17 @@ _HOME = {
     "Does": "lab",
     "EnvironmentSuite": "environment",
     "FakeEnvironment": "fake",
+    "FakeService": "service",
     "Graph": "corpus",
     "NativeGraph": "graphs",
+    "NativeRun": "native",
+    "NativeSettings": "native",
     "NativeTask": "graphs",
     "OrchestratorSuite": "orchestrator",
     "Record": "recording",
     "RecordingOrchestrator": "recording",
+    "ServiceFault": "faults",
+    "ServiceJob": "service",
     "StandIn": "stand_in",
     "StandInEnvironment": "stand_in",
     "Step": "stand_in",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,22 @@ from .corpus import Graph
 from .fake import FakeEnvironment, serving
 from .graphs import NativeGraph
 from .lab import SCHEDULED, with_env
+from .native import NativeRun, NativeSettings
+from .promises import BASIC, check_levels, level_of
 from .stand_in import StandIn, StandInEnvironment
 from .subjects import subject
 
-__all__ = ["OrchestratorBase"]
+__all__ = ["LEVELS", "NATIVE", "PARALLEL", "RESUMABLE", "TRIGGERED", "OrchestratorBase"]
+
+PARALLEL, RESUMABLE, NATIVE, TRIGGERED = "parallel", "resumable", "scheduled", "triggered"
+LEVELS = {
+    BASIC: "the native graph, and runs with their order, values, gates, retries and time-outs",
+    PARALLEL: "the caller decides how many tasks run at once",
+    RESUMABLE: "a run that failed or was interrupted can be finished",
+    TRIGGERED: "it starts pipelines when their datasets change",
+    NATIVE: "it has a scheduler of its own, which `fire` calls",
+}
+"""The levels of an orchestrator, and what each means."""
 
 
 class OrchestratorBase:
@@ -29,23 +42,31 @@ class OrchestratorBase:
 
     Attributes:
         orchestrator: the entry-point name or the plugin object.
+        levels: what it can do; see :data:`LEVELS`.
         nested_groups: whether groups of the pipeline are native groups.
         runs_pipelines: whether ``sl_run_pipeline`` runs a pipeline and reports on it.
         runs_in_process: whether its tasks run in this process, so that an environment in memory can serve them.
         wait_interval: the least number of seconds between two attempts of a waiting check.
         wait_timeout: the number of seconds that is enough for three attempts.
         task_timeout: the least time-out of a task, in seconds.
+        check_seconds: the seconds that a check may take.
     """
 
     orchestrator: Any = None
+    levels: tuple[str, ...] = (BASIC,)
     nested_groups = True
     runs_pipelines = True
     runs_in_process = True
     wait_interval = 0
     wait_timeout = 60
     task_timeout = 1
+    check_seconds = 20.0
 
     root: Path
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        check_levels(cls.__qualname__, cls.levels, LEVELS)
 
     def describe(self, native: Any) -> NativeGraph:
         """Describe the native object of a pipeline. Inspect the object itself, not the pipeline it was created from.
@@ -60,6 +81,45 @@ class OrchestratorBase:
 
         Args:
             task_id: the id of the node.
+        """
+        return None
+
+    def published(self, namespace: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the native pipelines that the scheduler's loader finds in a module, by id. For the level *scheduled*,
+        as the following methods.
+
+        Args:
+            namespace: the names of the module.
+        """
+        raise NotImplementedError("published(namespace) must return what the scheduler's loader finds")
+
+    def settings(self, pipeline: StarlakePipeline) -> NativeSettings:
+        """Return what the scheduler reads from the native object of a pipeline. Inspect ``pipeline.native`` alone.
+
+        Args:
+            pipeline: the rendered pipeline.
+        """
+        raise NotImplementedError("settings(pipeline) must return what the scheduler reads from pipeline.native")
+
+    def native_keyword(self) -> tuple[str, Any] | None:
+        """Return a keyword of the orchestrator for tasks, and a value of it; None if it has none."""
+        return None
+
+    def fire(self, pipeline: StarlakePipeline, moment: datetime) -> NativeRun:
+        """Let the scheduler run a pipeline, as it does by itself, in this process.
+
+        Args:
+            pipeline: the rendered pipeline.
+            moment: the date at which its schedule fires.
+        """
+        raise NotImplementedError("fire(pipeline, moment) must run the pipeline as the scheduler does")
+
+    def fire_again(self, pipeline: StarlakePipeline, run: NativeRun) -> NativeRun | None:
+        """Let a person repeat the tasks of a run on purpose; None if the orchestrator cannot do that.
+
+        Args:
+            pipeline: the rendered pipeline.
+            run: the run, which has ended.
         """
         return None
 
@@ -85,11 +145,20 @@ class OrchestratorBase:
     # -- for the checks
 
     @pytest.fixture(autouse=True)
+    def _level(self, request: pytest.FixtureRequest) -> None:
+        wanted = level_of(request.function)
+        if wanted not in self.levels:
+            pytest.skip(f"levels: {wanted!r} is not declared")
+
+    @pytest.fixture(autouse=True)
     def _place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in [name for name in os.environ if name.startswith("SL_")]:
             monkeypatch.delenv(name)
         self.root = tmp_path / "project"
         self.root.mkdir()
+
+    def clean_up(self) -> None:
+        """Stop what a check has started."""
 
     @pytest.fixture
     def fake(self) -> FakeEnvironment:
@@ -104,7 +173,9 @@ class OrchestratorBase:
         if not self.runs_pipelines:
             pytest.skip("runs_pipelines = False: it cannot run pipelines from here")
 
-    def orchestration(self, environment: Any = None, *addons: Any, **options: Any) -> Orchestration:
+    def orchestration(
+        self, environment: Any = None, *addons: Any, namespace: dict[str, Any] | None = None, **options: Any
+    ) -> Orchestration:
         """Return an orchestration without retries, and with an empty folder as SL_ROOT."""
         given = {"retries": 0, "retry_delay": 0, **self.orchestrator_options(self.root), **options}
         return Orchestration(
@@ -112,7 +183,7 @@ class OrchestratorBase:
             orchestrator=self.orchestrator,
             environment=environment if environment is not None else FakeEnvironment(),
             filename=str(self.root / "corpus.py"),
-            namespace={},
+            namespace={} if namespace is None else namespace,
             addons=addons,
         )
 

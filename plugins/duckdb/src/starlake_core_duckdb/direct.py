@@ -64,7 +64,7 @@ def load_directly(
     if len(files) != 1 or not _is_plain(table, columns, strategy, rules) or files[0][1].lower().endswith(".zip"):
         return Direct()
     found = Direct()
-    for path, name in opened(files, rules):
+    for path, name in opened(files, rules, format_of(table)):
         with read_errors(table, path, name, rules):
             reading = Reading(table, columns, path, name, REJECTS, rules)
             expected = expected_rows(connection, reading)

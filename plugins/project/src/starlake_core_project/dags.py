@@ -27,7 +27,11 @@ _VARIABLES = (
 )  # fmt: skip
 _LOWER = {name.lower(): name for name in _VARIABLES}
 _ALIASES = {"bash": "shell"}
-_DEFAULTS = {"load": "{{domain}}_load.py", "transform": "{{domain}}_transform.py"}
+_DEFAULTS = {
+    "load": "{filename: '{{domain}}_load.py', template: project, options: {pre_load_strategy: imported}}",
+    "transform": "{filename: '{{domain}}_transform.py', template: project}",
+}
+"""The dags of a project that has none: files are taken from the incoming folder."""
 
 
 @dataclass(frozen=True)
@@ -159,8 +163,7 @@ class Dags:
         Args:
             kind: ``load`` or ``transform``.
         """
-        text = f'version: 1\ndag:\n  template: "project"\n  filename: "{_DEFAULTS[kind]}"\n'
-        return DagSource(self._project, None, text)
+        return DagSource(self._project, None, f"version: 1\ndag: {_DEFAULTS[kind]}\n")
 
     def of(self, ref: str) -> DagSource:
         """Return the dag that a dagRef names.

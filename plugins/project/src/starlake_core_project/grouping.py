@@ -191,12 +191,27 @@ class _Grouping:
             kinds = {item.is_task for item in members}
             kind = "together" if len(kinds) > 1 else "transform" if kinds == {True} else "load"
             items = tuple(item for item, _ in checked)
-            drafts.append(
-                Draft(
-                    sanitize_id(name), kind, items, Schedule("", most_frequent(crons)), Dag(name), faults=_faults(items)
-                )
-            )
+            dag, faults = self._shared_dag(name, items)
+            faults = (*faults, *_faults(items))
+            drafts.append(Draft(sanitize_id(name), kind, items, Schedule("", most_frequent(crons)), dag, faults=faults))
         return drafts
+
+    def _shared_dag(self, name: str, items: Sequence[Item]) -> tuple[Dag, tuple[Fault, ...]]:
+        """Return the dag of a pipeline whose members may have several. For each option, the first that sets it counts."""
+        made: Dag | None = None
+        for kind, ref in dict.fromkeys(("transform" if item.is_task else "load", item.dag_ref) for item in items):
+            if not ref:
+                continue
+            try:
+                found = self.dags.of(ref).at({})
+            except ProjectError as error:
+                return Dag(name), self._broken_dag(
+                    kind, ref, [item for item in items if item.dag_ref == ref], error
+                ).faults
+            made = found if made is None else replace(made, options={**found.options, **made.options})
+        if made is None:
+            made = self.dags.built_in("load").at({})
+        return replace(made, stem=name, comment=""), ()
 
 
 def _groups_of(item: Item, by: str, project: str) -> Iterable[str]:
@@ -250,9 +265,9 @@ def _pinned(drafts: Sequence[Draft], names: Mapping[str, str]) -> list[Draft]:
     result = list(drafts)
     for key, name in names.items():
         if key not in keys:
-            known = ", ".join(sorted(draft.id for draft in drafts)) or "none"
+            ids = ", ".join(sorted(draft.id for draft in drafts)) or "none"
             hint = did_you_mean(key, keys)
-            raise ProjectError(f"names={{{key!r}: ...}} names no pipeline of this project (there: {known}).{hint}")
+            raise ProjectError(f"names={{{key!r}: ...}} names no pipeline of this project (there: {ids}).{hint}")
         for at in keys[key]:
             result[at] = replace(result[at], id=sanitize_id(name))
     return result
