@@ -71,8 +71,8 @@ class Routes:
         found = [
             self._aside(
                 one,
-                lambda: (
-                    direct.load_directly(one, table, columns, Strategy(strategy), [(path, "x")], WORK, rules).counts
+                lambda own: (
+                    direct.load_directly(own, table, columns, Strategy(strategy), [(path, "x")], WORK, rules).counts
                 ),
             )
         ]
@@ -141,7 +141,7 @@ def files(draw: st.DrawFn, kinds: list[str]) -> bytes:
     return (end.join(lines) + end * draw(st.integers(0, 2))).encode()
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=4), required=st.booleans())
 def test_both_ways_load_the_same(routes: Routes, data: st.DataObject, kinds: list[str], required: bool) -> None:
     routes.forget()
