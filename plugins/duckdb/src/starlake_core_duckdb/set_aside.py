@@ -1,7 +1,7 @@
-"""What a query sets aside while it runs: the rows that it leaves out, each with a text.
+"""What a query sets aside while it runs: the rows that it leaves out, each with a message.
 
-A query has one result. Its only other way out is DuckDB's log, to which ``write_log`` adds a text for each row that reaches it. The log
-belongs to the instance, so it is on only while a query needs it, for texts of one type, and not at all if somebody else uses it.
+A query has one result. Its only other way out is DuckDB's log, to which ``write_log`` adds a message for each row that reaches it. The log
+belongs to the instance, so it is on only while a query needs it, for messages of one type, and not at all if somebody else uses it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class SetAside:
     """The rows that one query sets aside.
 
     Attributes:
-        token: begins their texts in the log.
+        token: begins their messages in the log.
     """
 
     token: str
