@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import graphlib
+import runpy
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -305,9 +306,8 @@ class ReferenceSuite(OrchestratorSuite):
     def describe(self, native: Record) -> NativeGraph:
         return describe_records(native)
 
-    def published(self, namespace: Mapping[str, Any]) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = namespace.get("jobs", {})
-        return found
+    def published(self, file: Path) -> Iterable[str]:
+        return [*runpy.run_path(str(file)).get("jobs", {})]
 
     def settings(self, pipeline: StarlakePipeline) -> NativeSettings:
         found: NativeSettings = self.orchestrator.settings(pipeline.native)

@@ -161,8 +161,9 @@ def _run_unless_unfed(
     pipeline = planned.pipeline
     request = fed_request(pipeline, planned.request, ended, lambda text: _show(partial(progress.note, text)))
     if isinstance(request, str):
-        _show(partial(progress.note, f"{pipeline.id}: {request}"))
-        return Report(pipeline.id, planned.request.run.run_id, TaskState.PLANNED, reason=request)
+        report = Report(pipeline.id, planned.request.run.run_id, TaskState.PLANNED, reason=request)
+        _show(partial(progress.held, report))
+        return report
     return _run_one(pipeline, replace(request, listener=progress), progress)
 
 

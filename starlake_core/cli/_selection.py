@@ -53,6 +53,17 @@ class PipelineFiles:
     source: str | None = None
     faults: list[PipelineFault] = field(default_factory=list, compare=False)
 
+    def arguments(self) -> tuple[str, ...]:
+        """Return the arguments of a command about the same files."""
+        overrides = self.overrides
+        return (
+            *(("--orchestrator", overrides.orchestrator) if overrides.orchestrator else ()),
+            *(("--environment", overrides.environment) if overrides.environment else ()),
+            *(part for name, value in overrides.options.items() for part in ("--option", f"{name}={value}")),
+            "--",
+            *map(str, self.paths),
+        )
+
     def load(self) -> list[StarlakePipeline]:
         """Load the pipelines, print warnings, and sort the pipelines so that each comes after those that feed it.
 

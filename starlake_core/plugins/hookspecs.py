@@ -1,7 +1,7 @@
 """The contract between the core and its plugins: every hook, when it is called, and what None means.
 
 A plugin is a module of functions marked with :data:`hookimpl`. It has one role: *orchestrator* (when tasks run),
-*environment* (where their commands run), *project* (what a Starlake project says) or *add-on* (a cross-cutting
+*environment* (where their commands run), *project* (what a Starlake project says), *page* (how people see them) or *add-on* (a cross-cutting
 concern). ``sl_create_*`` hooks stop at the first answer that is not None. None means "not mine, ask the next plugin".
 """
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from ..model.facts import PipelineFault, ProjectCheck, ProjectFacts
     from ..model.graph import Pipeline, Task, TaskGroup
     from ..model.job import Job
-    from ..model.run import Report, RunRequest
+    from ..model.outcome import Outcome
+    from ..model.page import LivePage, Page
+    from ..model.run import Report, RunKey, RunRequest
     from ..options import Option, OptionGroup, Options
     from .runner import Runner
 
@@ -301,6 +303,35 @@ class HookSpecs:
             @hookimpl
             def sl_show_demo(folder):
                 return DemoTables((("shop.orders", 3),)) if (folder / "shop.db").exists() else None
+        """
+
+    @hookspec(firstresult=True)
+    def sl_create_page(self, page: Page) -> str | None:
+        """Return a page about pipelines and their runs, as one HTML document that loads nothing else. Required for pages.
+
+        Called by ``starlake-orchestrate graph --format html``, ``runs --format html``, and ``run`` and ``resume`` with
+        ``--report``. Texts and logs may hold anything: mask secrets, and escape what is shown.
+        Return None only if another plugin makes the page.
+
+        Example::
+
+            @hookimpl
+            def sl_create_page(page):
+                return "<!doctype html><title>pipelines</title>" + "".join(f"<p>{p.id}" for p in page.pipelines)
+        """
+
+    @hookspec(firstresult=True)
+    def sl_serve_page(self, page: LivePage) -> bool | None:
+        """Show a page that follows runs as they go, until the user stops it with Ctrl-C. Required for pages.
+
+        Called by ``starlake-orchestrate ui``. The server listens on this machine alone, and answers only who has the
+        address that it gave to ``page.opened``. Return True when it has ended, or None if there is no live page.
+
+        Example::
+
+            @hookimpl
+            def sl_serve_page(page):
+                return None  # only files
         """
 
     @hookspec(firstresult=True)
@@ -602,4 +633,37 @@ class HookSpecs:
             @hookimpl
             def sl_delete(files, options):
                 return []
+        """
+
+    @hookspec(firstresult=True)
+    def sl_write_plugin(self, role: str, name: str, folder: Path) -> Sequence[Path] | None:
+        """Write the project of a new plugin to a folder that is new or empty. Optional, for add-ons that hold templates.
+
+        Called by ``starlake-orchestrate new-plugin``. ``role`` is ``environment``, ``orchestrator`` or ``add-on``, and
+        ``name`` what users will type, in lower case. Return the files written, or None if there is no template for the
+        role.
+
+        Example::
+
+            @hookimpl
+            def sl_write_plugin(role, name, folder):
+                (folder / "plugin.py").write_text("from starlake_core import hookimpl")
+                return [folder / "plugin.py"]
+        """
+
+    @hookspec
+    def sl_task_ended(self, job: Job, key: RunKey, outcome: Outcome) -> None:
+        """Hear that an attempt of a task has ended. Optional for every role; made for add-ons that notify or count.
+
+        Called by the runtime in the worker, under every orchestrator, once for each attempt of a task with a job: after
+        a success, a failure (``outcome.final`` if no other attempt may follow), a cancellation, and each time that a
+        check is not ready. ``key.task`` names deployment, pipeline, run and task. ``job`` is bound and has its secrets;
+        show ``job.masked()``. An exception is logged and changes nothing.
+
+        Example::
+
+            @hookimpl
+            def sl_task_ended(job, key, outcome):
+                if not outcome.succeeded:
+                    logging.getLogger("acme").warning("%s: %s %s", key.task, outcome.verdict, outcome.reason)
         """

@@ -175,6 +175,12 @@ class Runner(ABC):
         """
         pause(timeout)
 
+    def rest(self) -> None:
+        """Release what the runner keeps for more work, such as a database that is open. Called when a run has ended.
+        The next attempt may come all the same. By default, nothing is kept.
+        """
+        return
+
     def storage(self, root: str) -> Storage | None:
         """Return the storage of a folder that is not on this machine, or None if the runner cannot reach it. Files that
         a failed load moved are put back there.
