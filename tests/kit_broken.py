@@ -12,6 +12,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import kit_addons
 import kit_service_broken
 from kit_reference import Engine, FakeSuite, ReferenceOrchestrator, ReferenceSuite, ServiceSuite
 
@@ -509,6 +510,12 @@ class _ResumesNothing(Engine):
         self.done = {report.id: report for report in earlier.tasks}
 
 
+class _RunsWhatIsTriggered(ReferenceOrchestrator):
+    @hookimpl
+    def sl_run_pipeline(self, pipeline: Pipeline, request: RunRequest) -> Report:
+        return super().sl_run_pipeline(pipeline, replace(request, triggered=False))
+
+
 class _ResumesAnything(ReferenceOrchestrator):
     @hookimpl
     def sl_run_pipeline(self, pipeline: Pipeline, request: RunRequest) -> Report:
@@ -935,6 +942,8 @@ def suite(name: str) -> type:
     Args:
         name: of its class here, without the underscore.
     """
+    if hasattr(kit_addons, name):
+        return type(name, (kit_addons.LabelsSuite,), {"addon": getattr(kit_addons, name)()})
     if hasattr(kit_service_broken, name):
         return type(name, (ServiceSuite,), {"runner_class": f"kit_service_broken:{name}"})
     broken = globals()[f"_{name}"]

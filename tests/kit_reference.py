@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import graphlib
+import runpy
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -280,6 +281,8 @@ class ReferenceOrchestrator(RecordingOrchestrator):
     @hookimpl
     def sl_run_pipeline(self, pipeline: Pipeline, request: RunRequest) -> Report:
         assert isinstance(pipeline, StarlakePipeline)
+        if request.triggered:
+            raise RunError("the reference does not start pipelines when datasets change; run them by hand")
         engine = self.engine(pipeline, request)
         if request.resume:
             if request.run.run_id not in self.reports:
@@ -305,9 +308,8 @@ class ReferenceSuite(OrchestratorSuite):
     def describe(self, native: Record) -> NativeGraph:
         return describe_records(native)
 
-    def published(self, namespace: Mapping[str, Any]) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = namespace.get("jobs", {})
-        return found
+    def published(self, file: Path) -> Iterable[str]:
+        return [*runpy.run_path(str(file)).get("jobs", {})]
 
     def settings(self, pipeline: StarlakePipeline) -> NativeSettings:
         found: NativeSettings = self.orchestrator.settings(pipeline.native)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from breadth import in_the_matrix
+from kit_addons import LabelsSuite
 from kit_random import random_run
 from kit_reference import FakeSuite, ReferenceOrchestrator, ReferenceSuite, ServiceSuite
 
@@ -15,6 +18,7 @@ from starlake_core import ContractError, Job, Orchestration, Run, RunKey, RunReq
 from starlake_core.runtime import Verdict
 from starlake_core.testing import (
     CORPUS,
+    AddonSuite,
     EnvironmentSuite,
     FakeEnvironment,
     NativeGraph,
@@ -32,7 +36,7 @@ from starlake_core.testing.graphs import differences, tasks_before
 from starlake_core.testing.orchestrator_requests import FIELDS
 from starlake_core.testing.promises import checks_of
 
-SUITES = {"environments": EnvironmentSuite, "orchestrators": OrchestratorSuite}
+SUITES = {"environments": EnvironmentSuite, "orchestrators": OrchestratorSuite, "add-ons": AddonSuite}
 
 pytest_plugins = ["starlake_core.testing.plugin", "pytester"]
 
@@ -47,6 +51,10 @@ class TestFake(FakeSuite):
 
 class TestService(ServiceSuite):
     """One with a service, whose jobs outlive the process that submits them."""
+
+
+class TestLabels(LabelsSuite):
+    """An add-on that keeps every promise."""
 
 
 # What is broken, the check that has to catch it, and words of its message.
@@ -152,7 +160,22 @@ BROKEN = [
     ("RunsOneAtATime", "test_tasks_run_at_once", "waits until another one has ended"),
     ("IgnoresParallelism", "test_parallelism_is_a_limit", "two tasks ran at once"),
     ("IgnoresTriggered", "test_a_triggered_run_waits_for_its_data[False]", "its datasets have no events"),
+    ("RunsWhatIsTriggered", "test_a_triggered_run_waits_for_its_data[False]", "DID NOT RAISE"),
     ("IgnoresDate", "test_a_run_by_hand_needs_no_data", None),
+    ("ForgetsTheSetUp", "test_every_job_is_reached[tear_down]", "misses create_cluster, delete_cluster"),
+    ("ForgetsTheTearDown", "test_every_job_is_reached[tear_down]", "misses delete_cluster"),
+    ("AddsAnArgument", "test_arguments_and_variables_are_kept[chain]", "the arguments of 'first' changed"),
+    ("DropsEnv", "test_arguments_and_variables_are_kept[chain]", "variables of 'first' were lost"),
+    ("CountsItsJobs", "test_jobs_are_pure[chain]", "built twice"),
+    ("HasTuples", "test_jobs_survive_json[chain]", "does not survive JSON"),
+    ("ShowsSecrets", "test_secrets_are_masked", "shows a secret"),
+    ("ChecksNothing", "test_arguments_and_variables_are_kept[two_domains]", "check_sales_incoming_files' changed"),
+    ("WritesVariables", "test_options_are_left_alone", "were changed"),
+    ("FailureIsGreen", "test_ends_stay_as_they_are[FAILED]", "ends otherwise"),
+    ("NotReadyIsRed", "test_ends_stay_as_they_are[NOT_READY]", "ends otherwise"),
+    ("CreatesTasksTwice", "test_the_graph_stays_as_it_is[nested_groups]", None),
+    ("DropsEdges", "test_the_graph_stays_as_it_is[diamond]", "does not wait for"),
+    ("ForgetsItsName", "test_a_worker_knows_where_a_job_runs", "does not name 'labels'"),
     ("SplitsJob", "test_arguments_are_those_of_the_command[spaces]", "not those of the command"),
     ("QuotesJob", "test_arguments_are_those_of_the_command[single_quotes]", "not those of the command"),
     ("WritesIntoOptions", "test_command_and_options_are_left_alone[load]", "the options were changed"),
@@ -248,7 +271,16 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("name", "check", "words"), BROKEN, ids=[f"{name}-{check}" for name, check, _ in BROKEN])
+def _mutants() -> Iterator[object]:
+    """The first mutant of each check is played after each commit, all of them in the matrix."""
+    seen: set[str] = set()
+    for name, check, words in BROKEN:
+        kind = check.partition("[")[0]
+        yield pytest.param(name, check, words, id=f"{name}-{check}", marks=[in_the_matrix] if kind in seen else [])
+        seen.add(kind)
+
+
+@pytest.mark.parametrize(("name", "check", "words"), [*_mutants()])
 def test_broken_plugin_is_caught(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, name: str, check: str, words: str | None
 ) -> None:
@@ -268,17 +300,20 @@ def test_broken_plugin_is_caught(
         assert words in result.stdout.str(), f"the check fails, but does not say: {words}"
 
 
+KEPT = {"Labels", "LabelsOptions", "LabelsSuite"}
 BASES = {"_Runner", "_Local", "_ChangesRun", "_ChangesSettings", "_ChangesScheduledRun"}
 
 
 def test_every_broken_plugin_is_listed() -> None:
+    import kit_addons
     import kit_broken
     import kit_service_broken
 
     defined = {
         name
-        for name, value in vars(kit_service_broken).items()
-        if isinstance(value, type) and value.__module__ == "kit_service_broken" and not name.startswith("_")
+        for module in (kit_addons, kit_service_broken)
+        for name, value in vars(module).items()
+        if isinstance(value, type) and value.__module__ == module.__name__ and name not in KEPT and name[0] != "_"
     } | {
         name[1:]
         for name, value in vars(kit_broken).items()

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from ..model.facts import PipelineFault, ProjectCheck, ProjectFacts
     from ..model.graph import Pipeline, Task, TaskGroup
     from ..model.job import Job
+    from ..model.outcome import Outcome
     from ..model.page import LivePage, Page
-    from ..model.run import Report, RunRequest
+    from ..model.run import Report, RunKey, RunRequest
     from ..options import Option, OptionGroup, Options
     from .runner import Runner
 
@@ -648,4 +649,21 @@ class HookSpecs:
             def sl_write_plugin(role, name, folder):
                 (folder / "plugin.py").write_text("from starlake_core import hookimpl")
                 return [folder / "plugin.py"]
+        """
+
+    @hookspec
+    def sl_task_ended(self, job: Job, key: RunKey, outcome: Outcome) -> None:
+        """Hear that an attempt of a task has ended. Optional for every role; made for add-ons that notify or count.
+
+        Called by the runtime in the worker, under every orchestrator, once for each attempt of a task with a job: after
+        a success, a failure (``outcome.final`` if no other attempt may follow), a cancellation, and each time that a
+        check is not ready. ``key.task`` names deployment, pipeline, run and task. ``job`` is bound and has its secrets;
+        show ``job.masked()``. An exception is logged and changes nothing.
+
+        Example::
+
+            @hookimpl
+            def sl_task_ended(job, key, outcome):
+                if not outcome.succeeded:
+                    logging.getLogger("acme").warning("%s: %s %s", key.task, outcome.verdict, outcome.reason)
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,24 +12,29 @@ import pluggy
 
 from ..errors import PluginContractError, PluginFailedError, PluginLoadError
 from ..freshness import Event, Recorded
+from ..logs import get_logger
 from ..model.command import Command, Preload
 from ..model.demo import Demo, DemoTables
 from ..model.facts import PipelineFault, ProjectCheck, ProjectFacts
 from ..model.graph import Pipeline, Task, TaskGroup
 from ..model.job import Job
+from ..model.outcome import Outcome
 from ..model.page import LivePage, Page
-from ..model.run import Report, RunRequest
+from ..model.run import Report, RunKey, RunRequest
 from ..options import DeclaredOption, GeneralOptions, Option, OptionGroup, Options, OwnNames
 from . import registry
 from .blame import failed, is_own_message, label_runner
 from .checking import check_job, check_plugin, hooks_of
 from .hookspecs import CreateChildren, HookSpecs, Lifecycle
 from .registry import find
+from .tracing import is_tracing, trace
 
 if TYPE_CHECKING:
     from .runner import Runner
 
 __all__ = ["Plugins", "rescan", "select"]
+
+logger = get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -102,6 +108,8 @@ class Plugins:
         except PluginContractError:
             self._manager.unregister(name=key)
             raise
+        if is_tracing():
+            trace(self._implementations(module), label)
         self._labels[role] = label
         self._labels_by_key.setdefault(key, label)
         if role == "orchestrator":
@@ -154,7 +162,8 @@ class Plugins:
             own = []
             for key, plugin in self._manager.list_name_plugin():
                 name = key.partition(":")[2]
-                implementation = getattr(plugin, "sl_options", None)
+                found = self._caller("sl_options").get_hookimpls()
+                implementation = next((one.function for one in found if one.plugin is plugin), None)
                 given = self._run("sl_options", implementation, {}, self._labels_by_key[key]) if implementation else ()
                 groups: list[type[OptionGroup]] = []
                 for item in given if isinstance(given, Iterable) else [given]:
@@ -302,8 +311,21 @@ class Plugins:
 
         label = self._label_of("sl_create_runner")
         runner = check_runner(self._call("sl_create_runner", job=job), label)
-        label_runner(runner, label)
+        label_runner(runner, label, self.task_ended)
         return runner
+
+    def task_ended(self, job: Job, key: RunKey, outcome: Outcome) -> None:
+        """Tell the plugins that an attempt has ended. Whatever they raise is logged, and changes nothing.
+
+        Args:
+            job: the bound job.
+            key: the key of the attempt.
+            outcome: how it ended.
+        """
+        try:
+            self._call("sl_task_ended", job=job, key=key, outcome=outcome)
+        except Exception as error:
+            logger.warning("%s: %s", key.task, error)
 
     def read_facts(self, job: Job, environ: Mapping[str, str]) -> ProjectFacts | None:
         """Return what the Starlake project says about the work of a command.
@@ -586,6 +608,10 @@ class Plugins:
 
     # -- how hooks are called
 
+    def _implementations(self, plugin: Any) -> list[tuple[str, pluggy.HookImpl]]:
+        callers = self._manager.get_hookcallers(plugin) or []
+        return [(caller.name, one) for caller in callers for one in caller.get_hookimpls() if one.plugin is plugin]
+
     def _caller(self, name: str) -> Any:
         return getattr(self._manager.hook, name)
 
@@ -645,7 +671,7 @@ class Plugins:
         while trace is not None:
             codes.add(trace.tb_frame.f_code)
             trace = trace.tb_next
-        raised = [one for one in found if getattr(one.function, "__code__", None) in codes]
+        raised = [one for one in found if getattr(inspect.unwrap(one.function), "__code__", None) in codes]
         return " or ".join(self._labels_by_key.get(one.plugin_name, one.plugin_name) for one in raised or found)
 
     def _returned(self, name: str, value: object, wanted: str, label: str = "") -> PluginContractError:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..contract import validate_arguments
 
 if TYPE_CHECKING:
+    from .addon import AddonSuite
     from .areas import MOMENTS, TableModel, Warehouse
     from .corpus import CORPUS, Graph
     from .documentation import check_options_table
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CORPUS",
     "MOMENTS",
+    "AddonSuite",
     "Call",
     "Does",
     "EnvironmentSuite",
@@ -60,6 +62,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "AddonSuite": "addon",
     "CORPUS": "corpus",
     "MOMENTS": "areas",
     "Call": "stand_in",

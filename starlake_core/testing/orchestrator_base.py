@@ -84,14 +84,14 @@ class OrchestratorBase:
         """
         return None
 
-    def published(self, namespace: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the native pipelines that the scheduler's loader finds in a module, by id. For the level *scheduled*,
-        as the following methods.
+    def published(self, file: Path) -> Iterable[str]:
+        """Return the ids of the pipelines that the scheduler's loader finds in a pipeline file, in this process. For the
+        level *scheduled*, as the following methods.
 
         Args:
-            namespace: the names of the module.
+            file: the file.
         """
-        raise NotImplementedError("published(namespace) must return what the scheduler's loader finds")
+        raise NotImplementedError("published(file) must return the ids of what the scheduler's loader finds")
 
     def settings(self, pipeline: StarlakePipeline) -> NativeSettings:
         """Return what the scheduler reads from the native object of a pipeline. Inspect ``pipeline.native`` alone.
@@ -173,9 +173,7 @@ class OrchestratorBase:
         if not self.runs_pipelines:
             pytest.skip("runs_pipelines = False: it cannot run pipelines from here")
 
-    def orchestration(
-        self, environment: Any = None, *addons: Any, namespace: dict[str, Any] | None = None, **options: Any
-    ) -> Orchestration:
+    def orchestration(self, environment: Any = None, *addons: Any, **options: Any) -> Orchestration:
         """Return an orchestration without retries, and with an empty folder as SL_ROOT."""
         given = {"retries": 0, "retry_delay": 0, **self.orchestrator_options(self.root), **options}
         return Orchestration(
@@ -183,7 +181,7 @@ class OrchestratorBase:
             orchestrator=self.orchestrator,
             environment=environment if environment is not None else FakeEnvironment(),
             filename=str(self.root / "corpus.py"),
-            namespace={} if namespace is None else namespace,
+            namespace={},
             addons=addons,
         )
 

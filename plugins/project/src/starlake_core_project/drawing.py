@@ -16,16 +16,13 @@ from starlake_core import (
     StarlakePreLoadStrategy,
     StarlakeSchedule,
     StarlakeTable,
-    TableDetails,
     Task,
 )
 
 from .catalogue import Item
-from .details import freshness_of, table_details
 from .errors import ProjectError
 from .grouping import Draft
 from .lineage import Lineage
-from .manifest import fingerprint
 from .project import Project
 from .scheduling import Schedules
 
@@ -45,7 +42,10 @@ class Drawing:
     project: Project
     lineage: Lineage
     environment: str | None = None
-    _nodes: dict[str, StarlakeDependency] = field(default_factory=dict)
+    _schedules: Schedules = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._schedules = Schedules(self.project.application.schedule_presets)
 
     def draw(self, orchestration: Orchestration, draft: Draft) -> StarlakePipeline:
         """Draw a pipeline in an orchestration, and return it.
@@ -109,27 +109,21 @@ class Drawing:
         return made[item.full_name]
 
     def _node(self, item: Item) -> StarlakeDependency:
-        strategy = item.task.keys.dataset_triggering_strategy if item.task is not None else None
         return StarlakeDependency(
             item.full_name,
             "task" if item.is_task else "table",
             self._cron(item),
             sink=item.sink,
-            freshness=freshness_of(item)[1],
-            dataset_triggering_strategy=strategy if strategy and strategy.lower() in ("any", "all") else None,
-            write_strategy=item.task.write_strategy.type if item.task is not None else None,
+            freshness=item.facts.error,
+            dataset_triggering_strategy=item.facts.any_or_all,
+            write_strategy=item.facts.strategy or None,
         )
 
     def _cron(self, item: Item) -> str | None:
         try:
-            return Schedules(self.project.application.schedule_presets).of(item.schedule).cron
+            return self._schedules.of(item.schedule).cron
         except ProjectError:  # a fault of the pipeline that loads it
             return None
-
-    def _details(self, item: Item) -> TableDetails:
-        sql = self.lineage.queries.get(item.full_name, "")
-        made = table_details(self.project, item, sql)
-        return replace(made, values={"fingerprint": fingerprint(item, sql)})
 
     def _finish(self, pipeline: StarlakePipeline, draft: Draft) -> None:
         """Add what is not in the graph: what the project says about each table, and where the project is."""
@@ -150,8 +144,8 @@ class Drawing:
         for task in pipeline.tasks():
             _place(task, own)
             item = items.get(_subject(task))
-            if item is not None and (item.table is not None or item.task is not None):
-                task.details = self._details(item)
+            if item is not None:
+                task.details = item.facts.details()
 
 
 def _subject(task: Task) -> str:

@@ -10,7 +10,6 @@ from typing import Any
 from starlake_core import sanitize_id
 
 from .catalogue import Item
-from .details import freshness_of
 from .errors import ProjectError
 from .grouping import Draft
 from .publishing import Plan, orchestrations
@@ -152,10 +151,8 @@ def _node(plan: Plan, item: Item, parents: Sequence[str]) -> str:
         parts.append(f"dependencies=[{', '.join(parents)}]")
     if item.sink != item.full_name:
         parts.append(f"sink={item.sink!r}")
-    freshness = freshness_of(item)[1]
-    if freshness:
-        parts.append(f"freshness={freshness}")
-    strategy = item.task.keys.dataset_triggering_strategy if item.task is not None else None
-    if strategy and strategy.lower() in ("any", "all"):
-        parts.append(f"dataset_triggering_strategy={strategy.lower()!r}")
+    if item.facts.error:
+        parts.append(f"freshness={item.facts.error}")
+    if item.facts.any_or_all:
+        parts.append(f"dataset_triggering_strategy={item.facts.any_or_all!r}")
     return f"StarlakeDependency({', '.join(parts)})"

@@ -16,7 +16,7 @@ from starlake_core.errors import did_you_mean
 from starlake_core.model.schedule import read_cron
 
 from .catalogue import Catalogue, Fault, Item
-from .dags import Dag, Dags, DagSource
+from .dags import Dag, Dags
 from .errors import ProjectError
 from .project import Project
 from .scheduling import NO_SCHEDULE, Schedule, Schedules, most_frequent
@@ -134,14 +134,16 @@ class _Grouping:
         for item in items:
             item, schedule = self._scheduled(item, schedules)
             checked.append(item)
-            stem = source.at(_values(source, kind, [item], schedule)).stem
+            stem = source.at(
+                {name: value for name, value in _values(kind, [item], schedule).items() if name in source.variables}
+            ).stem
             found[schedule.name] = schedule
             files.setdefault(stem, {}).setdefault(schedule.name, []).append(item)
         drafts = []
         for stem, by_schedule in files.items():
             named = len(by_schedule) > 1
             for name, members in by_schedule.items():
-                dag = source.at(_values(source, kind, members, found[name]))
+                dag = source.at(_values(kind, members, found[name]))
                 suffix = f"_{name}" if named and name != NO_SCHEDULE else ""
                 drafts.append(
                     Draft(
@@ -242,7 +244,7 @@ def _faults(items: Iterable[Item]) -> tuple[Fault, ...]:
     return tuple({item.fault.path: item.fault for item in items if item.fault is not None}.values())
 
 
-def _values(source: DagSource, kind: str, items: Sequence[Item], schedule: Schedule) -> dict[str, str]:
+def _values(kind: str, items: Sequence[Item], schedule: Schedule) -> dict[str, str]:
     """Return the values of the variables for a group. A variable that is not in the name of the file lists all of them."""
 
     def listed(of: Callable[[Item], str]) -> str:

@@ -17,14 +17,15 @@ from starlake_core.dsl.faults import publish_faults
 from starlake_core.dsl.orchestration import current_overrides
 from starlake_core.plugins import installed
 
+from .cache import Cache
 from .catalogue import Catalogue, read_catalogue
+from .details import with_facts
 from .drawing import Drawing
 from .errors import ProjectError
 from .grouping import Draft, Drafts, group
-from .lineage import Lineage, query_connection, read_lineage
+from .lineage import Lineage, read_lineage
 from .project import Project
 from .selection import select_items
-from .sql_tables import dialect_of
 
 __all__ = ["AT_RUN_TIME", "Plan", "open_project", "orchestrations", "plan", "publish"]
 
@@ -101,22 +102,37 @@ def plan(
     select: Iterable[str] | str = (),
     exclude: Iterable[str] | str = (),
     state: str | os.PathLike[str] | None = None,
+    cache: bool = True,
 ) -> Plan:
     """Read a project and group it into pipelines, without building them.
 
     Args:
-        root, by, names, cron, lineage, env, select, exclude, state: see :func:`publish`.
+        root, by, names, cron, lineage, env, select, exclude, state, cache: see :func:`publish`.
 
     Raises:
         ProjectError: an argument is wrong, the folder is not a project, or its application file is invalid.
     """
     project = open_project(root, env)
-    catalogue = read_catalogue(project)
-    found = read_lineage(project, catalogue, lineage)
+    catalogue, found = _content(project, lineage, env, cache)
     part = catalogue
     if select or exclude:
         part = select_items(project.root, catalogue, found, select, exclude, None if state is None else Path(state))
     return Plan(project, catalogue, found, group(project, part, by, names, cron))
+
+
+def _content(project: Project, mode: str, env: str | None, cache: bool) -> tuple[Catalogue, Lineage]:
+    """Return the tables, transforms and lineage of a project, from the cache if nothing changed."""
+    kept = Cache(project, (mode, str(env)), os.environ) if cache else None
+    found = kept.read() if kept is not None else None
+    if found is not None:
+        for warning in found[1].warnings:
+            _log.warning("%s", warning)
+        return found
+    catalogue = read_catalogue(project)
+    catalogue, lineage = with_facts(project, catalogue, read_lineage(project, catalogue, mode))
+    if kept is not None:
+        kept.write(catalogue, lineage)
+    return catalogue, lineage
 
 
 def publish(
@@ -133,6 +149,7 @@ def publish(
     select: Iterable[str] | str = (),
     exclude: Iterable[str] | str = (),
     state: str | os.PathLike[str] | None = None,
+    cache: bool = True,
     strict: bool = False,
     filename: str | None = None,
     namespace: dict[str, Any] | None = None,
@@ -155,6 +172,8 @@ def publish(
         select: words for the tables and transforms of the pipelines; see :mod:`.selection`. Everything by default.
         exclude: words for what to leave out.
         state: a file that ``graph --format json`` wrote earlier, for ``state:modified``.
+        cache: keep what was read, in ``.starlake-core/cache`` of the project or the folder that ``SL_PROJECT_CACHE`` names, and use it while no file
+            of the project changes.
         strict: raise the first error, instead of building the other pipelines.
         filename: the path of the pipeline file; that of the caller by default.
         namespace: the globals of the pipeline file; those of the caller by default.
@@ -171,7 +190,16 @@ def publish(
     namespace = module if namespace is None else namespace
     filename = str(module.get("__file__", "")) if filename is None else filename
     found = plan(
-        project, by=by, names=names, cron=cron, lineage=lineage, env=env, select=select, exclude=exclude, state=state
+        project,
+        by=by,
+        names=names,
+        cron=cron,
+        lineage=lineage,
+        env=env,
+        select=select,
+        exclude=exclude,
+        state=state,
+        cache=cache,
     )
     return publish_plan(
         found, orchestrator, environment, options or {}, strict or current_overrides().strict, filename, namespace, env
@@ -260,7 +288,7 @@ def orchestrations(
             **_strategy(draft),
             **options,
         }
-        where = environment or _environment(found, draft)
+        where = environment or _environment(draft)
         key = repr((where, sorted(own.items(), key=lambda pair: pair[0])))
         groups.setdefault(key, (_Settings(where, own), []))[1].append(draft)
     return list(groups.values())
@@ -268,7 +296,7 @@ def orchestrations(
 
 def _strategy(draft: Draft) -> dict[str, str]:
     """Return the condition on datasets that the transforms of a pipeline agree on, if it is more than any or all."""
-    found = {item.task.keys.dataset_triggering_strategy or "" for item in draft.items if item.task is not None}
+    found = {item.facts.triggering for item in draft.items if item.is_task}
     words = {word for word in found if word}
     if len(found) == 1 and words and not words & {"any", "all", "ANY", "ALL"}:
         return {"dataset_triggering_strategy": words.pop()}
@@ -285,25 +313,13 @@ def _installed_orchestrator(name: str) -> str | None:
     return name if name in {plugin.name for plugin in installed("orchestrator")} else None
 
 
-def _environment(found: Plan, draft: Draft) -> str | None:
+def _environment(draft: Draft) -> str | None:
     names = {plugin.name for plugin in installed("environment")}
     word = draft.dag.environment
     if word and (word in names or word in ("shell", "cloud_run", "dataproc", "fargate")):
         return word
     if os.environ.get("SL_EXECUTION_ENVIRONMENT") or len(names) < 2:
         return None
-    if "duckdb" in names and all(_on_duckdb(found, draft)):
+    if "duckdb" in names and all(item.facts.dialect == "duckdb" for item in draft.items):
         return "duckdb"
     return "shell" if "shell" in names else None
-
-
-def _on_duckdb(found: Plan, draft: Draft) -> Iterable[bool]:
-    application = found.project.application
-    for item in draft.items:
-        if item.task is not None:
-            connection = query_connection(found.project, item.task)
-        else:
-            name = item.table.metadata.connection_ref if item.table is not None else None
-            name = name or application.load_connection_ref or application.connection_ref
-            connection = application.connections.get(name) if name else None
-        yield dialect_of(connection) == "duckdb"

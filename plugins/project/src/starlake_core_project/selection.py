@@ -24,7 +24,7 @@ from starlake_core.errors import did_you_mean
 
 from .catalogue import Catalogue, Item
 from .lineage import Lineage
-from .manifest import fingerprint, read_manifest
+from .manifest import read_manifest
 
 __all__ = ["METHODS", "select_items", "selected_names"]
 
@@ -74,7 +74,6 @@ class _Selection:
     def __init__(self, root: Path, catalogue: Catalogue, lineage: Lineage, state: Path | None) -> None:
         self.root = root
         self.items: Mapping[str, Item] = {_key(item): item for item in catalogue.items}
-        self.queries = lineage.queries
         self.state = state
         self._manifest: Mapping[str, str] | None = None
         self.above = {
@@ -161,9 +160,7 @@ class _Selection:
         before = self._manifest
         if value == "new":
             return self.where(lambda item: item.full_name not in before)
-        return self.where(
-            lambda item: before.get(item.full_name) != fingerprint(item, self.queries.get(item.full_name, ""))
-        )
+        return self.where(lambda item: before.get(item.full_name) != item.facts.fingerprint)
 
     def where(self, test: Callable[[Item], bool]) -> set[str]:
         return {name for name, item in self.items.items() if test(item)}
@@ -173,8 +170,7 @@ class _Selection:
         whole = (wanted if wanted.is_absolute() else self.root / wanted).resolve()
 
         def test(item: Item) -> bool:
-            task = item.task
-            files = [item.path, *([task.sql_path] if task is not None and task.sql_path else [])]
+            files = [item.path, *([Path(item.facts.sql_path)] if item.facts.sql_path else [])]
             return any(whole == file or whole in file.parents for file in files)
 
         return test
