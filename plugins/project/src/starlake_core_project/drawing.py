@@ -145,7 +145,7 @@ class Drawing:
             _place(task, own)
             item = items.get(_subject(task))
             if item is not None:
-                task.details = item.facts.details()
+                task.describe(item.facts.details)
 
 
 def _subject(task: Task) -> str:
