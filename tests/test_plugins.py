@@ -747,7 +747,7 @@ def test_what_fails_is_told_with_plugin_distribution_and_hook(
 
 def test_an_orchestrator_and_an_addon_are_called_too(install: Install) -> None:
     install("orchestrators", "slow", ORCHESTRATOR.replace("create_children): ...", "create_children): 1 / 0"))
-    source = "from starlake_core import hookimpl\n@hookimpl(wrapper=True)\ndef sl_create_job(command):\n    return (yield).labels"
+    source = "from starlake_core import hookimpl\n@hookimpl(wrapper=True)\ndef sl_create_job(command):\n    return (yield).nothing"
     install("addons", "labels", source, distribution="labels")
     addon, orchestrator = sorted(listed("--check", code=1)["plugins"], key=lambda plugin: str(plugin["role"]))
     assert "orchestrator 'slow' (acme 1.2.0) failed in sl_create_pipeline: ZeroDivisionError" in str(orchestrator)

@@ -480,6 +480,15 @@ def test_an_addon_that_is_named_in_the_job_may_serve_an_environment_of_its_own(
         plugins.rescan()
 
 
+@pytest.mark.parametrize("labelled", [True, False])
+def test_labels_that_a_service_does_not_get_cause_a_warning(labelled: bool, caplog: pytest.LogCaptureFixture) -> None:
+    runner = Scripted()
+    runner.labelled = labelled
+    execute(replace(JOB, labels={"cost": "sales"}), runner, RunKey("t", "1"), interval=0.001)
+    told = f"t: the labels cost have no effect, because environment '{JOB.environment}' cannot label its jobs"
+    assert (told in caplog.text) is not labelled
+
+
 class Listener:
     """An add-on that hears of the ends of attempts."""
 

@@ -160,6 +160,13 @@ def _start(
 
 
 def _submit(job: Job, runner: Runner, key: RunKey) -> str:
+    if job.labels and not runner.labelled:
+        logger.warning(
+            "%s: the labels %s have no effect, because environment '%s' cannot label its jobs",
+            key.task,
+            ", ".join(sorted(job.labels)),
+            job.environment,
+        )
     with blaming(runner, "submit"):
         return runner.submit(job, key)
 
@@ -392,7 +399,7 @@ def execute(
 
 
 def _told(job: Job, runner: Runner, key: RunKey, outcome: Outcome) -> Outcome:
-    """Return an outcome, of which plugins were told."""
+    """Return an outcome, after plugins heard of it."""
     tell_end(runner, job, key, outcome)
     return outcome
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import threading
 import time
@@ -16,6 +17,7 @@ from starlake_core_duckdb import plugin
 from starlake_core_duckdb.engine import client, identity
 
 from starlake_core import Job, RunKey
+from starlake_core.processes import watchdog
 from starlake_core.runtime import Outcome, Runner, Verdict, execute
 
 if TYPE_CHECKING:
@@ -61,7 +63,8 @@ class Project:
         return Job("duckdb", arguments, {"SL_ROOT": str(self.root), **env}, {"include_env": [], "engine": "warm"})
 
     def run(self, name: str, task: str = "", **more: Any) -> Outcome:
-        job = self.job("transform", "--name", f"kpi.{name}", **more.pop("env", {}))
+        options = ("--options", f"task={task or name}")
+        job = self.job("transform", "--name", f"kpi.{name}", *options, **more.pop("env", {}))
         return execute(job, self.runner, RunKey(f"p/r/{task or name}", "1"), on_line=self.lines.append, **more)
 
     def begin(self, name: str, **more: Any) -> tuple[threading.Thread, list[Outcome]]:
@@ -209,6 +212,20 @@ def _mentions(path: Path, root: Path) -> bool:
     return path.suffix == ".log" and str(root) in path.read_text()
 
 
+def test_the_watchdog_kills_an_engine_that_does_not_respond(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.transform("one", "SELECT 1 AS n")
+    assert project.run("one").verdict is Verdict.SUCCEEDED
+    (engine,) = engines(project.root)
+    (path,) = (path for path, found in client._engines.items() if not found.gone and Path(f"{path}.lock").exists())
+    watchdog.end_helper(path)
+    assert engines(project.root) == [engine], "it responds"
+    monkeypatch.setattr(watchdog, "_HELPER_SECONDS", 0.2)
+    os.kill(engine, signal.SIGSTOP)
+    watchdog.end_helper(path)
+    until(lambda: not engines(project.root))
+    assert project.run("one", "again").verdict is Verdict.SUCCEEDED
+
+
 def test_two_runs_at_once_share_an_engine(project: Project) -> None:
     for name in ("a", "b"):
         project.transform(name, "SELECT 1 AS n")
@@ -217,6 +234,49 @@ def test_two_runs_at_once_share_an_engine(project: Project) -> None:
     results = [project.sandbox.finish(run) for run in runs]
     assert [result.out.count("SUCCEEDED") for result in results] == [10, 10], results
     assert project.sandbox.query("SELECT (SELECT count(*) FROM kpi.a), (SELECT count(*) FROM kpi.b)") == [(10, 10)]
+
+
+@pytest.mark.parametrize(
+    ("commands", "clients", "kills"), [(16, 2, 2), pytest.param(2000, 4, 60, marks=pytest.mark.soak)]
+)
+def test_random_commands_with_random_kills_are_each_done_once(
+    project: Project, commands: int, clients: int, kills: int
+) -> None:
+    """Of the engine, of a run, or of both; the tables are those of a run of one command after the other."""
+    seed = random.SystemRandom().randrange(1_000_000)
+    rng = random.Random(seed)
+    for name in "abc":
+        project.transform(name, "SELECT '{{task}}' AS task")
+    work = [
+        [f"{rng.choice('abc')}:{client}-{number}" for number in range(commands // clients)] for client in range(clients)
+    ]
+    done: list[set[str]] = [set() for _ in work]
+    for number in range(kills + 1):
+        runs = []
+        for words, finished in zip(work, done, strict=True):
+            left = [word for word in words if word.partition(":")[2] not in finished]
+            runs.append(project.sandbox.python("-c", RUN, str(project.root), *left))
+        if number < kills:
+            time.sleep(rng.uniform(0.5, 2.5))
+            for engine in engines(project.root) if rng.random() < 0.7 else ():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(engine, signal.SIGKILL)
+            for run in runs:
+                if rng.random() < 0.7:
+                    run.kill()
+        for run, finished in zip(runs, done, strict=True):
+            out, err = run.communicate(timeout=1200)
+            assert number < kills or run.returncode == 0, f"seed {seed}: {out}{err}"
+            finished |= {
+                line.split()[0].removeprefix("p/r/") for line in out.splitlines() if line.endswith(" SUCCEEDED")
+            }
+            assert "FAILED" not in out, f"seed {seed}: {out}"
+    until(lambda: not engines(project.root))
+    for name in "abc":
+        expected = sorted(word.partition(":")[2] for words in work for word in words if word.startswith(name))
+        if expected:
+            found = project.sandbox.query(f"SELECT task FROM kpi.{name} ORDER BY task")
+            assert [row[0] for row in found] == expected, f"seed {seed}"
 
 
 def test_who_shares_an_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
