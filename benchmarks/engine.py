@@ -105,7 +105,7 @@ def dbt(folder: Path, count: int, place: Path) -> Cost:
     models = folder / "models"
     models.mkdir(parents=True)
     (folder / "dbt_project.yml").write_text(
-        "name: bench\nversion: '1'\nprofile: bench\nmodels: {bench: {+materialized: table}}\n"
+        "name: bench\nversion: 1.0.0\nprofile: bench\nmodels: {bench: {+materialized: table}}\n"
     )
     path = folder / "bench.db"
     (folder / "profiles.yml").write_text(

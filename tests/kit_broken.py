@@ -510,6 +510,12 @@ class _ResumesNothing(Engine):
         self.done = {report.id: report for report in earlier.tasks}
 
 
+class _RunsWhatIsTriggered(ReferenceOrchestrator):
+    @hookimpl
+    def sl_run_pipeline(self, pipeline: Pipeline, request: RunRequest) -> Report:
+        return super().sl_run_pipeline(pipeline, replace(request, triggered=False))
+
+
 class _ResumesAnything(ReferenceOrchestrator):
     @hookimpl
     def sl_run_pipeline(self, pipeline: Pipeline, request: RunRequest) -> Report:

@@ -281,6 +281,8 @@ class ReferenceOrchestrator(RecordingOrchestrator):
     @hookimpl
     def sl_run_pipeline(self, pipeline: Pipeline, request: RunRequest) -> Report:
         assert isinstance(pipeline, StarlakePipeline)
+        if request.triggered:
+            raise RunError("the reference does not start pipelines when datasets change; run them by hand")
         engine = self.engine(pipeline, request)
         if request.resume:
             if request.run.run_id not in self.reports:

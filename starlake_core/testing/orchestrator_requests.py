@@ -254,12 +254,18 @@ class RequestChecks(OrchestratorBase):
         assert pipeline.trigger is not None, "the pipeline has no datasets that start it"
         return pipeline
 
-    @level(TRIGGERED)
     @pytest.mark.parametrize("patient", [False, True])
     def test_a_triggered_run_waits_for_its_data(self, fake: FakeEnvironment, patient: bool) -> None:
-        """A request of the rules, and not of a person, starts nothing while no dataset is new, and says so."""
+        """A request of the rules, and not of a person, starts nothing while no dataset is new, and says so. An
+        orchestrator that does not decide this itself refuses such a request."""
         pipeline = self._triggered(fake)
-        report = self.run(pipeline, replace(self._request(pipeline), triggered=True, patient=patient))
+        request = replace(self._request(pipeline), triggered=True, patient=patient)
+        if TRIGGERED not in self.levels:
+            with pytest.raises(RunError):
+                self.run(pipeline, request)
+            assert not fake.submissions, "a request that was refused started a job"
+            return
+        report = self.run(pipeline, request)
         assert not fake.submissions, "a pipeline ran although its datasets have no events"
         assert report.succeeded
         assert {task.state for task in report.tasks} == {TaskState.SKIPPED}

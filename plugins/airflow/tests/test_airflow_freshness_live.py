@@ -110,4 +110,4 @@ def test_a_transform_runs_when_both_loads_of_a_period_are_there(airflow: LiveAir
     ]
     if os.environ.get("STARLAKE_UPDATE_DOCS") and shutil.which("chromium"):
         waiting = airflow.query("SELECT run_id FROM dag_run WHERE dag_id = 'revenue' ORDER BY id LIMIT 3, 1")[0][0]
-        shoot(airflow, f"/dags/revenue/runs/{quote(waiting)}/tasks/start", IMAGES / "waits.png")
+        shoot(airflow, f"/dags/revenue/runs/{quote(waiting)}", IMAGES / "waits.png")

@@ -17,6 +17,7 @@ from starlake_core_duckdb import plugin
 from starlake_core_duckdb.engine import client, identity
 
 from starlake_core import Job, RunKey
+from starlake_core.processes import watchdog
 from starlake_core.runtime import Outcome, Runner, Verdict, execute
 
 if TYPE_CHECKING:
@@ -209,6 +210,20 @@ def test_a_killed_run_leaves_nothing_behind(project: Project) -> None:
 
 def _mentions(path: Path, root: Path) -> bool:
     return path.suffix == ".log" and str(root) in path.read_text()
+
+
+def test_the_watchdog_kills_an_engine_that_does_not_respond(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.transform("one", "SELECT 1 AS n")
+    assert project.run("one").verdict is Verdict.SUCCEEDED
+    (engine,) = engines(project.root)
+    (path,) = (path for path, found in client._engines.items() if not found.gone and Path(f"{path}.lock").exists())
+    watchdog.end_helper(path)
+    assert engines(project.root) == [engine], "it responds"
+    monkeypatch.setattr(watchdog, "_HELPER_SECONDS", 0.2)
+    os.kill(engine, signal.SIGSTOP)
+    watchdog.end_helper(path)
+    until(lambda: not engines(project.root))
+    assert project.run("one", "again").verdict is Verdict.SUCCEEDED
 
 
 def test_two_runs_at_once_share_an_engine(project: Project) -> None:

@@ -132,7 +132,7 @@ def told_by(context: Mapping[str, Any], policy: FreshnessPolicy, start: str, by_
 
 
 def describe(kept: Mapping[str, Any]) -> str:
-    """The decision in words, from what the start told: a line for the pipeline and one for each dataset."""
-    lines = [f"{str(kept.get('decision')).upper()}: {kept.get('error') or kept.get('why')}"]
-    lines += [f"{reason['dataset']}: {reason['state']}, {reason['text']}" for reason in kept.get("reasons") or ()]
-    return "\n".join(lines)
+    """The decision in words, from what the start told, as Markdown: a sentence for the pipeline and an item for each dataset."""
+    sentence = f"{str(kept.get('decision')).upper()}: {kept.get('error') or kept.get('why')}"
+    items = [f"- {reason['dataset']}: {reason['state']}, {reason['text']}" for reason in kept.get("reasons") or ()]
+    return "\n".join([sentence, *(["", *items] if items else [])])

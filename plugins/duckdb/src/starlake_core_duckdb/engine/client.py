@@ -69,8 +69,12 @@ class Engine:
         self._pid = 0
         self._gone = False
         self._used_at = time.monotonic()
-        guard.watch(path)
-        threading.Thread(target=self._read, name="starlake-engine", daemon=True).start()
+        try:
+            guard.watch(path)
+            threading.Thread(target=self._read, name="starlake-engine", daemon=True).start()
+        except BaseException:
+            opened.close()
+            raise
 
     @property
     def gone(self) -> bool:

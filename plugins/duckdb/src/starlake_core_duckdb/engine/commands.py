@@ -203,7 +203,10 @@ class Command:
     def connect(self, context: Context, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         """A cursor of the shared instance, with the time zone of the command."""
         database = self._shared.database(path)
-        root, cursor = database.enter(self.check, context.storage_version)
+        try:
+            root, cursor = database.enter(self.check, context.storage_version)
+        except duckdb.FatalException as error:
+            raise _InstanceLost(str(error)) from error
         try:
             self._cursor = cursor
             session = cast("duckdb.DuckDBPyConnection", _Session(cursor, self))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from ..database import open_database
@@ -56,13 +57,18 @@ class Database:
 
         Raises:
             EngineError: the database cannot be opened.
+            duckdb.FatalException: the instance is broken; the next call waits for another one.
         """
         mine: _Opening | None = None
         with self._changed:
             while True:
                 check()
                 if self._root is not None and not self._leaving:
-                    cursor = self._root.cursor()
+                    try:
+                        cursor = self._root.cursor()
+                    except duckdb.FatalException:
+                        self._leaving = True
+                        raise
                     self._users += 1
                     return self._root, cursor
                 if mine is not None and mine.error is not None:
@@ -147,7 +153,8 @@ class Database:
             root, lock = self._root, self._lock
             self._root = self._lock = None
         try:
-            root.close()
+            with suppress(duckdb.Error):  # an instance that is broken
+                root.close()
         finally:
             lock.close()
             with self._changed:

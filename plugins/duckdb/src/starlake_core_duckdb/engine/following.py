@@ -99,7 +99,7 @@ class Warm(Followed):
             try:
                 guard.start()
                 found = engine(path, start.folder, own)
-            except OutageError as error:
+            except (OutageError, OSError, RuntimeError, MemoryError) as error:  # a process may still be possible
                 _log.warning("%s runs as a process, because there is no engine: %s", self.key.task, error)
                 return False
             self._engine = found
