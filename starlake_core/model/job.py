@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -114,6 +115,16 @@ class Job:
         return replace(
             self, arguments=mask_arguments(self.arguments), env=mask_mapping(self.env), spec=mask_mapping(self.spec)
         )
+
+    def with_env(self, env: Mapping[str, str]) -> Job:
+        """Return the job with further environment variables.
+
+        Args:
+            env: the variables, which replace those of the same name.
+        """
+        made = copy(self)
+        object.__setattr__(made, "env", {**self.env, **env})
+        return made
 
     def bind(self, attempt: Attempt) -> Job:
         """Fill in the values that only a run knows.

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import sys
+from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from page_pipelines import HOSTILE, built, layers, shop
+from page_pipelines import HOSTILE, built, layers, shop, shop_file
 from starlake_core_page.plugin import sl_create_page
 
 from starlake_core import Page, Report, StarlakeDependencies, StarlakeDependency, TableDetails, TaskReport, TaskState
+from starlake_core.testing import StandIn, Step
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
@@ -308,3 +312,43 @@ def test_what_is_drawn_stays_small(opened):
     assert tab.page.evaluate("() => document.querySelectorAll('*').length") < 2000
     assert len(tab.drawn()) == 50
     assert tab.file.stat().st_size < 3_000_000
+
+
+def test_the_live_page_follows_a_run_that_is_killed_and_resumed(browser, tmp_path):
+    stand_in = StandIn(tmp_path / "bin")
+    file = shop_file(tmp_path, stand_in)
+    stand_in.script("load:shop.customers", Step(goes_on=True))
+    program = [sys.executable, "-m", "starlake_core"]
+    with ExitStack() as stack:
+        server = stack.enter_context(subprocess.Popen([*program, "ui", str(file)], stdout=subprocess.PIPE, text=True))
+        stack.callback(server.terminate)
+        address = re.search(r"http://\S+", server.stdout.readline())[0]
+        context = stack.enter_context(browser.new_context())
+        page = context.new_page()
+        page.goto(address)
+        page.wait_for_selector("#tabs button")
+        assert "token" not in page.url
+
+        def wait_for(expression):
+            """Wait until something is so on the page, whose policy forbids the evaluation of strings."""
+            for _ in range(600):
+                if page.evaluate(f"() => {{ const runs = window.starlakePage.runs(); return {expression}; }}"):
+                    return
+                page.wait_for_timeout(100)
+            raise AssertionError(expression)
+
+        run = stack.enter_context(subprocess.Popen([*program, "run", str(file)], stdout=subprocess.DEVNULL))
+        stack.callback(run.kill)
+        wait_for(
+            "runs.some((run) => run.tasks.state.filter((one) => one !== 'waiting').toSorted().join() === 'running,success,success')"
+        )
+        assert page.evaluate("() => window.starlakePage.cy().nodes('.running').length") == 1
+        run.kill()
+        wait_for("runs.some((run) => run.state === 'interrupted')")
+        stand_in.script("load:shop.customers", Step())
+        assert subprocess.run([*program, "resume", str(file)], stdout=subprocess.DEVNULL, check=False).returncode == 0
+        wait_for("runs.length === 2 && runs.every((run) => run.state === 'success')")
+        assert page.evaluate("() => window.starlakePage.cy().nodes('.success').length") == 4
+        server.terminate()
+        server.wait()
+        page.wait_for_selector("#message:has-text('The server has ended')")

@@ -210,13 +210,15 @@ def _run_query(context: Context, connection: duckdb.DuckDBPyConnection, plan: Tr
 
 def _check_kind(connection: duckdb.DuckDBPyConnection, plan: Transform) -> None:
     """Refuse to replace a table by a view, or a view by a table: the user decides what happens to the rows."""
+    # Only what would be in the way is searched for: a database has many tables, and to describe all of them takes longer than a small query.
+    kind = "VIEW" if plan.kind == "TABLE" else "TABLE"
+    column, source = f"{kind.lower()}_name", f"duckdb_{kind.lower()}s()"
     found = connection.execute(
-        "SELECT table_type FROM information_schema.tables WHERE table_catalog = current_database() "
-        "AND lower(table_schema) = lower($schema) AND lower(table_name) = lower($name)",
+        f"SELECT {column} FROM {source} WHERE database_name = current_database() AND NOT internal AND NOT temporary "
+        f"AND lower(schema_name) = lower($schema) AND lower({column}) = lower($name)",
         {"schema": plan.target[0], "name": plan.target[1]},
     ).fetchone()
-    kind = "VIEW" if found is not None and found[0] == "VIEW" else "TABLE"
-    if found is not None and kind != plan.kind:
+    if found is not None:
         name = ".".join(plan.target)
         raise EngineError(
             f"{plan.task.path}: {name} is a {kind.lower()} in the database, and the transform wants a {plan.kind.lower()}; "

@@ -27,28 +27,42 @@ __all__ = ["with_facts"]
 _OWNER = ("owner:", "owner=")
 
 
-def with_facts(project: Project, catalogue: Catalogue, lineage: Lineage) -> tuple[Catalogue, Lineage]:
+def with_facts(
+    project: Project, catalogue: Catalogue, lineage: Lineage, columns: bool = False
+) -> tuple[Catalogue, Lineage]:
     """Return the tables and transforms of a project with what their pipelines need to know about them.
 
     Args:
         project: the project.
         catalogue: the tables and transforms.
         lineage: what the transforms read.
+        columns: find the columns of transforms in their SQL, too.
     """
+    from .column_lineage import columns_of_transforms
+
+    computed = columns_of_transforms(project, catalogue, lineage) if columns else {}
     made = {
-        id(item): replace(item, facts=_facts(project, item, lineage.queries.get(item.full_name, "")))
+        id(item): replace(
+            item,
+            facts=_facts(
+                project,
+                item,
+                lineage.queries.get(item.full_name, ""),
+                computed.get(item.full_name, ()) if item.is_task else (),
+            ),
+        )
         for item in catalogue.items
     }
     parents = {name: tuple(made[id(parent)] for parent in found) for name, found in lineage.parents.items()}
     return replace(catalogue, items=tuple(made.values())), replace(lineage, parents=parents)
 
 
-def _facts(project: Project, item: Item, sql: str) -> ItemFacts:
+def _facts(project: Project, item: Item, sql: str, columns: tuple[Column, ...]) -> ItemFacts:
     if item.table is None and item.task is None:
         return ItemFacts()
     task = item.task
     mark = fingerprint(item, sql)
-    details = replace(_table_details(project, item, sql), values={"fingerprint": mark})
+    details = replace(_table_details(project, item, sql, columns), values={"fingerprint": mark})
     if task is not None:
         connection = query_connection(project, task)
     else:

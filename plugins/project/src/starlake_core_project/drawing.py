@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlake_core import (
@@ -128,15 +128,9 @@ class Drawing:
     def _finish(self, pipeline: StarlakePipeline, draft: Draft) -> None:
         """Add what is not in the graph: what the project says about each table, and where the project is."""
         items = {item.full_name: item for item in draft.items}
-        if draft.kind != "load":
-            items = {
-                **{
-                    parent.full_name: parent
-                    for item in draft.items
-                    for parent in self.lineage.parents.get(item.full_name, ())
-                },
-                **items,
-            }
+        if draft.kind != "load" and pipeline.options[GeneralOptions].run_dependencies_first:
+            found = [parent for item in draft.items for parent in self.lineage.parents.get(item.full_name, ())]
+            items = {**{parent.full_name: parent for parent in found}, **items}
         own: dict[str, str] = {"SL_ROOT": str(self.project.root)}
         if self.environment is not None:
             own["SL_ENV"] = self.environment
@@ -145,7 +139,7 @@ class Drawing:
             _place(task, own)
             item = items.get(_subject(task))
             if item is not None:
-                task.details = item.facts.details()
+                task.describe(item.facts.details)
 
 
 def _subject(task: Task) -> str:
@@ -167,7 +161,7 @@ def _place(task: Task, own: Mapping[str, str]) -> None:
         name: value for name, value in own.items() if name != "SL_ROOT" or not (job.endpoint or job.env.get("SL_ROOT"))
     }
     if values:
-        task.job = replace(job, env={**job.env, **values})
+        task.job = job.with_env(values)
 
 
 def _domains(items: Iterable[Item]) -> list[StarlakeDomain]:

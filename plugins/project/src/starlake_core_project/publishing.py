@@ -103,33 +103,34 @@ def plan(
     exclude: Iterable[str] | str = (),
     state: str | os.PathLike[str] | None = None,
     cache: bool = True,
+    columns: bool = False,
 ) -> Plan:
     """Read a project and group it into pipelines, without building them.
 
     Args:
-        root, by, names, cron, lineage, env, select, exclude, state, cache: see :func:`publish`.
+        root, by, names, cron, lineage, env, select, exclude, state, cache, columns: see :func:`publish`.
 
     Raises:
         ProjectError: an argument is wrong, the folder is not a project, or its application file is invalid.
     """
     project = open_project(root, env)
-    catalogue, found = _content(project, lineage, env, cache)
+    catalogue, found = _content(project, lineage, env, cache, columns)
     part = catalogue
     if select or exclude:
         part = select_items(project.root, catalogue, found, select, exclude, None if state is None else Path(state))
     return Plan(project, catalogue, found, group(project, part, by, names, cron))
 
 
-def _content(project: Project, mode: str, env: str | None, cache: bool) -> tuple[Catalogue, Lineage]:
+def _content(project: Project, mode: str, env: str | None, cache: bool, columns: bool) -> tuple[Catalogue, Lineage]:
     """Return the tables, transforms and lineage of a project, from the cache if nothing changed."""
-    kept = Cache(project, (mode, str(env)), os.environ) if cache else None
+    kept = Cache(project, (mode, str(env), str(columns)), os.environ) if cache else None
     found = kept.read() if kept is not None else None
     if found is not None:
         for warning in found[1].warnings:
             _log.warning("%s", warning)
         return found
     catalogue = read_catalogue(project)
-    catalogue, lineage = with_facts(project, catalogue, read_lineage(project, catalogue, mode))
+    catalogue, lineage = with_facts(project, catalogue, read_lineage(project, catalogue, mode), columns)
     if kept is not None:
         kept.write(catalogue, lineage)
     return catalogue, lineage
@@ -150,6 +151,7 @@ def publish(
     exclude: Iterable[str] | str = (),
     state: str | os.PathLike[str] | None = None,
     cache: bool = True,
+    columns: bool = False,
     strict: bool = False,
     filename: str | None = None,
     namespace: dict[str, Any] | None = None,
@@ -174,6 +176,7 @@ def publish(
         state: a file that ``graph --format json`` wrote earlier, for ``state:modified``.
         cache: keep what was read, in ``.starlake-core/cache`` of the project or the folder that ``SL_PROJECT_CACHE`` names, and use it while no file
             of the project changes.
+        columns: find out, from their SQL, which columns transforms have and what these are computed from; takes longer.
         strict: raise the first error, instead of building the other pipelines.
         filename: the path of the pipeline file; that of the caller by default.
         namespace: the globals of the pipeline file; those of the caller by default.
@@ -200,6 +203,7 @@ def publish(
         exclude=exclude,
         state=state,
         cache=cache,
+        columns=columns,
     )
     return publish_plan(
         found, orchestrator, environment, options or {}, strict or current_overrides().strict, filename, namespace, env
