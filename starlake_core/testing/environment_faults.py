@@ -104,6 +104,8 @@ class FaultChecks(EnvironmentBase):
         except OutageError:
             self._fails(None)
         handle = self.start(job, self.runner(job), self.key())
+        found = runner.find(job, self.key().task)
+        assert len(found) <= 1 or self.stops_doubles, f"a lost reply started {len(found)} runs of one attempt"
         assert settle(runner, handle).verdict is Verdict.SUCCEEDED
         self._ran_once(job)
 
