@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dagster import op
+from dagster._core.execution.api import create_execution_plan
 from starlake_core_dagster.pipeline import DagsterPipeline
 
 from starlake_core.testing import NativeGraph, NativeTask, OrchestratorSuite
@@ -17,18 +18,17 @@ class TestDagster(OrchestratorSuite):
     nested_groups = False
 
     def describe(self, native: DagsterPipeline) -> NativeGraph:
-        graph = native.alone.graph
-        if native.keys:
-            graph = graph.node_named(native.graph_name).definition
-        paths = {name: path for path, name in native.flat.names.items()}
-        edges = tuple(
-            (paths[output.node_name], paths[node.name])
-            for node in graph.nodes
-            for outputs in list(graph.dependency_structure.input_to_upstream_outputs_for_node(node.name).values())
-            for output in outputs
-        )
-        joins = set(native.flat.joins)
-        tasks = tuple(NativeTask(paths[node.name]) for node in graph.nodes if paths[node.name] not in joins)
+        plan = create_execution_plan(native.alone)
+        paths = {step.key: native.facts.steps.get(step.key, step.key) for step in plan.steps}
+        edges = [
+            (paths[before], paths[key])
+            for key, befores in plan.get_executable_step_deps().items()
+            for before in befores
+        ]
+        # A task that only marks the start is the start of the run.
+        starts = [path for path in native.flat.tasks if not native.step_key(path)]
+        edges += [(path, after) for after, found in native.flat.befores.items() for path in starts if path in found]
+        tasks = [NativeTask(path) for path in (*starts, *paths.values()) if path in native.flat.tasks]
         return NativeGraph(tuple(sorted(tasks, key=lambda task: task.path)), tuple(sorted(edges)))
 
     def native_node(self, task_id: str) -> Any:

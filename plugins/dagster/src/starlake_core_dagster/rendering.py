@@ -17,9 +17,10 @@ from .executor import TRIGGER_TAG
 from .keywords import JOB_KEYWORDS, TASK_KEYWORDS, check_keywords
 from .op_graph import check_name
 from .options import DagsterOptions
+from .outputs import RESULT
 from .pipeline import DagsterPipeline
 from .render_context import RenderContext, job_name
-from .steps import RESULT, VERDICT, Close, Step
+from .steps import Close, Step
 
 __all__ = ["Members", "make_group", "make_pipeline", "make_task"]
 
@@ -47,9 +48,9 @@ def make_task(task: Task) -> OpDefinition | Step:
     produces = context.produces.get(path, ())
     body: Step
     if task.kind is TaskKind.END:
-        names, flat = context.flat.names, context.flat
-        gates = {names[gate]: gate for gate in context.gates_of_ends}
-        work = frozenset(names[flat.step(other)] for other, found in flat.tasks.items() if found.is_work)
+        flat = context.flat
+        gates = {gate: flat.tasks[gate].missing for gate in context.gates_of_ends}
+        work = frozenset(flat.step(other) for other, found in flat.tasks.items() if found.is_work)
         body = Close(task, path, context.facts, produces, gates, work)
     else:
         body = Step(task, path, context.facts, produces)
@@ -64,7 +65,7 @@ def make_task(task: Task) -> OpDefinition | Step:
     return context.op(
         path,
         body,
-        (*body.outputs, VERDICT) if task.kind is TaskKind.CHECK and not context.alone else body.outputs,
+        context.outputs(path),
         native.get("description") or context.about[path],
         tags={**tags, **native.get("op_tags", {})},
         retry_policy=policy if policy is not None else _retry_policy(task.retries, task.retry_delay),

@@ -1,0 +1,120 @@
+"""What both forms of a pipeline's definitions have in common: see :mod:`.unit_form` and :mod:`.one_graph`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dagster import AssetKey, AssetsDefinition, AssetSpec, GraphDefinition, NodeInvocation
+
+from starlake_core import TaskKind
+
+from .outputs import AssetOutput, defined
+
+if TYPE_CHECKING:
+    from .render_context import RenderContext
+
+__all__ = ["Form", "Graph", "MakeSpec", "invocation", "starts_only"]
+
+MakeSpec = Callable[[AssetOutput, Sequence[AssetKey]], AssetSpec]
+
+# Created once for all ops: a pipeline may have thousands.
+_NO_HOOKS: frozenset[Any] = frozenset()
+_NO_TAGS: dict[str, str] = {}
+
+
+class Graph(GraphDefinition):
+    """A graph that Dagster walks in the order in which it runs; in the order of a set, its default, it recurses along a chain."""
+
+    @property
+    def nodes(self) -> Sequence[Any]:
+        """The nodes in the order of the ops."""
+        return list(self.node_dict.values())
+
+
+def invocation(op: Any, alias: str) -> NodeInvocation:
+    """An op under its name in a graph."""
+    return NodeInvocation(op.name, alias=alias, tags=_NO_TAGS, hook_defs=_NO_HOOKS)
+
+
+class Form(ABC):
+    """The definitions of a pipeline, as they depend on what is defined elsewhere.
+
+    Args:
+        context: what the tasks of the pipeline share.
+        theirs: maps the path of each op that is not ours to the name of its output.
+        elsewhere: assets that another pipeline defines.
+        unordered: assets that it reads, but does not wait for in a run.
+    """
+
+    each: bool
+    """Whether the assets have a definition each."""
+
+    def __init__(
+        self,
+        context: RenderContext,
+        theirs: Mapping[str, str],
+        elsewhere: Collection[AssetKey] = (),
+        unordered: Collection[AssetKey] = (),
+    ) -> None:
+        self.context = context
+        self.theirs = theirs
+        self.unordered = unordered
+        place = [*context.prefix, context.pipeline.id]
+        self.outputs = defined(context.flat, context.produces, theirs, place, elsewhere, self.each)
+
+    @property
+    def keys(self) -> list[AssetKey]:
+        """The assets that it defines."""
+        return [produced.key for produced in self.outputs]
+
+    @abstractmethod
+    def ins(self, path: str) -> list[str]:
+        """The names of the inputs of the op of a step."""
+
+    @property
+    @abstractmethod
+    def step_keys(self) -> dict[str, str]:
+        """Maps the path of each step to its key in Dagster."""
+
+    @property
+    @abstractmethod
+    def node_names(self) -> list[str]:
+        """The names that Dagster sees in the graph of a job."""
+
+    @abstractmethod
+    def waits(self) -> Iterator[tuple[list[AssetKey], list[AssetKey]]]:
+        """For each definition: the assets that it defines, and those of other definitions that it waits for."""
+
+    @abstractmethod
+    def definitions(self, ops: Mapping[str, Any], make_spec: MakeSpec) -> list[AssetsDefinition]:
+        """The definitions of its assets.
+
+        Args:
+            ops: the ops by path, with the inputs of :meth:`ins`.
+            make_spec: makes the description of an asset from what it is and what it depends on.
+        """
+
+    def _output(self, path: str) -> str:
+        """The name of the output that the steps after a task wait for."""
+        return self.theirs.get(path) or self.context.first_output(path)
+
+    def _graph_output(self, produced: AssetOutput) -> str:
+        name = self.context.flat.names[produced.path]
+        return name if produced.output in ("result", name) else f"{name}__{produced.output}"
+
+
+def starts_only(context: RenderContext, theirs: Collection[str]) -> Iterator[str]:
+    """The paths of tasks that only mark where a pipeline starts. Between assets they would tie everything behind them together."""
+    flat = context.flat
+    followed = {before for befores in flat.befores.values() for before in befores}
+    for path, task in flat.tasks.items():
+        if (
+            task.kind is TaskKind.START
+            and path not in theirs
+            and path in followed
+            and path not in flat.merged
+            and not (flat.befores[path] or task.outlets or task.inlets or task.native)
+        ):
+            yield path
