@@ -247,7 +247,7 @@ def units(domains: int, tables: int) -> Definitions:
             specs[name] = AssetSpec(
                 key=AssetKey([domain, table]),
                 description=text,
-                group_name=f"{domain}_daily",
+                group_name=domain,
                 kinds={"starlake", "table"},
                 tags=tags,
                 metadata=_table_metadata(domain, table, command),
@@ -293,7 +293,7 @@ def assets(domains: int, tables: int) -> Definitions:
 
     for domain in names:
         checked, moved = AssetKey([domain, "checked"]), AssetKey([domain, "imported"])
-        group = f"{domain}_daily"
+        group = domain
         command, text = _preload(domain, joined)
         made.append(shell_asset(command, key=checked, description=text, group_name=group, kinds={"starlake"}))
         command, text = _stage(domain, joined)
@@ -346,7 +346,7 @@ def multi_assets(domains: int, tables: int) -> Definitions:
 
     for domain in names:
         checked, moved = AssetKey([domain, "checked"]), AssetKey([domain, "imported"])
-        shared: dict[str, Any] = {"group_name": f"{domain}_daily"}
+        shared: dict[str, Any] = {"group_name": domain}
         command, text = _preload(domain, joined)
         check, move = f"check_{domain}_incoming_files", f"import_{domain}_daily"
         made.append(shell_asset(check, command, key=checked, description=text, kinds={"starlake"}, **shared))

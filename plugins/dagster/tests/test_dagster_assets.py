@@ -100,7 +100,7 @@ def test_tables_and_transforms_are_assets_with_lineage() -> None:
     }
     orders = graph.get(key("sales/orders"))
     assert orders.is_materializable
-    assert orders.group_name == "sales_daily"
+    assert orders.group_name == "sales"
     assert set(orders.kinds) == {"starlake", "table"}
     assert {"nightly", "core", "sales"} <= set(orders.tags)
     assert (
@@ -743,7 +743,7 @@ def test_two_prefixes_in_one_file_are_published_together() -> None:
 
 def test_a_refusal_offers_what_is_taken_there() -> None:
     with pytest.raises(StarlakeError) as of_task:
-        draw(lambda p: p.sl_load("a", "sales", "orders", automation_condition=1))
+        draw(lambda p: p.sl_load("a", "sales", "orders", executor=1))
     with pytest.raises(StarlakeError) as of_pipeline:
         draw(lambda p: p.sl_load("a", "sales", "orders"), asset_tags={})
     assert "retry_policy" in str(of_task.value)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from dagster import (
+    AllPartitionMapping,
     AssetCheckResult,
     AssetDep,
     AssetKey,
@@ -17,12 +18,12 @@ from dagster import (
     asset,
     asset_check,
     define_asset_job,
-    multi_asset,
 )
 from dagster_runs import draw, instance_in, job, launch, repository, resolved, run, states
 from starlake_core_dagster import definitions
 from starlake_core_dagster.forms import MOST_IN_A_ROW
 from starlake_core_dagster.loading import shared_assets
+from starlake_core_dagster.steps import _NEEDS_PARTITION
 from starlake_core_dagster.units import circles, longest_path
 
 from starlake_core import StarlakeDataset, StarlakePipeline
@@ -328,26 +329,22 @@ def test_a_circle_through_one_domain_is_said_and_loads(instance: Any) -> None:
     assert parents == {key("mart/a")}
 
 
+@pytest.mark.skipif(
+    _NEEDS_PARTITION, reason="Dagster 1.10 fails to copy an op with inputs; there the keyword deps remains"
+)
 def test_dependencies_and_mappings_of_the_user_reach_a_transform() -> None:
     pipeline = draw(drawn, cron="0 2 * * *")
-    regions = StaticPartitionsDefinition(["eu", "us"])
 
-    @multi_asset(specs=[AssetSpec(["ref", "rates"], partitions_def=regions)], can_subset=True)
+    @asset(key=["ref", "rates"], partitions_def=StaticPartitionsDefinition(["eu", "us"]))
     def rates() -> None: ...
 
     def mapped(spec: AssetSpec) -> AssetSpec:
-        if spec.key != key("mart/b"):
-            return spec
-        from dagster import AllPartitionMapping
-
         dep = AssetDep(AssetKey(["ref", "rates"]), partition_mapping=AllPartitionMapping())
-        return spec.replace_attributes(deps=[*spec.deps, dep])
+        return spec.replace_attributes(deps=[*spec.deps, dep]) if spec.key == key("mart/b") else spec
 
-    defs = Definitions.merge(Definitions(assets=[rates]), definitions(pipeline))
-    mapped_defs = Definitions(
-        assets=[made.map_asset_specs(mapped) if key("mart/b") in made.keys else made for made in defs.assets or ()]
-    )
-    assert key("ref/rates") in repository(mapped_defs).asset_graph.get(key("mart/b")).parent_keys
+    made = [one.map_asset_specs(mapped) if key("mart/b") in one.keys else one for one in pipeline.native.assets()]
+    graph = repository(Definitions(assets=[rates, *made])).asset_graph
+    assert key("ref/rates") in graph.get(key("mart/b")).parent_keys
 
 
 # -- too many in a row

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from dagster import AssetExecutionContext, AssetKey, DagsterRunStatus, TimeWindowPartitionsDefinition
 
@@ -270,6 +271,8 @@ def _window(partition: str, run: Any, facts: Facts) -> DataInterval:
         window = facts.interval(facts.partitions.time_window_for_partition_key(partition))
     except (ValueError, OverflowError):
         window = None
+    if window is not None and start.tzinfo is None:  # partitions of the user, in their own format
+        start = start.replace(tzinfo=ZoneInfo(facts.partitions.timezone))
     if window is None or window.start.astimezone(timezone.utc) != start:
         raise RunError(
             f"partition {partition!r} of run {run.run_id} is not a time at which the schedule {facts.cron!r} of pipeline "

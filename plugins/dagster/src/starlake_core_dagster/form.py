@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dagster import AssetKey, AssetsDefinition, AssetSpec, GraphDefinition, NodeInvocation
+from dagster import AssetKey, AssetsDefinition, BackfillPolicy, GraphDefinition, NodeInvocation
 
-from starlake_core import TaskKind
+from starlake_core import StarlakeError, TaskKind
 
+from .options import DagsterOptions
 from .outputs import AssetOutput, defined
 
 if TYPE_CHECKING:
     from .render_context import RenderContext
 
-__all__ = ["Form", "Graph", "MakeSpec", "invocation", "starts_only"]
-
-MakeSpec = Callable[[AssetOutput, Sequence[AssetKey]], AssetSpec]
+__all__ = ["Form", "Graph", "invocation", "starts_only"]
 
 # Created once for all ops: a pipeline may have thousands.
 _NO_HOOKS: frozenset[Any] = frozenset()
@@ -88,13 +87,34 @@ class Form(ABC):
         """For each definition: the assets that it defines, and those of other definitions that it waits for."""
 
     @abstractmethod
-    def definitions(self, ops: Mapping[str, Any], make_spec: MakeSpec) -> list[AssetsDefinition]:
+    def definitions(self, ops: Mapping[str, Any]) -> list[AssetsDefinition]:
         """The definitions of its assets.
 
         Args:
             ops: the ops by path, with the inputs of :meth:`ins`.
-            make_spec: makes the description of an asset from what it is and what it depends on.
         """
+
+    def _policy(self, paths: Sequence[str]) -> Any:
+        """How the partitions of tasks with one definition are backfilled.
+
+        Raises:
+            StarlakeError: the tasks differ.
+        """
+        tasks, pipeline = self.context.flat.tasks, self.context.pipeline
+        given = {
+            path: tasks[path].native["backfill_policy"]
+            for path in paths
+            if path in tasks and "backfill_policy" in tasks[path].native
+        }
+        if not given:
+            single = pipeline.options[DagsterOptions].backfill_policy == "single_run"
+            return BackfillPolicy.single_run() if single else None
+        if len(set(given.values())) > 1 or len(given) < len(paths):
+            raise StarlakeError(
+                f"{', '.join(paths)} of pipeline {pipeline.id} are one definition in Dagster, which has one backfill_policy; give all of them the "
+                "same, or set the option backfill_policy"
+            )
+        return next(iter(given.values()))
 
     def _output(self, path: str) -> str:
         """The name of the output that the steps after a task wait for."""

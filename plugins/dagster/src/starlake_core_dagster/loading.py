@@ -19,6 +19,7 @@ from .arranging import arranged
 from .executor import supports_threads, thread_executor
 from .pipeline import DagsterPipeline
 from .teardown_sensor import tear_down_of
+from .translator import StarlakeTranslator, translating
 from .triggers import schedule_of, sensor_of
 
 __all__ = ["definitions", "location_executor", "merged", "shared_assets"]
@@ -39,6 +40,7 @@ def definitions(
     *,
     environment: str | None = None,
     executor: Any = _Threads.OURS,
+    translator: StarlakeTranslator | None = None,
     **options: Any,
 ) -> Definitions:
     """Create Dagster's definitions: ``defs = definitions("pipelines")``.
@@ -49,6 +51,7 @@ def definitions(
         executor: the executor of every job of the code location that names none, and of the runs that Dagster creates for assets: *Materialize*,
             backfills of assets, ``dagster asset materialize``. The default is ``thread_executor()``; None leaves it to the code location, in
             which only one set of definitions may have one.
+        translator: turns the tasks of pipeline files into descriptions of assets, if a pipeline has none of its own.
         **options: options that override those in the files.
 
     Raises:
@@ -70,10 +73,15 @@ def definitions(
         else:
             raise _no_source(item)
     if files:
-        loaded = load_files(files, Overrides("dagster", environment, options))
+        token = translating.set(translator)
+        try:
+            loaded = load_files(files, Overrides("dagster", environment, options))
+        finally:
+            translating.reset(token)
         found.extend(_native(pipeline) for pipeline in pipelines_of(loaded))
-    elif found and (environment is not None or options):
-        given = ", ".join([*(["environment"] if environment is not None else []), *options])
+    elif found and (environment is not None or translator is not None or options):
+        named = {"environment": environment, "translator": translator}
+        given = ", ".join([*(name for name, value in named.items() if value is not None), *options])
         raise StarlakeError(
             f"definitions() takes {given} for pipeline files only: a pipeline already has the options of its Orchestration"
         )

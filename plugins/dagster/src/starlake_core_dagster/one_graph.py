@@ -21,8 +21,7 @@ from dagster import (
 
 from starlake_core import TaskKind
 
-from .form import Form, Graph, MakeSpec, invocation
-from .keys import asset_key
+from .form import Form, Graph, invocation
 from .outputs import RESULT, VERDICT
 from .render_context import AFTER
 
@@ -146,7 +145,7 @@ class OneGraph(Form):
             output_mappings=outputs,
         )
 
-    def definitions(self, ops: Mapping[str, Any], make_spec: MakeSpec) -> list[AssetsDefinition]:
+    def definitions(self, ops: Mapping[str, Any]) -> list[AssetsDefinition]:
         """See :class:`.form.Form`."""
         if not self.outputs:
             return []
@@ -157,8 +156,9 @@ class OneGraph(Form):
                 node_def=self.graph(ops),
                 keys_by_input_name={self.context.input_name(key): key for key in read},
                 keys_by_output_name={self._graph_output(produced): produced.key for produced in self.outputs},
-                specs=[make_spec(produced, lineage[produced.path]) for produced in self.outputs],
+                specs=[self.context.specs(produced, lineage[produced.path]) for produced in self.outputs],
                 can_subset=True,
+                backfill_policy=self._policy([produced.path for produced in self.outputs]),
             )
         ]
 
@@ -176,7 +176,7 @@ class OneGraph(Form):
             before = tuple(dict.fromkeys(key for other in flat.befores[path] for key in made(other)))
             if task.kind is not TaskKind.END and len(before) > _LINEAGE:
                 before = ()  # only an order, not a readable lineage
-            said = [asset_key(dataset, self.context.prefix) for dataset in task.inlets]
+            said = self.context.says.get(path, ())
             own = {produced.key for produced in produces.get(path, ())}
             found[path] = tuple(key for key in dict.fromkeys(said or before) if key not in own)
             nearest[path] = before

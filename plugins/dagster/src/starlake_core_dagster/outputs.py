@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dagster import AssetKey
 
 from starlake_core import StarlakeDataset, Task
 
-from .keys import asset_key
 from .op_graph import Flat
 
 __all__ = ["RESULT", "VERDICT", "AssetOutput", "defined", "outputs_of"]
@@ -37,17 +36,19 @@ class AssetOutput:
     dataset: StarlakeDataset | None = None
 
 
-def outputs_of(path: str, task: Task, prefix: Sequence[str], first: str) -> tuple[AssetOutput, ...]:
+def outputs_of(
+    path: str, task: Task, key_of: Callable[[StarlakeDataset], AssetKey], first: str
+) -> tuple[AssetOutput, ...]:
     """What a task produces.
 
     Args:
         path: the path of the task.
         task: the task.
-        prefix: the first parts of the keys.
+        key_of: tells the key of a dataset.
         first: the name of its first output.
     """
     return tuple(
-        AssetOutput(path, first if number == 1 else f"{first}_{number}", asset_key(dataset, prefix), dataset)
+        AssetOutput(path, first if number == 1 else f"{first}_{number}", key_of(dataset), dataset)
         for number, dataset in enumerate(task.outlets, 1)
     )
 

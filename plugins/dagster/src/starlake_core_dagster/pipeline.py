@@ -21,7 +21,7 @@ from .op_graph import Flat
 from .options import DagsterOptions
 from .outputs import RESULT
 from .render_context import ORDER_INPUT, RenderContext, do_nothing
-from .specs import Specs, tag_words
+from .specs import tag_words
 from .steps import Step
 
 __all__ = ["DagsterPipeline"]
@@ -150,12 +150,8 @@ class DagsterPipeline:
         form = form or self.form()
         if id(form) not in self._assets:
             self.facts.steps.update((key, path) for path, key in form.step_keys.items())
-            self._assets[id(form)] = form.definitions(self._ops_of(form), self._specs)
+            self._assets[id(form)] = form.definitions(self._ops_of(form))
         return self._assets[id(form)]
-
-    @cached_property
-    def _specs(self) -> Specs:
-        return Specs(self._context)
 
     def job(self, form: Form | None = None, others: Collection[AssetKey] = ()) -> Any:
         """The job that runs the whole pipeline.

@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from dagster import AssetKey, In, Nothing, OpDefinition, Out, Output, RetryPolicy, TimeWindowPartitionsDefinition
 
-from starlake_core import Pipeline, Task, TaskKind, gates_before_work
+from starlake_core import Pipeline, StarlakeDataset, Task, TaskKind, gates_before_work
 from starlake_core.orchestrators.pools import DrawnResources
 
 from .context import PARTITION_FORMAT, Facts
-from .keys import asset_key
 from .op_graph import flatten
 from .options import DagsterOptions
 from .outputs import RESULT, VERDICT, outputs_of
 from .pools import NO_POOL
 from .steps import shown
+from .translator import translator_of
 
 if TYPE_CHECKING:
     from .form import Form
+    from .specs import Specs
 
 __all__ = ["AFTER", "ORDER_INPUT", "RenderContext", "dagster_name", "do_nothing"]
 
@@ -79,8 +80,9 @@ class RenderContext:
         if alone:
             self.facts = replace(self.facts, pipeline_id="")
         self.prefix = pipeline.options[DagsterOptions].asset_key_prefix
+        self.translator = translator_of(pipeline)
         self.produces = {
-            path: outputs_of(path, task, self.prefix, self.flat.names[path] if path in self.flat.merged else RESULT)
+            path: outputs_of(path, task, self._key_of, self.flat.names[path] if path in self.flat.merged else RESULT)
             for path, task in self.flat.tasks.items()
             if task.outlets
         }
@@ -103,7 +105,17 @@ class RenderContext:
         return list(dict.fromkeys(gate for guard in gates_before_work(self.pipeline) for gate in guard))
 
     def _inlets(self, task: Task) -> list[AssetKey]:
-        return [asset_key(dataset, self.prefix) for dataset in task.inlets]
+        return [self._key_of(dataset) for dataset in task.inlets]
+
+    def _key_of(self, dataset: StarlakeDataset) -> AssetKey:
+        return self.translator.get_asset_key(dataset, self.pipeline)
+
+    @cached_property
+    def specs(self) -> Specs:
+        """Makes the descriptions of its assets."""
+        from .specs import Specs  # which needs names from here
+
+        return Specs(self)
 
     def pool(self, task: Task) -> str | None:
         """The pool of a task; None for none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -47,13 +47,16 @@ def make_task(task: Task) -> OpDefinition | Step:
         check_keywords(f"task {path} of pipeline {context.pipeline.id}", native, TASK_KEYWORDS)
     produces = context.produces.get(path, ())
     body: Step
+    facts = context.facts
+    if native.get("partitions_def") is not None:
+        facts = replace(facts, partitions=native["partitions_def"])
     if task.kind is TaskKind.END:
         flat = context.flat
         gates = {gate: flat.tasks[gate].missing for gate in context.gates_of_ends}
         work = frozenset(flat.step(other) for other, found in flat.tasks.items() if found.is_work)
-        body = Close(task, path, context.facts, produces, gates, work)
+        body = Close(task, path, facts, produces, gates, work)
     else:
-        body = Step(task, path, context.facts, produces)
+        body = Step(task, path, facts, produces)
     if path in context.flat.merged:
         return body
     tags = {}

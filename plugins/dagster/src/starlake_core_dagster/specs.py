@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from dagster import AssetKey, AssetSpec
+from dagster import AssetDep, AssetKey, AssetSpec, LastPartitionMapping
 
-from starlake_core import StarlakeDataset
+from starlake_core import StarlakeDataset, StarlakeError, Task
 
 from .options import DagsterOptions
 from .outputs import AssetOutput
 from .render_context import RenderContext, dagster_name
+from .translator import TranslatedAsset
 
 __all__ = ["Specs", "tag_words"]
 
@@ -72,9 +73,9 @@ class Specs:
         else:
             command = task.command
             kinds = self._kinds["sql" if command is not None and command.transform else "table" if task.domain else ""]
-        return AssetSpec(
+        spec = AssetSpec(
             key=produced.key,
-            deps=deps,
+            deps=self._deps(native, deps),
             description=native.get("description") or self._context.about[path],
             group_name=native.get("group_name") or dagster_name(self._group(path, dataset)),
             kinds=kinds,
@@ -82,29 +83,52 @@ class Specs:
             owners=list(native.get("owners") or ()) or self._owners,
             metadata={**metadata, **native.get("metadata", {})},
             code_version=native.get("code_version"),
-            partitions_def=self.partitions,
+            partitions_def=native.get("partitions_def", self.partitions),
+            automation_condition=native.get("automation_condition"),
         )
+        return self._translated(spec, task, dataset)
+
+    def _deps(self, native: Mapping[str, Any], deps: Sequence[AssetKey]) -> Sequence[Any]:
+        """The dependencies of an asset, with those of its keyword ``deps``."""
+        given = {dep.asset_key: dep for dep in map(AssetDep.from_coercible, native.get("deps", ()))}
+        if native.get("automation_condition") is None or native.get("partitions_def", self.partitions) is not None:
+            return [*(given.pop(key, key) for key in deps), *given.values()] if given else deps
+        # A condition such as eager() waits until nothing is missing: of the tables of others, only the last partition counts.
+        own, last = self._context.own, LastPartitionMapping()
+        found = [given.pop(key, None) or (key if key in own else AssetDep(key, partition_mapping=last)) for key in deps]
+        return [*found, *given.values()]
+
+    def _translated(self, spec: AssetSpec, task: Task | None, dataset: StarlakeDataset | None) -> AssetSpec:
+        translator = self._context.translator
+        found = translator.get_asset_spec(TranslatedAsset(self.pipeline, task, dataset, spec))
+        if not isinstance(found, AssetSpec) or found.key != spec.key:
+            what = f"the key {found.key.to_user_string()}" if isinstance(found, AssetSpec) else repr(found)
+            raise StarlakeError(
+                f"get_asset_spec() of {type(translator).__name__} returned {what} for {spec.key.to_user_string()}; return an AssetSpec with the same "
+                "key, and override get_asset_key() to change keys"
+            )
+        return found
 
     def _group(self, path: str, dataset: StarlakeDataset | None) -> str:
-        """The group of an asset: the outermost task group, or else the domain of the table, or else the pipeline."""
-        outermost, separator, _ = path.partition(".")
-        if separator:
-            return outermost
-        return (dataset.sink.partition(".")[0] if dataset is not None else "") or self.pipeline.id
+        """The group of an asset: the domain of its table, or else the pipeline."""
+        if dataset is not None and "." in dataset.sink:
+            return dataset.sink.partition(".")[0]
+        return self._context.flat.tasks[path].domain or self.pipeline.id
 
     def _of_join(self, produced: AssetOutput, deps: Sequence[AssetKey]) -> AssetSpec:
         """The description of what waits for a wide group."""
-        return AssetSpec(
+        spec = AssetSpec(
             key=produced.key,
             deps=deps,
             description="Waits for a group, so that what comes after it need not wait for each of its tables.",
-            group_name=dagster_name(produced.path.partition(".")[0]),
+            group_name=dagster_name(self.pipeline.id),
             kinds=self._kinds[""],
             tags=self._tags,
             owners=self._owners,
             metadata={"pipeline": self.pipeline.id},
             partitions_def=self.partitions,
         )
+        return self._translated(spec, None, None)
 
 
 def _in_order(kinds: Iterable[str]) -> Any:

@@ -24,7 +24,7 @@ from dagster import (
 
 from starlake_core import TaskKind
 
-from .form import Form, Graph, MakeSpec, invocation, starts_only
+from .form import Form, Graph, invocation, starts_only
 from .outputs import RESULT, VERDICT, AssetOutput
 from .render_context import AFTER, RenderContext
 from .units import plan
@@ -59,6 +59,11 @@ class UnitForm(Form):
             checks | set(theirs),
             frozenset(starts_only(context, theirs)),
         )
+        self._specs = {
+            produced: context.specs(produced, self.units.deps[context.flat.step(produced.path)])
+            for produced in self.outputs
+        }
+        self._wait_for_more()
         # Something has to need the verdict of a check, or Dagster does not expect it.
         self._verdicts: dict[str, str] = {}
         for unit in self.units.members:
@@ -68,6 +73,24 @@ class UnitForm(Form):
                         self._verdicts.setdefault(path, before)
         names = context.flat.names
         self._names = [f"{context.name}__{names[unit[0]]}__steps" for unit in self.units.members]
+
+    def _wait_for_more(self) -> None:
+        """Wait for what a description adds to the dependencies of an asset."""
+        units = self.units
+        for unit in units.members:
+            made = {produced.key for path in unit for produced in self.made.get(path, ())}
+            for path in unit:
+                known = set(units.deps[path]) | made
+                more = dict.fromkeys(
+                    dep.asset_key
+                    for produced in self.made.get(path, ())
+                    for dep in self._specs[produced].deps
+                    if dep.asset_key not in known
+                )
+                if more:
+                    units.outside[path] = (*units.outside[path], *more)
+                    if path in units.relays:
+                        units.relays[path] = (*units.relays[path], tuple(more))
 
     @property
     def step_keys(self) -> dict[str, str]:
@@ -118,17 +141,14 @@ class UnitForm(Form):
             *(self.context.input_name(key) for key in units.outside[path]),
         ]
 
-    def definitions(self, ops: Mapping[str, Any], make_spec: MakeSpec) -> list[AssetsDefinition]:
+    def definitions(self, ops: Mapping[str, Any]) -> list[AssetsDefinition]:
         """See :class:`.form.Form`."""
         return [
-            self._definition(unit, around, ops, make_spec)
-            for unit, around in zip(self.units.members, self._names, strict=True)
+            self._definition(unit, around, ops) for unit, around in zip(self.units.members, self._names, strict=True)
         ]
 
-    def _definition(
-        self, unit: Sequence[str], around: str, ops: Mapping[str, Any], make_spec: MakeSpec
-    ) -> AssetsDefinition:
-        context, outside, deps = self.context, self.units.outside, self.units.deps
+    def _definition(self, unit: Sequence[str], around: str, ops: Mapping[str, Any]) -> AssetsDefinition:
+        context, outside = self.context, self.units.outside
         made = [produced for path in unit for produced in self.made.get(path, ())]
         single = self._is_single(unit)
         return AssetsDefinition(
@@ -137,8 +157,9 @@ class UnitForm(Form):
             keys_by_output_name={
                 produced.output if single else self._graph_output(produced): produced.key for produced in made
             },
-            specs=[make_spec(produced, deps[context.flat.step(produced.path)]) for produced in made],
+            specs=[self._specs[produced] for produced in made],
             can_subset=not single or len(made) > 1,
+            backfill_policy=self._policy([produced.path for produced in made]),
         )
 
     def _graph(

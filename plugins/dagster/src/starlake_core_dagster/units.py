@@ -32,10 +32,10 @@ class Units:
     """
 
     members: Sequence[Sequence[str]]
-    outside: Mapping[str, tuple[Key, ...]]
+    outside: dict[str, tuple[Key, ...]]
     inside: Mapping[str, tuple[str, ...]]
     deps: Mapping[str, tuple[Key, ...]]
-    relays: Mapping[str, tuple[tuple[Key, ...], ...]]
+    relays: dict[str, tuple[tuple[Key, ...], ...]]
     dropped: frozenset[str]
     depth: int
 
