@@ -29,6 +29,8 @@ out, and the end of the output says so."""
 
 # Chosen once, before workers are started, so that all of them use the same seed.
 os.environ.setdefault("STARLAKE_SOAK_SEED", str(random.SystemRandom().randrange(1, 10**6)))
+# The tests of several distributions run at once on a few cores.
+os.environ.setdefault("STARLAKE_KIT_PATIENCE", "5")
 # Emulators cut connections on purpose, and the library would log each one.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 

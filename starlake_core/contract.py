@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import functools
 import json
+import pkgutil
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from typing import Any
 
 from .errors import ContractError, did_you_mean
@@ -46,8 +46,7 @@ class ParsedCommand:
 @functools.cache
 def commands() -> Mapping[str, Any]:
     """Return the content of ``contract.json``: the options and positional arguments of each command."""
-    text = resources.files(__package__).joinpath("contract.json").read_text(encoding="utf-8")
-    result: dict[str, Any] = json.loads(text)
+    result: dict[str, Any] = json.loads(pkgutil.get_data(__name__, "contract.json") or b"")
     return result
 
 

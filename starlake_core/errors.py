@@ -97,7 +97,14 @@ class PluginContractError(PluginError):
 
 
 class PluginFailedError(PluginError):
-    """A hook of a plugin raised an unexpected exception, because of a bug in the plugin or in a library."""
+    """A hook of a plugin, or a method of its runner, raised an unexpected exception, because of a bug in the plugin or
+    in a library.
+
+    Attributes:
+        may_pass: whether another attempt may succeed, as after a shortage of a service.
+    """
+
+    may_pass = False
 
 
 class _Problems(StarlakeError):

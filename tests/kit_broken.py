@@ -12,7 +12,8 @@ from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from kit_reference import Engine, FakeSuite, ReferenceOrchestrator, ReferenceSuite
+import kit_service_broken
+from kit_reference import Engine, FakeSuite, ReferenceOrchestrator, ReferenceSuite, ServiceSuite
 
 from starlake_core import (
     Attempt,
@@ -645,7 +646,7 @@ class _ForbidsWhatIsNotInstalled(EnvironmentSuite):
 
 
 class _ClaimsToBeKeyed(EnvironmentSuite):
-    remembers_attempts = False
+    levels = ("basic",)
 
     def environment_options(self, stand_in: StandIn, root: Path) -> Mapping[str, Any]:
         class Keyed(StandInEnvironment):
@@ -663,6 +664,8 @@ def suite(name: str) -> type:
     Args:
         name: of its class here, without the underscore.
     """
+    if hasattr(kit_service_broken, name):
+        return type(name, (ServiceSuite,), {"runner_class": f"kit_service_broken:{name}"})
     broken = globals()[f"_{name}"]
     if issubclass(broken, EnvironmentSuite):
         return broken

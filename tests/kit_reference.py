@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import graphlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import kit_service
 import pytest
 
 from starlake_core import (
@@ -32,10 +33,12 @@ from starlake_core.testing import (
     Does,
     EnvironmentSuite,
     FakeEnvironment,
+    FakeService,
     NativeGraph,
     OrchestratorSuite,
     Record,
     RecordingOrchestrator,
+    ServiceFault,
     StandIn,
     describe_records,
     subject,
@@ -201,6 +204,25 @@ class ReferenceSuite(OrchestratorSuite):
         return environment
 
 
+class ServiceSuite(EnvironmentSuite):
+    """An environment with a service keeps every promise of every level."""
+
+    environment: Any = kit_service
+    levels = ("basic", "resumable", "detached", "service")
+    runner_class = "kit_service:ServiceRunner"
+
+    @pytest.fixture(autouse=True)
+    def _service(self, stand_in: StandIn) -> Iterator[None]:
+        with FakeService(stand_in.path) as self.service:
+            yield
+
+    def environment_options(self, stand_in: StandIn, root: Path) -> Mapping[str, Any]:
+        return {"service_url": self.service.url, "service_runner": self.runner_class}
+
+    def disturb(self, fault: ServiceFault | None) -> bool:
+        return self.service.disturb(fault)
+
+
 ENDS: Mapping[Does, tuple[Verdict | Outcome | None, ...]] = {
     Does.FAILS: (Outcome(Verdict.FAILED, 3, "exit code 3"),),
     Does.EXITS_1: (Outcome(Verdict.FAILED, 1, "exit code 1"),),
@@ -217,6 +239,7 @@ class FakeSuite(EnvironmentSuite):
     """The environment in memory keeps every promise too."""
 
     fake: type[FakeEnvironment] = FakeEnvironment
+    levels = ("basic", "resumable")
     runs_any_program = False
 
     @pytest.fixture(autouse=True)

@@ -269,7 +269,8 @@ def test_options_are_listed_with_type_default_and_variable() -> None:
 def test_the_local_orchestrator_has_nothing_to_deploy(example: Path, verb: str) -> None:
     done = orchestrate(verb, example)
     assert done.returncode == 1
-    assert f"orchestrator 'local' (starlake-core-local {version('starlake-core')}) has nothing to {verb}" in done.stderr
+    label = f"orchestrator 'local' (starlake-core-local {version('starlake-core')})"
+    assert f"{label} has nothing to {verb}: it does not implement sl_{verb}" in done.stderr
 
 
 def test_an_id_that_two_files_use_is_a_problem(tmp_path: Path) -> None:

@@ -8,15 +8,17 @@ from pathlib import Path
 
 import pytest
 from kit_random import random_run
-from kit_reference import FakeSuite, ReferenceOrchestrator, ReferenceSuite
+from kit_reference import FakeSuite, ReferenceOrchestrator, ReferenceSuite, ServiceSuite
 
 from starlake_core import ContractError, Job, Orchestration, RunKey, TaskState
 from starlake_core.runtime import Verdict
 from starlake_core.testing import (
     CORPUS,
+    EnvironmentSuite,
     FakeEnvironment,
     NativeGraph,
     NativeTask,
+    OrchestratorSuite,
     RecordingOrchestrator,
     StandIn,
     Step,
@@ -24,7 +26,11 @@ from starlake_core.testing import (
     neutral_graph,
     validate_arguments,
 )
+from starlake_core.testing.documentation import check_promises
 from starlake_core.testing.graphs import differences, tasks_before
+from starlake_core.testing.promises import checks_of
+
+SUITES = {"environments": EnvironmentSuite, "orchestrators": OrchestratorSuite}
 
 pytest_plugins = ["starlake_core.testing.plugin", "pytester"]
 
@@ -35,6 +41,10 @@ class TestReference(ReferenceSuite):
 
 class TestFake(FakeSuite):
     """An environment that keeps every promise."""
+
+
+class TestService(ServiceSuite):
+    """One with a service, whose jobs outlive the process that submits them."""
 
 
 # What is broken, the check that has to catch it, and words of its message.
@@ -139,6 +149,51 @@ BROKEN = [
     ("CancelTwiceRaises", "test_cancel", "409 already cancelled"),
     ("RepeatsLogs", "test_logs_go_on_at_the_cursor", None),
     ("TellsSecrets", "test_logs_hide_secrets", "the output shows a secret"),
+    ("PassesNoVariables", "test_variables_arrive_unchanged", "variables do not arrive"),
+    ("PassesNoKey", "test_the_attempt_arrives", "SL_RUN_TASK is None"),
+    ("ForgetsTheGeneration", "test_the_attempt_arrives", "SL_RUN_KEY is"),
+    ("ForgetsTheRunOfItsJobs", "test_the_attempt_arrives", "SL_RUN_INSTANCE is None"),
+    ("ExpandsArguments", "test_arguments_arrive_unchanged", "references: "),
+    ("ExpandsVariables", "test_variables_arrive_unchanged", "KIT_REFERENCES: "),
+    ("ExpandsDollars", "test_arguments_arrive_unchanged", "shell: "),
+    ("SplitsAtSpaces", "test_arguments_arrive_unchanged", "spaces: "),
+    ("DropsEmptyArguments", "test_arguments_arrive_unchanged", "empty: "),
+    ("DropsEmptyVariables", "test_variables_arrive_unchanged", "KIT_EMPTY"),
+    ("StripsNewlines", "test_arguments_arrive_unchanged", "newlines: "),
+    ("KnowsAsciiOnly", "test_variables_arrive_unchanged", "KIT_UNICODE: "),
+    ("ReadsAscii", "test_output_arrives_unchanged", "not read as it was written"),
+    ("StripsOutput", "test_output_arrives_unchanged", "not read as it was written"),
+    ("CutsLines", "test_output_arrives_unchanged", "not read as it was written"),
+    ("KeepsHandlesInItsProcess", "test_another_process_polls_reads_and_cancels", "does not see that the attempt"),
+    ("FindsItsOwnOnly", "test_a_worker_that_dies_loses_no_attempt", "does not find the attempt"),
+    ("CancelsItsOwnOnly", "test_another_process_polls_reads_and_cancels", "does not end"),
+    ("ReadsItsOwnOnly", "test_another_process_polls_reads_and_cancels", "another process reads the output"),
+    ("KnowsItsMarkersOnly", "test_another_process_sees_the_same_end", "not ready is succeeded"),
+    ("SubmitsTwice", "test_two_submitters_at_once_start_one_run", "got two handles"),
+    ("SubmitsTwice", "test_two_runners_at_once_start_one_run", "got two handles"),
+    ("OutageIsAnyError", "test_an_outage_is_an_outage[submit]", "ValueError"),
+    ("OutageIsFinal", "test_an_outage_is_an_outage[submit]", "RunnerError"),
+    ("RefusalIsOutage", "test_a_refusal_is_final[submit]", "OutageError"),
+    ("RefusalIsRaw", "test_a_refusal_is_final[find]", "HTTPError"),
+    ("RefusalSaysNothing", "test_a_refusal_is_final[submit]", "does not say what to do"),
+    ("FindsNothingWhenRefused", "test_a_refusal_is_final[find]", "DID NOT RAISE"),
+    ("FindsNothingInAnOutage", "test_an_outage_is_an_outage[find]", "DID NOT RAISE"),
+    ("PollRaises", "test_a_poll_that_fails_is_no_end[OUTAGE]", "OutageError"),
+    ("OutageIsAnEnd", "test_a_poll_that_fails_is_no_end[OUTAGE]", "ended an attempt"),
+    ("RefusalIsLost", "test_a_poll_that_fails_is_no_end[REFUSAL]", "ended an attempt"),
+    ("ThrottlingIsRefusal", "test_throttling_is_waited_for", "too many requests"),
+    ("SleepsInAnOutage", "test_an_outage_is_an_outage[submit]", "the check takes more than"),
+    ("LostReplyStartsAnother", "test_a_lost_reply_starts_nothing_twice", "ran 2 times"),
+    ("StoppingIsRunning", "test_an_attempt_that_stops_slowly_is_waited_for", "is reported as running"),
+    ("StoppingIsOver", "test_an_attempt_that_stops_slowly_is_waited_for", "and its process has not"),
+    ("ForgetsToCancel", "test_cancel_in_an_outage_is_not_forgotten", "does not end"),
+    ("WaitsForOutput", "test_output_that_cannot_be_read_changes_nothing", "the check takes more than"),
+    ("NeverCancels", "test_cancel", "does not end"),
+    ("SaysCancelled", "test_cancel", "has ended"),
+    ("FindsNewestFirst", "test_find", None),
+    ("ForgetsEndedAttempts", "test_find", None),
+    ("IsDetachedInSecret", "test_levels_are_those_of_the_runner", "detached = False"),
+    ("LosesTheExitCode", "test_failure[FAILS]", None),
     ("ImportsSdk", "test_building_imports_no_sdk_and_is_the_same_everywhere", "building a pipeline imports pluggy"),
     (
         "ForbidsWhatIsNotInstalled",
@@ -149,8 +204,11 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("name", "check", "words"), BROKEN, ids=[f"{name}-{check}" for name, check, _ in BROKEN])
-def test_broken_plugin_is_caught(pytester: pytest.Pytester, name: str, check: str, words: str | None) -> None:
+def test_broken_plugin_is_caught(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, name: str, check: str, words: str | None
+) -> None:
     pytester.syspathinsert(Path(__file__).parent)
+    monkeypatch.setenv("STARLAKE_KIT_PATIENCE", "0.2")  # what hangs is given up on soon
     file = pytester.makepyfile(
         f"""
         from kit_broken import suite
@@ -167,8 +225,13 @@ def test_broken_plugin_is_caught(pytester: pytest.Pytester, name: str, check: st
 
 def test_every_broken_plugin_is_listed() -> None:
     import kit_broken
+    import kit_service_broken
 
     defined = {
+        name
+        for name, value in vars(kit_service_broken).items()
+        if isinstance(value, type) and value.__module__ == "kit_service_broken" and not name.startswith("_")
+    } | {
         name[1:]
         for name, value in vars(kit_broken).items()
         if isinstance(value, type) and name.startswith("_") and name != "_Runner"
@@ -325,6 +388,14 @@ def test_local_and_reference_agree_on_random_graphs(seed: int, tmp_path: Path) -
 
 
 # -- the documentation
+
+
+def test_every_check_names_its_promise_and_every_promise_its_check() -> None:
+    page = Path(__file__).parent.parent / "docs" / "reference" / "promises.md"
+    check_promises(page, SUITES)
+    assert [
+        (name, check.name) for name, suite in SUITES.items() for check in checks_of(suite) if not check.promise
+    ] == []
 
 
 @pytest.mark.parametrize("plugin", ["shell", "local"])

@@ -143,3 +143,41 @@ def test_a_pipeline_that_no_dataset_starts(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["explain", str(file)])
     assert done.exit_code == 2
     assert "started by datasets" in done.output
+
+
+SERVED = """
+from datetime import datetime, timezone
+from starlake_core import Orchestration, StarlakeDependencies, StarlakeDependency, hookimpl
+from starlake_core.freshness import Event, Recorded
+from starlake_core.testing import RecordingOrchestrator
+
+class Served(RecordingOrchestrator):
+    @hookimpl
+    def sl_read_server(self, pipeline):
+        day = datetime(2026, 3, 5, tzinfo=timezone.utc)
+        event = Event("starlake://sales/orders", 1, day, day)
+        return {recorded}
+
+tables = [StarlakeDependency("sales.orders", "table", cron="0 0 * * *")]
+with Orchestration(environment="shell", orchestrator=Served()) as orchestration:
+    lineage = StarlakeDependencies([StarlakeDependency("kpi.total", dependencies=tables)])
+    with orchestration.sl_create_pipeline(name="kpi", dependencies=lineage) as pipeline:
+        pipeline.add_lineage()
+"""
+
+
+@pytest.mark.parametrize(
+    ("recorded", "code", "text"),
+    [
+        ("Recorded((event,))", 0, "kpi: RUN"),
+        ("Recorded((event,), problem='sl_options is no JSON')", 5, "sl_options is no JSON"),
+        ("Recorded((), problem='sl_options is no JSON')", 4, "kpi: SKIP"),
+        ("None", 1, "set the address of its server (starlake-orchestrate options), or give events with --events FILE"),
+    ],
+)
+def test_a_server_tells_what_it_has_recorded(tmp_path: Path, recorded: str, code: int, text: str) -> None:
+    file = tmp_path / "kpi.py"
+    file.write_text(SERVED.replace("{recorded}", recorded))
+    done = CliRunner().invoke(app, ["explain", str(file)])
+    assert done.exit_code == code, done.output
+    assert text in " ".join(done.output.split())

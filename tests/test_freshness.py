@@ -6,13 +6,15 @@ import copy
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from freshness_cases import SCENARIOS, check, decision_of
+from freshness_backends import BackEnd, Found, FreshnessScenarios, compare
+from freshness_cases import decision_of
 
 from starlake_core import DataInterval, StarlakeDataset
 from starlake_core.errors import DatasetError, RunError, ScheduleError
@@ -30,9 +32,20 @@ from starlake_core.freshness import (
 from starlake_core.masking import MASK
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario["name"])
-def test_the_decision_of_a_scenario(scenario: Mapping[str, Any]) -> None:
-    check(scenario, decision_of(scenario))
+class Function(BackEnd):
+    """The pure function."""
+
+    def uri(self, name: str) -> str:
+        return name
+
+    def found(self, scenario: Mapping[str, Any]) -> Found:
+        return Found.of(decision_of(scenario))
+
+
+class TestFunction(FreshnessScenarios):
+    @pytest.fixture
+    def back_end(self) -> BackEnd:
+        return Function()
 
 
 PAGE = Path(__file__).parent.parent / "docs" / "concepts" / "data-aware-scheduling.md"
@@ -42,7 +55,7 @@ EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(encoding="utf-8"),
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_of_the_documentation(example: str) -> None:
     scenario = yaml.safe_load(example)
-    check(scenario, decision_of(scenario))
+    compare(scenario, Found.of(decision_of(scenario)), Function())
 
 
 def test_the_documentation_has_examples() -> None:
@@ -215,3 +228,61 @@ def test_how_far_back_a_host_must_look() -> None:
         "hourly": end - day - timedelta(hours=1),
         "never": None,
     }
+
+
+DAYS = [datetime(2026, 3, day, tzinfo=timezone.utc) for day in range(1, 11)]
+
+
+def loads(dataset: str, days: list[datetime], first: int = 1) -> list[Event]:
+    """A dataset was loaded just after the end of each day."""
+    return [
+        Event(dataset, first + place, day + timedelta(minutes=20), day, DataInterval(day - timedelta(days=1), day))
+        for place, day in enumerate(days)
+    ]
+
+
+@pytest.mark.parametrize("cron", ["0 0 * * *", None])
+def test_a_dataset_that_is_added_later_brings_only_what_is_loaded_for_later(cron: str | None) -> None:
+    daily = StarlakeDataset("a", "0 0 * * *")
+    events = loads("a", DAYS[:5])
+    before = decide(FreshnessPolicy((daily,)), events, None, DAYS[4] + timedelta(hours=1)).after
+    assert before is not None
+    policy = FreshnessPolicy((daily, StarlakeDataset("b", cron)))
+    events += loads("b", DAYS[:5])
+    nothing = decide(policy, events, before, DAYS[4] + timedelta(hours=2))
+    assert (nothing.kind, nothing.why) == (Kind.SKIP, "nothing new was loaded since the last run")
+    events += [*loads("a", [DAYS[5]], 6), *loads("b", [DAYS[5]], 6)]
+    found = decide(policy, events, Previous.from_json(before.to_json()), DAYS[5] + timedelta(hours=1))
+    assert (found.interval, found.replay) == (DataInterval(DAYS[4], DAYS[5]), False)
+    # One that was watched and brought nothing is another matter.
+    watched = decide(policy, loads("a", DAYS[:5]), None, DAYS[4] + timedelta(hours=1), ByHand()).after
+    assert watched is not None
+    assert watched.seen == {"a": 5, "b": -1}
+    late = decide(policy, events[:10], watched, DAYS[4] + timedelta(hours=2))
+    assert (late.kind, late.replay) == (Kind.RUN, True)
+
+
+def test_a_dataset_that_is_added_later_stays_so_after_a_run_for_an_interval() -> None:
+    daily = StarlakeDataset("a", "0 0 * * *")
+    before = decide(FreshnessPolicy((daily,)), loads("a", DAYS[:5]), None, DAYS[4] + timedelta(hours=1)).after
+    policy = FreshnessPolicy((daily, StarlakeDataset("b", "0 0 * * *")))
+    events = loads("a", DAYS[:5]) + loads("b", DAYS[:6])
+    asked = ByHand(interval=DataInterval(DAYS[0], DAYS[1]))
+    after = decide(policy, events, before, DAYS[5] + timedelta(hours=1), asked).after
+    assert after is not None
+    assert after.seen == {"a": 5, "b": 5}
+    assert decide(policy, events, after, DAYS[5] + timedelta(hours=1)).kind is Kind.WAIT
+
+
+def test_an_event_dated_in_the_future_is_covered_by_the_run_after_its_date() -> None:
+    policy = FreshnessPolicy((StarlakeDataset("a", "0 0 * * *"),))
+    early = replace(loads("a", [DAYS[2]], 3)[0], published=DAYS[0])
+    events = [*loads("a", DAYS[:1]), early, *loads("a", [DAYS[1]], 4)]
+    now = DAYS[1] + timedelta(hours=1)
+    first = decide(policy, events, None, now)
+    assert [reason.state.value for reason in first.reasons] == ["present", "future"]
+    # Its id is smaller than one that was seen, so it starts nothing itself.
+    assert decide(policy, events, first.after, DAYS[2] + timedelta(hours=1)).kind is Kind.SKIP
+    events += loads("a", [DAYS[3]], 5)
+    second = decide(policy, events, first.after, DAYS[3] + timedelta(hours=1))
+    assert (second.interval, second.replay) == (DataInterval(DAYS[1], DAYS[3]), False)

@@ -111,4 +111,7 @@ def test_some_examples_answer_as_they_say() -> None:
     assert namespace["sl_create_lifecycle"](None, None).setup[0][1].environment == "dataproc"
     assert "trigger_rule" in namespace["sl_task_keywords"]()
     preload = starlake_core.Preload("t", "hr", (), starlake_core.StarlakePreLoadStrategy.PENDING)
-    assert namespace["sl_create_preload"](preload, None) is None
+    assert namespace["sl_create_preload"](preload, None, None) is None
+    sales = starlake_core.Preload("check", "sales", (), starlake_core.StarlakePreLoadStrategy.PENDING)
+    checked = namespace["sl_create_preload"](sales, None, lambda command: Job("shell", command.vector))
+    assert checked == Job("shell", ("preload", "--domain", "hub", "--strategy", "pending"))

@@ -103,7 +103,7 @@ def test_a_falsy_value_is_a_value(kind: Kind, value: Any, default: Any) -> None:
     ("kind", "text", "value"), [(Integer(0), "0", 0), (BOOL, "false", False), (STR, "", ""), (CSV, "", ())]
 )
 def test_a_falsy_text_in_the_environment_is_a_value(kind: Kind, text: str, value: Any) -> None:
-    assert resolve([Option("x", kind, "default")], {}, {"SL_X": text})["x"] == value
+    assert resolve([Option("x", kind)], {}, {"SL_X": text})["x"] == value
 
 
 def test_none_means_not_given() -> None:
@@ -609,6 +609,24 @@ def pollute(mapping: Any, key: str, value: Any) -> None:
         mapping[key] = value
     except TypeError:
         return
+
+
+@pytest.mark.parametrize(
+    ("kind", "default", "typed"),
+    [(DURATION, "1d", 86400), (BOOL, "yes", True), (CSV, "a, b", ("a", "b")), (Integer(1), "3", 3), (STR, "3", "3")],
+)
+def test_a_default_may_be_what_users_write(kind: Any, default: str, typed: Any) -> None:
+    assert Option("ttl", kind, default).default == typed
+
+    class Group(OptionGroup):
+        ttl: Any = option(kind, default)
+
+    assert Group(Options({"ttl": Group.declared[0].default})).ttl == typed
+
+
+def test_a_default_that_the_option_would_refuse_is_refused_when_it_is_declared() -> None:
+    with pytest.raises(PluginContractError, match="'soon' is not a valid default of option 'ttl'; use seconds"):
+        Option("ttl", DURATION, "soon")
 
 
 def test_a_default_cannot_be_changed_for_everybody() -> None:

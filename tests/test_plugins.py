@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import re
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from click.testing import CliRunner
 
 from starlake_core import (
     STR,
@@ -30,7 +33,12 @@ from starlake_core import (
     hookimpl,
     plugins,
 )
-from starlake_core.plugins import Plugins, choose, installed, select
+from starlake_core.cli.app import app
+from starlake_core.dsl.orchestration import Overrides
+from starlake_core.dsl.pipeline_files import load_file
+from starlake_core.plugins import ROLES, Plugins, choose, installed, manager, select
+from starlake_core.plugins.doubts import find_strays, unmet_requirements
+from starlake_core.plugins.hookspecs import HOOKS_VERSION, HookSpecs, hookspec
 
 ENVIRONMENT = """
 from starlake_core import hookimpl
@@ -60,6 +68,8 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     standard = [
         path for path in sys.path if path.startswith(sysconfig.get_path("stdlib")) and "site-packages" not in path
     ]
+    for name in ("packaging.requirements", "croniter", "starlake_core.testing.fake"):  # before their folder is hidden
+        importlib.import_module(name)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *standard])
     before = set(sys.modules)
     plugins.rescan()
@@ -73,15 +83,19 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         version: str = "1.2.0",
         folder: str = "",
         module: str = "",
+        group: str = "",
+        value: str = "",
+        requires: Sequence[str] = (),
     ) -> None:
         module = module or f"{distribution.replace('-', '_')}_{name.lower()}_plugin"
         (tmp_path / f"{module}.py").write_text(source)
         place = tmp_path / folder
         info = place / f"{distribution.replace('-', '_')}-{version}.dist-info"
         info.mkdir(parents=True, exist_ok=True)
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+        needs = "".join(f"Requires-Dist: {one}\n" for one in requires)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n{needs}")
         with (info / "entry_points.txt").open("a") as file:
-            file.write(f"[starlake_core.{role}]\n{name} = {module}\n")
+            file.write(f"[{group or f'starlake_core.{role}'}]\n{name} = {module}{value}\n")
         if folder and str(place) not in sys.path:
             sys.path.append(str(place))
         plugins.rescan()
@@ -308,6 +322,144 @@ def test_the_options_of_all_plugins_are_declared_in_order() -> None:
     assert {plugin for plugin, _ in found[:-2]} == {"core"}
 
 
+# near misses and versions
+
+
+@pytest.mark.parametrize(
+    "group",
+    ["starlake_core.environment", "starlake-core.environments", "starlake.environments", "starlake_core.enviroments"],
+)
+def test_a_group_that_nothing_reads_is_named(install: Install, group: str) -> None:
+    install("", "kubernetes", ENVIRONMENT, distribution="acme-k8s", group=group)
+    with pytest.raises(PluginNotFoundError) as caught:
+        select(None, "kubernetes")
+    assert str(caught.value) == (
+        f"no environment 'kubernetes' (installed: none). acme-k8s 1.2.0 declares 'kubernetes' in the entry-point group '{group}', which "
+        "nothing reads. Did you mean 'starlake_core.environments'?"
+    )
+
+
+def test_groups_of_others_are_no_near_misses(install: Install) -> None:
+    for group in ("console_scripts", "pytest11", "airflow.plugins", "my.environments"):
+        install("", "kubernetes", ENVIRONMENT, distribution=group.replace(".", "-"), group=group)
+    assert find_strays(ROLES.values()) == ()
+
+
+def test_a_group_of_the_core_that_resembles_none_lists_them(install: Install) -> None:
+    install("", "labels", group="starlake_core.something_else")
+    (stray,) = find_strays(ROLES.values())
+    assert str(stray).endswith(
+        "which nothing reads. The groups are starlake_core.orchestrators, starlake_core.environments, starlake_core.projects, "
+        "starlake_core.addons."
+    )
+
+
+def test_a_plugin_with_another_role_is_named(install: Install) -> None:
+    install("addons", "labels", distribution="acme-labels")
+    with pytest.raises(
+        PluginNotFoundError, match=r"acme-labels 1\.2\.0 has an add-on of this name \(group starlake_core"
+    ):
+        select(None, "labels")
+
+
+def test_requirements_that_are_not_met_are_found_without_an_import(install: Install) -> None:
+    install("", "x", distribution="starlake-core", version="0.1.0", group="console_scripts")
+    wanted = ["starlake-core>=0.5", "acme-sdk>=2", "pytest; extra == 'testing'", "nothing; python_version < '3'"]
+    install("environments", "acme", "raise ImportError('acme_sdk')", requires=wanted)
+    assert unmet_requirements("acme") == (
+        "it needs starlake-core>=0.5, but starlake-core 0.1.0 is installed",
+        "it needs acme-sdk>=2, which is not installed",
+    )
+    with pytest.raises(
+        PluginLoadError, match=r"acme_sdk.*; it needs starlake-core>=0\.5, but .*; it needs acme-sdk>=2"
+    ):
+        select(None, "acme")
+
+
+@pytest.mark.parametrize(
+    ("needed", "told"),
+    [
+        ("2.0", "needs version 2.0 of the hooks, but starlake-core has .*; install a newer starlake-core"),
+        ("1.99", "needs version 1.99 of the hooks, but starlake-core has .*; install a newer starlake-core"),
+        ("0.9", "needs version 0.9 of the hooks, but starlake-core has .*; install a newer version of the plugin"),
+        ("one", "sets needs_hooks to 'one'; write the major and minor version of the hooks"),
+    ],
+)
+def test_a_plugin_declares_which_version_of_the_hooks_it_needs(install: Install, needed: str, told: str) -> None:
+    assert re.search(told, contract_error(install, f"needs_hooks = {needed!r}\n{ENVIRONMENT}"))
+
+
+def test_the_version_of_today_fits(install: Install) -> None:
+    install("environments", "acme", f"needs_hooks = {HOOKS_VERSION!r}\n{ENVIRONMENT}")
+    assert select(None, "acme").environment == "acme"
+
+
+def test_a_misspelt_hook_without_a_marker(install: Install) -> None:
+    message = contract_error(install, ENVIRONMENT + "\ndef sl_option(): return []")
+    assert (
+        message == "environment 'shell' (acme 1.2.0) defines sl_option, which is not a hook. Did you mean 'sl_options'?"
+    )
+
+
+def test_a_hook_of_a_newer_core_is_optional_if_it_says_so(install: Install) -> None:
+    newer = ENVIRONMENT + "\n@hookimpl{}\ndef sl_paint_it_black(task): ..."
+    assert "mark it with @hookimpl(optionalhook=True)" in contract_error(install, newer.format(""))
+    install("environments", "new", newer.format("(optionalhook=True)"), distribution="new")
+    assert select(None, "new").environment == "new"
+
+
+def test_an_entry_point_that_names_a_class(install: Install) -> None:
+    source = "from starlake_core import hookimpl\nclass Plugin:\n    @hookimpl\n    def sl_options(self): return []"
+    install("addons", "labels", source, module="labels_plugin", value=":Plugin")
+    with pytest.raises(PluginContractError, match="is the class Plugin; its entry point must name a module"):
+        select(addons=["labels"])
+
+
+def test_a_job_of_an_environment_that_no_worker_finds(install: Install) -> None:
+    job = "return Job({!r}, command.vector)"
+    source = "from starlake_core import Job\n" + BROKEN
+    install("environments", "kubernetes", source.format(job=job.format("kubernets"), runner="pass"))
+    with pytest.raises(PluginContractError) as caught:
+        select(None, "kubernetes").create_job(COMMAND, OPTIONS)
+    assert str(caught.value) == (
+        "environment 'kubernetes' (acme 1.2.0) returned from sl_create_job a Job of the environment 'kubernets', which is neither selected nor "
+        "installed; use 'kubernetes', the name of its entry point. Did you mean 'kubernetes'?"
+    )
+    install("environments", "other", source.format(job=job.format("kubernetes"), runner="pass"), distribution="other")
+    assert select(None, "other").create_job(COMMAND, OPTIONS).environment == "kubernetes"
+
+
+def test_an_option_that_nobody_declares_is_a_mistake_of_the_plugin_that_reads_it(install: Install) -> None:
+    install("environments", "acme", BROKEN.format(job="return options['acme_resource']", runner="pass"))
+    with pytest.raises(
+        PluginFailedError,
+        match=r"^environment 'acme' \(acme 1\.2\.0\) failed in sl_create_job: UnknownOptionError: no option 'acme_resource'.*"
+        r"acme_acme_plugin\.py, line \d+\)$",
+    ):
+        select(None, "acme").create_job(COMMAND, OPTIONS)
+
+
+def test_the_line_of_the_plugin_is_named_and_not_that_of_a_library(install: Install) -> None:
+    install("environments", "acme", BROKEN.format(job="__import__('json').loads('{')", runner="pass"))
+    with pytest.raises(PluginFailedError, match=r"JSONDecodeError: .*/acme_acme_plugin\.py, line 5\)$"):
+        select(None, "acme").create_job(COMMAND, OPTIONS)
+
+
+def test_a_hook_that_is_going_to_be_removed_warns(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``warn_on_impl`` and ``warn_on_impl_args`` are how hooks and their arguments are deprecated."""
+
+    class Specs(HookSpecs):
+        @hookspec(
+            warn_on_impl_args={"options": DeprecationWarning("options of sl_create_job go in 2.0; use command.options")}
+        )
+        def sl_create_job(self, command: Any, options: Any) -> Any: ...
+
+    monkeypatch.setattr(manager, "HookSpecs", Specs)
+    install("environments", "acme", ENVIRONMENT)
+    with pytest.warns(DeprecationWarning, match=r"options of sl_create_job go in 2\.0"):
+        select(None, "acme")
+
+
 def test_two_selected_plugins_in_conflict_are_named(orchestrate: Any) -> None:
     from starlake_core import BOOL
 
@@ -461,7 +613,7 @@ def test_of_several_plugins_the_one_that_raised_is_named() -> None:
         role = "add-on" if addons else "environment"
         with pytest.raises(
             PluginFailedError,
-            match=rf"^{role} 'loud' failed in sl_create_job: ZeroDivisionError \(test_plugins\.py, line \d+\)$",
+            match=rf"^{role} 'loud' failed in sl_create_job: ZeroDivisionError \(tests/test_plugins\.py, line \d+\)$",
         ):
             select(None, environment, addons).create_job(COMMAND, OPTIONS)
 
@@ -524,3 +676,126 @@ def test_only_one_module_touches_the_hooks_of_pluggy() -> None:
     assert len(sources) > 100
     touching = [path.name for path in sources if re.search(r"\.hook\b", path.read_text(encoding="utf-8"))]
     assert touching == ["manager.py"]
+
+
+# -- the command that lists and calls them
+
+
+def listed(*arguments: str, code: int = 0) -> dict[str, Any]:
+    done = CliRunner().invoke(app, ["plugins", *arguments, "--format", "json"])
+    assert done.exit_code == code, done.output
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+WORKS = """
+import itertools
+COUNT = itertools.count()
+from starlake_core import STR, Integer, Job, Option, Options, OptionGroup, hookimpl, option
+from starlake_core.runtime import ProcessRunner
+class AcmeOptions(OptionGroup):
+    acme_region: str = option(STR, required=True)
+@hookimpl
+def sl_options():
+    return [AcmeOptions]
+@hookimpl
+def sl_create_job(command, options):
+    return Job("acme", command.vector, {}, {"region": options[AcmeOptions].acme_region})
+@hookimpl
+def sl_create_runner(job):
+    return ProcessRunner(lambda job: job.arguments)
+"""
+
+
+def test_a_plugin_that_works_is_called_and_its_hooks_are_named(install: Install) -> None:
+    install("environments", "acme", WORKS)
+    (plugin,) = listed("--check")["plugins"]
+    assert plugin["hooks"] == ["sl_create_job", "sl_create_runner", "sl_options"]
+    assert {"options", "equal jobs for equal commands", "job of load", "pipeline two_domains"} <= set(plugin["called"])
+    assert plugin["problems"] == plugin["notes"] == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "told"),
+    [
+        ("return [AcmeOptions]", "return [Option('n', Integer(minimum=1))]", "failed in sl_options: TypeError"),
+        ("acme_region: str", "retries: str", "both declare the option 'retries', but differently"),
+        ("options[AcmeOptions].acme_region", "options['acme_regions']", "failed in sl_create_job: UnknownOptionError"),
+        ('"acme", command', '"acmee", command', "a Job of the environment 'acmee'"),
+        ('{"region":', '{"made": object(), "region":', "the job of transform does not survive JSON"),
+        ('{"region":', '{"made": (1, 2), "region":', "is another one after it was stored as JSON"),
+        ('{"region":', '{"made": next(COUNT), "region":', "returned another job for the same command"),
+        (
+            "return ProcessRunner",
+            "import acme_sdk; return ProcessRunner",
+            "cannot run sl_create_runner: ModuleNotFound",
+        ),
+        (
+            "return ProcessRunner(lambda job: job.arguments)",
+            "return job",
+            "from sl_create_runner; its class must inherit",
+        ),
+    ],
+)
+def test_what_fails_is_told_with_plugin_distribution_and_hook(
+    install: Install, right: str, wrong: str, told: str
+) -> None:
+    assert right in WORKS
+    install("environments", "acme", WORKS.replace(right, wrong))
+    (plugin,) = listed("--check", code=1)["plugins"]
+    assert plugin["loads"]
+    assert any(told in problem for problem in plugin["problems"])
+    assert all("acme" in problem for problem in plugin["problems"])
+
+
+def test_an_orchestrator_and_an_addon_are_called_too(install: Install) -> None:
+    install("orchestrators", "slow", ORCHESTRATOR.replace("create_children): ...", "create_children): 1 / 0"))
+    source = "from starlake_core import hookimpl\n@hookimpl(wrapper=True)\ndef sl_create_job(command):\n    return (yield).labels"
+    install("addons", "labels", source, distribution="labels")
+    addon, orchestrator = sorted(listed("--check", code=1)["plugins"], key=lambda plugin: str(plugin["role"]))
+    assert "orchestrator 'slow' (acme 1.2.0) failed in sl_create_pipeline: ZeroDivisionError" in str(orchestrator)
+    assert "add-on 'labels' (labels 1.2.0) failed in sl_create_job: AttributeError" in str(addon["problems"])
+
+
+def test_what_a_plugin_asks_for_is_no_fault_of_it(install: Install) -> None:
+    asks = "from starlake_core.errors import RunnerError; raise RunnerError('no credentials')"
+    install("environments", "acme", WORKS.replace("return ProcessRunner", f"{asks}\n    return ProcessRunner"))
+    (plugin,) = listed("--check")["plugins"]
+    assert plugin["problems"] == []
+    assert plugin["notes"] == ["it asks for more than a sample: no credentials"]
+
+
+def test_what_nothing_reads_and_what_is_missing_is_listed(install: Install) -> None:
+    install("environments", "acme", WORKS, requires=["acme-sdk>=2"])
+    install("", "labels", distribution="labels", group="starlake_core.addon")
+    found = listed()
+    assert found["plugins"][0]["warnings"] == ["it needs acme-sdk>=2, which is not installed"]
+    assert found["strays"] == [
+        "labels 1.2.0 declares 'labels' in the entry-point group 'starlake_core.addon', which nothing reads. Did you mean "
+        "'starlake_core.addons'?"
+    ]
+    shown = CliRunner().invoke(app, ["plugins"]).stdout
+    assert "warning: environment 'acme' (acme 1.2.0): it needs acme-sdk>=2" in shown
+    assert listed("--check", code=1)["plugins"][0]["problems"]
+
+
+def test_a_name_that_is_not_installed_is_refused(install: Install) -> None:
+    install("environments", "acme", WORKS)
+    done = CliRunner().invoke(app, ["plugins", "acm"])
+    assert done.exit_code == 2
+    assert "no plugin 'acm' is installed. Did you mean 'acme'?" in done.output
+
+
+def test_a_pipeline_file_is_not_blamed_for_a_plugin(install: Install, tmp_path: Path) -> None:
+    install("environments", "acme", WORKS.replace("options[AcmeOptions].acme_region", "1 / 0"))
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from starlake_core import Orchestration\n"
+        "from starlake_core.testing import RecordingOrchestrator\n"
+        "with Orchestration({'acme_region': 'x'}, orchestrator=RecordingOrchestrator(), environment='acme') as o:\n"
+        "    with o.sl_create_pipeline(name='p') as p:\n"
+        "        p.sl_transform('t', 'kpi.t')\n"
+    )
+    (problem,) = load_file(file, Overrides()).problems
+    assert problem.startswith("environment 'acme' (acme 1.2.0) failed in sl_create_job: ZeroDivisionError")
+    assert "mine.py" not in problem

@@ -23,7 +23,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from starlake_core import Job, OutageError, PluginContractError, PluginFailedError, RunKey, RunnerError, hookimpl
+from starlake_core import (
+    Job,
+    OutageError,
+    PluginContractError,
+    PluginFailedError,
+    RunKey,
+    RunnerError,
+    hookimpl,
+    plugins,
+)
 from starlake_core.plugins import select
 from starlake_core.processes import following
 from starlake_core.processes.runner import local_folder, worker_environment
@@ -38,11 +47,14 @@ from starlake_core.runtime import (
     Verdict,
     cancel_and_settle,
     execute,
+    explain_not_ready,
     finish,
     in_project,
+    may_pass,
     pause,
     pausing,
     remote_marker,
+    retrying,
     runner_for,
     shared_poller,
     start,
@@ -419,6 +431,96 @@ def test_jobs_with_one_endpoint_share_a_runner() -> None:
     assert runner_for(Job("fake", endpoint="a"), select(None, environment(lambda job: Scripted()))) is not a
 
 
+@pytest.mark.parametrize("method", ["find", "submit"])
+@pytest.mark.parametrize(("raised", "passes"), [(TypeError("a bug"), False), (ValueError("half an answer"), True)])
+def test_a_runner_that_raises_is_named_with_its_plugin(method: str, raised: Exception, passes: bool) -> None:
+    def fail(*arguments: Any) -> Any:
+        raise raised
+
+    runner = runner_for(JOB, select(None, environment(lambda job: Scripted())))
+    setattr(runner, method, fail)
+    told = rf"^environment 'fake' failed in Scripted\.{method}: {type(raised).__name__}: .*tests/test_runtime\.py, line"
+    with pytest.raises(PluginFailedError, match=told) as caught:
+        execute(JOB, runner, RunKey("t", "1"))
+    assert may_pass(caught.value) is passes
+    assert caught.value.__cause__ is raised
+
+
+def test_a_shortage_of_the_machine_is_not_blamed_on_the_plugin() -> None:
+    def fail(*arguments: Any) -> Any:
+        raise BlockingIOError("too many processes")
+
+    runner = runner_for(JOB, select(None, environment(lambda job: Scripted())))
+    runner.submit = fail  # type: ignore[method-assign]
+    with pytest.raises(BlockingIOError):
+        execute(JOB, runner, RunKey("t", "1"))
+
+
+def test_an_addon_that_is_named_in_the_job_may_serve_an_environment_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "query_plugin.py").write_text(
+        "from starlake_core import hookimpl\n"
+        "from starlake_core.runtime import ProcessRunner\n"
+        "@hookimpl\n"
+        "def sl_create_runner(job):\n"
+        "    return ProcessRunner(lambda job: job.arguments) if job.environment == 'query' else None\n"
+    )
+    info = tmp_path / "acme_query-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-query\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[starlake_core.addons]\nquery = query_plugin\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    plugins.rescan()
+    try:
+        assert isinstance(runner_for(Job("query", plugins=("query",))), ProcessRunner)
+        with pytest.raises(PluginContractError, match=r"add-on 'query' \(acme-query 1\.0\) returned None"):
+            runner_for(Job("queri", plugins=("query",)))
+    finally:
+        plugins.rescan()
+
+
+def test_a_call_that_fails_for_a_passing_reason_is_repeated() -> None:
+    left = [TimeoutError("503"), TimeoutError("503")]
+
+    def call() -> str:
+        if left:
+            raise left.pop()
+        return "done"
+
+    with pausing(lambda: False):
+        assert retrying(call, lambda error: isinstance(error, TimeoutError), "list") == "done"
+    with pytest.raises(ZeroDivisionError):
+        retrying(lambda: 1 / 0, lambda error: isinstance(error, TimeoutError), "list")
+
+
+def test_a_call_that_goes_on_failing_is_an_outage() -> None:
+    def call() -> str:
+        raise TimeoutError("503")
+
+    with pytest.raises(OutageError, match=r"the service does not answer \(list the jobs\): TimeoutError: 503"):
+        retrying(call, lambda error: True, "list the jobs", seconds=0.0)
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("", "sales has no incoming files"),
+        ("not ready", "sales has no incoming files"),
+        ("the query has no row", "sales has no incoming files: the query has no row"),
+        ("sales has no incoming files within 3 s", "sales has no incoming files within 3 s"),
+    ],
+)
+def test_a_check_that_is_not_ready_shows_what_its_environment_says(reason: str, told: str) -> None:
+    assert explain_not_ready("sales has no incoming files", Outcome(Verdict.NOT_READY, 0, reason)) == told
+
+
+def test_a_job_without_a_command_line_is_shown_as_a_comment() -> None:
+    runner = Scripted()
+    assert runner.describe(Job("acme", ("load", "--token", "x"))) == "# in acme: starlake load --token ***"
+    assert runner.describe(Job("acme")) == "# in acme: no Starlake command"
+
+
 def test_a_runner_that_is_none_is_named() -> None:
     with pytest.raises(
         PluginContractError,
@@ -642,7 +744,9 @@ def test_a_fault_of_the_program_about_one_attempt_is_told_and_holds_up_no_other(
 
     poller = BatchPoller(runner, 1.0, sleep=sleep, clock=lambda: now[0])  # type: ignore[arg-type]
     futures = {handle: poller.watch(handle) for handle in ("a", "odd", "b", "c")}
-    with pytest.raises(RunnerError, match="has a bug; report it to its authors: KeyError: 'state'"):
+    with pytest.raises(
+        RunnerError, match=r"has a bug; report it to its authors: .*Faulty failed in Faulty\.poll: KeyError: 'state'"
+    ):
         futures.pop("odd").result(PATIENCE)
     assert now[0] >= poller_module.PATIENCE_SECONDS
     assert all(future.result(PATIENCE).succeeded for future in futures.values())

@@ -43,6 +43,6 @@ def show_moved(moved: Sequence[Path] | None, plugins: Plugins, verb: str) -> Non
         RunError: the orchestrator does not deploy files.
     """
     if moved is None:
-        raise RunError(f"{plugins.label('orchestrator')} has nothing to {verb}: it reads pipeline files where they are")
+        raise RunError(f"{plugins.label('orchestrator')} has nothing to {verb}: it does not implement sl_{verb}")
     for path in moved:
         click.echo(plain_line(str(path)))

@@ -5,9 +5,11 @@ It keeps nothing itself. What has run is in the record of the orchestrator, so i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 
 from ..dsl.pipeline import StarlakePipeline
 from ..errors import RunError, StarlakeError
@@ -37,7 +39,8 @@ class Watch:
         request: creates the request for a run: a function of a pipeline and a scheduled date.
 
     Raises:
-        RunError: the orchestrator of a pipeline keeps no record that can be read from here.
+        RunError: the orchestrator of a pipeline keeps no record that can be read from here, or pipelines start each
+            other.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Watch:
         self._failed: dict[str, object] = {}
         self._last: dict[str, Report] = {}
         self._noted: dict[str, str] = {}
+        _refuse_circles(pipelines)
         reports = find_recorded_runs(pipelines, None)
         if reports is None:
             label = pipelines[0].orchestration.plugins.label("orchestrator")
@@ -147,6 +151,27 @@ class Watch:
         if self._noted.get(pipeline.id) != text:
             self._noted[pipeline.id] = text
             self._progress.note(f"{pipeline.id}: {text}")
+
+
+def _refuse_circles(pipelines: Sequence[StarlakePipeline]) -> None:
+    """Refuse pipelines that start each other, because each run of one would start the others again, for ever."""
+    producers: dict[str, list[str]] = {}
+    for pipeline in pipelines:
+        for dataset in pipeline.outlets:
+            producers.setdefault(dataset.identity, []).append(pipeline.id)
+    before: dict[str, Mapping[str, str]] = {}
+    for pipeline in pipelines:
+        datasets = pipeline.trigger.datasets if pipeline.trigger is not None else ()
+        before[pipeline.id] = {name: one.uri for one in datasets for name in producers.get(one.identity, ())}
+    try:
+        list(TopologicalSorter(before).static_order())
+    except CycleError as error:
+        circle = error.args[1]
+        parts = [f"{name} starts {after} ({before[after][name]})" for name, after in pairwise(circle)]
+        raise RunError(
+            f"these pipelines would start each other for ever: {', '.join(parts)}. Give one of them a schedule, or take one of the datasets out of "
+            "what starts it"
+        ) from None
 
 
 def seconds_to_wait(now: datetime, fire: datetime | None, poll: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,8 @@ _CONFLICT = 5
 def explain(files: PipelineFiles, moment: datetime | None, events_file: Path | None, output_format: str) -> None:
     """Explain whether pipelines that datasets start would run now, for which interval, and what they wait for.
 
-    Exit codes: 0 run, 3 wait, 4 nothing to do, 5 run variables contradict each other; of several pipelines, the
-    greatest.
+    Exit codes: 0 run, 3 wait, 4 nothing to do, 5 run variables contradict each other or cannot be read; of several
+    pipelines, the greatest.
     """
     pipelines = [pipeline for pipeline in files.load() if pipeline.trigger is not None]
     if not pipelines:
@@ -66,11 +67,17 @@ def _at(pipeline: StarlakePipeline, moment: datetime | None, now: datetime) -> d
 
 
 def _decision(pipeline: StarlakePipeline, now: datetime, given: Recorded | None) -> Decision:
-    recorded = given if given is not None else pipeline.orchestration.plugins.read_recorded(pipeline)
+    plugins = pipeline.orchestration.plugins
+    recorded = given or plugins.read_recorded(pipeline) or plugins.read_server(pipeline)
     if recorded is None:
-        label = pipeline.orchestration.plugins.label("orchestrator")
-        raise RunError(f"{label} does not tell from here which events it has; give them with --events FILE")
-    return decide(FreshnessPolicy.of(pipeline), recorded.events, recorded.previous, now)
+        raise RunError(
+            f"{plugins.label('orchestrator')} does not tell from here which events it has; set the address of its server "
+            "(starlake-orchestrate options), or give events with --events FILE"
+        )
+    decision = decide(FreshnessPolicy.of(pipeline), recorded.events, recorded.previous, now)
+    if recorded.problem and decision.kind is Kind.RUN and not decision.error:
+        decision = replace(decision, error=recorded.problem, after=None)
+    return decision
 
 
 def _data(decision: Decision) -> dict[str, Any]:

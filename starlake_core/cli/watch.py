@@ -15,6 +15,7 @@ from ._command import INTERRUPTED, command
 from ._console import stdout
 from ._parameters import parallelism_option, variables_option
 from ._progress import choose_progress
+from ._reloading import Reloading
 from ._running import exit_code, stoppable
 from ._selection import PipelineFiles, pipeline_files
 from ._watching import Watch, seconds_to_wait
@@ -40,17 +41,19 @@ def watch(
     """Run pipelines at the times of their schedules and when their data is there, in this process.
 
     Ctrl-C stops it, and the run of the moment with it. Started again, even after a kill, it finishes that run and
-    continues. A run that failed is not repeated by itself; "resume" does it.
+    continues. A run that failed is not repeated by itself; "resume" does it. Pipeline files that change are loaded
+    again between two runs; for other changes, such as of the files of a project, start it again.
     """
-    pipelines = files.load()
 
     def request(pipeline: StarlakePipeline, date: datetime | None) -> RunRequest:
         return request_run(pipeline, date, variables=variables, parallelism=parallelism)
 
-    watched = Watch(pipelines, choose_progress(stdout()), request)
+    progress = choose_progress(stdout())
+    watching = Reloading(files, lambda pipelines: Watch(pipelines, progress, request), progress.note)
     reports: list[Report] = []
     with stoppable():
         while True:
+            watched = watching.current()
             found = watched.step(datetime.now(timezone.utc))
             if any(report.state == TaskState.CANCELLED for report in found):
                 sys.exit(INTERRUPTED)

@@ -15,6 +15,7 @@ from ..errors import OptionsError, StarlakeError, did_you_mean
 from ..logs import get_logger
 from ..masking import is_secret_name
 from ..model.dataset import StarlakeDataset, check_datasets
+from ..model.facts import PipelineFault
 from ..model.lineage import StarlakeDependencies, StarlakeDependency
 from ..model.run_options import read_policies
 from ..model.schedule import StarlakeSchedule, read_cron
@@ -40,6 +41,7 @@ class Overrides:
         options: options that override those in the file.
         strict: whether to refuse options that no selected plugin declares.
         collected: every orchestration that the file opened.
+        faults: receives the pipelines that cannot be built; None to report them through the orchestrator.
     """
 
     orchestrator: str | None = None
@@ -47,6 +49,7 @@ class Overrides:
     options: Mapping[str, Any] = field(default_factory=dict)
     strict: bool = False
     collected: list[Orchestration] | None = None
+    faults: list[PipelineFault] | None = None
 
 
 _NONE = Overrides()

@@ -9,12 +9,21 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType
 
-from ..errors import NothingFoundError, OptionsError, PipelineFileError, StarlakeError
+from ..errors import (
+    NothingFoundError,
+    OptionsError,
+    PipelineFileError,
+    PluginContractError,
+    PluginFailedError,
+    PluginLoadError,
+    StarlakeError,
+)
+from ..model.facts import PipelineFault
 from ..short_names import short_hash
 from .orchestration import Orchestration, Overrides, overriding
 from .pipeline import StarlakePipeline
@@ -34,6 +43,7 @@ class LoadedFile:
         orchestrations: the orchestrations that it opened.
         problems: a line or paragraph for each error.
         warnings: a line for each warning.
+        faults: the pipelines that cannot be built, although the others can.
     """
 
     path: Path
@@ -41,6 +51,7 @@ class LoadedFile:
     orchestrations: list[Orchestration] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    faults: list[PipelineFault] = field(default_factory=list)
 
 
 def find_files(paths: Sequence[Path]) -> list[Path]:
@@ -139,7 +150,7 @@ def load_file(path: Path, overrides: Overrides) -> LoadedFile:
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
     collected: list[Orchestration] = []
-    run = Overrides(overrides.orchestrator, overrides.environment, overrides.options, overrides.strict, collected)
+    run = replace(overrides, collected=collected, faults=loaded.faults)
     sys.modules[name] = module
     before = set(sys.modules)
     # A pipeline file may import modules from its folder, as it may under an orchestrator. The folder comes last in the
@@ -153,6 +164,8 @@ def load_file(path: Path, overrides: Overrides) -> LoadedFile:
             loader.exec_module(module)
     except OptionsError as error:
         loaded.problems.extend(error.problems)
+    except (PluginFailedError, PluginContractError, PluginLoadError) as error:
+        loaded.problems.append(str(error))  # the message names the plugin, and no line of this file is wrong
     except StarlakeError as error:
         loaded.problems.append(f"{_place(path, error)}: {error}")
     except KeyboardInterrupt:

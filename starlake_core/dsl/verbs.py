@@ -272,7 +272,7 @@ class Verbs(Pipeline):
         kind: TaskKind,
     ) -> Node | None:
         settings = self._arguments(name, keywords)
-        steps = list(steps)
+        steps = [(task_id, self._with_addons(job)) for task_id, job in steps]
         if not steps:
             return None
         if len(steps) == 1:
@@ -330,8 +330,7 @@ class Verbs(Pipeline):
         )
         command = preload.command()
         job = self.plugins.create_preload(preload, options)
-        if job is None:
-            job = self._job(command, options)
+        job = self._job(command, options) if job is None else self._with_addons(job)
         return self._add(
             name,
             settings,

@@ -40,6 +40,14 @@ class History:
     behind: list[int] = field(default_factory=list)
     later: list[int] = field(default_factory=list)
 
+    @property
+    def passed(self) -> int:
+        """The greatest id of an event that counts as seen, before those that do not; -1 for none."""
+        new = {self.known[place].id for place in self.unseen}
+        first = min(new, default=None)
+        old = (event.id for event in self.known if event.id not in new)
+        return max((one for one in old if first is None or one < first), default=-1)
+
 
 @dataclass
 class News:
@@ -89,11 +97,13 @@ def read_histories(
         if start is not None and previous is None:
             history.known = [event for event in history.known if event.date > start]
         history.stamps = [event.stamp for event in history.known]
-        last = seen.get(identity)
+        last, after = seen.get(identity, -1), start
+        if identity not in seen and previous is not None and previous.complete:  # the dataset was added since
+            after = previous.end if start is None else max(start, previous.end)
         history.unseen = [
             place
             for place, event in enumerate(history.known)
-            if ((start is None or event.date > start) if last is None else event.id > last)
+            if (event.id > last if last >= 0 else after is None or event.date > after)
         ]
         if history.item.cron is not None:
             history.clock = _clock(history.known, clocks)

@@ -222,6 +222,7 @@ class _Case:
         forward = self.end is None or start <= self.end < end
         seen = {} if self.previous is None else dict(self.previous.seen)
         for identity, history in self.histories.items():
+            seen.setdefault(identity, history.passed)
             for place in sorted(history.unseen, key=lambda place: history.known[place].id):
                 if self.end is None and history.stamps[place] <= start:
                     pass  # a first run says where the pipeline starts
@@ -229,7 +230,7 @@ class _Case:
                     break  # what the run does not cover stays unseen, and so does what came after it
                 seen[identity] = history.known[place].id
         kept = interval if forward or self.previous is None else self.previous.interval
-        after = Previous(kept, self.now, seen)
+        after = Previous(kept, self.now, seen, complete=True)
         return self._run("somebody asked for this interval", interval, not forward, self._explain(None), after)
 
     def _by_hand(self, by_hand: ByHand) -> Decision:
@@ -285,12 +286,13 @@ class _Case:
         if after is None:
             moved = self.end is None or interval.end.timestamp() > self.end
             kept = interval if moved or self.previous is None else self.previous.interval
-            seen = {} if self.previous is None else dict(self.previous.seen)
-            for identity, history in self.histories.items():
-                ids = [event.id for event in history.known]
-                if ids:
-                    seen[identity] = max(max(ids), seen.get(identity, max(ids)))
-            after = Previous(kept, self.now, seen)
+            before = {} if self.previous is None else self.previous.seen
+            seen = {
+                identity: max((event.id for event in history.known), default=-1)
+                for identity, history in self.histories.items()
+            }
+            seen = {**before, **{name: max(last, before.get(name, last)) for name, last in seen.items()}}
+            after = Previous(kept, self.now, seen, complete=True)
         return Decision(
             Kind.RUN,
             why,

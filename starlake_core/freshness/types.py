@@ -78,12 +78,16 @@ class Previous:
     Attributes:
         interval: the interval of the last run, replays excepted; the next one continues at its end.
         decided: when the last successful run of any kind was decided, which is the ``now`` of :func:`decide`.
-        seen: for each dataset (its URI with the case folded) the greatest id of an event that a successful run had.
+        seen: for each dataset (its URI with the case folded) the greatest id of an event that a successful run had; -1
+            for none.
+        complete: whether ``seen`` names all datasets that the run watched. One that it does not name was added since,
+            and what that dataset brought up to the end of the interval counts as seen.
     """
 
     interval: DataInterval
     decided: datetime
     seen: Mapping[str, int] = field(default_factory=dict)
+    complete: bool = False
 
     @property
     def end(self) -> datetime:
@@ -97,6 +101,7 @@ class Previous:
             "interval_end": self.interval.end.isoformat(),
             "decided": self.decided.isoformat(),
             "seen": dict(sorted(self.seen.items())),
+            **({"complete": True} if self.complete else {}),
         }
 
     @classmethod
@@ -116,11 +121,12 @@ class Previous:
                 for name in ("interval_start", "interval_end", "decided")
             )
             seen = {str(name): int(last) for name, last in found["seen"].items()}
+            complete = found.get("complete") is True
         except (AttributeError, KeyError, TypeError, ValueError):
             raise RunError(
                 f"the record of the last run is {data!r}; it must have interval_start, interval_end, decided and seen"
             ) from None
-        return cls(DataInterval(start, end), decided, seen)
+        return cls(DataInterval(start, end), decided, seen, complete)
 
 
 @dataclass(frozen=True)
@@ -130,10 +136,13 @@ class Recorded:
     Attributes:
         events: the events of its datasets.
         previous: what its last successful run left; None if there was none.
+        problem: why the run variables of the newest event of a dataset cannot be read, so that a run would fail; empty
+            if they can.
     """
 
     events: tuple[Event, ...]
     previous: Previous | None = None
+    problem: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from ..errors import OutageError, RunnerError, StarlakeError
+from ..errors import OutageError, PluginFailedError, RunnerError, StarlakeError
 from ..logs import get_logger
 from .job import Job
 from .outcome import Outcome, Verdict
@@ -59,6 +59,8 @@ def may_pass(error: BaseException) -> bool:
     Args:
         error: the error.
     """
+    if isinstance(error, PluginFailedError):
+        return error.may_pass
     if isinstance(error, StarlakeError):
         return isinstance(error, OutageError)
     return not isinstance(error, _PROGRAM)

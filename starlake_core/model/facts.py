@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-__all__ = ["ProjectCheck", "ProjectFacts"]
+__all__ = ["PipelineFault", "ProjectCheck", "ProjectFacts"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,19 @@ class ProjectCheck:
     files: int = 0
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PipelineFault:
+    """A pipeline that cannot be built.
+
+    Attributes:
+        pipeline: its id, or the name of the file if it belongs to no pipeline.
+        message: what is wrong, with file and line; a line for each problem.
+    """
+
+    pipeline: str
+    message: str
 
 
 @dataclass(frozen=True)

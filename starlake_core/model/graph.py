@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ..errors import CycleError, DuplicateIdError, EdgeError, GraphError
 from .command import Command, CommandType
 from .dataset import DatasetTrigger, StarlakeDataset, check_datasets, check_outlets, sanitize_id
+from .details import TableDetails
 from .identity import deployment_name
 from .job import Job
 from .kinds import TaskKind, TriggerPolicy, TriggerRule, Wait
@@ -175,10 +176,12 @@ class Task(Node):
         params: parameters that the user attached to it; the command has the same.
         native: keyword arguments for the orchestrator, which checks them.
         factory: creates the user's own native node, instead of all of the above.
+        details: what the project says about the table that it writes; None if it says nothing.
     """
 
     __slots__ = (
         "command",
+        "details",
         "factory",
         "inlets",
         "job",
@@ -229,6 +232,7 @@ class Task(Node):
         self.params = {} if params is None else params
         self.native = dict(native or {})
         self.factory = factory
+        self.details: TableDetails | None = None
         super().__init__(name, parent)
 
     @property

@@ -12,7 +12,7 @@ from ..plain_text import plain
 from .identity import Kinship, kinship
 from .run import RunKey
 
-__all__ = ["AttemptInfo", "Outcome", "Status", "Verdict"]
+__all__ = ["AttemptInfo", "Outcome", "Status", "Verdict", "explain_not_ready"]
 
 
 class Verdict(str, enum.Enum):
@@ -148,3 +148,16 @@ class AttemptInfo:
             variables.get("SL_RUN_INSTANCE", ""),
             variables.get("SL_RUN_DIGEST", ""),
         )
+
+
+def explain_not_ready(missing: str, outcome: Outcome) -> str:
+    """Return what an orchestrator shows of a check that was not ready.
+
+    Args:
+        missing: what is missing, in the words of the pre-load strategy (:attr:`Task.missing`).
+        outcome: the end of the check. Its reason is added, if the environment or an add-on gave one of its own.
+    """
+    own = outcome.reason
+    if own.startswith(missing):
+        return own
+    return missing if not own or own.startswith("not ready") else f"{missing}: {own}"

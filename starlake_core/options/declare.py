@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..errors import PluginContractError, ScheduleError
 from .types import Kind
 
 __all__ = ["DeclaredOption", "Option", "OwnNames"]
 
 _FROM_NAME = "<from the name>"
+_TEXTS = ("str", "enum", "timezone", "cron", "strategy", "document")
+"""Types whose values are strings, or which depend on the pipeline file."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class Option:
     Attributes:
         name: the key in the options.
         type: the type of its value.
-        default: the typed value if none is given; None if there is no default.
+        default: the value if none is given, typed or as users write it (``"1d"``); None if there is no default.
         required: whether a value must be given.
         doc: one sentence for tables and messages.
         env: the environment variable that can set it; ``SL_<NAME>`` by default (without a second ``sl_``), empty for
@@ -42,6 +45,16 @@ class Option:
         if self.env == _FROM_NAME:
             upper = self.name.upper()
             object.__setattr__(self, "env", upper if upper.startswith("SL_") else f"SL_{upper}")
+        if isinstance(self.default, str) and self.type.name not in _TEXTS:
+            object.__setattr__(self, "default", self._read_default())
+
+    def _read_default(self) -> Any:
+        try:
+            return self.type.read(self.default)
+        except (ValueError, TypeError, KeyError, IndexError, OverflowError, ScheduleError):
+            raise PluginContractError(
+                f"{self.default!r} is not a valid default of option '{self.name}'; use {self.type.allowed}"
+            ) from None
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def gates_before_work(
         rule: returns the trigger rule of a task, if users of the orchestrator can change it.
 
     Returns:
-        Sorted lists of ids of checks, without repetition, because work that needs the same checks is one way. An empty
+        Sorted lists of paths of checks, without repetition, because work that needs the same checks is one way. An empty
         list means that some work needs no check. The result is empty if the pipeline has no check or no work.
     """
     gates: list[str] = []
@@ -76,7 +76,7 @@ def explain_skip(guards: Sequence[Sequence[str]], closed: Mapping[str, str]) -> 
 
     Args:
         guards: the result of :func:`gates_before_work`.
-        closed: the reason of each check that was not ready, by its id.
+        closed: the reason of each check that was not ready, by its path.
     """
     return skipped_end(closed.values(), not all(any(gate in closed for gate in guard) for guard in guards))
 

@@ -18,21 +18,30 @@ if TYPE_CHECKING:
     from ..freshness import Event, Recorded
     from ..model.command import Command, Preload
     from ..model.demo import Demo, DemoTables
-    from ..model.facts import ProjectCheck, ProjectFacts
+    from ..model.facts import PipelineFault, ProjectCheck, ProjectFacts
     from ..model.graph import Pipeline, Task, TaskGroup
     from ..model.job import Job
     from ..model.run import Report, RunRequest
     from ..options import Option, OptionGroup, Options
     from .runner import Runner
 
-__all__ = ["CreateChildren", "HookSpecs", "Lifecycle", "hookimpl", "hookspec"]
+__all__ = ["HOOKS_VERSION", "CreateChildren", "HookSpecs", "Lifecycle", "hookimpl", "hookspec"]
+
+HOOKS_VERSION = "1.0"
+"""The version of the hooks and of the public names of plugins. The second number grows when something is added or
+deprecated, the first when something is removed. A plugin may declare the version that it needs: ``needs_hooks =
+"1.0"``."""
 
 hookspec = pluggy.HookspecMarker("starlake_core")
 hookimpl = pluggy.HookimplMarker("starlake_core")
 """Marks a function of a plugin as the implementation of a hook: ``@hookimpl``."""
 
 CreateChildren = Callable[[], "Mapping[str, Any]"]
-"""Creates the native children of a group and returns them by id, in topological order. Call it exactly once."""
+"""Creates the native children of a group and returns them by id, in topological order. Call it exactly once.
+
+A child is what ``sl_create_task`` or ``sl_create_task_group`` returned, or what the factory of ``add_native`` returned,
+which is any object of the orchestrator. The neutral nodes, with paths and triggers, are in ``group.nodes`` by the same
+ids."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +133,8 @@ class HookSpecs:
 
         Called by the verbs of a pipeline, while the pipeline file is read. It must be pure: no SDK import, no I/O, no
         clock, and equal jobs for equal input. ``options`` are typed, checked and overlaid with those of the task. If an
-        add-on returns None, the environment answers.
+        add-on returns None, the environment answers. An add-on that changes the job of the environment is a wrapper
+        (``@hookimpl(wrapper=True)``, with ``job = yield``).
 
         Example::
 
@@ -228,17 +238,20 @@ class HookSpecs:
         """
 
     @hookspec(firstresult=True)
-    def sl_create_preload(self, preload: Preload, options: Options) -> Job | None:
+    def sl_create_preload(self, preload: Preload, options: Options, create_job: Callable[[Command], Job]) -> Job | None:
         """Create the check of a domain, instead of ``starlake preload``. Optional, for environments and add-ons.
 
         Called by ``sl_pre_load`` unless the strategy is ``none``. If all plugins return None, the command ``preload``
-        is built and passed to ``sl_create_job``. The job is marked as a check in any case.
+        is built and passed to ``sl_create_job``. The job is marked as a check in any case. ``create_job`` returns the job
+        that the selected environment makes of a command, because only that environment knows what its jobs need.
 
         Example::
 
             @hookimpl(tryfirst=True)
-            def sl_create_preload(preload, options):
-                return Job("shell", preload.command().vector) if preload.domain == "sales" else None
+            def sl_create_preload(preload, options, create_job):
+                if preload.domain != "sales":
+                    return None
+                return create_job(Command("preload", ("--domain", "hub", "--strategy", "pending"), preload.task_id))
         """
 
     @hookspec(firstresult=True)
@@ -260,7 +273,8 @@ class HookSpecs:
         """Create the native form of a task: an operator, op or step. Required for orchestrators.
 
         Called once per task while the pipeline is rendered, with the native container of the task open (if the
-        container creates its children inside itself). Also called for a single task that the user puts into something
+        container creates its children inside itself); but not for the native nodes of ``add_native``, whose factory the
+        core calls itself. Also called for a single task that the user puts into something
         written by hand; then its pipeline is not being rendered. If an add-on returns None, the orchestrator answers.
 
         Example::
@@ -312,6 +326,24 @@ class HookSpecs:
             @hookimpl
             def sl_publish_pipelines(pipelines, namespace):
                 namespace.setdefault("jobs", []).extend(pipeline.native for pipeline in pipelines)
+        """
+
+    @hookspec(firstresult=True)
+    def sl_publish_faults(
+        self, faults: Sequence[PipelineFault], filename: str, namespace: dict[str, Any]
+    ) -> bool | None:
+        """Report pipelines that cannot be built, while the others of the file load. Optional, for orchestrators.
+
+        Called when a project is published that has broken files. ``filename`` is the pipeline file, and ``namespace``
+        are its globals. Return True, or None if the orchestrator cannot report them; then each becomes a warning.
+
+        Example::
+
+            @hookimpl
+            def sl_publish_faults(faults, filename, namespace):
+                for fault in faults:
+                    show_error(f"{filename}: {fault.pipeline}", fault.message)
+                return True
         """
 
     @hookspec(firstresult=True)
@@ -447,6 +479,20 @@ class HookSpecs:
             @hookimpl
             def sl_read_recorded(pipeline):
                 return Recorded(my_events(pipeline), my_last_run(pipeline))
+        """
+
+    @hookspec(firstresult=True)
+    def sl_read_server(self, pipeline: Pipeline) -> Recorded | None:
+        """Read what a running server has recorded for a pipeline that datasets start. Optional, for orchestrators whose
+        server starts such runs itself.
+
+        Called by ``starlake-orchestrate explain``. Return None if the options name no server.
+
+        Example::
+
+            @hookimpl
+            def sl_read_server(pipeline):
+                return Recorded(events_of_my_server(pipeline), last_run_of_my_server(pipeline))
         """
 
     @hookspec(firstresult=True)

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
-from ..errors import PluginContractError, PluginFailedError, PluginLoadError, StarlakeError, did_you_mean
+from ..errors import PluginContractError, PluginFailedError, PluginLoadError
 from ..freshness import Event, Recorded
 from ..model.command import Command, Preload
 from ..model.demo import Demo, DemoTables
-from ..model.facts import ProjectCheck, ProjectFacts
+from ..model.facts import PipelineFault, ProjectCheck, ProjectFacts
 from ..model.graph import Pipeline, Task, TaskGroup
 from ..model.job import Job
 from ..model.run import Report, RunRequest
 from ..options import DeclaredOption, GeneralOptions, Option, OptionGroup, Options, OwnNames
 from . import registry
+from .blame import failed, is_own_message, label_runner
+from .checking import check_job, check_plugin, hooks_of
 from .hookspecs import CreateChildren, HookSpecs, Lifecycle
 from .registry import find
 
@@ -29,12 +31,6 @@ __all__ = ["Plugins", "rescan", "select"]
 
 T = TypeVar("T")
 
-_REQUIRED: Mapping[str, tuple[str, ...]] = {
-    "orchestrator": ("sl_create_task", "sl_create_task_group", "sl_create_pipeline"),
-    "environment": ("sl_create_job", "sl_create_runner"),
-    "project": (),
-    "add-on": (),
-}
 _IN_WORKERS = ("sl_create_runner", "sl_read_facts")
 
 
@@ -62,6 +58,9 @@ class Plugins:
         self.environment = ""
         self.addons: tuple[str, ...] = ()
         self.loadable_addons: tuple[str, ...] = ()
+        self._environments: set[str] = set()
+        self._loaded_by_name = False
+        self._file = ""
         self._declared: tuple[Sequence[DeclaredOption], Sequence[OwnNames]] | None = None
         self._keywords: frozenset[str] | None = None
 
@@ -87,12 +86,13 @@ class Plugins:
                 "."
             )[2]
             label, module = f"{role} '{name}'", plugin
+        self._file = getattr(module, "__file__", None) or ""
         # One object may have two roles, but pluggy accepts it only once.
         key = self._manager.get_name(module) or f"{role}:{name}"
         try:
             if not self._manager.is_registered(module):
                 self._manager.register(module, key)
-            self._check(key, role, label)
+            check_plugin(self._manager, key, role, label)
         except (ValueError, pluggy.PluginValidationError) as error:
             # pluggy leaves a plugin that fails its validation half registered.
             if self._manager.get_plugin(key) is not None:
@@ -107,31 +107,26 @@ class Plugins:
             self.orchestrator = name
         elif role == "environment":
             self.environment = name
+            self._environments.add(name)
+            self._loaded_by_name = isinstance(plugin, str)
         elif role == "add-on":
             self.addons = (*self.addons, name)
             if isinstance(plugin, str):
                 self.loadable_addons = (*self.loadable_addons, name)
 
-    def _check(self, key: str, role: str, label: str) -> None:
-        known = [name for name in vars(HookSpecs) if name.startswith("sl_")]
-        plugin = self._manager.get_plugin(key)
-        implemented = set()
-        for name in dir(plugin):
-            if self._manager.parse_hookimpl_opts(plugin, name) is None:
-                continue
-            if name not in known:
-                raise PluginContractError(f"{label} implements unknown hook {name}.{did_you_mean(name, known)}")
-            implemented.add(name)
-        forgotten = [name for name in known if name not in implemented and callable(getattr(plugin, name, None))]
-        if forgotten:
-            raise PluginContractError(f"{label} defines {forgotten[0]} without the @hookimpl marker; add it")
-        for name in _REQUIRED[role]:
-            if name not in implemented:
-                raise PluginContractError(f"{label} does not implement {name}")
-
     def label(self, role: str) -> str:
         """Return the name, distribution and version of the plugin in a role, for messages."""
         return self._labels.get(role, role)
+
+    def hooks(self) -> list[str]:
+        """Return the names of the hooks that the selected plugins implement."""
+        found = {name for _, plugin in self._manager.list_name_plugin() for name in hooks_of(self._manager, plugin)}
+        return sorted(found)
+
+    @property
+    def file(self) -> str:
+        """The file of the module of the plugin that was added last; empty for an object."""
+        return self._file
 
     def implements(self, hook: str) -> bool:
         """Return whether one of the plugins implements a hook.
@@ -213,7 +208,7 @@ class Plugins:
         if not isinstance(made, Job):
             what = f"the command {command.name}"
             raise self._returned("sl_create_job", made, f"for {what}; it must return a Job")
-        return made
+        return self._check_environment("sl_create_job", made)
 
     def create_preload(self, preload: Preload, options: Options) -> Job | None:
         """Return the check of a domain, if a plugin has its own.
@@ -222,12 +217,17 @@ class Plugins:
             preload: the check.
             options: the options that apply to the task.
         """
-        made = self._call("sl_create_preload", preload=preload, options=options)
+        made = self._call(
+            "sl_create_preload",
+            preload=preload,
+            options=options,
+            create_job=lambda command: self.create_job(command, options),
+        )
         if made is not None and not isinstance(made, Job):
             raise self._returned(
                 "sl_create_preload", made, f"for the domain {preload.domain}; it must return a Job or None"
             )
-        return made
+        return None if made is None else self._check_environment("sl_create_preload", made)
 
     def create_lifecycle(self, pipeline: Pipeline, options: Options) -> Lifecycle:
         """Return the jobs that prepare a pipeline and clean up after it.
@@ -237,7 +237,12 @@ class Plugins:
             options: its options.
         """
         made = self._call("sl_create_lifecycle", pipeline=pipeline, options=options)
-        return Lifecycle() if made is None else self._checked("sl_create_lifecycle", made, Lifecycle)
+        if made is None:
+            return Lifecycle()
+        lifecycle = self._checked("sl_create_lifecycle", made, Lifecycle)
+        for _, job in (*lifecycle.setup, *lifecycle.teardown):
+            self._check_environment("sl_create_lifecycle", job)
+        return lifecycle
 
     def create_task(self, task: Task) -> Any:
         """Return the native form of a task.
@@ -274,6 +279,16 @@ class Plugins:
         """
         self._call("sl_publish_pipelines", pipelines=pipelines, namespace=namespace)
 
+    def publish_faults(self, faults: Sequence[PipelineFault], filename: str, namespace: dict[str, Any]) -> bool:
+        """Report pipelines that cannot be built. Return whether the orchestrator has reported them.
+
+        Args:
+            faults: the pipelines, and what is wrong.
+            filename: the path of the pipeline file.
+            namespace: the globals of the pipeline file.
+        """
+        return bool(self._call("sl_publish_faults", faults=faults, filename=filename, namespace=namespace))
+
     # -- in the worker
 
     def create_runner(self, job: Job) -> Runner:
@@ -284,7 +299,10 @@ class Plugins:
         """
         from .runner import check_runner
 
-        return check_runner(self._call("sl_create_runner", job=job), self._label_of("sl_create_runner"))
+        label = self._label_of("sl_create_runner")
+        runner = check_runner(self._call("sl_create_runner", job=job), label)
+        label_runner(runner, label)
+        return runner
 
     def read_facts(self, job: Job, environ: Mapping[str, str]) -> ProjectFacts | None:
         """Return what the Starlake project says about the work of a command.
@@ -404,6 +422,16 @@ class Plugins:
         made = self._call("sl_read_recorded", pipeline=pipeline)
         return None if made is None else self._checked("sl_read_recorded", made, Recorded)
 
+    def read_server(self, pipeline: Pipeline) -> Recorded | None:
+        """Return what the server of an orchestrator has recorded for a pipeline that datasets start, or None if no server
+        is named.
+
+        Args:
+            pipeline: the rendered pipeline.
+        """
+        made = self._call("sl_read_server", pipeline=pipeline)
+        return None if made is None else self._checked("sl_read_server", made, Recorded)
+
     def record_events(self, pipeline: Pipeline, events: Sequence[Event], group: str) -> bool:
         """Record events that the user gives by hand. Return whether that was possible.
 
@@ -464,6 +492,16 @@ class Plugins:
         made = self._call("sl_show_demo", folder=folder)
         return None if made is None else self._checked("sl_show_demo", made, DemoTables)
 
+    def _check_environment(self, hook: str, job: Job) -> Job:
+        """Return a job, if a worker can find its environment by its name."""
+        if job.environment not in self._environments:
+            serving = [one.plugin_name for one in self._caller("sl_create_runner").get_hookimpls()]
+            by_addon = any(name.startswith("add-on:") for name in serving) or bool(job.plugins)
+            if self._loaded_by_name and not by_addon:
+                check_job(job, self.environment, hook, self._label_of(hook))
+            self._environments.add(job.environment)
+        return job
+
     # -- how hooks are called
 
     def _caller(self, name: str) -> Any:
@@ -506,8 +544,6 @@ class Plugins:
     def _run(self, name: str, called: Callable[..., Any], arguments: Mapping[str, Any], label: str = "") -> Any:
         try:
             return called(**arguments)
-        except StarlakeError:
-            raise
         except ImportError as error:
             where = "where tasks run" if name in _IN_WORKERS else "here"
             raise PluginLoadError(
@@ -515,10 +551,9 @@ class Plugins:
                 f"installed {where}"
             ) from error
         except Exception as error:
-            what = f"{type(error).__name__}: {error}".rstrip(": ")
-            raise PluginFailedError(
-                f"{label or self._label_of(name, error)} failed in {name}: {what} ({_place(error)})"
-            ) from error
+            if is_own_message(error):
+                raise
+            raise failed(label or self._label_of(name, error), name, error) from error
 
     def _label_of(self, name: str, error: BaseException | None = None) -> str:
         """Return the label of the plugins that implement a hook, or of the one that raised an error, if known."""
@@ -547,14 +582,6 @@ class Plugins:
     def _collected(self, name: str, kind: type[T], **arguments: Any) -> list[T]:
         """Return the answers of all plugins in one list."""
         return [value for values in self._call(name, **arguments) for value in self._each(name, values, kind)]
-
-
-def _place(error: BaseException) -> str:
-    """Return the line that raised an error."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return "nowhere" if trace is None else f"{Path(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno}"
 
 
 def _a(kind: type) -> str:

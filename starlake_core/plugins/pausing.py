@@ -14,7 +14,7 @@ from typing import TypeVar
 from ..errors import OutageError
 from ..logs import get_logger
 
-__all__ = ["Backoff", "given_up_on", "pause", "pausing", "unless_stopped"]
+__all__ = ["Backoff", "given_up_on", "pause", "pausing", "retrying", "unless_stopped"]
 
 logger = get_logger(__name__)
 
@@ -132,6 +132,40 @@ class Backoff:
         """
         seconds = self.next(at_least)
         return seconds is not None and pause(seconds)
+
+
+def retrying(
+    call: Callable[[], T],
+    transient: Callable[[Exception], bool],
+    about: str,
+    seconds: float = 60.0,
+    at_least: Callable[[Exception], float] = lambda error: 0.0,
+) -> T:
+    """Make a call of a service, again and again while it fails for a passing reason.
+
+    ::
+
+        retrying(lambda: client.list(label), lambda error: error.status in (429, 503), "list the jobs")
+
+    Args:
+        call: a function without arguments. It may be called several times, so it must not do its work twice.
+        transient: returns whether an error may pass. All other errors are raised at once.
+        about: the purpose of the call, for messages.
+        seconds: how long to repeat it.
+        at_least: returns the minimum seconds that the service requests before the next call.
+
+    Raises:
+        OutageError: the error did not pass in time, or the wait for it was stopped.
+    """
+    backoff = Backoff(seconds)
+    while True:
+        try:
+            return call()
+        except Exception as error:
+            if not transient(error):
+                raise
+            if not backoff.wait(at_least(error)):
+                raise OutageError(f"the service does not answer ({about}): {type(error).__name__}: {error}") from error
 
 
 def unless_stopped(

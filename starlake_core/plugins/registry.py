@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import PluginConflictError, PluginLoadError, PluginNotFoundError, did_you_mean
+from .blame import place_in_plugin
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -69,7 +70,17 @@ class PluginInfo:
         try:
             return self.entry_point.load()
         except (Exception, SystemExit) as error:
-            raise PluginLoadError(f"{self} does not load: {type(error).__name__}: {error}") from error
+            what = error.msg if isinstance(error, SyntaxError) else str(error)
+            raise PluginLoadError(
+                f"{self} does not load: {type(error).__name__}: {what}{place_in_plugin(error)}{_unmet(self.distribution)}"
+            ) from error
+
+
+def _unmet(distribution: str) -> str:
+    """Return which requirements of a distribution are not met, as the end of a message."""
+    from .doubts import unmet_requirements
+
+    return "".join(f"; {problem}" for problem in unmet_requirements(distribution))
 
 
 @functools.cache
@@ -105,7 +116,10 @@ def installed(role: str | None = None) -> tuple[PluginInfo, ...]:
 
 def rescan() -> None:
     """Scan again, after distributions were installed while this process runs."""
+    from .doubts import forget
+
     _scan.cache_clear()
+    forget()
 
 
 def find(role: str, name: str) -> PluginInfo:
@@ -127,8 +141,25 @@ def find(role: str, name: str) -> PluginInfo:
         raise PluginNotFoundError(f"{role} '{name}' is not installed. Install it with: pip install {package}")
     names = [plugin.name for plugin in installed(role)]
     raise PluginNotFoundError(
-        f"no {role} '{name}' (installed: {', '.join(names) or 'none'}).{did_you_mean(name, [*names, *_OURS[role]])}"
+        f"no {role} '{name}' (installed: {', '.join(names) or 'none'}).{_elsewhere(name)}{did_you_mean(name, [*names, *_OURS[role]])}"
     )
+
+
+def _elsewhere(name: str) -> str:
+    """Return where a name is declared, if not in the group of its role."""
+    from .doubts import find_strays
+
+    stray = next((stray for stray in find_strays(ROLES.values()) if stray.name.lower() == name), None)
+    if stray is not None:
+        return f" {stray}"
+    other = next((plugin for plugin in installed() if plugin.name.lower() == name), None)
+    if other is None:
+        return ""
+    return f" {other.distribution} {other.version} has {_a(other.role)} of this name (group {ROLES[other.role]})."
+
+
+def _a(role: str) -> str:
+    return f"an {role}" if role[0] in "aeio" else f"a {role}"
 
 
 def choose(role: str, override: str | None, argument: Any, environ: Mapping[str, str] | None = None) -> Any:

@@ -154,13 +154,16 @@ class Runner(ABC):
         return ""
 
     def describe(self, job: Job) -> str:
-        """Return a bound job as a line to show, which can be pasted into a shell if the environment has such a command.
-        Secrets are masked.
+        """Return a bound job as a line to show. Secrets are masked.
+
+        Override it if the environment has a command that does the same and can be pasted into a shell. By default the
+        line is a comment of the shell.
 
         Args:
             job: the bound job.
         """
-        return f"starlake {' '.join(job.masked().arguments)}  # {job.environment}"
+        command = " ".join(("starlake", *job.masked().arguments)) if job.arguments else "no Starlake command"
+        return f"# in {job.environment}: {command}"
 
     def wait(self, handles: Sequence[str], timeout: float) -> None:
         """Return when one of some attempts may have ended, or after a time. Override it if the runner is notified when

@@ -13,6 +13,7 @@ import threading
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -146,7 +147,7 @@ class ProcessRunner(Runner):
         return ()
 
     def submit(self, job: Job, key: RunKey) -> str:
-        """Start the process of an attempt. Its environment holds ``SL_RUN_KEY``, the name of the work (:attr:`RunKey.work`).
+        """Start the process of an attempt. Its environment says which attempt it is (:attr:`RunKey.variables`).
 
         Args:
             job: the bound job.
@@ -183,8 +184,8 @@ class ProcessRunner(Runner):
             **self._environment(job),
             **guard.environment(),
             watchdog.ATTEMPT_VARIABLE: key.attempt_hash,
-            "SL_RUN_KEY": key.work,
-            "SL_RUN_INSTANCE": key.instance,
+            "SL_RUN_INSTANCE": "",  # not that of a run in which this process runs
+            **replace(key, digest=key.digest or job.digest).variables,
             "SL_RUN_FORMER": key.former_work,
         }
         for name, value in env.items():

@@ -10,6 +10,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..masking import (
+    MASK,
+    is_secret_name,
+    mask_arguments,
+    mask_mapping,
+    mask_text,
+    secret_arguments,
+    secret_values,
+)
 from ..model.exit_codes import (
     WILL_NOT_PASS,
     is_preload,
@@ -19,12 +28,13 @@ from ..model.exit_codes import (
     remote_marker,
     request_marker,
 )
-from ..model.outcome import AttemptInfo, Outcome, Status, Verdict
-from ..plugins.pausing import Backoff, given_up_on, pause, pausing
+from ..model.outcome import AttemptInfo, Outcome, Status, Verdict, explain_not_ready
+from ..plugins.pausing import Backoff, given_up_on, pause, pausing, retrying
 from ..plugins.project_facts import facts_of
 from ..plugins.runner import Runner, RunnerSource, Storage
+from ..private_files import private_file, private_folder
 from ..processes.exclusive import POOL_PREFIX, Lease, exclusively, inherited, occupy, pool_of, resource_of
-from ..processes.runner import ProcessRunner
+from ..processes.runner import ProcessRunner, worker_environment
 from ..renamed import earlier_name
 from .aside import Aside
 from .attempt import OlderAttempt, attempts_of, check_work, end_all, execute, finish, start
@@ -38,6 +48,7 @@ from .storage import LocalStorage
 from .waiting import cancel_and_settle, expire, wait, watch
 
 __all__ = [
+    "MASK",
     "POOL_PREFIX",
     "WILL_NOT_PASS",
     "Aside",
@@ -67,28 +78,39 @@ __all__ = [
     "exclusively",
     "execute",
     "expire",
+    "explain_not_ready",
     "facts_of",
     "finish",
     "given_up_on",
     "in_project",
     "inherited",
     "is_preload",
+    "is_secret_name",
     "marker_of",
+    "mask_arguments",
+    "mask_mapping",
+    "mask_text",
     "may_pass",
     "occupy",
     "outcome_from_exit_code",
     "pause",
     "pausing",
     "pool_of",
+    "private_file",
+    "private_folder",
     "project_root",
     "remote_marker",
     "request_marker",
     "resource_of",
+    "retrying",
     "runner_for",
+    "secret_arguments",
+    "secret_values",
     "shared_poller",
     "start",
     "wait",
     "watch",
+    "worker_environment",
 ]
 
 if not TYPE_CHECKING:  # otherwise a type checker would accept any name

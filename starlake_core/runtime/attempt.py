@@ -21,6 +21,7 @@ from ..model.identity import Kinship, first_difference, kinship
 from ..model.job import Job
 from ..model.outcome import AttemptInfo, Outcome, Status, Verdict
 from ..model.run import RunKey
+from ..plugins.blame import blaming
 from ..plugins.pausing import pausing, unless_stopped
 from ..plugins.runner import Runner
 from ..processes.exclusive import exclusively
@@ -128,7 +129,7 @@ def _start(
         return keep.handle
     work = guard()
     if work is None:
-        return runner.submit(job, key)
+        return _submit(job, runner, key)
     if live:
         found = attempts_of(job, runner, key)  # how the stopped attempts ended
     taken = work.begin(
@@ -138,12 +139,17 @@ def _start(
         check_work(job, key, next(attempt for attempt in found if attempt.handle == taken))
         return taken
     try:
-        return runner.submit(job, key)
+        return _submit(job, runner, key)
     except Exception as error:
         # A service that did not answer may have started it anyway. A later call finds out.
         if isinstance(error, RunnerError) or not runner.detached:
             work.undo()
         raise
+
+
+def _submit(job: Job, runner: Runner, key: RunKey) -> str:
+    with blaming(runner, "submit"):
+        return runner.submit(job, key)
 
 
 def attempts_of(job: Job, runner: Runner, key: RunKey) -> list[AttemptInfo]:
@@ -160,10 +166,11 @@ def attempts_of(job: Job, runner: Runner, key: RunKey) -> list[AttemptInfo]:
     Raises:
         RunnerError, OutageError: they cannot be looked up, or an attempt of another run does not end.
     """
-    found = list(runner.find(job, key.task))
-    if key.former:
-        # Until 0.2.0: an attempt with a digest is of this version and of a deployment without a name.
-        found = [attempt for attempt in runner.find(job, key.former) if not attempt.digest] + found
+    with blaming(runner, "find"):
+        found = list(runner.find(job, key.task))
+        if key.former:
+            # Until 0.2.0: an attempt with a digest is of this version and of a deployment without a name.
+            found = [attempt for attempt in runner.find(job, key.former) if not attempt.digest] + found
     others = [attempt for attempt in found if kinship(attempt.instance, key.instance) is Kinship.OTHER]
     live = [attempt for attempt in others if not attempt.status.ended]
     if live:
@@ -236,7 +243,8 @@ def end_all(runner: Runner, task: str, attempts: Sequence[AttemptInfo], *, wait:
         doing = "waiting for" if attempt.status.stopping else "stopping"
         logger.warning("%s: %s attempt %s, which has not ended (%s)", task, doing, attempt.attempt, attempt.handle)
         if not attempt.status.stopping:
-            runner.cancel(attempt.handle)
+            with blaming(runner, "cancel"):
+                runner.cancel(attempt.handle)
     deadline = time.monotonic() + _STOPPING_SECONDS
     for attempt in live if wait else ():
         if settled(runner, attempt.handle, max(0.0, deadline - time.monotonic()), stoppable=True) is None:

@@ -13,6 +13,7 @@ from ..errors import OutageError, RunnerError, StarlakeError
 from ..logs import get_logger
 from ..model.exit_codes import may_pass
 from ..model.outcome import Outcome, Status, Verdict
+from ..plugins.blame import blame
 from ..plugins.runner import Runner
 
 __all__ = ["PATIENCE_SECONDS", "BatchPoller", "Refusals", "ask", "shared_poller"]
@@ -260,7 +261,9 @@ class BatchPoller:
             logger.debug("poll of %s", handles[0], exc_info=True)
             return {
                 handles[0]: Status(
-                    error=RunnerError(f"the plugin of the environment has a bug; report it to its authors: {told}")
+                    error=RunnerError(
+                        f"the plugin of the environment has a bug; report it to its authors: {blame(self._runner, 'poll', error)}"
+                    )
                 )
             }
 

@@ -53,7 +53,9 @@ def runner_for(job: Job, plugins: RunnerSource | None = None, credentials: Crede
             wanted = (job.environment, job.plugins)
             plugins = _selections.get(wanted)
             if plugins is None:
-                plugins = _selections[wanted] = select(None, job.environment, job.plugins)
+                # An add-on may serve an environment of its own, which is not installed as one.
+                served = job.plugins and not _is_installed(job.environment)
+                plugins = _selections[wanted] = select(None, None if served else job.environment, job.plugins)
         runners = _runners.setdefault(plugins, {})
         key = (job.environment, job.endpoint, credentials.name if credentials is not None else "")
         if key not in runners:

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from .documentation import check_options_table
     from .environment import EnvironmentSuite
     from .fake import FakeEnvironment, Submission
+    from .faults import ServiceFault
     from .graphs import NativeGraph, NativeTask, neutral_graph
     from .lab import Does
     from .orchestrator import OrchestratorSuite
     from .recording import Record, RecordingOrchestrator, Watcher, describe_records
+    from .service import FakeService, ServiceJob
     from .stand_in import Call, StandIn, StandInEnvironment, Step
     from .subjects import subject
 
@@ -31,12 +33,15 @@ __all__ = [
     "Does",
     "EnvironmentSuite",
     "FakeEnvironment",
+    "FakeService",
     "Graph",
     "NativeGraph",
     "NativeTask",
     "OrchestratorSuite",
     "Record",
     "RecordingOrchestrator",
+    "ServiceFault",
+    "ServiceJob",
     "StandIn",
     "StandInEnvironment",
     "Step",
@@ -58,12 +63,15 @@ _HOME = {
     "Does": "lab",
     "EnvironmentSuite": "environment",
     "FakeEnvironment": "fake",
+    "FakeService": "service",
     "Graph": "corpus",
     "NativeGraph": "graphs",
     "NativeTask": "graphs",
     "OrchestratorSuite": "orchestrator",
     "Record": "recording",
     "RecordingOrchestrator": "recording",
+    "ServiceFault": "faults",
+    "ServiceJob": "service",
     "StandIn": "stand_in",
     "StandInEnvironment": "stand_in",
     "Step": "stand_in",

@@ -197,7 +197,9 @@ class _House:
         return any(table.fits(file.name) for file in self._files(area, domain) for table in tables)
 
 
-def act(name: str, values: Mapping[str, Any], tables: Iterable[TableModel], at: str, how: str) -> bool:
+def act(
+    name: str, values: Mapping[str, Any], tables: Iterable[TableModel], at: str, how: str, go_on: Callable[[], None]
+) -> bool:
     """Do what the command line does with the areas of the project in SL_ROOT.
 
     Args:
@@ -207,6 +209,7 @@ def act(name: str, values: Mapping[str, Any], tables: Iterable[TableModel], at: 
         at: the one of :data:`MOMENTS` at which something happens; empty for none.
         how: what happens then. ``fails``: the command ends with exit code 1. ``dies``: its process is killed. ``worker
             dies``: the process that started it is killed. ``goes on``: it stays there until it is stopped.
+        go_on: returns when the test is over.
 
     Returns:
         False for a check that is not ready.
@@ -223,8 +226,8 @@ def act(name: str, values: Mapping[str, Any], tables: Iterable[TableModel], at: 
             os.kill(os.getpid(), signal.SIGKILL)
         elif how == "worker dies":
             os.kill(os.getppid(), signal.SIGKILL)
-        while how != "fails":
-            signal.pause()
+        if how != "fails":
+            go_on()
         raise Failure(f"it failed {moment}")
 
     house = _House(Path(os.environ["SL_ROOT"]), tables, reached)

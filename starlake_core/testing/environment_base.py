@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -16,31 +17,59 @@ from ..model.command import Command, Preload
 from ..model.job import Job
 from ..model.run import RunKey
 from ..runtime import OlderAttempt, Runner, start
+from .faults import ServiceFault
 from .lab import SECRET, SECRET_NAME, Does, about, an_attempt, canonical, steps_of, with_env
+from .promises import BASIC, check_levels, level_of
 from .recording import RecordingOrchestrator
 from .stand_in import StandIn
+from .time_limits import at_most
 
-__all__ = ["EnvironmentBase"]
+__all__ = ["DETACHED", "LEVELS", "RESUMABLE", "SERVICE", "EnvironmentBase"]
+
+RESUMABLE, DETACHED, SERVICE = "resumable", "detached", "service"
+LEVELS = {
+    BASIC: "jobs, verdicts, attempts, cancelling and output",
+    RESUMABLE: "`find` knows the attempts of a task, also those of a process that died",
+    DETACHED: "an attempt keeps running without the process that submitted it, and any process can poll, cancel and read it",
+    SERVICE: "there is a service, which can fail; `disturb` makes it do so",
+}
+"""The levels of an environment, and what each means."""
+
+_CANCEL_SECONDS = 3.0
 
 
 class EnvironmentBase:
     """The part of :class:`EnvironmentSuite` that the author fills in.
 
     Attributes:
-        environment: the entry-point name or the plugin object.
+        environment: the entry-point name, the module or the plugin object. Checks with other processes need a name or
+            a module.
+        levels: what it can do; see :data:`LEVELS`.
         runs_any_program: whether its options can name the stand-in as the program to run.
-        remembers_attempts: whether ``find`` knows the attempts of a task, including those that another process started.
         forbidden_imports: the modules (the SDK) that nothing may import before a job runs.
+        stops_doubles: whether the service cannot tell a repeated submission, so that a second run may begin, and is
+            stopped.
+        check_seconds: the seconds that a check may take.
     """
 
     environment: Any = None
+    levels: tuple[str, ...] = (BASIC,)
     runs_any_program = True
-    remembers_attempts = True
     forbidden_imports: tuple[str, ...] = ()
+    stops_doubles = False
+    check_seconds = 20.0
 
     root: Path
     program: StandIn
     _started: list[tuple[Runner, str]]
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        remembers = vars(cls).get("remembers_attempts")  # the earlier spelling of a level
+        if remembers is not None:
+            others = tuple(name for name in cls.levels if name != RESUMABLE)
+            cls.levels = (*others, RESUMABLE) if remembers else others
+        check_levels(cls.__qualname__, cls.levels, LEVELS)
 
     def environment_options(self, stand_in: StandIn, root: Path) -> Mapping[str, Any]:
         """Return options with which the environment runs the stand-in, or a replacement.
@@ -72,20 +101,60 @@ class EnvironmentBase:
         stand_in.script(about(made), *steps_of(does))
         return made
 
+    def disturb(self, fault: ServiceFault | None) -> bool:
+        """Let the service fail from now on, until the next call says something else. For the level *service*.
+
+        Args:
+            fault: how it fails; None if everything goes well again.
+
+        Returns:
+            Whether the service can fail like this. If not, the check is skipped visibly.
+        """
+        return False
+
     # -- for the checks
 
     @pytest.fixture(autouse=True)
-    def _place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stand_in: StandIn) -> Generator[None, None, None]:
+    def _level(self, request: pytest.FixtureRequest) -> None:
+        wanted = level_of(request.function)
+        if wanted not in self.levels:
+            pytest.skip(f"levels: {wanted!r} is not declared")
+
+    @pytest.fixture(autouse=True)
+    def _place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stand_in: StandIn) -> None:
         for name in [name for name in os.environ if name.startswith("SL_")]:
             monkeypatch.delenv(name)
         self.root = tmp_path / "project"
         self.root.mkdir()
         self.program = stand_in
         self._started = []
-        yield
+
+    def clean_up(self) -> None:
+        """Stop what a check has started; called before the service of the author ends."""
+        if SERVICE in self.levels:
+            self.disturb(None)
         for runner, handle in self._started:
-            with contextlib.suppress(Exception):  # a broken cancel is reported by its own check
+            # A broken cancel is reported by its own check.
+            with contextlib.suppress(Exception, pytest.fail.Exception), at_most(_CANCEL_SECONDS, "cancel"):
                 runner.cancel(handle)
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the environment has the level *resumable*."""
+        return RESUMABLE in self.levels
+
+    def needs_any_program(self) -> None:
+        """Skip the check if the environment cannot run the stand-in."""
+        if not self.runs_any_program:
+            pytest.skip("runs_any_program = False: the program of the environment is not the stand-in")
+
+    def elsewhere(self) -> tuple[str, str]:
+        """Return how another process finds the environment: ``name`` or ``module``, and its name."""
+        if isinstance(self.environment, str):
+            return "name", self.environment
+        if isinstance(self.environment, ModuleType):
+            return "module", self.environment.__name__
+        pytest.skip("the environment is an object of this process; give its entry-point name or its module")
 
     def options(self) -> dict[str, Any]:
         """Return the options of the suite: those of the author, SL_ROOT and a secret."""

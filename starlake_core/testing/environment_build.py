@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 from dataclasses import replace
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -21,8 +19,9 @@ from ..model.job import Job
 from ..options import GeneralOptions, Options
 from .corpus import CORPUS, Graph
 from .environment_base import EnvironmentBase
+from .hostile import HOSTILE
 from .lab import SECRET, Does, an_attempt, canonical, plain
-from .orchestrator_processes import HOSTILE
+from .workers import same_imports
 
 __all__ = ["BuildChecks"]
 
@@ -135,12 +134,7 @@ class BuildChecks(EnvironmentBase):
 
     def test_building_imports_no_sdk_and_is_the_same_everywhere(self) -> None:
         """A pipeline is built without the SDK, and two processes build the same one."""
-        if isinstance(self.environment, str):
-            kind, name = "name", self.environment
-        elif isinstance(self.environment, ModuleType):
-            kind, name = "module", self.environment.__name__
-        else:
-            pytest.skip("the environment is an object of this process; give its entry-point name or its module")
+        kind, name = self.elsewhere()
         for module in self.forbidden_imports:
             assert importlib.util.find_spec(module.partition(".")[0]) is not None, (
                 f"forbidden module {module!r} is not installed, so the test proves nothing; install it for the tests"
@@ -150,7 +144,7 @@ class BuildChecks(EnvironmentBase):
         for seed in ("1", "2"):
             done = subprocess.run(
                 [sys.executable, "-c", _BUILD, argument],
-                env={**os.environ, "PYTHONHASHSEED": seed},
+                env={**same_imports(), "PYTHONHASHSEED": seed},
                 capture_output=True,
                 text=True,
                 check=False,

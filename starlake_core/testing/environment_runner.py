@@ -13,8 +13,9 @@ from ..model.command import Command, load_command
 from ..model.identity import digest_of, instance_of
 from ..runtime import OlderAttempt, Outcome, Verdict, execute, finish, start
 from .areas import TableModel, Warehouse
-from .environment_base import EnvironmentBase
+from .environment_base import DETACHED, RESUMABLE, EnvironmentBase
 from .lab import SECRET, Does, an_attempt, settle, until
+from .promises import level
 from .stand_in import Step
 from .subjects import subject
 
@@ -31,6 +32,13 @@ class RunnerChecks(EnvironmentBase):
         job = self.job(does)
         runner = self.runner(job)
         return settle(runner, self.start(job, runner, self.key()))
+
+    def test_levels_are_those_of_the_runner(self) -> None:
+        """A runner that says it is *detached* is tested as such, and no other one is."""
+        detached = self.runner(self.job(Does.SUCCEEDS)).detached
+        assert detached is (DETACHED in self.levels), (
+            f"the runner has detached = {detached}, but levels = {self.levels}; change one of them"
+        )
 
     # -- verdicts
 
@@ -134,7 +142,7 @@ class RunnerChecks(EnvironmentBase):
         runner = self.runner(job)
         handle = self.start(job, runner, self.key())
         settle(runner, handle)
-        again = self.runner(job) if self.remembers_attempts else runner
+        again = self.runner(job) if self.resumable else runner
         assert self.start(job, again, self.key()) == handle, (
             "an attempt that started again did not get its own run back"
         )
@@ -147,7 +155,7 @@ class RunnerChecks(EnvironmentBase):
         runner = self.runner(job)
         first = self.start(job, runner, self.key("1"))
         settle(runner, first)
-        second = self.start(job, self.runner(job) if self.remembers_attempts else runner, self.key("2"))
+        second = self.start(job, self.runner(job) if self.resumable else runner, self.key("2"))
         assert second != first, "a new attempt used the result of an older one"
         settle(runner, second)
         self._ran(Does.SUCCEEDS, 2)
@@ -160,17 +168,16 @@ class RunnerChecks(EnvironmentBase):
         keys = [replace(self.key(), instance=instance_of(began)) for began in ("monday", "tuesday")]
         first = self.start(job, runner, keys[0])
         assert settle(runner, first).verdict is Verdict.SUCCEEDED
-        second = self.start(job, self.runner(job) if self.remembers_attempts else runner, keys[1])
+        second = self.start(job, self.runner(job) if self.resumable else runner, keys[1])
         assert second != first, "a run that was created again used the result of the old one"
         assert settle(runner, second).verdict is Verdict.SUCCEEDED
         self._ran(Does.SUCCEEDS, 2)
-        if self.remembers_attempts:
+        if self.resumable:
             assert self.start(job, self.runner(job), keys[0]) == first, "a run no longer finds its own attempt"
 
+    @level(RESUMABLE)
     def test_what_goes_on_for_a_run_that_was_deleted_is_stopped(self) -> None:
         """A running attempt of the old run is stopped before that of the new one starts."""
-        if not self.remembers_attempts:
-            pytest.skip("remembers_attempts = False: an older attempt ends with the process that started it")
         job = self.job(Does.GOES_ON)
         runner = self.runner(job)
         keys = [replace(self.key(), instance=instance_of(began)) for began in ("monday", "tuesday")]
@@ -179,11 +186,10 @@ class RunnerChecks(EnvironmentBase):
         assert second != first, "a run that was created again took over the work of the old one"
         assert settle(runner, first).verdict is Verdict.CANCELLED
 
+    @level(RESUMABLE)
     def test_other_work_under_the_same_name_is_refused(self) -> None:
         """An attempt is only used if it does the requested work, as identified by the digest of its arguments and
         variables."""
-        if not self.remembers_attempts:
-            pytest.skip("remembers_attempts = False: an older attempt ends with the process that started it")
         job = self.job(Does.SUCCEEDS)
         runner = self.runner(job)
         settle(runner, self.start(job, runner, self.key()))
@@ -211,25 +217,23 @@ class RunnerChecks(EnvironmentBase):
         for handle in handles.values():
             settle(runner, handle)
         found = self.runner(job).find(job, self.key().task)
-        if self.remembers_attempts:
+        if self.resumable:
             assert [(attempt.attempt, attempt.handle) for attempt in found] == [*handles.items()]
             assert all(attempt.status.ended for attempt in found), "an attempt that has ended is found as still running"
         else:
-            assert not found, "remembers_attempts = False, but find() knows attempts"
+            assert not found, "find() knows attempts, but the level 'resumable' is not declared"
 
+    @level(RESUMABLE)
     def test_live_older_attempt_is_adopted(self) -> None:
         """A new attempt takes over an older one that is still running, if the environment remembers it."""
-        if not self.remembers_attempts:
-            pytest.skip("remembers_attempts = False: an older attempt ends with the process that started it")
         job = self.job(Does.GOES_ON)
         runner = self.runner(job)
         first = self.start(job, runner, self.key("1"))
         assert self.start(job, self.runner(job), self.key("2")) == first, "the task now runs twice"
 
+    @level(RESUMABLE)
     def test_live_older_attempt_is_cancelled(self) -> None:
         """A new attempt that must run by itself stops the older one first."""
-        if not self.remembers_attempts:
-            pytest.skip("remembers_attempts = False: an older attempt ends with the process that started it")
         job = self.job(Does.GOES_ON)
         runner = self.runner(job)
         first = self.start(job, runner, self.key("1"))
@@ -247,9 +251,9 @@ class RunnerChecks(EnvironmentBase):
         runner.cancel(first)
         status = runner.poll([first])[first]
         assert status.ended or status.stopping, "an attempt that is being stopped is reported as running"
-        second = self.start(job, self.runner(job) if self.remembers_attempts else runner, self.key("2"))
+        second = self.start(job, self.runner(job) if self.resumable else runner, self.key("2"))
         assert second != first, "an attempt that is being stopped was taken over"
-        if self.remembers_attempts:
+        if self.resumable:
             assert runner.poll([first])[first].ended, "a new attempt started next to one that had not ended"
         assert settle(runner, first).verdict is Verdict.CANCELLED
 
@@ -324,6 +328,7 @@ class RunnerChecks(EnvironmentBase):
         assert settle(runner, handle).verdict is Verdict.CANCELLED
         runner.cancel(handle)
         assert settle(runner, handle).verdict is Verdict.CANCELLED
+        until(lambda: not self.program.running(), "the process of an attempt that was cancelled has ended")
 
     @pytest.mark.parametrize(
         ("does", "verdict"),

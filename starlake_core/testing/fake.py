@@ -79,6 +79,7 @@ class FakeEnvironment:
         self._ends: dict[str, tuple[Outcome | None, ...]] = {}
         self._polls: dict[str, int] = {}
         self._lines: dict[str, tuple[str, ...]] = {}
+        self._together: frozenset[str] = frozenset()
         self._refusals: dict[str, list[Exception]] = {}
 
     # -- for tests
@@ -105,6 +106,14 @@ class FakeEnvironment:
     def says(self, about: str, *lines: str) -> None:
         """Set what the attempts of a subject write."""
         self._lines[about] = lines
+
+    def together(self, *abouts: str) -> None:
+        """Let the attempts of these subjects end only when all of them have started."""
+        self._together = frozenset(abouts)
+
+    def times(self, about: str) -> list[float]:
+        """Return when the attempts of a subject started, by the monotonic clock."""
+        return [self.attempts[submission.handle].started for submission in self.started(about)]
 
     def refuse(self, about: str, *errors: Exception) -> None:
         """Set what the next submissions of a subject raise, one after the other. Later submissions are accepted."""
@@ -164,7 +173,9 @@ class FakeEnvironment:
             attempt = self.attempts.get(handle)
             if attempt is None:
                 return Status(Outcome(Verdict.LOST, reason="the fake environment does not know it"), "lost")
-            if attempt.ended is None and attempt.polls <= 0 and attempt.end is not None:
+            about = attempt.submission.subject
+            waits = about in self._together and not self._together <= {one.subject for one in self.submissions}
+            if attempt.ended is None and attempt.polls <= 0 and attempt.end is not None and not waits:
                 self._end(attempt, attempt.end)
             elif attempt.ended is None and time.monotonic() - attempt.started > self.patience:
                 self._end(attempt, Outcome(Verdict.LOST, reason="an attempt that never ends was not stopped"))

@@ -10,9 +10,10 @@ from typing import Any
 
 from ..model.command import Command, Preload, StarlakePreLoadStrategy, load_command, stage_command
 from ..model.run import Attempt, DataInterval, Run
-from ..runtime import Outcome, Runner, Verdict, wait
+from ..runtime import Outcome, Runner
 from .stand_in import Step
 from .subjects import subject
+from .time_limits import patience
 
 __all__ = [
     "SCHEDULED",
@@ -34,7 +35,9 @@ SECRET_NAME = "KIT_DB_PASSWORD"
 SECRET = "hunter2-and-more"
 """A secret that must not appear anywhere."""
 
-_PATIENCE = 60.0
+_PATIENCE = 15.0
+"""Less than a check may take, so that the message says what does not happen."""
+_LOOK_SECONDS = 0.1
 
 
 class Does(enum.Enum):
@@ -97,15 +100,19 @@ def an_attempt(task: str = "group.task", number: str = "1") -> Attempt:
 
 
 def settle(runner: Runner, handle: str) -> Outcome:
-    """Wait for the end of an attempt."""
-    outcome = wait(runner, handle, timeout=_PATIENCE)
-    assert outcome.verdict is not Verdict.FAILED or "time-out" not in outcome.reason, f"{handle} does not end"
-    return outcome
+    """Wait for the end of an attempt, and look often."""
+    deadline = time.monotonic() + _PATIENCE * patience()
+    while True:
+        outcome = runner.poll([handle])[handle].outcome
+        if outcome is not None:
+            return outcome
+        assert time.monotonic() < deadline, f"{handle} does not end"
+        runner.wait([handle], min(runner.interval, _LOOK_SECONDS))
 
 
 def until(true: Callable[[], bool], what: str) -> None:
     """Wait until a condition is true, with a time limit so that no test hangs."""
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _PATIENCE * patience()
     while not true():
         assert time.monotonic() < deadline, f"this never happened: {what}"
         time.sleep(0.01)

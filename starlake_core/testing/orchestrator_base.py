@@ -18,10 +18,21 @@ from .corpus import Graph
 from .fake import FakeEnvironment, serving
 from .graphs import NativeGraph
 from .lab import SCHEDULED, with_env
+from .promises import BASIC, check_levels, level_of
 from .stand_in import StandIn, StandInEnvironment
 from .subjects import subject
 
-__all__ = ["OrchestratorBase"]
+__all__ = ["LEVELS", "NATIVE", "PARALLEL", "RESUMABLE", "TRIGGERED", "OrchestratorBase"]
+
+PARALLEL, RESUMABLE, NATIVE, TRIGGERED = "parallel", "resumable", "scheduled", "triggered"
+LEVELS = {
+    BASIC: "the native graph, and runs with their order, values, gates, retries and time-outs",
+    PARALLEL: "the caller decides how many tasks run at once",
+    RESUMABLE: "a run that failed or was interrupted can be finished",
+    TRIGGERED: "it starts pipelines when their datasets change",
+    NATIVE: "it has a scheduler of its own, which `fire` calls",
+}
+"""The levels of an orchestrator, and what each means."""
 
 
 class OrchestratorBase:
@@ -29,23 +40,31 @@ class OrchestratorBase:
 
     Attributes:
         orchestrator: the entry-point name or the plugin object.
+        levels: what it can do; see :data:`LEVELS`.
         nested_groups: whether groups of the pipeline are native groups.
         runs_pipelines: whether ``sl_run_pipeline`` runs a pipeline and reports on it.
         runs_in_process: whether its tasks run in this process, so that an environment in memory can serve them.
         wait_interval: the least number of seconds between two attempts of a waiting check.
         wait_timeout: the number of seconds that is enough for three attempts.
         task_timeout: the least time-out of a task, in seconds.
+        check_seconds: the seconds that a check may take.
     """
 
     orchestrator: Any = None
+    levels: tuple[str, ...] = (BASIC,)
     nested_groups = True
     runs_pipelines = True
     runs_in_process = True
     wait_interval = 0
     wait_timeout = 60
     task_timeout = 1
+    check_seconds = 20.0
 
     root: Path
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        check_levels(cls.__qualname__, cls.levels, LEVELS)
 
     def describe(self, native: Any) -> NativeGraph:
         """Describe the native object of a pipeline. Inspect the object itself, not the pipeline it was created from.
@@ -85,11 +104,20 @@ class OrchestratorBase:
     # -- for the checks
 
     @pytest.fixture(autouse=True)
+    def _level(self, request: pytest.FixtureRequest) -> None:
+        wanted = level_of(request.function)
+        if wanted not in self.levels:
+            pytest.skip(f"levels: {wanted!r} is not declared")
+
+    @pytest.fixture(autouse=True)
     def _place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in [name for name in os.environ if name.startswith("SL_")]:
             monkeypatch.delenv(name)
         self.root = tmp_path / "project"
         self.root.mkdir()
+
+    def clean_up(self) -> None:
+        """Stop what a check has started."""
 
     @pytest.fixture
     def fake(self) -> FakeEnvironment:

@@ -12,26 +12,12 @@ from ..model.run import Report, TaskReport, TaskState
 from . import corpus
 from .areas import TableModel, Warehouse
 from .corpus import Graph
+from .hostile import HOSTILE
 from .lab import SECRET, SECRET_NAME
 from .orchestrator_base import OrchestratorBase, states
 from .stand_in import StandIn, Step
 
-__all__ = ["HOSTILE", "ProcessChecks"]
-
-HOSTILE = {
-    "spaces": " two  spaces and a tab\t ",
-    "commas": ",a,,b,",
-    "single_quotes": "it's 'quoted'",
-    "double_quotes": 'say "hi" \\"again\\"',
-    "shell": "$HOME `id` $(id) ; rm -rf * & | > < ~ ! #",
-    "placeholders": "${HOME} ${not_ours} {{ ds }} {% raw %} %(x)s {0} $$",
-    "newlines": "a\nb\r\nc\n",
-    "unicode": "größe 日本語 🦆 \u00a0",
-    "backslashes": "C:\\temp\\n \\",
-    "dashes": "--name=x -- -",
-    "empty": "",
-}
-"""Strings that something between the pipeline file and the process could change."""
+__all__ = ["ProcessChecks"]
 
 
 def _draw_hostile(p: StarlakePipeline) -> None:

@@ -3,9 +3,15 @@ according to a script."""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
 import shlex
+import signal
 import sys
+import time
+import weakref
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +22,7 @@ from ..options import GeneralOptions, Options
 from ..plugins.hookspecs import hookimpl
 from ..runtime import ProcessRunner, Runner
 from .areas import TableModel
-from .stand_in_program import Step
+from .stand_in_program import ALIVE, RUNNING, Step
 
 __all__ = ["Call", "StandIn", "StandInEnvironment", "Step"]
 
@@ -30,12 +36,14 @@ class Call:
         arguments: the command and its arguments.
         env: all environment variables.
         folder: the working directory.
+        process: the number of its process.
     """
 
     subject: str
     arguments: tuple[str, ...]
     env: dict[str, str]
     folder: str
+    process: int = 0
 
 
 # sh starts Python, because the first line of a script is limited in length and cannot have spaces in the path.
@@ -58,6 +66,8 @@ sys.exit(main({folder!r}, sys.argv[1:]))
 class StandIn:
     """The program in a folder, its script and its calls.
 
+    A call that never ends by itself does so when this object is closed, or when this process ends.
+
     Args:
         folder: the folder of the program; created if it does not exist.
 
@@ -74,6 +84,10 @@ class StandIn:
         script = _SCRIPT.format(python=shlex.quote(sys.executable), package=str(package), folder=str(folder))
         self.path.write_text(script, encoding="utf-8")
         self.path.chmod(0o755)
+        with contextlib.suppress(FileExistsError):
+            os.mkfifo(folder / ALIVE)
+        # Calls that do not end by themselves read from it, until nobody can write to it any more.
+        self._close = weakref.finalize(self, os.close, os.open(folder / ALIVE, os.O_RDWR | os.O_NONBLOCK))
 
     def script(self, about: str, *steps: Step) -> None:
         """Set what the calls about a subject do, one after the other. The last step also applies to all further calls.
@@ -103,8 +117,43 @@ class StandIn:
             lines = (self._folder / "calls.jsonl").read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
             return []
-        calls = [Call(d["subject"], tuple(d["arguments"]), d["env"], d["folder"]) for d in map(json.loads, lines)]
+        calls = [
+            Call(d["subject"], tuple(d["arguments"]), d["env"], d["folder"], d["process"])
+            for d in map(json.loads, lines)
+        ]
         return [call for call in calls if about is None or call.subject == about]
+
+    def running(self, about: str | None = None) -> list[Call]:
+        """Return the calls whose processes have not ended.
+
+        Args:
+            about: return only calls about this subject.
+        """
+        return [call for call in self.calls(about) if self._is_running(call.process)]
+
+    def _is_running(self, process: int) -> bool:
+        try:
+            with (self._folder / RUNNING / str(process)).open("a") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+    def close(self) -> list[Call]:
+        """End all calls.
+
+        Returns:
+            Those that were still running.
+        """
+        left = self.running()
+        self._close()
+        deadline = time.monotonic() + 1.0
+        while self.running() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        for call in self.running():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(call.process, signal.SIGKILL)
+        return left
 
 
 class StandInEnvironment:

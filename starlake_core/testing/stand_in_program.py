@@ -9,18 +9,23 @@ import contextlib
 import fcntl
 import json
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from ..contract import parse_arguments
 from ..errors import ContractError
 from .areas import Failure, TableModel, act
 from .subjects import subject
 
-__all__ = ["Step", "main"]
+__all__ = ["ALIVE", "RUNNING", "Step", "main"]
+
+ALIVE = "alive"
+"""A pipe that nobody writes to: reading from it ends when the stand-in is closed."""
+RUNNING = "running"
+"""A folder of files named after processes, each locked by its process."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +55,34 @@ class Step:
 
 def _note(folder: Path, about: str, arguments: Sequence[str]) -> int:
     """Record the call, and return how many came before it about the same subject."""
-    line = {"subject": about, "arguments": list(arguments), "env": dict(os.environ), "folder": os.getcwd()}
+    line = {
+        "subject": about,
+        "arguments": list(arguments),
+        "env": dict(os.environ),
+        "folder": os.getcwd(),
+        "process": os.getpid(),
+    }
     with (folder / "calls.jsonl").open("a+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
         earlier = sum(1 for text in file if json.loads(text)["subject"] == about)
         file.write(json.dumps(line) + "\n")
     return earlier
+
+
+def _go_on(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        pipe = os.open(folder / ALIVE, os.O_RDONLY | os.O_NONBLOCK)  # would wait for a writer otherwise
+        os.set_blocking(pipe, True)
+        os.read(pipe, 1)
+
+
+def _running(folder: Path) -> IO[str]:
+    """Lock the file of this process, until it is closed."""
+    (folder / RUNNING).mkdir(exist_ok=True)
+    file = (folder / RUNNING / str(os.getpid())).open("a")
+    fcntl.flock(file, fcntl.LOCK_EX)
+    return file
 
 
 def _scenario(folder: Path, about: str, number: int) -> Step:
@@ -78,6 +104,11 @@ def main(folder: str, arguments: Sequence[str]) -> int:
     Returns:
         The exit code.
     """
+    with _running(Path(folder)):
+        return _call(folder, arguments)
+
+
+def _call(folder: str, arguments: Sequence[str]) -> int:
     about = subject(arguments)
     number = _note(Path(folder), about, arguments)
     try:
@@ -86,17 +117,20 @@ def main(folder: str, arguments: Sequence[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     step = _scenario(Path(folder), about, number)
+    with contextlib.suppress(AttributeError):
+        sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     for line in (*step.lines, *(os.environ.get(name, "") for name in step.tells)):
         sys.stdout.write(line + "\n")
     sys.stdout.flush()
-    while step.goes_on:
-        signal.pause()
+    if step.goes_on:
+        _go_on(Path(folder))
+        return 143
     not_ready = step.not_ready
     kept = Path(folder) / "tables.json"
     if kept.exists() and not step.exit_code and not not_ready:
         tables = [TableModel(**each) for each in json.loads(kept.read_text(encoding="utf-8"))]
         try:
-            not_ready = not act(arguments[0], values, tables, step.at, step.how)
+            not_ready = not act(arguments[0], values, tables, step.at, step.how, lambda: _go_on(Path(folder)))
         except Failure as failure:
             sys.stdout.write(f"{failure}\n")
             return 1

@@ -6,15 +6,16 @@ import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
 from airflow.utils.session import create_session
 from airflow_runs import AIRFLOW_3, draw, known
+from freshness_cases import date, options_of, table_of, uri_of
 from sqlalchemy import delete, event, func, select
 from starlake_core_airflow import deciding
+from starlake_core_airflow.questions import RECORD
 
 from starlake_core import DataInterval, StarlakeDependencies, StarlakeDependency, StarlakePipeline
 from starlake_core.freshness import Previous
@@ -26,56 +27,10 @@ else:
     from airflow.models.dataset import DatasetEvent as Published
     from airflow.models.dataset import DatasetModel as Model
 
-_FOLDER = Path(__file__).parents[3] / "tests"
-SCENARIOS: list[dict[str, Any]] = [
-    scenario
-    for name in ("freshness_scenarios.yaml", "freshness_scenarios_own.yaml")
-    for scenario in yaml.safe_load((_FOLDER / name).read_text(encoding="utf-8"))
-]
-"""The scenarios of the core."""
-
-
-def date(text: str | datetime) -> datetime:
-    """A date of a scenario; UTC unless it says otherwise."""
-    found = text if isinstance(text, datetime) else datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)
-
-
-def table(name: str) -> str:
-    """The table of a dataset of a scenario."""
-    return name if "." in name else f"d.{name}"
-
-
-def uri(name: str) -> str:
-    """The URI of that table."""
-    return f"starlake://{table(name).replace('.', '/')}".lower()
-
-
-def options(policy: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a pipeline for the policy of a scenario."""
-    made: dict[str, Any] = {
-        "dataset_triggering_strategy": re.sub(r"[a-z]+", lambda m: table(m[0]), policy["wake"])
-        if "&" in policy.get("wake", "") or "|" in policy.get("wake", "")
-        else policy.get("wake", "any").lower(),
-        "timezone": policy.get("zone", "UTC"),
-        "optional_dataset_enabled": policy.get("optional", False),
-        "beyond_data_cycle_enabled": policy.get("beyond", True),
-        "freshness_check": policy.get("check", True),
-        "min_timedelta_between_runs": policy.get("min_delta", 900),
-    }
-    if "cycle" in policy:
-        made |= {"data_cycle": policy["cycle"], "data_cycle_enabled": True}
-    if "start" in policy:
-        made["start_date"] = date(policy["start"]).isoformat()
-    if "merge" in policy:
-        union = {"policy": "union", "separator": "|"}
-        made["sl_options_merge"] = {"all": dict.fromkeys(policy["merge"], union)}
-    return made
-
 
 def lineage(datasets: Mapping[str, Mapping[str, Any]]) -> StarlakeDependencies:
     """A transform of the datasets of a scenario."""
-    tables = [StarlakeDependency(table(name), "table", **about) for name, about in datasets.items()]
+    tables = [StarlakeDependency(table_of(name), "table", **about) for name, about in datasets.items()]
     return StarlakeDependencies([StarlakeDependency("kpi.total", dependencies=tables)])
 
 
@@ -96,7 +51,7 @@ def pipeline_of(root: Path, scenario: Mapping[str, Any], given: Mapping[str, Any
     return draw(
         root,
         transforms,
-        {**options(scenario["policy"]), **given},
+        {**options_of(scenario), **given},
         dependencies=lineage(scenario["datasets"]),
         **keywords,
     )
@@ -141,8 +96,8 @@ def prepare(scenario: Mapping[str, Any], pipeline: StarlakePipeline) -> None:
     ids: dict[str, dict[int, int]] = {}
     published: dict[str, dict[int, datetime]] = {}
     for item in sorted(scenario["events"], key=lambda item: int(item["id"])):
-        name, when = uri(item["dataset"]), date(item["published"])
-        if name not in map(uri, scenario["datasets"]):
+        name, when = uri_of(item["dataset"]), date(item["published"])
+        if name not in map(uri_of, scenario["datasets"]):
             continue  # no task reads it
         ids.setdefault(name, {})[item["id"]] = publish(name, when, extra_of(item))
         published.setdefault(name, {})[item["id"]] = when
@@ -151,7 +106,7 @@ def prepare(scenario: Mapping[str, Any], pipeline: StarlakePipeline) -> None:
         return
     seen, since = {}, {}
     for dataset, last in found["seen"].items():
-        name = uri(dataset)
+        name = uri_of(dataset)
         before = [key for key in ids.get(name, {}) if key <= last]
         seen[name] = ids[name][max(before)] if before else min(ids.get(name, {0: 1}).values()) - 1
         if before:
@@ -159,7 +114,7 @@ def prepare(scenario: Mapping[str, Any], pipeline: StarlakePipeline) -> None:
     start, end = map(date, found["interval"])
     left = Previous(DataInterval(start, end), date(found["decided"]), seen)
     record = {"previous": left.to_json(), "since": since}
-    publish(pipeline.id, left.decided, {deciding.RECORD: record}, pipeline.id, "before")
+    publish(pipeline.id, left.decided, {RECORD: record}, pipeline.id, "before")
 
 
 def conf_of(scenario: Mapping[str, Any]) -> dict[str, Any]:

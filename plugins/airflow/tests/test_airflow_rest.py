@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -13,21 +16,28 @@ from typing import Any
 
 import pytest
 from airflow_server import PASSWORD, USER, Server
+from click.testing import CliRunner
 from rest_stub import DROP, Stub, stub_server
 from starlake_core_airflow import rest_client, rest_runs
 from starlake_core_airflow.rest import Api, backfill, delete_dag, run
+from starlake_core_airflow.rest_events import read_recorded
 from starlake_core_airflow.versions import AIRFLOW_3
 
 from starlake_core import (
+    DataInterval,
     Orchestration,
     Report,
     RunError,
+    StarlakeDependencies,
+    StarlakeDependency,
     StarlakePipeline,
     TaskEvent,
     TaskState,
     fire_times,
     request_run,
 )
+from starlake_core.cli.app import app
+from starlake_core.freshness import FreshnessPolicy, Kind, Previous, decide
 
 pytestmark = pytest.mark.live
 
@@ -93,6 +103,21 @@ for name in ("filled", "recent", "left"):
 with DAG("paused", start_date=datetime(2026, 1, 1), schedule=None, is_paused_upon_creation=True):
     EmptyOperator(task_id="one")
 """,
+    "kpi.py": HEAD
+    + """
+try:
+    from airflow.sdk import Asset
+    named = lambda name, uri: Asset(name=name, uri=uri)
+except ImportError:
+    from airflow.datasets import Dataset
+    named = lambda name, uri: Dataset(uri)
+orders, rates = (named(f"sales.{name}", f"starlake://sales/{name}") for name in ("orders", "rates"))
+with DAG("kpi", start_date=datetime(2026, 1, 1), schedule=[orders], is_paused_upon_creation=True):
+    start = EmptyOperator(task_id="start", inlets=[orders, rates])
+    start >> EmptyOperator(task_id="end", outlets=[named("kpi", "kpi")])
+with DAG("load_rates", start_date=datetime(2026, 1, 1), schedule=None):
+    EmptyOperator(task_id="load", outlets=[rates])
+""",
     "broken.py": HEAD + "\nraise RuntimeError('this DAG file is broken')\n",
 }
 
@@ -155,7 +180,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def api(server: Server) -> Iterator[Api]:
-    api = server.wait({"mixed", "slow", "many", "filled", "recent", "left", "paused"}, errors=1)
+    api = server.wait({"mixed", "slow", "many", "filled", "recent", "left", "paused", "kpi"}, errors=1)
     yield api
     api.close()
 
@@ -357,6 +382,83 @@ def test_a_dag_is_deleted_once_and_nobody_minds_a_second_time(api: Api) -> None:
 # -- an Airflow that misbehaves
 
 RUN = "/api/v2/dags/mixed/dagRuns/r1"
+
+
+DAILY = [StarlakeDependency(f"sales.{name}", "table", cron="0 0 * * *") for name in ("orders", "rates")]
+KPI = StarlakeDependencies([StarlakeDependency("kpi.total", dependencies=DAILY)])
+KPI_FILE = """\
+# airflow dag
+from starlake_core import Orchestration, StarlakeDependencies, StarlakeDependency
+daily = [StarlakeDependency(f"sales.{name}", "table", cron="0 0 * * *") for name in ("orders", "rates")]
+with Orchestration(environment="shell") as orchestration:
+    lineage = StarlakeDependencies([StarlakeDependency("kpi.total", dependencies=daily)])
+    with orchestration.sl_create_pipeline(name="NAME", dependencies=lineage) as pipeline:
+        pipeline.add_lineage()
+"""
+
+
+def publish(server: Server, uri: str, moment: datetime, extra: Any, source: str = "") -> int:
+    """Store an event; return its id."""
+    kind = "asset" if AIRFLOW_3 else "dataset"
+    with closing(sqlite3.connect(server.home / "airflow.db", timeout=30)) as database, database:
+        done = database.execute(
+            f"INSERT INTO {kind}_event ({kind}_id, extra, source_dag_id, source_run_id, source_map_index, timestamp) "
+            f"SELECT id, ?, ?, 'before', -1, ? FROM {kind} WHERE uri LIKE ?",
+            (json.dumps(extra), source or None, moment.strftime("%Y-%m-%d %H:%M:%S.%f"), uri),
+        )
+        assert done.rowcount == 1, uri
+        return int(done.lastrowid or 0)
+
+
+def test_what_a_server_has_recorded_is_explained(server: Server, api: Api, tmp_path: Path) -> None:
+    file = tmp_path / "kpi.py"
+    file.write_text(KPI_FILE.replace("NAME", "kpi"))
+    login = {"airflow_api_base_url": server.url, "airflow_username": USER, "airflow_password": PASSWORD}
+
+    def explain(**more: str) -> tuple[int, str]:
+        options = [f"--option={name}={value}" for name, value in {**login, **more}.items()]
+        done = CliRunner().invoke(app, ["explain", str(file), "--orchestrator", "airflow", *options])
+        return done.exit_code, done.output
+
+    assert explain()[0] == 4
+    day = datetime(2026, 3, 1, tzinfo=timezone.utc)
+    for number in range(150):  # more than a page, of which the last run has seen all
+        at = day + timedelta(days=number)
+        seen = {"orders": publish(server, "starlake://sales/orders", at, {"sl_scheduled_date": at.isoformat()})}
+    seen["rates"] = publish(server, "starlake://sales/rates", at, {"sl_scheduled_date": at.isoformat()})
+    left = Previous(
+        DataInterval(at - timedelta(days=1), at), at, {f"starlake://sales/{name}": last for name, last in seen.items()}
+    )
+    since = {name: at.isoformat() for name in left.seen}
+    publish(server, "kpi", at, {"sl_freshness": {"previous": left.to_json(), "since": since}}, source="kpi")
+    publish(server, "kpi", at, {"sl_freshness": {"previous": {}}}, source="another")
+    code, text = explain()
+    assert (code, text.splitlines()[0]) == (4, "kpi: SKIP: nothing new was loaded since the last run")
+    later = at + timedelta(days=1)
+    publish(server, "starlake://sales/orders", later, {"sl_scheduled_date": later.isoformat()})
+    code, text = explain()
+    assert code == 3
+    assert "starlake://sales/rates: missing, " in text
+    publish(server, "starlake://sales/rates", later, {"sl_scheduled_date": later.isoformat(), "sl_options": "no JSON"})
+    code, text = explain()
+    assert (code, "which is not JSON" in text) == (5, True), text
+    publish(server, "starlake://sales/rates", later, {"sl_scheduled_date": later.isoformat()})
+    code, text = explain()
+    assert code == 0
+    pipeline = make("kpi", StarlakePipeline.add_lineage, dependencies=KPI)
+    recorded = read_recorded(api, pipeline)
+    assert recorded.previous == left
+    assert len(recorded.events) < 20
+    decision = decide(FreshnessPolicy.of(pipeline), recorded.events, recorded.previous, later + timedelta(hours=1))
+    assert decision.kind is Kind.RUN
+    assert decision.interval is not None
+    assert decision.interval.start == at
+
+    file.write_text(KPI_FILE.replace("NAME", "unknown"))
+    code, text = explain()
+    assert (code, "has no DAG 'unknown'" in text) == (1, True), text
+    code, text = explain(airflow_password="wrong")
+    assert (code, "'airflow_password'" in text) == (1, True), text
 
 
 @pytest.fixture

@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from emulators import conformance
 from emulators.cloud_run import CloudRun
 
-from starlake_core.testing import EnvironmentSuite, StandIn
+from starlake_core.testing import EnvironmentSuite, ServiceFault, StandIn
 
 pytest_plugins = ["starlake_core.testing.plugin"]
 
 
 class TestCloudRun(EnvironmentSuite):
     environment = "cloud_run"
+    levels = ("basic", "resumable", "detached", "service")
+    stops_doubles = True  # Cloud Run has no request ids
     forbidden_imports = ("google", "grpc")
 
     @pytest.fixture(autouse=True)
@@ -27,3 +30,6 @@ class TestCloudRun(EnvironmentSuite):
     def environment_options(self, stand_in: StandIn, root: Path) -> Mapping[str, Any]:
         # Where the project is in storage, the marker of a check is there too.
         return {**self.emulator.options, "sl_env_var": {"SL_ROOT": "gs://bucket/project"}}
+
+    def disturb(self, fault: ServiceFault | None) -> bool:
+        return conformance.disturb(self.emulator, "RunJob", fault)

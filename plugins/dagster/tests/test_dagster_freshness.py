@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 import pytest
@@ -15,11 +14,13 @@ from dagster._core.test_utils import freeze_time
 from dagster._core.utils import make_new_run_id
 from dagster_events import Daemon, materialise
 from dagster_runs import draw, job, launch
-from freshness_cases import SCENARIOS, date, events_of, lineage_of, options_of, previous_of, uri_of
+from freshness_backends import BackEnd, Found, FreshnessScenarios
+from freshness_cases import SCENARIOS, date, events_of, lineage_of, options_of, previous_of, table_of, uri_of
 from starlake_core_dagster import definitions
 from starlake_core_dagster import triggers as starting
 
-from starlake_core import StarlakeDependencies, StarlakePipeline
+from starlake_core import DataInterval, StarlakeDependencies, StarlakePipeline
+from starlake_core.freshness import Kind
 from starlake_core.orchestrators.events import written_event
 from starlake_core.testing import FakeEnvironment
 
@@ -27,7 +28,7 @@ TRANSFORM = "transform:kpi.t"
 
 
 def key_of(number: int, dataset: str) -> AssetKey:
-    return AssetKey([f"s{number}", "x", dataset.casefold()])
+    return AssetKey([f"s{number}", *table_of(dataset).casefold().split(".")])
 
 
 def drawn(number: int, scenario: Mapping[str, Any], environment: FakeEnvironment) -> StarlakePipeline:
@@ -73,73 +74,72 @@ def stored(instance: Any, number: int, scenario: Mapping[str, Any]) -> None:
         instance.add_run(DagsterRun(job_name, make_new_run_id(), status=DagsterRunStatus.SUCCESS, tags=tags))
 
 
-def wanted_variables(expected: Mapping[str, Any]) -> dict[str, Any]:
-    found = expected.get("variables") or {}
-    return {name: "|".join(value) if isinstance(value, list) else value for name, value in found.items()}
+def interval_of(tags: Mapping[str, str]) -> DataInterval:
+    return DataInterval(*(date(tags[f"sl_data_interval_{edge}"]) for edge in ("start", "end")))
 
 
-def interval_of(tags: Mapping[str, str]) -> list[datetime]:
-    return [date(tags[f"sl_data_interval_{edge}"]) for edge in ("start", "end")]
+class Dagster(BackEnd):
+    """The sensor, and the steps of a run by hand.
+
+    Args:
+        defs: the definitions of all scenarios.
+        instance: the instance.
+        environment: where commands run.
+        patch: sets the clock.
+    """
+
+    def __init__(self, defs: Any, instance: Any, environment: FakeEnvironment, patch: pytest.MonkeyPatch) -> None:
+        self._defs, self._instance, self._environment, self._patch = defs, instance, environment, patch
+
+    def found(self, scenario: Mapping[str, Any]) -> Found:
+        number = SCENARIOS.index(scenario)
+        stored(self._instance, number, scenario)
+        if "by_hand" in scenario or "by_hand_for" in scenario:
+            return self._by_hand(number, scenario)
+        self._patch.setattr(starting, "clock", lambda: date(scenario["now"]))
+        daemon = Daemon(self._instance, self._defs, f"s{number}_p{number}")
+        request = daemon.look()
+        if isinstance(request, str):
+            assert (daemon.cursor is None) == (scenario["previous"] is None)
+            missing = re.findall(r"^  (starlake://\S+): missing, ", request, re.MULTILINE)
+            return Found(Kind(request.partition(":")[0].lower()), missing=missing)
+        failed = "starlake/refused" in request.tags
+        assert ("starlake/freshness" in request.tags) == (not failed)
+        variables = json.loads(request.tags.get("sl_options", "{}"))
+        return Found(Kind.RUN, interval_of(request.tags), variables, failed)
+
+    def _by_hand(self, number: int, scenario: Mapping[str, Any]) -> Found:
+        """Somebody launches the job, and its steps find out."""
+        asked, tags = scenario.get("by_hand", {}), {}
+        if "interval" in asked:
+            edges = ("sl_data_interval_start", "sl_data_interval_end")
+            tags = dict(zip(edges, map(str, asked["interval"]), strict=True))
+        elif "date" in asked or "by_hand_for" in scenario:
+            tags = {"sl_data_interval_end": date(asked.get("date") or scenario["by_hand_for"]).isoformat()}
+        if asked.get("variables"):
+            tags["sl_options"] = json.dumps({"all": asked["variables"]})
+        before = len(self._environment.started(TRANSFORM))
+        with freeze_time(date(scenario["now"])):
+            result = launch(job(self._defs, f"s{number}_p{number}"), self._instance, tags)
+        commands = self._environment.started(TRANSFORM)[before:]
+        if not result.success:
+            assert not commands
+            return Found(Kind(scenario["expect"]["decision"].lower()), failed=True)
+        (command,) = commands
+        found = self._instance.get_run_by_id(result.run_id).tags
+        assert "starlake/freshness" in found  # what it leaves counts for the next one
+        text = command.job.arguments[-1]
+        shown = [re.findall(rf"sl_data_interval_{edge}='([^']*)'", text) for edge in ("start", "end")]
+        assert DataInterval(*(date(one) for (one,) in shown)) == interval_of(found)
+        variables = json.loads(found.get("sl_options", "{}"))
+        for name, value in variables.get("all", {}).items():
+            assert f"{name}={value}" in text.split(",")
+        return Found(Kind.RUN, interval_of(found), variables)
 
 
-@pytest.mark.parametrize("number", range(len(SCENARIOS)), ids=lambda number: SCENARIOS[number]["name"])
-def test_the_decision_of_a_scenario(
-    number: int, defs: Any, instance: Any, environment: FakeEnvironment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scenario = SCENARIOS[number]
-    expected, now = scenario["expect"], date(scenario["now"])
-    stored(instance, number, scenario)
-    if "by_hand" in scenario or "by_hand_for" in scenario:
-        by_hand(number, scenario, defs, instance, environment)
-        return
-    monkeypatch.setattr(starting, "clock", lambda: now)
-    daemon = Daemon(instance, defs, f"s{number}_p{number}")
-    request = daemon.look()
-    if expected["decision"] != "RUN":
-        assert isinstance(request, str)
-        assert request.startswith(f"{expected['decision']}: ")
-        missing = re.findall(r"^  starlake://x/([\w.]+): missing, ", request, re.MULTILINE)
-        if expected["decision"] == "WAIT":
-            assert missing == expected.get("missing", [])
-        before = scenario["previous"]
-        assert (daemon.cursor is None) == (before is None)
-        return
-    assert not isinstance(request, str), request
-    assert interval_of(request.tags) == [date(moment) for moment in expected["interval"]]
-    assert ("starlake/refused" in request.tags) == ("error" in expected)
-    assert ("starlake/freshness" in request.tags) == ("error" not in expected)
-    if "variables" in expected:
-        assert json.loads(request.tags.get("sl_options", "{}")).get("all", {}) == wanted_variables(expected)
-
-
-def by_hand(number: int, scenario: Mapping[str, Any], defs: Any, instance: Any, environment: FakeEnvironment) -> None:
-    """Somebody launches the job, and its steps find out."""
-    expected, asked = scenario["expect"], scenario.get("by_hand", {})
-    name = f"s{number}_p{number}"
-    tags = {}
-    if "interval" in asked:
-        tags = dict(zip(("sl_data_interval_start", "sl_data_interval_end"), map(str, asked["interval"]), strict=True))
-    elif "date" in asked or "by_hand_for" in scenario:
-        tags = {"sl_data_interval_end": date(asked.get("date") or scenario["by_hand_for"]).isoformat()}
-    if asked.get("variables"):
-        tags["sl_options"] = json.dumps({"all": asked["variables"]})
-    before = len(environment.started(TRANSFORM))
-    with freeze_time(date(scenario["now"])):
-        result = launch(job(defs, name), instance, tags)
-    commands = environment.started(TRANSFORM)[before:]
-    if "error" in expected:
-        assert not result.success
-        assert not commands
-        return
-    assert result.success
-    (command,) = commands
-    found = instance.get_run_by_id(result.run_id).tags
-    assert interval_of(found) == [date(moment) for moment in expected["interval"]]
-    text = command.job.arguments[-1]
-    for edge, moment in zip(("start", "end"), expected["interval"], strict=True):
-        (shown,) = re.findall(rf"sl_data_interval_{edge}='([^']*)'", text)
-        assert date(shown) == date(moment)
-    for variable, value in wanted_variables(expected).items():
-        assert f"{variable}={value}" in text.split(",")
-    # What it leaves counts for the next one.
-    assert "starlake/freshness" in found
+class TestDagster(FreshnessScenarios):
+    @pytest.fixture
+    def back_end(
+        self, defs: Any, instance: Any, environment: FakeEnvironment, monkeypatch: pytest.MonkeyPatch
+    ) -> BackEnd:
+        return Dagster(defs, instance, environment, monkeypatch)

@@ -389,6 +389,34 @@ def test_what_a_run_by_hand_has_read_is_no_news(instance: Any, looked: bool) -> 
     assert daemon.play() == days(2, 3)
 
 
+def test_a_run_by_hand_beside_another_one_is_refused_unless_it_has_its_own_interval(instance: Any) -> None:
+    daemon = Played(instance)
+    load(instance, 0)
+    request = daemon.look()
+    other = daemon.ends(request.tags, DagsterRunStatus.STARTED)
+    result = launch(job(daemon.defs), instance)
+    assert not result.success
+    (failure,) = [event for event in result.all_events if event.event_type_value == "STEP_FAILURE"]
+    assert f"run {other} of p is active" in str(failure.event_specific_data)
+    assert launch(job(daemon.defs), instance, TYPED).success
+    instance.delete_run(other)
+    again = instance.get_run_by_id(result.run_id)
+    assert launch(job(daemon.defs), instance, again=again, from_failure=True).success
+
+
+def test_a_dataset_that_is_added_later_does_not_bring_its_history(instance: Any) -> None:
+    before = Played(instance)
+    for day in range(3):
+        load(instance, day)
+        emit(instance, "sales.rates", FIRST + day * DAY)
+    assert before.play() == days(2, 3)
+    cursor = before.cursor
+    after = Played(instance, waiting(tables=(*BOTH, "sales.rates")), cursor)
+    assert str(after.look()).startswith("SKIP: nothing new")
+    load(instance, 3, *BOTH, "sales.rates")
+    assert after.play() == days(3, 4)
+
+
 @pytest.mark.parametrize("which", ["failed", "partly", "one asset", "chosen steps"])
 def test_a_run_that_did_not_read_it_all_takes_nothing_away(instance: Any, which: str) -> None:
     daemon = Played(instance)

@@ -7,19 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from emulators import conformance
 from emulators.dataproc import Dataproc
 
-from starlake_core.testing import EnvironmentSuite, StandIn
+from starlake_core.testing import EnvironmentSuite, ServiceFault, StandIn
 
 pytest_plugins = ["starlake_core.testing.plugin"]
 
 
 class _Suite(EnvironmentSuite):
     environment = "dataproc"
-    remembers_attempts = True
+    levels = ("basic", "resumable", "detached", "service")
     forbidden_imports = ("google", "grpc")
     emulator: Dataproc
     more: Mapping[str, Any]
+    submit = "SubmitJob"
 
     @pytest.fixture(autouse=True)
     def _emulator(self, stand_in: StandIn, tmp_path: Path) -> Iterator[None]:
@@ -28,6 +30,9 @@ class _Suite(EnvironmentSuite):
 
     def environment_options(self, stand_in: StandIn, root: Path) -> Mapping[str, Any]:
         return {**self.emulator.options, **self.more}
+
+    def disturb(self, fault: ServiceFault | None) -> bool:
+        return conformance.disturb(self.emulator, self.submit, fault)
 
 
 class TestDataproc(_Suite):
@@ -39,4 +44,5 @@ class TestDataprocInYarn(_Suite):
 
 
 class TestDataprocServerless(_Suite):
+    submit = "CreateBatch"
     more: Mapping[str, Any] = {"dataproc_serverless": True, "dataproc_cluster": None}

@@ -71,6 +71,43 @@ def test_the_files_of_an_archive_are_loaded_one_after_the_other(kind: str, sandb
     assert sandbox.files("ingesting") == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "other"),
+    [
+        *((kind, "README") for kind in FORMATS),
+        *(("DSV", name) for name in ("docs/readme.TXT", "LICENSE.md", "a.pdf", "a.csv.md5", "a.ack", "_SUCCESS")),
+    ],
+)
+def test_files_of_an_archive_that_are_no_data_are_left_out(
+    kind: str, other: str, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    result = load(sandbox, kind, zipped(**{other: b"This is not data.", "b.txt": FORMATS[kind][1]}))
+    assert "2 row(s) from 1 file(s), 1 rejected" in result.out, result.err
+    assert f"items.zip: {other} is not a data file of the table, and is not loaded" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "other"), [("DSV", "a.csv", "a.json"), ("JSON", "a.jsonl.gz", "a.csv"), ("XML", "a.xml", "a.json")]
+)
+def test_files_of_another_format_are_left_out(kind: str, name: str, other: str, sandbox: Sandbox) -> None:
+    data = FORMATS[kind][1]
+    result = load(sandbox, kind, zipped(**{name: gzip.compress(data) if name.endswith("gz") else data, other: b"x"}))
+    assert "2 row(s) from 1 file(s), 1 rejected" in result.out, result.err
+
+
+def test_a_document_alone_in_an_archive_is_data(sandbox: Sandbox) -> None:
+    assert "2 row(s) from 1 file(s), 1 rejected" in load(sandbox, "DSV", zipped(README=FORMATS["DSV"][1])).out
+
+
+@pytest.mark.parametrize(("kind", "padding"), [*((kind, 512) for kind in FORMATS), ("DSV", 1), ("DSV", 7), ("DSV", 8)])
+def test_zeros_after_the_end_of_gzip_mean_nothing(kind: str, padding: int, sandbox: Sandbox) -> None:
+    data = FORMATS[kind][1]
+    packed = gzip.compress(data[:20]) + gzip.compress(data[20:]) + bytes(padding)
+    result = load(sandbox, kind, packed, "items.gz")
+    assert "2 row(s) from 1 file(s), 1 rejected" in result.out, result.err
+    assert (sandbox.root / "datasets/archive/shop/items.gz").read_bytes() == packed
+
+
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("name", ["items.gz", "items.GZ"])
 def test_a_file_compressed_with_gzip(name: str, kind: str, sandbox: Sandbox) -> None:

@@ -49,7 +49,7 @@ def write(path: Path, text: str) -> None:
 class TestDuckdb(EnvironmentSuite):
     environment = "duckdb"
     runs_any_program = False
-    remembers_attempts = False  # a process of another worker is never its own
+    levels = ("basic",)  # a process of another worker is never its own
     forbidden_imports = ("duckdb", "yaml", "jinja2", "click", "rich")
 
     def environment_options(self, stand_in: StandIn, root: Path) -> Mapping[str, Any]:

@@ -355,3 +355,12 @@ def test_a_number_that_is_empty_is_null_whatever_an_empty_text_is(sandbox: Sandb
     sandbox.staged("numbers.csv", "n,d,i\n,,1\n")
     assert sandbox.run("load", **environ).code == 0
     assert sandbox.query("SELECT * FROM shop.numbers") == [(None, None, 1)]
+
+
+@pytest.mark.parametrize("environ", [{}, {"SL_DUCKDB_COMPAT": "starlake"}])
+def test_a_column_without_a_name_in_the_header(sandbox: Sandbox, environ: dict[str, str]) -> None:
+    attributes = "[{name: _c0, type: int}, {name: label}]"
+    sandbox.table("rows", f"table: {{pattern: rows.*, attributes: {attributes}}}")
+    sandbox.staged("rows.csv", ",label\n1,a\n")
+    assert sandbox.run("load", **environ).code == 0
+    assert sandbox.query("FROM shop.rows") == [(1, "a")]

@@ -169,6 +169,22 @@ def test_all_files_of_a_table_decide_its_types(sandbox: Sandbox) -> None:
         ("a.json", '[{"a": 1}]'.encode("utf-16"), {"encoding": "UTF-16"}, {"a": "long"}),
         ("a.csv", "a,b\n1,é\n".encode("utf-32"), {"encoding": "UTF-32"}, {"a": "int", "b": "string"}),
         ("a.csv.GZ", gzip.compress(b"a;b\n1;2\n", mtime=0), {"separator": ";"}, {"a": "int", "b": "int"}),
+        ("a.csv", ",name\n0,x\n1,y\n", {"withHeader": True}, {"_c0": "int", "name": "string"}),
+        ("a.csv", ",0,1\n0,7,8\n1,9,8\n", {"withHeader": True}, {"_c0": "int", "0": "int", "1": "int"}),
+        (
+            "a.csv",
+            "2024;name;price\nX;y;1.5\n",
+            {"withHeader": True},
+            {"2024": "string", "name": "string", "price": "double"},
+        ),
+        ("a.csv", "0;1\nx;y\n", {"withHeader": True}, {"0": "string", "1": "string"}),
+        ("a.csv", "name,2023,2024\nx,5,6\n", {"withHeader": True}, {"name": "string", "2023": "int", "2024": "int"}),
+        ("a.csv", "name,day,\nx,2024-02-28,1\n", {"withHeader": True}, {"name": "string", "day": "date", "_c2": "int"}),
+        ("a.csv", "x,2023,2024\ny,1999,2000\n", {"withHeader": False}, {"_c0": "string", "_c1": "int", "_c2": "int"}),
+        ("a.csv", ",x,3\n5,y,4\n", {"withHeader": False}, {"_c0": "int", "_c1": "string", "_c2": "int"}),
+        ("a.csv", "x,N/A,3\ny,7,4\n", {"withHeader": False}, {"_c0": "string", "_c1": "string", "_c2": "int"}),
+        ("a.csv", "x,true\ny,false\n", {"withHeader": False}, {"_c0": "string", "_c1": "boolean"}),
+        ("a.csv", "2024-02-28,x\n2024-02-29,y\n", {"withHeader": False}, {"_c0": "date", "_c1": "string"}),
         ("a.xml", "<d><r>1</r><r>2</r></d>", {"format": "XML"}, {"_VALUE": "int"}),
         ("a.xml", '<d><r x="1">t</r><r x="2"/></d>', {"format": "XML"}, {"_x": "int", "_VALUE": "string"}),
     ],
@@ -324,6 +340,7 @@ def test_the_options(sandbox: Sandbox) -> None:
         ("a.csv", "", (), "a.csv is empty, so nothing can be inferred from it"),
         ("a.json", "[]", (), "a.json has no JSON objects"),
         ("a.json", "{x", (), "a.json cannot be read as JSON"),
+        ("a.csv.gz", gzip.compress(b"a\n1\n" * 99, mtime=0)[:20], (), "a.csv.gz cannot be decompressed"),
         ("a.csv", "{{x}},b\n1,2\n", (), "would take for a variable"),
         ("a.csv", "a\n1\n", ("--format", "POSITION"), "use one of DSV"),
         ("a.csv", "a\n1\n", ("--write", "MERGE"), "use one of APPEND, OVERWRITE"),
@@ -347,12 +364,45 @@ def test_what_cannot_be_inferred(
 
 def test_a_domain_that_fails_stops_autoload_before_anything_is_loaded(sandbox: Sandbox) -> None:
     put(sandbox, "a.csv", "id\n1\n")
-    put(sandbox, "b.csv", "")
+    put(sandbox, "b.json", "{x")
     done = sandbox.run("autoload")
     assert done.code == 1
-    assert "crm.b: b.csv is empty" in done.err
-    assert sandbox.files("incoming") == ["crm/a.csv", "crm/b.csv"]
+    assert "crm.b: b.json cannot be read as JSON" in done.err
+    assert sandbox.files("incoming") == ["crm/a.csv", "crm/b.json"]
     assert not (sandbox.root / "datasets/duckdb.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("b.csv", b""),
+        ("b.csv", b"\xef\xbb\xbf\r\n"),
+        ("b.json", b"[]"),
+        ("b.xml", b" \n"),
+        ("b.parquet", b""),
+        ("b.csv.gz", gzip.compress(b"", mtime=0)),
+        ("a.ack", b""),
+        ("a.ack", b"complete"),
+        ("a.csv.ack", b""),
+    ],
+)
+def test_a_file_without_data_stops_nothing(sandbox: Sandbox, name: str, content: bytes) -> None:
+    put(sandbox, "a.csv", "id\n1\n")
+    put(sandbox, name, content)
+    command = ("infer-schema", "--input", "datasets/incoming/crm")
+    assert sandbox.run(*command).code == 0
+    autoload(sandbox)
+    assert sandbox.query("FROM crm.a") == [(1,)]
+    assert sandbox.files("incoming") == [f"crm/{name}"]
+    assert not (sandbox.root / "metadata/load/crm/b.sl.yml").exists()
+
+
+def test_an_empty_file_among_others_of_a_table(sandbox: Sandbox) -> None:
+    put(sandbox, "a_1.csv", "")
+    put(sandbox, "a_2.csv", "id\n1\n")
+    autoload(sandbox)
+    assert sandbox.query("FROM crm.a") == [(1,)]
+    assert sandbox.files("incoming") == []
 
 
 def test_an_interrupted_command_is_completed(sandbox: Sandbox) -> None:

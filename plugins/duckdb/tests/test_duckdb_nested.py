@@ -138,3 +138,34 @@ def test_a_message_has_the_name_that_the_file_came_with(sandbox: Sandbox, enviro
     assert 'Malformed JSON in file "broken.json"' in result.err
     assert "LINE 1" not in result.err
     assert str(sandbox.root) not in result.err
+
+
+@pytest.mark.parametrize("environ", [{}, {"SL_DUCKDB_COMPAT": "starlake"}])
+@pytest.mark.parametrize("layout", ["{}\n", "[{}]"])
+def test_numbers_keep_all_their_digits(sandbox: Sandbox, layout: str, environ: dict[str, str]) -> None:
+    sandbox.write("metadata/types/types.sl.yml", "types: [{name: exact, primitiveType: decimal, pattern: '-?[0-9.]+'}]")
+    sandbox.table(
+        "orders",
+        """
+        table:
+          pattern: "orders.*"
+          attributes:
+            - {name: a, type: exact}
+            - {name: s, type: struct, attributes: [{name: b, type: exact}, {name: l, type: exact, array: true}]}
+            - {name: t, type: string}
+            - {name: d, type: double}
+            - {name: v, type: variant}
+          metadata: {format: JSON}
+        """,
+    )
+    number = "-12345678901234567890.123456789"
+    text = r'a "quoted" 12345678901234567890.5, \\'
+    record = (
+        f'{{"a": {number}, "s": {{"b": {number}, "l": [{number},{number}]}}, "t": {json.dumps(text)}, '
+        '"d": 1.2345678901234567890123e5, "v": {"x": 0.12345678901234567890}}'
+    )
+    sandbox.staged("orders.json", layout.replace("{}", record))
+    result = sandbox.run("load", **environ)
+    assert "1 row(s) from 1 file(s), 0 rejected" in result.out, result.err
+    found = sandbox.query("SELECT a::VARCHAR, s.b::VARCHAR, s.l::VARCHAR[], t, d, json_type(v.x) FROM shop.orders")
+    assert found == [(number, number, [number, number], text, 123456.78901234568, "DOUBLE")]

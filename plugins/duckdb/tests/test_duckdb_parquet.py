@@ -91,7 +91,8 @@ def test_values(kind: str, stored: str, expected: object, sandbox: Sandbox) -> N
         ("int", "1.5", "1.5"),
         ("int", "'x'", "x"),
         ("int", "3000000000", "3000000000"),
-        ("double", "'nan'::DOUBLE", "nan"),
+        ("double", "'nan'", "nan"),
+        ("int", "'nan'::DOUBLE", "nan"),
         ("date", "TIMESTAMP '2024-01-31 10:00:00'", "at 2024-01-31 10:00:00"),
         ("french", "'2024-01-31'", "2024-01-31"),
         ("letters", "'A'", "A"),
@@ -106,6 +107,28 @@ def test_a_value_of_another_type_is_rejected(kind: str, stored: str, shown: str,
     assert '"id":2' in str(record)
     assert shown in str(errors)
     assert sandbox.query("SELECT * FROM shop.items") == [(1, None)]
+
+
+def test_numbers_that_are_not_finite_are_kept(sandbox: Sandbox) -> None:
+    sandbox.write("metadata/types/types.sl.yml", TYPES)
+    sandbox.table(
+        "items",
+        """
+        table:
+          pattern: "items.*"
+          attributes:
+            - {name: n, type: double}
+            - {name: f, type: double}
+            - {name: s, type: struct, attributes: [{name: x, type: double}]}
+            - {name: l, type: double, array: true}
+          metadata: {format: PARQUET}
+        """,
+    )
+    numbers = "'nan'::DOUBLE AS n, '-inf'::FLOAT AS f"
+    write(sandbox, f"SELECT {numbers}, {{x: 'inf'::DOUBLE}} AS s, ['nan'::DOUBLE, '-inf'::DOUBLE, 1.5] AS l")
+    assert "1 row(s) from 1 file(s), 0 rejected" in sandbox.run("load").out
+    found = "SELECT n::VARCHAR, f::VARCHAR, s.x::VARCHAR, l::VARCHAR[] FROM shop.items"
+    assert sandbox.query(found) == [("nan", "-inf", "inf", ["nan", "-inf", "1.5"])]
 
 
 def test_a_missing_column_is_null_and_one_that_is_not_declared_is_left_out(sandbox: Sandbox) -> None:

@@ -106,3 +106,11 @@ def test_what_is_no_position(old: str, new: str, message: str, sandbox: Sandbox)
     result = sandbox.run("load")
     assert result.code == 1
     assert message in result.err
+
+
+def test_the_filter_is_about_the_columns(sandbox: Sandbox) -> None:
+    table = ITEMS.replace("METADATA", "quote: ''") + """      filter: "label like 'A%' and id > 1"\n"""
+    sandbox.table("items", table)
+    sandbox.staged("items.txt", "001Ann  \n002Bob  \n003Al   \n")
+    assert "3 row(s) from 1 file(s), 0 rejected" in sandbox.run("load").out
+    assert rows(sandbox) == [(3, "Al   ")]

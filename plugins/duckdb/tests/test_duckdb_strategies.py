@@ -332,3 +332,10 @@ def test_a_structure_of_a_transform_gets_the_fields_that_it_lacks(sandbox: Sandb
         sandbox.write("metadata/transform/kpi/t.sql", sql)
         assert sandbox.run("transform", "--name", "kpi.t").code == 0
     assert rows(sandbox, "id, s.x, s.z", "kpi.t") == [(1, 1, None), (2, 2, 5), (3, None, 6)]
+
+
+def test_a_structure_in_a_map_gets_the_fields_that_it_lacks(sandbox: Sandbox) -> None:
+    for sql in ("SELECT 1 AS id, MAP {'k': {'x': 1}} AS m", "SELECT 2 AS id, MAP {'k': {'z': 'a', 'x': 2}} AS m"):
+        sandbox.write("metadata/transform/kpi/t.sql", sql)
+        assert sandbox.run("transform", "--name", "kpi.t").code == 0
+    assert rows(sandbox, "id, m['k'].x, m['k'].z", "kpi.t") == [(1, 1, None), (2, 2, "a")]

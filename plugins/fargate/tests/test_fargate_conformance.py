@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from emulators import conformance
 from emulators.ecs import BUCKET, CREDENTIALS, Ecs
 
-from starlake_core.testing import EnvironmentSuite, StandIn
+from starlake_core.testing import EnvironmentSuite, ServiceFault, StandIn
 
 pytest_plugins = ["starlake_core.testing.plugin"]
 
 
 class TestFargate(EnvironmentSuite):
     environment = "fargate"
-    remembers_attempts = True
+    levels = ("basic", "resumable", "detached", "service")
     forbidden_imports = ("boto3", "botocore")
 
     @pytest.fixture(autouse=True)
@@ -32,3 +33,6 @@ class TestFargate(EnvironmentSuite):
             "fargate_async_poke_interval": 0.02,
             "sl_env_var": {"SL_ROOT": f"s3://{BUCKET}/project"},
         }
+
+    def disturb(self, fault: ServiceFault | None) -> bool:
+        return conformance.disturb(self.ecs, "RunTask", fault)

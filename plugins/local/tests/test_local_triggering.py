@@ -9,23 +9,22 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from click.testing import CliRunner
+from freshness_backends import BackEnd, Found, FreshnessScenarios
 from freshness_cases import (
-    SCENARIOS,
     by_hand_of,
-    check,
     date,
     events_of,
     lineage_of,
-    name_of,
     options_of,
     previous_of,
     uri_of,
 )
 from local_project import Project
+from starlake_core_local import triggering
 from starlake_core_local.store import Store
 
 from starlake_core import (
@@ -39,7 +38,7 @@ from starlake_core import (
     TaskState,
 )
 from starlake_core.cli.app import app
-from starlake_core.freshness import Event, FreshnessPolicy, Recorded, decide
+from starlake_core.freshness import Event, FreshnessPolicy, Kind, Recorded, decide
 from starlake_core.orchestrators.events import written_event
 from starlake_core.orchestrators.requests import request_run
 
@@ -67,33 +66,65 @@ def triggered(pipeline: StarlakePipeline, patient: bool = True) -> Report:
     return pipeline.start_run(replace(request_run(pipeline), triggered=True, patient=patient))
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario["name"])
-def test_the_decision_of_a_scenario(scenario: Mapping[str, Any], project: Project) -> None:
-    if "Sales.Orders" in scenario["datasets"]:
-        pytest.skip("names of tables")
-    pipeline = transform(project, lineage_of(scenario), **options_of(scenario))
-    state = project.root / "state"
-    Store(state).close()
-    previous = previous_of(scenario, uri_of)
-    with closing(sqlite3.connect(state / "runs.db")) as database, database:
-        for event in events_of(scenario, uri_of):
-            database.execute(
-                "INSERT INTO events VALUES (?,?,?,?,?,?)",
-                (
-                    event.id,
-                    event.dataset,
-                    event.published.isoformat(),
-                    "r",
-                    str(event.id),
-                    json.dumps(written_event(event)),
-                ),
-            )
-        if previous is not None:
-            database.execute("INSERT INTO previous VALUES (?,?)", (pipeline.id, json.dumps(previous.to_json())))
-    known = recorded(pipeline)
-    assert known.previous == previous
-    policy = FreshnessPolicy.of(pipeline)
-    check(scenario, decide(policy, known.events, known.previous, date(scenario["now"]), by_hand_of(scenario)), name_of)
+class Local(BackEnd):
+    """The record of this orchestrator, and what it decides for a run.
+
+    Args:
+        project: where it is.
+        patch: sets its clock.
+    """
+
+    without: ClassVar[Mapping[str, str]] = {
+        "a cron that never fires is none": "no run can be requested for such a cron"
+    }
+
+    def __init__(self, project: Project, patch: pytest.MonkeyPatch) -> None:
+        self._project, self._patch = project, patch
+
+    def found(self, scenario: Mapping[str, Any]) -> Found:
+        pipeline = transform(self._project, lineage_of(scenario), **options_of(scenario))
+        state, now, previous = self._project.root / "state", date(scenario["now"]), previous_of(scenario, uri_of)
+        Store(state).close()
+        with closing(sqlite3.connect(state / "runs.db")) as database, database:
+            for event in events_of(scenario, uri_of):
+                database.execute(
+                    "INSERT INTO events VALUES (?,?,?,?,?,?)",
+                    (
+                        event.id,
+                        event.dataset,
+                        event.published.isoformat(),
+                        "r",
+                        str(event.id),
+                        json.dumps(written_event(event)),
+                    ),
+                )
+            if previous is not None:
+                database.execute("INSERT INTO previous VALUES (?,?)", (pipeline.id, json.dumps(previous.to_json())))
+        known, by_hand = recorded(pipeline), by_hand_of(scenario)
+        assert known.previous == previous
+        found = Found.of(decide(FreshnessPolicy.of(pipeline), known.events, known.previous, now, by_hand))
+        return found if by_hand is not None else self._started(pipeline, found, now)
+
+    def _started(self, pipeline: StarlakePipeline, found: Found, now: datetime) -> Found:
+        """The same, as a run finds it that starts at a time."""
+        self._patch.setattr(triggering, "clock", lambda: now)
+        with closing(Store(self._project.root / "state")) as store:
+            try:
+                request = triggering.decided(
+                    store, pipeline, replace(request_run(pipeline), triggered=True, patient=True)
+                )
+            except RunError:
+                return replace(found, failed=True)
+        if request.skip:
+            kind = Kind.WAIT if request.skip.startswith("waiting: ") else Kind.SKIP
+            return replace(found, kind=kind, interval=None)
+        return replace(found, kind=Kind.RUN, interval=request.run.interval, variables=request.run.options, failed=False)
+
+
+class TestLocal(FreshnessScenarios):
+    @pytest.fixture
+    def back_end(self, project: Project, monkeypatch: pytest.MonkeyPatch) -> BackEnd:
+        return Local(project, monkeypatch)
 
 
 TABLES = [StarlakeDependency("x.a", "table", cron="0 0 * * *"), StarlakeDependency("x.b", "table", cron="0 2 * * *")]
@@ -161,9 +192,19 @@ def test_variables_that_contradict_each_other_fail_the_run_and_move_nothing(proj
         Event(uri_of("a"), 1, DAY, DAY, variables={"all": {"x": "1"}}),
         Event(uri_of("b"), 2, DAY, DAY.replace(hour=2), variables={"all": {"x": "2"}}),
     )
-    with pytest.raises(RunError, match="'x' of the section 'all' is '1' for starlake://x/a and '2' for starlake://x/b"):
-        triggered(pipeline)
+    refused = triggered(pipeline)
+    assert refused.state == TaskState.FAILED
+    assert "'x' of the section 'all' is '1' for starlake://x/a and '2' for starlake://x/b" in refused.reason
     assert recorded(pipeline).previous is None
+    (kept,) = pipeline.plugins.list_runs(pipeline.options, project.root, None)
+    assert (kept.state, kept.reason) == (TaskState.FAILED, refused.reason)
+    again = replace(request_run(pipeline, run_id=refused.run_id), resume=True)
+    assert pipeline.start_run(again).state == TaskState.FAILED
+    assert project.calls() == []
+    feed(pipeline, Event(uri_of("b"), 1, DAY, DAY.replace(hour=2), variables={"all": {"x": "1"}}), group="corrected")
+    done = pipeline.start_run(again)
+    assert (done.state, done.interval) == (TaskState.SUCCEEDED, DataInterval(DAY.replace(day=4), DAY))
+    assert project.calls() == ["transform kpi.t"]
 
 
 def test_a_task_emits_an_event_for_each_dataset_once(project: Project) -> None:

@@ -13,14 +13,18 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner
 from local_project import Project
 from rich.console import Console
 
-from starlake_core import Orchestration, StarlakeDependencies, StarlakeDependency, StarlakePipeline
+from starlake_core import Orchestration, RunError, StarlakeDependencies, StarlakeDependency, StarlakePipeline
 from starlake_core.cli._progress import PlainProgress
+from starlake_core.cli._reloading import Reloading
+from starlake_core.cli._selection import PipelineFiles
 from starlake_core.cli._watching import Watch, seconds_to_wait
 from starlake_core.cli.app import app
+from starlake_core.dsl.orchestration import Overrides
 
 NOW = datetime(2026, 3, 5, 9, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)
@@ -108,6 +112,52 @@ def test_how_long_it_waits() -> None:
     assert seconds_to_wait(NOW, NOW + timedelta(seconds=3), 10) == 3
     assert seconds_to_wait(NOW, NOW + HOUR, 10) == 10
     assert seconds_to_wait(NOW, NOW - HOUR, 10) == 0
+
+
+def test_pipelines_that_start_each_other_are_refused(project: Project) -> None:
+    def reads(name: str, other: str) -> StarlakeDependencies:
+        table = StarlakeDependency(f"kpi.{other}", "task")
+        return StarlakeDependencies([StarlakeDependency(f"kpi.{name}", dependencies=[table])])
+
+    made = []
+    with Orchestration(
+        project.options(), orchestrator="local", environment="shell", filename="circle.py", namespace={}
+    ) as orchestration:
+        for name, other in (("a", "b"), ("b", "a"), ("c", "a")):
+            with orchestration.sl_create_pipeline(name=name, dependencies=reads(name, other)) as pipeline:
+                pipeline.sl_transform(name, f"kpi.{name}")
+            made.append(pipeline)
+    progress = PlainProgress(Console(file=io.StringIO(), width=200))
+    with pytest.raises(
+        RunError, match=r"each other for ever: . starts . \(starlake://kpi/.\), . starts . \("
+    ) as caught:
+        Watch(made, progress)
+    assert "c starts" not in str(caught.value)
+    assert Watch([made[0], made[2]], progress).step(NOW) == []
+
+
+def test_files_that_change_are_loaded_again(project: Project, tmp_path: Path) -> None:
+    file = tmp_path / "p.py"
+    file.write_text(PIPELINE.replace("{options}", repr(project.options())))
+    notes: list[str] = []
+    progress = PlainProgress(Console(file=io.StringIO(), width=200))
+    files = PipelineFiles((file,), Overrides())
+    watching = Reloading(files, lambda found: Watch(found, progress), notes.append)
+    first = watching.current()
+    assert watching.current() is first
+    first.step(NOW)
+    text = file.read_text()
+    file.write_text(text.replace('table="orders"', 'table="customers"'))
+    assert watching.current() is not first
+    watching.current().step(NOW + 24 * HOUR)
+    assert [call.split()[:2] for call in project.calls()] == [["load", "orders"], ["load", "customers"]]
+    second = watching.current()
+    for broken in ("nonsense", None):  # an editor removes the file for a moment
+        file.write_text(broken) if broken else file.unlink()
+        assert watching.current() is second
+    file.write_text(text)
+    assert watching.current() is not second
+    assert [note.partition(" changed, ")[2][:12] for note in notes] == ["so the files", "and the pipe", "so the files"]
 
 
 PIPELINE = """

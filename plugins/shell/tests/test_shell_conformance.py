@@ -13,7 +13,7 @@ pytest_plugins = ["starlake_core.testing.plugin"]
 
 class TestShell(EnvironmentSuite):
     environment = "shell"
-    remembers_attempts = False  # a process of another worker is never its own
+    levels = ("basic",)  # a process of another worker is never its own
     forbidden_imports = ("click", "rich")
 
     def environment_options(self, stand_in: StandIn, root: Path) -> Mapping[str, Any]:

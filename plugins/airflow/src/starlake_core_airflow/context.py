@@ -27,7 +27,8 @@ from starlake_core.model.run_options import OPTIONS, Sections, overlay, read_sec
 from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START, read_event
 
 from .conf import CHECK, UNSAFE, VARIABLES
-from .deciding import Answer, Told, ask, told_by
+from .deciding import Told, ask, told_by
+from .questions import Answer
 from .versions import (
     execution_mark,
     get_variable,

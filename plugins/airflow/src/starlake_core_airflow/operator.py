@@ -24,6 +24,7 @@ from starlake_core.runtime import (
     Verdict,
     exclusively,
     expire,
+    explain_not_ready,
     finish,
     may_pass,
     pausing,
@@ -35,7 +36,8 @@ from . import observer
 from .attempts import start_own, take, take_look
 from .connections import credentials_for
 from .context import UNREAD, Facts, answer_of, attempt_of, given_options, told_of
-from .deciding import RECORD, tell
+from .deciding import tell
+from .questions import RECORD
 from .versions import (
     AirflowException,
     AirflowFailException,
@@ -400,7 +402,7 @@ class StarlakeOperator(_Step, Reschedulable):
         raise failed(f"{displayed(job)}: {reason}{log}{tail}")
 
     def _not_ready(self, context: Any, outcome: Outcome) -> None:
-        about = f"{self.missing or outcome.reason or 'not ready'} ({self.label})"
+        about = f"{explain_not_ready(self.missing, outcome) or 'not ready'} ({self.label})"
         wait = self.wait_policy
         if wait is not None:
             began = first_look(context) or context["ti"].start_date

@@ -11,12 +11,14 @@ from starlake_core import (
     OptionGroup,
     Options,
     Pipeline,
+    PipelineFault,
     Report,
     RunRequest,
     Task,
     TaskGroup,
     hookimpl,
 )
+from starlake_core.freshness import Recorded
 
 from .edges import Block
 from .options import AirflowOptions
@@ -75,6 +77,13 @@ def sl_backfill(pipeline: Pipeline, requests: Sequence[RunRequest]) -> Iterable[
 
 
 @hookimpl
+def sl_read_server(pipeline: Pipeline) -> Recorded | None:
+    from .running import read_server
+
+    return read_server(pipeline)
+
+
+@hookimpl
 def sl_deploy(files: Sequence[Path], options: Options) -> Sequence[Path]:
     from .deploying import dags_folder, deploy
 
@@ -101,3 +110,11 @@ def sl_check_file(file: Path) -> Sequence[str]:
 
     problem = safe_mode_problem(file)
     return [problem] if problem else []
+
+
+@hookimpl
+def sl_publish_faults(faults: Sequence[PipelineFault], filename: str, namespace: dict[str, Any]) -> bool:
+    from .faults import publish_faults
+
+    publish_faults(faults, filename, namespace)
+    return True

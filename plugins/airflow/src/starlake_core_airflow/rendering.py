@@ -15,6 +15,7 @@ from starlake_core import (
     Pipeline,
     StarlakeDataset,
     StarlakeError,
+    TableDetails,
     Task,
     TaskGroup,
     TaskKind,
@@ -25,7 +26,7 @@ from starlake_core.freshness import FreshnessPolicy
 from starlake_core.freshness.wake import Term
 from starlake_core.logs import get_logger
 from starlake_core.orchestrators.pools import DrawnResources
-from starlake_core.plain_text import plain_line
+from starlake_core.plain_text import plain, plain_line
 from starlake_core.runtime import pool_of
 
 from .context import Facts
@@ -192,6 +193,8 @@ def make_task(task: Task) -> Any:
         if task.kind is TaskKind.CHECK and drawing.check_deferrable is not None:
             deferrable = drawing.check_deferrable
         keywords.setdefault("doc_md", describe(task))
+        if task.details is not None and task.details.owners:
+            keywords.setdefault("owner", ", ".join(task.details.owners))
         own = drawing.shared | {
             "job": task.job,
             "produces": task.outlets,
@@ -265,11 +268,30 @@ def describe(task: Task) -> str:
     assert task.job is not None
     command = task.command
     line = displayed(task.job)
-    about = task.summary(_code) or f"Runs {line}."
-    # A name that contains the end of a code block must not start something else on the page.
-    fence = "`" * (2 + max([1, *map(len, re.findall("`+", line))]))
-    about = plain_line(about)
-    return f"{about} Environment: {task.job.environment}.\n\n{fence}\n{line}\n{fence}" if command is not None else about
+    about = plain_line(task.summary(_code) or f"Runs {line}.")
+    if command is None:
+        return about
+    described = f"{about} Environment: {task.job.environment}.\n\n{_block(line)}"
+    return f"{described}\n\n{_details(task.details)}" if task.details is not None else described
+
+
+def _block(code: str, language: str = "") -> str:
+    """A code block. Code that contains the end of a block must not start something else on the page."""
+    fence = "`" * (2 + max([1, *map(len, re.findall("`+", code))]))
+    return f"{fence}{language}\n{code}\n{fence}"
+
+
+def _details(details: TableDetails) -> str:
+    """What the project says about the table that a task writes."""
+    lines = [f"Table: {_code(plain_line(details.table))}."]
+    if details.tags:
+        lines.append(f"Tags: {', '.join(_code(plain_line(tag)) for tag in details.tags)}.")
+    parts = [" ".join(lines)]
+    if details.description:
+        parts.insert(0, plain(details.description))
+    if details.sql:
+        parts.append(_block(plain(details.sql), "sql"))
+    return "\n\n".join(parts)
 
 
 def make_group(group: TaskGroup, create_children: CreateChildren) -> Block:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import weakref
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
@@ -128,6 +129,9 @@ class Api:
             RunError: there is no Airflow, or it refuses the login.
         """
         url, login = _parted(base_url, _Login(username, password, token or None))
+        told = logging.getLogger("httpx")
+        if told.level == logging.NOTSET:  # 2.11 prints its line for each request, in the middle of our output
+            told.setLevel(logging.WARNING)
         headers = {"Accept": "application/json"}
         if login.token is not None:
             headers["Authorization"] = f"Bearer {login.token}"

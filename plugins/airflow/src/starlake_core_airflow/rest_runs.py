@@ -15,7 +15,17 @@ from .conf import UNSAFE, VARIABLES
 from .rest_client import Api, ApiError, quoted
 from .rest_tasks import Watch
 
-__all__ = ["ENDED", "POLL", "check_dag", "check_request", "configuration_of", "dag_path", "moment_of", "report_of"]
+__all__ = [
+    "ENDED",
+    "POLL",
+    "check_dag",
+    "check_request",
+    "configuration_of",
+    "dag_path",
+    "find_dag",
+    "moment_of",
+    "report_of",
+]
 
 logger = get_logger(__name__)
 
@@ -53,7 +63,20 @@ def check_dag(api: Api, pipeline: Pipeline) -> None:
     Raises:
         RunError: it does not exist, is paused, or cannot be loaded.
     """
-    dag = api.find(dag_path(pipeline))
+    if find_dag(api, pipeline)["is_paused"]:
+        raise RunError(
+            f"DAG '{pipeline.id}' is paused, so its runs would wait forever. Unpause it in the user interface or with: "
+            f"airflow dags unpause {pipeline.id}"
+        )
+
+
+def find_dag(api: Api, pipeline: Pipeline) -> Mapping[str, Any]:
+    """The DAG of a pipeline, as the API returns it.
+
+    Raises:
+        RunError: it does not exist, or cannot be loaded.
+    """
+    dag: Mapping[str, Any] | None = api.find(dag_path(pipeline))
     gone = dag is not None and (dag.get("is_stale") or dag.get("is_active") is False)
     if dag is None or gone or dag.get("has_import_errors"):
         errors = _import_errors(api, {Path(pipeline.source).name, Path((dag or {}).get("fileloc") or "").name})
@@ -63,11 +86,7 @@ def check_dag(api: Api, pipeline: Pipeline) -> None:
             f"Airflow at {api.base_url} {'no longer has' if gone else 'has no'} DAG '{pipeline.id}'. Deploy its file with: "
             f"starlake-orchestrate deploy {Path(pipeline.source).name}. If it is already deployed, wait until Airflow has parsed it"
         )
-    if dag["is_paused"]:
-        raise RunError(
-            f"DAG '{pipeline.id}' is paused, so its runs would wait forever. Unpause it in the user interface or with: "
-            f"airflow dags unpause {pipeline.id}"
-        )
+    return dag
 
 
 def _import_errors(api: Api, names: set[str]) -> str:

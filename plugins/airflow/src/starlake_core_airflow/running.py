@@ -21,6 +21,7 @@ from starlake_core import (
     skipped_report,
     tear_down,
 )
+from starlake_core.freshness import Recorded
 from starlake_core.logs import get_logger
 
 from .context import current_run
@@ -28,7 +29,7 @@ from .observer import STOPPED, Observation, observing
 from .options import AirflowOptions
 from .versions import in_test_run
 
-__all__ = ["backfill", "run_pipeline"]
+__all__ = ["backfill", "read_server", "run_pipeline"]
 
 logger = get_logger(__name__)
 
@@ -103,6 +104,23 @@ def backfill(pipeline: Pipeline, requests: Sequence[RunRequest]) -> Iterable[Rep
 
     reports: Iterable[Report] | None = rest.backfill(api, pipeline, requests)
     return reports
+
+
+def read_server(pipeline: Pipeline) -> Recorded | None:
+    """What the server that the options name has recorded for a pipeline that datasets start; None if they name none.
+
+    Args:
+        pipeline: a rendered pipeline.
+
+    Raises:
+        RunError: the server cannot be read.
+    """
+    api = _api(pipeline)
+    if api is None:
+        return None
+    from .rest_events import read_recorded
+
+    return read_recorded(api, pipeline)
 
 
 @contextmanager

@@ -207,7 +207,7 @@ def is_by_datasets(dag_run: Any) -> bool:
 
 
 def skip_tasks(context: Mapping[str, Any], task_ids: Sequence[str]) -> None:
-    """Skip tasks of the same run, whatever their trigger rules.
+    """Skip tasks of the same run, whatever their trigger rules, unless they run or have ended.
 
     Args:
         context: the context of the task instance.
@@ -220,12 +220,14 @@ def skip_tasks(context: Mapping[str, Any], task_ids: Sequence[str]) -> None:
         from airflow.sdk.execution_time.comms import SkipDownstreamTasks
 
         task_runner.SUPERVISOR_COMMS.send(SkipDownstreamTasks(tasks=list(task_ids)))
-    else:  # 2.11
+    else:  # 2.11 skips whatever it is told to
         from airflow.models.skipmixin import SkipMixin
         from airflow.utils.session import create_session
 
+        dag_run = context["dag_run"]
         with create_session() as session:
-            SkipMixin._set_state_to_skipped(context["dag_run"], list(task_ids), session)
+            done = {ti.task_id for ti in dag_run.get_task_instances(("running", "success", "failed"), session=session)}
+            SkipMixin._set_state_to_skipped(dag_run, [one for one in task_ids if one not in done], session)
 
 
 def first_look(context: Mapping[str, Any]) -> datetime | None:

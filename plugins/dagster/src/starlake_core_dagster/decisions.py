@@ -21,7 +21,7 @@ from starlake_core.model.run_options import OPTIONS, POLICIES, read_sections
 from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START
 from starlake_core.short_names import short_hash
 
-from .watching import RECORD, Watch, is_whole, look, moment_of
+from .watching import RECORD, Watch, active_run, is_whole, look, moment_of
 
 __all__ = [
     "DECIDED",
@@ -42,6 +42,8 @@ STARTED_BY = "starlake/started_by"
 """Tag of a run that is decided: why it runs."""
 REFUSED = "starlake/refused"
 """Tag of a run that must fail, with the reason."""
+_BUSY = "starlake/not_beside"
+"""Tag of a run that must fail, because another one was active when it started: its own id, since a repetition gets the tags of the first run."""
 
 _MOST_SETTLED = 100
 _settled: dict[tuple[str, str], Mapping[str, str]] = {}
@@ -205,13 +207,36 @@ def _settle(instance: Any, watch: Watch, own: Collection[AssetKey], run: Any) ->
         found = instance.get_run_by_id(run_id)
         if ours and found is not None and DECIDED in found.tags:
             return {**run.tags, **found.tags}
+    asked = asked_for(run.tags)
+    if ours and asked.interval is None:
+        _refuse_beside(instance, watch.job, run)
     record = instance.get_run_record_by_id(run.root_run_id or run.run_id) or instance.get_run_record_by_id(run.run_id)
     now = clock()
     if record is not None:
         began = record.start_time
         now = record.create_timestamp if began is None else datetime.fromtimestamp(began, timezone.utc)
-    decision = by_hand(instance, watch, own, asked_for(run.tags), now.astimezone(timezone.utc))
+    decision = by_hand(instance, watch, own, asked, now.astimezone(timezone.utc))
     made = tags_of(decision, "by hand", whole=ours and is_whole(run, own))
     if ours:  # another job may run several pipelines, each with its own interval
         instance.add_run_tags(run.run_id, made)
     return {**run.tags, **made}
+
+
+def _refuse_beside(instance: Any, job: str, run: Any) -> None:
+    """Refuse a run that starts while another one is active: both would process the same data.
+
+    Raises:
+        RunError: there is another one, or was when the first step of this run asked.
+    """
+    found = instance.get_run_by_id(run.run_id)
+    refused = found is not None and found.tags.get(_BUSY) == run.run_id
+    other = None if refused else active_run(instance, job, run.run_id)
+    if not refused and other is None:
+        return
+    if not refused:
+        instance.add_run_tags(run.run_id, {_BUSY: run.run_id})
+    which = "another run" if other is None else f"run {other.run_id}"
+    raise RunError(
+        f"{which} of {job} is active, and both would process the same data. Execute this run again when that one has ended, or start it for "
+        f"an interval of its own, with the tags {INTERVAL_START} and {INTERVAL_END}"
+    )

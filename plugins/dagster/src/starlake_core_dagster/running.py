@@ -162,7 +162,8 @@ def read_recorded(pipeline: Pipeline) -> Recorded | None:
         return None
     with _instance() as instance:
         seen = look(instance, native.facts.watch, native.own)
-    return Recorded(seen.events, seen.previous)
+    problem = next((seen.unreadable[name] for name in sorted(seen.unreadable)), "")
+    return Recorded(seen.events, seen.previous, problem)
 
 
 def _tags(native: DagsterPipeline, request: RunRequest) -> dict[str, str]:

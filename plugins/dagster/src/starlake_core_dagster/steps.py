@@ -17,7 +17,7 @@ from starlake_core.masking import mask_arguments
 from starlake_core.model.run_options import POLICIES, overlay, read_policies
 from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START, event_metadata
 from starlake_core.plain_text import plain, plain_line
-from starlake_core.runtime import Outcome, Verdict, execute, in_project, may_pass, runner_for
+from starlake_core.runtime import Outcome, Verdict, execute, explain_not_ready, in_project, may_pass, runner_for
 
 from . import observer
 from .context import Facts, attempt_of, op_context, same_work
@@ -153,7 +153,7 @@ class Step:
             now = time.monotonic()
             deadline = now + wait.timeout if deadline is None else deadline
             if now >= deadline:
-                about = f"{self.task.missing} within {wait.timeout} s"
+                about = f"{explain_not_ready(self.task.missing, outcome)} within {wait.timeout} s"
                 if not wait.soft_fail:
                     raise RunError(about)  # a second attempt would wait twice as long
                 return Outcome(Verdict.NOT_READY, reason=about), job
@@ -209,7 +209,7 @@ class Step:
         return made
 
     def _not_ready(self, context: Any, outcome: Outcome) -> Iterator[Any]:
-        reason = outcome.reason if outcome.reason.startswith(self.task.missing) else self.task.missing
+        reason = explain_not_ready(self.task.missing, outcome)
         context.log.warning(f"Not ready, so downstream tasks are skipped: {reason}")
         observer.ended(self.path, outcome, reason)
         # If a table is materialised by itself, there is no end of the pipeline that needs the verdict.

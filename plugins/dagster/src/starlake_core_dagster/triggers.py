@@ -27,7 +27,7 @@ from .context import PARTITION_FORMAT, TICK
 from .decisions import DECIDED, REFUSED, clock, decision_key, tags_of
 from .options import DagsterOptions
 from .pipeline import DagsterPipeline
-from .watching import RECORD, Watch, look
+from .watching import RECORD, Watch, active_run, look
 
 __all__ = ["schedule_of", "sensor_of"]
 
@@ -36,13 +36,6 @@ _WILL_RETRY = "dagster/will_retry"
 _RETRIED_AS = "dagster/auto_retry_run_id"
 _SOON = timedelta(hours=1)
 """How long to wait until Dagster repeats a run that failed. It never does if the run was not started by its daemon, or if its job is gone."""
-_ACTIVE = [
-    DagsterRunStatus.QUEUED,
-    DagsterRunStatus.NOT_STARTED,
-    DagsterRunStatus.STARTING,
-    DagsterRunStatus.STARTED,
-    DagsterRunStatus.CANCELING,
-]
 
 
 def schedule_of(pipeline: DagsterPipeline, job: Any) -> Any:
@@ -142,9 +135,8 @@ def _evaluate(context: Any, watch: Watch, own: Collection[AssetKey]) -> Any:
 
 def _busy(instance: Any, job: str) -> str:
     """Why no run can start now, because there is one at a time; empty if one can."""
-    active = instance.get_run_records(RunsFilter(job_name=job, statuses=_ACTIVE), limit=1)
-    if active:
-        run = active[0].dagster_run
+    run = active_run(instance, job)
+    if run is not None:
         return f"run {run.run_id} is {run.status.value}; what is loaded meanwhile is looked at when it has ended"
     lately = RunsFilter(job_name=job, statuses=[DagsterRunStatus.FAILURE], updated_after=clock() - _SOON)
     failed = instance.get_run_records(lately, limit=1)

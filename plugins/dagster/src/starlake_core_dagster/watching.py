@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from dagster import AssetKey, AssetRecordsFilter, DagsterRunStatus, RunsFilter
@@ -18,7 +18,7 @@ from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START, rea
 
 from .translator import translator_of
 
-__all__ = ["DONE", "PARTLY", "RECORD", "Look", "Watch", "is_whole", "look", "moment_of"]
+__all__ = ["DONE", "PARTLY", "RECORD", "Look", "Watch", "active_run", "is_whole", "look", "moment_of"]
 
 logger = get_logger(__name__)
 
@@ -29,8 +29,17 @@ DONE = "starlake/done_before"
 PARTLY = "starlake/partly"
 """Tag of a run of the command line if only some of its tasks were selected."""
 
+_ACTIVE = [
+    DagsterRunStatus.QUEUED,
+    DagsterRunStatus.NOT_STARTED,
+    DagsterRunStatus.STARTING,
+    DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
+]
 _STEPS = "dagster/step_selection"
 _RESUMED_ASSETS = "dagster/is_asset_resume_retry"
+_EARLY = timedelta(days=1)
+"""How long before its date an event may be published."""
 _MOST_RUNS = 25
 _FIRST_LOOK = 500
 _PAGES = (20, 100, 500)
@@ -100,6 +109,7 @@ def look(instance: Any, watch: Watch, own: Collection[AssetKey], cursor: str | N
         if key not in entries or entries[key].last_materialization_record is None:
             continue
         last = None if previous is None else previous.seen.get(dataset.identity)
+        last = None if last == -1 else last  # no run has seen any
         for place, record in enumerate(_history(instance, key, last, since[dataset.identity])):
             event, problem = _event(dataset, record)
             events.append(event)
@@ -128,7 +138,7 @@ def _history(instance: Any, key: AssetKey, last: int | None, since: datetime | N
         last: the storage id of the last one that a run has seen; None if none has, and then only the newest few hundred matter.
         since: the date; None if the newest one is enough.
     """
-    page, newest, first = None, True, -1.0 if since is None else since.timestamp()
+    page, newest, first = None, True, -1.0 if since is None else (since - _EARLY).timestamp()
     pages = iter((_FIRST_LOOK,) if last is None else _PAGES)
     size = _FIRST_LOOK
     while True:
@@ -146,6 +156,20 @@ def _history(instance: Any, key: AssetKey, last: int | None, since: datetime | N
         if last is None or not found.has_more:
             return
         page = found.cursor
+
+
+def active_run(instance: Any, job: str, run_id: str = "") -> Any:
+    """A run of a job that is queued or has started; None if there is none.
+
+    Args:
+        instance: the instance.
+        job: the name of the job.
+        run_id: a run of it; then only others count, and of those only the ones that were created before it.
+    """
+    newest_first = instance.get_run_records(RunsFilter(job_name=job, statuses=_ACTIVE), limit=_MOST_RUNS)
+    places = [place for place, record in enumerate(newest_first) if record.dagster_run.run_id == run_id]
+    older = newest_first[places[0] + 1 :] if places else newest_first
+    return older[0].dagster_run if older else None
 
 
 # -- what successful runs left
@@ -191,8 +215,8 @@ def _previous(
     instance: Any, watch: Watch, own: Collection[AssetKey], cursor: str | None, wiped: Mapping[str, float]
 ) -> Previous | None:
     """What successful runs left: the tags of the latest ones, and what the cursor keeps of those before them."""
-    kept, former = _read_cursor(cursor)
-    found = [] if kept is None else [kept]
+    left, former = _read_cursor(cursor)
+    found = [] if left is None else [left]
     wanted = RunsFilter(job_name=watch.job, statuses=[DagsterRunStatus.SUCCESS])
     latest = instance.get_run_records(wanted, limit=_MOST_RUNS)
     records = [record for record in latest if _completes(instance, record.dagster_run, own)]
@@ -208,11 +232,12 @@ def _previous(
     seen: dict[str, int] = {}
     for one in found:
         for identity, last in one.seen.items():
-            if wiped.get(identity, 0.0) <= one.decided.timestamp():
-                seen[identity] = max(last, seen.get(identity, last))
+            kept = last if wiped.get(identity, 0.0) <= one.decided.timestamp() else -1
+            seen[identity] = max(kept, seen.get(identity, kept))
     # A run that was decided early may end late, or be repeated after others.
     forward = max(found, key=lambda one: (one.end, one.decided))
-    return Previous(forward.interval, max(one.decided for one in found), seen)
+    complete = any(one.complete for one in found)
+    return Previous(forward.interval, max(one.decided for one in found), seen, complete)
 
 
 def _former(instance: Any, watch: Watch, records: Iterable[Any], former: Mapping[str, int]) -> Previous | None:

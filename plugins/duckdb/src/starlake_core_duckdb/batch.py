@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 from starlake_core_project import Table
 
 from .archives import opened
@@ -16,8 +15,10 @@ from .bookkeeping import last_rejected, list_rejected
 from .casting import Column, has_privacy
 from .checks import column_checks
 from .computed import check_computed, compute
+from .driver import duckdb
 from .errors import EngineError, TooLarge
-from .formats import reader_of
+from .formats import format_of, reader_of
+from .privacy import needs_python, remember_digests
 from .private_files import refuse_clear_copies
 from .reading import Reading, ReadingRules
 from .sql import Parameters, identifier
@@ -54,6 +55,9 @@ def _match(connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:
     ]
     if wanted:
         remember_matches(connection, _source(reading), wanted)
+    hashed = [f"v{index}" for index, column in enumerate(reading.columns) if needs_python(column.attribute.privacy)]
+    if hashed and reading.copy is None:
+        remember_digests(connection, _source(reading), hashed)
 
 
 def _insert(reading: Reading, number: int) -> tuple[str, Parameters]:
@@ -183,7 +187,7 @@ def read_batch(
     if hidden:
         refuse_clear_copies(table, [name for _, name in files])
     malformed, listed = 0, last_rejected(connection)
-    for number, (path, name) in enumerate(opened(files, rules)):
+    for number, (path, name) in enumerate(opened(files, rules, format_of(table))):
         try:
             reading = Reading(table, read, path, name, _REJECTS, rules)
             with reader_of(table).readable(reading) as readable:

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import duckdb
-
+from .driver import duckdb
 from .sql import identifier, qualified
 
 __all__ = ["bookkeeping_changes", "last_rejected", "list_rejected"]

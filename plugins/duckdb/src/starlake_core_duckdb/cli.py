@@ -6,13 +6,10 @@ import importlib
 import logging
 import os
 import sys
-import traceback
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 
 from starlake_core.contract import commands, parse_arguments
 from starlake_core.errors import StarlakeError
-from starlake_core.runtime import WILL_NOT_PASS, may_pass
 
 from .context import open_context
 from .errors import is_lasting, unsupported
@@ -67,6 +64,8 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> 
     environ = os.environ if environ is None else environ
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
     if list(arguments) == ["--version"]:
+        from importlib.metadata import version
+
         sys.stdout.write(f"starlake-core-duckdb {version('starlake-core-duckdb')}\n")
         return 0
     if not arguments or arguments[0] in _HELP or (len(arguments) > 1 and arguments[1] == "--help"):
@@ -78,7 +77,15 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> 
         sys.stderr.write(f"ERROR {error}\n")
         lasting = is_lasting(error)
     except Exception as error:
+        import traceback
+
+        from starlake_core.runtime import may_pass
+
         # Show what Python itself would show, but choose the exit code.
         traceback.print_exc()
         lasting = not may_pass(error)
-    return WILL_NOT_PASS if lasting and environ.get("SL_RUN_KEY") else 1
+    if lasting and environ.get("SL_RUN_KEY"):
+        from starlake_core.runtime import WILL_NOT_PASS
+
+        return WILL_NOT_PASS
+    return 1

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-import duckdb
-
+from .driver import duckdb
 from .errors import EngineError
 from .sql import identifier, qualified
 from .structures import add_fields

@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 
 from .errors import EngineError, ProjectFault
 
-__all__ = ["VARIABLE", "check_size", "open_bytes", "read_size", "too_large"]
+__all__ = ["VARIABLE", "check_size", "end_of_gzip", "open_bytes", "read_size", "too_large"]
 
 VARIABLE = "SL_DUCKDB_MAX_DECOMPRESSED"
 
@@ -41,7 +41,7 @@ def read_size(text: str | None) -> int:
 
 def open_bytes(path: Path) -> BinaryIO:
     """Open a file for reading; what is compressed with gzip (``.gz``) comes out decompressed."""
-    return cast(BinaryIO, gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb"))
+    return cast(BinaryIO, gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb"))
 
 
 def too_large(name: str, limit: int) -> EngineError:
@@ -63,7 +63,7 @@ def check_size(path: Path, name: str, limit: int) -> None:
     Raises:
         EngineError: it would become larger, or it is broken.
     """
-    if path.suffix != ".gz" or path.stat().st_size * _LARGEST_RATIO <= limit:
+    if path.suffix.lower() != ".gz" or path.stat().st_size * _LARGEST_RATIO <= limit:
         return
     size = 0
     try:
@@ -74,3 +74,43 @@ def check_size(path: Path, name: str, limit: int) -> None:
                     raise too_large(name, limit)
     except (OSError, EOFError, zlib.error) as error:
         raise EngineError(f"{name} cannot be decompressed: {error}") from error
+
+
+def end_of_gzip(path: Path) -> int | None:
+    """Where a file that is compressed with gzip ends, if only zeros follow, as on tapes; otherwise None."""
+    with path.open("rb") as source:
+        if not source.seek(0, 2):
+            return None
+        source.seek(-1, 2)
+        if source.read(1) != b"\0":
+            return None
+        source.seek(0)
+        place, data = 0, source.read(_CHUNK)
+        while data:
+            used = _member(source, data)
+            if used is None:
+                return None
+            place += used
+            source.seek(place)
+            data = source.read(_CHUNK)
+            if data and not data.strip(b"\0"):
+                return None if any(chunk.strip(b"\0") for chunk in iter(lambda: source.read(_CHUNK), b"")) else place
+    return None
+
+
+def _member(source: BinaryIO, data: bytes) -> int | None:
+    """The length of one part of a file that is compressed with gzip; None if it is broken. Nothing is kept of what comes out."""
+    reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    read = len(data)
+    try:
+        while not reader.eof:
+            if not data:
+                data = source.read(_CHUNK)
+                read += len(data)
+                if not data:
+                    return None
+            reader.decompress(data, _CHUNK)
+            data = reader.unconsumed_tail
+    except zlib.error:
+        return None
+    return read - len(reader.unused_data)

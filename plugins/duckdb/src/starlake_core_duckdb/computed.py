@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-import duckdb
 from starlake_core_project import Table
 
 from .casting import Column
+from .driver import duckdb
 from .errors import unsupported
 from .sql import identifier
 
@@ -26,8 +26,6 @@ def check_computed(connection: duckdb.DuckDBPyConnection, table: Table, columns:
     Raises:
         ProjectFault: an expression is not supported.
     """
-    if table.filter and (table.metadata.format.format or "DSV") == "POSITION":
-        raise unsupported(f"{table.path}: table.filter of files of the format POSITION, which is about their lines")
     wanted = [(f"attribute {column.attribute.name!r}: script", column.attribute.script) for column in columns]
     for what, expression in [*wanted, ("table.filter", table.filter)]:
         if expression:

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import duckdb
-
 from .bookkeeping import bookkeeping_changes
 from .context import Context
+from .driver import duckdb
 from .errors import EngineError, ProjectFault, unsupported
 from .locks import locked
 

@@ -6,7 +6,7 @@ import codecs
 import gzip
 import io
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from starlake_core_project import Table
 
 from .errors import EngineError, ProjectFault, unsupported
 
-__all__ = ["DSV_OPTIONS", "Dialect", "as_utf8", "codec_of", "dialect_of", "open_text"]
+__all__ = ["DSV_OPTIONS", "Dialect", "as_utf8", "codec_of", "dialect_of", "header_names", "open_text", "spare_name"]
 
 
 @dataclass(frozen=True)
@@ -165,3 +165,17 @@ def as_utf8(table: Table, path: Path, directory: Path) -> Iterator[Path]:
         except UnicodeError as error:
             raise EngineError(f"{path.name} is not written in {table.metadata.format.encoding}: {error}") from error
         yield copy
+
+
+def spare_name(index: int) -> str:
+    """The name of a column that has none; Spark gives the same one."""
+    return f"_c{index}"
+
+
+def header_names(header: Sequence[str]) -> list[str]:
+    """The names in a header, with one for each column whose name is empty.
+
+    >>> header_names(["", " name "])
+    ['_c0', 'name']
+    """
+    return [field.strip() or spare_name(index) for index, field in enumerate(header)]

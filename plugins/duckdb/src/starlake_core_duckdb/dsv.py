@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-import duckdb
 from starlake_core_project import java_pattern
 
 from .casting import Column, has_privacy
-from .dialect import Dialect, dialect_of
+from .dialect import Dialect, dialect_of, header_names, spare_name
+from .driver import duckdb
 from .dsv_copy import Mask, copied, count_records, header_of
 from .errors import EngineError
 from .privacy import mask_text
@@ -35,7 +35,7 @@ def _positions(reading: Reading, dialect: Dialect) -> tuple[int, list[int | None
         return len(columns), list(range(len(columns)))
     if reading.rules.compat:
         return len(header), _starlakes_places(header, columns)
-    header = [field.strip() for field in header]
+    header = header_names(header)
     exact = {field: index for index, field in reversed(list(enumerate(header)))}
     folded = {field.casefold(): index for index, field in reversed(list(enumerate(header)))}
     places = [exact.get(column.attribute.name, folded.get(column.attribute.name.casefold())) for column in columns]
@@ -58,6 +58,7 @@ def _positions(reading: Reading, dialect: Dialect) -> tuple[int, list[int | None
 
 def _starlakes_places(header: Sequence[str], columns: Sequence[Column]) -> list[int | None]:
     """Starlake knows a name only as it is written; a name that is there twice is not found at all."""
+    header = [field or spare_name(index) for index, field in enumerate(header)]
     folded = [field.lower() for field in header]
     places = {field: index for index, field in enumerate(header) if folded.count(field.lower()) == 1}
     return [places.get(column.attribute.name) for column in columns]

@@ -12,9 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO, NamedTuple
 
-import duckdb
-
 from .dialect import Dialect
+from .driver import duckdb
 from .dsv_lines import Broken, Lines, Record, Records, open_utf8
 from .sql import Parameters
 

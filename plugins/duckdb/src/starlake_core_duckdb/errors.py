@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from starlake_core.errors import StarlakeError
 
-__all__ = ["EngineError", "ProjectFault", "combined", "is_lasting", "unsupported"]
+__all__ = ["EngineError", "NothingThere", "ProjectFault", "TooLarge", "combined", "is_lasting", "unsupported"]
 
 _SETTLED = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 
@@ -17,6 +17,10 @@ class EngineError(StarlakeError):
 
 class ProjectFault(EngineError):
     """The project or the request is wrong, or needs more than this engine supports: another attempt would fail in the same way."""
+
+
+class NothingThere(EngineError):
+    """A data file holds nothing from which a table could be inferred."""
 
 
 class TooLarge(EngineError):

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 from starlake_core_project import Expectation, ProjectError
 from starlake_core_project.settings import given
 
@@ -22,6 +21,7 @@ from starlake_core.errors import did_you_mean
 from .conditions import Condition, ConditionError, Rows, condition
 from .context import Context
 from .database import transaction
+from .driver import duckdb
 from .errors import EngineError, ProjectFault
 from .expectation_macros import MACROS
 from .sql import qualified

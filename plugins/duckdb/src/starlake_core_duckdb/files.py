@@ -1,18 +1,15 @@
-"""Finding and moving data files. Every move is one atomic rename and never replaces a file."""
+"""Finding data files, and names for them."""
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
-import shutil
-import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from starlake_core_project import Table, java_pattern
 
-__all__ = ["ack_companion", "data_files", "free_name", "matches", "move", "owner"]
+__all__ = ["ack_companion", "data_files", "free_name", "matches", "owner"]
 
 _log = logging.getLogger(__name__)
 
@@ -60,26 +57,3 @@ def _candidates(directory: Path, name: str) -> Iterator[Path]:
 def free_name(directory: Path, name: str) -> Path:
     """A path in a folder that no file has: ``orders.csv``, else ``orders.1.csv``, ``orders.2.csv`` ..."""
     return next(path for path in _candidates(directory, name) if not os.path.lexists(path))
-
-
-def move(source: Path, target: Path) -> None:
-    """Rename a file; across file systems, copy it under a hidden name first.
-
-    The caller holds the domain's lock and has checked that the target is free.
-
-    Raises:
-        OSError: the file cannot be moved.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.rename(source, target)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        copy = target.with_name(f".{uuid.uuid4().hex}")
-        try:
-            shutil.copy2(source, copy)
-            os.rename(copy, target)
-        finally:
-            copy.unlink(missing_ok=True)
-        source.unlink()

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
-import duckdb
 import msgspec
 from starlake_core_project import Table
 
 from .dialect import as_utf8
+from .driver import duckdb
 from .dsv import as_copy, dsv_source, expected_rows
 from .errors import unsupported
 from .json_files import has_lines, json_source

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
-import duckdb
-
 from .columns import insert_rows
+from .driver import duckdb
 from .sql import identifier, qualified
 from .upserts import INCOMING, newest_rows, same_key
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
-from .dialect import Dialect
+from .dialect import Dialect, header_names, spare_name
+from .driver import duckdb
 from .dsv_copy import header_of
-from .errors import EngineError
+from .errors import EngineError, NothingThere
+from .infer_header import holds_names
 from .inferred import Field, Inferred, best_types
 
 __all__ = ["infer_dsv"]
@@ -20,36 +21,30 @@ __all__ = ["infer_dsv"]
 _log = logging.getLogger(__name__)
 _USUAL = (",", ";", "\t", "|")
 _NO_SEPARATOR = re.compile(r"[\w\s\"'()@?!+\-.:/\\]")
-_DATA = re.compile(r"[-+]?[0-9]+([.,][0-9]+)?([eE][-+]?[0-9]+)?|[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}([T ].*)?|")
-_NO_HEADER = "_c{}"
 
 
 def infer_dsv(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> Inferred:
     """What a file says about its table.
 
-    The first line is the header, unless it looks like data.
+    The first line is the header, unless it looks like the lines below it.
 
     Args:
         path: a file in UTF-8 that is not compressed.
         name: the name of the file, for messages.
 
     Raises:
-        EngineError: the file is empty, or DuckDB cannot read it.
+        NothingThere: the file is empty.
+        EngineError: DuckDB cannot read it.
     """
     dialect = _dialect(connection, path)
     first = [field.strip() for field in header_of(path, dialect, compat=False) or ()]
     if not first:
-        raise EngineError(f"{name} is empty, so nothing can be inferred from it")
-    with_header = not any(_DATA.fullmatch(value) for value in first)
-    names = first if with_header else [_NO_HEADER.format(index) for index in range(len(first))]
-    source, parameters = _source(path, dialect, len(names), with_header)
-    values = [f"nullif(trim(c{index}), '')" for index in range(len(names))]
+        raise NothingThere(f"{name} is empty, so nothing can be inferred from it")
     try:
-        types = best_types(connection, values, source, parameters)
-        broken = " OR ".join(f"contains(c{index}, chr(10))" for index in range(len(names)))
-        lines = connection.execute(f"SELECT 1 FROM ({source}) WHERE {broken} LIMIT 1", parameters).fetchone()
+        with_header, types, lines = _contents(connection, path, dialect, first)
     except duckdb.Error as error:
         raise EngineError(f"{name} cannot be read as DSV: {error}") from error
+    names = header_names(first) if with_header else [spare_name(index) for index in range(len(first))]
     fields: dict[str, Field] = {}
     for column, found in zip(names, types, strict=True):
         if column in fields:
@@ -65,9 +60,25 @@ def infer_dsv(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> I
         "quote": dialect.quote,
         "escape": dialect.escape,
     }
-    if lines is not None:
+    if lines:
         metadata["multiline"] = True
     return Inferred(metadata, tuple(fields.values()))
+
+
+def _contents(
+    connection: duckdb.DuckDBPyConnection, path: Path, dialect: Dialect, first: Sequence[str]
+) -> tuple[bool, list[tuple[str, ...]], bool]:
+    """Whether the file has a header, the types of its columns, and whether a value has a line break."""
+    values = [f"nullif(trim(c{index}), '')" for index in range(len(first))]
+    source, parameters = _source(path, dialect, len(first), with_header=True)
+    types = best_types(connection, values, source, parameters)
+    with_header = holds_names(connection, first, types, source, parameters)
+    if not with_header:
+        source, parameters = _source(path, dialect, len(first), with_header=False)
+        types = best_types(connection, values, source, parameters)
+    broken = " OR ".join(f"contains(c{index}, chr(10))" for index in range(len(first)))
+    found = connection.execute(f"SELECT 1 FROM ({source}) WHERE {broken} LIMIT 1", parameters).fetchone()
+    return with_header, types, found is not None
 
 
 def _dialect(connection: duckdb.DuckDBPyConnection, path: Path) -> Dialect:

@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
-from .errors import EngineError
+from .driver import duckdb
+from .errors import EngineError, NothingThere
 from .inferred import TEXT, Field, Inferred, best_types
 
 __all__ = ["field_of", "infer_json", "structure_of"]
@@ -39,14 +38,15 @@ def infer_json(connection: duckdb.DuckDBPyConnection, path: Path, name: str, *, 
         typed: whether numbers and truth values are written as such; otherwise text may be one.
 
     Raises:
-        EngineError: the file has no objects, or is not valid JSON.
+        NothingThere: the file has no objects.
+        EngineError: it is not valid JSON.
     """
     layout = _layout(connection, path)
     source, parameters = _source(path, layout)
     try:
         structure = structure_of(connection, "json", source, parameters)
         if not isinstance(structure, dict) or not structure:
-            raise EngineError(f"{name} has no JSON objects, so nothing can be inferred from it")
+            raise NothingThere(f"{name} has no JSON objects, so nothing can be inferred from it")
         fields = [field_of(key, kind) for key, kind in structure.items()]
         texts = [index for index, found in enumerate(fields) if found.types == (TEXT,) and not found.array]
         pointers = {f"p{index}": _pointer(fields[index].name) for index in texts}

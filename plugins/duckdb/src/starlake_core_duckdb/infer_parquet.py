@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import duckdb
-
+from .driver import duckdb
 from .errors import EngineError
 from .infer_json import field_of, structure_of
 from .inferred import TEXT, Field, Inferred

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import shutil
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -13,7 +14,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import duckdb
 from starlake_core_project import Domain, Table
 from starlake_core_project.reader import Reader
 from starlake_core_project.tables import is_plain_name, read_table
@@ -24,7 +24,8 @@ from .casting import columns_of
 from .compressed import open_bytes
 from .context import Context
 from .database import connect
-from .errors import EngineError, ProjectFault
+from .driver import duckdb
+from .errors import EngineError, NothingThere, ProjectFault
 from .infer_dsv import infer_dsv
 from .infer_json import infer_json
 from .infer_parquet import infer_parquet
@@ -38,6 +39,7 @@ __all__ = ["Wanted", "infer_table", "naming"]
 
 _log = logging.getLogger(__name__)
 _SUFFIX = ".sl.yml"
+_CHUNK = 1024 * 1024
 _DELTA = re.compile(r"[._-][0-9]")
 _KINDS = {
     **dict.fromkeys((".csv", ".dsv", ".psv", ".tsv"), "DSV"),
@@ -133,6 +135,7 @@ def infer_table(context: Context, wanted: Wanted, target: Path, overwrite: bool)
         The number of its columns.
 
     Raises:
+        NothingThere: all files are empty.
         EngineError: a file cannot be read, or its format is not supported.
         FileExistsError: the file exists.
     """
@@ -168,19 +171,28 @@ def _read(context: Context, wanted: Wanted, directory: Path) -> tuple[Inferred, 
     """What the files say, their encoding, and the words that cannot be names of columns."""
     parts: list[Inferred] = []
     names: list[str] = []
+    empty: list[NothingThere] = []
     encodings: dict[str, str] = {}
     rules = ReadingRules(context.max_decompressed, context.compat, directory)
     with duckdb.connect(
         config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
     ) as connection:
-        for path, name in opened([(path, path.name) for path in wanted.files], rules):
-            found, encoding = _read_file(connection, wanted, path, name, directory)
+        for path, name in opened([(path, path.name) for path in wanted.files], rules, wanted.format):
+            try:
+                found, encoding = _read_file(connection, wanted, path, name, directory)
+            except NothingThere as error:
+                empty.append(error)
+                continue
+            except (EOFError, zlib.error) as error:
+                raise EngineError(f"{name} cannot be decompressed: {error}") from error
             parts.append(found)
             names.append(name)
             encodings.setdefault(encoding, name)
         reserved = reserved_words(connection)
+    if not parts and empty:
+        raise empty[0]
     if not parts:
-        raise EngineError(f"there is no file in {', '.join(path.name for path in wanted.files)}")
+        raise NothingThere(f"there is no file in {', '.join(path.name for path in wanted.files)}")
     if len(encodings) > 1:
         raise EngineError(
             f"the files of {wanted.domain}.{wanted.table} are written in {' and '.join(f'{code} ({name})' for code, name in encodings.items())}; "
@@ -193,6 +205,8 @@ def _read_file(
     connection: duckdb.DuckDBPyConnection, wanted: Wanted, path: Path, name: str, directory: Path
 ) -> tuple[Inferred, str]:
     """What one file says, and its encoding."""
+    if _is_blank(path):
+        raise NothingThere(f"{name} is empty, so nothing can be inferred from it")
     kind = wanted.format or _kind(path, name)
     if kind == "PARQUET":
         with _decompressed(path, directory) as plain:
@@ -204,6 +218,14 @@ def _read_file(
     return (
         found if wanted.format is None else replace(found, metadata={**found.metadata, "format": wanted.format})
     ), encoding
+
+
+def _is_blank(path: Path) -> bool:
+    with open_bytes(path) as source:
+        while data := source.read(_CHUNK):
+            if data.strip(b"\xef\xbb\xbf \t\r\n"):
+                return False
+    return True
 
 
 @contextmanager

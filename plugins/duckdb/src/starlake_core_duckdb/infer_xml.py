@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
-import duckdb
 from starlake_core_project import Attribute
 
 from .compressed import open_bytes
+from .driver import duckdb
 from .errors import EngineError
 from .infer_json import infer_json
 from .inferred import Inferred

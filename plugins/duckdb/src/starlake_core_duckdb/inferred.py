@@ -10,9 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from .compressed import open_bytes
+from .driver import duckdb
 from .errors import EngineError, ProjectFault
 
 __all__ = ["TEXT", "Field", "Inferred", "best_types", "merged", "plain_file"]

@@ -14,12 +14,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 from starlake_core_project import Domain, ProjectError, Table
 
 from .context import Context
-from .files import data_files, free_name, matches, move, owner
+from .driver import duckdb
+from .files import data_files, free_name, matches, owner
 from .locks import locked
+from .moves import finish_moves, move
 
 __all__ = [
     "Claimed", "archive", "claim", "clear_work", "give_back", "leftovers", "loaded_names", "loaded_paths",
@@ -60,6 +61,7 @@ def clear_work(context: Context, tables: Sequence[Table]) -> None:
 
 def leftovers(context: Context, table: Table) -> list[Claimed]:
     """The files that an earlier load of the table did not finish. The caller holds the table's lock."""
+    finish_moves(_directory(context, table))
     found = [Claimed(table, path) for path in data_files(_directory(context, table)) if len(path.name) > _PREFIX]
     return sorted(found, key=lambda item: (item.name, item.path))
 
@@ -82,6 +84,8 @@ def claim(context: Context, domain: Domain, selected: Sequence[Table]) -> list[C
     wanted = {table.name for table in selected}
     claimed: list[Claimed] = []
     with locked(context.domain_lock(domain.name)):
+        for area in (context.stage, context.ingesting, context.archive, context.unresolved):
+            finish_moves(area(domain.name))
         waiting = data_files(context.stage(domain.name))
         if not context.compat:
             waiting += data_files(context.ingesting(domain.name))

@@ -12,6 +12,11 @@ from .sql import Parameters
 
 __all__ = ["has_lines", "json_source"]
 
+_MANY_DIGITS = "'[0-9.]{18}'"
+_LONG_NUMBER = "'(-?[0-9.]{18,})([^0-9.eE]|$)'"
+_PARTS = r"""'"(?:[^"\\]|\\.)*"|[^"]+'"""
+"""A string of JSON, or what is between strings."""
+
 
 def _begins_with_bracket(path: Path) -> bool:
     with open_bytes(path) as source:
@@ -55,9 +60,24 @@ def _pointer(name: str) -> str:
     return "/" + name.replace("~", "~0").replace("/", "~1")
 
 
+def _has_json(column: Column) -> bool:
+    return any(map(_has_json, column.fields)) if column.fields else column.ddl.startswith("JSON")
+
+
+def _precise(line: str) -> str:
+    """SQL for a record whose long numbers are strings: a number in JSON has 17 digits for DuckDB, and more of them are rounded."""
+    parts = f"regexp_extract_all({line}, {_PARTS})"
+    quoted = f"regexp_replace(part, {_LONG_NUMBER}, '\"\\1\"\\2', 'g')"
+    joined = (
+        f"array_to_string([CASE WHEN starts_with(part, chr(34)) THEN part ELSE {quoted} END FOR part IN {parts}], '')"
+    )
+    return f"CASE WHEN regexp_matches({line}, {_MANY_DIGITS}) THEN {joined} ELSE {line} END"
+
+
 def _value(index: int, column: Column, empty_is_null: bool, parameters: Parameters) -> str:
     if column.nested:
-        found = f"json_extract(object, {parameters.add(_pointer(column.attribute.name))})"
+        # A value of JSON stays as it is.
+        found = f"json_extract({'object' if _has_json(column) else 'precise'}, {parameters.add(_pointer(column.attribute.name))})"
         return f"CASE WHEN json_type({found}) <> 'NULL' THEN {found} END AS v{index}"
     value = f"texts[{index + 1}]"
     trim = {"left": "ltrim", "right": "rtrim", "both": "trim"}.get((column.attribute.trim or "").lower())
@@ -84,8 +104,9 @@ def json_source(reading: Reading, parameters: Parameters) -> str:
     values = ", ".join(_value(index, column, empty_is_null, parameters) for index, column in enumerate(columns))
     return (
         f"SELECT n, line AS record, broken, {values} FROM ("
-        f"SELECT *, json_extract_string(object, {pointers}) AS texts FROM ("
-        "SELECT *, CASE WHEN broken IS NULL THEN CAST(line AS JSON) END AS object FROM ("
+        f"SELECT *, json_extract_string(precise, {pointers}) AS texts FROM ("
+        f"SELECT *, CASE WHEN broken IS NULL THEN CAST(line AS JSON) END AS object, "
+        f"CASE WHEN broken IS NULL THEN CAST({_precise('line')} AS JSON) END AS precise FROM ("
         f"SELECT *, CASE WHEN NOT json_valid(line) THEN {broken} "
         "WHEN json_type(line) <> 'OBJECT' THEN 'the line is not a JSON object' END AS broken "
         f"FROM ({_records(reading, parameters)}) WHERE trim(line) <> '')))"

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 from starlake_core_project import Table
 from starlake_core_project.keys import texts
 
@@ -16,6 +15,7 @@ from .casting import Column, columns_of
 from .context import Context
 from .database import database_path
 from .dialect import dialect_of
+from .driver import duckdb
 from .errors import EngineError
 from .expectations import Checks, planned_checks
 from .formats import format_of, reader_of

@@ -12,10 +12,10 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-import duckdb
 from starlake_core_project import Query
 
 from .context import Context
+from .driver import duckdb
 from .errors import EngineError, ProjectFault
 from .locks import locked
 from .statements import query_parts, run_statements

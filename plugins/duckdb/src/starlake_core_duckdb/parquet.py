@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import duckdb
 import msgspec
 from starlake_core_project import Table
 
 from .casting import Column
 from .compressed import open_bytes, too_large
+from .driver import duckdb
 from .errors import EngineError, unsupported
 from .reading import Reading
 from .sql import Parameters, identifier
@@ -26,6 +26,8 @@ __all__ = ["PARQUET_OPTIONS", "as_parquet", "check_parquet", "parquet_source"]
 
 PARQUET_OPTIONS = frozenset({"format"})
 _CHUNK = 1024 * 1024
+_NOT_FINITE = "-?inf|nan|-?Infinity|NaN"
+"""How DuckDB writes NaN and infinity, as text and in JSON."""
 _NO_EXTENSIONS: Mapping[str, bool] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
 
 
@@ -67,15 +69,24 @@ def _check_size(connection: duckdb.DuckDBPyConnection, reading: Reading, types: 
 
 
 def _adjusted(column: Column, kind: str | None) -> Column:
-    """The column as its values are to be checked: without a pattern if the file holds the type itself."""
-    wanted = column.type.primitive_type if column.type else None
-    same = kind is not None and (
-        (wanted in ("date", "timestamp") and kind.startswith(("DATE", "TIMESTAMP")))
-        or (wanted == kind.lower() == "boolean")
+    """The column as its values are to be checked: without a pattern if the file holds the type itself, and with NaN and infinities."""
+    if kind is None or column.type is None or column.nested:
+        return _with_any_float(column) if column.nested else column
+    wanted = column.type.primitive_type
+    if kind in ("FLOAT", "DOUBLE"):
+        return _with_any_float(column)
+    same = (wanted in ("date", "timestamp") and kind.startswith(("DATE", "TIMESTAMP"))) or (
+        wanted == kind.lower() == "boolean"
     )
-    if same and column.type is not None and not column.nested:
-        return replace(column, type=msgspec.structs.replace(column.type, pattern=None))
-    return column
+    return replace(column, type=msgspec.structs.replace(column.type, pattern=None)) if same else column
+
+
+def _with_any_float(column: Column) -> Column:
+    """The column, whose floating-point values, also those in structures and lists, may be NaN or infinite."""
+    kind = column.type
+    if kind is not None and kind.pattern and kind.primitive_type in ("float", "double"):
+        kind = msgspec.structs.replace(kind, pattern=f"(?:{kind.pattern})|{_NOT_FINITE}")
+    return replace(column, type=kind, fields=tuple(map(_with_any_float, column.fields)))
 
 
 def _found(column: Column, types: Mapping[str, str]) -> str | None:

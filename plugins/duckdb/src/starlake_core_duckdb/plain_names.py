@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-import duckdb
-
 from .casting import Column
+from .driver import duckdb
 from .errors import ProjectFault
 
 __all__ = ["refuse_unquoted_names", "reserved_words"]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import duckdb
-
+from .driver import duckdb
 from .errors import EngineError, ProjectFault
 
 __all__ = ["query_parts", "run_statements"]

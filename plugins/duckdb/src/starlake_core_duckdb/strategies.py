@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import duckdb
 from starlake_core_project import Application, WriteStrategy
 
 from .columns import ensure_table, insert_rows, types_explained
+from .driver import duckdb
 from .errors import ProjectFault, unsupported
 from .history import write_versions
 from .sql import identifier, qualified

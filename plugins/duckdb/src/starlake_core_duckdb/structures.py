@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import duckdb
-
+from .driver import duckdb
 from .errors import EngineError
 from .sql import identifier, qualified
 
@@ -15,7 +14,7 @@ __all__ = ["add_fields"]
 def add_fields(
     connection: duckdb.DuckDBPyConnection, target: tuple[str, str], name: str, present: str, wanted: str
 ) -> None:
-    """Add the fields to a column that it lacks, also those inside other structures and lists; it never loses one.
+    """Add the fields to a column that it lacks, also those inside other structures, lists and maps; it never loses one.
 
     Args:
         target: schema and table.
@@ -48,6 +47,14 @@ def _merged(present: Any, wanted: Any) -> str | None:
     if present.id == "list":
         element = _merged(present.children[0][1], wanted.children[0][1])
         return None if element is None else f"{element}[]"
+    if present.id == "map":
+        key, value = (
+            _merged(kind, other) for (_, kind), (_, other) in zip(present.children, wanted.children, strict=True)
+        )
+        if key is None and value is None:
+            return None
+        old = [kind for _, kind in present.children]
+        return f"MAP({key or old[0]}, {value or old[1]})"
     if present.id != "struct":
         return None
     new = {name.lower(): (name, kind) for name, kind in wanted.children}

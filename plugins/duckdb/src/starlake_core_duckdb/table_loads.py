@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import duckdb
 from starlake_core_project import Domain
 
 from starlake_core.errors import StarlakeError
@@ -15,6 +14,7 @@ from .batches import Batches
 from .columns import ensure_table
 from .context import Context
 from .database import transaction
+from .driver import duckdb
 from .errors import EngineError, TooLarge
 from .expectations import record_failure
 from .ingesting import Claimed, archive, claim, clear_work, give_back, leftovers, loaded_names, loaded_paths

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 from msgspec.structs import replace
 from starlake_core_project import Query, Task, WriteStrategy
 from starlake_core_project.keys import texts
 
 from .context import Context
 from .database import connect, database_path, transaction
+from .driver import duckdb
 from .errors import EngineError, ProjectFault, unsupported
 from .expectations import Checks, planned_checks, record_failure
 from .refusals import refuse_task

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import duckdb
 from starlake_core_project import DataType, JavaPatternError, java_pattern
 
+from .driver import duckdb
 from .errors import ProjectFault
 from .sql import Parameters
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import duckdb
-
+from .driver import duckdb
 from .sql import identifier, qualified
 
 __all__ = ["INCOMING", "newest_rows", "replace_by_key", "replace_by_timestamp", "replace_partitions", "same_key"]

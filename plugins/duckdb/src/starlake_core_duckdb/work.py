@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-import duckdb
-
 from starlake_core.model.identity import Kinship, kinship
 
 from .context import Context
 from .database import transaction
+from .driver import duckdb
 from .fingerprint import fingerprint
 
 __all__ = ["Work", "utc_now"]

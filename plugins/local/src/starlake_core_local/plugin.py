@@ -20,6 +20,7 @@ from starlake_core import (
     RunRequest,
     Task,
     TaskGroup,
+    TaskReport,
     TaskState,
     dry_run_report,
     graph_json,
@@ -37,7 +38,7 @@ from .options import LocalOptions
 from .plan import Container, Plan, Step, flatten
 from .scheduler import NEW, Scheduler
 from .store import RunRecord, Store, TaskRow, now
-from .triggering import decided, emitted, given_rows, read_recorded, recalled
+from .triggering import Refusal, decided, emitted, given_rows, read_recorded, recalled
 
 PATIENCE = 300.0
 """How long a run waits for the processes of an earlier one to end, in seconds."""
@@ -113,10 +114,17 @@ def sl_run_pipeline(pipeline: Pipeline, request: RunRequest) -> Report:
                 if waited and record.state == TaskState.SUCCEEDED:
                     return next(report for report in store.reports(None) if report.run_id == run_id)
                 request = _taken_up(record, pipeline, request)
+            undecided = record is None or not _has_begun(record)
             if request.resume:
-                request = recalled(store, request)
-            if pipeline.trigger is not None and not request.skip and (record is None or not _has_begun(record)):
-                request = decided(store, pipeline, request)
+                refused = not undecided and pipeline.trigger is not None and _never_started(store, record)
+                undecided = undecided or refused
+                # A run that was refused when it started is decided again.
+                request = replace(request, triggered=True) if refused else recalled(store, request)
+            if pipeline.trigger is not None and not request.skip and undecided:
+                try:
+                    request = decided(store, pipeline, request)
+                except Refusal as error:
+                    return _refused(store, pipeline, request, str(error))
             begun = _record(pipeline, request)
             run = replace(request.run, instance=instance_of((record or begun).started))
             guard.start()
@@ -145,6 +153,24 @@ def sl_run_pipeline(pipeline: Pipeline, request: RunRequest) -> Report:
                 )
                 store.end(run_id, state, reason, emitted(pipeline, replace(request, run=run), report))
             return report
+
+
+def _refused(store: Store, pipeline: Pipeline, request: RunRequest, reason: str) -> Report:
+    """Record that a run failed before anything started, and return its report."""
+    run = request.run
+    store.begin(_record(pipeline, request))
+    tasks = tuple(TaskReport(task.path, TaskState.WAITING) for task in pipeline.tasks())
+    store.end(run.run_id, TaskState.FAILED, reason, [])
+    return Report(
+        pipeline.id, run.run_id, TaskState.FAILED, tasks, (), reason, interval=run.interval, group=request.group
+    )
+
+
+def _never_started(store: Store, record: RunRecord | None) -> bool:
+    """Whether a run failed before anything was decided or started."""
+    if record is None or record.state != TaskState.FAILED:
+        return False
+    return not store.variables_of(record.run_id) and not store.tasks(record.run_id)
 
 
 def _has_begun(record: RunRecord) -> bool:

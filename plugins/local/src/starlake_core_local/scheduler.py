@@ -22,7 +22,7 @@ from starlake_core import (
     is_selected,
     skipped_end,
 )
-from starlake_core.runtime import Outcome, RunnerSource, Verdict
+from starlake_core.runtime import Outcome, RunnerSource, Verdict, explain_not_ready
 from starlake_core.short_names import file_name
 
 from .attempt import Attempt, AttemptRunner, HeldUp
@@ -362,7 +362,7 @@ class Scheduler:
 
     def _not_ready(self, progress: Progress, task: Task, outcome: Outcome, seconds: float) -> None:
         wait = task.wait
-        about = f"{task.missing} ({task.id})"
+        about = f"{explain_not_ready(task.missing, outcome)} ({task.id})"
         waited = time.monotonic() - progress.first_poke
         if wait is not None and waited < wait.timeout:
             # The last check is at the very end of the time.

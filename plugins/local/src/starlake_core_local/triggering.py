@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from starlake_core import Pipeline, Report, RunError, RunRequest, TaskState
 from starlake_core.freshness import (
@@ -23,7 +23,20 @@ from starlake_core.orchestrators.events import event_metadata, read_event, writt
 
 from .store import EventRow, Store
 
-__all__ = ["decided", "emitted", "given_rows", "read_recorded", "recalled"]
+__all__ = ["Refusal", "clock", "decided", "emitted", "given_rows", "read_recorded", "recalled"]
+
+
+_EARLY = timedelta(days=1)
+"""How long before its date an event may be published."""
+
+
+class Refusal(RunError):
+    """A run must fail, because of the run variables that its events bring."""
+
+
+def clock() -> datetime:
+    """Now, in UTC."""
+    return datetime.now(timezone.utc)
 
 
 def read_recorded(store: Store, pipeline: Pipeline, policy: FreshnessPolicy) -> Recorded:
@@ -38,8 +51,7 @@ def read_recorded(store: Store, pipeline: Pipeline, policy: FreshnessPolicy) -> 
     seen = previous.seen if previous is not None else {}
     events: list[Event] = []
     for name, since in history_since(policy, previous).items():
-        # An event is never published before its date, except by hand.
-        limit = None if since is None else since.astimezone(timezone.utc).isoformat()
+        limit = None if since is None else (since - _EARLY).astimezone(timezone.utc).isoformat()
         for place, published, metadata in store.events(name, seen.get(name, -1), limit):
             events.append(read_event(name, json.loads(metadata), place, datetime.fromisoformat(published)))
     return Recorded(tuple(events), previous)
@@ -57,7 +69,7 @@ def decided(store: Store, pipeline: Pipeline, request: RunRequest) -> RunRequest
         The request with the interval and the variables of the run, or with the reason why it must not run.
 
     Raises:
-        RunError: run variables contradict each other.
+        Refusal: run variables contradict each other.
     """
     policy = FreshnessPolicy.of(pipeline)
     if not request.patient:
@@ -65,12 +77,12 @@ def decided(store: Store, pipeline: Pipeline, request: RunRequest) -> RunRequest
     recorded = read_recorded(store, pipeline, policy)
     run = request.run
     by_hand = None if request.triggered else ByHand(request.date, variables=run.options)
-    decision = decide(policy, recorded.events, recorded.previous, datetime.now(timezone.utc), by_hand)
+    decision = decide(policy, recorded.events, recorded.previous, clock(), by_hand)
     if decision.kind is not Kind.RUN:
         # A run by hand keeps the interval of its request if nothing else is known.
         return replace(request, skip=_reason(decision)) if request.triggered else request
     if decision.error:
-        raise RunError(decision.error)
+        raise Refusal(decision.error)
     assert decision.interval is not None
     assert decision.after is not None
     variables = overlay(decision.variables, run.options)
@@ -111,7 +123,7 @@ def emitted(pipeline: Pipeline, request: RunRequest, report: Report) -> list[Eve
         report: how its tasks ended.
     """
     done = {task.id for task in report.tasks if task.state == TaskState.SUCCEEDED}
-    published = datetime.now(timezone.utc).isoformat()
+    published = clock().isoformat()
     run = request.run
     return [
         EventRow(

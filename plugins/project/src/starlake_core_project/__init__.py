@@ -14,6 +14,7 @@ from .java_patterns import JavaMatch, JavaPattern, java_pattern
 from .model import Application, Areas, Connection, Domain, Format, Metadata, Table, Task
 from .named import named_variables
 from .project import Project
+from .publishing import publish
 from .schema import Attribute, DataType, Expectation, Freshness, Sink, WriteStrategy
 from .sql_text import Query
 from .variables import parse_scheduled_date
@@ -43,4 +44,5 @@ __all__ = [
     "java_pattern",
     "named_variables",
     "parse_scheduled_date",
+    "publish",
 ]

@@ -17,7 +17,7 @@ from .reader import Reader
 from .schema import DataType, File
 from .sql_text import Query, has_postsql, sections
 from .table_index import tables_named
-from .table_names import bare_names, read_references, replaced_names
+from .table_names import Reference, bare_names, read_references, replaced_names
 from .tables import check_layout, domain_names, read_domain, read_table
 from .tasks import read_job, read_task, task_files
 from .text import read_text, render, render_sql
@@ -289,15 +289,22 @@ class Project:
         Raises:
             ProjectError: the transform has no query, or it cannot be rendered.
         """
-        if task.sql_path is not None:
-            query = sections(render_sql(read_text(task.sql_path), self._known, task.sql_path), task.sql_path)
-        elif task.inline_sql is not None:
-            query = Query(task.inline_sql, task.path)
-        else:
-            raise ProjectError(
-                f"{task.path}: the transform {task.full_name} has no query; write it to {task.name}.sql in the same folder"
-            )
+        query = self.written_query(task)
         return query if task.parse_sql is False else replace(query, sql=self._whole_names(query))
+
+    def written_query(self, task: Task) -> Query:
+        """Return the rendered query of a transform and the statements of its file, with table names as written.
+
+        Raises:
+            ProjectError: the transform has no query, or it cannot be rendered.
+        """
+        if task.sql_path is not None:
+            return sections(render_sql(read_text(task.sql_path), self._known, task.sql_path), task.sql_path)
+        if task.inline_sql is not None:
+            return Query(task.inline_sql, task.path)
+        raise ProjectError(
+            f"{task.path}: the transform {task.full_name} has no query; write it to {task.name}.sql in the same folder"
+        )
 
     def has_postsql(self, task: Task) -> bool:
         """Return whether the query file of a transform has statements to run after the query. Does not render the file.
@@ -315,9 +322,17 @@ class Project:
         """
         return self.query(task).sql
 
-    def _whole_names(self, query: Query) -> str:
+    def references(self) -> tuple[Reference, ...]:
+        """Return the entries of ``refs.sl.yml``, in order.
+
+        Raises:
+            ProjectError: the file is invalid.
+        """
         path = self.metadata / "refs.sl.yml"
-        references = read_references(path, self._reader) if path.is_file() else ()
+        return read_references(path, self._reader) if path.is_file() else ()
+
+    def _whole_names(self, query: Query) -> str:
+        references = self.references()
         names = bare_names(query.sql)
         known = tables_named(self.application, names, self._looking) if names else {}
         if not references and not any(known.values()):

@@ -12,7 +12,7 @@ from ..errors import EngineError
 from ..files import data_files
 from ..infer_table import Wanted, naming
 from . import load, stage
-from .infer_schema import incoming_area, infer_files, unclaimed
+from .infer_schema import data_only, incoming_area, infer_files, unclaimed
 
 __all__ = ["run"]
 
@@ -25,13 +25,13 @@ def _folders(context: Context) -> list[Path]:
 
 
 def _infer(context: Context, folder: Path, tables: Sequence[str] | None, clean: bool) -> None:
-    files = data_files(folder)
+    files = data_only(context, data_files(folder), folder.name)
     if not clean:
         files = unclaimed(context, files, folder.name)
     if tables is not None:
         files = [path for path in files if naming(path)[0] in tables]
     wanted = Wanted(domain=folder.name, table="", files=(), write="")
-    infer_files(context, files, wanted, context.project.metadata / "load", clean)
+    infer_files(context, files, wanted, context.project.metadata / "load", clean, skip_empty=True)
 
 
 def run(context: Context) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -9,12 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..context import Context, refuse_options
-from ..errors import EngineError, ProjectFault
+from ..errors import EngineError, NothingThere, ProjectFault
 from ..files import data_files, owner
 from ..infer_table import Wanted, infer_table, naming
 
-__all__ = ["infer_files", "run"]
+__all__ = ["data_only", "incoming_area", "infer_files", "run", "unclaimed"]
 
+_log = logging.getLogger(__name__)
 _FORMATS = ("DSV", "JSON", "JSON_FLAT", "XML", "PARQUET")
 _STRATEGIES = ("APPEND", "OVERWRITE")
 _SUFFIX = ".sl.yml"
@@ -43,13 +45,22 @@ def _grouped(files: Iterable[Path], wanted: Wanted) -> list[Wanted]:
     return list(found.values())
 
 
-def infer_files(context: Context, files: Iterable[Path], wanted: Wanted, folder: Path, overwrite: bool) -> None:
+def infer_files(
+    context: Context,
+    files: Iterable[Path],
+    wanted: Wanted,
+    folder: Path,
+    overwrite: bool,
+    *,
+    skip_empty: bool,
+) -> None:
     """Infer the tables of some files, and write their YAML files and that of the domain.
 
     Args:
         wanted: what the command says; without files, and with an empty name of a table or strategy to find out.
         folder: where the YAML files are written, in a folder for the domain.
         overwrite: replace YAML files that exist.
+        skip_empty: warn of tables whose files are all empty, instead of failing.
 
     Raises:
         EngineError: at least one table cannot be inferred; the others are written.
@@ -64,6 +75,11 @@ def infer_files(context: Context, files: Iterable[Path], wanted: Wanted, folder:
             columns = infer_table(context, table, target, overwrite)
         except FileExistsError:
             failures.append(f"{target} was written by another program; --clean replaces it")
+        except NothingThere as error:
+            if not skip_empty:
+                failures.append(f"{table.domain}.{table.table}: {error}")
+            else:
+                _log.warning("%s.%s: %s; it stays where it is", table.domain, table.table, error)
         except (EngineError, OSError) as error:
             failures.append(f"{table.domain}.{table.table}: {error}")
         else:
@@ -103,6 +119,13 @@ def _write_domain(context: Context, folder: Path, name: str) -> None:
     os.replace(aside, target)
 
 
+def data_only(context: Context, files: Iterable[Path], name: str) -> list[Path]:
+    """The files that may hold data: not those that say that another one is complete."""
+    domain = context.project.domain(name)
+    extensions = {".ack", f".{((domain.metadata.ack if domain else None) or 'ack').lstrip('.')}"}
+    return [path for path in files if path.suffix not in extensions]
+
+
 def unclaimed(context: Context, files: Iterable[Path], domain: str) -> list[Path]:
     """The files that no table of a domain takes yet."""
     tables = context.project.tables(domain)
@@ -118,11 +141,11 @@ def run(context: Context) -> int:
     """
     refuse_options("infer-schema", context.values, ("variant", "from-json-schema"))
     source = context.project.root / context.values["input"]
-    files = data_files(source) if source.is_dir() else [source]
+    several = source.is_dir()
     if not source.exists():
         raise EngineError(f"infer-schema --input: {source} does not exist")
     wanted = Wanted(
-        domain=context.values.get("domain") or (source if source.is_dir() else source.parent).name,
+        domain=context.values.get("domain") or (source if several else source.parent).name,
         table=context.values.get("table") or "",
         files=(),
         write=_choice(context, "write", _STRATEGIES) or "",
@@ -131,5 +154,6 @@ def run(context: Context) -> int:
         row_tag=context.values.get("rowTag") or None,
     )
     folder = context.project.root / (context.values.get("outputDir") or context.project.metadata / "load")
-    infer_files(context, files, wanted, folder, bool(context.values.get("clean")))
+    files = data_only(context, data_files(source), wanted.domain) if several else [source]
+    infer_files(context, files, wanted, folder, bool(context.values.get("clean")), skip_empty=several)
     return 0

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-import duckdb
 from starlake_core_project import Domain
 
 from starlake_core.errors import StarlakeError
 
 from ..context import Context, refuse_options
 from ..database import connect
+from ..driver import duckdb
 from ..errors import EngineError, combined
 from ..ingesting import sweep_unresolved
 from ..loading import Plan, TableResult, plan_table

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ..check_log import FileIdentity, ReadyChecks
 from ..context import Context
-from ..files import data_files, matches
+from ..files import data_files, matches, owner
+from ..moves import unfinished
 from ..selection import warn_of_unknown
 from .stage import incoming_directory, incoming_files
 
@@ -26,12 +27,18 @@ def _imported(context: Context, name: str, names: list[str] | None) -> dict[str,
     directory = incoming_directory(context, domain)
     if not directory.is_dir():
         _log.error("the incoming directory %s of domain %s does not exist", directory, name)
-    return {table.name: len(incoming_files(directory, [table])) for table in tables}
+    counts = {table.name: len(incoming_files(directory, [table])) for table in tables}
+    for file in unfinished(context.stage(domain.name)):
+        table = owner(tables, file)
+        if table is not None:
+            counts[table.name] += 1
+    return counts
 
 
 def _pending(context: Context, name: str, names: list[str] | None) -> dict[str, int]:
     domain = context.project.domain(name)
-    waiting = [path.name for path in data_files(context.stage(domain.name if domain else name))]
+    stage = context.stage(domain.name if domain else name)
+    waiting = [*(path.name for path in data_files(stage)), *unfinished(stage)]
     counts = dict.fromkeys(names or (), 0)
     for table in context.project.tables(domain, names or ()) if domain is not None else ():
         counts[table.name] = sum(matches(table, file) for file in waiting)

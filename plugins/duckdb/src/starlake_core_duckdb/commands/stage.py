@@ -12,8 +12,9 @@ from starlake_core_project import Domain, Table
 
 from ..context import Context
 from ..errors import EngineError, ProjectFault
-from ..files import ack_companion, data_files, matches, move
+from ..files import ack_companion, data_files, matches
 from ..locks import locked
+from ..moves import finish_moves, move
 from ..selection import warn_of_unknown
 
 __all__ = ["incoming_directory", "incoming_files", "run"]
@@ -53,6 +54,7 @@ def _stage_domain(context: Context, domain: Domain, tables: Sequence[Table]) -> 
     moved = 0
     ambiguous: list[str] = []
     with locked(context.domain_lock(domain.name)):
+        finish_moves(target)
         if not source.is_dir():
             _log.warning("the incoming directory %s of domain %s does not exist", source, domain.name)
         for path, ack in incoming_files(source, tables):

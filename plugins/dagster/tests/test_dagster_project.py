@@ -1,0 +1,92 @@
+"""``publish``: the jobs of a project from a module of one line."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dagster_runs import repository
+from starlake_core_project import publish
+from starlake_core_project.bakery import write_bakery
+
+HERE = Path(__file__).parent
+
+
+def cases() -> Any:
+    """The expectations of the tests of the reader of projects."""
+    spec = importlib.util.spec_from_file_location("grouping_cases", HERE.parents[1] / "project/tests/grouping_cases.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+CASES = cases()
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("SL_")]:
+        monkeypatch.delenv(name)
+
+
+def module_of(root: Path) -> dict[str, Any]:
+    """What Dagster finds in a module that publishes a project."""
+    path = root / "definitions.py"
+    text = f"from starlake_core_project import publish\npublish({os.fspath(root)!r}, environment='duckdb')\n"
+    path.write_text(text, encoding="utf-8")
+    namespace: dict[str, Any] = {"__name__": "definitions", "__file__": str(path)}
+    exec(compile(text, str(path), "exec"), namespace)
+    return namespace
+
+
+def jobs(root: Path) -> set[str]:
+    return {job.name for job in repository(module_of(root)["defs"]).get_all_jobs() if not job.name.startswith("__")}
+
+
+def test_the_bakery(tmp_path: Path) -> None:
+    write_bakery(tmp_path, days=1)
+    defs = module_of(tmp_path)["defs"]
+    graph = repository(defs).asset_graph
+    parents = {
+        "/".join(key.path): {"/".join(other.path) for other in graph.get(key).parent_keys}
+        for key in graph.get_all_asset_keys()
+    }
+    assert parents["kpi/overview"] >= {"kpi/product_sales", "kpi/customer_value"}
+    assert parents["kpi/product_sales"] >= {"starbake/orders", "starbake/products"}
+    assert jobs(tmp_path) >= {"kpi_transform", "starbake_load"}
+
+
+SHAPES = [case for case in CASES.CASES if case.dags and not case.arguments and case.application][::6]
+
+
+@pytest.mark.parametrize("case", SHAPES, ids=lambda case: case.name)
+def test_the_jobs_of_a_project(case: Any, tmp_path: Path) -> None:
+    assert jobs(case.write(tmp_path)) == set(case.expected)
+
+
+def test_a_pipeline_that_cannot_be_built_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = CASES.Case(
+        "", {}, dags={"x": "{{domain}}.py"}, tables={"s.a": "", "t.a": ""}, application="  dagRef: {load: x}\n"
+    ).write(tmp_path)
+    (root / "metadata/load/t/a.sl.yml").write_text(
+        "version: 1\ntable:\n  pattern: a\n  colour: red\n", encoding="utf-8"
+    )
+    assert jobs(root) == {"s"}
+    assert any("t cannot be built" in line and "load/t/a.sl.yml:4: " in line for line in caplog.messages)
+
+
+def test_the_bakery_is_run_with_the_engine(tmp_path: Path) -> None:
+    import duckdb
+
+    write_bakery(tmp_path, days=1)
+    (one,) = publish(tmp_path, environment="duckdb", by="project", options={"retries": 0})
+    assert one.run().succeeded
+    with duckdb.connect(str(tmp_path / "datasets/duckdb.db"), read_only=True) as connection:
+        assert connection.execute("SELECT count(*) > 0 FROM kpi.product_sales").fetchone() == (True,)

@@ -1,0 +1,236 @@
+"""Draws the pipelines of a project with the verbs that a pipeline file uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from starlake_core import (
+    GeneralOptions,
+    Orchestration,
+    StarlakeDependencies,
+    StarlakeDependency,
+    StarlakeDomain,
+    StarlakePipeline,
+    StarlakePreLoadStrategy,
+    StarlakeSchedule,
+    StarlakeTable,
+    Task,
+)
+
+from .catalogue import Item
+from .details import freshness_of, table_details
+from .errors import ProjectError
+from .grouping import Draft
+from .lineage import Lineage
+from .project import Project
+from .scheduling import Schedules
+
+__all__ = ["Drawing"]
+
+
+@dataclass
+class Drawing:
+    """Draws the pipelines of one project.
+
+    Attributes:
+        project: the project.
+        lineage: what its transforms read.
+        environment: ``SL_ENV`` of the commands; None for that of the process.
+    """
+
+    project: Project
+    lineage: Lineage
+    environment: str | None = None
+    _nodes: dict[str, StarlakeDependency] = field(default_factory=dict)
+
+    def draw(self, orchestration: Orchestration, draft: Draft) -> StarlakePipeline:
+        """Draw a pipeline in an orchestration, and return it.
+
+        Args:
+            orchestration: the open orchestration.
+            draft: the pipeline.
+
+        Raises:
+            StarlakeError: it cannot be built.
+        """
+        tags = _tags(draft.items)
+        if draft.kind == "load":
+            schedule = StarlakeSchedule(
+                draft.schedule.name if draft.named else "", draft.schedule.cron, _domains(draft.items)
+            )
+            with orchestration.sl_create_pipeline(
+                schedule, name=draft.id, tags=tags, description=draft.dag.comment
+            ) as pipeline:
+                pipeline.add_schedule()
+                self._finish(pipeline, draft)
+            return pipeline
+        whole = orchestration.options[GeneralOptions].run_dependencies_first
+        dependencies = StarlakeDependencies(self._roots(draft, whole))
+        with orchestration.sl_create_pipeline(
+            dependencies=dependencies, name=draft.id, cron=draft.schedule.cron, tags=tags, description=draft.dag.comment
+        ) as pipeline:
+            gated = pipeline.pre_load_strategy is not StarlakePreLoadStrategy.NONE
+            if draft.kind == "together" and gated:
+                _add_gated(pipeline, draft.items, self.lineage)
+            else:
+                pipeline.add_lineage()
+            self._finish(pipeline, draft)
+        return pipeline
+
+    def _roots(self, draft: Draft, whole: bool) -> list[StarlakeDependency]:
+        """Return the nodes of a pipeline. Those of other pipelines know what they read only if they run here as well."""
+        if whole:
+            made: dict[str, StarlakeDependency] = {}
+            return [self._closure(item, made) for item in draft.items]
+        roots = {item.full_name: self._node(item) for item in draft.items}
+        for item in draft.items:
+            if item.is_task:
+                node = roots[item.full_name]
+                parents = self.lineage.parents.get(item.full_name, ())
+                node.dependencies = [roots.get(parent.full_name) or self._node(parent) for parent in parents]
+        return list(roots.values())
+
+    def _closure(self, item: Item, made: dict[str, StarlakeDependency]) -> StarlakeDependency:
+        waiting = [item]
+        while waiting:
+            one = waiting.pop()
+            if one.full_name in made:
+                continue
+            made[one.full_name] = self._node(one)
+            waiting += self.lineage.parents.get(one.full_name, ()) if one.is_task else ()
+        for name, node in made.items():
+            node.dependencies = (
+                [made[parent.full_name] for parent in self.lineage.parents.get(name, ())] if node.is_task else []
+            )
+        return made[item.full_name]
+
+    def _node(self, item: Item) -> StarlakeDependency:
+        strategy = item.task.keys.dataset_triggering_strategy if item.task is not None else None
+        return StarlakeDependency(
+            item.full_name,
+            "task" if item.is_task else "table",
+            self._cron(item),
+            sink=item.sink,
+            freshness=freshness_of(item)[1],
+            dataset_triggering_strategy=strategy if strategy and strategy.lower() in ("any", "all") else None,
+            write_strategy=item.task.write_strategy.type if item.task is not None else None,
+        )
+
+    def _cron(self, item: Item) -> str | None:
+        try:
+            return Schedules(self.project.application.schedule_presets).of(item.schedule).cron
+        except ProjectError:  # a fault of the pipeline that loads it
+            return None
+
+    def _finish(self, pipeline: StarlakePipeline, draft: Draft) -> None:
+        """Add what is not in the graph: what the project says about each table, and where the project is."""
+        items = {item.full_name: item for item in draft.items}
+        if draft.kind != "load":
+            items = {
+                **{
+                    parent.full_name: parent
+                    for item in draft.items
+                    for parent in self.lineage.parents.get(item.full_name, ())
+                },
+                **items,
+            }
+        own: dict[str, str] = {"SL_ROOT": str(self.project.root)}
+        if self.environment is not None:
+            own["SL_ENV"] = self.environment
+            pipeline.starlake_environment = pipeline.starlake_environment or self.environment
+        for task in pipeline.tasks():
+            _place(task, own)
+            item = items.get(_subject(task))
+            if item is not None and (item.table is not None or item.task is not None):
+                task.details = table_details(self.project, item, self.lineage.queries.get(item.full_name, ""))
+
+
+def _subject(task: Task) -> str:
+    """Return the table or transform that a task is about."""
+    command = task.command
+    if command is None or not task.is_work:
+        return ""
+    if command.name == "load" and len(command.tables) == 1:
+        return f"{command.domain}.{command.tables[0]}"
+    return command.transform
+
+
+def _place(task: Task, own: Mapping[str, str]) -> None:
+    """Tell a job on this machine where the project is. In a service, a folder of this machine means nothing."""
+    job = task.job
+    if job is None:
+        return
+    values = {
+        name: value for name, value in own.items() if name != "SL_ROOT" or not (job.endpoint or job.env.get("SL_ROOT"))
+    }
+    if values:
+        task.job = replace(job, env={**job.env, **values})
+
+
+def _domains(items: Iterable[Item]) -> list[StarlakeDomain]:
+    by_domain: dict[tuple[str, str], list[StarlakeTable]] = {}
+    for item in items:
+        by_domain.setdefault((item.domain, item.final_domain), []).append(StarlakeTable(item.name, item.final_name))
+    return [StarlakeDomain(name, final, tables) for (name, final), tables in by_domain.items()]
+
+
+def _tags(items: Iterable[Item]) -> list[str]:
+    return sorted({item.domain for item in items})
+
+
+def _add_gated(pipeline: StarlakePipeline, items: Iterable[Item], lineage: Lineage) -> None:
+    """Draw loads and transforms, with a check for each domain before its loads."""
+    start = pipeline.start_task()
+    tasks: dict[str, Task] = {}
+    first: list[Task] = []
+    by_domain: dict[str, list[Item]] = {}
+    members = list(items)
+    for item in members:
+        if not item.is_task:
+            by_domain.setdefault(item.domain, []).append(item)
+            pipeline.final_names[item.domain, item.name] = (item.final_domain, item.final_name)
+    for domain, loads in by_domain.items():
+        names = [item.name for item in loads]
+        check = pipeline.sl_pre_load(domain, names)
+        gate: Any = check
+        if check is not None:
+            first.append(check)
+            if pipeline.pre_load_strategy is StarlakePreLoadStrategy.IMPORTED:
+                gate = pipeline.sl_import(None, domain, names)
+                check >> gate
+        for item in loads:
+            task = tasks[item.full_name] = pipeline.sl_load(item.full_name, item.domain, item.name)
+            if gate is None:
+                first.append(task)
+            else:
+                gate >> task
+    read: set[str] = set()
+    transforms = [item for item in members if item.is_task]
+    for item in transforms:
+        tasks[item.full_name] = pipeline.sl_transform(item.full_name, item.full_name)
+    for item in transforms:
+        parents = [parent.full_name for parent in lineage.parents.get(item.full_name, ()) if parent.full_name in tasks]
+        read.update(parents)
+        for parent in parents:
+            tasks[parent] >> tasks[item.full_name]
+        if not parents:
+            first.append(tasks[item.full_name])
+    last = [task for name, task in tasks.items() if name not in read]
+    _close(pipeline, start, first, last)
+
+
+def _close(pipeline: StarlakePipeline, start: Task, first: list[Task], last: list[Task]) -> None:
+    end = pipeline.end_task()
+    before = pipeline.pre_tasks()
+    if before is not None:
+        start >> before >> first
+    else:
+        start >> first
+    last >> end
+    after = pipeline.post_tasks()
+    if after is not None:
+        done = pipeline.sl_dummy_op("all_done")
+        last >> done
+        done >> after >> end

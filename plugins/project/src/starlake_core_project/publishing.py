@@ -1,0 +1,284 @@
+"""Publishes the pipelines of a project where it is called: as DAGs of Airflow, as ``defs`` of Dagster, or for the command line."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from starlake_core import Orchestration, PipelineFault, StarlakeError, StarlakePipeline
+from starlake_core.dsl.caller import calling_module
+from starlake_core.dsl.faults import publish_faults
+from starlake_core.dsl.orchestration import current_overrides
+from starlake_core.plugins import installed
+
+from .catalogue import Catalogue, read_catalogue
+from .drawing import Drawing
+from .errors import ProjectError
+from .grouping import Draft, Drafts, group
+from .lineage import Lineage, query_connection, read_lineage
+from .project import Project
+from .sql_tables import dialect_of
+
+__all__ = ["AT_RUN_TIME", "Plan", "open_project", "plan", "publish"]
+
+_log = logging.getLogger(__name__)
+
+_MOMENT = datetime(2000, 1, 1, tzinfo=timezone.utc)
+"""The date of a project that is only read: what is built must not depend on a clock."""
+
+AT_RUN_TIME: Mapping[str, str] = {
+    "sl_data_interval_start": "'${sl_data_interval_start}'",
+    "sl_data_interval_end": "'${sl_data_interval_end}'",
+}
+"""The values of variables that are known only at run time."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The pipelines of a project, before an orchestrator is known.
+
+    Attributes:
+        project: the project.
+        catalogue: its tables and transforms.
+        lineage: what its transforms read.
+        drafts: its pipelines.
+    """
+
+    project: Project
+    catalogue: Catalogue
+    lineage: Lineage
+    drafts: Drafts
+
+    def faults_of(self, draft: Draft) -> tuple[str, ...]:
+        """Return why a pipeline cannot be built, a message for each broken file."""
+        found = {fault.path: fault.message for fault in draft.faults}
+        for item in draft.items:
+            fault = self.lineage.faults.get(item.full_name)
+            if fault is not None:
+                found.setdefault(fault.path, fault.message)
+        return tuple(found.values())
+
+    @property
+    def faults(self) -> tuple[PipelineFault, ...]:
+        """The pipelines that cannot be built, and the broken files that belong to none."""
+        broken = [
+            PipelineFault(draft.id, "\n".join(messages))
+            for draft in self.drafts.drafts
+            if (messages := self.faults_of(draft))
+        ]
+        rest = [PipelineFault(fault.path.name, fault.message) for fault in self.drafts.faults]
+        return (*broken, *rest)
+
+
+def open_project(root: str | os.PathLike[str], env: str | None = None) -> Project:
+    """Open a project whose pipelines are built.
+
+    Args:
+        root: the folder of the project.
+        env: ``SL_ENV``; by default as the project and the process say.
+
+    Raises:
+        ProjectError: the folder is not a project, or its application file is invalid.
+    """
+    return Project.load(Path(root), env=env, variables=AT_RUN_TIME, scheduled_date=_MOMENT, warn=False)
+
+
+def plan(
+    root: str | os.PathLike[str],
+    *,
+    by: str = "dag",
+    names: Mapping[str, str] | None = None,
+    cron: str | None = None,
+    lineage: str = "sql",
+    env: str | None = None,
+) -> Plan:
+    """Read a project and group it into pipelines, without building them.
+
+    Args:
+        root, by, names, cron, lineage, env: see :func:`publish`.
+
+    Raises:
+        ProjectError: an argument is wrong, the folder is not a project, or its application file is invalid.
+    """
+    project = open_project(root, env)
+    catalogue = read_catalogue(project)
+    found = read_lineage(project, catalogue, lineage)
+    return Plan(project, catalogue, found, group(project, catalogue, by, names, cron))
+
+
+def publish(
+    project: str | os.PathLike[str],
+    *,
+    orchestrator: Any = None,
+    environment: Any = None,
+    options: Mapping[str, Any] | None = None,
+    by: str = "dag",
+    names: Mapping[str, str] | None = None,
+    cron: str | None = None,
+    lineage: str = "sql",
+    env: str | None = None,
+    strict: bool = False,
+    filename: str | None = None,
+    namespace: dict[str, Any] | None = None,
+) -> list[StarlakePipeline]:
+    """Build the pipelines of a project, and publish them in the module that calls this function.
+
+    A pipeline that cannot be built is reported by the orchestrator, and the others are published.
+
+    Args:
+        project: the folder of the project.
+        orchestrator: the orchestrator; by default the one that loads the file, and else that of the template of the dag.
+        environment: the environment; by default that of the template of the dag, and else ``SL_EXECUTION_ENVIRONMENT``, ``duckdb`` for a project of
+            DuckDB, or the only one that is installed.
+        options: options for all pipelines; they override those of the dags.
+        by: one pipeline for each ``dag`` and schedule, ``domain`` or ``tag``, or one for the whole ``project``.
+        names: ids to use instead of the derived ones, by id or by ``file/schedule``.
+        cron: the schedule of every pipeline, instead of those of the project.
+        lineage: ``sql``, or ``compat`` for the rule of the command line of Starlake.
+        env: ``SL_ENV``; by default as the project and the process say.
+        strict: raise the first error, instead of building the other pipelines.
+        filename: the path of the pipeline file; that of the caller by default.
+        namespace: the globals of the pipeline file; those of the caller by default.
+
+    Returns:
+        The pipelines, sorted by id.
+
+    Raises:
+        ProjectError: an argument is wrong, the folder is not a project, or its application file is invalid; with ``strict`` also for any broken file.
+        StarlakeError: with ``strict``, a pipeline cannot be built.
+    """
+    module = calling_module() if filename is None or namespace is None else {}
+    namespace = module if namespace is None else namespace
+    filename = str(module.get("__file__", "")) if filename is None else filename
+    found = plan(project, by=by, names=names, cron=cron, lineage=lineage, env=env)
+    return publish_plan(
+        found, orchestrator, environment, options or {}, strict or current_overrides().strict, filename, namespace, env
+    )
+
+
+def publish_plan(
+    found: Plan,
+    orchestrator: Any,
+    environment: Any,
+    options: Mapping[str, Any],
+    strict: bool,
+    filename: str,
+    namespace: dict[str, Any],
+    env: str | None = None,
+) -> list[StarlakePipeline]:
+    """Build and publish the pipelines of a plan; see :func:`publish`."""
+    faults = list(found.faults)
+    if strict and faults:
+        raise ProjectError("\n".join(fault.message for fault in faults))
+    broken = {fault.pipeline for fault in faults}
+    drawing = Drawing(found.project, found.lineage, env)
+    made: list[StarlakePipeline] = []
+    host = _host()
+    for settings, drafts in _alike(
+        found, [draft for draft in found.drafts.drafts if draft.id not in broken], environment, options
+    ):
+        where = orchestrator or (None if host else _installed_orchestrator(drafts[0].dag.orchestrator))
+        try:
+            with Orchestration(
+                settings.options,
+                orchestrator=where,
+                environment=settings.environment,
+                filename=filename,
+                namespace=namespace,
+            ) as orchestration:
+                for draft in drafts:
+                    _draw(drawing, orchestration, draft, strict, faults)
+        except StarlakeError as error:
+            if strict:
+                raise
+            faults += [PipelineFault(draft.id, str(error)) for draft in drafts]
+            continue
+        made += orchestration.pipelines
+    publish_faults(faults, orchestrator=orchestrator, filename=filename, namespace=namespace)
+    if found.drafts.unscheduled:
+        _log.info("%d tables and transforms have no dagRef, so no pipeline runs them", len(found.drafts.unscheduled))
+    return sorted(made, key=lambda pipeline: pipeline.id)
+
+
+def _draw(
+    drawing: Drawing, orchestration: Orchestration, draft: Draft, strict: bool, faults: list[PipelineFault]
+) -> None:
+    try:
+        drawing.draw(orchestration, draft)
+    except StarlakeError as error:
+        if strict:
+            raise
+        faults.append(PipelineFault(draft.id, str(error)))
+
+
+@dataclass(frozen=True)
+class _Settings:
+    environment: Any
+    options: Mapping[str, Any]
+
+
+def _alike(
+    found: Plan, drafts: Iterable[Draft], environment: Any, options: Mapping[str, Any]
+) -> Iterable[tuple[_Settings, Sequence[Draft]]]:
+    """Return the drafts with the same environment and options together: they share an orchestration."""
+    zone = found.project.application.timezone
+    base: dict[str, Any] = {"timezone": zone} if zone else {}
+    groups: dict[str, tuple[_Settings, list[Draft]]] = {}
+    for draft in drafts:
+        own = {
+            **({} if "SL_TIMEZONE" in draft.dag.options else base),
+            **draft.dag.options,
+            **_strategy(draft),
+            **options,
+        }
+        where = environment or _environment(found, draft)
+        key = repr((where, sorted(own.items(), key=lambda pair: pair[0])))
+        groups.setdefault(key, (_Settings(where, own), []))[1].append(draft)
+    return list(groups.values())
+
+
+def _strategy(draft: Draft) -> dict[str, str]:
+    """Return the condition on datasets that the transforms of a pipeline agree on, if it is more than any or all."""
+    found = {item.task.keys.dataset_triggering_strategy or "" for item in draft.items if item.task is not None}
+    words = {word for word in found if word}
+    if len(found) == 1 and words and not words & {"any", "all", "ANY", "ALL"}:
+        return {"dataset_triggering_strategy": words.pop()}
+    return {}
+
+
+def _host() -> str:
+    """Return the orchestrator whose host runs this process; empty if there is none."""
+    names = [plugin.name for plugin in installed("orchestrator")]
+    return next((name for name in names if name != "local" and name in sys.modules), "")
+
+
+def _installed_orchestrator(name: str) -> str | None:
+    return name if name in {plugin.name for plugin in installed("orchestrator")} else None
+
+
+def _environment(found: Plan, draft: Draft) -> str | None:
+    names = {plugin.name for plugin in installed("environment")}
+    word = draft.dag.environment
+    if word and (word in names or word in ("shell", "cloud_run", "dataproc", "fargate")):
+        return word
+    if os.environ.get("SL_EXECUTION_ENVIRONMENT") or "duckdb" not in names:
+        return None
+    return "duckdb" if all(_on_duckdb(found, draft)) else None
+
+
+def _on_duckdb(found: Plan, draft: Draft) -> Iterable[bool]:
+    application = found.project.application
+    for item in draft.items:
+        if item.task is not None:
+            connection = query_connection(found.project, item.task)
+        else:
+            name = item.table.metadata.connection_ref if item.table is not None else None
+            name = name or application.load_connection_ref or application.connection_ref
+            connection = application.connections.get(name) if name else None
+        yield dialect_of(connection) == "duckdb"

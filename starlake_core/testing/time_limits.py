@@ -1,0 +1,68 @@
+"""Ends a check that takes too long, whatever the plugin waits for."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+__all__ = ["PATIENCE", "at_most", "patience", "uncounted"]
+
+PATIENCE = "STARLAKE_KIT_PATIENCE"
+"""An environment variable: by how much the time limits of checks are multiplied, on a machine that is busy."""
+
+
+def patience() -> float:
+    """Return by how much time limits are multiplied."""
+    return float(os.environ.get(PATIENCE, "1"))
+
+
+@contextmanager
+def at_most(seconds: float, what: str) -> Iterator[None]:
+    """Fail in this block as soon as it takes too long. Only the main thread can be interrupted; in others, nothing happens.
+
+    A limit outside this block (that of pytest-timeout, for example) stays in force.
+
+    Args:
+        seconds: the time.
+        what: what takes too long, for the message.
+    """
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+    seconds *= patience()
+
+    def over(number: int, frame: FrameType | None) -> None:
+        import pytest  # not in the processes that need no limit
+
+        pytest.fail(f"{what} takes more than {seconds:g} seconds")
+
+    before = signal.signal(signal.SIGALRM, over)
+    began = time.monotonic()
+    # Once more every second, because the plugin may catch what is raised.
+    left, interval = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        if left:
+            signal.setitimer(signal.ITIMER_REAL, max(0.01, left - (time.monotonic() - began)), interval)
+
+
+@contextmanager
+def uncounted() -> Iterator[None]:
+    """Do not count the time in this block, which is that of the kit and not of the plugin."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+    left, interval = signal.setitimer(signal.ITIMER_REAL, 0)
+    try:
+        yield
+    finally:
+        if left:
+            signal.setitimer(signal.ITIMER_REAL, left, interval)
