@@ -90,7 +90,9 @@ class Specs:
 
     def _deps(self, native: Mapping[str, Any], deps: Sequence[AssetKey]) -> Sequence[Any]:
         """The dependencies of an asset, with those of its keyword ``deps``."""
-        given = {dep.asset_key: dep for dep in map(AssetDep.from_coercible, native.get("deps", ()))}
+        given: dict[AssetKey, Any] = {
+            dep.asset_key: dep for dep in map(AssetDep.from_coercible, native.get("deps", ()))
+        }
         if native.get("automation_condition") is None or native.get("partitions_def", self.partitions) is not None:
             return [*(given.pop(key, key) for key in deps), *given.values()] if given else deps
         # A condition such as eager() waits until nothing is missing: of the tables of others, only the last partition counts.
