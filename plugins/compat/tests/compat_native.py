@@ -146,11 +146,7 @@ def dagster_jobs(module: Any, outlets: Any, upstream: Any) -> dict[str, Any]:
         found[job.name] = {
             "description": job.description,
             "tags": dict(job.tags),
-            "edges": sorted(
-                f"{paths[before]} -> {paths[key]}"
-                for key in ops
-                for before in befores[key]
-            ),
+            "edges": sorted(f"{paths[before]} -> {paths[key]}" for key in ops for before in befores[key]),
             "schedules": [
                 [
                     one.name,

@@ -366,3 +366,16 @@ def test_a_chain_that_dagster_cannot_load_is_one_definition_and_says_so() -> Non
     defs = definitions([one, two])
     assert len(defs.assets or ()) == 1 + MOST_IN_A_ROW // 2 + 10
     assert job(defs, "two") is not None
+
+
+# -- without a partition
+
+
+@pytest.mark.skipif(_NEEDS_PARTITION, reason="this version refuses such a run before its work")
+def test_a_run_without_a_partition_works_although_what_it_reads_has_some(instance: Any) -> None:
+    def loads(p: StarlakePipeline) -> None:
+        p.start_task() >> p.sl_load("x", "g", "x") >> p.sl_transform("a", "mart.a") >> p.end_task("end")
+
+    made = job(draw(loads, cron="0 2 * * *"))
+    for _again in range(2):
+        assert ended(launch(made, instance), "success") == ["a", "end", "x"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dagster import AssetKey, AssetsDefinition, BackfillPolicy, GraphDefinition, NodeInvocation
 
@@ -12,9 +12,8 @@ from starlake_core import StarlakeError, TaskKind
 
 from .options import DagsterOptions
 from .outputs import AssetOutput, defined
-
-if TYPE_CHECKING:
-    from .render_context import RenderContext
+from .render_context import RenderContext
+from .specs import Specs
 
 __all__ = ["Form", "Graph", "invocation", "starts_only"]
 
@@ -60,6 +59,7 @@ class Form(ABC):
         self.context = context
         self.theirs = theirs
         self.unordered = unordered
+        self.specs = Specs(context)
         place = [*context.prefix, context.pipeline.id]
         self.outputs = defined(context.flat, context.produces, theirs, place, elsewhere, self.each)
 

@@ -156,7 +156,7 @@ class OneGraph(Form):
                 node_def=self.graph(ops),
                 keys_by_input_name={self.context.input_name(key): key for key in read},
                 keys_by_output_name={self._graph_output(produced): produced.key for produced in self.outputs},
-                specs=[self.context.specs(produced, lineage[produced.path]) for produced in self.outputs],
+                specs=[self.specs(produced, lineage[produced.path]) for produced in self.outputs],
                 can_subset=True,
                 backfill_policy=self._policy([produced.path for produced in self.outputs]),
             )

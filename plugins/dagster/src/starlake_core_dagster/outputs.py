@@ -72,7 +72,7 @@ def defined(
         place: the first parts of the key of a task without a dataset.
         elsewhere: assets that another pipeline defines.
         each: whether the assets have a definition each. Then what waits for a wide group is an asset too, and so is every table of a step for
-            several tables: what is no asset of its own is not waited for, or not asked for.
+            several tables: only an asset of its own is waited for and asked for.
     """
     found: list[AssetOutput] = []
     taken = set(elsewhere)

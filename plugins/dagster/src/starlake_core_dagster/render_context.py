@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dagster import AssetKey, In, Nothing, OpDefinition, Out, Output, RetryPolicy, TimeWindowPartitionsDefinition
 
@@ -20,10 +20,6 @@ from .outputs import RESULT, VERDICT, outputs_of
 from .pools import NO_POOL
 from .steps import shown
 from .translator import translator_of
-
-if TYPE_CHECKING:
-    from .form import Form
-    from .specs import Specs
 
 __all__ = ["AFTER", "ORDER_INPUT", "RenderContext", "dagster_name", "do_nothing"]
 
@@ -68,10 +64,17 @@ class RenderContext:
     Args:
         pipeline: the pipeline.
         alone: whether a single task is rendered, for a job that is not ours.
+        make_form: decides the form of its definitions from this object and the ops that are not ours.
     """
 
-    def __init__(self, pipeline: Pipeline, alone: bool = False) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        alone: bool = False,
+        make_form: Callable[[RenderContext, Mapping[str, str]], Any] | None = None,
+    ) -> None:
         self.pipeline = pipeline
+        self._make_form = make_form
         self.alone = alone
         self.flat = flatten(pipeline, pipeline.options[DagsterOptions].load_domain_in_one_step)
         self.partitions = None if alone else _partitions(pipeline)
@@ -110,13 +113,6 @@ class RenderContext:
     def _key_of(self, dataset: StarlakeDataset) -> AssetKey:
         return self.translator.get_asset_key(dataset, self.pipeline)
 
-    @cached_property
-    def specs(self) -> Specs:
-        """Makes the descriptions of its assets."""
-        from .specs import Specs  # which needs names from here
-
-        return Specs(self)
-
     def pool(self, task: Task) -> str | None:
         """The pool of a task; None for none."""
         return self.resources.pool(task, NO_POOL) or None
@@ -132,12 +128,11 @@ class RenderContext:
         return self._inputs[key]
 
     @cached_property
-    def form(self) -> Form:
-        """The form of the definitions as if there were no other pipeline, and no op of an add-on."""
-        from .forms import form_of  # which need what all ops have in common
-
+    def form(self) -> Any:
+        """The form of the definitions as if there were no other pipeline, and no op of an add-on: a :class:`.form.Form`."""
+        assert self._make_form is not None
         theirs = {path: RESULT for path, task in self.flat.tasks.items() if task.factory is not None}
-        return form_of(self, theirs)
+        return self._make_form(self, theirs)
 
     def first_output(self, path: str) -> str:
         """The name of the output that the steps after a task wait for, if its op is ours."""

@@ -14,6 +14,7 @@ from starlake_core.logs import get_logger
 
 from .domain_step import Together
 from .executor import TRIGGER_TAG
+from .forms import form_of
 from .keywords import JOB_KEYWORDS, TASK_KEYWORDS, check_keywords
 from .op_graph import check_name
 from .options import DagsterOptions
@@ -136,7 +137,7 @@ def make_pipeline(pipeline: Pipeline, create_children: CreateChildren) -> Dagste
             pipeline.id,
             pipeline.max_active_runs,
         )
-    context = RenderContext(pipeline)
+    context = RenderContext(pipeline, make_form=form_of)
     _contexts.append(context)
     try:
         ops = _members(pipeline, create_children(), "")

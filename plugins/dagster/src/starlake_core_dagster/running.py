@@ -254,7 +254,7 @@ def _state(
 ) -> tuple[TaskState, str]:
     outcome, reason = observation.outcomes.get(path, (None, ""))
     key = native.step_key(path)
-    if not key and (here.ends or observation.outcomes):  # the start of a pipeline is no step
+    if not key and (here.ends or observation.outcomes):  # the start of a pipeline has no step
         return TaskState.SUCCEEDED, ""
     end = here.ends.get(key)
     if outcome is not None and outcome.verdict is Verdict.NOT_READY:
