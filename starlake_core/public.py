@@ -42,6 +42,7 @@ from .model.job import Job
 from .model.kinds import TaskKind, TriggerPolicy, TriggerRule, Wait
 from .model.lineage import DependencyType, StarlakeDependencies, StarlakeDependency
 from .model.names import StarlakeExecutionEnvironment, StarlakeOrchestrator
+from .model.page import LivePage, Page
 from .model.run import Attempt, DataInterval, Report, Run, RunKey, RunRequest, TaskEvent, TaskReport, TaskState
 from .model.schedule import (
     StarlakeDomain,
@@ -122,6 +123,7 @@ __all__ = [
     "Kind",
     "Lifecycle",
     "Limit",
+    "LivePage",
     "Matching",
     "Node",
     "NothingFoundError",
@@ -132,6 +134,7 @@ __all__ = [
     "OptionsError",
     "Orchestration",
     "OutageError",
+    "Page",
     "Pipeline",
     "PipelineFault",
     "PipelineFileError",

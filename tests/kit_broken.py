@@ -8,10 +8,11 @@ import shlex
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import kit_addons
 import kit_service_broken
 from kit_reference import Engine, FakeSuite, ReferenceOrchestrator, ReferenceSuite, ServiceSuite
 
@@ -52,6 +53,7 @@ from starlake_core.runtime import (
 from starlake_core.testing import (
     EnvironmentSuite,
     FakeEnvironment,
+    NativeSettings,
     Record,
     StandIn,
     StandInEnvironment,
@@ -400,6 +402,282 @@ class _LosesReport(Engine):
         return replace(report, tasks=report.tasks[:-1])
 
 
+class _GateOpensInDepth(Engine):
+    def decide(self, task: Task, effects: set[str], reason: str) -> TaskReport:
+        return super().decide(task, {"good"} if task.path.count(".") > 2 else effects, reason)
+
+
+class _ForgetsRetryDelay(Engine):
+    def perform(self, task: Task) -> TaskReport:
+        delay, task.retry_delay = task.retry_delay, 0
+        try:
+            return super().perform(task)
+        finally:
+            task.retry_delay = delay
+
+
+class _ForgetsPokeInterval(Engine):
+    def perform(self, task: Task) -> TaskReport:
+        wait = task.wait
+        if wait is not None:
+            task.wait = replace(wait, interval=0)
+        try:
+            return super().perform(task)
+        finally:
+            task.wait = wait
+
+
+class _ChangesRun(Engine):
+    def changed(self, attempt: Attempt) -> Attempt:
+        raise NotImplementedError
+
+    def attempt(self, task: Task, attempt: Attempt) -> Outcome:
+        return super().attempt(task, self.changed(attempt))
+
+
+class _ForgetsRootRun(_ChangesRun):
+    def changed(self, attempt: Attempt) -> Attempt:
+        return replace(attempt, run=replace(attempt.run, root_run_id=""))
+
+
+class _ForgetsDeployment(_ChangesRun):
+    def changed(self, attempt: Attempt) -> Attempt:
+        return replace(attempt, run=replace(attempt.run, deployment=""))
+
+
+class _ForgetsRunOptions(_ChangesRun):
+    def changed(self, attempt: Attempt) -> Attempt:
+        return replace(attempt, run=replace(attempt.run, options={}))
+
+
+class _ForgetsRetryUnsafe(_ChangesRun):
+    def changed(self, attempt: Attempt) -> Attempt:
+        return replace(attempt, run=replace(attempt.run, retry_unsafe=""))
+
+
+class _InstanceOfEachTask(_ChangesRun):
+    def changed(self, attempt: Attempt) -> Attempt:
+        return replace(attempt, run=replace(attempt.run, instance=attempt.task))
+
+
+class _SaysItRepeats(_ChangesRun):
+    def changed(self, attempt: Attempt) -> Attempt:
+        return replace(attempt, generation=1)
+
+
+class _IgnoresSkip(Engine):
+    def __init__(self, pipeline: Any, request: RunRequest) -> None:
+        super().__init__(pipeline, replace(request, skip=""))
+
+
+class _ForgetsGroup(Engine):
+    def __init__(self, pipeline: Any, request: RunRequest) -> None:
+        super().__init__(pipeline, replace(request, group=""))
+
+
+class _DropsLines(Engine):
+    def hear(self, task: Task, line: str) -> None:
+        pass
+
+
+class _RepeatsLines(Engine):
+    def hear(self, task: Task, line: str) -> None:
+        super().hear(task, line)
+        super().hear(task, line)
+
+
+class _IgnoresInterrupt(Engine):
+    def stop(self) -> None:
+        pass
+
+
+class _StartsAfterInterrupt(Engine):
+    def decide(self, task: Task, effects: set[str], reason: str) -> TaskReport:
+        stopped, self.stopped = self.stopped, False
+        try:
+            return super().decide(task, effects, reason)
+        finally:
+            self.stopped = self.stopped or stopped
+
+
+class _InterruptIsGreen(Engine):
+    def state(self) -> str:
+        return TaskState.SUCCEEDED if self.stopped else super().state()
+
+
+class _ResumesNothing(Engine):
+    def take_up(self, earlier: Report) -> None:
+        self.done = {report.id: report for report in earlier.tasks}
+
+
+class _RunsWhatIsTriggered(ReferenceOrchestrator):
+    @hookimpl
+    def sl_run_pipeline(self, pipeline: Pipeline, request: RunRequest) -> Report:
+        return super().sl_run_pipeline(pipeline, replace(request, triggered=False))
+
+
+class _ResumesAnything(ReferenceOrchestrator):
+    @hookimpl
+    def sl_run_pipeline(self, pipeline: Pipeline, request: RunRequest) -> Report:
+        return super().sl_run_pipeline(pipeline, replace(request, resume=False))
+
+
+# -- orchestrators whose scheduler does something else
+
+
+class _PublishesNothing(ReferenceOrchestrator):
+    @hookimpl
+    def sl_publish_pipelines(self, pipelines: Sequence[Pipeline], namespace: dict[str, Any]) -> None:
+        pass
+
+
+class _PublishesTheLastOrchestration(ReferenceOrchestrator):
+    @hookimpl
+    def sl_publish_pipelines(self, pipelines: Sequence[Pipeline], namespace: dict[str, Any]) -> None:
+        namespace["jobs"] = {pipeline.id: pipeline.native for pipeline in pipelines}
+
+
+class _ChangesSettings(ReferenceOrchestrator):
+    changes: Mapping[str, Any] = {}
+
+    def settings(self, native: Record) -> NativeSettings:
+        return replace(super().settings(native), **self.changes)
+
+
+class _SchedulesNothing(_ChangesSettings):
+    changes: Mapping[str, Any] = {"cron": ""}
+
+
+class _SchedulesInUtc(_ChangesSettings):
+    changes: Mapping[str, Any] = {"zone": "UTC"}
+
+
+class _StartsToday(_ChangesSettings):
+    changes: Mapping[str, Any] = {"start_date": datetime(2026, 3, 30, tzinfo=timezone.utc)}
+
+
+class _NeverCatchesUp(_ChangesSettings):
+    changes: Mapping[str, Any] = {"catchup": False}
+
+
+class _RunsManyAtOnce(_ChangesSettings):
+    changes: Mapping[str, Any] = {"max_active_runs": 16}
+
+
+class _DropsTags(_ChangesSettings):
+    changes: Mapping[str, Any] = {"tags": ()}
+
+
+class _DropsPools(_ChangesSettings):
+    changes: Mapping[str, Any] = {"pools": {}}
+
+
+class _DropsRetries(_ChangesSettings):
+    changes: Mapping[str, Any] = {"retries": {}}
+
+
+class _DropsRetryDelays(_ChangesSettings):
+    changes: Mapping[str, Any] = {"retry_delays": {}}
+
+
+class _DropsKeywords(_ChangesSettings):
+    changes: Mapping[str, Any] = {"keywords": {}}
+
+
+class _RunsForNow(ReferenceOrchestrator):
+    def interval(self, native: Record, moment: datetime) -> DataInterval:
+        return super().interval(native, datetime.now(timezone.utc))
+
+
+class _RunsInUtc(ReferenceOrchestrator):
+    def interval(self, native: Record, moment: datetime) -> DataInterval:
+        end = super().interval(native, moment).end.astimezone(timezone.utc)
+        return DataInterval(end - timedelta(days=1), end)
+
+
+class _ChangesScheduledRun(ReferenceOrchestrator):
+    def fire(self, native: Record, moment: datetime, run_id: str = "", generation: int = 0) -> Report:
+        return self.seen(native, super().fire(native, moment, run_id, generation))
+
+    def seen(self, native: Record, report: Report) -> Report:
+        raise NotImplementedError
+
+
+class _ScheduledFailureIsGreen(_ChangesScheduledRun):
+    def seen(self, native: Record, report: Report) -> Report:
+        return replace(report, state=TaskState.SUCCEEDED)
+
+
+class _ScheduledFailureEmits(_ChangesScheduledRun):
+    def seen(self, native: Record, report: Report) -> Report:
+        pipeline = native.node
+        assert isinstance(pipeline, Pipeline)
+        return replace(report, datasets=tuple(dataset.uri for dataset in pipeline.outlets))
+
+
+class _ScheduledRunEmitsNothing(_ChangesScheduledRun):
+    def seen(self, native: Record, report: Report) -> Report:
+        return replace(report, datasets=())
+
+
+class _ScheduledRunIsRedWhenSkipped(_ChangesScheduledRun):
+    def seen(self, native: Record, report: Report) -> Report:
+        skipped = any(task.state == TaskState.SKIPPED for task in report.tasks)
+        return replace(report, state=TaskState.FAILED) if skipped else report
+
+
+class _NamesEveryRunAlike(ReferenceOrchestrator):
+    def fire(self, native: Record, moment: datetime, run_id: str = "", generation: int = 0) -> Report:
+        return super().fire(native, moment, run_id or "the-run", generation)
+
+
+class _ForgetsTheRepetition(ReferenceOrchestrator):
+    def fire(self, native: Record, moment: datetime, run_id: str = "", generation: int = 0) -> Report:
+        return super().fire(native, moment, run_id, 0)
+
+
+class _NeverTriesAgain(ReferenceOrchestrator):
+    def fire(self, native: Record, moment: datetime, run_id: str = "", generation: int = 0) -> Report:
+        for task in native.node.tasks():  # type: ignore[attr-defined]
+            task.retries = 0
+        return super().fire(native, moment, run_id, generation)
+
+
+class _Local:
+    """The orchestrator ``local``, with a changed request."""
+
+    name = "local"
+    changes: Mapping[str, Any] = {}
+
+    def __init__(self) -> None:
+        from starlake_core_local import plugin
+
+        for hook in ("sl_options", "sl_create_task", "sl_create_task_group", "sl_create_pipeline"):
+            setattr(self, hook, getattr(plugin, hook))
+
+    @hookimpl
+    def sl_run_pipeline(self, pipeline: Pipeline, request: RunRequest) -> Report:
+        from starlake_core_local import plugin
+
+        return plugin.sl_run_pipeline(pipeline, replace(request, **self.changes))
+
+
+class _RunsOneAtATime(_Local):
+    changes: Mapping[str, Any] = {"parallelism": 1}
+
+
+class _IgnoresParallelism(_Local):
+    changes: Mapping[str, Any] = {"parallelism": 8}
+
+
+class _IgnoresTriggered(_Local):
+    changes: Mapping[str, Any] = {"triggered": False}
+
+
+class _IgnoresDate(_Local):
+    changes: Mapping[str, Any] = {"date": None}
+
+
 # -- environments that make wrong jobs
 
 
@@ -664,11 +942,16 @@ def suite(name: str) -> type:
     Args:
         name: of its class here, without the underscore.
     """
+    if hasattr(kit_addons, name):
+        return type(name, (kit_addons.LabelsSuite,), {"addon": getattr(kit_addons, name)()})
     if hasattr(kit_service_broken, name):
         return type(name, (ServiceSuite,), {"runner_class": f"kit_service_broken:{name}"})
     broken = globals()[f"_{name}"]
     if issubclass(broken, EnvironmentSuite):
         return broken
+    if issubclass(broken, _Local):
+        levels = ("basic", "parallel", "resumable", "triggered")
+        return type(name, (ReferenceSuite,), {"orchestrator": broken(), "levels": levels, "nested_groups": False})
     if issubclass(broken, FakeEnvironment):
         return type(name, (FakeSuite,), {"fake": broken})
     if issubclass(broken, FakeRunner):

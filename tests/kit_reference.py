@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import graphlib
+import runpy
+import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +17,12 @@ import pytest
 from starlake_core import (
     Attempt,
     Command,
+    DataInterval,
     Pipeline,
     Preload,
     Report,
+    Run,
+    RunError,
     RunRequest,
     StarlakePipeline,
     Task,
@@ -27,6 +33,8 @@ from starlake_core import (
     TriggerRule,
     hookimpl,
     is_selected,
+    request_run,
+    skipped_report,
 )
 from starlake_core.runtime import Outcome, Verdict, execute, may_pass, runner_for
 from starlake_core.testing import (
@@ -35,6 +43,8 @@ from starlake_core.testing import (
     FakeEnvironment,
     FakeService,
     NativeGraph,
+    NativeRun,
+    NativeSettings,
     OrchestratorSuite,
     Record,
     RecordingOrchestrator,
@@ -43,7 +53,7 @@ from starlake_core.testing import (
     describe_records,
     subject,
 )
-from starlake_core.testing.lab import SECRET_NAME, canonical
+from starlake_core.testing.lab import SCHEDULED, SECRET_NAME, canonical
 
 EFFECTS = {
     TaskState.SUCCEEDED: "good",
@@ -66,6 +76,20 @@ class Engine:
         self.effects: dict[str, set[str]] = {}
         self.reasons: dict[str, str] = {}
         self.closed: list[str] = []
+        self.stopped = False
+
+        self.done: dict[str, TaskReport] = {}
+        self.tried: dict[str, int] = {}
+
+        self.generation = 0
+
+    def take_up(self, earlier: Report) -> None:
+        """Go on with what an earlier run did not do."""
+        self.done = {report.id: report for report in earlier.tasks if report.state == TaskState.SUCCEEDED}
+        self.tried = {report.id: report.attempts for report in earlier.tasks}
+
+    def stop(self) -> None:
+        self.stopped = True
 
     def order(self) -> Mapping[str, list[str]]:
         """Every node, each after those before it, with those directly before it."""
@@ -77,6 +101,8 @@ class Engine:
         return {name: befores[name] for name in graphlib.TopologicalSorter(befores).static_order()}
 
     def go(self) -> Report:
+        if self.request.skip:
+            return skipped_report(self.pipeline, self.request)
         for name, befores in self.order().items():
             effects = set().union(*(self.effects[before] for before in befores)) or {"good"}
             reason = next((self.reasons[before] for before in befores if self.reasons[before]), "")
@@ -93,6 +119,7 @@ class Engine:
             tuple(self.reports.values()),
             self.datasets(),
             interval=self.run.interval,
+            group=self.request.group,
         )
 
     def tell(self, report: TaskReport) -> None:
@@ -102,6 +129,8 @@ class Engine:
     def state(self) -> str:
         if self.request.dry_run:
             return TaskState.DRY_RUN
+        if self.stopped:
+            return TaskState.CANCELLED
         return TaskState.FAILED if any("bad" in effects for effects in self.effects.values()) else TaskState.SUCCEEDED
 
     def datasets(self) -> tuple[str, ...]:
@@ -115,6 +144,10 @@ class Engine:
     def decide(self, task: Task, effects: set[str], reason: str) -> TaskReport:
         if self.request.dry_run:
             return TaskReport(task.path, TaskState.DRY_RUN)
+        if task.path in self.done:
+            return self.done[task.path]
+        if self.stopped:
+            return TaskReport(task.path, TaskState.CANCELLED, "stopped")
         if not is_selected(task, self.request):
             return TaskReport(task.path, TaskState.EXCLUDED, "not selected")
         if task.trigger is not TriggerRule.ALL_DONE and "bad" in effects:
@@ -130,25 +163,37 @@ class Engine:
         return bool(self.closed) and not any(self.tasks[path].is_work for path in done)
 
     def perform(self, task: Task) -> TaskReport:
-        attempt, poke, began = 1, 0, time.monotonic()
+        numbers = {"generation": self.generation}
+        attempt, poke, began = 1 + self.tried.get(task.path, 0), 0, time.monotonic()
+        retries = task.retries + attempt - 1
         while True:
             try:
-                outcome = self.attempt(task, self.run.attempt(task.path, f"{attempt}.{poke}"))
+                outcome = self.attempt(
+                    task, self.run.attempt(task.path, f"{self.generation}.{attempt}.{poke}", **numbers)
+                )
             except Exception as error:
-                if attempt > task.retries or not self.is_passing(error):
+                if attempt > retries or not self.is_passing(error):
                     return TaskReport(task.path, TaskState.FAILED, str(error), attempts=attempt)
                 attempt += 1
+                self.pause(task.retry_delay)
                 continue
             if outcome.verdict is Verdict.NOT_READY:
                 if task.wait and time.monotonic() - began + task.wait.interval <= task.wait.timeout:
                     poke += 1
+                    self.pause(task.wait.interval)
                     continue
                 return self.not_ready(task, attempt)
             if outcome.verdict is Verdict.SUCCEEDED:
                 return TaskReport(task.path, TaskState.SUCCEEDED, "", outcome.exit_code, attempt)
-            if attempt > task.retries or self.is_final(outcome):
+            if self.stopped:
+                return TaskReport(task.path, TaskState.CANCELLED, "stopped", attempts=attempt)
+            if attempt > retries or self.is_final(outcome):
                 return self.failed(task, outcome, attempt)
             attempt += 1
+            self.pause(task.retry_delay)
+
+    def pause(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     def is_passing(self, error: Exception) -> bool:
         return may_pass(error)
@@ -170,7 +215,19 @@ class Engine:
         if task.job is None:
             return Outcome(Verdict.SUCCEEDED)
         job = task.job.bind(attempt)
-        return execute(job, runner_for(job, self.pipeline.orchestration.plugins), attempt.key, timeout=task.timeout)
+        return execute(
+            job,
+            runner_for(job, self.pipeline.orchestration.plugins),
+            attempt.key,
+            timeout=task.timeout,
+            on_line=lambda line: self.hear(task, line),
+            stop=lambda: self.stopped,
+            counts=lambda number: number.startswith(f"{self.generation}."),
+        )
+
+    def hear(self, task: Task, line: str) -> None:
+        if self.request.listener is not None:
+            self.request.listener(TaskEvent(task.path, TaskState.RUNNING, line=line))
 
 
 class ReferenceOrchestrator(RecordingOrchestrator):
@@ -180,19 +237,96 @@ class ReferenceOrchestrator(RecordingOrchestrator):
     engine: type[Engine] = Engine
 
     @hookimpl
+    def sl_task_keywords(self) -> Sequence[str]:
+        return ["priority"]
+
+    @hookimpl
+    def sl_publish_pipelines(self, pipelines: Sequence[Pipeline], namespace: dict[str, Any]) -> None:
+        namespace.setdefault("jobs", {}).update({pipeline.id: pipeline.native for pipeline in pipelines})
+
+    # -- its scheduler, which knows the native objects alone
+
+    def settings(self, native: Record) -> NativeSettings:
+        pipeline = native.node
+        assert isinstance(pipeline, Pipeline)
+        tasks = list(pipeline.tasks())
+        return NativeSettings(
+            pipeline.cron,
+            pipeline.zone_name,
+            pipeline.start_date,
+            pipeline.catchup,
+            pipeline.max_active_runs,
+            pipeline.tags,
+            {task.path: task.pool for task in tasks},
+            {task.path: task.retries for task in tasks},
+            {task.path: task.retry_delay for task in tasks},
+            {task.path: task.native for task in tasks},
+        )
+
+    def interval(self, native: Record, moment: datetime) -> DataInterval:
+        assert isinstance(native.node, StarlakePipeline)
+        return request_run(native.node, moment).run.interval
+
+    def fire(self, native: Record, moment: datetime, run_id: str = "", generation: int = 0) -> Report:
+        pipeline = native.node
+        assert isinstance(pipeline, StarlakePipeline)
+        run = Run(pipeline.id, run_id or f"scheduled-{moment:%Y%m%d}", self.interval(native, moment), pipeline.zone)
+        engine = self.engine(pipeline, RunRequest(run))
+        engine.generation = generation
+        return engine.go()
+
+    def __init__(self) -> None:
+        self.reports: dict[str, Report] = {}
+
+    @hookimpl
     def sl_run_pipeline(self, pipeline: Pipeline, request: RunRequest) -> Report:
         assert isinstance(pipeline, StarlakePipeline)
-        return self.engine(pipeline, request).go()
+        if request.triggered:
+            raise RunError("the reference does not start pipelines when datasets change; run them by hand")
+        engine = self.engine(pipeline, request)
+        if request.resume:
+            if request.run.run_id not in self.reports:
+                raise RunError(f"there is no run {request.run.run_id}; start one")
+            engine.take_up(self.reports[request.run.run_id])
+        before = signal.signal(signal.SIGINT, lambda *_: engine.stop())
+        try:
+            report = engine.go()
+        finally:
+            signal.signal(signal.SIGINT, before)
+        if not request.dry_run:
+            self.reports[request.run.run_id] = report
+        return report
 
 
 class ReferenceSuite(OrchestratorSuite):
     """The suite of the reference; an attempt that nobody stops is lost soon, for the sake of the broken engines."""
 
     orchestrator: Any = ReferenceOrchestrator()
+    levels = ("basic", "resumable", "scheduled")
     wait_timeout = 2
 
     def describe(self, native: Record) -> NativeGraph:
         return describe_records(native)
+
+    def published(self, file: Path) -> Iterable[str]:
+        return [*runpy.run_path(str(file)).get("jobs", {})]
+
+    def settings(self, pipeline: StarlakePipeline) -> NativeSettings:
+        found: NativeSettings = self.orchestrator.settings(pipeline.native)
+        return found
+
+    def native_keyword(self) -> tuple[str, Any]:
+        return "priority", 7
+
+    def fire(self, pipeline: StarlakePipeline, moment: datetime) -> NativeRun:
+        return self._seen(self.orchestrator.fire(pipeline.native, moment))
+
+    def fire_again(self, pipeline: StarlakePipeline, run: NativeRun) -> NativeRun:
+        return self._seen(self.orchestrator.fire(pipeline.native, SCHEDULED, run.run_id, 1))
+
+    def _seen(self, report: Report) -> NativeRun:
+        ends = {task.id: str(task.state) for task in report.tasks}
+        return NativeRun(report.run_id, report.succeeded, ends, report.datasets)
 
     def native_node(self, task_id: str) -> object:
         return object()
@@ -200,7 +334,7 @@ class ReferenceSuite(OrchestratorSuite):
     @pytest.fixture
     def fake(self) -> FakeEnvironment:
         environment = FakeEnvironment()
-        environment.patience = 3.0
+        environment.patience = 1.8
         return environment
 
 

@@ -43,6 +43,7 @@ def test_help_lists_every_command() -> None:
         "runs",
         "graph",
         "check",
+        "new-plugin",
         "plugins",
         "options",
         "deploy",

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from breadth import in_the_matrix
+from kit_addons import LabelsSuite
 from kit_random import random_run
 from kit_reference import FakeSuite, ReferenceOrchestrator, ReferenceSuite, ServiceSuite
 
-from starlake_core import ContractError, Job, Orchestration, RunKey, TaskState
+from starlake_core import ContractError, Job, Orchestration, Run, RunKey, RunRequest, TaskState
 from starlake_core.runtime import Verdict
 from starlake_core.testing import (
     CORPUS,
+    AddonSuite,
     EnvironmentSuite,
     FakeEnvironment,
     NativeGraph,
@@ -28,9 +33,10 @@ from starlake_core.testing import (
 )
 from starlake_core.testing.documentation import check_promises
 from starlake_core.testing.graphs import differences, tasks_before
+from starlake_core.testing.orchestrator_requests import FIELDS
 from starlake_core.testing.promises import checks_of
 
-SUITES = {"environments": EnvironmentSuite, "orchestrators": OrchestratorSuite}
+SUITES = {"environments": EnvironmentSuite, "orchestrators": OrchestratorSuite, "add-ons": AddonSuite}
 
 pytest_plugins = ["starlake_core.testing.plugin", "pytester"]
 
@@ -45,6 +51,10 @@ class TestFake(FakeSuite):
 
 class TestService(ServiceSuite):
     """One with a service, whose jobs outlive the process that submits them."""
+
+
+class TestLabels(LabelsSuite):
+    """An add-on that keeps every promise."""
 
 
 # What is broken, the check that has to catch it, and words of its message.
@@ -108,6 +118,64 @@ BROKEN = [
     ("MixesReport", "test_every_task_runs_once_and_in_order[chain]", "not in topological order"),
     ("DryRunRuns", "test_dry_run_starts_nothing", "a dry run started a job"),
     ("LosesReport", "test_ready", "does not name every task once"),
+    ("GateOpensInDepth", "test_a_gate_closes_however_deep_its_tasks_are[NOT_READY]", "a task in four groups ran"),
+    ("ForgetsRetryDelay", "test_retry_delay_is_waited_for", "before its retry delay was over"),
+    ("ForgetsPokeInterval", "test_interval_of_a_waiting_check_is_waited_for", "before its interval was over"),
+    ("ForgetsRootRun", "test_the_root_run_names_the_work", "the work is named"),
+    ("ForgetsDeployment", "test_the_deployment_names_the_work", "two deployments is named"),
+    ("ForgetsRunOptions", "test_variables_of_a_run_reach_its_commands", "variables of a run were dropped"),
+    ("ForgetsRetryUnsafe", "test_retry_unsafe_reaches_the_job", None),
+    ("InstanceOfEachTask", "test_keys_of_attempts_are_those_of_the_run", "say that they belong to two"),
+    ("SaysItRepeats", "test_keys_of_attempts_are_those_of_the_run", "says that it is a repetition"),
+    ("IgnoresSkip", "test_a_run_that_is_skipped_does_nothing", "started a job"),
+    ("ForgetsGroup", "test_the_group_is_reported", None),
+    ("DropsLines", "test_listener_hears_every_line", "the listener heard []"),
+    ("RepeatsLines", "test_listener_hears_every_line", "the listener heard"),
+    ("IgnoresInterrupt", "test_interrupt_stops_what_runs", "Ctrl-C cancels nothing"),
+    ("StartsAfterInterrupt", "test_interrupt_stops_what_runs", "tasks were started after Ctrl-C"),
+    ("InterruptIsGreen", "test_interrupt_stops_what_runs", "is 'success'"),
+    ("ResumesNothing", "test_resume_repeats_only_what_failed", None),
+    ("ResumesAnything", "test_resume_is_never_a_new_run", "DID NOT RAISE"),
+    ("PublishesNothing", "test_pipelines_are_published", "does not find kit_one, kit_three, kit_two"),
+    ("PublishesTheLastOrchestration", "test_pipelines_are_published", "does not find kit_one, kit_two"),
+    ("SchedulesNothing", "test_the_schedule_is_native[cron]", "cron is ''"),
+    ("SchedulesInUtc", "test_the_schedule_is_native[zone]", "zone is 'UTC'"),
+    ("StartsToday", "test_the_schedule_is_native[start_date]", "start_date is"),
+    ("NeverCatchesUp", "test_the_schedule_is_native[catchup]", "catchup is False"),
+    ("RunsManyAtOnce", "test_the_schedule_is_native[max_active_runs]", "max_active_runs is 16"),
+    ("DropsTags", "test_the_schedule_is_native[tags]", "tags is ()"),
+    ("DropsPools", "test_the_schedule_is_native[pools]", "pools is {}"),
+    ("DropsRetries", "test_the_schedule_is_native[retries]", "retries is {}"),
+    ("DropsRetryDelays", "test_the_schedule_is_native[retry_delays]", "retry_delays is {}"),
+    ("DropsKeywords", "test_keywords_of_the_orchestrator_reach_it", "does not reach the native task"),
+    ("RunsForNow", "test_a_scheduled_run_has_the_interval_of_its_schedule", None),
+    ("RunsInUtc", "test_a_scheduled_run_has_the_interval_of_its_schedule", None),
+    ("ScheduledFailureIsGreen", "test_a_scheduled_run_that_fails_is_red", "is green for the scheduler"),
+    ("ScheduledFailureEmits", "test_a_scheduled_run_that_fails_is_red", "events of successful tasks"),
+    ("ScheduledRunEmitsNothing", "test_a_scheduled_run_that_succeeds_emits_its_events", None),
+    ("ScheduledRunIsRedWhenSkipped", "test_a_scheduled_run_skips_what_is_not_ready", "is a failure for the scheduler"),
+    ("NamesEveryRunAlike", "test_two_scheduled_runs_are_two_pieces_of_work", "share a key"),
+    ("ForgetsTheRepetition", "test_a_repeated_task_is_new_work", "is named"),
+    ("NeverTriesAgain", "test_a_scheduled_run_tries_again", None),
+    ("RunsOneAtATime", "test_tasks_run_at_once", "waits until another one has ended"),
+    ("IgnoresParallelism", "test_parallelism_is_a_limit", "two tasks ran at once"),
+    ("IgnoresTriggered", "test_a_triggered_run_waits_for_its_data[False]", "its datasets have no events"),
+    ("RunsWhatIsTriggered", "test_a_triggered_run_waits_for_its_data[False]", "DID NOT RAISE"),
+    ("IgnoresDate", "test_a_run_by_hand_needs_no_data", None),
+    ("ForgetsTheSetUp", "test_every_job_is_reached[tear_down]", "misses create_cluster, delete_cluster"),
+    ("ForgetsTheTearDown", "test_every_job_is_reached[tear_down]", "misses delete_cluster"),
+    ("AddsAnArgument", "test_arguments_and_variables_are_kept[chain]", "the arguments of 'first' changed"),
+    ("DropsEnv", "test_arguments_and_variables_are_kept[chain]", "variables of 'first' were lost"),
+    ("CountsItsJobs", "test_jobs_are_pure[chain]", "built twice"),
+    ("HasTuples", "test_jobs_survive_json[chain]", "does not survive JSON"),
+    ("ShowsSecrets", "test_secrets_are_masked", "shows a secret"),
+    ("ChecksNothing", "test_arguments_and_variables_are_kept[two_domains]", "check_sales_incoming_files' changed"),
+    ("WritesVariables", "test_options_are_left_alone", "were changed"),
+    ("FailureIsGreen", "test_ends_stay_as_they_are[FAILED]", "ends otherwise"),
+    ("NotReadyIsRed", "test_ends_stay_as_they_are[NOT_READY]", "ends otherwise"),
+    ("CreatesTasksTwice", "test_the_graph_stays_as_it_is[nested_groups]", None),
+    ("DropsEdges", "test_the_graph_stays_as_it_is[diamond]", "does not wait for"),
+    ("ForgetsItsName", "test_a_worker_knows_where_a_job_runs", "does not name 'labels'"),
     ("SplitsJob", "test_arguments_are_those_of_the_command[spaces]", "not those of the command"),
     ("QuotesJob", "test_arguments_are_those_of_the_command[single_quotes]", "not those of the command"),
     ("WritesIntoOptions", "test_command_and_options_are_left_alone[load]", "the options were changed"),
@@ -203,7 +271,16 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("name", "check", "words"), BROKEN, ids=[f"{name}-{check}" for name, check, _ in BROKEN])
+def _mutants() -> Iterator[object]:
+    """The first mutant of each check is played after each commit, all of them in the matrix."""
+    seen: set[str] = set()
+    for name, check, words in BROKEN:
+        kind = check.partition("[")[0]
+        yield pytest.param(name, check, words, id=f"{name}-{check}", marks=[in_the_matrix] if kind in seen else [])
+        seen.add(kind)
+
+
+@pytest.mark.parametrize(("name", "check", "words"), [*_mutants()])
 def test_broken_plugin_is_caught(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, name: str, check: str, words: str | None
 ) -> None:
@@ -223,18 +300,24 @@ def test_broken_plugin_is_caught(
         assert words in result.stdout.str(), f"the check fails, but does not say: {words}"
 
 
+KEPT = {"Labels", "LabelsOptions", "LabelsSuite"}
+BASES = {"_Runner", "_Local", "_ChangesRun", "_ChangesSettings", "_ChangesScheduledRun"}
+
+
 def test_every_broken_plugin_is_listed() -> None:
+    import kit_addons
     import kit_broken
     import kit_service_broken
 
     defined = {
         name
-        for name, value in vars(kit_service_broken).items()
-        if isinstance(value, type) and value.__module__ == "kit_service_broken" and not name.startswith("_")
+        for module in (kit_addons, kit_service_broken)
+        for name, value in vars(module).items()
+        if isinstance(value, type) and value.__module__ == module.__name__ and name not in KEPT and name[0] != "_"
     } | {
         name[1:]
         for name, value in vars(kit_broken).items()
-        if isinstance(value, type) and name.startswith("_") and name != "_Runner"
+        if isinstance(value, type) and name.startswith("_") and name not in BASES
     }
     assert defined == {name for name, _, _ in BROKEN}
 
@@ -388,6 +471,12 @@ def test_local_and_reference_agree_on_random_graphs(seed: int, tmp_path: Path) -
 
 
 # -- the documentation
+
+
+def test_every_field_of_a_run_has_its_check() -> None:
+    fields = {f"{kind.__name__}.{field.name}" for kind in (Run, RunRequest) for field in dataclasses.fields(kind)}
+    assert set(FIELDS) == fields
+    assert set(FIELDS.values()) <= {check.name for check in checks_of(OrchestratorSuite)}
 
 
 def test_every_check_names_its_promise_and_every_promise_its_check() -> None:

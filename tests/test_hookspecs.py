@@ -50,8 +50,8 @@ def test_the_hooks_of_the_design_exist() -> None:
 def test_a_docstring_says_when_and_by_whom_and_for_which_role(name: str) -> None:
     text = docstring(name)
     assert re.search(r"\bCalled\b", text)
-    assert re.search(r"\bRequired for (orchestrators|environments)\b|\bOptional\b", text)
-    assert re.search(r"orchestrator|environment|add-on|readers of projects|every role", text)
+    assert re.search(r"\bRequired for (orchestrators|environments|pages)\b|\bOptional\b", text)
+    assert re.search(r"orchestrator|environment|add-on|readers of projects|pages|every role", text)
 
 
 @pytest.mark.parametrize("name", sorted(name for name in HOOKS if spec(name)["firstresult"]))

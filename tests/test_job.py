@@ -188,3 +188,17 @@ def test_a_repr_shows_no_secret_and_what_is_there() -> None:
     assert job.env["DB_PASSWORD"] == "hunter22"
     assert json.loads(job.to_json())["env"]["DB_PASSWORD"] == "hunter22"
     assert repr(Job("x")) == "Job(environment='x', arguments=[])"
+
+
+def test_labels_travel_with_the_job_and_are_no_part_of_its_work() -> None:
+    job = Job("acme", ("load",), labels={"cost": "sales", "run": "${sl_run_hash}"})
+    assert Job.from_json(job.to_json()) == job
+    assert "labels" not in Job("acme").to_dict()
+    now = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    attempt = Run("p", "r", DataInterval(now, now)).attempt("t")
+    bound = job.bind(attempt)
+    assert bound.labels["cost"] == "sales"
+    assert "$" not in bound.labels["run"]
+    assert bound.digest == replace(job, labels={}).bind(attempt).digest
+    with pytest.raises(StarlakeError, match="the label 'cost' of a job is not a string: 1"):
+        Job("acme", labels={"cost": 1})  # type: ignore[dict-item]

@@ -1,7 +1,7 @@
 """A run that is killed at any moment and resumed leaves the same tables and files as one that was not disturbed.
 
 The project loads a domain whose files are imported and one that waits for an acknowledgement file, both with APPEND, and transforms with APPEND.
-Five moments by default, all fifty with ``-m soak``.
+Five moments by default, all fifty with ``-m soak``; in the warm engine with STARLAKE_DUCKDB_WARM=1.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ from starlake_core_project.bakery import write_bakery
 DATE = "2026-11-02T00:00:00+00:00"
 
 PIPELINES = """
+import os
 from starlake_core import Orchestration, StarlakeDependencies, StarlakeDependency
 
-options = {"retry_delay": 1, "ack_wait_timeout": 2}
+engine = "warm" if os.environ.get("STARLAKE_DUCKDB_WARM") else "process"
+options = {"retry_delay": 1, "ack_wait_timeout": 2, "duckdb_engine": engine}
 
 with Orchestration(options=options, environment="duckdb") as orchestration:
     with orchestration.sl_create_pipeline(name="load", cron="0 0 * * *") as pipeline:

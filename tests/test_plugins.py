@@ -348,10 +348,7 @@ def test_groups_of_others_are_no_near_misses(install: Install) -> None:
 def test_a_group_of_the_core_that_resembles_none_lists_them(install: Install) -> None:
     install("", "labels", group="starlake_core.something_else")
     (stray,) = find_strays(ROLES.values())
-    assert str(stray).endswith(
-        "which nothing reads. The groups are starlake_core.orchestrators, starlake_core.environments, starlake_core.projects, "
-        "starlake_core.addons."
-    )
+    assert str(stray).endswith(f"which nothing reads. The groups are {', '.join(ROLES.values())}.")
 
 
 def test_a_plugin_with_another_role_is_named(install: Install) -> None:
@@ -750,7 +747,7 @@ def test_what_fails_is_told_with_plugin_distribution_and_hook(
 
 def test_an_orchestrator_and_an_addon_are_called_too(install: Install) -> None:
     install("orchestrators", "slow", ORCHESTRATOR.replace("create_children): ...", "create_children): 1 / 0"))
-    source = "from starlake_core import hookimpl\n@hookimpl(wrapper=True)\ndef sl_create_job(command):\n    return (yield).labels"
+    source = "from starlake_core import hookimpl\n@hookimpl(wrapper=True)\ndef sl_create_job(command):\n    return (yield).nothing"
     install("addons", "labels", source, distribution="labels")
     addon, orchestrator = sorted(listed("--check", code=1)["plugins"], key=lambda plugin: str(plugin["role"]))
     assert "orchestrator 'slow' (acme 1.2.0) failed in sl_create_pipeline: ZeroDivisionError" in str(orchestrator)
@@ -799,3 +796,64 @@ def test_a_pipeline_file_is_not_blamed_for_a_plugin(install: Install, tmp_path: 
     (problem,) = load_file(file, Overrides()).problems
     assert problem.startswith("environment 'acme' (acme 1.2.0) failed in sl_create_job: ZeroDivisionError")
     assert "mine.py" not in problem
+
+
+def test_a_trace_names_who_was_asked_who_answered_and_how_long_it_took(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def wrap(command: Command) -> Iterator[Any]:
+        job = yield
+        return job
+
+    def fail(job: Job) -> Any:
+        raise KeyError("secret")
+
+    quiet = SimpleNamespace(name="quiet", sl_create_job=hookimpl(tryfirst=True)(lambda command, options: None))
+    around = SimpleNamespace(name="around", sl_create_job=hookimpl(wrapper=True)(wrap))
+    environment = good()
+    environment.sl_create_runner = hookimpl(fail)
+    select(None, environment, [quiet, around]).create_job(COMMAND, OPTIONS)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("SL_TRACE_PLUGINS", "1")
+    traced = select(None, environment, [quiet, around])
+    traced.create_job(COMMAND, OPTIONS)
+    with pytest.raises(PluginFailedError, match=r"environment 'good' failed in sl_create_runner"):
+        traced.create_runner(Job("good"))
+    lines = [re.sub(r"\d+\.\d ms", "N ms", line) for line in capsys.readouterr().err.splitlines()]
+    assert lines[1] == f"sl_create_job {COMMAND.task_id or 'Command'}: environment 'good' answered Job (N ms)"
+    assert "add-on 'quiet' passed (N ms)" in lines[0]
+    assert "add-on 'around' wrapped Job (N ms)" in lines[2]
+    assert "environment 'good' raised KeyError (N ms)" in lines[3]
+    assert not any("secret" in line for line in lines)
+
+
+# -- plugins that are files
+
+
+def test_a_file_in_a_folder_is_a_plugin(install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "polite.py").write_text(WORKS.replace("acme", "polite").replace("Acme", "Polite"))
+    (folder / "labels.py").write_text(
+        "from starlake_core import hookimpl\n@hookimpl(wrapper=True)\ndef sl_create_job():\n    return (yield)\n"
+    )
+    (folder / "slow.py").write_text(ORCHESTRATOR)
+    (folder / "_helper.py").write_text("1 / 0")
+    (folder / "tool.py").write_text("1 / 0")
+    install("environments", "acme", WORKS)
+    monkeypatch.setenv("SL_PLUGINS_DIR", str(folder))
+    plugins.rescan()
+    found = [(plugin.role, plugin.name, str(plugin)) for plugin in installed()]
+    assert found == [
+        ("orchestrator", "slow", "orchestrator 'slow' (slow.py)"),
+        ("environment", "acme", "environment 'acme' (acme 1.2.0)"),
+        ("environment", "polite", "environment 'polite' (polite.py)"),
+        ("add-on", "labels", "add-on 'labels' (labels.py)"),
+    ]
+    assert select("slow", "polite", ["labels"]).environment == "polite"
+    (plugin,) = listed("polite", "--check")["plugins"]
+    assert plugin["problems"] == []
+    (folder / "acme.py").write_text(WORKS)
+    plugins.rescan()
+    with pytest.raises(PluginConflictError, match=r"is provided by acme 1\.2\.0 and acme\.py; uninstall all but one"):
+        select(None, "acme")

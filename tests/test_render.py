@@ -132,7 +132,7 @@ def test_a_failing_hook_leaves_the_pipeline_unfinished(draw: Draw, orchestrate: 
     orchestration = orchestrate(orchestrator=Recording(task=fail))
     with pytest.raises(
         PluginFailedError,
-        match=r"orchestrator 'recording' failed in sl_create_task: ZeroDivisionError \(test_render\.py, line \d+\)$",
+        match=r"orchestrator 'recording' failed in sl_create_task: ZeroDivisionError \(tests/test_render\.py, line \d+\)$",
     ):
         draw(build, orchestration=orchestration)
     assert orchestration.pipelines == []

@@ -480,6 +480,45 @@ def test_an_addon_that_is_named_in_the_job_may_serve_an_environment_of_its_own(
         plugins.rescan()
 
 
+@pytest.mark.parametrize("labelled", [True, False])
+def test_labels_that_a_service_does_not_get_cause_a_warning(labelled: bool, caplog: pytest.LogCaptureFixture) -> None:
+    runner = Scripted()
+    runner.labelled = labelled
+    execute(replace(JOB, labels={"cost": "sales"}), runner, RunKey("t", "1"), interval=0.001)
+    told = f"t: the labels cost have no effect, because environment '{JOB.environment}' cannot label its jobs"
+    assert (told in caplog.text) is not labelled
+
+
+class Listener:
+    """An add-on that hears of the ends of attempts."""
+
+    name = "listener"
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.heard: list[tuple[str, str, str]] = []
+        self.error = error
+
+    @hookimpl
+    def sl_task_ended(self, job: Job, key: RunKey, outcome: Outcome) -> None:
+        self.heard.append((key.attempt, str(outcome.verdict), outcome.reason))
+        if self.error is not None:
+            raise self.error
+
+
+def test_an_addon_hears_how_each_attempt_ended(caplog: pytest.LogCaptureFixture) -> None:
+    for error in (None, ZeroDivisionError("a bug of the add-on")):
+        listener = Listener(error)
+        selected = select(None, environment(lambda job: Scripted()), [listener])
+        runner = runner_for(JOB, selected)
+        assert execute(JOB, runner, RunKey("t", "1"), interval=0.001).succeeded
+        runner.submit = lambda job, key: 1 / 0  # type: ignore[method-assign, assignment, return-value]
+        with pytest.raises(PluginFailedError):
+            execute(JOB, runner, RunKey("t", "2"))
+        assert [heard[:2] for heard in listener.heard] == [("1", "succeeded"), ("2", "failed")]
+        assert "ZeroDivisionError" in listener.heard[1][2]
+    assert "add-on 'listener' failed in sl_task_ended: ZeroDivisionError: a bug of the add-on" in caplog.text
+
+
 def test_a_call_that_fails_for_a_passing_reason_is_repeated() -> None:
     left = [TimeoutError("503"), TimeoutError("503")]
 

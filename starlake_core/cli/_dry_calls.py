@@ -95,7 +95,7 @@ def call_everything(plugin: PluginInfo, given: Mapping[str, str]) -> DryCalls:
     with calls.trying("options"):
         own = [item.option for item in selected.declared_options() if item.plugin == plugin.name]
     options = {**_samples(own, calls, plugin), **given}
-    if plugin.role != "project" and "options" in calls.called:
+    if plugin.role in ("orchestrator", "environment", "add-on") and "options" in calls.called:
         with calls.trying("pipelines"):
             _build(plugin, selected, options, calls)
     return calls

@@ -17,13 +17,13 @@ __all__ = ["fed_request", "sort_pipelines"]
 
 
 def sort_pipelines(pipelines: Sequence[StarlakePipeline]) -> list[StarlakePipeline]:
-    """Sort pipelines so that each runs after those whose datasets start it. Otherwise keep the given order."""
+    """Sort pipelines so that each runs after those whose datasets start it or are read by its tasks. Otherwise keep the given order."""
     producers: dict[str, list[int]] = {}
     for index, pipeline in enumerate(pipelines):
         for dataset in pipeline.outlets:
             producers.setdefault(dataset.identity, []).append(index)
     before = [
-        {p for dataset in _triggers(pipeline) for p in producers.get(dataset.identity, ()) if p != index}
+        {p for dataset in _read(pipeline) for p in producers.get(dataset.identity, ()) if p != index}
         for index, pipeline in enumerate(pipelines)
     ]
     order: list[int] = []
@@ -94,6 +94,10 @@ def fed_request(
 
 def _triggers(pipeline: StarlakePipeline) -> tuple[StarlakeDataset, ...]:
     return pipeline.trigger.datasets if pipeline.trigger is not None else ()
+
+
+def _read(pipeline: StarlakePipeline) -> tuple[StarlakeDataset, ...]:
+    return (*_triggers(pipeline), *(dataset for task in pipeline.tasks() for dataset in task.inlets))
 
 
 def _emitted(pipeline: StarlakePipeline, report: Report) -> set[str]:

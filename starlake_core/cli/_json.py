@@ -62,6 +62,7 @@ def report_data(report: Report) -> dict[str, Any]:
                 "reason": masked(task.reason),
                 "exit_code": task.exit_code,
                 "attempts": task.attempts,
+                "started": _moment(task.started),
                 "seconds": task.duration,
                 "log": task.log,
             }

@@ -71,6 +71,10 @@ class Progress:
     def end(self, report: Report) -> None:
         """A run has ended."""
 
+    def held(self, report: Report) -> None:
+        """A run does not start, for the reason in its report."""
+        self.note(f"{report.pipeline_id}: {report.reason}")
+
     def note(self, text: str) -> None:
         """Show a message that does not belong to a task."""
         self.console.print(Text(plain(text)), soft_wrap=True)

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from ..dsl.pipeline_files import find_files
-from ..errors import NothingFoundError
+from ..dsl.orchestration import Overrides
+from ..dsl.pipeline_files import LoadedFile, collecting, find_files
+from ..errors import NothingFoundError, OptionsError, StarlakeError
 from ..model.facts import ProjectCheck
 from ..plugins import Plugins, installed
 
-__all__ = ["check_projects", "has_pipeline_files", "unread_note"]
+__all__ = [
+    "Sources",
+    "check_projects",
+    "find_sources",
+    "has_pipeline_files",
+    "load_project",
+    "project_readers",
+    "select_tables",
+    "unread_note",
+]
 
 
 def check_projects(paths: Sequence[Path], strict: bool) -> dict[Path, ProjectCheck | None]:
@@ -23,11 +34,115 @@ def check_projects(paths: Sequence[Path], strict: bool) -> dict[Path, ProjectChe
     Raises:
         PluginError: a reader of projects is installed and cannot be used.
     """
-    folders = [path for path in dict.fromkeys(paths) if (path / "metadata" / "application.sl.yml").is_file()]
-    plugins = Plugins()
-    for plugin in installed("project") if folders else ():
-        plugins.add("project", plugin.name)
+    folders = [path for path in dict.fromkeys(paths) if is_project(path)]
+    plugins = project_readers() if folders else Plugins()
     return {folder: plugins.check_project(folder.resolve(), strict) for folder in folders}
+
+
+def is_project(path: Path) -> bool:
+    """Whether a path is the folder of a Starlake project."""
+    return (path / "metadata" / "application.sl.yml").is_file()
+
+
+def project_readers() -> Plugins:
+    """Return the installed readers of projects.
+
+    Raises:
+        PluginError: one of them cannot be used.
+    """
+    plugins = Plugins()
+    for plugin in installed("project"):
+        plugins.add("project", plugin.name)
+    return plugins
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the pipelines of a command come from.
+
+    Attributes:
+        files: files, and folders with pipeline files.
+        projects: folders of projects whose pipelines are built.
+        notes: what to say about the choice.
+    """
+
+    files: tuple[Path, ...]
+    projects: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def find_sources(paths: Sequence[Path], source: str | None) -> Sources:
+    """Decide for each path whether its pipeline files are loaded, or the pipelines of its project are built.
+
+    The pipeline files of a project are preferred, because somebody wrote them.
+
+    Args:
+        paths: files and folders, as typed.
+        source: ``project`` or ``files``; by default what is there.
+
+    Raises:
+        NothingFoundError: the source is ``project``, and a path does not lead to a project.
+    """
+    if source == "files":
+        return Sources(tuple(paths))
+    files: list[Path] = []
+    projects: list[Path] = []
+    notes: list[str] = []
+    for path in dict.fromkeys(paths):
+        if not is_project(path):
+            if source == "project":
+                raise NothingFoundError(
+                    f"{path} is not the folder of a Starlake project: there is no metadata/application.sl.yml; leave out --from project"
+                )
+            files.append(path)
+        elif source is None and has_pipeline_files(path):
+            notes.append(
+                f"{path} has pipeline files, and these are used; --from project uses the pipelines of the project itself"
+            )
+            files.append(path)
+        else:
+            projects.append(path)
+    return Sources(tuple(files), tuple(projects), tuple(notes))
+
+
+def load_project(folder: Path, overrides: Overrides) -> LoadedFile:
+    """Build the pipelines of a project, and collect them and their problems.
+
+    Args:
+        folder: the folder of the project.
+        overrides: the settings of the command line.
+
+    Raises:
+        PluginError: a reader of projects is installed and cannot be used.
+    """
+    loaded = LoadedFile(folder)
+    try:
+        with collecting(loaded, overrides) as collected:
+            if not project_readers().build_project(folder.resolve()):
+                loaded.problems.append(unread_note(folder))
+    except OptionsError as error:
+        loaded.problems.extend(error.problems)
+    except StarlakeError as error:
+        loaded.problems.extend(str(error).splitlines())
+    loaded.orchestrations = collected
+    loaded.pipelines = [pipeline for orchestration in collected for pipeline in orchestration.pipelines]
+    return loaded
+
+
+def select_tables(
+    folder: Path, select: Sequence[str], exclude: Sequence[str], state: Path | None
+) -> Sequence[str] | None:
+    """Return the tables and transforms of a project that words select; None if no reader of projects has words.
+
+    Args:
+        folder: the folder of the project.
+        select, exclude: the words.
+        state: a file that ``graph --format json`` wrote earlier.
+
+    Raises:
+        NothingFoundError: a word selects nothing.
+    """
+    return project_readers().select_tables(folder.resolve(), select, exclude, state)
 
 
 def has_pipeline_files(folder: Path) -> bool:

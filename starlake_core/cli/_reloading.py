@@ -8,6 +8,7 @@ from pathlib import Path
 from ..dsl.pipeline import StarlakePipeline
 from ..dsl.pipeline_files import find_files
 from ..errors import NothingFoundError, StarlakeError
+from ._projects import find_sources
 from ._selection import PipelineFiles
 from ._watching import Watch
 
@@ -52,7 +53,12 @@ class Reloading:
     def _look(self) -> _Stamp:
         """When each file changed, and its size; empty while a file is missing, as it is when an editor replaces it."""
         try:
-            about = {file: file.stat() for file in find_files(self._files.paths)}
+            sources = find_sources(self._files.paths, self._files.source)
+            files = find_files(sources.files) if sources.files else []
+            files += [
+                file for folder in sources.projects for file in (folder / "metadata").rglob("*") if file.is_file()
+            ]
+            about = {file: file.stat() for file in files}
         except (NothingFoundError, OSError):
             return {}
         return {file: (found.st_mtime_ns, found.st_size) for file, found in about.items()}

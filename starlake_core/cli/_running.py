@@ -94,6 +94,7 @@ def run_and_exit(
     *,
     keep_going: bool = True,
     earlier: Sequence[Report] = (),
+    incomplete: bool = False,
 ) -> NoReturn:
     """Run pipelines as the whole work of a command, and exit.
 
@@ -104,6 +105,7 @@ def run_and_exit(
         output_format: ``text`` or ``json``.
         keep_going: whether to continue after a run that did not succeed.
         earlier: the runs of this command that have already ended, for its document.
+        incomplete: whether there are pipelines that could not be built, so that the command fails in any case.
     """
     as_json = output_format == "json"
     # The output of pipelines must not end up in the document.
@@ -115,7 +117,7 @@ def run_and_exit(
     lost = output_lost()
     if lost:
         stderr().print(Text(f"warning: some of the output could not be written: {lost}"), soft_wrap=True)
-    sys.exit(exit_code(reports))
+    sys.exit(exit_code(reports) or int(incomplete))
 
 
 def exit_code(reports: Sequence[Report]) -> int:
@@ -159,8 +161,9 @@ def _run_unless_unfed(
     pipeline = planned.pipeline
     request = fed_request(pipeline, planned.request, ended, lambda text: _show(partial(progress.note, text)))
     if isinstance(request, str):
-        _show(partial(progress.note, f"{pipeline.id}: {request}"))
-        return Report(pipeline.id, planned.request.run.run_id, TaskState.PLANNED, reason=request)
+        report = Report(pipeline.id, planned.request.run.run_id, TaskState.PLANNED, reason=request)
+        _show(partial(progress.held, report))
+        return report
     return _run_one(pipeline, replace(request, listener=progress), progress)
 
 

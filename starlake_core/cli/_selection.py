@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
@@ -16,6 +16,7 @@ from ..dsl.orchestration import Overrides
 from ..dsl.pipeline import StarlakePipeline
 from ..dsl.pipeline_files import load_files, pipelines_of
 from ..errors import NothingFoundError
+from ..model.facts import PipelineFault
 from ..model.run import RunRequest
 from ..orchestrators.requests import matches, request_run
 from ..plain_text import plain
@@ -24,6 +25,7 @@ from ._command import CommandFunction
 from ._console import stderr
 from ._feeding import sort_pipelines
 from ._parameters import read_pairs, variables_option
+from ._projects import find_sources, load_project, select_tables
 
 __all__ = [
     "PipelineFiles",
@@ -42,10 +44,25 @@ class PipelineFiles:
     Attributes:
         paths: files and folders, as typed.
         overrides: the plugins and options that override those in the files.
+        source: ``project`` or ``files``; by default what is there.
+        faults: receives the pipelines that cannot be built, although others can.
     """
 
     paths: tuple[Path, ...]
     overrides: Overrides
+    source: str | None = None
+    faults: list[PipelineFault] = field(default_factory=list, compare=False)
+
+    def arguments(self) -> tuple[str, ...]:
+        """Return the arguments of a command about the same files."""
+        overrides = self.overrides
+        return (
+            *(("--orchestrator", overrides.orchestrator) if overrides.orchestrator else ()),
+            *(("--environment", overrides.environment) if overrides.environment else ()),
+            *(part for name, value in overrides.options.items() for part in ("--option", f"{name}={value}")),
+            "--",
+            *map(str, self.paths),
+        )
 
     def load(self) -> list[StarlakePipeline]:
         """Load the pipelines, print warnings, and sort the pipelines so that each comes after those that feed it.
@@ -62,11 +79,23 @@ class PipelineFiles:
         ):
             if name:
                 find(role, name)
-        files = load_files(self.paths, self.overrides)
+        sources = find_sources(self.paths, self.source)
+        for note in sources.notes:
+            stderr().print(Text("note: ", style="yellow").append(plain(note)), soft_wrap=True)
+        files = load_files(sources.files, self.overrides) if sources.files else []
+        files += [load_project(folder, self.overrides) for folder in sources.projects]
         for file in files:
             for warning in file.warnings:
                 stderr().print(Text("warning: ", style="yellow").append(plain(warning)), soft_wrap=True)
+            for fault in file.faults:
+                what = f"pipeline {fault.pipeline} cannot be built: {fault.message}"
+                stderr().print(Text("error: ", style="bold red").append(plain(what)), soft_wrap=True)
+            self.faults.extend(file.faults)
         return sort_pipelines(pipelines_of(files))
+
+    def projects(self) -> tuple[Path, ...]:
+        """Return the folders of projects whose pipelines are built."""
+        return find_sources(self.paths, self.source).projects
 
 
 @dataclass(frozen=True)
@@ -122,12 +151,14 @@ class Selection:
         select: patterns of the tasks to run; all tasks if empty.
         exclude: patterns of the tasks to leave out.
         variables: values for ``${var:NAME}``.
+        state: a file that ``graph --format json`` wrote earlier, for words that compare with it.
     """
 
     files: PipelineFiles
     select: tuple[str, ...]
     exclude: tuple[str, ...]
     variables: Mapping[str, str]
+    state: Path | None = None
 
     def load(self) -> list[SelectedPipeline]:
         """Load the pipelines, and keep those that have a selected task, in the order of :meth:`PipelineFiles.load`.
@@ -138,6 +169,13 @@ class Selection:
             PipelineFileError: a file has problems.
         """
         pipelines = self.files.load()
+        chosen = self._of_projects()
+        if chosen is not None:
+            return [
+                SelectedPipeline(pipeline, fitting, (), self.variables)
+                for pipeline in pipelines
+                if (fitting := tuple(name for name in chosen if _fits(name, pipeline)))
+            ]
         for pattern in (*self.select, *self.exclude):
             if not any(_fits(pattern, pipeline) for pipeline in pipelines):
                 raise NothingFoundError(
@@ -151,6 +189,14 @@ class Selection:
             if select or not self.select:
                 selected.append(SelectedPipeline(pipeline, select, exclude, self.variables))
         return selected
+
+    def _of_projects(self) -> list[str] | None:
+        """Return the tables and transforms that the words select in projects; None if no project is involved, or nothing is selected."""
+        projects = self.files.projects()
+        if not (self.select or self.exclude) or not projects or len(projects) != len(set(self.files.paths)):
+            return None
+        found = [select_tables(folder, self.select, self.exclude, self.state) for folder in projects]
+        return None if any(names is None for names in found) else [name for names in found for name in names or ()]
 
 
 def _fits(pattern: str, pipeline: StarlakePipeline) -> bool:
@@ -190,10 +236,16 @@ def pipeline_files(callback: CommandFunction) -> CommandFunction:
     """
 
     @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+    @click.option(
+        "--from",
+        "source",
+        type=click.Choice(["project", "files"]),
+        help="What to take from the folder of a Starlake project: its own pipelines, or the pipeline files in it.",
+    )
     @overrides_options
     @wraps(callback)
-    def packed(*, paths: tuple[Path, ...], overrides: Overrides, **others: Any) -> None:
-        callback(files=PipelineFiles(paths, overrides), **others)
+    def packed(*, paths: tuple[Path, ...], source: str | None, overrides: Overrides, **others: Any) -> None:
+        callback(files=PipelineFiles(paths, overrides, source), **others)
 
     return packed
 
@@ -214,6 +266,12 @@ def selection(callback: CommandFunction) -> CommandFunction:
         help="Run only these tasks: id, path, transform, domain or domain.table; * and ?.",
     )
     @click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out these tasks.")
+    @click.option(
+        "--state",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help='What "graph --format json" wrote for a project, for the word state:modified.',
+    )
     @variables_option("A value for ${var:NAME}.")
     @wraps(callback)
     def packed(
@@ -222,8 +280,9 @@ def selection(callback: CommandFunction) -> CommandFunction:
         select: tuple[str, ...],
         exclude: tuple[str, ...],
         variables: dict[str, str],
+        state: Path | None,
         **others: Any,
     ) -> None:
-        callback(selection=Selection(files, select, exclude, variables), **others)
+        callback(selection=Selection(files, select, exclude, variables, state), **others)
 
     return packed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from importlib import import_module
 
 import click
@@ -17,12 +18,16 @@ COMMANDS = (
     "deploy",
     "dry_run",
     "explain",
+    "export",
     "graph",
+    "init",
+    "new_plugin",
     "options",
     "plugins",
     "resume",
     "run",
     "runs",
+    "ui",
     "watch",
 )
 """The modules of this package with a command of the same name."""
@@ -31,11 +36,18 @@ COMMANDS = (
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="starlake-core", prog_name="starlake-orchestrate")
 @click.option("-v", "--verbose", is_flag=True, help="Show debug messages.")
-def app(verbose: bool) -> None:
+@click.option(
+    "--plugins-dir",
+    type=click.Path(exists=True, file_okay=False),
+    help="Folder with plugins that are single files, named after them (SL_PLUGINS_DIR).",
+)
+def app(verbose: bool, plugins_dir: str | None) -> None:
     """Run and inspect Starlake pipelines.
 
-    PATHS are pipeline files, or folders with pipeline files.
+    PATHS are pipeline files, folders with pipeline files, or folders of Starlake projects.
     """
+    if plugins_dir is not None:
+        os.environ["SL_PLUGINS_DIR"] = os.path.abspath(plugins_dir)  # for the processes of tasks, too
     handler = logging.StreamHandler()
     # Warnings about a pipeline file are collected while it is loaded, and shown with the file.
     handler.setLevel(logging.DEBUG if verbose else logging.ERROR)

@@ -11,6 +11,7 @@ from typing import Any
 import click
 from rich.text import Text
 
+from ..dsl.orchestration import Overrides
 from ..dsl.pipeline_files import LoadedFile, load_files
 from ..model.facts import ProjectCheck
 from ..plain_text import plain, plain_line
@@ -20,7 +21,7 @@ from ._findings import find_conflicts, find_missing
 from ._json import emit, masked
 from ._output import output_lost
 from ._parameters import json_format
-from ._projects import check_projects, has_pipeline_files, unread_note
+from ._projects import check_projects, find_sources, load_project, unread_note
 from ._selection import PipelineFiles, pipeline_files
 
 __all__ = ["check"]
@@ -40,8 +41,13 @@ def check(files: PipelineFiles, strict: bool, output_format: str) -> None:
     A folder with metadata/application.sl.yml is a Starlake project: its YAML files are checked too.
     """
     projects = check_projects(files.paths, strict)
-    paths = [path for path in files.paths if not (path in projects and not has_pipeline_files(path))]
-    loaded = load_files(paths, replace(files.overrides, strict=strict))
+    sources = find_sources(files.paths, files.source)
+    overrides = replace(files.overrides, strict=strict)
+    loaded = load_files(sources.files, overrides) if sources.files else []
+    loaded += [_built(path, files.overrides, projects) for path in sources.projects]
+    for file in loaded:
+        if file.path not in sources.projects:
+            file.problems += [f"{fault.pipeline} cannot be built: {fault.message}" for fault in file.faults]
     named = {path.resolve() for path in files.paths}
     for file in loaded:
         if file.path in named and not (file.pipelines or file.problems):
@@ -50,7 +56,7 @@ def check(files: PipelineFiles, strict: bool, output_format: str) -> None:
             )
     pipelines = [pipeline for file in loaded for pipeline in file.pipelines]
     notes, missing = find_conflicts(pipelines), find_missing(pipelines)
-    notes = [*notes, *(unread_note(path) for path, check in projects.items() if check is None)]
+    notes = [*notes, *sources.notes, *(unread_note(path) for path, check in projects.items() if check is None)]
     checked = {path: check for path, check in projects.items() if check is not None}
     if output_format == "json":
         ok = not missing and not any(file.problems for file in loaded) and not any(c.errors for c in checked.values())
@@ -67,6 +73,21 @@ def check(files: PipelineFiles, strict: bool, output_format: str) -> None:
         count = len(loaded) + sum(check.files for check in checked.values())
         stdout().print(f"{problems} problem{'s' if problems > 1 else ''} in {count} file{'s' if count > 1 else ''}")
         sys.exit(1)
+
+
+def _built(folder: Path, overrides: Overrides, projects: Mapping[Path, ProjectCheck | None]) -> LoadedFile:
+    """Build the pipelines of a project. What the check of its files already says is not repeated."""
+    if projects.get(folder) is None:
+        return LoadedFile(folder)
+    loaded = load_project(folder, overrides)
+    check = projects[folder]
+    said = {line for text in check.errors for line in text.splitlines()} if check is not None else set()
+    loaded.problems = [problem for problem in loaded.problems if problem not in said]
+    for fault in loaded.faults:
+        rest = [line for line in fault.message.splitlines() if line not in said]
+        loaded.problems.append(f"{fault.pipeline} cannot be built" + (f": {' '.join(rest)}" if rest else ""))
+    loaded.warnings = [warning for warning in loaded.warnings if check is None or warning not in check.warnings]
+    return loaded
 
 
 def _show_projects(projects: Mapping[Path, ProjectCheck]) -> None:

@@ -1,14 +1,19 @@
-"""The command that shows the graph of pipelines as a tree, Mermaid, DOT or JSON."""
+"""The command that shows the graph of pipelines as a tree, Mermaid, DOT, JSON or a page."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import click
 
 from ..model.graph import Node, Pipeline, Task, TaskGroup
 from ..model.graph_json import graph_json
 from ..model.kinds import TaskKind
+from ..model.page import Page
 from ._command import command
 from ._console import stdout
+from ._pages import made_now, output_options, page_title, write_page
+from ._recorded_runs import find_recorded_runs
 from ._selection import PipelineFiles, pipeline_files
 from ._tree import tree
 
@@ -20,13 +25,28 @@ __all__ = ["graph"]
 @click.option(
     "--format",
     "output_format",
-    type=click.Choice(["tree", "mermaid", "dot", "json"]),
+    type=click.Choice(["tree", "mermaid", "dot", "json", "html"]),
     default="tree",
     show_default=True,
 )
-def graph(files: PipelineFiles, output_format: str) -> None:
-    """Show the graph of pipelines."""
+@output_options
+@click.option("--no-sql", is_flag=True, help="Leave SQL out of the page.")
+@click.option("--no-timestamp", is_flag=True, help="Leave out of the page what depends on the date, and runs.")
+def graph(
+    files: PipelineFiles, output_format: str, output: Path | None, open_page: bool, no_sql: bool, no_timestamp: bool
+) -> None:
+    """Show the graph of pipelines.
+
+    With --format html it is a page of its own, with search, details and the last runs, which needs no network.
+    """
+    if output_format != "html" and (output is not None or open_page):
+        raise click.UsageError("--output and --open are for --format html; redirect the other formats with >")
     pipelines = files.load()
+    if output_format == "html":
+        runs = [] if no_timestamp else (find_recorded_runs(pipelines, 50) or [])
+        made = None if no_timestamp else made_now()
+        write_page(Page(pipelines, runs, page_title(pipelines), made, not no_sql), output, open_page)
+        return
     if output_format == "tree":
         for pipeline in pipelines:
             stdout().print(tree(pipeline))

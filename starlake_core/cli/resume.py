@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from ..errors import NothingFoundError
@@ -9,6 +11,7 @@ from ..model.run import TaskState
 from ._command import command
 from ._console import stdout, stdout_unless_json
 from ._json import emit
+from ._pages import report_option, reported
 from ._parameters import json_format, parallelism_option, retry_unsafe_option, variables_option
 from ._progress import choose_progress
 from ._recorded_runs import plan_to_finish, recorded_runs
@@ -24,6 +27,7 @@ __all__ = ["resume"]
 @variables_option("A value for ${var:NAME}; values are not recorded.")
 @parallelism_option("Number of tasks that may run at once.")
 @retry_unsafe_option
+@report_option
 @json_format
 def resume(
     files: PipelineFiles,
@@ -31,6 +35,7 @@ def resume(
     variables: dict[str, str],
     parallelism: int | None,
     retry_unsafe: str | None,
+    report: Path | None,
     output_format: str,
 ) -> None:
     """Finish runs that were killed, stopped or failed, without repeating tasks that succeeded.
@@ -64,4 +69,11 @@ def resume(
         parallelism=parallelism,
         retry_unsafe=retry_unsafe,
     )
-    run_and_exit("resume", planned, choose_progress(console), output_format)
+    wanted = {item.request.run.run_id for item in planned}
+    progress = reported(
+        choose_progress(console),
+        report,
+        [item.pipeline for item in planned],
+        [known for known in reports if known.run_id in wanted],
+    )
+    run_and_exit("resume", planned, progress, output_format)

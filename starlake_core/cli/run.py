@@ -15,6 +15,7 @@ from ..model.run import RunRequest
 from ._command import command
 from ._console import stdout_unless_json
 from ._event_file import read_events
+from ._pages import report_option, reported
 from ._parameters import json_format, parallelism_option, retry_unsafe_option, scheduled_date_option
 from ._progress import choose_progress
 from ._running import PlannedRun, announce, new_group, run_and_exit
@@ -35,6 +36,7 @@ __all__ = ["run"]
     metavar="FILE",
     help="Record the events in a JSON file (docs/reference/events.md) first, and start pipelines by them.",
 )
+@report_option
 @json_format
 def run(
     selection: Selection,
@@ -42,6 +44,7 @@ def run(
     scheduled_date: datetime | None,
     retry_unsafe: str | None,
     events_file: Path | None,
+    report: Path | None,
     output_format: str,
 ) -> None:
     """Run pipelines, one after the other, and wait until they end.
@@ -56,13 +59,14 @@ def run(
         )
         for item in selected
     ]
+    pipelines = [item.pipeline for item in planned]
     if events_file is not None:
-        pipelines = [item.pipeline for item in planned]
         events = read_events(events_file, pipelines, datetime.now(timezone.utc)).events
         planned = [replace(item, request=_with_events(item, events, group)) for item in planned]
-    progress = choose_progress(stdout_unless_json(output_format))  # before anything is recorded
+    # Before anything is recorded.
+    progress = reported(choose_progress(stdout_unless_json(output_format)), report, pipelines)
     announce(planned)
-    run_and_exit("run", planned, progress, output_format)
+    run_and_exit("run", planned, progress, output_format, incomplete=bool(selection.files.faults))
 
 
 def _with_events(item: PlannedRun, events: Sequence[Event], group: str) -> RunRequest:

@@ -11,12 +11,13 @@ from rich.text import Text
 
 from ..dsl.pipeline import StarlakePipeline
 from ..errors import NothingFoundError, RunError
+from ..model.page import Page
 from ..model.run import Report
 from ..plain_text import plain_line
 from ._command import command
 from ._console import stdout
 from ._json import emit, report_data
-from ._parameters import json_format
+from ._pages import made_now, output_options, page_title, write_page
 from ._progress import STYLES, count_states
 from ._recorded_runs import recorded_runs
 from ._selection import PipelineFiles, pipeline_files
@@ -33,12 +34,33 @@ __all__ = ["runs"]
     metavar="ID",
     help="Delete the record of a run, for example one that can no longer be resumed.",
 )
-@json_format
-def runs(files: PipelineFiles, limit: int, forget: tuple[str, ...], output_format: str) -> None:
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "json", "html"]),
+    default="text",
+    show_default=True,
+    help="Text, one JSON document for programs (docs/reference/json.md), or a page.",
+)
+@output_options
+def runs(
+    files: PipelineFiles,
+    limit: int,
+    forget: tuple[str, ...],
+    output_format: str,
+    output: Path | None,
+    open_page: bool,
+) -> None:
     """List the recorded runs, newest first."""
+    if output_format != "html" and (output is not None or open_page):
+        raise click.UsageError("--output and --open are for --format html; redirect the other formats with >")
+    pipelines = files.load()
     if forget:
-        _forget(files.load(), forget)
-    reports = recorded_runs(files.load(), max(limit, 200))
+        _forget(pipelines, forget)
+    reports = recorded_runs(pipelines, max(limit, 200))
+    if output_format == "html":
+        write_page(Page(pipelines, reports[:limit], page_title(pipelines), made_now()), output, open_page)
+        return
     if output_format == "json":
         emit("runs", {"runs": [report_data(report) for report in reports[:limit]]})
         return

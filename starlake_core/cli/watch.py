@@ -42,7 +42,7 @@ def watch(
 
     Ctrl-C stops it, and the run of the moment with it. Started again, even after a kill, it finishes that run and
     continues. A run that failed is not repeated by itself; "resume" does it. Pipeline files that change are loaded
-    again between two runs; for other changes, such as of the files of a project, start it again.
+    again between two runs, and so are the files of a project whose own pipelines run; for other changes, start it again.
     """
 
     def request(pipeline: StarlakePipeline, date: datetime | None) -> RunRequest:

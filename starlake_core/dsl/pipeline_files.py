@@ -28,7 +28,7 @@ from ..short_names import short_hash
 from .orchestration import Orchestration, Overrides, overriding
 from .pipeline import StarlakePipeline
 
-__all__ = ["LoadedFile", "find_files", "load_file", "load_files", "pipelines_of"]
+__all__ = ["LoadedFile", "collecting", "find_files", "load_file", "load_files", "pipelines_of"]
 
 _SKIPPED_FOLDERS = {"__pycache__", "node_modules", "site-packages", "datasets", "metadata", "tests", "venv"}
 
@@ -116,12 +116,15 @@ class _Warnings(logging.Handler):
 
 @contextmanager
 def _warnings() -> Iterator[list[str]]:
-    handler, logger = _Warnings(), logging.getLogger("starlake_core")
-    logger.addHandler(handler)
+    handler = _Warnings()
+    loggers = [logging.getLogger(name) for name in ("starlake_core", "starlake_core_project")]
+    for logger in loggers:
+        logger.addHandler(handler)
     try:
         yield handler.lines
     finally:
-        logger.removeHandler(handler)
+        for logger in loggers:
+            logger.removeHandler(handler)
 
 
 class _Source(SourceFileLoader):
@@ -130,6 +133,21 @@ class _Source(SourceFileLoader):
 
     def get_code(self, fullname: str) -> CodeType:
         return self.source_to_code(self.get_data(self.path), self.path)
+
+
+@contextmanager
+def collecting(loaded: LoadedFile, overrides: Overrides) -> Iterator[list[Orchestration]]:
+    """In this block, collect the orchestrations that are opened, their warnings, and the pipelines that cannot be built.
+
+    Args:
+        loaded: receives the warnings and faults.
+        overrides: the settings of the command line.
+    """
+    collected: list[Orchestration] = []
+    run = replace(overrides, collected=collected, faults=loaded.faults)
+    # What is printed must not end up in the output of a command.
+    with _warnings() as loaded.warnings, overriding(run), redirect_stdout(sys.stderr):
+        yield collected
 
 
 def load_file(path: Path, overrides: Overrides) -> LoadedFile:
@@ -150,7 +168,6 @@ def load_file(path: Path, overrides: Overrides) -> LoadedFile:
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
     collected: list[Orchestration] = []
-    run = replace(overrides, collected=collected, faults=loaded.faults)
     sys.modules[name] = module
     before = set(sys.modules)
     # A pipeline file may import modules from its folder, as it may under an orchestrator. The folder comes last in the
@@ -159,8 +176,7 @@ def load_file(path: Path, overrides: Overrides) -> LoadedFile:
     sys.path.append(neighbours)
     folder = _working_directory()
     try:
-        # What a file prints must not end up in the output of a command.
-        with _warnings() as loaded.warnings, overriding(run), redirect_stdout(sys.stderr):
+        with collecting(loaded, overrides) as collected:
             loader.exec_module(module)
     except OptionsError as error:
         loaded.problems.extend(error.problems)
@@ -255,6 +271,11 @@ def pipelines_of(files: Sequence[LoadedFile]) -> list[StarlakePipeline]:
     if problems:
         raise PipelineFileError("\n".join(problems))
     pipelines = [pipeline for file in files for pipeline in file.pipelines]
+    if not pipelines and any(file.path.is_dir() for file in files):
+        names = ", ".join(str(file.path) for file in files)
+        raise PipelineFileError(
+            f"no pipeline in the project {names}: none of its tables and transforms is scheduled, or all are broken"
+        )
     if not pipelines:
         names = ", ".join(file.path.name for file in files)
         raise PipelineFileError(

@@ -180,8 +180,8 @@ class Task(Node):
     """
 
     __slots__ = (
+        "_details",
         "command",
-        "details",
         "factory",
         "inlets",
         "job",
@@ -232,8 +232,27 @@ class Task(Node):
         self.params = {} if params is None else params
         self.native = dict(native or {})
         self.factory = factory
-        self.details: TableDetails | None = None
+        self._details: TableDetails | Callable[[], TableDetails | None] | None = None
         super().__init__(name, parent)
+
+    @property
+    def details(self) -> TableDetails | None:
+        """What the project says about the table that it writes."""
+        if callable(self._details):
+            self._details = self._details()
+        return self._details
+
+    @details.setter
+    def details(self, details: TableDetails | None) -> None:
+        self._details = details
+
+    def describe(self, details: Callable[[], TableDetails | None]) -> None:
+        """Set the details to what a function returns when somebody looks at them.
+
+        Args:
+            details: returns the details; None if there are none.
+        """
+        self._details = details
 
     @property
     def is_work(self) -> bool:

@@ -6,15 +6,20 @@ import json
 from typing import Any
 
 from ..masking import mask_mapping
+from .details import TableDetails
 from .graph import Node, Pipeline, Task, TaskGroup
 from .kinds import TaskKind
 
-__all__ = ["graph_json"]
+__all__ = ["MANIFEST_VERSION", "graph_json"]
+
+MANIFEST_VERSION = 1
+"""The version of what the JSON says about the tables of a project."""
 
 
 def graph_json(pipeline: Pipeline) -> str:
     """Return the whole graph as JSON. The same pipeline gives the same bytes in every process. Secrets are masked."""
-    return json.dumps(_group(pipeline) | _pipeline(pipeline), indent=2, sort_keys=True, ensure_ascii=False)
+    about = {"manifest": MANIFEST_VERSION} if any(task.details is not None for task in pipeline.tasks()) else {}
+    return json.dumps(_group(pipeline) | _pipeline(pipeline) | about, indent=2, sort_keys=True, ensure_ascii=False)
 
 
 def _pipeline(pipeline: Pipeline) -> dict[str, Any]:
@@ -73,4 +78,22 @@ def _task(node: Node) -> dict[str, Any]:
         "params": {name: _shown(value) for name, value in mask_mapping(node.params).items()},
         "native": sorted(node.native),
         "kind": "native" if node.factory is not None else "task",
+        **({} if node.details is None else {"table": _details(node.details)}),
+    }
+
+
+def _details(details: TableDetails) -> dict[str, Any]:
+    """What a project says about a table, without its queries and without the place of its files."""
+    return {
+        "name": details.name,
+        "table": details.table,
+        "description": details.description,
+        "columns": [
+            {"name": column.name, "type": column.type, "description": column.description} for column in details.columns
+        ],
+        "checks": [check.text for check in details.checks],
+        "owners": list(details.owners),
+        "tags": list(details.tags),
+        "strategy": details.strategy,
+        **details.values,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -52,6 +53,8 @@ class Job:
         plugins: the plugins that the worker loads in addition to the environment, by entry-point name.
         retry_unsafe: the user allows a repetition that is not safe: ``doubtful`` if the rows may already be written,
             ``blind`` also if the files cannot be put back; empty for neither.
+        labels: labels of the job in its service, for costs and searches; see :attr:`starlake_core.runtime.Runner.labelled`.
+            Labels are not part of the work, so they do not change its digest.
         exclusive: the name of a resource that only one job may use at a time; ``auto`` for the database that the
             command writes to, if the project says that it allows one writer; empty for none.
         digest: for a bound job, identifies its work among work with the same name; comparisons ignore it.
@@ -66,6 +69,7 @@ class Job:
     plugins: tuple[str, ...] = ()
     retry_unsafe: str = ""
     exclusive: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
     digest: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -77,12 +81,16 @@ class Job:
         object.__setattr__(self, "plugins", tuple(self.plugins))
         object.__setattr__(self, "env", dict(self.env))
         object.__setattr__(self, "spec", dict(self.spec))
+        object.__setattr__(self, "labels", dict(self.labels))
         for argument in self.arguments:
             if not isinstance(argument, str):
                 raise StarlakeError(f"the argument {argument!r} of a job is not a string: {self.arguments!r}")
         for name, value in self.env.items():
             if not isinstance(name, str) or not isinstance(value, str):
                 raise StarlakeError(f"the variable {name!r} of a job is not a string: {value!r}")
+        for name, value in self.labels.items():
+            if not isinstance(name, str) or not isinstance(value, str):
+                raise StarlakeError(f"the label {name!r} of a job is not a string: {value!r}")
 
     def __hash__(self) -> int:
         return hash((self.environment, self.arguments, self.endpoint))
@@ -96,6 +104,8 @@ class Job:
             parts.append(f"spec={dict(shown.spec)!r}")
         if shown.check:
             parts.append("check=True")
+        if shown.labels:
+            parts.append(f"labels={dict(shown.labels)!r}")
         if shown.exclusive:
             parts.append(f"exclusive={shown.exclusive!r}")
         return f"Job({', '.join(parts)})"
@@ -105,6 +115,16 @@ class Job:
         return replace(
             self, arguments=mask_arguments(self.arguments), env=mask_mapping(self.env), spec=mask_mapping(self.spec)
         )
+
+    def with_env(self, env: Mapping[str, str]) -> Job:
+        """Return the job with further environment variables.
+
+        Args:
+            env: the variables, which replace those of the same name.
+        """
+        made = copy(self)
+        object.__setattr__(made, "env", {**self.env, **env})
+        return made
 
     def bind(self, attempt: Attempt) -> Job:
         """Fill in the values that only a run knows.
@@ -129,6 +149,7 @@ class Job:
             env=_filled(self.env, attempt.value),
             spec=_filled(self.spec, attempt.value),
             exclusive=_filled(self.exclusive, attempt.value),
+            labels=_filled(self.labels, attempt.value),
             retry_unsafe=max(self.retry_unsafe, attempt.run.retry_unsafe, key=RETRY_UNSAFE.index),
             digest=digest_of(self.environment, *self._work(attempt)),
         )
@@ -171,6 +192,7 @@ class Job:
             "plugins": list(self.plugins),
             **({"retry_unsafe": self.retry_unsafe} if self.retry_unsafe else {}),
             **({"exclusive": self.exclusive} if self.exclusive else {}),
+            **({"labels": dict(self.labels)} if self.labels else {}),
         }
 
     @classmethod

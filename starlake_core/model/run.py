@@ -358,6 +358,7 @@ class TaskReport:
         attempts: how many attempts it took.
         log: where the output of the last attempt is.
         duration: seconds that the last attempt took.
+        started: when the last attempt started; None if none did, or if the orchestrator does not say.
     """
 
     id: str
@@ -367,6 +368,7 @@ class TaskReport:
     attempts: int = 0
     log: str = ""
     duration: float = 0.0
+    started: datetime | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "state", TaskState.parse(self.state))

@@ -1,10 +1,10 @@
 """Plugins: their hooks, which of them are installed, and how the core calls them.
 
 ``hookspecs`` declares the hooks. ``runner`` is the base class of what an environment does at run time, and ``pausing``
-lets it wait. ``registry`` finds installed plugins without importing them, ``doubts`` finds entry points that nothing
-reads, and ``manager`` loads those of one orchestration and is the only module that calls a hook. ``checking`` says what
-is wrong with a plugin, and ``blame`` which one raised an error. ``render`` and ``project_facts`` ask orchestrators and
-readers of projects.
+lets it wait. ``registry`` finds installed plugins without importing them, ``files`` those in a folder, and ``doubts``
+entry points that nothing reads. ``manager`` loads those of one orchestration, and only it calls hooks. ``checking`` says
+what is wrong with a plugin, ``blame`` which one raised an error, and ``tracing`` which one answered. ``render`` and
+``project_facts`` ask orchestrators and readers of projects.
 """
 
 from __future__ import annotations

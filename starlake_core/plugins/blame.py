@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sysconfig
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -13,12 +14,16 @@ from ..errors import PluginFailedError, StarlakeError, UnknownOptionError
 from ..model.exit_codes import may_pass
 
 if TYPE_CHECKING:
+    from ..model.job import Job
+    from ..model.outcome import Outcome
+    from ..model.run import RunKey
     from .runner import Runner
 
-__all__ = ["blame", "blaming", "failed", "is_own_message", "label_runner", "place_in_plugin", "place_of"]
+__all__ = ["blame", "blaming", "failed", "is_own_message", "label_runner", "place_in_plugin", "place_of", "tell_end"]
 
 _LABEL = "_starlake_plugin"
 """The attribute of a runner that names its plugin. Runners need not be hashable."""
+_ENDED = "_starlake_ended"
 
 
 def is_own_message(error: BaseException) -> bool:
@@ -97,15 +102,32 @@ def _is_foreign(file: str) -> bool:
     return file.startswith(_STANDARD) and "/site-packages/" not in file and "/dist-packages/" not in file
 
 
-def label_runner(runner: Runner, label: str) -> None:
-    """Remember which plugin made a runner.
+def label_runner(runner: Runner, label: str, ended: Callable[[Job, RunKey, Outcome], None]) -> None:
+    """Remember which plugin made a runner, and who hears of the ends of its attempts.
 
     Args:
         runner: the runner.
         label: the plugin, with its distribution.
+        ended: a method that is called for each end; its object is not kept alive.
     """
     with suppress(AttributeError, TypeError):  # a runner with slots has no place for it
         object.__setattr__(runner, _LABEL, label)
+        object.__setattr__(runner, _ENDED, weakref.WeakMethod(ended))
+
+
+def tell_end(runner: Runner, job: Job, key: RunKey, outcome: Outcome) -> None:
+    """Tell the plugins that were selected with a runner that an attempt has ended.
+
+    Args:
+        runner: the runner.
+        job: the bound job.
+        key: the key of the attempt.
+        outcome: how it ended.
+    """
+    reference = getattr(runner, _ENDED, None)
+    ended = reference() if reference is not None else None
+    if ended is not None:
+        ended(job, key, outcome)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ _REQUIRED: Mapping[str, tuple[str, ...]] = {
     "orchestrator": ("sl_create_task", "sl_create_task_group", "sl_create_pipeline"),
     "environment": ("sl_create_job", "sl_create_runner"),
     "project": (),
+    "page": ("sl_create_page", "sl_serve_page"),
     "add-on": (),
 }
 _NEEDS = "needs_hooks"

@@ -1,7 +1,7 @@
 """The contract between the core and its plugins: every hook, when it is called, and what None means.
 
 A plugin is a module of functions marked with :data:`hookimpl`. It has one role: *orchestrator* (when tasks run),
-*environment* (where their commands run), *project* (what a Starlake project says) or *add-on* (a cross-cutting
+*environment* (where their commands run), *project* (what a Starlake project says), *page* (how people see them) or *add-on* (a cross-cutting
 concern). ``sl_create_*`` hooks stop at the first answer that is not None. None means "not mine, ask the next plugin".
 """
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from ..model.facts import PipelineFault, ProjectCheck, ProjectFacts
     from ..model.graph import Pipeline, Task, TaskGroup
     from ..model.job import Job
-    from ..model.run import Report, RunRequest
+    from ..model.outcome import Outcome
+    from ..model.page import LivePage, Page
+    from ..model.run import Report, RunKey, RunRequest
     from ..options import Option, OptionGroup, Options
     from .runner import Runner
 
@@ -207,6 +209,72 @@ class HookSpecs:
         """
 
     @hookspec(firstresult=True)
+    def sl_build_project(self, folder: Path) -> bool | None:
+        """Build the pipelines of a Starlake project. Optional, for readers of projects.
+
+        Called by every command that gets the folder of a project instead of pipeline files. Open orchestrations as a
+        pipeline file does; the command collects their pipelines. Return True, or None if the plugin does not build
+        pipelines.
+
+        Example::
+
+            @hookimpl
+            def sl_build_project(folder):
+                with Orchestration(filename=str(folder), namespace={}) as orchestration:
+                    with orchestration.sl_create_pipeline(name=folder.name) as pipeline:
+                        pipeline.start_task() >> pipeline.end_task()
+                return True
+        """
+
+    @hookspec(firstresult=True)
+    def sl_select_tables(
+        self, folder: Path, select: Sequence[str], exclude: Sequence[str], state: Path | None
+    ) -> Sequence[str] | None:
+        """Return the tables and transforms of a Starlake project that words select. Optional, for readers of projects.
+
+        Called by the commands that run a part of a project. ``state`` is a file that ``graph --format json`` wrote
+        earlier, for words that compare with it. Return names, ``domain.table``, or None if the plugin has no words of
+        its own; then the words are patterns. Raise NothingFoundError for a word that selects nothing.
+
+        Example::
+
+            @hookimpl
+            def sl_select_tables(folder, select, exclude, state):
+                return [name for name in tables_of(folder) if name in select and name not in exclude]
+        """
+
+    @hookspec(firstresult=True)
+    def sl_export_project(
+        self, folder: Path, orchestrator: str, environment: str | None, options: Mapping[str, str], output: Path
+    ) -> Mapping[Path, str | None] | None:
+        """Return the pipelines of a Starlake project as pipeline files. Optional, for readers of projects.
+
+        Called by ``starlake-orchestrate export``. Return the text of each file below ``output``, and None for a file of
+        an earlier export that is not needed any more. Return None if the plugin does not export pipelines.
+
+        Example::
+
+            @hookimpl
+            def sl_export_project(folder, orchestrator, environment, options, output):
+                return {output / "all.py": f"publish({str(folder)!r}, orchestrator={orchestrator!r})"}
+        """
+
+    @hookspec(firstresult=True)
+    def sl_write_project(self, folder: Path, files: Sequence[Path]) -> Sequence[Path] | None:
+        """Write a new Starlake project, and return its files. Optional, for readers of projects.
+
+        Called by ``starlake-orchestrate init``. The project has a table for each of the data files, and an example
+        without files. Return None if the plugin does not write projects. Raise NothingFoundError if the folder is not
+        empty.
+
+        Example::
+
+            @hookimpl
+            def sl_write_project(folder, files):
+                return [write_application(folder), *(write_table(folder, file) for file in files)]
+        """
+
+    @hookspec(firstresult=True)
     def sl_write_demo(self, folder: Path, again: bool) -> Demo | None:
         """Write a small project that is ready to run to a folder. Optional, for readers of projects.
 
@@ -235,6 +303,35 @@ class HookSpecs:
             @hookimpl
             def sl_show_demo(folder):
                 return DemoTables((("shop.orders", 3),)) if (folder / "shop.db").exists() else None
+        """
+
+    @hookspec(firstresult=True)
+    def sl_create_page(self, page: Page) -> str | None:
+        """Return a page about pipelines and their runs, as one HTML document that loads nothing else. Required for pages.
+
+        Called by ``starlake-orchestrate graph --format html``, ``runs --format html``, and ``run`` and ``resume`` with
+        ``--report``. Texts and logs may hold anything: mask secrets, and escape what is shown.
+        Return None only if another plugin makes the page.
+
+        Example::
+
+            @hookimpl
+            def sl_create_page(page):
+                return "<!doctype html><title>pipelines</title>" + "".join(f"<p>{p.id}" for p in page.pipelines)
+        """
+
+    @hookspec(firstresult=True)
+    def sl_serve_page(self, page: LivePage) -> bool | None:
+        """Show a page that follows runs as they go, until the user stops it with Ctrl-C. Required for pages.
+
+        Called by ``starlake-orchestrate ui``. The server listens on this machine alone, and answers only who has the
+        address that it gave to ``page.opened``. Return True when it has ended, or None if there is no live page.
+
+        Example::
+
+            @hookimpl
+            def sl_serve_page(page):
+                return None  # only files
         """
 
     @hookspec(firstresult=True)
@@ -536,4 +633,37 @@ class HookSpecs:
             @hookimpl
             def sl_delete(files, options):
                 return []
+        """
+
+    @hookspec(firstresult=True)
+    def sl_write_plugin(self, role: str, name: str, folder: Path) -> Sequence[Path] | None:
+        """Write the project of a new plugin to a folder that is new or empty. Optional, for add-ons that hold templates.
+
+        Called by ``starlake-orchestrate new-plugin``. ``role`` is ``environment``, ``orchestrator`` or ``add-on``, and
+        ``name`` what users will type, in lower case. Return the files written, or None if there is no template for the
+        role.
+
+        Example::
+
+            @hookimpl
+            def sl_write_plugin(role, name, folder):
+                (folder / "plugin.py").write_text("from starlake_core import hookimpl")
+                return [folder / "plugin.py"]
+        """
+
+    @hookspec
+    def sl_task_ended(self, job: Job, key: RunKey, outcome: Outcome) -> None:
+        """Hear that an attempt of a task has ended. Optional for every role; made for add-ons that notify or count.
+
+        Called by the runtime in the worker, under every orchestrator, once for each attempt of a task with a job: after
+        a success, a failure (``outcome.final`` if no other attempt may follow), a cancellation, and each time that a
+        check is not ready. ``key.task`` names deployment, pipeline, run and task. ``job`` is bound and has its secrets;
+        show ``job.masked()``. An exception is logged and changes nothing.
+
+        Example::
+
+            @hookimpl
+            def sl_task_ended(job, key, outcome):
+                if not outcome.succeeded:
+                    logging.getLogger("acme").warning("%s: %s %s", key.task, outcome.verdict, outcome.reason)
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,23 +12,29 @@ import pluggy
 
 from ..errors import PluginContractError, PluginFailedError, PluginLoadError
 from ..freshness import Event, Recorded
+from ..logs import get_logger
 from ..model.command import Command, Preload
 from ..model.demo import Demo, DemoTables
 from ..model.facts import PipelineFault, ProjectCheck, ProjectFacts
 from ..model.graph import Pipeline, Task, TaskGroup
 from ..model.job import Job
-from ..model.run import Report, RunRequest
+from ..model.outcome import Outcome
+from ..model.page import LivePage, Page
+from ..model.run import Report, RunKey, RunRequest
 from ..options import DeclaredOption, GeneralOptions, Option, OptionGroup, Options, OwnNames
 from . import registry
 from .blame import failed, is_own_message, label_runner
 from .checking import check_job, check_plugin, hooks_of
 from .hookspecs import CreateChildren, HookSpecs, Lifecycle
 from .registry import find
+from .tracing import is_tracing, trace
 
 if TYPE_CHECKING:
     from .runner import Runner
 
 __all__ = ["Plugins", "rescan", "select"]
+
+logger = get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -101,6 +108,8 @@ class Plugins:
         except PluginContractError:
             self._manager.unregister(name=key)
             raise
+        if is_tracing():
+            trace(self._implementations(module), label)
         self._labels[role] = label
         self._labels_by_key.setdefault(key, label)
         if role == "orchestrator":
@@ -153,7 +162,8 @@ class Plugins:
             own = []
             for key, plugin in self._manager.list_name_plugin():
                 name = key.partition(":")[2]
-                implementation = getattr(plugin, "sl_options", None)
+                found = self._caller("sl_options").get_hookimpls()
+                implementation = next((one.function for one in found if one.plugin is plugin), None)
                 given = self._run("sl_options", implementation, {}, self._labels_by_key[key]) if implementation else ()
                 groups: list[type[OptionGroup]] = []
                 for item in given if isinstance(given, Iterable) else [given]:
@@ -301,8 +311,21 @@ class Plugins:
 
         label = self._label_of("sl_create_runner")
         runner = check_runner(self._call("sl_create_runner", job=job), label)
-        label_runner(runner, label)
+        label_runner(runner, label, self.task_ended)
         return runner
+
+    def task_ended(self, job: Job, key: RunKey, outcome: Outcome) -> None:
+        """Tell the plugins that an attempt has ended. Whatever they raise is logged, and changes nothing.
+
+        Args:
+            job: the bound job.
+            key: the key of the attempt.
+            outcome: how it ended.
+        """
+        try:
+            self._call("sl_task_ended", job=job, key=key, outcome=outcome)
+        except Exception as error:
+            logger.warning("%s: %s", key.task, error)
 
     def read_facts(self, job: Job, environ: Mapping[str, str]) -> ProjectFacts | None:
         """Return what the Starlake project says about the work of a command.
@@ -473,6 +496,58 @@ class Plugins:
         made = self._call("sl_check_project", folder=folder, strict=strict)
         return None if made is None else self._checked("sl_check_project", made, ProjectCheck)
 
+    def build_project(self, folder: Path) -> bool:
+        """Build the pipelines of a project. Return whether a plugin has done it.
+
+        Args:
+            folder: the folder of the project.
+        """
+        return bool(self._call("sl_build_project", folder=folder))
+
+    def select_tables(
+        self, folder: Path, select: Sequence[str], exclude: Sequence[str], state: Path | None
+    ) -> Sequence[str] | None:
+        """Return the tables and transforms that words select; None if no plugin has words of its own.
+
+        Args:
+            folder: the folder of the project.
+            select, exclude: the words.
+            state: a file that ``graph --format json`` wrote earlier.
+        """
+        made = self._call("sl_select_tables", folder=folder, select=select, exclude=exclude, state=state)
+        return None if made is None else self._each("sl_select_tables", made, str)
+
+    def export_project(
+        self, folder: Path, orchestrator: str, environment: str | None, options: Mapping[str, str], output: Path
+    ) -> Mapping[Path, str | None] | None:
+        """Return the pipelines of a project as pipeline files, with None for those to remove. None: no plugin exports.
+
+        Args:
+            folder: the folder of the project.
+            orchestrator, environment: the plugins of the files.
+            options: options for all pipelines.
+            output: the folder for the files.
+        """
+        made = self._call(
+            "sl_export_project",
+            folder=folder,
+            orchestrator=orchestrator,
+            environment=environment,
+            options=options,
+            output=output,
+        )
+        return None if made is None else self._checked("sl_export_project", made, dict)
+
+    def write_project(self, folder: Path, files: Sequence[Path]) -> Sequence[Path] | None:
+        """Write a new project, and return its files. None: no plugin writes projects.
+
+        Args:
+            folder: a new or empty folder.
+            files: data files whose tables are inferred.
+        """
+        made = self._call("sl_write_project", folder=folder, files=files)
+        return None if made is None else self._each("sl_write_project", made, Path)
+
     def write_demo(self, folder: Path, again: bool) -> Demo | None:
         """Write a small project that is ready to run. Return None if no plugin has one.
 
@@ -483,6 +558,17 @@ class Plugins:
         made = self._call("sl_write_demo", folder=folder, again=again)
         return None if made is None else self._checked("sl_write_demo", made, Demo)
 
+    def write_plugin(self, role: str, name: str, folder: Path) -> Sequence[Path] | None:
+        """Write the project of a new plugin. Return the files written, or None if there is no template.
+
+        Args:
+            role: its role.
+            name: its name.
+            folder: a folder that is new or empty.
+        """
+        made = self._call("sl_write_plugin", role=role, name=name, folder=folder)
+        return None if made is None else self._each("sl_write_plugin", made, Path)
+
     def show_demo(self, folder: Path) -> DemoTables | None:
         """Return what is in the tables of the demo, or None if that cannot be read.
 
@@ -491,6 +577,24 @@ class Plugins:
         """
         made = self._call("sl_show_demo", folder=folder)
         return None if made is None else self._checked("sl_show_demo", made, DemoTables)
+
+    def create_page(self, page: Page) -> str | None:
+        """Return a page as one HTML document, or None if no plugin makes pages.
+
+        Args:
+            page: what it shows.
+        """
+        made = self._call("sl_create_page", page=page)
+        return None if made is None else self._checked("sl_create_page", made, str)
+
+    def serve_page(self, page: LivePage) -> bool:
+        """Show a live page until the user stops it. Return False if no plugin has one.
+
+        Args:
+            page: what it shows.
+        """
+        made = self._call("sl_serve_page", page=page)
+        return made is not None and self._checked("sl_serve_page", made, bool)
 
     def _check_environment(self, hook: str, job: Job) -> Job:
         """Return a job, if a worker can find its environment by its name."""
@@ -503,6 +607,10 @@ class Plugins:
         return job
 
     # -- how hooks are called
+
+    def _implementations(self, plugin: Any) -> list[tuple[str, pluggy.HookImpl]]:
+        callers = self._manager.get_hookcallers(plugin) or []
+        return [(caller.name, one) for caller in callers for one in caller.get_hookimpls() if one.plugin is plugin]
 
     def _caller(self, name: str) -> Any:
         return getattr(self._manager.hook, name)
@@ -563,7 +671,7 @@ class Plugins:
         while trace is not None:
             codes.add(trace.tb_frame.f_code)
             trace = trace.tb_next
-        raised = [one for one in found if getattr(one.function, "__code__", None) in codes]
+        raised = [one for one in found if getattr(inspect.unwrap(one.function), "__code__", None) in codes]
         return " or ".join(self._labels_by_key.get(one.plugin_name, one.plugin_name) for one in raised or found)
 
     def _returned(self, name: str, value: object, wanted: str, label: str = "") -> PluginContractError:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import PluginConflictError, PluginLoadError, PluginNotFoundError, did_you_mean
 from .blame import place_in_plugin
+from .files import PluginFile, find_files
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -25,6 +26,7 @@ ROLES: Mapping[str, str] = {
     "orchestrator": "starlake_core.orchestrators",
     "environment": "starlake_core.environments",
     "project": "starlake_core.projects",
+    "page": "starlake_core.pages",
     "add-on": "starlake_core.addons",
 }
 """The entry-point group of each role."""
@@ -35,7 +37,8 @@ _OURS: Mapping[str, tuple[str, ...]] = {
     "orchestrator": ("airflow", "dagster", "local"),
     "environment": ("cloud_run", "dataproc", "duckdb", "fargate", "shell"),
     "project": ("project",),
-    "add-on": (),
+    "page": ("page",),
+    "add-on": ("template",),
 }
 _ALIASES = {"composer": "airflow"}
 
@@ -45,21 +48,21 @@ class PluginInfo:
     """An installed plugin, whether or not it loads.
 
     Attributes:
-        role: ``orchestrator``, ``environment``, ``project`` or ``add-on``.
+        role: ``orchestrator``, ``environment``, ``project``, ``page`` or ``add-on``.
         name: the name that users type.
-        entry_point: the entry point of its module.
-        distribution: the name of the distribution that provides it.
-        version: the version of that distribution.
+        entry_point: the entry point of its module, or its file.
+        distribution: the name of the distribution that provides it, or of its file.
+        version: the version of that distribution; empty for a file.
     """
 
     role: str
     name: str
-    entry_point: EntryPoint
+    entry_point: EntryPoint | PluginFile
     distribution: str
     version: str
 
     def __str__(self) -> str:
-        return f"{self.role} '{self.name}' ({self.distribution} {self.version})"
+        return f"{self.role} '{self.name}' ({f'{self.distribution} {self.version}'.rstrip()})"
 
     def load(self) -> Any:
         """Import the module of the plugin.
@@ -99,6 +102,9 @@ def _scan() -> Mapping[str, tuple[PluginInfo, ...]]:
             # plugin.
             key = (entry_point.name, name.lower().replace("_", "-"), entry_point.value)
             found[role].setdefault(key, PluginInfo(role, entry_point.name, entry_point, name, distribution.version))
+    for role, file in find_files():
+        name = file.path.stem
+        found[role][name, str(file.path), ""] = PluginInfo(role, name, file, file.path.name, "")
     return {
         role: tuple(sorted(plugins.values(), key=lambda p: (p.name, p.distribution))) for role, plugins in found.items()
     }
@@ -132,7 +138,7 @@ def find(role: str, name: str) -> PluginInfo:
     name = _ALIASES.get(name.lower(), name.lower())
     found = [plugin for plugin in installed(role) if plugin.name.lower() == name]
     if len(found) > 1:
-        providers = " and ".join(f"{plugin.distribution} {plugin.version}" for plugin in found)
+        providers = " and ".join(f"{plugin.distribution} {plugin.version}".rstrip() for plugin in found)
         raise PluginConflictError(f"{role} '{name}' is provided by {providers}; uninstall all but one")
     if found:
         return found[0]

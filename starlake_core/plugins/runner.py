@@ -79,12 +79,14 @@ class Runner(ABC):
             output of failures is read.
         keyed: whether the environment records ``SL_RUN_KEY`` with its work, and does each piece of work once. Then
             everything may be repeated.
+        labelled: whether the service gets the labels of a job. If False, a job with labels causes a warning.
     """
 
     interval: float = 5.0
     detached: bool = False
     follows: bool = True
     keyed: bool = False
+    labelled: bool = False
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
@@ -175,6 +177,12 @@ class Runner(ABC):
         """
         pause(timeout)
 
+    def rest(self) -> None:
+        """Release what the runner keeps for more work, such as a database that is open. Called when a run has ended.
+        The next attempt may come all the same. By default, nothing is kept.
+        """
+        return
+
     def storage(self, root: str) -> Storage | None:
         """Return the storage of a folder that is not on this machine, or None if the runner cannot reach it. Files that
         a failed load moved are put back there.
@@ -207,7 +215,7 @@ def _check_value(what: str, name: str, value: object) -> None:
     """Refuse a value that the attribute cannot have. A property is checked when it is read."""
     if hasattr(value, "__get__"):
         return
-    if name in ("detached", "follows", "keyed") and not isinstance(value, bool):
+    if name in ("detached", "follows", "keyed", "labelled") and not isinstance(value, bool):
         raise PluginContractError(f"{what}.{name} is {value!r}; use True or False")
     if name == "interval" and (isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0):
         raise PluginContractError(f"{what}.interval is {value!r}; use seconds, more than 0")

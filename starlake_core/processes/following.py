@@ -113,6 +113,7 @@ class Followed:
     changed: threading.Condition = field(default_factory=threading.Condition)
     process: subprocess.Popen[bytes] | None = None
     _size: int = 0
+    _rest: str = ""
     _cancelled_at: float | None = None
     _refused: BaseException | None = None
     _begun: threading.Event = field(default_factory=threading.Event)
@@ -151,6 +152,11 @@ class Followed:
         if self.outcome is None and self._cancelled_at is None:
             self._cancelled_at = time.monotonic()
             self._signal(signal.SIGTERM)
+
+    @property
+    def detail(self) -> str:
+        """Where it runs, as a message."""
+        return f"pid {self.process.pid}" if self.process is not None else "starting"
 
     @property
     def stopping(self) -> bool:
@@ -230,7 +236,7 @@ class Followed:
         poller = select.poll()
         poller.register(descriptor, select.POLLIN | select.POLLHUP)
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        rest, exited_at, look_at, failures = "", None, time.monotonic() + _LOOK_SECONDS, 0
+        exited_at, look_at, failures = None, time.monotonic() + _LOOK_SECONDS, 0
         while True:
             if time.monotonic() >= look_at:
                 look_at = time.monotonic() + _LOOK_SECONDS
@@ -252,11 +258,21 @@ class Followed:
                 continue
             if not chunk:
                 break
-            *lines, rest = (rest + decoder.decode(chunk)).split("\n")
-            if len(rest) > _LONGEST_LINE:
-                cut, rest = self._cut(rest)
-                lines.append(cut)
-            self._keep(lines)
+            self._feed(decoder.decode(chunk))
+        self._feed_end()
+
+    def _feed(self, text: str) -> None:
+        """Keep the lines of a part of the output."""
+        *lines, rest = (self._rest + text).split("\n")
+        if len(rest) > _LONGEST_LINE:
+            cut, rest = self._cut(rest)
+            lines.append(cut)
+        self._rest = rest
+        self._keep(lines)
+
+    def _feed_end(self) -> None:
+        """Keep the last line, which has no end."""
+        rest, self._rest = self._rest, ""
         if rest:
             self._keep([rest])
 

@@ -103,6 +103,8 @@ class ProcessRunner(Runner):
         environment: all environment variables for a bound job.
         missing: what to do if the program does not exist, for the error.
         keyed: whether the program records SL_RUN_KEY with its work, and does the work once.
+        follow: makes what starts and follows an attempt, from the attributes of :class:`Followed`.
+        rest: called when a run has ended and nothing more is expected soon.
     """
 
     interval = 0.25
@@ -113,8 +115,12 @@ class ProcessRunner(Runner):
         environment: Callable[[Job], Mapping[str, str]] = lambda job: {**worker_environment(), **job.env},
         missing: str = "",
         keyed: bool = False,
+        follow: Callable[[RunKey, Job, str | None, tuple[str, ...], Callable[[], None]], Followed] = Followed,
+        rest: Callable[[], None] = lambda: None,
     ) -> None:
         self.keyed = keyed
+        self._follow = follow
+        self._rest = rest
         self._vector = vector
         self._environment = environment
         self._missing = missing
@@ -203,7 +209,7 @@ class ProcessRunner(Runner):
         sentinel, marked = self._with_sentinel(job, key, folder)
         vector = [*self._vector(marked)]
         secrets = secret_values({**secret_arguments(job.arguments), **env})
-        followed = Followed(key, job, sentinel, secrets, self._tell)
+        followed = self._follow(key, job, sentinel, secrets, self._tell)
         with self._lock:
             self._running[handle] = followed
         try:
@@ -212,6 +218,10 @@ class ProcessRunner(Runner):
             with self._lock:
                 self._running.pop(handle, None)
             raise
+
+    def rest(self) -> None:
+        """Release what is kept for more work."""
+        self._rest()
 
     def _tell(self) -> None:
         with self._any_ended:
@@ -273,10 +283,7 @@ class ProcessRunner(Runner):
             if running is None:
                 result[handle] = Status(Outcome(Verdict.LOST, reason="no such process was started here"), "lost")
             elif outcome is None:
-                result[handle] = Status(
-                    detail=f"pid {running.process.pid}" if running.process is not None else "starting",
-                    stopping=running.stopping,
-                )
+                result[handle] = Status(detail=running.detail, stopping=running.stopping)
             else:
                 result[handle] = Status(outcome, "ended")
                 with self._lock:

@@ -39,6 +39,7 @@ class Guard:
         self._process: subprocess.Popen[str] | None = None
         self._groups: set[int] = set()
         self._files: set[str] = set()
+        self._helpers: set[str] = set()
 
     def environment(self) -> dict[str, str]:
         """Return the environment variable by which the watchdog recognises a guarded process."""
@@ -90,6 +91,33 @@ class Guard:
             self._files.discard(path)
             self._tell(f"U {path}", answer=True)
 
+    def watch(self, path: str) -> None:
+        """Let the watchdog kill a helper that does not respond when this process ends.
+
+        The helper serves other processes too, is in no group of this one, and ends when nobody uses it. It greets
+        anyone who connects, and holds the lock of ``PATH.lock``, a file with its process id.
+
+        Args:
+            path: the path of its socket.
+
+        Raises:
+            OutageError: the watchdog cannot be reached.
+        """
+        with self._lock:
+            self._helpers.add(path)
+            try:
+                self._tell(f"E {path}")
+            except BaseException:
+                self._helpers.discard(path)
+                raise
+
+    def unwatch(self, path: str) -> None:
+        """Tell the watchdog that this process no longer uses a helper."""
+        with self._lock:
+            self._helpers.discard(path)
+            with contextlib.suppress(OutageError):
+                self._tell(f"e {path}")
+
     def start(self) -> None:
         """Start the watchdog now, so that it runs before the first process group.
 
@@ -121,6 +149,8 @@ class Guard:
             raise OutageError(f"the watchdog of processes cannot be started now: {error}") from error
         for path in self._files:
             self._write(f"L {path}", answer=True)
+        for path in self._helpers:
+            self._write(f"E {path}")
         for group in self._groups:
             self._write(f"+{group}")
 
@@ -144,7 +174,7 @@ class Guard:
             try:
                 self._running()
                 # A new watchdog already knows all groups and files.
-                if not (fresh and line[0] in "+-LU"):
+                if not (fresh and line[0] in "+-LUEe"):
                     self._write(line, answer)
                 return
             except (OSError, ValueError) as error:
@@ -180,6 +210,7 @@ class Guard:
         process, self._process = self._process, None
         self._groups.clear()
         self._files.clear()
+        self._helpers.clear()
         self._lock = threading.Lock()
         self.token = secrets.token_hex(8)
         if process is not None:

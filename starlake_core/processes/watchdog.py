@@ -1,10 +1,12 @@
 """Kills what a dead process left behind. It runs as a script, in its own session, with only the standard library.
 
 The parent writes lines to the standard input: ``+PGID`` for a live process group, ``-PGID`` when it has ended, ``L
-PATH`` to hold a shared lock on a file, ``U PATH`` to release it (both are answered with a line), and ``Q`` when
+PATH`` to hold a shared lock on a file, ``U PATH`` to release it (both are answered with a line), ``E PATH`` for the
+socket of a helper that serves other processes too, ``e PATH`` when the parent no longer uses it, and ``Q`` when
 everything has ended. When the pipe closes, the parent is gone. Then the watchdog kills every live group, and every
 process that has the parent's token in its environment (because it was not yet announced, or left its group). The locks
-are released when the watchdog ends, which tells others that nothing is left.
+are released when that is done, which tells others that nothing is left. A helper ends by itself; one that does not
+respond is killed at last.
 """
 
 from __future__ import annotations
@@ -16,12 +18,24 @@ import signal
 import sys
 import time
 
+__all__ = [
+    "ATTEMPT_VARIABLE",
+    "GUARD_VARIABLE",
+    "carriers",
+    "end",
+    "end_helper",
+    "living_groups",
+    "main",
+    "still_living",
+]
+
 GUARD_VARIABLE = "STARLAKE_CORE_GUARD"
 ATTEMPT_VARIABLE = "STARLAKE_CORE_ATTEMPT"
 DONE = "done"
 
 _TERM_SECONDS = 2.0
 _SCAN_SECONDS = 0.5
+_HELPER_SECONDS = 30.0
 
 
 def carriers(token: str, more: tuple[str, ...] = ()) -> set[int]:
@@ -103,11 +117,31 @@ def end(groups: set[int], token: str, more: tuple[str, ...] = ()) -> None:
         time.sleep(0.02 if elapsed < 1 else 0.1)
 
 
+def end_helper(path: str) -> None:
+    """Kill a helper that does not respond. Its process id is in the file of its lock, which it holds while it lives."""
+    import socket
+
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(_HELPER_SECONDS)
+        try:
+            connection.connect(path)
+            connection.recv(1)  # it greets, or has ended
+            return
+        except TimeoutError:
+            pass
+        with open(f"{path}.lock", encoding="ascii") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.kill(int(lock.read() or "0") or os.getpid(), signal.SIGKILL)
+
+
 def main(token: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     groups: set[int] = set()
     locks: dict[str, int] = {}
+    helpers: set[str] = set()
     for line in sys.stdin:
         word = line.rstrip("\n")
         if word.startswith("+"):
@@ -128,9 +162,17 @@ def main(token: str) -> None:
                 os.close(locks.pop(word[2:]))
             sys.stdout.write(DONE + "\n")
             sys.stdout.flush()
+        elif word.startswith("E "):
+            helpers.add(word[2:])
+        elif word.startswith("e "):
+            helpers.discard(word[2:])
         elif word == "Q":
             return
     end(groups, token)
+    for descriptor in locks.values():
+        os.close(descriptor)
+    for helper in sorted(helpers):
+        end_helper(helper)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ from .markers import Markers, ObjectStore
 from .poller import BatchPoller, ask, shared_poller
 from .project import in_project, project_root
 from .recent import Recent
-from .runner_cache import runner_for
+from .runner_cache import rest_runners, runner_for
 from .storage import LocalStorage
 from .waiting import cancel_and_settle, expire, wait, watch
 
@@ -102,6 +102,7 @@ __all__ = [
     "remote_marker",
     "request_marker",
     "resource_of",
+    "rest_runners",
     "retrying",
     "runner_for",
     "secret_arguments",

@@ -7,21 +7,23 @@ responsible for retries of a task. The module ``waiting`` waits for the end.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import enum
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from ..errors import OutageError, RunnerError, StarlakeError
 from ..logs import get_logger, log_fields
 from ..masking import mask_text, secret_arguments, secret_values
+from ..model.exit_codes import may_pass
 from ..model.identity import Kinship, first_difference, kinship
 from ..model.job import Job
 from ..model.outcome import AttemptInfo, Outcome, Status, Verdict
 from ..model.run import RunKey
-from ..plugins.blame import blaming
+from ..plugins.blame import blaming, tell_end
 from ..plugins.pausing import pausing, unless_stopped
 from ..plugins.runner import Runner
 from ..processes.exclusive import exclusively
@@ -86,8 +88,18 @@ def start(
         RunnerError: the environment cannot start it, or it must not be repeated before a person has checked.
         OutageError: the environment does not answer, or an older attempt does not end; nothing was started.
     """
-    with log_fields(**_fields(job, key)):
+    with log_fields(**_fields(job, key)), _telling_failures(job, runner, key):
         return _start(job, runner, key, older, again, counts, lambda: guarded(job, runner, key))
+
+
+@contextlib.contextmanager
+def _telling_failures(job: Job, runner: Runner, key: RunKey) -> Iterator[None]:
+    """Tell plugins of an attempt that this block could not start or watch."""
+    try:
+        yield
+    except Exception as error:
+        tell_end(runner, job, key, Outcome(Verdict.FAILED, reason=str(error), final=not may_pass(error)))
+        raise
 
 
 def _fields(job: Job, key: RunKey) -> dict[str, str]:
@@ -148,6 +160,13 @@ def _start(
 
 
 def _submit(job: Job, runner: Runner, key: RunKey) -> str:
+    if job.labels and not runner.labelled:
+        logger.warning(
+            "%s: the labels %s have no effect, because environment '%s' cannot label its jobs",
+            key.task,
+            ", ".join(sorted(job.labels)),
+            job.environment,
+        )
     with blaming(runner, "submit"):
         return runner.submit(job, key)
 
@@ -268,7 +287,9 @@ def finish(runner: Runner, handle: str, outcome: Outcome, job: Job | None = None
         return _finish(runner, handle, outcome, job, None)
     work, name = job, key
     with log_fields(**_fields(work, name)):
-        return _finish(runner, handle, outcome, work, lambda: guarded(work, runner, name))
+        ended = _finish(runner, handle, outcome, work, lambda: guarded(work, runner, name))
+        tell_end(runner, work, name, ended)
+        return ended
 
 
 def _finish(
@@ -336,9 +357,15 @@ def execute(
     Raises:
         RunnerError: the environment cannot start or watch it, or it must not be repeated before a person has checked.
     """
-    with log_fields(**_fields(job, key)), exclusively(job, key, stop=stop, on_wait=on_line) as held:
+    with (
+        log_fields(**_fields(job, key)),
+        _telling_failures(job, runner, key),
+        exclusively(job, key, stop=stop, on_wait=on_line) as held,
+    ):
         if not held:
-            return Outcome(Verdict.CANCELLED, reason="cancelled before it started", stopped=True)
+            return _told(
+                job, runner, key, Outcome(Verdict.CANCELLED, reason="cancelled before it started", stopped=True)
+            )
         once_guarded = functools.cache(lambda: guarded(job, runner, key))
 
         def guard() -> Guarded | None:
@@ -359,16 +386,22 @@ def execute(
         handle, outcome = once(older)
         cancelled = bool(handle) and outcome.verdict is Verdict.CANCELLED and not outcome.stopped
         if not cancelled:
-            return outcome
+            return _told(job, runner, key, outcome)
         with pausing(stop):
             if not _is_of_another(job, runner, key, handle):
-                return outcome
+                return _told(job, runner, key, outcome)
         # An older attempt that was taken over may be cancelled by its former owner, or was already being stopped while
         # the service still reported it as running.
         logger.warning(
             "%s: the attempt that attempt %s had taken over was cancelled; starting its own", key.task, key.attempt
         )
-        return once(OlderAttempt.CANCEL)[1]
+        return _told(job, runner, key, once(OlderAttempt.CANCEL)[1])
+
+
+def _told(job: Job, runner: Runner, key: RunKey, outcome: Outcome) -> Outcome:
+    """Return an outcome, after plugins heard of it."""
+    tell_end(runner, job, key, outcome)
+    return outcome
 
 
 def _is_of_another(job: Job, runner: Runner, key: RunKey, handle: str) -> bool:

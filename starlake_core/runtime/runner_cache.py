@@ -6,12 +6,15 @@ import os
 import threading
 import weakref
 
+from ..logs import get_logger
 from ..model.job import Job
 from ..plugins import Plugins, installed, select
 from ..plugins.runner import Runner, RunnerSource
 from .credentials import Credentials, offering
 
-__all__ = ["runner_for"]
+__all__ = ["rest_runners", "runner_for"]
+
+logger = get_logger(__name__)
 
 _runners: weakref.WeakKeyDictionary[RunnerSource, dict[tuple[str, str, str], Runner]] = weakref.WeakKeyDictionary()
 _selections: dict[tuple[str, tuple[str, ...]], Plugins] = {}
@@ -62,3 +65,14 @@ def runner_for(job: Job, plugins: RunnerSource | None = None, credentials: Crede
             with offering(credentials):
                 runners[key] = plugins.create_runner(job)
         return runners[key]
+
+
+def rest_runners() -> None:
+    """Let all runners of this process release what they keep for more work. Orchestrators call it when a run has ended."""
+    with _lock:
+        runners = {id(runner): runner for found in _runners.values() for runner in found.values()}
+    for runner in runners.values():
+        try:
+            runner.rest()
+        except Exception as error:  # what is kept too long changes nothing about the run
+            logger.warning("a runner cannot release what it keeps: %s", error)

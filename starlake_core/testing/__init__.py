@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..contract import validate_arguments
 
 if TYPE_CHECKING:
+    from .addon import AddonSuite
     from .areas import MOMENTS, TableModel, Warehouse
     from .corpus import CORPUS, Graph
     from .documentation import check_options_table
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .faults import ServiceFault
     from .graphs import NativeGraph, NativeTask, neutral_graph
     from .lab import Does
+    from .native import NativeRun, NativeSettings
     from .orchestrator import OrchestratorSuite
     from .recording import Record, RecordingOrchestrator, Watcher, describe_records
     from .service import FakeService, ServiceJob
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CORPUS",
     "MOMENTS",
+    "AddonSuite",
     "Call",
     "Does",
     "EnvironmentSuite",
@@ -36,6 +39,8 @@ __all__ = [
     "FakeService",
     "Graph",
     "NativeGraph",
+    "NativeRun",
+    "NativeSettings",
     "NativeTask",
     "OrchestratorSuite",
     "Record",
@@ -57,6 +62,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "AddonSuite": "addon",
     "CORPUS": "corpus",
     "MOMENTS": "areas",
     "Call": "stand_in",
@@ -66,6 +72,8 @@ _HOME = {
     "FakeService": "service",
     "Graph": "corpus",
     "NativeGraph": "graphs",
+    "NativeRun": "native",
+    "NativeSettings": "native",
     "NativeTask": "graphs",
     "OrchestratorSuite": "orchestrator",
     "Record": "recording",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from .corpus import Graph
 from .fake import FakeEnvironment, serving
 from .graphs import NativeGraph
 from .lab import SCHEDULED, with_env
+from .native import NativeRun, NativeSettings
 from .promises import BASIC, check_levels, level_of
 from .stand_in import StandIn, StandInEnvironment
 from .subjects import subject
@@ -79,6 +81,45 @@ class OrchestratorBase:
 
         Args:
             task_id: the id of the node.
+        """
+        return None
+
+    def published(self, file: Path) -> Iterable[str]:
+        """Return the ids of the pipelines that the scheduler's loader finds in a pipeline file, in this process. For the
+        level *scheduled*, as the following methods.
+
+        Args:
+            file: the file.
+        """
+        raise NotImplementedError("published(file) must return the ids of what the scheduler's loader finds")
+
+    def settings(self, pipeline: StarlakePipeline) -> NativeSettings:
+        """Return what the scheduler reads from the native object of a pipeline. Inspect ``pipeline.native`` alone.
+
+        Args:
+            pipeline: the rendered pipeline.
+        """
+        raise NotImplementedError("settings(pipeline) must return what the scheduler reads from pipeline.native")
+
+    def native_keyword(self) -> tuple[str, Any] | None:
+        """Return a keyword of the orchestrator for tasks, and a value of it; None if it has none."""
+        return None
+
+    def fire(self, pipeline: StarlakePipeline, moment: datetime) -> NativeRun:
+        """Let the scheduler run a pipeline, as it does by itself, in this process.
+
+        Args:
+            pipeline: the rendered pipeline.
+            moment: the date at which its schedule fires.
+        """
+        raise NotImplementedError("fire(pipeline, moment) must run the pipeline as the scheduler does")
+
+    def fire_again(self, pipeline: StarlakePipeline, run: NativeRun) -> NativeRun | None:
+        """Let a person repeat the tasks of a run on purpose; None if the orchestrator cannot do that.
+
+        Args:
+            pipeline: the rendered pipeline.
+            run: the run, which has ended.
         """
         return None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -13,6 +12,9 @@ import pytest
 
 from ..dsl.pipeline import StarlakePipeline
 from ..errors import RunError
+from ..model.graph import Task
+from ..model.kinds import Wait
+from ..model.lineage import StarlakeDependencies, StarlakeDependency
 from ..model.run import Report, RunRequest, TaskEvent, TaskState
 from ..orchestrators.requests import request_run
 from ..runtime import Verdict
@@ -20,7 +22,7 @@ from . import corpus
 from .corpus import Graph
 from .fake import FakeEnvironment
 from .lab import SCHEDULED
-from .orchestrator_base import PARALLEL, RESUMABLE, OrchestratorBase, states
+from .orchestrator_base import PARALLEL, RESUMABLE, TRIGGERED, OrchestratorBase, states
 from .promises import level
 
 __all__ = ["FIELDS", "RequestChecks"]
@@ -44,7 +46,7 @@ FIELDS: Mapping[str, str] = {
     "RunRequest.group": "test_the_group_is_reported",
     "RunRequest.skip": "test_a_run_that_is_skipped_does_nothing",
     "RunRequest.triggered": "test_a_triggered_run_waits_for_its_data",
-    "RunRequest.date": "test_a_triggered_run_waits_for_its_data",
+    "RunRequest.date": "test_a_run_by_hand_needs_no_data",
     "RunRequest.patient": "test_a_triggered_run_waits_for_its_data",
     "RunRequest.dry_run": "test_dry_run_starts_nothing",
     "RunRequest.listener": "test_listener_hears_every_line",
@@ -52,8 +54,8 @@ FIELDS: Mapping[str, str] = {
 """Every field of a run and of a request, and the check that an orchestrator honours it."""
 
 _DELAY_SECONDS = 1.0
-_GOES_ON = 400
-"""More polls than an interrupt takes, and few enough to end soon if nobody stops it."""
+_QUIET_SECONDS = 0.5
+"""How long nothing may start before Ctrl-C, so that no task is just about to."""
 
 
 def _draw_deep(p: StarlakePipeline) -> None:
@@ -95,8 +97,12 @@ class RequestChecks(OrchestratorBase):
 
     def test_the_deployment_names_the_work(self, fake: FakeEnvironment) -> None:
         """Work of two deployments has two names, even if their pipelines and runs have the same ids."""
-        found, wanted = self._key_of(fake, deployment="KIT")
-        assert found == wanted, f"the work is named {found!r}, not {wanted!r}"
+        keys = []
+        for name in ("KIT_ONE", "KIT_TWO"):
+            pipeline = self.draw(corpus.single_task, fake, deployment=name)
+            assert self.run(pipeline, self._request(pipeline, run_id=f"run-{name}")).succeeded
+            keys.append(fake.started("transform:kpi.only")[-1].key.task.partition(":")[0])
+        assert keys == ["KIT_ONE", "KIT_TWO"], f"the work of two deployments is named {keys}"
 
     def test_keys_of_attempts_are_those_of_the_run(self, fake: FakeEnvironment) -> None:
         """The key of an attempt is that of the run: its name, its generation, and one instance for all tasks."""
@@ -167,9 +173,10 @@ class RequestChecks(OrchestratorBase):
     @level(PARALLEL)
     def test_parallelism_is_a_limit(self, fake: FakeEnvironment) -> None:
         """No more tasks run at once than the request allows."""
-        fake.delay("*", 2)
+        fake.together("transform:kpi.left", "transform:kpi.right")
+        fake.patience = _QUIET_SECONDS  # the first waits in vain for the second
         pipeline = self.draw(Graph("pair", _draw_pair), fake)
-        assert self.run(pipeline, replace(self._request(pipeline), parallelism=1)).succeeded
+        self.run(pipeline, replace(self._request(pipeline), parallelism=1))
         assert [what for what, _ in fake.history] == ["start", "end"] * 2, "two tasks ran at once, and one was allowed"
 
     @level(PARALLEL)
@@ -202,7 +209,7 @@ class RequestChecks(OrchestratorBase):
         instead."""
         pipeline = self.draw(corpus.single_task, fake)
         with pytest.raises(RunError):
-            self.run(pipeline, replace(self._request(pipeline), resume=True))
+            self.run(pipeline, replace(self._request(pipeline, run_id="kit-no-such-run"), resume=True))
         assert not fake.submissions, "a request to resume a run started another one"
 
     # -- times
@@ -220,9 +227,6 @@ class RequestChecks(OrchestratorBase):
 
     def test_interval_of_a_waiting_check_is_waited_for(self, fake: FakeEnvironment) -> None:
         """A check that waits looks again after its interval, and not before."""
-        from ..model.graph import Task
-        from ..model.kinds import Wait
-
         interval = max(int(_DELAY_SECONDS), self.wait_interval)
 
         def draw(p: StarlakePipeline) -> None:
@@ -234,6 +238,46 @@ class RequestChecks(OrchestratorBase):
         assert self.run(self.draw(Graph("poked", draw), fake)).succeeded
         first, second = fake.times("preload:sales")
         assert second - first >= interval * 0.95, "a check that waits looked again before its interval was over"
+
+    # -- pipelines that datasets start
+
+    def _triggered(self, fake: FakeEnvironment) -> StarlakePipeline:
+        orders = StarlakeDependency("sales.orders", "table", cron=corpus.CRON)
+        nodes = [StarlakeDependency("kpi.revenue", dependencies=[orders])]
+        with (
+            self.orchestration(fake) as orchestration,
+            orchestration.sl_create_pipeline(
+                name="kit_triggered", dependencies=StarlakeDependencies(nodes)
+            ) as pipeline,
+        ):
+            pipeline.add_lineage()
+        assert pipeline.trigger is not None, "the pipeline has no datasets that start it"
+        return pipeline
+
+    @pytest.mark.parametrize("patient", [False, True])
+    def test_a_triggered_run_waits_for_its_data(self, fake: FakeEnvironment, patient: bool) -> None:
+        """A request of the rules, and not of a person, starts nothing while no dataset is new, and says so. An
+        orchestrator that does not decide this itself refuses such a request."""
+        pipeline = self._triggered(fake)
+        request = replace(self._request(pipeline), triggered=True, patient=patient)
+        if TRIGGERED not in self.levels:
+            with pytest.raises(RunError):
+                self.run(pipeline, request)
+            assert not fake.submissions, "a request that was refused started a job"
+            return
+        report = self.run(pipeline, request)
+        assert not fake.submissions, "a pipeline ran although its datasets have no events"
+        assert report.succeeded
+        assert {task.state for task in report.tasks} == {TaskState.SKIPPED}
+
+    @level(TRIGGERED)
+    def test_a_run_by_hand_needs_no_data(self, fake: FakeEnvironment) -> None:
+        """A person may start a pipeline that datasets start, for a date; its commands get that date."""
+        pipeline = self._triggered(fake)
+        request = replace(self._request(pipeline), date=SCHEDULED)
+        assert self.run(pipeline, request).succeeded
+        (submission,) = fake.started("transform:kpi.revenue")
+        assert request.run.attempt("task").value("sl_scheduled_date") in submission.job.arguments
 
     # -- gates in depth
 
@@ -250,40 +294,41 @@ class RequestChecks(OrchestratorBase):
 
     def test_interrupt_stops_what_runs(self, fake: FakeEnvironment) -> None:
         """Ctrl-C stops every running task at once, starts no other one, and the run is not green."""
-        fake.delay("transform:kpi.right", _GOES_ON)
-        fake.delay("transform:kpi.left", _GOES_ON)
+        for name in ("left", "right"):
+            fake.script(f"transform:kpi.{name}", None)
 
         def draw(p: StarlakePipeline) -> None:
             work = [p.sl_transform(name, f"kpi.{name}") for name in ("left", "right")]
             p.start_task() >> work >> p.sl_transform("after", "kpi.after")
 
         pipeline = self.draw(Graph("stopped", draw), fake)
-        report = self._interrupted(pipeline, fake)
+        report, started = self._interrupted(pipeline, fake)
         live = [one.handle for one in fake.submissions if ("end", one.subject) not in fake.history]
         assert not live, f"Ctrl-C leaves tasks running: {live}"
         assert fake.cancelled, "Ctrl-C cancels nothing"
-        assert not fake.started("transform:kpi.after"), "a task was started after Ctrl-C"
+        late = [one.subject for one in fake.submissions[started:]]
+        assert not late, f"tasks were started after Ctrl-C: {late}"
         if report is not None:
             assert report.state == TaskState.CANCELLED, f"a run that was interrupted is {report.state!r}"
 
-    def _interrupted(self, pipeline: StarlakePipeline, fake: FakeEnvironment) -> Report | None:
+    def _interrupted(self, pipeline: StarlakePipeline, fake: FakeEnvironment) -> tuple[Report | None, int]:
+        """Run a pipeline and interrupt it; return the report, if there is one, and how many tasks had started before."""
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        over = threading.Event()
+        over, seen = threading.Event(), [0]
 
         def interrupt() -> None:
-            deadline = time.monotonic() + 10.0
-            while not fake.submissions and not over.wait(0.01):
-                if time.monotonic() > deadline:
+            while not over.wait(_QUIET_SECONDS):
+                if len(fake.submissions) == seen[0] > 0:
+                    os.kill(os.getpid(), signal.SIGINT)
                     return
-            if not over.wait(0.2):
-                os.kill(os.getpid(), signal.SIGINT)
+                seen[0] = len(fake.submissions)
 
         thread = threading.Thread(target=interrupt, daemon=True)
         thread.start()
         try:
-            return self.run(pipeline, self._request(pipeline))
+            return self.run(pipeline, self._request(pipeline)), seen[0]
         except KeyboardInterrupt:
-            return None
+            return None, seen[0]
         finally:
             over.set()
             thread.join()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -21,10 +22,10 @@ from .graphs import neutral_graph, tasks_before
 from .lab import SCHEDULED
 from .orchestrator_base import OrchestratorBase, states
 
-__all__ = ["RunChecks"]
+__all__ = ["PLACEHOLDERS", "RunChecks", "draw_values"]
 
 _small = {name: graph for name, graph in CORPUS.items() if not graph.large}
-_PLACEHOLDERS = (
+PLACEHOLDERS = (
     "sl_scheduled_date",
     "sl_ds",
     "sl_data_interval_start",
@@ -35,8 +36,9 @@ _PLACEHOLDERS = (
 )
 
 
-def _draw_values(p: StarlakePipeline) -> None:
-    query = "|".join(f"${{{name}}}" for name in _PLACEHOLDERS)
+def draw_values(p: StarlakePipeline, names: Sequence[str] = PLACEHOLDERS) -> None:
+    """Draw a task whose query consists of values that only the run knows."""
+    query = "|".join(f"${{{name}}}" for name in names)
     p.sl_job("values", ["transform", "--name", "kpi.values", "--query", query])
 
 
@@ -93,7 +95,7 @@ class RunChecks(OrchestratorBase):
 
     def test_run_time_values(self, fake: FakeEnvironment) -> None:
         """The values that only the run knows are the same on every orchestrator."""
-        pipeline = self.draw(Graph("values", _draw_values), fake, timezone="Europe/Paris")
+        pipeline = self.draw(Graph("values", draw_values), fake, timezone="Europe/Paris")
         # The interval is the day on which the clock is set forward.
         moment = datetime(2026, 3, 30, tzinfo=ZoneInfo("Europe/Paris"))
         request = request_run(pipeline, moment, run_id="kit-values", variables={"region": "EU 1"})
@@ -101,7 +103,7 @@ class RunChecks(OrchestratorBase):
         assert report.succeeded, report.reason
         assert report.interval in (None, request.run.interval), "the data interval of the report is not that of the run"
         (submission,) = fake.started("transform:kpi.values")
-        values = dict(zip(_PLACEHOLDERS, submission.job.arguments[-1].split("|"), strict=True))
+        values = dict(zip(PLACEHOLDERS, submission.job.arguments[-1].split("|"), strict=True))
         assert values == {
             "sl_scheduled_date": "2026-03-30T00:00:00.000+0200",
             "sl_ds": "2026-03-30",
@@ -114,7 +116,7 @@ class RunChecks(OrchestratorBase):
 
     def test_a_variable_that_is_not_set_fails_the_task(self, fake: FakeEnvironment) -> None:
         """If a value is missing, the task fails with its name, and nothing is started."""
-        pipeline = self.draw(Graph("values", _draw_values), fake)
+        pipeline = self.draw(Graph("values", draw_values), fake)
         report = self.run(pipeline)
         assert report.task("values").state == TaskState.FAILED
         assert "region" in report.task("values").reason, "the reason does not name the variable"

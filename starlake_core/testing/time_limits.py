@@ -13,12 +13,13 @@ from types import FrameType
 __all__ = ["PATIENCE", "at_most", "patience", "uncounted"]
 
 PATIENCE = "STARLAKE_KIT_PATIENCE"
-"""An environment variable: by how much the time limits of checks are multiplied, on a machine that is busy."""
+"""An environment variable: by how much the time limits of checks are multiplied."""
 
 
 def patience() -> float:
-    """Return by how much time limits are multiplied."""
-    return float(os.environ.get(PATIENCE, "1"))
+    """Return by how much time limits are multiplied: more on a machine that does other things too."""
+    load = os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else 1.0
+    return float(os.environ.get(PATIENCE, "1")) * max(1.0, load)
 
 
 @contextmanager

@@ -329,9 +329,12 @@ def day(number: int, hour: int = 0) -> datetime:
     return datetime(2026, 3, number, hour, tzinfo=UTC)
 
 
-def loaded(history: History, number: int) -> None:
+UNION = {"all": {name: {"policy": "union", "separator": "|"} for name in ("region", "token")}}
+
+
+def loaded(history: History, number: int, name: str = "a") -> None:
     ends = {"sl_data_interval_start": day(number - 1).isoformat(), "sl_data_interval_end": day(number).isoformat()}
-    history.add("a", day(number, 1), ends)
+    history.add(name, day(number, 1), ends)
 
 
 def test_a_run_that_is_cleared_does_again_what_it_did(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -421,7 +424,37 @@ def test_the_same_question_has_the_same_answer(monkeypatch: pytest.MonkeyPatch) 
     loaded(history, 5)
     history.events["a"][1].extra["sl_options"] = {"all": {"password": "new"}}
     monkeypatch.setattr(deciding, "pulled", lambda context, task_id: kept)
+    assert kept["masked"] == ["a"]
     told = told_by({}, history.policy, "start", None)
     assert told is not None
     assert told.variables == {"all": {"password": "old"}}
     assert told.interval == answer.decision.interval
+
+
+def test_a_task_reads_only_the_datasets_that_bring_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    history = History(monkeypatch)
+    names = ("a", "b", "c")
+    policy = FreshnessPolicy(tuple(StarlakeDataset(name, "0 0 * * *") for name in names), merge=UNION)
+    history.events |= {"b": [], "c": []}
+    for name in names:
+        loaded(history, 4, name)
+        history.events[name][0].extra["sl_options"] = {"all": {"region": name}}
+    for name in ("a", "c"):
+        history.events[name][0].extra["sl_options"]["all"]["token"] = f"secret of {name}"
+    monkeypatch.setattr(deciding, "now", lambda: day(4, 2))
+    answer = ask({"dag_run": SimpleNamespace(run_id="one", clear_number=0)}, policy, "dag", None)
+    kept = tell(answer, day(3).isoformat(), day(4).isoformat(), {})
+    assert "secret of" not in str(kept)
+    read: list[str] = []
+
+    def counted(context: Any, inlet: Any, **bounds: Any) -> list[Any]:
+        read.append(inlet.uri)
+        return history._read(context, inlet, **bounds)
+
+    monkeypatch.setattr(deciding, "events_of", counted)
+    monkeypatch.setattr(deciding, "pulled", lambda context, task_id: kept)
+    told = told_by({}, policy, "start", None)
+    assert read == ["a", "c"]
+    assert told is not None
+    assert told.variables == answer.decision.variables
+    assert set(told.variables["all"]["token"].split("|")) == {"secret of a", "secret of c"}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from breadth import in_the_matrix
-from live_airflow import LiveAirflow, until
+from live_airflow import LiveAirflow, shoot, until
 from starlake_core_airflow.versions import AIRFLOW_3
 
 pytestmark = [in_the_matrix, pytest.mark.live, pytest.mark.skipif(not AIRFLOW_3, reason="it uses the API of 3.x")]
@@ -36,6 +39,7 @@ with Orchestration(environment="shell") as orchestration:
         pipeline.add_lineage()
 """
 
+IMAGES = Path(__file__).parent.parent / "images"
 DAY = datetime(2026, 3, 5, tzinfo=timezone.utc)
 
 
@@ -104,3 +108,6 @@ def test_a_transform_runs_when_both_loads_of_a_period_are_there(airflow: LiveAir
         (0, 1),
         (1, 24),
     ]
+    if os.environ.get("STARLAKE_UPDATE_DOCS") and shutil.which("chromium"):
+        waiting = airflow.query("SELECT run_id FROM dag_run WHERE dag_id = 'revenue' ORDER BY id LIMIT 3, 1")[0][0]
+        shoot(airflow, f"/dags/revenue/runs/{quote(waiting)}", IMAGES / "waits.png")

@@ -540,6 +540,15 @@ def test_a_trigger_that_was_cut_off_is_made_again_and_happens_once(stub: Stub, n
     assert stub.bodies(trigger) == [{"dag_run_id": "r1", "conf": conf, "logical_date": None}] * 3
 
 
+def test_the_server_decides_whether_a_run_of_the_rules_starts(stub: Stub) -> None:
+    trigger = "POST /api/v2/dags/mixed/dagRuns"
+    pipeline, asked = one(variables={"PIN": "1234"})
+    stub.answers[f"GET {RUN}"] = [(200, {"state": "success", "dag_run_id": "r1"})]
+    assert run(Api.connect(stub.url), pipeline, replace(asked, triggered=True)).succeeded
+    conf = {"sl_check_freshness": True, "sl_variables": {"PIN": "1234"}}
+    assert stub.bodies(trigger) == [{"dag_run_id": "r1", "conf": conf, "logical_date": None}]
+
+
 def test_a_run_of_somebody_else_is_a_conflict(stub: Stub, naps: list[float]) -> None:
     stub.answers["POST /api/v2/dags/mixed/dagRuns"] = [(503, {}), (409, {"detail": "exists"})]
     pipeline, asked = one()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from breadth import in_the_matrix
 from dagster_runs import repository
 from starlake_core_project import publish
 from starlake_core_project.bakery import write_bakery
@@ -82,6 +83,7 @@ def test_a_pipeline_that_cannot_be_built_is_a_warning(tmp_path: Path, caplog: py
     assert any("t cannot be built" in line and "load/t/a.sl.yml:4: " in line for line in caplog.messages)
 
 
+@in_the_matrix
 def test_the_bakery_is_run_with_the_engine(tmp_path: Path) -> None:
     import duckdb
 

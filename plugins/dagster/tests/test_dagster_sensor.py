@@ -27,7 +27,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlake_core_dagster import definitions, triggers, watching
 
-from starlake_core import DataInterval, StarlakePipeline
+from starlake_core import DataInterval, RunError, StarlakePipeline
 from starlake_core.freshness import Event, Kind, Previous, decide
 from starlake_core.orchestrators.requests import request_run
 from starlake_core.runtime import Verdict
@@ -494,6 +494,11 @@ def test_the_command_line_decides_as_the_sensor_does(tmp_path: Path, monkeypatch
         assert (report.interval.start, report.interval.end) == days(0, 1)
         assert str(daemon.look()).startswith("SKIP: nothing new")
         load(instance, 1)
+        other = daemon.ends({}, DagsterRunStatus.STARTED)
+        assert f"run {other} of p is active" in plugins.run_pipeline(pipeline, request).reason
+        with pytest.raises(RunError, match=f"run {other} of p is active"):
+            plugins.run_pipeline(pipeline, request_run(pipeline))
+        instance.delete_run(other)
         assert daemon.play() == days(1, 2)
         report = plugins.run_pipeline(pipeline, request)
         assert report.reason == "nothing to do: nothing new was loaded since the last run"

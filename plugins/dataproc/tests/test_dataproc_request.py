@@ -302,6 +302,15 @@ def cluster(**options: Any) -> dict[str, Any]:
     return request
 
 
+def test_labels_of_a_job_reach_the_service() -> None:
+    labels = {"cost": "sales", "team": "other", "starlake_core": "mine"}
+    wanted = {"cost": "sales", "team": "other", "starlake_core": "run"}
+    job = replace(job_of(OPTIONS), labels=labels)
+    assert wanted.items() <= job_request(job, KEY)["job"]["labels"].items()
+    batch = replace(job_of({**OPTIONS, "dataproc_serverless": True}), labels=labels)
+    assert wanted.items() <= batch_request(batch, KEY)["batch"]["labels"].items()
+
+
 def test_the_cluster_of_a_run() -> None:
     request = cluster()
     made = request["cluster"]

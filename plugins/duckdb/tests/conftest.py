@@ -31,12 +31,14 @@ class Result:
 class Sandbox:
     """A project in a temporary directory.
 
-    ``run`` calls the program in this process, which is quick; ``process`` starts a real one.
+    ``run`` calls the program in this process, which is quick; ``process`` starts a real one. With ``warm``, or STARLAKE_DUCKDB_WARM=1 for
+    all tests, ``run`` does what the warm engine does.
     """
 
     root: Path
     capture: Any
     environ: dict[str, str] = field(default_factory=dict)
+    warm: bool = bool(os.environ.get("STARLAKE_DUCKDB_WARM"))
 
     def write(self, path: str, text: str, version: str = "version: 1\n") -> Path:
         """Write a file; YAML of the project gets the version of today where it has none."""
@@ -67,7 +69,24 @@ class Sandbox:
         from starlake_core_duckdb.cli import main
 
         self.capture.readouterr()
+        if self.warm and arguments[:1] in (("load",), ("transform",)):
+            return self.run_warm(arguments, environment(self.root, {**self.environ, **environ}))
         code = main(arguments, environment(self.root, {**self.environ, **environ}))
+        out, err = self.capture.readouterr()
+        return Result(code, out, err)
+
+    def run_warm(self, arguments: tuple[str, ...], environ: dict[str, str]) -> Result:
+        """Run a command as the warm engine does. What needs a process of its own gets this one."""
+        from starlake_core_duckdb.cli import main
+        from starlake_core_duckdb.engine.commands import ALONE, Command, Shared
+
+        shared = Shared()
+        try:
+            code = Command(shared, arguments, environ, lambda text: None).run()
+        finally:
+            shared.tidy(at_once=True)
+        if code == ALONE:
+            code = main(arguments, environ)
         out, err = self.capture.readouterr()
         return Result(code, out, err)
 

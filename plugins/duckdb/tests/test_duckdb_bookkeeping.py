@@ -47,7 +47,7 @@ def to_the_earlier_version(sandbox: Sandbox, *, instance: bool) -> None:
     if instance:
         change(sandbox, "ALTER TABLE audit.run_keys ADD COLUMN instance VARCHAR")
     for name in ("run_keys", "loaded_files", "rejected", "log"):
-        some = " EXCLUDE (instance)" if name == "run_keys" and not instance else ""
+        some = f" EXCLUDE (work{'' if instance else ', instance'})" if name == "run_keys" else ""
         change(sandbox, f"INSERT INTO audit.{name} BY NAME SELECT *{some} FROM starlake_core.{name}")
     change(sandbox, "DROP SCHEMA starlake_core CASCADE")
 
@@ -119,3 +119,14 @@ def test_a_crash_during_the_change_loses_nothing(sandbox: Sandbox, monkeypatch: 
     assert run_with_faults(sandbox, monkeypatch, Faults(1, Crash()), LOAD, SL_RUN_KEY="k") is None
     assert {schema for schema, _ in schemas(sandbox)} == {"audit"}
     assert sandbox.run(*LOAD, SL_RUN_KEY="k").out == f"already done under this run key\n{first.out}"
+
+
+def test_a_database_of_a_version_that_could_remember_work_twice(sandbox: Sandbox) -> None:
+    sandbox.write("metadata/transform/kpi/one.sql", "SELECT 1 AS n")
+    assert sandbox.run("transform", "--name", "kpi.one", SL_RUN_KEY="k").code == 0
+    change(sandbox, "DROP INDEX starlake_core.run_keys_once; ALTER TABLE starlake_core.run_keys DROP work")
+    change(sandbox, "INSERT INTO starlake_core.run_keys FROM starlake_core.run_keys")
+    assert sandbox.run("transform", "--name", "kpi.one", SL_RUN_KEY="k").out.startswith("already done")
+    assert sandbox.run("transform", "--name", "kpi.one", SL_RUN_KEY="k2").code == 0
+    with pytest.raises(duckdb.ConstraintException):
+        change(sandbox, "INSERT INTO starlake_core.run_keys FROM starlake_core.run_keys")

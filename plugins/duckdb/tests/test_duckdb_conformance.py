@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from starlake_core import Command, Preload, StarlakePreLoadStrategy
 from starlake_core.model.command import load_command, stage_command, transform_command
 from starlake_core.testing import Does, EnvironmentSuite, StandIn
@@ -48,6 +50,7 @@ def write(path: Path, text: str) -> None:
 
 class TestDuckdb(EnvironmentSuite):
     environment = "duckdb"
+    engine = "process"
     runs_any_program = False
     levels = ("basic",)  # a process of another worker is never its own
     forbidden_imports = ("duckdb", "yaml", "jinja2", "click", "rich")
@@ -64,7 +67,7 @@ class TestDuckdb(EnvironmentSuite):
             write(root / f"metadata/transform/kpi/{does.name.lower()}.sl.yml", "task: {}")
             write(root / f"metadata/transform/kpi/{does.name.lower()}.sql", sql)
         write(root / "metadata/load/broken/items.sl.yml", "table: [")
-        return {}
+        return {"duckdb_engine": self.engine}
 
     def command(self, does: Does, stand_in: StandIn, root: Path) -> Command | Preload | None:
         checks = {Does.READY: "full", Does.NOT_READY: "empty", Does.CRASHES: "broken", Does.WRITES: "full"}
@@ -78,3 +81,10 @@ class TestDuckdb(EnvironmentSuite):
         if does in (Does.FAILS, Does.EXITS_1):
             return load_command("load", "broken", "items")
         return None  # its exit codes are 0 and 1
+
+
+@pytest.mark.soak
+class TestWarm(TestDuckdb):
+    """The same, where loads and transforms run in the warm engine."""
+
+    engine = "warm"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+from starlake_core_duckdb import driver
 
 if TYPE_CHECKING:
     from conftest import Sandbox
@@ -22,6 +23,10 @@ NOTE = ("transform", "--name", "kpi.notes")
 
 class Crash(BaseException):
     """Stands for the end of the process: nothing catches it."""
+
+
+CRASH = Crash()
+GONE = OSError("the disk is gone")
 
 
 def prepare(sandbox: Sandbox) -> None:
@@ -65,7 +70,9 @@ def expected(rounds: int) -> dict[str, Any]:
     }
 
 
-def test_a_repeat_reports_the_first_result(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("warm", [False, True])
+def test_a_repeat_reports_the_first_result(sandbox: Sandbox, warm: bool) -> None:
+    sandbox.warm = warm
     prepare(sandbox)
     arrive(sandbox)
     for command in commands(sandbox):
@@ -162,7 +169,11 @@ class Faults:
 class FaultyConnection:
     def __init__(self, connection: duckdb.DuckDBPyConnection, faults: Faults) -> None:
         self._connection = connection
+        self._faults = faults
         self.commit = faults.around(connection.commit)
+
+    def cursor(self) -> FaultyConnection:
+        return FaultyConnection(self._connection.cursor(), self._faults)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
@@ -172,23 +183,35 @@ def run_with_faults(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, faults: Faults, command: tuple[str, ...], **environ: str
 ) -> int | None:
     """The exit code, or None after a crash."""
-    connect = duckdb.connect
+    connect = driver.duckdb.connect
     with monkeypatch.context() as patch:
         patch.setattr(os, "rename", faults.around(os.rename))
         patch.setattr(Path, "unlink", faults.around(Path.unlink))
-        patch.setattr(duckdb, "connect", lambda *a, **k: FaultyConnection(connect(*a, **k), faults))
+        patch.setattr(driver.duckdb, "connect", lambda *a, **k: FaultyConnection(connect(*a, **k), faults))
         try:
             return sandbox.run(*command, **environ).code
         except Crash:
             return None
 
 
-@pytest.mark.parametrize("error", [Crash(), OSError("the disk is gone")], ids=["crash", "error"])
-@pytest.mark.parametrize("first", [False, True], ids=["again", "first-time"])
+@pytest.mark.parametrize(
+    ("warm", "first", "error"),
+    [
+        (False, False, CRASH),
+        (False, False, GONE),
+        (False, True, CRASH),
+        (False, True, GONE),
+        (True, False, GONE),
+        pytest.param(True, False, CRASH, marks=pytest.mark.soak),
+        pytest.param(True, True, CRASH, marks=pytest.mark.soak),
+        pytest.param(True, True, GONE, marks=pytest.mark.soak),
+    ],
+)
 def test_a_fault_at_every_step(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, error: BaseException, first: bool
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, warm: bool, first: bool, error: BaseException
 ) -> None:
-    """Both in a new project, where the database is made, and in one that has run before."""
+    """Both in a new project, where the database is made, and in one that has run before; as processes, and in the warm engine."""
+    sandbox.warm = warm
     rounds, at, hit = 0, 0, True
     prepare(sandbox)
     while hit:

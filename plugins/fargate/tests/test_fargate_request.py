@@ -16,7 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from starlake_core_fargate.client import AwsClient
 from starlake_core_fargate.limits import overrides_size
-from starlake_core_fargate.request import client_token, largest_request, run_task_request, started_by
+from starlake_core_fargate.request import client_token, largest_request, run_task_request, started_by, with_labels
 from starlake_core_fargate.runner import FargateRunner
 
 from starlake_core import DataInterval, Job, OptionsError, Orchestration, Run, RunKey
@@ -86,6 +86,15 @@ def test_the_request_is_always_the_same_to_the_byte() -> None:
     # A token is asked for again after a restart, maybe by another version: it never changes.
     assert client_token(KEY) == "sl-2257a8e8cd200b819c3791dd3bba9d684dae4de9b4dd1bd8"
     assert started_by(KEY.task) == "sl-51becc7b151f"
+
+
+def test_labels_of_a_job_are_tags() -> None:
+    labelled = with_labels(Job("fargate", spec=SPEC, labels={"cost": "sales"}))
+    tags = run_task_request(labelled, ("load",), {}, KEY)["tags"]
+    assert [tag for tag in tags if not tag["key"].startswith("starlake:")] == [
+        {"key": "cost", "value": "sales"},
+        {"key": "team", "value": "data"},
+    ]
 
 
 def test_the_order_of_variables_and_tags_does_not_matter() -> None:

@@ -13,6 +13,7 @@ pytest_plugins = ["starlake_core.testing.plugin"]
 
 class TestLocal(OrchestratorSuite):
     orchestrator = "local"
+    levels = ("basic", "parallel", "resumable", "triggered")
     nested_groups = False  # a plan is one flat list of steps
 
     def describe(self, native: Plan) -> NativeGraph:

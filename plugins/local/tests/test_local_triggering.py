@@ -259,6 +259,7 @@ def test_a_record_of_the_previous_version_is_upgraded(project: Project, tmp_path
     with closing(sqlite3.connect(state / "runs.db")) as database, database:
         for table in ("events", "decisions", "previous"):
             database.execute(f"DROP TABLE {table}")
+        database.execute("ALTER TABLE tasks DROP COLUMN started")
         database.execute("PRAGMA user_version=1")
     assert recorded(pipeline) == Recorded(())
 

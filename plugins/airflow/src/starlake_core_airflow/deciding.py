@@ -17,7 +17,7 @@ from starlake_core.model.run_options import Sections, overlay
 from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START
 
 from . import questions
-from .questions import Answer, Question, Reader, answered, new_question, records_of
+from .questions import Answer, Question, Reader, answered, new_question, read_secrets, records_of
 from .versions import asset, date_before, events_of, is_cleared, pulled
 
 __all__ = ["Told", "ask", "describe", "now", "tell", "told_by"]
@@ -93,7 +93,7 @@ def tell(answer: Answer, start: str, end: str, given: Sections) -> dict[str, Any
     if decision.kind is Kind.RUN:
         made |= {INTERVAL_START: start, INTERVAL_END: end, "record": answer.record}
         if overlay(made["variables"], given) != overlay(decision.variables, given):
-            made["masked"] = True
+            made["masked"] = list(answer.secretive)
     return made
 
 
@@ -123,14 +123,16 @@ def told_by(context: Mapping[str, Any], policy: FreshnessPolicy, start: str, by_
     )
     variables, record = kept.get("variables") or {}, kept.get("record")
     if kept.get("masked") and record is not None:
-        # An XCom shows no secrets, so the question is asked again.
+        # An XCom shows no secrets, so the events that brought them are read again.
+        decided = DataInterval(*(datetime.fromisoformat(kept[f"interval_{edge}"]) for edge in ("start", "end")))
         question = Question.from_json(record["question"])
-        variables = answered(_reader(context), policy, question, by_hand).decision.variables
+        secrets = read_secrets(_reader(context), policy, question, decided, kept["masked"])
+        variables = overlay(overlay(variables, secrets), {} if by_hand is None else by_hand.variables)
     return Told(interval, variables, record)
 
 
 def describe(kept: Mapping[str, Any]) -> str:
-    """The decision in words, from what the start told: a line for the pipeline and one for each dataset."""
-    lines = [f"{str(kept.get('decision')).upper()}: {kept.get('error') or kept.get('why')}"]
-    lines += [f"{reason['dataset']}: {reason['state']}, {reason['text']}" for reason in kept.get("reasons") or ()]
-    return "\n".join(lines)
+    """The decision in words, from what the start told, as Markdown: a sentence for the pipeline and an item for each dataset."""
+    sentence = f"{str(kept.get('decision')).upper()}: {kept.get('error') or kept.get('why')}"
+    items = [f"- {reason['dataset']}: {reason['state']}, {reason['text']}" for reason in kept.get("reasons") or ()]
+    return "\n".join([sentence, *(["", *items] if items else [])])

@@ -4,15 +4,16 @@ the command line reads them through the API of a server.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from starlake_core import RunError
+from starlake_core import DataInterval, RunError
 from starlake_core.freshness import ByHand, Decision, Event, FreshnessPolicy, Kind, Previous, decide, history_since
-from starlake_core.model.run_options import OPTIONS, POLICIES
+from starlake_core.masking import mask_mapping
+from starlake_core.model.run_options import OPTIONS, POLICIES, Sections
 from starlake_core.orchestrators.events import read_event
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "event_of",
     "new_question",
     "read_events",
+    "read_secrets",
     "records_of",
 ]
 
@@ -110,11 +112,13 @@ class Answer:
         question: what it was made from.
         decision: the decision.
         record: what the end of the DAG records; None for nothing.
+        secretive: the datasets, by identity, whose events have to be read again for the variables that are secret.
     """
 
     question: Question
     decision: Decision
     record: Mapping[str, Any] | None = None
+    secretive: tuple[str, ...] = ()
 
 
 def _dates(data: Mapping[str, Any]) -> dict[str, datetime]:
@@ -185,7 +189,9 @@ def _since(policy: FreshnessPolicy, previous: Previous | None, kept: Mapping[str
     return found
 
 
-def read_events(read: Reader, policy: FreshnessPolicy, question: Question) -> tuple[dict[str, list[Event]], str]:
+def read_events(
+    read: Reader, policy: FreshnessPolicy, question: Question, only: Collection[str] | None = None
+) -> tuple[dict[str, list[Event]], str]:
     """The events that a decision is made from, by the identity of their dataset; and why the run variables of the newest event of a dataset
     cannot be read.
 
@@ -193,11 +199,14 @@ def read_events(read: Reader, policy: FreshnessPolicy, question: Question) -> tu
         read: reads events.
         policy: what the pipeline asks of its datasets.
         question: the question.
+        only: the datasets to read, by identity; None for all.
     """
     found: dict[str, list[Event]] = {}
     wrong: dict[str, str] = {}
     for dataset in policy.datasets:
         name = dataset.identity
+        if only is not None and name not in only:
+            continue
         since = question.since.get(name)
         events = read(dataset.name, dataset.uri, since=since, newest=_NEWEST if since is None else None)
         last = None if question.until is None else question.until.get(name, -1)
@@ -249,7 +258,48 @@ def answered(read: Reader, policy: FreshnessPolicy, question: Question, by_hand:
         "since": {name: date.isoformat() for name, date in sorted(since.items())},
         "question": question.to_json(),
     }
-    return Answer(question, decision, record)
+    return Answer(question, decision, record, _secretive(policy, decision, events))
+
+
+def _secretive(policy: FreshnessPolicy, decision: Decision, events: Mapping[str, Sequence[Event]]) -> tuple[str, ...]:
+    """The datasets that carry variables of a decision that are secret."""
+    secret = {
+        (section, name)
+        for section, values in decision.variables.items()
+        for name, shown in mask_mapping(values).items()
+        if shown != values[name]
+    }
+    if not secret:
+        return ()
+    if any(event.zone not in ("", str(policy.zone)) for found in events.values() for event in found):
+        return tuple(sorted(events))  # the zone of one dataset may decide about the events of another
+    carried = {
+        name: {(section, one) for event in found for section, values in event.variables.items() for one in values}
+        for name, found in events.items()
+    }
+    return tuple(sorted(name for name, theirs in carried.items() if theirs & secret))
+
+
+def read_secrets(
+    read: Reader, policy: FreshnessPolicy, question: Question, decided: DataInterval, names: Collection[str]
+) -> Sections:
+    """The variables of a decision that are secret, from the events of the datasets that carry them.
+
+    Args:
+        read: reads events.
+        policy: what the pipeline asks of its datasets.
+        question: what the decision was made from.
+        decided: the interval of the decision.
+        names: the datasets, see :class:`Answer`.
+    """
+    events, _ = read_events(read, policy, question, names)
+    everything = [event for found in events.values() for event in found]
+    # The interval says which events count, as it did then.
+    found = decide(policy, everything, question.previous, question.now, ByHand(interval=decided)).variables
+    return {
+        section: {name: values[name] for name, shown in mask_mapping(values).items() if shown != values[name]}
+        for section, values in found.items()
+    }
 
 
 def _needed(events: Sequence[Event], seen: int | None) -> datetime:

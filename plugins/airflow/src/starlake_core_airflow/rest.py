@@ -6,11 +6,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from starlake_core import Pipeline, Report, Run, RunError, RunRequest, TaskState, skipped_report
+from starlake_core import Pipeline, Report, RunError, RunRequest, TaskState, skipped_report
 from starlake_core.logs import get_logger
 from starlake_core.runtime import Backoff
 
 from . import rest_runs
+from .conf import CHECK
 from .rest_backfill import backfill
 from .rest_client import Api, ApiError, quoted
 from .rest_runs import ENDED, check_dag, check_request, configuration_of, dag_path, report_of
@@ -47,7 +48,7 @@ def run(api: Api, pipeline: Pipeline, request: RunRequest) -> Report:
     check_dag(api, pipeline)
     watch = Watch(api, pipeline, request.run.run_id, request.listener)
     try:
-        _trigger(api, pipeline, request.run)
+        _trigger(api, pipeline, request)
         return report_of(pipeline, request, watch, _follow(api, watch))
     except KeyboardInterrupt:
         found, reason = _stop(api, watch)
@@ -56,7 +57,10 @@ def run(api: Api, pipeline: Pipeline, request: RunRequest) -> Report:
     return report_of(pipeline, request, watch, found or {}, TaskState.CANCELLED, reason)
 
 
-def _conf(run: Run) -> dict[str, Any]:
+def _conf(request: RunRequest) -> dict[str, Any]:
+    run = request.run
+    if request.triggered:  # the first task decides whether it starts, and for which interval
+        return {CHECK: True, **configuration_of(run)}
     conf: dict[str, Any] = {
         "sl_data_interval_start": run.interval.start.isoformat(),
         "sl_data_interval_end": run.interval.end.isoformat(),
@@ -64,9 +68,10 @@ def _conf(run: Run) -> dict[str, Any]:
     return {**conf, **configuration_of(run)}
 
 
-def _trigger(api: Api, pipeline: Pipeline, run: Run) -> None:
+def _trigger(api: Api, pipeline: Pipeline, request: RunRequest) -> None:
     """Start the run. A request that was cut off is repeated: because of the run id it takes effect only once."""
-    body: dict[str, Any] = {"dag_run_id": run.run_id, "conf": _conf(run)}
+    run = request.run
+    body: dict[str, Any] = {"dag_run_id": run.run_id, "conf": _conf(request)}
     if api.v2:
         body["logical_date"] = None
     path = f"{dag_path(pipeline)}/dagRuns"

@@ -137,6 +137,11 @@ def _left_out(dag: Any, excluded: Iterable[str]) -> Iterator[None]:
 
 
 def _run_here(pipeline: Pipeline, request: RunRequest) -> Report:
+    if request.triggered:
+        raise RunError(
+            "in this process nobody knows which datasets have changed, so it cannot be decided whether the run starts. Set "
+            "airflow_api_base_url, so that a server decides it"
+        )
     run, dag = request.run, pipeline.native
     left_out = {task.path for task in pipeline.tasks() if not is_selected(task, request)}
     excluded = frozenset(left_out)

@@ -166,9 +166,7 @@ def by_hand(instance: Any, watch: Watch, own: Collection[AssetKey], asked: ByHan
     """
     decision = judged(instance, watch, own, asked, now)
     if decision.kind is not Kind.RUN:
-        advice = (
-            f"start it with the tags {INTERVAL_START} and {INTERVAL_END}, or on the command line with --date and --from"
-        )
+        advice = f"start it with the tags {INTERVAL_START} and {INTERVAL_END}, or on the command line with --date"
         raise RunError(f"{decision.error or decision.why}: {advice}")
     if decision.error:
         raise RunError(decision.error)

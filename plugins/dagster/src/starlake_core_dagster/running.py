@@ -39,7 +39,7 @@ from .observer import Observation, observing
 from .options import DagsterOptions
 from .pipeline import DagsterPipeline
 from .teardown_sensor import TORN_DOWN
-from .watching import PARTLY, RECORD, look
+from .watching import PARTLY, RECORD, active_run, look
 
 __all__ = ["read_recorded", "run_pipeline"]
 
@@ -124,7 +124,7 @@ def _decided(native: DagsterPipeline, request: RunRequest, instance: Any) -> tup
     run; and the tags of the run.
 
     Raises:
-        RunError: run variables contradict each other.
+        RunError: run variables contradict each other, or another run would process the same data.
     """
     watch, run = native.facts.watch, request.run
     if watch is None:
@@ -135,6 +135,13 @@ def _decided(native: DagsterPipeline, request: RunRequest, instance: Any) -> tup
         asked = ByHand(
             date=None if given else run.interval.end, interval=run.interval if given else None, variables=run.options
         )
+    if request.triggered or request.date is None:
+        other = active_run(instance, watch.job)
+        if other is not None:
+            why = f"run {other.run_id} of {watch.job} is active, and both would process the same data"
+            if request.triggered:
+                return replace(request, skip=f"waiting: {why}"), {}
+            raise RunError(f"{why}. Run it when that one has ended, or for another date, with --date")
     decision = judged(instance, watch, native.own, asked, clock(), request.patient)
     if decision.kind is not Kind.RUN:
         # A run by hand keeps the interval of its request if nothing else is known.

@@ -167,13 +167,14 @@ def cluster_request(job: Job) -> dict[str, Any]:
     software = made["config"]["software_config"]
     variables = {f"{OF_CLUSTER}{name}": value for name, value in job.env.items()}
     properties = {**software["properties"], **variables, **made["properties"]}
+    own = {name: value for name, value in made["labels"].items() if name.startswith("starlake_")}
     return {
         "project_id": spec["project"],
         "region": spec["region"],
         "cluster": {
             "project_id": spec["project"],
             "cluster_name": spec["cluster"],
-            "labels": dict(made["labels"]),
+            "labels": {**made["labels"], **job.labels, **own},
             "config": {**made["config"], "software_config": {**software, "properties": properties}},
         },
     }

@@ -238,7 +238,7 @@ def job_request(job: Job, key: RunKey) -> dict[str, Any]:
             "reference": {"project_id": spec["project"], "job_id": job_id(key)},
             "placement": {"cluster_name": spec["cluster"]},
             "spark_job": {**spark, "properties": properties},
-            "labels": labels_of(key, spec["labels"], job.check, spec["timeout"]),
+            "labels": labels_of(key, {**spec["labels"], **job.labels}, job.check, spec["timeout"]),
         },
     }
     if spec["max_failures_per_hour"]:
@@ -266,7 +266,7 @@ def batch_request(job: Job, key: RunKey) -> dict[str, Any]:
     }
     batch = {
         "spark_batch": spark,
-        "labels": labels_of(key, spec["labels"], job.check, spec["timeout"]),
+        "labels": labels_of(key, {**spec["labels"], **job.labels}, job.check, spec["timeout"]),
         "runtime_config": {"version": about["version"], "properties": properties},
         "environment_config": {"execution_config": {name: value for name, value in execution.items() if value}},
     }

@@ -57,6 +57,7 @@ class DataprocRunner(Runner):
     """
 
     detached = True
+    labelled = True
 
     def __init__(self, endpoint: str) -> None:
         about: dict[str, Any] = json.loads(endpoint)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,10 +26,21 @@ from .sql import Parameters, identifier
 from .type_patterns import patterns_without_re2, remember_matches
 from .work import Work, utc_now
 
-__all__ = ["BATCH", "ORDER", "Counts", "drop_batch", "read_batch"]
+__all__ = [
+    "BATCH",
+    "ORDER",
+    "REJECTS",
+    "Counts",
+    "drop_batch",
+    "forget_broken",
+    "has_broken",
+    "read_batch",
+    "read_errors",
+]
 
 BATCH = "starlake_core.sl_batch"
-_REJECTS = "sl_rejects"
+REJECTS = "sl_rejects"
+"""The name of the temporary table in which DuckDB puts the records that it cannot read."""
 ORDER = ("sl$file", "sl$row")
 _FILE, _ROW, _ERRORS, _RECORD = (identifier(name) for name in (*ORDER, "sl$errors", "sl$record"))
 
@@ -82,22 +94,21 @@ def _insert(reading: Reading, number: int) -> tuple[str, Parameters]:
 
 def _run(connection: duckdb.DuckDBPyConnection, reading: Reading, number: int) -> int:
     """Put the rows of a file into the batch; return how many they are."""
-    connection.execute(f"DROP TABLE IF EXISTS {_REJECTS}")
-    connection.execute(f"DROP TABLE IF EXISTS {_REJECTS}_scan")
+    forget_broken(connection)
     _match(connection, reading)
     statement, parameters = _insert(reading, number)
     found = connection.execute(statement, parameters.values).fetchone()
     return int(found[0]) if found else 0
 
 
-def _read(connection: duckdb.DuckDBPyConnection, reading: Reading, number: int) -> None:
+def _read(connection: duckdb.DuckDBPyConnection, reading: Reading, number: int, irregular: bool) -> None:
     careful = reader_of(reading.table).careful
     if careful is None:
         _run(connection, reading, number)
         return
-    expected = careful.expected(connection, reading)
+    expected = None if irregular else careful.expected(connection, reading)
     if expected is not None:
-        if _run(connection, reading, number) == expected and not _rejected(connection):
+        if _run(connection, reading, number) == expected and not has_broken(connection):
             return
         connection.execute(f"DELETE FROM {BATCH} WHERE {_FILE} = $number", {"number": number})
     with careful.copied(reading) as copy:
@@ -106,30 +117,33 @@ def _read(connection: duckdb.DuckDBPyConnection, reading: Reading, number: int) 
             raise EngineError(f"{reading.name} has {copy.records} records, but {found} were read; report this as a bug")
 
 
-def _rejected(connection: duckdb.DuckDBPyConnection) -> int:
-    """How many errors DuckDB's reader found in a file."""
+def forget_broken(connection: duckdb.DuckDBPyConnection) -> None:
+    """Drop what DuckDB's reader said about the file before; to call before a file is read."""
+    connection.execute(f"DROP TABLE IF EXISTS {REJECTS}")
+    connection.execute(f"DROP TABLE IF EXISTS {REJECTS}_scan")
+
+
+def has_broken(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether DuckDB's reader found errors in a file."""
     # The reader of JSON arrays makes no such table: there a broken record fails the file.
-    named = {"name": _REJECTS}
+    named = {"name": REJECTS}
     if connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = $name", named).fetchone() is None:
-        return 0
-    found = connection.execute(f"SELECT count(*) FROM {_REJECTS}").fetchone()
-    return int(found[0]) if found else 0
+        return False
+    return connection.execute(f"SELECT 1 FROM {REJECTS} LIMIT 1").fetchone() is not None
 
 
 def _keep_malformed(
     connection: duckdb.DuckDBPyConnection, table: Table, name: str, number: int, work: Work, hidden: bool
 ) -> int:
     """Move the records that DuckDB could not split into fields to the audit; count them."""
-    if not _rejected(connection):
+    if not has_broken(connection):
         return 0
     seen = (
         "NULL AS record, 'the line cannot be read' AS error"
         if hidden
         else "min(csv_line) AS record, min(error_message) AS error"
     )
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE sl_malformed AS SELECT line, {seen} FROM {_REJECTS} GROUP BY line"
-    )
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE sl_malformed AS SELECT line, {seen} FROM {REJECTS} GROUP BY line")
     found = connection.execute("SELECT count(*) FROM sl_malformed").fetchone()
     connection.execute(
         "INSERT INTO starlake_core.rejected SELECT $key, $domain, $table, $file, line, record, error, $now FROM sl_malformed",
@@ -150,6 +164,30 @@ def _said(error: duckdb.Error, path: Path, name: str) -> str:
     return str(error).partition("\n")[0].replace(str(path), name).strip()
 
 
+@contextmanager
+def read_errors(table: Table, path: Path, name: str, rules: ReadingRules) -> Iterator[None]:
+    """A context in which a file is read.
+
+    Raises:
+        EngineError: the file cannot be read in the format of the table.
+    """
+    hidden = has_privacy(table)
+    try:
+        yield
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise EngineError(f"{name} cannot be decompressed: {error}") from error
+    except duckdb.Error as error:
+        kind = TooLarge if rules.compat and isinstance(error, duckdb.ConversionException) else EngineError
+        shown = (
+            "a value does not fit, and is not shown because the table has attributes with privacy"
+            if hidden
+            else _said(error, path, name)
+        )
+        raise kind(f"{name} cannot be loaded into {table.domain}.{table.name}: {shown}") from (
+            None if hidden else error
+        )
+
+
 def drop_batch(connection: duckdb.DuckDBPyConnection) -> None:
     """Remove what :func:`read_batch` made; the space in the file is used again."""
     connection.execute(f"DROP TABLE {BATCH}")
@@ -162,6 +200,7 @@ def read_batch(
     files: Sequence[tuple[Path, str]],
     work: Work,
     rules: ReadingRules,
+    irregular: bool = False,
 ) -> Counts:
     """Read files into :data:`BATCH`, in order, and keep the refused rows in ``starlake_core.rejected``.
 
@@ -170,6 +209,7 @@ def read_batch(
     Args:
         files: the files and the names they came with.
         rules: what holds for every file.
+        irregular: whether it is known that DuckDB alone would not read the files rightly.
 
     Raises:
         EngineError: a file cannot be read in the format of the table.
@@ -188,22 +228,10 @@ def read_batch(
         refuse_clear_copies(table, [name for _, name in files])
     malformed, listed = 0, last_rejected(connection)
     for number, (path, name) in enumerate(opened(files, rules, format_of(table))):
-        try:
-            reading = Reading(table, read, path, name, _REJECTS, rules)
+        with read_errors(table, path, name, rules):
+            reading = Reading(table, read, path, name, REJECTS, rules)
             with reader_of(table).readable(reading) as readable:
-                _read(connection, readable, number)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise EngineError(f"{name} cannot be decompressed: {error}") from error
-        except duckdb.Error as error:
-            kind = TooLarge if rules.compat and isinstance(error, duckdb.ConversionException) else EngineError
-            shown = (
-                "a value does not fit, and is not shown because the table has attributes with privacy"
-                if hidden
-                else _said(error, path, name)
-            )
-            raise kind(f"{name} cannot be loaded into {table.domain}.{table.name}: {shown}") from (
-                None if hidden else error
-            )
+                _read(connection, readable, number, irregular)
         malformed += _keep_malformed(connection, table, name, number, work, hidden)
         connection.execute(
             f"INSERT INTO starlake_core.rejected SELECT $key, $domain, $table, $file, {_ROW}, {_RECORD}, "

@@ -20,7 +20,7 @@ _SCHEMA = "starlake_core"
 _FORMER = "audit"
 _TABLES: Mapping[str, str] = {
     "run_keys": "run_key VARCHAR NOT NULL, command VARCHAR NOT NULL, arguments_hash VARCHAR NOT NULL, result VARCHAR NOT NULL, "
-    "committed_at TIMESTAMP NOT NULL, instance VARCHAR",
+    "committed_at TIMESTAMP NOT NULL, instance VARCHAR, work VARCHAR",
     "loaded_files": 'path VARCHAR NOT NULL, domain VARCHAR NOT NULL, "table" VARCHAR NOT NULL',
     "rejected": 'run_key VARCHAR, domain VARCHAR NOT NULL, "table" VARCHAR NOT NULL, file VARCHAR NOT NULL, row_number BIGINT, '
     "record VARCHAR, errors VARCHAR NOT NULL, rejected_at TIMESTAMP NOT NULL",
@@ -30,8 +30,10 @@ _TABLES: Mapping[str, str] = {
 _LISTED = "JOBID VARCHAR, TIMESTAMP TIMESTAMP, DOMAIN VARCHAR, SCHEMA VARCHAR, ERROR VARCHAR, PATH VARCHAR"
 """The columns of Starlake's ``audit.rejected``."""
 _OURS = "made by starlake_core, with the columns of Starlake"
-_OPTIONAL = {"instance"}
+_OPTIONAL = {"instance", "work"}
 """Columns that an earlier version did not have."""
+_ONCE = f"CREATE UNIQUE INDEX run_keys_once ON {qualified(_SCHEMA, 'run_keys')} (work)"
+"""No work is remembered twice, even if two commands do it at once. What an earlier version has written has no ``work``."""
 
 
 def _columns(definition: str) -> set[str]:
@@ -61,6 +63,10 @@ def bookkeeping_changes(connection: duckdb.DuckDBPyConnection) -> list[str]:
     former = [name for name, definition in _TABLES.items() if _is_former(present.get((_FORMER, name)), definition)]
     statements = [f"CREATE SCHEMA IF NOT EXISTS {identifier(_SCHEMA)}"] if missing else []
     statements += [f"CREATE TABLE {qualified(_SCHEMA, name)} ({_TABLES[name]})" for name in missing]
+    if "run_keys" in missing:
+        statements.append(_ONCE)
+    elif "work" not in present[_SCHEMA, "run_keys"]:
+        statements += [f"ALTER TABLE {qualified(_SCHEMA, 'run_keys')} ADD COLUMN work VARCHAR", _ONCE]
     for name in former:
         before = qualified(_FORMER, name)
         statements += [f"INSERT INTO {qualified(_SCHEMA, name)} BY NAME FROM {before}", f"DROP TABLE {before}"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from starlake_core_project import Attribute, DataType, Table
+from starlake_core_project.types import BUILT_IN_TYPES
 
 from .casting import PRIMITIVE_DDL, Column
 from .dates import NAMED, fixed_length, is_iso_name, readable, shape, strptime_format
@@ -13,17 +14,24 @@ from .privacy import masked
 from .sql import Parameters, identifier
 from .type_patterns import TRUE_FALSE, matches_pattern, patterns_without_re2
 
-__all__ = ["column_checks"]
+__all__ = ["NO_FAULT", "column_checks"]
 
 _TEMPORAL = ("date", "timestamp")
 # DuckDB ignores the offset of a string that it casts to TIMESTAMP.
 _WITH_OFFSET = r"[T ].*(Z|[+-]\d{2}(:?\d{2})?)$"
+_BUILT_IN_BOOLEAN = BUILT_IN_TYPES["boolean"].pattern
+# What strptime reads with every format, by length: epoch, infinity, -infinity.
+_SPECIAL = (5, 8, 9)
+NO_FAULT = "CAST(NULL AS VARCHAR)"
+"""What is wrong with a value that cannot be wrong."""
 _TRIM = {"left": "ltrim", "right": "rtrim", "both": "trim"}
 
 
 def _boolean(value: str, pattern: str, parameters: Parameters) -> str:
+    # The words that nearly all files have are compared, which takes a fifth of the time of a pattern.
+    words = "WHEN {0} = 'true' THEN true WHEN {0} = 'false' THEN false " if pattern == _BUILT_IN_BOOLEAN else ""
     matches = [matches_pattern(value, part, parameters) for part in pattern.split(TRUE_FALSE, 1)]
-    return f"CASE WHEN {matches[0]} THEN true WHEN {matches[1]} THEN false END"
+    return f"CASE {words.format(value)}WHEN {matches[0]} THEN true WHEN {matches[1]} THEN false END"
 
 
 def _temporal(value: str, column: Column, kind: DataType, parameters: Parameters, where: str) -> str:
@@ -49,8 +57,10 @@ def _temporal(value: str, column: Column, kind: DataType, parameters: Parameters
     length = fixed_length(pattern)
     if length is None:
         fits = f"regexp_full_match({raw}, {parameters.add(shape(pattern))})"
-    else:  # strptime reads "infinity" with every format
-        fits = f"strlen({value}) = {parameters.add(length)} AND regexp_full_match({value}, '[^A-Za-z]*')"
+    else:
+        fits = f"strlen({value}) = {parameters.add(length)}"
+        if length in _SPECIAL:
+            fits += f" AND regexp_full_match({value}, '[^A-Za-z]*')"
     parsed = f"CASE WHEN {fits} THEN {parsed} END"
     if column.strict and pattern.upper() not in NAMED:
         lenient = kind.primitive_type == "timestamp" and (kind.zone or "UTC").upper() == "UTC"
@@ -74,7 +84,14 @@ def _plain(value: str, column: Column, kind: DataType, parameters: Parameters) -
 
 
 def column_checks(
-    table: Table, column: Column, value: str, parameters: Parameters, *, hidden: bool = False, done: bool = False
+    table: Table,
+    column: Column,
+    value: str,
+    parameters: Parameters,
+    *,
+    hidden: bool = False,
+    done: bool = False,
+    name: str | None = None,
 ) -> tuple[str, str]:
     """Two SQL expressions for the value of a column: the typed value, and what is wrong with it (or NULL).
 
@@ -83,18 +100,19 @@ def column_checks(
         parameters: collects the values that the expressions need.
         hidden: whether what is wrong must not show the value.
         done: whether a column with ``privacy`` was already checked and masked.
+        name: the SQL name that the typed value has in the second expression; None to compute it there again.
 
     Raises:
         ProjectFault: the type's pattern has no equivalent.
     """
     if column.masked and done:
         if not column.attribute.required:
-            return value, "CAST(NULL AS VARCHAR)"
+            return value, NO_FAULT
         missing = parameters.add(f"{column.attribute.name}: a value is required")
         return value, f"CASE WHEN {value} IS NULL THEN {missing} END"
     if column.nested and not _is_json(column):
         return _Nested(table, parameters, hidden).column(column, value)
-    typed, wrong = _leaf(table, column, value, column.attribute.name, parameters, hidden)
+    typed, wrong = _leaf(table, column, value, column.attribute.name, parameters, hidden, name)
     return masked(column.attribute.privacy, typed), wrong
 
 
@@ -103,7 +121,7 @@ def _is_json(column: Column) -> bool:
 
 
 def _leaf(
-    table: Table, column: Column, value: str, label: str, parameters: Parameters, hidden: bool
+    table: Table, column: Column, value: str, label: str, parameters: Parameters, hidden: bool, name: str | None = None
 ) -> tuple[str, str]:
     where = f"{table.path}: attribute {column.attribute.name!r}"
     kind = column.type
@@ -121,14 +139,17 @@ def _leaf(
             typed = _plain(value, column, kind, parameters)
             if kind.pattern:
                 checks.append(f"NOT {matches_pattern(value, kind.pattern, parameters)}")
-    type_name = kind.name if kind else "struct"
-    text = _message(label, shown, f"is not a valid {type_name}", parameters, hidden)
-    checks.append(f"({typed}) IS NULL")
-    wrong = f"WHEN {value} IS NOT NULL AND ({' OR '.join(checks)}) THEN {text}"
+    if typed != value:
+        checks.append(f"({name or typed}) IS NULL")
+    wrong = ""
+    if checks:
+        type_name = kind.name if kind else "struct"
+        text = _message(label, shown, f"is not a valid {type_name}", parameters, hidden)
+        wrong = f"WHEN {value} IS NOT NULL AND ({' OR '.join(checks)}) THEN {text}"
     if column.attribute.required:
         missing = parameters.add(f"{label}: a value is required")
         wrong = f"WHEN {value} IS NULL THEN {missing} {wrong}"
-    return typed, f"CASE {wrong} END"
+    return typed, f"CASE {wrong} END" if wrong else NO_FAULT
 
 
 def _message(label: str, shown: str, fault: str, parameters: Parameters, hidden: bool) -> str:

@@ -10,45 +10,13 @@ from pathlib import Path
 from .bookkeeping import bookkeeping_changes
 from .context import Context
 from .driver import duckdb
-from .errors import EngineError, ProjectFault, unsupported
-from .locks import locked
+from .errors import EngineError, ProjectFault
+from .locks import TurnLock
+from .places import database_path
+from .sql import identifier
+from .surroundings import found, retried, writing
 
-__all__ = ["connect", "database_path", "transaction"]
-
-_URL = "jdbc:duckdb:"
-
-
-def database_path(context: Context, connection_ref: str | None, what: str) -> Path:
-    """The file of a connection.
-
-    ``SL_DUCKDB_PATH`` is stronger than the application's ``duckdbPath``, which is stronger than the URL; a
-    project without connections gets ``duckdb.db`` in its datasets folder.
-
-    Args:
-        connection_ref: the connection to use, or None for a project that names none.
-        what: what wants it, for messages.
-
-    Raises:
-        EngineError: the connection does not exist or is not DuckDB.
-    """
-    application = context.project.application
-    url_path = None
-    if connection_ref is not None:
-        connection = context.project.connection(connection_ref)
-        if connection is None:
-            known = ", ".join(sorted(application.connections)) or "none"
-            raise ProjectFault(
-                f"{what} uses the connection {connection_ref!r}, which metadata/application.sl.yml does not define "
-                f"(defined: {known})"
-            )
-        url = connection.options.get("url", "")
-        if not url.startswith(_URL) and connection.type != "duckdb":
-            raise unsupported(f"the connection {connection_ref!r} of {what} (type {connection.type or 'missing'!r})")
-        url_path = url.removeprefix(_URL).partition("?")[0] or connection.options.get("path")
-        if url_path == ":memory:":
-            raise ProjectFault(f"the connection {connection_ref!r} is an in-memory database; give its url a file")
-    chosen = context.duckdb_path or application.duckdb_path or url_path
-    return context.project.root / chosen if chosen else application.datasets / "duckdb.db"
+__all__ = ["connect", "database_path", "ensure_schema", "open_database", "transaction"]
 
 
 def _open(path: Path | str, **config: str) -> duckdb.DuckDBPyConnection:
@@ -75,34 +43,69 @@ def _create(path: Path, version: str) -> None:
     os.rename(unfinished, path)
 
 
+def open_database(path: Path, version: str) -> duckdb.DuckDBPyConnection:
+    """Open a database with the engine's own tables, and make it if it does not exist. The caller holds its lock.
+
+    Args:
+        version: the format of a database that is made.
+
+    Raises:
+        EngineError: a program that does not take the lock has the file open, or it is not a database.
+        ProjectFault: the version is none.
+    """
+    try:
+        if not path.exists():
+            _create(path, version)
+        connection = _open(path)
+    except duckdb.Error as error:
+        raise EngineError(
+            f"cannot open {path}: {error}; close other programs that have the database open for writing"
+        ) from error
+    try:
+        changes = bookkeeping_changes(connection)
+        if changes:
+            with transaction(connection):
+                for statement in changes:
+                    connection.execute(statement)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 @contextmanager
 def connect(context: Context, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the database as its only writer; wait for earlier processes to finish.
+    """Open the database as its only writer; wait for earlier processes to finish. In the warm engine, share its instance.
 
     Raises:
         EngineError: a program that does not take the lock has the file open, or it is not a database.
         ProjectFault: ``SL_DUCKDB_STORAGE_VERSION`` is not a version.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with locked(path.with_name(f"{path.name}.lock")):
-        try:
-            if not path.exists():
-                _create(path, context.storage_version)
-            connection = _open(path)
-        except duckdb.Error as error:
-            raise EngineError(
-                f"cannot open {path}: {error}; close other programs that have the database open for writing"
-            ) from error
+    surroundings = found()
+    if surroundings is not None:
+        with surroundings.connect(context, path) as connection:
+            yield connection
+        return
+    with TurnLock(path.with_name(f"{path.name}.lock")):
+        connection = open_database(path, context.storage_version)
         try:
             connection.execute("SET TimeZone = $zone", {"zone": context.timezone})
-            changes = bookkeeping_changes(connection)
-            if changes:
-                with transaction(connection):
-                    for statement in changes:
-                        connection.execute(statement)
             yield connection
         finally:
             connection.close()
+
+
+def ensure_schema(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> None:
+    """Make a schema before the transaction that needs it, where other commands may make it, too: two such transactions exclude each other.
+
+    Args:
+        path: the database.
+        name: the schema.
+    """
+    if found() is not None:
+        with writing(path, [(name, "")]):
+            retried(lambda: connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(name)}"), lambda: False)
 
 
 @contextmanager

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import NamedTuple
 
 from starlake_core_project import java_pattern
 
 from .casting import Column, has_privacy
 from .dialect import Dialect, dialect_of, header_names, spare_name
 from .driver import duckdb
-from .dsv_copy import Mask, copied, count_records, header_of
+from .dsv_copy import Mask, copied, header_of
+from .dsv_regular import count_records
 from .errors import EngineError
 from .privacy import mask_text
 from .reading import Reading
 from .sql import Parameters
 
-__all__ = ["as_copy", "dsv_source", "expected_rows"]
+__all__ = ["Scan", "as_copy", "dsv_scan", "dsv_source", "expected_rows"]
 
 # The longest line of DuckDB's reader unless another one is set.
 _LINE, _SLACK, _BUFFER = 2_000_000, 1024, 8 * 1024 * 1024
@@ -157,8 +159,41 @@ def _mask(column: Column, dialect: Dialect) -> Mask:
     return mask
 
 
+class Scan(NamedTuple):
+    """The parts of a query that reads a file.
+
+    Attributes:
+        source: a table function whose columns are the fields of the file.
+        fields: their names.
+        values: the values of the table's columns as ``v0``, ``v1`` ..., for a ``SELECT`` list.
+        record: the record as text.
+    """
+
+    source: str
+    fields: tuple[str, ...]
+    values: str
+    record: str
+
+
 def dsv_source(reading: Reading, parameters: Parameters) -> str:
     """A query with ``n`` (1 is the first), ``record``, ``broken`` and ``v0``, ``v1`` ... for the columns.
+
+    Args:
+        reading: the file; with a copy of it if the file itself is not regular.
+        parameters: collects the values that the query needs.
+
+    Raises:
+        EngineError: the header does not fit the table.
+    """
+    scan, copied = dsv_scan(reading, parameters), reading.copy is not None
+    return (
+        f"SELECT row_number() OVER () AS n, {f'coalesce(raw, {scan.record})' if copied else scan.record} AS record, "
+        f"{'broken' if copied else 'CAST(NULL AS VARCHAR)'} AS broken, {scan.values} FROM {scan.source}"
+    )
+
+
+def dsv_scan(reading: Reading, parameters: Parameters) -> Scan:
+    """How a file is read.
 
     Args:
         reading: the file; with a copy of it if the file itself is not regular.
@@ -211,7 +246,4 @@ def dsv_source(reading: Reading, parameters: Parameters) -> str:
     if not nullable:
         names = ", ".join(f"'{name}'" for name in fields)
         options.append(f"force_not_null = [{names}]")
-    return (
-        f"SELECT row_number() OVER () AS n, {f'coalesce(raw, {record})' if copy else record} AS record, "
-        f"{'broken' if copy else 'CAST(NULL AS VARCHAR)'} AS broken, {values} FROM read_csv({', '.join(options)})"
-    )
+    return Scan(f"read_csv({', '.join(options)})", tuple(fields), values, record)

@@ -1,7 +1,6 @@
-"""DSV files that DuckDB reads as Starlake does: as they are, or as a copy in which every record is well-formed.
+"""Copies of DSV files that DuckDB would not read as Starlake does. In a copy, every record is well-formed.
 
-DuckDB and Starlake agree about files whose records have the right width and whose quotes enclose whole fields. That is checked with a scan
-that costs little. Every other file is copied record by record, which takes longer and always the same memory.
+A file is copied record by record, which takes long and always the same memory. :mod:`.dsv_regular` finds the files that need no copy.
 """
 
 from __future__ import annotations
@@ -13,11 +12,9 @@ from tempfile import TemporaryDirectory
 from typing import BinaryIO, NamedTuple
 
 from .dialect import Dialect
-from .driver import duckdb
-from .dsv_lines import Broken, Lines, Record, Records, open_utf8
-from .sql import Parameters
+from .dsv_lines import Broken, Lines, Record, Records
 
-__all__ = ["Copy", "Mask", "copied", "count_records", "header_of"]
+__all__ = ["Copy", "Mask", "copied", "header_of"]
 
 Mask = Callable[[str], "tuple[str | None, str | None]"]
 """Makes of a value one that may be seen, or says what is wrong with it."""
@@ -57,71 +54,6 @@ def header_of(path: Path, dialect: Dialect, compat: bool) -> list[str] | None:
         comment = dialect.comment.encode()
         first = next((line for line in lines if not lines.skip(line, comment)), None)
         return None if first is None else [field or "" for field in records.record(first).fields]
-
-
-def count_records(connection: duckdb.DuckDBPyConnection, path: Path, dialect: Dialect, width: int) -> int | None:
-    """How many records a file has, with the header, if DuckDB can read it as it is; else None.
-
-    Their width is not checked in every case: DuckDB rejects records with another one.
-    """
-    if dialect.encoding != "utf-8" or dialect.trims:
-        return None
-    separator, quote = dialect.separator.encode(), dialect.quote.encode()
-    # Blank lines are skipped, but DuckDB reads them where they can be values.
-    blank = [b"\n\n", b"\n\r"]
-    if dialect.comment:
-        blank.append(b"\n" + dialect.comment.encode())
-    if width == 1 or separator.isspace():
-        blank += [b"\n ", b"\n\t"]
-    lines = separators = returns = 0
-    quoted = False
-    last = b"\n"
-    for block in open_utf8(path, "utf-8"):
-        if not block:
-            continue
-        text = last[-1:] + block
-        if b"\1" in block or any(part in text for part in blank):
-            return None
-        if b"\r" in text:
-            returns += text[:-1].count(b"\r")
-            if text.count(b"\r\n") != text[:-1].count(b"\r"):
-                return None
-        quoted = quoted or (bool(quote) and quote in block)
-        lines += block.count(b"\n")
-        separators += block.count(separator)
-        last = block
-    if last.endswith(b"\r") or returns not in (0, lines):
-        return None
-    lines += not last.endswith(b"\n")
-    if quoted:
-        return lines if _quotes_enclose_fields(connection, path, dialect, lines) else None
-    return lines if separators == lines * (width - 1) else None
-
-
-def _quotes_enclose_fields(connection: duckdb.DuckDBPyConnection, path: Path, dialect: Dialect, lines: int) -> bool:
-    quote, separator, escape = (_literal(part) for part in (dialect.quote, dialect.separator, dialect.escape))
-    text = f"[^{quote}]*"
-    inside = f"[^{quote}]" if not escape else f"[^{quote}{escape}]"
-    if dialect.escape == dialect.quote:
-        inside = f"(?:[^{quote}]|{quote}{quote})"
-    field = f"{quote}{inside}*{quote}"
-    regular = f"(?:{text}{separator})?{field}(?:{separator}(?:{text}{separator})?{field})*(?:{separator}{text})?"
-    parameters = Parameters()
-    read = (
-        f"read_csv({parameters.add(str(path))}, auto_detect = false, header = false, delim = {parameters.add(chr(1))}, quote = '', "
-        f"escape = '', columns = {{'line': 'VARCHAR'}}, compression = '{'gzip' if path.suffix == '.gz' else 'uncompressed'}', "
-        "ignore_errors = true)"
-    )
-    found = connection.execute(
-        f"SELECT count(*), count(*) FILTER (contains(line, {parameters.add(dialect.quote)}) "
-        f"AND NOT regexp_full_match(line, {parameters.add(regular)})) FROM {read}",
-        parameters.values,
-    ).fetchone()
-    return found == (lines, 0)
-
-
-def _literal(text: str) -> str:
-    return "".join(f"\\x{{{ord(character):x}}}" for character in text)
 
 
 @contextmanager

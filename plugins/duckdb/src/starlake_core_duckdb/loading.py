@@ -15,6 +15,7 @@ from .casting import Column, columns_of
 from .context import Context
 from .database import database_path
 from .dialect import dialect_of
+from .direct import load_directly
 from .driver import duckdb
 from .errors import EngineError
 from .expectations import Checks, planned_checks
@@ -113,28 +114,19 @@ def _load_files(
         refuse_unquoted_names(connection, f"{table.domain}.{table.name}", plan.columns)
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(table.final_domain)}")
     run_statements(connection, table.presql, table.path)
-    counts = read_batch(
-        connection,
-        table,
-        plan.columns,
-        [(item.path, item.name) for item in claimed],
-        work,
-        ReadingRules(
-            context.max_decompressed,
-            context.compat,
-            work_directory(context, table),
-            context.project.application.dsv_options,
-        ),
+    rules = ReadingRules(
+        context.max_decompressed,
+        context.compat,
+        work_directory(context, table),
+        context.project.application.dsv_options,
     )
+    files = [(item.path, item.name) for item in claimed]
+    direct = load_directly(connection, table, plan.columns, strategy, files, work, rules)
+    counts = direct.counts or read_batch(connection, table, plan.columns, files, work, rules, direct.irregular)
     if counts.rejected and context.reject_all_on_error:
         raise EngineError(_rejected_all(connection, table, counts))
-    target = (table.final_domain, table.final_name)
-    columns = [(column.name, column.ddl) for column in plan.columns]
-    created = ensure_table(connection, *target, strategy.columns_of_table(columns))
-    if context.compat:
-        run_statements(connection, table.postsql, table.path)
-    write(connection, strategy, target, BATCH, [name for name, _ in columns], ORDER, created=created)
-    drop_batch(connection)
+    if direct.counts is None:
+        _write_batch(connection, context, plan, strategy)
     if not context.compat:
         run_statements(connection, table.postsql, table.path)
     for item in claimed:
@@ -144,6 +136,17 @@ def _load_files(
         )
     work.log(connection, (table.domain, table.name), accepted=counts.accepted, rejected=counts.rejected)
     return counts
+
+
+def _write_batch(connection: duckdb.DuckDBPyConnection, context: Context, plan: Plan, strategy: Strategy) -> None:
+    table = plan.table
+    target = (table.final_domain, table.final_name)
+    columns = [(column.name, column.ddl) for column in plan.columns]
+    created = ensure_table(connection, *target, strategy.columns_of_table(columns))
+    if context.compat:
+        run_statements(connection, table.postsql, table.path)
+    write(connection, strategy, target, BATCH, [name for name, _ in columns], ORDER, created=created)
+    drop_batch(connection)
 
 
 def _rejected_all(connection: duckdb.DuckDBPyConnection, table: Table, counts: Counts) -> str:

@@ -17,8 +17,9 @@ from starlake_core_project import Query
 from .context import Context
 from .driver import duckdb
 from .errors import EngineError, ProjectFault
-from .locks import locked
+from .locks import TurnLock
 from .statements import query_parts, run_statements
+from .surroundings import NeedsProcess, found
 
 __all__ = ["FORMATS", "show_rows"]
 
@@ -69,9 +70,11 @@ def _positive(context: Context, option: str, default: int) -> int:
 
 @contextmanager
 def _reading(context: Context, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    if found() is not None:
+        raise NeedsProcess("the database is opened for reading only")
     options: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
     path.parent.mkdir(parents=True, exist_ok=True)
-    with locked(path.with_name(f"{path.name}.lock")):
+    with TurnLock(path.with_name(f"{path.name}.lock")):
         try:
             # A database that does not exist yet has no tables, but a query may need none.
             connection = (

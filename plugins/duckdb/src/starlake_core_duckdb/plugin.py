@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from starlake_core import Command, GeneralOptions, Job, OptionGroup, Options, hookimpl
+from starlake_core import Command, GeneralOptions, Job, OptionGroup, Options, RunKey, hookimpl
+from starlake_core.processes.following import Followed
 from starlake_core.processes.runner import local_folder, python_module, worker_environment
 from starlake_core.runtime import ProcessRunner, Runner
 
@@ -20,7 +22,8 @@ def sl_options() -> Sequence[type[OptionGroup]]:
 
 @hookimpl
 def sl_create_job(command: Command, options: Options) -> Job:
-    spec = {"include_env": list(options[DuckDBOptions].sl_include_env_vars)}
+    chosen = options[DuckDBOptions]
+    spec = {"include_env": list(chosen.sl_include_env_vars), "engine": chosen.duckdb_engine}
     return Job("duckdb", command.vector, options[GeneralOptions].sl_env_var, spec)
 
 
@@ -45,7 +48,26 @@ def sl_create_runner(job: Job) -> Runner:
         _environment,
         "The DuckDB engine needs the Python interpreter that runs this process",
         keyed=True,
+        follow=_follow,
+        rest=_rest,
     )
+
+
+def _follow(
+    key: RunKey, job: Job, sentinel: str | None, secrets: tuple[str, ...], on_end: Callable[[], None]
+) -> Followed:
+    """What follows an attempt: the warm engine has it if it is a load or a transform, and nobody wants it otherwise."""
+    if job.spec.get("engine") != "warm" or job.arguments[:1] not in (("load",), ("transform",)):
+        return Followed(key, job, sentinel, secrets, on_end)
+    from .engine.following import Warm
+
+    return Warm(key, job, sentinel, secrets, on_end)
+
+
+def _rest() -> None:
+    client = sys.modules.get(f"{__package__}.engine.client")
+    if client is not None:
+        client.rest()
 
 
 @hookimpl

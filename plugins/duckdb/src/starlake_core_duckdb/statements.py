@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from .driver import duckdb
 from .errors import EngineError, ProjectFault
+from .surroundings import found
 
-__all__ = ["query_parts", "run_statements"]
+__all__ = ["look_over", "query_parts", "run_statements"]
 
 
 def _parsed(connection: duckdb.DuckDBPyConnection, text: str, source: Path) -> list[duckdb.Statement]:
@@ -19,6 +21,17 @@ def _parsed(connection: duckdb.DuckDBPyConnection, text: str, source: Path) -> l
     if any(statement.type == duckdb.StatementType.TRANSACTION for statement in statements):
         raise ProjectFault(f"{source}: BEGIN, COMMIT and ROLLBACK are not allowed; a command is one transaction")
     return list(statements)
+
+
+def look_over(connection: duckdb.DuckDBPyConnection, texts: Sequence[str]) -> None:
+    """Find statements that need a process of their own, before anything is done. What is broken is reported when it is its turn.
+
+    Raises:
+        NeedsProcess: there is one, and this is the warm engine.
+    """
+    for text in texts if found() is not None else ():
+        with suppress(duckdb.Error):
+            connection.extract_statements(text)
 
 
 def run_statements(connection: duckdb.DuckDBPyConnection, texts: Sequence[str], source: Path) -> None:

@@ -19,6 +19,7 @@ from .errors import EngineError, TooLarge
 from .expectations import record_failure
 from .ingesting import Claimed, archive, claim, clear_work, give_back, leftovers, loaded_names, loaded_paths
 from .loading import Plan, TableResult, load_batch
+from .surroundings import retried
 from .work import Work
 
 __all__ = ["Loads", "load_tables"]
@@ -102,15 +103,10 @@ def _load_unit(
     """
     table, files = unit.plan.table, unit.files
     try:
-        with transaction(connection):
-            _forget_archived(context, connection, unit.plan)
-            counts = [load_batch(connection, context, unit.plan, batch, work) for batch in unit.batches]
-            unit.plan.checks.inside(connection, work)
-            accepted, rejected = sum(found.accepted for found in counts), sum(found.rejected for found in counts)
-            result = TableResult(table.domain, table.name, [item.name for item in files], accepted, rejected)
-            whole = None if before is None else [asdict(entry) for entry in _merged([*before, result])]
-            work.record(connection, asdict(result) if whole is None else whole)
-            clear_work(context, [table])
+        result = retried(
+            lambda: _write_unit(context, connection, unit, work, before),
+            lambda: bool(loaded_names(connection, table) & {item.path.name for item in files}),
+        )
     except (duckdb.Error, StarlakeError, OSError) as error:
         # A commit that raised may have happened all the same; then the files must not be loaded again.
         committed = loaded_names(connection, table)
@@ -132,6 +128,30 @@ def _load_unit(
         give_back(context, files)  # as Starlake leaves them in ingesting, although their rows stay
         raise
     archive(context, files)
+    return result
+
+
+def _write_unit(
+    context: Context,
+    connection: duckdb.DuckDBPyConnection,
+    unit: _Unit,
+    work: Work,
+    before: Sequence[TableResult] | None,
+) -> TableResult:
+    """Write the rows of a unit, in one transaction."""
+    table = unit.plan.table
+    with transaction(connection):
+        _forget_archived(context, connection, unit.plan)
+        counts = [load_batch(connection, context, unit.plan, batch, work) for batch in unit.batches]
+        unit.plan.checks.inside(connection, work)
+        accepted, rejected = sum(found.accepted for found in counts), sum(found.rejected for found in counts)
+        result = TableResult(table.domain, table.name, [item.name for item in unit.files], accepted, rejected)
+        whole = None if before is None else [asdict(entry) for entry in _merged([*before, result])]
+        if whole is None:
+            work.record(connection, asdict(result), unit.files[0].path.name)
+        else:
+            work.record(connection, whole)
+        clear_work(context, [table])
     return result
 
 

@@ -10,14 +10,15 @@ from starlake_core_project import Query, Task, WriteStrategy
 from starlake_core_project.keys import texts
 
 from .context import Context
-from .database import connect, database_path, transaction
+from .database import connect, database_path, ensure_schema, transaction
 from .driver import duckdb
 from .errors import EngineError, ProjectFault, unsupported
 from .expectations import Checks, planned_checks, record_failure
 from .refusals import refuse_task
 from .sql import identifier, qualified
-from .statements import query_parts, run_statements
+from .statements import look_over, query_parts, run_statements
 from .strategies import Strategy, checked_strategy, ensure_table, period_of, write
+from .surroundings import retried, writing
 from .work import Work
 
 __all__ = ["Transform", "database_of", "plan_transform", "query_of", "run_transform"]
@@ -136,7 +137,10 @@ def run_transform(context: Context, plan: Transform, work: Work) -> tuple[int | 
             first = work.first_result(connection)
             if first is not None:
                 return first["rows"], True
-            return _transform(context, connection, plan, work), False
+            task, query = plan.task, plan.query
+            look_over(connection, [*query.presql, *task.presql, query.sql, *task.postsql, *query.postsql])
+            with writing(plan.database, [plan.target]):
+                return _transform(context, connection, plan, work), False
         except duckdb.Error as error:
             raise EngineError(f"transform {plan.task.full_name} failed: {error}") from error
 
@@ -146,27 +150,38 @@ def _with_sql(context: Context, task: Task, sql: str) -> Task:
 
 
 def _transform(context: Context, connection: duckdb.DuckDBPyConnection, plan: Transform, work: Work) -> int | None:
-    task, query = plan.task, plan.query
+    late = plan.checks.may_fail_late
     try:
-        with transaction(connection):
-            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(plan.target[0])}")
-            # The order is Starlake's: the statements of the query's file enclose those of the YAML file.
-            run_statements(connection, query.presql, query.path)
-            run_statements(connection, task.presql, task.path)
-            rows = _run_query(context, connection, plan)
-            run_statements(connection, task.postsql, task.path)
-            run_statements(connection, query.postsql, query.path)
-            plan.checks.inside(connection, work)
-            work.log(connection, plan.target, accepted=rows, rejected=0)
-            if not plan.checks.may_fail_late:
-                work.record(connection, {"rows": rows})
+        ensure_schema(connection, plan.database, plan.target[0])
+        rows = retried(
+            lambda: _once(context, connection, plan, work),
+            lambda: not late and work.first_result(connection) is not None,
+        )
     except (duckdb.Error, EngineError) as error:
         work.log_failure(connection, [plan.target], str(error))
         record_failure(connection, work, error)
         raise
     plan.checks.outside(connection, work)
-    if plan.checks.may_fail_late:
+    if late:
         with transaction(connection):
+            work.record(connection, {"rows": rows})
+    return rows
+
+
+def _once(context: Context, connection: duckdb.DuckDBPyConnection, plan: Transform, work: Work) -> int | None:
+    """Write the rows, in one transaction."""
+    task, query = plan.task, plan.query
+    with transaction(connection):
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(plan.target[0])}")
+        # The order is Starlake's: the statements of the query's file enclose those of the YAML file.
+        run_statements(connection, query.presql, query.path)
+        run_statements(connection, task.presql, task.path)
+        rows = _run_query(context, connection, plan)
+        run_statements(connection, task.postsql, task.path)
+        run_statements(connection, query.postsql, query.path)
+        plan.checks.inside(connection, work)
+        work.log(connection, plan.target, accepted=rows, rejected=0)
+        if not plan.checks.may_fail_late:
             work.record(connection, {"rows": rows})
     return rows
 
@@ -195,13 +210,15 @@ def _run_query(context: Context, connection: duckdb.DuckDBPyConnection, plan: Tr
 
 def _check_kind(connection: duckdb.DuckDBPyConnection, plan: Transform) -> None:
     """Refuse to replace a table by a view, or a view by a table: the user decides what happens to the rows."""
+    # Only what would be in the way is searched for: a database has many tables, and to describe all of them takes longer than a small query.
+    kind = "VIEW" if plan.kind == "TABLE" else "TABLE"
+    column, source = f"{kind.lower()}_name", f"duckdb_{kind.lower()}s()"
     found = connection.execute(
-        "SELECT table_type FROM information_schema.tables WHERE table_catalog = current_database() "
-        "AND lower(table_schema) = lower($schema) AND lower(table_name) = lower($name)",
+        f"SELECT {column} FROM {source} WHERE database_name = current_database() AND NOT internal AND NOT temporary "
+        f"AND lower(schema_name) = lower($schema) AND lower({column}) = lower($name)",
         {"schema": plan.target[0], "name": plan.target[1]},
     ).fetchone()
-    kind = "VIEW" if found is not None and found[0] == "VIEW" else "TABLE"
-    if found is not None and kind != plan.kind:
+    if found is not None:
         name = ".".join(plan.target)
         raise EngineError(
             f"{plan.task.path}: {name} is a {kind.lower()} in the database, and the transform wants a {plan.kind.lower()}; "

@@ -78,12 +78,16 @@ class Work:
         """What the first call under this key reported, or None."""
         return next(iter(self.results(connection)), None)
 
-    def record(self, connection: duckdb.DuckDBPyConnection, result: object) -> None:
-        """Remember the result, as part of the current transaction."""
+    def record(self, connection: duckdb.DuckDBPyConnection, result: object, part: str = "") -> None:
+        """Remember the result, as part of the current transaction. A second result of the same work is refused by the database.
+
+        Args:
+            part: which part of the work it is the result of; empty for all of it.
+        """
         if self.run_key is not None:
             connection.execute(
-                "INSERT INTO starlake_core.run_keys (run_key, instance, command, arguments_hash, result, committed_at) "
-                "VALUES ($key, $instance, $command, $hash, $result, $now)",
+                "INSERT INTO starlake_core.run_keys (run_key, instance, command, arguments_hash, result, committed_at, work) "
+                "VALUES ($key, $instance, $command, $hash, $result, $now, $work)",
                 {
                     "key": self.run_key,
                     "instance": self.instance,
@@ -91,6 +95,7 @@ class Work:
                     "hash": self.arguments_hash,
                     "result": json.dumps(result),
                     "now": utc_now(),
+                    "work": fingerprint(self.command, (self.run_key, self.instance, self.arguments_hash, part)),
                 },
             )
 

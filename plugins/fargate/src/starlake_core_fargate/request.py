@@ -39,6 +39,7 @@ __all__ = [
     "overrides_of",
     "run_task_request",
     "started_by",
+    "with_labels",
 ]
 
 _LONGEST_VALUE = 300
@@ -195,7 +196,16 @@ def largest_request(job: Job, deployment: str = "") -> tuple[dict[str, Any], lis
         The request, and a sentence for each value that the option ``aws_run_task`` sets differently from the other options.
     """
     bound, key = worst_case(job, "s3", deployment)
-    return _request(bound.spec, bound.arguments, {**bound.env, **key.variables}, key)
+    return _request(with_labels(bound), bound.arguments, {**bound.env, **key.variables}, key)
+
+
+def with_labels(job: Job) -> Mapping[str, Any]:
+    """The spec of a job, with its labels among the tags.
+
+    Args:
+        job: a bound job.
+    """
+    return {**job.spec, "tags": {**job.spec["tags"], **job.labels}} if job.labels else job.spec
 
 
 def run_task_request(
@@ -256,7 +266,7 @@ def command_line(job: Job) -> str:
     """
     shown = job.masked()
     given = {"run_task": job.spec["run_task"]} if "run_task" in job.spec else {}
-    request, _ = _request({**shown.spec, **given}, shown.arguments, shown.env, RunKey("", ""))
+    request, _ = _request({**with_labels(shown), **given}, shown.arguments, shown.env, RunKey("", ""))
     line = ["aws", "ecs", "run-task", "--region", job.spec["service"]["region"]]
     profile = shown.spec["service"]["profile"]
     if profile not in ("default", MASK):

@@ -27,7 +27,7 @@ from starlake_core.runtime import (
 from .client import AwsClient, Refusal
 from .limits import LONGEST_OVERRIDES, overrides_size
 from .output import Output, Stream
-from .request import command_line, run_task_request, started_by
+from .request import command_line, run_task_request, started_by, with_labels
 from .state import TaskArn, TaskFacts, facts_of, status_of
 from .storage import Folders, MarkerStore
 
@@ -53,6 +53,8 @@ class FargateRunner(Runner):
         aws: the client for calls.
         clock: a monotonic clock; replaced in tests.
     """
+
+    labelled = True
 
     def __init__(self, service: Mapping[str, Any], aws: AwsClient, clock: Callable[[], float] = time.monotonic) -> None:
         self.interval = float(service["interval"])
@@ -163,7 +165,7 @@ class FargateRunner(Runner):
             if known:
                 return known[-1]
             self._markers.clear(marker)
-        request = run_task_request(job.spec, job.arguments, job.env, key)
+        request = run_task_request(with_labels(job), job.arguments, job.env, key)
         size = overrides_size(request["overrides"])
         if size > LONGEST_OVERRIDES:
             raise RunnerError(

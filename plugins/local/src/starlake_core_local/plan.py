@@ -6,11 +6,13 @@ they contain.
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from starlake_core import Attempt, Pipeline, StarlakeError, Task, TaskGroup
+from starlake_core import Attempt, Pipeline, StarlakeError, Task, TaskGroup, graph_json
 
 __all__ = ["Container", "Plan", "Step", "flatten"]
 
@@ -55,6 +57,11 @@ class Plan:
 
     pipeline: Pipeline
     steps: list[Step]
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """The digest of the graph, which a resumed run must not have changed. A run asks for it several times."""
+        return hashlib.sha256(graph_json(self.pipeline).encode()).hexdigest()
 
     def before(self, step: Step) -> list[Step]:
         """All steps upstream of a step, direct or indirect, in topological order."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import replace
@@ -23,14 +22,13 @@ from starlake_core import (
     TaskReport,
     TaskState,
     dry_run_report,
-    graph_json,
     hookimpl,
     is_selected,
 )
 from starlake_core.freshness import Event, FreshnessPolicy, Recorded
 from starlake_core.model.identity import instance_of
 from starlake_core.processes.supervisor import guard, is_locked, run_lock
-from starlake_core.runtime import in_project
+from starlake_core.runtime import in_project, rest_runners
 from starlake_core.short_names import file_name
 
 from .folders import state_folder
@@ -69,7 +67,8 @@ def _lock(folder: Path, run_id: str) -> Path:
 
 
 def _fingerprint(pipeline: Pipeline) -> str:
-    return hashlib.sha256(graph_json(pipeline).encode()).hexdigest()
+    plan: Plan = pipeline.native
+    return plan.fingerprint
 
 
 def _record(pipeline: Pipeline, request: RunRequest) -> RunRecord:
@@ -140,7 +139,10 @@ def sl_run_pipeline(pipeline: Pipeline, request: RunRequest) -> Report:
             with scheduler.signals():
                 store.begin(begun)
                 faults = _faults(pipeline, replace(request, run=run), recorded)
-                state, reason = (TaskState.FAILED, faults) if faults else scheduler.execute(recorded)
+                try:
+                    state, reason = (TaskState.FAILED, faults) if faults else scheduler.execute(recorded)
+                finally:
+                    rest_runners()  # who started the run may open the database now
                 report = Report(
                     pipeline.id,
                     run_id,

@@ -30,7 +30,7 @@ from .plan import Plan, Step
 from .progress import BAD, GOOD, PASSED_ON, SKIPPED, Progress
 from .recording import Recorder
 from .stopping import StopRequests
-from .store import Store, TaskRow
+from .store import Store, TaskRow, now
 from .waiting_line import News, WaitingLine
 
 __all__ = ["NEW", "Scheduler"]
@@ -336,7 +336,9 @@ class Scheduler:
             progress.used += 1
             progress.first_poke = time.monotonic()
         log = self._runner.log_path(progress.step.path, attempt)
-        self._recorder.set(progress, TaskRow(progress.step.path, TaskState.RUNNING, attempt, log=str(log)))
+        self._recorder.set(
+            progress, TaskRow(progress.step.path, TaskState.RUNNING, attempt, log=str(log), started=now())
+        )
 
     def _conclude(self, progress: Progress, outcome: Outcome, seconds: float) -> None:
         task = progress.step.task
@@ -413,19 +415,8 @@ class Scheduler:
 
     def reports(self) -> tuple[TaskReport, ...]:
         """How each task ended."""
-        rows = [self._progress[id(step)].row for step in self._plan.tasks]
-        return tuple(
-            TaskReport(
-                step.path,
-                row.state,
-                row.reason,
-                row.exit_code,
-                row.attempt,
-                row.log,
-                row.duration,
-            )
-            for step, row in zip(self._plan.tasks, rows, strict=True)
-        )
+        rows = [(step.path, self._progress[id(step)].row) for step in self._plan.tasks]
+        return tuple(replace(row, task=path).report for path, row in rows)
 
     def datasets(self) -> tuple[str, ...]:
         """The URIs of the datasets that the successful tasks produced."""

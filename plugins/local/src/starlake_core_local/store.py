@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS runs (
 CREATE TABLE IF NOT EXISTS tasks (
     run_id TEXT NOT NULL REFERENCES runs, task TEXT NOT NULL, state TEXT NOT NULL, attempt INTEGER NOT NULL,
     reason TEXT NOT NULL, exit_code INTEGER, log TEXT NOT NULL, duration REAL NOT NULL, not_ready INTEGER NOT NULL,
-    PRIMARY KEY (run_id, task)
+    started TEXT NOT NULL DEFAULT '', PRIMARY KEY (run_id, task)
 ) WITHOUT ROWID;
 """
 _EVENTS = """
@@ -41,8 +41,9 @@ CREATE TABLE IF NOT EXISTS decisions (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS previous (pipeline_id TEXT PRIMARY KEY, after TEXT NOT NULL) WITHOUT ROWID;
 """
-_VERSION = 2
-_TASK_COLUMNS = ("task", "state", "attempt", "reason", "exit_code", "log", "duration", "not_ready")
+_VERSION = 3
+_BEFORE_3 = "ALTER TABLE tasks ADD COLUMN started TEXT NOT NULL DEFAULT '';"
+_TASK_COLUMNS = ("task", "state", "attempt", "reason", "exit_code", "log", "duration", "not_ready", "started")
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class TaskRow:
         attempt: the number of the last attempt, from 1.
         reason, exit_code, log, duration: the reason, exit code, log and seconds of that attempt.
         not_ready: whether it is a gate that closed.
+        started: when that attempt started, as :func:`now` says it; empty if none did.
     """
 
     task: str
@@ -90,6 +92,21 @@ class TaskRow:
     log: str = ""
     duration: float = 0.0
     not_ready: bool = False
+    started: str = ""
+
+    @property
+    def report(self) -> TaskReport:
+        """What a report of the run says about the task."""
+        return TaskReport(
+            self.task,
+            self.state,
+            self.reason,
+            self.exit_code,
+            self.attempt,
+            self.log,
+            self.duration,
+            datetime.fromisoformat(self.started) if self.started else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -162,7 +179,10 @@ class Store:
                     raise RunError(
                         f"{self._path} is the database of another program; choose another folder with the option state_dir"
                     )
-                self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {_EVENTS} PRAGMA user_version={_VERSION}; COMMIT;")
+                changes = _BEFORE_3 if version else ""
+                self._db.executescript(
+                    f"BEGIN IMMEDIATE; {_SCHEMA} {_EVENTS} {changes} PRAGMA user_version={_VERSION}; COMMIT;"
+                )
         except BaseException:
             self._db.close()
             raise
@@ -311,9 +331,21 @@ class Store:
         """Record the states of some tasks in one transaction."""
         with self._transaction():
             self._db.executemany(
-                "INSERT OR REPLACE INTO tasks VALUES (?,?,?,?,?,?,?,?,?)",
+                "INSERT OR REPLACE INTO tasks (run_id, task, state, attempt, reason, exit_code, log, duration, not_ready, started) "
+                "VALUES (?,?,?,?,?,?,?,?,?,?)",
                 [
-                    (run_id, r.task, r.state, r.attempt, r.reason, r.exit_code, r.log, r.duration, int(r.not_ready))
+                    (
+                        run_id,
+                        r.task,
+                        r.state,
+                        r.attempt,
+                        r.reason,
+                        r.exit_code,
+                        r.log,
+                        r.duration,
+                        int(r.not_ready),
+                        r.started,
+                    )
                     for r in rows
                 ],
             )
@@ -346,7 +378,7 @@ class Store:
         """The recorded tasks of a run, by path."""
         with self._told():
             rows = self._db.execute(
-                "SELECT task, state, attempt, reason, exit_code, log, duration, not_ready FROM tasks WHERE run_id=?",
+                "SELECT task, state, attempt, reason, exit_code, log, duration, not_ready, started FROM tasks WHERE run_id=?",
                 (run_id,),
             ).fetchall()
         with self._readable(run_id):
@@ -397,7 +429,7 @@ class Store:
                 row[1],
                 row[0],
                 row[2],
-                tuple(TaskReport(t.task, t.state, t.reason, t.exit_code, t.attempt, t.log, t.duration) for t in tasks),
+                tuple(row.report for row in tasks),
                 reason=row[3],
                 interval=DataInterval(datetime.fromisoformat(row[4]), datetime.fromisoformat(row[5])),
                 started=datetime.fromisoformat(row[6]),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from .errors import Problem, ProjectError
+from .item_facts import ItemFacts
 from .model import Domain, Table, Task
 from .project import Project
 from .tables import SUFFIX
@@ -53,6 +54,7 @@ class Item:
         path: the file that describes it.
         fault: why it cannot be read.
         is_task: whether it is a transform.
+        facts: what else its pipeline needs to know.
     """
 
     domain: str
@@ -67,6 +69,7 @@ class Item:
     table: Table | None = None
     task: Task | None = None
     fault: Fault | None = None
+    facts: ItemFacts = field(default_factory=ItemFacts, repr=False)
 
     @property
     def full_name(self) -> str:

@@ -75,7 +75,9 @@ class DagSource:
         marked = self._keys({name: f"{_OPEN}{name}{_CLOSE}" for name in _VARIABLES}, silent=True)
         self._check(marked)
         words = {word.lower() for word in _LEFT.findall(marked.filename or "")}
-        self.variables = frozenset(name for lower, name in _LOWER.items() if lower in words)
+        # A statement of Jinja may look at any variable without showing it.
+        shown = {name for lower, name in _LOWER.items() if lower in words}
+        self.variables = frozenset(_VARIABLES if "{%" in text else shown)
 
     def at(self, values: Mapping[str, str]) -> Dag:
         """Return the dag for a group.

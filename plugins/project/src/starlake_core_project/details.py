@@ -3,25 +3,84 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
+
+from msgspec import msgpack
 
 from starlake_core import Check, Column, TableDetails
 
-from .catalogue import Item
+from .catalogue import Catalogue, Item
 from .errors import ProjectError
+from .item_facts import ItemFacts
 from .keys import texts
+from .lineage import Lineage, query_connection
+from .manifest import fingerprint
 from .model import Table, Task
 from .project import Project
 from .scheduling import seconds_of
 from .schema import Attribute, Expectation, Freshness
 from .sql_tables import dialect_of
 
-__all__ = ["freshness_of", "table_details"]
+__all__ = ["with_facts"]
 
 _OWNER = ("owner:", "owner=")
 
 
-def table_details(project: Project, item: Item, sql: str = "", columns: tuple[Column, ...] = ()) -> TableDetails:
+def with_facts(
+    project: Project, catalogue: Catalogue, lineage: Lineage, columns: bool = False
+) -> tuple[Catalogue, Lineage]:
+    """Return the tables and transforms of a project with what their pipelines need to know about them.
+
+    Args:
+        project: the project.
+        catalogue: the tables and transforms.
+        lineage: what the transforms read.
+        columns: find the columns of transforms in their SQL, too.
+    """
+    from .column_lineage import columns_of_transforms
+
+    computed = columns_of_transforms(project, catalogue, lineage) if columns else {}
+    made = {
+        id(item): replace(
+            item,
+            facts=_facts(
+                project,
+                item,
+                lineage.queries.get(item.full_name, ""),
+                computed.get(item.full_name, ()) if item.is_task else (),
+            ),
+        )
+        for item in catalogue.items
+    }
+    parents = {name: tuple(made[id(parent)] for parent in found) for name, found in lineage.parents.items()}
+    return replace(catalogue, items=tuple(made.values())), replace(lineage, parents=parents)
+
+
+def _facts(project: Project, item: Item, sql: str, columns: tuple[Column, ...]) -> ItemFacts:
+    if item.table is None and item.task is None:
+        return ItemFacts()
+    task = item.task
+    mark = fingerprint(item, sql)
+    details = replace(_table_details(project, item, sql, columns), values={"fingerprint": mark})
+    if task is not None:
+        connection = query_connection(project, task)
+    else:
+        name = _connection(project, item)
+        connection = project.application.connections.get(name) if name else None
+    return ItemFacts(
+        (task.write_strategy.type or "") if task is not None else "",
+        (task.keys.dataset_triggering_strategy or "").strip() if task is not None else "",
+        dialect_of(connection),
+        details.warn_after,
+        details.error_after,
+        str(task.sql_path or "") if task is not None else "",
+        mark,
+        msgpack.encode(details),
+    )
+
+
+def _table_details(project: Project, item: Item, sql: str = "", columns: tuple[Column, ...] = ()) -> TableDetails:
     """Return what the project says about a table.
 
     Args:
@@ -31,7 +90,7 @@ def table_details(project: Project, item: Item, sql: str = "", columns: tuple[Co
         columns: the columns of its query; by default those of its file.
     """
     owners, tags = _owners(item.tags)
-    warn, error = freshness_of(item)
+    warn, error = _freshness_of(item)
     application = project.application
     connection_name = _connection(project, item)
     connection = application.connections.get(connection_name) if connection_name else None
@@ -57,7 +116,7 @@ def table_details(project: Project, item: Item, sql: str = "", columns: tuple[Co
     )
 
 
-def freshness_of(item: Item) -> tuple[int, int]:
+def _freshness_of(item: Item) -> tuple[int, int]:
     """Return the seconds after which a table counts as old, for a warning and for an error; 0 for never, and for what cannot be read."""
     freshness = (
         item.table.metadata.freshness if item.table is not None else item.task.freshness if item.task else Freshness()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlake_core import (
@@ -20,7 +20,6 @@ from starlake_core import (
 )
 
 from .catalogue import Item
-from .details import freshness_of, table_details
 from .errors import ProjectError
 from .grouping import Draft
 from .lineage import Lineage
@@ -43,7 +42,10 @@ class Drawing:
     project: Project
     lineage: Lineage
     environment: str | None = None
-    _nodes: dict[str, StarlakeDependency] = field(default_factory=dict)
+    _schedules: Schedules = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._schedules = Schedules(self.project.application.schedule_presets)
 
     def draw(self, orchestration: Orchestration, draft: Draft) -> StarlakePipeline:
         """Draw a pipeline in an orchestration, and return it.
@@ -107,35 +109,28 @@ class Drawing:
         return made[item.full_name]
 
     def _node(self, item: Item) -> StarlakeDependency:
-        strategy = item.task.keys.dataset_triggering_strategy if item.task is not None else None
         return StarlakeDependency(
             item.full_name,
             "task" if item.is_task else "table",
             self._cron(item),
             sink=item.sink,
-            freshness=freshness_of(item)[1],
-            dataset_triggering_strategy=strategy if strategy and strategy.lower() in ("any", "all") else None,
-            write_strategy=item.task.write_strategy.type if item.task is not None else None,
+            freshness=item.facts.error,
+            dataset_triggering_strategy=item.facts.any_or_all,
+            write_strategy=item.facts.strategy or None,
         )
 
     def _cron(self, item: Item) -> str | None:
         try:
-            return Schedules(self.project.application.schedule_presets).of(item.schedule).cron
+            return self._schedules.of(item.schedule).cron
         except ProjectError:  # a fault of the pipeline that loads it
             return None
 
     def _finish(self, pipeline: StarlakePipeline, draft: Draft) -> None:
         """Add what is not in the graph: what the project says about each table, and where the project is."""
         items = {item.full_name: item for item in draft.items}
-        if draft.kind != "load":
-            items = {
-                **{
-                    parent.full_name: parent
-                    for item in draft.items
-                    for parent in self.lineage.parents.get(item.full_name, ())
-                },
-                **items,
-            }
+        if draft.kind != "load" and pipeline.options[GeneralOptions].run_dependencies_first:
+            found = [parent for item in draft.items for parent in self.lineage.parents.get(item.full_name, ())]
+            items = {**{parent.full_name: parent for parent in found}, **items}
         own: dict[str, str] = {"SL_ROOT": str(self.project.root)}
         if self.environment is not None:
             own["SL_ENV"] = self.environment
@@ -143,8 +138,8 @@ class Drawing:
         for task in pipeline.tasks():
             _place(task, own)
             item = items.get(_subject(task))
-            if item is not None and (item.table is not None or item.task is not None):
-                task.details = table_details(self.project, item, self.lineage.queries.get(item.full_name, ""))
+            if item is not None:
+                task.describe(item.facts.details)
 
 
 def _subject(task: Task) -> str:
@@ -166,7 +161,7 @@ def _place(task: Task, own: Mapping[str, str]) -> None:
         name: value for name, value in own.items() if name != "SL_ROOT" or not (job.endpoint or job.env.get("SL_ROOT"))
     }
     if values:
-        task.job = replace(job, env={**job.env, **values})
+        task.job = job.with_env(values)
 
 
 def _domains(items: Iterable[Item]) -> list[StarlakeDomain]:

@@ -60,7 +60,7 @@ def _harmless(structure: str, names: str, note: str, warn: bool = False) -> None
 
 
 _TEXT = "documentation only"
-_GENERATION = "for dag-generate, which writes pipeline files"
+_GENERATION = "says which pipelines there are"
 _SPARK = "for Spark"
 _CLOUD = "for other databases"
 _FILES = "for sinks that are files"

@@ -16,7 +16,7 @@ from starlake_core.errors import did_you_mean
 from starlake_core.model.schedule import read_cron
 
 from .catalogue import Catalogue, Fault, Item
-from .dags import Dag, Dags, DagSource
+from .dags import Dag, Dags
 from .errors import ProjectError
 from .project import Project
 from .scheduling import NO_SCHEDULE, Schedule, Schedules, most_frequent
@@ -128,20 +128,21 @@ class _Grouping:
         except ProjectError as error:
             return [self._broken_dag(kind, ref, items, error)]
         schedules = Schedules(self.project.application.schedule_presets)
+        used = sorted(source.variables & _VALUES[kind].keys())
         files: dict[str, dict[str, list[Item]]] = {}
         found: dict[str, Schedule] = {}
         checked: list[Item] = []
         for item in items:
             item, schedule = self._scheduled(item, schedules)
             checked.append(item)
-            stem = source.at(_values(source, kind, [item], schedule)).stem
+            stem = source.at({name: _VALUES[kind][name](item, schedule) for name in used}).stem
             found[schedule.name] = schedule
             files.setdefault(stem, {}).setdefault(schedule.name, []).append(item)
         drafts = []
         for stem, by_schedule in files.items():
             named = len(by_schedule) > 1
             for name, members in by_schedule.items():
-                dag = source.at(_values(source, kind, members, found[name]))
+                dag = source.at(_values(kind, members, found[name]))
                 suffix = f"_{name}" if named and name != NO_SCHEDULE else ""
                 drafts.append(
                     Draft(
@@ -242,18 +243,29 @@ def _faults(items: Iterable[Item]) -> tuple[Fault, ...]:
     return tuple({item.fault.path: item.fault for item in items if item.fault is not None}.values())
 
 
-def _values(source: DagSource, kind: str, items: Sequence[Item], schedule: Schedule) -> dict[str, str]:
+_Value = Callable[[Item, Schedule], str]
+_OF_BOTH: Mapping[str, _Value] = {
+    "domain": lambda item, _: item.domain,
+    "finalDomain": lambda item, _: item.final_domain,
+    "renamedDomain": lambda item, _: item.final_domain,
+    "finalTable": lambda item, _: item.final_name,
+    "schedule": lambda _, schedule: schedule.name,
+}
+_VALUES: Mapping[str, Mapping[str, _Value]] = {
+    "load": {**_OF_BOTH, "table": lambda item, _: item.name, "renamedTable": lambda item, _: item.final_name},
+    "transform": {
+        **_OF_BOTH,
+        "table": lambda item, _: item.final_name,
+        "name": lambda item, _: item.name,
+        "task": lambda item, _: item.name,
+    },
+}
+"""The variables of the names of files."""
+
+
+def _values(kind: str, items: Sequence[Item], schedule: Schedule) -> dict[str, str]:
     """Return the values of the variables for a group. A variable that is not in the name of the file lists all of them."""
-
-    def listed(of: Callable[[Item], str]) -> str:
-        return ", ".join(dict.fromkeys(map(of, items)))
-
-    domain, final_domain = listed(lambda item: item.domain), listed(lambda item: item.final_domain)
-    table, final_table = listed(lambda item: item.name), listed(lambda item: item.final_name)
-    values = {"domain": domain, "finalDomain": final_domain, "renamedDomain": final_domain, "schedule": schedule.name}
-    if kind == "load":
-        return {**values, "table": table, "finalTable": final_table, "renamedTable": final_table}
-    return {**values, "table": final_table, "finalTable": final_table, "name": table, "task": table}
+    return {name: ", ".join(dict.fromkeys(of(item, schedule) for item in items)) for name, of in _VALUES[kind].items()}
 
 
 def _pinned(drafts: Sequence[Draft], names: Mapping[str, str]) -> list[Draft]:

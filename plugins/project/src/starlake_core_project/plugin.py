@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +61,47 @@ def sl_check_project(folder: Path, strict: bool) -> ProjectCheck:
 
 
 @hookimpl
+def sl_build_project(folder: Path) -> bool:
+    from .publishing import publish
+
+    # The file says where the project is; the orchestrator keeps its records there.
+    publish(folder, orchestrator=_local(), filename=str(folder / "metadata" / "application.sl.yml"), namespace={})
+    return True
+
+
+@hookimpl
+def sl_select_tables(folder: Path, select: Sequence[str], exclude: Sequence[str], state: Path | None) -> Sequence[str]:
+    from .publishing import plan
+    from .selection import select_items, selected_names
+
+    found = plan(folder)
+    return selected_names(select_items(folder, found.catalogue, found.lineage, select, exclude, state))
+
+
+@hookimpl
+def sl_export_project(
+    folder: Path, orchestrator: str, environment: str | None, options: Mapping[str, str], output: Path
+) -> Mapping[Path, str | None]:
+    from .export import MARK, export_files
+    from .publishing import plan
+
+    made = {
+        output / name: text for name, text in export_files(plan(folder), orchestrator, environment, options).items()
+    }
+    earlier = [
+        path for path in sorted(output.glob("*.py")) if MARK in path.read_text(encoding="utf-8", errors="replace")
+    ]
+    return {**dict.fromkeys(earlier), **made}
+
+
+@hookimpl
+def sl_write_project(folder: Path, files: Sequence[Path]) -> Sequence[Path]:
+    from .starting import write_project
+
+    return write_project(folder, files)
+
+
+@hookimpl
 def sl_write_demo(folder: Path, again: bool) -> Demo:
     from .demo import write_demo
 
@@ -72,6 +113,13 @@ def sl_show_demo(folder: Path) -> DemoTables | None:
     from .demo import show_demo
 
     return show_demo(folder)
+
+
+def _local() -> str | None:
+    """Return the orchestrator of the command line; None to choose as usual."""
+    from starlake_core.plugins import installed
+
+    return "local" if any(plugin.name == "local" for plugin in installed("orchestrator")) else None
 
 
 def _of_load(project: Project, values: Mapping[str, Any], environ: Mapping[str, str]) -> ProjectFacts | None:

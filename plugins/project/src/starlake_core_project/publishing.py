@@ -17,15 +17,17 @@ from starlake_core.dsl.faults import publish_faults
 from starlake_core.dsl.orchestration import current_overrides
 from starlake_core.plugins import installed
 
+from .cache import Cache
 from .catalogue import Catalogue, read_catalogue
+from .details import with_facts
 from .drawing import Drawing
 from .errors import ProjectError
 from .grouping import Draft, Drafts, group
-from .lineage import Lineage, query_connection, read_lineage
+from .lineage import Lineage, read_lineage
 from .project import Project
-from .sql_tables import dialect_of
+from .selection import select_items
 
-__all__ = ["AT_RUN_TIME", "Plan", "open_project", "plan", "publish"]
+__all__ = ["AT_RUN_TIME", "Plan", "open_project", "orchestrations", "plan", "publish"]
 
 _log = logging.getLogger(__name__)
 
@@ -97,19 +99,41 @@ def plan(
     cron: str | None = None,
     lineage: str = "sql",
     env: str | None = None,
+    select: Iterable[str] | str = (),
+    exclude: Iterable[str] | str = (),
+    state: str | os.PathLike[str] | None = None,
+    cache: bool = True,
+    columns: bool = False,
 ) -> Plan:
     """Read a project and group it into pipelines, without building them.
 
     Args:
-        root, by, names, cron, lineage, env: see :func:`publish`.
+        root, by, names, cron, lineage, env, select, exclude, state, cache, columns: see :func:`publish`.
 
     Raises:
         ProjectError: an argument is wrong, the folder is not a project, or its application file is invalid.
     """
     project = open_project(root, env)
+    catalogue, found = _content(project, lineage, env, cache, columns)
+    part = catalogue
+    if select or exclude:
+        part = select_items(project.root, catalogue, found, select, exclude, None if state is None else Path(state))
+    return Plan(project, catalogue, found, group(project, part, by, names, cron))
+
+
+def _content(project: Project, mode: str, env: str | None, cache: bool, columns: bool) -> tuple[Catalogue, Lineage]:
+    """Return the tables, transforms and lineage of a project, from the cache if nothing changed."""
+    kept = Cache(project, (mode, str(env), str(columns)), os.environ) if cache else None
+    found = kept.read() if kept is not None else None
+    if found is not None:
+        for warning in found[1].warnings:
+            _log.warning("%s", warning)
+        return found
     catalogue = read_catalogue(project)
-    found = read_lineage(project, catalogue, lineage)
-    return Plan(project, catalogue, found, group(project, catalogue, by, names, cron))
+    catalogue, lineage = with_facts(project, catalogue, read_lineage(project, catalogue, mode), columns)
+    if kept is not None:
+        kept.write(catalogue, lineage)
+    return catalogue, lineage
 
 
 def publish(
@@ -123,6 +147,11 @@ def publish(
     cron: str | None = None,
     lineage: str = "sql",
     env: str | None = None,
+    select: Iterable[str] | str = (),
+    exclude: Iterable[str] | str = (),
+    state: str | os.PathLike[str] | None = None,
+    cache: bool = True,
+    columns: bool = False,
     strict: bool = False,
     filename: str | None = None,
     namespace: dict[str, Any] | None = None,
@@ -134,14 +163,20 @@ def publish(
     Args:
         project: the folder of the project.
         orchestrator: the orchestrator; by default the one that loads the file, and else that of the template of the dag.
-        environment: the environment; by default that of the template of the dag, and else ``SL_EXECUTION_ENVIRONMENT``, ``duckdb`` for a project of
-            DuckDB, or the only one that is installed.
+        environment: the environment; by default that of the template of the dag, then ``SL_EXECUTION_ENVIRONMENT``, then ``duckdb`` for tables in
+            DuckDB and ``shell`` for others, as far as they are installed.
         options: options for all pipelines; they override those of the dags.
         by: one pipeline for each ``dag`` and schedule, ``domain`` or ``tag``, or one for the whole ``project``.
         names: ids to use instead of the derived ones, by id or by ``file/schedule``.
         cron: the schedule of every pipeline, instead of those of the project.
         lineage: ``sql``, or ``compat`` for the rule of the command line of Starlake.
         env: ``SL_ENV``; by default as the project and the process say.
+        select: words for the tables and transforms of the pipelines; see :mod:`.selection`. Everything by default.
+        exclude: words for what to leave out.
+        state: a file that ``graph --format json`` wrote earlier, for ``state:modified``.
+        cache: keep what was read, in ``.starlake-core/cache`` of the project or the folder that ``SL_PROJECT_CACHE`` names, and use it while no file
+            of the project changes.
+        columns: find out, from their SQL, which columns transforms have and what these are computed from; takes longer.
         strict: raise the first error, instead of building the other pipelines.
         filename: the path of the pipeline file; that of the caller by default.
         namespace: the globals of the pipeline file; those of the caller by default.
@@ -151,12 +186,25 @@ def publish(
 
     Raises:
         ProjectError: an argument is wrong, the folder is not a project, or its application file is invalid; with ``strict`` also for any broken file.
+        NothingFoundError: a word selects nothing.
         StarlakeError: with ``strict``, a pipeline cannot be built.
     """
     module = calling_module() if filename is None or namespace is None else {}
     namespace = module if namespace is None else namespace
     filename = str(module.get("__file__", "")) if filename is None else filename
-    found = plan(project, by=by, names=names, cron=cron, lineage=lineage, env=env)
+    found = plan(
+        project,
+        by=by,
+        names=names,
+        cron=cron,
+        lineage=lineage,
+        env=env,
+        select=select,
+        exclude=exclude,
+        state=state,
+        cache=cache,
+        columns=columns,
+    )
     return publish_plan(
         found, orchestrator, environment, options or {}, strict or current_overrides().strict, filename, namespace, env
     )
@@ -180,7 +228,7 @@ def publish_plan(
     drawing = Drawing(found.project, found.lineage, env)
     made: list[StarlakePipeline] = []
     host = _host()
-    for settings, drafts in _alike(
+    for settings, drafts in orchestrations(
         found, [draft for draft in found.drafts.drafts if draft.id not in broken], environment, options
     ):
         where = orchestrator or (None if host else _installed_orchestrator(drafts[0].dag.orchestrator))
@@ -223,10 +271,17 @@ class _Settings:
     options: Mapping[str, Any]
 
 
-def _alike(
+def orchestrations(
     found: Plan, drafts: Iterable[Draft], environment: Any, options: Mapping[str, Any]
 ) -> Iterable[tuple[_Settings, Sequence[Draft]]]:
-    """Return the drafts with the same environment and options together: they share an orchestration."""
+    """Return the drafts with the same environment and options together: they share an orchestration.
+
+    Args:
+        found: the plan.
+        drafts: the pipelines.
+        environment: the environment; by default that of each dag.
+        options: options for all pipelines.
+    """
     zone = found.project.application.timezone
     base: dict[str, Any] = {"timezone": zone} if zone else {}
     groups: dict[str, tuple[_Settings, list[Draft]]] = {}
@@ -237,7 +292,7 @@ def _alike(
             **_strategy(draft),
             **options,
         }
-        where = environment or _environment(found, draft)
+        where = environment or _environment(draft)
         key = repr((where, sorted(own.items(), key=lambda pair: pair[0])))
         groups.setdefault(key, (_Settings(where, own), []))[1].append(draft)
     return list(groups.values())
@@ -245,7 +300,7 @@ def _alike(
 
 def _strategy(draft: Draft) -> dict[str, str]:
     """Return the condition on datasets that the transforms of a pipeline agree on, if it is more than any or all."""
-    found = {item.task.keys.dataset_triggering_strategy or "" for item in draft.items if item.task is not None}
+    found = {item.facts.triggering for item in draft.items if item.is_task}
     words = {word for word in found if word}
     if len(found) == 1 and words and not words & {"any", "all", "ANY", "ALL"}:
         return {"dataset_triggering_strategy": words.pop()}
@@ -262,23 +317,13 @@ def _installed_orchestrator(name: str) -> str | None:
     return name if name in {plugin.name for plugin in installed("orchestrator")} else None
 
 
-def _environment(found: Plan, draft: Draft) -> str | None:
+def _environment(draft: Draft) -> str | None:
     names = {plugin.name for plugin in installed("environment")}
     word = draft.dag.environment
     if word and (word in names or word in ("shell", "cloud_run", "dataproc", "fargate")):
         return word
-    if os.environ.get("SL_EXECUTION_ENVIRONMENT") or "duckdb" not in names:
+    if os.environ.get("SL_EXECUTION_ENVIRONMENT") or len(names) < 2:
         return None
-    return "duckdb" if all(_on_duckdb(found, draft)) else None
-
-
-def _on_duckdb(found: Plan, draft: Draft) -> Iterable[bool]:
-    application = found.project.application
-    for item in draft.items:
-        if item.task is not None:
-            connection = query_connection(found.project, item.task)
-        else:
-            name = item.table.metadata.connection_ref if item.table is not None else None
-            name = name or application.load_connection_ref or application.connection_ref
-            connection = application.connections.get(name) if name else None
-        yield dialect_of(connection) == "duckdb"
+    if "duckdb" in names and all(item.facts.dialect == "duckdb" for item in draft.items):
+        return "duckdb"
+    return "shell" if "shell" in names else None

@@ -12,13 +12,15 @@ from starlake_core_project import Domain
 from starlake_core.errors import StarlakeError
 
 from ..context import Context, refuse_options
-from ..database import connect
+from ..database import connect, ensure_schema
 from ..driver import duckdb
 from ..errors import EngineError, combined
 from ..ingesting import sweep_unresolved
 from ..loading import Plan, TableResult, plan_table
 from ..locks import locked
 from ..selection import warn_of_unknown
+from ..statements import look_over
+from ..surroundings import ALL_LOADS, writing
 from ..table_loads import Loads, load_tables
 from ..work import Work
 
@@ -61,6 +63,17 @@ def _planned(context: Context) -> tuple[list[tuple[Domain, list[Plan]]], list[St
     return selection, failures
 
 
+def _written(selection: Sequence[tuple[Domain, list[Plan]]]) -> list[tuple[str, str]]:
+    return [
+        ALL_LOADS,
+        *((plan.table.final_domain, plan.table.final_name) for _, chosen in selection for plan in chosen),
+    ]
+
+
+def _statements(plan: Plan) -> list[str]:
+    return [*plan.table.presql, *plan.table.postsql]
+
+
 def _load(context: Context, selection: Sequence[tuple[Domain, list[Plan]]], complete: bool) -> list[Loads]:
     """Load the tables, database by database."""
     plans = [plan for _, chosen in selection for plan in chosen]
@@ -72,7 +85,12 @@ def _load(context: Context, selection: Sequence[tuple[Domain, list[Plan]]], comp
         for database in sorted({plan.database for plan in plans}):
             inside = [(domain, [plan for plan in chosen if plan.database == database]) for domain, chosen in selection]
             try:
-                with connect(context, database) as connection:
+                with connect(context, database) as connection, writing(database, _written(inside)):
+                    look_over(
+                        connection, [text for _, chosen in inside for plan in chosen for text in _statements(plan)]
+                    )
+                    for name in sorted({schema for schema, _ in _written(inside)}):
+                        ensure_schema(connection, database, name)
                     found.append(load_tables(context, connection, inside, work, complete))
             except StarlakeError as error:
                 found.append(Loads(failures=[error]))

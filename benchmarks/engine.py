@@ -1,0 +1,178 @@
+"""The warm DuckDB engine against ``dbt run`` with dbt-duckdb, and against a process for each command: layered transforms of 1 000 rows.
+
+Run it in an environment with starlake-core-local and starlake-core-duckdb. dbt has an environment of its own: give its folder with
+``--dbt``, or make it with ``python -m venv FOLDER && FOLDER/bin/pip install 'dbt-core<1.11' dbt-duckdb``. Without it, the comparison is
+named as skipped. CPU seconds are those of all processes, also of the engine, which is not a child of the run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from measuring import Pairs, shown_time
+
+LAYER, ROWS, AT_ONCE = 20, 1000, 4
+TARGET, LINEAR = 0.35, 5.5
+_SUBREAPER = 36
+
+PIPELINE = """
+from starlake_core import Orchestration
+
+COUNT, LAYER = {count}, {layer}
+with Orchestration({{"duckdb_engine": {engine!r}, "parallelism": {at_once}}}, orchestrator="local", environment="duckdb") as orchestration:
+    with orchestration.sl_create_pipeline(name="bench") as pipeline:
+        tasks = [pipeline.sl_transform(task_id=f"t{{n:04}}", transform_name=f"kpi.t{{n:04}}") for n in range(COUNT)]
+        for number in range(LAYER, COUNT):
+            layer, place = divmod(number, LAYER)
+            for step in range(3):
+                tasks[(layer - 1) * LAYER + (place + step) % LAYER] >> tasks[number]
+"""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a program took: seconds on the clock, CPU seconds, and the most memory of one process in MB."""
+
+    wall: float
+    cpu: float
+    peak: float
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def measured(command: Sequence[str], folder: Path, env: Mapping[str, str]) -> Cost:
+    """Run a program, and wait for everything that it leaves behind."""
+    started = time.monotonic()
+    process = subprocess.Popen(
+        command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert process.stdout is not None
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    wall = time.monotonic() - started
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{output[-2000:]}")
+    cpu, peak = usage.ru_utime + usage.ru_stime, usage.ru_maxrss
+    while True:
+        try:
+            _, _, usage = os.wait3(0)
+        except ChildProcessError:
+            return Cost(wall, cpu, peak / 1024)
+        cpu += usage.ru_utime + usage.ru_stime
+        peak = max(peak, usage.ru_maxrss)
+
+
+def query(number: int, table: Callable[[int], str]) -> str:
+    """The query of a transform, on three tables of the layer before."""
+    layer, place = divmod(number, LAYER)
+    if layer == 0:
+        return f"SELECT range AS id, range * {number + 1} AS v, 'name ' || range AS label FROM range({ROWS})"
+    a, b, c = (table((layer - 1) * LAYER + (place + step) % LAYER) for step in range(3))
+    return f"SELECT a.id, a.v + b.v + c.v AS v, a.label FROM {a} a JOIN {b} b USING (id) JOIN {c} c USING (id)"
+
+
+def ours(folder: Path, count: int, engine: str) -> Cost:
+    """A new project, run once."""
+    transforms = folder / "metadata" / "transform" / "kpi"
+    transforms.mkdir(parents=True)
+    (folder / "metadata" / "application.sl.yml").write_text("version: 1\napplication: {}\n")
+    for number in range(count):
+        name = f"t{number:04}"
+        (transforms / f"{name}.sl.yml").write_text("version: 1\ntask:\n  writeStrategy: {type: OVERWRITE}\n")
+        (transforms / f"{name}.sql").write_text(query(number, lambda other: f"kpi.t{other:04}"))
+    (folder / "pipe.py").write_text(PIPELINE.format(count=count, layer=LAYER, engine=engine, at_once=AT_ONCE))
+    env = {name: value for name, value in os.environ.items() if not name.startswith("SL_")}
+    return measured([sys.executable, "-m", "starlake_core", "run", str(folder / "pipe.py")], folder, env)
+
+
+def dbt(folder: Path, count: int, place: Path) -> Cost:
+    """The same queries as models, run once."""
+    models = folder / "models"
+    models.mkdir(parents=True)
+    (folder / "dbt_project.yml").write_text(
+        "name: bench\nversion: 1.0.0\nprofile: bench\nmodels: {bench: {+materialized: table}}\n"
+    )
+    path = folder / "bench.db"
+    (folder / "profiles.yml").write_text(
+        f"bench:\n  target: dev\n  outputs:\n    dev: {{type: duckdb, path: '{path}', threads: {AT_ONCE}}}\n"
+    )
+    for number in range(count):
+        (models / f"t{number:04}.sql").write_text(query(number, lambda other: f"{{{{ ref('t{other:04}') }}}}"))
+    env = {**os.environ, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+    env.pop("PYTHONPATH", None)
+    return measured([str(place / "bin" / "dbt"), "run", "--profiles-dir", str(folder), "--quiet"], folder, env)
+
+
+def compare(
+    title: str, first: Callable[[Path], Cost], second: Callable[[Path], Cost], pairs: int
+) -> tuple[float, float]:
+    """Run pairs in random order; print and return the medians of the ratios of clock and CPU."""
+    costs: dict[bool, list[Cost]] = {True: [], False: []}
+
+    def once(mine: bool) -> float:
+        with tempfile.TemporaryDirectory(prefix="starlake-benchmark-") as folder:
+            costs[mine].append((first if mine else second)(Path(folder) / "project"))
+        return costs[mine][-1].cpu
+
+    cpu = Pairs.told(lambda: once(True), lambda: once(False), pairs)
+    wall = Pairs([cost.wall for cost in costs[True]], [cost.wall for cost in costs[False]])
+    for name, found in (("CPU", cpu), ("clock", wall)):
+        mine, theirs = statistics.median(found.ours), statistics.median(found.native)
+        low, high = found.spread
+        say(
+            f"{title}, {name}: {shown_time(mine)} / {shown_time(theirs)} = {found.ratio:.2f} x [{low:.2f} - {high:.2f}]"
+        )
+    peaks = [statistics.median(cost.peak for cost in costs[mine]) for mine in (True, False)]
+    say(f"{title}, memory of the largest process: {peaks[0]:.0f} MB / {peaks[1]:.0f} MB")
+    return wall.ratio, cpu.ratio
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure, print, and return 1 if a target is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=200, help="how many transforms (default: %(default)s)")
+    parser.add_argument("--pairs", type=int, default=5, help="how many pairs (default: %(default)s)")
+    parser.add_argument("--dbt", type=Path, metavar="FOLDER", help="the environment that has dbt-duckdb")
+    parser.add_argument("--process", action="store_true", help="compare with a process for each command, too")
+    parser.add_argument("--linear", action="store_true", help="compare with five times as many transforms, too")
+    asked = parser.parse_args(arguments)
+    # What a run leaves behind becomes a child of this process, so its CPU seconds are known.
+    ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
+    missed = False
+
+    def warm(folder: Path) -> Cost:
+        return ours(folder, asked.count, "warm")
+
+    place = asked.dbt
+    if place is None or not (place / "bin" / "dbt").exists():
+        say("skipped: dbt is not there; give its environment with --dbt")
+    else:
+        ratios = compare("warm / dbt", warm, lambda folder: dbt(folder, asked.count, place.absolute()), asked.pairs)
+        missed = max(ratios) > TARGET
+        say(f"warm / dbt: {'MISSED' if missed else 'ok'} (target {TARGET} x)")
+    if asked.process:
+        compare("warm / process", warm, lambda folder: ours(folder, asked.count, "process"), asked.pairs)
+    if asked.linear:
+        _, cpu = compare("5 x as many", lambda folder: ours(folder, 5 * asked.count, "warm"), warm, asked.pairs)
+        missed = missed or cpu > LINEAR
+        say(f"5 x as many: {'MISSED' if cpu > LINEAR else 'ok'} (target {LINEAR} x)")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,133 @@
+"""The commands that write pages: ``graph``, ``runs``, ``run --report``, ``resume --report`` and ``ui``."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import closing
+from urllib.parse import urlsplit
+
+import pytest
+from page_pipelines import shop_file
+
+from starlake_core.testing import StandIn, Step
+
+BLOCK = re.compile(r'<script type="application/json" id="data-(\w+)">(.*?)</script>', re.DOTALL)
+
+
+@pytest.fixture
+def project(tmp_path):
+    stand_in = StandIn(tmp_path / "bin")
+    return shop_file(tmp_path, stand_in), stand_in
+
+
+def command(*arguments, **values):
+    return subprocess.run(
+        [sys.executable, "-m", "starlake_core", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        **values,
+    )
+
+
+def data(file):
+    return {name: json.loads(text) for name, text in BLOCK.findall(file.read_text(encoding="utf-8"))}
+
+
+def test_the_graph_is_one_file_that_is_the_same_every_time(project, tmp_path):
+    file, _ = project
+    made = [command("graph", file, "--format", "html", "--no-timestamp") for _ in range(2)]
+    assert [done.returncode for done in made] == [0, 0], made[0].stderr
+    assert made[0].stdout == made[1].stdout
+    target = tmp_path / "pages" / "graph.html"
+    done = command("graph", file, "--format", "html", "--no-timestamp", "--output", target)
+    assert done.returncode == 0
+    assert target.read_text(encoding="utf-8") == made[0].stdout
+
+
+def test_the_date_of_a_page_can_be_given(project, tmp_path):
+    file, _ = project
+    environ = {**os.environ, "SOURCE_DATE_EPOCH": "1772366400"}
+    done = command("graph", file, "--format", "html", "--output", tmp_path / "g.html", env=environ)
+    assert done.returncode == 0, done.stderr
+    assert data(tmp_path / "g.html")["graph"]["made"] == "2026-03-01T12:00:00+00:00"
+    done = command("graph", file, "--format", "html", env={**os.environ, "SOURCE_DATE_EPOCH": "soon"})
+    assert (done.returncode, "SOURCE_DATE_EPOCH is 'soon'" in done.stderr) == (1, True)
+
+
+def test_options_of_pages_are_not_accepted_without_effect(project):
+    file, _ = project
+    for name in ("graph", "runs"):
+        done = command(name, file, "--output", "x.html")
+        assert (done.returncode, "--format html" in done.stderr) == (2, True)
+
+
+def test_a_run_leaves_a_page_in_whatever_state_it_ends(project, tmp_path):
+    file, stand_in = project
+    page = tmp_path / "report.html"
+    stand_in.script("load:shop.customers", Step(exit_code=3))
+    assert command("run", file, "--report", page).returncode == 1
+    first, second = data(page)["runs"]
+    assert {first["state"], second["state"]} == {"failed", "planned"}
+    failed = first if first["state"] == "failed" else second
+    states = dict(
+        zip((path.rpartition(".")[2] for path in failed["tasks"]["path"]), failed["tasks"]["state"], strict=True)
+    )
+    assert states["load_shop_customers"] == "failed"
+    assert states["load_shop_orders"] == "success"
+    stand_in.script("load:shop.customers", Step())
+    assert command("resume", file, "--report", page).returncode == 0
+    assert {run["state"] for run in data(page)["runs"]} == {"success"}
+    assert command("runs", file, "--format", "html", "--output", tmp_path / "runs.html").returncode == 0
+    assert len(data(tmp_path / "runs.html")["runs"]) == 2
+
+
+def test_a_run_that_is_killed_leaves_a_page_that_says_how_far_it_came(project, tmp_path):
+    file, stand_in = project
+    page = tmp_path / "report.html"
+    stand_in.script("load:shop.customers", Step(goes_on=True))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "starlake_core", "run", str(file), "--report", str(page)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        for line in process.stdout:
+            if "load_shop_customers running" in line:
+                break
+        process.kill()
+    finally:
+        process.stdout.close()
+        process.wait()
+    assert data(page)["runs"][0]["state"] == "running"
+
+
+def test_a_page_that_cannot_be_written_is_said_before_anything_runs(project, tmp_path):
+    file, stand_in = project
+    (tmp_path / "taken").write_text("", encoding="utf-8")
+    done = command("run", file, "--report", tmp_path / "taken" / "report.html")
+    assert done.returncode == 1
+    assert "cannot be written" in done.stderr
+    assert not stand_in.calls()
+
+
+def test_the_live_page_answers_until_it_is_interrupted(project):
+    file, _ = project
+    process = subprocess.Popen(
+        [sys.executable, "-m", "starlake_core", "ui", str(file)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        address = urlsplit(re.search(r"http://\S+", process.stdout.readline())[0])
+        with closing(http.client.HTTPConnection(address.netloc, timeout=20)) as connection:
+            connection.request("GET", f"{address.path}?{address.query}")
+            assert connection.getresponse().status == 303
+    finally:
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=60)
+    assert (process.returncode, "ended" in rest) == (0, True)

@@ -1,0 +1,132 @@
+"""Finds the columns of each transform, and those that they are computed from: slower than the lineage of tables, and only done on request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from starlake_core import Column
+
+from .catalogue import Catalogue, Item
+from .lineage import Lineage, query_connection
+from .project import Project
+from .sql_tables import dialect_of
+
+__all__ = ["Known", "columns_of_transforms", "query_columns"]
+
+
+@dataclass
+class Known:
+    """The columns of tables.
+
+    Attributes:
+        tables: the names of the columns, by domain, table and name; all keys are in lower case.
+        names: ``domain.table``, by the same in lower case.
+    """
+
+    tables: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+
+    def add(self, sink: str, columns: Mapping[str, None] | list[str]) -> None:
+        """Add a table.
+
+        Args:
+            sink: ``domain.table``.
+            columns: the names of its columns.
+        """
+        domain, _, table = sink.lower().partition(".")
+        self.names[sink.lower()] = sink
+        self.tables.setdefault(domain, {})[table] = {name.lower(): name for name in columns}
+
+    def source(self, domain: str, table: str, column: str) -> str:
+        """Return ``domain.table.column`` with the names as they are written; empty for a table that is not known."""
+        sink = self.names.get(f"{domain}.{table}".lower())
+        names = self.tables.get(domain.lower(), {}).get(table.lower(), {})
+        return f"{sink}.{names.get(column.lower(), column)}" if sink else ""
+
+
+def columns_of_transforms(project: Project, catalogue: Catalogue, lineage: Lineage) -> dict[str, tuple[Column, ...]]:
+    """Return the columns of transforms, by the name of the transform. What cannot be found out is left out.
+
+    Args:
+        project: the project.
+        catalogue: its tables and transforms.
+        lineage: what the transforms read.
+    """
+    known = Known()
+    for item in catalogue.tables:
+        if item.table is not None:
+            known.add(item.sink, [one.final_name for one in item.table.attributes if not one.ignore])
+    by_name = {item.full_name: item for item in catalogue.tasks}
+    found: dict[str, tuple[Column, ...]] = {}
+    for name in _order(by_name, lineage):
+        item, sql = by_name[name], lineage.queries.get(name)
+        if item.task is None or sql is None:
+            continue
+        columns = query_columns(sql, dialect_of(query_connection(project, item.task)), known)
+        written = {one.name.lower(): one for one in item.task.keys.attributes or ()}
+        found[name] = tuple(
+            replace(column, type=one.type, description=one.comment or "")
+            if (one := written.get(column.name.lower())) is not None
+            else column
+            for column in columns
+        )
+        if columns:
+            known.add(item.sink, [column.name for column in columns])
+    return found
+
+
+def _order(items: Mapping[str, Item], lineage: Lineage) -> list[str]:
+    graph = {name: [one.full_name for one in lineage.parents.get(name, ()) if one.is_task] for name in items}
+    try:
+        return [name for name in TopologicalSorter(graph).static_order() if name in items]
+    except CycleError:  # the pipeline of these transforms cannot be built
+        return []
+
+
+def query_columns(sql: str, dialect: str, known: Known) -> tuple[Column, ...]:
+    """Return the columns of a query, each with those that it is computed from; nothing if the query is not understood.
+
+    Args:
+        sql: the query, rendered.
+        dialect: its dialect.
+        known: the columns of the tables that it may read.
+    """
+    from sqlglot import exp, parse
+    from sqlglot.errors import SqlglotError
+    from sqlglot.lineage import lineage
+    from sqlglot.optimizer.qualify import qualify
+
+    schema: dict[str, Any] = {
+        domain: {table: dict.fromkeys(names, "text") for table, names in tables.items() if names}
+        for domain, tables in known.tables.items()
+    }
+    try:
+        queries = [one for one in parse(sql, dialect=dialect or None) if isinstance(one, exp.Query)]
+        if not queries:
+            return ()
+        written = queries[-1].named_selects
+        query: Any = qualify(queries[-1], schema=schema, dialect=dialect or None, validate_qualify_columns=False)
+        names = list(query.named_selects)
+        if any(name == "*" for name in names):
+            return ()
+        shown = written if len(written) == len(names) and "*" not in written else names
+        # Quoted, so that the name stays what it is now.
+        selected = [exp.column(exp.to_identifier(name, quoted=True)) for name in names]
+        nodes = [lineage(column, query, schema=schema, dialect=dialect or None) for column in selected]
+        return tuple(Column(name, sources=_sources(node, known)) for name, node in zip(shown, nodes, strict=True))
+    except (SqlglotError, RecursionError, ValueError, KeyError):
+        return ()
+
+
+def _sources(node: Any, known: Known) -> tuple[str, ...]:
+    from sqlglot import exp
+
+    found = set()
+    for one in node.walk():
+        if isinstance(one.expression, exp.Table) and one.expression.db:
+            column = one.name.rpartition(".")[2].strip('"`')
+            found.add(known.source(one.expression.db, one.expression.name, column))
+    return tuple(sorted(found - {""}))

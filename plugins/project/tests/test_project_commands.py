@@ -1,0 +1,99 @@
+"""The commands on the folder of a project: its own pipelines, or the pipeline files in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from grouping_cases import Case
+from starlake_core_project.bakery import write_bakery
+
+from starlake_core.cli.app import app
+
+
+def call(*arguments: object) -> Any:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def bakery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write_bakery(tmp_path / "bakery", days=1)
+    return Path("bakery")
+
+
+def test_pipeline_files_of_a_project_are_preferred(bakery: Path) -> None:
+    done = call("graph", bakery, "--format", "json")
+    assert done.exit_code == 0, done.output
+    assert {pipeline["id"] for pipeline in json.loads(done.stdout)} == {
+        "starbake_kpi",
+        "starbake_load_daily",
+        "starbake_load_hourly",
+    }
+    assert "note: bakery has pipeline files, and these are used; --from project uses" in done.stderr
+    assert call("graph", bakery, "--from", "files", "--format", "json").stderr == ""
+
+
+def test_the_pipelines_of_a_project(bakery: Path) -> None:
+    done = call("graph", bakery, "--from", "project", "--format", "json")
+    assert done.exit_code == 0, done.output
+    assert {pipeline["id"] for pipeline in json.loads(done.stdout)} == {"starbake_load", "kpi_transform"}
+    checked = call("check", bakery, "--from", "project")
+    assert checked.exit_code == 0, checked.output
+    assert "starbake_load (" in checked.output
+
+
+def test_a_project_is_explained(tmp_path: Path) -> None:
+    root = Case("", {}, tables={"s.a": "schedule: daily"}, tasks={"k.a": ""}).write(tmp_path)
+    (root / "metadata/transform/k/a.sql").write_text("SELECT * FROM s.a", encoding="utf-8")
+    done = call("explain", root)
+    assert "k_transform: SKIP: nothing new was loaded" in done.stdout
+
+
+def test_a_project_is_run(bakery: Path) -> None:
+    done = call("run", bakery, "--from", "project", "--format", "json", "-o", "retries=0")
+    assert done.exit_code == 0, done.output
+    runs = json.loads(done.stdout)["runs"]
+    assert [(run["pipeline"], run["state"]) for run in runs] == [
+        ("starbake_load", "success"),
+        ("kpi_transform", "success"),
+    ]
+    assert (bakery / ".starlake-core").is_dir()
+
+
+def test_a_folder_that_is_no_project(tmp_path: Path) -> None:
+    done = call("graph", tmp_path, "--from", "project")
+    assert done.exit_code == 2
+    assert "is not the folder of a Starlake project" in done.stderr
+
+
+def test_broken_files_are_reported_and_the_rest_is_shown(tmp_path: Path) -> None:
+    root = Case(
+        "", {}, dags={"x": "{{domain}}.py"}, tables={"s.a": "", "t.a": ""}, application="  dagRef: {load: x}\n"
+    ).write(tmp_path)
+    (root / "metadata/load/t/a.sl.yml").write_text(
+        "version: 1\ntable:\n  pattern: a\n  colour: red\n", encoding="utf-8"
+    )
+    done = call("graph", root, "--environment", "duckdb", "--format", "json")
+    assert json.loads(done.stdout)["id"] == "s"
+    assert f"pipeline t cannot be built: {root}/metadata/load/t/a.sl.yml:4: " in done.stderr
+    checked = call("check", root, "--environment", "duckdb", "--format", "json")
+    assert checked.exit_code == 1
+    found = json.loads(checked.stdout)
+    assert [pipeline["pipeline"] for pipeline in found["files"][0]["pipelines"]] == ["s"]
+    assert found["files"][0]["problems"] == ["t cannot be built"]
+    assert "a.sl.yml:4: " in found["projects"][0]["problems"][0]
+    (root / "incoming").mkdir()
+    ran = call("run", root, "--environment", "duckdb", "--format", "json", "-o", "retries=0")
+    assert [run["pipeline"] for run in json.loads(ran.stdout)["runs"]] == ["s"]
+    assert ran.exit_code == 1
+
+
+def test_a_project_without_pipelines(tmp_path: Path) -> None:
+    root = Case("", {}).write(tmp_path)
+    done = call("run", root)
+    assert done.exit_code == 1
+    assert "no pipeline in the project" in done.stderr

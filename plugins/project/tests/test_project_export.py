@@ -1,0 +1,143 @@
+"""``export`` and ``init``: pipeline files from a project, and a project from nothing or from data files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from grouping_cases import CASES, Case
+from starlake_core_project import publish
+
+from starlake_core import graph_json
+from starlake_core.cli.app import app
+from starlake_core.dsl.orchestration import Overrides
+from starlake_core.dsl.pipeline_files import load_files
+
+
+def call(*arguments: object) -> Any:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def exported(root: Path, output: Path, *arguments: object) -> Any:
+    return call("export", root, "--orchestrator", "local", "--environment", "duckdb", "-o", output, *arguments)
+
+
+def comparable(pipeline: Any) -> Any:
+    """The graph without what a file does not hold: the tables' details, and where the project is."""
+
+    def clean(node: dict[str, Any]) -> dict[str, Any]:
+        kept = {name: value for name, value in node.items() if name not in ("table", "manifest")}
+        if "nodes" in kept:
+            kept["nodes"] = [clean(child) for child in kept["nodes"]]
+        if kept.get("job"):
+            kept["job"] = {
+                **kept["job"],
+                "env": {name: value for name, value in kept["job"]["env"].items() if name != "SL_ROOT"},
+            }
+        return kept
+
+    return clean(json.loads(graph_json(pipeline)))
+
+
+RICH = Case(
+    "a project with everything",
+    {},
+    dags={"all": "{{domain}}.py"},
+    tables={"s.a": "schedule: daily, freshness: {error: 2 days}", "s.b": "schedule: hourly"},
+    tasks={"k.a": "", "k.b-c": "dataset_triggering_strategy: all", "m.a": "schedule: daily, table: t"},
+    rename={"s.a": "A2"},
+    application="  dagRef: {load: all, transform: all}\n",
+)
+
+
+@pytest.mark.parametrize(
+    "case", [RICH, *[case for case in CASES if not case.arguments][::5]], ids=lambda case: case.name
+)
+def test_exported_files_give_the_same_pipelines(case: Case, tmp_path: Path) -> None:
+    root = case.write(tmp_path / "shop")
+    if case is RICH:
+        (root / "metadata/transform/k/a.sql").write_text("SELECT * FROM s.A2 JOIN m.t ON true", encoding="utf-8")
+        (root / "metadata/transform/k/b-c.sql").write_text("SELECT * FROM k.a JOIN s.b ON true", encoding="utf-8")
+    for path in (root / "metadata/load").glob("*/*.sl.yml"):
+        if "dagRef: other" in path.read_text(encoding="utf-8"):
+            path.unlink()  # it names no dag, so that nothing would be exported
+    done = exported(root, tmp_path / "dags")
+    assert done.exit_code == 0, done.output
+    loaded = load_files([tmp_path / "dags"], Overrides())
+    assert [file.problems for file in loaded] == [[] for _ in loaded]
+    found = {pipeline.id: comparable(pipeline) for file in loaded for pipeline in file.pipelines}
+    wanted = {
+        pipeline.id: comparable(pipeline) for pipeline in publish(root, orchestrator="local", environment="duckdb")
+    }
+    assert found == wanted
+
+
+def test_the_same_bytes_again_and_check_says_what_is_stale(tmp_path: Path) -> None:
+    root, dags = RICH.write(tmp_path / "shop"), tmp_path / "dags"
+    assert exported(root, dags).exit_code == 0
+    before = {path.name: path.read_bytes() for path in dags.iterdir()}
+    (dags / "mine.py").write_text("x = 1\n", encoding="utf-8")
+    assert exported(root, dags).stdout == ""
+    assert exported(root, dags, "--check").exit_code == 0
+    assert {name: (dags / name).read_bytes() for name in before} == before
+    (root / "metadata/transform/m/a.sl.yml").unlink()
+    (root / "metadata/transform/m/a.sql").unlink()
+    (root / "metadata/load/s/b.sl.yml").unlink()
+    stale = exported(root, dags, "--check")
+    assert (stale.exit_code, stale.stdout.splitlines()) == (
+        1,
+        [f"{dags}/m.py: out of date", f"{dags}/s.py: out of date"],
+    )
+    assert (dags / "m.py").exists()
+    assert exported(root, dags).stdout.splitlines() == [f"{dags}/m.py: removed", f"{dags}/s.py: written"]
+    assert sorted(path.name for path in dags.iterdir()) == ["k.py", "mine.py", "s.py"]
+
+
+def test_a_broken_project_is_not_exported(tmp_path: Path) -> None:
+    root = RICH.write(tmp_path / "shop")
+    (root / "metadata/load/s/a.sl.yml").write_text("version: 1\ntable: {colour: red}\n", encoding="utf-8")
+    done = exported(root, tmp_path / "dags")
+    assert done.exit_code == 1
+    assert "s/a.sl.yml:2: " in done.stderr
+    assert not (tmp_path / "dags").exists()
+
+
+def test_names_and_comments_are_only_text(tmp_path: Path) -> None:
+    root = RICH.write(tmp_path / "shop")
+    path = root / "metadata/dags/all.sl.yml"
+    text = path.read_text(encoding="utf-8").replace("tables of", 'it\'s \\"\\"\\" + 1/0 \\\\ of')
+    path.write_text(text.replace("pre_load_strategy: none", 'pre_load_strategy: none, tags: "a\'b"'), encoding="utf-8")
+    assert exported(root, tmp_path / "dags").exit_code == 0
+    loaded = load_files([tmp_path / "dags"], Overrides())
+    assert [file.problems for file in loaded] == [[] for _ in loaded]
+
+
+def test_a_new_project_runs(tmp_path: Path) -> None:
+    import duckdb
+
+    done = call("init", tmp_path / "shop")
+    assert done.exit_code == 0, done.output
+    assert call("check", tmp_path / "shop").exit_code == 0
+    ran = call("run", tmp_path / "shop", "-o", "retries=0")
+    assert ran.exit_code == 0, ran.output
+    with duckdb.connect(str(tmp_path / "shop/datasets/duckdb.db"), read_only=True) as connection:
+        assert connection.execute("SELECT orders, revenue FROM report.sales ORDER BY day").fetchall()[0][0] == 2
+    again = call("init", tmp_path / "shop")
+    assert (again.exit_code, "is not an empty folder" in again.stderr) == (2, True)
+
+
+def test_a_project_from_data_files_runs(tmp_path: Path) -> None:
+    import duckdb
+
+    file = tmp_path / "prices.csv"
+    file.write_text("id;price\n1;2.5\n2;3.5\n", encoding="utf-8")
+    done = call("init", tmp_path / "shop", "--from", file)
+    assert done.exit_code == 0, done.output
+    ran = call("run", tmp_path / "shop", "-o", "retries=0")
+    assert ran.exit_code == 0, ran.output
+    with duckdb.connect(str(tmp_path / "shop/datasets/duckdb.db"), read_only=True) as connection:
+        assert connection.execute("SELECT * FROM report.prices_rows").fetchall() == [(2,)]
+    assert call("init", tmp_path / "other", "--from", tmp_path / "none.csv").exit_code == 2

@@ -1,0 +1,86 @@
+"""A new plugin of each role is installed, found, called, type-checked and tested, as its author would do first."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from starlake_core.cli.app import app
+
+ROLES = ("environment", "orchestrator", "addon")
+needs_tools = pytest.mark.skipif(
+    importlib.util.find_spec("hatchling") is None or importlib.util.find_spec("pip") is None,
+    reason="hatchling and pip are not installed",
+)
+
+
+def new_plugin(*arguments: object) -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["new-plugin", *map(str, arguments)])
+    return done.exit_code, done.output
+
+
+def typed(folder: Path, site: Path, *words: object) -> str:
+    """What a command prints in a folder, with what is installed in another."""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run(
+        [sys.executable, "-m", *map(str, words)], cwd=folder, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@needs_tools
+@pytest.mark.parametrize("role", ROLES)
+def test_a_new_plugin_is_found_and_passes_at_once(role: str, tmp_path: Path) -> None:
+    project, site = tmp_path / "project", tmp_path / "site"
+    code, output = new_plugin(role, "my_cloud", "--folder", project)
+    assert code == 0, output
+    assert "starlake-orchestrate plugins my_cloud --check" in output
+    assert "acme" not in "".join(file.read_text() for file in project.rglob("*") if file.is_file()).lower()
+    options = ("-q", "--disable-pip-version-check", "--no-deps", "--no-build-isolation")
+    typed(tmp_path, site, "pip", "install", *options, "--target", site, project)
+    listed = typed(tmp_path, site, "starlake_core", "plugins", "my_cloud", "--check")
+    assert "starlake-my-cloud" in listed
+    assert "works" in listed
+    typed(project, site, "mypy", "--cache-dir", tmp_path / "mypy")
+    tested = typed(project, site, "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", "-n", "2")
+    assert " passed" in tested
+    assert "xfailed" not in tested
+
+
+def test_the_files_are_those_of_a_project(tmp_path: Path) -> None:
+    for role in ROLES:
+        assert new_plugin(role, "x", "--folder", tmp_path / role)[0] == 0
+        found = {str(file.relative_to(tmp_path / role)) for file in (tmp_path / role).rglob("*") if file.is_file()}
+        assert found >= {"README.md", "pyproject.toml", "src/starlake_x/plugin.py", "src/starlake_x/py.typed"}
+        assert 'needs_hooks = "1.0"' in (tmp_path / role / "src" / "starlake_x" / "plugin.py").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("environment", "My-Cloud"), "'My-Cloud' is not a name for a plugin"),
+        (("addon", "template"), "already has add-on 'template'"),
+        (("environment", "x", "--template", "nothing"), "no add-on 'nothing' (installed: template)"),
+        (("envronment", "x"), "'envronment' is not one of"),
+    ],
+)
+def test_what_cannot_be_written_is_refused(arguments: tuple[str, ...], told: str, tmp_path: Path) -> None:
+    code, output = new_plugin(*arguments, "--folder", tmp_path / "new")
+    assert code != 0
+    assert told in output
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_with_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    code, output = new_plugin("environment", "x", "--folder", tmp_path)
+    assert code == 1
+    assert "is not an empty folder" in output
+    assert [file.name for file in tmp_path.iterdir()] == ["mine"]
