@@ -15,12 +15,13 @@ from typing import Any
 from ..model.job import Job
 from ..model.outcome import AttemptInfo
 from ..model.run import RunKey
-from .time_limits import uncounted
+from . import time_limits
 from .worker_program import read_attempt
 
 __all__ = ["Worker", "Workers", "same_imports"]
 
-_PATIENCE = 15.0
+_PATIENCE = 18.0
+"""More than it waits for the end of an attempt there."""
 _START_SECONDS = 120.0
 """How long importing an SDK may take on a machine that is busy."""
 
@@ -59,15 +60,16 @@ class Worker:
         self._process.stdin.write(json.dumps({"do": what, **values}) + "\n")
         self._process.stdin.flush()
 
-    def answer(self, patience: float = _PATIENCE) -> Any:
+    def answer(self, patience: float | None = None) -> Any:
         """Return the answer to the last request.
 
         Args:
-            patience: the seconds to wait for it.
+            patience: the seconds to wait for it; by default, less than a check may take.
         """
         out = self._process.stdout
         assert out is not None
-        ready, _, _ = select.select([out], [], [], patience)
+        seconds = _PATIENCE * time_limits.patience() if patience is None else patience
+        ready, _, _ = select.select([out], [], [], seconds)
         assert ready, f"another process (worker {self._number}) does not answer"
         line = out.readline()
         assert line, f"another process (worker {self._number}) died"
@@ -96,7 +98,7 @@ class Worker:
             job=job.to_json(),
             env=dict(os.environ),
         )
-        with uncounted():
+        with time_limits.uncounted():
             self.answer(_START_SECONDS)
 
     def ask_to_start(self, key: RunKey) -> None:
