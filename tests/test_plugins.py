@@ -331,7 +331,7 @@ def test_the_options_of_all_plugins_are_declared_in_order() -> None:
         "starlake_core.environment",
         "starlake-core.environments",
         "starlake.environments",
-        "starlake_core.enviroments",
+        "starlake_core.enviroments",  # codespell:ignore
     ],  # codespell:ignore
 )
 def test_a_group_that_nothing_reads_is_named(install: Install, group: str) -> None:
