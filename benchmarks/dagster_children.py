@@ -35,7 +35,7 @@ def imports() -> dict[str, Any]:
     hand."""
     from benchmarks import dagster_native
 
-    resolve(dagster_native.flat(1, 1))
+    resolve(dagster_native.units(1, 1))
     gc.collect()
     gc.disable()
     before = set(sys.modules)
@@ -135,7 +135,7 @@ def reach(kind: str, length: str) -> dict[str, Any]:
 
     kinds = {
         "ours": dagster_ours.lineage,
-        "flat": dagster_native.flat_lineage,
+        "units": dagster_native.units_lineage,
         "assets": dagster_native.asset_lineage,
     }
     done, started = "nothing", time.process_time()

@@ -1,6 +1,6 @@
 """The same pipelines as written by hand for Dagster, as a baseline.
 
-There are three forms. ``flat`` is the form that the plugin creates: one graph of ops, whose outputs are the assets.
+There are three forms. ``units`` is the form that the plugin creates: an op per table, and a graph where a check stands before it.
 ``assets`` and ``multi_assets`` have one decorated function per table, and assets for the check and the import of a
 domain. In these two, a table waits for assets, and a check that is not ready also skips the end.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
+from types import MappingProxyType
 from typing import Any
 
 from dagster import (
@@ -21,6 +22,7 @@ from dagster import (
     DependencyDefinition,
     GraphDefinition,
     In,
+    InputMapping,
     MultiDependencyDefinition,
     NodeInvocation,
     Nothing,
@@ -79,86 +81,99 @@ def about(sentence: str, command: str) -> str:
     return f"{sentence} Environment: shell.\n\n```\n{command}\n```"
 
 
-def gathered(name: str, made: Sequence[Any], keys: Sequence[AssetKey], tags: Mapping[str, str]) -> Definitions:
-    """Return the definitions with a job for all assets and its schedule."""
+def gathered(
+    name: str, made: Sequence[Any], keys: Sequence[AssetKey], tags: Mapping[str, str], between: bool = False
+) -> Definitions:
+    """Return the definitions with a job for all assets, and what is between them if that is wanted, and its schedule."""
     mark = {"starlake/pipeline": name}
-    job = define_asset_job(name, selection=AssetSelection.assets(*keys), tags={**mark, **tags}, run_tags=mark)
+    own = AssetSelection.assets(*keys)
+    selection = own | (own.downstream() & own.upstream()) if between else own
+    job = define_asset_job(name, selection=selection, tags={**mark, **tags}, run_tags=mark)
     schedule = build_schedule_from_partitioned_job(
         job, name=f"{name}_schedule", default_status=DefaultScheduleStatus.RUNNING
     )
     return Definitions(assets=made, jobs=[job], schedules=[schedule])
 
 
-class _Flat:
-    """A graph of ops that grows op by op."""
+class _Units:
+    """Definitions that grow one by one: an op for each table, and a graph where a step without a table stands before it."""
 
     def __init__(self, name: str, tags: Mapping[str, str]) -> None:
         self.name = name
         self.tags = tags
         self.partitions = partitions()
-        self.ops: list[OpDefinition] = []
-        self.dependencies: dict[Any, dict[str, Any]] = {}
-        self.outputs: dict[str, AssetKey] = {}
-        self.specs: list[AssetSpec] = []
+        self.made: list[AssetsDefinition] = []
+        self.keys: list[AssetKey] = []
 
     def op(
         self,
         name: str,
-        befores: Sequence[str] = (),
+        ins: Sequence[str] = (),
         command: str = "",
         about: str = "Does nothing by itself.",
-        group: str = "",
+        *,
+        tags: Mapping[str, str] | None = None,
         verdict: bool = False,
-    ) -> None:
-        made = OpDefinition(
+    ) -> OpDefinition:
+        return OpDefinition(
             compute_fn=shell(command) if command else ends,
             name=f"{self.name}__{name}",
-            ins={f"after_{before}": WAITS for before in befores},
+            ins=dict.fromkeys(ins, WAITS),
             outs={"result": MAYBE, "verdict": MAYBE} if verdict else {"result": MAYBE},
             description=about,
-            tags={"starlake/group": group} if group else {},
+            tags=tags,
             retry_policy=RETRIES if command else None,
         )
-        self.ops.append(made)
-        self.dependencies[NodeInvocation(made.name, alias=name)] = {
-            f"after_{before}": DependencyDefinition(before, "result") for before in befores
-        }
 
-    def end(self, name: str, befores: Sequence[str], sure: Sequence[DependencyDefinition]) -> None:
-        made = OpDefinition(
-            compute_fn=ends,
-            name=f"{self.name}__{name}",
-            ins={"after": WAITS},
-            outs={"result": MAYBE},
-            description="Ends the pipeline.",
-            tags={"starlake/trigger": "none_failed"},
+    def single(self, op: OpDefinition, spec: AssetSpec) -> None:
+        self.keys.append(spec.key)
+        self.made.append(
+            AssetsDefinition(
+                node_def=op,
+                keys_by_input_name={read(dep.asset_key): dep.asset_key for dep in spec.deps},
+                keys_by_output_name={"result": spec.key},
+                specs=[spec],
+            )
         )
-        self.ops.append(made)
-        waits = [*(DependencyDefinition(before, "result") for before in befores), *sure]
-        self.dependencies[NodeInvocation(made.name, alias=name)] = {"after": MultiDependencyDefinition(waits)}
 
-    def asset(self, name: str, spec: AssetSpec) -> None:
-        self.outputs[name] = spec.key
-        self.specs.append(spec)
-
-    def definitions(self) -> Definitions:
-        graph = GraphDefinition(
-            name=f"{self.name}_steps",
-            node_defs=self.ops,
-            dependencies=self.dependencies,
+    def graph(
+        self,
+        name: str,
+        nodes: Sequence[tuple[str, OpDefinition, dict[str, Any]]],
+        outputs: Mapping[str, AssetSpec],
+        inputs: Mapping[AssetKey, str] = MappingProxyType({}),
+    ) -> None:
+        self.keys += [spec.key for spec in outputs.values()]
+        made = GraphDefinition(
+            name=f"{self.name}__{name}__steps",
+            node_defs=[op for _, op, _ in nodes],
+            dependencies={NodeInvocation(op.name, alias=alias): ins for alias, op, ins in nodes},
+            input_mappings=[
+                InputMapping(graph_input_name=read(key), mapped_node_name=node, mapped_node_input_name=read(key))
+                for key, node in inputs.items()
+            ],
             output_mappings=[
-                OutputMapping(graph_output_name=name, mapped_node_name=name, mapped_node_output_name="result")
-                for name in self.outputs
+                OutputMapping(graph_output_name=node, mapped_node_name=node, mapped_node_output_name="result")
+                for node in outputs
             ],
         )
-        made = AssetsDefinition(
-            node_def=graph,
-            keys_by_input_name={},
-            keys_by_output_name=self.outputs,
-            specs=self.specs,
-            can_subset=True,
+        self.made.append(
+            AssetsDefinition(
+                node_def=made,
+                keys_by_input_name={read(key): key for key in inputs},
+                keys_by_output_name={node: spec.key for node, spec in outputs.items()},
+                specs=list(outputs.values()),
+                can_subset=True,
+            )
         )
-        return gathered(self.name, [made], list(self.outputs.values()), self.tags)
+
+    def definitions(self) -> Definitions:
+        return gathered(self.name, self.made, self.keys, self.tags, between=True)
+
+
+def read(key: AssetKey) -> str:
+    """The name of the input for an asset."""
+    return f"reads_{'__'.join(key.path)}"
 
 
 def _end_spec(
@@ -210,41 +225,57 @@ def _load(domain: str, table: str) -> tuple[str, str]:
     return command, about(f"Loads the table `{table}` of the domain `{domain}`.", command)
 
 
-def flat(domains: int, tables: int) -> Definitions:
-    """One graph: for each domain a check, an import, one load per table; an end."""
+def units(domains: int, tables: int) -> Definitions:
+    """For each domain a graph of a check, an import and one load per table; an end behind them."""
     names, table_names, tags = _names(domains, tables)
-    made = _Flat("load_daily", tags)
-    made.op("start_daily")
-    loads: list[str] = []
+    made = _Units("load_daily", tags)
     joined = ",".join(table_names)
     for domain in names:
         check, move = f"check_{domain}_incoming_files", f"import_{domain}_daily"
-        group = f"{domain}_daily.pre_load_{domain}_daily"
-        made.op(check, ["start_daily"], *_preload(domain, joined), group=group, verdict=True)
-        made.op(move, [check], *_stage(domain, joined), group=group)
+        group = {"starlake/group": f"{domain}_daily.pre_load_{domain}_daily"}
+        nodes: list[tuple[str, OpDefinition, dict[str, Any]]] = []
+        nodes.append((check, made.op(check, (), *_preload(domain, joined), tags=group, verdict=True), {}))
+        after, verdict = f"after_{check}", "verdict_of"
+        waits = {after: DependencyDefinition(check, "result"), verdict: DependencyDefinition(check, "verdict")}
+        nodes.append((move, made.op(move, [after, verdict], *_stage(domain, joined), tags=group), waits))
+        after, specs = f"after_{move}", {}
         for table in table_names:
             name = f"load_{domain}_{table}"
             command, text = _load(domain, table)
-            made.op(name, [move], command, text, group=f"{domain}_daily.load_{domain}_daily")
-            loads.append(name)
-            made.asset(
-                name,
-                AssetSpec(
-                    key=AssetKey([domain, table]),
-                    description=text,
-                    group_name=f"{domain}_daily",
-                    kinds={"starlake", "table"},
-                    tags=tags,
-                    metadata=_table_metadata(domain, table, command),
-                    partitions_def=made.partitions,
-                    skippable=True,
-                ),
+            op = made.op(name, [after], command, text, tags={"starlake/group": f"{domain}_daily.load_{domain}_daily"})
+            nodes.append((name, op, {after: DependencyDefinition(move, "result")}))
+            specs[name] = AssetSpec(
+                key=AssetKey([domain, table]),
+                description=text,
+                group_name=domain,
+                kinds={"starlake", "table"},
+                tags=tags,
+                metadata=_table_metadata(domain, table, command),
+                partitions_def=made.partitions,
+                skippable=True,
             )
-    gates = [DependencyDefinition(f"check_{domain}_incoming_files", "verdict") for domain in names]
-    made.end("end_daily", loads, [DependencyDefinition("start_daily", "result"), *gates])
-    keys = list(made.outputs.values())
-    made.asset("end_daily", _end_spec("load_daily", "end_daily", keys, tags, made.partitions, skippable=True))
+        made.graph(check, nodes, specs)
+    # Dagster skips a step if anything is missing that it waits for, except if several outputs share an input.
+    keys = list(made.keys)
+    nodes, inputs, after_all = [], {}, []
+    for number, domain in enumerate(names, 1):
+        helper = f"end_daily__waits_{number}"
+        mine = [key for key in keys if key.path[0] == domain]
+        op = made.op(helper, [read(key) for key in mine], "", RELAYS)
+        nodes.append((helper, op, {}))
+        inputs |= dict.fromkeys(mine, helper)
+        after_all.append(DependencyDefinition(helper, "result"))
+    nodes.append(("end_daily__anyway", made.op("end_daily__anyway", (), "", ANYWAY), {}))
+    after_all.append(DependencyDefinition("end_daily__anyway", "result"))
+    end = made.op("end_daily", ["after"], "", "Ends the pipeline.", tags={"starlake/trigger": "none_failed"})
+    nodes.append(("end_daily", end, {"after": MultiDependencyDefinition(after_all)}))
+    spec = _end_spec("load_daily", "end_daily", keys, tags, made.partitions, skippable=True)
+    made.graph("end_daily", nodes, {"end_daily": spec}, inputs)
     return made.definitions()
+
+
+RELAYS = "Waits for what `end_daily` comes after. Skipped if that is skipped."
+ANYWAY = "Lets `end_daily` run although what it waits for was skipped."
 
 
 def assets(domains: int, tables: int) -> Definitions:
@@ -262,7 +293,7 @@ def assets(domains: int, tables: int) -> Definitions:
 
     for domain in names:
         checked, moved = AssetKey([domain, "checked"]), AssetKey([domain, "imported"])
-        group = f"{domain}_daily"
+        group = domain
         command, text = _preload(domain, joined)
         made.append(shell_asset(command, key=checked, description=text, group_name=group, kinds={"starlake"}))
         command, text = _stage(domain, joined)
@@ -315,7 +346,7 @@ def multi_assets(domains: int, tables: int) -> Definitions:
 
     for domain in names:
         checked, moved = AssetKey([domain, "checked"]), AssetKey([domain, "imported"])
-        shared: dict[str, Any] = {"group_name": f"{domain}_daily"}
+        shared: dict[str, Any] = {"group_name": domain}
         command, text = _preload(domain, joined)
         check, move = f"check_{domain}_incoming_files", f"import_{domain}_daily"
         made.append(shell_asset(check, command, key=checked, description=text, kinds={"starlake"}, **shared))
@@ -358,31 +389,31 @@ def _transform(name: str) -> tuple[str, str, dict[str, Any]]:
     return command, about(f"Runs the transform `d.{name}`.", command), metadata
 
 
-def flat_lineage(parents: Mapping[str, Sequence[str]]) -> Definitions:
-    """One graph with an op per transform, in the order of the mapping, after those that it reads."""
-    made = _Flat("lineage", {})
-    made.op("start")
+def units_lineage(parents: Mapping[str, Sequence[str]]) -> Definitions:
+    """An op per transform, in the order of the mapping, after those that it reads."""
+    made = _Units("lineage", {})
     for name, before in parents.items():
         command, text, metadata = _transform(name)
-        made.op(f"d_{name}", [f"d_{other}" for other in before] or ["start"], command, text)
-        made.asset(
-            f"d_{name}",
-            AssetSpec(
-                key=AssetKey(["d", name]),
-                deps=[AssetKey(["d", other]) for other in before],
-                description=text,
-                group_name="d",
-                kinds={"starlake", "sql"},
-                metadata=metadata,
-                partitions_def=made.partitions,
-                skippable=True,
-            ),
+        deps = [AssetKey(["d", other]) for other in before]
+        spec = AssetSpec(
+            key=AssetKey(["d", name]),
+            deps=deps,
+            description=text,
+            group_name="d",
+            kinds={"starlake", "sql"},
+            metadata=metadata,
+            partitions_def=made.partitions,
+            skippable=True,
         )
-    read = {other for before in parents.values() for other in before}
-    last = [name for name in parents if name not in read]
-    made.end("end", [f"d_{name}" for name in last], [DependencyDefinition("start", "result")])
-    keys = [AssetKey(["d", name]) for name in last]
-    made.asset("end", _end_spec("lineage", "end", keys, {}, made.partitions, skippable=True))
+        made.single(made.op(f"d_{name}", [read(key) for key in deps], command, text), spec)
+    read_ones = {other for before in parents.values() for other in before}
+    keys = [AssetKey(["d", name]) for name in parents if name not in read_ones]
+    helper = made.op("end__waits_1", [read(key) for key in keys], "", RELAYS.replace("end_daily", "end"))
+    end = made.op("end", ["after"], "", "Ends the pipeline.", tags={"starlake/trigger": "none_failed"})
+    after = {"after": MultiDependencyDefinition([DependencyDefinition("end__waits_1", "result")])}
+    nodes: list[tuple[str, OpDefinition, dict[str, Any]]] = [("end__waits_1", helper, {}), ("end", end, after)]
+    spec = _end_spec("lineage", "end", keys, {}, made.partitions, skippable=True)
+    made.graph("end", nodes, {"end": spec}, dict.fromkeys(keys, "end__waits_1"))
     return made.definitions()
 
 
@@ -419,4 +450,4 @@ def asset_lineage(parents: Mapping[str, Sequence[str]]) -> Definitions:
     return gathered("lineage", made, [*keys, end.key], {})
 
 
-BY_NAME: dict[str, Callable[[int, int], Definitions]] = {"flat": flat, "assets": assets, "multi_assets": multi_assets}
+BY_NAME: dict[str, Callable[[int, int], Definitions]] = {"units": units, "assets": assets, "multi_assets": multi_assets}

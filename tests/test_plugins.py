@@ -327,7 +327,12 @@ def test_the_options_of_all_plugins_are_declared_in_order() -> None:
 
 @pytest.mark.parametrize(
     "group",
-    ["starlake_core.environment", "starlake-core.environments", "starlake.environments", "starlake_core.enviroments"],
+    [
+        "starlake_core.environment",
+        "starlake-core.environments",
+        "starlake.environments",
+        "starlake_core.enviroments",  # codespell:ignore
+    ],  # codespell:ignore
 )
 def test_a_group_that_nothing_reads_is_named(install: Install, group: str) -> None:
     install("", "kubernetes", ENVIRONMENT, distribution="acme-k8s", group=group)
@@ -415,7 +420,7 @@ def test_an_entry_point_that_names_a_class(install: Install) -> None:
 def test_a_job_of_an_environment_that_no_worker_finds(install: Install) -> None:
     job = "return Job({!r}, command.vector)"
     source = "from starlake_core import Job\n" + BROKEN
-    install("environments", "kubernetes", source.format(job=job.format("kubernets"), runner="pass"))
+    install("environments", "kubernetes", source.format(job=job.format("kubernets"), runner="pass"))  # codespell:ignore
     with pytest.raises(PluginContractError) as caught:
         select(None, "kubernetes").create_job(COMMAND, OPTIONS)
     assert str(caught.value) == (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import sys
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -132,16 +133,20 @@ def dagster_jobs(module: Any, outlets: Any, upstream: Any) -> dict[str, Any]:
             continue
         steps = create_execution_plan(job).steps
         ops = {step.key: job.get_op(step.node_handle).definition for step in steps}
-        paths = {key: path_of(key, op.tags.get("starlake/group")) for key, op in ops.items()}
+        paths = {key: path_of(key, job.name, op.tags.get("starlake/group")) for key, op in ops.items()}
         made = outlets(job)
+        befores = {step.key: set(step.get_execution_dependency_keys()) for step in steps}
+        helpers = [key for key in paths if HELPER.search(key)]
+        for key in helpers:  # a step that only waits for others
+            for found_befores in befores.values():
+                if key in found_befores:
+                    found_befores.remove(key)
+                    found_befores |= befores[key]
+            del ops[key]
         found[job.name] = {
             "description": job.description,
             "tags": dict(job.tags),
-            "edges": sorted(
-                f"{paths[before]} -> {paths[step.key]}"
-                for step in steps
-                for before in step.get_execution_dependency_keys()
-            ),
+            "edges": sorted(f"{paths[before]} -> {paths[key]}" for key in ops for before in befores[key]),
             "schedules": [
                 [
                     one.name,
@@ -169,10 +174,15 @@ def dagster_jobs(module: Any, outlets: Any, upstream: Any) -> dict[str, Any]:
     return found
 
 
-def path_of(key: str, group: str | None) -> str:
-    """Where a step is: nested graphs say it in its key, one flat graph in a tag."""
+HELPER = re.compile(r"__(anyway|waits_\d+)$")
+
+
+def path_of(key: str, job: str, group: str | None) -> str:
+    """Where a step is: nested graphs say it in its key, a definition for each table in a tag."""
     parts = key.split(".")
-    if parts[0].endswith("_steps"):
+    if parts[0].startswith(f"{job}__"):
+        parts = parts[1:] or [key.removeprefix(f"{job}__")]
+    elif parts[0].endswith("_steps"):
         parts = parts[1:]
     return ".".join([group, *parts] if group else parts)
 
@@ -192,7 +202,17 @@ def jobs_of_ours(file: str) -> dict[str, Any]:
         trigger = pipeline.trigger
         return sorted(dataset.uri for dataset in trigger.datasets), trigger.policy
 
-    return dagster_jobs(module_of(file), outlets, upstream)
+    module = module_of(file)
+    jobs = dagster_jobs(module, outlets, upstream)
+    for pipeline in module.pipelines:
+        native = pipeline.native
+        for start in (path for path in native.flat.tasks if not native.step_key(path)):
+            # What only marks the start of a pipeline is no step.
+            jobs[native.name]["tasks"][start] = {"outlets": [], "retries": 0, "retry_delay": None}
+            after = [path for path, befores in native.flat.befores.items() if start in befores]
+            edges = [*jobs[native.name]["edges"], *(f"{start} -> {path}" for path in after)]
+            jobs[native.name]["edges"] = sorted(edges)
+    return jobs
 
 
 def show_dagster_jobs(*files: str) -> dict[str, Any]:
@@ -208,7 +228,7 @@ def show_dagster(file: str, *more: str) -> dict[str, Any]:
     jobs = [job for job in repository.get_all_jobs() if not job.name.startswith("__")]
     return {
         "jobs": {
-            job.name: sorted(key.rpartition(".")[2] for key in steps(job)) for job in jobs
+            job.name: sorted(path_of(key, job.name, None) for key in steps(job) if not HELPER.search(key)) for job in jobs
         },
         "assets": sorted("/".join(key.path) for key in repository.asset_graph.get_all_asset_keys()),
         "schedules": {schedule.job_name: schedule.cron_schedule for schedule in repository.schedule_defs},
@@ -228,7 +248,7 @@ def run_dagster(file: str, name: str, tags: str) -> dict[str, Any]:
     result = job.execute_in_process(raise_on_error=False, tags=json.loads(tags))
     kinds = {"STEP_SUCCESS": "success", "STEP_SKIPPED": "skipped", "STEP_FAILURE": "failed"}
     found = [event for event in result.all_events if event.event_type_value in kinds]
-    return {event.step_key: kinds[event.event_type_value] for event in found}
+    return {path_of(event.step_key, name, None): kinds[event.event_type_value] for event in found}
 
 
 ACTIONS = {

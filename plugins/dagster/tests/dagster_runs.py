@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -133,13 +134,20 @@ def launch(
     return execute_run(wrapped, made, instance, raise_on_error=False)
 
 
+def task_of(step_key: str) -> str:
+    """The name of the task of a step, without what is around it; empty for a step that only waits."""
+    around, _, name = step_key.rpartition(".")
+    name = name if around else name.partition("__")[2] or name
+    return "" if re.search(r"__(anyway|waits_\d+)$", name) else name
+
+
 def states(result: Any) -> dict[str, str]:
     """How every step of a run ended, without the graph in the keys of the steps."""
     kinds = {"STEP_SUCCESS": "success", "STEP_SKIPPED": "skipped", "STEP_FAILURE": "failure"}
     return {
-        event.step_key.rpartition(".")[2]: kinds[event.event_type_value]
+        task_of(event.step_key): kinds[event.event_type_value]
         for event in result.all_events
-        if event.event_type_value in kinds
+        if event.event_type_value in kinds and task_of(event.step_key)
     }
 
 

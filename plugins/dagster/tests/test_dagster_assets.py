@@ -100,7 +100,7 @@ def test_tables_and_transforms_are_assets_with_lineage() -> None:
     }
     orders = graph.get(key("sales/orders"))
     assert orders.is_materializable
-    assert orders.group_name == "sales_daily"
+    assert orders.group_name == "sales"
     assert set(orders.kinds) == {"starlake", "table"}
     assert {"nightly", "core", "sales"} <= set(orders.tags)
     assert (
@@ -396,7 +396,7 @@ def test_wide_groups_are_joined_in_as_few_edges_as_there_are_tasks(tmp_path: Pat
 
     pipeline = draw(build)
     flat = pipeline.native.flat
-    assert list(flat.joins) == ["loads..all"]
+    assert list(flat.joins) == ["loads..loads_done"]
     assert sum(len(befores) for befores in flat.befores.values()) == 12 + 12 + 12 + 12
     fake(pipeline).script("load:sales.t3", Verdict.FAILED)
     with instance_in(tmp_path) as instance:
@@ -448,8 +448,8 @@ def test_tasks_that_share_what_they_wait_for_keep_it_apart() -> None:
     a, b = ([f"{name}.{name}{number}" for number in range(12)] for name in "ab")
     assert {tuple(befores[path]) for path in a} == {("start",)}
     assert {tuple(befores[path]) for path in b} == {()}
-    assert [list(befores[join]) for join in ("a..all", "b..all")] == [a, b]
-    assert {tuple(befores[f"c.c{number}"]) for number in range(11)} == {("a..all", "b..all")}
+    assert [list(befores[join]) for join in ("a..a_done", "b..b_done")] == [a, b]
+    assert {tuple(befores[f"c.c{number}"]) for number in range(11)} == {("a..a_done", "b..b_done")}
     assert list(befores["c.c11"]) == [*a, *b]
 
 
@@ -501,7 +501,7 @@ def test_a_task_may_be_called_all_in_a_wide_group() -> None:
 # -- what surprises
 
 
-def test_pipelines_that_read_from_each_other_load(tmp_path: Path) -> None:
+def test_pipelines_that_read_from_each_other_run_in_the_order_of_their_tables(tmp_path: Path) -> None:
     """The tables wait for each other in no circle, the pipelines do."""
     a, c = StarlakeDependency("k.a"), StarlakeDependency("k.c", dependencies=[StarlakeDependency("k.b")])
     b = StarlakeDependency("k.b", dependencies=[StarlakeDependency("k.a")])
@@ -509,15 +509,16 @@ def test_pipelines_that_read_from_each_other_load(tmp_path: Path) -> None:
     two = draw(lineage, dependencies=StarlakeDependencies([b]), name="two", environment=fake(one))
     assert parents([one, two], "k/b") == {"k/a"}
     assert parents([one, two], "k/c") == {"k/b"}
-    notes = shared_assets([one.native, two.native])
-    assert len(notes) == 1
-    assert "reads from a pipeline that reads from it" in notes[0]
+    assert shared_assets([one.native, two.native]) == []
     defs = definitions([one, two])
+    # Nothing has a cron, and nothing was loaded.
+    day = {"sl_data_interval_start": "2026-03-04T00:00:00Z", "sl_data_interval_end": "2026-03-05T00:00:00Z"}
     with instance_in(tmp_path) as instance:
-        # Nothing has a cron, and nothing was loaded.
-        day = {"sl_data_interval_start": "2026-03-04T00:00:00Z", "sl_data_interval_end": "2026-03-05T00:00:00Z"}
         assert run(resolved(defs, "job", "one"), instance, tags=day).success
+        assert [s.subject for s in fake(one).submissions] == ["transform:k.a", "transform:k.c"]
         assert run(resolved(defs, "job", "two"), instance, tags=day).success
+        assert materialise([one, two], instance, "k/c", "k/b", "k/a", tags=day).success
+    assert [s.subject for s in fake(one).submissions[3:]] == ["transform:k.a", "transform:k.b", "transform:k.c"]
 
 
 def test_checks_of_one_name_in_two_pipelines_are_told_apart(tmp_path: Path) -> None:
@@ -681,10 +682,16 @@ native = p.native
 made = native.assets()
 print(json.dumps({
     "nodes": list(native.ops),
-    "dependencies": {str(k): {i: [str(x) for x in getattr(d, "dependencies", [d])] for i, d in v.items()} for k, v in native._dependencies().items()},
+    "definitions": [one.node_def.name for one in made],
+    "dependencies": [
+        {str(k): {i: [str(x) for x in getattr(d, "dependencies", [d])] for i, d in v.items()} for k, v in one.node_def.dependencies.items()}
+        for one in made if hasattr(one.node_def, "dependencies")
+    ],
     "inputs": {name: list(op.ins) for name, op in native.ops.items()},
-    "outputs": list(made.keys_by_output_name),
-    "specs": [(s.key.to_user_string(), sorted(s.kinds), list(s.tags), sorted(d.asset_key.to_user_string() for d in s.deps)) for s in made.specs],
+    "outputs": [list(one.keys_by_output_name) for one in made],
+    "specs": [
+        (s.key.to_user_string(), sorted(s.kinds), list(s.tags), [d.asset_key.to_user_string() for d in s.deps]) for one in made for s in one.specs
+    ],
 }))
 """
 
@@ -721,7 +728,10 @@ def test_one_project_is_in_a_location_twice_under_two_prefixes() -> None:
     jobs = {made.name for made in found.get_all_jobs()} - {"__ASSET_JOB"}
     assert jobs == {"dev_load", "prod_load"}
     assert {made.name for made in found.schedule_defs} == {"dev_load_schedule", "prod_load_schedule"}
-    assert [pipeline.native.graph_name for pipeline in pipelines] == ["dev_load_steps", "prod_load_steps"]
+    assert [pipeline.native.form().node_names[-1] for pipeline in pipelines] == [
+        "dev_load__end_daily",
+        "prod_load__end_daily",
+    ]
 
 
 def test_two_prefixes_in_one_file_are_published_together() -> None:
@@ -733,7 +743,7 @@ def test_two_prefixes_in_one_file_are_published_together() -> None:
 
 def test_a_refusal_offers_what_is_taken_there() -> None:
     with pytest.raises(StarlakeError) as of_task:
-        draw(lambda p: p.sl_load("a", "sales", "orders", automation_condition=1))
+        draw(lambda p: p.sl_load("a", "sales", "orders", executor=1))
     with pytest.raises(StarlakeError) as of_pipeline:
         draw(lambda p: p.sl_load("a", "sales", "orders"), asset_tags={})
     assert "retry_policy" in str(of_task.value)
@@ -742,18 +752,23 @@ def test_a_refusal_offers_what_is_taken_there() -> None:
     assert "asset_tags" not in str(of_pipeline.value).partition("takes")[2]
 
 
-def test_the_configuration_of_a_native_op_is_below_the_graph_of_the_pipeline() -> None:
+def test_the_configuration_of_a_native_op_is_where_its_step_is() -> None:
     """As the README says, in the launchpad and in Python."""
 
     @op(config_schema={"channel": str})
     def notify() -> None: ...
 
-    def build(p: StarlakePipeline) -> None:
+    def last(p: StarlakePipeline) -> None:
         p.sl_load("a", "sales", "orders") >> p.add_native("notify", lambda: notify)
 
+    def between(p: StarlakePipeline) -> None:
+        p.sl_load("a", "sales", "orders") >> p.add_native("notify", lambda: notify) >> p.sl_transform("b", "kpi.b")
+
     config = {"config": {"channel": "data"}}
-    made = job(draw(build))
-    validate_run_config(made, {"ops": {"p_steps": {"ops": {"notify": config}}}})
-    validate_run_config(made, RunConfig(ops={"p_steps": {"ops": {"notify": config}}}))
+    validate_run_config(job(draw(last)), {"ops": {"p__notify": config}})
+    validate_run_config(job(draw(last)), RunConfig(ops={"p__notify": config}))
+    inside = {"p__notify__steps": {"ops": {"notify": config}}}
+    validate_run_config(job(draw(between)), {"ops": inside})
+    validate_run_config(job(draw(between)), RunConfig(ops=inside))
     alone = job(draw(lambda p: p.add_native("notify", lambda: notify)))
     validate_run_config(alone, {"ops": {"notify": config}})

@@ -9,6 +9,7 @@ from typing import Any
 
 from dagster import op
 from dagster._core.definitions.reconstruct import repository_def_from_target_def
+from dagster._core.execution.api import create_execution_plan
 from dagster._core.workspace.autodiscovery import loadable_targets_from_python_file
 from dagster_runs import instance_in, job, launch, resolved, states, tick_of_schedule
 from starlake_core_dagster import definitions
@@ -27,18 +28,17 @@ class TestDagster(OrchestratorSuite):
     nested_groups = False
 
     def describe(self, native: DagsterPipeline) -> NativeGraph:
-        graph = native.alone.graph
-        if native.keys:
-            graph = graph.node_named(native.graph_name).definition
-        paths = {name: path for path, name in native.flat.names.items()}
-        edges = tuple(
-            (paths[output.node_name], paths[node.name])
-            for node in graph.nodes
-            for outputs in list(graph.dependency_structure.input_to_upstream_outputs_for_node(node.name).values())
-            for output in outputs
-        )
-        joins = set(native.flat.joins)
-        tasks = tuple(NativeTask(paths[node.name]) for node in graph.nodes if paths[node.name] not in joins)
+        plan = create_execution_plan(native.alone)
+        paths = {step.key: native.facts.steps.get(step.key, step.key) for step in plan.steps}
+        edges = [
+            (paths[before], paths[key])
+            for key, befores in plan.get_executable_step_deps().items()
+            for before in befores
+        ]
+        # A task that only marks the start is the start of the run.
+        starts = [path for path in native.flat.tasks if not native.step_key(path)]
+        edges += [(path, after) for after, found in native.flat.befores.items() for path in starts if path in found]
+        tasks = [NativeTask(path) for path in (*starts, *paths.values()) if path in native.flat.tasks]
         return NativeGraph(tuple(sorted(tasks, key=lambda task: task.path)), tuple(sorted(edges)))
 
     def published(self, file: Path) -> Iterable[str]:
@@ -48,9 +48,11 @@ class TestDagster(OrchestratorSuite):
     def settings(self, pipeline: StarlakePipeline) -> NativeSettings:
         native: DagsterPipeline = pipeline.native
         schedule = resolved(definitions(pipeline), "schedule", f"{pipeline.id}_schedule")
-        graph = native.alone.graph.node_named(native.graph_name).definition if native.keys else native.alone.graph
-        paths = {name: path for path, name in native.flat.names.items()}
-        ops = {paths[node.name]: node.definition for node in graph.nodes}
+        plan = create_execution_plan(native.alone)
+        keys = native.facts.steps
+        ops = {
+            keys[step.key]: native.alone.get_op(step.node_handle).definition for step in plan.steps if step.key in keys
+        }
         policies = {path: found.retry_policy for path, found in ops.items() if found.retry_policy is not None}
         return NativeSettings(
             cron=schedule.cron_schedule,

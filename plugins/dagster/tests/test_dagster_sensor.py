@@ -557,7 +557,7 @@ def test_variables_of_events_reach_the_run_and_are_passed_on(instance: Any) -> N
         "all": {"days": "1|2", "batch": "b7"},
         "kpi.summary": {"region": "EU", "api_token": "hush-hush"},
     }
-    config = {"ops": {"p_steps": {"ops": {"kpi_summary": {"config": {"sl_options": {"all": {"region": "US"}}}}}}}}
+    config = {"ops": {"p__kpi_summary": {"config": {"sl_options": {"all": {"region": "US"}}}}}}
     done = run(job(daemon.defs), instance, tags=request.tags, run_config=config)
     assert done.success
     (transform,) = environment.started("transform:kpi.summary")
@@ -576,7 +576,7 @@ def test_the_configuration_of_a_step_has_variables_for_it_and_nothing_else(insta
     tags = daemon.look().tags
 
     def config(**values: Any) -> Any:
-        return {"ops": {"p_steps": {"ops": {"kpi_summary": {"config": values}}}}}
+        return {"ops": {"p__kpi_summary": {"config": values}}}
 
     assert run(job(daemon.defs), instance, tags=tags, run_config=config(sl_options={"all": {"region": "US"}})).success
     (transform,) = environment.started("transform:kpi.summary")

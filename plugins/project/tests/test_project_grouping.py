@@ -50,9 +50,8 @@ def test_orchestrator_environment_options_and_description_come_from_the_dag(tmp_
 
 
 def test_a_dag_that_does_not_exist_is_reported_where_it_is_named(tmp_path: Path) -> None:
-    case = Case(
-        "", {}, dags={"night": "x.py"}, tables={"s.a": "dagRef: nigth", "s.b": "dagRef: night"}
-    )  # codespell:ignore
+    misspelt = "dagRef: nigth"  # codespell:ignore
+    case = Case("", {}, dags={"night": "x.py"}, tables={"s.a": misspelt, "s.b": "dagRef: night"})
     drafts = drafts_of(case.write(tmp_path))
     broken = next(draft for draft in drafts.drafts if draft.faults)
     assert [draft.id for draft in drafts.drafts] == ["nigth", "x"]  # codespell:ignore

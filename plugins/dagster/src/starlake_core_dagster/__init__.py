@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .executor import thread_executor
     from .loading import definitions
+    from .translator import StarlakeTranslator, TranslatedAsset
 
-__all__ = ["definitions", "thread_executor"]
+__all__ = ["StarlakeTranslator", "TranslatedAsset", "definitions", "thread_executor"]
 
-_PLACES = {"definitions": "loading", "thread_executor": "executor"}
+_PLACES = {
+    "StarlakeTranslator": "translator",
+    "TranslatedAsset": "translator",
+    "definitions": "loading",
+    "thread_executor": "executor",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from dagster import AssetKey, DagsterRunStatus, TimeWindowPartitionsDefinition
+from dagster import AssetExecutionContext, AssetKey, DagsterRunStatus, TimeWindowPartitionsDefinition
 
 from starlake_core import (
     Attempt,
@@ -40,6 +41,7 @@ __all__ = [
     "Facts",
     "Variables",
     "attempt_of",
+    "op_context",
     "same_work",
 ]
 
@@ -79,6 +81,7 @@ class Facts:
         deployment: the deployment, for the names of jobs. Dagster never reuses run ids, so it need not contain the instance.
         watch: the datasets that start it; None if none do.
         own: the assets of its whole job, once that is made.
+        steps: maps the key of each step to the path of its task, or of the group whose tasks share it, once the definitions are made.
     """
 
     pipeline_id: str
@@ -92,6 +95,7 @@ class Facts:
     deployment: str = ""
     watch: Watch | None = None
     own: set[AssetKey] = field(default_factory=set, compare=False)
+    steps: dict[str, str] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, pipeline: Pipeline, partitions: Any, job: str) -> Facts:
@@ -161,6 +165,15 @@ class Variables(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len({**os.environ, **self._given})
+
+
+def op_context(given: Any) -> Any:
+    """The context of an op, also of one that is the definition of an asset, whose own context only passes on most of it.
+
+    Args:
+        given: the context that Dagster passes to the body.
+    """
+    return given.op_execution_context if isinstance(given, AssetExecutionContext) else given
 
 
 def attempt_of(context: Any, facts: Facts, path: str) -> Attempt:
@@ -258,6 +271,8 @@ def _window(partition: str, run: Any, facts: Facts) -> DataInterval:
         window = facts.interval(facts.partitions.time_window_for_partition_key(partition))
     except (ValueError, OverflowError):
         window = None
+    if window is not None and start.tzinfo is None:  # partitions of the user, in their own format
+        start = start.replace(tzinfo=ZoneInfo(facts.partitions.timezone))
     if window is None or window.start.astimezone(timezone.utc) != start:
         raise RunError(
             f"partition {partition!r} of run {run.run_id} is not a time at which the schedule {facts.cron!r} of pipeline "

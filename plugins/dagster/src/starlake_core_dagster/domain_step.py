@@ -14,9 +14,10 @@ from dagster import DagsterEventType, Failure, Output
 
 from starlake_core.runtime import may_pass
 
-from .context import RESUMED
+from .context import RESUMED, op_context
 from .executor import stopping
-from .steps import RESULT, Step
+from .outputs import RESULT
+from .steps import Step
 from .watching import DONE
 
 __all__ = ["Together"]
@@ -36,6 +37,7 @@ class Together:
 
     def __call__(self, step: Any, inputs: Mapping[str, Any]) -> Iterator[Any]:
         """The body, as Dagster calls it; an argument named ``context`` would have to be of one of Dagster's classes."""
+        step = op_context(step)
         wanted = step.selected_output_names
         asked = [member for member in self.steps if not wanted.isdisjoint(member.outputs) or RESULT in wanted]
         done, before = _done(step)

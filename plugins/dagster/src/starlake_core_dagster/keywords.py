@@ -5,19 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dagster import AutomationCondition, BackfillPolicy, TimeWindowPartitionsDefinition
+
 from starlake_core import StarlakeError
 
 __all__ = ["JOB_KEYWORDS", "TASK_KEYWORDS", "check_keywords"]
 
 TASK_KEYWORDS = (
-    "asset_tags", "code_version", "description", "group_name", "kinds", "metadata", "op_tags", "owners", "retry_policy",
+    "asset_tags", "automation_condition", "backfill_policy", "code_version", "deps", "description", "group_name", "kinds", "metadata", "op_tags",
+    "owners", "partitions_def", "retry_policy",
 )  # fmt: skip
 """Dagster keywords that the verbs of a pipeline accept."""
 
-JOB_KEYWORDS = ("executor_def", "hooks", "metadata", "run_tags")
+JOB_KEYWORDS = ("executor_def", "hooks", "metadata", "run_tags", "translator")
 """Keywords of Dagster's jobs that ``sl_create_pipeline`` accepts."""
 
 _SHAPES: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "automation_condition": ((AutomationCondition,), "a condition: AutomationCondition.eager()"),
+    "backfill_policy": ((BackfillPolicy,), "a policy: BackfillPolicy.single_run()"),
+    "partitions_def": (
+        (TimeWindowPartitionsDefinition,),
+        'partitions of time, because a command has a data interval: DailyPartitionsDefinition("2026-01-01")',
+    ),
+    "deps": ((list, tuple), 'a list: ["ref/rates", AssetDep("ref/fx", partition_mapping=...)]'),
     "kinds": ((list, tuple, set, frozenset), 'several words: {"parquet"}'),
     "owners": ((list, tuple), 'a list: ["ann@example.org", "team:data"]'),
     "hooks": ((list, tuple, set, frozenset), "several hooks: {hook}"),

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping, Sequence
-from graphlib import CycleError, TopologicalSorter
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from dagster import AssetKey, Definitions
+from dagster import Definitions
 
 from starlake_core import PipelineFileError, StarlakeError, StarlakePipeline
 from starlake_core.dsl.orchestration import Overrides
 from starlake_core.dsl.pipeline_files import load_files, pipelines_of
 from starlake_core.logs import get_logger
 
+from .arranging import arranged
 from .executor import supports_threads, thread_executor
 from .pipeline import DagsterPipeline
 from .teardown_sensor import tear_down_of
+from .translator import StarlakeTranslator, translating
 from .triggers import schedule_of, sensor_of
 
 __all__ = ["definitions", "location_executor", "merged", "shared_assets"]
@@ -39,6 +40,7 @@ def definitions(
     *,
     environment: str | None = None,
     executor: Any = _Threads.OURS,
+    translator: StarlakeTranslator | None = None,
     **options: Any,
 ) -> Definitions:
     """Create Dagster's definitions: ``defs = definitions("pipelines")``.
@@ -49,6 +51,7 @@ def definitions(
         executor: the executor of every job of the code location that names none, and of the runs that Dagster creates for assets: *Materialize*,
             backfills of assets, ``dagster asset materialize``. The default is ``thread_executor()``; None leaves it to the code location, in
             which only one set of definitions may have one.
+        translator: turns the tasks of pipeline files into descriptions of assets, if a pipeline has none of its own.
         **options: options that override those in the files.
 
     Raises:
@@ -70,10 +73,15 @@ def definitions(
         else:
             raise _no_source(item)
     if files:
-        loaded = load_files(files, Overrides("dagster", environment, options))
+        token = translating.set(translator)
+        try:
+            loaded = load_files(files, Overrides("dagster", environment, options))
+        finally:
+            translating.reset(token)
         found.extend(_native(pipeline) for pipeline in pipelines_of(loaded))
-    elif found and (environment is not None or options):
-        given = ", ".join([*(["environment"] if environment is not None else []), *options])
+    elif found and (environment is not None or translator is not None or options):
+        named = {"environment": environment, "translator": translator}
+        given = ", ".join([*(name for name, value in named.items() if value is not None), *options])
         raise StarlakeError(
             f"definitions() takes {given} for pipeline files only: a pipeline already has the options of its Orchestration"
         )
@@ -111,14 +119,10 @@ def merged(pipelines: Sequence[DagsterPipeline], executor: Any = None) -> Defini
     if problems:
         raise PipelineFileError("\n".join(problems))
     assets, jobs, schedules, sensors = [], [], [], []
-    owners = _owners(pipelines)
-    apart = _apart(pipelines, owners)
-    for pipeline in pipelines:
-        elsewhere = {key for key in pipeline.keys if owners[key] is not pipeline}
-        made = pipeline.assets(elsewhere, apart.get(pipeline.name, set()))
-        if made is not None:
-            assets.append(made)
-        job = pipeline.job(elsewhere)
+    forms = arranged(pipelines).forms
+    for pipeline, form in forms.items():
+        assets.extend(pipeline.assets(form))
+        job = pipeline.job(form, [key for other, found in forms.items() if other is not pipeline for key in found.keys])
         jobs.append(job)
         schedule = schedule_of(pipeline, job)
         if schedule is not None:
@@ -138,7 +142,7 @@ def _twins(pipelines: Iterable[DagsterPipeline]) -> list[str]:
     taken: dict[str, DagsterPipeline] = {}
     found = []
     for pipeline in pipelines:
-        names = (pipeline.name, pipeline.graph_name, f"{pipeline.name}_tear_down")
+        names = (pipeline.name, f"{pipeline.name}_steps", f"{pipeline.name}_tear_down")
         other = next((taken[name] for name in names if name in taken), None)
         if other is not None:
             one, two = (f"'{p.pipeline.id}' of {p.pipeline.source or 'no file'}" for p in (other, pipeline))
@@ -148,37 +152,6 @@ def _twins(pipelines: Iterable[DagsterPipeline]) -> list[str]:
             )
         taken.update((name, pipeline) for name in names)
     return found
-
-
-def _owners(pipelines: Iterable[DagsterPipeline]) -> dict[AssetKey, DagsterPipeline]:
-    """The first pipeline that produces each asset."""
-    owners: dict[AssetKey, DagsterPipeline] = {}
-    for pipeline in pipelines:
-        for key in pipeline.keys:
-            owners.setdefault(key, pipeline)
-    return owners
-
-
-def _apart(
-    pipelines: Sequence[DagsterPipeline], owners: Mapping[AssetKey, DagsterPipeline]
-) -> dict[str, set[AssetKey]]:
-    """Maps the name of each pipeline that is both upstream and downstream of another, at any distance, to the assets that it reads there.
-
-    A graph of ops cannot be both before and after another one. The lineage is the same; a run of *both* does not order the two.
-    """
-    reads = {p.name: {owners[key].name for key in p.reads if key in owners and owners[key] is not p} for p in pipelines}
-    apart: dict[str, set[AssetKey]] = {}
-    while True:
-        try:
-            TopologicalSorter(reads).prepare()
-        except CycleError as error:
-            before, after, *_ = error.args[1]
-            reads[after].discard(before)
-            reader = next(p for p in pipelines if p.name == after)
-            keys = {key for key in reader.reads if key in owners and owners[key].name == before}
-            apart.setdefault(after, set()).update(keys)
-        else:
-            return apart
 
 
 def shared_assets(pipelines: Iterable[DagsterPipeline]) -> list[str]:
@@ -191,17 +164,13 @@ def shared_assets(pipelines: Iterable[DagsterPipeline]) -> list[str]:
     found = _twins(every)
     if found:
         return found
-    owners = _owners(every)
+    arrangement = arranged(every)
     for pipeline in every:
         for key in pipeline.keys:
-            owner = owners[key]
+            owner = arrangement.owners[key]
             if owner is not pipeline:
                 found.append(
                     f"the asset {key.to_user_string()} of pipeline {pipeline.pipeline.id} is already defined by pipeline {owner.pipeline.id}: in "
                     "Dagster it belongs to the first, and the other records its materialisations"
                 )
-    for name in _apart(every, owners):
-        found.append(
-            f"pipeline {name} reads from a pipeline that reads from it: one run that materialises assets of both does not order the two pipelines"
-        )
-    return found
+    return [*found, *arrangement.notes]

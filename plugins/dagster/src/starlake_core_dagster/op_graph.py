@@ -85,6 +85,11 @@ def flatten(pipeline: Pipeline, together: bool = False) -> Flat:
     walk = _Walk(together)
     walk.into(pipeline, "")
     tasks, befores, joins, merged = walk.tasks, walk.befores, walk.joins, walk.merged
+    for path, task in tasks.items():
+        # What waits for such a task would depend on each of the many.
+        if len(befores[path]) > _WIDE and not task.outlets and task.trigger is TriggerRule.ALL_SUCCESS:
+            join = f"{path}..before_{task.id}"
+            joins[join], befores[join], befores[path] = tuple(befores[path]), befores[path], {join: None}
     for path, step in merged.items():
         befores[step] = befores.get(step, {}) | befores[path]
     names = _names([*tasks, *joins, *dict.fromkeys(merged.values())], pipeline.id)
@@ -136,7 +141,7 @@ class _Walk:
         """Let the first tasks of a node wait for the last ones of the node ``before``."""
         wide = len(lasts) > 1 and len(firsts) > 1 and len(lasts) * len(firsts) > _WIDE
         every = dict.fromkeys(lasts)
-        join = f"{before}..all"  # not the path of a task
+        join = f"{before}..{before.rpartition('.')[2]}_done"  # not the path of a task
         for first in firsts:
             if wide and self.tasks[first].trigger is TriggerRule.ALL_SUCCESS:
                 self.joins[join] = lasts

@@ -24,6 +24,11 @@ class DagsterOptions(OptionGroup):
     )
     asset_kinds: tuple[str, ...] = option(CSV, (), doc="Further kinds of the assets: snowflake, bigquery ...")
     asset_owners: tuple[str, ...] = option(CSV, (), doc="Owners of the assets: e-mail addresses, or team:NAME.")
+    backfill_policy: str = option(
+        OneOf("multi_run", "single_run"),
+        "multi_run",
+        doc="Whether a backfill of several partitions is a run for each, or one run in which each command has the whole interval.",
+    )
     default_status: str = option(
         OneOf("running", "stopped"),
         "running",

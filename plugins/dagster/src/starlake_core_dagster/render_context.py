@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import Any
 
 from dagster import AssetKey, In, Nothing, OpDefinition, Out, Output, RetryPolicy, TimeWindowPartitionsDefinition
 
-from starlake_core import Pipeline, Task, TaskKind, gates_before_work
+from starlake_core import Pipeline, StarlakeDataset, Task, TaskKind, gates_before_work
 from starlake_core.orchestrators.pools import DrawnResources
 
 from .context import PARTITION_FORMAT, Facts
-from .keys import asset_key
 from .op_graph import flatten
 from .options import DagsterOptions
+from .outputs import RESULT, VERDICT, outputs_of
 from .pools import NO_POOL
-from .steps import RESULT, AssetOutput, shown
+from .steps import shown
+from .translator import translator_of
 
 __all__ = ["AFTER", "ORDER_INPUT", "RenderContext", "dagster_name", "do_nothing"]
 
@@ -63,10 +64,17 @@ class RenderContext:
     Args:
         pipeline: the pipeline.
         alone: whether a single task is rendered, for a job that is not ours.
+        make_form: decides the form of its definitions from this object and the ops that are not ours.
     """
 
-    def __init__(self, pipeline: Pipeline, alone: bool = False) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        alone: bool = False,
+        make_form: Callable[[RenderContext, Mapping[str, str]], Any] | None = None,
+    ) -> None:
         self.pipeline = pipeline
+        self._make_form = make_form
         self.alone = alone
         self.flat = flatten(pipeline, pipeline.options[DagsterOptions].load_domain_in_one_step)
         self.partitions = None if alone else _partitions(pipeline)
@@ -75,22 +83,23 @@ class RenderContext:
         if alone:
             self.facts = replace(self.facts, pipeline_id="")
         self.prefix = pipeline.options[DagsterOptions].asset_key_prefix
+        self.translator = translator_of(pipeline)
         self.produces = {
-            path: _produced(path, task, self.prefix, self.flat.names[path] if path in self.flat.merged else RESULT)
+            path: outputs_of(path, task, self._key_of, self.flat.names[path] if path in self.flat.merged else RESULT)
             for path, task in self.flat.tasks.items()
             if task.outlets
         }
         self.own = {produced.key for found in self.produces.values() for produced in found}
-        self.reads = {
-            path: tuple(dict.fromkeys(key for key in self._inlets(task) if key not in self.own))
-            for path, task in self.flat.tasks.items()
-            if task.inlets
+        self.says = {
+            path: tuple(dict.fromkeys(self._inlets(task))) for path, task in self.flat.tasks.items() if task.inlets
         }
+        self.reads = {path: tuple(key for key in keys if key not in self.own) for path, keys in self.says.items()}
         self.paths = {id(task): path for path, task in self.flat.tasks.items()}
         # For the op of a task and for its assets.
         self.lines = {path: shown(task.job) for path, task in self.flat.tasks.items() if task.job is not None}
         self.about = {path: describe(task, self.lines.get(path, "")) for path, task in self.flat.tasks.items()}
-        self.inputs: dict[AssetKey, str] = {}
+        self._inputs: dict[AssetKey, str] = {}
+        self._input_names: set[str] = set()
         self.resources = DrawnResources(pipeline.source)
 
     @cached_property
@@ -99,31 +108,76 @@ class RenderContext:
         return list(dict.fromkeys(gate for guard in gates_before_work(self.pipeline) for gate in guard))
 
     def _inlets(self, task: Task) -> list[AssetKey]:
-        return [asset_key(dataset, self.prefix) for dataset in task.inlets]
+        return [self._key_of(dataset) for dataset in task.inlets]
+
+    def _key_of(self, dataset: StarlakeDataset) -> AssetKey:
+        return self.translator.get_asset_key(dataset, self.pipeline)
 
     def pool(self, task: Task) -> str | None:
         """The pool of a task; None for none."""
         return self.resources.pool(task, NO_POOL) or None
 
     def input_name(self, key: AssetKey) -> str:
-        """The name under which the ops of the pipeline, and the graph around them, read an asset."""
-        if key not in self.inputs:
+        """The name under which ops, and the graphs around them, read an asset."""
+        if key not in self._inputs:
             name = f"reads_{dagster_name('__'.join(key.path))}"
-            taken = set(self.inputs.values())
-            while name in taken:
+            while name in self._input_names:
                 name += "_"
-            self.inputs[key] = name
-        return self.inputs[key]
+            self._input_names.add(name)
+            self._inputs[key] = name
+        return self._inputs[key]
+
+    @cached_property
+    def form(self) -> Any:
+        """The form of the definitions as if there were no other pipeline, and no op of an add-on: a :class:`.form.Form`."""
+        assert self._make_form is not None
+        theirs = {path: RESULT for path, task in self.flat.tasks.items() if task.factory is not None}
+        return self._make_form(self, theirs)
+
+    def first_output(self, path: str) -> str:
+        """The name of the output that the steps after a task wait for, if its op is ours."""
+        return self.produces[path][0].output if path in self.produces else RESULT
+
+    def outputs(self, path: str) -> list[str]:
+        """The names of the outputs of the op of a task, if it is ours."""
+        if path in self._merged_outputs:
+            return [RESULT, *self._merged_outputs[path]]
+        task = self.flat.tasks.get(path)
+        made = [produced.output for produced in self.produces.get(path, ())] or [RESULT]
+        return [*made, VERDICT] if task is not None and task.kind is TaskKind.CHECK and not self.alone else made
+
+    @cached_property
+    def _merged_outputs(self) -> dict[str, list[str]]:
+        """Maps the path of each group that is one step to the names of the outputs of its tables."""
+        found: dict[str, list[str]] = {}
+        for path, step in self.flat.merged.items():
+            found.setdefault(step, []).extend(produced.output for produced in self.produces[path])
+        return found
 
     def input_names(self, path: str) -> list[str]:
-        """The names of the inputs of an op: those that order it after others, then those of the assets that it reads."""
-        if self.alone:  # a hand-written job uses it to say what the op waits for
-            return [AFTER]
-        befores = self.flat.befores[path]
-        names = [AFTER] if befores else []
-        if not self.flat.has_one_input(path):
-            names = [f"{AFTER}_{self.flat.names[before]}" for before in befores]
-        return names + [self.input_name(key) for key in self.reads.get(path, ())]
+        """The names of the inputs of an op."""
+        # A hand-written job uses it to say what the op waits for.
+        return [AFTER] if self.alone else self.form.ins(path)
+
+    def helper_name(self, name: str) -> str:
+        """A name that no task has."""
+        while name in self._task_names:
+            name += "_"
+        return name
+
+    @cached_property
+    def _task_names(self) -> set[str]:
+        return set(self.flat.names.values())
+
+    def helper(self, alias: str, inputs: Sequence[str], description: str) -> OpDefinition:
+        """An op that only waits.
+
+        Args:
+            alias: its name in its graph.
+            inputs: the names of its inputs.
+            description: what it is for.
+        """
+        return _op(f"{self.name}__{alias}", do_nothing, inputs, (RESULT,), description)
 
     def def_name(self, path: str) -> str:
         """The name of an op, which is unique among all pipelines, unlike that of its step."""
@@ -143,14 +197,12 @@ class RenderContext:
         pool: str | None = None,
     ) -> OpDefinition:
         """The op of a step, with what all ops share."""
-        return OpDefinition(
-            compute_fn=body,
-            name=self.def_name(path),
-            ins=dict.fromkeys(self.input_names(path), ORDER_INPUT),
-            outs=dict.fromkeys(outputs, _OUT),
-            description=description,
-            config_schema=_CONFIG,
-            required_resource_keys=_NO_RESOURCES,
+        return _op(
+            self.def_name(path),
+            body,
+            self.input_names(path),
+            outputs,
+            description,
             tags=tags,
             retry_policy=retry_policy,
             code_version=code_version,
@@ -158,10 +210,18 @@ class RenderContext:
         )
 
 
-def _produced(path: str, task: Task, prefix: Sequence[str], first: str) -> tuple[AssetOutput, ...]:
-    return tuple(
-        AssetOutput(path, first if number == 1 else f"{first}_{number}", asset_key(dataset, prefix), dataset)
-        for number, dataset in enumerate(task.outlets, 1)
+def _op(
+    name: str, body: Any, ins: Iterable[str], outputs: Iterable[str], description: str, **more: Any
+) -> OpDefinition:
+    return OpDefinition(
+        compute_fn=body,
+        name=name,
+        ins=dict.fromkeys(ins, ORDER_INPUT),
+        outs=dict.fromkeys(outputs, _OUT),
+        description=description,
+        config_schema=_CONFIG,
+        required_resource_keys=_NO_RESOURCES,
+        **more,
     )
 
 

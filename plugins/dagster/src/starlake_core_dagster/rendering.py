@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -14,12 +14,14 @@ from starlake_core.logs import get_logger
 
 from .domain_step import Together
 from .executor import TRIGGER_TAG
+from .forms import form_of
 from .keywords import JOB_KEYWORDS, TASK_KEYWORDS, check_keywords
 from .op_graph import check_name
 from .options import DagsterOptions
+from .outputs import RESULT
 from .pipeline import DagsterPipeline
 from .render_context import RenderContext, job_name
-from .steps import RESULT, VERDICT, Close, Step
+from .steps import Close, Step
 
 __all__ = ["Members", "make_group", "make_pipeline", "make_task"]
 
@@ -46,13 +48,16 @@ def make_task(task: Task) -> OpDefinition | Step:
         check_keywords(f"task {path} of pipeline {context.pipeline.id}", native, TASK_KEYWORDS)
     produces = context.produces.get(path, ())
     body: Step
+    facts = context.facts
+    if native.get("partitions_def") is not None:
+        facts = replace(facts, partitions=native["partitions_def"])
     if task.kind is TaskKind.END:
-        names, flat = context.flat.names, context.flat
-        gates = {names[gate]: gate for gate in context.gates_of_ends}
-        work = frozenset(names[flat.step(other)] for other, found in flat.tasks.items() if found.is_work)
-        body = Close(task, path, context.facts, produces, gates, work)
+        flat = context.flat
+        gates = {gate: flat.tasks[gate].missing for gate in context.gates_of_ends}
+        work = frozenset(flat.step(other) for other, found in flat.tasks.items() if found.is_work)
+        body = Close(task, path, facts, produces, gates, work)
     else:
-        body = Step(task, path, context.facts, produces)
+        body = Step(task, path, facts, produces)
     if path in context.flat.merged:
         return body
     tags = {}
@@ -64,7 +69,7 @@ def make_task(task: Task) -> OpDefinition | Step:
     return context.op(
         path,
         body,
-        (*body.outputs, VERDICT) if task.kind is TaskKind.CHECK and not context.alone else body.outputs,
+        context.outputs(path),
         native.get("description") or context.about[path],
         tags={**tags, **native.get("op_tags", {})},
         retry_policy=policy if policy is not None else _retry_policy(task.retries, task.retry_delay),
@@ -132,7 +137,7 @@ def make_pipeline(pipeline: Pipeline, create_children: CreateChildren) -> Dagste
             pipeline.id,
             pipeline.max_active_runs,
         )
-    context = RenderContext(pipeline)
+    context = RenderContext(pipeline, make_form=form_of)
     _contexts.append(context)
     try:
         ops = _members(pipeline, create_children(), "")

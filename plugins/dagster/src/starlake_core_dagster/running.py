@@ -260,7 +260,10 @@ def _state(
     native: DagsterPipeline, path: str, observation: Observation, here: InProcess, befores: Sequence[TaskReport]
 ) -> tuple[TaskState, str]:
     outcome, reason = observation.outcomes.get(path, (None, ""))
-    end = here.ends.get(native.step_key(path))
+    key = native.step_key(path)
+    if not key and (here.ends or observation.outcomes):  # the start of a pipeline has no step
+        return TaskState.SUCCEEDED, ""
+    end = here.ends.get(key)
     if outcome is not None and outcome.verdict is Verdict.NOT_READY:
         return TaskState.SKIPPED, reason
     if end == DagsterEventType.STEP_SUCCESS.value or (

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from inspect import Parameter, Signature
 from typing import Any, ClassVar
 
-from dagster import AssetKey, AssetMaterialization, AssetObservation, DagsterEventType, Failure, MetadataValue, Output
+from dagster import AssetMaterialization, AssetObservation, DagsterEventType, Failure, MetadataValue, Output
 from dagster import __version__ as dagster_version
 
 from starlake_core import Attempt, Job, RunError, StarlakeDataset, StarlakeError, Task, TaskKind, skipped_end
@@ -20,16 +20,13 @@ from starlake_core.plain_text import plain, plain_line
 from starlake_core.runtime import Outcome, Verdict, execute, explain_not_ready, in_project, may_pass, runner_for
 
 from . import observer
-from .context import Facts, attempt_of, same_work
+from .context import Facts, attempt_of, op_context, same_work
 from .executor import stopping
+from .outputs import RESULT, VERDICT, AssetOutput
 from .pools import limit
 
-__all__ = ["NOT_READY", "RESULT", "VERDICT", "Close", "Step", "shown"]
+__all__ = ["NOT_READY", "Close", "Step", "shown"]
 
-RESULT = "result"
-"""The output that the steps after a step wait for; missing if they are to be skipped."""
-VERDICT = "verdict"
-"""The output of a check that exists whether or not it is ready."""
 NOT_READY = "starlake/not_ready"
 """Name of the metadata with the reason why a check is not ready."""
 
@@ -69,23 +66,6 @@ class _Lines:
         self._kept, self._since = [], time.monotonic()
 
 
-@dataclass(frozen=True)
-class AssetOutput:
-    """Something that a step produces.
-
-    Attributes:
-        path: the path of its task.
-        output: the name of the output of the op.
-        key: the key of the asset.
-        dataset: the dataset; None for a last task without one, which is an asset so that Dagster does not leave it out.
-    """
-
-    path: str
-    output: str
-    key: AssetKey
-    dataset: StarlakeDataset | None = None
-
-
 @dataclass(frozen=True, eq=False)  # Dagster keeps it in sets
 class Step:
     """The body of the op of a task.
@@ -114,6 +94,7 @@ class Step:
 
     def __call__(self, step: Any, inputs: Mapping[str, Any]) -> Iterator[Any]:
         """The body, as Dagster calls it: an argument named ``context`` would have to be of one of Dagster's classes."""
+        step = op_context(step)
         observer.began(self.path, step.retry_number + 1)
         try:
             self._check_partition(step)
@@ -282,8 +263,8 @@ class Close(Step):
     """The body of the op that ends a pipeline: emits its datasets, unless gates closed and no work was done.
 
     Attributes:
-        gates: maps the name of the step of each check before it, without the graphs around it, to its path.
-        work: names of the steps that do work.
+        gates: maps the path of each check before it to what is missing if it is not ready.
+        work: the paths of the tasks that do work.
     """
 
     gates: Mapping[str, str] = field(default_factory=dict)
@@ -291,11 +272,12 @@ class Close(Step):
 
     def __call__(self, step: Any, inputs: Mapping[str, Any]) -> Iterator[Any]:
         """The body, as Dagster calls it: an argument named ``context`` would have to be of one of Dagster's classes."""
+        step = op_context(step)
         observer.began(self.path, step.retry_number + 1)
         try:
             self._check_partition(step)
             attempt = attempt_of(step, self.facts, self.path)
-            closed, worked = _history(step, self.gates, self.work) if self.gates else ({}, True)
+            closed, worked = _history(step, self.facts.steps, self.gates, self.work) if self.gates else ({}, True)
             metadata = self._metadata(attempt, None, Outcome(Verdict.SUCCEEDED), 0.0)
         except StarlakeError as error:
             observer.ended(self.path, Outcome(Verdict.FAILED, reason=str(error)), str(error))
@@ -312,33 +294,39 @@ class Close(Step):
         yield from self._emit(step, attempt, metadata)
 
 
-def _history(context: Any, gates: Mapping[str, str], work: Collection[str]) -> tuple[dict[str, str], bool]:
+def _history(
+    context: Any, steps: Mapping[str, str], gates: Mapping[str, str], work: Collection[str]
+) -> tuple[dict[str, str], bool]:
     """The checks that were not ready, with their reasons, and whether work was done: in this run, or, for steps that it does not repeat, in
     the run that it re-executes.
 
-    Only steps of the graph of the end itself count, because several pipelines in one run may have steps with the same name.
+    Only steps of the pipeline of the end itself count, because several pipelines in one run may have tasks with the same name.
     """
-    parent = context.op_handle.parent
-    around = f"{parent}." if parent is not None else ""
     closed: dict[str, str] = {}
-    worked = False
+    opened: set[str] = set()
+    ended: set[str] = set()
     settled: set[str] = set()
     run = context.run
     wanted = {DagsterEventType.STEP_OUTPUT, DagsterEventType.STEP_SUCCESS}
     while run is not None:
         for record in context.instance.all_logs(run.run_id, of_type=wanted):
             event = record.dagster_event
-            graph, name = event.step_key[: len(around)], event.step_key[len(around) :]
-            if graph != around or event.step_key in settled:
+            path = steps.get(event.step_key)
+            if path is None or event.step_key in settled:
                 continue
             if event.event_type is DagsterEventType.STEP_SUCCESS:
-                worked = worked or name in work
-            elif name in gates and event.step_output_data.output_name == VERDICT:
+                ended.add(path)
+            elif path in gates:
                 reason = event.step_output_data.metadata.get(NOT_READY)
                 if reason is not None:
-                    closed[gates[name]] = str(reason.value)
+                    closed[path] = str(reason.value)
+                elif event.step_output_data.output_name == RESULT:
+                    opened.add(path)
         if run.step_keys_to_execute is None:
             break  # everything was done again
         settled.update(run.step_keys_to_execute)
         run = context.instance.get_run_by_id(run.parent_run_id) if run.parent_run_id else None
-    return closed, worked
+    for path in gates:  # nothing in the run needs the verdict of a check before the tables that were not asked for
+        if path in ended and path not in opened:
+            closed.setdefault(path, gates[path])
+    return {path: closed[path] for path in gates if path in closed}, not ended.isdisjoint(work)

@@ -7,7 +7,7 @@ before it.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -30,8 +30,8 @@ from starlake_core import TaskKind
 from .context import TEARS_DOWN
 from .executor import thread_executor
 from .options import DagsterOptions
+from .outputs import RESULT
 from .pipeline import DagsterPipeline
-from .steps import RESULT
 
 __all__ = ["TORN_DOWN", "tear_down_of"]
 
@@ -77,8 +77,8 @@ def tear_down_of(pipeline: DagsterPipeline) -> tuple[Any, Any] | None:
     )
     job = graph.to_job(executor_def=thread_executor(1))
     setups = [path for path, task in pipeline.flat.tasks.items() if task.kind is TaskKind.SETUP]
-    began = frozenset(names[path] for path in (setups or pipeline.flat.tasks))
-    steps = frozenset(names[path] for path in paths)
+    began = frozenset(pipeline.flat.step(path) for path in (setups or pipeline.flat.tasks))
+    steps = frozenset(paths)
 
     def evaluate(context: Any) -> Any:
         return _evaluate(context, pipeline, began, steps)
@@ -105,7 +105,7 @@ def _evaluate(context: Any, pipeline: DagsterPipeline, began: frozenset[str], st
     requests = [
         RunRequest(run_key=f"tears down {run.run_id}", tags={TEARS_DOWN: run.run_id})
         for run in runs
-        if _is_left(instance, run, f"{pipeline.graph_name}.", began, steps)
+        if _is_left(instance, run, pipeline.facts.steps, began, steps)
     ]
     cursor = json.dumps(max(since, _looked_until(looks, since)).isoformat())
     if not requests:
@@ -134,7 +134,7 @@ def _since(cursor: str | None) -> datetime:
     return datetime.now(timezone.utc) - timedelta(days=1)
 
 
-def _is_left(instance: Any, run: Any, prefix: str, began: frozenset[str], steps: frozenset[str]) -> bool:
+def _is_left(instance: Any, run: Any, keys: Mapping[str, str], began: frozenset[str], steps: frozenset[str]) -> bool:
     """Whether a run started and did not tear down, and Dagster does not retry it by itself."""
     if run.tags.get(_WILL_RETRY) == "true":
         return False
@@ -142,8 +142,9 @@ def _is_left(instance: Any, run: Any, prefix: str, began: frozenset[str], steps:
         if TORN_DOWN in run.tags:
             return False
         status = {
-            stats.step_key.removeprefix(prefix): str(getattr(stats.status, "value", ""))
+            keys[stats.step_key]: str(getattr(stats.status, "value", ""))
             for stats in instance.get_run_step_stats(run.run_id)
+            if stats.step_key in keys
         }
         if all(status.get(name) == "SUCCESS" for name in steps):
             return False

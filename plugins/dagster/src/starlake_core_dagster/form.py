@@ -1,0 +1,140 @@
+"""What both forms of a pipeline's definitions have in common: see :mod:`.unit_form` and :mod:`.one_graph`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from dagster import AssetKey, AssetsDefinition, BackfillPolicy, GraphDefinition, NodeInvocation
+
+from starlake_core import StarlakeError, TaskKind
+
+from .options import DagsterOptions
+from .outputs import AssetOutput, defined
+from .render_context import RenderContext
+from .specs import Specs
+
+__all__ = ["Form", "Graph", "invocation", "starts_only"]
+
+# Created once for all ops: a pipeline may have thousands.
+_NO_HOOKS: frozenset[Any] = frozenset()
+_NO_TAGS: dict[str, str] = {}
+
+
+class Graph(GraphDefinition):
+    """A graph that Dagster walks in the order in which it runs; in the order of a set, its default, it recurses along a chain."""
+
+    @property
+    def nodes(self) -> Sequence[Any]:
+        """The nodes in the order of the ops."""
+        return list(self.node_dict.values())
+
+
+def invocation(op: Any, alias: str) -> NodeInvocation:
+    """An op under its name in a graph."""
+    return NodeInvocation(op.name, alias=alias, tags=_NO_TAGS, hook_defs=_NO_HOOKS)
+
+
+class Form(ABC):
+    """The definitions of a pipeline, as they depend on what is defined elsewhere.
+
+    Args:
+        context: what the tasks of the pipeline share.
+        theirs: maps the path of each op that is not ours to the name of its output.
+        elsewhere: assets that another pipeline defines.
+        unordered: assets that it reads, but does not wait for in a run.
+    """
+
+    each: bool
+    """Whether the assets have a definition each."""
+
+    def __init__(
+        self,
+        context: RenderContext,
+        theirs: Mapping[str, str],
+        elsewhere: Collection[AssetKey] = (),
+        unordered: Collection[AssetKey] = (),
+    ) -> None:
+        self.context = context
+        self.theirs = theirs
+        self.unordered = unordered
+        self.specs = Specs(context)
+        place = [*context.prefix, context.pipeline.id]
+        self.outputs = defined(context.flat, context.produces, theirs, place, elsewhere, self.each)
+
+    @property
+    def keys(self) -> list[AssetKey]:
+        """The assets that it defines."""
+        return [produced.key for produced in self.outputs]
+
+    @abstractmethod
+    def ins(self, path: str) -> list[str]:
+        """The names of the inputs of the op of a step."""
+
+    @property
+    @abstractmethod
+    def step_keys(self) -> dict[str, str]:
+        """Maps the path of each step to its key in Dagster."""
+
+    @property
+    @abstractmethod
+    def node_names(self) -> list[str]:
+        """The names that Dagster sees in the graph of a job."""
+
+    @abstractmethod
+    def waits(self) -> Iterator[tuple[list[AssetKey], list[AssetKey]]]:
+        """For each definition: the assets that it defines, and those of other definitions that it waits for."""
+
+    @abstractmethod
+    def definitions(self, ops: Mapping[str, Any]) -> list[AssetsDefinition]:
+        """The definitions of its assets.
+
+        Args:
+            ops: the ops by path, with the inputs of :meth:`ins`.
+        """
+
+    def _policy(self, paths: Sequence[str]) -> Any:
+        """How the partitions of tasks with one definition are backfilled.
+
+        Raises:
+            StarlakeError: the tasks differ.
+        """
+        tasks, pipeline = self.context.flat.tasks, self.context.pipeline
+        given = {
+            path: tasks[path].native["backfill_policy"]
+            for path in paths
+            if path in tasks and "backfill_policy" in tasks[path].native
+        }
+        if not given:
+            single = pipeline.options[DagsterOptions].backfill_policy == "single_run"
+            return BackfillPolicy.single_run() if single else None
+        if len(set(given.values())) > 1 or len(given) < len(paths):
+            raise StarlakeError(
+                f"{', '.join(paths)} of pipeline {pipeline.id} are one definition in Dagster, which has one backfill_policy; give all of them the "
+                "same, or set the option backfill_policy"
+            )
+        return next(iter(given.values()))
+
+    def _output(self, path: str) -> str:
+        """The name of the output that the steps after a task wait for."""
+        return self.theirs.get(path) or self.context.first_output(path)
+
+    def _graph_output(self, produced: AssetOutput) -> str:
+        name = self.context.flat.names[produced.path]
+        return name if produced.output in ("result", name) else f"{name}__{produced.output}"
+
+
+def starts_only(context: RenderContext, theirs: Collection[str]) -> Iterator[str]:
+    """The paths of tasks that only mark where a pipeline starts. Between assets they would tie everything behind them together."""
+    flat = context.flat
+    followed = {before for befores in flat.befores.values() for before in befores}
+    for path, task in flat.tasks.items():
+        if (
+            task.kind is TaskKind.START
+            and path not in theirs
+            and path in followed
+            and path not in flat.merged
+            and not (flat.befores[path] or task.outlets or task.inlets or task.native)
+        ):
+            yield path

@@ -1,0 +1,143 @@
+"""What Dagster shows of an asset: its description, group, kinds, owners, tags and metadata."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from dagster import AssetDep, AssetKey, AssetSpec, LastPartitionMapping
+
+from starlake_core import StarlakeDataset, StarlakeError, Task
+
+from .options import DagsterOptions
+from .outputs import AssetOutput
+from .render_context import RenderContext, dagster_name
+from .translator import TranslatedAsset
+
+__all__ = ["Specs", "tag_words"]
+
+_NOT_IN_TAG = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+class Specs:
+    """Makes the descriptions of the assets of a pipeline.
+
+    Args:
+        context: what the tasks of the pipeline share.
+    """
+
+    def __init__(self, context: RenderContext) -> None:
+        self._context = context
+        self.pipeline = context.pipeline
+        self.partitions = context.partitions
+
+    @cached_property
+    def _tags(self) -> dict[str, str]:
+        return tag_words(self.pipeline.tags)
+
+    @cached_property
+    def _kinds(self) -> Mapping[str, Any]:
+        """The kinds of an asset whose task sets none, derived from what it is."""
+        more = self.pipeline.options[DagsterOptions].asset_kinds
+        return {own: _in_order({"starlake", *([own] if own else ()), *more}) for own in ("sql", "table", "")}
+
+    @cached_property
+    def _owners(self) -> list[str]:
+        return list(self.pipeline.options[DagsterOptions].asset_owners)
+
+    def __call__(self, produced: AssetOutput, deps: Sequence[AssetKey]) -> AssetSpec:
+        """The description of an asset.
+
+        Args:
+            produced: what it is.
+            deps: what it depends on.
+        """
+        path, dataset = produced.path, produced.dataset
+        if path in self._context.flat.joins:
+            return self._of_join(produced, deps)
+        task = self._context.flat.tasks[path]
+        native = task.native
+        metadata: dict[str, Any] = {"pipeline": self.pipeline.id, "task": path}
+        if task.job is not None:
+            metadata["command"] = self._context.lines[path]
+            metadata["environment"] = task.job.environment
+        if dataset is not None:
+            metadata["sl_uri"] = dataset.uri
+            if dataset.cron:
+                metadata["sl_cron"] = dataset.cron
+        kinds = native.get("kinds")
+        if kinds is not None:
+            kinds = _in_order(kinds)
+        else:
+            command = task.command
+            kinds = self._kinds["sql" if command is not None and command.transform else "table" if task.domain else ""]
+        spec = AssetSpec(
+            key=produced.key,
+            deps=self._deps(native, deps),
+            description=native.get("description") or self._context.about[path],
+            group_name=native.get("group_name") or dagster_name(self._group(path, dataset)),
+            kinds=kinds,
+            tags={**self._tags, **native.get("asset_tags", {})},
+            owners=list(native.get("owners") or ()) or self._owners,
+            metadata={**metadata, **native.get("metadata", {})},
+            code_version=native.get("code_version"),
+            partitions_def=native.get("partitions_def", self.partitions),
+            automation_condition=native.get("automation_condition"),
+        )
+        return self._translated(spec, task, dataset)
+
+    def _deps(self, native: Mapping[str, Any], deps: Sequence[AssetKey]) -> Sequence[Any]:
+        """The dependencies of an asset, with those of its keyword ``deps``."""
+        given: dict[AssetKey, Any] = {
+            dep.asset_key: dep for dep in map(AssetDep.from_coercible, native.get("deps", ()))
+        }
+        if native.get("automation_condition") is None or native.get("partitions_def", self.partitions) is not None:
+            return [*(given.pop(key, key) for key in deps), *given.values()] if given else deps
+        # A condition such as eager() waits until nothing is missing: of the tables of others, only the last partition counts.
+        own, last = self._context.own, LastPartitionMapping()
+        found = [given.pop(key, None) or (key if key in own else AssetDep(key, partition_mapping=last)) for key in deps]
+        return [*found, *given.values()]
+
+    def _translated(self, spec: AssetSpec, task: Task | None, dataset: StarlakeDataset | None) -> AssetSpec:
+        translator = self._context.translator
+        found = translator.get_asset_spec(TranslatedAsset(self.pipeline, task, dataset, spec))
+        if not isinstance(found, AssetSpec) or found.key != spec.key:
+            what = f"the key {found.key.to_user_string()}" if isinstance(found, AssetSpec) else repr(found)
+            raise StarlakeError(
+                f"get_asset_spec() of {type(translator).__name__} returned {what} for {spec.key.to_user_string()}; return an AssetSpec with the same "
+                "key, and override get_asset_key() to change keys"
+            )
+        return found
+
+    def _group(self, path: str, dataset: StarlakeDataset | None) -> str:
+        """The group of an asset: the domain of its table, or else the pipeline."""
+        if dataset is not None and "." in dataset.sink:
+            return dataset.sink.partition(".")[0]
+        return self._context.flat.tasks[path].domain or self.pipeline.id
+
+    def _of_join(self, produced: AssetOutput, deps: Sequence[AssetKey]) -> AssetSpec:
+        """The description of what waits for a wide group."""
+        spec = AssetSpec(
+            key=produced.key,
+            deps=deps,
+            description="Waits for a group, so that what comes after it need not wait for each of its tables.",
+            group_name=dagster_name(self.pipeline.id),
+            kinds=self._kinds[""],
+            tags=self._tags,
+            owners=self._owners,
+            metadata={"pipeline": self.pipeline.id},
+            partitions_def=self.partitions,
+        )
+        return self._translated(spec, None, None)
+
+
+def _in_order(kinds: Iterable[str]) -> Any:
+    """Kinds as a set whose order does not depend on hashes: Dagster turns them into tags in their order."""
+    return dict.fromkeys(sorted(kinds)).keys()
+
+
+def tag_words(words: Iterable[str]) -> dict[str, str]:
+    """Words as Dagster's tags, which need values: these have empty ones."""
+    return {_NOT_IN_TAG.sub("_", word)[:63]: "" for word in words}

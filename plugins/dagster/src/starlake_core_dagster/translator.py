@@ -1,0 +1,87 @@
+"""How a task becomes the description of an asset, for those who want another one."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from dagster import AssetKey, AssetSpec
+
+from starlake_core import Pipeline, StarlakeDataset, StarlakeError, Task
+
+from .keys import asset_key
+from .options import DagsterOptions
+
+__all__ = ["StarlakeTranslator", "TranslatedAsset", "translating", "translator_of"]
+
+
+@dataclass(frozen=True)
+class TranslatedAsset:
+    """What an asset is created from.
+
+    Attributes:
+        pipeline: the pipeline that produces it.
+        task: the task that produces it; None for a step that only waits for a wide group.
+        dataset: what it produces; None for a task without a dataset.
+        spec: the default description.
+    """
+
+    pipeline: Pipeline
+    task: Task | None
+    dataset: StarlakeDataset | None
+    spec: AssetSpec
+
+
+class StarlakeTranslator:
+    """Turns tasks into descriptions of assets. Override a method, and call ``super()`` for the default.
+
+    Example:
+        >>> class Mine(StarlakeTranslator):
+        ...     def get_asset_spec(self, asset):
+        ...         spec = super().get_asset_spec(asset)
+        ...         return spec.replace_attributes(owners=["team:bi"]) if asset.task else spec
+    """
+
+    def get_asset_key(self, dataset: StarlakeDataset, pipeline: Pipeline) -> AssetKey:
+        """The key of the asset of a dataset, whether a pipeline produces, reads or waits for it. It must be the same in all pipelines.
+
+        Args:
+            dataset: the dataset.
+            pipeline: a pipeline that has to do with it.
+        """
+        return asset_key(dataset, pipeline.options[DagsterOptions].asset_key_prefix)
+
+    def get_asset_spec(self, asset: TranslatedAsset) -> AssetSpec:
+        """The description of an asset: group, owners, tags, kinds, dependencies, automation condition, freshness, partitions, metadata.
+
+        Args:
+            asset: what it is created from.
+
+        Returns:
+            A description with the same key.
+        """
+        return asset.spec
+
+
+translating: ContextVar[StarlakeTranslator | None] = ContextVar("starlake_core_dagster_translating", default=None)
+"""The translator of the pipeline files that are being loaded."""
+
+_DEFAULT = StarlakeTranslator()
+
+
+def translator_of(pipeline: Pipeline) -> StarlakeTranslator:
+    """The translator of a pipeline: its own, or that of the definitions that it is loaded for.
+
+    Args:
+        pipeline: the pipeline.
+
+    Raises:
+        StarlakeError: it is something else.
+    """
+    found = pipeline.native_options.get("translator") or translating.get() or _DEFAULT
+    if not isinstance(found, StarlakeTranslator):
+        raise StarlakeError(
+            f"{found!r} is not a valid value for the keyword 'translator' of pipeline {pipeline.id}; it takes an instance of a subclass of "
+            "starlake_core_dagster.StarlakeTranslator"
+        )
+    return found

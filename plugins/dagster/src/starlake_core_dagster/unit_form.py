@@ -1,0 +1,240 @@
+"""A pipeline as units: a definition for each step with a dataset, and a small graph where a step without one stands before it.
+
+Order is lineage here: Dagster lets a definition wait for another one only if an asset of it depends on an asset of the other. What Dagster puts
+between assets (a blocking check, an asset of somebody else) gets its place between units.
+
+A step that tolerates skips, such as the end, has one input for everything. Dagster skips it only if *all* of that is missing, so something that is
+always there is added. A graph input cannot be part of such an input, because a blocking check turns it into several; so an op inside the graph
+waits for it. There is one such op for all assets that are only skipped together, because with another executor than ours a skip outweighs a failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from dagster import (
+    AssetKey,
+    AssetsDefinition,
+    DependencyDefinition,
+    InputMapping,
+    MultiDependencyDefinition,
+    OutputMapping,
+)
+
+from starlake_core import TaskKind
+
+from .form import Form, Graph, invocation, starts_only
+from .outputs import RESULT, VERDICT, AssetOutput
+from .render_context import AFTER, RenderContext
+from .units import plan
+
+__all__ = ["UnitForm"]
+
+_CHECKED = "verdict_of"
+
+
+class UnitForm(Form):
+    """A definition for each unit: see the module."""
+
+    each = True
+
+    def __init__(
+        self,
+        context: RenderContext,
+        theirs: Mapping[str, str],
+        elsewhere: Collection[AssetKey] = (),
+        unordered: Collection[AssetKey] = (),
+    ) -> None:
+        super().__init__(context, theirs, elsewhere, unordered)
+        self.made: dict[str, list[AssetOutput]] = {}
+        for produced in self.outputs:
+            self.made.setdefault(context.flat.step(produced.path), []).append(produced)
+        checks = {path for path, task in context.flat.tasks.items() if task.kind is TaskKind.CHECK}
+        self.units = plan(
+            context.flat,
+            {path: [produced.key for produced in found] for path, found in self.made.items()},
+            context.says,
+            {key for keys in context.reads.values() for key in keys if key not in unordered},
+            checks | set(theirs),
+            frozenset(starts_only(context, theirs)),
+            # A run without a partition fails in Dagster before a step that makes an asset and reads partitions.
+            context.partitions is not None,
+        )
+        self._specs = {
+            produced: self.specs(produced, self.units.deps[context.flat.step(produced.path)])
+            for produced in self.outputs
+        }
+        self._wait_for_more()
+        # Something has to need the verdict of a check, or Dagster does not expect it.
+        self._verdicts: dict[str, str] = {}
+        for unit in self.units.members:
+            for path in unit:
+                for before in self.units.inside[path]:
+                    if before in checks and before not in theirs and before not in self._verdicts.values():
+                        self._verdicts.setdefault(path, before)
+        names = context.flat.names
+        self._names = [f"{context.name}__{names[unit[0]]}__steps" for unit in self.units.members]
+
+    def _wait_for_more(self) -> None:
+        """Wait for what a description adds to the dependencies of an asset."""
+        units = self.units
+        for unit in units.members:
+            made = {produced.key for path in unit for produced in self.made.get(path, ())}
+            for path in unit:
+                known = set(units.deps[path]) | made
+                more = dict.fromkeys(
+                    dep.asset_key
+                    for produced in self.made.get(path, ())
+                    for dep in self._specs[produced].deps
+                    if dep.asset_key not in known
+                )
+                if more:
+                    units.outside[path] = (*units.outside[path], *more)
+                    if path in units.relays:
+                        units.relays[path] = (*units.relays[path], tuple(more))
+
+    @property
+    def step_keys(self) -> dict[str, str]:
+        """See :class:`.form.Form`."""
+        names = self.context.flat.names
+        return {
+            path: self.context.def_name(path) if self._is_single(unit) else f"{around}.{names[path]}"
+            for unit, around in zip(self.units.members, self._names, strict=True)
+            for path in unit
+        }
+
+    @property
+    def node_names(self) -> list[str]:
+        """The names that Dagster sees in its jobs."""
+        return [
+            self.context.def_name(unit[0]) if self._is_single(unit) else around
+            for unit, around in zip(self.units.members, self._names, strict=True)
+        ]
+
+    def waits(self) -> Iterator[tuple[list[AssetKey], list[AssetKey]]]:
+        """See :class:`.form.Form`."""
+        for unit in self.units.members:
+            yield (
+                [produced.key for path in unit for produced in self.made.get(path, ())],
+                [key for path in unit for key in self.units.outside[path]],
+            )
+
+    def _is_single(self, unit: Sequence[str]) -> bool:
+        """Whether an op can be a definition without a graph around it: all its outputs are assets."""
+        if len(unit) > 1 or unit[0] in self.units.relays:
+            return False
+        path = unit[0]
+        outputs = {produced.output for produced in self.made[path]}
+        return path in self.theirs or outputs == set(self.context.outputs(path))
+
+    def ins(self, path: str) -> list[str]:
+        """See :class:`.form.Form`."""
+        units = self.units
+        if path in units.dropped:
+            return []
+        if path in units.relays:
+            return [AFTER]
+        names = self.context.flat.names
+        checked = [_CHECKED] if path in self._verdicts else []
+        return [
+            *(f"{AFTER}_{names[before]}" for before in units.inside[path]),
+            *checked,
+            *(self.context.input_name(key) for key in units.outside[path]),
+        ]
+
+    def definitions(self, ops: Mapping[str, Any]) -> list[AssetsDefinition]:
+        """See :class:`.form.Form`."""
+        return [
+            self._definition(unit, around, ops) for unit, around in zip(self.units.members, self._names, strict=True)
+        ]
+
+    def _definition(self, unit: Sequence[str], around: str, ops: Mapping[str, Any]) -> AssetsDefinition:
+        context, outside = self.context, self.units.outside
+        made = [produced for path in unit for produced in self.made.get(path, ())]
+        single = self._is_single(unit)
+        return AssetsDefinition(
+            node_def=ops[unit[0]] if single else self._graph(unit, around, ops, made),
+            keys_by_input_name={context.input_name(key): key for path in unit for key in outside[path]},
+            keys_by_output_name={
+                produced.output if single else self._graph_output(produced): produced.key for produced in made
+            },
+            specs=[self._specs[produced] for produced in made],
+            can_subset=not single or len(made) > 1,
+            backfill_policy=self._policy([produced.path for produced in made]),
+        )
+
+    def _graph(
+        self,
+        unit: Sequence[str],
+        around: str,
+        ops: Mapping[str, Any],
+        made: Sequence[AssetOutput],
+    ) -> Graph:
+        flat, units, input_name = self.context.flat, self.units, self.context.input_name
+        names = flat.names
+        nodes: list[Any] = []
+        dependencies: dict[Any, dict[str, Any]] = {}
+        inputs: list[tuple[AssetKey, str]] = []  # what is read, and by which node
+        for path in unit:
+            after = [DependencyDefinition(names[before], self._output(before)) for before in units.inside[path]]
+            if path in units.relays:
+                after += self._helpers(path, nodes, dependencies, inputs)
+                connected: dict[str, Any] = {AFTER: MultiDependencyDefinition(after)}
+            else:
+                inputs += [(key, names[path]) for key in units.outside[path]]
+                connected = {
+                    f"{AFTER}_{names[before]}": waits for before, waits in zip(units.inside[path], after, strict=True)
+                }
+                if path in self._verdicts:
+                    connected[_CHECKED] = DependencyDefinition(names[self._verdicts[path]], VERDICT)
+            nodes.append(ops[path])
+            dependencies[invocation(ops[path], names[path])] = connected
+        return Graph(
+            name=around,
+            node_defs=nodes,
+            dependencies=dependencies,
+            input_mappings=[
+                InputMapping(
+                    graph_input_name=input_name(key), mapped_node_name=name, mapped_node_input_name=input_name(key)
+                )
+                for key, name in inputs
+            ],
+            output_mappings=[
+                OutputMapping(
+                    graph_output_name=self._graph_output(produced),
+                    mapped_node_name=names[flat.step(produced.path)],
+                    mapped_node_output_name=produced.output,
+                )
+                for produced in made
+            ],
+        )
+
+    def _helpers(
+        self,
+        path: str,
+        nodes: list[Any],
+        dependencies: dict[Any, dict[str, Any]],
+        inputs: list[tuple[AssetKey, str]],
+    ) -> list[DependencyDefinition]:
+        """What a step that tolerates skips waits for besides the steps of its unit."""
+        context = self.context
+        name = context.flat.names[path]
+        after: list[DependencyDefinition] = []
+
+        def helper(suffix: str, keys: Sequence[AssetKey], about: str) -> None:
+            alias = context.helper_name(f"{name}__{suffix}")
+            op = context.helper(alias, [context.input_name(key) for key in keys], about)
+            nodes.append(op)
+            dependencies[invocation(op, alias)] = {}
+            inputs.extend((key, alias) for key in keys)
+            after.append(DependencyDefinition(alias, RESULT))
+
+        for number, keys in enumerate(self.units.relays[path], 1):
+            helper(f"waits_{number}", keys, f"Waits for what `{name}` comes after. Skipped if that is skipped.")
+        if path in self.units.skippable:
+            helper("anyway", (), f"Lets `{name}` run although what it waits for was skipped.")
+        for before in self.units.inside[path]:
+            if self._verdicts.get(path) == before:
+                after.append(DependencyDefinition(context.flat.names[before], VERDICT))
+        return after

@@ -1,0 +1,242 @@
+"""What an asset looks like and when it is materialised, if the user wants it otherwise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dagster import (
+    AllPartitionMapping,
+    AssetDep,
+    AssetKey,
+    AssetSelection,
+    AssetSpec,
+    AutomationCondition,
+    BackfillPolicy,
+    DagsterInstance,
+    DailyPartitionsDefinition,
+    Definitions,
+    StaticPartitionsDefinition,
+    asset,
+    evaluate_automation_conditions,
+)
+from dagster_runs import draw, instance_in, job, launch, repository, resolved, run
+from starlake_core_dagster import StarlakeTranslator, TranslatedAsset, definitions
+
+from starlake_core import (
+    Pipeline,
+    StarlakeDataset,
+    StarlakeDependencies,
+    StarlakeDependency,
+    StarlakeDomain,
+    StarlakeError,
+    StarlakePipeline,
+    StarlakeSchedule,
+)
+from starlake_core.testing import FakeEnvironment
+
+DAILY = StarlakeSchedule("daily", "0 2 * * *", [StarlakeDomain("sales", tables=["orders"])])
+
+
+def scheduled(pipeline: StarlakePipeline) -> None:
+    pipeline.add_schedule()
+
+
+def lineage(pipeline: StarlakePipeline) -> None:
+    pipeline.add_lineage()
+
+
+def kpis() -> StarlakeDependencies:
+    orders = StarlakeDependency("sales.orders", "table", cron="0 2 * * *")
+    return StarlakeDependencies([StarlakeDependency("kpi.revenue", dependencies=[orders])])
+
+
+def key(text: str) -> AssetKey:
+    return AssetKey(text.split("/"))
+
+
+def node(defs: Any, text: str) -> Any:
+    return repository(defs if isinstance(defs, Definitions) else definitions(defs)).asset_graph.get(key(text))
+
+
+class Warehouse(StarlakeTranslator):
+    """Keys below the name of a warehouse, and more of everything."""
+
+    def get_asset_key(self, dataset: StarlakeDataset, pipeline: Pipeline) -> AssetKey:
+        return AssetKey(["dwh", *super().get_asset_key(dataset, pipeline).path])
+
+    def get_asset_spec(self, asset: TranslatedAsset) -> AssetSpec:
+        spec = super().get_asset_spec(asset)
+        if asset.dataset is None or asset.task is None or asset.task.command is None:
+            return spec
+        return spec.replace_attributes(
+            group_name="gold",
+            owners=["team:bi"],
+            tags={**spec.tags, "tier": "1"},
+            kinds={"sql", "snowflake"},
+            deps=[*spec.deps, AssetKey(["ref", "rates"])],
+            automation_condition=AutomationCondition.eager(),
+            metadata={**spec.metadata, "table": asset.dataset.sink, "by": asset.pipeline.id},
+        )
+
+
+def test_a_translator_describes_all_assets_and_names_them_everywhere() -> None:
+    load = draw(scheduled, schedule=DAILY, name="load", translator=Warehouse())
+    kpi = draw(lineage, dependencies=kpis(), name="kpis", translator=Warehouse())
+    defs = definitions([load, kpi])
+    revenue = node(defs, "dwh/kpi/revenue")
+    assert revenue.parent_keys == {key("dwh/sales/orders"), key("ref/rates")}
+    assert (revenue.group_name, list(revenue.owners)) == ("gold", ["team:bi"])
+    assert "snowflake" in revenue.kinds
+    assert (revenue.tags["tier"], revenue.metadata["table"], revenue.metadata["by"]) == ("1", "kpi.revenue", "kpis")
+    assert revenue.automation_condition == AutomationCondition.eager()
+    assert list(kpi.native.facts.watch.datasets) == [key("dwh/sales/orders")]
+
+
+def test_what_a_translator_adds_is_waited_for(tmp_path: Path) -> None:
+    ran: list[str] = []
+
+    @asset(key=["ref", "rates"])
+    def rates() -> None:
+        ran.append("rates")
+
+    environment = FakeEnvironment()
+    pipeline = draw(lambda p: p.sl_transform("a", "kpi.a"), translator=Warehouse(), environment=environment)
+    mine = Definitions(assets=[rates])
+    defs = Definitions.merge(mine, definitions(pipeline))
+    resolve = getattr(defs, "resolve_implicit_global_asset_job_def", None) or defs.get_implicit_global_asset_job_def
+    with instance_in(tmp_path) as instance:
+        result = launch(resolve(), instance)
+    ended = [e.step_key for e in result.all_events if e.event_type_value == "STEP_SUCCESS"]
+    assert ended == ["ref__rates", "p__a"]
+
+
+FILE = """
+from starlake_core import Orchestration
+with Orchestration({}) as orchestration:
+    with orchestration.sl_create_pipeline(name="p") as pipeline:
+        pipeline.sl_transform("a", "kpi.a")
+"""
+
+
+def test_pipeline_files_take_a_translator_from_the_definitions(tmp_path: Path) -> None:
+    (tmp_path / "p.py").write_text(FILE, encoding="utf-8")
+    defs = definitions(tmp_path, environment="shell", translator=Warehouse())
+    assert node(defs, "dwh/kpi/a").group_name == "gold"
+    with pytest.raises(StarlakeError, match=r"definitions\(\) takes translator for pipeline files only"):
+        definitions(draw(lambda p: p.sl_transform("a", "kpi.a")), translator=Warehouse())
+
+
+def test_a_translator_that_cannot_be_one_is_refused() -> None:
+    class Keys(StarlakeTranslator):
+        def get_asset_spec(self, asset: TranslatedAsset) -> AssetSpec:
+            return asset.spec.replace_attributes(key="other")
+
+    with pytest.raises(
+        StarlakeError, match=r"get_asset_spec\(\) of Keys returned the key other for kpi/a; .* override get_asset_key"
+    ):
+        draw(lambda p: p.sl_transform("a", "kpi.a"), translator=Keys())
+    with pytest.raises(StarlakeError, match="'mine' is not a valid value for the keyword 'translator' of pipeline p"):
+        draw(lambda p: p.sl_transform("a", "kpi.a"), translator="mine")
+
+
+def test_verbs_take_what_decides_when_an_asset_is_materialised(tmp_path: Path) -> None:
+    regions = StaticPartitionsDefinition(["eu", "us"])
+    days = DailyPartitionsDefinition("2026-01-01")
+
+    @asset(key=["ref", "rates"], partitions_def=regions)
+    def rates() -> None: ...
+
+    environment = FakeEnvironment()
+
+    def build(p: StarlakePipeline) -> None:
+        p.sl_transform(
+            "a",
+            "kpi.a",
+            deps=[AssetDep(["ref", "rates"], partition_mapping=AllPartitionMapping())],
+            automation_condition=AutomationCondition.on_cron("0 5 * * *"),
+            backfill_policy=BackfillPolicy.single_run(),
+            partitions_def=days,
+        )
+
+    pipeline = draw(build, environment=environment)
+    defs = Definitions.merge(Definitions(assets=[rates]), definitions(pipeline))
+    a = node(defs, "kpi/a")
+    assert a.parent_keys == {key("ref/rates")}
+    assert a.automation_condition == AutomationCondition.on_cron("0 5 * * *")
+    assert (a.backfill_policy, a.partitions_def) == (BackfillPolicy.single_run(), days)
+    with instance_in(tmp_path) as instance:
+        tags = {
+            "dagster/asset_partition_range_start": "2026-03-01",
+            "dagster/asset_partition_range_end": "2026-03-03",
+        }
+        result = run(resolved(defs, "job", "p"), instance, tags=tags)
+        assert result.success
+        made = {e.partition for e in result.get_asset_materialization_events()}
+    assert made == {"2026-03-01", "2026-03-02", "2026-03-03"}
+    (submission,) = environment.submissions
+    words = " ".join(submission.job.arguments)
+    assert "2026-03-01T00:00:00" in words
+    assert "2026-03-04T00:00:00" in words
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        (
+            {"partitions_def": StaticPartitionsDefinition(["eu"])},
+            "it takes partitions of time, because a command has a data interval",
+        ),
+        ({"automation_condition": "eager"}, "it takes a condition"),
+        ({"backfill_policy": "single_run"}, "it takes a policy"),
+        ({"deps": "ref/rates"}, "it takes a list"),
+    ],
+)
+def test_another_value_is_refused(keywords: dict[str, Any], message: str) -> None:
+    with pytest.raises(StarlakeError, match=message):
+        draw(lambda p: p.sl_transform("a", "kpi.a", **keywords))
+
+
+def test_a_backfill_is_one_run_if_that_is_wanted() -> None:
+    pipeline = draw(scheduled, {"backfill_policy": "single_run", "pre_load_strategy": "imported"}, schedule=DAILY)
+    assert {made.backfill_policy for made in pipeline.native.assets()} == {BackfillPolicy.single_run()}
+    assert {made.backfill_policy for made in draw(scheduled, schedule=DAILY).native.assets()} == {None}
+
+    def differs(p: StarlakePipeline) -> None:
+        check = p.sl_pre_load("g", ["x", "y"], "imported")
+        assert check is not None
+        check >> [p.sl_load("x", "g", "x", backfill_policy=BackfillPolicy.single_run()), p.sl_load("y", "g", "y")]
+
+    with pytest.raises(
+        StarlakeError, match="x, y of pipeline p are one definition in Dagster, which has one backfill_policy"
+    ):
+        draw(differs).native.assets()
+
+
+@pytest.mark.parametrize("partitions", [True, False])
+def test_eager_below_a_load_fires(partitions: bool, tmp_path: Path) -> None:
+    """Although the load has partitions from its first day on, of which most were never loaded."""
+    load = draw(scheduled, {"partitions": partitions}, schedule=DAILY, name="load")
+
+    def build(p: StarlakePipeline) -> None:
+        inlets = [StarlakeDataset("starlake://sales/orders")]
+        p.sl_transform("a", "kpi.a", inlets=inlets, automation_condition=AutomationCondition.eager())
+
+    kpi = draw(build, name="kpi")
+    defs = definitions([load, kpi])
+    with DagsterInstance.ephemeral() as instance:
+        asked = AssetSelection.assets(key("kpi/a"))
+        cursor = evaluate_automation_conditions(defs, instance, asset_selection=asked).cursor
+        window = load.native.partitions
+        chosen = {"partition_key": window.get_last_partition_key()} if partitions else {}
+        assert run(job(defs, "load"), instance, **chosen).success
+        found = evaluate_automation_conditions(defs, instance, asset_selection=asked, cursor=cursor)
+        assert found.total_requested == 1
+
+
+def test_groups_are_named_after_the_domain() -> None:
+    load = draw(scheduled, schedule=DAILY, name="load")
+    kpi = draw(lineage, dependencies=kpis(), name="kpis")
+    groups = {name: node([load, kpi], name).group_name for name in ("sales/orders", "kpi/revenue", "load", "kpis")}
+    assert groups == {"sales/orders": "sales", "kpi/revenue": "kpi", "load": "load", "kpis": "kpis"}
