@@ -105,12 +105,13 @@ def find_sources(paths: Sequence[Path], source: str | None) -> Sources:
     return Sources(tuple(files), tuple(projects), tuple(notes))
 
 
-def load_project(folder: Path, overrides: Overrides) -> LoadedFile:
+def load_project(folder: Path, overrides: Overrides, columns: bool = False) -> LoadedFile:
     """Build the pipelines of a project, and collect them and their problems.
 
     Args:
         folder: the folder of the project.
         overrides: the settings of the command line.
+        columns: whether somebody looks at the columns of transforms.
 
     Raises:
         PluginError: a reader of projects is installed and cannot be used.
@@ -118,7 +119,7 @@ def load_project(folder: Path, overrides: Overrides) -> LoadedFile:
     loaded = LoadedFile(folder)
     try:
         with collecting(loaded, overrides) as collected:
-            if not project_readers().build_project(folder.resolve()):
+            if not project_readers().build_project(folder.resolve(), columns):
                 loaded.problems.append(unread_note(folder))
     except OptionsError as error:
         loaded.problems.extend(error.problems)

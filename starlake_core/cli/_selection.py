@@ -64,8 +64,11 @@ class PipelineFiles:
             *map(str, self.paths),
         )
 
-    def load(self) -> list[StarlakePipeline]:
+    def load(self, columns: bool = False) -> list[StarlakePipeline]:
         """Load the pipelines, print warnings, and sort the pipelines so that each comes after those that feed it.
+
+        Args:
+            columns: whether somebody looks at the columns of transforms; for pipelines of projects.
 
         Raises:
             NothingFoundError: a path leads to no pipeline file.
@@ -83,14 +86,14 @@ class PipelineFiles:
         for note in sources.notes:
             stderr().print(Text("note: ", style="yellow").append(plain(note)), soft_wrap=True)
         files = load_files(sources.files, self.overrides) if sources.files else []
-        files += [load_project(folder, self.overrides) for folder in sources.projects]
+        files += [load_project(folder, self.overrides, columns) for folder in sources.projects]
         for file in files:
             for warning in file.warnings:
                 stderr().print(Text("warning: ", style="yellow").append(plain(warning)), soft_wrap=True)
             for fault in file.faults:
                 what = f"pipeline {fault.pipeline} cannot be built: {fault.message}"
                 stderr().print(Text("error: ", style="bold red").append(plain(what)), soft_wrap=True)
-            self.faults.extend(file.faults)
+        self.faults[:] = [fault for file in files for fault in file.faults]
         return sort_pipelines(pipelines_of(files))
 
     def projects(self) -> tuple[Path, ...]:
@@ -160,15 +163,18 @@ class Selection:
     variables: Mapping[str, str]
     state: Path | None = None
 
-    def load(self) -> list[SelectedPipeline]:
+    def load(self, columns: bool = False) -> list[SelectedPipeline]:
         """Load the pipelines, and keep those that have a selected task, in the order of :meth:`PipelineFiles.load`.
+
+        Args:
+            columns: see :meth:`PipelineFiles.load`.
 
         Raises:
             NothingFoundError: a pattern matches no task of any pipeline, or a path leads to no pipeline file.
             PluginNotFoundError: the command line names a plugin that does not exist.
             PipelineFileError: a file has problems.
         """
-        pipelines = self.files.load()
+        pipelines = self.files.load(columns)
         chosen = self._of_projects()
         if chosen is not None:
             return [

@@ -62,7 +62,15 @@ def backfill(
     earlier = _follow(native, output_format) if native else []
     progress = choose_progress(stdout_unless_json(output_format))
     announce(planned)
-    run_and_exit("backfill", planned, progress, output_format, keep_going=keep_going, earlier=earlier)
+    run_and_exit(
+        "backfill",
+        planned,
+        progress,
+        output_format,
+        keep_going=keep_going,
+        earlier=earlier,
+        incomplete=bool(selection.files.faults),
+    )
 
 
 def _moments(selected: SelectedPipeline, start: datetime, end: datetime) -> Iterator[datetime]:

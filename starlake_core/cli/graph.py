@@ -41,7 +41,7 @@ def graph(
     """
     if output_format != "html" and (output is not None or open_page):
         raise click.UsageError("--output and --open are for --format html; redirect the other formats with >")
-    pipelines = files.load()
+    pipelines = files.load(columns=output_format == "html")
     if output_format == "html":
         runs = [] if no_timestamp else (find_recorded_runs(pipelines, 50) or [])
         made = None if no_timestamp else made_now()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -42,7 +43,7 @@ def resume(
 
     Runs that were requested together are resumed together, including those that had not started.
     """
-    pipelines = files.load()
+    pipelines = files.load(columns=report is not None)
     reports = recorded_runs(pipelines, None)
     unfinished = [report for report in reports if report.state != TaskState.SUCCEEDED]
     if run_id is not None:
@@ -54,11 +55,11 @@ def resume(
             raise NothingFoundError(f"there is no run '{run_id}' of {ids}; see: starlake-orchestrate runs")
         if output_format == "json":
             emit("resume", {"runs": []})
-            return
+            sys.exit(int(bool(files.faults)))
         stdout().print(
             f"nothing to resume: run {run_id} succeeded" if known else "nothing to resume: every recorded run succeeded"
         )
-        return
+        sys.exit(int(bool(files.faults)))
     console = stdout_unless_json(output_format)
     planned = plan_to_finish(
         unfinished[0],
@@ -76,4 +77,4 @@ def resume(
         [item.pipeline for item in planned],
         [known for known in reports if known.run_id in wanted],
     )
-    run_and_exit("resume", planned, progress, output_format)
+    run_and_exit("resume", planned, progress, output_format, incomplete=bool(files.faults))

@@ -51,7 +51,7 @@ def run(
 
     A pipeline that others feed runs after them, if its data is complete then; "explain" says what it waits for.
     """
-    selected, group = selection.load(), new_group()
+    selected, group = selection.load(columns=report is not None), new_group()
     planned = [
         PlannedRun(
             item.pipeline,

@@ -54,7 +54,7 @@ def runs(
     """List the recorded runs, newest first."""
     if output_format != "html" and (output is not None or open_page):
         raise click.UsageError("--output and --open are for --format html; redirect the other formats with >")
-    pipelines = files.load()
+    pipelines = files.load(columns=output_format == "html")
     if forget:
         _forget(pipelines, forget)
     reports = recorded_runs(pipelines, max(limit, 200))

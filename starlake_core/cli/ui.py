@@ -33,11 +33,11 @@ def ui(files: PipelineFiles, port: int, open_page: bool, allow_run: bool, limit:
     The page is only for this machine, and for anyone who has its address.
     """
     plugins = page_plugin()
-    pipelines = files.load()
+    pipelines = files.load(columns=True)
 
     def load() -> Page:
         nonlocal pipelines
-        pipelines = files.load()
+        pipelines = files.load(columns=True)
         return Page(pipelines, (), page_title(pipelines), made_now())
 
     def read_runs() -> Sequence[Report]:

@@ -61,6 +61,6 @@ def watch(
                 reports = [*reports, *found] if until_idle else []
                 continue  # they may have brought data for others
             if until_idle:
-                sys.exit(exit_code(reports))
+                sys.exit(exit_code(reports) or int(bool(files.faults)))
             now = datetime.now(timezone.utc)
             time.sleep(seconds_to_wait(now, watched.next_time(now), poll))

@@ -209,17 +209,18 @@ class HookSpecs:
         """
 
     @hookspec(firstresult=True)
-    def sl_build_project(self, folder: Path) -> bool | None:
+    def sl_build_project(self, folder: Path, columns: bool) -> bool | None:
         """Build the pipelines of a Starlake project. Optional, for readers of projects.
 
         Called by every command that gets the folder of a project instead of pipeline files. Open orchestrations as a
-        pipeline file does; the command collects their pipelines. Return True, or None if the plugin does not build
-        pipelines.
+        pipeline file does; the command collects their pipelines. ``columns`` says whether somebody looks at the columns
+        of transforms and at what they are computed from, which may take longer. Return True, or None if the plugin does
+        not build pipelines.
 
         Example::
 
             @hookimpl
-            def sl_build_project(folder):
+            def sl_build_project(folder, columns):
                 with Orchestration(filename=str(folder), namespace={}) as orchestration:
                     with orchestration.sl_create_pipeline(name=folder.name) as pipeline:
                         pipeline.start_task() >> pipeline.end_task()

@@ -496,13 +496,14 @@ class Plugins:
         made = self._call("sl_check_project", folder=folder, strict=strict)
         return None if made is None else self._checked("sl_check_project", made, ProjectCheck)
 
-    def build_project(self, folder: Path) -> bool:
+    def build_project(self, folder: Path, columns: bool) -> bool:
         """Build the pipelines of a project. Return whether a plugin has done it.
 
         Args:
             folder: the folder of the project.
+            columns: whether somebody looks at the columns of transforms.
         """
-        return bool(self._call("sl_build_project", folder=folder))
+        return bool(self._call("sl_build_project", folder=folder, columns=columns))
 
     def select_tables(
         self, folder: Path, select: Sequence[str], exclude: Sequence[str], state: Path | None

@@ -131,3 +131,16 @@ def test_the_live_page_answers_until_it_is_interrupted(project):
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=60)
     assert (process.returncode, "ended" in rest) == (0, True)
+
+
+def test_a_page_of_a_project_has_the_columns_of_its_transforms(tmp_path):
+    bakery = pytest.importorskip("starlake_core_project.bakery")
+    bakery.write_bakery(tmp_path / "bakery", days=1)
+    made = ("--from", "project", "--environment", "shell", "--format", "html", "--no-timestamp")
+    done = command("graph", tmp_path / "bakery", *made, "--output", tmp_path / "bakery.html")
+    assert done.returncode == 0, done.stderr
+    found = data(tmp_path / "bakery.html")
+    names = found["graph"]["nodes"]["name"]
+    edges = {(names[a].lower(), b, names[c].lower(), d) for a, b, c, d in found["graph"]["columnEdges"]}
+    assert ("starbake.orders", "quantity", "kpi.product_sales", "revenue") in edges
+    assert "SELECT" in found["details"][names.index("kpi.product_sales")]["about"]["sql"]

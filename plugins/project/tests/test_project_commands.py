@@ -88,8 +88,37 @@ def test_broken_files_are_reported_and_the_rest_is_shown(tmp_path: Path) -> None
     assert "a.sl.yml:4: " in found["projects"][0]["problems"][0]
     (root / "incoming").mkdir()
     ran = call("run", root, "--environment", "duckdb", "--format", "json", "-o", "retries=0")
-    assert [run["pipeline"] for run in json.loads(ran.stdout)["runs"]] == ["s"]
+    assert [(run["pipeline"], run["state"]) for run in json.loads(ran.stdout)["runs"]] == [("s", "success")]
     assert ran.exit_code == 1
+    for command in (("resume",), ("watch", "--until-idle")):
+        done = call(*command, root, "--environment", "duckdb")
+        assert ("cannot be built" in done.stderr, done.exit_code) == (True, 1), command
+
+
+def test_a_backfill_of_a_project_fails_for_what_it_leaves_out(tmp_path: Path) -> None:
+    root = Case(
+        "",
+        {},
+        dags={"x": "{{domain}}.py"},
+        tables={"s.a": "schedule: '0 1 * * *'", "t.a": ""},
+        application="  dagRef: {load: x}\n",
+    ).write(tmp_path)
+    (root / "metadata/load/t/a.sl.yml").write_text("version: 1\ntable: [\n", encoding="utf-8")
+    (root / "incoming").mkdir()
+    done = call(
+        "backfill",
+        root,
+        "--environment",
+        "duckdb",
+        "--format",
+        "json",
+        "--start",
+        "2026-01-01",
+        "--end",
+        "2026-01-01T02:00",
+    )
+    assert [(run["pipeline"], run["state"]) for run in json.loads(done.stdout)["runs"]] == [("s", "success")]
+    assert done.exit_code == 1
 
 
 def test_a_project_without_pipelines(tmp_path: Path) -> None:

@@ -61,11 +61,12 @@ def sl_check_project(folder: Path, strict: bool) -> ProjectCheck:
 
 
 @hookimpl
-def sl_build_project(folder: Path) -> bool:
+def sl_build_project(folder: Path, columns: bool) -> bool:
     from .publishing import publish
 
     # The file says where the project is; the orchestrator keeps its records there.
-    publish(folder, orchestrator=_local(), filename=str(folder / "metadata" / "application.sl.yml"), namespace={})
+    file = folder / "metadata" / "application.sl.yml"
+    publish(folder, orchestrator=_local(), columns=columns, filename=str(file), namespace={})
     return True
 
 
