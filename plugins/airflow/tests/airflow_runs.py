@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.utils.session import create_session
-from sqlalchemy import select
+from sqlalchemy import func, select
 from starlake_core_airflow import versions
 
 from starlake_core import Orchestration, StarlakePipeline
@@ -122,22 +122,36 @@ def xcoms(run: Any) -> dict[str, Any]:
         return {row.task_id.rpartition(".")[2]: XCom.deserialize_value(row) if AIRFLOW_3 else row.value for row in rows}
 
 
-def events(run: Any) -> dict[str, dict[str, Any]]:
-    """URI to extra, for everything that a run emitted; each is emitted once."""
+def _event_models() -> tuple[Any, Any, Any]:
+    """The models of events and of what they are about, and the condition that joins them."""
     if AIRFLOW_3:
-        from airflow.models.asset import AssetEvent as Event
-        from airflow.models.asset import AssetModel as Model
+        from airflow.models.asset import AssetEvent, AssetModel
 
-        same = Event.asset_id == Model.id
-    else:
-        from airflow.models.dataset import DatasetEvent as Event
-        from airflow.models.dataset import DatasetModel as Model
+        return AssetEvent, AssetModel, AssetEvent.asset_id == AssetModel.id
+    from airflow.models.dataset import DatasetEvent, DatasetModel
 
-        same = Event.dataset_id == Model.id
+    return DatasetEvent, DatasetModel, DatasetEvent.dataset_id == DatasetModel.id
+
+
+def last_event() -> int:
+    """The id of the last event of any run; 0 if there is none."""
+    event, _, _ = _event_models()
+    with create_session() as session:
+        return session.scalar(select(func.max(event.id))) or 0
+
+
+def events(run: Any, after: int = 0) -> dict[str, dict[str, Any]]:
+    """URI to extra, for everything that a run emitted; each is emitted once.
+
+    Args:
+        run: the run.
+        after: an id of :func:`last_event`, for a run whose id an earlier test has used.
+    """
+    event, model, same = _event_models()
     statement = (
-        select(Model.uri, Event.extra)
-        .join(Model, same)
-        .where(Event.source_dag_id == run.dag_id, Event.source_run_id == run.run_id)
+        select(model.uri, event.extra)
+        .join(model, same)
+        .where(event.source_dag_id == run.dag_id, event.source_run_id == run.run_id, event.id > after)
     )
     with create_session() as session:
         found = [(uri, extra) for uri, extra in session.execute(statement)]

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from airflow_runs import events, run_dag, state, states
+from airflow_runs import events, last_event, run_dag, state, states
 from starlake_core_airflow.versions import EmptyOperator, dag_bag
 
 from starlake_core import StarlakePipeline
@@ -55,8 +55,9 @@ class TestAirflow(OrchestratorSuite):
 
     def fire(self, pipeline: StarlakePipeline, moment: datetime) -> NativeRun:
         (self.root / "corpus.py").write_text("# a file that 2.11 keeps the text of\n", encoding="utf-8")
+        before = last_event()
         run = run_dag(pipeline.native, moment)
-        return NativeRun(run.run_id, state(run) == "success", states(run), tuple(events(run)))
+        return NativeRun(run.run_id, state(run) == "success", states(run), tuple(events(run, before)))
 
     def native_node(self, task_id: str) -> Any:
         return EmptyOperator(task_id=task_id)

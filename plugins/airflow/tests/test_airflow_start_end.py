@@ -14,7 +14,8 @@ pytest_plugins = ["starlake_core.testing.plugin"]
 
 
 def lineage() -> StarlakeDependencies:
-    orders = StarlakeDependency("sales.orders", "table", cron="0 * * * *")
+    # No other test emits an event of this table: the database of Airflow is one for all.
+    orders = StarlakeDependency("ends.orders", "table", cron="0 * * * *")
     return StarlakeDependencies([StarlakeDependency("kpi.revenue", dependencies=[orders])])
 
 
