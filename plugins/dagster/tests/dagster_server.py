@@ -197,13 +197,19 @@ class LiveRun:
         run_id: its id.
         status: as Dagster names it.
         tags: of the run.
-        steps: name of a step, without that of the graph around it, to its status.
+        steps: name of a step, without those of its pipeline and of the graph around it, to its status.
     """
 
     run_id: str
     status: str
     tags: Mapping[str, str] = field(default_factory=dict)
     steps: Mapping[str, str] = field(default_factory=dict)
+
+
+def _step_name(key: str) -> str:
+    """The name of a step, without those of its pipeline and of the graph around it."""
+    graph, _, name = key.rpartition(".")
+    return name if graph else key.partition("__")[2] or key
 
 
 class LiveDagster:
@@ -420,7 +426,7 @@ class LiveDagster:
         """What is known of a run."""
         found = self.ask(RUN, run=run_id)["runOrError"]
         tags = {tag["key"]: tag["value"] for tag in found["tags"]}
-        steps = {step["stepKey"].rpartition(".")[2]: step["status"] for step in found["stepStats"]}
+        steps = {_step_name(step["stepKey"]): step["status"] for step in found["stepStats"]}
         return LiveRun(run_id, found["status"], tags, steps)
 
     def runs(self, job: str) -> list[str]:
