@@ -11,7 +11,7 @@ from emulators.faults import Fault, Kind
 from fargate_lab import KEY, ROOT, Lab, orchestration
 
 from starlake_core import Command, Job, OutageError, RunnerError
-from starlake_core.runtime import Credentials, Verdict, poller, runner_for
+from starlake_core.runtime import Credentials, Verdict, poller, runner_for, wait
 from starlake_core.testing.lab import settle
 
 CREDENTIALS_HINT = "needs valid credentials"
@@ -253,7 +253,7 @@ def test_a_marker_that_cannot_be_read_is_never_taken_for_ready(lab: Lab, monkeyp
     lab.ecs.faults.at_random(1.0, [Fault(Kind.DENIED)], 1, spared=("DescribeTasks",))
     monkeypatch.setattr(poller, "PATIENCE_SECONDS", 0.2)
     with pytest.raises(RunnerError, match="s3:ListBucket"):
-        settle(runner, handle)
+        wait(runner, handle, timeout=60)
 
 
 def test_a_marker_in_another_place_is_refused(lab: Lab) -> None:
