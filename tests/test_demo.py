@@ -17,6 +17,7 @@ from pathlib import Path
 import duckdb
 import pytest
 import yaml
+from breadth import in_the_matrix
 from starlake_core_project.bakery import INCOMING, data_files, expected_tables, write_bakery
 
 from starlake_core.testing import StandIn
@@ -117,7 +118,15 @@ def test_a_folder_of_somebody_else_is_wrong_usage(tmp_path: Path) -> None:
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("moment", [".starlake-demo", "datasets/stage", "datasets/archive", "datasets/duckdb.db"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        ".starlake-demo",
+        pytest.param("datasets/stage", marks=in_the_matrix),
+        pytest.param("datasets/archive", marks=in_the_matrix),
+        "datasets/duckdb.db",
+    ],
+)
 def test_a_demo_that_was_killed_goes_on(tmp_path: Path, moment: str) -> None:
     root = tmp_path / "starbake"
     process = subprocess.Popen(

@@ -115,7 +115,9 @@ def check_complete(sandbox: Sandbox, name: str) -> None:
     assert all(f"v{number}" in str(row[2]) for number, row in zip(BAD, rejected, strict=True))
     assert sandbox.files("archive") == [f"shop/{name}"]
     left = [path for path in (sandbox.root / "datasets").rglob("*") if path.is_file() and path.suffix != ".lock"]
-    assert sorted(path.name for path in left if not path.name.endswith(".lock")) == sorted([name, "duckdb.db"])
+    assert sorted(path.name for path in left if not path.name.endswith((".lock", ".lock.queue"))) == sorted(
+        [name, "duckdb.db"]
+    )
     assert sandbox.query("SELECT table_name FROM information_schema.tables WHERE table_name LIKE 'sl_%'") == []
 
 

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    import duckdb
-
     from .context import Context
+    from .driver import duckdb
 
 __all__ = ["ALL_LOADS", "Interruption", "NeedsProcess", "Surroundings", "found", "retried", "surrounded", "writing"]
 
