@@ -131,7 +131,8 @@ def test_no_row_is_lost(kind: str, sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("kind", "module", "name", "after", "signal_name"),
     [
-        ("DSV", "batch", "column_checks", True, "SIGKILL"),
+        ("DSV", "direct", "column_checks", True, "SIGKILL"),
+        ("DSV", "direct", "_keep", True, "SIGTERM"),
         ("DSV in Latin-1", "loading", "write", False, "SIGKILL"),
         ("DSV in a zip", "archives", "check_size", True, "SIGTERM"),
         ("JSON", "loading", "write", True, "SIGTERM"),
