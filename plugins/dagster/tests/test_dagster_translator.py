@@ -25,6 +25,8 @@ from dagster_runs import draw, instance_in, job, launch, repository, resolved, r
 from starlake_core_dagster import StarlakeTranslator, TranslatedAsset, definitions
 
 from starlake_core import (
+    Check,
+    Column,
     Pipeline,
     StarlakeDataset,
     StarlakeDependencies,
@@ -33,6 +35,7 @@ from starlake_core import (
     StarlakeError,
     StarlakePipeline,
     StarlakeSchedule,
+    TableDetails,
 )
 from starlake_core.testing import FakeEnvironment
 
@@ -240,3 +243,34 @@ def test_groups_are_named_after_the_domain() -> None:
     kpi = draw(lineage, dependencies=kpis(), name="kpis")
     groups = {name: node([load, kpi], name).group_name for name in ("sales/orders", "kpi/revenue", "load", "kpis")}
     assert groups == {"sales/orders": "sales", "kpi/revenue": "kpi", "load": "load", "kpis": "kpis"}
+
+
+def test_what_the_project_says_about_a_table_is_shown() -> None:
+    def described(pipeline: StarlakePipeline) -> None:
+        pipeline.add_lineage()
+        [task] = [task for task in pipeline.tasks() if task.is_work]
+        task.details = TableDetails(
+            "kpi.revenue",
+            table="KPI.revenue",
+            database="lake",
+            description="What comes in.",
+            columns=(Column("day", "date", "the day", required=True, key=True), Column("amount", "decimal")),
+            checks=(Check("positive", "amount > 0"),),
+            owners=("data@example.com", "the team"),
+            tags=("gold", "two words"),
+            strategy="OVERWRITE",
+            sql="SELECT '```' AS day, 1 AS amount -- password=hunter22",
+        )
+
+    spec = node(draw(described, dependencies=kpis()), "kpi/revenue")
+    assert spec.owners == ["data@example.com", "team:the_team"]
+    assert {"gold", "two_words"} <= set(spec.tags)
+    assert "What comes in." in spec.description
+    schema = spec.metadata["dagster/column_schema"]
+    assert [(column.name, column.type, column.constraints.nullable) for column in schema.columns] == [
+        ("day", "date", False),
+        ("amount", "decimal", True),
+    ]
+    assert spec.metadata["dagster/table_name"] == "lake.KPI.revenue"
+    assert spec.metadata["sql"].md_str.startswith("`````sql\n")
+    assert "hunter22" not in spec.metadata["sql"].md_str

@@ -13,6 +13,7 @@ from starlake_core import StarlakeDataset, StarlakeError, Task
 
 from .options import DagsterOptions
 from .outputs import AssetOutput
+from .project_details import details_metadata, owners_of, plain_lines
 from .render_context import RenderContext, dagster_name
 from .translator import TranslatedAsset
 
@@ -67,6 +68,12 @@ class Specs:
             metadata["sl_uri"] = dataset.uri
             if dataset.cron:
                 metadata["sl_cron"] = dataset.cron
+        details = task.details if dataset is not None else None
+        about, tags, owners = self._context.about[path], self._tags, self._owners
+        if details is not None:
+            metadata |= details_metadata(details)
+            tags, owners = {**tags, **tag_words(details.tags)}, owners_of(details) or owners
+            about = f"{about}\n\n{plain_lines(details.description)}" if details.description else about
         kinds = native.get("kinds")
         if kinds is not None:
             kinds = _in_order(kinds)
@@ -76,11 +83,11 @@ class Specs:
         spec = AssetSpec(
             key=produced.key,
             deps=self._deps(native, deps),
-            description=native.get("description") or self._context.about[path],
+            description=native.get("description") or about,
             group_name=native.get("group_name") or dagster_name(self._group(path, dataset)),
             kinds=kinds,
-            tags={**self._tags, **native.get("asset_tags", {})},
-            owners=list(native.get("owners") or ()) or self._owners,
+            tags={**tags, **native.get("asset_tags", {})},
+            owners=list(native.get("owners") or ()) or owners,
             metadata={**metadata, **native.get("metadata", {})},
             code_version=native.get("code_version"),
             partitions_def=native.get("partitions_def", self.partitions),
