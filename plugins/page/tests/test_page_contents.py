@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -75,6 +76,21 @@ def test_jobs_without_tables_are_nodes_in_their_order():
     graph, _ = contents(built(build), "jobs", NOW)
     assert kinds_of(graph) == {"first": "job", "second": "job"}
     assert edges_of(graph) == {("first", "second", False)}
+
+
+def test_arguments_are_read_in_pairs_however_many_there_are():
+    def build(orchestration):
+        with orchestration.sl_create_pipeline(name="jobs", cron="0 1 * * *") as pipeline:
+            pipeline.sl_job("first", arguments=["freshness", "--tables", "shop.a", "--persist", "true"])
+        return [pipeline]
+
+    pipelines = built(build)
+    [task] = pipelines[0].tasks()
+    task.job = replace(task.job, arguments=(*task.job.arguments, *["more"] * 2000))
+    _, details = contents(pipelines, "jobs", NOW)
+    shown = details[0]["tasks"][0]["arguments"]
+    assert shown[:2] == ["freshness", "--tables shop.a"]
+    assert len(shown) == 3
 
 
 def test_next_runs_are_those_of_the_schedule():

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import groupby
 from pathlib import PurePath
 from typing import Any
 
@@ -239,14 +238,12 @@ def _task(task: Task, pipeline: Pipeline) -> Contents:
 def _pairs(arguments: Sequence[str]) -> list[str]:
     """Return arguments for reading: a flag and its value are one item."""
     words: list[str] = []
-    for _, group in groupby(enumerate(arguments), key=lambda item: _flag_of(arguments, item[0])):
-        words.append(" ".join(shown(word) for _, word in group))
+    for argument in arguments:
+        if not words or argument.startswith("--"):
+            words.append(shown(argument))
+        else:
+            words[-1] += f" {shown(argument)}"
     return words
-
-
-def _flag_of(arguments: Sequence[str], index: int) -> int:
-    """Return the index of the flag to which an argument belongs."""
-    return index if index == 0 or arguments[index].startswith("--") else _flag_of(arguments, index - 1)
 
 
 def _without_empty(values: Mapping[str, Any]) -> Contents:
