@@ -97,7 +97,9 @@ def read_lineage(
                 _log.warning("%s", warnings[-1])
         found = {other.sink.lower(): other for name in names if (other := resolver.find(name)) is not None}
         found.pop(item.sink.lower(), None)
-        parents[item.full_name] = tuple(found.values())
+        parents[item.full_name] = tuple(
+            one for other in found.values() for one in ((other,) if mode == "compat" else resolver.writers(other))
+        )
     return Lineage(parents, queries, faults, tuple(warnings))
 
 
