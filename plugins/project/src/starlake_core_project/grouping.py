@@ -88,7 +88,7 @@ def group(
         whole: all tables and transforms of the project, whose pipelines ``names`` may also name; by default ``catalogue``.
 
     Raises:
-        ProjectError: ``by`` or a key of ``names`` is unknown, a name is no id, or the cron expression cannot be read.
+        ProjectError: ``by`` or a key of ``names`` is unknown, a name is not an id, or the cron expression cannot be read.
     """
     if by not in BY:
         raise ProjectError(f"by={by!r} is not a way to group; use one of {', '.join(BY)}.{did_you_mean(by, BY)}")

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -25,21 +25,16 @@ from .drawing import Drawing
 from .errors import ProjectError
 from .grouping import Draft, Drafts, group
 from .lineage import Lineage, read_lineage
-from .project import Project
+from .project import AT_RUN_TIME, Project
 from .selection import select_items
+from .unread import unread_files
 
-__all__ = ["AT_RUN_TIME", "Plan", "open_project", "orchestrations", "plan", "publish"]
+__all__ = ["Plan", "open_project", "orchestrations", "plan", "publish"]
 
 _log = logging.getLogger(__name__)
 
 _MOMENT = datetime(2000, 1, 1, tzinfo=timezone.utc)
 """The date of a project that is only read: what is built must not depend on a clock."""
-
-AT_RUN_TIME: Mapping[str, str] = {
-    "sl_data_interval_start": "'${sl_data_interval_start}'",
-    "sl_data_interval_end": "'${sl_data_interval_end}'",
-}
-"""The values of variables that are known only at run time."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +159,10 @@ def _content(project: Project, mode: str, env: str | None, cache: bool, columns:
         return found
     catalogue = read_catalogue(project)
     catalogue, lineage = with_facts(project, catalogue, read_lineage(project, catalogue, mode), columns)
+    unread = tuple(map(str, unread_files(project.metadata)))
+    for warning in unread:
+        _log.warning("%s", warning)
+    lineage = replace(lineage, warnings=(*lineage.warnings, *unread))
     if kept is not None:
         kept.write(catalogue, lineage)
     return catalogue, lineage
