@@ -66,6 +66,7 @@ function styles() {
   return [
     { selector: "node", style: base },
     ...strip,
+    { selector: "node.step", style: { "background-fill": "solid", "background-color": page, "border-style": "dashed", color: muted, "font-style": "italic" } },
     { selector: "node.external", style: { "border-style": "dashed", "border-color": colour("external") } },
     ...marks,
     { selector: "node.card", style: { "font-size": 15, "text-wrap": "wrap", "text-max-width": CARD_WIDTH - 44, "line-height": 1.25, "background-image": "data(images)", "background-fit": "none", "background-width": "data(widths)", "background-height": "data(heights)", "background-position-x": "data(xs)", "background-position-y": "data(ys)", "background-clip": "none" } },
@@ -143,7 +144,7 @@ function startCanvas() {
     else go({ view: "list" });
   });
   cy.on("tap", (event) => {
-    if (event.target === cy && small() && !state.path && !state.set && state.hops === 0) choose(-1);
+    if (event.target === cy && small() && !state.path && !state.found && state.hops === 0) choose(-1);
   });
   cy.on("mouseover", "node", (event) => {
     tip(event.target);
