@@ -141,3 +141,40 @@ def test_a_project_from_data_files_runs(tmp_path: Path) -> None:
     with duckdb.connect(str(tmp_path / "shop/datasets/duckdb.db"), read_only=True) as connection:
         assert connection.execute("SELECT * FROM report.prices_rows").fetchall() == [(2,)]
     assert call("init", tmp_path / "other", "--from", tmp_path / "none.csv").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [("my prices (2026).csv", "my prices (2026)"), ("Été 1.csv", "Été 1"), ("2026-01-01.csv", "2026_01")],
+)
+def test_a_project_from_a_file_with_an_odd_name(tmp_path: Path, name: str, table: str) -> None:
+    (tmp_path / name).write_text("id;price\n1;2.5\n", encoding="utf-8")
+    shop = tmp_path / "my shop"
+    done = call("init", shop, "--from", tmp_path / name)
+    assert f"starlake-orchestrate run '{shop}'" in done.stdout
+    (query,) = shop.glob("metadata/transform/report/*.sql")
+    made = publish(shop, orchestrator="local", environment="duckdb")
+    assert [
+        dataset.sink for pipeline in made if pipeline.id == "report_transform" for dataset in pipeline.trigger.datasets
+    ] == [f"shop.{table}"]
+    assert query.name[0] != "_"
+
+
+def test_a_project_that_cannot_be_made_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "empty.csv").touch()
+    for folder in (tmp_path / "new", tmp_path / "there"):
+        if folder.name == "there":
+            folder.mkdir()
+        assert call("init", folder, "--from", tmp_path / "empty.csv").exit_code == 1
+        assert folder.exists() == (folder.name == "there")
+        assert not folder.exists() or list(folder.iterdir()) == []
+
+
+def test_two_files_of_one_name_do_not_become_one_project(tmp_path: Path) -> None:
+    files = [tmp_path / name / "orders.csv" for name in ("a", "b")]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text("id\n1\n", encoding="utf-8")
+    done = call("init", tmp_path / "shop", "--from", *files)
+    assert (done.exit_code, "two files have the name orders.csv" in done.stderr) == (2, True)
+    assert not (tmp_path / "shop").exists()
