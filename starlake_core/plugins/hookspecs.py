@@ -545,6 +545,21 @@ class HookSpecs:
                     remember(pipeline.id, request.run.run_id, request.group)
         """
 
+    @hookspec
+    def sl_hold_runs(self, pipelines: Sequence[Pipeline], requests: Sequence[RunRequest], reason: str) -> None:
+        """Record why runs that were planned do not start now. Optional, for orchestrators.
+
+        Called after ``sl_plan_runs``, for example when a pipeline that feeds these has failed. The runs stay planned,
+        so that they can be resumed. ``reason`` is a sentence that explains it.
+
+        Example::
+
+            @hookimpl
+            def sl_hold_runs(pipelines, requests, reason):
+                for request in requests:
+                    remember(request.run.run_id, reason)
+        """
+
     @hookspec(firstresult=True)
     def sl_list_runs(self, options: Options, folder: Path, limit: int | None) -> Sequence[Report] | None:
         """List the recorded runs, newest first. Optional, for orchestrators.

@@ -414,6 +414,16 @@ class Plugins:
         """
         self._call("sl_plan_runs", pipelines=pipelines, requests=requests)
 
+    def hold_runs(self, pipelines: Sequence[Pipeline], requests: Sequence[RunRequest], reason: str) -> None:
+        """Record why planned runs do not start now.
+
+        Args:
+            pipelines: one for each request.
+            requests: the runs.
+            reason: a sentence that explains it.
+        """
+        self._call("sl_hold_runs", pipelines=pipelines, requests=requests, reason=reason)
+
     def list_runs(self, options: Options, folder: Path, limit: int | None) -> Sequence[Report] | None:
         """Return the recorded runs, or None if the orchestrator keeps no record.
 
