@@ -1,4 +1,4 @@
-"""Asks orchestrators about the pipelines of all files together."""
+"""Asks orchestrators and readers of projects about the pipelines of all files together."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from ..dsl.pipeline import StarlakePipeline
 from ..plugins import Plugins
+from ..plugins.project_facts import readers
 
 __all__ = ["find_conflicts", "find_missing"]
 
@@ -16,7 +17,7 @@ def find_conflicts(pipelines: Sequence[StarlakePipeline]) -> list[str]:
     Args:
         pipelines: the pipelines, of any orchestrators.
     """
-    return _ask_orchestrators(pipelines, Plugins.check_pipelines)
+    return [*_ask_orchestrators(pipelines, Plugins.check_pipelines), *readers().check_pipelines(pipelines)]
 
 
 def find_missing(pipelines: Sequence[StarlakePipeline]) -> list[str]:
