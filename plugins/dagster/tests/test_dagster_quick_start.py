@@ -33,7 +33,7 @@ def dagster(tmp_path: Path) -> LiveDagster:
 def test_it_ends_with_each_transform_once_for_what_was_loaded(dagster: LiveDagster, tmp_path: Path) -> None:
     install, *lines, last = quick_start()
     assert install.startswith("pip install ")
-    assert last == "dagster dev -w workspace.yaml"
+    assert last == "dg dev -w workspace.yaml"
     done = subprocess.run(
         ["bash", "-ec", "\n".join(lines)],
         cwd=tmp_path,
