@@ -140,7 +140,7 @@ def test_a_project_is_run_with_dg(dg: Dg) -> None:
     file = dg.defs_yaml("bakery")
     file.parent.mkdir(exist_ok=True)
     file.write_text(ATTRIBUTES.partition("\npost_processing")[0], encoding="utf-8")
-    dg.run("dg", "launch", "--job", "shop_load", "--partition", "2026-11-01")
+    dg.run("dg", "launch", "--job", "shop_load", "--partition", "2026-11-01T00:00:00+0000")
     dg.run("dg", "launch", "--assets", "key:dwh/report/sales")
     import duckdb
 
@@ -166,6 +166,6 @@ def test_files_that_are_deployed_in_a_project_are_found_by_dg(dg: Dg) -> None:
     said = dg.run("starlake-orchestrate", "deploy", str(files), *asked)
     module = dg.root / "src/shop_dg/defs/starlake_definitions.py"
     assert said.splitlines() == [str(module)]
-    assert {job["name"] for job in dg.definitions()["jobs"]} == {"orders", "people"}
+    assert {job["name"] for job in dg.definitions()["jobs"]} >= {"orders", "people"}
     dg.run("starlake-orchestrate", "delete", str(files), *asked)
     module.unlink()
