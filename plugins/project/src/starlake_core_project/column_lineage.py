@@ -62,10 +62,10 @@ def columns_of_transforms(project: Project, catalogue: Catalogue, lineage: Linea
     by_name = {item.full_name: item for item in catalogue.tasks}
     found: dict[str, tuple[Column, ...]] = {}
     for name in _order(by_name, lineage):
-        item, sql = by_name[name], lineage.queries.get(name)
-        if item.task is None or sql is None:
+        item, query = by_name[name], lineage.queries.get(name)
+        if item.task is None or query is None:
             continue
-        columns = query_columns(sql, dialect_of(query_connection(project, item.task)), known)
+        columns = query_columns(query.sql, dialect_of(query_connection(project, item.task)), known)
         written = {one.name.lower(): one for one in item.task.keys.attributes or ()}
         found[name] = tuple(
             replace(column, type=one.type, description=one.comment or "")

@@ -66,6 +66,7 @@ function styles() {
   return [
     { selector: "node", style: base },
     ...strip,
+    { selector: "node.step", style: { "background-fill": "solid", "background-color": page, "border-style": "dashed", color: muted, "font-style": "italic" } },
     { selector: "node.external", style: { "border-style": "dashed", "border-color": colour("external") } },
     ...marks,
     { selector: "node.card", style: { "font-size": 15, "text-wrap": "wrap", "text-max-width": CARD_WIDTH - 44, "line-height": 1.25, "background-image": "data(images)", "background-fit": "none", "background-width": "data(widths)", "background-height": "data(heights)", "background-position-x": "data(xs)", "background-position-y": "data(ys)", "background-clip": "none" } },
@@ -143,7 +144,7 @@ function startCanvas() {
     else go({ view: "list" });
   });
   cy.on("tap", (event) => {
-    if (event.target === cy && small() && !state.path && !state.set && state.hops === 0) choose(-1);
+    if (event.target === cy && small() && !state.path && !state.found && state.hops === 0) choose(-1);
   });
   cy.on("mouseover", "node", (event) => {
     tip(event.target);
@@ -167,29 +168,36 @@ function tip(node) {
   document.getElementById("canvas").title = node && node.data("node") !== undefined ? nameOf(node.data("node")) : "";
 }
 
-// What is not found, or not on the way of the chosen table, is dimmed.
+// What is not found, or not on the way of the chosen table, is dimmed. A change of a style is dear, so only what differs
+// is changed; the links between cards are faint as they are.
+const WORN = ["dim", "hit", "chosen", "lit"];
+function wear(one, ...names) {
+  for (const name of WORN) {
+    const on = names.includes(name);
+    if (one.hasClass(name) !== on) one.toggleClass(name, on);
+  }
+}
+
 function mute() {
-  cy.elements(".dim, .hit, .chosen, .lit").removeClass("dim hit chosen lit");
+  const chosen = (one) => (state.node >= 0 && one.data("node") === state.node ? "chosen" : "");
   if (state.query) {
     const hits = new Set(find(state.query).nodes);
     const cardsHit = new Set([...hits].map(groupOf));
     cy.nodes().forEach((one) => {
       const data = one.data();
       const found = data.node !== undefined ? hits.has(data.node) : data.card !== undefined && cardsHit.has(data.card);
-      one.addClass(found ? "hit" : "dim");
+      wear(one, found ? "hit" : "dim", chosen(one));
     });
-    cy.edges().addClass("dim");
+    cy.edges().forEach((one) => wear(one, drawn.kind === "cards" ? "" : "dim"));
   } else if (state.node >= 0 && (drawn.kind === "whole" || state.column)) {
     const column = state.column ? [true, false].flatMap((up) => columnWay(state.node, state.column, up).map(([node]) => node)) : null;
     const way = column ? new Set([state.node, ...column]) : new Set([...upstream(state.node).keys(), ...downstream(state.node).keys()]);
-    cy.nodes().forEach((one) => {
-      if (!way.has(one.data("node"))) one.addClass("dim");
-    });
-    cy.edges().forEach((one) => {
-      one.addClass(way.has(one.source().data("node")) && way.has(one.target().data("node")) ? "lit" : "dim");
-    });
+    cy.nodes().forEach((one) => wear(one, way.has(one.data("node")) ? "" : "dim", chosen(one)));
+    cy.edges().forEach((one) => wear(one, way.has(one.source().data("node")) && way.has(one.target().data("node")) ? "lit" : "dim"));
+  } else {
+    cy.nodes().forEach((one) => wear(one, chosen(one)));
+    cy.edges().forEach((one) => wear(one));
   }
-  if (state.node >= 0) cy.getElementById(`n${state.node}`).addClass("chosen");
 }
 
 const repaint = () => cy && cy.style(styles()) && draw(true);
