@@ -94,5 +94,4 @@ def test_a_project_in_dg_dev(dagster: LiveDagster, tmp_path: Path) -> None:
         if shutil.which("chromium"):
             images = IMAGES if os.environ.get("STARLAKE_UPDATE_DOCS") else tmp_path
             shoot(dagster, "report", ("report", "shop"), images / "component.png")
-            picture(dagster, "assets/report/sales?view=overview", images / "asset.png")
             picture(dagster, f"runs/{made.run_id}", images / "run.png")
