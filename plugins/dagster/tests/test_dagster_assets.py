@@ -14,7 +14,6 @@ from dagster_runs import draw, instance_in, job, repository, resolved, run, stat
 from starlake_core_dagster import definitions
 from starlake_core_dagster.loading import shared_assets
 from starlake_core_dagster.publishing import publish
-from starlake_core_dagster.steps import _NEEDS_PARTITION
 
 from starlake_core import (
     DuplicateIdError,
@@ -310,17 +309,6 @@ def test_definitions_from_a_pipeline_of_another_orchestrator_are_refused() -> No
         pipeline.sl_transform("a", "kpi.a")
     with pytest.raises(PipelineFileError, match="was not built for Dagster"):
         definitions(pipeline)
-
-
-@pytest.mark.skipif(_NEEDS_PARTITION is False, reason="this Dagster records assets with partitions in runs without one")
-def test_a_run_without_a_partition_is_refused_before_the_work(tmp_path: Path) -> None:
-    pipeline = draw(scheduled, schedule=DAILY)
-    with instance_in(tmp_path) as instance:
-        result = run(job(pipeline), instance)
-    assert not result.success
-    assert fake(pipeline).submissions == []
-    (failure, *_) = (event for event in result.all_events if event.is_step_failure)
-    assert "only in runs of a partition: launch p for one" in failure.step_failure_data.error_display_string
 
 
 # -- names, keywords, natives

@@ -1,6 +1,6 @@
 """An executor that runs steps in threads: most steps only wait for something that runs elsewhere.
 
-This is the only module that imports what Dagster does not export. If that has moved, :func:`thread_executor` returns Dagster's own in-process
+This module and :mod:`.unpartitioned` are the only ones that import what Dagster does not export. If what is needed here has moved, :func:`thread_executor` returns Dagster's own in-process
 executor: then steps do not run side by side, and a tear-down after a failure is left to the run-status sensor.
 """
 
@@ -207,7 +207,7 @@ if supports_threads:
                     if not stop.is_set():
                         for step in steps.get_steps_to_execute(limit=self._max_concurrent - len(live)):
                             live[step.key] = []
-                            _start(_context_of(job_context, step, steps), step.key, produced, stop)
+                            _start(job_context.for_step(step, steps.get_known_state()), step.key, produced, stop)
                         held = steps.held
                         yield from steps.concurrency_event_iterator(job_context)
                     if live or not steps.is_complete:
@@ -287,16 +287,6 @@ if supports_threads:
             yield DagsterEvent.engine_event(job_context, text, EngineEventData({}))
         else:
             yield DagsterEvent.capture_logs(job_context, keys, log_key, captured)
-
-    def _context_of(job_context: Any, step: Any, steps: Any) -> Any:
-        """The context of a step.
-
-        Before a step, Dagster looks for the partitions that it reads, and fails if the run has none.
-        """
-        found = job_context.for_step(step, steps.get_known_state())
-        if not found.has_partitions:
-            found.has_asset_partitions_for_input = lambda input_name: False
-        return found
 
     def _start(step_context: Any, key: str, produced: Any, stop: threading.Event) -> None:
         def work() -> None:

@@ -20,6 +20,7 @@ from .outputs import RESULT, VERDICT, outputs_of
 from .pools import NO_POOL
 from .steps import shown
 from .translator import translator_of
+from .unpartitioned import tolerates_no_partition
 
 __all__ = ["AFTER", "ORDER_INPUT", "RenderContext", "dagster_name", "do_nothing"]
 
@@ -213,6 +214,7 @@ class RenderContext:
 def _op(
     name: str, body: Any, ins: Iterable[str], outputs: Iterable[str], description: str, **more: Any
 ) -> OpDefinition:
+    tolerates_no_partition(body)
     return OpDefinition(
         compute_fn=body,
         name=name,

@@ -10,7 +10,6 @@ from inspect import Parameter, Signature
 from typing import Any, ClassVar
 
 from dagster import AssetMaterialization, AssetObservation, DagsterEventType, Failure, MetadataValue, Output
-from dagster import __version__ as dagster_version
 
 from starlake_core import Attempt, Job, RunError, StarlakeDataset, StarlakeError, Task, TaskKind, skipped_end
 from starlake_core.masking import mask_arguments
@@ -30,8 +29,6 @@ __all__ = ["NOT_READY", "Close", "Step", "shown"]
 NOT_READY = "starlake/not_ready"
 """Name of the metadata with the reason why a check is not ready."""
 
-_NEEDS_PARTITION = tuple(int(part) for part in dagster_version.split(".")[:2]) < (1, 13)
-_RANGE = "dagster/asset_partition_range_start"
 _TAIL_CHARACTERS = 4000
 _LINES_AT_ONCE = 200
 _LINES_SECONDS = 1.0
@@ -97,7 +94,6 @@ class Step:
         step = op_context(step)
         observer.began(self.path, step.retry_number + 1)
         try:
-            self._check_partition(step)
             attempt = attempt_of(step, self.facts, self.path)
             limit(step.instance, [step.op_def.pool])  # if another executor than ours runs the step
             began = time.time()
@@ -118,24 +114,6 @@ class Step:
         if self.task.kind is TaskKind.CHECK and VERDICT in step.selected_output_names:
             yield Output(None, VERDICT, metadata=metadata)
         yield from self._emit(step, attempt, metadata)
-
-    def _check_partition(self, context: Any) -> None:
-        """Refuse what Dagster would refuse after the work was done.
-
-        Raises:
-            RunError: the run has no partition, and this version cannot record its assets without one.
-        """
-        tags = context.run.tags
-        if (
-            _NEEDS_PARTITION
-            and self.produces
-            and self.facts.partitions is not None
-            and not any(name.startswith("dagster/partition") or name == _RANGE for name in tags)
-        ):
-            raise RunError(
-                f"Dagster {dagster_version} records assets with partitions only in runs of a partition: launch {self.facts.pipeline_id} for one, "
-                "or set the option partitions=false (from 1.13 on, runs without a partition are possible)"
-            )
 
     # -- running
 
@@ -275,7 +253,6 @@ class Close(Step):
         step = op_context(step)
         observer.began(self.path, step.retry_number + 1)
         try:
-            self._check_partition(step)
             attempt = attempt_of(step, self.facts, self.path)
             closed, worked = _history(step, self.facts.steps, self.gates, self.work) if self.gates else ({}, True)
             metadata = self._metadata(attempt, None, Outcome(Verdict.SUCCEEDED), 0.0)

@@ -58,8 +58,6 @@ class UnitForm(Form):
             {key for keys in context.reads.values() for key in keys if key not in unordered},
             checks | set(theirs),
             frozenset(starts_only(context, theirs)),
-            # A run without a partition fails in Dagster before a step that makes an asset and reads partitions.
-            context.partitions is not None,
         )
         self._specs = {
             produced: self.specs(produced, self.units.deps[context.flat.step(produced.path)])
@@ -232,8 +230,7 @@ class UnitForm(Form):
 
         for number, keys in enumerate(self.units.relays[path], 1):
             helper(f"waits_{number}", keys, f"Waits for what `{name}` comes after. Skipped if that is skipped.")
-        if path in self.units.skippable:
-            helper("anyway", (), f"Lets `{name}` run although what it waits for was skipped.")
+        helper("anyway", (), f"Lets `{name}` run although what it waits for was skipped.")
         for before in self.units.inside[path]:
             if self._verdicts.get(path) == before:
                 after.append(DependencyDefinition(context.flat.names[before], VERDICT))
