@@ -717,8 +717,8 @@ def test_one_project_is_in_a_location_twice_under_two_prefixes() -> None:
     assert jobs == {"dev_load", "prod_load"}
     assert {made.name for made in found.schedule_defs} == {"dev_load_schedule", "prod_load_schedule"}
     assert [pipeline.native.form().node_names[-1] for pipeline in pipelines] == [
-        "dev_load__end_daily__steps",
-        "prod_load__end_daily__steps",
+        "dev_load__end_daily",
+        "prod_load__end_daily",
     ]
 
 

@@ -334,9 +334,7 @@ def test_a_circle_through_one_domain_is_said_and_loads(instance: Any) -> None:
     assert parents == {key("mart/a")}
 
 
-@pytest.mark.skipif(
-    OLD, reason="Dagster 1.10 fails to copy an op with inputs; there the keyword deps remains"
-)
+@pytest.mark.skipif(OLD, reason="Dagster 1.10 fails to copy an op with inputs; there the keyword deps remains")
 def test_dependencies_and_mappings_of_the_user_reach_a_transform() -> None:
     pipeline = draw(drawn, cron="0 2 * * *")
 

@@ -1,7 +1,8 @@
 """An executor that runs steps in threads: most steps only wait for something that runs elsewhere.
 
-This module and :mod:`.unpartitioned` are the only ones that import what Dagster does not export. If what is needed here has moved, :func:`thread_executor` returns Dagster's own in-process
-executor: then steps do not run side by side, and a tear-down after a failure is left to the run-status sensor.
+This module and :mod:`.unpartitioned` are the only ones that import what Dagster does not export. If what is needed here has moved,
+:func:`thread_executor` returns Dagster's own in-process executor: then steps do not run side by side, and a tear-down after a failure is left to
+the run-status sensor.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from dagster import AssetMaterialization, AssetObservation, DagsterEventType, Failure, MetadataValue, Output
 
-from starlake_core import Attempt, Job, RunError, StarlakeDataset, StarlakeError, Task, TaskKind, skipped_end
+from starlake_core import Attempt, Job, RunError, StarlakeDataset, StarlakeError, Task, TaskKind, Written, skipped_end
 from starlake_core.masking import mask_arguments
 from starlake_core.model.run_options import POLICIES, overlay, read_policies
 from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START, event_metadata
@@ -19,10 +19,12 @@ from starlake_core.plain_text import plain, plain_line
 from starlake_core.runtime import Outcome, Verdict, execute, explain_not_ready, in_project, may_pass, runner_for
 
 from . import observer
+from .checks import TableCheck, results_of
 from .context import Facts, attempt_of, op_context, same_work
 from .executor import stopping
 from .outputs import RESULT, VERDICT, AssetOutput
 from .pools import limit
+from .project_details import written_by, written_metadata
 
 __all__ = ["NOT_READY", "Close", "Step", "shown"]
 
@@ -72,12 +74,14 @@ class Step:
         path: the path of the task.
         facts: the facts of the pipeline.
         produces: what it emits when it succeeds.
+        checks: the checks on what it writes.
     """
 
     task: Task
     path: str
     facts: Facts
     produces: Sequence[AssetOutput] = ()
+    checks: Sequence[TableCheck] = ()
 
     # Dagster reads the signature of every body. Reading it from an object is slow, so it is set once.
     __signature__: ClassVar[Signature] = Signature(
@@ -94,6 +98,7 @@ class Step:
         step = op_context(step)
         observer.began(self.path, step.retry_number + 1)
         try:
+            self._refuse_checks_alone(step)
             attempt = attempt_of(step, self.facts, self.path)
             limit(step.instance, [step.op_def.pool])  # if another executor than ours runs the step
             began = time.time()
@@ -108,12 +113,28 @@ class Step:
         if outcome.verdict is Verdict.NOT_READY:
             yield from self._not_ready(step, outcome)
             return
+        written = written_by(self.task, outcome)
         if outcome.verdict is not Verdict.SUCCEEDED:
+            yield from results_of(self.checks, written, False, step.selected_output_names)
             raise self._failed(outcome, job, metadata)
         observer.ended(self.path, outcome)
         if self.task.kind is TaskKind.CHECK and VERDICT in step.selected_output_names:
             yield Output(None, VERDICT, metadata=metadata)
-        yield from self._emit(step, attempt, metadata)
+        yield from self._emit(step, attempt, metadata, written)
+        # After the materialisation: a blocking check that does not pass fails the step.
+        yield from results_of(self.checks, written, True, step.selected_output_names)
+
+    def _refuse_checks_alone(self, context: Any) -> None:
+        """Refuse a run that asks for checks without the table: they are found when it is written.
+
+        Raises:
+            RunError: it does.
+        """
+        wanted = context.selected_output_names
+        if self.checks and wanted and wanted <= {check.output for check in self.checks}:
+            raise RunError(
+                f"the checks of {self.path} are made when it is written; materialise it instead of its checks"
+            )
 
     # -- running
 
@@ -203,7 +224,9 @@ class Step:
         again = outcome.verdict is not Verdict.CANCELLED and not outcome.final
         return Failure(f"{about}{tail}", metadata=dict(metadata), allow_retries=again)
 
-    def _emit(self, context: Any, attempt: Attempt, metadata: Mapping[str, Any]) -> Iterator[Any]:
+    def _emit(
+        self, context: Any, attempt: Attempt, metadata: Mapping[str, Any], written: Written | None = None
+    ) -> Iterator[Any]:
         wanted = context.selected_output_names
         by_output = {produced.output: produced for produced in self.produces}
         for name in self.outputs:
@@ -211,6 +234,8 @@ class Step:
             about = dict(metadata)
             if produced is not None and produced.dataset is not None:
                 about |= _about(produced.dataset, attempt, self.facts, context.run)
+                if self.task.job is not None:
+                    about |= written_metadata(written, self.task.details)
                 if not _is_asset(context, name):
                     # Another pipeline defines this asset: here it is a step that records the materialisation.
                     partition = context.run.tags.get("dagster/partition")

@@ -124,6 +124,7 @@ class UnitForm(Form):
             return False
         path = unit[0]
         outputs = {produced.output for produced in self.made[path]}
+        outputs.update(check.output for _, check in self._checks(self.made[path]))
         return path in self.theirs or outputs == set(self.context.outputs(path))
 
     def ins(self, path: str) -> list[str]:
@@ -158,6 +159,10 @@ class UnitForm(Form):
                 produced.output if single else self._graph_output(produced): produced.key for produced in made
             },
             specs=[self._specs[produced] for produced in made],
+            check_specs_by_output_name={
+                check.output if single else self._check_output(produced, check): check.spec
+                for produced, check in self._checks(made)
+            },
             can_subset=not single or len(made) > 1,
             backfill_policy=self._policy([produced.path for produced in made]),
         )
@@ -205,6 +210,14 @@ class UnitForm(Form):
                     mapped_node_output_name=produced.output,
                 )
                 for produced in made
+            ]
+            + [
+                OutputMapping(
+                    graph_output_name=self._check_output(produced, check),
+                    mapped_node_name=names[flat.step(produced.path)],
+                    mapped_node_output_name=check.output,
+                )
+                for produced, check in self._checks(made)
             ],
         )
 

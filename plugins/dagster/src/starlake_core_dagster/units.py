@@ -26,7 +26,8 @@ class Units:
         outside: maps the path of each step to the assets of other units that it waits for.
         inside: maps the path of each step to the steps of its unit directly before it.
         deps: maps the path of each step to what its assets depend on, which includes what steps without a dataset before it wait for.
-        relays: maps the path of each step that tolerates skips and may meet one to its :attr:`outside`, in groups whose assets are only skipped together.
+        relays: maps the path of each step that tolerates skips, and may meet one, to its :attr:`outside`, in groups whose assets are only
+            skipped together.
         dropped: the paths of steps that only mark where a pipeline starts, and are left out.
         depth: the number of units on the longest way through the pipeline.
     """

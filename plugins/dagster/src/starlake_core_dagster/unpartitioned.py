@@ -39,7 +39,12 @@ def _in_runs_with_partitions(ask: Callable[[Any, str], bool]) -> Callable[[Any, 
 
     def asked(step: Any, name: str) -> bool:
         found = ask(step, name)
-        if found and not step.has_partitions and step.assets_def is not None and step.assets_def.partitions_def is not None:
+        if (
+            found
+            and not step.has_partitions
+            and step.assets_def is not None
+            and step.assets_def.partitions_def is not None
+        ):
             return _plain(step.op_def.compute_fn) not in _bodies
         return found
 
