@@ -760,3 +760,30 @@ def test_the_configuration_of_a_native_op_is_where_its_step_is() -> None:
     validate_run_config(job(draw(between)), RunConfig(ops=inside))
     alone = job(draw(lambda p: p.add_native("notify", lambda: notify)))
     validate_run_config(alone, {"ops": {"notify": config}})
+
+
+def test_a_table_of_two_files_that_are_not_loaded_together_is_said_with_the_way_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = (
+        "from starlake_core import Orchestration\n"
+        "with Orchestration({}, orchestrator='dagster', environment='shell') as orchestration:\n"
+        "    with orchestration.sl_create_pipeline(name=NAME) as pipeline:\n"
+        "        pipeline.sl_load('x', 'lonely', 'x')\n"
+    )
+    files = [tmp_path / f"{name}.py" for name in ("one", "two")]
+    found = []
+    for file in files:
+        file.write_text(text.replace("NAME", repr(file.stem)), encoding="utf-8")
+        for _reloaded in range(2):
+            namespace: dict[str, Any] = {"__name__": file.stem, "__file__": str(file)}
+            exec(compile(file.read_text(encoding="utf-8"), str(file), "exec"), namespace)
+        found.append(namespace["defs"])
+    with pytest.raises(Exception, match="Duplicate asset key"):
+        repository(Definitions.merge(*found))
+    notes = [line for line in caplog.messages if "is defined by pipeline one of" in line]
+    assert notes
+    assert all(str(file) in notes[0] for file in files)
+    caplog.clear()
+    assert repository(definitions(files)).get_job("two") is not None
+    assert not [line for line in caplog.messages if "is defined by pipeline one of" in line]

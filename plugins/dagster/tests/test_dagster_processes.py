@@ -7,9 +7,9 @@ from typing import Any
 
 from dagster import execute_job
 from dagster._core.definitions.reconstruct import ReconstructableRepository
-from dagster_runs import instance_in, program, states
+from dagster_runs import instance_in, output_of, program, states
 
-from starlake_core.testing import StandIn
+from starlake_core.testing import StandIn, Step
 
 pytest_plugins = ["starlake_core.testing.plugin"]
 
@@ -36,7 +36,11 @@ def in_processes(tmp_path: Path, stand_in: StandIn, instance: Any) -> Any:
         return result
 
 
-def test_a_run_without_a_partition(tmp_path: Path, stand_in: StandIn) -> None:
+def test_a_run_without_a_partition_and_its_output(tmp_path: Path, stand_in: StandIn) -> None:
+    stand_in.script("load:g.x", Step(lines=("a line of x",)))
+    stand_in.script("transform:mart.a", Step(lines=("a line of a",)))
     with instance_in(tmp_path / "home") as instance:
         result = in_processes(tmp_path, stand_in, instance)
+        assert "a line of x" in output_of(instance, result, "x")
+        assert "a line of a" in output_of(instance, result, "a")
     assert states(result) == {"x": "success", "a": "success"}

@@ -8,19 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from starlake_core import CheckResult, Written
-from starlake_core.model.written import WrittenLines
 
 if TYPE_CHECKING:
     from conftest import Sandbox
 
 UNIQUE = "is_col_value_not_unique('id')"
-
-
-def told(output: str) -> tuple[Written, ...]:
-    found = WrittenLines()
-    for line in output.splitlines():
-        found.take(line)
-    return found.found
 
 
 def described(sandbox: Sandbox, *expectations: dict[str, Any]) -> None:
@@ -34,7 +26,7 @@ def test_a_load_tells_rows_columns_and_expectations_again_when_it_is_repeated(sa
         sandbox, {"expect": UNIQUE}, {"expect": "SELECT count(*) FROM SL_THIS => count == 1", "failOnError": True}
     )
     sandbox.staged("items1.csv", "id,label\n1,a\n1,b\nx,c\n")
-    (first,) = told(sandbox.run("load", SL_RUN_KEY="k").out)
+    (first,) = sandbox.run("load", SL_RUN_KEY="k").told
     assert (first.table, first.place, first.accepted, first.rejected, first.rows) == (
         "shop.items",
         "shop.Things",
@@ -47,9 +39,9 @@ def test_a_load_tells_rows_columns_and_expectations_again_when_it_is_repeated(sa
         UNIQUE: (False, False),
         "SELECT count(*) FROM SL_THIS => count == 1": (True, True),
     }
-    assert told(sandbox.run("load", SL_RUN_KEY="k").out) == (first,)
+    assert sandbox.run("load", SL_RUN_KEY="k").told == (first,)
     sandbox.staged("items2.csv", "id,label\n7,d\n")
-    (second,) = told(sandbox.run("load", SL_RUN_KEY="k2").out)
+    (second,) = sandbox.run("load", SL_RUN_KEY="k2").told
     assert (second.accepted, second.rejected, second.rows) == (1, 0, 3)
 
 
@@ -59,7 +51,7 @@ def test_a_load_that_fails_tells_what_its_expectations_found(sandbox: Sandbox, c
     sandbox.staged("items1.csv", "id,label\n1,a\n1,b\n")
     done = sandbox.run("load", SL_RUN_KEY="k", SL_DUCKDB_COMPAT=compat)
     assert done.code != 0
-    (found,) = told(done.out)
+    (found,) = done.told
     assert [(check.text, check.passed, check.fails) for check in found.checks] == [(UNIQUE, False, True)]
 
 
@@ -70,12 +62,12 @@ def test_a_transform_tells_too_and_counts_no_view(sandbox: Sandbox, kind: str) -
         "metadata/transform/kpi/one.sl.yml",
         f'task: {{sink: {{materializedView: {kind}}}, expectations: [{{expect: "SELECT count(*) FROM SL_THIS => count == 1"}}]}}',
     )
-    (found,) = told(sandbox.run("transform", "--name", "kpi.one", SL_RUN_KEY="k").out)
+    (found,) = sandbox.run("transform", "--name", "kpi.one", SL_RUN_KEY="k").told
     rows = 2 if kind == "TABLE" else None
     assert (found.table, found.accepted, found.rows) == ("kpi.one", rows, rows)
     assert [column.name for column in found.columns] == ["a", "b"]
     assert [(check.passed, check.fails) for check in found.checks] == [(True, False)]
-    assert told(sandbox.run("transform", "--name", "kpi.one", SL_RUN_KEY="k").out) == (found,)
+    assert sandbox.run("transform", "--name", "kpi.one", SL_RUN_KEY="k").told == (found,)
 
 
 def test_a_transform_that_fails_tells_what_its_expectations_found(sandbox: Sandbox) -> None:
@@ -85,17 +77,17 @@ def test_a_transform_that_fails_tells_what_its_expectations_found(sandbox: Sandb
     )
     done = sandbox.run("transform", "--name", "kpi.one", SL_RUN_KEY="k")
     assert done.code != 0
-    assert told(done.out) == (Written("kpi.one", checks=(CheckResult("SELECT 1", False, True, '["1"]'),)),)
+    assert done.told == (Written("kpi.one", checks=(CheckResult("SELECT 1", False, True, '["1"]'),)),)
 
 
 def test_nobody_is_told_without_a_key(sandbox: Sandbox) -> None:
     described(sandbox)
     sandbox.staged("items1.csv", "id,label\n1,a\n")
-    assert told(sandbox.run("load").out) == ()
+    assert sandbox.run("load").told == ()
 
 
 def test_a_wide_table_is_told_without_its_columns(sandbox: Sandbox) -> None:
     columns = ", ".join(f"{number} AS {'c' * 50}{number}" for number in range(1200))
     sandbox.write("metadata/transform/kpi/wide.sql", f"SELECT {columns}")
-    (found,) = told(sandbox.run("transform", "--name", "kpi.wide", SL_RUN_KEY="k").out)
+    (found,) = sandbox.run("transform", "--name", "kpi.wide", SL_RUN_KEY="k").told
     assert (found.rows, found.columns) == (1, ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from starlake_core.runtime import Outcome, Verdict, execute, explain_not_ready, 
 from . import observer
 from .checks import TableCheck, results_of
 from .context import Facts, attempt_of, op_context, same_work
-from .executor import stopping
+from .executor import step_log, stopping
 from .outputs import RESULT, VERDICT, AssetOutput
 from .pools import limit
 from .project_details import written_by, written_metadata
@@ -44,17 +45,25 @@ def shown(job: Job) -> str:
 
 
 class _Lines:
-    """Passes lines on to the log of a step, several in one record, because a record is a row in a database."""
+    """Passes lines on to the output of a step, and to its log, several in one record, because a record is a row in a database."""
 
     def __init__(self, context: Any, path: str) -> None:
         self._log = context.log
         self._path = path
         self._kept: list[str] = []
         self._since = time.monotonic()
+        # What this process prints is kept by executors that run one step at a time; somebody who watches has seen the lines.
+        self._output = step_log.get() or (sys.stdout if observer.run() is None else None)
+
+    def show(self, line: str) -> None:
+        """Write a line to the output of the step, but not to its log."""
+        if self._output is not None:
+            self._output.write(f"{line}\n")
 
     def add(self, line: str) -> None:
         line = plain(line)
         observer.line(self._path, line)
+        self.show(line)
         self._kept.append(line)
         if len(self._kept) >= _LINES_AT_ONCE or time.monotonic() - self._since >= _LINES_SECONDS:
             self.flush()
@@ -62,6 +71,8 @@ class _Lines:
     def flush(self) -> None:
         if self._kept:
             self._log.info("\n".join(self._kept))
+        if self._output is not None:
+            self._output.flush()
         self._kept, self._since = [], time.monotonic()
 
 
@@ -87,6 +98,11 @@ class Step:
     __signature__: ClassVar[Signature] = Signature(
         [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in ("step", "inputs")]
     )
+
+    @property
+    def writes_log(self) -> bool:
+        """Whether it writes to the log of its step."""
+        return self.task.job is not None
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -174,6 +190,7 @@ class Step:
                 context.log.info(f"Watch it at {address}")
 
         context.log.info(f"{shown(job)}  # {job.environment}")
+        lines.show(f"$ {shown(job)}")
         try:
             return execute(
                 job,
