@@ -246,18 +246,27 @@ class HookSpecs:
 
     @hookspec(firstresult=True)
     def sl_export_project(
-        self, folder: Path, orchestrator: str, environment: str | None, options: Mapping[str, str], output: Path
+        self,
+        folder: Path,
+        orchestrator: str,
+        environment: str | None,
+        options: Mapping[str, str],
+        output: Path,
+        by: str,
+        name: str,
     ) -> Mapping[Path, str | None] | None:
         """Return the pipelines of a Starlake project as pipeline files. Optional, for readers of projects.
 
-        Called by ``starlake-orchestrate export``. Return the text of each file below ``output``, and None for a file of
-        an earlier export that is not needed any more. Return None if the plugin does not export pipelines.
+        Called by ``starlake-orchestrate export``. ``by`` says how tables and transforms are grouped into pipelines, in
+        the words of the plugin, and ``name`` what the project is called in the files. Return the text of each file below
+        ``output``, and None for a file of an earlier export of the same project that is not needed any more. Return None
+        if the plugin does not export pipelines.
 
         Example::
 
             @hookimpl
-            def sl_export_project(folder, orchestrator, environment, options, output):
-                return {output / "all.py": f"publish({str(folder)!r}, orchestrator={orchestrator!r})"}
+            def sl_export_project(folder, orchestrator, environment, options, output, by, name):
+                return {output / f"{name}.py": f"publish({str(folder)!r}, orchestrator={orchestrator!r}, by={by!r})"}
         """
 
     @hookspec(firstresult=True)
