@@ -213,14 +213,14 @@ def _forget_neighbours(folder: str, before: set[str]) -> None:
     """Forget the modules that a pipeline file imported from its folder, because the next folder may have modules with
     the same names, and the file may be loaded again when they have changed.
 
-    What merely lies below the folder stays, such as the packages of a virtual environment beside the file, and so does
+    What merely lies below the folder stays, such as the packages of a virtual environment next to the file, and so does
     a plugin that is developed there: imported twice, its classes would not be those that its runners inherit from."""
     new = set(sys.modules) - before
     for top in {name.partition(".")[0] for name in new} - before:
-        beside = PathFinder.find_spec(top, [folder])
-        if beside is None or not _same_place(beside, getattr(sys.modules.get(top), "__spec__", None)):
+        nearby = PathFinder.find_spec(top, [folder])
+        if nearby is None or not _same_place(nearby, getattr(sys.modules.get(top), "__spec__", None)):
             continue
-        if not _of_a_plugin(top) and not any(_same_place(beside, spec) for spec in _specs_without(folder, top)):
+        if not _of_a_plugin(top) and not any(_same_place(nearby, spec) for spec in _specs_without(folder, top)):
             for name in new:
                 if name == top or name.startswith(f"{top}."):
                     del sys.modules[name]
@@ -237,7 +237,7 @@ def _place_of(spec: ModuleSpec) -> str | list[str]:
 
 def _of_a_plugin(name: str) -> bool:
     """Return whether a top-level module belongs to an installed plugin."""
-    from importlib.metadata import entry_points  # slow to import, and needed only beside modules of one's own
+    from importlib.metadata import entry_points  # slow to import, and seldom needed
 
     modules = {entry_point.module for group in ROLES.values() for entry_point in entry_points(group=group)}
     return any(module.partition(".")[0] == name for module in modules)
