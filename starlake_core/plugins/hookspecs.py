@@ -246,18 +246,27 @@ class HookSpecs:
 
     @hookspec(firstresult=True)
     def sl_export_project(
-        self, folder: Path, orchestrator: str, environment: str | None, options: Mapping[str, str], output: Path
+        self,
+        folder: Path,
+        orchestrator: str,
+        environment: str | None,
+        options: Mapping[str, str],
+        output: Path,
+        by: str,
+        name: str,
     ) -> Mapping[Path, str | None] | None:
         """Return the pipelines of a Starlake project as pipeline files. Optional, for readers of projects.
 
-        Called by ``starlake-orchestrate export``. Return the text of each file below ``output``, and None for a file of
-        an earlier export that is not needed any more. Return None if the plugin does not export pipelines.
+        Called by ``starlake-orchestrate export``. ``by`` says how tables and transforms are grouped into pipelines, in
+        the words of the plugin, and ``name`` what the project is called in the files. Return the text of each file below
+        ``output``, and None for a file of an earlier export of the same project that is not needed any more. Return None
+        if the plugin does not export pipelines.
 
         Example::
 
             @hookimpl
-            def sl_export_project(folder, orchestrator, environment, options, output):
-                return {output / "all.py": f"publish({str(folder)!r}, orchestrator={orchestrator!r})"}
+            def sl_export_project(folder, orchestrator, environment, options, output, by, name):
+                return {output / f"{name}.py": f"publish({str(folder)!r}, orchestrator={orchestrator!r}, by={by!r})"}
         """
 
     @hookspec(firstresult=True)
@@ -534,6 +543,21 @@ class HookSpecs:
             def sl_plan_runs(pipelines, requests):
                 for pipeline, request in zip(pipelines, requests):
                     remember(pipeline.id, request.run.run_id, request.group)
+        """
+
+    @hookspec
+    def sl_hold_runs(self, pipelines: Sequence[Pipeline], requests: Sequence[RunRequest], reason: str) -> None:
+        """Record why runs that were planned do not start now. Optional, for orchestrators.
+
+        Called after ``sl_plan_runs``, for example when a pipeline that feeds these has failed. The runs stay planned,
+        so that they can be resumed. ``reason`` is a sentence that explains it.
+
+        Example::
+
+            @hookimpl
+            def sl_hold_runs(pipelines, requests, reason):
+                for request in requests:
+                    remember(request.run.run_id, reason)
         """
 
     @hookspec(firstresult=True)

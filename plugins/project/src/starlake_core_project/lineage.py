@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,6 +41,21 @@ class Lineage:
     queries: Mapping[str, Query] = field(default_factory=dict, repr=False)
     faults: Mapping[str, Fault] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+    def closure(self, items: Iterable[Item]) -> list[Item]:
+        """Return items and all that they need, each once.
+
+        Args:
+            items: tables and transforms.
+        """
+        found: dict[str, Item] = {}
+        waiting = list(items)
+        while waiting:
+            item = waiting.pop()
+            if item.full_name not in found:
+                found[item.full_name] = item
+                waiting += self.parents.get(item.full_name, ()) if item.is_task else ()
+        return list(found.values())
 
 
 def read_lineage(
