@@ -1,6 +1,7 @@
 // Runs: a table of them, and one of them as bars over time.
 const MOST_RUNS = 200;
 let onlyTrouble = false;
+let tasksShown = ROWS;
 
 function chosenRun() {
   return runs.find((run) => run.id === state.run) ?? null;
@@ -50,7 +51,7 @@ function oneRun(run) {
   const trouble = (index) => !["success", "skipped", "excluded"].includes(tasks.state[index]) || tasks.reason[index] !== undefined;
   const rank = tasks.path.map((_, index) => index).filter((index) => !onlyTrouble || trouble(index));
   rank.sort((a, b) => (Number.isNaN(starts[a]) ? Infinity : starts[a]) - (Number.isNaN(starts[b]) ? Infinity : starts[b]) || a - b);
-  const rows = rank.map((index) => {
+  const rows = rank.slice(0, tasksShown).map((index) => {
     const state_ = tasks.state[index];
     const known = !Number.isNaN(starts[index]);
     const bar = make("span", { className: `bar ${statusOf(state_)}${critical.has(tasks.path[index]) ? " critical" : ""}`, style: { left: `${known ? ((starts[index] - begin) / (end - begin)) * 100 : 0}%`, width: `${Math.max(0.3, ((times[index] * 1000) / (end - begin)) * 100)}%` } });
@@ -77,6 +78,7 @@ function oneRun(run) {
     path ? make("p", { className: "muted" }, path) : null,
     make("label", { className: "check" }, toggle, " only what failed, was skipped or waits"),
     make("table", { className: "wide lanes" }, make("thead", {}, make("tr", {}, ["task", "state", "when", "time", "", "why"].map((name) => make("th", { scope: "col" }, name)))), make("tbody", {}, rows)),
+    rank.length > tasksShown ? button(`Show all ${rank.length} tasks`, () => ((tasksShown = Infinity), showRuns())) : null,
   ].filter(Boolean);
 }
 
