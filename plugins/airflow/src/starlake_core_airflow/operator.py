@@ -28,6 +28,7 @@ from starlake_core.runtime import (
     finish,
     may_pass,
     pausing,
+    rest_runners,
     runner_for,
     watch,
 )
@@ -216,6 +217,9 @@ class StarlakeOperator(_Step, Reschedulable):
             if _is_airflows(error):
                 raise
             raise self._refused(error) from error
+        finally:
+            if not observer.in_process():
+                rest_runners()  # other processes may use what this one does not need any more
 
     def _is_stopped(self) -> bool:
         return self._killed or observer.is_stopped()
