@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -29,7 +30,7 @@ PIPELINE = """
 from starlake_core import Orchestration
 
 COUNT, LAYER = {count}, {layer}
-with Orchestration({{"duckdb_engine": {engine!r}, "parallelism": {at_once}}}, orchestrator={orchestrator!r}, environment="duckdb") as orchestration:
+with Orchestration({options!r}, orchestrator={orchestrator!r}, environment={environment!r}) as orchestration:
     with orchestration.sl_create_pipeline(name="bench") as pipeline:
         tasks = [pipeline.sl_transform(task_id=f"t{{n:04}}", transform_name=f"kpi.t{{n:04}}") for n in range(COUNT)]
         for number in range(LAYER, COUNT):
@@ -41,28 +42,6 @@ IN_PROCESS = """
 from dagster import DagsterInstance
 
 assert pipeline.native.alone.execute_in_process(instance=DagsterInstance.ephemeral()).success
-"""
-NOTHING = """
-from dagster import DagsterInstance, DependencyDefinition, GraphDefinition, In, Nothing, Out, op
-
-COUNT, LAYER = {count}, {layer}
-
-def step(name, ins):
-    @op(name=name, ins=dict.fromkeys(ins, In(Nothing)), out=Out(Nothing))
-    def does_nothing():
-        pass
-    return does_nothing
-
-befores = dict()
-for number in range(COUNT):
-    layer, place = divmod(number, LAYER)
-    befores[number] = [(layer - 1) * LAYER + (place + step) % LAYER for step in range(3)] if layer else []
-job = GraphDefinition(
-    "nothing",
-    node_defs=[step(f"t{{n:04}}", [f"b{{b}}" for b in before]) for n, before in befores.items()],
-    dependencies={{f"t{{n:04}}": {{f"b{{b}}": DependencyDefinition(f"t{{b:04}}") for b in before}} for n, before in befores.items()}},
-).to_job()
-assert job.execute_in_process(instance=DagsterInstance.ephemeral()).success
 """
 
 
@@ -129,27 +108,28 @@ def clean() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("SL_")}
 
 
-def pipeline(count: int, engine: str, orchestrator: str = "local") -> str:
+def pipeline(count: int, orchestrator: str, environment: str, **options: object) -> str:
     """The file of a pipeline of the transforms."""
-    return PIPELINE.format(count=count, layer=LAYER, engine=engine, at_once=AT_ONCE, orchestrator=orchestrator)
+    options = {"parallelism": AT_ONCE, **options}
+    return PIPELINE.format(
+        count=count, layer=LAYER, options=options, orchestrator=orchestrator, environment=environment
+    )
 
 
 def ours(folder: Path, count: int, engine: str) -> Cost:
     """A new project, run once."""
     make_project(folder, count)
-    (folder / "pipe.py").write_text(pipeline(count, engine))
+    (folder / "pipe.py").write_text(pipeline(count, "local", "duckdb", duckdb_engine=engine))
     return measured([sys.executable, "-m", "starlake_core", "run", str(folder / "pipe.py")], folder, clean())
 
 
 def in_dagster(folder: Path, count: int, python: Path, nothing: bool) -> Cost:
-    """The transforms, or as many steps that do nothing, as a job in the process of Dagster."""
-    folder.mkdir(parents=True)
+    """The transforms in the process of Dagster, or the same steps with a program that does nothing."""
+    make_project(folder, count)
     script = folder / "pipe.py"
-    if nothing:
-        script.write_text(NOTHING.format(count=count, layer=LAYER))
-    else:
-        make_project(folder, count)
-        script.write_text(pipeline(count, "warm", "dagster") + IN_PROCESS)
+    options = {"SL_STARLAKE_PATH": shutil.which("true")} if nothing else {}
+    text = pipeline(count, "dagster", "shell" if nothing else "duckdb", **options)
+    script.write_text(text + IN_PROCESS)
     return measured([str(python), str(script)], folder, clean())
 
 

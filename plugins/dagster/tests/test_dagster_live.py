@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
-from engines import engines
 from dagster import __version__ as version
 from dagster_server import LiveDagster, alive, begin_of, shoot, until
+from engines import engines
 from starlake_core_project.bakery import expected_tables, write_bakery
 
 pytestmark = pytest.mark.live

@@ -245,7 +245,9 @@ def test_command_lines_at_once_on_one_project(project: Project, rounds: int) -> 
         runs.append(project.sandbox.process("transform", "--name", "kpi.c"))
         results = [project.sandbox.finish(run) for run in runs]
         assert [result.code for result in results] == [0, 0, 0], results
-        counts = project.sandbox.query("SELECT (SELECT count(*) FROM kpi.a), (SELECT count(*) FROM kpi.b), (SELECT count(*) FROM kpi.c)")
+        counts = project.sandbox.query(
+            "SELECT (SELECT count(*) FROM kpi.a), (SELECT count(*) FROM kpi.b), (SELECT count(*) FROM kpi.c)"
+        )
         assert counts == [(6 * number, 6 * number, number)]
     until(lambda: not engines(project.root))
 
