@@ -153,6 +153,28 @@ def test_a_time_out_ends_one_command_only(project: Project) -> None:
     assert len(engines(project.root)) == 1, "the engine lives"
 
 
+def test_an_engine_that_does_not_end_a_cancelled_command_is_killed_without_harm_to_others(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.transform("long", LONG)
+    project.transform("one", "SELECT 1 AS n")
+    assert project.run("one").verdict is Verdict.SUCCEEDED
+    (engine,) = engines(project.root)
+    thread, found = project.begin("long")
+    handle = RunKey("p/r/long", "1").name
+    until(lambda: project.runner.poll([handle])[handle].detail == "in the engine")
+    monkeypatch.setattr(client, "_STUBBORN_SECONDS", 0.2)
+    os.kill(engine, signal.SIGSTOP)
+    neighbour, others = project.begin("one", task="again")
+    project.runner.cancel(handle)
+    thread.join(60)
+    neighbour.join(60)
+    assert (found[0].verdict, others[0].verdict) == (Verdict.CANCELLED, Verdict.SUCCEEDED)
+    assert engine not in engines(project.root)
+    project.rest()
+    assert project.sandbox.query("SELECT count(*) FROM kpi.one") == [(2,)]
+
+
 RUN = (
     f"import sys; sys.path.insert(0, {os.path.dirname(__file__)!r})"
     + """
