@@ -22,8 +22,11 @@ NEEDED = {
     "dataproc": ("google.cloud.logging", "grpc_status", "pytest_timeout"),
     "fargate": ("moto", "pytest_timeout", "starlake_core_duckdb", "starlake_core_local"),
     "google": ("google.cloud.logging",),
+    "labels": ("starlake_core_local", "starlake_core_shell"),
+    "notify": ("starlake_core_local", "starlake_core_shell"),
     "page": ("starlake_core_local", "starlake_core_shell"),
     "project": ("starlake_core_duckdb", "starlake_core_local"),
+    "query": ("sqlalchemy", "starlake_core_local", "starlake_core_shell"),
 }
 """The packages that the tests of a plugin need in addition to the plugin. If one is not installed, the tests are left
 out, and the end of the output says so."""

@@ -202,3 +202,20 @@ def test_labels_travel_with_the_job_and_are_no_part_of_its_work() -> None:
     assert bound.digest == replace(job, labels={}).bind(attempt).digest
     with pytest.raises(StarlakeError, match="the label 'cost' of a job is not a string: 1"):
         Job("acme", labels={"cost": 1})  # type: ignore[dict-item]
+
+
+def test_what_addons_need_in_the_worker_travels_with_the_job() -> None:
+    given = {"notify": {"on": ["failed"], "secret_url": "${var:hook}", "day": "${sl_ds}"}}
+    job = Job("acme", ("load",), addon_specs=given)
+    assert Job.from_json(job.to_json()) == job
+    assert "addon_specs" not in Job("acme").to_dict()
+    now = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    run = Run("p", "r", DataInterval(now, now))
+    unset = job.bind(run.attempt("t"))
+    assert unset.addon_specs["notify"] == {"on": ["failed"], "secret_url": "${var:hook}", "day": "2026-01-01"}
+    bound = job.bind(replace(run, variables={"hook": "https://h/hunter22"}).attempt("t"))
+    assert bound.addon_specs["notify"]["secret_url"] == "https://h/hunter22"
+    assert "hunter22" not in repr(bound) + bound.masked().to_json()
+    assert bound.digest == replace(job, addon_specs={}).bind(run.attempt("t")).digest
+    with pytest.raises(StarlakeError, match="the values of add-on 'notify' in a job are not a mapping: 1"):
+        Job("acme", addon_specs={"notify": 1})  # type: ignore[dict-item]

@@ -40,6 +40,7 @@ from starlake_core import (
     StarlakeSchedule,
     StarlakeSparkConfig,
     StarlakeTable,
+    TableDetails,
     TaskGroup,
     TaskKind,
     TaskState,
@@ -693,6 +694,33 @@ def test_a_lineage_may_run_what_it_reads_first(draw: Draw) -> None:
     assert [d.uri for d in load.outlets] == ["starlake://dw/orders"]
     assert pipeline.trigger is None
     assert pipeline.cron == "0 * * * *"
+
+
+def test_the_loads_of_a_lineage_may_wait_for_checks(draw: Draw) -> None:
+    options = {"run_dependencies_first": True, "pre_load_strategy": "imported"}
+    pipeline = draw(lambda p: p.add_lineage(checks=True), options, dependencies=lineage())
+    checks = {task.domain: task.id for task in pipeline.tasks() if task.command and task.command.name == "preload"}
+    imports = {task.domain: task.id for task in pipeline.tasks() if task.command and task.command.name == "stage"}
+    assert edges(pipeline) == {
+        *(("start", checks[domain]) for domain in ("sales", "hr")),
+        *((checks[domain], imports[domain]) for domain in ("sales", "hr")),
+        *((imports["sales"], "sales_orders"), (imports["hr"], "hr_people"), ("hr_people", "kpi_top")),
+        *(("sales_orders", "kpi_daily"), ("kpi_daily", "kpi_top"), ("kpi_top", "end")),
+    }
+
+
+def test_tables_are_described_by_their_names(draw: Draw) -> None:
+    def shape(pipeline: Any) -> None:
+        pipeline.add_lineage()
+        pipeline.describe_tables(TableDetails("kpi.top", owners=("ann",)))
+
+    pipeline = draw(shape, dependencies=lineage())
+    assert pipeline.nodes["kpi_top"].details.owners == ("ann",)
+    assert pipeline.nodes["kpi_daily"].details is None
+    with pytest.raises(GraphError, match=r"no task for the table 'kpi\.tpo'.*Did you mean 'kpi\.top'"):
+        pipeline.describe_tables(TableDetails("kpi.tpo"))
+    with pytest.raises(GraphError, match="no task for the table ''"):
+        pipeline.describe_tables(TableDetails(""))
 
 
 @pytest.mark.parametrize("filtered", ["sales.orders", ["SALES.Orders"], {"dw.orders"}])

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -44,6 +45,7 @@ PAGE = "page"
 
 _REST = 10.0
 """A page is written again after this many times as long as it took to write."""
+_SHORTEST_REST = 0.2
 
 
 def made_now() -> datetime:
@@ -132,7 +134,10 @@ def _text(plugins: Plugins, page: Page) -> str:
 
 def _write(output: Path, text: str) -> None:
     try:
-        swap({output: text.encode()})
+        output = output.resolve()  # a link stays one
+        if output.exists() and not output.is_file():
+            raise RunError(f"the page {output} cannot be written: this is not a file. Choose another file")
+        swap({output: text.encode("utf-8", "replace")})
     except OSError as error:
         raise RunError(
             f"the page {output} cannot be written: {error.strerror or error}. Choose another file"
@@ -168,8 +173,10 @@ class ReportedProgress(Progress):
         self._tasks: dict[str, TaskReport] = {}
         self._begun: dict[str, float] = {}
         self._lock = threading.Lock()
-        self._due = 0.0
+        self._writing = threading.Lock()
+        self._news = threading.Event()
         self._save()
+        threading.Thread(target=self._keep, name="starlake-report", daemon=True).start()
 
     def begin(self, pipeline: Pipeline, run: Run) -> None:
         with self._lock:
@@ -188,21 +195,17 @@ class ReportedProgress(Progress):
                 started=started,
                 interval=run.covered,
             )
-        self._try_to_save()
+        self._news.set()
         self._progress.begin(pipeline, run)
 
     def __call__(self, event: TaskEvent) -> None:
         if event.line is None:
             with self._lock:
-                self._tasks[event.task] = self._changed(event)
-                running = self._runs[self._current]
-                self._runs[self._current] = replace(running, tasks=(*self._tasks.values(),))
-                due = time.monotonic() >= self._due
-            if due:
-                self._try_to_save()
+                self._tasks[event.task] = self._after(event)
+            self._news.set()
         self._progress(event)
 
-    def _changed(self, event: TaskEvent) -> TaskReport:
+    def _after(self, event: TaskEvent) -> TaskReport:
         known = self._tasks.get(event.task) or TaskReport(event.task, event.state)
         if event.state == TaskState.RUNNING:
             self._begun[event.task] = time.monotonic()
@@ -229,6 +232,7 @@ class ReportedProgress(Progress):
         with self._lock:
             known = self._runs.pop(report.run_id, report)
             tasks = report.tasks or known.tasks
+            self._tasks = {}
             ended = report.ended or datetime.now(timezone.utc)
             self._runs[report.run_id] = replace(
                 report,
@@ -249,20 +253,35 @@ class ReportedProgress(Progress):
     def note(self, text: str) -> None:
         self._progress.note(text)
 
-    def _save(self) -> None:
-        begun = time.monotonic()
-        with self._lock:
-            runs = tuple(reversed(self._runs.values()))
-        page = Page(self._pipelines, runs, title=page_title(self._pipelines), made=made_now())
-        _write(self._output, _text(self._plugins, page))
-        self._due = time.monotonic() + _REST * (time.monotonic() - begun)
+    def _save(self, only_news: bool = False) -> None:
+        with self._writing:
+            if only_news and not self._news.is_set():
+                return
+            self._news.clear()
+            with self._lock:
+                if self._current in self._runs and self._tasks:
+                    running = self._runs[self._current]
+                    self._runs[self._current] = replace(running, tasks=(*self._tasks.values(),))
+                runs = tuple(reversed(self._runs.values()))
+            page = Page(self._pipelines, runs, title=page_title(self._pipelines), made=made_now())
+            _write(self._output, _text(self._plugins, page))
 
-    def _try_to_save(self) -> None:
+    def _keep(self) -> NoReturn:
+        """Write the page when something has changed, without holding up the run."""
+        while True:
+            self._news.wait()
+            begun = time.monotonic()
+            self._try_to_save(only_news=True)
+            time.sleep(max(_SHORTEST_REST, _REST * (time.monotonic() - begun)))
+
+    def _try_to_save(self, only_news: bool = False) -> None:
         """Write the page. A page that cannot be written does not stop a run."""
         try:
-            self._save()
+            self._save(only_news)
         except RunError as error:
             logger.warning("%s", error)
+        except Exception as error:
+            logger.warning("the page cannot be made: %s: %s", type(error).__name__, error)
 
 
 def page_title(pipelines: Sequence[Pipeline]) -> str:

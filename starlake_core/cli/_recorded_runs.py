@@ -28,7 +28,11 @@ def find_recorded_runs(pipelines: Sequence[StarlakePipeline], limit: int | None)
         The runs, or None if one of the orchestrators keeps no record.
     """
     reports: dict[str, Report] = {}
-    for pipeline in pipelines:
+    # The pipelines of a project share a record, which may be long.
+    places = {
+        (id(pipeline.orchestration.plugins), id(pipeline.options), pipeline.source): pipeline for pipeline in pipelines
+    }
+    for pipeline in places.values():
         found = pipeline.orchestration.plugins.list_runs(pipeline.options, Path(pipeline.source or "."), limit)
         if found is None:
             return None

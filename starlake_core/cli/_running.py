@@ -15,6 +15,7 @@ from typing import NoReturn
 from rich.text import Text
 
 from ..dsl.pipeline import StarlakePipeline
+from ..errors import RunError
 from ..model.run import Report, RunRequest, TaskState
 from ..processes.supervisor import interrupts
 from ._command import INTERRUPTED
@@ -55,10 +56,7 @@ def announce(planned: Sequence[PlannedRun]) -> None:
     Args:
         planned: the runs, in the order in which to run them.
     """
-    by_orchestration: dict[int, list[PlannedRun]] = {}
-    for item in planned:
-        by_orchestration.setdefault(id(item.pipeline.orchestration), []).append(item)
-    for items in by_orchestration.values():
+    for items in _by_orchestration(planned):
         items[0].pipeline.orchestration.plugins.plan_runs(
             [item.pipeline for item in items], [item.request for item in items]
         )
@@ -82,6 +80,11 @@ def run_all(planned: Sequence[PlannedRun], progress: Progress, keep_going: bool 
         reports.append(report)
         ended[item.pipeline.id] = (item.pipeline, report)
         if report.state == TaskState.CANCELLED or not (keep_going or report.succeeded):
+            why = "was stopped" if report.state == TaskState.CANCELLED else "failed"
+            _hold(
+                [left for left in planned[len(reports) :] if left.done is None],
+                f"not started, because {report.pipeline_id} {why}",
+            )
             break
     return reports
 
@@ -155,6 +158,23 @@ def _in_background() -> Iterator[None]:
         yield
 
 
+def _hold(planned: Sequence[PlannedRun], reason: str) -> None:
+    """Record why runs do not start. A record that cannot be written changes nothing about that."""
+    for items in _by_orchestration(planned):
+        with_requests = [item.pipeline for item in items], [item.request for item in items]
+        try:
+            items[0].pipeline.orchestration.plugins.hold_runs(*with_requests, reason)
+        except RunError as error:
+            logger.warning("%s", error)
+
+
+def _by_orchestration(planned: Sequence[PlannedRun]) -> list[list[PlannedRun]]:
+    found: dict[int, list[PlannedRun]] = {}
+    for item in planned:
+        found.setdefault(id(item.pipeline.orchestration), []).append(item)
+    return list(found.values())
+
+
 def _run_unless_unfed(
     planned: PlannedRun, ended: dict[str, tuple[StarlakePipeline, Report]], progress: Progress
 ) -> Report:
@@ -162,6 +182,7 @@ def _run_unless_unfed(
     request = fed_request(pipeline, planned.request, ended, lambda text: _show(partial(progress.note, text)))
     if isinstance(request, str):
         report = Report(pipeline.id, planned.request.run.run_id, TaskState.PLANNED, reason=request)
+        _hold([planned], request)
         _show(partial(progress.held, report))
         return report
     return _run_one(pipeline, replace(request, listener=progress), progress)

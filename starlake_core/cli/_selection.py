@@ -57,6 +57,7 @@ class PipelineFiles:
         """Return the arguments of a command about the same files."""
         overrides = self.overrides
         return (
+            *(("--from", self.source) if self.source else ()),
             *(("--orchestrator", overrides.orchestrator) if overrides.orchestrator else ()),
             *(("--environment", overrides.environment) if overrides.environment else ()),
             *(part for name, value in overrides.options.items() for part in ("--option", f"{name}={value}")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -37,4 +38,4 @@ def init(folder: Path, files: tuple[Path, ...], more: tuple[Path, ...]) -> None:
         )
     for path in written:
         click.echo(plain_line(str(path)))
-    click.echo(plain_line(f"run it with: starlake-orchestrate run {folder}"))
+    click.echo(plain_line(f"run it with: starlake-orchestrate run {shlex.quote(str(folder))}"))

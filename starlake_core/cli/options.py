@@ -23,6 +23,7 @@ _COLUMNS = ("option", "plugin", "type", "default", "variable", "meaning")
 @command
 @click.option("--orchestrator", metavar="NAME", help="Orchestrator to use.")
 @click.option("--environment", metavar="NAME", help="Environment to use; all installed ones by default.")
+@click.option("--addon", "addons", metavar="NAME", multiple=True, help="Add-on to use; all installed ones by default.")
 @click.option(
     "--format",
     "output_format",
@@ -30,9 +31,9 @@ _COLUMNS = ("option", "plugin", "type", "default", "variable", "meaning")
     default="table",
     show_default=True,
 )
-def options(orchestrator: str | None, environment: str | None, output_format: str) -> None:
-    """List the options of the core, the orchestrator and the environments."""
-    declared = _declared(orchestrator, environment)
+def options(orchestrator: str | None, environment: str | None, addons: Sequence[str], output_format: str) -> None:
+    """List the options of the core, the orchestrator, the environments and the add-ons."""
+    declared = _declared(orchestrator, environment, addons)
     if output_format == "json":
         emit("options", {"options": [_option_data(item) for item in declared]})
         return
@@ -46,13 +47,14 @@ def options(orchestrator: str | None, environment: str | None, output_format: st
     stdout().print(table)
 
 
-def _declared(orchestrator: str | None, environment: str | None) -> Iterable[DeclaredOption]:
-    """Return the options of the orchestrator with each of the environments, without repetition."""
+def _declared(orchestrator: str | None, environment: str | None, addons: Sequence[str]) -> Iterable[DeclaredOption]:
+    """Return the options of the orchestrator with each of the environments and add-ons, without repetition."""
     declared: dict[tuple[str, str], DeclaredOption] = {}
     environments = [environment] if environment else sorted({plugin.name for plugin in installed("environment")})
     chosen = choose("orchestrator", orchestrator, None) if installed("orchestrator") or orchestrator else None
-    for name in environments or [""]:
-        for item in select(chosen, name or None).declared_options():
+    extra = addons or sorted({plugin.name for plugin in installed("add-on")})
+    for name, addon in [*((name, "") for name in environments or [""]), *(("", addon) for addon in extra)]:
+        for item in select(chosen, name or None, (addon,) if addon else ()).declared_options():
             declared.setdefault((item.plugin, item.option.name), item)
     return declared.values()
 

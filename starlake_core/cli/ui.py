@@ -35,9 +35,12 @@ def ui(files: PipelineFiles, port: int, open_page: bool, allow_run: bool, limit:
     plugins = page_plugin()
     pipelines = files.load(columns=True)
 
+    loaded = True
+
     def load() -> Page:
-        nonlocal pipelines
-        pipelines = files.load(columns=True)
+        nonlocal pipelines, loaded
+        pipelines = pipelines if loaded else files.load(columns=True)
+        loaded = False
         return Page(pipelines, (), page_title(pipelines), made_now())
 
     def read_runs() -> Sequence[Report]:

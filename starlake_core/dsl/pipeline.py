@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from ..errors import RunError, StarlakeError, did_you_mean
 from ..freshness import FreshnessPolicy
 from ..model.dataset import DatasetTrigger
+from ..model.details import TableDetails
 from ..model.graph import TaskGroup
 from ..model.kinds import TriggerPolicy
 from ..model.lineage import StarlakeDependencies
@@ -24,7 +25,7 @@ from ..plugins import Plugins
 from ..plugins.render import render
 from .datasets import start_of
 from .groups import CURRENT_GROUP
-from .templates import add_lineage, add_schedule
+from .templates import add_lineage, add_schedule, describe
 from .verbs import Verbs
 
 __all__ = ["Opened", "StarlakePipeline"]
@@ -179,16 +180,30 @@ class StarlakePipeline(Verbs):
         """
         add_schedule(self)
 
-    def add_lineage(self) -> None:
+    def add_lineage(self, *, checks: bool = False) -> None:
         """Add all tasks of a lineage: start, a task for each transform with the edges of the lineage, and end.
 
         With the option ``run_dependencies_first``, the upstream transforms and loads are tasks too. Without it, their
         datasets start the pipeline.
 
+        Args:
+            checks: add the check of ``pre_load_strategy`` for each domain before its loads.
+
         Raises:
             GraphError: the pipeline has no dependencies.
         """
-        add_lineage(self)
+        add_lineage(self, checks)
+
+    def describe_tables(self, *tables: TableDetails) -> None:
+        """Say what the tables are that the tasks so far load or compute, for user interfaces and catalogues.
+
+        Args:
+            tables: the details; ``name`` is that of the command, ``domain.table``.
+
+        Raises:
+            GraphError: no task is about a table of that name.
+        """
+        describe(self, tables)
 
     # -- running
 

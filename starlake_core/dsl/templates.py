@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from ..errors import GraphError
+from ..errors import GraphError, did_you_mean
 from ..model.command import StarlakePreLoadStrategy
+from ..model.details import TableDetails
 from ..model.graph import Node, Task, TaskGroup
 from ..model.lineage import StarlakeDependency
 from ..model.schedule import StarlakeDomain
 from .datasets import own_nodes
 from .verbs import Verbs
 
-__all__ = ["add_lineage", "add_schedule"]
+__all__ = ["add_lineage", "add_schedule", "describe", "subject_of"]
 
 
 def add_schedule(pipeline: Verbs) -> None:
@@ -61,18 +62,23 @@ def _domain_group(pipeline: Verbs, domain: StarlakeDomain) -> TaskGroup:
     return group
 
 
-def add_lineage(pipeline: Verbs) -> None:
+def add_lineage(pipeline: Verbs, checks: bool = False) -> None:
     """See :meth:`StarlakePipeline.add_lineage`."""
     lineage = pipeline.dependencies
     if lineage is None:
         raise GraphError(f"pipeline {pipeline.id} has no dependencies; give them: sl_create_pipeline(dependencies=...)")
     start = pipeline.start_task()
+    own = own_nodes(lineage, pipeline.options)
+    gates = _gates(pipeline, [lineage.nodes[name] for name in own]) if checks else {}
     tasks: dict[str, Task] = {}
     with_upstream: set[str] = set()
     read: set[str] = set()
-    for name in own_nodes(lineage, pipeline.options):
+    for name in own:
         node = lineage.nodes[name]
         tasks[name] = pipeline.sl_transform(name, name) if node.is_task else _load(pipeline, node)
+        if not node.is_task and (gate := gates.get(_names(node)[0])) is not None:
+            gate[1] >> tasks[name]
+            with_upstream.add(name)
         for parent in lineage.upstream[name]:
             if parent in tasks:
                 tasks[parent] >> tasks[name]
@@ -81,14 +87,67 @@ def add_lineage(pipeline: Verbs) -> None:
     _close(
         pipeline,
         start,
-        [task for name, task in tasks.items() if name not in with_upstream],
+        [*(first for first, _ in gates.values()), *(task for name, task in tasks.items() if name not in with_upstream)],
         [task for name, task in tasks.items() if name not in read],
     )
 
 
-def _load(pipeline: Verbs, node: StarlakeDependency) -> Task:
+def _gates(pipeline: Verbs, nodes: Iterable[StarlakeDependency]) -> dict[str, tuple[Task, Task]]:
+    """Add a check for each domain that is loaded; return its first and last task."""
+    by_domain: dict[str, list[str]] = {}
+    for node in nodes:
+        if not node.is_task:
+            domain, table = _names(node)
+            by_domain.setdefault(domain, []).append(table)
+            _know(pipeline, node)
+    found: dict[str, tuple[Task, Task]] = {}
+    for domain, tables in by_domain.items():
+        check = pipeline.sl_pre_load(domain, tables)
+        if check is not None:
+            last = check
+            if pipeline.pre_load_strategy is StarlakePreLoadStrategy.IMPORTED:
+                last = pipeline.sl_import(None, domain, tables)
+                check >> last
+            found[domain] = (check, last)
+    return found
+
+
+def _names(node: StarlakeDependency) -> tuple[str, str]:
     domain, _, table = node.name.partition(".")
-    table = table or domain
+    return domain, table or domain
+
+
+def _know(pipeline: Verbs, node: StarlakeDependency) -> None:
     final_domain, _, final_table = node.sink.partition(".")
-    pipeline.final_names.setdefault((domain, table), (final_domain, final_table))
-    return pipeline.sl_load(node.name, domain, table)
+    pipeline.final_names.setdefault(_names(node), (final_domain, final_table))
+
+
+def _load(pipeline: Verbs, node: StarlakeDependency) -> Task:
+    _know(pipeline, node)
+    return pipeline.sl_load(node.name, *_names(node))
+
+
+def subject_of(task: Task) -> str:
+    """Return the logical name of the table or transform that a task is about; empty if it is about none, or about several."""
+    command = task.command
+    if command is None or not task.is_work:
+        return ""
+    if command.name == "load" and len(command.tables) == 1:
+        return f"{command.domain}.{command.tables[0]}"
+    return command.transform
+
+
+def describe(pipeline: Verbs, tables: Iterable[TableDetails]) -> None:
+    """See :meth:`StarlakePipeline.describe_tables`."""
+    tasks: dict[str, list[Task]] = {}
+    for task in pipeline.tasks():
+        tasks.setdefault(subject_of(task), []).append(task)
+    for details in tables:
+        if not details.name or details.name not in tasks:
+            known = sorted(name for name in tasks if name)
+            raise GraphError(
+                f"pipeline {pipeline.id} has no task for the table {details.name!r}; describe it after its task is added."
+                f"{did_you_mean(details.name, known)}"
+            )
+        for task in tasks[details.name]:
+            task.details = details

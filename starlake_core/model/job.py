@@ -37,6 +37,14 @@ def _filled(value: Any, values: Callable[[str], str]) -> Any:
     return value
 
 
+def _value_if_set(attempt: Attempt, name: str) -> str:
+    """Return the value of a placeholder, or the placeholder if it is a variable that is not set."""
+    try:
+        return attempt.value(name)
+    except BindError:
+        return f"${{{name}}}"
+
+
 @dataclass(frozen=True, repr=False)
 class Job:
     """A piece of work in one environment. It is frozen, comparable and JSON-serialisable.
@@ -55,6 +63,9 @@ class Job:
             ``blind`` also if the files cannot be put back; empty for neither.
         labels: labels of the job in its service, for costs and searches; see :attr:`starlake_core.runtime.Runner.labelled`.
             Labels are not part of the work, so they do not change its digest.
+        addon_specs: JSON values that add-ons need in the worker, by the name of the add-on. They are not part of the work
+            either. A placeholder for a variable that is not set stays as it is, because nothing of an add-on that only
+            listens may stop the work.
         exclusive: the name of a resource that only one job may use at a time; ``auto`` for the database that the
             command writes to, if the project says that it allows one writer; empty for none.
         digest: for a bound job, identifies its work among work with the same name; comparisons ignore it.
@@ -70,6 +81,7 @@ class Job:
     retry_unsafe: str = ""
     exclusive: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    addon_specs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     digest: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -82,6 +94,7 @@ class Job:
         object.__setattr__(self, "env", dict(self.env))
         object.__setattr__(self, "spec", dict(self.spec))
         object.__setattr__(self, "labels", dict(self.labels))
+        object.__setattr__(self, "addon_specs", dict(self.addon_specs))
         for argument in self.arguments:
             if not isinstance(argument, str):
                 raise StarlakeError(f"the argument {argument!r} of a job is not a string: {self.arguments!r}")
@@ -91,6 +104,9 @@ class Job:
         for name, value in self.labels.items():
             if not isinstance(name, str) or not isinstance(value, str):
                 raise StarlakeError(f"the label {name!r} of a job is not a string: {value!r}")
+        for name, values in self.addon_specs.items():
+            if not isinstance(name, str) or not isinstance(values, Mapping):
+                raise StarlakeError(f"the values of add-on {name!r} in a job are not a mapping: {values!r}")
 
     def __hash__(self) -> int:
         return hash((self.environment, self.arguments, self.endpoint))
@@ -106,6 +122,8 @@ class Job:
             parts.append("check=True")
         if shown.labels:
             parts.append(f"labels={dict(shown.labels)!r}")
+        if shown.addon_specs:
+            parts.append(f"addon_specs={dict(shown.addon_specs)!r}")
         if shown.exclusive:
             parts.append(f"exclusive={shown.exclusive!r}")
         return f"Job({', '.join(parts)})"
@@ -113,7 +131,11 @@ class Job:
     def masked(self) -> Job:
         """Return the job without its secrets, to be shown or stored."""
         return replace(
-            self, arguments=mask_arguments(self.arguments), env=mask_mapping(self.env), spec=mask_mapping(self.spec)
+            self,
+            arguments=mask_arguments(self.arguments),
+            env=mask_mapping(self.env),
+            spec=mask_mapping(self.spec),
+            addon_specs=mask_mapping(self.addon_specs),
         )
 
     def with_env(self, env: Mapping[str, str]) -> Job:
@@ -150,6 +172,7 @@ class Job:
             spec=_filled(self.spec, attempt.value),
             exclusive=_filled(self.exclusive, attempt.value),
             labels=_filled(self.labels, attempt.value),
+            addon_specs=_filled(self.addon_specs, lambda name: _value_if_set(attempt, name)),
             retry_unsafe=max(self.retry_unsafe, attempt.run.retry_unsafe, key=RETRY_UNSAFE.index),
             digest=digest_of(self.environment, *self._work(attempt)),
         )
@@ -193,6 +216,11 @@ class Job:
             **({"retry_unsafe": self.retry_unsafe} if self.retry_unsafe else {}),
             **({"exclusive": self.exclusive} if self.exclusive else {}),
             **({"labels": dict(self.labels)} if self.labels else {}),
+            **(
+                {"addon_specs": {name: dict(values) for name, values in self.addon_specs.items()}}
+                if self.addon_specs
+                else {}
+            ),
         }
 
     @classmethod

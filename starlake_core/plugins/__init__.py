@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from ..renamed import earlier_name
 from .manager import Plugins, rescan, select
-from .registry import ROLES, PluginInfo, choose, find, installed
+from .registry import ROLES, PluginInfo, check_name, choose, find, installed
 
-__all__ = ["ROLES", "PluginInfo", "Plugins", "choose", "find", "installed", "rescan", "select"]
+__all__ = ["ROLES", "PluginInfo", "Plugins", "check_name", "choose", "find", "installed", "rescan", "select"]
 
 if not TYPE_CHECKING:  # otherwise a type checker would accept any name
 

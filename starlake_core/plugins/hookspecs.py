@@ -246,18 +246,27 @@ class HookSpecs:
 
     @hookspec(firstresult=True)
     def sl_export_project(
-        self, folder: Path, orchestrator: str, environment: str | None, options: Mapping[str, str], output: Path
+        self,
+        folder: Path,
+        orchestrator: str,
+        environment: str | None,
+        options: Mapping[str, str],
+        output: Path,
+        by: str,
+        name: str,
     ) -> Mapping[Path, str | None] | None:
         """Return the pipelines of a Starlake project as pipeline files. Optional, for readers of projects.
 
-        Called by ``starlake-orchestrate export``. Return the text of each file below ``output``, and None for a file of
-        an earlier export that is not needed any more. Return None if the plugin does not export pipelines.
+        Called by ``starlake-orchestrate export``. ``by`` says how tables and transforms are grouped into pipelines, in
+        the words of the plugin, and ``name`` what the project is called in the files. Return the text of each file below
+        ``output``, and None for a file of an earlier export of the same project that is not needed any more. Return None
+        if the plugin does not export pipelines.
 
         Example::
 
             @hookimpl
-            def sl_export_project(folder, orchestrator, environment, options, output):
-                return {output / "all.py": f"publish({str(folder)!r}, orchestrator={orchestrator!r})"}
+            def sl_export_project(folder, orchestrator, environment, options, output, by, name):
+                return {output / f"{name}.py": f"publish({str(folder)!r}, orchestrator={orchestrator!r}, by={by!r})"}
         """
 
     @hookspec(firstresult=True)
@@ -536,6 +545,21 @@ class HookSpecs:
                     remember(pipeline.id, request.run.run_id, request.group)
         """
 
+    @hookspec
+    def sl_hold_runs(self, pipelines: Sequence[Pipeline], requests: Sequence[RunRequest], reason: str) -> None:
+        """Record why runs that were planned do not start now. Optional, for orchestrators.
+
+        Called after ``sl_plan_runs``, for example when a pipeline that feeds these has failed. The runs stay planned,
+        so that they can be resumed. ``reason`` is a sentence that explains it.
+
+        Example::
+
+            @hookimpl
+            def sl_hold_runs(pipelines, requests, reason):
+                for request in requests:
+                    remember(request.run.run_id, reason)
+        """
+
     @hookspec(firstresult=True)
     def sl_list_runs(self, options: Options, folder: Path, limit: int | None) -> Sequence[Report] | None:
         """List the recorded runs, newest first. Optional, for orchestrators.
@@ -657,9 +681,13 @@ class HookSpecs:
         """Hear that an attempt of a task has ended. Optional for every role; made for add-ons that notify or count.
 
         Called by the runtime in the worker, under every orchestrator, once for each attempt of a task with a job: after
-        a success, a failure (``outcome.final`` if no other attempt may follow), a cancellation, and each time that a
-        check is not ready. ``key.task`` names deployment, pipeline, run and task. ``job`` is bound and has its secrets;
-        show ``job.masked()``. An exception is logged and changes nothing.
+        a success, a failure (``outcome.final`` if no other attempt may follow), a cancellation or an interrupt, and each
+        time that a check is not ready; also if the attempt could not be started. It is not called for a task that is
+        skipped, for an attempt of another owner that was taken over, and if there is no runner.
+
+        ``key.task`` names deployment, pipeline, run and task. ``job`` is bound and has its secrets; show
+        ``job.masked()``. If an attempt is cancelled while it waits in the triggerer of Airflow, the hook is called there,
+        and ``job`` has neither arguments nor variables. An exception is logged and changes nothing.
 
         Example::
 

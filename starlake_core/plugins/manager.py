@@ -414,6 +414,16 @@ class Plugins:
         """
         self._call("sl_plan_runs", pipelines=pipelines, requests=requests)
 
+    def hold_runs(self, pipelines: Sequence[Pipeline], requests: Sequence[RunRequest], reason: str) -> None:
+        """Record why planned runs do not start now.
+
+        Args:
+            pipelines: one for each request.
+            requests: the runs.
+            reason: a sentence that explains it.
+        """
+        self._call("sl_hold_runs", pipelines=pipelines, requests=requests, reason=reason)
+
     def list_runs(self, options: Options, folder: Path, limit: int | None) -> Sequence[Report] | None:
         """Return the recorded runs, or None if the orchestrator keeps no record.
 
@@ -519,7 +529,14 @@ class Plugins:
         return None if made is None else self._each("sl_select_tables", made, str)
 
     def export_project(
-        self, folder: Path, orchestrator: str, environment: str | None, options: Mapping[str, str], output: Path
+        self,
+        folder: Path,
+        orchestrator: str,
+        environment: str | None,
+        options: Mapping[str, str],
+        output: Path,
+        by: str,
+        name: str,
     ) -> Mapping[Path, str | None] | None:
         """Return the pipelines of a project as pipeline files, with None for those to remove. None: no plugin exports.
 
@@ -528,6 +545,8 @@ class Plugins:
             orchestrator, environment: the plugins of the files.
             options: options for all pipelines.
             output: the folder for the files.
+            by: how tables and transforms are grouped.
+            name: what the project is called in the files.
         """
         made = self._call(
             "sl_export_project",
@@ -536,6 +555,8 @@ class Plugins:
             environment=environment,
             options=options,
             output=output,
+            by=by,
+            name=name,
         )
         return None if made is None else self._checked("sl_export_project", made, dict)
 

@@ -151,6 +151,16 @@ def find(role: str, name: str) -> PluginInfo:
     )
 
 
+def check_name(role: str, name: str) -> None:
+    """Refuse the name of a plugin that neither is installed nor can be, such as a misspelt one.
+
+    Raises:
+        PluginNotFoundError: there is none of that name.
+    """
+    if _ALIASES.get(name.lower(), name.lower()) not in _OURS[role]:
+        find(role, name)
+
+
 def _elsewhere(name: str) -> str:
     """Return where a name is declared, if not in the group of its role."""
     from .doubts import find_strays

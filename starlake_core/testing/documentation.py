@@ -24,7 +24,7 @@ def check_options_table(page: Path, role: str, name: str) -> None:
 
     Args:
         page: the Markdown page.
-        role: ``orchestrator`` or ``environment``.
+        role: ``orchestrator``, ``environment`` or ``addon``.
         name: the name of the plugin's entry point.
 
     Raises:

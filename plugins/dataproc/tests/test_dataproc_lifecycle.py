@@ -387,3 +387,15 @@ def test_a_whole_run_leaves_no_cluster(emulator: Dataproc, tmp_path: Any, code: 
     assert states["sales_orders_load"] == ("failed" if code else "success")
     assert report.state == ("failed" if code else "success")
     assert names(emulator) == []
+
+
+def test_an_addon_labels_the_cluster_and_what_runs_on_it(emulator: Dataproc) -> None:
+    pipeline = pipeline_of(ephemeral(emulator, plugins="labels", labels={"team": "sales"}))
+    bound = {task.id: task.job.bind(RUN.attempt(task.id)) for task in pipeline.tasks() if task.job is not None}
+    runner = runner_of(bound["create_cluster"])
+    assert execute(bound["create_cluster"], runner, key("create")).succeeded
+    load = runner_of(bound["sales_orders_load"])
+    assert settle(load, load.submit(bound["sales_orders_load"], KEY)).succeeded
+    (name,) = names(emulator)
+    assert emulator.clusters[name].labels["team"] == "sales"
+    assert [run.message.labels["team"] for run in emulator._jobs.values()] == ["sales"]

@@ -98,11 +98,13 @@ def layers(count: int, width: int = 10, domains: int = 5) -> list[Pipeline]:
     return built(build)
 
 
-def built(build: Callable[[Orchestration], Sequence[Pipeline]]) -> list[Pipeline]:
+def built(build: Callable[[Orchestration], Sequence[Pipeline]], **variables: str) -> list[Pipeline]:
     """Return pipelines that a function builds.
 
     Args:
         build: takes an open orchestration.
+        variables: environment variables of the commands.
     """
-    with Orchestration(orchestrator="local", environment="shell", options={"sl_env_var": {"SL_ROOT": "/tmp"}}) as made:
+    options = {"sl_env_var": {"SL_ROOT": "/tmp", **variables}}
+    with Orchestration(orchestrator="local", environment="shell", options=options) as made:
         return list(build(made))

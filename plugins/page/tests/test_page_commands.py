@@ -9,12 +9,16 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from contextlib import closing
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from page_pipelines import shop_file
 
+from starlake_core.cli._selection import PipelineFiles
+from starlake_core.dsl.orchestration import Overrides
 from starlake_core.testing import StandIn, Step
 
 BLOCK = re.compile(r'<script type="application/json" id="data-(\w+)">(.*?)</script>', re.DOTALL)
@@ -75,7 +79,8 @@ def test_a_run_leaves_a_page_in_whatever_state_it_ends(project, tmp_path):
     assert command("run", file, "--report", page).returncode == 1
     first, second = data(page)["runs"]
     assert {first["state"], second["state"]} == {"failed", "planned"}
-    failed = first if first["state"] == "failed" else second
+    failed, planned = (first, second) if first["state"] == "failed" else (second, first)
+    assert planned["reason"] == "not started, because shop_daily failed"
     states = dict(
         zip((path.rpartition(".")[2] for path in failed["tasks"]["path"]), failed["tasks"]["state"], strict=True)
     )
@@ -101,11 +106,45 @@ def test_a_run_that_is_killed_leaves_a_page_that_says_how_far_it_came(project, t
         for line in process.stdout:
             if "load_shop_customers running" in line:
                 break
+        # What happened last is on the page, although nothing happens after it.
+        deadline = time.monotonic() + 60
+        while "running" not in data(page)["runs"][0]["tasks"]["state"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
         process.kill()
     finally:
         process.stdout.close()
         process.wait()
-    assert data(page)["runs"][0]["state"] == "running"
+    [loads, *_] = data(page)["runs"]
+    assert loads["state"] == "running"
+    found = json.loads(command("runs", file, "--format", "json").stdout)["runs"]
+    assert {run["state"]: run["reason"] for run in found}[
+        "planned"
+    ] == "not started, because shop_daily was interrupted"
+
+
+def test_why_a_run_did_not_start_is_recorded(project):
+    file, stand_in = project
+    stand_in.script("load:shop.customers", Step(exit_code=3))
+    command("run", file)
+    found = json.loads(command("runs", file, "--format", "json").stdout)["runs"]
+    assert {run["state"]: run["reason"] for run in found}["planned"] == "not started, because shop_daily failed"
+    stand_in.script("load:shop.customers", Step())
+    assert command("resume", file).returncode == 0
+    assert {run["reason"] for run in json.loads(command("runs", file, "--format", "json").stdout)["runs"]} == {""}
+
+
+def test_a_page_is_a_file_and_nothing_else(project, tmp_path):
+    file, _ = project
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    done = command("graph", file, "--format", "html", "--output", pipe)
+    assert (done.returncode, "this is not a file" in done.stderr) == (1, True)
+    assert pipe.is_fifo()
+    link = tmp_path / "latest.html"
+    link.symlink_to(tmp_path / "page.html")
+    assert command("graph", file, "--format", "html", "--output", link).returncode == 0
+    assert (link.is_symlink(), (tmp_path / "page.html").is_file()) == (True, True)
 
 
 def test_a_page_that_cannot_be_written_is_said_before_anything_runs(project, tmp_path):
@@ -131,6 +170,31 @@ def test_the_live_page_answers_until_it_is_interrupted(project):
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=60)
     assert (process.returncode, "ended" in rest) == (0, True)
+
+
+def test_secrets_are_in_no_page_of_a_run(project, tmp_path):
+    file, stand_in = project
+    secret = "hunter22-Zebra"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("'SL_ROOT'", f"'DB_PASSWORD': {secret!r}, 'SL_ROOT'"), encoding="utf-8")
+    said = (f"login with {secret} failed", "\x1b[31mred\x1b[0m \u202e </script>")
+    stand_in.script("load:shop.customers", Step(said, exit_code=3))
+    page = tmp_path / "report.html"
+    assert command("run", file, "--report", page).returncode == 1
+    text = page.read_text(encoding="utf-8")
+    assert secret not in text
+    [log] = data(page)["runs"][-1]["tasks"]["log"].values()
+    assert "login with *** failed" in log
+    assert "red \\u202e </script>" in log
+
+
+def test_what_the_live_page_starts_is_about_the_same_pipelines():
+    overrides = Overrides("local", "shell", {"retries": "0"})
+    found = PipelineFiles((Path("shop"),), overrides, "project").arguments()
+    assert found == (
+        *("--from", "project", "--orchestrator", "local", "--environment", "shell", "--option", "retries=0"),
+        *("--", "shop"),
+    )
 
 
 def test_a_page_of_a_project_has_the_columns_of_its_transforms(tmp_path):

@@ -291,4 +291,35 @@ CASES = [
         tasks={"k.a": "schedule: daily"},
         arguments={"by": "domain", "cron": "9 9 * * *"},
     ),
+    Case(
+        "a file in a folder: the id is the name of the file, as it is on the host",
+        {"s_tables": (None, "s.a")},
+        dags={"all": "sub/{{domain}}_tables.py"},
+        tables={"s.a": ""},
+        application=LOADS,
+    ),
+    Case(
+        "files of the same name in two folders: the ids have the folders",
+        {"one_x": (None, "s.a"), "two_x": (None, "s.b"), "y": (None, "s.c")},
+        dags={"one": "one/x.py", "two": "two/x.py", "three": "two/y.py"},
+        tables={"s.a": "dagRef: one", "s.b": "dagRef: two", "s.c": "dagRef: three"},
+    ),
+    Case(
+        "owners are no tags",
+        {"red": (None, "k.a")},
+        tasks={"k.a": "tags: ['owner:ann', red]"},
+        arguments={"by": "tag"},
+    ),
+    Case(
+        "a preset as the cron of the call",
+        {"k": (DAILY, "k.a")},
+        tasks={"k.a": ""},
+        arguments={"by": "domain", "cron": "daily"},
+    ),
+    Case(
+        "names of pipelines that swap",
+        {"t_load": (None, "s.a"), "s_load": (None, "t.a")},
+        tables={"s.a": "", "t.a": ""},
+        arguments={"names": {"s_load": "t_load", "t_load": "s_load"}},
+    ),
 ]

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -121,6 +126,74 @@ def test_warnings_are_repeated_and_broken_projects_are_not_kept(
     graphs(root)
     graphs(root)
     assert len(list((root / ".starlake-core/cache").iterdir())) == 1
+
+
+def test_what_is_read_through_a_link_counts(root: Path, read: list[Path], tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    (root / "metadata/transform/kpi").rename(there)
+    (root / "metadata/transform/kpi").symlink_to(there)
+    (there / "again").symlink_to(there)
+    first = graphs(root)
+    (there / "overview.sql").write_text("SELECT 1 AS a", encoding="utf-8")
+    assert graphs(root) != first
+    assert len(read) == 2
+
+
+def test_variables_in_a_file_that_is_included_count(
+    root: Path, read: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "metadata/transform/kpi/overview.sql").write_text("{% include 'parts/source.txt' %}", encoding="utf-8")
+    (root / "metadata/parts").mkdir()
+    (root / "metadata/parts/source.txt").write_text("SELECT * FROM kpi.{{ SOURCE_OF_TEST }}", encoding="utf-8")
+    monkeypatch.setenv("SOURCE_OF_TEST", "product_sales")
+    first = graphs(root)
+    monkeypatch.setenv("SOURCE_OF_TEST", "customer_value")
+    assert graphs(root) != first
+
+
+def test_a_change_that_keeps_size_and_time_is_seen(root: Path, read: list[Path]) -> None:
+    path = root / "metadata/transform/kpi/overview.sql"
+    path.write_text("SELECT * FROM kpi.product_sales", encoding="utf-8")
+    times = (path.stat().st_atime_ns, path.stat().st_mtime_ns)
+    first = graphs(root)
+    path.write_text("SELECT * FROM kpi.product_sbles", encoding="utf-8")
+    os.utime(path, ns=times)
+    assert graphs(root) != first
+    assert len(read) == 2
+
+
+def test_a_full_disk_is_no_obstacle_and_leaves_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("starlake_core_project.cache.os.replace", full)
+    assert graphs(root)
+    assert list((root / ".starlake-core/cache").iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_removed(root: Path) -> None:
+    folder = root / ".starlake-core/cache"
+    folder.mkdir(parents=True)
+    for name, hours in (("old.tmp", 2), ("new.tmp", 0)):
+        (folder / name).touch()
+        os.utime(folder / name, (time.time() - hours * 3600,) * 2)
+    graphs(root)
+    assert sorted(path.suffix for path in folder.iterdir()) == [".msgpack", ".tmp"]
+    assert (folder / "new.tmp").exists()
+
+
+def test_many_processes_at_once(root: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from starlake_core_project.publishing import plan;"
+        "print([item.full_name for item in plan(Path(sys.argv[1])).catalogue.items])"
+    )
+    running = [
+        subprocess.Popen([sys.executable, "-c", code, root], stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    outputs = {process.communicate()[0] for process in running}
+    assert len(outputs) == 1
+    assert "kpi.overview" in outputs.pop()
+    assert [path.suffix for path in (root / ".starlake-core/cache").iterdir()] == [".msgpack"]
 
 
 def test_many_at_once(root: Path) -> None:

@@ -8,6 +8,7 @@ from textwrap import dedent
 
 import pytest
 from click.testing import CliRunner, Result
+from starlake_core_project import publish
 from starlake_core_project.bakery import write_bakery
 
 from starlake_core.cli.app import app
@@ -134,3 +135,46 @@ def test_without_a_reader_it_says_what_to_install(root: Path, monkeypatch: pytes
         "its files below metadata are not checked. Install a reader with: pip install starlake-core-project"
         in done.output
     )
+
+
+def test_files_that_are_not_read_are_warnings_everywhere(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    metadata = tmp_path / "shop/metadata"
+    for name in (
+        "application.sl.yml", "application.comet.yml", "load/s/a.comet.yml", "load/s/sub/b.sl.yml", "load/c.sl.yml",
+        "transform/k/sub/d.sql", "transform/k/e.sql", "transform/k/notes.txt", "dags/sub/f.sl.yml", "macros/deep/g.sql",
+    ):  # fmt: skip
+        path = metadata / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("SELECT 1" if name.endswith("sql") else "", encoding="utf-8")
+    wrong_name = "is not read, because its name does not end with .sl.yml; rename it"
+    expected = {
+        "application.comet.yml": wrong_name,
+        "load/s/a.comet.yml": wrong_name,
+        "load/s/sub/b.sl.yml": "is not read, because it is not in a folder load/DOMAIN itself; move it there",
+        "load/c.sl.yml": "is not read, because it is not in a folder load/DOMAIN itself; move it there",
+        "transform/k/sub/d.sql": "is not read, because it is not in a folder transform/DOMAIN itself; move it there",
+        "dags/sub/f.sl.yml": "is not read, because it is not in a folder dags itself; move it there",
+    }
+    found = check("--format", "json", str(tmp_path / "shop"))
+    warnings = json.loads(found.stdout)["projects"][0]["warnings"]
+    assert {line for line in warnings if "not read" in line} == {
+        f"{metadata}/{name}: {what}" for name, what in expected.items()
+    }
+    for _ in range(2):  # from the files, and from the cache
+        caplog.clear()
+        publish(tmp_path / "shop", orchestrator="local", environment="duckdb")
+        assert {line for line in caplog.messages if "not read" in line} == {
+            f"{metadata}/{name}: {what}" for name, what in expected.items()
+        }
+
+
+def test_undefined_variables_of_queries_are_warnings(tmp_path: Path) -> None:
+    folder = tmp_path / "shop/metadata/transform/k"
+    folder.mkdir(parents=True)
+    (tmp_path / "shop/metadata/application.sl.yml").touch()
+    (folder / "a.sql").write_text(
+        "SELECT *\nFROM {{ nope }}.a WHERE d > {{ sl_data_interval_start }}", encoding="utf-8"
+    )
+    found = check(str(tmp_path / "shop"))
+    assert f"{folder}/a.sql:2: variable 'nope' is not defined" in found.output
+    assert "sl_data_interval_start" not in found.output

@@ -9,6 +9,7 @@ from grouping_cases import CASES, DAILY, Case
 from starlake_core_project import Project, ProjectError
 from starlake_core_project.catalogue import read_catalogue
 from starlake_core_project.grouping import Draft, Drafts, group
+from starlake_core_project.publishing import plan
 from starlake_core_project.scheduling import Schedules, seconds_of
 
 
@@ -101,11 +102,116 @@ def test_broken_settings_of_a_domain_stop_its_tables_only(tmp_path: Path) -> Non
     assert [draft.id for draft in drafts.drafts if draft.faults] == ["s"]
 
 
-@pytest.mark.parametrize("arguments", [{"by": "domains"}, {"names": {"x": "y"}}, {"cron": "never"}])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"by": "domains"},
+        {"names": {"x": "y"}},
+        {"names": {"s_load": ""}},
+        {"names": {"s_load": "my load"}},
+        {"cron": "never"},
+    ],
+)
 def test_wrong_arguments_are_refused(tmp_path: Path, arguments: dict[str, object]) -> None:
     root = Case("", {}, tables={"s.a": ""}).write(tmp_path)
     with pytest.raises(ProjectError, match=next(iter(arguments))):
         drafts_of(root, **arguments)
+
+
+def faults(root: Path, **arguments: object) -> dict[str, list[str]]:
+    found = drafts_of(root, **arguments).drafts
+    return {draft.id: [fault.message.replace(f"{root}/metadata/", "") for fault in draft.faults] for draft in found}
+
+
+def test_two_files_with_the_same_name_are_a_fault_of_both(tmp_path: Path) -> None:
+    root = Case("", {}, tables={"s.a": "", "s.b": "", "t.c": ""}, tasks={"k.a": "", "k.b": "name: a"}).write(tmp_path)
+    path = root / "metadata/load/s/b.sl.yml"
+    path.write_text(path.read_text(encoding="utf-8").replace("table:", "table:\n  name: a"), encoding="utf-8")
+    found = faults(root)
+    assert (
+        "load/s/a.sl.yml: describes the table s.a, and so does load/s/b.sl.yml; rename one of them" in found["s_load"]
+    )
+    assert [line.partition(":")[0] for line in found["k_transform"]] == [
+        "transform/k/a.sl.yml",
+        "transform/k/b.sl.yml",
+    ]
+    assert found["t_load"] == []
+
+
+@pytest.mark.parametrize("by", ["domain", "project"])
+def test_a_table_that_is_loaded_and_computed_cannot_be_in_one_pipeline(tmp_path: Path, by: str) -> None:
+    root = Case("", {}, tables={"s.a": ""}, tasks={"s.a": ""}).write(tmp_path)
+    ((fault,),) = faults(root, by=by).values()
+    assert "group by dag" in fault
+    assert list(faults(root)) == ["s_load", "s_transform"]
+
+
+def test_a_freshness_that_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
+    root = Case(
+        "",
+        {},
+        tables={"s.a": "freshness: {error: soon}", "t.a": "", "u.a": ""},
+        tasks={"k.a": "freshness: {warn: 1 fortnight}", "m.a": ""},
+        domains={"t": "metadata: {freshness: {warn: later}}"},
+        configs={"m": "freshness: {error: never}"},
+    ).write(tmp_path)
+    found = {name: " ".join(lines).partition(": '")[0] for name, lines in faults(root).items()}
+    assert found == {
+        "k_transform": "transform/k/a.sl.yml:2: task.freshness.warn",
+        "m_transform": "transform/m/_config.sl.yml:2: transform.default.freshness.error",
+        "s_load": "load/s/a.sl.yml:5: table.metadata.freshness.error",
+        "t_load": "load/t/_config.sl.yml:2: load.metadata.freshness.warn",
+        "u_load": "",
+    }
+
+
+@pytest.mark.parametrize("lines", ["  tags: [red, 'x']\n", "  tags:\n    - red\n    - x\n"], ids=["flow", "block"])
+def test_the_tags_of_a_broken_table_are_recognised(tmp_path: Path, lines: str) -> None:
+    root = Case("", {}, tasks={"k.a": "tags: [red]"}, tables={"s.a": ""}).write(tmp_path)
+    path = root / "metadata/load/s/a.sl.yml"
+    path.write_text(path.read_text(encoding="utf-8") + lines + "  colour: red\n", encoding="utf-8")
+    found = faults(root, by="tag")
+    assert sorted(found) == ["red", "x"]
+    assert all("colour" in lines[0] for lines in found.values())
+
+
+def test_names_may_name_pipelines_that_are_not_selected(tmp_path: Path) -> None:
+    root = Case("", {}, tables={"s.a": "", "t.a": ""}).write(tmp_path)
+    found = plan(root, select="t.a", names={"s_load": "x", "t_load": "y"})
+    assert [draft.id for draft in found.drafts.drafts] == ["y"]
+
+
+def test_pipelines_with_the_same_pinned_id_are_a_fault(tmp_path: Path) -> None:
+    root = Case("", {}, tables={"s.a": "", "t.a": ""}).write(tmp_path)
+    message = "2 pipelines have the id 'x'; give them different ids with names="
+    found = drafts_of(root, names={"s_load": "x", "t_load": "x"}).drafts
+    assert [[fault.message for fault in draft.faults] for draft in found] == [[message], [message]]
+
+
+@pytest.mark.parametrize(
+    ("keys", "condition", "message"),
+    [
+        (("s.a & s.b", ""), "s.a & s.b", ""),
+        (("s.a & s.b", "s.a & s.b"), "s.a & s.b", ""),
+        (("any", "all"), "", ""),
+        (("s.a & s.b", "s.a"), None, "transform/k/a.sl.yml:2: the condition 's.a & s.b' is that of the whole pipeline"),
+        (("s.a & s.b", "all"), None, "in which others say 'all'"),
+        (("some", ""), None, "transform/k/a.sl.yml:2: dataset_triggering_strategy is 'some'; use any, all, or"),
+    ],
+)
+def test_a_condition_is_that_of_the_whole_pipeline(
+    tmp_path: Path, keys: tuple[str, str], condition: str | None, message: str
+) -> None:
+    tasks = {
+        f"k.{name}": f"dataset_triggering_strategy: '{text}'" if text else ""
+        for name, text in zip("ab", keys, strict=True)
+    }
+    root = Case("", {}, tables={"s.a": "", "s.b": ""}, tasks=tasks).write(tmp_path)
+    draft = next(draft for draft in plan(root).drafts.drafts if draft.kind == "transform")
+    if condition is not None:
+        assert (draft.condition, draft.faults) == (condition, ())
+    else:
+        assert message in draft.faults[0].message
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from pathlib import Path
 import duckdb
 import pytest
 from lineage_cases import CASES, COMMAND_LINE, CONSTRUCTS, LOADS, TASKS, Case
+from lineage_more_cases import BY_HAND
+from lineage_more_cases import EXPLAINED as ALSO_EXPLAINED
 from starlake_core_project import Connection, Project, ProjectError
 from starlake_core_project.catalogue import Item, read_catalogue
 from starlake_core_project.lineage import read_lineage
@@ -65,7 +67,8 @@ def database() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(":memory:")
     for name in [*LOADS, *TASKS.values()]:
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name.partition('.')[0]}")
-        connection.execute(f"CREATE TABLE {name} (id INTEGER)")
+        connection.execute(f"CREATE TABLE {name} (id INTEGER, x INTEGER, y VARCHAR, d DATE)")
+    connection.execute("CREATE MACRO raw.twice(a) AS a * 2")
     connection.execute("SET search_path = 'raw,geo,kpi,mart'")
     connection.execute("PRAGMA disable_optimizer")
     return connection
@@ -84,6 +87,43 @@ def test_duckdb_reads_the_same_tables(case: Case, database: duckdb.DuckDBPyConne
         pytest.skip("DuckDB knows no such table either")
     ((_, plan),) = database.execute(f"EXPLAIN (FORMAT json) {case.sql}").fetchall()
     assert set(scans(json.loads(plan))) == set(case.reads.split())
+
+
+def test_duckdb_scans_what_further_queries_read(database: duckdb.DuckDBPyConnection) -> None:
+    wrong = []
+    for sql in ALSO_EXPLAINED:
+        ((_, plan),) = database.execute(f"EXPLAIN (FORMAT json) {sql}").fetchall()
+        found = tables_of(sql, "duckdb")
+        read = set(scans(json.loads(plan))) - ({"kpi.daily"} if "kpi.daily" in sql else set())
+        if found.problem or resolved(list(found.tables)) != read:
+            wrong.append((sql, read, found))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("dialect", dict.fromkeys(dialect for dialect, _, _ in BY_HAND))
+def test_what_further_queries_read(dialect: str) -> None:
+    wrong = []
+    for sql, reads in ((sql, reads) for other, sql, reads in BY_HAND if other == dialect):
+        found = tables_of(sql, dialect)
+        if found.problem or resolved(list(found.tables)) != set(reads.split()):
+            wrong.append((sql, reads, found))
+    assert wrong == []
+
+
+def test_statements_that_are_not_understood_have_a_line_and_leave_sqlglot_silent(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sql = "SELECT 1;\n\nCREATE TEMPORARY TABLE orders ON COMMIT DROP AS SELECT * FROM raw.items;\nSELECT * FROM orders"
+    found = tables_of(sql, "postgres")
+    assert resolved(list(found.tables)) == {"raw.items"}
+    assert (found.problem, found.line) == ("the statement CREATE is not understood", 3)
+    assert caplog.messages == []
+
+
+def test_whatever_sqlglot_raises_the_query_is_read_by_the_rule() -> None:
+    found = tables_of("SELECT * FROM raw.orders FOR SYSTEM_TIME AS OF TIMESTAMP_SUB(CURR", "bigquery")
+    assert resolved(list(found.tables)) == {"raw.orders"}
+    assert found.problem
 
 
 def scans(node: object) -> list[str]:
@@ -178,6 +218,16 @@ def test_a_transform_reads_tables_by_their_final_and_transforms_by_both_names(tm
     assert edges(root) == {"kpi.last": ["kpi.sum"], "kpi.sum": []}
     (root / "metadata/transform/kpi/sum.sql").write_text("SELECT * FROM RAW.ORDERS2", encoding="utf-8")
     assert edges(root)["kpi.sum"] == ["raw.orders"]
+
+
+def test_every_transform_that_writes_a_table_comes_before_what_reads_it(tmp_path: Path) -> None:
+    root = project(
+        tmp_path,
+        {"kpi.a": "SELECT 1", "kpi.b": "SELECT * FROM kpi.both", "kpi.daily": "SELECT * FROM kpi.both"},
+        {"kpi.a": "table: both", "kpi.b": "table: both"},
+    )
+    assert edges(root) == {"kpi.a": [], "kpi.b": [], "kpi.daily": ["kpi.a", "kpi.b"]}
+    assert edges(root, "compat")["kpi.daily"] == ["kpi.a"]
 
 
 def test_references_complete_names(tmp_path: Path) -> None:

@@ -211,6 +211,37 @@ def test_a_circle_of_transforms_is_the_fault_of_their_pipeline(
     assert any("k.a -> k.b" in line or "k.b -> k.a" in line for line in caplog.messages)
 
 
+def test_pipelines_that_start_each_other_are_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = Case("", {}, tasks={"k.a": "", "k.b": "", "m.a": "", "n.a": ""}).write(tmp_path)
+    for name, sql in {"m/a": "SELECT * FROM k.a", "k/b": "SELECT * FROM m.a", "n/a": "SELECT * FROM k.b"}.items():
+        (root / f"metadata/transform/{name}.sql").write_text(sql, encoding="utf-8")
+    assert len(published(root)) == 3
+    assert "the pipelines k_transform -> m_transform -> k_transform start each other without end" in caplog.text
+    caplog.clear()
+    (root / "metadata/transform/m/a.sl.yml").write_text("version: 1\ntask: {schedule: daily}\n", encoding="utf-8")
+    published(root)
+    assert "start each other" not in caplog.text
+
+
+def test_a_project_that_schedules_nothing_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = Case("", {}, dags={"x": "x.py"}, tables={"s.a": ""}).write(tmp_path)
+    assert published(root) == {}
+    assert "1 tables or transforms have no dagRef" in caplog.text
+
+
+def test_an_environment_that_there_is_not_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    template = "load/airflow__scheduled_table__nomad.py.j2"
+    root = Case("", {}, dags={"x": "x.py"}, tables={"s.a": "dagRef: x"}, template=template).write(tmp_path)
+    assert list(published(root, environment=None)) == ["x"]
+    assert "x.sl.yml: the template names the environment 'nomad', which there is not" in caplog.text
+
+
+def test_what_is_not_selected_is_not_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    broken(tmp_path)
+    assert list(published(tmp_path, select="s.*", strict=True)) == ["s_load"]
+    assert caplog.messages == []
+
+
 def test_a_pipeline_file_of_one_line(bakery: Path, tmp_path: Path) -> None:
     file = tmp_path / "all.py"
     file.write_text(f"from starlake_core_project import publish\npublish({os.fspath(bakery)!r})\n", encoding="utf-8")

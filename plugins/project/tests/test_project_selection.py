@@ -55,6 +55,9 @@ def chosen(root: Path, select: Any = (), exclude: Any = (), **arguments: Any) ->
         ("type:load", "raw.cities raw.items raw.orders"),
         ("path:metadata/transform/mid", "mid.day mid.town"),
         ("path:metadata/transform/mid/day.sql", "mid.day"),
+        ("path:metadata/transform/*/day.sql", "mid.day"),
+        ("path:metadata/load/raw/_config.sl.yml", "raw.cities raw.items raw.orders"),
+        ("total", "top.sum"),
         ("+top.sum", "mid.day raw.items raw.orders top.sum"),
         ("1+top.sum", "mid.day raw.items top.sum"),
         ("raw.orders+", "mid.day raw.orders top.sum"),
@@ -84,6 +87,11 @@ def test_exclude_is_taken_away(root: Path) -> None:
         ("mid.dey", "Did you mean 'mid.day'"),
         ("tags:red", "unknown method 'tags'.*Did you mean 'tag'"),
         ("tag:green", "selects no table and no transform"),
+        ("tag:reds", "Did you mean 'red'"),
+        ("domain:midd", "Did you mean 'mid'"),
+        ("type:table", r"there: load, transform"),
+        ("path:metadata/transform/mid/day.sl.yaml", r"Did you mean 'metadata/transform/mid/day.sl.yml'"),
+        (",", "cannot be read"),
         ("state:modified", "needs a manifest.*--state"),
         ("state:old", "use state:modified or state:new"),
         ("++x", "cannot be read"),
@@ -116,7 +124,62 @@ def test_what_changed_since_a_manifest(root: Path, tmp_path: Path) -> None:
     assert chosen(moved, "state:modified+", state=state) == "mid.day mid.new raw.items top.sum"
 
 
-@pytest.mark.parametrize("text", ["", "{", "[{}]", '{"manifest": 99}'])
+@pytest.mark.parametrize(
+    ("file", "old", "new", "expected"),
+    [
+        ("load/s/a.sl.yml", "table:", "# a comment\ntable:", ""),
+        ("env.sl.yml", "unused: x", "unused: y", ""),
+        ("dags/l.sl.yml", "none", "pending", ""),
+        ("load/s/a.sl.yml", "a.*", "b.*", "s.a"),
+        ("load/s/_config.sl.yml", "S2", "S3", "s.a"),
+        ("application.sl.yml", "0 1 * * *", "0 2 * * *", "s.a"),
+        ("application.sl.yml", "load: l", "load: t", "s.a"),
+        ("types/default.sl.yml", "x+", "y+", "s.a"),
+        ("env.sl.yml", "one", "two", "k.x"),
+        ("macros/m.j2", "S2", "S3", "k.x"),
+        ("transform/k/x.sql", "SELECT 1", "SELECT 3", "k.x"),
+        ("transform/k/x.sql", "SELECT 2", "SELECT 3", "k.x"),
+        ("transform/k/x.sql", "FROM", "  FROM", "k.x"),
+        ("transform/k/p.py", "1", "2", "k.p"),
+        ("transform/k/_config.sl.yml", "q", "z", "k.p k.x"),
+    ],
+)
+def test_each_kind_of_edit(tmp_path: Path, file: str, old: str, new: str, expected: str) -> None:
+    dag = "version: 1\ndag: {template: load/airflow__scheduled_table__shell.py.j2, filename: '%s.py', options: {pre_load_strategy: none}}\n"
+    root = tmp_path / "shop"
+    for name, text in {
+        "application.sl.yml": "version: 1\napplication: {schedulePresets: {daily: 0 1 * * *}, dagRef: {load: l, transform: t}}\n",
+        "dags/l.sl.yml": dag % "l",
+        "dags/t.sl.yml": dag % "t",
+        "env.sl.yml": "version: 1\nenv: {v: one, unused: x}\n",
+        "macros/m.j2": "{% macro f(t) %}S2.{{ t }}{% endmacro %}",
+        "types/default.sl.yml": "version: 1\ntypes: [{name: mine, primitiveType: string, pattern: x+}]\n",
+        "load/s/_config.sl.yml": "version: 1\nload: {rename: S2}\n",
+        "load/s/a.sl.yml": "version: 1\ntable:\n  pattern: a.*\n  attributes: [{name: id, type: mine}]\n  metadata: {schedule: daily}\n",
+        "transform/k/_config.sl.yml": "version: 1\ntransform: {default: {tags: [q]}}\n",
+        "transform/k/x.sql": "-- SL_PRESQL\nSELECT 1\n-- SL_SQL\nSELECT '{{v}}' FROM {{ f('a') }}\n-- SL_POSTSQL\nSELECT 2",
+        "transform/k/p.py": "print(1)",
+    }.items():
+        path = root / "metadata" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    state = tmp_path / "manifest.json"
+    state.write_text(call("graph", root, "--environment", "duckdb", "--format", "json").stdout, encoding="utf-8")
+    path = root / "metadata" / file
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    assert chosen(root, "state:modified", state=state) == expected
+
+
+@pytest.mark.parametrize("nodes", ["[1]", '{"a": 1}', "null"])
+def test_a_manifest_of_another_shape_knows_nothing(root: Path, tmp_path: Path, nodes: str) -> None:
+    state = tmp_path / "manifest.json"
+    state.write_text(f'[{{"manifest": 1, "nodes": {nodes}}}]', encoding="utf-8")
+    assert len(chosen(root, "state:new", state=state).split()) == 6
+
+
+@pytest.mark.parametrize("text", ["", "{", "[{}]", '{"manifest": 99}', '{"manifest": "1"}'])
 def test_a_manifest_that_cannot_be_read(root: Path, tmp_path: Path, text: str) -> None:
     state = tmp_path / "manifest.json"
     state.write_text(text, encoding="utf-8")

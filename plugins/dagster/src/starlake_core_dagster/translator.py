@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -12,7 +14,7 @@ from starlake_core import Pipeline, StarlakeDataset, StarlakeError, Task
 from .keys import asset_key
 from .options import DagsterOptions
 
-__all__ = ["StarlakeTranslator", "TranslatedAsset", "translating", "translator_of"]
+__all__ = ["StarlakeTranslator", "TranslatedAsset", "translated_by", "translator_of"]
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,22 @@ class StarlakeTranslator:
         return asset.spec
 
 
-translating: ContextVar[StarlakeTranslator | None] = ContextVar("starlake_core_dagster_translating", default=None)
-"""The translator of the pipeline files that are being loaded."""
+_translating: ContextVar[StarlakeTranslator | None] = ContextVar("starlake_core_dagster_translating", default=None)
+
+
+@contextmanager
+def translated_by(translator: StarlakeTranslator | None) -> Iterator[None]:
+    """In this block, pipelines without a translator of their own have this one.
+
+    Args:
+        translator: the translator; None for the default.
+    """
+    token = _translating.set(translator)
+    try:
+        yield
+    finally:
+        _translating.reset(token)
+
 
 _DEFAULT = StarlakeTranslator()
 
@@ -78,7 +94,7 @@ def translator_of(pipeline: Pipeline) -> StarlakeTranslator:
     Raises:
         StarlakeError: it is something else.
     """
-    found = pipeline.native_options.get("translator") or translating.get() or _DEFAULT
+    found = pipeline.native_options.get("translator") or _translating.get() or _DEFAULT
     if not isinstance(found, StarlakeTranslator):
         raise StarlakeError(
             f"{found!r} is not a valid value for the keyword 'translator' of pipeline {pipeline.id}; it takes an instance of a subclass of "

@@ -27,6 +27,7 @@ from starlake_core import (
 )
 from starlake_core.freshness import Event, FreshnessPolicy, Recorded
 from starlake_core.model.identity import instance_of
+from starlake_core.plain_text import plain
 from starlake_core.processes.supervisor import guard, is_locked, run_lock
 from starlake_core.runtime import in_project, rest_runners
 from starlake_core.short_names import file_name
@@ -94,6 +95,16 @@ def sl_plan_runs(pipelines: Sequence[Pipeline], requests: Sequence[RunRequest]) 
     for folder, records in stores.items():
         with closing(Store(folder)) as store:
             store.plan(records)
+
+
+@hookimpl
+def sl_hold_runs(pipelines: Sequence[Pipeline], requests: Sequence[RunRequest], reason: str) -> None:
+    stores: dict[Path, list[str]] = {}
+    for pipeline, request in zip(pipelines, requests, strict=True):
+        stores.setdefault(state_folder(pipeline.options, pipeline.source), []).append(request.run.run_id)
+    for folder, run_ids in stores.items():
+        with closing(Store(folder)) as store:
+            store.hold(run_ids, plain(reason))
 
 
 @hookimpl
@@ -247,12 +258,19 @@ def sl_list_runs(options: Options, folder: Path, limit: int | None) -> Sequence[
     if not (state / "runs.db").exists():
         return []
     with closing(Store(state)) as store:
-        return [
+        reports = [
             _interrupted(report)
             if report.state == TaskState.RUNNING and not is_locked(_lock(state, report.run_id))
             else report
             for report in store.reports(limit)
         ]
+    killed = {report.group: report.pipeline_id for report in reports if report.state == TaskState.INTERRUPTED}
+    return [
+        replace(report, reason=f"not started, because {killed[report.group]} was interrupted")
+        if report.state == TaskState.PLANNED and not report.reason and report.group and report.group in killed
+        else report
+        for report in reports
+    ]
 
 
 @hookimpl

@@ -211,6 +211,17 @@ class Store:
             for record in records:
                 self._insert(record, TaskState.PLANNED)
 
+    def hold(self, run_ids: Iterable[str], reason: str) -> None:
+        """Record why planned runs do not start.
+
+        Args:
+            run_ids: the runs; those that have started are left alone.
+            reason: a sentence that explains it.
+        """
+        rows = [(reason, run_id, TaskState.PLANNED) for run_id in run_ids]
+        with self._transaction():
+            self._db.executemany("UPDATE runs SET reason=? WHERE run_id=? AND state=?", rows)
+
     def begin(self, record: RunRecord) -> None:
         """Record a run that is about to start or to be resumed."""
         with self._transaction():

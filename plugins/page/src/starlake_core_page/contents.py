@@ -6,21 +6,22 @@ give the same bytes, except for what depends on the date: the next runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from pathlib import PurePath
 from typing import Any
 
 from starlake_core import Pipeline, StarlakeDataset, TableDetails, Task
 from starlake_core.errors import ScheduleError
-from starlake_core.masking import mask_mapping, mask_text
+from starlake_core.masking import mask_mapping, mask_text, secret_arguments, secret_values
 from starlake_core.model.schedule import next_fire
-from starlake_core.plain_text import plain
+from starlake_core.plain_text import plain, plain_line
 
 from .layered import layered
-from .lineage import KINDS, Lineage, Node, lineage_of
+from .lineage import KINDS, Lineage, Node, lineage_of, natural
 
-__all__ = ["FORMAT", "Contents", "contents", "shown"]
+__all__ = ["FORMAT", "Contents", "contents", "named", "shown"]
 
 FORMAT = 1
 """The version of the format. The script of a page refuses any other."""
@@ -29,13 +30,23 @@ _NEXT_RUNS = 5
 Contents = dict[str, Any]
 
 
-def shown(text: str) -> str:
+def shown(text: str, secrets: Sequence[str] = ()) -> str:
     """Return a string of any origin without secrets and control characters; line breaks stay.
 
     Args:
-        text: the text.
+        text: the string.
+        secrets: values that it must not have.
     """
-    return "\n".join(plain(line) for line in mask_text(text).split("\n"))
+    return plain(mask_text(text, secrets))
+
+
+def named(text: str) -> str:
+    """Return a name of any origin in one line, without control characters and without the user part of a URL.
+
+    Args:
+        text: the name.
+    """
+    return plain_line(mask_text(text))
 
 
 def contents(
@@ -50,23 +61,24 @@ def contents(
         sql: whether the details have SQL.
     """
     lineage = lineage_of(pipelines)
-    domains = sorted({node.domain for node in lineage.nodes}, key=lambda name: (name.casefold(), name))
+    domains = sorted({node.domain for node in lineage.nodes}, key=lambda name: (natural(name), name))
     place = {name: index for index, name in enumerate(domains)}
     layout = layered(len(lineage.nodes), [(edge.before, edge.after) for edge in lineage.edges])
-    made_by = {id(task): index for index, node in enumerate(lineage.nodes) for _, task in node.tasks}
     tasks = [(index, task) for index, pipeline in enumerate(pipelines) for task in pipeline.tasks()]
+    number = {id(task): index for index, (_, task) in enumerate(tasks)}
     graph = {
         "format": FORMAT,
-        "title": plain(title),
+        "title": title,
         "made": None if now is None else now.isoformat(timespec="seconds"),
         "kinds": list(KINDS),
         "domains": domains,
-        "pipelines": [_pipeline(pipeline, lineage, now) for pipeline in pipelines],
         "nodes": {
-            "name": [plain(node.name) for node in lineage.nodes],
+            "name": [node.name for node in lineage.nodes],
             "kind": [node.kind for node in lineage.nodes],
             "domain": [place[node.domain] for node in lineage.nodes],
             "pipelines": [_unique(index for index, _ in node.tasks) for node in lineage.nodes],
+            "tags": [sorted({tag for details in _tables(node) for tag in details.tags}) for node in lineage.nodes],
+            "tasks": [[number[id(task)] for _, task in node.tasks] for node in lineage.nodes],
             "x": [round(x) for x in layout.x],
             "y": [round(y) for y in layout.y],
         },
@@ -77,10 +89,40 @@ def contents(
             "path": [task.path for _, task in tasks],
             "kind": [task.kind.value for _, task in tasks],
             "pipeline": [index for index, _ in tasks],
-            "node": [made_by.get(id(task), -1) for _, task in tasks],
         },
     }
-    return graph, [_details(node, pipelines, sql) for node in lineage.nodes]
+    secrets = _secrets(task for _, task in tasks)
+    clean = cache(lambda text: shown(text, secrets))
+    about = [_pipeline(pipeline, lineage, now) for pipeline in pipelines]
+    details = [_details(node, pipelines, sql) for node in lineage.nodes]
+    return {**cleaned(graph, cache(named)), "pipelines": cleaned(about, clean)}, cleaned(details, clean)
+
+
+def cleaned(value: Any, clean: Callable[[str], str]) -> Any:
+    """Return data in which every string is clean.
+
+    Args:
+        value: data of JSON.
+        clean: takes and returns a string.
+    """
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict):
+        return {clean(name): cleaned(item, clean) for name, item in value.items()}
+    if isinstance(value, list):
+        return [item if isinstance(item, (int, float)) else cleaned(item, clean) for item in value]
+    return value
+
+
+def _secrets(tasks: Iterable[Task]) -> tuple[str, ...]:
+    """Return the secrets that the commands of tasks get, the longest first."""
+    found: dict[str, None] = {}
+    seen: set[tuple[int, int]] = set()  # tasks of a pipeline share these
+    for job in (task.job for task in tasks if task.job is not None):
+        if (id(job.env), id(job.arguments)) not in seen:
+            seen.add((id(job.env), id(job.arguments)))
+            found.update(dict.fromkeys(secret_values({**job.env, **secret_arguments(job.arguments)})))
+    return tuple(sorted(found, key=lambda secret: (-len(secret), secret)))
 
 
 def _unique(items: Iterable[int]) -> list[int]:
@@ -99,7 +141,7 @@ def _pipeline(pipeline: Pipeline, lineage: Lineage, now: datetime | None) -> Con
     return _without_empty(
         {
             "id": pipeline.id,
-            "description": shown(pipeline.description),
+            "description": pipeline.description,
             "schedule": pipeline.cron or "",
             "zone": pipeline.zone_name,
             "next": _next_runs(pipeline, now),
@@ -138,12 +180,12 @@ def _column_edges(lineage: Lineage) -> list[list[Any]]:
         for details in _tables(node):
             places.setdefault(details.table.casefold(), index)
     found = {
-        (places[table], column, index, target.name)
+        (places[table.casefold()], column.lower(), index, target.name)
         for index, node in enumerate(lineage.nodes)
         for details in _tables(node)
         for target in details.columns
-        for table, _, column in (source.casefold().rpartition(".") for source in target.sources)
-        if table in places
+        for table, _, column in (source.rpartition(".") for source in target.sources)
+        if table.casefold() in places
     }
     return [list(edge) for edge in sorted(found)]
 
@@ -155,9 +197,8 @@ def _tables(node: Node) -> list[TableDetails]:
 def _about(details: TableDetails, sql: bool) -> Contents:
     return _without_empty(
         {
-            "description": shown(details.description),
+            "description": details.description,
             "owners": list(details.owners),
-            "tags": list(details.tags),
             "warehouse": ".".join(part for part in (details.database, details.table) if part),
             "warehouseKind": details.kind,
             "strategy": details.strategy,
@@ -169,7 +210,7 @@ def _about(details: TableDetails, sql: bool) -> Contents:
                     {
                         "name": column.name,
                         "type": column.type,
-                        "description": shown(column.description),
+                        "description": column.description,
                         "key": column.key,
                         "required": column.required,
                         "tags": list(column.tags),
@@ -177,9 +218,9 @@ def _about(details: TableDetails, sql: bool) -> Contents:
                 )
                 for column in details.columns
             ],
-            "checks": [[check.name, shown(check.text), check.fails] for check in details.checks],
-            "sql": shown(details.sql) if sql else "",
-            "template": shown(details.template) if sql and details.template != details.sql else "",
+            "checks": [[check.name, check.text, check.fails] for check in details.checks],
+            "sql": details.sql if sql else "",
+            "template": details.template if sql and details.template != details.sql else "",
         }
     )
 
@@ -204,7 +245,7 @@ def _details(node: Node, pipelines: Sequence[Pipeline], sql: bool) -> Contents:
 def _dataset(dataset: StarlakeDataset) -> Contents:
     return _without_empty(
         {
-            "uri": shown(dataset.uri),
+            "uri": dataset.uri,
             "table": dataset.sink,
             "cron": dataset.cron or "",
             "freshness": dataset.freshness,
@@ -222,10 +263,8 @@ def _task(task: Task, pipeline: Pipeline) -> Contents:
             "summary": task.summary(str),
             "arguments": _pairs(job.arguments) if job is not None else [],
             "environment": job.environment if job is not None else "",
-            "variables": {name: shown(str(value)) for name, value in sorted(job.env.items())}
-            if job is not None
-            else None,
-            "params": {name: shown(str(value)) for name, value in mask_mapping(dict(task.params)).items()},
+            "variables": {name: str(value) for name, value in sorted(job.env.items())} if job is not None else None,
+            "params": {str(name): str(value) for name, value in mask_mapping(dict(task.params)).items()},
             "trigger": task.trigger.value,
             "retries": task.retries,
             "retryDelay": task.retry_delay,
@@ -240,9 +279,9 @@ def _pairs(arguments: Sequence[str]) -> list[str]:
     words: list[str] = []
     for argument in arguments:
         if not words or argument.startswith("--"):
-            words.append(shown(argument))
+            words.append(argument)
         else:
-            words[-1] += f" {shown(argument)}"
+            words[-1] += f" {argument}"
     return words
 
 

@@ -1,12 +1,15 @@
-"""The critical path of a run: the chain of tasks that took longest, which decides how long the run takes.
+"""The critical path of a run: the chain of tasks of which each started when the one before it had ended last of all that
+it waited for. It decides how long the run takes.
 
-See Kelley and Walker, "Critical-path planning and scheduling" (Eastern Joint Computer Conference, 1959).
+See Kelley and Walker, "Critical-path planning and scheduling" (Eastern Joint Computer Conference, 1959). Here the times
+are not planned but happened, so what a task waited for besides, such as a slot or an earlier attempt, counts as well.
 """
 
 from __future__ import annotations
 
 import graphlib
 from collections.abc import Mapping
+from datetime import datetime
 
 from starlake_core import Pipeline, Task, TaskGroup
 
@@ -15,30 +18,25 @@ __all__ = ["critical_path"]
 _Point = tuple[str, str]  # "in" or "out" of the path of a node
 
 
-def critical_path(pipeline: Pipeline, seconds: Mapping[str, float]) -> list[str]:
-    """Return the tasks of the longest chain, in the order in which they ran.
+def critical_path(pipeline: Pipeline, ended: Mapping[str, datetime]) -> list[str]:
+    """Return the tasks of the chain that ended last, in the order in which they ran.
 
     Args:
         pipeline: a checked pipeline.
-        seconds: how long each task took, by path; tasks that did not run are left out.
+        ended: when each task ended, by path; tasks that did not run are left out.
     """
     before = _before(pipeline)
-    total: dict[_Point, float] = {}
-    best: dict[_Point, _Point] = {}
-    last: _Point | None = None
+    last: dict[_Point, str] = {}  # the task that ended last, before a point
     for point in graphlib.TopologicalSorter(before).static_order():
-        chosen = max(before.get(point, ()), key=lambda other: total[other], default=None)
-        if chosen is not None:
-            best[point] = chosen
-        own = seconds.get(point[1], 0.0) if point[0] == "out" else 0.0
-        total[point] = own + (total[chosen] if chosen is not None else 0.0)
-        if last is None or total[point] > total[last]:
-            last = point
+        if point[0] == "out" and point[1] in ended:
+            last[point] = point[1]
+        elif found := [last[other] for other in before.get(point, ()) if other in last]:
+            last[point] = max(found, key=lambda path: ended[path])
     path: list[str] = []
-    while last is not None:
-        if last[0] == "out" and last[1] in seconds:
-            path.append(last[1])
-        last = best.get(last)
+    task = max(last.values(), key=lambda found: ended[found], default=None)
+    while task is not None:
+        path.append(task)
+        task = last.get(("in", task))
     return path[::-1]
 
 

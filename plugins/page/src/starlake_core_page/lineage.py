@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from starlake_core import Pipeline, StarlakeDataset, Task, TaskGroup, TaskKind
+from starlake_core import Pipeline, StarlakeDataset, Task
 
-__all__ = ["KINDS", "Edge", "Lineage", "Node", "lineage_of"]
+from .order import Joint, followers
 
-KINDS = ("external", "load", "transform", "dataset", "job")
+__all__ = ["KINDS", "Edge", "Lineage", "Node", "lineage_of", "natural"]
+
+KINDS = ("external", "load", "transform", "dataset", "job", "step")
 """What nodes are: a table that no task here makes, the table of a load, that of a transform, another dataset, a task
-without a dataset. Pages have their indexes."""
+without a dataset, a step that many tasks reach before many others run. Pages have their indexes."""
 
 
 @dataclass
@@ -19,7 +23,8 @@ class Node:
     """A table, or a task that makes none.
 
     Attributes:
-        name: what a person calls it: ``domain.table`` of a table, the id of a task.
+        name: what a person calls it: ``domain.table`` of a table, the id of a task. No other node has it, in whatever
+            case.
         domain: what comes before the first dot of the name; the id of the pipeline for a task without a domain.
         kind: an index of :data:`KINDS`.
         tasks: the tasks that make it, with the index of their pipeline.
@@ -65,7 +70,7 @@ def lineage_of(pipelines: Sequence[Pipeline]) -> Lineage:
 
     A table is one node, whatever number of tasks and pipelines make it. Checks, imports, dummies, set-ups and
     tear-downs are not nodes: they are in the list of tasks. Tasks that follow each other without exchanging data are
-    joined by an edge of order.
+    joined by an edge of order, also where whole groups follow each other.
 
     Args:
         pipelines: checked pipelines.
@@ -88,19 +93,38 @@ def lineage_of(pipelines: Sequence[Pipeline]) -> Lineage:
                 for key in made.get((index, task.path), ()):
                     if key != dataset.identity:
                         reads[dataset.identity, key] = True
-        for before, after in _in_order(pipeline):
-            for one in made.get((index, before.path), ()):
-                for other in made.get((index, after.path), ()):
+    for index, pipeline in enumerate(pipelines):
+        tasks = {task.path: task for task in pipeline.tasks()}
+        for pair in followers(pipeline):
+            ends = [
+                [_joint(index, pipeline, point, tasks.get(point.path), found)]
+                if isinstance(point, Joint)
+                else made.get((index, point.path), [])
+                for point in pair
+            ]
+            for one in ends[0]:
+                for other in ends[1]:
                     if one != other and (other, one) not in reads:
                         reads.setdefault((one, other), False)
     _name_producers(pipelines, found)
-    order = sorted(found, key=lambda key: (found[key].name.casefold(), key))
+    _distinguish(pipelines, found)
+    order = sorted(found, key=lambda key: (natural(found[key].name), key))
     place = {key: number for number, key in enumerate(order)}
     edges = sorted(
         (Edge(place[one], place[other], is_read) for (one, other), is_read in reads.items()),
         key=lambda edge: (not edge.reads, edge.before, edge.after),
     )
     return Lineage(tuple(found[key] for key in order), tuple(edges))
+
+
+def natural(name: str) -> tuple[tuple[int, str], ...]:
+    """Return the key by which a person sorts names: in whatever case, and ``t2`` before ``t10``.
+
+    Args:
+        name: the name.
+    """
+    parts = re.split("([0-9]+)", name.casefold())  # every other one is a number
+    return tuple((len(part.lstrip("0")) if index % 2 else 0, part) for index, part in enumerate(parts))
 
 
 def _made(index: int, task: Task, found: dict[str, Node]) -> Iterator[str]:
@@ -123,6 +147,34 @@ def _made(index: int, task: Task, found: dict[str, Node]) -> Iterator[str]:
         yield key
 
 
+def _joint(index: int, pipeline: Pipeline, point: Joint, task: Task | None, found: dict[str, Node]) -> str:
+    """Add the node of a joint, and return its key."""
+    key = f"{index}\n{point.path}\n{point.side}"
+    name = point.path.rpartition(".")[2]
+    tasks = [(index, task)] if task is not None else []
+    found.setdefault(key, Node(f"{point.side} {name}".strip(), pipeline.id, KINDS.index("step"), tasks))
+    return key
+
+
+def _distinguish(pipelines: Sequence[Pipeline], found: dict[str, Node]) -> None:
+    """Give nodes with one name names of their own: of their pipeline, their path, and at last a number."""
+    by_name: dict[str, list[str]] = {}
+    for key, node in found.items():
+        by_name.setdefault(node.name.casefold(), []).append(key)
+    taken = set(by_name)
+    for keys in by_name.values():
+        # A table keeps its name before a task does.
+        keys.sort(key=lambda key: (found[key].dataset is None, key))
+        for key in keys[found[keys[0]].dataset is not None :] if len(keys) > 1 else ():
+            node = found[key]
+            places = [
+                part for i, task in node.tasks[:1] for part in (pipelines[i].id, f"{pipelines[i].id}.{task.path}")
+            ]
+            tries = (f"{node.name} ({place})" for place in itertools.chain(places, itertools.count(2)))
+            node.name = next(name for name in tries if name.casefold() not in taken)
+            taken.add(node.name.casefold())
+
+
 def _dataset(dataset: StarlakeDataset, found: dict[str, Node]) -> Node:
     name = dataset.sink or dataset.name
     known = found.get(dataset.identity)
@@ -143,30 +195,3 @@ def _name_producers(pipelines: Sequence[Pipeline], found: dict[str, Node]) -> No
                 if node is not None and not node.tasks:
                     node.kind = KINDS.index("dataset")
                     node.tasks.append((index, task))
-
-
-def _in_order(pipeline: Pipeline) -> Iterator[tuple[Task, Task]]:
-    """Yield the tasks of work that follow each other within a group, over tasks that do nothing themselves."""
-    for group in pipeline.groups():
-        for node in group.children:
-            if isinstance(node, Task) and node.is_work:
-                yield from ((node, after) for after in _next_work(group, node))
-
-
-def _next_work(group: TaskGroup, task: Task) -> list[Task]:
-    found: dict[str, Task] = {}
-    seen: set[str] = set()
-    todo = list(group.edges.get(task.id, ()))
-    while todo:
-        name = todo.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        node = group.nodes[name]
-        if not isinstance(node, Task):
-            continue
-        if node.is_work:
-            found[name] = node
-        elif node.kind is TaskKind.EMPTY:
-            todo.extend(group.edges.get(name, ()))
-    return list(found.values())

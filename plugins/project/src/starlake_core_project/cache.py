@@ -19,15 +19,17 @@ import msgspec
 from .catalogue import Catalogue, Item
 from .item_facts import ItemFacts
 from .lineage import Lineage
-from .named import referenced_words
+from .named import words_of_references
 from .project import Project
 from .settings import SETTINGS
+from .walking import files_below
 
 __all__ = ["Cache"]
 
 _FORMAT = 1
 _KEPT = 8
 """How many files are kept in a folder: one for each environment and way of lineage, and a few older ones."""
+_ABANDONED = 3600 * 10**9
 _OFF = ("off", "false", "no", "0")
 
 
@@ -65,7 +67,7 @@ class Cache:
         self._environ = environ
         self._metadata = project.metadata
         place = environ.get("SL_PROJECT_CACHE") or str(project.root / ".starlake-core" / "cache")
-        self._folder = None if place.lower() in _OFF else Path(place)
+        self._folder = None if place.lower() in _OFF else Path(place).expanduser()
         if self._folder is not None:
             settings = {name for names in SETTINGS.values() for name in names}
             fixed = {name: value for name, value in environ.items() if name.startswith("SL_") or name in settings}
@@ -115,7 +117,7 @@ class Cache:
         """
         if self._folder is None or catalogue.faults or lineage.faults:
             return
-        names = tuple(sorted(referenced_words(self._metadata)))
+        names = tuple(sorted(words_of_references(self._metadata)))
         index = {(item.is_task, item.full_name): at for at, item in enumerate(catalogue.items)}
         stored = _Stored(
             names,
@@ -147,6 +149,10 @@ class Cache:
         files = sorted(folder.glob("*.msgpack"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
         for path in files[_KEPT:]:
             path.unlink(missing_ok=True)
+        # What a process that was killed left behind; others may still be written.
+        for path in folder.glob("*.tmp"):
+            if files and path.stat().st_mtime_ns < files[0].stat().st_mtime_ns - _ABANDONED:
+                path.unlink(missing_ok=True)
 
     def _values(self, names: Iterable[str]) -> str:
         """Return a value for the environment variables that the files refer to; the values themselves are not kept."""
@@ -165,15 +171,12 @@ def _digest(folder: Path, about: str) -> str:
     """Return a value for the names and contents of all files below a folder."""
     digest = hashlib.sha256(about.encode())
     root = str(folder)
-    for place, folders, files in os.walk(root):
-        folders.sort()
-        for name in sorted(files):
-            path = f"{place}/{name}"
-            try:
-                with open(path, "rb") as file:
-                    content = file.read()
-            except OSError:
-                content = b"\0unreadable"
-            digest.update(f"{path[len(root) :]}\0{len(content)}\0".encode("utf-8", "surrogateescape"))
-            digest.update(content)
+    for path in files_below(root):
+        try:
+            with open(path, "rb") as file:
+                content = file.read()
+        except OSError:
+            content = b"\0unreadable"
+        digest.update(f"{path[len(root) :]}\0{len(content)}\0".encode("utf-8", "surrogateescape"))
+        digest.update(content)
     return digest.hexdigest()[:40]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,12 +12,15 @@ from .errors import Problem, ProjectError
 from .item_facts import ItemFacts
 from .model import Domain, Table, Task
 from .project import Project
+from .scheduling import seconds_of
+from .schema import Freshness
 from .tables import SUFFIX
 from .tasks import task_files
 
 __all__ = ["Catalogue", "Fault", "Item", "read_catalogue"]
 
 _Result = TypeVar("_Result")
+_TAGS = re.compile(r"""^\s*["']?tags["']?\s*:\s*(?:\[([^\]]*)\]|((?:\n\s*-[^\n]*)+))""", re.MULTILINE)
 _SCHEDULING = re.compile(r"""\b(dagRef|schedule)["']?\s*:\s*(?:"([^"\n]*)"|'([^'\n]*)'|([^"'#,}\n][^#,}\n]*))""")
 
 
@@ -112,7 +115,7 @@ def read_catalogue(project: Project) -> Catalogue:
         project: the project.
     """
     reading = _Reading(project)
-    items = [*reading.tables(), *reading.tasks()]
+    items = reading.apart([*reading.tables(), *reading.tasks()])
     return Catalogue(tuple(items), tuple(reading.faults.values()))
 
 
@@ -131,6 +134,37 @@ class _Reading:
             place = error.problems[0].path if error.problems else path
             fault = Fault.of(place, error)
             return None, self.faults.setdefault(place, fault)
+
+    def apart(self, items: list[Item]) -> list[Item]:
+        """Return the items, with a fault for each of those that have the same name."""
+        by_name: dict[tuple[bool, str], list[Item]] = {}
+        for item in items:
+            by_name.setdefault((item.is_task, item.full_name), []).append(item)
+        return [self._twin(item, by_name[item.is_task, item.full_name]) for item in items]
+
+    def _twin(self, item: Item, twins: list[Item]) -> Item:
+        if len(twins) < 2 or item.fault is not None:
+            return item
+        other = next(twin for twin in twins if twin is not item)
+        kind = "transform" if item.is_task else "table"
+        what = f"describes the {kind} {item.full_name}, and so does {other.path}; rename one of them"
+        fault = Fault(item.path, str(Problem(item.path, what)))
+        return replace(item, fault=self.faults.setdefault(item.path, fault))
+
+    def freshness(self, path: Path, root: str, own: Freshness | None, config: Path, found: Freshness) -> Fault | None:
+        """Return what is wrong with a freshness that cannot be read."""
+        for name, text in (("warn", found.warn), ("error", found.error)):
+            try:
+                seconds_of(text)
+            except ProjectError as error:
+                mine = own is not None and getattr(own, name) == text
+                place = path if mine else config
+                way = (root, "metadata", "freshness", name) if root in ("table", "load") else (root, "freshness", name)
+                if not mine:
+                    way = ("load", *way[1:]) if root == "table" else ("transform", "default", *way[1:])
+                fault = Fault(place, f"{self.project.place(place, way)}: {'.'.join(way)}: {error}")
+                return self.faults.setdefault(place, fault)
+        return None
 
     def tables(self) -> list[Item]:
         items: list[Item] = []
@@ -152,6 +186,8 @@ class _Reading:
         table, fault = self.attempt(path, self.project.table, domain, name)
         if table is None:
             return self.broken(domain.name, name, domain.path, path, fault, domain)
+        own = table.keys.metadata.freshness if table.keys.metadata is not None else None
+        config = domain.path / f"_config{SUFFIX}"
         return Item(
             table.domain,
             table.name,
@@ -163,6 +199,7 @@ class _Reading:
             table.metadata.schedule or "",
             tuple(dict.fromkeys((*table.tags, *domain.tags))),
             table=table,
+            fault=self.freshness(table.path, "table", own, config, table.metadata.freshness),
         )
 
     def broken(
@@ -174,7 +211,8 @@ class _Reading:
         ref = found.get("dagRef") or (metadata.dag_ref if metadata else None) or self.application.dag_ref_load or ""
         schedule = found.get("schedule") or (metadata.schedule if metadata else None) or ""
         final = domain.final_name if domain is not None else folder
-        return Item(folder, name, final, name, path, False, ref, schedule, fault=fault)
+        tags = _tags(place / f"{name}{SUFFIX}", place / f"_config{SUFFIX}")
+        return Item(folder, name, final, name, path, False, ref, schedule, tags, fault=fault)
 
     def tasks(self) -> list[Item]:
         places, _ = self.attempt(self.project.metadata / "transform", self.project.task_places)
@@ -190,7 +228,9 @@ class _Reading:
         if task is None:
             found = {**_scheduling(place / f"_config{SUFFIX}"), **_scheduling(path)}
             ref, schedule = found.get("dagRef") or default, found.get("schedule", "")
-            return Item(directory, name, directory, name, path, True, ref, schedule, fault=fault)
+            tags = _tags(path, place / f"_config{SUFFIX}")
+            return Item(directory, name, directory, name, path, True, ref, schedule, tags, fault=fault)
+        config = place / f"_config{SUFFIX}"
         return Item(
             task.domain,
             task.name,
@@ -202,6 +242,7 @@ class _Reading:
             task.schedule or "",
             task.tags,
             task=task,
+            fault=self.freshness(task.path, "task", task.keys.freshness, config, task.freshness),
         )
 
 
@@ -213,3 +254,17 @@ def _scheduling(path: Path) -> dict[str, str]:
         return {}
     code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
     return {found[1]: (found[2] or found[3] or found[4] or "").strip() for found in _SCHEDULING.finditer(code)}
+
+
+def _tags(*paths: Path) -> tuple[str, ...]:
+    """Return the tags of files that may not be valid YAML, as far as they can be recognised."""
+    found: list[str] = []
+    for path in paths:
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        for flow, block in _TAGS.findall(text):
+            words = flow.split(",") if flow else [line.strip().removeprefix("-") for line in block.splitlines()]
+            found += [word.strip().strip("\"'") for word in words]
+    return tuple(dict.fromkeys(word for word in found if word))

@@ -18,18 +18,18 @@ from .effects import Use, given_keys, setting_effect
 from .errors import Problem, ProjectError
 from .keys import Keys
 from .model import Table, Task
-from .project import Project
+from .project import AT_RUN_TIME, Project
 from .schema import Attribute, DagFile, DomainFile, EnvFile, File, JobFile, RefsFile, TableFile, TaskFile, TypesFile
 from .schema_application import ApplicationFile
 from .settings import SETTINGS
 from .tables import SUFFIX
+from .unread import unread_files
 from .yaml_text import read_text
 from .yaml_values import parse_yaml
 
 __all__ = ["check_project"]
 
 _Result = TypeVar("_Result")
-_READ = ("load", "transform", "types", "dags")
 
 
 def check_project(folder: Path, strict: bool, environ: Mapping[str, str] | None = None) -> ProjectCheck:
@@ -125,7 +125,7 @@ class _Check:
 
     def run(self) -> None:
         self.misnamed()
-        project = self.attempt(partial(Project.load, self.folder, environ=self.environ))
+        project = self.attempt(partial(Project.load, self.folder, variables=AT_RUN_TIME, environ=self.environ))
         if project is None:
             self.raw_files()
             return
@@ -149,12 +149,7 @@ class _Check:
 
     def misnamed(self) -> None:
         """Warn about files that look like project files but are not read."""
-        for part in _READ:
-            for path in sorted((self.metadata / part).rglob("*.y*ml")):
-                if not path.name.endswith(SUFFIX) and path.suffix in (".yml", ".yaml") and path.is_file():
-                    self.warnings.append(
-                        str(Problem(path, f"is not read, because its name does not end with {SUFFIX}; rename it"))
-                    )
+        self.warnings += map(str, unread_files(self.metadata))
 
     def raw_files(self) -> None:
         """Check the files that use no variables. The variables are not known, so other files cannot be checked."""
@@ -218,6 +213,8 @@ class _Check:
         if task.sql_path is None and task.inline_sql is None and task.python_path is None:
             message = f"the transform {task.full_name} has no query; write it to {task.name}.sql in the same folder"
             self.errors.append(str(Problem(task.path, message)))
+        if task.sql_path is not None:
+            self.attempt(project.written_query, task)
         self.connection(project, task.path, ("task", "sink", "connectionRef"), task.sink_connection_ref)
         self.connection(project, task.path, ("task", "connectionRef"), task.connection_ref)
 

@@ -17,14 +17,14 @@ from .keys import texts
 from .lineage import Lineage, query_connection
 from .manifest import fingerprint
 from .model import Table, Task
+from .owners import split_owners
 from .project import Project
 from .scheduling import seconds_of
 from .schema import Attribute, Expectation, Freshness
 from .sql_tables import dialect_of
+from .sql_text import Query
 
 __all__ = ["with_facts"]
-
-_OWNER = ("owner:", "owner=")
 
 
 def with_facts(
@@ -47,7 +47,7 @@ def with_facts(
             facts=_facts(
                 project,
                 item,
-                lineage.queries.get(item.full_name, ""),
+                lineage.queries.get(item.full_name),
                 computed.get(item.full_name, ()) if item.is_task else (),
             ),
         )
@@ -57,11 +57,12 @@ def with_facts(
     return replace(catalogue, items=tuple(made.values())), replace(lineage, parents=parents)
 
 
-def _facts(project: Project, item: Item, sql: str, columns: tuple[Column, ...]) -> ItemFacts:
+def _facts(project: Project, item: Item, query: Query | None, columns: tuple[Column, ...]) -> ItemFacts:
     if item.table is None and item.task is None:
         return ItemFacts()
     task = item.task
-    mark = fingerprint(item, sql)
+    mark = fingerprint(project, item, query)
+    sql = query.sql if query is not None else ""
     details = replace(_table_details(project, item, sql, columns), values={"fingerprint": mark})
     if task is not None:
         connection = query_connection(project, task)
@@ -89,7 +90,7 @@ def _table_details(project: Project, item: Item, sql: str = "", columns: tuple[C
         sql: the rendered query of a transform.
         columns: the columns of its query; by default those of its file.
     """
-    owners, tags = _owners(item.tags)
+    owners, tags = split_owners(item.tags)
     warn, error = _freshness_of(item)
     application = project.application
     connection_name = _connection(project, item)
@@ -129,16 +130,6 @@ def _seconds(text: str | None) -> int:
         return seconds_of(text)
     except ProjectError:
         return 0
-
-
-def _owners(tags: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the owners that tags name, ``owner:ann@example.org``, and the other tags."""
-    owners: list[str] = []
-    others: list[str] = []
-    for tag in tags:
-        prefix = next((prefix for prefix in _OWNER if tag.lower().startswith(prefix)), "")
-        (owners if prefix else others).append(tag[len(prefix) :].strip())
-    return tuple(dict.fromkeys(owners)), tuple(dict.fromkeys(others))
 
 
 def _connection(project: Project, item: Item) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from starlake_core import (
     GeneralOptions,
@@ -13,11 +12,11 @@ from starlake_core import (
     StarlakeDependency,
     StarlakeDomain,
     StarlakePipeline,
-    StarlakePreLoadStrategy,
     StarlakeSchedule,
     StarlakeTable,
     Task,
 )
+from starlake_core.dsl.templates import subject_of
 
 from .catalogue import Item
 from .errors import ProjectError
@@ -73,19 +72,18 @@ class Drawing:
         with orchestration.sl_create_pipeline(
             dependencies=dependencies, name=draft.id, cron=draft.schedule.cron, tags=tags, description=draft.dag.comment
         ) as pipeline:
-            gated = pipeline.pre_load_strategy is not StarlakePreLoadStrategy.NONE
-            if draft.kind == "together" and gated:
-                _add_gated(pipeline, draft.items, self.lineage)
-            else:
-                pipeline.add_lineage()
+            pipeline.add_lineage(checks=draft.kind == "together")
             self._finish(pipeline, draft)
         return pipeline
 
     def _roots(self, draft: Draft, whole: bool) -> list[StarlakeDependency]:
         """Return the nodes of a pipeline. Those of other pipelines know what they read only if they run here as well."""
         if whole:
-            made: dict[str, StarlakeDependency] = {}
-            return [self._closure(item, made) for item in draft.items]
+            made = {item.full_name: self._node(item) for item in self.lineage.closure(draft.items)}
+            for name, node in made.items():
+                if node.is_task:
+                    node.dependencies = [made[parent.full_name] for parent in self.lineage.parents.get(name, ())]
+            return [made[item.full_name] for item in draft.items]
         roots = {item.full_name: self._node(item) for item in draft.items}
         for item in draft.items:
             if item.is_task:
@@ -93,20 +91,6 @@ class Drawing:
                 parents = self.lineage.parents.get(item.full_name, ())
                 node.dependencies = [roots.get(parent.full_name) or self._node(parent) for parent in parents]
         return list(roots.values())
-
-    def _closure(self, item: Item, made: dict[str, StarlakeDependency]) -> StarlakeDependency:
-        waiting = [item]
-        while waiting:
-            one = waiting.pop()
-            if one.full_name in made:
-                continue
-            made[one.full_name] = self._node(one)
-            waiting += self.lineage.parents.get(one.full_name, ()) if one.is_task else ()
-        for name, node in made.items():
-            node.dependencies = (
-                [made[parent.full_name] for parent in self.lineage.parents.get(name, ())] if node.is_task else []
-            )
-        return made[item.full_name]
 
     def _node(self, item: Item) -> StarlakeDependency:
         return StarlakeDependency(
@@ -129,27 +113,16 @@ class Drawing:
         """Add what is not in the graph: what the project says about each table, and where the project is."""
         items = {item.full_name: item for item in draft.items}
         if draft.kind != "load" and pipeline.options[GeneralOptions].run_dependencies_first:
-            found = [parent for item in draft.items for parent in self.lineage.parents.get(item.full_name, ())]
-            items = {**{parent.full_name: parent for parent in found}, **items}
+            items = {**{item.full_name: item for item in self.lineage.closure(draft.items)}, **items}
         own: dict[str, str] = {"SL_ROOT": str(self.project.root)}
         if self.environment is not None:
             own["SL_ENV"] = self.environment
             pipeline.starlake_environment = pipeline.starlake_environment or self.environment
         for task in pipeline.tasks():
             _place(task, own)
-            item = items.get(_subject(task))
+            item = items.get(subject_of(task))
             if item is not None:
                 task.describe(item.facts.details)
-
-
-def _subject(task: Task) -> str:
-    """Return the table or transform that a task is about."""
-    command = task.command
-    if command is None or not task.is_work:
-        return ""
-    if command.name == "load" and len(command.tables) == 1:
-        return f"{command.domain}.{command.tables[0]}"
-    return command.transform
 
 
 def _place(task: Task, own: Mapping[str, str]) -> None:
@@ -173,59 +146,3 @@ def _domains(items: Iterable[Item]) -> list[StarlakeDomain]:
 
 def _tags(items: Iterable[Item]) -> list[str]:
     return sorted({item.domain for item in items})
-
-
-def _add_gated(pipeline: StarlakePipeline, items: Iterable[Item], lineage: Lineage) -> None:
-    """Draw loads and transforms, with a check for each domain before its loads."""
-    start = pipeline.start_task()
-    tasks: dict[str, Task] = {}
-    first: list[Task] = []
-    by_domain: dict[str, list[Item]] = {}
-    members = list(items)
-    for item in members:
-        if not item.is_task:
-            by_domain.setdefault(item.domain, []).append(item)
-            pipeline.final_names[item.domain, item.name] = (item.final_domain, item.final_name)
-    for domain, loads in by_domain.items():
-        names = [item.name for item in loads]
-        check = pipeline.sl_pre_load(domain, names)
-        gate: Any = check
-        if check is not None:
-            first.append(check)
-            if pipeline.pre_load_strategy is StarlakePreLoadStrategy.IMPORTED:
-                gate = pipeline.sl_import(None, domain, names)
-                check >> gate
-        for item in loads:
-            task = tasks[item.full_name] = pipeline.sl_load(item.full_name, item.domain, item.name)
-            if gate is None:
-                first.append(task)
-            else:
-                gate >> task
-    read: set[str] = set()
-    transforms = [item for item in members if item.is_task]
-    for item in transforms:
-        tasks[item.full_name] = pipeline.sl_transform(item.full_name, item.full_name)
-    for item in transforms:
-        parents = [parent.full_name for parent in lineage.parents.get(item.full_name, ()) if parent.full_name in tasks]
-        read.update(parents)
-        for parent in parents:
-            tasks[parent] >> tasks[item.full_name]
-        if not parents:
-            first.append(tasks[item.full_name])
-    last = [task for name, task in tasks.items() if name not in read]
-    _close(pipeline, start, first, last)
-
-
-def _close(pipeline: StarlakePipeline, start: Task, first: list[Task], last: list[Task]) -> None:
-    end = pipeline.end_task()
-    before = pipeline.pre_tasks()
-    if before is not None:
-        start >> before >> first
-    else:
-        start >> first
-    last >> end
-    after = pipeline.post_tasks()
-    if after is not None:
-        done = pipeline.sl_dummy_op("all_done")
-        last >> done
-        done >> after >> end

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from starlake_core import sanitize_id
 from starlake_core.errors import did_you_mean
 from starlake_core.model.schedule import read_cron
+from starlake_core.options.types import STRATEGY
 
 from .catalogue import Catalogue, Fault, Item
 from .dags import Dag, Dags
-from .errors import ProjectError
+from .errors import Problem, ProjectError
+from .owners import split_owners
 from .project import Project
 from .scheduling import NO_SCHEDULE, Schedule, Schedules, most_frequent
 
@@ -38,6 +40,7 @@ class Draft:
         schedule: its schedule.
         dag: the dag that it comes from.
         named: whether the id contains the name of the schedule.
+        condition: the condition on datasets of its transforms, if it is more than any or all; empty if there is none.
         faults: why it cannot be built.
     """
 
@@ -47,6 +50,7 @@ class Draft:
     schedule: Schedule = field(default_factory=Schedule)
     dag: Dag = field(default_factory=lambda: Dag(""))
     named: bool = False
+    condition: str = ""
     faults: tuple[Fault, ...] = ()
 
 
@@ -71,6 +75,7 @@ def group(
     by: str = "dag",
     names: Mapping[str, str] | None = None,
     cron: str | None = None,
+    whole: Catalogue | None = None,
 ) -> Drafts:
     """Group what a project schedules into pipelines.
 
@@ -79,22 +84,25 @@ def group(
         catalogue: its tables and transforms, or a selection of them.
         by: one of :data:`BY`.
         names: ids to use instead, by the id or by ``file/schedule``, in which the schedule is a preset or a cron expression.
-        cron: the schedule of every pipeline, instead of those of the project.
+        cron: the schedule of every pipeline, instead of those of the project: a preset or a cron expression.
+        whole: all tables and transforms of the project, whose pipelines ``names`` may also name; by default ``catalogue``.
 
     Raises:
-        ProjectError: ``by`` or a key of ``names`` is unknown, or the cron expression cannot be read.
+        ProjectError: ``by`` or a key of ``names`` is unknown, a name is not an id, or the cron expression cannot be read.
     """
     if by not in BY:
         raise ProjectError(f"by={by!r} is not a way to group; use one of {', '.join(BY)}.{did_you_mean(by, BY)}")
     grouping = _Grouping(project, catalogue)
-    drafts = grouping.by_dag() if by == "dag" else grouping.together(by)
+    drafts = grouping.drafts(by)
     if cron is not None:
         try:
-            forced = Schedule("", read_cron(cron))
+            read = project.application.schedule_presets.get(cron, cron)
+            forced = Schedule("", read_cron(read))
         except Exception as error:
             raise ProjectError(f"cron={cron!r}: {error}") from error
         drafts = [replace(draft, schedule=forced) for draft in drafts]
-    drafts = _apart(_pinned(drafts, names or {}))
+    others = [] if whole is None or not names else _Grouping(project, whole).drafts(by)
+    drafts = [_conditioned(draft) for draft in _apart(_pinned(drafts, names or {}, others))]
     told = {fault.path for draft in drafts for fault in draft.faults}
     rest = tuple(fault for fault in catalogue.faults if fault.path not in told)
     return Drafts(tuple(sorted(drafts, key=lambda draft: draft.id)), rest, tuple(grouping.unscheduled))
@@ -106,6 +114,9 @@ class _Grouping:
         self.catalogue = catalogue
         self.dags = Dags(project)
         self.unscheduled: list[Item] = []
+
+    def drafts(self, by: str) -> list[Draft]:
+        return _placed(self.by_dag() if by == "dag" else self.together(by))
 
     def by_dag(self) -> list[Draft]:
         scheduled = [item for item in self.catalogue.items if item.dag_ref]
@@ -146,13 +157,13 @@ class _Grouping:
                 suffix = f"_{name}" if named and name != NO_SCHEDULE else ""
                 drafts.append(
                     Draft(
-                        sanitize_id(f"{stem}{suffix}"),
+                        sanitize_id(f"{PurePosixPath(stem).name}{suffix}"),
                         kind,
                         tuple(members),
                         found[name],
                         replace(dag, stem=stem),
                         bool(suffix),
-                        _faults(members),
+                        faults=_faults(members),
                     )
                 )
         return drafts
@@ -182,7 +193,10 @@ class _Grouping:
     def together(self, by: str) -> list[Draft]:
         groups: dict[str, list[Item]] = {}
         for item in self.catalogue.items:
-            for name in _groups_of(item, by, self.project.root.name):
+            names = _groups_of(item, by)
+            if not names:
+                self.unscheduled.append(item)
+            for name in names:
                 groups.setdefault(name, []).append(item)
         drafts = []
         for name, members in groups.items():
@@ -193,7 +207,7 @@ class _Grouping:
             kind = "together" if len(kinds) > 1 else "transform" if kinds == {True} else "load"
             items = tuple(item for item, _ in checked)
             dag, faults = self._shared_dag(name, items)
-            faults = (*faults, *_faults(items))
+            faults = (*faults, *_faults(items), *_both_loaded_and_computed(items))
             drafts.append(Draft(sanitize_id(name), kind, items, Schedule("", most_frequent(crons)), dag, faults=faults))
         return drafts
 
@@ -215,10 +229,20 @@ class _Grouping:
         return replace(made, stem=name, comment=""), ()
 
 
-def _groups_of(item: Item, by: str, project: str) -> Iterable[str]:
+def _groups_of(item: Item, by: str) -> Sequence[str]:
     if by == "domain":
         return (item.domain,)
-    return item.tags if by == "tag" else ("project",)
+    return split_owners(item.tags)[1] if by == "tag" else ("project",)
+
+
+def _both_loaded_and_computed(items: Iterable[Item]) -> Iterable[Fault]:
+    """Return a fault for each table that is loaded and that a transform of the same name computes: the ids of their tasks are the same."""
+    members = list(items)
+    loads = {item.full_name: item for item in members if not item.is_task}
+    for item in members:
+        if item.is_task and item.full_name in loads:
+            what = f"describes the transform {item.full_name}, and {loads[item.full_name].path} a table of that name; they cannot be in one pipeline"
+            yield Fault(item.path, str(Problem(item.path, f"{what}: rename one of them, or group by dag")))
 
 
 def _described(project: Project, item: Item) -> Path:
@@ -233,7 +257,7 @@ def _line(path: Path, value: str) -> int | None:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return None
-    keys = ("dagRef", "schedule", "load:", "transform:")
+    keys = ("dagRef", "schedule", "load:", "transform:", "riggering")
     return next(
         (number for number, line in enumerate(lines, 1) if value in line and any(key in line for key in keys)), None
     )
@@ -268,21 +292,70 @@ def _values(kind: str, items: Sequence[Item], schedule: Schedule) -> dict[str, s
     return {name: ", ".join(dict.fromkeys(of(item, schedule) for item in items)) for name, of in _VALUES[kind].items()}
 
 
-def _pinned(drafts: Sequence[Draft], names: Mapping[str, str]) -> list[Draft]:
+def _pinned(drafts: Sequence[Draft], names: Mapping[str, str], others: Sequence[Draft]) -> list[Draft]:
     keys: dict[str, list[int]] = {}
     for at, draft in enumerate(drafts):
-        known = {draft.id, *(f"{draft.dag.stem}/{word}" for word in (draft.schedule.name, draft.schedule.cron) if word)}
-        for key in known:
+        for key in _keys(draft):
             keys.setdefault(key, []).append(at)
+    known = {*keys, *(key for draft in others for key in _keys(draft))}
     result = list(drafts)
     for key, name in names.items():
-        if key not in keys:
-            ids = ", ".join(sorted(draft.id for draft in drafts)) or "none"
-            hint = did_you_mean(key, keys)
+        if key not in known:
+            ids = ", ".join(sorted(draft.id for draft in (*drafts, *others))) or "none"
+            hint = did_you_mean(key, known)
             raise ProjectError(f"names={{{key!r}: ...}} names no pipeline of this project (there: {ids}).{hint}")
-        for at in keys[key]:
-            result[at] = replace(result[at], id=sanitize_id(name))
+        if not name or sanitize_id(name) != name:
+            hint = f", such as {sanitize_id(name)}" if name else ""
+            raise ProjectError(f"names={{{key!r}: {name!r}}}: an id has letters, digits, '_' and '-'{hint}")
+        for at in keys.get(key, ()):
+            result[at] = replace(result[at], id=name)
     return result
+
+
+def _keys(draft: Draft) -> set[str]:
+    """Return the words by which a call may name a pipeline."""
+    return {draft.id, *(f"{draft.dag.stem}/{word}" for word in (draft.schedule.name, draft.schedule.cron) if word)}
+
+
+def _placed(drafts: Sequence[Draft]) -> list[Draft]:
+    """Give pipelines of files with the same name in different folders the names of these folders, too."""
+    by_id: dict[str, list[int]] = {}
+    for at, draft in enumerate(drafts):
+        by_id.setdefault(draft.id.lower(), []).append(at)
+    result = list(drafts)
+    for positions in by_id.values():
+        if len({drafts[at].dag.stem for at in positions}) > 1:
+            for at in positions:
+                draft = drafts[at]
+                suffix = f"_{draft.schedule.name}" if draft.named else ""
+                result[at] = replace(draft, id=sanitize_id(f"{draft.dag.stem}{suffix}"))
+    return result
+
+
+def _conditioned(draft: Draft) -> Draft:
+    """Return a pipeline with the condition on datasets that its transforms agree on, if it is more than any or all."""
+    found = {item.facts.triggering: item for item in draft.items if item.is_task and item.facts.triggering}
+    conditions = {text: item for text, item in found.items() if text.lower() not in ("any", "all")}
+    if not conditions:
+        return draft
+    faults = []
+    for text, item in conditions.items():
+        line = _line(item.path, text)
+        where = f"{item.path}:{line}" if line else str(item.path)
+        if len(found) > 1:
+            rest = " and ".join(sorted(repr(other) for other in found if other != text))
+            what = (
+                f"the condition {text!r} is that of the whole pipeline {draft.id}, in which others say {rest}; "
+                "write the same in all, or in one only"
+            )
+        else:
+            try:
+                STRATEGY.read(text)
+                continue
+            except ValueError:
+                what = f"dataset_triggering_strategy is {text!r}; use {STRATEGY.allowed}"
+        faults.append(Fault(item.path, f"{where}: {what}"))
+    return replace(draft, condition=next(iter(conditions)), faults=(*draft.faults, *faults))
 
 
 def _apart(drafts: Sequence[Draft]) -> list[Draft]:
@@ -296,11 +369,12 @@ def _apart(drafts: Sequence[Draft]) -> list[Draft]:
             for at in positions:
                 result[at] = replace(drafts[at], id=f"{drafts[at].id}_{drafts[at].kind}")
         elif len(positions) > 1:
-            paths = {drafts[at].dag.path or Path() for at in positions}
+            paths = {path for at in positions if (path := drafts[at].dag.path) is not None}
             files = " and ".join(sorted(str(path) for path in paths))
             twin = drafts[positions[0]].id
-            what = f"{len(positions)} pipelines have the id {twin!r}; change dag.filename of one of them, or pin ids with names="
-            fault = Fault(min(paths), f"{files}: {what}")
+            change = "change dag.filename of one of them, or pin ids" if paths else "give them different ids"
+            what = f"{len(positions)} pipelines have the id {twin!r}; {change} with names="
+            fault = Fault(min(paths, default=drafts[positions[0]].items[0].path), f"{files}: {what}" if files else what)
             for at in positions:
                 result[at] = replace(drafts[at], faults=(*drafts[at].faults, fault))
     return result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from .model import Connection, Task
 from .project import Project
 from .sql_rule import names_by_rule
 from .sql_tables import Parsed, TableName, dialect_of, tables_of
+from .sql_text import Query
 from .table_resolution import Resolver
 
 __all__ = ["LINEAGES", "Lineage", "query_connection", "read_lineage"]
@@ -31,15 +32,30 @@ class Lineage:
 
     Attributes:
         parents: the tables that a transform reads, by the name of the transform, in the order of its query.
-        queries: the rendered query of each transform, by its name.
+        queries: the rendered query of each transform and the statements of its file, by its name.
         faults: why a query cannot be rendered, by the name of the transform.
         warnings: what could not be parsed, with file and line.
     """
 
     parents: Mapping[str, tuple[Item, ...]] = field(default_factory=dict)
-    queries: Mapping[str, str] = field(default_factory=dict, repr=False)
+    queries: Mapping[str, Query] = field(default_factory=dict, repr=False)
     faults: Mapping[str, Fault] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+    def closure(self, items: Iterable[Item]) -> list[Item]:
+        """Return items and all that they need, each once.
+
+        Args:
+            items: tables and transforms.
+        """
+        found: dict[str, Item] = {}
+        waiting = list(items)
+        while waiting:
+            item = waiting.pop()
+            if item.full_name not in found:
+                found[item.full_name] = item
+                waiting += self.parents.get(item.full_name, ()) if item.is_task else ()
+        return list(found.values())
 
 
 def read_lineage(
@@ -68,7 +84,7 @@ def read_lineage(
     known = {} if known is None else known
     resolver = Resolver(catalogue.items, () if mode == "compat" else project.references())
     parents: dict[str, tuple[Item, ...]] = {}
-    queries: dict[str, str] = {}
+    queries: dict[str, Query] = {}
     faults: dict[str, Fault] = {}
     warnings: list[str] = []
     for item in catalogue.tasks:
@@ -83,7 +99,7 @@ def read_lineage(
             faults[item.full_name] = Fault.of(path, error)
             parents[item.full_name] = ()
             continue
-        queries[item.full_name] = query.sql
+        queries[item.full_name] = query
         if mode == "compat":
             names = () if task.parse_sql is False else tuple(map(TableName, names_by_rule(query.sql)))
         else:
@@ -97,7 +113,9 @@ def read_lineage(
                 _log.warning("%s", warnings[-1])
         found = {other.sink.lower(): other for name in names if (other := resolver.find(name)) is not None}
         found.pop(item.sink.lower(), None)
-        parents[item.full_name] = tuple(found.values())
+        parents[item.full_name] = tuple(
+            one for other in found.values() for one in ((other,) if mode == "compat" else resolver.writers(other))
+        )
     return Lineage(parents, queries, faults, tuple(warnings))
 
 

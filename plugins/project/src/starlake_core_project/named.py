@@ -7,9 +7,12 @@ import os
 import re
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["named_variables", "referenced_words"]
+from .walking import files_below
+
+__all__ = ["named_variables", "referenced_words", "words_of_references"]
 
 _REFERENCE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\$\{[^{}]*\}", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z_]\w*")
@@ -47,19 +50,34 @@ def referenced_words(metadata: Path) -> frozenset[str]:
         metadata: the folder of the project's files.
     """
     found: set[str] = set()
-    for folder, _, files in os.walk(metadata):
-        for file in files:
-            if file.endswith(_ENDINGS):
-                path = os.path.join(folder, file)
-                try:
-                    about = os.stat(path)
-                    found |= _words(path, about.st_mtime_ns, about.st_size)
-                except OSError:
-                    continue
+    for path in files_below(metadata):
+        if path.endswith(_ENDINGS):
+            try:
+                about = os.stat(path)
+                found |= _words(path, about.st_mtime_ns, about.st_size)
+            except OSError:
+                continue
+    return frozenset(found)
+
+
+def words_of_references(metadata: Path) -> frozenset[str]:
+    """Return every word in the references of all files, whatever their names: a template may include any of them. Reads each file.
+
+    Args:
+        metadata: the folder of the project's files.
+    """
+    found: set[str] = set()
+    for path in files_below(metadata):
+        with suppress(OSError):
+            found |= _words_in(path)
     return frozenset(found)
 
 
 @functools.lru_cache(maxsize=8192)
 def _words(path: str, changed: int, size: int) -> frozenset[str]:
+    return _words_in(path)
+
+
+def _words_in(path: str) -> frozenset[str]:
     text = Path(path).read_text(encoding="utf-8", errors="replace")
     return frozenset(word for reference in _REFERENCE.findall(text) for word in _WORD.findall(reference))

@@ -81,18 +81,20 @@ def sl_select_tables(folder: Path, select: Sequence[str], exclude: Sequence[str]
 
 @hookimpl
 def sl_export_project(
-    folder: Path, orchestrator: str, environment: str | None, options: Mapping[str, str], output: Path
+    folder: Path,
+    orchestrator: str,
+    environment: str | None,
+    options: Mapping[str, str],
+    output: Path,
+    by: str,
+    name: str,
 ) -> Mapping[Path, str | None]:
-    from .export import MARK, export_files
+    from .export import earlier_files, export_files
     from .publishing import plan
 
-    made = {
-        output / name: text for name, text in export_files(plan(folder), orchestrator, environment, options).items()
-    }
-    earlier = [
-        path for path in sorted(output.glob("*.py")) if MARK in path.read_text(encoding="utf-8", errors="replace")
-    ]
-    return {**dict.fromkeys(earlier), **made}
+    made = export_files(plan(folder, by=by), orchestrator, environment, options, name)
+    earlier = earlier_files(output, made, name)
+    return {**dict.fromkeys(earlier), **{output / file: text for file, text in made.items()}}
 
 
 @hookimpl

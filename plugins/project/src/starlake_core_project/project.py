@@ -25,11 +25,18 @@ from .types import read_types
 from .undefined import APPLICATION, BY_HAND, IN_A_PIPELINE, Reports
 from .variables import Variables, active_variables, date_variables, with_interval
 
-__all__ = ["Project"]
+__all__ = ["AT_RUN_TIME", "Project"]
 
 _File = TypeVar("_File", bound=File)
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _AREAS = ("incoming", "stage", "unresolved", "archive", "ingesting", "replay")
+
+
+AT_RUN_TIME: Mapping[str, str] = {
+    "sl_data_interval_start": "'${sl_data_interval_start}'",
+    "sl_data_interval_end": "'${sl_data_interval_end}'",
+}
+"""The values of variables that are known only at run time."""
 
 
 def _flag(environ: Mapping[str, str], name: str) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +25,16 @@ from .drawing import Drawing
 from .errors import ProjectError
 from .grouping import Draft, Drafts, group
 from .lineage import Lineage, read_lineage
-from .project import Project
+from .project import AT_RUN_TIME, Project
 from .selection import select_items
+from .unread import unread_files
 
-__all__ = ["AT_RUN_TIME", "Plan", "open_project", "orchestrations", "plan", "publish"]
+__all__ = ["Plan", "open_project", "orchestrations", "plan", "publish"]
 
 _log = logging.getLogger(__name__)
 
 _MOMENT = datetime(2000, 1, 1, tzinfo=timezone.utc)
 """The date of a project that is only read: what is built must not depend on a clock."""
-
-AT_RUN_TIME: Mapping[str, str] = {
-    "sl_data_interval_start": "'${sl_data_interval_start}'",
-    "sl_data_interval_end": "'${sl_data_interval_end}'",
-}
-"""The values of variables that are known only at run time."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +46,14 @@ class Plan:
         catalogue: its tables and transforms.
         lineage: what its transforms read.
         drafts: its pipelines.
+        warnings: what is likely to be a mistake.
     """
 
     project: Project
     catalogue: Catalogue
     lineage: Lineage
     drafts: Drafts
+    warnings: tuple[str, ...] = ()
 
     def faults_of(self, draft: Draft) -> tuple[str, ...]:
         """Return why a pipeline cannot be built, a message for each broken file."""
@@ -118,7 +116,37 @@ def plan(
     part = catalogue
     if select or exclude:
         part = select_items(project.root, catalogue, found, select, exclude, None if state is None else Path(state))
-    return Plan(project, catalogue, found, group(project, part, by, names, cron))
+    drafts = group(project, part, by, names, cron, catalogue)
+    return Plan(project, catalogue, found, drafts, tuple(_circles(drafts, found)))
+
+
+def _circles(drafts: Drafts, lineage: Lineage) -> Iterator[str]:
+    """Warn about pipelines that start each other without end: each runs when another one of them has run."""
+    writers = {item.full_name: draft.id for draft in drafts.drafts for item in draft.items if item.is_task}
+    starts: dict[str, set[str]] = {}
+    for draft in drafts.drafts:
+        whole = str(draft.dag.options.get("run_dependencies_first", "")).lower() == "true"
+        if draft.kind != "load" and draft.schedule.cron is None and not draft.faults and not whole:
+            read = (one for item in draft.items if item.is_task for one in lineage.parents.get(item.full_name, ()))
+            starts[draft.id] = {
+                found for one in read if one.is_task and (found := writers.get(one.full_name)) not in (None, draft.id)
+            }
+    waiting = {name: sorted(others & starts.keys()) for name, others in starts.items()}
+    while waiting:
+        try:
+            TopologicalSorter(waiting).prepare()
+            return
+        except CycleError as error:
+            circle = list(reversed(error.args[1]))
+            yield (
+                f"the pipelines {' -> '.join(circle)} start each other without end, because each reads what another one writes; "
+                "give one of them a schedule, or group them into one pipeline"
+            )
+            waiting = {
+                name: [other for other in others if other not in circle]
+                for name, others in waiting.items()
+                if name not in circle
+            }
 
 
 def _content(project: Project, mode: str, env: str | None, cache: bool, columns: bool) -> tuple[Catalogue, Lineage]:
@@ -131,6 +159,10 @@ def _content(project: Project, mode: str, env: str | None, cache: bool, columns:
         return found
     catalogue = read_catalogue(project)
     catalogue, lineage = with_facts(project, catalogue, read_lineage(project, catalogue, mode), columns)
+    unread = tuple(map(str, unread_files(project.metadata)))
+    for warning in unread:
+        _log.warning("%s", warning)
+    lineage = replace(lineage, warnings=(*lineage.warnings, *unread))
     if kept is not None:
         kept.write(catalogue, lineage)
     return catalogue, lineage
@@ -225,6 +257,8 @@ def publish_plan(
     if strict and faults:
         raise ProjectError("\n".join(fault.message for fault in faults))
     broken = {fault.pipeline for fault in faults}
+    for warning in found.warnings:
+        _log.warning("%s", warning)
     drawing = Drawing(found.project, found.lineage, env)
     made: list[StarlakePipeline] = []
     host = _host()
@@ -248,9 +282,12 @@ def publish_plan(
             faults += [PipelineFault(draft.id, str(error)) for draft in drafts]
             continue
         made += orchestration.pipelines
+    faults = list(dict.fromkeys(faults))
     publish_faults(faults, orchestrator=orchestrator, filename=filename, namespace=namespace)
     if found.drafts.unscheduled:
-        _log.info("%d tables and transforms have no dagRef, so no pipeline runs them", len(found.drafts.unscheduled))
+        level = logging.INFO if found.drafts.drafts else logging.WARNING
+        what = "%d tables or transforms have no dagRef or tag that a pipeline is made for, so no pipeline runs them"
+        _log.log(level, what, len(found.drafts.unscheduled))
     return sorted(made, key=lambda pipeline: pipeline.id)
 
 
@@ -289,22 +326,13 @@ def orchestrations(
         own = {
             **({} if "SL_TIMEZONE" in draft.dag.options else base),
             **draft.dag.options,
-            **_strategy(draft),
+            **({"dataset_triggering_strategy": draft.condition} if draft.condition else {}),
             **options,
         }
         where = environment or _environment(draft)
         key = repr((where, sorted(own.items(), key=lambda pair: pair[0])))
         groups.setdefault(key, (_Settings(where, own), []))[1].append(draft)
     return list(groups.values())
-
-
-def _strategy(draft: Draft) -> dict[str, str]:
-    """Return the condition on datasets that the transforms of a pipeline agree on, if it is more than any or all."""
-    found = {item.facts.triggering for item in draft.items if item.is_task}
-    words = {word for word in found if word}
-    if len(found) == 1 and words and not words & {"any", "all", "ANY", "ALL"}:
-        return {"dataset_triggering_strategy": words.pop()}
-    return {}
 
 
 def _host() -> str:
@@ -322,6 +350,12 @@ def _environment(draft: Draft) -> str | None:
     word = draft.dag.environment
     if word and (word in names or word in ("shell", "cloud_run", "dataproc", "fargate")):
         return word
+    if word and draft.dag.orchestrator and draft.dag.path is not None:
+        _log.warning(
+            "%s: the template names the environment %r, which there is not, so another one is used",
+            draft.dag.path,
+            word,
+        )
     if os.environ.get("SL_EXECUTION_ENVIRONMENT") or len(names) < 2:
         return None
     if "duckdb" in names and all(item.facts.dialect == "duckdb" for item in draft.items):

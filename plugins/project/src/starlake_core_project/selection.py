@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -25,6 +26,7 @@ from starlake_core.errors import did_you_mean
 from .catalogue import Catalogue, Item
 from .lineage import Lineage
 from .manifest import read_manifest
+from .tables import SUFFIX
 
 __all__ = ["METHODS", "select_items", "selected_names"]
 
@@ -58,7 +60,10 @@ def select_items(
     wanted = selection.union(select)
     names = (set(selection.items) if wanted is None else wanted) - (selection.union(exclude) or set())
     kept = tuple(item for item in catalogue.items if _key(item) in names)
-    return Catalogue(kept, catalogue.faults)
+    left = {item.fault.path for item in catalogue.items if item.fault is not None} - {
+        item.fault.path for item in kept if item.fault is not None
+    }
+    return Catalogue(kept, tuple(fault for fault in catalogue.faults if fault.path not in left))
 
 
 def selected_names(catalogue: Catalogue) -> list[str]:
@@ -94,7 +99,11 @@ class _Selection:
     def both(self, word: str) -> set[str]:
         """Return what all parts of a word select."""
         parts = [self.one(part, word) for part in word.split(",") if part]
-        return set.intersection(*parts) if parts else set()
+        if not parts:
+            raise NothingFoundError(
+                f"the word {word!r} of the selection cannot be read; write words on both sides of ','"
+            )
+        return set.intersection(*parts)
 
     def one(self, part: str, word: str) -> set[str]:
         found = _WORD.fullmatch(part)
@@ -128,7 +137,7 @@ class _Selection:
         method, colon, value = text.partition(":")
         if not colon:
             found = self.where(lambda item: _named(item, text))
-            known = [item.full_name for item in self.items.values()]
+            known = [name for item in self.items.values() for name in (item.full_name, item.sink, item.domain)]
             hint = did_you_mean(text, known)
             return self.some(found, f"the word {word!r} selects no table and no transform of {self.root}.{hint}")
         if method not in METHODS:
@@ -143,9 +152,24 @@ class _Selection:
             "tag": lambda item: any(fnmatchcase(tag, value) for tag in item.tags),
             "type": lambda item: value == ("transform" if item.is_task else "load"),
         }
+        known = self.values(method)
+        hint = did_you_mean(value, known)
+        allowed = f" (there: {', '.join(known)})" if method == "type" else ""
         return self.some(
-            self.where(test[method]), f"the word {word!r} selects no table and no transform of {self.root}."
+            self.where(test[method]),
+            f"the word {word!r} selects no table and no transform of {self.root}{allowed}.{hint}",
         )
+
+    def values(self, method: str) -> list[str]:
+        """Return what the items have for a method, for suggestions."""
+        items = self.items.values()
+        found = {
+            "domain": [name for item in items for name in (item.domain, item.final_domain)],
+            "path": [str(item.path.relative_to(self.root)) for item in items if item.path.is_relative_to(self.root)],
+            "tag": [tag for item in items for tag in item.tags],
+            "type": ["load", "transform"],
+        }
+        return list(dict.fromkeys(found[method]))
 
     def changed(self, value: str, word: str) -> set[str]:
         if value not in ("modified", "new"):
@@ -167,11 +191,16 @@ class _Selection:
 
     def at(self, value: str) -> Callable[[Item], bool]:
         wanted = Path(value)
-        whole = (wanted if wanted.is_absolute() else self.root / wanted).resolve()
+        whole = Path(os.path.abspath(wanted if wanted.is_absolute() else self.root / wanted))
+        wild = any(mark in value for mark in "*?[")
 
         def test(item: Item) -> bool:
             files = [item.path, *([Path(item.facts.sql_path)] if item.facts.sql_path else [])]
-            return any(whole == file or whole in file.parents for file in files)
+            files.append(item.path.with_name(f"_config{SUFFIX}"))
+            return any(
+                whole == file or whole in file.parents or (wild and fnmatchcase(str(file), str(whole)))
+                for file in files
+            )
 
         return test
 
@@ -183,5 +212,7 @@ class _Selection:
 
 
 def _named(item: Item, pattern: str) -> bool:
-    names = (item.full_name, item.sink) if "." in pattern else (item.full_name, item.sink, item.name, item.domain)
+    names = (item.full_name, item.sink) if "." in pattern else (
+        item.full_name, item.sink, item.name, item.final_name, item.domain, item.final_domain
+    )  # fmt: skip
     return any(fnmatchcase(name, pattern) for name in names)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from starlake_core import NothingFoundError, RunError, sanitize_id
+from starlake_core import NothingFoundError, RunError
 
 __all__ = ["write_project"]
 
@@ -75,6 +76,26 @@ def write_project(folder: Path, files: Sequence[Path]) -> list[Path]:
     missing = next((file for file in files if not file.is_file()), None)
     if missing is not None:
         raise NothingFoundError(f"there is no file {missing}")
+    names = [file.name for file in files]
+    twin = next((file for file in files if names.count(file.name) > 1), None)
+    if twin is not None:
+        raise NothingFoundError(
+            f"two files have the name {twin.name}, and both would go to the incoming folder; rename one of them"
+        )
+    before = folder.exists()
+    try:
+        _write(folder, files)
+    except BaseException:
+        # Nothing was there, so that the next attempt can use the folder.
+        for path in folder.iterdir() if before else ():
+            shutil.rmtree(path, ignore_errors=True)
+        if not before:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _write(folder: Path, files: Sequence[Path]) -> None:
     try:
         for name, text in {**_FILES, **({} if files else _EXAMPLE)}.items():
             path = folder / name
@@ -86,14 +107,16 @@ def write_project(folder: Path, files: Sequence[Path]) -> list[Path]:
             shutil.copy(file, incoming / file.name)
     except OSError as error:
         raise RunError(f"cannot write to {folder}: {error.strerror or error}") from error
-    if files:
-        _infer(folder, files)
-        for path in sorted((folder / "metadata/load/shop").glob("[!_]*.sl.yml")):
-            table = path.name.removesuffix(".sl.yml")
-            target = folder / f"metadata/transform/report/{sanitize_id(table)}_rows.sql"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(f'SELECT count(*) AS "rows"\nFROM shop.{table}\n', encoding="utf-8")
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    if not files:
+        return
+    _infer(folder, files)
+    for path in sorted((folder / "metadata/load/shop").glob("[!_]*.sl.yml")):
+        table = path.name.removesuffix(".sl.yml")
+        word = re.sub(r"\W+", "_", table).strip("_") or "table"
+        target = folder / f"metadata/transform/report/{word}_rows.sql"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        quoted = table if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", table) else '"' + table.replace('"', '""') + '"'
+        target.write_text(f'SELECT count(*) AS "rows"\nFROM shop.{quoted}\n', encoding="utf-8")
 
 
 def _infer(folder: Path, files: Sequence[Path]) -> None:

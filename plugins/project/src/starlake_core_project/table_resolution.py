@@ -27,10 +27,12 @@ class Resolver:
         self._whole: dict[str, Item] = {}
         self._bare_tasks: dict[str, list[Item]] = {}
         self._bare_tables: dict[str, list[Item]] = {}
+        self._writers: dict[str, list[Item]] = {}
         members = list(items)
         for item in members:
             if item.is_task:
                 self._whole.setdefault(item.full_name.lower(), item)
+                self._writers.setdefault(item.sink.lower(), []).append(item)
         for item in sorted(members, key=lambda item: not item.is_task):
             self._whole.setdefault(item.sink.lower(), item)
             bare = self._bare_tasks if item.is_task else self._bare_tables
@@ -52,3 +54,11 @@ class Resolver:
         word = parts[0].lower() if parts else ""
         found = self._bare_tasks.get(word) or self._bare_tables.get(word) or []
         return found[0] if len(found) == 1 else None
+
+    def writers(self, item: Item) -> Sequence[Item]:
+        """Return all transforms that write the table of a transform, or the loaded table itself.
+
+        Args:
+            item: a transform or a loaded table.
+        """
+        return self._writers[item.sink.lower()] if item.is_task else (item,)

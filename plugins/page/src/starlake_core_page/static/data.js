@@ -40,7 +40,7 @@ const nameOf = (node) => graph.nodes.name[node];
 const kindOf = (node) => graph.kinds[graph.nodes.kind[node]];
 const domainOf = (node) => graph.domains[graph.nodes.domain[node]];
 const pipelinesOf = (node) => graph.nodes.pipelines[node];
-const tagsOf = (node) => pipelinesOf(node).flatMap((pipeline) => graph.pipelines[pipeline].tags ?? []);
+const tagsOf = (node) => [...graph.nodes.tags[node], ...pipelinesOf(node).flatMap((pipeline) => graph.pipelines[pipeline].tags ?? [])];
 
 // ---- runs
 
@@ -61,16 +61,19 @@ const STATES = {
 };
 const statusOf = (state) => STATES[state] ?? "waiting";
 
-let places = new Map(); // "pipeline path" of a task to its node
+let places = new Map(); // "pipeline path" of a task to the nodes that it makes
 let nodeRun = []; // node to [run, index of the task in it]
 
 function placeTasks() {
   const tasks = graph.tasks;
   places = new Map();
-  tasks.path.forEach((path, index) => {
-    if (tasks.node[index] >= 0) places.set(`${tasks.pipeline[index]} ${path}`, tasks.node[index]);
+  graph.nodes.tasks.forEach((made, node) => {
+    for (const index of made) {
+      const key = `${tasks.pipeline[index]} ${tasks.path[index]}`;
+      if (places.has(key)) places.get(key).push(node);
+      else places.set(key, [node]);
+    }
   });
-  // A task may make several tables; the data name the last one, and details name all.
   overlay([]);
 }
 
@@ -79,8 +82,8 @@ function overlay(chosen) {
   nodeRun = Array.from({ length: count }, () => null);
   for (const run of [...chosen].reverse())
     run.tasks.path.forEach((path, index) => {
-      const node = places.get(`${run.pipeline} ${path}`);
-      if (node !== undefined && run.tasks.state[index] !== "excluded") nodeRun[node] = [run, index];
+      if (run.tasks.state[index] === "excluded") return;
+      for (const node of places.get(`${run.pipeline} ${path}`) ?? []) nodeRun[node] = [run, index];
     });
 }
 
@@ -123,13 +126,13 @@ function between(one, other) {
 
 // ---- the words of the search: names, filters, and the graph operators of dbt and Dagster
 
-const FILTERS = {
+const FILTERS = Object.assign(Object.create(null), {
   kind: (node, value) => kindOf(node) === value,
   domain: (node, value) => domainOf(node).toLowerCase() === value,
   status: (node, value) => nodeState(node) === value || (runOf(node) && runOf(node)[0].tasks.state[runOf(node)[1]] === value),
   pipeline: (node, value) => pipelinesOf(node).some((pipeline) => graph.pipelines[pipeline].id.toLowerCase() === value),
   tag: (node, value) => tagsOf(node).some((tag) => tag.toLowerCase() === value),
-};
+});
 
 let lastFound = { query: null, result: null };
 function find(text) {
@@ -140,13 +143,10 @@ function find(text) {
 
 function findNew(query) {
   if (!query) return { nodes: [], exact: false };
-  if (query.includes("->")) {
-    const ends = query.split("->").map((part) => byName.get(part.trim()));
-    const known = ends.length === 2 && ends.every((node) => node !== undefined);
-    return { nodes: known ? between(...ends) : [], exact: true, path: known ? ends : null };
-  }
-  const hops = /^(?:(\d*)(\+))?([^+]+?)(?:(\+)(\d*))?$/.exec(query);
-  if (hops && (hops[2] || hops[4]) && byName.has(hops[3])) {
+  const ends = byName.has(query) ? [] : query.split("->").map((part) => byName.get(part.trim()));
+  if (ends.length === 2 && ends.every((node) => node !== undefined)) return { nodes: between(...ends), exact: true, path: ends };
+  const hops = /^(?:(\d*)(\+))?(.+?)(?:(\+)(\d*))?$/.exec(query);
+  if (!byName.has(query) && hops && (hops[2] || hops[4]) && byName.has(hops[3])) {
     const node = byName.get(hops[3]);
     const far = (digits) => (digits ? Number(digits) : Infinity);
     const found = new Set([node]);
@@ -156,12 +156,14 @@ function findNew(query) {
   }
   let nodes = graph.nodes.name.map((_, node) => node);
   let exact = false;
-  for (const word of query.split(/\s+/)) {
-    const [, key, value] = /^([a-z]+):(.+)$/.exec(word) ?? [];
+  const words = byName.has(query) ? [query] : query.match(/(?:[a-z]+:)?"[^"]+"|\S+/g); // quotes hold a value with spaces together
+  for (const quoted of words) {
+    const word = byName.has(query) ? quoted : quoted.replace(/^([a-z]+:)?"([^"]+)"$/, "$1$2");
+    const [, key, value] = (byName.has(query) ? null : /^([a-z]+):(.+)$/.exec(word)) ?? [];
     if (FILTERS[key]) exact = true;
     nodes = nodes.filter((node) => (FILTERS[key] ? FILTERS[key](node, value) : lower[node].includes(word)));
   }
-  const start = query.split(/\s+/).at(-1);
+  const start = words.at(-1);
   const best = [[], [], []]; // the name itself, the beginning of a word of it, the rest
   for (const node of nodes) {
     const name = lower[node];

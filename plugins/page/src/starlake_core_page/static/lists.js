@@ -15,9 +15,9 @@ function showResults() {
 }
 
 function showFound() {
-  const { nodes, path, node } = find(state.query);
-  if (path) go({ path, set: null, node: -1, query: "", view: "map" });
-  else go({ set: nodes, path: null, node: node ?? -1, query: "", view: "map" });
+  const { path, node } = find(state.query);
+  if (path) go({ path, found: "", node: -1, query: "", view: "map" });
+  else go({ found: state.query.trim(), path: null, node: node ?? -1, query: "", view: "map" });
 }
 
 const COLUMNS = [
@@ -39,7 +39,7 @@ function showList() {
   const nodes = all().filter((node) => !hits || hits.has(node));
   nodes.sort((a, b) => {
     const [x, y] = [value(a), value(b)];
-    return (x < y ? -1 : x > y ? 1 : a - b) * (order.down ? -1 : 1);
+    return ((typeof x === "string" && typeof y === "string" ? inOrder(x, y) : x < y ? -1 : x > y ? 1 : 0) || a - b) * (order.down ? -1 : 1);
   });
   const head = COLUMNS.map(([name], index) => {
     const sorted = order.column === index;

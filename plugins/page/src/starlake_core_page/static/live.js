@@ -1,22 +1,35 @@
+let lost = false;
+
 // Follows runs as they go. The server sends a run whenever something in it changed.
 function follow() {
   if (!graph.live) return;
-  const source = new EventSource("events");
-  source.addEventListener("run", (event) => {
-    const run = JSON.parse(event.data);
-    const at = runs.findIndex((known) => known.id === run.id);
-    if (at < 0) runs.unshift(run);
-    else runs[at] = run;
+  if (graph.trouble) notice(graph.trouble);
+  const source = new EventSource(`events?version=${graph.version}&since=${graph.number}`);
+  source.addEventListener("runs", (event) => {
+    for (const run of JSON.parse(event.data)) {
+      const at = runs.findIndex((known) => known.id === run.id);
+      if (runs[at]?.state !== run.state) say(`${graph.pipelines[run.pipeline].id}: ${run.state}`);
+      if (at < 0) runs.unshift(run);
+      else runs[at] = run;
+    }
     refreshRuns();
-    say(`${graph.pipelines[run.pipeline].id}: ${run.state}`);
   });
   source.addEventListener("forgotten", (event) => {
     runs = runs.filter((run) => run.id !== JSON.parse(event.data));
     refreshRuns();
   });
-  source.addEventListener("changed", () => location.reload());
-  source.onopen = () => notice("");
-  source.onerror = () => notice("The server has ended or cannot be reached; what you see is the last that it said.");
+  source.addEventListener("changed", () => {
+    source.close();
+    notice("The pipelines have changed. ", button("Show them", () => location.reload()));
+  });
+  source.addEventListener("trouble", (event) => notice(JSON.parse(event.data)));
+  source.addEventListener("told", (event) => notice(JSON.parse(event.data)));
+  source.onopen = () => lost && ((lost = false), notice(""));
+  source.onerror = () => {
+    lost = true;
+    notice("The server has ended or cannot be reached; what you see is the last that it said.");
+  };
+  setInterval(() => state.view === "runs" && chosenRun()?.state === "running" && keeping(one("timeline"), showRuns), 2000);
 }
 
 function startRun() {
@@ -29,11 +42,11 @@ function startRun() {
 function refreshRuns() {
   applyRun();
   showRunChoice();
-  if (state.view === "runs") showRuns();
-  else if (state.view === "list") showList();
+  if (state.view === "runs") keeping(one("timeline"), showRuns);
+  else if (state.view === "list") keeping(one("list"), showList);
   else {
     draw(true);
-    showPanel();
+    keeping(one("panel"), showPanel);
   }
   showFilters();
 }

@@ -5,9 +5,9 @@ function say(text) {
   one("live").textContent = text;
 }
 
-function notice(text) {
+function notice(text, ...more) {
   one("message").hidden = !text;
-  one("message").textContent = text;
+  one("message").replaceChildren(text, ...more);
 }
 
 function address() {
@@ -17,8 +17,9 @@ function address() {
   put("group", state.group);
   put("card", state.card);
   put("node", state.node >= 0 ? nameOf(state.node) : "");
-  put("path", state.path ? state.path.map(nameOf).join("->") : "");
-  put("set", state.set ? state.set.map(nameOf).join(" ") : "");
+  put("from", state.path ? nameOf(state.path[0]) : "");
+  put("to", state.path ? nameOf(state.path[1]) : "");
+  put("found", state.found);
   put("hops", state.hops === usualHops() ? "" : String(state.hops));
   put("everything", state.everything ? "1" : "");
   put("hidden", [...state.hidden].join(" "));
@@ -32,18 +33,18 @@ function address() {
 }
 
 const usualHops = () => (small() ? 0 : 2);
-const nodeNamed = (name) => (name === null ? -1 : (byName.get(name.toLowerCase()) ?? -1));
+const nodeNamed = (name) => byName.get(name?.toLowerCase()) ?? -1;
 
 function readAddress() {
   const words = new URLSearchParams(location.hash.slice(1));
-  const ends = (words.get("path") ?? "").split("->").map(nodeNamed);
+  const ends = [nodeNamed(words.get("from")), nodeNamed(words.get("to"))];
   Object.assign(state, {
     view: VIEWS.some(([view]) => view === words.get("view")) ? words.get("view") : "map",
     group: ["domain", "pipeline"].includes(words.get("group")) ? words.get("group") : "",
     card: words.get("card") ?? "",
     node: nodeNamed(words.get("node")),
-    path: ends.length === 2 && ends.every((node) => node >= 0) ? ends : null,
-    set: words.has("set") ? words.get("set").split(" ").map(nodeNamed).filter((node) => node >= 0) : null,
+    path: ends.every((node) => node >= 0) ? ends : null,
+    found: words.get("found") ?? "",
     hops: words.has("hops") ? Number(words.get("hops")) || 0 : usualHops(),
     everything: words.has("everything"),
     hidden: new Set((words.get("hidden") ?? "").split(" ").filter((kind) => graph.kinds.includes(kind))),
@@ -56,11 +57,18 @@ function readAddress() {
   });
 }
 
+// A page within a page, such as a preview, may not be allowed to have addresses of its own.
+function remember(wanted) {
+  try {
+    history.pushState(null, "", wanted === "#" ? location.pathname + location.search : wanted);
+  } catch {}
+}
+
 function go(changes) {
   Object.assign(state, changes);
   if ("query" in changes) one("search").value = state.query;
   const wanted = address();
-  if (wanted !== location.hash && !(wanted === "#" && !location.hash)) history.pushState(null, "", wanted === "#" ? location.pathname + location.search : wanted);
+  if (wanted !== (location.hash || "#")) remember(wanted);
   show();
 }
 
@@ -68,21 +76,21 @@ function go(changes) {
 
 function choose(node) {
   if (node < 0) return go({ node: -1, column: "" });
-  go({ view: "map", node, path: null, set: state.set, everything: false, column: "", query: "" });
+  go({ view: "map", node, path: null, everything: false, column: "", query: "" });
   const found = runOf(node);
   say(`${nameOf(node)}, ${kindOf(node)}, ${before[node].length} upstream, ${after[node].length} downstream${found ? `, ${found[0].tasks.state[found[1]]}` : ""}`);
 }
 
 const pick = (node) => {
-  state.set = null;
+  state.found = "";
   choose(node);
   one("panel").focus();
 };
-const openCard = (card) => go({ view: "map", card, node: -1, set: null, path: null, everything: false });
-const setHops = (hops) => go({ hops, set: null, path: null });
+const openCard = (card) => go({ view: "map", card, node: -1, found: "", path: null, everything: false });
+const setHops = (hops) => go({ hops, found: "", path: null });
 const back = () => {
   if (state.query) return { query: "" };
-  if (state.path || state.set) return { path: null, set: null };
+  if (state.path || state.found) return { path: null, found: "" };
   if (state.node >= 0) return { node: -1, column: "" };
   if (state.card) return { card: "" };
   if (state.everything) return { everything: false };
@@ -125,7 +133,7 @@ function show() {
 
 function showPlace() {
   const node = state.node >= 0;
-  const where = state.path ? `${nameOf(state.path[0])} → ${nameOf(state.path[1])}` : state.set ? several(state.set.length, "table") : drawn.kind === "focus" ? nameOf(state.node) : state.card || "";
+  const where = state.path ? `${nameOf(state.path[0])} → ${nameOf(state.path[1])}` : state.found ? `${state.found}: ${several(together().length, "table")}` : drawn.kind === "focus" ? nameOf(state.node) : state.card || "";
   const goBack = one("back");
   goBack.hidden = !where && !state.everything && !(drawn.kind === "whole" && node);
   goBack.textContent = "← Back";
@@ -133,8 +141,8 @@ function showPlace() {
   one("crumb").textContent = where || (drawn.kind === "cards" ? `${several(drawn.items.length, grouping())}, ${several(count, "table")}` : `${several(drawn.items.length, "table")}`);
   if (drawn.hiddenCards) one("crumb").textContent += `; ${drawn.hiddenCards} smaller ones are in the list`;
   const steps = [...(small() ? [[0, "whole"]] : []), [1, "1 hop"], [2, "2"], [3, "3"], [99, "all"]];
-  one("hops").replaceChildren(...(node && !state.path && !state.set ? steps.map(([hops, text]) => button(text, () => setHops(hops), { "aria-pressed": String(state.hops === hops) })) : []));
-  one("zoom").replaceChildren(button("+", () => zoomBy(1.3), { "aria-label": "Zoom in" }), button("−", () => zoomBy(1 / 1.3), { "aria-label": "Zoom out" }), button("⤢", fit, { "aria-label": "Fit" }));
+  one("hops").replaceChildren(...(node && !state.path && !state.found ? steps.map(([hops, text]) => button(text, () => setHops(hops), { "aria-pressed": String(state.hops === hops) })) : []));
+  one("zoom").replaceChildren(button("+", () => zoomBy(1.3), { "aria-label": "Zoom in" }), button("−", () => zoomBy(1 / 1.3), { "aria-label": "Zoom out" }), button("⤢", () => fit(), { "aria-label": "Fit" }));
   const none = drawn.items.length === 0;
   one("empty").hidden = !none;
   one("empty").textContent = count ? "Nothing passes the filters." : "There is no load or transform in these pipelines.";
@@ -157,13 +165,13 @@ function showFilters() {
     choice.value = chosen;
     return choice;
   };
-  const tags = [...new Set(graph.pipelines.flatMap((pipeline) => pipeline.tags ?? []))].sort();
+  const tags = [...new Set([...graph.nodes.tags, ...graph.pipelines.map((pipeline) => pipeline.tags ?? [])].flat())].sort();
   const states = [...new Set(graph.nodes.name.map((_, node) => nodeState(node)).filter(Boolean))].sort();
   const pipelineId = state.pipeline >= 0 ? graph.pipelines[state.pipeline].id : "";
   const groupings = [["", small() ? "tables" : "cards"], ["domain", "by domain"], ["pipeline", "by pipeline"]].filter(([value]) => value || small());
-  const choice = make("select", { onchange: (event) => go({ group: event.target.value, card: "", node: -1, set: null, path: null, everything: false }), "aria-label": "Cards" }, groupings.map(([value, text]) => make("option", { value }, text)));
+  const choice = make("select", { onchange: (event) => go({ group: event.target.value, card: "", node: -1, found: "", path: null, everything: false }), "aria-label": "Cards" }, groupings.map(([value, text]) => make("option", { value }, text)));
   choice.value = small() ? state.group : grouping();
-  const everything = small() || count > EVERYTHING ? null : button("show all", () => go({ everything: !state.everything, node: -1, card: "", set: null, path: null }), { "aria-pressed": String(state.everything) });
+  const everything = small() || count > EVERYTHING ? null : button("show all", () => go({ everything: !state.everything, node: -1, card: "", found: "", path: null }), { "aria-pressed": String(state.everything) });
   one("filters").replaceChildren(...[...kinds, choice, options("pipeline", graph.pipelines.map((pipeline) => pipeline.id), pipelineId, (id) => go({ pipeline: graph.pipelines.findIndex((pipeline) => pipeline.id === id) })), options("tag", tags, state.tag, (tag) => go({ tag })), options("state", states, state.status, (status) => go({ status })), everything].filter(Boolean));
 }
 
@@ -221,7 +229,7 @@ function onKey(event) {
     "+": () => zoomBy(1.3),
     "=": () => zoomBy(1.3),
     "-": () => zoomBy(1 / 1.3),
-    0: fit,
+    0: () => fit(),
     ...(event.target.id === "canvas" || event.target === document.body || event.target.id === "panel"
       ? { ArrowLeft: () => neighbour("left"), ArrowRight: () => neighbour("right"), ArrowUp: () => neighbour("up"), ArrowDown: () => neighbour("down") }
       : {}),
@@ -258,6 +266,7 @@ function start() {
   document.addEventListener("keydown", onKey);
   addEventListener("popstate", () => (readAddress(), show()));
   addEventListener("resize", () => state.view === "map" && fit());
+  addEventListener("beforeprint", () => state.view === "map" && fit());
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => show());
   show();
   follow();

@@ -15,6 +15,28 @@ const moment = (iso) => (iso ? iso.replace("T", " ").replace(/(\.\d+)?(\+00:00|Z
 const badge = (state) => make("span", { className: `badge ${statusOf(state)}` }, state);
 const several = (number, what) => `${number} ${what}${number === 1 ? "" : "s"}`;
 
+// Fills a part of the page again, and leaves the reader where they were: what is open, scrolled to, and in focus.
+function keeping(place, fill) {
+  const parts = (selector) => [...place.querySelectorAll(selector)];
+  const word = (part) => part.textContent.slice(0, 200);
+  const times = (list) => {
+    const seen = new Map();
+    return list.map((part) => {
+      const text = word(part);
+      seen.set(text, (seen.get(text) ?? 0) + 1);
+      return [`${text} ${seen.get(text)}`, part];
+    });
+  };
+  const summaries = new Map(times(parts("summary")).map(([key, part]) => [key, part.parentElement.open]));
+  const focusable = "button, summary, input, select, pre";
+  const focused = times(parts(focusable)).find(([, part]) => part === document.activeElement)?.[0];
+  const scrolled = [place, ...parts("pre")].map((part) => [part.scrollTop, part.scrollLeft]);
+  fill();
+  for (const [key, part] of times(parts("summary"))) if (summaries.has(key)) part.parentElement.open = summaries.get(key);
+  [place, ...parts("pre")].forEach((part, index) => scrolled[index] && ([part.scrollTop, part.scrollLeft] = scrolled[index]));
+  if (focused) times(parts(focusable)).find(([key]) => key === focused)?.[1].focus({ preventScroll: true });
+}
+
 function facts(rows) {
   return make("dl", {}, rows.filter(([, value]) => value !== null && value !== undefined && value !== "" && !(Array.isArray(value) && !value.length)).flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
 }
@@ -49,6 +71,8 @@ function pipelineFacts(pipeline) {
   ]);
 }
 
+const KIND_NOTES = { external: ": no task here makes it", step: ": what is before it ends before what is after it starts" };
+
 function nodePanel(node) {
   const found = details(node);
   const [ups, downs] = [upstream(node).size - 1, downstream(node).size - 1];
@@ -57,16 +81,17 @@ function nodePanel(node) {
   const parts = [
     make("h2", {}, nameOf(node)),
     facts([
-      ["Kind", make("span", { className: `kind ${kindOf(node)}` }, kindOf(node) === "external" ? "external: no task here makes it" : kindOf(node))],
+      ["Kind", make("span", { className: `kind ${kindOf(node)}` }, `${kindOf(node)}${KIND_NOTES[kindOf(node)] ?? ""}`)],
       ["Description", about.description],
       ["Owners", (about.owners ?? []).join(", ")],
       ["Table", [about.warehouse ?? dataset.table, about.warehouseKind ? ` (${about.warehouseKind})` : ""].join("")],
       ["Dataset", dataset.uri],
       ["Strategy", about.strategy],
       ["Freshness", freshness(dataset, about)],
-      ["Tags", (about.tags ?? []).join(", ")],
+      ["Tags", graph.nodes.tags[node].join(", ")],
       ["File", about.file],
       ["Expected", dataset.cron],
+      ["More", Object.entries(dataset.extra ?? {}).map(([name, value]) => make("code", {}, `${name}=${value}`))],
       ["Upstream", `${before[node].length} direct, ${ups} in all`],
       ["Downstream", `${after[node].length} direct, ${downs} in all`],
       ["Starts", (found.starts ?? []).join(", ")],

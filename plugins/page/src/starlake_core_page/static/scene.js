@@ -6,13 +6,16 @@ const CARDS = 150;
 const NEAR = 12; // cards beside the tables of a card
 const [NODE_WIDTH, NODE_HEIGHT, CARD_WIDTH, CARD_HEIGHT] = [204, 34, 210, 62];
 
+// The order in which a person looks for names: 2 before 10.
+const inOrder = new Intl.Collator("en", { numeric: true }).compare;
+
 const state = {
   view: "map",
   group: "", // cards of "domain" or "pipeline"; empty to draw tables
   card: "",
   node: -1,
   path: null,
-  set: null,
+  found: "", // a query of which all hits are drawn
   hops: 2,
   everything: false,
   hidden: new Set(), // kinds
@@ -34,9 +37,11 @@ const all = () => graph.nodes.name.map((_, node) => node).filter(shownNode);
 const small = () => count <= WHOLE;
 const grouping = () => state.group || (small() ? "" : "domain");
 
+const together = () => find(state.found).nodes;
+
 function scene() {
   if (state.path) return around(between(...state.path), "path");
-  if (state.set) return around(state.set.slice(0, CAP), "set", state.set.length - CAP);
+  if (state.found) return around(together().slice(0, CAP), "set", together().length - CAP);
   if (state.node >= 0 && (!small() || state.hops > 0)) return focus();
   if (state.everything) return whole(true);
   if (grouping() && state.card) return inCard();
@@ -115,12 +120,12 @@ function cardItem(name, nodes) {
 function cardsBeside(name, next) {
   const found = new Set((groups().get(name) ?? []).flatMap((node) => next[node].filter(shownNode).map(groupOf)));
   found.delete(name);
-  return [...found].sort();
+  return [...found].sort(inOrder);
 }
 
 function cards() {
   const found = groups();
-  const names = [...found.keys()].sort((one, other) => found.get(other).length - found.get(one).length || (one < other ? -1 : 1)).slice(0, CARDS);
+  const names = [...found.keys()].sort((one, other) => found.get(other).length - found.get(one).length || inOrder(one, other)).slice(0, CARDS);
   const kept = new Set(names);
   const weight = new Map();
   for (const [name, nodes] of found)
@@ -145,7 +150,7 @@ function gridOf(items, weight) {
   const depth = (card) => card.nodes.reduce((sum, node) => sum + graph.nodes.x[node], 0) / card.nodes.length;
   const wide = Math.max(1, Math.round(Math.sqrt(items.length * 0.55)));
   const high = Math.ceil(items.length / wide);
-  const sorted = [...items].sort((one, other) => depth(one) - depth(other) || (one.card < other.card ? -1 : 1));
+  const sorted = [...items].sort((one, other) => depth(one) - depth(other) || inOrder(one.card, other.card));
   const row = new Map();
   for (let column = 0; column * high < sorted.length; column++) {
     const cells = sorted.slice(column * high, (column + 1) * high);
@@ -159,7 +164,7 @@ function gridOf(items, weight) {
       return total ? sum / total : high / 2;
     };
     const rank = new Map(cells.map((card) => [card, wanted(card)]));
-    cells.sort((one, other) => rank.get(one) - rank.get(other) || (one.card < other.card ? -1 : 1));
+    cells.sort((one, other) => rank.get(one) - rank.get(other) || inOrder(one.card, other.card));
     cells.forEach((card, at) => {
       row.set(card.card, at);
       [card.x, card.y] = [column * (CARD_WIDTH + 90), at * (CARD_HEIGHT + 30)];

@@ -1,0 +1,1 @@
+"""The add-on ``notify``: a webhook hears how tasks end."""
