@@ -6,6 +6,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -128,3 +129,29 @@ def test_the_bakery_is_run_with_the_engine(tmp_path: Path) -> None:
     assert one.run().succeeded
     with duckdb.connect(str(tmp_path / "datasets/duckdb.db"), read_only=True) as connection:
         assert connection.execute("SELECT count(*) > 0 FROM kpi.product_sales").fetchone() == (True,)
+
+
+def test_the_steps_of_a_run_share_an_engine_that_does_not_stay(tmp_path: Path) -> None:
+    import duckdb
+    from dagster_runs import instance_in, launch
+    from starlake_core_duckdb.engine import client
+
+    folder = tmp_path / "project" / "metadata" / "transform" / "kpi"
+    folder.mkdir(parents=True)
+    for number in range(4):
+        (folder / f"t{number}.sl.yml").write_text("task: {}\n", encoding="utf-8")
+        (folder / f"t{number}.sql").write_text(f"SELECT {number} AS n", encoding="utf-8")
+    (tmp_path / "project/metadata/application.sl.yml").write_text("version: 1\napplication: {}\n", encoding="utf-8")
+    before = set(client._engines)
+    (pipeline,) = publish(tmp_path / "project", environment="duckdb", by="project", options={"retries": 0})
+    with instance_in(tmp_path / "dagster") as instance:
+        assert launch(pipeline.native.alone, instance).success
+    # The run has ended, so nothing waits for the database.
+    with duckdb.connect(str(tmp_path / "project/datasets/duckdb.db"), read_only=True) as connection:
+        keys = connection.execute("SELECT count(DISTINCT run_key), count(*) FROM starlake_core.run_keys").fetchone()
+    assert keys == (4, 4)
+    (path,) = set(client._engines) - before
+    deadline = time.monotonic() + 60
+    while os.path.exists(f"{path}.lock"):
+        assert time.monotonic() < deadline, "the engine stays"
+        time.sleep(0.05)

@@ -39,6 +39,7 @@ from starlake_core.runtime import (
     finish,
     may_pass,
     pausing,
+    rest_runners,
     runner_for,
     tell_end,
     watch,
@@ -230,6 +231,9 @@ class StarlakeOperator(_Step, Reschedulable):
             if _is_airflows(error):
                 raise
             raise self._refused(error) from error
+        finally:
+            if not observer.in_process():
+                rest_runners()  # other processes may use what this one does not need any more
 
     @contextmanager
     def _telling(self, job: Job, runner: Runner, attempt: Attempt) -> Iterator[None]:

@@ -23,6 +23,7 @@ from dagster import Array, Executor, Field, Noneable, Permissive, executor, in_p
 
 from starlake_core import RunError, TriggerRule
 from starlake_core.logs import get_logger
+from starlake_core.runtime import rest_runners
 
 from .pools import limit
 
@@ -225,6 +226,8 @@ if supports_threads:
                 stop.set()
                 _drain(produced, set(live))
                 raise
+            finally:
+                rest_runners()  # who started the run may open the database now
             if stop.is_set():
                 here = _here.get()
                 if here is not None:
