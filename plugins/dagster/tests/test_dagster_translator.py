@@ -77,7 +77,7 @@ class Warehouse(StarlakeTranslator):
             group_name="gold",
             owners=["team:bi"],
             tags={**spec.tags, "tier": "1"},
-            kinds={"sql", "snowflake"},
+            kinds={"sql", "starlake", "snowflake"},
             deps=[*spec.deps, AssetKey(["ref", "rates"])],
             automation_condition=AutomationCondition.eager(),
             metadata={**spec.metadata, "table": asset.dataset.sink, "by": asset.pipeline.id},

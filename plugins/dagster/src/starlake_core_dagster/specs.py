@@ -13,7 +13,7 @@ from starlake_core import StarlakeDataset, StarlakeError, Task
 
 from .options import DagsterOptions
 from .outputs import AssetOutput
-from .project_details import details_metadata, owners_of, plain_lines
+from .project_details import details_metadata, freshness_of, owners_of, plain_lines
 from .render_context import RenderContext, dagster_name
 from .translator import TranslatedAsset
 
@@ -70,8 +70,10 @@ class Specs:
                 metadata["sl_cron"] = dataset.cron
         details = task.details if dataset is not None else None
         about, tags, owners = self._context.about[path], self._tags, self._owners
+        fresh: dict[str, Any] = {}
         if details is not None:
             metadata |= details_metadata(details)
+            fresh = freshness_of(details)
             tags, owners = {**tags, **tag_words(details.tags)}, owners_of(details) or owners
             about = f"{about}\n\n{plain_lines(details.description)}" if details.description else about
         kinds = native.get("kinds")
@@ -93,6 +95,7 @@ class Specs:
             code_version=native.get("code_version"),
             partitions_def=partitions,
             automation_condition=condition,
+            **fresh,
         )
         found = self._translated(spec, task, dataset)
         if condition is None and found.automation_condition is not None and found.deps == spec.deps:

@@ -75,6 +75,7 @@ function styles() {
     { selector: "edge.back", style: { "curve-style": "bezier", "source-endpoint": "outside-to-node", "target-endpoint": "outside-to-node" } },
     { selector: "edge.order", style: { "line-style": "dashed" } },
     { selector: "edge.between", style: { width: "data(width)", "curve-style": "straight", "source-endpoint": "outside-to-node", "target-endpoint": "outside-to-node", opacity: 0.28 } },
+    { selector: "edge.faint", style: { opacity: 0.35 } },
     { selector: "edge.plain", style: { "curve-style": "haystack", "target-arrow-shape": "none", width: 0.8, opacity: 0.5 } },
     { selector: ".dim", style: { opacity: 0.16 } },
     { selector: "edge.lit", style: { width: 2.2, "line-color": text, "target-arrow-color": text, opacity: 1, "z-index": 9 } },
@@ -114,7 +115,8 @@ function element(one) {
 function edgeElement(one, places, kind) {
   const [from, to] = [places.get(one.from), places.get(one.to)];
   const back = from && to && to.x <= from.x + from.width / 2 ? "back" : "";
-  const classes = kind === "cards" ? "between" : kind === "everything" ? "plain" : `${back} ${one.order ? "order" : ""}`;
+  const faint = kind === "card" && (from?.card ?? to?.card) !== undefined ? "faint" : "";
+  const classes = kind === "cards" ? "between" : kind === "everything" ? "plain" : `${back} ${faint} ${one.order ? "order" : ""}`;
   return { group: "edges", data: { id: `e${one.id}`, source: one.from, target: one.to, width: Math.min(1 + Math.sqrt(one.number ?? 1), 6) }, classes };
 }
 
@@ -149,7 +151,7 @@ function startCanvas() {
   cy.on("mouseover", "node", (event) => {
     tip(event.target);
     if (drawn.kind === "cards") showWeak(event.target.id());
-    if (drawn.kind === "cards" || drawn.kind === "everything") event.target.connectedEdges().addClass("lit");
+    if (["cards", "card", "everything"].includes(drawn.kind)) event.target.connectedEdges().addClass("lit");
   });
   cy.on("mouseout", "node", (event) => {
     tip(null);
