@@ -6,13 +6,24 @@ import functools
 import shlex
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import Any
 
-from starlake_core import Attempt, Job, StarlakeDataset, StarlakeError, Wait, explain_skip
+from starlake_core import (
+    Attempt,
+    Job,
+    OutageError,
+    RunKey,
+    RunnerError,
+    StarlakeDataset,
+    StarlakeError,
+    Wait,
+    explain_skip,
+)
 from starlake_core.freshness import Kind
 from starlake_core.masking import mask_arguments, mask_text, secret_arguments, secret_values
 from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START, event_metadata
@@ -28,7 +39,9 @@ from starlake_core.runtime import (
     finish,
     may_pass,
     pausing,
+    rest_runners,
     runner_for,
+    tell_end,
     watch,
 )
 
@@ -210,12 +223,26 @@ class StarlakeOperator(_Step, Reschedulable):
             # The pool keeps tasks apart; this also keeps them apart on one machine, whatever the pool.
             with exclusively(job, attempt.key, stop=self._is_stopped, on_wait=self._line) as held:
                 if not held:
+                    stopped = Outcome(Verdict.CANCELLED, reason="cancelled before it started", stopped=True)
+                    tell_end(job, runner, attempt.key, stopped)
                     raise AirflowFailException(f"{displayed(job)}: stopped before it started")
                 return self._run(context, attempt, job, runner)
         except Exception as error:
             if _is_airflows(error):
                 raise
             raise self._refused(error) from error
+        finally:
+            if not observer.in_process():
+                rest_runners()  # other processes may use what this one does not need any more
+
+    @contextmanager
+    def _telling(self, job: Job, runner: Runner, attempt: Attempt) -> Iterator[None]:
+        """Tell plugins of an attempt that this block could not start or watch."""
+        try:
+            yield
+        except BaseException as error:
+            tell_end(job, runner, attempt.key, error)
+            raise
 
     def _is_stopped(self) -> bool:
         return self._killed or observer.is_stopped()
@@ -224,7 +251,7 @@ class StarlakeOperator(_Step, Reschedulable):
         """Start the job, or take it back, and wait for its end."""
         since = first_look(context)
         if self.wait_policy is None:
-            with pausing(self._is_killed):
+            with self._telling(job, runner, attempt), pausing(self._is_killed):
                 handle = take(job, runner, attempt.key, cleared=attempt.generation, again=since is not None)
             began = time.time() if since is None else since.timestamp()
         else:
@@ -232,7 +259,7 @@ class StarlakeOperator(_Step, Reschedulable):
             def bind(number: str) -> Job:
                 return observer.placed(self.job.bind(replace(attempt, number=number)))
 
-            with pausing(self._is_killed):
+            with self._telling(job, runner, attempt), pausing(self._is_killed):
                 look = take_look(bind, runner, attempt.key, cleared=attempt.generation, again=since is not None)
             job, handle, began = look.job, look.handle, look.began
             attempt = replace(attempt, number=look.key.attempt)
@@ -249,6 +276,7 @@ class StarlakeOperator(_Step, Reschedulable):
             event: what the trigger knows: the attempt, its handle, how it ended, and how far its output was read.
         """
         if event.get("error"):
+            self._tell_error(context, event)
             if event.get("again"):
                 # The environment could not be queried; the job keeps running, and the next try finds it.
                 raise AirflowException(event["error"])
@@ -271,6 +299,16 @@ class StarlakeOperator(_Step, Reschedulable):
             if _is_airflows(error):
                 raise
             raise self._refused(error) from error
+
+    def _tell_error(self, context: Any, event: Mapping[str, Any]) -> None:
+        """Tell plugins of an attempt that the triggerer could not watch."""
+        try:
+            attempt = replace(attempt_of(context, self.facts, self.task_id), number=event["attempt"])
+            job, runner = self._prepare(attempt)
+        except Exception as error:
+            self.log.warning("Nobody hears of the end, because there is no runner: %s", error)
+            return
+        tell_end(job, runner, attempt.key, (OutageError if event.get("again") else RunnerError)(event["error"]))
 
     def on_kill(self) -> None:
         """Cancel what was started. Airflow calls this in a signal handler, where no lock may be taken, so another thread does it."""
@@ -315,27 +353,30 @@ class StarlakeOperator(_Step, Reschedulable):
             seconds = min(seconds, deadline - time.time())
         try:
             outcome, cursor = watch(runner, handle, max(0.0, seconds), on_line=self._line, stop=lambda: self._killed)
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit) as error:
             try:
                 with pausing(None, _CANCEL_SECONDS):
                     runner.cancel(handle)
-            except StarlakeError as error:  # an interrupt does not wait for a service that does not answer
-                self.log.warning("It cannot be cancelled and may keep running: %s", error)
+            except StarlakeError as refused:  # an interrupt does not wait for a service that does not answer
+                self.log.warning("It cannot be cancelled and may keep running: %s", refused)
+            tell_end(job, runner, attempt.key, error)
             if observer.stop():
                 raise AirflowFailException(observer.STOPPED) from None
             raise
-        except BaseException:
+        except BaseException as error:
             # 2.11 leaves the process at once when a task is killed, without waiting for threads.
             if self._killed:
                 runner.cancel(handle)
+            tell_end(job, runner, attempt.key, KeyboardInterrupt() if self._killed else error)
             raise
         if outcome is not None:
             return self._ended(context, attempt, job, runner, handle, outcome, deadline)
         if deadline is not None and time.time() >= deadline:
-            outcome = expire(runner, handle, self.timeout or 0)
+            with self._telling(job, runner, attempt):
+                outcome = expire(runner, handle, self.timeout or 0)
             return self._ended(context, attempt, job, runner, handle, outcome, deadline)
         if self._defers():
-            self._defer(job, attempt.number, handle, cursor, deadline)
+            self._defer(job, attempt.key, handle, cursor, deadline)
         poll = runner.interval
         left = float("inf") if deadline is None else deadline - time.time()
         raise AirflowRescheduleException(_after(_next_look(poll, left, _floor())))
@@ -347,16 +388,24 @@ class StarlakeOperator(_Step, Reschedulable):
 
         return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
 
-    def _defer(self, job: Job, attempt: str, handle: str, cursor: str | None, deadline: float | None) -> None:
+    def _defer(self, job: Job, key: RunKey, handle: str, cursor: str | None, deadline: float | None) -> None:
         from .trigger import StarlakeTrigger
 
         now = time.time()
         # The database stores it, so it contains nothing of the command, and no secrets of the environment.
-        kept = Job(job.environment, spec=job.spec, endpoint=job.endpoint, check=job.check, plugins=job.plugins)
+        kept = Job(
+            job.environment,
+            spec=job.spec,
+            endpoint=job.endpoint,
+            check=job.check,
+            plugins=job.plugins,
+            addon_specs=job.addon_specs,
+        )
         trigger = StarlakeTrigger(
             job=kept.masked().to_json(),
             handle=handle,
-            attempt=attempt,
+            attempt=key.attempt,
+            key_task=key.task,
             cursor=cursor,
             deadline=deadline,
             timeout=self.timeout,
