@@ -174,7 +174,7 @@ def test_a_day(server: LiveDagster, project: Path, tmp_path: Path) -> None:
 
     if shutil.which("chromium"):
         images = IMAGES if RECENT and os.environ.get("STARLAKE_UPDATE_DOCS") else tmp_path
-        shoot(server, "kpi", ("starbake_daily", "starbake_hourly", "kpi"), images / "lineage.png")
+        shoot(server, "kpi", ("starbake", "kpi"), images / "lineage.png")
 
 
 def test_it_loads_as_files_and_as_a_folder(dagster: LiveDagster, project: Path) -> None:
