@@ -19,14 +19,13 @@ from starlake_core import (
     OutageError,
     RunKey,
     RunnerError,
-    StarlakeDataset,
     StarlakeError,
     Wait,
     explain_skip,
 )
 from starlake_core.freshness import Kind
 from starlake_core.masking import mask_arguments, mask_text, secret_arguments, secret_values
-from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START, event_metadata
+from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START
 from starlake_core.plain_text import plain, plain_line
 from starlake_core.runtime import (
     OlderAttempt,
@@ -37,7 +36,6 @@ from starlake_core.runtime import (
     expire,
     explain_not_ready,
     finish,
-    may_pass,
     pausing,
     rest_runners,
     runner_for,
@@ -48,15 +46,15 @@ from starlake_core.runtime import (
 from . import observer
 from .attempts import start_own, take, take_look
 from .connections import credentials_for
-from .context import UNREAD, Facts, answer_of, attempt_of, given_options, told_of
+from .context import UNREAD, answer_of, attempt_of, given_options, told_of
 from .deciding import tell
 from .questions import RECORD
+from .step import Step, is_airflows
 from .versions import (
     AirflowException,
     AirflowFailException,
     AirflowRescheduleException,
     AirflowSkipException,
-    BaseOperator,
     BaseOperatorLink,
     Reschedulable,
     first_look,
@@ -97,68 +95,7 @@ class ConsoleLink(BaseOperatorLink):
         return str(link_value(operator, ti_key, "starlake_console") or "")
 
 
-class _Step(BaseOperator):
-    """What the operators share: the facts of their pipeline, the outlets, and no Airflow templates.
-
-    Attributes:
-        facts: the facts of the pipeline.
-        produces: the datasets of the outlets, for the metadata of their events.
-    """
-
-    template_fields: Sequence[str] = ()
-
-    facts: Facts
-    produces: Sequence[StarlakeDataset] = ()
-
-    @classmethod
-    def create(cls, own: Mapping[str, Any], **keywords: Any) -> Any:
-        """Create an operator. It has no ``__init__`` of its own, which Airflow would wrap to process all arguments once more.
-
-        Args:
-            own: the attributes of the class, by name.
-            **keywords: the keywords of every Airflow operator.
-        """
-        made = cls(**keywords)
-        made.__dict__.update(own)
-        return made
-
-    def _left_out(self) -> bool:
-        """Whether the task must not run, if something observes in this process."""
-        if observer.is_stopped():
-            raise AirflowFailException(observer.STOPPED)
-        return observer.leaves_out(self)
-
-    def _refused(self, error: Exception) -> Exception:
-        """The exception to raise in place of an error: something is missing or misspelt, or a service does not answer now."""
-        reason = str(error) if isinstance(error, StarlakeError) else f"{type(error).__name__}: {error}"
-        observer.ended(self, Outcome(Verdict.FAILED, reason=reason), reason)
-        return (AirflowException if may_pass(error) else AirflowFailException)(reason)
-
-    def _emit(self, context: Mapping[str, Any], attempt: Attempt, own: Mapping[str, Any] | None = None) -> None:
-        """Add to the events of the outlets what a consumer needs to know about the run.
-
-        Args:
-            context: the context of the task instance.
-            attempt: the attempt of the task.
-            own: what the event of the pipeline's own dataset has, too.
-        """
-        source = self.facts.pipeline_id or attempt.run.pipeline_id
-        # By position, not by name: Airflow rewrites some URIs.
-        for outlet, dataset in zip(self.outlets, self.produces, strict=False):
-            accessor = context["outlet_events"][outlet]
-            accessor.extra = {
-                **accessor.extra,
-                **event_metadata(dataset, attempt, source, self.facts.policy.merge),
-                **(own if own is not None and dataset.uri == self.facts.pipeline_id else {}),
-            }
-
-
-def _is_airflows(error: Exception) -> bool:
-    """Whether an error must reach Airflow unchanged: one of its own exceptions, which control it, or one after which it may retry."""
-    return isinstance(error, AirflowException) or (not isinstance(error, StarlakeError) and may_pass(error))
-
-
-class StarlakeOperator(_Step, Reschedulable):
+class StarlakeOperator(Step, Reschedulable):
     """Runs one job in its environment.
 
     Attributes:
@@ -228,7 +165,7 @@ class StarlakeOperator(_Step, Reschedulable):
                     raise AirflowFailException(f"{displayed(job)}: stopped before it started")
                 return self._run(context, attempt, job, runner)
         except Exception as error:
-            if _is_airflows(error):
+            if is_airflows(error):
                 raise
             raise self._refused(error) from error
         finally:
@@ -296,7 +233,7 @@ class StarlakeOperator(_Step, Reschedulable):
                 self.log.warning("The rest of its output cannot be read: %s", error)
             return self._ended(context, attempt, job, runner, handle, outcome, None)
         except Exception as error:
-            if _is_airflows(error):
+            if is_airflows(error):
                 raise
             raise self._refused(error) from error
 
@@ -512,7 +449,7 @@ def _after(seconds: float) -> datetime:
     return datetime.now(timezone.utc) + timedelta(seconds=max(0.0, seconds))
 
 
-class StarlakeStart(_Step):
+class StarlakeStart(Step):
     """The start of a pipeline that datasets start: the core decides whether the run continues."""
 
     ui_color = "#e6f4ea"
@@ -545,7 +482,7 @@ class StarlakeStart(_Step):
             self._emit(context, attempt)
 
 
-class StarlakeEnd(_Step):
+class StarlakeEnd(Step):
     """The end of a pipeline: emits its datasets, unless gates closed and no work was done.
 
     Attributes:
