@@ -14,7 +14,7 @@ from ._command import command
 
 __all__ = ["new_plugin"]
 
-_ROLES = {"orchestrator": "orchestrator", "environment": "environment", "addon": "add-on"}
+_ROLES = {"orchestrator": "orchestrator", "environment": "environment", "addon": "add-on", "add-on": "add-on"}
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "TaskEvent",
     "TaskReport",
     "TaskState",
+    "generation_of",
     "unsafe_word",
 ]
 
@@ -40,14 +41,27 @@ class DataInterval:
             raise RunError(f"a data interval cannot end ({self.end}) before it starts ({self.start})")
 
 
+def generation_of(attempt: str) -> int:
+    """Return the generation of an attempt, by its name.
+
+    >>> generation_of("2"), generation_of("1~2"), generation_of("run:0")
+    (0, 1, 0)
+
+    Args:
+        attempt: the attempt part of a key.
+    """
+    generation, mark, _ = attempt.partition("~")
+    return int(generation) if mark and generation.isascii() and generation.isdigit() else 0
+
+
 @dataclass(frozen=True)
 class RunKey:
     """The key of an attempt of a task.
 
     Attributes:
         task: stays the same when a run is repeated: pipeline, root run, task, and partition or map index.
-        attempt: unique for this attempt: a try number or ``run_id:retry_number``, and the poke number of a check that
-            waits.
+        attempt: unique for this attempt: a try number or ``run_id:retry_number``, the poke number of a check that
+            waits, and before them the generation, if it is not the first.
         generation: how often somebody deliberately repeated the task within its run; 0 at first. It is not part of
             ``task``, so attempts of earlier generations are found.
         instance: tells the run from others with the same id; see :func:`starlake_core.model.identity.instance_of`.
@@ -161,9 +175,10 @@ class Attempt:
     Attributes:
         run: the run.
         task: the path of the task within the pipeline.
-        number: the number or name of the attempt, unique for the task.
+        number: the number or name of the attempt, unique for the task and its generation.
         partition: the partition or map index of the task, if it has several at once.
-        generation: how often somebody deliberately repeated the task within the run (Airflow's *clear*).
+        generation: how often somebody deliberately repeated the task within the run (Airflow's *clear*). Work of an
+            earlier generation is stopped if it is still running, and its results are never used.
     """
 
     run: Run
@@ -178,9 +193,10 @@ class Attempt:
         run = self.run
         part = f"[{self.partition}]" if self.partition else ""
         task = f"{run.pipeline_id}/{run.root_run_id or run.run_id}/{self.task}{part}"
+        name = self.number if self.generation == generation_of(self.number) else f"{self.generation}~{self.number}"
         if not run.deployment:
-            return RunKey(task, self.number, self.generation, run.instance)
-        return RunKey(f"{run.deployment}:{task}", self.number, self.generation, run.instance, former=task)
+            return RunKey(task, name, self.generation, run.instance)
+        return RunKey(f"{run.deployment}:{task}", name, self.generation, run.instance, former=task)
 
     def value(self, name: str) -> str:
         """Return the value of the placeholder ``${name}``.

@@ -155,14 +155,15 @@ def tear_down(pipeline: Pipeline, task: Task, run: Run) -> tuple[TaskState, str]
     Returns:
         The final state, and the reason.
     """
-    from ..runtime import execute, in_project, runner_for
+    from ..runtime import execute, in_project, pausing, runner_for
 
     assert task.job is not None
     attempt = run.attempt(task.path)
     try:
-        job = in_project(task.job.bind(attempt), pipeline.source)
-        runner = runner_for(job, pipeline.plugins)
-        outcome = execute(job, runner, attempt.key, timeout=task.timeout)
+        with pausing(None):  # what stopped the run does not stop this
+            job = in_project(task.job.bind(attempt), pipeline.source)
+            runner = runner_for(job, pipeline.plugins)
+            outcome = execute(job, runner, attempt.key, timeout=task.timeout)
     except StarlakeError as error:
         return TaskState.FAILED, str(error)
     return (TaskState.SUCCEEDED, "") if outcome.succeeded else (TaskState.FAILED, outcome.reason)
