@@ -497,8 +497,8 @@ class _LeavesTheCluster(Engine):
 
 
 class _StartsTheHopeless(Engine):
-    def hopeless(self) -> Sequence[str]:
-        return ()
+    def hopeless(self) -> str:
+        return ""
 
 
 class _StartsAfterInterrupt(Engine):

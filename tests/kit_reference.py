@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import graphlib
 import runpy
 import signal
@@ -17,7 +16,6 @@ import pytest
 
 from starlake_core import (
     Attempt,
-    BindError,
     Command,
     DataInterval,
     Pipeline,
@@ -33,6 +31,7 @@ from starlake_core import (
     TaskReport,
     TaskState,
     TriggerRule,
+    explain_hopeless,
     hookimpl,
     is_selected,
     request_run,
@@ -108,7 +107,7 @@ class Engine:
             return skipped_report(self.pipeline, self.request)
         hopeless = self.hopeless()
         if hopeless:
-            raise RunError("; ".join(hopeless))
+            raise RunError(hopeless)
         for name, befores in self.order().items():
             effects = set().union(*(self.effects[before] for before in befores)) or {"good"}
             reason = next((self.reasons[before] for before in befores if self.reasons[before]), "")
@@ -128,14 +127,9 @@ class Engine:
             group=self.request.group,
         )
 
-    def hopeless(self) -> Sequence[str]:
+    def hopeless(self) -> str:
         """Why the run cannot succeed."""
-        jobs = []
-        for task in self.tasks.values():
-            if task.job is not None and is_selected(task, self.request):
-                with contextlib.suppress(BindError):  # its attempt says so
-                    jobs.append(task.job.bind(self.run.attempt(task.path)))
-        return self.pipeline.plugins.check_jobs(jobs)
+        return explain_hopeless(self.pipeline, self.request)
 
     def tell(self, report: TaskReport) -> None:
         if self.request.listener is not None:

@@ -304,6 +304,23 @@ def test_broken_plugin_is_caught(
         assert words in result.stdout.str(), f"the check fails, but does not say: {words}"
 
 
+def test_checks_are_selected_by_their_level(pytester: pytest.Pytester) -> None:
+    pytester.syspathinsert(Path(__file__).parent)
+    pytester.makepyfile(
+        """
+        from kit_reference import ReferenceSuite
+
+        pytest_plugins = ["starlake_core.testing.plugin"]
+
+        class TestReference(ReferenceSuite):
+            pass
+        """
+    )
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-q", "--collect-only", "-k", "resumable")
+    wanted = {check.name for check in checks_of(OrchestratorSuite) if check.level == "resumable"}
+    assert {line.rpartition("::")[2] for line in result.outlines if "::" in line} == wanted
+
+
 KEPT = {"Labels", "LabelsOptions", "LabelsSuite"}
 BASES = {"_Runner", "_Local", "_ChangesRun", "_ChangesSettings", "_ChangesScheduledRun"}
 

@@ -56,7 +56,12 @@ def check(files: PipelineFiles, strict: bool, output_format: str) -> None:
             )
     pipelines = [pipeline for file in loaded for pipeline in file.pipelines]
     notes, missing = find_conflicts(pipelines), find_missing(pipelines)
-    notes = [*notes, *find_without_project(pipelines), *sources.notes, *(unread_note(path) for path, check in projects.items() if check is None)]
+    notes = [
+        *notes,
+        *find_without_project(pipelines),
+        *sources.notes,
+        *(unread_note(path) for path, check in projects.items() if check is None),
+    ]
     checked = {path: check for path, check in projects.items() if check is not None}
     if output_format == "json":
         ok = not missing and not any(file.problems for file in loaded) and not any(c.errors for c in checked.values())

@@ -127,7 +127,7 @@ class Run:
         zone: the time zone of the schedule, for dates without a time.
         root_run_id: the first run that this one re-executes; the run itself by default.
         instance: tells it from other runs with the same ``run_id``, if a run can be deleted and created again.
-        deployment: the deployment that it belongs to, see :func:`starlake_core.model.identity.deployment_name`.
+        deployment: the deployment that it belongs to, see :meth:`Pipeline.deployment_at`.
         variables: the orchestrator's variable store, for ``${var:NAME}``.
         retry_unsafe: like ``retry_unsafe`` of :class:`Job`, for this run.
         options: substitution variables for the commands, in sections; see :mod:`starlake_core.model.run_options`.
@@ -372,7 +372,8 @@ class TaskReport:
         reason: why it was skipped or failed.
         exit_code: the exit code of its last attempt.
         attempts: how many attempts it took.
-        log: where the output of the last attempt is.
+        log: where the output of the last attempt is: an absolute path, or an address. The command line shows the end of
+            the file if the task failed.
         duration: seconds that the last attempt took.
         started: when the last attempt started; None if none did, or if the orchestrator does not say.
     """
@@ -400,7 +401,8 @@ class Report:
         state: ``success``, ``failed``, ``cancelled``, ``dry run``; in a list of runs also ``planned``, ``running`` and
             ``interrupted``.
         tasks: a report for each task, in topological order.
-        datasets: URIs of the datasets that the run emitted.
+        datasets: URIs of the datasets that the run emitted: the outlets of its successful tasks. That of the end of the
+            pipeline is the id of the pipeline.
         reason: a sentence about the run as a whole, if there is one.
         started, ended: when it ran; ``ended`` is None while it runs.
         interval: the data interval.

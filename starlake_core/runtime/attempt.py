@@ -68,7 +68,8 @@ def start(
     """Start an attempt, or find it already running.
 
     The environment is asked first. If it knows this very attempt, that one is used, even if it has ended: an attempt
-    with another number or generation is other work. A live older attempt of the task is adopted or cancelled. If an older attempt is being stopped, the new one waits for its end.
+    with another number or generation is other work. A live older attempt of the task is adopted or cancelled. If an
+    older attempt is being stopped, the new one waits for its end.
     The result of an older attempt that has ended is never used. Work that cannot safely be done twice starts only if
     what an earlier attempt left behind was put back, or if a person allows it.
 

@@ -318,7 +318,9 @@ class RequestChecks(OrchestratorBase):
         pipeline = self.draw(corpus.tear_down, fake)
         report, _ = self._interrupted(pipeline, fake)
         count = len(fake.started("job:delete_cluster"))
-        assert count == 1, f"after Ctrl-C, the tear-down ran {count} times, not once: call tear_down(pipeline, task, run)"
+        assert count == 1, (
+            f"after Ctrl-C, the tear-down ran {count} times, not once: call tear_down(pipeline, task, run)"
+        )
         if report is not None:
             assert report.state == TaskState.CANCELLED, f"a run that was interrupted is {report.state!r}"
             assert states(report, ["delete_cluster"]) == {"delete_cluster": TaskState.SUCCEEDED}
@@ -334,7 +336,9 @@ class RequestChecks(OrchestratorBase):
             shown, succeeded = str(error), False
         else:
             shown, succeeded = " ".join([report.reason, *(task.reason for task in report.tasks)]), report.succeeded
-        assert not fake.submissions, "a run that cannot succeed started a job: ask pipeline.plugins.check_jobs(jobs) first"
+        assert not fake.submissions, (
+            "a run that cannot succeed started a job: ask explain_hopeless(pipeline, request) first"
+        )
         assert not succeeded, "a run that cannot succeed is green"
         assert "the query of kpi.left cannot be read" in shown, f"the run does not say why: {shown!r}"
         request = replace(self._request(pipeline, run_id="kit-rest"), exclude=("left",))
