@@ -48,7 +48,7 @@ class Heard:
             if not self._reported:
                 self._reported = True
                 logger.error(
-                    "%s: the callback on_line raised %s: %s. The attempt goes on, but lines of its output may be lost",
+                    "%s: the callback on_line raised %s: %s. The attempt keeps running, but lines of its output may be lost",
                     self._what,
                     type(error).__name__,
                     error,
