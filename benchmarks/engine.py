@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -22,20 +23,25 @@ from pathlib import Path
 from measuring import Pairs, shown_time
 
 LAYER, ROWS, AT_ONCE = 20, 1000, 4
-TARGET, LINEAR = 0.35, 5.5
+TARGET, LINEAR, IN_DAGSTER = 0.35, 5.5, 1.3
 _SUBREAPER = 36
 
 PIPELINE = """
 from starlake_core import Orchestration
 
 COUNT, LAYER = {count}, {layer}
-with Orchestration({{"duckdb_engine": {engine!r}, "parallelism": {at_once}}}, orchestrator="local", environment="duckdb") as orchestration:
+with Orchestration({options!r}, orchestrator={orchestrator!r}, environment={environment!r}) as orchestration:
     with orchestration.sl_create_pipeline(name="bench") as pipeline:
         tasks = [pipeline.sl_transform(task_id=f"t{{n:04}}", transform_name=f"kpi.t{{n:04}}") for n in range(COUNT)]
         for number in range(LAYER, COUNT):
             layer, place = divmod(number, LAYER)
             for step in range(3):
                 tasks[(layer - 1) * LAYER + (place + step) % LAYER] >> tasks[number]
+"""
+IN_PROCESS = """
+from dagster import DagsterInstance
+
+assert pipeline.native.alone.execute_in_process(instance=DagsterInstance.ephemeral()).success
 """
 
 
@@ -86,8 +92,8 @@ def query(number: int, table: Callable[[int], str]) -> str:
     return f"SELECT a.id, a.v + b.v + c.v AS v, a.label FROM {a} a JOIN {b} b USING (id) JOIN {c} c USING (id)"
 
 
-def ours(folder: Path, count: int, engine: str) -> Cost:
-    """A new project, run once."""
+def make_project(folder: Path, count: int) -> None:
+    """A project with the transforms."""
     transforms = folder / "metadata" / "transform" / "kpi"
     transforms.mkdir(parents=True)
     (folder / "metadata" / "application.sl.yml").write_text("version: 1\napplication: {}\n")
@@ -95,9 +101,36 @@ def ours(folder: Path, count: int, engine: str) -> Cost:
         name = f"t{number:04}"
         (transforms / f"{name}.sl.yml").write_text("version: 1\ntask:\n  writeStrategy: {type: OVERWRITE}\n")
         (transforms / f"{name}.sql").write_text(query(number, lambda other: f"kpi.t{other:04}"))
-    (folder / "pipe.py").write_text(PIPELINE.format(count=count, layer=LAYER, engine=engine, at_once=AT_ONCE))
-    env = {name: value for name, value in os.environ.items() if not name.startswith("SL_")}
-    return measured([sys.executable, "-m", "starlake_core", "run", str(folder / "pipe.py")], folder, env)
+
+
+def clean() -> dict[str, str]:
+    """The environment variables of a run."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("SL_")}
+
+
+def pipeline(count: int, orchestrator: str, environment: str, **options: object) -> str:
+    """The file of a pipeline of the transforms."""
+    options = {"parallelism": AT_ONCE, **options}
+    return PIPELINE.format(
+        count=count, layer=LAYER, options=options, orchestrator=orchestrator, environment=environment
+    )
+
+
+def ours(folder: Path, count: int, engine: str) -> Cost:
+    """A new project, run once."""
+    make_project(folder, count)
+    (folder / "pipe.py").write_text(pipeline(count, "local", "duckdb", duckdb_engine=engine))
+    return measured([sys.executable, "-m", "starlake_core", "run", str(folder / "pipe.py")], folder, clean())
+
+
+def in_dagster(folder: Path, count: int, python: Path, nothing: bool) -> Cost:
+    """The transforms in the process of Dagster, or the same steps with a program that does nothing."""
+    make_project(folder, count)
+    script = folder / "pipe.py"
+    options = {"SL_STARLAKE_PATH": shutil.which("true")} if nothing else {}
+    text = pipeline(count, "dagster", "shell" if nothing else "duckdb", **options)
+    script.write_text(text + IN_PROCESS)
+    return measured([str(python), str(script)], folder, clean())
 
 
 def dbt(folder: Path, count: int, place: Path) -> Cost:
@@ -148,6 +181,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--count", type=int, default=200, help="how many transforms (default: %(default)s)")
     parser.add_argument("--pairs", type=int, default=5, help="how many pairs (default: %(default)s)")
     parser.add_argument("--dbt", type=Path, metavar="FOLDER", help="the environment that has dbt-duckdb")
+    parser.add_argument("--dagster", type=Path, metavar="PYTHON", help="an interpreter that has starlake-core-dagster")
     parser.add_argument("--process", action="store_true", help="compare with a process for each command, too")
     parser.add_argument("--linear", action="store_true", help="compare with five times as many transforms, too")
     asked = parser.parse_args(arguments)
@@ -165,6 +199,18 @@ def main(arguments: Sequence[str]) -> int:
         ratios = compare("warm / dbt", warm, lambda folder: dbt(folder, asked.count, place.absolute()), asked.pairs)
         missed = max(ratios) > TARGET
         say(f"warm / dbt: {'MISSED' if missed else 'ok'} (target {TARGET} x)")
+    python = asked.dagster
+    if python is None or subprocess.run([python, "-c", "import starlake_core_dagster"], capture_output=True).returncode:
+        say("skipped: Dagster is not there; give an interpreter that has starlake-core-dagster with --dagster")
+    else:
+        _, cpu = compare(
+            "transforms / steps that do nothing, in Dagster",
+            lambda folder: in_dagster(folder, asked.count, python, nothing=False),
+            lambda folder: in_dagster(folder, asked.count, python, nothing=True),
+            asked.pairs,
+        )
+        missed = missed or cpu > IN_DAGSTER
+        say(f"in Dagster: {'MISSED' if cpu > IN_DAGSTER else 'ok'} (target {IN_DAGSTER} x)")
     if asked.process:
         compare("warm / process", warm, lambda folder: ours(folder, asked.count, "process"), asked.pairs)
     if asked.linear:

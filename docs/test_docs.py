@@ -140,6 +140,17 @@ def test_every_cell_about_doing_work_again_is_a_test() -> None:
         assert f"def {named['test'] or 'test_'}" in source or "schedules" in named["file"], cell
 
 
+def test_every_feature_of_dagster_dbt_has_a_test_or_a_reason() -> None:
+    text = (ROOT / "docs" / "how-to" / "from-dagster-dbt.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 20
+    for row in rows:
+        named = re.findall(r"<!-- (?P<file>\S+?)(?:::(?P<test>\w+))? -->", row)
+        assert named or "| not here, because " in row, f"no test stands behind: {row}"
+        for file, test in named:
+            assert f"def {test or 'test_'}" in (ROOT / file).read_text(), row
+
+
 def test_get_started_has_the_quick_starts_of_the_plugins() -> None:
     """They are typed by the tests of the plugins."""
     blocks = list(QUICK_START.finditer((ROOT / "docs" / "get-started.md").read_text()))

@@ -54,6 +54,7 @@ from .model.schedule import (
     previous_fire,
 )
 from .model.worst_case import worst_case
+from .model.written import CheckResult, Written
 from .options import (
     BOOL,
     CRON,
@@ -108,6 +109,7 @@ __all__ = [
     "Attempt",
     "BindError",
     "Check",
+    "CheckResult",
     "Column",
     "Command",
     "CommandError",
@@ -186,6 +188,7 @@ __all__ = [
     "TriggerRule",
     "UnknownOptionError",
     "Wait",
+    "Written",
     "check_limits",
     "data_interval",
     "dry_run_report",

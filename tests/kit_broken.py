@@ -48,6 +48,7 @@ from starlake_core.runtime import (
     execute,
     runner_for,
     start,
+    tell_end,
     wait,
 )
 from starlake_core.testing import (
@@ -207,6 +208,24 @@ class _RunsTwice(Engine):
     def perform(self, task: Task) -> TaskReport:
         self.attempt(task, self.run.attempt(f"{task.path}.first", "1"))
         return super().perform(task)
+
+
+class _TellsNoEnds(Engine):
+    def attempt(self, task: Task, attempt: Attempt) -> Outcome:
+        if task.job is None:
+            return Outcome(Verdict.SUCCEEDED)
+        job = task.job.bind(attempt)
+        runner = runner_for(job, self.pipeline.orchestration.plugins)
+        return wait(runner, start(job, runner, attempt.key), timeout=task.timeout)
+
+
+class _TellsEndsTwice(Engine):
+    def attempt(self, task: Task, attempt: Attempt) -> Outcome:
+        outcome = super().attempt(task, attempt)
+        if task.job is not None:
+            job = task.job.bind(attempt)
+            tell_end(job, runner_for(job, self.pipeline.orchestration.plugins), attempt.key, outcome)
+        return outcome
 
 
 class _LoadsBlindly(Engine):

@@ -23,7 +23,13 @@ OF_THE_COMMAND_LINE = {"click", "rich"}
 ON_FIRST_USE = {"options/documents.py": {"yaml"}, "plugins/doubts.py": {"packaging"}}
 """Modules that import an optional library on first use."""
 OF_THE_KIT = {"pytest", "hypothesis", "_pytest"}
-MAY_USE = {("duckdb", "project"), ("compat", "project"), ("cloud_run", "google"), ("dataproc", "google")}
+MAY_USE = {
+    ("duckdb", "project"),
+    ("compat", "project"),
+    ("dagster", "project"),
+    ("cloud_run", "google"),
+    ("dataproc", "google"),
+}
 
 
 class Import(NamedTuple):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import starlake_core
 from starlake_core.dsl.orchestration import Overrides
 from starlake_core.dsl.pipeline_files import find_files, load_file, load_files
 
@@ -109,6 +112,65 @@ def test_a_neighbour_takes_no_place_of_another_module(tmp_path: Path) -> None:
     before = list(sys.path)
     assert not problems(tmp_path / "f.py")
     assert sys.path == before
+
+
+def test_what_lies_below_the_folder_and_is_found_without_it_is_imported_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A virtual environment beside a pipeline file has the plugins; imported again, their classes would be others."""
+    packages = tmp_path / ".venv" / "lib" / "site-packages"
+    packages.mkdir(parents=True)
+    (packages / "installed_in_this_test.py").write_text("class Runner: ...")
+    (tmp_path / "own_of_this_test").mkdir()
+    (tmp_path / "own_of_this_test" / "parts.py").write_text("value = 1")
+    monkeypatch.syspath_prepend(str(packages))
+    text = "import installed_in_this_test\nfrom own_of_this_test.parts import value\n"
+    (tmp_path / "f.py").write_text(text + GOOD.format(name="x"))
+    assert not problems(tmp_path / "f.py")
+    assert "installed_in_this_test" in sys.modules
+    assert not {"own_of_this_test", "own_of_this_test.parts"} & {*sys.modules}
+    monkeypatch.delitem(sys.modules, "installed_in_this_test")
+
+
+def test_a_plugin_that_is_developed_beside_a_pipeline_file_is_imported_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = tmp_path / "plugin_of_this_test-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin-of-this-test\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[starlake_core.addons]\nof_this_test = plugin_of_this_test\n")
+    (tmp_path / "plugin_of_this_test.py").write_text("class Runner: ...")
+    (tmp_path / "helper_of_this_test.py").write_text("value = 1")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    text = "import plugin_of_this_test\nfrom helper_of_this_test import value\n"
+    (tmp_path / "f.py").write_text(text + GOOD.format(name="x"))
+    assert not problems(tmp_path / "f.py")
+    assert "plugin_of_this_test" in sys.modules
+    assert "helper_of_this_test" not in sys.modules, "a file that is loaded again gets the helper as it is now"
+    monkeypatch.delitem(sys.modules, "plugin_of_this_test")
+
+
+def test_a_virtual_environment_beside_the_pipeline_file(tmp_path: Path) -> None:
+    """The runner of an environment below the folder is one that the core knows."""
+    packages = tmp_path / ".venv" / "site-packages"
+    shutil.copytree(Path(starlake_core.__file__).parent, packages / "starlake_core")
+    for name in ("shell", "local"):
+        module = importlib.import_module(f"starlake_core_{name}")
+        assert module.__file__
+        shutil.copytree(Path(module.__file__).parent, packages / module.__name__)
+    text = GOOD.format(name="x").replace('"duckdb"', '"shell", options={"SL_STARLAKE_PATH": "/bin/echo"}')
+    (tmp_path / "f.py").write_text(text)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "starlake_core", "run", str(tmp_path / "f.py")],
+        cwd=elsewhere,
+        env={**os.environ, "PYTHONPATH": str(packages), "SL_ROOT": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done
 
 
 def test_the_command_line_imports_nothing_of_the_working_directory(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from starlake_core import (
     OutageError,
     PluginContractError,
     PluginFailedError,
+    PluginNotFoundError,
     Run,
     RunKey,
     RunnerError,
@@ -37,6 +38,7 @@ from starlake_core import (
     plugins,
 )
 from starlake_core.plugins import select
+from starlake_core.plugins.blame import label_runner
 from starlake_core.processes import following
 from starlake_core.processes.runner import local_folder, worker_environment
 from starlake_core.runtime import (
@@ -61,6 +63,7 @@ from starlake_core.runtime import (
     runner_for,
     shared_poller,
     start,
+    tell_end,
     wait,
     watch,
 )
@@ -500,16 +503,19 @@ def test_an_addon_that_is_named_in_the_job_may_serve_an_environment_of_its_own(
         "def sl_create_runner(job):\n"
         "    return ProcessRunner(lambda job: job.arguments) if job.environment == 'query' else None\n"
     )
+    (tmp_path / "silent_plugin.py").write_text("needs_hooks = '1.0'\n")
     info = tmp_path / "acme_query-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-query\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[starlake_core.addons]\nquery = query_plugin\n")
+    (info / "entry_points.txt").write_text("[starlake_core.addons]\nquery = query_plugin\nsilent = silent_plugin\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     plugins.rescan()
     try:
         assert isinstance(runner_for(Job("query", plugins=("query",))), ProcessRunner)
         with pytest.raises(PluginContractError, match=r"add-on 'query' \(acme-query 1\.0\) returned None"):
             runner_for(Job("queri", plugins=("query",)))
+        with pytest.raises(PluginNotFoundError, match=r"no environment 'queri'"):
+            runner_for(Job("queri", plugins=("silent",)))
     finally:
         plugins.rescan()
 
@@ -1461,3 +1467,49 @@ def test_a_runner_leaves_no_threads_behind() -> None:
         "threads end",
     )
     gc.collect()
+
+
+class Refuses(Scripted):
+    """Neither starts nor watches."""
+
+    def submit(self, job: Job, key: RunKey) -> str:
+        raise RunnerError("grant the role")
+
+
+def _heard(runner: Runner) -> Listener:
+    listener = Listener()
+    label_runner(runner, "scripted", listener.sl_task_ended)
+    return listener
+
+
+def test_an_error_is_told_once_however_many_callers_tell_it() -> None:
+    runner, key = Refuses(), RunKey("t", "1")
+    listener = _heard(runner)
+    with pytest.raises(RunnerError) as caught:
+        execute(JOB, runner, key)
+    tell_end(JOB, runner, key, caught.value)
+    assert listener.heard == [("1", "failed", "grant the role")]
+    tell_end(JOB, runner, replace(key, attempt="2"), caught.value)
+    assert [heard[0] for heard in listener.heard] == ["1", "2"]
+
+
+def test_an_interrupt_is_told_as_a_cancellation() -> None:
+    runner = Scripted()
+    listener = _heard(runner)
+
+    def interrupt(handle: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(JOB, runner, RunKey("t", "1"), on_start=interrupt)
+    assert listener.heard == [("1", "cancelled", "interrupted")]
+
+
+def test_the_end_of_an_attempt_of_another_owner_is_not_told() -> None:
+    """The attempt that had taken it over starts its own, and that one's end is told."""
+    for attempt, told in (("1", []), ("2", [("2", "cancelled", "")])):
+        runner = Scripted()
+        listener = _heard(runner)
+        runner.found = [AttemptInfo(attempt, "h", Status(Outcome(Verdict.CANCELLED)))]
+        finish(runner, "h", Outcome(Verdict.CANCELLED), JOB, RunKey("t", "2"))
+        assert listener.heard == told

@@ -250,6 +250,12 @@ class ReportedProgress(Progress):
         self._try_to_save()
         self._progress.held(report)
 
+    def left_out(self, reports: Sequence[Report]) -> None:
+        with self._lock:
+            self._runs.update((report.run_id, report) for report in reports)
+        self._try_to_save()
+        self._progress.left_out(reports)
+
     def note(self, text: str) -> None:
         self._progress.note(text)
 

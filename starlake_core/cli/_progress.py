@@ -75,6 +75,9 @@ class Progress:
         """A run does not start, for the reason in its report."""
         self.note(f"{report.pipeline_id}: {report.reason}")
 
+    def left_out(self, reports: Sequence[Report]) -> None:
+        """Runs do not start, because one before them was stopped or failed; their reports say so."""
+
     def note(self, text: str) -> None:
         """Show a message that does not belong to a task."""
         self.console.print(Text(plain(text)), soft_wrap=True)

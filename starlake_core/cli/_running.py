@@ -81,10 +81,11 @@ def run_all(planned: Sequence[PlannedRun], progress: Progress, keep_going: bool 
         ended[item.pipeline.id] = (item.pipeline, report)
         if report.state == TaskState.CANCELLED or not (keep_going or report.succeeded):
             why = "was stopped" if report.state == TaskState.CANCELLED else "failed"
-            _hold(
-                [left for left in planned[len(reports) :] if left.done is None],
-                f"not started, because {report.pipeline_id} {why}",
-            )
+            reason = f"not started, because {report.pipeline_id} {why}"
+            rest = [left for left in planned[len(reports) :] if left.done is None]
+            _hold(rest, reason)
+            left_out = [_planned_report(left, reason) for left in rest]
+            _show(partial(progress.left_out, left_out))
             break
     return reports
 
@@ -168,6 +169,10 @@ def _hold(planned: Sequence[PlannedRun], reason: str) -> None:
             logger.warning("%s", error)
 
 
+def _planned_report(planned: PlannedRun, reason: str) -> Report:
+    return Report(planned.pipeline.id, planned.request.run.run_id, TaskState.PLANNED, reason=reason)
+
+
 def _by_orchestration(planned: Sequence[PlannedRun]) -> list[list[PlannedRun]]:
     found: dict[int, list[PlannedRun]] = {}
     for item in planned:
@@ -181,7 +186,7 @@ def _run_unless_unfed(
     pipeline = planned.pipeline
     request = fed_request(pipeline, planned.request, ended, lambda text: _show(partial(progress.note, text)))
     if isinstance(request, str):
-        report = Report(pipeline.id, planned.request.run.run_id, TaskState.PLANNED, reason=request)
+        report = _planned_report(planned, request)
         _hold([planned], request)
         _show(partial(progress.held, report))
         return report

@@ -42,8 +42,11 @@ def backfill(
     keep_going: bool,
     output_format: str,
 ) -> None:
-    """Run all intervals of the schedules between two dates, one after the other. Stop at the first that fails."""
-    selected, group = selection.load(), new_group()
+    """Run all intervals of the schedules between two dates, one after the other. Stop at the first that fails.
+
+    Pipelines of a project that have no schedule of their own are left out.
+    """
+    selected, group = _scheduled(selection), new_group()
     planned: list[PlannedRun] = []
     native: list[Iterable[Report]] = []
     for item in selected:
@@ -71,6 +74,21 @@ def backfill(
         earlier=earlier,
         incomplete=bool(selection.files.faults),
     )
+
+
+def _scheduled(selection: Selection) -> list[SelectedPipeline]:
+    """Return the selected pipelines, of projects only those with a schedule: nobody can name the others apart."""
+    selected = selection.load()
+    if not selection.files.projects() or not any(item.pipeline.cron for item in selected):
+        return selected
+    for item in selected:
+        if item.pipeline.cron is None:
+            stderr().print(
+                f"note: pipeline {item.pipeline.id} has no cron schedule, so it is left out",
+                highlight=False,
+                markup=False,
+            )
+    return [item for item in selected if item.pipeline.cron is not None]
 
 
 def _moments(selected: SelectedPipeline, start: datetime, end: datetime) -> Iterator[datetime]:

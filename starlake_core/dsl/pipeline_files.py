@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field, replace
-from importlib.machinery import SourceFileLoader
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType
 
@@ -24,6 +24,7 @@ from ..errors import (
     StarlakeError,
 )
 from ..model.facts import PipelineFault
+from ..plugins.registry import ROLES
 from ..short_names import short_hash
 from .orchestration import Orchestration, Overrides, overriding
 from .pipeline import StarlakePipeline
@@ -194,7 +195,7 @@ def load_file(path: Path, overrides: Overrides) -> LoadedFile:
         if neighbours in sys.path:  # the last one: its folder may already be on the path
             del sys.path[len(sys.path) - 1 - sys.path[::-1].index(neighbours)]
         sys.modules.pop(name, None)
-        _forget_neighbours(path.parent, before)
+        _forget_neighbours(neighbours, before)
     for orchestration in collected:
         found = orchestration.plugins.check_file(path)
         loaded.warnings.extend(text for text in found if text not in loaded.warnings)
@@ -208,13 +209,49 @@ def load_file(path: Path, overrides: Overrides) -> LoadedFile:
     return loaded
 
 
-def _forget_neighbours(folder: Path, before: set[str]) -> None:
+def _forget_neighbours(folder: str, before: set[str]) -> None:
     """Forget the modules that a pipeline file imported from its folder, because the next folder may have modules with
-    the same names."""
-    for name in set(sys.modules) - before:
-        file = getattr(sys.modules[name], "__file__", None)
-        if file and Path(file).is_relative_to(folder):
-            del sys.modules[name]
+    the same names, and the file may be loaded again when they have changed.
+
+    What merely lies below the folder stays, such as the packages of a virtual environment next to the file, and so does
+    a plugin that is developed there: imported twice, its classes would not be those that its runners inherit from."""
+    new = set(sys.modules) - before
+    for top in {name.partition(".")[0] for name in new} - before:
+        nearby = PathFinder.find_spec(top, [folder])
+        if nearby is None or not _same_place(nearby, getattr(sys.modules.get(top), "__spec__", None)):
+            continue
+        if not _of_a_plugin(top) and not any(_same_place(nearby, spec) for spec in _specs_without(folder, top)):
+            for name in new:
+                if name == top or name.startswith(f"{top}."):
+                    del sys.modules[name]
+
+
+def _same_place(spec: ModuleSpec, other: ModuleSpec | None) -> bool:
+    """Return whether two modules have the same file, or the same folders if they are packages without one."""
+    return other is not None and _place_of(spec) == _place_of(other)
+
+
+def _place_of(spec: ModuleSpec) -> str | list[str]:
+    return spec.origin or list(spec.submodule_search_locations or ())
+
+
+def _of_a_plugin(name: str) -> bool:
+    """Return whether a top-level module belongs to an installed plugin."""
+    from importlib.metadata import entry_points  # slow to import, and seldom needed
+
+    modules = {entry_point.module for group in ROLES.values() for entry_point in entry_points(group=group)}
+    return any(module.partition(".")[0] == name for module in modules)
+
+
+def _specs_without(folder: str, name: str) -> list[ModuleSpec]:
+    """Return what the finders of this process say about a module when a folder is not on the path."""
+    path = list(sys.path)
+    sys.path[:] = [entry for entry in path if Path(entry).absolute() != Path(folder)]
+    try:
+        found = [finder.find_spec(name, None) for finder in sys.meta_path]
+    finally:
+        sys.path[:] = path
+    return [spec for spec in found if spec is not None]
 
 
 def _working_directory() -> str:

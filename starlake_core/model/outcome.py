@@ -11,6 +11,7 @@ from ..errors import StarlakeError
 from ..plain_text import plain
 from .identity import Kinship, kinship
 from .run import RunKey
+from .written import Written
 
 __all__ = ["AttemptInfo", "Outcome", "Status", "Verdict", "explain_not_ready"]
 
@@ -45,6 +46,7 @@ class Outcome:
         stopped: somebody stopped it, so it is not known how far it came.
         final: do not retry without a person's decision: another attempt would end the same way, or could do the work
             twice or not at all.
+        written: what it wrote, a value for each table; empty if the environment does not know.
     """
 
     verdict: Verdict
@@ -54,6 +56,7 @@ class Outcome:
     tail: str = ""
     stopped: bool = False
     final: bool = False
+    written: tuple[Written, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("reason", "log", "tail"):
@@ -74,7 +77,8 @@ class Outcome:
     def from_json(cls, text: str) -> Outcome:
         """Read an outcome that :meth:`to_json` wrote."""
         values = json.loads(text)
-        return cls(**{**values, "verdict": Verdict(values["verdict"])})
+        written = tuple(map(Written.from_values, values.get("written", ())))
+        return cls(**{**values, "verdict": Verdict(values["verdict"]), "written": written})
 
 
 @dataclass(frozen=True)

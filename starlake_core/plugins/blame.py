@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..model.run import RunKey
     from .runner import Runner
 
-__all__ = ["blame", "blaming", "failed", "is_own_message", "label_runner", "place_in_plugin", "place_of", "tell_end"]
+__all__ = ["blame", "blaming", "failed", "is_own_message", "label_runner", "place_in_plugin", "place_of", "told"]
 
 _LABEL = "_starlake_plugin"
 """The attribute of a runner that names its plugin. Runners need not be hashable."""
@@ -115,7 +115,7 @@ def label_runner(runner: Runner, label: str, ended: Callable[[Job, RunKey, Outco
         object.__setattr__(runner, _ENDED, weakref.WeakMethod(ended))
 
 
-def tell_end(runner: Runner, job: Job, key: RunKey, outcome: Outcome) -> None:
+def told(runner: Runner, job: Job, key: RunKey, outcome: Outcome) -> None:
     """Tell the plugins that were selected with a runner that an attempt has ended.
 
     Args:

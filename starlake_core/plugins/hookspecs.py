@@ -681,9 +681,13 @@ class HookSpecs:
         """Hear that an attempt of a task has ended. Optional for every role; made for add-ons that notify or count.
 
         Called by the runtime in the worker, under every orchestrator, once for each attempt of a task with a job: after
-        a success, a failure (``outcome.final`` if no other attempt may follow), a cancellation, and each time that a
-        check is not ready. ``key.task`` names deployment, pipeline, run and task. ``job`` is bound and has its secrets;
-        show ``job.masked()``. An exception is logged and changes nothing.
+        a success, a failure (``outcome.final`` if no other attempt may follow), a cancellation or an interrupt, and each
+        time that a check is not ready; also if the attempt could not be started. It is not called for a task that is
+        skipped, for an attempt of another owner that was taken over, and if there is no runner.
+
+        ``key.task`` names deployment, pipeline, run and task. ``job`` is bound and has its secrets; show
+        ``job.masked()``. If an attempt is cancelled while it waits in the triggerer of Airflow, the hook is called there,
+        and ``job`` has neither arguments nor variables. An exception is logged and changes nothing.
 
         Example::
 

@@ -17,7 +17,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..errors import OutageError, RunError, RunnerError
 from ..logs import get_logger
@@ -26,6 +26,7 @@ from ..model.exit_codes import outcome_from_exit_code
 from ..model.job import Job
 from ..model.outcome import Outcome, Verdict
 from ..model.run import RunKey
+from ..model.written import WrittenLines
 from ..plain_text import plain
 from . import watchdog
 from .supervisor import guard
@@ -97,6 +98,7 @@ class Followed:
         secrets: the values to mask in its output.
         on_end: called when it has ended.
         lines: the lines of output kept in memory.
+        told: what its output reports about what it wrote.
         written: how many lines it has written.
         outcome: how it ended.
         changed: notified when it writes and when it ends.
@@ -109,6 +111,7 @@ class Followed:
     on_end: Callable[[], None]
     lines: deque[str] = field(default_factory=deque)
     written: int = 0
+    told: WrittenLines = field(default_factory=WrittenLines)
     outcome: Outcome | None = None
     changed: threading.Condition = field(default_factory=threading.Condition)
     process: subprocess.Popen[bytes] | None = None
@@ -283,9 +286,9 @@ class Followed:
         return rest[:-held], rest[-held:]
 
     def _keep(self, lines: Sequence[str]) -> None:
-        if not lines:
+        kept = [self._shown(line) for line in lines if not self.told.take(line)]
+        if not kept:
             return
-        kept = [self._shown(line) for line in lines]
         with self.changed:
             for line in kept:
                 self.lines.append(line)
@@ -392,7 +395,7 @@ class Followed:
                 marked = False
             except OSError as error:
                 return self._failed(f"the marker of the check cannot be read and removed: {error}", code)
-        return outcome_from_exit_code(
+        outcome = outcome_from_exit_code(
             code,
             check=self.job.check,
             marked=marked,
@@ -400,6 +403,8 @@ class Followed:
             about=self.key.task,
             tail=self._tail(),
         )
+        found = self.told.found
+        return replace(outcome, written=found) if found else outcome
 
     def _failed(self, reason: str, code: int | None = None) -> Outcome:
         return Outcome(Verdict.FAILED, code, reason, tail=self._tail())

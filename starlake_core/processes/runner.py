@@ -96,7 +96,8 @@ class ProcessRunner(Runner):
     """Runs jobs as processes, from argument vectors and without a shell, each in its own process group.
 
     No group outlives this process, even if it is killed. A bounded part of the output is kept in memory, with secrets
-    masked. ``find`` is always empty, because a runner knows only the processes that it started.
+    masked. ``find`` is always empty, because a runner knows only the processes that it started. A program may tell what it
+    wrote in a line of output, :meth:`.Written.to_line`; the line is not shown.
 
     Args:
         vector: the program and its arguments for a bound job.

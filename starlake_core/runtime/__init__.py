@@ -38,7 +38,7 @@ from ..processes.runner import ProcessRunner, worker_environment
 from ..renamed import earlier_name
 from ..short_names import file_name
 from .aside import Aside
-from .attempt import OlderAttempt, attempts_of, check_work, end_all, execute, finish, start
+from .attempt import OlderAttempt, attempts_of, check_work, end_all, execute, finish, start, tell_end
 from .credentials import Credentials, credentials_of
 from .markers import Markers, ObjectStore
 from .poller import BatchPoller, ask, shared_poller
@@ -111,6 +111,7 @@ __all__ = [
     "secret_values",
     "shared_poller",
     "start",
+    "tell_end",
     "wait",
     "watch",
     "worker_environment",

@@ -23,7 +23,7 @@ from ..model.identity import Kinship, first_difference, kinship
 from ..model.job import Job
 from ..model.outcome import AttemptInfo, Outcome, Status, Verdict
 from ..model.run import RunKey, generation_of
-from ..plugins.blame import blaming, tell_end
+from ..plugins.blame import blaming, told
 from ..plugins.pausing import pausing, unless_stopped
 from ..plugins.runner import Runner
 from ..processes.exclusive import exclusively
@@ -40,6 +40,7 @@ __all__ = [
     "execute",
     "finish",
     "start",
+    "tell_end",
 ]
 
 logger = get_logger(__name__)
@@ -90,17 +91,45 @@ def start(
         RunnerError: the environment cannot start it, or it must not be repeated before a person has checked.
         OutageError: the environment does not answer, or an older attempt does not end; nothing was started.
     """
-    with log_fields(**_fields(job, key)), _telling_failures(job, runner, key):
+    with log_fields(**_fields(job, key)), _telling_errors(job, runner, key):
         return _start(job, runner, key, older, again, counts, lambda: guarded(job, runner, key))
 
 
+_TOLD = "_starlake_told"
+"""The attribute of an error that names the attempt of which plugins have heard."""
+
+
+def tell_end(job: Job, runner: Runner, key: RunKey, end: Outcome | BaseException) -> None:
+    """Tell plugins how an attempt ended (``sl_task_ended``). ``execute``, ``start`` and ``finish`` do so themselves; an
+    orchestrator that calls ``start`` and ``watch`` does so for what happens between them.
+
+    Args:
+        job: the bound job.
+        runner: the runner of the job's endpoint.
+        key: the key of the attempt.
+        end: how it ended, or the error or interrupt that ended it. Plugins hear of each error once.
+    """
+    if isinstance(end, Outcome):
+        outcome = end
+    elif getattr(end, _TOLD, None) == (key.task, key.attempt):
+        return
+    elif isinstance(end, Exception):
+        outcome = Outcome(Verdict.FAILED, reason=str(end), final=not may_pass(end))
+    else:
+        outcome = Outcome(Verdict.CANCELLED, reason="interrupted", stopped=True)
+    if isinstance(end, BaseException):
+        with contextlib.suppress(AttributeError, TypeError):  # an error with slots
+            setattr(end, _TOLD, (key.task, key.attempt))
+    told(runner, job, key, outcome)
+
+
 @contextlib.contextmanager
-def _telling_failures(job: Job, runner: Runner, key: RunKey) -> Iterator[None]:
-    """Tell plugins of an attempt that this block could not start or watch."""
+def _telling_errors(job: Job, runner: Runner, key: RunKey) -> Iterator[None]:
+    """Tell plugins of an attempt that this block could not start, watch or finish."""
     try:
         yield
-    except Exception as error:
-        tell_end(runner, job, key, Outcome(Verdict.FAILED, reason=str(error), final=not may_pass(error)))
+    except BaseException as error:
+        tell_end(job, runner, key, error)
         raise
 
 
@@ -290,9 +319,11 @@ def finish(runner: Runner, handle: str, outcome: Outcome, job: Job | None = None
     if job is None or key is None:
         return _finish(runner, handle, outcome, job, None)
     work, name = job, key
-    with log_fields(**_fields(work, name)):
+    with log_fields(**_fields(work, name)), _telling_errors(work, runner, name):
         ended = _finish(runner, handle, outcome, work, lambda: guarded(work, runner, name))
-        tell_end(runner, work, name, ended)
+        # If an attempt that was taken over has ended, this one starts its own.
+        if not _was_cancelled_outside(ended) or not _is_of_another(work, runner, name, handle):
+            tell_end(work, runner, name, ended)
         return ended
 
 
@@ -364,7 +395,7 @@ def execute(
     on_line = Heard.by(on_line, key.task)
     with (
         log_fields(**_fields(job, key)),
-        _telling_failures(job, runner, key),
+        _telling_errors(job, runner, key),
         exclusively(job, key, stop=stop, on_wait=on_line) as held,
     ):
         if not held:
@@ -389,8 +420,7 @@ def execute(
             return handle, _finish(runner, handle, outcome, job, guard)
 
         handle, outcome = once(older)
-        cancelled = bool(handle) and outcome.verdict is Verdict.CANCELLED and not outcome.stopped
-        if not cancelled:
+        if not handle or not _was_cancelled_outside(outcome):
             return _told(job, runner, key, outcome)
         with pausing(stop):
             if not _is_of_another(job, runner, key, handle):
@@ -405,8 +435,13 @@ def execute(
 
 def _told(job: Job, runner: Runner, key: RunKey, outcome: Outcome) -> Outcome:
     """Return an outcome, after plugins heard of it."""
-    tell_end(runner, job, key, outcome)
+    tell_end(job, runner, key, outcome)
     return outcome
+
+
+def _was_cancelled_outside(outcome: Outcome) -> bool:
+    """Return whether somebody else cancelled an attempt."""
+    return outcome.verdict is Verdict.CANCELLED and not outcome.stopped
 
 
 def _is_of_another(job: Job, runner: Runner, key: RunKey, handle: str) -> bool:

@@ -25,6 +25,12 @@ def _is_installed(environment: str) -> bool:
     return any(plugin.name == environment for plugin in installed("environment"))
 
 
+def _serving(addons: tuple[str, ...]) -> Plugins | None:
+    """Return add-ons of which one makes runners; None if there is none."""
+    plugins = select(None, None, addons) if addons else None
+    return plugins if plugins is not None and plugins.implements("sl_create_runner") else None
+
+
 def _after_fork() -> None:
     """A forked child must not use the clients, locks and threads of its parent."""
     global _lock
@@ -57,8 +63,8 @@ def runner_for(job: Job, plugins: RunnerSource | None = None, credentials: Crede
             plugins = _selections.get(wanted)
             if plugins is None:
                 # An add-on may serve an environment of its own, which is not installed as one.
-                served = job.plugins and not _is_installed(job.environment)
-                plugins = _selections[wanted] = select(None, None if served else job.environment, job.plugins)
+                plugins = None if _is_installed(job.environment) else _serving(job.plugins)
+                plugins = _selections[wanted] = plugins or select(None, job.environment, job.plugins)
         runners = _runners.setdefault(plugins, {})
         key = (job.environment, job.endpoint, credentials.name if credentials is not None else "")
         if key not in runners:

@@ -21,6 +21,7 @@ from .fake import FakeEnvironment
 from .graphs import neutral_graph, tasks_before
 from .lab import SCHEDULED
 from .orchestrator_base import OrchestratorBase, states
+from .recording import Watcher
 
 __all__ = ["PLACEHOLDERS", "RunChecks", "draw_values"]
 
@@ -300,6 +301,43 @@ class RunChecks(OrchestratorBase):
         assert report.task("slow").state == TaskState.FAILED
         assert not report.succeeded
         assert not fake.started("transform:kpi.next")
+
+    def test_ends_are_told(self, fake: FakeEnvironment) -> None:
+        """Plugins hear of the end of each attempt once (``sl_task_ended``), with its verdict and whether another may
+        follow, also if it could not be started.
+        """
+        fake.script("transform:kpi.again", Verdict.FAILED, Verdict.SUCCEEDED)
+        fake.script("transform:kpi.final", outcome_from_exit_code(WILL_NOT_PASS))
+        fake.script("transform:kpi.slow", None)
+        fake.script("preload:sales", Verdict.NOT_READY)
+        fake.refuse("transform:kpi.outage", OutageError("the service does not answer"))
+        fake.refuse("transform:kpi.refused", RunnerError("grant the role roles/kit.runner"))
+        watcher = Watcher()
+        self.run(self.draw(Graph("ends", self._draw_ends), fake, watcher))
+        heard: dict[str, list[str]] = {}
+        for path, outcome in watcher.ends:
+            heard.setdefault(path, []).append(f"{outcome.verdict}{' for good' if outcome.final else ''}")
+        wanted = {
+            "again": ["failed", "succeeded"],
+            "check": ["not ready"],
+            "final": ["failed for good"],
+            "outage": ["failed", "succeeded"],
+            "refused": ["failed for good"],
+            "slow": ["failed for good"],  # a transform that was stopped is not repeated blindly
+        }
+        for path in sorted({*wanted, *heard}):
+            told, right = heard.get(path, []), wanted.get(path, [])
+            assert told == right, f"plugins heard of the ends of '{path}': {told}, not {right}"
+
+    def _draw_ends(self, p: StarlakePipeline) -> None:
+        for name in ("again", "outage"):
+            p.sl_transform(name, f"kpi.{name}", retries=1, retry_delay=0)
+        for name in ("final", "refused"):
+            p.sl_transform(name, f"kpi.{name}")
+        p.sl_transform("slow", "kpi.slow", timeout=self.task_timeout)
+        check = p.sl_pre_load("sales", pre_load_strategy="imported", task_id="check")
+        assert check is not None
+        check >> p.sl_load(domain="sales", table="orders", task_id="load")
 
     def test_attempts_are_polled_to_their_end(self, fake: FakeEnvironment) -> None:
         """Running attempts are polled to their end, even if there are several."""

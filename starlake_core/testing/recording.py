@@ -8,6 +8,8 @@ from typing import Any
 
 from ..model.graph import Node, Pipeline, Task, TaskGroup
 from ..model.graph_json import graph_json
+from ..model.outcome import Outcome
+from ..model.run import RunKey
 from ..plugins.hookspecs import CreateChildren, hookimpl
 from .graphs import NativeGraph, NativeTask
 
@@ -85,12 +87,13 @@ def describe_records(native: Record) -> NativeGraph:
 
 
 class Watcher:
-    """An add-on that changes nothing, and records what is rendered.
+    """An add-on that changes nothing, and records what is rendered and how attempts end.
 
     Attributes:
         tasks: the paths of all tasks for which ``sl_create_task`` was called.
         groups: the paths of all groups for which ``sl_create_task_group`` was called.
         before: the neutral graph as JSON, before anything was rendered.
+        ends: the path of the task, and the outcome, of each attempt that ended, in order.
     """
 
     name = "watcher"
@@ -99,6 +102,7 @@ class Watcher:
         self.tasks: list[str] = []
         self.groups: list[str] = []
         self.before = ""
+        self.ends: list[tuple[str, Outcome]] = []
 
     @hookimpl(wrapper=True)
     def sl_create_task(self, task: Task) -> Generator[None, Any, Any]:
@@ -117,3 +121,8 @@ class Watcher:
         """Record the graph before it is rendered."""
         self.before = graph_json(pipeline)
         return (yield)
+
+    @hookimpl
+    def sl_task_ended(self, key: RunKey, outcome: Outcome) -> None:
+        """Record the end."""
+        self.ends.append((key.task.rpartition("/")[2].partition("[")[0], outcome))

@@ -82,9 +82,14 @@ class Place:
             "detached_program": str(self.stand_in.path),
             "deferrable": True,
             "defer_after": 0,
+            "plugins": "ends",
             **options,
         }
         return draw(self.root, build, given, environment="detached")
+
+    def ends(self) -> list[str]:
+        """How attempts ended, as an add-on has heard it in whatever process."""
+        return Path(os.environ["ACME_ENDS"]).read_text().splitlines()
 
     def handles(self) -> list[str]:
         return sorted(str(path.parent) for path in self.attempts.glob("*/key.json"))
@@ -99,8 +104,10 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, stand_in: StandIn) -> Iterator[Place]:
+def place(tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     found = Place(tmp_path, stand_in)
+    (tmp_path / "ends.txt").touch()
+    monkeypatch.setenv("ACME_ENDS", str(tmp_path / "ends.txt"))
     # Work that may be done again, as the project says: these tests are about attempts and not about loads.
     transform = tmp_path / "metadata" / "transform" / "sales"
     transform.mkdir(parents=True)
@@ -300,6 +307,7 @@ def test_a_failure_of_the_service_ends_the_task_with_what_it_says(place: Place) 
     assert "detatched" in event["error"]  # codespell:ignore detatched
     with pytest.raises(AirflowException, match="detatched"):  # codespell:ignore detatched
         operator.resume(context, event)
+    assert place.ends() == ["load 1: failed"]
 
 
 def test_the_deadline_is_kept_in_the_trigger(place: Place) -> None:
@@ -315,6 +323,7 @@ def test_the_deadline_is_kept_in_the_trigger(place: Place) -> None:
     assert place.verdict(pipeline, trigger.handle) is Verdict.CANCELLED
     with pytest.raises(AirflowException, match="stopped after its time-out of 3600 s"):
         operator.resume(context, event)
+    assert place.ends() == ["load 1: failed"]
 
 
 def test_a_deferral_has_a_net_below_its_deadline(place: Place) -> None:
@@ -331,6 +340,7 @@ def test_a_kill_of_a_deferred_task_cancels(place: Place) -> None:
     trigger = deferred(pipeline.native.get_task("load"), seen_by(pipeline.native.get_task("load")))
     asyncio.run(trigger.on_kill())
     assert place.verdict(pipeline, trigger.handle) is Verdict.CANCELLED
+    assert place.ends() == ["load 1: cancelled"]
 
 
 def stopped(trigger: Any) -> None:
@@ -451,6 +461,7 @@ def test_an_adopted_attempt_that_its_old_owner_cancels_leads_to_one_of_its_own(p
     own = caught.value.trigger
     assert own.handle != first.handle
     assert operator.resume(context, fired(own))["outcome"] == "succeeded"
+    assert place.ends() == ["load 1: cancelled", "load 2: succeeded"]
 
 
 def test_an_attempt_of_its_own_that_somebody_cancels_fails_the_task(place: Place) -> None:
@@ -464,6 +475,7 @@ def test_an_attempt_of_its_own_that_somebody_cancels_fails_the_task(place: Place
         operator.resume(context, fired(trigger))
     assert context["ti"].pushed["return_value"]["outcome"] == "cancelled"
     assert len(place.handles()) == 1
+    assert place.ends() == ["load 1: cancelled"]
 
 
 def test_a_rescheduled_task_takes_its_own_attempt_back(place: Place) -> None:
@@ -664,12 +676,13 @@ except Exception as error:
 @pytest.mark.parametrize("environment", ["detached", "shell"])
 def test_a_kill_while_the_worker_waits_cancels(place: Place, environment: str) -> None:
     place.stand_in.script("transform:sales.orders", GOES_ON)
-    options: dict[str, Any] = {"SL_STARLAKE_PATH": str(place.stand_in.path)}
+    options: dict[str, Any] = {"SL_STARLAKE_PATH": str(place.stand_in.path), "plugins": "ends"}
     if environment == "detached":
         options = {
             "detached_folder": str(place.attempts),
             "detached_program": str(place.stand_in.path),
             "defer_after": 3600,
+            "plugins": "ends",
         }
     script = textwrap.dedent(KILLED).format(
         here=str(HERE),
@@ -691,5 +704,6 @@ def test_a_kill_while_the_worker_waits_cancels(place: Place, environment: str) -
         worker.kill()
     assert "AirflowException" in said
     assert "cancelled" in said
+    assert place.ends() == ["load 1: cancelled"]
     if environment == "detached":
         assert (Path(place.handles()[0]) / "cancelled").exists()

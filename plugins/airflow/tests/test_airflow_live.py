@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from engines import engines
 from live_airflow import LiveAirflow, orchestrate, shoot, until
 from starlake_core_airflow.versions import AIRFLOW_3
 from starlake_core_project.bakery import expected_tables, write_bakery
@@ -162,6 +163,7 @@ def test_a_day(airflow: LiveAirflow, project: Path, tmp_path: Path) -> None:
     for table, content in expected_tables().items():
         found = rows(project / "datasets" / "duckdb.db", table, content["columns"])
         assert found == sorted(content["rows"], key=str), table
+    until(lambda: not engines(project), "no engine outlives the tasks")
     if AIRFLOW_3 and shutil.which("chromium"):
         images = IMAGES if os.environ.get("STARLAKE_UPDATE_DOCS") else tmp_path
         shoot(airflow, f"/dags/starbake_load_daily/runs/{airflow.last_run('starbake_load_daily')}", images / "grid.png")

@@ -171,3 +171,15 @@ def materializations(instance: Any, *key: str) -> list[Any]:
     """The records of the materialisations of an asset, the first one first."""
     found = instance.fetch_materializations(AssetKey(list(key)), limit=100, ascending=True)
     return list(found.records)
+
+
+def output_of(instance: Any, result: Any, task: str) -> str:
+    """What the user interface shows as the output of the step of a task: the first capture that has the step."""
+    for event in result.all_events:
+        if event.event_type_value != "LOGS_CAPTURED":
+            continue
+        data = event.event_specific_data
+        if any(task_of(key) == task for key in data.step_keys):
+            found = instance.compute_log_manager.get_log_data([result.run_id, "compute_logs", data.file_key])
+            return (found.stdout or b"").decode()
+    return ""

@@ -23,6 +23,7 @@ from typing import Any
 from dagster import DagsterInstance
 
 PATIENCE = 300.0
+PYTHON = (sys.executable, "-m")
 
 # The queue of runs looks every five seconds otherwise.
 INSTANCE = """\
@@ -97,6 +98,16 @@ mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParam
 
 BACKFILLED = """
 query($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }
+"""
+
+START_SENSOR = """
+mutation($sensor: SensorSelector!) { startSensor(sensorSelector: $sensor) { __typename ... on PythonError { message } } }
+"""
+
+RELOAD = """
+mutation($location: String!) { reloadRepositoryLocation(repositoryLocationName: $location) {
+  __typename ... on PythonError { message }
+} }
 """
 
 LOGS = """
@@ -247,17 +258,20 @@ class LiveDagster:
         return 0
 
     @contextlib.contextmanager
-    def running(self, *words: str, folder: Path | None = None) -> Iterator[None]:
+    def running(
+        self, *words: str, folder: Path | None = None, program: Sequence[str] = (*PYTHON, "dagster", "dev")
+    ) -> Iterator[None]:
         """While this block is open, Dagster runs.
 
         Args:
             *words: what it loads; its files by default.
             folder: where it is started; its home by default.
+            program: the command that starts it.
         """
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         files = words or self._files
-        with self._process("dagster", "dev", *files, "-h", "127.0.0.1", "-p", str(port), folder=folder) as process:
+        with self._process(*program, *files, "--host", "127.0.0.1", "--port", str(port), folder=folder) as process:
             until(lambda: process.poll() is not None or self._is_up(), "the webserver answers", self.logs)
             assert process.poll() is None, self.logs()
             yield
@@ -265,7 +279,7 @@ class LiveDagster:
     @contextlib.contextmanager
     def only_daemon(self) -> Iterator[None]:
         """While this block is open, the daemon runs, without a webserver."""
-        with self._process("dagster._daemon", "run", *self._files):
+        with self._process(*PYTHON, "dagster._daemon", "run", *self._files):
             yield
 
     @property
@@ -273,11 +287,11 @@ class LiveDagster:
         return [word for file in self.files for word in ("-f", str(file))]
 
     @contextlib.contextmanager
-    def _process(self, module: str, *words: str, folder: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    def _process(self, *words: str, folder: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
         with _environ(self.environ) as environ:
             with (self.home / "dev.log").open("ab") as log:
                 process = subprocess.Popen(
-                    [sys.executable, "-m", module, *words],
+                    words,
                     env=environ,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -386,6 +400,34 @@ class LiveDagster:
         assert answer["__typename"] == "LaunchBackfillSuccess", answer
         return str(answer["backfillId"])
 
+    def backfill_assets(self, assets: Sequence[str], partitions: Sequence[str]) -> str:
+        """Have partitions of assets made, and return the id of the backfill."""
+        keys = [{"path": asset.split("/")} for asset in assets]
+        answer = self.ask(BACKFILL, params={"assetSelection": keys, "partitionNames": list(partitions)})
+        answer = answer["launchPartitionBackfill"]
+        assert answer["__typename"] == "LaunchBackfillSuccess", answer
+        return str(answer["backfillId"])
+
+    def start_sensor(self, name: str) -> None:
+        """Switch a sensor on."""
+        for location, repository in self.repositories():
+            if name in {sensor["name"] for sensor in repository["sensors"]}:
+                selector = {
+                    "repositoryName": repository["name"],
+                    "repositoryLocationName": location,
+                    "sensorName": name,
+                }
+                answer = self.ask(START_SENSOR, sensor=selector)["startSensor"]
+                assert answer["__typename"] == "Sensor", answer
+                return
+        raise AssertionError(f"no sensor {name}{self.logs()}")
+
+    def reload(self) -> None:
+        """Load the code locations anew."""
+        for location in {location for location, _ in self.repositories()}:
+            answer = self.ask(RELOAD, location=location)["reloadRepositoryLocation"]
+            assert answer["__typename"] == "WorkspaceLocationEntry", answer
+
     def backfill_status(self, backfill_id: str) -> str:
         """How a backfill goes."""
         return str(self.ask(BACKFILLED, id=backfill_id)["partitionBackfillOrError"]["status"])
@@ -486,9 +528,20 @@ def shoot(dagster: LiveDagster, group: str, groups: Sequence[str], image: Path) 
         groups: theirs, and those of what they are made from.
         image: where the picture goes.
     """
-    dagster.ask("mutation { setNuxSeen }")  # else an invitation covers the page
     shown = urllib.parse.quote(f'+group:"{group}"')
     opened = ",".join(f"global@global:{name}" for name in groups)
+    picture(dagster, f"asset-groups~{shown}?expanded={opened}", image)
+
+
+def picture(dagster: LiveDagster, page: str, image: Path) -> None:
+    """Take a picture of a page.
+
+    Args:
+        dagster: whose page it is.
+        page: its address, without the host.
+        image: where the picture goes.
+    """
+    dagster.ask("mutation { setNuxSeen }")  # else an invitation covers the page
     image.parent.mkdir(exist_ok=True)
     # Full screen: else the page is drawn for a window with a frame, and then grows.
     subprocess.run(
@@ -496,7 +549,7 @@ def shoot(dagster: LiveDagster, group: str, groups: Sequence[str], image: Path) 
             "chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
             f"--user-data-dir={dagster.home / 'browser'}", "--kiosk", "--screen-info={1400x860}", "--window-size=1400,860",
             "--virtual-time-budget=20000", f"--screenshot={image}",
-            f"{dagster.url}/asset-groups~{shown}?expanded={opened}",
+            f"{dagster.url}/{page}",
         ],
         check=True, capture_output=True, timeout=120,
     )  # fmt: skip

@@ -14,7 +14,6 @@ from dagster_runs import draw, instance_in, job, repository, resolved, run, stat
 from starlake_core_dagster import definitions
 from starlake_core_dagster.loading import shared_assets
 from starlake_core_dagster.publishing import publish
-from starlake_core_dagster.steps import _NEEDS_PARTITION
 
 from starlake_core import (
     DuplicateIdError,
@@ -310,17 +309,6 @@ def test_definitions_from_a_pipeline_of_another_orchestrator_are_refused() -> No
         pipeline.sl_transform("a", "kpi.a")
     with pytest.raises(PipelineFileError, match="was not built for Dagster"):
         definitions(pipeline)
-
-
-@pytest.mark.skipif(_NEEDS_PARTITION is False, reason="this Dagster records assets with partitions in runs without one")
-def test_a_run_without_a_partition_is_refused_before_the_work(tmp_path: Path) -> None:
-    pipeline = draw(scheduled, schedule=DAILY)
-    with instance_in(tmp_path) as instance:
-        result = run(job(pipeline), instance)
-    assert not result.success
-    assert fake(pipeline).submissions == []
-    (failure, *_) = (event for event in result.all_events if event.is_step_failure)
-    assert "only in runs of a partition: launch p for one" in failure.step_failure_data.error_display_string
 
 
 # -- names, keywords, natives
@@ -729,8 +717,8 @@ def test_one_project_is_in_a_location_twice_under_two_prefixes() -> None:
     assert jobs == {"dev_load", "prod_load"}
     assert {made.name for made in found.schedule_defs} == {"dev_load_schedule", "prod_load_schedule"}
     assert [pipeline.native.form().node_names[-1] for pipeline in pipelines] == [
-        "dev_load__end_daily__steps",
-        "prod_load__end_daily__steps",
+        "dev_load__end_daily",
+        "prod_load__end_daily",
     ]
 
 
@@ -772,3 +760,30 @@ def test_the_configuration_of_a_native_op_is_where_its_step_is() -> None:
     validate_run_config(job(draw(between)), RunConfig(ops=inside))
     alone = job(draw(lambda p: p.add_native("notify", lambda: notify)))
     validate_run_config(alone, {"ops": {"notify": config}})
+
+
+def test_a_table_of_two_files_that_are_not_loaded_together_is_said_with_the_way_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = (
+        "from starlake_core import Orchestration\n"
+        "with Orchestration({}, orchestrator='dagster', environment='shell') as orchestration:\n"
+        "    with orchestration.sl_create_pipeline(name=NAME) as pipeline:\n"
+        "        pipeline.sl_load('x', 'lonely', 'x')\n"
+    )
+    files = [tmp_path / f"{name}.py" for name in ("one", "two")]
+    found = []
+    for file in files:
+        file.write_text(text.replace("NAME", repr(file.stem)), encoding="utf-8")
+        for _reloaded in range(2):
+            namespace: dict[str, Any] = {"__name__": file.stem, "__file__": str(file)}
+            exec(compile(file.read_text(encoding="utf-8"), str(file), "exec"), namespace)
+        found.append(namespace["defs"])
+    with pytest.raises(Exception, match="Duplicate asset key"):
+        repository(Definitions.merge(*found))
+    notes = [line for line in caplog.messages if "is defined by pipeline one of" in line]
+    assert notes
+    assert all(str(file) in notes[0] for file in files)
+    caplog.clear()
+    assert repository(definitions(files)).get_job("two") is not None
+    assert not [line for line in caplog.messages if "is defined by pipeline one of" in line]

@@ -80,6 +80,12 @@ class TestDagster(OrchestratorSuite):
         datasets = tuple(dataset.uri for dataset in pipeline.outlets if asset_key(dataset) in produced)
         return NativeRun(result.run_id, result.success, states(result), datasets)
 
+    def fire_again(self, pipeline: StarlakePipeline, run: NativeRun) -> NativeRun:
+        with instance_in(self.root / "dagster") as instance:
+            again = instance.get_run_by_id(run.run_id)
+            result = launch(job(definitions(pipeline), pipeline.id), instance, again=again)
+        return NativeRun(result.run_id, result.success, states(result))
+
     def native_node(self, task_id: str) -> Any:
         @op(name=task_id)
         def nothing() -> None: ...

@@ -15,7 +15,8 @@ from dagster_runs import repository
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlake_core_dagster import deploying
-from starlake_core_dagster.deploying import MODULE, delete, deploy, workspace_of
+from starlake_core_dagster.deploying import MODULE
+from starlake_core_dagster.places import Place, place_of
 
 from starlake_core import NothingFoundError, Options, RunError, StarlakeError
 from starlake_core import file_transaction as file_swap
@@ -34,6 +35,14 @@ LINES = [
     "    location_name: starlake",
 ]
 ENTRY = "".join(f"  {line}\n" for line in LINES)
+
+
+def deploy(files: list[Path], workspace: Path) -> list[Path]:
+    return deploying.deploy(files, Place.of_workspace(workspace))
+
+
+def delete(files: list[Path], workspace: Path) -> list[Path]:
+    return deploying.delete(files, Place.of_workspace(workspace))
 
 
 @pytest.fixture
@@ -132,9 +141,76 @@ def test_the_workspace_is_in_the_working_directory_unless_the_option_names_one(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert workspace_of(Options({"workspace": None})) == tmp_path / "workspace.yaml"
-    assert workspace_of(Options({"workspace": "there/w.yaml"})) == tmp_path / "there" / "w.yaml"
-    assert workspace_of(Options({"workspace": "~/w.yaml"})) == tmp_path / "home" / "w.yaml"
+    for asked, expected in [(None, "workspace.yaml"), ("there/w.yaml", "there/w.yaml"), ("~/w.yaml", "home/w.yaml")]:
+        assert place_of(Options({"workspace": asked})).workspace == tmp_path / expected
+
+
+PROJECTS = {
+    "pyproject": (
+        "pyproject.toml",
+        '[tool.dg]\ndirectory_type = "project"\n[tool.dg.project]\nroot_module = "shop"\n',
+        "src/shop/defs",
+    ),
+    "dg.toml": ("dg.toml", 'directory_type = "project"\n[project]\nroot_module = "shop"\n', "shop/defs"),
+    "own module": (
+        "pyproject.toml",
+        '[tool.dg]\ndirectory_type = "project"\n[tool.dg.project]\nroot_module = "shop"\ndefs_module = "shop.all.here"\n',
+        "src/shop/all/here",
+    ),
+}
+
+
+@pytest.mark.parametrize(("file", "text", "defs"), PROJECTS.values(), ids=PROJECTS)
+def test_in_a_project_of_dg_the_files_are_listed_where_it_looks_for_definitions(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, text: str, defs: str
+) -> None:
+    root, options = tmp_path / "dg", Options({"workspace": None})
+    folder = root / defs
+    folder.mkdir(parents=True)
+    (root / file).write_text(text)
+    (root / "docs").mkdir()
+    monkeypatch.chdir(root / "docs")
+    daily, hourly = write(source, "daily"), write(source, "hourly", "people")
+    assert place_of(options) == Place(folder)
+    assert deploying.deploy([daily], place_of(options)) == [folder / MODULE]
+    deploying.deploy([hourly], place_of(options))
+    assert tree(root).keys() == {file, f"{defs}/{MODULE}"}
+    assert jobs(folder / "x") == {"daily", "hourly"}
+    deploying.delete([daily], place_of(options))
+    assert jobs(folder / "x") == {"hourly"}
+    with pytest.raises(NothingFoundError, match=rf"not deployed in {folder}: .*daily\.py"):
+        deploying.delete([daily], place_of(options))
+    assert place_of(Options({"workspace": "w.yaml"})).workspace == root / "docs" / "w.yaml"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            '[tool.dg]\ndirectory_type = "project"\n',
+            r"is a project of dg, and the folder of its module dg\.defs is neither .*src/dg/defs nor",
+        ),
+        (
+            '[tool.dg]\ndirectory_type = "workspace"\n',
+            "is a workspace of dg, .* change to the folder of one of its projects",
+        ),
+        ("[tool.dg\n", r"pyproject\.toml cannot be read: "),
+    ],
+)
+def test_a_project_of_dg_without_a_place_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    (tmp_path / "dg").mkdir()
+    (tmp_path / "dg" / "pyproject.toml").write_text(text)
+    monkeypatch.chdir(tmp_path / "dg")
+    with pytest.raises(RunError, match=said):
+        place_of(Options({"workspace": None}))
+
+
+def test_another_project_of_python_is_none_of_dg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\n[tool]\ndg = 1\n')
+    monkeypatch.chdir(tmp_path)
+    assert place_of(Options({"workspace": None})).workspace == tmp_path / "workspace.yaml"
 
 
 def test_a_link_to_a_workspace_stays_a_link(source: Path, workspace: Path, tmp_path: Path) -> None:
@@ -397,7 +473,8 @@ DEPLOY = """\
 import sys
 from pathlib import Path
 from starlake_core_dagster.deploying import deploy
-deploy([Path(sys.argv[1])], Path(sys.argv[2]))
+from starlake_core_dagster.places import Place
+deploy([Path(sys.argv[1])], Place.of_workspace(Path(sys.argv[2])))
 """
 
 

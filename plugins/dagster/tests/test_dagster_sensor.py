@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -402,6 +403,28 @@ def test_a_run_by_hand_beside_another_one_is_refused_unless_it_has_its_own_inter
     instance.delete_run(other)
     again = instance.get_run_by_id(result.run_id)
     assert launch(job(daemon.defs), instance, again=again, from_failure=True).success
+
+
+@pytest.mark.parametrize("looks", list(itertools.product([False, True], repeat=2)), ids=str)
+def test_a_look_between_two_tables_of_one_load_loses_nothing_and_takes_nothing_twice(
+    instance: Any, looks: tuple[bool, bool]
+) -> None:
+    """A condition that any table meets starts a run for what is there, and another one for the rest of the load."""
+    tables = ("sales.customers", "sales.orders", "sales.rates")
+    daemon = Played(instance, waiting({"min_timedelta_between_runs": 0}, tables=tables))
+    load(instance, 0, *tables)
+    assert daemon.play() == days(0, 1)
+    runs = 0
+    for table, look in zip(tables, (*looks, True), strict=True):
+        load(instance, 0, table)
+        if not look:
+            continue
+        request = daemon.look()
+        assert span(request) == days(0, 1)
+        runs += 1
+        daemon.ends(request.tags)
+    assert runs == 1 + sum(looks)
+    assert str(daemon.look()).startswith("SKIP: nothing new")
 
 
 def test_a_dataset_that_is_added_later_does_not_bring_its_history(instance: Any) -> None:

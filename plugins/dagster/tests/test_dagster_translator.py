@@ -77,7 +77,7 @@ class Warehouse(StarlakeTranslator):
             group_name="gold",
             owners=["team:bi"],
             tags={**spec.tags, "tier": "1"},
-            kinds={"sql", "snowflake"},
+            kinds={"sql", "starlake", "snowflake"},
             deps=[*spec.deps, AssetKey(["ref", "rates"])],
             automation_condition=AutomationCondition.eager(),
             metadata={**spec.metadata, "table": asset.dataset.sink, "by": asset.pipeline.id},
@@ -217,16 +217,23 @@ def test_a_backfill_is_one_run_if_that_is_wanted() -> None:
         draw(differs).native.assets()
 
 
+class Eager(StarlakeTranslator):
+    def get_asset_spec(self, asset: TranslatedAsset) -> AssetSpec:
+        return super().get_asset_spec(asset).replace_attributes(automation_condition=AutomationCondition.eager())
+
+
+@pytest.mark.parametrize("by", ["keyword", "translator"])
 @pytest.mark.parametrize("partitions", [True, False])
-def test_eager_below_a_load_fires(partitions: bool, tmp_path: Path) -> None:
+def test_eager_below_a_load_fires(partitions: bool, by: str) -> None:
     """Although the load has partitions from its first day on, of which most were never loaded."""
     load = draw(scheduled, {"partitions": partitions}, schedule=DAILY, name="load")
 
     def build(p: StarlakePipeline) -> None:
         inlets = [StarlakeDataset("starlake://sales/orders")]
-        p.sl_transform("a", "kpi.a", inlets=inlets, automation_condition=AutomationCondition.eager())
+        own = {"automation_condition": AutomationCondition.eager()} if by == "keyword" else {}
+        p.sl_transform("a", "kpi.a", inlets=inlets, **own)
 
-    kpi = draw(build, name="kpi")
+    kpi = draw(build, name="kpi", **({} if by == "keyword" else {"translator": Eager()}))
     defs = definitions([load, kpi])
     with DagsterInstance.ephemeral() as instance:
         asked = AssetSelection.assets(key("kpi/a"))

@@ -40,6 +40,11 @@ class TestDataproc(_Suite):
 
 
 class TestDataprocInYarn(_Suite):
+    levels = (
+        "basic",
+        "resumable",
+        "detached",
+    )  # the calls of the service, and so its faults, are those of TestDataproc
     more: Mapping[str, Any] = {"dataproc_deploy_mode": "cluster"}
 
 

@@ -14,6 +14,9 @@ from typing import Any
 import duckdb
 import pytest
 
+from starlake_core import Written
+from starlake_core.model.written import WrittenLines
+
 
 def environment(root: Path, extra: Mapping[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SL_")}
@@ -22,9 +25,23 @@ def environment(root: Path, extra: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Result:
+    """The end of a command.
+
+    Attributes:
+        out: its output, without the lines that are only for runners.
+        told: what those lines say.
+    """
+
     code: int
     out: str
     err: str
+    told: tuple[Written, ...] = ()
+
+    @classmethod
+    def of(cls, code: int, out: str, err: str) -> Result:
+        lines = WrittenLines()
+        shown = "".join(line for line in out.splitlines(keepends=True) if not lines.take(line))
+        return cls(code, shown, err, lines.found)
 
 
 @dataclass
@@ -73,7 +90,7 @@ class Sandbox:
             return self.run_warm(arguments, environment(self.root, {**self.environ, **environ}))
         code = main(arguments, environment(self.root, {**self.environ, **environ}))
         out, err = self.capture.readouterr()
-        return Result(code, out, err)
+        return Result.of(code, out, err)
 
     def run_warm(self, arguments: tuple[str, ...], environ: dict[str, str]) -> Result:
         """Run a command as the warm engine does. What needs a process of its own gets this one."""
@@ -88,7 +105,7 @@ class Sandbox:
         if code == ALONE:
             code = main(arguments, environ)
         out, err = self.capture.readouterr()
-        return Result(code, out, err)
+        return Result.of(code, out, err)
 
     def python(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -104,7 +121,7 @@ class Sandbox:
 
     def finish(self, process: subprocess.Popen[str]) -> Result:
         out, err = process.communicate(timeout=60)
-        return Result(process.returncode, out, err)
+        return Result.of(process.returncode, out, err)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         with duckdb.connect(str(self.root / "datasets" / "duckdb.db")) as connection:

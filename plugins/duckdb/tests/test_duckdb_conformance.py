@@ -50,7 +50,7 @@ def write(path: Path, text: str) -> None:
 
 class TestDuckdb(EnvironmentSuite):
     environment = "duckdb"
-    engine = "process"
+    engine = "warm"
     runs_any_program = False
     levels = ("basic",)  # a process of another worker is never its own
     forbidden_imports = ("duckdb", "yaml", "jinja2", "click", "rich")
@@ -84,7 +84,7 @@ class TestDuckdb(EnvironmentSuite):
 
 
 @pytest.mark.soak
-class TestWarm(TestDuckdb):
-    """The same, where loads and transforms run in the warm engine."""
+class TestProcess(TestDuckdb):
+    """The same, where every command is a process of its own."""
 
-    engine = "warm"
+    engine = "process"

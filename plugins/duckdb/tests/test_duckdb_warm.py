@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from engines import engines
 from starlake_core_duckdb import plugin
-from starlake_core_duckdb.engine import client, identity
+from starlake_core_duckdb.engine import client, election, identity
 
 from starlake_core import Job, RunKey
 from starlake_core.processes import watchdog
@@ -31,19 +33,6 @@ def until(true: Callable[[], Any]) -> None:
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.01)
-
-
-def engines(root: Path) -> list[int]:
-    """The processes of engines that work in a folder."""
-    found = []
-    for entry in os.listdir("/proc"):
-        try:
-            words = Path(f"/proc/{entry}/cmdline").read_bytes() if entry.isdigit() else b""
-            if b"starlake_core_duckdb.engine" in words and os.readlink(f"/proc/{entry}/cwd") == str(root):
-                found.append(int(entry))
-        except OSError:
-            continue
-    return found
 
 
 class Project:
@@ -164,6 +153,28 @@ def test_a_time_out_ends_one_command_only(project: Project) -> None:
     assert len(engines(project.root)) == 1, "the engine lives"
 
 
+def test_an_engine_that_does_not_end_a_cancelled_command_is_killed_without_harm_to_others(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.transform("long", LONG)
+    project.transform("one", "SELECT 1 AS n")
+    assert project.run("one").verdict is Verdict.SUCCEEDED
+    (engine,) = engines(project.root)
+    thread, found = project.begin("long")
+    handle = RunKey("p/r/long", "1").name
+    until(lambda: project.runner.poll([handle])[handle].detail == "in the engine")
+    monkeypatch.setattr(client, "_STUBBORN_SECONDS", 0.2)
+    os.kill(engine, signal.SIGSTOP)
+    neighbour, others = project.begin("one", task="again")
+    project.runner.cancel(handle)
+    thread.join(60)
+    neighbour.join(60)
+    assert (found[0].verdict, others[0].verdict) == (Verdict.CANCELLED, Verdict.SUCCEEDED)
+    assert engine not in engines(project.root)
+    project.rest()
+    assert project.sandbox.query("SELECT count(*) FROM kpi.one") == [(2,)]
+
+
 RUN = (
     f"import sys; sys.path.insert(0, {os.path.dirname(__file__)!r})"
     + """
@@ -236,6 +247,33 @@ def test_two_runs_at_once_share_an_engine(project: Project) -> None:
     assert project.sandbox.query("SELECT (SELECT count(*) FROM kpi.a), (SELECT count(*) FROM kpi.b)") == [(10, 10)]
 
 
+PIPELINE = """
+from starlake_core import Orchestration
+with Orchestration(orchestrator="local", environment="duckdb") as orchestration:
+    with orchestration.sl_create_pipeline(name={name!r}) as pipeline:
+        for number in range(6):
+            pipeline.sl_transform(f"t{{number}}", "kpi.{name}")
+"""
+
+
+@pytest.mark.parametrize("rounds", [1, pytest.param(20, marks=pytest.mark.soak)])
+def test_command_lines_at_once_on_one_project(project: Project, rounds: int) -> None:
+    """Two runs, and one command by hand, which waits for its turn."""
+    for name in "abc":
+        project.transform(name, "SELECT 1 AS n")
+        (project.root / f"{name}.py").write_text(PIPELINE.format(name=name))
+    for number in range(1, rounds + 1):
+        runs = [project.sandbox.python("-m", "starlake_core", "run", str(project.root / f"{name}.py")) for name in "ab"]
+        runs.append(project.sandbox.process("transform", "--name", "kpi.c"))
+        results = [project.sandbox.finish(run) for run in runs]
+        assert [result.code for result in results] == [0, 0, 0], results
+        counts = project.sandbox.query(
+            "SELECT (SELECT count(*) FROM kpi.a), (SELECT count(*) FROM kpi.b), (SELECT count(*) FROM kpi.c)"
+        )
+        assert counts == [(6 * number, 6 * number, number)]
+    until(lambda: not engines(project.root))
+
+
 @pytest.mark.parametrize(
     ("commands", "clients", "kills"), [(16, 2, 2), pytest.param(2000, 4, 60, marks=pytest.mark.soak)]
 )
@@ -291,3 +329,24 @@ def test_who_shares_an_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert (folder.st_mode & 0o777, folder.st_uid) == (0o700, os.getuid())
     monkeypatch.setattr(identity, "_network", lambda path: "nfs")
     assert identity.engine_path(str(tmp_path), database, {}) is None
+
+
+@pytest.mark.parametrize("trouble", ["no program", "no sockets"])
+def test_where_no_engine_can_be_started_commands_are_processes_and_that_is_said_once(
+    project: Project, trouble: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    project.transform("one", "SELECT 1 AS n")
+    monkeypatch.setattr(identity, "_told", set())
+    tried: list[str] = []
+    if trouble == "no sockets":
+        monkeypatch.delattr(identity.socket, "AF_UNIX")
+    else:
+        monkeypatch.setattr(client, "_refused", {})
+        monkeypatch.setattr(
+            election, "python_module", lambda name: tried.append(name) or (sys.executable, "-c", "raise SystemExit(3)")
+        )
+    assert [project.run("one", f"t{number}").verdict for number in range(2)] == [Verdict.SUCCEEDED] * 2
+    assert len(tried) == (trouble == "no program"), "every command tries it again"
+    (said,) = (message for message in caplog.messages if "commands run as processes of their own" in message)
+    assert ("no Unix sockets" if trouble == "no sockets" else "exit code 3") in said
+    assert project.sandbox.query("SELECT count(*) FROM kpi.one") == [(2,)]

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -265,6 +266,85 @@ def test_names_and_texts_that_look_like_code_stay_text(opened):
     assert tab.page.locator("img").count() == 0
 
 
+def test_no_name_is_taken_for_a_command_or_a_property(opened):
+    names = [
+        "__proto__.constructor",
+        "constructor.__proto__",
+        "my shop.all orders",
+        "x.->",
+        "x.a+b",
+        'x."y"',
+        "x.status:failed",
+    ]
+
+    def build(orchestration):
+        nodes = [StarlakeDependency(name) for name in names]
+        with orchestration.sl_create_pipeline(
+            name="__proto__",
+            cron="0 1 * * *",
+            dependencies=StarlakeDependencies(nodes),
+            tags=["__proto__", "two words"],
+        ) as pipeline:
+            pipeline.add_lineage()
+        return [pipeline]
+
+    pipelines = built(build)
+    tab = opened(pipelines, runs=[failed_run(pipelines[0], "constructor")])
+    for name in names:
+        assert (
+            tab.page.evaluate(
+                "(name) => { const page = starlakePage; return page.graph.nodes.name[page.find(name).nodes[0]]; }", name
+            )
+            == name
+        )
+        tab.page.evaluate("(name) => starlakePage.go({ node: starlakePage.graph.nodes.name.indexOf(name) })", name)
+        tab.page.evaluate("() => dispatchEvent(new PopStateEvent('popstate'))")  # the address is read again
+        assert tab.page.inner_text("#panel h2") == name
+    counts = {
+        "constructor:x": 0,
+        "__proto__:x": 0,
+        "tag:__proto__": 7,
+        'tag:"two words"': 7,
+        'domain:"my shop"': 1,
+        "++": 0,
+        "->": 1,
+    }
+    assert {
+        query: tab.page.evaluate("(query) => starlakePage.find(query).nodes.length", query) for query in counts
+    } == counts
+    tab.page.evaluate("() => starlakePage.go({ node: -1, group: 'domain' })")
+    assert {"__proto__", "constructor", "my shop"} < set(tab.drawn())
+
+
+def test_a_long_chain_begins_readable_and_prints(opened):
+    tab = opened(layers(20, width=1), address="#node=d0.t10")
+    assert tab.state("page.cy().zoom()") >= 0.6
+    seen = tab.state("page.cy().getElementById('n' + page.state.node).renderedPosition('x')")
+    assert 0 < seen < tab.page.locator("#canvas").bounding_box()["width"]
+    tab.page.keyboard.press("0")
+    assert tab.state("page.cy().zoom()") < 0.6
+    tab.page.emulate_media(media="print")
+    assert tab.page.locator("#map").bounding_box()["height"] > 300
+    assert tab.page.locator("#panel").bounding_box()["y"] >= tab.page.locator("#map").bounding_box()["height"]
+
+
+def test_a_run_of_many_tasks_begins_with_some_and_counts_what_still_runs(opened):
+    pipelines = layers(600, width=50)
+    run = failed_run(pipelines[0], "t7")
+    began = NOW - timedelta(seconds=30)
+    going = TaskReport(run.tasks[0].id, TaskState.RUNNING, attempts=1, started=began)
+    tab = opened(
+        pipelines,
+        runs=[replace(run, state=TaskState.RUNNING, tasks=(going, *run.tasks[1:]))],
+        address="#view=runs&run=run-1",
+    )
+    assert tab.page.locator("#timeline .lanes tbody tr").count() == 500
+    assert tab.page.locator("#timeline .bar.running").count() == 1
+    assert "30 s" in tab.page.inner_text("#timeline .lanes tbody tr:first-child")
+    tab.page.click("#timeline >> text=Show all 602 tasks")
+    assert tab.page.locator("#timeline .lanes tbody tr").count() == 602
+
+
 def test_a_failed_run_marks_what_failed_and_shows_why(opened):
     pipelines = shop()
     tab = opened(pipelines, runs=[failed_run(pipelines[1], "sales")])
@@ -328,6 +408,8 @@ def test_the_live_page_follows_a_run_that_is_killed_and_resumed(browser, tmp_pat
         page.goto(address)
         page.wait_for_selector("#tabs button")
         assert "token" not in page.url
+        page.evaluate("() => starlakePage.go({ node: starlakePage.graph.nodes.name.indexOf('shop.orders') })")
+        page.click("#panel summary")
 
         def wait_for(expression):
             """Wait until something is so on the page, whose policy forbids the evaluation of strings."""
@@ -349,6 +431,12 @@ def test_the_live_page_follows_a_run_that_is_killed_and_resumed(browser, tmp_pat
         assert subprocess.run([*program, "resume", str(file)], stdout=subprocess.DEVNULL, check=False).returncode == 0
         wait_for("runs.length === 2 && runs.every((run) => run.state === 'success')")
         assert page.evaluate("() => window.starlakePage.cy().nodes('.success').length") == 4
+        # The reader is still where they were, although what they read has changed.
+        assert "success" in page.inner_text("#panel")
+        assert page.evaluate("() => [document.activeElement.tagName, document.activeElement.parentElement.open]") == [
+            "SUMMARY",
+            True,
+        ]
         server.terminate()
         server.wait()
         page.wait_for_selector("#message:has-text('The server has ended')")

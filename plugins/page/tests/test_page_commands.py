@@ -123,6 +123,26 @@ def test_a_run_that_is_killed_leaves_a_page_that_says_how_far_it_came(project, t
     ] == "not started, because shop_daily was interrupted"
 
 
+def test_a_run_that_is_stopped_says_so_and_what_did_not_start(project, tmp_path):
+    file, stand_in = project
+    page = tmp_path / "report.html"
+    stand_in.script("load:shop.customers", Step(goes_on=True))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "starlake_core", "run", str(file), "--report", str(page)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stdout:
+        if "load_shop_customers running" in line:
+            process.send_signal(signal.SIGTERM)
+    process.stdout.close()
+    assert process.wait() == 130
+    assert {run["state"]: run["reason"] for run in data(page)["runs"]} == {
+        "cancelled": "stopped by the user",
+        "planned": "not started, because shop_daily was stopped",
+    }
+
+
 def test_why_a_run_did_not_start_is_recorded(project):
     file, stand_in = project
     stand_in.script("load:shop.customers", Step(exit_code=3))

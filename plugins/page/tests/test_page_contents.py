@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from page_pipelines import built, layers, shop
 from starlake_core_page.contents import contents
 from starlake_core_page.critical import critical_path
+from starlake_core_page.lineage import natural
 from starlake_core_page.run_contents import run_contents
 
 from starlake_core import (
@@ -141,6 +142,13 @@ def test_the_order_of_groups_is_kept_whatever_is_passed_over(sizes, between):
         later = {f"d{n}.t{i}" for n in range(number + 1, len(sizes)) for i in range(sizes[n])}
         for index in range(size):
             assert {name for name in reached(f"d{number}.t{index}") if name.startswith("d")} == later
+
+
+def test_names_are_sorted_as_a_person_does():
+    [pipeline] = layers(12, width=12, domains=1)
+    graph, _ = contents([pipeline], "p", NOW)
+    assert graph["nodes"]["name"][:3] == ["d0.t0", "d0.t1", "d0.t2"]
+    assert sorted(["t10", "T9", "t" + "9" * 5000], key=natural) == ["T9", "t10", "t" + "9" * 5000]
 
 
 def test_no_two_nodes_have_one_name():

@@ -121,6 +121,17 @@ def test_a_backfill_of_a_project_fails_for_what_it_leaves_out(tmp_path: Path) ->
     assert done.exit_code == 1
 
 
+def test_a_backfill_of_a_project_leaves_out_what_has_no_schedule(tmp_path: Path) -> None:
+    root = Case("", {}, tables={"s.a": "schedule: '0 1 * * *'"}, tasks={"k.a": ""}).write(tmp_path)
+    (root / "metadata/transform/k/a.sql").write_text("SELECT * FROM s.a", encoding="utf-8")
+    period = ("--environment", "duckdb", "--format", "json", "--start", "2026-01-01", "--end", "2026-01-01T00:30")
+    done = call("backfill", root, *period)
+    assert "note: pipeline k_transform has no cron schedule, so it is left out" in done.stderr
+    assert "no schedule fires from" in done.stderr
+    none = call("backfill", root, *period, "--select", "k.a")
+    assert "has no cron schedule, so there are no intervals to backfill" in none.stderr
+
+
 def test_a_project_without_pipelines(tmp_path: Path) -> None:
     root = Case("", {}).write(tmp_path)
     done = call("run", root)

@@ -120,6 +120,12 @@ def test_statements_that_are_not_understood_have_a_line_and_leave_sqlglot_silent
     assert caplog.messages == []
 
 
+def test_whatever_sqlglot_raises_the_query_is_read_by_the_rule() -> None:
+    found = tables_of("SELECT * FROM raw.orders FOR SYSTEM_TIME AS OF TIMESTAMP_SUB(CURR", "bigquery")
+    assert resolved(list(found.tables)) == {"raw.orders"}
+    assert found.problem
+
+
 def scans(node: object) -> list[str]:
     """The tables that a plan scans."""
     if isinstance(node, list):

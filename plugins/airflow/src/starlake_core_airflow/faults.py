@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from itertools import count
 from typing import Any
 
 from airflow.exceptions import AirflowClusterPolicySkipDag
@@ -31,7 +32,9 @@ class _FaultyDag(DAG):  # type: ignore[misc, unused-ignore]
         errors = getattr(collecting, "import_errors", None)
         if not isinstance(errors, dict):
             raise AirflowException(f"{fault.pipeline}: {fault.message}")
-        errors[f"{_shown(filename, collecting)}:{fault.pipeline}"] = fault.message
+        key = f"{_shown(filename, collecting)}:{fault.pipeline}"
+        told = errors.get(key)
+        errors[key] = fault.message if told is None else f"{told}\n{fault.message}"
         raise AirflowClusterPolicySkipDag(fault.message)
 
 
@@ -51,6 +54,10 @@ def publish_faults(faults: Sequence[PipelineFault], filename: str, namespace: di
     """
     for fault in faults:
         name = sanitize_id(fault.pipeline)
-        dag = _FaultyDag(dag_id=name, schedule=None, start_date=datetime(2024, 1, 1, tzinfo=timezone.utc))
+        # A file may publish several projects, and their pipelines may have the same names.
+        places = (f"_starlake_fault_{name}{f'_{number}' if number else ''}" for number in count())
+        place = next(place for place in places if place not in namespace)
+        # Airflow takes DAGs with one id for one DAG.
+        dag = _FaultyDag(dag_id=place, schedule=None, start_date=datetime(2024, 1, 1, tzinfo=timezone.utc))
         object.__setattr__(dag, "params_of_fault", (fault, filename))
-        namespace[f"_starlake_fault_{name}"] = dag
+        namespace[place] = dag

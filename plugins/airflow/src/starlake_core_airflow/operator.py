@@ -6,16 +6,26 @@ import functools
 import shlex
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import Any
 
-from starlake_core import Attempt, Job, StarlakeDataset, StarlakeError, Wait, explain_skip
+from starlake_core import (
+    Attempt,
+    Job,
+    OutageError,
+    RunKey,
+    RunnerError,
+    StarlakeError,
+    Wait,
+    explain_skip,
+)
 from starlake_core.freshness import Kind
 from starlake_core.masking import mask_arguments, mask_text, secret_arguments, secret_values
-from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START, event_metadata
+from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START
 from starlake_core.plain_text import plain, plain_line
 from starlake_core.runtime import (
     OlderAttempt,
@@ -26,24 +36,25 @@ from starlake_core.runtime import (
     expire,
     explain_not_ready,
     finish,
-    may_pass,
     pausing,
+    rest_runners,
     runner_for,
+    tell_end,
     watch,
 )
 
 from . import observer
 from .attempts import start_own, take, take_look
 from .connections import credentials_for
-from .context import UNREAD, Facts, answer_of, attempt_of, given_options, told_of
+from .context import UNREAD, answer_of, attempt_of, given_options, told_of
 from .deciding import tell
 from .questions import RECORD
+from .step import Step, is_airflows
 from .versions import (
     AirflowException,
     AirflowFailException,
     AirflowRescheduleException,
     AirflowSkipException,
-    BaseOperator,
     BaseOperatorLink,
     Reschedulable,
     first_look,
@@ -84,68 +95,7 @@ class ConsoleLink(BaseOperatorLink):
         return str(link_value(operator, ti_key, "starlake_console") or "")
 
 
-class _Step(BaseOperator):
-    """What the operators share: the facts of their pipeline, the outlets, and no Airflow templates.
-
-    Attributes:
-        facts: the facts of the pipeline.
-        produces: the datasets of the outlets, for the metadata of their events.
-    """
-
-    template_fields: Sequence[str] = ()
-
-    facts: Facts
-    produces: Sequence[StarlakeDataset] = ()
-
-    @classmethod
-    def create(cls, own: Mapping[str, Any], **keywords: Any) -> Any:
-        """Create an operator. It has no ``__init__`` of its own, which Airflow would wrap to process all arguments once more.
-
-        Args:
-            own: the attributes of the class, by name.
-            **keywords: the keywords of every Airflow operator.
-        """
-        made = cls(**keywords)
-        made.__dict__.update(own)
-        return made
-
-    def _left_out(self) -> bool:
-        """Whether the task must not run, if something observes in this process."""
-        if observer.is_stopped():
-            raise AirflowFailException(observer.STOPPED)
-        return observer.leaves_out(self)
-
-    def _refused(self, error: Exception) -> Exception:
-        """The exception to raise in place of an error: something is missing or misspelt, or a service does not answer now."""
-        reason = str(error) if isinstance(error, StarlakeError) else f"{type(error).__name__}: {error}"
-        observer.ended(self, Outcome(Verdict.FAILED, reason=reason), reason)
-        return (AirflowException if may_pass(error) else AirflowFailException)(reason)
-
-    def _emit(self, context: Mapping[str, Any], attempt: Attempt, own: Mapping[str, Any] | None = None) -> None:
-        """Add to the events of the outlets what a consumer needs to know about the run.
-
-        Args:
-            context: the context of the task instance.
-            attempt: the attempt of the task.
-            own: what the event of the pipeline's own dataset has, too.
-        """
-        source = self.facts.pipeline_id or attempt.run.pipeline_id
-        # By position, not by name: Airflow rewrites some URIs.
-        for outlet, dataset in zip(self.outlets, self.produces, strict=False):
-            accessor = context["outlet_events"][outlet]
-            accessor.extra = {
-                **accessor.extra,
-                **event_metadata(dataset, attempt, source, self.facts.policy.merge),
-                **(own if own is not None and dataset.uri == self.facts.pipeline_id else {}),
-            }
-
-
-def _is_airflows(error: Exception) -> bool:
-    """Whether an error must reach Airflow unchanged: one of its own exceptions, which control it, or one after which it may retry."""
-    return isinstance(error, AirflowException) or (not isinstance(error, StarlakeError) and may_pass(error))
-
-
-class StarlakeOperator(_Step, Reschedulable):
+class StarlakeOperator(Step, Reschedulable):
     """Runs one job in its environment.
 
     Attributes:
@@ -210,12 +160,26 @@ class StarlakeOperator(_Step, Reschedulable):
             # The pool keeps tasks apart; this also keeps them apart on one machine, whatever the pool.
             with exclusively(job, attempt.key, stop=self._is_stopped, on_wait=self._line) as held:
                 if not held:
+                    stopped = Outcome(Verdict.CANCELLED, reason="cancelled before it started", stopped=True)
+                    tell_end(job, runner, attempt.key, stopped)
                     raise AirflowFailException(f"{displayed(job)}: stopped before it started")
                 return self._run(context, attempt, job, runner)
         except Exception as error:
-            if _is_airflows(error):
+            if is_airflows(error):
                 raise
             raise self._refused(error) from error
+        finally:
+            if not observer.in_process():
+                rest_runners()  # other processes may use what this one does not need any more
+
+    @contextmanager
+    def _telling(self, job: Job, runner: Runner, attempt: Attempt) -> Iterator[None]:
+        """Tell plugins of an attempt that this block could not start or watch."""
+        try:
+            yield
+        except BaseException as error:
+            tell_end(job, runner, attempt.key, error)
+            raise
 
     def _is_stopped(self) -> bool:
         return self._killed or observer.is_stopped()
@@ -224,7 +188,7 @@ class StarlakeOperator(_Step, Reschedulable):
         """Start the job, or take it back, and wait for its end."""
         since = first_look(context)
         if self.wait_policy is None:
-            with pausing(self._is_killed):
+            with self._telling(job, runner, attempt), pausing(self._is_killed):
                 handle = take(job, runner, attempt.key, cleared=attempt.generation, again=since is not None)
             began = time.time() if since is None else since.timestamp()
         else:
@@ -232,7 +196,7 @@ class StarlakeOperator(_Step, Reschedulable):
             def bind(number: str) -> Job:
                 return observer.placed(self.job.bind(replace(attempt, number=number)))
 
-            with pausing(self._is_killed):
+            with self._telling(job, runner, attempt), pausing(self._is_killed):
                 look = take_look(bind, runner, attempt.key, cleared=attempt.generation, again=since is not None)
             job, handle, began = look.job, look.handle, look.began
             attempt = replace(attempt, number=look.key.attempt)
@@ -249,6 +213,7 @@ class StarlakeOperator(_Step, Reschedulable):
             event: what the trigger knows: the attempt, its handle, how it ended, and how far its output was read.
         """
         if event.get("error"):
+            self._tell_error(context, event)
             if event.get("again"):
                 # The environment could not be queried; the job keeps running, and the next try finds it.
                 raise AirflowException(event["error"])
@@ -268,9 +233,19 @@ class StarlakeOperator(_Step, Reschedulable):
                 self.log.warning("The rest of its output cannot be read: %s", error)
             return self._ended(context, attempt, job, runner, handle, outcome, None)
         except Exception as error:
-            if _is_airflows(error):
+            if is_airflows(error):
                 raise
             raise self._refused(error) from error
+
+    def _tell_error(self, context: Any, event: Mapping[str, Any]) -> None:
+        """Tell plugins of an attempt that the triggerer could not watch."""
+        try:
+            attempt = replace(attempt_of(context, self.facts, self.task_id), number=event["attempt"])
+            job, runner = self._prepare(attempt)
+        except Exception as error:
+            self.log.warning("Nobody hears of the end, because there is no runner: %s", error)
+            return
+        tell_end(job, runner, attempt.key, (OutageError if event.get("again") else RunnerError)(event["error"]))
 
     def on_kill(self) -> None:
         """Cancel what was started. Airflow calls this in a signal handler, where no lock may be taken, so another thread does it."""
@@ -315,27 +290,30 @@ class StarlakeOperator(_Step, Reschedulable):
             seconds = min(seconds, deadline - time.time())
         try:
             outcome, cursor = watch(runner, handle, max(0.0, seconds), on_line=self._line, stop=lambda: self._killed)
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit) as error:
             try:
                 with pausing(None, _CANCEL_SECONDS):
                     runner.cancel(handle)
-            except StarlakeError as error:  # an interrupt does not wait for a service that does not answer
-                self.log.warning("It cannot be cancelled and may keep running: %s", error)
+            except StarlakeError as refused:  # an interrupt does not wait for a service that does not answer
+                self.log.warning("It cannot be cancelled and may keep running: %s", refused)
+            tell_end(job, runner, attempt.key, error)
             if observer.stop():
                 raise AirflowFailException(observer.STOPPED) from None
             raise
-        except BaseException:
+        except BaseException as error:
             # 2.11 leaves the process at once when a task is killed, without waiting for threads.
             if self._killed:
                 runner.cancel(handle)
+            tell_end(job, runner, attempt.key, KeyboardInterrupt() if self._killed else error)
             raise
         if outcome is not None:
             return self._ended(context, attempt, job, runner, handle, outcome, deadline)
         if deadline is not None and time.time() >= deadline:
-            outcome = expire(runner, handle, self.timeout or 0)
+            with self._telling(job, runner, attempt):
+                outcome = expire(runner, handle, self.timeout or 0)
             return self._ended(context, attempt, job, runner, handle, outcome, deadline)
         if self._defers():
-            self._defer(job, attempt.number, handle, cursor, deadline)
+            self._defer(job, attempt.key, handle, cursor, deadline)
         poll = runner.interval
         left = float("inf") if deadline is None else deadline - time.time()
         raise AirflowRescheduleException(_after(_next_look(poll, left, _floor())))
@@ -347,16 +325,24 @@ class StarlakeOperator(_Step, Reschedulable):
 
         return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
 
-    def _defer(self, job: Job, attempt: str, handle: str, cursor: str | None, deadline: float | None) -> None:
+    def _defer(self, job: Job, key: RunKey, handle: str, cursor: str | None, deadline: float | None) -> None:
         from .trigger import StarlakeTrigger
 
         now = time.time()
         # The database stores it, so it contains nothing of the command, and no secrets of the environment.
-        kept = Job(job.environment, spec=job.spec, endpoint=job.endpoint, check=job.check, plugins=job.plugins)
+        kept = Job(
+            job.environment,
+            spec=job.spec,
+            endpoint=job.endpoint,
+            check=job.check,
+            plugins=job.plugins,
+            addon_specs=job.addon_specs,
+        )
         trigger = StarlakeTrigger(
             job=kept.masked().to_json(),
             handle=handle,
-            attempt=attempt,
+            attempt=key.attempt,
+            key_task=key.task,
             cursor=cursor,
             deadline=deadline,
             timeout=self.timeout,
@@ -463,7 +449,7 @@ def _after(seconds: float) -> datetime:
     return datetime.now(timezone.utc) + timedelta(seconds=max(0.0, seconds))
 
 
-class StarlakeStart(_Step):
+class StarlakeStart(Step):
     """The start of a pipeline that datasets start: the core decides whether the run continues."""
 
     ui_color = "#e6f4ea"
@@ -496,7 +482,7 @@ class StarlakeStart(_Step):
             self._emit(context, attempt)
 
 
-class StarlakeEnd(_Step):
+class StarlakeEnd(Step):
     """The end of a pipeline: emits its datasets, unless gates closed and no work was done.
 
     Attributes:

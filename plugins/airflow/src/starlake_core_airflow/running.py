@@ -24,6 +24,7 @@ from starlake_core import (
 )
 from starlake_core.freshness import Recorded
 from starlake_core.logs import get_logger
+from starlake_core.runtime import rest_runners
 
 from .context import current_run
 from .observer import STOPPED, Observation, observing
@@ -159,6 +160,7 @@ def _run_here(pipeline: Pipeline, request: RunRequest) -> Report:
         observation.stopped, instances = True, {}
     finally:
         current_run.reset(token)
+        rest_runners()  # who started the run may open the database now
     if observation.stopped:
         return _stopped(pipeline, observation, instances)
     reports = _reports(pipeline, observation, instances, left_out)

@@ -12,8 +12,8 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from starlake_core import Job, OutageError, RunnerError, StarlakeError
-from starlake_core.runtime import Outcome, Runner, expire, runner_for, shared_poller
+from starlake_core import Job, OutageError, RunKey, RunnerError, StarlakeError
+from starlake_core.runtime import Outcome, Runner, Verdict, expire, runner_for, shared_poller, tell_end
 
 from .connections import credentials_for
 from .versions import still_waited_for, tells_of_kills
@@ -48,6 +48,7 @@ class StarlakeTrigger(BaseTrigger):
         timeout: the seconds that it had, for the message.
         not_before: the time before which the trigger does not fire, in seconds since the epoch.
         connections: maps a kind of credentials to the Airflow connection that has them.
+        key_task: the stable part of its key; empty for triggers of earlier versions.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class StarlakeTrigger(BaseTrigger):
         timeout: float | None = None,
         not_before: float = 0.0,
         connections: Mapping[str, str] | None = None,
+        key_task: str = "",
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # not annotated in Airflow
         self.job = job
@@ -71,10 +73,11 @@ class StarlakeTrigger(BaseTrigger):
         self.timeout = timeout
         self.not_before = not_before
         self.connections = dict(connections or {})
+        self.key_task = key_task
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The path of the class and its arguments."""
-        names = ("job", "handle", "attempt", "cursor", "deadline", "timeout", "not_before", "connections")
+        names = ("job", "handle", "attempt", "cursor", "deadline", "timeout", "not_before", "connections", "key_task")
         return f"{type(self).__module__}.{type(self).__qualname__}", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -99,7 +102,11 @@ class StarlakeTrigger(BaseTrigger):
         await asyncio.shield(_in_thread(self._cancel, executor=_cancelling()))
 
     def _cancel(self) -> None:
-        self._runner().cancel(self.handle)
+        runner = self._runner()
+        runner.cancel(self.handle)
+        if self.key_task:  # no worker comes back to it
+            stopped = Outcome(Verdict.CANCELLED, reason="cancelled while it was running", stopped=True)
+            tell_end(Job.from_json(self.job), runner, RunKey(self.key_task, self.attempt), stopped)
 
     def _runner(self) -> Runner:
         return runner_for(Job.from_json(self.job), credentials=credentials_for(self.connections))

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .executor import thread_executor
     from .loading import definitions
-    from .translator import StarlakeTranslator, TranslatedAsset
+    from .translator import StarlakeTranslator, TranslatedAsset, TranslatedCheck
 
-__all__ = ["StarlakeTranslator", "TranslatedAsset", "definitions", "thread_executor"]
+__all__ = ["StarlakeTranslator", "TranslatedAsset", "TranslatedCheck", "definitions", "thread_executor"]
 
 _PLACES = {
     "StarlakeTranslator": "translator",
     "TranslatedAsset": "translator",
+    "TranslatedCheck": "translator",
     "definitions": "loading",
     "thread_executor": "executor",
 }

@@ -1,7 +1,7 @@
-"""Adds pipeline files to Dagster's workspace, and removes them.
+"""Deploys pipeline files to a workspace or to a project of ``dg``, and removes them.
 
-The files stay where they are: one module next to the workspace lists them, so that all of them are one code location with one lineage, and
-one entry of the workspace names that module.
+The files stay where they are: one module lists them, so that all of them are one code location with one lineage. An entry of the workspace
+names that module; in a project of ``dg``, it is in the ``defs`` folder, where Dagster finds it.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from typing import Any
 import yaml
 from dagster import Definitions
 
-from starlake_core import NothingFoundError, Options, RunError, StarlakeError
+from starlake_core import NothingFoundError, RunError, StarlakeError
 from starlake_core.dsl.orchestration import current_overrides
 from starlake_core.file_transaction import locked, swap
 
 from .loading import definitions
-from .options import DagsterOptions
+from .places import Place
 
-__all__ = ["MODULE", "delete", "deploy", "workspace_of"]
+__all__ = ["MODULE", "delete", "deploy"]
 
 MODULE = "starlake_definitions.py"
-"""The module next to the workspace that lists the deployed files."""
+"""The module that lists the deployed files."""
 
-_HEAD = '''"""The pipelines of this workspace. Written by ``starlake-orchestrate deploy``; the values in capitals are all that it reads again."""
+_HEAD = '''"""The deployed pipelines. Written by ``starlake-orchestrate deploy``; the values in capitals are all that it reads again."""
 
 from pathlib import Path
 
@@ -48,21 +48,12 @@ _EMPTY_LIST = re.compile(r"(?m)^load_from:[ \t]*(?:\[[ \t]*\]|null|~)?[ \t]*(#[^
 _LIST = re.compile(r"(?m)^load_from:[^\n]*\n(?=(?:[ \t]*#[^\n]*\n|[ \t]*\r?\n)*( *)-\s)")
 
 
-def workspace_of(options: Options) -> Path:
-    """The workspace file to change.
-
-    Args:
-        options: the resolved options.
-    """
-    return Path(options[DagsterOptions].workspace or "workspace.yaml").expanduser().absolute()
-
-
-def deploy(files: Sequence[Path], workspace: Path) -> list[Path]:
-    """Add pipeline files to a workspace. Dagster resolves all of them first: nothing is written unless they load together.
+def deploy(files: Sequence[Path], place: Place) -> list[Path]:
+    """Add pipeline files to those that are deployed. Dagster resolves all of them first: nothing is written unless they load together.
 
     Args:
         files: pipeline files.
-        workspace: the ``workspace.yaml``; created if it does not exist.
+        place: where to; what does not exist is created.
 
     Returns:
         The files written.
@@ -70,12 +61,12 @@ def deploy(files: Sequence[Path], workspace: Path) -> list[Path]:
     Raises:
         RunError: the files do not load together, or the workspace cannot be read.
     """
-    folder = workspace.parent
+    folder = place.folder
     made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with locked(folder):
-            return _deploy(files, workspace)
+            return _deploy(files, place)
     except BaseException:
         if made:
             with suppress(OSError):  # another process may use it by now
@@ -83,8 +74,8 @@ def deploy(files: Sequence[Path], workspace: Path) -> list[Path]:
         raise
 
 
-def _deploy(files: Sequence[Path], workspace: Path) -> list[Path]:
-    folder = workspace.parent
+def _deploy(files: Sequence[Path], place: Place) -> list[Path]:
+    folder = place.folder
     before, asked = _listed(folder), current_overrides()
     every = _Listed(
         sorted({*before.files, *(_relative(file, folder) for file in files)}),
@@ -92,21 +83,22 @@ def _deploy(files: Sequence[Path], workspace: Path) -> list[Path]:
         {**before.options, **asked.options},
     )
     writes: dict[Path, Path | bytes] = {folder / MODULE: _module(every)}
-    text = _text(workspace)
-    if not _names_us(_read(text, workspace)):
-        # If the workspace is a link, its target is changed.
-        writes[workspace.resolve()] = _with_entry(text, workspace).encode()
+    if place.workspace is not None:
+        text = _text(place.workspace)
+        if not _names_us(_read(text, place.workspace)):
+            # If the workspace is a link, its target is changed.
+            writes[place.workspace.resolve()] = _with_entry(text, place.workspace).encode()
     _check(every, folder)
     swap(writes)
     return list(writes)
 
 
-def delete(files: Sequence[Path], workspace: Path) -> list[Path]:
-    """Remove pipeline files from a workspace; the files themselves are left alone.
+def delete(files: Sequence[Path], place: Place) -> list[Path]:
+    """Remove pipeline files from those that are deployed; the files themselves are left alone.
 
     Args:
         files: pipeline files.
-        workspace: the ``workspace.yaml``.
+        place: where they are deployed.
 
     Returns:
         The files written.
@@ -114,7 +106,7 @@ def delete(files: Sequence[Path], workspace: Path) -> list[Path]:
     Raises:
         NothingFoundError: one of them is not deployed there.
     """
-    folder = workspace.parent
+    folder = place.folder
     if not folder.is_dir():
         raise NothingFoundError(f"there is no workspace in {folder}; set the option 'workspace' to its path")
     with locked(folder):
@@ -123,7 +115,7 @@ def delete(files: Sequence[Path], workspace: Path) -> list[Path]:
         missing = [name for name in names if name not in listed.files]
         if missing:
             raise NothingFoundError(
-                f"not deployed in {workspace}: {', '.join(missing)} (deployed: {', '.join(listed.files) or 'nothing'})"
+                f"not deployed in {place}: {', '.join(missing)} (deployed: {', '.join(listed.files) or 'nothing'})"
             )
         left = replace(listed, files=[name for name in listed.files if name not in names])
         # The entry of the workspace stays: a location without pipelines loads, but a missing one does not.

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from dagster import DagsterEventType, Failure, Output
 
@@ -34,6 +34,7 @@ class Together:
 
     steps: Sequence[Step]
     parallelism: int
+    writes_log: ClassVar[bool] = True
 
     def __call__(self, step: Any, inputs: Mapping[str, Any]) -> Iterator[Any]:
         """The body, as Dagster calls it; an argument named ``context`` would have to be of one of Dagster's classes."""

@@ -1,7 +1,8 @@
 """An executor that runs steps in threads: most steps only wait for something that runs elsewhere.
 
-This is the only module that imports what Dagster does not export. If that has moved, :func:`thread_executor` returns Dagster's own in-process
-executor: then steps do not run side by side, and a tear-down after a failure is left to the run-status sensor.
+This module and :mod:`.unpartitioned` are the only ones that import what Dagster does not export. If what is needed here has moved,
+:func:`thread_executor` returns Dagster's own in-process executor: then steps do not run side by side, and a tear-down after a failure is left to
+the run-status sensor.
 """
 
 from __future__ import annotations
@@ -12,19 +13,21 @@ import queue
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from dagster import Array, Executor, Field, Noneable, Permissive, executor, in_process_executor
 
 from starlake_core import RunError, TriggerRule
 from starlake_core.logs import get_logger
+from starlake_core.runtime import rest_runners
 
 from .pools import limit
 
-__all__ = ["TRIGGER_TAG", "InProcess", "run_in_process", "stopping", "supports_threads", "thread_executor"]
+__all__ = ["TRIGGER_TAG", "InProcess", "run_in_process", "step_log", "stopping", "supports_threads", "thread_executor"]
 
 logger = get_logger(__name__)
 
@@ -37,6 +40,9 @@ _DRAIN_SECONDS = 60.0
 
 stopping: ContextVar[threading.Event | None] = ContextVar("starlake_core_dagster_stopping", default=None)
 """Set when the run is being stopped; None in an executor that interrupts its steps to stop them."""
+
+step_log: ContextVar[Any] = ContextVar("starlake_core_dagster_step_log", default=None)
+"""Where the output of a step is kept; None in an executor that keeps what the process prints."""
 
 
 @dataclass
@@ -72,6 +78,7 @@ try:
     from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
     from dagster._core.execution.plan.outputs import StepOutputHandle
     from dagster._core.execution.retries import RetryMode
+    from dagster._core.storage.compute_log_manager import CapturedLogContext, ComputeIOType
 except ImportError as error:  # this Dagster is newer than this module
     logger.warning("this Dagster runs steps one after the other: %s", error)
     supports_threads = False
@@ -207,7 +214,7 @@ if supports_threads:
                     if not stop.is_set():
                         for step in steps.get_steps_to_execute(limit=self._max_concurrent - len(live)):
                             live[step.key] = []
-                            _start(_context_of(job_context, step, steps), step.key, produced, stop)
+                            _start(job_context.for_step(step, steps.get_known_state()), step.key, produced, stop)
                         held = steps.held
                         yield from steps.concurrency_event_iterator(job_context)
                     if live or not steps.is_complete:
@@ -219,6 +226,8 @@ if supports_threads:
                 stop.set()
                 _drain(produced, set(live))
                 raise
+            finally:
+                rest_runners()  # who started the run may open the database now
             if stop.is_set():
                 here = _here.get()
                 if here is not None:
@@ -275,10 +284,16 @@ if supports_threads:
         if live:
             logger.error("the steps %s have not ended; check their jobs", ", ".join(sorted(live)))
 
+    def _has_own_log(job_def: Any, step: Any) -> bool:
+        """Whether the body of a step writes to :data:`step_log`."""
+        body = getattr(job_def.get_node(step.node_handle).definition, "compute_fn", None)
+        return bool(getattr(body, "writes_log", False))
+
     def _capture(stack: ExitStack, job_context: Any, execution_plan: Any) -> Iterator[Any]:
-        """Keep what this process prints during the run, as Dagster's in-process executor does: one log for all steps."""
+        """Keep what this process prints during the run, as Dagster's in-process executor does: one log for all steps that have none of their own."""
         manager = job_context.instance.compute_log_manager
-        keys = [step.key for step in execution_plan.get_steps_to_execute_in_topo_order()]
+        steps = execution_plan.get_steps_to_execute_in_topo_order()
+        keys = [step.key for step in steps if not _has_own_log(job_context.job_def, step)]
         log_key = manager.build_log_key_for_run(job_context.run_id, create_compute_log_file_key())
         try:
             captured = stack.enter_context(manager.capture_logs(log_key))
@@ -288,22 +303,34 @@ if supports_threads:
         else:
             yield DagsterEvent.capture_logs(job_context, keys, log_key, captured)
 
-    def _context_of(job_context: Any, step: Any, steps: Any) -> Any:
-        """The context of a step.
-
-        Before a step, Dagster looks for the partitions that it reads, and fails if the run has none.
-        """
-        found = job_context.for_step(step, steps.get_known_state())
-        if not found.has_partitions:
-            found.has_asset_partitions_for_input = lambda input_name: False
-        return found
+    @contextmanager
+    def _own_log(step_context: Any) -> Iterator[Any]:
+        """A log for one step, if its body writes one, and the events that tell where it is: steps run side by side in one process."""
+        if not _has_own_log(step_context.job_def, step_context.step):
+            yield ()
+            return
+        with ExitStack() as stack:
+            manager, events = step_context.instance.compute_log_manager, []
+            log_key = manager.build_log_key_for_run(step_context.run_id, step_context.step.key)
+            try:
+                stream = stack.enter_context(manager.open_log_stream(log_key, ComputeIOType.STDOUT))
+            except Exception as error:
+                stream = None
+                logger.warning("the output of step %s cannot be kept: %s", step_context.step.key, error)
+            if stream is not None:
+                step_log.set(stream)
+                if step_context.previous_attempt_count == 0:
+                    about = CapturedLogContext(log_key)
+                    events.append(DagsterEvent.capture_logs(step_context, [step_context.step.key], log_key, about))
+            yield events
 
     def _start(step_context: Any, key: str, produced: Any, stop: threading.Event) -> None:
         def work() -> None:
             stopping.set(stop)
             try:
-                for event in dagster_event_sequence_for_step(step_context):
-                    produced.put((key, event))
+                with _own_log(step_context) as captured:
+                    for event in chain(captured, dagster_event_sequence_for_step(step_context)):
+                        produced.put((key, event))
             except (DagsterExecutionInterruptedError, KeyboardInterrupt):
                 pass  # its failure was already produced
             except BaseException as error:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dagster import AssetKey, AssetsDefinition, BackfillPolicy, GraphDefinition, NodeInvocation
 
 from starlake_core import StarlakeError, TaskKind
 
+from .checks import TableCheck
 from .options import DagsterOptions
 from .outputs import AssetOutput, defined
 from .render_context import RenderContext
@@ -115,6 +116,19 @@ class Form(ABC):
                 "same, or set the option backfill_policy"
             )
         return next(iter(given.values()))
+
+    def _checks(self, made: Iterable[AssetOutput]) -> list[tuple[AssetOutput, TableCheck]]:
+        """The checks of assets, each with its asset."""
+        return [
+            (produced, check)
+            for produced in made
+            for check in self.context.checks.get(produced.path, ())
+            if check.spec.asset_key == produced.key and produced.path not in self.theirs
+        ]
+
+    def _check_output(self, produced: AssetOutput, check: TableCheck) -> str:
+        """The name of the output of a graph for a check."""
+        return f"{self._graph_output(produced)}__{check.output}"
 
     def _output(self, path: str) -> str:
         """The name of the output that the steps after a task wait for."""

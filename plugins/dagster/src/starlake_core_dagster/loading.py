@@ -19,7 +19,7 @@ from .arranging import arranged
 from .executor import supports_threads, thread_executor
 from .pipeline import DagsterPipeline
 from .teardown_sensor import tear_down_of
-from .translator import StarlakeTranslator, translating
+from .translator import StarlakeTranslator, translated_by
 from .triggers import schedule_of, sensor_of
 
 __all__ = ["definitions", "location_executor", "merged", "shared_assets"]
@@ -49,7 +49,7 @@ def definitions(
         source: pipelines, or files and folders with pipeline files; one or several.
         environment: the environment of pipeline files that name none.
         executor: the executor of every job of the code location that names none, and of the runs that Dagster creates for assets: *Materialize*,
-            backfills of assets, ``dagster asset materialize``. The default is ``thread_executor()``; None leaves it to the code location, in
+            backfills of assets, ``dg launch``. The default is ``thread_executor()``; None leaves it to the code location, in
             which only one set of definitions may have one.
         translator: turns the tasks of pipeline files into descriptions of assets, if a pipeline has none of its own.
         **options: options that override those in the files.
@@ -73,11 +73,8 @@ def definitions(
         else:
             raise _no_source(item)
     if files:
-        token = translating.set(translator)
-        try:
+        with translated_by(translator):
             loaded = load_files(files, Overrides("dagster", environment, options))
-        finally:
-            translating.reset(token)
         found.extend(_native(pipeline) for pipeline in pipelines_of(loaded))
     elif found and (environment is not None or translator is not None or options):
         named = {"environment": environment, "translator": translator}

@@ -127,6 +127,14 @@ class OneGraph(Form):
             )
             for produced in self.outputs
         ]
+        outputs += [
+            OutputMapping(
+                graph_output_name=self._check_output(produced, check),
+                mapped_node_name=names[context.flat.step(produced.path)],
+                mapped_node_output_name=check.output,
+            )
+            for produced, check in self._checks(self.outputs)
+        ]
         inputs = [
             InputMapping(
                 graph_input_name=context.input_name(key),
@@ -157,6 +165,9 @@ class OneGraph(Form):
                 keys_by_input_name={self.context.input_name(key): key for key in read},
                 keys_by_output_name={self._graph_output(produced): produced.key for produced in self.outputs},
                 specs=[self.specs(produced, lineage[produced.path]) for produced in self.outputs],
+                check_specs_by_output_name={
+                    self._check_output(produced, check): check.spec for produced, check in self._checks(self.outputs)
+                },
                 can_subset=True,
                 backfill_policy=self._policy([produced.path for produced in self.outputs]),
             )

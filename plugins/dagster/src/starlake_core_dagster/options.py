@@ -36,5 +36,6 @@ class DagsterOptions(OptionGroup):
     )
     sensor_interval: int = option(DURATION, 30, doc="The least time between two evaluations of a sensor.")
     workspace: str | None = option(
-        STR, doc="The workspace.yaml that deploy changes. The default is the one in the working directory."
+        STR,
+        doc="The workspace.yaml that deploy changes. The default is the project of dg that the working directory is in, or else the one there.",
     )

@@ -23,6 +23,7 @@ from .outputs import RESULT
 from .render_context import ORDER_INPUT, RenderContext, do_nothing
 from .specs import tag_words
 from .steps import Step
+from .unpartitioned import tolerates_no_partition
 
 __all__ = ["DagsterPipeline"]
 
@@ -208,6 +209,7 @@ def _with_inputs(op: OpDefinition, ins: Mapping[str, Any], names: Sequence[str],
         # There is no other way to get the code version of an op.
         warnings.simplefilter("ignore", DeprecationWarning)
         version = op.version
+    tolerates_no_partition(op.compute_fn)
     return OpDefinition(
         compute_fn=op.compute_fn,
         name=name,

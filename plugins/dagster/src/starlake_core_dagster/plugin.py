@@ -86,13 +86,15 @@ def sl_read_recorded(pipeline: Pipeline) -> Recorded | None:
 
 @hookimpl
 def sl_deploy(files: Sequence[Path], options: Options) -> Sequence[Path]:
-    from .deploying import deploy, workspace_of
+    from .deploying import deploy
+    from .places import place_of
 
-    return deploy(files, workspace_of(options))
+    return deploy(files, place_of(options))
 
 
 @hookimpl
 def sl_delete(files: Sequence[Path], options: Options) -> Sequence[Path]:
-    from .deploying import delete, workspace_of
+    from .deploying import delete
+    from .places import place_of
 
-    return delete(files, workspace_of(options))
+    return delete(files, place_of(options))

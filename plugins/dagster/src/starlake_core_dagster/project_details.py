@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
-from dagster import MetadataValue, TableColumn, TableColumnConstraints, TableConstraints, TableSchema
+from dagster import FreshnessPolicy, MetadataValue, TableColumn, TableColumnConstraints, TableConstraints, TableSchema
 
-from starlake_core import TableDetails
+from starlake_core import Column, TableDetails, Task, Written
 from starlake_core.masking import mask_text
 from starlake_core.plain_text import plain
+from starlake_core.runtime import Outcome
 
-__all__ = ["details_metadata", "owners_of", "plain_lines"]
+__all__ = ["details_metadata", "freshness_of", "owners_of", "plain_lines", "written_by", "written_metadata"]
 
 _EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}")
+_SHORTEST = 60
+"""The shortest time, in seconds, after which Dagster lets something count as old."""
 _NOT_IN_TEAM = re.compile(r"[^A-Za-z0-9_]+")
 
 
@@ -29,6 +36,20 @@ def owners_of(details: TableDetails) -> list[str]:
     ]
 
 
+def freshness_of(details: TableDetails) -> dict[str, Any]:
+    """The keyword of :class:`dagster.AssetSpec` for when a table counts as old; none for what Dagster, or this version of it, does not take.
+
+    Args:
+        details: what the project says about the table.
+    """
+    warn, error = details.warn_after, details.error_after
+    make = getattr(FreshnessPolicy, "time_window", None)
+    if make is None or error < _SHORTEST:
+        return {}
+    early = timedelta(seconds=warn) if _SHORTEST <= warn < error else None
+    return {"freshness_policy": make(fail_window=timedelta(seconds=error), warn_window=early)}
+
+
 def details_metadata(details: TableDetails) -> dict[str, Any]:
     """The metadata of the asset of a table, under the names that Dagster shows in places of their own.
 
@@ -37,9 +58,9 @@ def details_metadata(details: TableDetails) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     if details.columns:
-        found["dagster/column_schema"] = _schema(details)
+        found["dagster/column_schema"] = _schema(details.columns)
     if details.table:
-        found["dagster/table_name"] = ".".join(part for part in (details.database, details.table) if part)
+        found["dagster/table_name"] = _table_name(details)
     if details.sql:
         sql = plain_lines(details.sql)
         fence = "`" * (2 + max([1, *map(len, re.findall("`+", sql))]))
@@ -60,8 +81,8 @@ def plain_lines(text: str) -> str:
     return "\n".join(plain(line) for line in mask_text(text).split("\n"))
 
 
-def _schema(details: TableDetails) -> TableSchema:
-    keys = [column.name for column in details.columns if column.key]
+def _schema(columns: Sequence[Column]) -> TableSchema:
+    keys = [column.name for column in columns if column.key]
     return TableSchema(
         columns=[
             TableColumn(
@@ -71,7 +92,56 @@ def _schema(details: TableDetails) -> TableSchema:
                 TableColumnConstraints(nullable=not column.required),
                 dict.fromkeys(column.tags, ""),
             )
-            for column in details.columns
+            for column in columns
         ],
         constraints=TableConstraints(other=[f"primary key ({', '.join(keys)})"]) if keys else None,
     )
+
+
+def written_by(task: Task, outcome: Outcome) -> Written | None:
+    """What an attempt of a task wrote to its table; None if the environment does not say.
+
+    Args:
+        task: the task.
+        outcome: how the attempt ended.
+    """
+    names = {task.details.name} if task.details is not None else set()
+    names.update(dataset.sink for dataset in task.outlets)
+    named = [written for written in outcome.written if written.table in names]
+    return named[0] if named else outcome.written[0] if len(outcome.written) == 1 else None
+
+
+def written_metadata(written: Written | None, details: TableDetails | None) -> dict[str, Any]:
+    """The metadata of a materialisation: when it was, and what is known of the rows and columns, under Dagster's names.
+
+    Args:
+        written: what was written; None if that is not known.
+        details: what the project says about the table; None if that is not known.
+    """
+    found: dict[str, Any] = {"dagster/last_updated_timestamp": MetadataValue.timestamp(time.time())}
+    if details is not None and details.table:
+        found["dagster/table_name"] = _table_name(details)
+    if written is None:
+        return found
+    if written.place:
+        found.setdefault("dagster/table_name", written.place)
+    for name, number in (
+        ("dagster/row_count", written.rows),
+        ("rows accepted", written.accepted),
+        ("rows rejected", written.rejected),
+    ):
+        if number is not None:
+            found[name] = number
+    if written.columns:
+        described = {column.name.lower(): column for column in details.columns} if details is not None else {}
+        found["dagster/column_schema"] = _schema(
+            [
+                replace(described.get(column.name.lower(), column), name=column.name, type=column.type)
+                for column in written.columns
+            ]
+        )
+    return found
+
+
+def _table_name(details: TableDetails) -> str:
+    return ".".join(part for part in (details.database, details.table) if part)

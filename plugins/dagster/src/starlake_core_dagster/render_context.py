@@ -13,6 +13,7 @@ from dagster import AssetKey, In, Nothing, OpDefinition, Out, Output, RetryPolic
 from starlake_core import Pipeline, StarlakeDataset, Task, TaskKind, gates_before_work
 from starlake_core.orchestrators.pools import DrawnResources
 
+from .checks import checks_of
 from .context import PARTITION_FORMAT, Facts
 from .op_graph import flatten
 from .options import DagsterOptions
@@ -20,6 +21,7 @@ from .outputs import RESULT, VERDICT, outputs_of
 from .pools import NO_POOL
 from .steps import shown
 from .translator import translator_of
+from .unpartitioned import tolerates_no_partition
 
 __all__ = ["AFTER", "ORDER_INPUT", "RenderContext", "dagster_name", "do_nothing"]
 
@@ -89,6 +91,11 @@ class RenderContext:
             for path, task in self.flat.tasks.items()
             if task.outlets
         }
+        self.checks = {
+            path: checks_of(path, task, self.produces[path][0], pipeline, self.translator)
+            for path, task in self.flat.tasks.items()
+            if task.details is not None and path in self.produces and not alone
+        }
         self.own = {produced.key for found in self.produces.values() for produced in found}
         self.says = {
             path: tuple(dict.fromkeys(self._inlets(task))) for path, task in self.flat.tasks.items() if task.inlets
@@ -144,6 +151,7 @@ class RenderContext:
             return [RESULT, *self._merged_outputs[path]]
         task = self.flat.tasks.get(path)
         made = [produced.output for produced in self.produces.get(path, ())] or [RESULT]
+        made += self.check_outputs(path)
         return [*made, VERDICT] if task is not None and task.kind is TaskKind.CHECK and not self.alone else made
 
     @cached_property
@@ -151,8 +159,14 @@ class RenderContext:
         """Maps the path of each group that is one step to the names of the outputs of its tables."""
         found: dict[str, list[str]] = {}
         for path, step in self.flat.merged.items():
-            found.setdefault(step, []).extend(produced.output for produced in self.produces[path])
+            found.setdefault(step, []).extend(
+                (*(produced.output for produced in self.produces[path]), *self.check_outputs(path))
+            )
         return found
+
+    def check_outputs(self, path: str) -> list[str]:
+        """The names of the outputs of the checks of a task."""
+        return [check.output for check in self.checks.get(path, ())]
 
     def input_names(self, path: str) -> list[str]:
         """The names of the inputs of an op."""
@@ -213,6 +227,7 @@ class RenderContext:
 def _op(
     name: str, body: Any, ins: Iterable[str], outputs: Iterable[str], description: str, **more: Any
 ) -> OpDefinition:
+    tolerates_no_partition(body)
     return OpDefinition(
         compute_fn=body,
         name=name,

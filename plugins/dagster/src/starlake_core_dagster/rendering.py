@@ -55,9 +55,9 @@ def make_task(task: Task) -> OpDefinition | Step:
         flat = context.flat
         gates = {gate: flat.tasks[gate].missing for gate in context.gates_of_ends}
         work = frozenset(flat.step(other) for other, found in flat.tasks.items() if found.is_work)
-        body = Close(task, path, facts, produces, gates, work)
+        body = Close(task, path, facts, produces, gates=gates, work=work)
     else:
-        body = Step(task, path, facts, produces)
+        body = Step(task, path, facts, produces, context.checks.get(path, ()))
     if path in context.flat.merged:
         return body
     tags = {}
@@ -112,7 +112,7 @@ def make_group(group: TaskGroup, create_children: CreateChildren) -> Members:
 
 def _one_op(context: RenderContext, group: TaskGroup, steps: Sequence[Step]) -> OpDefinition:
     """The op that runs all tasks of a group."""
-    outputs = [output for step in steps for output in step.outputs]
+    outputs = [output for step in steps for output in (*step.outputs, *(check.output for check in step.checks))]
     most = max(step.task.retries for step in steps)
     pools = {context.pool(step.task) for step in steps} - {None}
     return context.op(

@@ -31,7 +31,7 @@ from starlake_core import (
 from starlake_core.freshness import ByHand, Kind, Recorded
 from starlake_core.model.run_options import overlay
 from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START
-from starlake_core.runtime import Verdict
+from starlake_core.runtime import Verdict, rest_runners
 
 from .context import PARTITION_FORMAT, RUN_ID
 from .decisions import DECIDED, STARTED_BY, clock, judged, tags_of
@@ -94,6 +94,7 @@ def run_pipeline(pipeline: Pipeline, request: RunRequest) -> Report:
     except KeyboardInterrupt:
         here.stopped = True
     finally:
+        rest_runners()  # whatever its executor is
         if token is not None:
             observing.reset(token)
     report = _report(pipeline, observation, here, left_out)

@@ -13,7 +13,7 @@ from starlake_core import StarlakeDataset, StarlakeError, Task
 
 from .options import DagsterOptions
 from .outputs import AssetOutput
-from .project_details import details_metadata, owners_of, plain_lines
+from .project_details import details_metadata, freshness_of, owners_of, plain_lines
 from .render_context import RenderContext, dagster_name
 from .translator import TranslatedAsset
 
@@ -70,8 +70,10 @@ class Specs:
                 metadata["sl_cron"] = dataset.cron
         details = task.details if dataset is not None else None
         about, tags, owners = self._context.about[path], self._tags, self._owners
+        fresh: dict[str, Any] = {}
         if details is not None:
             metadata |= details_metadata(details)
+            fresh = freshness_of(details)
             tags, owners = {**tags, **tag_words(details.tags)}, owners_of(details) or owners
             about = f"{about}\n\n{plain_lines(details.description)}" if details.description else about
         kinds = native.get("kinds")
@@ -80,9 +82,10 @@ class Specs:
         else:
             command = task.command
             kinds = self._kinds["sql" if command is not None and command.transform else "table" if task.domain else ""]
+        condition, partitions = native.get("automation_condition"), native.get("partitions_def", self.partitions)
         spec = AssetSpec(
             key=produced.key,
-            deps=self._deps(native, deps),
+            deps=self._deps(native, deps, condition, partitions),
             description=native.get("description") or about,
             group_name=native.get("group_name") or dagster_name(self._group(path, dataset)),
             kinds=kinds,
@@ -90,17 +93,26 @@ class Specs:
             owners=list(native.get("owners") or ()) or owners,
             metadata={**metadata, **native.get("metadata", {})},
             code_version=native.get("code_version"),
-            partitions_def=native.get("partitions_def", self.partitions),
-            automation_condition=native.get("automation_condition"),
+            partitions_def=partitions,
+            automation_condition=condition,
+            **fresh,
         )
-        return self._translated(spec, task, dataset)
+        found = self._translated(spec, task, dataset)
+        if condition is None and found.automation_condition is not None and found.deps == spec.deps:
+            # The translator has set a condition, and left the dependencies to us.
+            found = found.replace_attributes(
+                deps=self._deps(native, deps, found.automation_condition, found.partitions_def)
+            )
+        return found
 
-    def _deps(self, native: Mapping[str, Any], deps: Sequence[AssetKey]) -> Sequence[Any]:
+    def _deps(
+        self, native: Mapping[str, Any], deps: Sequence[AssetKey], condition: Any, partitions: Any
+    ) -> Sequence[Any]:
         """The dependencies of an asset, with those of its keyword ``deps``."""
         given: dict[AssetKey, Any] = {
             dep.asset_key: dep for dep in map(AssetDep.from_coercible, native.get("deps", ()))
         }
-        if native.get("automation_condition") is None or native.get("partitions_def", self.partitions) is not None:
+        if condition is None or partitions is not None:
             return [*(given.pop(key, key) for key in deps), *given.values()] if given else deps
         # A condition such as eager() waits until nothing is missing: of the tables of others, only the last partition counts.
         own, last = self._context.own, LastPartitionMapping()

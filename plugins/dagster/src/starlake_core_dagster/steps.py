@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -10,9 +11,8 @@ from inspect import Parameter, Signature
 from typing import Any, ClassVar
 
 from dagster import AssetMaterialization, AssetObservation, DagsterEventType, Failure, MetadataValue, Output
-from dagster import __version__ as dagster_version
 
-from starlake_core import Attempt, Job, RunError, StarlakeDataset, StarlakeError, Task, TaskKind, skipped_end
+from starlake_core import Attempt, Job, RunError, StarlakeDataset, StarlakeError, Task, TaskKind, Written, skipped_end
 from starlake_core.masking import mask_arguments
 from starlake_core.model.run_options import POLICIES, overlay, read_policies
 from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START, event_metadata
@@ -20,18 +20,18 @@ from starlake_core.plain_text import plain, plain_line
 from starlake_core.runtime import Outcome, Verdict, execute, explain_not_ready, in_project, may_pass, runner_for
 
 from . import observer
+from .checks import TableCheck, results_of
 from .context import Facts, attempt_of, op_context, same_work
-from .executor import stopping
+from .executor import step_log, stopping
 from .outputs import RESULT, VERDICT, AssetOutput
 from .pools import limit
+from .project_details import written_by, written_metadata
 
 __all__ = ["NOT_READY", "Close", "Step", "shown"]
 
 NOT_READY = "starlake/not_ready"
 """Name of the metadata with the reason why a check is not ready."""
 
-_NEEDS_PARTITION = tuple(int(part) for part in dagster_version.split(".")[:2]) < (1, 13)
-_RANGE = "dagster/asset_partition_range_start"
 _TAIL_CHARACTERS = 4000
 _LINES_AT_ONCE = 200
 _LINES_SECONDS = 1.0
@@ -45,17 +45,25 @@ def shown(job: Job) -> str:
 
 
 class _Lines:
-    """Passes lines on to the log of a step, several in one record, because a record is a row in a database."""
+    """Passes lines on to the output of a step, and to its log, several in one record, because a record is a row in a database."""
 
     def __init__(self, context: Any, path: str) -> None:
         self._log = context.log
         self._path = path
         self._kept: list[str] = []
         self._since = time.monotonic()
+        # What this process prints is kept by executors that run one step at a time; somebody who watches has seen the lines.
+        self._output = step_log.get() or (sys.stdout if observer.run() is None else None)
+
+    def show(self, line: str) -> None:
+        """Write a line to the output of the step, but not to its log."""
+        if self._output is not None:
+            self._output.write(f"{line}\n")
 
     def add(self, line: str) -> None:
         line = plain(line)
         observer.line(self._path, line)
+        self.show(line)
         self._kept.append(line)
         if len(self._kept) >= _LINES_AT_ONCE or time.monotonic() - self._since >= _LINES_SECONDS:
             self.flush()
@@ -63,6 +71,8 @@ class _Lines:
     def flush(self) -> None:
         if self._kept:
             self._log.info("\n".join(self._kept))
+        if self._output is not None:
+            self._output.flush()
         self._kept, self._since = [], time.monotonic()
 
 
@@ -75,17 +85,24 @@ class Step:
         path: the path of the task.
         facts: the facts of the pipeline.
         produces: what it emits when it succeeds.
+        checks: the checks on what it writes.
     """
 
     task: Task
     path: str
     facts: Facts
     produces: Sequence[AssetOutput] = ()
+    checks: Sequence[TableCheck] = ()
 
     # Dagster reads the signature of every body. Reading it from an object is slow, so it is set once.
     __signature__: ClassVar[Signature] = Signature(
         [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in ("step", "inputs")]
     )
+
+    @property
+    def writes_log(self) -> bool:
+        """Whether it writes to the log of its step."""
+        return self.task.job is not None
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -97,7 +114,7 @@ class Step:
         step = op_context(step)
         observer.began(self.path, step.retry_number + 1)
         try:
-            self._check_partition(step)
+            self._refuse_checks_alone(step)
             attempt = attempt_of(step, self.facts, self.path)
             limit(step.instance, [step.op_def.pool])  # if another executor than ours runs the step
             began = time.time()
@@ -112,29 +129,27 @@ class Step:
         if outcome.verdict is Verdict.NOT_READY:
             yield from self._not_ready(step, outcome)
             return
+        written = written_by(self.task, outcome)
         if outcome.verdict is not Verdict.SUCCEEDED:
+            yield from results_of(self.checks, written, False, step.selected_output_names)
             raise self._failed(outcome, job, metadata)
         observer.ended(self.path, outcome)
         if self.task.kind is TaskKind.CHECK and VERDICT in step.selected_output_names:
             yield Output(None, VERDICT, metadata=metadata)
-        yield from self._emit(step, attempt, metadata)
+        yield from self._emit(step, attempt, metadata, written)
+        # After the materialisation: a blocking check that does not pass fails the step.
+        yield from results_of(self.checks, written, True, step.selected_output_names)
 
-    def _check_partition(self, context: Any) -> None:
-        """Refuse what Dagster would refuse after the work was done.
+    def _refuse_checks_alone(self, context: Any) -> None:
+        """Refuse a run that asks for checks without the table: they are found when it is written.
 
         Raises:
-            RunError: the run has no partition, and this version cannot record its assets without one.
+            RunError: it does.
         """
-        tags = context.run.tags
-        if (
-            _NEEDS_PARTITION
-            and self.produces
-            and self.facts.partitions is not None
-            and not any(name.startswith("dagster/partition") or name == _RANGE for name in tags)
-        ):
+        wanted = context.selected_output_names
+        if self.checks and wanted and wanted <= {check.output for check in self.checks}:
             raise RunError(
-                f"Dagster {dagster_version} records assets with partitions only in runs of a partition: launch {self.facts.pipeline_id} for one, "
-                "or set the option partitions=false (from 1.13 on, runs without a partition are possible)"
+                f"the checks of {self.path} are made when it is written; materialise it instead of its checks"
             )
 
     # -- running
@@ -175,6 +190,7 @@ class Step:
                 context.log.info(f"Watch it at {address}")
 
         context.log.info(f"{shown(job)}  # {job.environment}")
+        lines.show(f"$ {shown(job)}")
         try:
             return execute(
                 job,
@@ -227,7 +243,9 @@ class Step:
         again = outcome.verdict is not Verdict.CANCELLED and not outcome.final
         return Failure(f"{about}{tail}", metadata=dict(metadata), allow_retries=again)
 
-    def _emit(self, context: Any, attempt: Attempt, metadata: Mapping[str, Any]) -> Iterator[Any]:
+    def _emit(
+        self, context: Any, attempt: Attempt, metadata: Mapping[str, Any], written: Written | None = None
+    ) -> Iterator[Any]:
         wanted = context.selected_output_names
         by_output = {produced.output: produced for produced in self.produces}
         for name in self.outputs:
@@ -235,6 +253,8 @@ class Step:
             about = dict(metadata)
             if produced is not None and produced.dataset is not None:
                 about |= _about(produced.dataset, attempt, self.facts, context.run)
+                if self.task.job is not None:
+                    about |= written_metadata(written, self.task.details)
                 if not _is_asset(context, name):
                     # Another pipeline defines this asset: here it is a step that records the materialisation.
                     partition = context.run.tags.get("dagster/partition")
@@ -277,7 +297,6 @@ class Close(Step):
         step = op_context(step)
         observer.began(self.path, step.retry_number + 1)
         try:
-            self._check_partition(step)
             attempt = attempt_of(step, self.facts, self.path)
             closed, worked = _history(step, self.facts.steps, self.gates, self.work) if self.gates else ({}, True)
             metadata = self._metadata(attempt, None, Outcome(Verdict.SUCCEEDED), 0.0)

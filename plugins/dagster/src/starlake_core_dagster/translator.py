@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from dagster import AssetKey, AssetSpec
+from dagster import AssetCheckSpec, AssetKey, AssetSpec
 
-from starlake_core import Pipeline, StarlakeDataset, StarlakeError, Task
+from starlake_core import Check, Pipeline, StarlakeDataset, StarlakeError, Task
 
 from .keys import asset_key
 from .options import DagsterOptions
 
-__all__ = ["StarlakeTranslator", "TranslatedAsset", "translating", "translator_of"]
+__all__ = ["StarlakeTranslator", "TranslatedAsset", "TranslatedCheck", "translated_by", "translator_of"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,23 @@ class TranslatedAsset:
     task: Task | None
     dataset: StarlakeDataset | None
     spec: AssetSpec
+
+
+@dataclass(frozen=True)
+class TranslatedCheck:
+    """What a check of an asset is created from.
+
+    Attributes:
+        pipeline: the pipeline that produces the asset.
+        task: the task that produces it, and checks it.
+        check: the condition in the project; None for the check whether rows were rejected.
+        spec: the default description.
+    """
+
+    pipeline: Pipeline
+    task: Task
+    check: Check | None
+    spec: AssetCheckSpec
 
 
 class StarlakeTranslator:
@@ -62,9 +81,37 @@ class StarlakeTranslator:
         """
         return asset.spec
 
+    def get_asset_check_spec(self, check: TranslatedCheck) -> AssetCheckSpec | None:
+        """The description of a check of an asset: name, description, metadata, whether it is blocking.
 
-translating: ContextVar[StarlakeTranslator | None] = ContextVar("starlake_core_dagster_translating", default=None)
-"""The translator of the pipeline files that are being loaded."""
+        A blocking check with the severity *error* that does not pass fails the step, so that nothing after it runs; if the step has retries, it is
+        not repeated, because its rows are written.
+
+        Args:
+            check: what it is created from.
+
+        Returns:
+            A description for the same asset; None for no check.
+        """
+        return check.spec
+
+
+_translating: ContextVar[StarlakeTranslator | None] = ContextVar("starlake_core_dagster_translating", default=None)
+
+
+@contextmanager
+def translated_by(translator: StarlakeTranslator | None) -> Iterator[None]:
+    """In this block, pipelines without a translator of their own have this one.
+
+    Args:
+        translator: the translator; None for the default.
+    """
+    token = _translating.set(translator)
+    try:
+        yield
+    finally:
+        _translating.reset(token)
+
 
 _DEFAULT = StarlakeTranslator()
 
@@ -78,7 +125,7 @@ def translator_of(pipeline: Pipeline) -> StarlakeTranslator:
     Raises:
         StarlakeError: it is something else.
     """
-    found = pipeline.native_options.get("translator") or translating.get() or _DEFAULT
+    found = pipeline.native_options.get("translator") or _translating.get() or _DEFAULT
     if not isinstance(found, StarlakeTranslator):
         raise StarlakeError(
             f"{found!r} is not a valid value for the keyword 'translator' of pipeline {pipeline.id}; it takes an instance of a subclass of "

@@ -58,8 +58,6 @@ class UnitForm(Form):
             {key for keys in context.reads.values() for key in keys if key not in unordered},
             checks | set(theirs),
             frozenset(starts_only(context, theirs)),
-            # A run without a partition fails in Dagster before a step that makes an asset and reads partitions.
-            context.partitions is not None,
         )
         self._specs = {
             produced: self.specs(produced, self.units.deps[context.flat.step(produced.path)])
@@ -126,6 +124,7 @@ class UnitForm(Form):
             return False
         path = unit[0]
         outputs = {produced.output for produced in self.made[path]}
+        outputs.update(check.output for _, check in self._checks(self.made[path]))
         return path in self.theirs or outputs == set(self.context.outputs(path))
 
     def ins(self, path: str) -> list[str]:
@@ -160,6 +159,10 @@ class UnitForm(Form):
                 produced.output if single else self._graph_output(produced): produced.key for produced in made
             },
             specs=[self._specs[produced] for produced in made],
+            check_specs_by_output_name={
+                check.output if single else self._check_output(produced, check): check.spec
+                for produced, check in self._checks(made)
+            },
             can_subset=not single or len(made) > 1,
             backfill_policy=self._policy([produced.path for produced in made]),
         )
@@ -207,6 +210,14 @@ class UnitForm(Form):
                     mapped_node_output_name=produced.output,
                 )
                 for produced in made
+            ]
+            + [
+                OutputMapping(
+                    graph_output_name=self._check_output(produced, check),
+                    mapped_node_name=names[flat.step(produced.path)],
+                    mapped_node_output_name=check.output,
+                )
+                for produced, check in self._checks(made)
             ],
         )
 
@@ -232,8 +243,7 @@ class UnitForm(Form):
 
         for number, keys in enumerate(self.units.relays[path], 1):
             helper(f"waits_{number}", keys, f"Waits for what `{name}` comes after. Skipped if that is skipped.")
-        if path in self.units.skippable:
-            helper("anyway", (), f"Lets `{name}` run although what it waits for was skipped.")
+        helper("anyway", (), f"Lets `{name}` run although what it waits for was skipped.")
         for before in self.units.inside[path]:
             if self._verdicts.get(path) == before:
                 after.append(DependencyDefinition(context.flat.names[before], VERDICT))

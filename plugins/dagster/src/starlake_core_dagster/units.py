@@ -26,8 +26,8 @@ class Units:
         outside: maps the path of each step to the assets of other units that it waits for.
         inside: maps the path of each step to the steps of its unit directly before it.
         deps: maps the path of each step to what its assets depend on, which includes what steps without a dataset before it wait for.
-        relays: maps the path of each step that tolerates skips to its :attr:`outside`, in groups whose assets are only skipped together.
-        skippable: the paths of those steps for which everything that they wait for may be skipped.
+        relays: maps the path of each step that tolerates skips, and may meet one, to its :attr:`outside`, in groups whose assets are only
+            skipped together.
         dropped: the paths of steps that only mark where a pipeline starts, and are left out.
         depth: the number of units on the longest way through the pipeline.
     """
@@ -37,7 +37,6 @@ class Units:
     inside: Mapping[str, tuple[str, ...]]
     deps: Mapping[str, tuple[Key, ...]]
     relays: dict[str, tuple[tuple[Key, ...], ...]]
-    skippable: frozenset[str]
     dropped: frozenset[str]
     depth: int
 
@@ -49,7 +48,6 @@ def plan(
     foreign: Collection[Key],
     optional: Collection[str],
     dropped: Collection[str],
-    apart: bool,
 ) -> Units:
     """Find the units of a pipeline.
 
@@ -60,7 +58,6 @@ def plan(
         foreign: the assets of other pipelines, among those that are read.
         optional: the paths of steps after which others may be skipped.
         dropped: the paths of steps to leave out.
-        apart: whether a step that tolerates skips waits for assets in a step of its own even if nothing is skipped.
     """
     befores = _befores(flat, dropped)
     maker = {key: path for path, keys in made.items() for key in keys}
@@ -101,14 +98,13 @@ def plan(
         outside[path] = tuple(dict.fromkeys([*reads, *behind])) if reads or behind else ()
         own = made.get(path, ())
         deps[path] = tuple(key for key in waits if key not in own)
-    relays, skippable = _relays(flat, befores, outside, maker, optional, apart)
+    relays = _relays(flat, befores, outside, maker, optional)
     return Units(
         list(members.values()),
         outside,
         inside,
         deps,
         relays,
-        skippable,
         frozenset(dropped),
         longest_path(edges or _edges(befores, says, maker, find)),
     )
@@ -157,28 +153,24 @@ def _relays(
     outside: Mapping[str, Sequence[Key]],
     maker: Mapping[Key, str],
     optional: Collection[str],
-    apart: bool,
-) -> tuple[dict[str, tuple[tuple[Key, ...], ...]], frozenset[str]]:
+) -> dict[str, tuple[tuple[Key, ...], ...]]:
     """For each step that tolerates skips and may meet one: what it waits for, in groups that depend on the same optional steps."""
     bits = {path: 1 << number for number, path in enumerate(path for path in befores if path in optional)}
     masks: dict[str, int] = {}
     relays: dict[str, tuple[tuple[Key, ...], ...]] = {}
-    skippable: set[str] = set()
     for path, found in befores.items():
         mask = 0
         for before in found:
             mask |= masks[before]
         if flat.has_one_input(path):
-            if mask or (apart and outside[path]):
+            if mask:
                 groups: dict[int, list[Key]] = {}
                 for key in outside[path]:
                     groups.setdefault(masks[maker[key]] if key in maker else -1, []).append(key)
                 relays[path] = tuple(tuple(keys) for keys in groups.values())
-                if mask:
-                    skippable.add(path)
             mask = 0
         masks[path] = mask | bits.get(path, 0)
-    return relays, frozenset(skippable)
+    return relays
 
 
 def circles(edges: Mapping[str, Iterable[str]]) -> list[list[str]]:

@@ -80,8 +80,8 @@ def _insert(reading: Reading, number: int) -> tuple[str, Parameters]:
         column_checks(reading.table, column, f"v{index}", parameters, hidden=hidden, done=reading.copy is not None)
         for index, column in enumerate(columns)
     ]
-    typed = "".join(f", {value} AS t{index}" for index, (value, _) in enumerate(checks))
-    errors = "".join(f", {error}" for _, error in checks)
+    typed = "".join(f", {value} AS t{index}" for index, (value, _, _) in enumerate(checks))
+    errors = "".join(f", {error}" for _, error, _ in checks)
     kept = "".join(f", t{index}" for index in range(len(columns)))
     named = "".join(f"{identifier(column.name)}, " for column in columns)
     statement = (

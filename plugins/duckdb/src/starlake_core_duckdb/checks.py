@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 from starlake_core_project import Attribute, DataType, Table
 from starlake_core_project.types import BUILT_IN_TYPES
@@ -14,7 +16,7 @@ from .privacy import masked
 from .sql import Parameters, identifier
 from .type_patterns import TRUE_FALSE, matches_pattern, patterns_without_re2
 
-__all__ = ["NO_FAULT", "column_checks"]
+__all__ = ["NO_FAULT", "Checked", "column_checks"]
 
 _TEMPORAL = ("date", "timestamp")
 # DuckDB ignores the offset of a string that it casts to TIMESTAMP.
@@ -24,7 +26,25 @@ _BUILT_IN_BOOLEAN = BUILT_IN_TYPES["boolean"].pattern
 _SPECIAL = (5, 8, 9)
 NO_FAULT = "CAST(NULL AS VARCHAR)"
 """What is wrong with a value that cannot be wrong."""
+_WHOLE = BUILT_IN_TYPES["long"].pattern
+_WHOLE_TYPES = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
+_USUAL = {"yyyy-MM-dd": ("DATE", 10), "yyyy-MM-dd HH:mm:ss": ("TIMESTAMP", 19)}
+"""Patterns of the texts that DuckDB makes of a type of its own, with their length."""
 _TRIM = {"left": "ltrim", "right": "rtrim", "both": "trim"}
+
+
+class Checked(NamedTuple):
+    """SQL expressions for the value of a column.
+
+    Attributes:
+        value: the typed value.
+        fault: what is wrong with it, or NULL.
+        good: a condition that is true if nothing is wrong; empty if nothing can be. It costs less than the fault.
+    """
+
+    value: str
+    fault: str
+    good: str
 
 
 def _boolean(value: str, pattern: str, parameters: Parameters) -> str:
@@ -32,6 +52,20 @@ def _boolean(value: str, pattern: str, parameters: Parameters) -> str:
     words = "WHEN {0} = 'true' THEN true WHEN {0} = 'false' THEN false " if pattern == _BUILT_IN_BOOLEAN else ""
     matches = [matches_pattern(value, part, parameters) for part in pattern.split(TRUE_FALSE, 1)]
     return f"CASE {words.format(value)}WHEN {matches[0]} THEN true WHEN {matches[1]} THEN false END"
+
+
+def _usual(value: str, column: Column, kind: DataType, otherwise: str) -> str:
+    """A date or a timestamp, written as nearly all are: then DuckDB makes the same text of it again, and nothing has to be parsed."""
+    own, length = _USUAL.get(kind.pattern or "", ("", 0))
+    if not own or kind.zone:
+        return otherwise
+    found = f"TRY_CAST({value} AS {own})"
+    written = f"strlen({value}) = {length} AND CAST({found} AS VARCHAR) = {value}"
+    typed = found if own == column.ddl else f"TRY_CAST({found} AS {column.ddl})"
+    if own == "TIMESTAMP" and column.ddl == "TIMESTAMPTZ":
+        # The local times of UTC need no calendar.
+        typed = f"CASE WHEN current_setting('TimeZone') = 'UTC' THEN TRY_CAST(concat({value}, 'Z') AS TIMESTAMPTZ) ELSE {typed} END"
+    return f"CASE WHEN {written} THEN {typed} ELSE {otherwise} END"
 
 
 def _temporal(value: str, column: Column, kind: DataType, parameters: Parameters, where: str) -> str:
@@ -92,28 +126,29 @@ def column_checks(
     hidden: bool = False,
     done: bool = False,
     name: str | None = None,
-) -> tuple[str, str]:
-    """Two SQL expressions for the value of a column: the typed value, and what is wrong with it (or NULL).
+) -> Checked:
+    """SQL expressions for the value of a column.
 
     Args:
         value: the SQL name of the text, or of the JSON for a nested column; it is NULL if there is no value.
         parameters: collects the values that the expressions need.
         hidden: whether what is wrong must not show the value.
         done: whether a column with ``privacy`` was already checked and masked.
-        name: the SQL name that the typed value has in the second expression; None to compute it there again.
+        name: the SQL name that the typed value has in the other expressions, which are then made for speed; None to compute it there again.
 
     Raises:
         ProjectFault: the type's pattern has no equivalent.
     """
     if column.masked and done:
         if not column.attribute.required:
-            return value, NO_FAULT
+            return Checked(value, NO_FAULT, "")
         missing = parameters.add(f"{column.attribute.name}: a value is required")
-        return value, f"CASE WHEN {value} IS NULL THEN {missing} END"
+        return Checked(value, f"CASE WHEN {value} IS NULL THEN {missing} END", f"{value} IS NOT NULL")
     if column.nested and not _is_json(column):
-        return _Nested(table, parameters, hidden).column(column, value)
-    typed, wrong = _leaf(table, column, value, column.attribute.name, parameters, hidden, name)
-    return masked(column.attribute.privacy, typed), wrong
+        typed, fault = _Nested(table, parameters, hidden).column(column, value)
+        return Checked(typed, fault, f"({fault}) IS NULL")
+    found = _leaf(table, column, value, column.attribute.name, parameters, hidden, name)
+    return found._replace(value=masked(column.attribute.privacy, found.value))
 
 
 def _is_json(column: Column) -> bool:
@@ -122,10 +157,10 @@ def _is_json(column: Column) -> bool:
 
 def _leaf(
     table: Table, column: Column, value: str, label: str, parameters: Parameters, hidden: bool, name: str | None = None
-) -> tuple[str, str]:
+) -> Checked:
     where = f"{table.path}: attribute {column.attribute.name!r}"
     kind = column.type
-    checks: list[str] = []
+    fits: list[str] = []
     if kind is None or _is_json(column):
         typed = f"TRY_CAST({value} AS {column.ddl})"
         shown = f"left(CAST({value} AS VARCHAR), 100)"
@@ -135,21 +170,30 @@ def _leaf(
             typed = _boolean(value, kind.pattern, parameters)
         elif kind.primitive_type in _TEMPORAL:
             typed = _temporal(value, column, kind, parameters, where)
+            if name is not None:
+                typed = _usual(value, column, kind, typed)
         else:
             typed = _plain(value, column, kind, parameters)
             if kind.pattern:
-                checks.append(f"NOT {matches_pattern(value, kind.pattern, parameters)}")
+                fits.append(matches_pattern(value, kind.pattern, parameters))
+                if name is not None and kind.pattern == _WHOLE and column.ddl in _WHOLE_TYPES:
+                    # Nearly all numbers are written as DuckDB writes them, which is found sooner than that they match.
+                    fits = [f"({value} = CAST({name} AS VARCHAR) OR {fits[0]})"]
     if typed != value:
-        checks.append(f"({name or typed}) IS NULL")
-    wrong = ""
-    if checks:
+        fits.append(f"({name or typed}) IS NOT NULL")
+    wrong, good = "", ""
+    if fits:
         type_name = kind.name if kind else "struct"
         text = _message(label, shown, f"is not a valid {type_name}", parameters, hidden)
-        wrong = f"WHEN {value} IS NOT NULL AND ({' OR '.join(checks)}) THEN {text}"
+        wrong = f"WHEN {value} IS NOT NULL AND NOT ({' AND '.join(fits)}) THEN {text}"
+        good = " AND ".join(reversed(fits))
     if column.attribute.required:
         missing = parameters.add(f"{label}: a value is required")
         wrong = f"WHEN {value} IS NULL THEN {missing} {wrong}"
-    return typed, f"CASE {wrong} END" if wrong else NO_FAULT
+        good = " AND ".join(filter(None, [f"{value} IS NOT NULL", good]))
+    elif good:
+        good = f"({value} IS NULL OR ({good}))"
+    return Checked(typed, f"CASE {wrong} END" if wrong else NO_FAULT, good)
 
 
 def _message(label: str, shown: str, fault: str, parameters: Parameters, hidden: bool) -> str:
@@ -193,14 +237,8 @@ class _Nested:
             )
         if _is_json(column):
             found = self._at(root, pointer)
-            return _leaf(
-                self._table,
-                column,
-                f"CASE WHEN json_type({found}) <> 'NULL' THEN {found} END",
-                label,
-                self._parameters,
-                self._hidden,
-            )
+            value = f"CASE WHEN json_type({found}) <> 'NULL' THEN {found} END"
+            return _leaf(self._table, column, value, label, self._parameters, self._hidden)[:2]
         text = f"json_extract_string({root}, {self._parameters.add(pointer)})"
         trim = _TRIM.get((column.attribute.trim or "").lower())
         text = f"{trim}({text})" if trim else text
@@ -208,7 +246,7 @@ class _Nested:
             text = f"nullif({text}, '')"
         if column.attribute.default is not None:
             text = f"coalesce({text}, {self._parameters.add(column.attribute.default)})"
-        typed, wrong = _leaf(self._table, column, text, label, self._parameters, self._hidden)
+        typed, wrong, _ = _leaf(self._table, column, text, label, self._parameters, self._hidden)
         kind = f"json_type({self._at(root, pointer)})"
         fault = self._fault(label, root, pointer, column.type.name if column.type else "value")
         return typed, f"CASE WHEN {kind} IN ('OBJECT', 'ARRAY') THEN {fault} ELSE {wrong} END"

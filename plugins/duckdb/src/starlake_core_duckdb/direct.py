@@ -141,9 +141,9 @@ def _insert(reading: Reading, target: tuple[str, str], aside: SetAside) -> tuple
         for index, column in enumerate(reading.columns)
     ]
     fields = ", ".join(scan.fields)
-    typed = ", ".join(f"{value} AS t{index}" for index, (value, _) in enumerate(checks))
-    faults = [f"({fault})" for _, fault in checks if fault != NO_FAULT] or [f"({NO_FAULT})"]
-    good = " AND ".join(f"{fault} IS NULL" for fault in faults)
+    typed = ", ".join(f"{value} AS t{index}" for index, (value, _, _) in enumerate(checks))
+    faults = [f"({fault})" for _, fault, _ in checks if fault != NO_FAULT] or [f"({NO_FAULT})"]
+    good = " AND ".join(condition for _, _, condition in checks if condition) or "true"
     errors = f"concat_ws('; ', {', '.join(faults)})"
     kept = ", ".join(f"t{index}" for index in range(len(checks)))
     named = ", ".join(identifier(column.name) for column in reading.columns)

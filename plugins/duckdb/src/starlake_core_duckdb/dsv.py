@@ -85,8 +85,8 @@ def _value(
         )
     trim = {"left": "ltrim", "right": "rtrim", "both": "trim"}.get((column.attribute.trim or "").lower())
     value = f"{trim}({raw})" if trim else raw
-    # Without emptyIsNull, only text can be empty.
-    if dialect.empty_is_null or (column.ddl != "VARCHAR" and not compat):
+    # Without emptyIsNull, only text can be empty. With it, the reader itself makes nothing of an empty field of the file.
+    if (trim or copied) if dialect.empty_is_null else (column.ddl != "VARCHAR" and not compat):
         value = f"nullif({value}, '')"
     if dialect.null_value:
         value = f"nullif({value}, {parameters.add(dialect.null_value)})"
@@ -217,8 +217,8 @@ def dsv_scan(reading: Reading, parameters: Parameters) -> Scan:
     declared = ", ".join(f"'{name}': 'VARCHAR'" for name in (["broken", "raw", *fields] if copy else fields))
     path = copy.path if copy else reading.path
     quote = copy.quote if copy else dialect.quote
-    # In a copy, and for Starlake without emptyIsNull, an empty field without quotes is a missing value.
-    nullable = copy is not None or (compat and not dialect.empty_is_null)
+    # In a copy, and for Starlake without emptyIsNull, an empty field without quotes is a missing value; with emptyIsNull, every empty field is.
+    nullable = copy is not None or compat or dialect.empty_is_null
     record = _record(fields, dialect, nullable, parameters)
     options = [
         parameters.add(str(path)),
@@ -230,7 +230,7 @@ def dsv_scan(reading: Reading, parameters: Parameters) -> Scan:
         f"columns = {{{declared}}}",
         f"compression = '{'gzip' if path.suffix == '.gz' else 'uncompressed'}'",
         # Only so can DuckDB tell an empty string from a missing value.
-        "allow_quoted_nulls = false",
+        f"allow_quoted_nulls = {str(dialect.empty_is_null and copy is None).lower()}",
     ]
     if copy:
         longest = max(copy.longest, _LINE) + _SLACK

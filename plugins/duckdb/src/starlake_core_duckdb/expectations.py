@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from starlake_core_project import Expectation, ProjectError
-from starlake_core_project.settings import given
+from starlake_core_project.settings import switch
 
 from starlake_core.errors import did_you_mean
 
@@ -131,10 +131,8 @@ def planned_checks(
 def _setting(context: Context, name: str, default: bool) -> bool:
     """A setting of the application: its file takes precedence over the variable."""
     application = context.project.application
-    found = given(application.keys, f"expectations.{name}")
-    if found is None:
-        return application.variables.get(f"expectations.{name}", str(default)).lower() in ("true", "yes", "1")
-    return bool(found)
+    found = switch(application.keys, application.variables, f"expectations.{name}")
+    return default if found is None else found
 
 
 def _planned(context: Context, text: str, fails: bool, target: tuple[str, str], source: Path) -> Check:

@@ -21,7 +21,7 @@ class DuckDBOptions(OptionGroup):
     )
     duckdb_engine: str = option(
         _ENGINE,
-        "process",
+        "warm",
         doc="What carries out loads and transforms: warm (one engine for all commands on a database, which starts when it is needed and ends "
         "when nobody uses it) or process (a process for each command, which shares nothing with others).",
     )

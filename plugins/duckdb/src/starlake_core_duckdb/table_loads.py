@@ -20,6 +20,7 @@ from .expectations import record_failure
 from .ingesting import Claimed, archive, claim, clear_work, give_back, leftovers, loaded_names, loaded_paths
 from .loading import Plan, TableResult, load_batch
 from .surroundings import retried
+from .telling import tell, tell_failure
 from .work import Work
 
 __all__ = ["Loads", "load_tables"]
@@ -121,10 +122,12 @@ def _load_unit(
                 ensure_table(connection, table.final_domain, table.final_name, columns)
         work.log_failure(connection, [(table.domain, table.name)], str(error))
         record_failure(connection, work, error)
+        tell_failure(context, error, f"{table.domain}.{table.name}")
         raise
     try:
         unit.plan.checks.outside(connection, work)
-    except StarlakeError:
+    except StarlakeError as error:
+        tell_failure(context, error, f"{table.domain}.{table.name}")
         give_back(context, files)  # as Starlake leaves them in ingesting, although their rows stay
         raise
     archive(context, files)
@@ -202,7 +205,9 @@ def load_tables(
     earlier = work.results(connection)
     whole = next((result for result in earlier if isinstance(result, list)), None)
     if whole is not None:
-        return Loads([TableResult(**entry) for entry in whole], repeated=True)
+        repeated = [TableResult(**entry) for entry in whole]
+        _tell(context, connection, plans, repeated)
+        return Loads(repeated, repeated=True)
     done = [TableResult(**result) for result in earlier]
     loads = Loads()
     units = _units(
@@ -222,4 +227,24 @@ def load_tables(
     if complete and not units:
         with transaction(connection):
             work.record(connection, [asdict(result) for result in loads.results])
+    _tell(context, connection, plans, loads.results)
     return loads
+
+
+def _tell(
+    context: Context, connection: duckdb.DuckDBPyConnection, plans: Sequence[Plan], results: Sequence[TableResult]
+) -> None:
+    done = {(result.domain, result.table): result for result in results}
+    for plan in plans:
+        table = plan.table
+        result = done.get((table.domain, table.name))
+        if result is not None:
+            tell(
+                context,
+                connection,
+                (table.final_domain, table.final_name),
+                plan.checks,
+                table=f"{table.domain}.{table.name}",
+                accepted=result.accepted,
+                rejected=result.rejected,
+            )

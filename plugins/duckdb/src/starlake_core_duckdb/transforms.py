@@ -13,12 +13,13 @@ from .context import Context
 from .database import connect, database_path, ensure_schema, transaction
 from .driver import duckdb
 from .errors import EngineError, ProjectFault, unsupported
-from .expectations import Checks, planned_checks, record_failure
+from .expectations import Checks, ExpectationError, planned_checks, record_failure
 from .refusals import refuse_task
 from .sql import identifier, qualified
 from .statements import look_over, query_parts, run_statements
 from .strategies import Strategy, checked_strategy, ensure_table, period_of, write
 from .surroundings import retried, writing
+from .telling import tell, tell_failure
 from .work import Work
 
 __all__ = ["Transform", "database_of", "plan_transform", "query_of", "run_transform"]
@@ -136,11 +137,14 @@ def run_transform(context: Context, plan: Transform, work: Work) -> tuple[int | 
         try:
             first = work.first_result(connection)
             if first is not None:
+                tell(context, connection, plan.target, plan.checks, table=plan.task.full_name, accepted=first["rows"])
                 return first["rows"], True
             task, query = plan.task, plan.query
             look_over(connection, [*query.presql, *task.presql, query.sql, *task.postsql, *query.postsql])
             with writing(plan.database, [plan.target]):
-                return _transform(context, connection, plan, work), False
+                rows = _transform(context, connection, plan, work)
+                tell(context, connection, plan.target, plan.checks, table=plan.task.full_name, accepted=rows)
+                return rows, False
         except duckdb.Error as error:
             raise EngineError(f"transform {plan.task.full_name} failed: {error}") from error
 
@@ -160,8 +164,13 @@ def _transform(context: Context, connection: duckdb.DuckDBPyConnection, plan: Tr
     except (duckdb.Error, EngineError) as error:
         work.log_failure(connection, [plan.target], str(error))
         record_failure(connection, work, error)
+        tell_failure(context, error, plan.task.full_name)
         raise
-    plan.checks.outside(connection, work)
+    try:
+        plan.checks.outside(connection, work)
+    except ExpectationError as error:
+        tell_failure(context, error, plan.task.full_name)
+        raise
     if late:
         with transaction(connection):
             work.record(connection, {"rows": rows})

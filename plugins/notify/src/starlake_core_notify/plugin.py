@@ -9,7 +9,7 @@ from typing import Any
 
 from starlake_core import CSV, STR, Job, Kind, Lifecycle, OneOf, OptionGroup, Options, RunKey, Seconds, hookimpl, option
 from starlake_core.logs import get_logger
-from starlake_core.runtime import Outcome, Verdict
+from starlake_core.runtime import MASK, Outcome, Verdict
 
 from .message import message
 from .sending import NotSent, send
@@ -99,7 +99,9 @@ def sl_task_ended(job: Job, key: RunKey, outcome: Outcome) -> None:
     spec = job.addon_specs.get(NAME)
     if spec is None or outcome.verdict.value not in spec["on"]:
         return
-    url = spec.get("secret_url") or os.environ.get(URL_VARIABLE, "")
+    url = spec.get("secret_url", "")
+    if url in ("", MASK):  # masked in what the database of Airflow keeps
+        url = os.environ.get(URL_VARIABLE, "")
     try:
         send(url, message(job, key, outcome, spec["format"]), spec["timeout"])
     except NotSent as error:

@@ -19,7 +19,7 @@ from starlake_core.model.schedule import next_fire
 from starlake_core.plain_text import plain, plain_line
 
 from .layered import layered
-from .lineage import KINDS, Lineage, Node, lineage_of
+from .lineage import KINDS, Lineage, Node, lineage_of, natural
 
 __all__ = ["FORMAT", "Contents", "contents", "named", "shown"]
 
@@ -61,7 +61,7 @@ def contents(
         sql: whether the details have SQL.
     """
     lineage = lineage_of(pipelines)
-    domains = sorted({node.domain for node in lineage.nodes}, key=lambda name: (name.casefold(), name))
+    domains = sorted({node.domain for node in lineage.nodes}, key=lambda name: (natural(name), name))
     place = {name: index for index, name in enumerate(domains)}
     layout = layered(len(lineage.nodes), [(edge.before, edge.after) for edge in lineage.edges])
     tasks = [(index, task) for index, pipeline in enumerate(pipelines) for task in pipeline.tasks()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -10,7 +11,7 @@ from starlake_core import Pipeline, StarlakeDataset, Task
 
 from .order import Joint, followers
 
-__all__ = ["KINDS", "Edge", "Lineage", "Node", "lineage_of"]
+__all__ = ["KINDS", "Edge", "Lineage", "Node", "lineage_of", "natural"]
 
 KINDS = ("external", "load", "transform", "dataset", "job", "step")
 """What nodes are: a table that no task here makes, the table of a load, that of a transform, another dataset, a task
@@ -107,13 +108,23 @@ def lineage_of(pipelines: Sequence[Pipeline]) -> Lineage:
                         reads.setdefault((one, other), False)
     _name_producers(pipelines, found)
     _distinguish(pipelines, found)
-    order = sorted(found, key=lambda key: (found[key].name.casefold(), key))
+    order = sorted(found, key=lambda key: (natural(found[key].name), key))
     place = {key: number for number, key in enumerate(order)}
     edges = sorted(
         (Edge(place[one], place[other], is_read) for (one, other), is_read in reads.items()),
         key=lambda edge: (not edge.reads, edge.before, edge.after),
     )
     return Lineage(tuple(found[key] for key in order), tuple(edges))
+
+
+def natural(name: str) -> tuple[tuple[int, str], ...]:
+    """Return the key by which a person sorts names: in whatever case, and ``t2`` before ``t10``.
+
+    Args:
+        name: the name.
+    """
+    parts = re.split("([0-9]+)", name.casefold())  # every other one is a number
+    return tuple((len(part.lstrip("0")) if index % 2 else 0, part) for index, part in enumerate(parts))
 
 
 def _made(index: int, task: Task, found: dict[str, Node]) -> Iterator[str]:

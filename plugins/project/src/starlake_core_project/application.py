@@ -9,11 +9,9 @@ from .keys import text_map
 from .model import Application, Areas, Connection
 from .reader import Reader
 from .schema_application import ApplicationFile, ApplicationKeys, ConnectionKeys
-from .settings import given, variables_in_use
+from .settings import given, switch, variables_in_use
 
 __all__ = ["read_application"]
-
-_YES = ("true", "yes", "1")
 
 
 def _connection(name: str, keys: ConnectionKeys | None) -> Connection:
@@ -41,11 +39,8 @@ def read_application(root: Path, metadata: Path, environ: Mapping[str, str], rea
         found = given(keys, name)
         return variables.get(name) if found is None else str(found)
 
-    def switch(name: str) -> bool | None:
-        found = given(keys, name)
-        if found is not None or name not in variables:
-            return None if found is None else bool(found)
-        return variables[name].lower() in _YES
+    def is_on(name: str) -> bool | None:
+        return switch(keys, variables, name)
 
     areas = {name: value for name in Areas.__struct_fields__ if (value := setting(f"area.{name}"))}
     return Application(
@@ -64,10 +59,10 @@ def read_application(root: Path, metadata: Path, environ: Mapping[str, str], rea
         duckdb_path=setting("duckdbPath") or None,
         timezone=setting("timezone") or None,
         env=keys.env,
-        empty_is_null=switch("emptyIsNull"),
-        reject_all_on_error=switch("rejectAllOnError"),
-        archive=switch("archive"),
-        grouped=switch("grouped"),
+        empty_is_null=is_on("emptyIsNull"),
+        reject_all_on_error=is_on("rejectAllOnError"),
+        archive=is_on("archive"),
+        grouped=is_on("grouped"),
         grouped_max=setting("groupedMax") or None,
         load_strategy=setting("loadStrategyClass") or None,
         max_interactive_records=setting("maxInteractiveRecords") or None,

@@ -12,7 +12,7 @@ from starlake_core import Column
 from .catalogue import Catalogue, Item
 from .lineage import Lineage, query_connection
 from .project import Project
-from .sql_tables import dialect_of
+from .sql_tables import dialect_of, quiet_sqlglot
 
 __all__ = ["Known", "columns_of_transforms", "query_columns"]
 
@@ -95,7 +95,6 @@ def query_columns(sql: str, dialect: str, known: Known) -> tuple[Column, ...]:
         known: the columns of the tables that it may read.
     """
     from sqlglot import exp, parse
-    from sqlglot.errors import SqlglotError
     from sqlglot.lineage import lineage
     from sqlglot.optimizer.qualify import qualify
 
@@ -108,16 +107,18 @@ def query_columns(sql: str, dialect: str, known: Known) -> tuple[Column, ...]:
         if not queries:
             return ()
         written = queries[-1].named_selects
-        query: Any = qualify(queries[-1], schema=schema, dialect=dialect or None, validate_qualify_columns=False)
+        with quiet_sqlglot():
+            query: Any = qualify(queries[-1], schema=schema, dialect=dialect or None, validate_qualify_columns=False)
         names = list(query.named_selects)
         if any(name == "*" for name in names):
             return ()
         shown = written if len(written) == len(names) and "*" not in written else names
         # Quoted, so that the name stays what it is now.
         selected = [exp.column(exp.to_identifier(name, quoted=True)) for name in names]
-        nodes = [lineage(column, query, schema=schema, dialect=dialect or None) for column in selected]
+        with quiet_sqlglot():
+            nodes = [lineage(column, query, schema=schema, dialect=dialect or None) for column in selected]
         return tuple(Column(name, sources=_sources(node, known)) for name, node in zip(shown, nodes, strict=True))
-    except (SqlglotError, RecursionError, ValueError, KeyError):
+    except Exception:  # of sqlglot, which raises any for SQL that it does not expect
         return ()
 
 

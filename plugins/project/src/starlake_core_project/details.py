@@ -16,11 +16,12 @@ from .item_facts import ItemFacts
 from .keys import texts
 from .lineage import Lineage, query_connection
 from .manifest import fingerprint
-from .model import Table, Task
+from .model import Application, Table, Task
 from .owners import split_owners
 from .project import Project
 from .scheduling import seconds_of
 from .schema import Attribute, Expectation, Freshness
+from .settings import switch
 from .sql_tables import dialect_of
 from .sql_text import Query
 
@@ -105,7 +106,7 @@ def _table_details(project: Project, item: Item, sql: str = "", columns: tuple[C
         kind=dialect_of(connection) if connection is not None else "",
         description=(keys.comment or "").strip(),
         columns=columns or _columns(keys.attributes or (), described.primary_key),
-        checks=_checks(described.expectations),
+        checks=_checks(described.expectations, application),
         owners=owners,
         tags=tags,
         strategy=_strategy(described),
@@ -165,7 +166,11 @@ def _columns(attributes: Iterable[Attribute], keys: tuple[str, ...]) -> tuple[Co
     )
 
 
-def _checks(expectations: Iterable[Expectation]) -> tuple[Check, ...]:
+def _checks(expectations: Iterable[Expectation], application: Application) -> tuple[Check, ...]:
+    """The conditions that the command checks: none if the project turns them off."""
+    if switch(application.keys, application.variables, "expectations.active") is False:
+        return ()
+    always = bool(switch(application.keys, application.variables, "expectations.failOnError"))
     checks: dict[str, Check] = {}
     for expectation in expectations:
         text = (expectation.expect or "").strip()
@@ -176,7 +181,8 @@ def _checks(expectations: Iterable[Expectation]) -> tuple[Check, ...]:
             while name in checks:
                 number += 1
                 name = f"{word}_{number}"
-            checks[name] = Check(name, text, bool(expectation.fail_on_error))
+            own = expectation.fail_on_error
+            checks[name] = Check(name, text, always if own is None else own)
     return tuple(checks.values())
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from msgspec import Struct
 
-__all__ = ["SETTINGS", "given", "variables_in_use"]
+__all__ = ["SETTINGS", "given", "switch", "variables_in_use"]
 
+_YES = ("true", "yes", "1")
 SETTINGS: Mapping[str, tuple[str, ...]] = {
     "accessPolicies.apply": ("SL_ACCESS_POLICIES_APPLY",),
     "accessPolicies.database": ("SL_DATABASE", "GCLOUD_PROJECT", "SL_ACCESS_POLICIES_PROJECT_ID"),
@@ -112,6 +113,20 @@ def given(keys: Struct | None, path: str) -> Any:
         fields = dict(zip(found.__struct_encode_fields__, found.__struct_fields__, strict=True))
         found = getattr(found, fields[name])
     return found
+
+
+def switch(keys: Struct | None, variables: Mapping[str, str], path: str) -> bool | None:
+    """Return a setting that is on or off; None if neither the file nor a variable sets it.
+
+    Args:
+        keys: the application as written; it takes precedence.
+        variables: the values that came from environment variables, by the key of the setting.
+        path: the path of the setting, such as ``"expectations.active"``.
+    """
+    found = given(keys, path)
+    if found is None and path in variables:
+        return variables[path].lower() in _YES
+    return None if found is None else bool(found)
 
 
 def variables_in_use(keys: Struct, environ: Mapping[str, str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any
 from .model import Connection
 from .sql_rule import names_by_rule
 
-__all__ = ["Parsed", "TableName", "dialect_of", "tables_of"]
+__all__ = ["Parsed", "TableName", "dialect_of", "quiet_sqlglot", "tables_of"]
 
 _DIALECTS = {
     "bigquery": "bigquery", "bq": "bigquery", "databricks": "databricks", "duckdb": "duckdb", "duck_db": "duckdb", "fs": "spark",
@@ -92,11 +92,10 @@ def tables_of(sql: str, dialect: str = "duckdb") -> Parsed:
         dialect: the dialect, as :func:`dialect_of` returns it.
     """
     from sqlglot import exp
-    from sqlglot.errors import SqlglotError
 
     try:
         statements = _statements(sql, dialect)
-    except (SqlglotError, RecursionError) as error:
+    except Exception as error:  # of sqlglot, whose parsers raise any for SQL that they do not expect
         place = (getattr(error, "errors", None) or [{}])[0]
         reason = str(place.get("description") or error or type(error).__name__).partition("\n")[0]
         return Parsed(_by_rule(sql), reason, place.get("line"))
@@ -130,12 +129,15 @@ def _statements(sql: str, dialect: str) -> list[Any]:
     """Return the statements of SQL. The warnings of sqlglot name neither file nor line; ours do."""
     from sqlglot import parse
 
-    with _quiet(logging.getLogger("sqlglot")):
+    with quiet_sqlglot():
         return [statement for statement in parse(sql, dialect=dialect or None) if statement is not None]
 
 
 @contextmanager
-def _quiet(logger: logging.Logger) -> Iterator[None]:
+def quiet_sqlglot() -> Iterator[None]:
+    """While this block is open, sqlglot logs no warnings."""
+    logger = logging.getLogger("sqlglot")
+
     def refuse(record: logging.LogRecord) -> bool:
         return record.levelno > logging.WARNING
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from starlake_core.errors import OutageError
 from starlake_core.processes.supervisor import guard
 
 from . import wire
@@ -24,6 +25,7 @@ _UNUSED_SECONDS = 5.0
 _STUBBORN_SECONDS = 10.0
 _SILENT_SECONDS = 60.0
 _REST_SECONDS = 5.0
+_REFUSED_SECONDS = 60.0
 
 
 class Listener(Protocol):
@@ -206,6 +208,7 @@ class Engine:
 
 _engines: dict[str, Engine] = {}
 _places: dict[str, threading.Lock] = {}
+_refused: dict[str, tuple[float, OutageError]] = {}
 _lock = threading.Lock()
 
 
@@ -216,16 +219,23 @@ def engine(path: str, folder: str, environ: Mapping[str, str]) -> Engine:
         path, folder, environ: as for :func:`~starlake_core_duckdb.engine.election.connected`.
 
     Raises:
-        OutageError: there is none, and none can be started.
+        OutageError: there is none, and none can be started, or could be a moment ago.
     """
     with _lock:
         place = _places.setdefault(path, threading.Lock())
     with place:
         found = _engines.get(path)
         if found is None or found.gone:
-            found = Engine(path, connected(path, folder, environ))
+            since, refusal = _refused.get(path, (0.0, None))
+            if refusal is not None and time.monotonic() - since < _REFUSED_SECONDS:
+                raise refusal  # not every command waits for it again
+            try:
+                found = Engine(path, connected(path, folder, environ))
+            except OutageError as error:
+                _refused[path] = (time.monotonic(), error)
+                raise
+            _refused.pop(path, None)
             _engines[path] = found
-
         return found
 
 

@@ -98,6 +98,8 @@ def _start(path: str, folder: str, environ: Mapping[str, str], listener: int, lo
             pass_fds=(listener, lock),
             start_new_session=True,
         )
-        started.wait()  # the engine is its child, and stays
+        code = started.wait()  # the engine is its child, and stays
+        if code:
+            raise OSError(f"its process ends with exit code {code}; see {path}.log")
     finally:
         os.close(log)

@@ -8,17 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from starlake_core.errors import OutageError, StarlakeError
-from starlake_core.logs import get_logger
 from starlake_core.processes.following import Followed, Start
 from starlake_core.processes.supervisor import guard
 from starlake_core.processes.watchdog import ATTEMPT_VARIABLE, GUARD_VARIABLE
 
 from .client import Engine, engine
-from .identity import engine_path
+from .identity import engine_path, refuse
 
 __all__ = ["Warm"]
-
-_log = get_logger(__name__)
 
 _ALONE = 256
 _ENGINES = 2
@@ -100,7 +97,7 @@ class Warm(Followed):
                 guard.start()
                 found = engine(path, start.folder, own)
             except (OutageError, OSError, RuntimeError, MemoryError) as error:  # a process may still be possible
-                _log.warning("%s runs as a process, because there is no engine: %s", self.key.task, error)
+                refuse(f"there is no engine: {error}")
                 return False
             self._engine = found
             name = found.submit(self, self.job.arguments, environ)

@@ -7,6 +7,7 @@ import functools
 import hashlib
 import json
 import os
+import socket
 import sys
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from starlake_core.logs import get_logger
 
-__all__ = ["engine_path"]
+__all__ = ["engine_path", "refuse"]
 
 _log = get_logger(__name__)
 
@@ -37,25 +38,33 @@ def engine_path(folder: str, database: Path, environ: Mapping[str, str]) -> str 
         database: the database.
         environ: the environment of the command.
     """
+    if not hasattr(socket, "AF_UNIX"):
+        refuse("this system has no Unix sockets")
+        return None
     try:
         place = _folder()
         for what in (place, str(database.parent)):
             kind = _network(os.path.realpath(what))
             if kind:
-                _refuse(f"{what} is on a network file system ({kind}), where locks of other machines do not count")
+                refuse(f"{what} is on a network file system ({kind}), where locks of other machines do not count")
                 return None
     except OSError as error:
-        _refuse(f"the socket of the engine has no place: {error}")
+        refuse(f"the socket of the engine has no place: {error}")
         return None
     felt = {name: value for name, value in environ.items() if name in _FELT or name.startswith("LC_")}
     said = [_version(), os.path.realpath(database), os.path.realpath(folder), sorted(felt.items()), _umask()]
     return os.path.join(place, hashlib.sha256(json.dumps(said).encode()).hexdigest()[:24])
 
 
-def _refuse(why: str) -> None:
+def refuse(why: str) -> None:
+    """Say why commands are processes, once for each reason.
+
+    Args:
+        why: the reason.
+    """
     if why not in _told:
         _told.add(why)
-        _log.warning("every command is a process of its own: %s", why)
+        _log.warning("commands run as processes of their own: %s", why)
 
 
 @functools.cache

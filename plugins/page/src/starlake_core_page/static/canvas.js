@@ -75,6 +75,7 @@ function styles() {
     { selector: "edge.back", style: { "curve-style": "bezier", "source-endpoint": "outside-to-node", "target-endpoint": "outside-to-node" } },
     { selector: "edge.order", style: { "line-style": "dashed" } },
     { selector: "edge.between", style: { width: "data(width)", "curve-style": "straight", "source-endpoint": "outside-to-node", "target-endpoint": "outside-to-node", opacity: 0.28 } },
+    { selector: "edge.faint", style: { opacity: 0.35 } },
     { selector: "edge.plain", style: { "curve-style": "haystack", "target-arrow-shape": "none", width: 0.8, opacity: 0.5 } },
     { selector: ".dim", style: { opacity: 0.16 } },
     { selector: "edge.lit", style: { width: 2.2, "line-color": text, "target-arrow-color": text, opacity: 1, "z-index": 9 } },
@@ -89,7 +90,7 @@ function bend(edge) {
   const [one, other] = [edge.source(), edge.target()];
   const [dx, dy] = [other.position("x") - other.width() / 2 - one.position("x") - one.width() / 2, other.position("y") - one.position("y")];
   const length = Math.hypot(dx, dy) || 1;
-  const half = Math.min(dx * 0.45, 120);
+  const half = Math.min(dx * 0.35, 160);
   const away = (-half * dy) / length;
   const along = (half * dx) / (length * length);
   return { distances: [away, -away], weights: [along, 1 - along] };
@@ -114,7 +115,8 @@ function element(one) {
 function edgeElement(one, places, kind) {
   const [from, to] = [places.get(one.from), places.get(one.to)];
   const back = from && to && to.x <= from.x + from.width / 2 ? "back" : "";
-  const classes = kind === "cards" ? "between" : kind === "everything" ? "plain" : `${back} ${one.order ? "order" : ""}`;
+  const faint = kind === "card" && (from?.card ?? to?.card) !== undefined ? "faint" : "";
+  const classes = kind === "cards" ? "between" : kind === "everything" ? "plain" : `${back} ${faint} ${one.order ? "order" : ""}`;
   return { group: "edges", data: { id: `e${one.id}`, source: one.from, target: one.to, width: Math.min(1 + Math.sqrt(one.number ?? 1), 6) }, classes };
 }
 
@@ -131,7 +133,7 @@ function draw(keepView = false) {
     mute();
   });
   if (view && same === drawn.kind) cy.viewport(view);
-  else fit();
+  else fit(drawn.kind === "cards" || drawn.kind === "everything" ? 0 : READABLE);
 }
 
 function startCanvas() {
@@ -149,7 +151,7 @@ function startCanvas() {
   cy.on("mouseover", "node", (event) => {
     tip(event.target);
     if (drawn.kind === "cards") showWeak(event.target.id());
-    if (drawn.kind === "cards" || drawn.kind === "everything") event.target.connectedEdges().addClass("lit");
+    if (["cards", "card", "everything"].includes(drawn.kind)) event.target.connectedEdges().addClass("lit");
   });
   cy.on("mouseout", "node", (event) => {
     tip(null);
@@ -202,13 +204,20 @@ function mute() {
 
 const repaint = () => cy && cy.style(styles()) && draw(true);
 
-function fit() {
+// Shows everything, beside the controls that lie on the canvas. At a least zoom that is not much: then the chosen table is
+// in the middle, or the beginning on the left.
+const READABLE = 0.6;
+const ROOM = { top: 58, right: 64, bottom: 24, left: 24 };
+function fit(least = 0) {
   cy.resize();
-  cy.fit(undefined, 36);
-  if (cy.zoom() > 1.25) {
-    cy.zoom(1.25);
-    cy.center();
-  }
+  const box = cy.elements().boundingBox({ includeOverlays: false });
+  const [wide, high] = [cy.width() - ROOM.left - ROOM.right, cy.height() - ROOM.top - ROOM.bottom];
+  if (!cy.nodes().length || wide <= 0 || high <= 0) return;
+  const zoom = Math.min(1.25, Math.max(least, Math.min(wide / box.w, high / box.h)));
+  const chosen = cy.getElementById(`n${state.node}`);
+  const { x, y } = chosen.length ? chosen.position() : { x: box.x1 + Math.min(box.w, wide / zoom) / 2, y: (box.y1 + box.y2) / 2 };
+  const middle = (from, to, space, wanted) => (to - from <= space / zoom ? (from + to) / 2 : Math.min(Math.max(wanted, from + space / zoom / 2), to - space / zoom / 2));
+  cy.viewport({ zoom, pan: { x: ROOM.left + wide / 2 - middle(box.x1, box.x2, wide, x) * zoom, y: ROOM.top + high / 2 - middle(box.y1, box.y2, high, y) * zoom } });
 }
 
 function zoomBy(factor) {

@@ -143,11 +143,8 @@ function find(text) {
 
 function findNew(query) {
   if (!query) return { nodes: [], exact: false };
-  if (!byName.has(query) && query.includes("->")) {
-    const ends = query.split("->").map((part) => byName.get(part.trim()));
-    const known = ends.length === 2 && ends.every((node) => node !== undefined);
-    return { nodes: known ? between(...ends) : [], exact: true, path: known ? ends : null };
-  }
+  const ends = byName.has(query) ? [] : query.split("->").map((part) => byName.get(part.trim()));
+  if (ends.length === 2 && ends.every((node) => node !== undefined)) return { nodes: between(...ends), exact: true, path: ends };
   const hops = /^(?:(\d*)(\+))?(.+?)(?:(\+)(\d*))?$/.exec(query);
   if (!byName.has(query) && hops && (hops[2] || hops[4]) && byName.has(hops[3])) {
     const node = byName.get(hops[3]);
@@ -159,10 +156,10 @@ function findNew(query) {
   }
   let nodes = graph.nodes.name.map((_, node) => node);
   let exact = false;
-  const words = query.match(/(?:[a-z]+:)?"[^"]+"|\S+/g); // quotes hold a value with spaces together
+  const words = byName.has(query) ? [query] : query.match(/(?:[a-z]+:)?"[^"]+"|\S+/g); // quotes hold a value with spaces together
   for (const quoted of words) {
-    const word = quoted.replace(/"([^"]+)"$/, "$1");
-    const [, key, value] = /^([a-z]+):(.+)$/.exec(word) ?? [];
+    const word = byName.has(query) ? quoted : quoted.replace(/^([a-z]+:)?"([^"]+)"$/, "$1$2");
+    const [, key, value] = (byName.has(query) ? null : /^([a-z]+):(.+)$/.exec(word)) ?? [];
     if (FILTERS[key]) exact = true;
     nodes = nodes.filter((node) => (FILTERS[key] ? FILTERS[key](node, value) : lower[node].includes(word)));
   }

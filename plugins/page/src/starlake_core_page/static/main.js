@@ -142,7 +142,7 @@ function showPlace() {
   if (drawn.hiddenCards) one("crumb").textContent += `; ${drawn.hiddenCards} smaller ones are in the list`;
   const steps = [...(small() ? [[0, "whole"]] : []), [1, "1 hop"], [2, "2"], [3, "3"], [99, "all"]];
   one("hops").replaceChildren(...(node && !state.path && !state.found ? steps.map(([hops, text]) => button(text, () => setHops(hops), { "aria-pressed": String(state.hops === hops) })) : []));
-  one("zoom").replaceChildren(button("+", () => zoomBy(1.3), { "aria-label": "Zoom in" }), button("−", () => zoomBy(1 / 1.3), { "aria-label": "Zoom out" }), button("⤢", fit, { "aria-label": "Fit" }));
+  one("zoom").replaceChildren(button("+", () => zoomBy(1.3), { "aria-label": "Zoom in" }), button("−", () => zoomBy(1 / 1.3), { "aria-label": "Zoom out" }), button("⤢", () => fit(), { "aria-label": "Fit" }));
   const none = drawn.items.length === 0;
   one("empty").hidden = !none;
   one("empty").textContent = count ? "Nothing passes the filters." : "There is no load or transform in these pipelines.";
@@ -229,7 +229,7 @@ function onKey(event) {
     "+": () => zoomBy(1.3),
     "=": () => zoomBy(1.3),
     "-": () => zoomBy(1 / 1.3),
-    0: fit,
+    0: () => fit(),
     ...(event.target.id === "canvas" || event.target === document.body || event.target.id === "panel"
       ? { ArrowLeft: () => neighbour("left"), ArrowRight: () => neighbour("right"), ArrowUp: () => neighbour("up"), ArrowDown: () => neighbour("down") }
       : {}),
@@ -266,6 +266,7 @@ function start() {
   document.addEventListener("keydown", onKey);
   addEventListener("popstate", () => (readAddress(), show()));
   addEventListener("resize", () => state.view === "map" && fit());
+  addEventListener("beforeprint", () => state.view === "map" && fit());
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => show());
   show();
   follow();

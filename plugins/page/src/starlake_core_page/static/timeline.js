@@ -1,6 +1,7 @@
 // Runs: a table of them, and one of them as bars over time.
 const MOST_RUNS = 200;
 let onlyTrouble = false;
+let tasksShown = ROWS;
 
 function chosenRun() {
   return runs.find((run) => run.id === state.run) ?? null;
@@ -43,14 +44,14 @@ function oneRun(run) {
   const tasks = run.tasks;
   const starts = tasks.started.map(milliseconds);
   const times = tasks.seconds.map((value, index) => (tasks.state[index] === "running" && starts[index] ? Math.max(0, (lookedAt() - starts[index]) / 1000) : value));
-  const began = starts.concat(milliseconds(run.started)).filter((at) => !Number.isNaN(at));
+  const began = starts.filter((at) => !Number.isNaN(at)); // a run is recorded when it is planned, maybe long before
   const begin = began.length ? -largest(began.map((at) => -at)) : 0;
   const end = largest(starts.map((at, index) => (Number.isNaN(at) ? 0 : at + times[index] * 1000)).concat(milliseconds(run.ended) || 0, begin + 1));
   const critical = new Set(run.critical);
   const trouble = (index) => !["success", "skipped", "excluded"].includes(tasks.state[index]) || tasks.reason[index] !== undefined;
   const rank = tasks.path.map((_, index) => index).filter((index) => !onlyTrouble || trouble(index));
   rank.sort((a, b) => (Number.isNaN(starts[a]) ? Infinity : starts[a]) - (Number.isNaN(starts[b]) ? Infinity : starts[b]) || a - b);
-  const rows = rank.map((index) => {
+  const rows = rank.slice(0, tasksShown).flatMap((index) => {
     const state_ = tasks.state[index];
     const known = !Number.isNaN(starts[index]);
     const bar = make("span", { className: `bar ${statusOf(state_)}${critical.has(tasks.path[index]) ? " critical" : ""}`, style: { left: `${known ? ((starts[index] - begin) / (end - begin)) * 100 : 0}%`, width: `${Math.max(0.3, ((times[index] * 1000) / (end - begin)) * 100)}%` } });
@@ -59,14 +60,15 @@ function oneRun(run) {
     const name = groups_.pop();
     const title = [node === undefined ? make("span", {}, name) : button(name, () => pick(node), { className: "link" }), groups_.length ? make("small", { className: "muted" }, groups_.join(" / ")) : null].filter(Boolean);
     const log = tasks.log[index];
-    const why = [tasks.reason[index] ? make("span", {}, tasks.reason[index]) : null, log ? make("details", {}, make("summary", {}, "End of the log"), make("pre", { tabIndex: 0 }, log)) : null];
-    return make("tr", { className: critical.has(tasks.path[index]) ? "on-critical" : "" },
+    const logRow = log ? make("tr", { className: "log" }, make("td", { colSpan: 6 }, make("details", {}, make("summary", {}, `End of the log of ${name}`), make("pre", { tabIndex: 0 }, log)))) : null;
+    const row = make("tr", { className: critical.has(tasks.path[index]) ? "on-critical" : "" },
       make("td", { className: "task", title: tasks.path[index] }, title),
       make("td", {}, badge(state_)),
       make("td", { className: "lane" }, times[index] ? bar : ""),
       make("td", { className: "number" }, times[index] ? seconds(times[index]) : ""),
       make("td", { className: "number" }, tasks.attempts[index] > 1 ? `${tasks.attempts[index]} attempts` : ""),
-      make("td", { className: "why" }, why.filter(Boolean)));
+      make("td", { className: "why" }, tasks.reason[index] ?? ""));
+    return logRow ? [row, logRow] : [row];
   });
   const toggle = make("input", { type: "checkbox", checked: onlyTrouble, onchange: (event) => ((onlyTrouble = event.target.checked), showRuns()) });
   const path = run.critical.length ? `Critical path: ${run.critical.map((name) => name.split(".").at(-1)).join(" → ")}` : "";
@@ -77,6 +79,7 @@ function oneRun(run) {
     path ? make("p", { className: "muted" }, path) : null,
     make("label", { className: "check" }, toggle, " only what failed, was skipped or waits"),
     make("table", { className: "wide lanes" }, make("thead", {}, make("tr", {}, ["task", "state", "when", "time", "", "why"].map((name) => make("th", { scope: "col" }, name)))), make("tbody", {}, rows)),
+    rank.length > tasksShown ? button(`Show all ${rank.length} tasks`, () => ((tasksShown = Infinity), showRuns())) : null,
   ].filter(Boolean);
 }
 

@@ -1,4 +1,4 @@
-"""Components for projects of Dagster's ``dg``: pipeline files as a component, with attributes in its ``defs.yaml``."""
+"""Pipeline files as a component."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from dagster import (
-    AssetSpec,
     Component,
     ComponentLoadContext,
     Definitions,
@@ -18,10 +17,10 @@ from dagster import (
     scaffold_with,
 )
 from dagster.components.component_scaffolding import scaffold_component
-from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
+from pydantic import ConfigDict, Field
 
-from .loading import definitions
-from .translator import StarlakeTranslator, TranslatedAsset
+from ..loading import definitions
+from .translation import AttributeTranslator, TranslatorResolver
 
 __all__ = ["StarlakePipelinesComponent"]
 
@@ -48,21 +47,6 @@ class _Scaffolder(Scaffolder):
         (folder / "starbake_load.py").write_text(_EXAMPLE, encoding="utf-8")
 
 
-class _Translation(StarlakeTranslator):
-    """Applies the attribute ``translation`` of a component."""
-
-    def __init__(self, translate: TranslationFn[TranslatedAsset]) -> None:
-        self._translate = translate
-
-    def get_asset_spec(self, asset: TranslatedAsset) -> AssetSpec:
-        """See :class:`.translator.StarlakeTranslator`."""
-        return self._translate(asset.spec, asset)
-
-
-def _template(asset: TranslatedAsset) -> dict[str, Any]:
-    return {"task": asset.task, "dataset": asset.dataset, "pipeline": asset.pipeline}
-
-
 @scaffold_with(_Scaffolder)
 class StarlakePipelinesComponent(Component, Model, Resolvable):
     """Pipeline files of starlake_core, rendered as assets, jobs, schedules and sensors.
@@ -75,20 +59,22 @@ class StarlakePipelinesComponent(Component, Model, Resolvable):
         executor: whether the definitions bring the executor of starlake_core; false leaves it to the project.
     """
 
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
     path: str | Sequence[str] = "pipelines"
     environment: str | None = None
-    options: dict[str, Any] = {}  # noqa: RUF012 - a field of a model, which copies it
+    options: dict[str, Any] = Field(default_factory=dict)
     executor: bool = True
-    translation: Annotated[TranslationFn[TranslatedAsset] | None, TranslationFnResolver[TranslatedAsset](_template)] = (
-        None
-    )
+    translation: Annotated[AttributeTranslator | None, TranslatorResolver()] = None
 
     def build_defs(self, context: ComponentLoadContext) -> Definitions:
         """See :class:`dagster.Component`."""
         paths = [self.path] if isinstance(self.path, str) else self.path
         own: dict[str, Any] = {} if self.executor else {"executor": None}
-        if self.translation is not None:
-            own["translator"] = _Translation(self.translation)
         return definitions(
-            [Path(context.path) / path for path in paths], environment=self.environment, **own, **self.options
+            [Path(context.path) / path for path in paths],
+            environment=self.environment,
+            translator=self.translation,
+            **own,
+            **self.options,
         )

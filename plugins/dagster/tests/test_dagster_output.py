@@ -1,0 +1,94 @@
+"""The output of commands, where Dagster shows the output of a step: in our threads, and in its own executor (see test_dagster_processes, too)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dagster import AssetKey, Definitions, asset, in_process_executor
+from dagster_runs import draw, instance_in, launch, output_of, resolved
+from starlake_core_dagster import definitions
+
+from starlake_core import StarlakePipeline
+from starlake_core.runtime import Verdict
+from starlake_core.testing import FakeEnvironment
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[Any]:
+    with instance_in(tmp_path / "dagster") as found:
+        yield found
+
+
+def tables(p: StarlakePipeline) -> None:
+    [p.sl_load("x", "g", "x"), p.sl_load("y", "g", "y")] >> p.end_task("end")
+
+
+def run_of(instance: Any, executor: Any = None, options: dict[str, Any] | None = None) -> Any:
+    environment = FakeEnvironment()
+    environment.says("load:g.x", "a line of x", "password=hunter22")
+    environment.says("load:g.y", "a line of y")
+    environment.script("load:g.y", Verdict.FAILED, Verdict.SUCCEEDED)
+    given = {"retries": 1, **(options or {})}
+    made = draw(tables, given, environment=environment, executor_def=executor)
+    return launch(resolved(definitions(made), "job", "p"), instance)
+
+
+def test_each_step_has_its_own_output(instance: Any) -> None:
+    """Although both ran in one process; a second attempt is below the first."""
+    result = run_of(instance)
+    assert result.success
+    x, y = output_of(instance, result, "x"), output_of(instance, result, "y")
+    assert x.startswith("$ starlake load ")
+    assert "a line of x" in x
+    assert "hunter22" not in x
+    assert "a line of y" not in x
+    assert y.count("a line of y") == 2
+    assert "line" not in output_of(instance, result, "end")
+
+
+def test_tables_in_one_step_share_its_output(instance: Any) -> None:
+    def grouped(p: StarlakePipeline) -> None:
+        with p.sl_create_task_group("g") as group:
+            p.sl_load("x", "g", "x")
+            p.sl_load("y", "g", "y")
+        group >> p.end_task("end")
+
+    environment = FakeEnvironment()
+    environment.says("load:g.x", "a line of x")
+    environment.says("load:g.y", "a line of y")
+    made = draw(grouped, {"load_domain_in_one_step": True}, environment=environment)
+    result = launch(resolved(definitions(made), "job", "p"), instance)
+    output = output_of(instance, result, "g")
+    assert "a line of x" in output
+    assert "a line of y" in output
+
+
+def test_the_executor_of_dagster_keeps_it_too(instance: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    with capfd.disabled():  # Dagster keeps what is written to the descriptors of the process
+        result = run_of(instance, in_process_executor)
+    assert result.success
+    assert "a line of x" in output_of(instance, result, "x")
+
+
+def test_what_others_print_is_kept_for_their_steps(instance: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    @asset(deps=[AssetKey(["g", "x"])])
+    def report() -> None:
+        print("a report")  # noqa: T201 - what is tested
+
+    made = draw(lambda p: p.sl_load("x", "g", "x"), environment=FakeEnvironment())
+    defs = Definitions.merge(Definitions(assets=[report]), definitions(made))
+    resolve = getattr(defs, "resolve_implicit_global_asset_job_def", None) or defs.get_implicit_global_asset_job_def
+    with capfd.disabled():
+        result = launch(resolve(), instance)
+    assert "a report" in output_of(instance, result, "report")
+
+
+def test_a_log_that_cannot_be_kept_stops_nothing(instance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: Any) -> Any:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(instance.compute_log_manager, "open_log_stream", full)
+    assert run_of(instance).success
