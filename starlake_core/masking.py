@@ -19,6 +19,8 @@ _SECRET_NAME = re.compile(
 )
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NOT_SECRET = frozenset({"sl_run_key", "primarykeys", "primarykey"})
+# A path to a key is not the key.
+_PATH_NAME = re.compile(r"[_.-](?:FILE|PATH|DIR|DIRECTORY|FOLDER)$", re.IGNORECASE)
 _FOLDERS = frozenset({"PWD", "OLDPWD"})
 _OPTION = re.compile(r"--(?P<name>[^=:]*)(?P<sign>[=:]?)")
 # Masking a shorter value ("1", "yes", "true") would make logs unreadable without hiding anything.
@@ -53,14 +55,18 @@ _FOLDER = re.compile(r"(?:OLD)?PWD=['\"]?/")
 
 @functools.lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
-    """Return whether the value of a variable or option with this name must be masked.
+    """Return whether the value of a variable or option with this name must be masked. A path is not secret, even if it
+    leads to a key.
 
     >>> is_secret_name("SNOWFLAKE_PASSWORD"), is_secret_name("SL_ROOT"), is_secret_name("SL_RUN_KEY")
+    (True, False, False)
+    >>> is_secret_name("ssh_key"), is_secret_name("ssh_key_file"), is_secret_name("tokenPath")
     (True, False, False)
     """
     if name.lower() in _NOT_SECRET or name in _FOLDERS:
         return False
-    return _SECRET_NAME.search(_HUMP.sub("_", name)) is not None
+    words = _HUMP.sub("_", name)
+    return _SECRET_NAME.search(words) is not None and _PATH_NAME.search(words) is None
 
 
 def mask_text(text: str, secrets: Iterable[str] = ()) -> str:
@@ -87,7 +93,7 @@ def mask_text(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def _hidden(found: re.Match[str]) -> str:
-    if _FOLDER.match(found[0]):
+    if _FOLDER.match(found[0]) or _PATH_NAME.search(_HUMP.sub("_", found["name"].rstrip("=>:\"' "))):
         return found[0]
     value = found["value"]
     quote = value[0] if value[0] in "\"'" else ""

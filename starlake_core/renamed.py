@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import sys
 import warnings
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
+
+from .errors import did_you_mean
 
 __all__ = ["earlier_name"]
 
@@ -23,6 +27,8 @@ _NOW = {
     "starlake_core.plugins": {"Installed": "PluginInfo"},
     "starlake_core.options": {"Declared": "DeclaredOption"},
 }
+_PUBLIC = ("starlake_core", "starlake_core.runtime", "starlake_core.testing")
+"""Where plugins import from."""
 _ELSEWHERE = {
     **dict.fromkeys(
         (
@@ -47,7 +53,8 @@ def earlier_name(module: str, name: str) -> Any:
         name: the missing name.
 
     Raises:
-        ImportError: the name belongs to the package that keeps the documented API of ``starlake-orchestration``.
+        ImportError: the name belongs to another public module, or to the package that keeps the documented API of
+            ``starlake-orchestration``.
         AttributeError: it never existed.
     """
     now = _NOW.get(module, {}).get(name)
@@ -63,4 +70,14 @@ def earlier_name(module: str, name: str) -> Any:
         raise ImportError(
             f"{name} is not in {module}; install starlake-core-compat, and use: from {_ELSEWHERE[name]} import {name}"
         )
-    raise AttributeError(f"module {module!r} has no attribute {name!r}")
+    if name.startswith("_") or find_spec(f"{module}.{name}") is not None:  # a submodule that is not loaded yet
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+    place = next((other for other in _PUBLIC if other != module and name in _names_of(other)), None)
+    if place is not None:
+        raise ImportError(f"{name} is not in {module}; use: from {place} import {name}")
+    hint = did_you_mean(name, _names_of(module))
+    raise AttributeError(f"module {module!r} has no attribute {name!r}{'.' if hint else ''}{hint}")
+
+
+def _names_of(module: str) -> tuple[str, ...]:
+    return tuple(import_module(module).__all__)

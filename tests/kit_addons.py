@@ -18,11 +18,12 @@ from starlake_core import (
     Options,
     Pipeline,
     Preload,
+    RunKey,
     TaskGroup,
     hookimpl,
     option,
 )
-from starlake_core.runtime import Outcome, Runner, Status, Verdict
+from starlake_core.runtime import AttemptInfo, DelegatingRunner, Outcome, Runner, Status, Verdict
 from starlake_core.testing import AddonSuite, Record
 
 
@@ -165,6 +166,77 @@ class ForgetsItsName(Labels):
     @hookimpl(tryfirst=True)
     def sl_create_preload(self, preload: Preload, options: Options) -> Job:
         return self.labelled(Job("labels", spec={"domain": preload.domain}), options)
+
+
+class _Wraps(Labels):
+    @hookimpl(wrapper=True)
+    def sl_create_runner(self, job: Job) -> Generator[None, Runner, Runner]:
+        return self.wrapped((yield))
+
+    def wrapped(self, runner: Runner) -> Runner:
+        raise NotImplementedError
+
+
+class _Wrapper(Runner):
+    """What an author writes who implements what is abstract, and nothing else."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
+        return self._runner.find(job, task)
+
+    def submit(self, job: Job, key: RunKey) -> str:
+        return self._runner.submit(job, key)
+
+    def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
+        return self._runner.poll(handles)
+
+    def cancel(self, handle: str) -> None:
+        self._runner.cancel(handle)
+
+    def logs(self, handle: str, cursor: str | None) -> tuple[Sequence[str], str | None]:
+        return self._runner.logs(handle, cursor)
+
+
+class LosesAttributes(_Wraps):
+    def wrapped(self, runner: Runner) -> Runner:
+        return _Wrapper(runner)
+
+
+class LosesTheTail(_Wraps):
+    def wrapped(self, runner: Runner) -> Runner:
+        class NoTail(DelegatingRunner):
+            tail = Runner.tail
+
+        return NoTail(runner)
+
+
+class LosesAttempts(_Wraps):
+    def wrapped(self, runner: Runner) -> Runner:
+        class FindsNothing(DelegatingRunner):
+            def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
+                return ()
+
+        return FindsNothing(runner)
+
+
+class LosesOutput(_Wraps):
+    def wrapped(self, runner: Runner) -> Runner:
+        class Silent(DelegatingRunner):
+            def logs(self, handle: str, cursor: str | None) -> tuple[Sequence[str], str | None]:
+                return (), cursor
+
+        return Silent(runner)
+
+
+class CancelsNothing(_Wraps):
+    def wrapped(self, runner: Runner) -> Runner:
+        class NeverStops(DelegatingRunner):
+            def cancel(self, handle: str) -> None:
+                pass
+
+        return NeverStops(runner)
 
 
 class LabelsSuite(AddonSuite):

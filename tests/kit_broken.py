@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import shlex
+import signal
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -54,8 +56,11 @@ from starlake_core.runtime import (
 from starlake_core.testing import (
     EnvironmentSuite,
     FakeEnvironment,
+    FakeService,
     NativeSettings,
     Record,
+    ServiceFault,
+    ServiceJob,
     StandIn,
     StandInEnvironment,
     describe_records,
@@ -973,6 +978,34 @@ class _ClaimsToBeKeyed(EnvironmentSuite):
 
         self.environment = Keyed(stand_in.path)
         return {}
+
+
+class _OneProcessService(FakeService):
+    def _signal(self, job: ServiceJob, number: signal.Signals) -> None:
+        if job.exit_code is None and job.process is not None:
+            os.kill(job.process.pid, number)
+
+
+class _SignalsItsChildOnly(ServiceSuite):
+    """The command of an attempt is stopped, and not what the command has started."""
+
+    service_class = _OneProcessService
+
+
+class _NeverStarts(EnvironmentSuite):
+    """The suite of an author who has set up something wrong: another program runs, and fails."""
+
+    def environment_options(self, stand_in: StandIn, root: Path) -> Mapping[str, Any]:
+        other = root.parent / "other"
+        other.write_text("#!/bin/sh\necho cannot start\nexit 3\n")
+        other.chmod(0o755)
+        self.environment = StandInEnvironment(other)
+        return {}
+
+
+class _DisturbsNothing(ServiceSuite):
+    def disturb(self, fault: ServiceFault | None) -> bool:
+        return True
 
 
 def suite(name: str) -> type:

@@ -356,10 +356,11 @@ class ServiceSuite(EnvironmentSuite):
     environment: Any = kit_service
     levels = ("basic", "resumable", "detached", "service")
     runner_class = "kit_service:ServiceRunner"
+    service_class: type[FakeService] = FakeService
 
     @pytest.fixture(autouse=True)
     def _service(self, stand_in: StandIn) -> Iterator[None]:
-        with FakeService(stand_in.path) as self.service:
+        with self.service_class(stand_in.path) as self.service:
             yield
 
     def environment_options(self, stand_in: StandIn, root: Path) -> Mapping[str, Any]:
@@ -367,6 +368,9 @@ class ServiceSuite(EnvironmentSuite):
 
     def disturb(self, fault: ServiceFault | None) -> bool:
         return self.service.disturb(fault)
+
+    def fault_hits(self) -> int:
+        return self.service.hits
 
 
 ENDS: Mapping[Does, tuple[Verdict | Outcome | None, ...]] = {

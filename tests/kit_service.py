@@ -58,14 +58,15 @@ def sl_options() -> Sequence[type[OptionGroup]]:
 @hookimpl
 def sl_create_job(command: Command, options: Options) -> Job:
     service = options[ServiceOptions]
-    spec = {"runner": service.service_runner}
+    spec = {"runner": service.service_runner, "secret": "s3cret-of-the-spec"}
     return Job("kit_service", command.vector, options[GeneralOptions].sl_env_var, spec, endpoint=service.service_url)
 
 
 @hookimpl
 def sl_create_runner(job: Job) -> Runner:
     module, _, name = job.spec["runner"].partition(":")
-    made: Runner = getattr(importlib.import_module(module), name)(job.endpoint)
+    made: ServiceRunner = getattr(importlib.import_module(module), name)(job.endpoint)
+    made.take(job.spec)
     return made
 
 
@@ -77,6 +78,9 @@ class ServiceRunner(Runner):
 
     def __init__(self, url: str) -> None:
         self._url = url
+
+    def take(self, spec: Mapping[str, Any]) -> None:
+        """Get what the job says about the service."""
 
     # -- the service
 

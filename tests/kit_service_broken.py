@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
@@ -15,7 +16,7 @@ from typing import Any
 from kit_service import ServiceRunner
 
 from starlake_core import Job, OutageError, RunKey, RunnerError, StarlakeError
-from starlake_core.runtime import AttemptInfo, Outcome, Status, Verdict
+from starlake_core.runtime import AttemptInfo, Outcome, Status, Verdict, mask_text
 
 _REFERENCE = re.compile(r"\$\((\w+)\)")
 
@@ -156,6 +157,29 @@ class KnowsItsMarkersOnly(KeepsHandlesInItsProcess):
         status = ServiceRunner.looked(self, handle)
         mine = handle in self.known or status.outcome is None or status.outcome.verdict is not Verdict.NOT_READY
         return status if mine else Status(Outcome(Verdict.SUCCEEDED, 0))
+
+
+class RemembersSecretsInItsProcess(ServiceRunner):
+    secrets: dict[str, str] = {}  # noqa: RUF012 - of the process
+
+    def labels(self, job: Job, key: RunKey) -> dict[str, str]:
+        labels = super().labels(job, key)
+        self.secrets[self.name(key)] = labels["secrets"]
+        return {**labels, "secrets": "[]"}
+
+    def logs(self, handle: str, cursor: str | None) -> tuple[Sequence[str], str | None]:
+        lines, cursor = super().logs(handle, cursor)
+        return [mask_text(line, json.loads(self.secrets.get(handle, "[]"))) for line in lines], cursor
+
+
+class NeedsASecretOfItsSpec(ServiceRunner):
+    """What a job may show is not enough to reach the service."""
+
+    def take(self, spec: Mapping[str, Any]) -> None:
+        if spec["secret"] != "s3cret-of-the-spec":
+            raise RunnerError(
+                f"the service at {self._url} refuses: wrong secret. Grant the account the role kit.runner"
+            )
 
 
 class SubmitsTwice(ServiceRunner):

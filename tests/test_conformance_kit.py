@@ -242,6 +242,13 @@ BROKEN = [
     ("FindsItsOwnOnly", "test_a_worker_that_dies_loses_no_attempt", "does not find the attempt"),
     ("CancelsItsOwnOnly", "test_another_process_polls_reads_and_cancels", "does not end"),
     ("ReadsItsOwnOnly", "test_another_process_polls_reads_and_cancels", "another process reads the output"),
+    ("RemembersSecretsInItsProcess", "test_another_process_hides_secrets", "another process shows a secret"),
+    ("NeedsASecretOfItsSpec", "test_another_process_hides_secrets", "wrong secret"),
+    ("LosesAttributes", "test_runners_stay_what_they_are", "has detached = False, not True"),
+    ("LosesTheTail", "test_runners_stay_what_they_are", "tail() of the runner"),
+    ("LosesAttempts", "test_runners_stay_what_they_are", "find() no longer finds"),
+    ("LosesOutput", "test_runners_stay_what_they_are", "logs() of the runner"),
+    ("CancelsNothing", "test_runners_stay_what_they_are", "cancel of the runner"),
     ("KnowsItsMarkersOnly", "test_another_process_sees_the_same_end", "not ready is succeeded"),
     ("SubmitsTwice", "test_two_submitters_at_once_start_one_run", "got two handles"),
     ("SubmitsTwice", "test_two_runners_at_once_start_one_run", "got two handles"),
@@ -262,7 +269,21 @@ BROKEN = [
     ("StoppingIsOver", "test_an_attempt_that_stops_slowly_is_waited_for", "and its process has not"),
     ("ForgetsToCancel", "test_cancel_in_an_outage_is_not_forgotten", "does not end"),
     ("WaitsForOutput", "test_output_that_cannot_be_read_changes_nothing", "the check takes more than"),
-    ("NeverCancels", "test_cancel", "does not end"),
+    ("NeverCancels", "test_cancel", "does not end; its output: going on"),
+    ("SignalsItsChildOnly", "test_cancel_ends_children_too", "does not end"),
+    ("DisturbsNothing", "test_throttling_is_waited_for", "no call has met the fault THROTTLING"),
+    ("DisturbsNothing", "test_a_lost_reply_starts_nothing_twice", "no call has met the fault LOST_REPLY"),
+    ("DisturbsNothing", "test_an_attempt_that_stops_slowly_is_waited_for", "no call has met the fault SLOW_STOP"),
+    ("DisturbsNothing", "test_a_poll_that_fails_is_no_end[OUTAGE]", "no call has met the fault OUTAGE"),
+    ("DisturbsNothing", "test_an_outage_is_an_outage[find]", "DID NOT RAISE"),
+    ("DisturbsNothing", "test_cancel_in_an_outage_is_not_forgotten", "no call has met the fault OUTAGE"),
+    ("DisturbsNothing", "test_output_that_cannot_be_read_changes_nothing", "no call has met the fault OUTAGE"),
+    ("NeverStarts", "test_cancel", "because the attempt has ended: failed with exit code 3"),
+    (
+        "NeverStarts",
+        "test_success",
+        "not succeeded, but failed with exit code 3 (exit code 3); its output: cannot start",
+    ),
     ("SaysCancelled", "test_cancel", "has ended"),
     ("FindsNewestFirst", "test_find", None),
     ("ForgetsEndedAttempts", "test_find", None),
@@ -324,7 +345,7 @@ def test_checks_are_selected_by_their_level(pytester: pytest.Pytester) -> None:
 
 
 KEPT = {"Labels", "LabelsOptions", "LabelsSuite"}
-BASES = {"_Runner", "_Local", "_ChangesRun", "_ChangesSettings", "_ChangesScheduledRun"}
+BASES = {"_OneProcessService", "_Runner", "_Local", "_ChangesRun", "_ChangesSettings", "_ChangesScheduledRun"}
 
 
 def test_every_broken_plugin_is_listed() -> None:

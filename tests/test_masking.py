@@ -116,3 +116,18 @@ def test_mappings_are_masked_at_every_depth() -> None:
         "key": "",
     }
     assert value["a"]["password"] == SECRET  # type: ignore[index, call-overload]
+
+
+@pytest.mark.parametrize("name", ["ssh_key_file", "keyFile", "TLS_KEY_PATH", "token-dir", "secret.folder"])
+def test_a_path_to_a_secret_is_no_secret(name: str) -> None:
+    assert not is_secret_name(name)
+    assert mask_mapping({name: "/etc/keys/one"}) == {name: "/etc/keys/one"}
+    assert (
+        mask_text(f"with {name}=/etc/keys/one and db_password=hunter2")
+        == f"with {name}=/etc/keys/one and db_password=***"
+    )
+
+
+@pytest.mark.parametrize("name", ["key_profile", "keyfile", "file_key", "token_files"])
+def test_what_only_looks_like_a_path_is_a_secret(name: str) -> None:
+    assert is_secret_name(name)

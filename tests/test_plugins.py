@@ -717,6 +717,15 @@ def test_a_plugin_that_works_is_called_and_its_hooks_are_named(install: Install)
     assert plugin["problems"] == plugin["notes"] == []
 
 
+def test_names_that_are_masked_are_named(install: Install) -> None:
+    install("environments", "acme", WORKS.replace("acme_region", "acme_api_key").replace('"region"', '"private_key"'))
+    (plugin,) = listed("--check")["plugins"]
+    assert [note.partition(". If")[0] for note in plugin["notes"]] == [
+        "these options count as secret, so they are masked in every copy that is shown or stored: acme_api_key",
+        "these values of the spec count as secret, so they are masked in every copy that is shown or stored: private_key",
+    ]
+
+
 @pytest.mark.parametrize(
     ("right", "wrong", "told"),
     [

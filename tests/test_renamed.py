@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 
 import pytest
 
@@ -49,3 +51,37 @@ def test_what_was_never_there_is_told_as_ever() -> None:
     assert not hasattr(starlake_core, "Nonsense")
     with pytest.raises(ImportError, match="cannot import name 'Nonsense'"):
         exec("from starlake_core import Nonsense")
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "place"),
+    [
+        ("starlake_core.runtime", "RunKey", "starlake_core"),
+        ("starlake_core", "Runner", "starlake_core.runtime"),
+        ("starlake_core", "EnvironmentSuite", "starlake_core.testing"),
+        ("starlake_core.testing", "hookimpl", "starlake_core"),
+    ],
+)
+def test_a_name_of_another_public_module_says_where_it_is(module: str, name: str, place: str) -> None:
+    with pytest.raises(ImportError, match=rf"^{name} is not in {module}; use: from {place} import {name}$"):
+        getattr(importlib.import_module(module), name)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "near"),
+    [
+        ("starlake_core.runtime", "OutCome", "Outcome"),
+        ("starlake_core", "hookimp", "hookimpl"),
+        ("starlake_core.testing", "EnvironmentSuit", "EnvironmentSuite"),
+    ],
+)
+def test_a_misspelt_name_gets_a_hint(module: str, name: str, near: str) -> None:
+    with pytest.raises(AttributeError, match=f"no attribute '{name}'. Did you mean '{near}'?"):
+        getattr(importlib.import_module(module), name)
+
+
+def test_submodules_are_no_missing_names() -> None:
+    for module, name in (("starlake_core", "testing"), ("starlake_core.runtime", "poller")):
+        code = f"from {module} import {name}; print({name}.__name__)"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == f"{module}.{name}"

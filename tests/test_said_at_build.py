@@ -60,7 +60,7 @@ def opened(options: dict[str, Any], environment: Any = None) -> Orchestration:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("ac_size", r"p.py: unknown option 'ac_size': plugin '.*' has no such option; list its options"),
+        ("ac_size", r"p.py: unknown option 'ac_size': plugin '.*' has no such option\. It has: ac_zone, acme_region$"),
         ("acme_network", r"p.py: 'acme_network' is not an option of plugin '.*'. It belongs to the machine; write: acme machines set --network NAME"),
         ("ac_zonne", "p.py: unknown option 'ac_zonne'. Did you mean 'ac_zone'"),
     ],

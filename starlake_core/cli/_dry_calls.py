@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..dsl.orchestration import Orchestration
 from ..dsl.pipeline import StarlakePipeline
 from ..errors import PluginContractError, PluginError, StarlakeError
+from ..masking import is_secret_name
 from ..model.job import Job
 from ..model.run import DataInterval, Run
 from ..options import Option
@@ -94,11 +95,22 @@ def call_everything(plugin: PluginInfo, given: Mapping[str, str]) -> DryCalls:
         return calls
     with calls.trying("options"):
         own = [item.option for item in selected.declared_options() if item.plugin == plugin.name]
+    _say_masked("options", [option.name for option in own], calls)
     options = {**_samples(own, calls, plugin), **given}
     if plugin.role in ("orchestrator", "environment", "add-on") and "options" in calls.called:
         with calls.trying("pipelines"):
             _build(plugin, selected, options, calls)
     return calls
+
+
+def _say_masked(what: str, names: Sequence[str], calls: DryCalls) -> None:
+    """Note which names are secret. Their values are masked also where another process needs them."""
+    secret = sorted({name for name in names if is_secret_name(name)})
+    if secret:
+        calls.notes.append(
+            f"these {what} count as secret, so they are masked in every copy that is shown or stored: {', '.join(secret)}. "
+            "If one is a path, let its name end in _file, _path or _dir"
+        )
 
 
 def _samples(own: list[Option], calls: DryCalls, plugin: PluginInfo) -> dict[str, Any]:
@@ -178,6 +190,7 @@ def _collect(pipeline: StarlakePipeline, jobs: dict[str, Job]) -> None:
 
 def _use(jobs: Mapping[str, Job], selected: Plugins, calls: DryCalls, plugin: PluginInfo) -> None:
     """Bind, store and read each job, and create a runner for it."""
+    _say_masked("values of the spec", [name for job in jobs.values() for name in job.spec], calls)
     run = Run("every_command", "check", DataInterval(_MOMENT, _MOMENT), root_run_id="check")
     for name, job in jobs.items():
         with calls.trying(f"job of {name}"):

@@ -1,4 +1,4 @@
-"""Finds what concerns the pipelines of all files together."""
+"""Asks orchestrators and readers of projects about the pipelines of all files together."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..dsl.pipeline import StarlakePipeline
 from ..plugins import Plugins
+from ..plugins.project_facts import readers
 from ..runtime import project_root
 
 __all__ = ["find_conflicts", "find_missing", "find_without_project"]
@@ -20,7 +21,7 @@ def find_conflicts(pipelines: Sequence[StarlakePipeline]) -> list[str]:
     Args:
         pipelines: the pipelines, of any orchestrators.
     """
-    return _ask_orchestrators(pipelines, Plugins.check_pipelines)
+    return [*_ask_orchestrators(pipelines, Plugins.check_pipelines), *readers().check_pipelines(pipelines)]
 
 
 def find_missing(pipelines: Sequence[StarlakePipeline]) -> list[str]:

@@ -14,7 +14,14 @@ from ._command import command
 
 __all__ = ["new_plugin"]
 
-_ROLES = {"orchestrator": "orchestrator", "environment": "environment", "addon": "add-on", "add-on": "add-on"}
+_ROLES = {
+    "orchestrator": "orchestrator",
+    "environment": "environment",
+    "service": "environment",
+    "addon": "add-on",
+    "add-on": "add-on",
+}
+_TEMPLATES = {**_ROLES, "service": "service"}
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
@@ -26,7 +33,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 def new_plugin(role: str, name: str, folder: Path | None, template: str) -> None:
     """Write the project of a new plugin, which installs, type-checks, and passes its tests.
 
-    NAME is what users of the plugin type.
+    NAME is what users of the plugin type. A service is an environment whose jobs run elsewhere, and survive the worker.
     """
     if not _NAME.fullmatch(name):
         raise NothingFoundError(
@@ -40,9 +47,9 @@ def new_plugin(role: str, name: str, folder: Path | None, template: str) -> None
     folder = folder or Path(f"starlake-{name.replace('_', '-')}")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StarlakeError(f"{folder} exists and is not an empty folder; choose another one with --folder")
-    files = select(addons=[template]).write_plugin(_ROLES[role], name, folder)
+    files = select(addons=[template]).write_plugin(_TEMPLATES[role], name, folder)
     if files is None:
-        raise StarlakeError(f"add-on '{template}' has no template for an {role}")
+        raise StarlakeError(f"add-on '{template}' has no template for {role}")
     for file in files:
         click.echo(plain_line(str(file)))
     click.echo(f"\ncd {folder}\npip install -e '.[test]'\nstarlake-orchestrate plugins {name} --check\nmypy\npytest")

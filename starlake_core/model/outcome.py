@@ -159,9 +159,10 @@ def explain_not_ready(missing: str, outcome: Outcome) -> str:
 
     Args:
         missing: what is missing, in the words of the pre-load strategy (:attr:`Task.missing`).
-        outcome: the end of the check. Its reason is added, if the environment or an add-on gave one of its own.
+        outcome: the end of the check. If the environment or an add-on gave a reason of its own, it is shown instead,
+            because files that are there may still not be due.
     """
     own = outcome.reason
     if own.startswith(missing):
         return own
-    return missing if not own or own.startswith("not ready") else f"{missing}: {own}"
+    return missing if not own or own.startswith("not ready") else f"not ready: {own}"

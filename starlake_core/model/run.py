@@ -100,7 +100,8 @@ class RunKey:
 
     @property
     def attempt_hash(self) -> str:
-        """Twelve hexadecimal digits for the attempt."""
+        """Twelve hexadecimal digits for the attempt: its task, its number, and the instance of its run. The generation
+        is not part of it, because no two generations share a number."""
         return short_hash(self.task, self.attempt, *filter(None, (self.instance,)))
 
     @property

@@ -22,6 +22,8 @@ __all__ = ["resolve_options"]
 
 logger = get_logger(__name__)
 
+_MOST_NAMES = 12
+
 
 def _shown(option: Option, value: Any) -> str:
     if isinstance(value, Mapping):
@@ -86,8 +88,8 @@ def resolve_options(
         elif (owner := _owner(key, own)) is not None:
             names = [name for name, item in by_key.items() if item.plugin == owner]
             problems.append(
-                f"{prefix}unknown option '{key}': plugin '{owner}' has no such option; list its options with: "
-                f"starlake-orchestrate options.{did_you_mean(key, names)}"
+                f"{prefix}unknown option '{key}': plugin '{owner}' has no such option."
+                f"{did_you_mean(key, names) or f' It has: {_listed(names)}'}"
             )
         elif strict:
             problems.append(
@@ -123,6 +125,15 @@ def resolve_options(
     if problems:
         raise OptionsError([*problems, *(one for name in tasks for one in of_tasks.get(name, ()))])
     return Options(values, tasks, {name: found for name, found in of_tasks.items() if found})
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return names in alphabetical order. Beyond a dozen, say how to list the rest."""
+    shown = sorted(set(names))
+    more = len(shown) - _MOST_NAMES
+    return ", ".join(shown[:_MOST_NAMES]) + (
+        f", and {more} more; list them with: starlake-orchestrate options" if more > 0 else ""
+    )
 
 
 def _elsewhere(key: str, own: Sequence[OwnNames]) -> str | None:

@@ -484,7 +484,8 @@ class HookSpecs:
 
     @hookspec
     def sl_check_pipelines(self, pipelines: Sequence[Pipeline]) -> Sequence[str]:
-        """Report surprising interactions between pipelines. Optional, for orchestrators.
+        """Report surprising interactions between pipelines, and what they do in vain. Optional, for orchestrators and
+        readers of projects.
 
         Called by ``starlake-orchestrate check`` once, with the pipelines of all files. Return one sentence for each
         finding.
@@ -664,9 +665,9 @@ class HookSpecs:
     def sl_write_plugin(self, role: str, name: str, folder: Path) -> Sequence[Path] | None:
         """Write the project of a new plugin to a folder that is new or empty. Optional, for add-ons that hold templates.
 
-        Called by ``starlake-orchestrate new-plugin``. ``role`` is ``environment``, ``orchestrator`` or ``add-on``, and
-        ``name`` what users will type, in lower case. Return the files written, or None if there is no template for the
-        role.
+        Called by ``starlake-orchestrate new-plugin``. ``role`` is ``environment``, ``service`` (an
+        environment that calls one), ``orchestrator`` or ``add-on``, and ``name`` what users will type, in lower case.
+        Return the files written, or None if there is no template for the role.
 
         Example::
 

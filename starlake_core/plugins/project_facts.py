@@ -11,13 +11,14 @@ from ..model.facts import ProjectFacts
 from ..model.job import Job
 from . import Plugins, installed
 
-__all__ = ["facts_of"]
+__all__ = ["facts_of", "readers"]
 
 logger = get_logger(__name__)
 
 
 @functools.cache
-def _readers() -> Plugins:
+def readers() -> Plugins:
+    """Return the readers of projects that are installed."""
     plugins = Plugins()
     for plugin in installed("project"):
         try:
@@ -39,7 +40,7 @@ def facts_of(job: Job) -> ProjectFacts | None:
     """
     environ = {**os.environ, **job.env}
     try:
-        return _readers().read_facts(job, environ)
+        return readers().read_facts(job, environ)
     except (
         Exception
     ) as error:  # a fault of the reader or the project must not fail a run that Starlake itself may accept

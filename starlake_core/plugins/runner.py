@@ -12,7 +12,7 @@ from ..model.outcome import AttemptInfo, Status
 from ..model.run import RunKey
 from .pausing import pause
 
-__all__ = ["Runner", "RunnerSource", "Storage", "check_runner"]
+__all__ = ["DelegatingRunner", "Runner", "RunnerSource", "Storage", "check_runner"]
 
 
 class Storage(Protocol):
@@ -187,6 +187,9 @@ class Runner(ABC):
         """Return the storage of a folder that is not on this machine, or None if the runner cannot reach it. Files that
         a failed load moved are put back there.
 
+        It is called for a URI only. A plain path, also one that exists only where the commands run, is looked for on
+        this machine; if it is not there, a failed load is not repeated until a person says so.
+
         Args:
             root: the URI of the folder.
         """
@@ -219,6 +222,79 @@ def _check_value(what: str, name: str, value: object) -> None:
         raise PluginContractError(f"{what}.{name} is {value!r}; use True or False")
     if name == "interval" and (isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0):
         raise PluginContractError(f"{what}.interval is {value!r}; use seconds, more than 0")
+
+
+class DelegatingRunner(Runner):
+    """Leaves everything to another runner. An add-on that changes what runners do inherits from this class, and
+    overrides only what it changes; the wrapper of ``sl_create_runner`` returns it.
+
+    Example::
+
+        class Counting(DelegatingRunner):
+            def submit(self, job, key):
+                count(job)
+                return self.inner.submit(job, key)
+
+    Args:
+        inner: the other runner. The attributes are copied from it.
+
+    Attributes:
+        inner: the other runner.
+    """
+
+    inner: Runner
+
+    def __init__(self, inner: Runner) -> None:
+        self.inner = inner
+        self.interval = inner.interval
+        self.detached = inner.detached
+        self.follows = inner.follows
+        self.keyed = inner.keyed
+        self.labelled = inner.labelled
+
+    def find(self, job: Job, task: str) -> Sequence[AttemptInfo]:
+        """Return what the other runner finds."""
+        return self.inner.find(job, task)
+
+    def submit(self, job: Job, key: RunKey) -> str:
+        """Let the other runner start an attempt."""
+        return self.inner.submit(job, key)
+
+    def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
+        """Return the states that the other runner reports."""
+        return self.inner.poll(handles)
+
+    def cancel(self, handle: str) -> None:
+        """Let the other runner cancel an attempt."""
+        self.inner.cancel(handle)
+
+    def logs(self, handle: str, cursor: str | None) -> tuple[Sequence[str], str | None]:
+        """Return the output that the other runner reads."""
+        return self.inner.logs(handle, cursor)
+
+    def tail(self, handle: str, count: int) -> Sequence[str]:
+        """Return the last lines that the other runner reads."""
+        return self.inner.tail(handle, count)
+
+    def console_url(self, handle: str) -> str:
+        """Return the address of the other runner."""
+        return self.inner.console_url(handle)
+
+    def describe(self, job: Job) -> str:
+        """Return the line of the other runner."""
+        return self.inner.describe(job)
+
+    def wait(self, handles: Sequence[str], timeout: float) -> None:
+        """Wait as the other runner waits."""
+        self.inner.wait(handles, timeout)
+
+    def rest(self) -> None:
+        """Release what the other runner keeps."""
+        self.inner.rest()
+
+    def storage(self, root: str) -> Storage | None:
+        """Return the storage of the other runner."""
+        return self.inner.storage(root)
 
 
 class RunnerSource(Protocol):

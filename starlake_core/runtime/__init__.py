@@ -31,7 +31,7 @@ from ..model.exit_codes import (
 from ..model.outcome import AttemptInfo, Outcome, Status, Verdict, explain_not_ready
 from ..plugins.pausing import Backoff, given_up_on, pause, pausing, retrying
 from ..plugins.project_facts import facts_of
-from ..plugins.runner import Runner, RunnerSource, Storage
+from ..plugins.runner import DelegatingRunner, Runner, RunnerSource, Storage
 from ..private_files import private_file, private_folder
 from ..processes.exclusive import POOL_PREFIX, Lease, exclusively, inherited, occupy, pool_of, resource_of
 from ..processes.runner import ProcessRunner, worker_environment
@@ -57,6 +57,7 @@ __all__ = [
     "Backoff",
     "BatchPoller",
     "Credentials",
+    "DelegatingRunner",
     "Lease",
     "LocalStorage",
     "Markers",

@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..contract import validate_arguments
+from ..renamed import earlier_name
 
 if TYPE_CHECKING:
     from .addon import AddonSuite
@@ -104,5 +105,5 @@ if not TYPE_CHECKING:  # otherwise a type checker would accept any name
 
     def __getattr__(name):
         if name not in _HOME:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            return earlier_name(__name__, name)
         return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,12 @@ from ..dsl.orchestration import Orchestration
 from ..dsl.pipeline import StarlakePipeline
 from ..model.graph_json import graph_json
 from ..model.job import Job
-from ..runtime import Verdict, runner_for
+from ..model.run import RunKey
+from ..plugins.hookspecs import hookimpl
+from ..runtime import LocalStorage, Runner, Status, Storage, Verdict, runner_for
 from . import corpus
 from .corpus import CORPUS, Graph
-from .fake import FakeEnvironment
+from .fake import FakeEnvironment, FakeRunner
 from .graphs import differences
 from .lab import SECRET, SECRET_NAME, an_attempt, plain, settle, with_env
 from .promises import BASIC, check_levels, level, level_of
@@ -36,6 +38,65 @@ LEVELS = {
 _every_small_graph = pytest.mark.parametrize(
     "graph", [graph for graph in CORPUS.values() if not graph.large], ids=[n for n, g in CORPUS.items() if not g.large]
 )
+
+
+class _Probe(FakeEnvironment):
+    """An environment whose runner has a value of its own for everything that a wrapper can lose."""
+
+    def __init__(self, *, lifecycle: bool = False) -> None:
+        super().__init__(lifecycle=lifecycle)
+        self.called: set[str] = set()
+
+    @hookimpl
+    def sl_create_runner(self, job: Job) -> Runner:
+        """Return a runner that says what is called."""
+        return _ProbeRunner(self)
+
+
+class _ProbeRunner(FakeRunner):
+    detached = True
+    follows = False
+    keyed = True
+    labelled = True
+
+    def __init__(self, probe: _Probe) -> None:
+        super().__init__(probe)
+        self._called = probe.called
+
+    def submit(self, job: Job, key: RunKey) -> str:
+        self._called.add("submit")
+        return super().submit(job, key)
+
+    def poll(self, handles: Sequence[str]) -> Mapping[str, Status]:
+        self._called.add("poll")
+        return super().poll(handles)
+
+    def cancel(self, handle: str) -> None:
+        self._called.add("cancel")
+        super().cancel(handle)
+
+    def logs(self, handle: str, cursor: str | None) -> tuple[Sequence[str], str | None]:
+        return ["a line of output"], "1"
+
+    def tail(self, handle: str, count: int) -> Sequence[str]:
+        return ["the last line of output"]
+
+    def console_url(self, handle: str) -> str:
+        return f"https://probe/{handle}"
+
+    def wait(self, handles: Sequence[str], timeout: float) -> None:
+        self._called.add("wait")
+
+    def rest(self) -> None:
+        self._called.add("rest")
+
+    def storage(self, root: str) -> Storage | None:
+        return _STORAGE
+
+
+_STORAGE = LocalStorage()
+_ANSWERS: Mapping[str, tuple[Any, ...]] = {"logs": (None,), "tail": (5,), "console_url": ()}
+"""The arguments after the handle."""
 
 
 class AddonSuite:
@@ -208,6 +269,39 @@ class AddonSuite:
         for path, job in self.jobs(self.draw(CORPUS["two_domains"])).items():
             if job.environment == name:
                 assert name in job.plugins, f"a worker finds no runner for '{path}': its job does not name {name!r}"
+
+    def test_runners_stay_what_they_are(self) -> None:
+        """An add-on that wraps a runner loses nothing of it: whether it is detached, its attempts, its output, its
+        pages. ``DelegatingRunner`` leaves everything to the other runner."""
+        probe = _Probe(lifecycle=True)
+        pipeline = self.draw(CORPUS["two_domains"], probe)
+        for path, job in self.jobs(pipeline).items():
+            if job.environment != "fake" or job.check:  # an add-on may answer checks itself
+                continue
+            bound, inner = job.bind(an_attempt(path)), _ProbeRunner(probe)
+            made = pipeline.orchestration.plugins.create_runner(bound)
+            for name in ("detached", "follows", "keyed", "labelled"):
+                found, kept = getattr(made, name), getattr(inner, name)
+                assert found == kept, f"with the add-on, the runner of '{path}' has {name} = {found}, not {kept}"
+            handle = made.submit(bound, replace(an_attempt(path).key, task=path))
+            assert [one.handle for one in made.find(bound, path)] == [handle], (
+                f"with the add-on, find() no longer finds the attempts of '{path}'"
+            )
+            made.poll([handle])
+            made.cancel(handle)
+            for name, arguments in _ANSWERS.items():
+                found, kept = (getattr(one, name)(handle, *arguments) for one in (made, inner))
+                assert found == kept, (
+                    f"with the add-on, {name}() of the runner of '{path}' returns {found!r}, not {kept!r}"
+                )
+            assert made.storage("probe://root") == inner.storage("probe://root"), (
+                f"with the add-on, storage() of the runner of '{path}' is another one"
+            )
+            made.wait([handle], 0)
+            made.rest()
+            missed = {"submit", "poll", "cancel", "wait", "rest"} - probe.called
+            assert not missed, f"with the add-on, {', '.join(sorted(missed))} of the runner of '{path}' is not called"
+            probe.called.clear()
 
     @level(JOBS)
     @_every_small_graph

@@ -18,7 +18,7 @@ from ..model.job import Job
 from ..model.run import RunKey
 from ..runtime import OlderAttempt, Runner, start
 from .faults import ServiceFault
-from .lab import SECRET, SECRET_NAME, Does, about, an_attempt, canonical, steps_of, with_env
+from .lab import SECRET, SECRET_NAME, Does, about, an_attempt, canonical, say, steps_of, until, with_env
 from .promises import BASIC, check_levels, level_of
 from .recording import RecordingOrchestrator
 from .stand_in import StandIn
@@ -112,6 +112,17 @@ class EnvironmentBase:
         """
         return False
 
+    def fault_hits(self) -> int:
+        """Return how many calls have met the fault since the last :meth:`disturb`. For the level *service*.
+
+        Without it, a fault that never happens would look like one that the environment endures. For a slow stop, count
+        the stops.
+        """
+        raise NotImplementedError(
+            "fault_hits() must return how many calls have met the fault since the last disturb(); otherwise a fault that "
+            "never happens looks like one that the environment endures. FakeService counts them: return self.service.hits"
+        )
+
     # -- for the checks
 
     @pytest.fixture(autouse=True)
@@ -190,6 +201,15 @@ class EnvironmentBase:
     def runner(self, job: Job) -> Runner:
         """Return a new runner, as in a new process."""
         return self.orchestration().plugins.create_runner(job)
+
+    def wait_for_program(self, runner: Runner, handle: str) -> None:
+        """Wait until the program of an attempt runs, if it is the stand-in."""
+        if self.runs_any_program:
+            until(lambda: bool(self.program.calls()), "the program runs", lambda: self._over(runner, handle))
+
+    def _over(self, runner: Runner, handle: str) -> str:
+        outcome = runner.poll([handle])[handle].outcome
+        return "" if outcome is None else f"the attempt has ended: {say(runner, handle, outcome)}"
 
     def key(self, attempt: str = "1", task: str = "group.task") -> RunKey:
         """Return the key of an attempt, unique for the test."""

@@ -8,7 +8,7 @@ from threading import Barrier
 from ..model.job import Job
 from ..runtime import Outcome, Verdict
 from .environment_base import DETACHED, RESUMABLE, EnvironmentBase
-from .lab import Does, settle, until
+from .lab import SECRET, Does, settle, until
 from .promises import level
 from .workers import Worker, Workers
 
@@ -30,8 +30,7 @@ class ElsewhereChecks(EnvironmentBase):
         here = self.runner(job)
         handle = self.start(job, here, self.key())
         there = self._worker(workers, 1, job)
-        if self.runs_any_program:
-            until(lambda: bool(self.program.calls()), "the program runs")
+        self.wait_for_program(here, handle)
         assert there.poll(handle) == ("", False), "another process does not see that the attempt is running"
         if here.follows:
             until(lambda: there.logs(handle) == ["going on"], "another process reads the output")
@@ -54,16 +53,31 @@ class ElsewhereChecks(EnvironmentBase):
             if does is Does.FAILS and self.runs_any_program:
                 assert "it broke" in there[2], "another process does not see the end of the output"
 
+    @level(DETACHED)
+    def test_another_process_hides_secrets(self, workers: Workers) -> None:
+        """A process that did not submit an attempt reads it with the masked job, without arguments and variables, and
+        shows none of its secrets: what must be masked is read from the service, or kept with the attempt."""
+        job = self.job(Does.TELLS)
+        runner = self.runner(job)
+        handle = self.start(job, runner, self.key())
+        settle(runner, handle)
+        # What an orchestrator stores while it waits.
+        kept = Job(job.environment, spec=job.spec, endpoint=job.endpoint, check=job.check, plugins=job.plugins)
+        there = self._worker(workers, 1, kept.masked())
+        until(lambda: len(there.logs(handle)) >= 1, "another process reads the output")
+        told = [*there.logs(handle), *there.tail(handle)]
+        assert SECRET not in "\n".join(told), "another process shows a secret of an attempt"
+
     @level(RESUMABLE)
     def test_a_worker_that_dies_loses_no_attempt(self, workers: Workers) -> None:
         """After the process that started it was killed, another one gets the attempt back, and a new attempt takes it over."""
         job = self.job(Does.GOES_ON)
         first = self._worker(workers, 2, job)
         handle = first.start(self.key("1"))
-        if self.runs_any_program:
-            until(lambda: bool(self.program.calls()), "the program runs")
-        first.kill()
         runner = self.runner(job)
+        if self.runs_any_program:
+            until(lambda: bool(self.program.calls()), "the program runs", lambda: first.over(handle))
+        first.kill()
         self._started.append((runner, handle))
         found = self._worker(workers, 1, job).find(self.key().task)
         assert [(one.attempt, one.handle) for one in found] == [("1", handle)], (

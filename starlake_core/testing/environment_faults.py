@@ -12,7 +12,7 @@ from ..model.job import Job
 from ..runtime import Runner, Verdict, finish, pausing
 from .environment_base import SERVICE, EnvironmentBase
 from .faults import ServiceFault
-from .lab import Does, settle, until
+from .lab import Does, settle
 from .promises import level
 from .subjects import subject
 
@@ -29,12 +29,18 @@ class FaultChecks(EnvironmentBase):
         if not self.disturb(fault) and fault is not None:
             pytest.skip(f"disturb() returns False: the service cannot have the fault {fault.name}")
 
+    def _met(self, fault: ServiceFault) -> None:
+        assert self.fault_hits() > 0, (
+            f"no call has met the fault {fault.name}: disturb() does nothing, so the check proves nothing"
+        )
+
     @contextmanager
     def _failing(self, fault: ServiceFault) -> Iterator[None]:
         self._fails(fault)
         try:
             with pausing(None, _PATIENCE_SECONDS):
                 yield
+                self._met(fault)
         finally:
             self._fails(None)
 
@@ -81,6 +87,7 @@ class FaultChecks(EnvironmentBase):
         with self._failing(fault):
             status = runner.poll([handle])[handle]
         assert not status.ended, f"a service that fails ended an attempt: {status.outcome}"
+        assert status.error is not None, "poll() does not say that the service fails"
         assert not runner.poll([handle])[handle].ended
         runner.cancel(handle)
         assert settle(runner, handle).verdict is Verdict.CANCELLED
@@ -91,6 +98,7 @@ class FaultChecks(EnvironmentBase):
         job, runner = self._prepared(Does.SUCCEEDS)
         self._fails(ServiceFault.THROTTLING)
         handle = self.start(job, runner, self.key())
+        self._met(ServiceFault.THROTTLING)
         assert settle(runner, handle).verdict is Verdict.SUCCEEDED
         self._ran_once(job)
 
@@ -99,10 +107,10 @@ class FaultChecks(EnvironmentBase):
         """If the reply to a submission is lost, the same attempt finds what was started, and its work is done once."""
         job, runner = self._prepared(Does.SUCCEEDS)
         self._fails(ServiceFault.LOST_REPLY)
-        try:
+        with suppress(OutageError):
             self.start(job, runner, self.key())
-        except OutageError:
-            self._fails(None)
+        self._met(ServiceFault.LOST_REPLY)
+        self._fails(None)
         handle = self.start(job, self.runner(job), self.key())
         found = runner.find(job, self.key().task)
         assert len(found) <= 1 or self.stops_doubles, f"a lost reply started {len(found)} runs of one attempt"
@@ -114,10 +122,10 @@ class FaultChecks(EnvironmentBase):
         """While a job is being stopped, it is reported as *stopping*, and a new attempt waits for its end."""
         job, runner = self._prepared(Does.GOES_ON)
         first = self.start(job, runner, self.key("1"))
-        if self.runs_any_program:
-            until(lambda: bool(self.program.calls()), "the program runs")
+        self.wait_for_program(runner, first)
         self._fails(ServiceFault.SLOW_STOP)
         runner.cancel(first)
+        self._met(ServiceFault.SLOW_STOP)
         status = runner.poll([first])[first]
         assert status.ended or status.stopping, "an attempt that is being stopped is reported as running"
         assert not status.ended or not self.program.running(), (

@@ -14,7 +14,7 @@ from ..model.identity import digest_of, instance_of
 from ..runtime import OlderAttempt, Outcome, Verdict, execute, finish, start
 from .areas import TableModel, Warehouse
 from .environment_base import DETACHED, RESUMABLE, EnvironmentBase
-from .lab import SECRET, Does, an_attempt, settle, until
+from .lab import SECRET, Does, about, an_attempt, canonical, say, settle, until
 from .promises import level
 from .stand_in import Step
 from .subjects import subject
@@ -28,10 +28,14 @@ _CODES = {Does.FAILS: 3, Does.EXITS_1: 1, Does.EXITS_126: 126, Does.EXITS_127: 1
 class RunnerChecks(EnvironmentBase):
     """No run happens twice, no run is lost, and no verdict is mistaken for another."""
 
-    def _outcome(self, does: Does) -> Outcome:
+    def _ends(self, does: Does, verdict: Verdict) -> None:
         job = self.job(does)
         runner = self.runner(job)
-        return settle(runner, self.start(job, runner, self.key()))
+        handle = self.start(job, runner, self.key())
+        outcome = settle(runner, handle)
+        assert outcome.verdict is verdict, (
+            f"a job that {does.value} is not {verdict}, but {say(runner, handle, outcome)}"
+        )
 
     def test_levels_are_those_of_the_runner(self) -> None:
         """A runner that says it is *detached* is tested as such, and no other one is."""
@@ -44,7 +48,7 @@ class RunnerChecks(EnvironmentBase):
 
     def test_success(self) -> None:
         """Exit code 0 of a job that is not a check is a success."""
-        assert self._outcome(Does.SUCCEEDS).verdict is Verdict.SUCCEEDED
+        self._ends(Does.SUCCEEDS, Verdict.SUCCEEDED)
 
     @pytest.mark.parametrize("does", _CODES, ids=lambda does: does.name)
     def test_failure(self, does: Does) -> None:
@@ -53,7 +57,7 @@ class RunnerChecks(EnvironmentBase):
         runner = self.runner(job)
         handle = self.start(job, runner, self.key())
         outcome = settle(runner, handle)
-        assert outcome.verdict is Verdict.FAILED, f"a job that {does.value} is {outcome.verdict}"
+        assert outcome.verdict is Verdict.FAILED, f"a job that {does.value} is {say(runner, handle, outcome)}"
         assert outcome.reason, "a failure has no reason"
         if self.runs_any_program:
             assert outcome.exit_code == _CODES[does]
@@ -73,8 +77,7 @@ class RunnerChecks(EnvironmentBase):
     )
     def test_check(self, does: Does, verdict: Verdict) -> None:
         """A check has three answers, and none is mistaken for another."""
-        outcome = self._outcome(does)
-        assert outcome.verdict is verdict, f"a job that {does.value} is {outcome.verdict}, not {verdict}"
+        self._ends(does, verdict)
 
     def test_missing_program(self) -> None:
         """A missing program is a failure or an error, and never anything else."""
@@ -246,8 +249,7 @@ class RunnerChecks(EnvironmentBase):
         job = self.job(Does.GOES_ON)
         runner = self.runner(job)
         first = self.start(job, runner, self.key("1"))
-        if self.runs_any_program:
-            until(lambda: bool(self.program.calls()), "the program runs")
+        self.wait_for_program(runner, first)
         runner.cancel(first)
         status = runner.poll([first])[first]
         assert status.ended or status.stopping, "an attempt that is being stopped is reported as running"
@@ -320,8 +322,7 @@ class RunnerChecks(EnvironmentBase):
         job = self.job(Does.GOES_ON)
         runner = self.runner(job)
         handle = self.start(job, runner, self.key())
-        if self.runs_any_program:
-            until(lambda: bool(self.program.calls()), "the program runs")
+        self.wait_for_program(runner, handle)
         assert not runner.poll([handle])[handle].ended, "a running attempt has ended"
         runner.cancel(handle)
         runner.cancel(handle)
@@ -329,6 +330,20 @@ class RunnerChecks(EnvironmentBase):
         runner.cancel(handle)
         assert settle(runner, handle).verdict is Verdict.CANCELLED
         until(lambda: not self.program.running(), "the process of an attempt that was cancelled has ended")
+
+    def test_cancel_ends_children_too(self) -> None:
+        """If an attempt is cancelled, the processes that its command started end too: a launcher is often a script
+        around the program that does the work."""
+        self.needs_any_program()
+        job = self.job(Does.GOES_ON)
+        self.program.script(about(canonical(Does.GOES_ON)), Step(lines=("going on",), goes_on=True, child=True))
+        runner = self.runner(job)
+        handle = self.start(job, runner, self.key())
+        until(lambda: self.program.has_child, "the command starts a process", lambda: self._over(runner, handle))
+        runner.cancel(handle)
+        outcome = settle(runner, handle)
+        assert outcome.verdict is Verdict.CANCELLED, say(runner, handle, outcome)
+        until(lambda: not self.program.running(), "a process that the command of a cancelled attempt started ends")
 
     @pytest.mark.parametrize(
         ("does", "verdict"),

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..model.command import Command, Preload, StarlakePreLoadStrategy, load_command, stage_command
 from ..model.run import Attempt, DataInterval, Run
-from ..runtime import Outcome, Runner
+from ..runtime import Outcome, Runner, finish
 from .stand_in import Step
 from .subjects import subject
 from .time_limits import patience
@@ -23,6 +23,7 @@ __all__ = [
     "an_attempt",
     "canonical",
     "plain",
+    "say",
     "settle",
     "steps_of",
     "until",
@@ -38,6 +39,7 @@ SECRET = "hunter2-and-more"
 _PATIENCE = 15.0
 """Less than a check may take, so that the message says what does not happen."""
 _LOOK_SECONDS = 0.1
+_SHOWN_LINES = 20
 
 
 class Does(enum.Enum):
@@ -106,14 +108,38 @@ def settle(runner: Runner, handle: str) -> Outcome:
         outcome = runner.poll([handle])[handle].outcome
         if outcome is not None:
             return outcome
-        assert time.monotonic() < deadline, f"{handle} does not end"
+        assert time.monotonic() < deadline, f"{handle} does not end; its output: {_output(runner, handle)}"
         runner.wait([handle], min(runner.interval, _LOOK_SECONDS))
 
 
-def until(true: Callable[[], bool], what: str) -> None:
-    """Wait until a condition is true, with a time limit so that no test hangs."""
+def say(runner: Runner, handle: str, outcome: Outcome) -> str:
+    """Return how an attempt ended, with the end of its output, for the message of a check."""
+    told = finish(runner, handle, outcome)
+    code = "" if told.exit_code is None else f" with exit code {told.exit_code}"
+    reason = f" ({told.reason})" if told.reason else ""
+    return f"{told.verdict}{code}{reason}; its output: {told.tail or _output(runner, handle)}"
+
+
+def _output(runner: Runner, handle: str) -> str:
+    try:
+        return "\n".join(runner.logs(handle, None)[0][-_SHOWN_LINES:]) or "none"
+    except Exception as error:
+        return f"cannot be read: {error}"
+
+
+def until(true: Callable[[], bool], what: str, in_vain: Callable[[], str] = lambda: "") -> None:
+    """Wait until a condition is true, with a time limit so that no test hangs.
+
+    Args:
+        true: the condition.
+        what: what it means, for the message.
+        in_vain: returns why the condition cannot become true any more; empty while it can.
+    """
     deadline = time.monotonic() + _PATIENCE * patience()
     while not true():
+        why = in_vain()
+        # What is in vain may have become true in the meantime.
+        assert not why or true(), f"this never happened: {what}, because {why}"
         assert time.monotonic() < deadline, f"this never happened: {what}"
         time.sleep(0.01)
 

@@ -74,6 +74,8 @@ class FakeService:
     ``POST /jobs/NAME/stop``             the job, which is being stopped
     ===================================  =====================================================
 
+    :attr:`hits` counts the requests that met a fault since the last :meth:`disturb`.
+
     For the API of another service, override :meth:`respond` and use :meth:`start`, :meth:`stop` and :attr:`jobs`.
 
     Args:
@@ -86,6 +88,7 @@ class FakeService:
         self.requests: list[str] = []
         self._fault: ServiceFault | None = None
         self._left = 0
+        self.hits = 0
         self._lock = threading.RLock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -115,6 +118,7 @@ class FakeService:
         """
         with self._lock:
             self._fault = fault
+            self.hits = 0
             self._left = {ServiceFault.THROTTLING: _THROTTLED, ServiceFault.LOST_REPLY: 1}.get(fault, 0) if fault else 0
         return True
 
@@ -185,6 +189,7 @@ class FakeService:
             return
         job.stopping = True
         if self._fault is ServiceFault.SLOW_STOP:
+            self.hits += 1
             timer = threading.Timer(_SLOW_SECONDS, self._signal, [job, signal.SIGTERM])
             timer.daemon = True
             timer.start()
@@ -219,6 +224,7 @@ class FakeService:
                 self._left -= 1
                 if self._left <= 0:
                     self._fault = None
+            self.hits += counted or fault in (ServiceFault.OUTAGE, ServiceFault.REFUSAL)
         if fault is ServiceFault.OUTAGE:
             return 503, {"message": "the service is down"}
         if fault is ServiceFault.REFUSAL:

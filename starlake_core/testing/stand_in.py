@@ -22,7 +22,7 @@ from ..options import GeneralOptions, Options
 from ..plugins.hookspecs import hookimpl
 from ..runtime import ProcessRunner, Runner
 from .areas import TableModel
-from .stand_in_program import ALIVE, RUNNING, Step
+from .stand_in_program import ALIVE, CHILD, RUNNING, Step
 
 __all__ = ["Call", "StandIn", "StandInEnvironment", "Step"]
 
@@ -123,8 +123,13 @@ class StandIn:
         ]
         return [call for call in calls if about is None or call.subject == about]
 
+    @property
+    def has_child(self) -> bool:
+        """Whether a call has started a process of its own (:attr:`Step.child`)."""
+        return (self._folder / CHILD).exists()
+
     def running(self, about: str | None = None) -> list[Call]:
-        """Return the calls whose processes have not ended.
+        """Return the calls whose processes have not ended; those that they started count too.
 
         Args:
             about: return only calls about this subject.

@@ -20,10 +20,12 @@ from ..errors import ContractError
 from .areas import Failure, TableModel, act
 from .subjects import subject
 
-__all__ = ["ALIVE", "RUNNING", "Step", "main"]
+__all__ = ["ALIVE", "CHILD", "RUNNING", "Step", "main"]
 
 ALIVE = "alive"
 """A pipe that nobody writes to: reading from it ends when the stand-in is closed."""
+CHILD = "child"
+"""A file that exists when a call has started a process of its own."""
 RUNNING = "running"
 """A folder of files named after processes, each locked by its process."""
 
@@ -38,6 +40,7 @@ class Step:
         exit_code: its exit code.
         not_ready: a check finds nothing: it writes its marker and exits with 0, or with 1 if it has no marker.
         goes_on: it never ends by itself.
+        child: it first starts a process of its own, in its group, which never ends by itself either.
         at: if the stand-in handles the areas of a project (:meth:`StandIn.keep`), the one of ``MOMENTS`` at which
             something happens.
         how: what happens then: ``fails`` (exit code 1), ``dies``, ``worker dies`` (the process that started it), or
@@ -49,6 +52,7 @@ class Step:
     exit_code: int = 0
     not_ready: bool = False
     goes_on: bool = False
+    child: bool = False
     at: str = ""
     how: str = "fails"
 
@@ -75,6 +79,14 @@ def _go_on(folder: Path) -> None:
         pipe = os.open(folder / ALIVE, os.O_RDONLY | os.O_NONBLOCK)  # would wait for a writer otherwise
         os.set_blocking(pipe, True)
         os.read(pipe, 1)
+
+
+def _start_child(folder: Path) -> None:
+    """Start a process that holds the lock of this one, so that the call counts as running until both have ended."""
+    if os.fork() == 0:
+        (folder / CHILD).touch()
+        _go_on(folder)
+        os._exit(0)
 
 
 def _running(folder: Path) -> IO[str]:
@@ -122,6 +134,8 @@ def _call(folder: str, arguments: Sequence[str]) -> int:
     for line in (*step.lines, *(os.environ.get(name, "") for name in step.tells)):
         sys.stdout.write(line + "\n")
     sys.stdout.flush()
+    if step.child:
+        _start_child(Path(folder))
     if step.goes_on:
         _go_on(Path(folder))
         return 143

@@ -19,6 +19,8 @@ from .recording import RecordingOrchestrator
 
 __all__ = ["main", "read_attempt"]
 
+_TAIL_LINES = 20
+
 
 def _plain(found: AttemptInfo) -> dict[str, Any]:
     status = found.status
@@ -81,6 +83,9 @@ class _Desk:
 
     def logs(self, handle: str) -> list[str]:
         return list(self.runner.logs(handle, None)[0])
+
+    def tail(self, handle: str) -> list[str]:
+        return list(self.runner.tail(handle, _TAIL_LINES))
 
 
 def main() -> None:

@@ -136,6 +136,15 @@ class Worker:
         """Return the output of an attempt."""
         return [str(line) for line in self._asked("logs", handle=handle)]
 
+    def tail(self, handle: str) -> list[str]:
+        """Return the end of the output of an attempt."""
+        return [str(line) for line in self._asked("tail", handle=handle)]
+
+    def over(self, handle: str) -> str:
+        """Return how an attempt ended, as a message; empty while it is running."""
+        verdict, _ = self.poll(handle)
+        return f"the attempt is {verdict}; its output: {self.logs(handle)}" if verdict else ""
+
     def kill(self) -> None:
         """Kill the process, as when a worker dies."""
         self._process.kill()

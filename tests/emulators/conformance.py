@@ -8,7 +8,9 @@ from starlake_core.testing import ServiceFault
 
 from .faults import Fault, Kind, When
 
-__all__ = ["disturb"]
+__all__ = ["disturb", "fault_hits"]
+
+_STOPS = ("Cancel", "Delete", "Stop")
 
 
 def disturb(emulator: Any, submit: str, fault: ServiceFault | None) -> bool:
@@ -22,6 +24,7 @@ def disturb(emulator: Any, submit: str, fault: ServiceFault | None) -> bool:
     faults = emulator.faults
     faults.forget()
     emulator.slow = 0.0
+    emulator.stops = _stops(emulator)
     if fault is ServiceFault.OUTAGE:
         faults.at_random(1.0, [Fault(Kind.UNAVAILABLE)], 1)
     elif fault is ServiceFault.REFUSAL:
@@ -34,3 +37,16 @@ def disturb(emulator: Any, submit: str, fault: ServiceFault | None) -> bool:
     elif fault is ServiceFault.SLOW_STOP:
         emulator.slow = 1.0
     return True
+
+
+def fault_hits(emulator: Any) -> int:
+    """Return how many calls have met the fault since the last :func:`disturb`.
+
+    Args:
+        emulator: the emulator.
+    """
+    return int(emulator.faults.hits) + (_stops(emulator) - emulator.stops if emulator.slow else 0)
+
+
+def _stops(emulator: Any) -> int:
+    return sum(count for method, count in emulator.faults.calls.items() if method.startswith(_STOPS))

@@ -52,12 +52,14 @@ class Faults:
 
     Attributes:
         calls: how many calls there were of each method.
+        hits: how many calls have gone wrong since :meth:`forget`.
         kill: called for :attr:`Kind.KILL`; has to end the client.
         slow_seconds: how late a reply of :attr:`Kind.SLOW` is.
     """
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
+        self.hits = 0
         self.kill: Callable[[], None] = lambda: None
         self.slow_seconds = 1.5
         self._planned: dict[str, list[Fault | None]] = {}
@@ -114,6 +116,7 @@ class Faults:
             self._armed, self._burst = ("", (), []), ((), [])
             self._kinds = ()
             self.kill = lambda: None
+            self.hits = 0
 
     def at_random(self, share: float, kinds: Collection[Fault], seed: int, spared: Collection[str] = ()) -> None:
         """Let a share of all calls go wrong.
@@ -135,18 +138,23 @@ class Faults:
             method: that is called.
         """
         with self._lock:
-            number = self.calls.total()
-            self.calls[method] += 1
-            fault = self._at.pop(number, None)
-            if method == self._armed[0] and (fault is None or fault.when is When.AFTER):
-                self._burst, self._armed = self._armed[1:], ("", (), [])
-            if fault is not None:
-                return fault
-            if method in self._burst[0] and self._burst[1]:
-                return self._burst[1].pop(0)
-            planned = self._planned.get(method)
-            if planned:
-                return planned.pop(0)
-            if self._kinds and method not in self._spared and self._random.random() < self._share:
-                return self._random.choice(self._kinds)
-            return None
+            fault = self._next(method)
+            self.hits += fault is not None
+            return fault
+
+    def _next(self, method: str) -> Fault | None:
+        number = self.calls.total()
+        self.calls[method] += 1
+        fault = self._at.pop(number, None)
+        if method == self._armed[0] and (fault is None or fault.when is When.AFTER):
+            self._burst, self._armed = self._armed[1:], ("", (), [])
+        if fault is not None:
+            return fault
+        if method in self._burst[0] and self._burst[1]:
+            return self._burst[1].pop(0)
+        planned = self._planned.get(method)
+        if planned:
+            return planned.pop(0)
+        if self._kinds and method not in self._spared and self._random.random() < self._share:
+            return self._random.choice(self._kinds)
+        return None

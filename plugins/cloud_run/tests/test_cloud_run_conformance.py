@@ -33,3 +33,6 @@ class TestCloudRun(EnvironmentSuite):
 
     def disturb(self, fault: ServiceFault | None) -> bool:
         return conformance.disturb(self.emulator, "RunJob", fault)
+
+    def fault_hits(self) -> int:
+        return conformance.fault_hits(self.emulator)

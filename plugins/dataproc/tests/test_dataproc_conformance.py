@@ -34,6 +34,9 @@ class _Suite(EnvironmentSuite):
     def disturb(self, fault: ServiceFault | None) -> bool:
         return conformance.disturb(self.emulator, self.submit, fault)
 
+    def fault_hits(self) -> int:
+        return conformance.fault_hits(self.emulator)
+
 
 class TestDataproc(_Suite):
     more: Mapping[str, Any] = {}

@@ -36,3 +36,6 @@ class TestFargate(EnvironmentSuite):
 
     def disturb(self, fault: ServiceFault | None) -> bool:
         return conformance.disturb(self.ecs, "RunTask", fault)
+
+    def fault_hits(self) -> int:
+        return conformance.fault_hits(self.ecs)

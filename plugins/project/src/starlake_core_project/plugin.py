@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from starlake_core import Demo, DemoTables, Job, ProjectCheck, ProjectFacts, hookimpl
+from starlake_core import Demo, DemoTables, Job, Pipeline, ProjectCheck, ProjectFacts, hookimpl
 from starlake_core.contract import parse_arguments
 
 if TYPE_CHECKING:
@@ -58,6 +58,13 @@ def sl_check_project(folder: Path, strict: bool) -> ProjectCheck:
     from .checking import check_project
 
     return check_project(folder, strict)
+
+
+@hookimpl
+def sl_check_pipelines(pipelines: Sequence[Pipeline]) -> Sequence[str]:
+    from .unknown_tables import find_unknown
+
+    return find_unknown(pipelines)
 
 
 @hookimpl
