@@ -82,7 +82,14 @@ from .options import (
     merge_under,
     option,
 )
-from .orchestrators.requests import dry_run_report, is_selected, request_run, skipped_report, tear_down
+from .orchestrators.requests import (
+    dry_run_report,
+    explain_hopeless,
+    is_selected,
+    request_run,
+    skipped_report,
+    tear_down,
+)
 from .orchestrators.skips import explain_skip, gates_before_work, skipped_end
 from .plugins.hookspecs import HOOKS_VERSION, CreateChildren, Lifecycle, hookimpl
 
@@ -185,6 +192,7 @@ __all__ = [
     "check_limits",
     "data_interval",
     "dry_run_report",
+    "explain_hopeless",
     "explain_skip",
     "fire_times",
     "gates_before_work",

@@ -515,6 +515,16 @@ class _IgnoresInterrupt(Engine):
         pass
 
 
+class _LeavesTheCluster(Engine):
+    def tear_down(self, task: Task) -> TaskReport:
+        return TaskReport(task.path, TaskState.CANCELLED, "stopped")
+
+
+class _StartsTheHopeless(Engine):
+    def hopeless(self) -> str:
+        return ""
+
+
 class _StartsAfterInterrupt(Engine):
     def decide(self, task: Task, effects: set[str], reason: str) -> TaskReport:
         stopped, self.stopped = self.stopped, False
@@ -658,6 +668,16 @@ class _NamesEveryRunAlike(ReferenceOrchestrator):
 class _ForgetsTheRepetition(ReferenceOrchestrator):
     def fire(self, native: Record, moment: datetime, run_id: str = "", generation: int = 0) -> Report:
         return super().fire(native, moment, run_id, 0)
+
+
+class _RepeatsNumbersAndWork(ReferenceOrchestrator):
+    """The numbers of attempts begin again, and no generation tells them apart."""
+
+    class FirstGeneration(Engine):
+        def attempt(self, task: Task, attempt: Attempt) -> Outcome:
+            return super().attempt(task, replace(attempt, generation=0))
+
+    engine = FirstGeneration
 
 
 class _NeverTriesAgain(ReferenceOrchestrator):

@@ -31,10 +31,12 @@ from starlake_core import (
     TaskReport,
     TaskState,
     TriggerRule,
+    explain_hopeless,
     hookimpl,
     is_selected,
     request_run,
     skipped_report,
+    tear_down,
 )
 from starlake_core.runtime import Outcome, Verdict, execute, may_pass, runner_for
 from starlake_core.testing import (
@@ -103,6 +105,9 @@ class Engine:
     def go(self) -> Report:
         if self.request.skip:
             return skipped_report(self.pipeline, self.request)
+        hopeless = self.hopeless()
+        if hopeless:
+            raise RunError(hopeless)
         for name, befores in self.order().items():
             effects = set().union(*(self.effects[before] for before in befores)) or {"good"}
             reason = next((self.reasons[before] for before in befores if self.reasons[before]), "")
@@ -121,6 +126,10 @@ class Engine:
             interval=self.run.interval,
             group=self.request.group,
         )
+
+    def hopeless(self) -> str:
+        """Why the run cannot succeed."""
+        return explain_hopeless(self.pipeline, self.request)
 
     def tell(self, report: TaskReport) -> None:
         if self.request.listener is not None:
@@ -146,6 +155,8 @@ class Engine:
             return TaskReport(task.path, TaskState.DRY_RUN)
         if task.path in self.done:
             return self.done[task.path]
+        if self.stopped and task.kind is TaskKind.TEARDOWN and task.job is not None:
+            return self.tear_down(task)
         if self.stopped:
             return TaskReport(task.path, TaskState.CANCELLED, "stopped")
         if not is_selected(task, self.request):
@@ -158,18 +169,20 @@ class Engine:
             return TaskReport(task.path, TaskState.SKIPPED, "; ".join(self.closed))
         return self.perform(task)
 
+    def tear_down(self, task: Task) -> TaskReport:
+        return TaskReport(task.path, *tear_down(self.pipeline, task, self.run))
+
     def nothing_done(self) -> bool:
         done = [path for path, report in self.reports.items() if report.state == TaskState.SUCCEEDED]
         return bool(self.closed) and not any(self.tasks[path].is_work for path in done)
 
     def perform(self, task: Task) -> TaskReport:
-        numbers = {"generation": self.generation}
         attempt, poke, began = 1 + self.tried.get(task.path, 0), 0, time.monotonic()
         retries = task.retries + attempt - 1
         while True:
             try:
                 outcome = self.attempt(
-                    task, self.run.attempt(task.path, f"{self.generation}.{attempt}.{poke}", **numbers)
+                    task, self.run.attempt(task.path, f"{attempt}.{poke}", generation=self.generation)
                 )
             except Exception as error:
                 if attempt > retries or not self.is_passing(error):
@@ -222,7 +235,6 @@ class Engine:
             timeout=task.timeout,
             on_line=lambda line: self.hear(task, line),
             stop=lambda: self.stopped,
-            counts=lambda number: number.startswith(f"{self.generation}."),
         )
 
     def hear(self, task: Task, line: str) -> None:

@@ -225,6 +225,25 @@ def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
     assert json.loads(by_variable.stdout)["nodes"][0]["retries"] == 1
 
 
+def test_a_pipeline_whose_commands_do_not_know_their_project_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "metadata").mkdir()
+    (tmp_path / "sales.py").write_text(
+        "# airflow dag\nfrom starlake_core import Orchestration\n"
+        "with Orchestration(orchestrator='local', environment='shell') as orchestration:\n"
+        "    with orchestration.sl_create_pipeline(name='sales') as pipeline:\n"
+        "        pipeline.sl_transform('work', 'kpi.work')\n"
+    )
+    told = f"type: export SL_ROOT={tmp_path}"
+    checked, shown = orchestrate("check", tmp_path / "sales.py"), orchestrate("dry-run", tmp_path / "sales.py")
+    assert (checked.returncode, shown.returncode) == (0, 0)
+    assert told in checked.stdout
+    assert told in shown.stderr
+    assert "export SL_ROOT" not in shown.stdout  # which is pasted into a shell
+    assert told not in orchestrate("check", tmp_path / "sales.py", SL_ROOT=str(tmp_path)).stdout
+    (tmp_path / "metadata" / "application.sl.yml").write_text("version: 1\n")
+    assert told not in orchestrate("check", tmp_path / "sales.py").stdout
+
+
 def test_two_processes_build_the_same_bytes(example: Path) -> None:
     outputs = {
         orchestrate("graph", example, "--format", "json", PYTHONHASHSEED=seed).stdout for seed in ("0", "1", "4711")

@@ -18,9 +18,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
+from starlake_core import Report, TaskReport, TaskState
 from starlake_core.cli._output import Output
-from starlake_core.cli._progress import distinct_names
+from starlake_core.cli._progress import distinct_names, summary
 
 PATIENCE = 60.0
 
@@ -364,3 +366,19 @@ def test_nothing_that_others_wrote_steers_the_terminal(hostile: Path, texts: lis
             ]
             assert not found, (words, found, shown)
         assert b"Traceback" not in done.stderr, (words, done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("log", "told"),
+    [
+        ("", "no log: the orchestrator does not say where its output is"),
+        ("https://host/logs/1", "log: https://host/logs/1"),
+        ("$here", "| the end of it"),
+    ],
+)
+def test_where_the_output_of_a_failure_is_said(log: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "1.log").write_text("the end of it\n")
+    shown = Console(file=io.StringIO(), width=200)
+    task = TaskReport("t", TaskState.FAILED, "why", 1, 1, log=str(tmp_path / "1.log") if log == "$here" else log)
+    summary(shown, Report("p", "r", TaskState.FAILED, (task,)))
+    assert told in shown.file.getvalue()  # type: ignore[attr-defined]

@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from starlake_core import DataInterval, Report, Run, RunKey, StarlakeDataset, TaskReport
+from starlake_core.model.run import generation_of
 from starlake_core.model.schedule import time_zone
 from starlake_core.orchestrators.events import event_metadata
 
@@ -66,6 +67,15 @@ def test_an_attempt_names_its_partition_and_its_generation() -> None:
     attempt = PARIS.attempt("t", "2", partition="3", generation=1)
     assert (attempt.run, attempt.task, attempt.number) == (PARIS, "t", "2")
     assert (attempt.key.task, attempt.key.work) == ("p/r/t[3]", "p/r/t[3]~1")
+
+
+def test_a_generation_makes_another_attempt() -> None:
+    keys = [PARIS.attempt("t", "1", generation=generation).key for generation in (0, 1, 2)]
+    assert [key.attempt for key in keys] == ["1", "1~1", "2~1"]
+    assert len({key.attempt_hash for key in keys}) == 3
+    assert [generation_of(key.attempt) for key in keys] == [0, 1, 2]
+    # The name of an attempt is a number that can be passed on.
+    assert PARIS.attempt("t", keys[1].attempt, generation=1).key == keys[1]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,11 +25,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from starlake_core import (
+    DataInterval,
     Job,
     OutageError,
     PluginContractError,
     PluginFailedError,
     PluginNotFoundError,
+    Run,
     RunKey,
     RunnerError,
     hookimpl,
@@ -70,6 +73,7 @@ execute_module: Any = sys.modules["starlake_core.runtime.attempt"]  # the packag
 
 JOB = Job("fake", ("stage", "--domains", "sales"))
 KEY = RunKey("p/r/t", "2")
+END = datetime(2026, 11, 2, tzinfo=timezone.utc)
 GOING, DONE = Status(), Status(Outcome(Verdict.SUCCEEDED, 0))
 PATIENCE = 30.0
 
@@ -178,6 +182,21 @@ def test_of_several_live_attempts_the_newest_is_adopted_and_the_others_are_stopp
     runner = Scripted(attempts, {"old 0": [GOING]}, {"old 0": cancelled()})
     assert start(JOB, runner, KEY) == "old 1b"
     assert runner.called("cancel") == [("cancel", "old 0")]
+
+
+@pytest.mark.parametrize("number", ["1", "2"])
+@pytest.mark.parametrize("older", OlderAttempt)
+def test_work_of_an_earlier_generation_is_done_again(older: OlderAttempt, number: str) -> None:
+    """Whether the numbers of attempts go on or begin again. What still runs is stopped first."""
+    again = Run("p", "r", DataInterval(END, END)).attempt("t", number, generation=1).key
+    ended = Scripted([found("1", DONE)])
+    assert execute(JOB, ended, again, older=older).succeeded
+    assert ended.called("submit") == [("submit", "p/r/t", f"1~{number}")]
+    going = Scripted([found("1")], {"old 1": [GOING]}, {"old 1": cancelled()})
+    assert start(JOB, going, again, older) == f"new 1~{number}"
+    assert [call[0] for call in going.calls] == ["find", "cancel", "submit"]
+    own = Scripted([found("1"), found("1~1", DONE)], after_cancel={"old 1": cancelled()})
+    assert start(JOB, own, again, older) == ("old 1~1" if number == "1" else "new 1~2")
 
 
 @pytest.mark.parametrize("verdict", Verdict)
@@ -376,7 +395,22 @@ def test_every_line_is_forwarded_once() -> None:
 def test_a_log_that_cannot_be_read_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
     outcome, _ = waiting(Scripted(log_error=True), on_line=print)
     assert outcome.succeeded
-    assert "cannot be read or kept now: no log" in caplog.text
+    assert "cannot be read now: no log" in caplog.text
+
+
+def test_an_error_of_a_callback_is_reported_once_and_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    heard: list[str] = []
+
+    def on_line(line: str) -> None:
+        heard.append(line)
+        len(3)  # type: ignore[arg-type]
+
+    runner = Scripted(script={"new 2": [GOING, DONE]}, lines=["a", "b"], sleep=lambda seconds: None)
+    assert execute(JOB, runner, KEY, on_line=on_line).succeeded
+    assert heard == ["a", "b"]
+    (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]  # the command line shows it
+    assert "on_line raised TypeError: object of type 'int' has no len()" in record.getMessage()
+    assert record.exc_info
 
 
 def test_a_runner_that_is_told_of_the_end_is_not_slept_for() -> None:

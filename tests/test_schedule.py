@@ -477,3 +477,23 @@ def test_fire_times_are_those_of_the_oracle(place: tuple[tzinfo, datetime], cron
     first, last = middle - timedelta(hours=3), middle + timedelta(hours=3)
     expected = [moment for moment in fires(cron, zone, middle) if first <= moment <= last]
     assert [moment.astimezone(UTC) for moment in fire_times(cron, first, last, zone)] == expected
+
+
+class Foreign(datetime):
+    """A time of another library, whose methods behave otherwise."""
+
+    def replace(self, *args: object, **keywords: object) -> Foreign:
+        raise DeprecationWarning("positional arguments")
+
+    def astimezone(self, *args: object) -> Foreign:
+        raise DeprecationWarning("use in_timezone")
+
+
+def test_times_of_other_libraries_are_taken_as_the_standard_library_has_them() -> None:
+    moment = Foreign(2026, 3, 29, 1, tzinfo=UTC)
+    same = datetime(2026, 3, 29, 1, tzinfo=UTC)
+    assert data_interval("0 * * * *", moment, PARIS) == data_interval("0 * * * *", same, PARIS)
+    assert next_fire("0 * * * *", moment, PARIS) == next_fire("0 * * * *", same, PARIS)
+    assert list(fire_times("0 * * * *", moment, moment, PARIS)) == [same]
+    assert type(data_interval(None, moment).end) is datetime
+    assert aware_date(Foreign(2026, 3, 29), PARIS) == datetime(2026, 3, 29, tzinfo=PARIS)

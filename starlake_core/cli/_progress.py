@@ -285,5 +285,7 @@ def summary(console: Console, report: Report) -> None:
             tail = _tail(task.log)
             for text in tail:
                 console.print(Text(plain_line(f"    | {text}"), style="dim"), soft_wrap=True)
-            if tail:
+            if tail or (task.log and not os.path.exists(task.log)):  # where else it is, such as an address
                 console.print(plain_line(f"    log: {task.log}"), highlight=False, markup=False, soft_wrap=True)
+            elif task.attempts and not task.log:
+                console.print(Text("    no log: the orchestrator does not say where its output is", style="dim"))

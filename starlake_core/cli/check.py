@@ -17,7 +17,7 @@ from ..model.facts import ProjectCheck
 from ..plain_text import plain, plain_line
 from ._command import command
 from ._console import stdout
-from ._findings import find_conflicts, find_missing
+from ._findings import find_conflicts, find_missing, find_without_project
 from ._json import emit, masked
 from ._output import output_lost
 from ._parameters import json_format
@@ -56,7 +56,12 @@ def check(files: PipelineFiles, strict: bool, output_format: str) -> None:
             )
     pipelines = [pipeline for file in loaded for pipeline in file.pipelines]
     notes, missing = find_conflicts(pipelines), find_missing(pipelines)
-    notes = [*notes, *sources.notes, *(unread_note(path) for path, check in projects.items() if check is None)]
+    notes = [
+        *notes,
+        *find_without_project(pipelines),
+        *sources.notes,
+        *(unread_note(path) for path, check in projects.items() if check is None),
+    ]
     checked = {path: check for path, check in projects.items() if check is not None}
     if output_format == "json":
         ok = not missing and not any(file.problems for file in loaded) and not any(c.errors for c in checked.values())

@@ -6,11 +6,13 @@ from datetime import datetime
 from typing import Any
 
 import click
+from rich.text import Text
 
 from ..model.run import Report, TaskState
 from ..plain_text import plain
 from ._command import command
-from ._console import stdout
+from ._console import stderr, stdout
+from ._findings import find_without_project
 from ._json import emit, report_data
 from ._parameters import json_format, scheduled_date_option
 from ._selection import Selection, selection
@@ -27,7 +29,10 @@ def dry_run(selection: Selection, scheduled_date: datetime | None, output_format
     """Show the graph and all commands, ready to paste into a shell. Run nothing."""
     console = stdout()
     reports: list[Report] = []
-    for item in selection.load():
+    items = selection.load()
+    for line in find_without_project([item.pipeline for item in items]):
+        stderr().print(Text(plain(f"warning: {line}"), style="yellow"), soft_wrap=True)
+    for item in items:
         report = item.pipeline.start_run(item.request_run(scheduled_date, dry_run=True))
         if output_format == "json":
             reports.append(report)

@@ -19,6 +19,7 @@ _ROLES = {
     "environment": "environment",
     "service": "environment",
     "addon": "add-on",
+    "add-on": "add-on",
 }
 _TEMPLATES = {**_ROLES, "service": "service"}
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")

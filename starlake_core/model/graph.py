@@ -519,10 +519,12 @@ class Pipeline(TaskGroup):
         self.native: Any = None
 
     def deployment_at(self, host: str = "") -> str:
-        """Return the deployment for the names of jobs; see :func:`starlake_core.model.identity.deployment_name`.
+        """Return the deployment, with which the names of jobs begin: the option ``deployment``, or else ``SL_ENV`` and
+        the host, as in ``PROD@airflow.example.com``.
 
         Args:
-            host: the host of this installation of the orchestrator.
+            host: a name of this installation of the orchestrator that is the same in all its workers, after a restart
+                too, such as the address of its server; empty for runs from the command line.
         """
         return deployment_name(self.deployment, self.starlake_environment, host)
 

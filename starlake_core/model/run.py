@@ -21,6 +21,7 @@ __all__ = [
     "TaskEvent",
     "TaskReport",
     "TaskState",
+    "generation_of",
     "unsafe_word",
 ]
 
@@ -40,14 +41,27 @@ class DataInterval:
             raise RunError(f"a data interval cannot end ({self.end}) before it starts ({self.start})")
 
 
+def generation_of(attempt: str) -> int:
+    """Return the generation of an attempt, by its name.
+
+    >>> generation_of("2"), generation_of("1~2"), generation_of("run:0")
+    (0, 1, 0)
+
+    Args:
+        attempt: the attempt part of a key.
+    """
+    generation, mark, _ = attempt.partition("~")
+    return int(generation) if mark and generation.isascii() and generation.isdigit() else 0
+
+
 @dataclass(frozen=True)
 class RunKey:
     """The key of an attempt of a task.
 
     Attributes:
         task: stays the same when a run is repeated: pipeline, root run, task, and partition or map index.
-        attempt: unique for this attempt: a try number or ``run_id:retry_number``, and the poke number of a check that
-            waits.
+        attempt: unique for this attempt: a try number or ``run_id:retry_number``, the poke number of a check that
+            waits, and before them the generation, if it is not the first.
         generation: how often somebody deliberately repeated the task within its run; 0 at first. It is not part of
             ``task``, so attempts of earlier generations are found.
         instance: tells the run from others with the same id; see :func:`starlake_core.model.identity.instance_of`.
@@ -114,7 +128,7 @@ class Run:
         zone: the time zone of the schedule, for dates without a time.
         root_run_id: the first run that this one re-executes; the run itself by default.
         instance: tells it from other runs with the same ``run_id``, if a run can be deleted and created again.
-        deployment: the deployment that it belongs to, see :func:`starlake_core.model.identity.deployment_name`.
+        deployment: the deployment that it belongs to, see :meth:`Pipeline.deployment_at`.
         variables: the orchestrator's variable store, for ``${var:NAME}``.
         retry_unsafe: like ``retry_unsafe`` of :class:`Job`, for this run.
         options: substitution variables for the commands, in sections; see :mod:`starlake_core.model.run_options`.
@@ -162,9 +176,10 @@ class Attempt:
     Attributes:
         run: the run.
         task: the path of the task within the pipeline.
-        number: the number or name of the attempt, unique for the task.
+        number: the number or name of the attempt, unique for the task and its generation.
         partition: the partition or map index of the task, if it has several at once.
-        generation: how often somebody deliberately repeated the task within the run (Airflow's *clear*).
+        generation: how often somebody deliberately repeated the task within the run (Airflow's *clear*). Work of an
+            earlier generation is stopped if it is still running, and its results are never used.
     """
 
     run: Run
@@ -179,9 +194,10 @@ class Attempt:
         run = self.run
         part = f"[{self.partition}]" if self.partition else ""
         task = f"{run.pipeline_id}/{run.root_run_id or run.run_id}/{self.task}{part}"
+        name = self.number if self.generation == generation_of(self.number) else f"{self.generation}~{self.number}"
         if not run.deployment:
-            return RunKey(task, self.number, self.generation, run.instance)
-        return RunKey(f"{run.deployment}:{task}", self.number, self.generation, run.instance, former=task)
+            return RunKey(task, name, self.generation, run.instance)
+        return RunKey(f"{run.deployment}:{task}", name, self.generation, run.instance, former=task)
 
     def value(self, name: str) -> str:
         """Return the value of the placeholder ``${name}``.
@@ -357,7 +373,8 @@ class TaskReport:
         reason: why it was skipped or failed.
         exit_code: the exit code of its last attempt.
         attempts: how many attempts it took.
-        log: where the output of the last attempt is.
+        log: where the output of the last attempt is: an absolute path, or an address. The command line shows the end of
+            the file if the task failed.
         duration: seconds that the last attempt took.
         started: when the last attempt started; None if none did, or if the orchestrator does not say.
     """
@@ -385,7 +402,8 @@ class Report:
         state: ``success``, ``failed``, ``cancelled``, ``dry run``; in a list of runs also ``planned``, ``running`` and
             ``interrupted``.
         tasks: a report for each task, in topological order.
-        datasets: URIs of the datasets that the run emitted.
+        datasets: URIs of the datasets that the run emitted: the outlets of its successful tasks. That of the end of the
+            pipeline is the id of the pipeline.
         reason: a sentence about the run as a whole, if there is one.
         started, ended: when it ran; ``ended`` is None while it runs.
         interval: the data interval.

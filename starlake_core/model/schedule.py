@@ -171,8 +171,16 @@ def in_range(value: _Date) -> _Date:
 
 def aware_date(value: date | datetime, zone: tzinfo) -> datetime:
     """Return a date as the first instant of that day in a zone. A date with a time gets the zone if it has none."""
-    moment = value if isinstance(value, datetime) else datetime.combine(value, time.min)
+    moment = _plain(value) if isinstance(value, datetime) else datetime.combine(value, time.min)
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
+
+
+def _plain(moment: datetime) -> datetime:
+    """Return a time of a subclass (Pendulum, pandas) as a time of the standard library, whose methods are known."""
+    if type(moment) is datetime:
+        return moment
+    parts = moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second, moment.microsecond
+    return datetime(*parts, tzinfo=moment.tzinfo, fold=moment.fold)
 
 
 def _walls(cron: str, start: datetime, forward: bool) -> Iterator[datetime]:
@@ -220,7 +228,7 @@ def _neighbour(cron: str, moment: datetime, zone: tzinfo, forward: bool) -> date
 
 
 def _found_neighbour(cron: str, moment: datetime, zone: tzinfo, forward: bool) -> datetime:
-    moment = moment.astimezone(timezone.utc)
+    moment = _plain(moment).astimezone(timezone.utc)
     local = moment.astimezone(zone).replace(tzinfo=None, fold=0)
     day = timedelta(days=1)
     steady = zone.utcoffset(local - day) == zone.utcoffset(local + day)
@@ -271,6 +279,7 @@ def fire_times(cron: str, start: datetime, end: datetime, zone: tzinfo = timezon
     """
     for limit in (start, end):
         in_range(limit)
+    start, end = _plain(start), _plain(end)
     # In UTC, because Python compares and shifts times of one zone by the wall clock, and an hour may occur twice.
     last = end.astimezone(timezone.utc)
     moment = next_fire(cron, start.astimezone(timezone.utc) - timedelta(microseconds=1), zone)
@@ -292,6 +301,7 @@ def data_interval(cron: str | None, scheduled: datetime, zone: tzinfo = timezone
         ScheduleError: the year is not from 1000 to 9998, or the schedule never fires before this time.
     """
     in_range(scheduled)
+    scheduled = _plain(scheduled)
     if cron is None:
         return DataInterval(scheduled, scheduled)
     end = previous_fire(cron, scheduled.astimezone(timezone.utc) + timedelta(microseconds=1), zone)

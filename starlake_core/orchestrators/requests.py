@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 
-from ..errors import NothingFoundError, StarlakeError
+from ..errors import BindError, NothingFoundError, StarlakeError
 from ..model.graph import Pipeline, Task
+from ..model.job import Job
 from ..model.run import DataInterval, Report, Run, RunRequest, TaskReport, TaskState
 from ..model.run_options import OPTIONS, read_sections
 from ..model.schedule import aware_date, data_interval
 
-__all__ = ["dry_run_report", "is_selected", "matches", "request_run", "skipped_report", "tear_down"]
+__all__ = ["dry_run_report", "explain_hopeless", "is_selected", "matches", "request_run", "skipped_report", "tear_down"]
 
 
 def request_run(
@@ -30,7 +32,8 @@ def request_run(
     retry_unsafe: str = "",
     listener: Callable[..., None] | None = None,
 ) -> RunRequest:
-    """Create the request for a run of a pipeline, with the data interval from its schedule.
+    """Create the request for a run of a pipeline, with the data interval from its schedule, and with the deployment
+    ``pipeline.deployment_at()``.
 
     Args:
         pipeline: the pipeline.
@@ -125,6 +128,29 @@ def dry_run_report(pipeline: Pipeline, request: RunRequest) -> Report:
     return Report(pipeline.id, run.run_id, TaskState.DRY_RUN, tuple(reports), interval=run.interval)
 
 
+def explain_hopeless(pipeline: Pipeline, request: RunRequest, done: Collection[str] = ()) -> str:
+    """Return why a run cannot succeed, however often its tasks are tried (``sl_check_jobs``); empty if nothing is known.
+
+    An orchestrator asks before it starts anything, and then starts nothing.
+
+    Args:
+        pipeline: the rendered pipeline.
+        request: the request for the run.
+        done: the paths of tasks that an earlier run has done.
+    """
+    from ..runtime import in_project
+
+    jobs: list[Job] = []
+    for task in () if request.skip else pipeline.tasks():
+        if task.job is not None and task.path not in done and is_selected(task, request):
+            with suppress(BindError):  # its own attempt reports that
+                jobs.append(in_project(task.job.bind(request.run.attempt(task.path)), pipeline.source))
+    found = list(dict.fromkeys(pipeline.plugins.check_jobs(jobs)))
+    if not found:
+        return ""
+    return f"nothing was started, because no attempt can succeed before the project is corrected: {'; '.join(found)}"
+
+
 def skipped_report(pipeline: Pipeline, request: RunRequest) -> Report:
     """Return the report of a run with nothing to do.
 
@@ -155,14 +181,15 @@ def tear_down(pipeline: Pipeline, task: Task, run: Run) -> tuple[TaskState, str]
     Returns:
         The final state, and the reason.
     """
-    from ..runtime import execute, in_project, runner_for
+    from ..runtime import execute, in_project, pausing, runner_for
 
     assert task.job is not None
     attempt = run.attempt(task.path)
     try:
-        job = in_project(task.job.bind(attempt), pipeline.source)
-        runner = runner_for(job, pipeline.plugins)
-        outcome = execute(job, runner, attempt.key, timeout=task.timeout)
+        with pausing(None):  # what stopped the run does not stop this
+            job = in_project(task.job.bind(attempt), pipeline.source)
+            runner = runner_for(job, pipeline.plugins)
+            outcome = execute(job, runner, attempt.key, timeout=task.timeout)
     except StarlakeError as error:
         return TaskState.FAILED, str(error)
     return (TaskState.SUCCEEDED, "") if outcome.succeeded else (TaskState.FAILED, outcome.reason)

@@ -181,9 +181,9 @@ class HookSpecs:
         """Return why some jobs cannot succeed, however often they run. Optional, for environments that read the project
         on this machine.
 
-        Called by an orchestrator before a run, which then starts nothing. Return only what stops every attempt (a file
-        of the project that cannot be read); anything else belongs to the attempts. ``jobs`` are bound; they may include
-        jobs of other environments.
+        Called by an orchestrator before a run (:func:`starlake_core.explain_hopeless`), which then starts nothing. Return
+        only what stops every attempt (a file of the project that cannot be read); anything else belongs to the attempts.
+        ``jobs`` are bound; they may include jobs of other environments.
 
         Example::
 

@@ -36,6 +36,7 @@ from ..private_files import private_file, private_folder
 from ..processes.exclusive import POOL_PREFIX, Lease, exclusively, inherited, occupy, pool_of, resource_of
 from ..processes.runner import ProcessRunner, worker_environment
 from ..renamed import earlier_name
+from ..short_names import file_name
 from .aside import Aside
 from .attempt import OlderAttempt, attempts_of, check_work, end_all, execute, finish, start, tell_end
 from .credentials import Credentials, credentials_of
@@ -81,6 +82,7 @@ __all__ = [
     "expire",
     "explain_not_ready",
     "facts_of",
+    "file_name",
     "finish",
     "given_up_on",
     "in_project",

@@ -22,7 +22,7 @@ from ..model.exit_codes import may_pass
 from ..model.identity import Kinship, first_difference, kinship
 from ..model.job import Job
 from ..model.outcome import AttemptInfo, Outcome, Status, Verdict
-from ..model.run import RunKey
+from ..model.run import RunKey, generation_of
 from ..plugins.blame import blaming, told
 from ..plugins.pausing import pausing, unless_stopped
 from ..plugins.runner import Runner
@@ -30,7 +30,7 @@ from ..processes.exclusive import exclusively
 from .guarded import Guarded
 from .poller import ask
 from .repeating import guarded
-from .waiting import OnLine, forward, settled, wait
+from .waiting import Heard, OnLine, forward, settled, wait
 
 __all__ = [
     "OlderAttempt",
@@ -64,12 +64,13 @@ def start(
     older: OlderAttempt = OlderAttempt.ADOPT,
     *,
     again: bool = False,
-    counts: Callable[[str], bool] = lambda attempt: True,
+    counts: Callable[[str], bool] | None = None,
 ) -> str:
     """Start an attempt, or find it already running.
 
-    The environment is asked first. If it knows this very attempt, that one is used, even if it has ended. A live older
-    attempt of the task is adopted or cancelled. If an older attempt is being stopped, the new one waits for its end.
+    The environment is asked first. If it knows this very attempt, that one is used, even if it has ended: an attempt
+    with another number or generation is other work. A live older attempt of the task is adopted or cancelled. If an
+    older attempt is being stopped, the new one waits for its end.
     The result of an older attempt that has ended is never used. Work that cannot safely be done twice starts only if
     what an earlier attempt left behind was put back, or if a person allows it.
 
@@ -80,7 +81,8 @@ def start(
         older: what to do with a live older attempt.
         again: whether an earlier attempt may have started, as far as the orchestrator knows.
         counts: returns whether an attempt, by its name, belongs to this work, rather than to a time before somebody
-            requested a repetition.
+            requested a repetition; by default, whether it has the generation of the key. One that does not is stopped if
+            it is still running, and never taken over.
 
     Returns:
         The handle to wait for.
@@ -142,10 +144,12 @@ def _start(
     key: RunKey,
     older: OlderAttempt,
     again: bool,
-    counts: Callable[[str], bool],
+    counts: Callable[[str], bool] | None,
     guard: Callable[[], Guarded | None],
 ) -> str:
     key = replace(key, digest=job.digest)
+    generation = generation_of(key.attempt)
+    belongs = counts or (lambda attempt: generation_of(attempt) == generation)
     found = attempts_of(job, runner, key)
     for attempt in found:
         if _is_own(attempt, key) and not _is_gone(runner, attempt):
@@ -153,7 +157,7 @@ def _start(
             logger.info("%s attempt %s was already started; using it (%s)", key.task, key.attempt, attempt.handle)
             return attempt.handle
     live = [attempt for attempt in found if not attempt.status.ended]
-    going = [attempt for attempt in live if attempt.status.going]
+    going = [attempt for attempt in live if attempt.status.going and belongs(attempt.attempt)]
     keep = going[-1] if going and older is OlderAttempt.ADOPT else None
     if keep is not None:
         check_work(job, key, keep)
@@ -174,7 +178,7 @@ def _start(
     if live:
         found = attempts_of(job, runner, key)  # how the stopped attempts ended
     taken = work.begin(
-        [_certain(attempt, key) if counts(attempt.attempt) else attempt for attempt in found], again, counts
+        [_certain(attempt, key) if belongs(attempt.attempt) else attempt for attempt in found], again, belongs
     )
     if taken is not None:
         check_work(job, key, next(attempt for attempt in found if attempt.handle == taken))
@@ -367,7 +371,7 @@ def execute(
     on_start: Callable[[str], None] | None = None,
     older: OlderAttempt = OlderAttempt.ADOPT,
     again: bool = False,
-    counts: Callable[[str], bool] = lambda attempt: True,
+    counts: Callable[[str], bool] | None = None,
 ) -> Outcome:
     """Run an attempt of a task, and wait until it ends.
 
@@ -388,6 +392,7 @@ def execute(
     Raises:
         RunnerError: the environment cannot start or watch it, or it must not be repeated before a person has checked.
     """
+    on_line = Heard.by(on_line, key.task)
     with (
         log_fields(**_fields(job, key)),
         _telling_errors(job, runner, key),

@@ -15,7 +15,7 @@ from ..plugins.pausing import given_up_on, pausing, unless_stopped
 from ..plugins.runner import Runner
 from .poller import Refusals, ask, shared_poller
 
-__all__ = ["OnLine", "cancel_and_settle", "expire", "forward", "settled", "wait", "watch"]
+__all__ = ["Heard", "OnLine", "cancel_and_settle", "expire", "forward", "settled", "wait", "watch"]
 
 logger = get_logger(__name__)
 
@@ -26,6 +26,44 @@ stopped."""
 _STOP_SECONDS = 0.5
 
 OnLine = Callable[[str], None]
+
+
+class Heard:
+    """Passes lines on to a callback, whose errors never change how an attempt ends. The first one is reported.
+
+    Args:
+        on_line: the callback.
+        what: what the lines are about, for the message.
+    """
+
+    def __init__(self, on_line: OnLine, what: str) -> None:
+        self._on_line = on_line
+        self._what = what
+        self._reported = False
+
+    def __call__(self, line: str) -> None:
+        try:
+            self._on_line(line)
+        except Exception as error:
+            if not self._reported:
+                self._reported = True
+                logger.error(
+                    "%s: the callback on_line raised %s: %s. The attempt keeps running, but lines of its output may be lost",
+                    self._what,
+                    type(error).__name__,
+                    error,
+                    exc_info=True,
+                )
+
+    @classmethod
+    def by(cls, on_line: OnLine | None, what: str) -> OnLine | None:
+        """Return a callback that reports its errors; None for None.
+
+        Args:
+            on_line: the callback; one that reports its errors stays as it is.
+            what: what the lines are about.
+        """
+        return on_line if on_line is None or isinstance(on_line, cls) else cls(on_line, what)
 
 
 def wait(
@@ -46,7 +84,7 @@ def wait(
         handle: the handle of the attempt.
         timeout: the seconds after which it is cancelled and counts as failed.
         interval: the seconds between two polls; the runner's own by default.
-        on_line: called with every line of output.
+        on_line: called with every line of output. Its first error is logged with its traceback, and changes nothing else.
         stop: called between two polls; the attempt is cancelled when it returns true.
         cancel_on_interrupt: whether an interrupt (such as KeyboardInterrupt) cancels the attempt, or leaves it to be
             found again.
@@ -62,7 +100,7 @@ def wait(
             next one finds it.
     """
     with pausing(stop):
-        return _waited(runner, handle, timeout, interval, on_line, stop, cancel_on_interrupt, clock)
+        return _waited(runner, handle, timeout, interval, Heard.by(on_line, handle), stop, cancel_on_interrupt, clock)
 
 
 def _waited(
@@ -142,7 +180,7 @@ def watch(
         handle: the handle of the attempt.
         seconds: how long to watch; the state is read at least once.
         cursor: up to where its output was read; None for the beginning.
-        on_line: called with every line of output.
+        on_line: called with every line of output. Its first error is logged with its traceback, and changes nothing else.
         stop: called between two polls; the attempt is cancelled when it returns true.
 
     Returns:
@@ -152,7 +190,7 @@ def watch(
         RunnerError: the environment has refused to report the state for ten minutes; the attempt keeps running.
     """
     with pausing(stop):
-        return _watched(runner, handle, seconds, cursor, on_line, stop)
+        return _watched(runner, handle, seconds, cursor, Heard.by(on_line, handle), stop)
 
 
 def _watched(
@@ -211,17 +249,18 @@ def forward(runner: Runner, handle: str, cursor: str | None, on_line: OnLine) ->
         runner: the runner that started it.
         handle: the handle of the attempt.
         cursor: up to where its output was read; None for the beginning.
-        on_line: called with every line.
+        on_line: called with every line; it raises nothing.
 
     Returns:
         Up to where its output was read.
     """
     try:
         lines, cursor = runner.logs(handle, cursor)
-        for line in lines:
-            on_line(line)
-    except Exception as error:  # a log that cannot be read or kept must not change how the attempt ends
-        logger.warning("the output of %s cannot be read or kept now: %s", handle, error)
+    except Exception as error:  # a log that cannot be read must not change how the attempt ends
+        logger.warning("the output of %s cannot be read now: %s", handle, error)
+        return cursor
+    for line in lines:
+        on_line(line)
     return cursor
 
 

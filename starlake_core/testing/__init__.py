@@ -7,6 +7,8 @@ and declare what the plugin can do. Importing this package does not import pytes
 from __future__ import annotations
 
 import importlib
+import pkgutil
+import sys
 from typing import TYPE_CHECKING
 
 from ..contract import validate_arguments
@@ -93,6 +95,11 @@ _HOME = {
     "neutral_graph": "graphs",
     "subject": "subjects",
 }
+
+if "pytest" in sys.modules:  # a check that fails shows values, wherever the kit is installed
+    sys.modules["pytest"].register_assert_rewrite(
+        *({f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)} - {*sys.modules})
+    )
 
 if not TYPE_CHECKING:  # otherwise a type checker would accept any name
 

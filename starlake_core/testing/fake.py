@@ -61,6 +61,7 @@ class FakeEnvironment:
         submissions: all started attempts, in order.
         history: ``start`` or ``end`` and the subject, in order (an end is recorded when a poll first reports it).
         cancelled: the handles for which ``cancel`` was called.
+        hopeless: why jobs can never succeed, by subject; ``sl_check_jobs`` returns it.
         no_runner: an exception to raise instead of returning a runner, as if an SDK were missing.
         patience: the seconds after which an attempt that never ends is lost, so that no test hangs.
     """
@@ -74,6 +75,7 @@ class FakeEnvironment:
         self.history: list[tuple[str, str]] = []
         self.patience = 20.0
         self.no_runner: Exception | None = None
+        self.hopeless: dict[str, str] = {}
         self.attempts: dict[str, _Attempt] = {}
         self.changed = threading.Condition()
         self._ends: dict[str, tuple[Outcome | None, ...]] = {}
@@ -141,6 +143,12 @@ class FakeEnvironment:
             return None
         create, delete = (Job("fake", spec={"task": f"{verb}_cluster"}) for verb in ("create", "delete"))
         return Lifecycle((("create_cluster", create),), (("delete_cluster", delete),))
+
+    @hookimpl
+    def sl_check_jobs(self, jobs: Sequence[Job]) -> Sequence[str]:
+        """Return why jobs can never succeed, as ``hopeless`` says."""
+        abouts = dict.fromkeys(self.subject_of(job) for job in jobs if job.environment == "fake")
+        return [self.hopeless[about] for about in abouts if about in self.hopeless]
 
     @hookimpl
     def sl_create_runner(self, job: Job) -> Runner:

@@ -205,6 +205,10 @@ class NativeChecks(OrchestratorBase):
         if again is None:
             pytest.skip("fire_again() returns None: nobody can repeat a task of a run")
         works = [one.key.work for one in fake.started("transform:kpi.only")]
+        assert len(works) > 1, (
+            "the repetition was never submitted: an attempt with the number and the generation of its key had been started "
+            f"before, and its result was used. The only work is named {works}"
+        )
         assert len(works) == len(set(works)) == 2, f"the work that was repeated on purpose is named {works}"
 
 

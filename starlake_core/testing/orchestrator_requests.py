@@ -311,6 +311,39 @@ class RequestChecks(OrchestratorBase):
         if report is not None:
             assert report.state == TaskState.CANCELLED, f"a run that was interrupted is {report.state!r}"
 
+    def test_tear_down_runs_after_an_interrupt(self, fake: FakeEnvironment) -> None:
+        """After Ctrl-C, what was set up is torn down, exactly once, and the run is not green."""
+        fake.lifecycle = True
+        fake.script("transform:kpi.work", None)
+        pipeline = self.draw(corpus.tear_down, fake)
+        report, _ = self._interrupted(pipeline, fake)
+        count = len(fake.started("job:delete_cluster"))
+        assert count == 1, (
+            f"after Ctrl-C, the tear-down ran {count} times, not once: call tear_down(pipeline, task, run)"
+        )
+        if report is not None:
+            assert report.state == TaskState.CANCELLED, f"a run that was interrupted is {report.state!r}"
+            assert states(report, ["delete_cluster"]) == {"delete_cluster": TaskState.SUCCEEDED}
+
+    def test_a_run_that_cannot_succeed_starts_nothing(self, fake: FakeEnvironment) -> None:
+        """What the environment says about jobs that can never succeed (``sl_check_jobs``) ends a run before it starts
+        anything, and is shown. Only selected tasks are asked about."""
+        fake.hopeless["transform:kpi.left"] = "the query of kpi.left cannot be read"
+        pipeline = self.draw(corpus.diamond, fake)
+        try:
+            report = self.run(pipeline, self._request(pipeline))
+        except RunError as error:
+            shown, succeeded = str(error), False
+        else:
+            shown, succeeded = " ".join([report.reason, *(task.reason for task in report.tasks)]), report.succeeded
+        assert not fake.submissions, (
+            "a run that cannot succeed started a job: ask explain_hopeless(pipeline, request) first"
+        )
+        assert not succeeded, "a run that cannot succeed is green"
+        assert "the query of kpi.left cannot be read" in shown, f"the run does not say why: {shown!r}"
+        request = replace(self._request(pipeline, run_id="kit-rest"), exclude=("left",))
+        assert self.run(pipeline, request).succeeded, "a task that is left out stops the run"
+
     def _interrupted(self, pipeline: StarlakePipeline, fake: FakeEnvironment) -> tuple[Report | None, int]:
         """Run a pipeline and interrupt it; return the report, if there is one, and how many tasks had started before."""
         before = signal.signal(signal.SIGINT, signal.default_int_handler)

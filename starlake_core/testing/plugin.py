@@ -17,6 +17,12 @@ from .workers import Workers
 __all__ = ["fake_environment", "recording_orchestrator", "stand_in", "workers"]
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """``-k LEVEL`` selects the checks of a level."""
+    if isinstance(item, pytest.Function) and getattr(item.cls, "check_seconds", None) is not None:
+        item.extra_keyword_matches.add(level_of(item.function))
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """A check of a suite ends in time, and leaves nothing behind."""

@@ -196,7 +196,7 @@ def test_the_name_of_a_task_is_that_of_the_first_run_and_attempts_are_unique(
     keys = [submission.key for submission in environment.submissions]
     root = f"p/{first.run_id}/orders"
     assert [key.task for key in keys] == [*[root] * 4, f"p/{other.run_id}/orders"]
-    assert [key.attempt for key in keys[:3]] == [f"{first.run_id}:0", f"{first.run_id}:1", f"{second.run_id}:0"]
+    assert [key.attempt for key in keys[:3]] == [f"{first.run_id}:0", f"{first.run_id}:1", f"1~{second.run_id}:0"]
     assert len({key.attempt for key in keys}) == 5
     assert [key.generation for key in keys] == [0, 0, 1, 2, 0]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import subprocess
@@ -12,7 +13,10 @@ import pytest
 from breadth import ON_EVERY_VERSION
 from click.testing import CliRunner
 
+from starlake_core import Orchestration, TaskEvent, TaskState, request_run
 from starlake_core.cli.app import app
+from starlake_core.runtime import Verdict
+from starlake_core.testing import FakeEnvironment
 
 ROLES = ("environment", "service", "orchestrator", "addon")
 QUICK = "success or test_find or hides_secrets or throttling or lost_reply or outage_is or cancel"
@@ -56,6 +60,36 @@ def test_a_new_plugin_is_found_and_passes_at_once(role: str, tmp_path: Path) -> 
     tested = typed(project, site, "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", "-n", "2", *quick)
     assert " passed" in tested
     assert "xfailed" not in tested
+
+
+def test_the_orchestrator_keeps_the_output_of_each_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert new_plugin("orchestrator", "my_times", "--folder", tmp_path / "plugin")[0] == 0
+    monkeypatch.syspath_prepend(tmp_path / "plugin" / "src")
+    plugin = importlib.import_module("starlake_my_times.plugin")
+    fake = FakeEnvironment()
+    fake.says("transform:kpi.work", "what went wrong")
+    fake.script("transform:kpi.work", Verdict.FAILED)
+    options = {"retries": 1, "retry_delay": 0}
+    with (
+        Orchestration(
+            options, orchestrator=plugin, environment=fake, filename=str(tmp_path / "sales.py"), namespace={}
+        ) as orchestration,
+        orchestration.sl_create_pipeline(name="sales") as pipeline,
+    ):
+        pipeline.sl_transform("work", "kpi.work")
+    events: list[TaskEvent] = []
+    report = pipeline.start_run(request_run(pipeline, listener=events.append))
+    task = report.task("work")
+    assert (Path(task.log).read_text(), task.attempts) == ("what went wrong\n", 2)
+    assert task.log.endswith(".2.log")
+    assert report.started is not None
+    assert report.ended is not None
+    assert task.started is not None
+    assert report.started <= task.started <= report.ended
+    assert task.duration > 0
+    changes = [(event.state, event.attempt) for event in events if event.line is None]
+    assert changes == [(TaskState.RUNNING, 1), (TaskState.RUNNING, 2), (TaskState.FAILED, 2)]
+    assert events[-1].log == task.log
 
 
 def test_the_files_are_those_of_a_project(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 
 
 def _try(attempt: str) -> int:
-    number = attempt.partition(".")[0]
+    number = attempt.rpartition("~")[2].partition(".")[0]  # without the generation
     return int(number) if number.isdigit() else 0
 
 

@@ -17,6 +17,7 @@ from starlake_core import (
     TaskReport,
     TaskState,
     dry_run_report,
+    explain_hopeless,
     is_selected,
     skipped_report,
     tear_down,
@@ -85,6 +86,9 @@ def run_pipeline(pipeline: Pipeline, request: RunRequest) -> Report:
         from . import rest
 
         return rest.run(api, pipeline, request)
+    hopeless = explain_hopeless(pipeline, request)
+    if hopeless:
+        raise RunError(hopeless)
     return _run_here(pipeline, request)
 
 

@@ -23,6 +23,7 @@ from starlake_core import (
     TaskReport,
     TaskState,
     dry_run_report,
+    explain_hopeless,
     is_selected,
     skipped_report,
     tear_down,
@@ -81,6 +82,9 @@ def run_pipeline(pipeline: Pipeline, request: RunRequest) -> Report:
             request, tags = _decided(native, request, instance)
             if request.skip:
                 return skipped_report(pipeline, request)
+            hopeless = explain_hopeless(pipeline, request)
+            if hopeless:
+                raise RunError(hopeless)
             observation = Observation(request)
             token = observing.set(observation)
             parallelism = request.parallelism

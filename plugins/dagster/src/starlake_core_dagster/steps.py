@@ -201,7 +201,9 @@ class Step:
                 stop=stop.is_set if stop is not None else None,
                 on_start=started,
                 again=context.retry_number > 0 or context.run.parent_run_id is not None,
-                counts=lambda number: number.partition(":")[0] in same_work(context.instance, context.run),
+                counts=lambda name: (
+                    name.rpartition("~")[2].partition(":")[0] in same_work(context.instance, context.run)
+                ),
             )
         finally:
             lines.flush()

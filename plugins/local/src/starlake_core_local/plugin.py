@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext, suppress
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 from starlake_core import (
-    BindError,
     CreateChildren,
-    Job,
     OptionGroup,
     Options,
     Pipeline,
@@ -22,8 +20,8 @@ from starlake_core import (
     TaskReport,
     TaskState,
     dry_run_report,
+    explain_hopeless,
     hookimpl,
-    is_selected,
 )
 from starlake_core.freshness import Event, FreshnessPolicy, Recorded
 from starlake_core.model.identity import instance_of
@@ -35,8 +33,8 @@ from starlake_core.short_names import file_name
 from .folders import state_folder
 from .options import LocalOptions
 from .plan import Container, Plan, Step, flatten
-from .scheduler import NEW, Scheduler
-from .store import RunRecord, Store, TaskRow, now
+from .scheduler import Scheduler
+from .store import RunRecord, Store, now
 from .triggering import Refusal, decided, emitted, given_rows, read_recorded, recalled
 
 PATIENCE = 300.0
@@ -149,7 +147,8 @@ def sl_run_pipeline(pipeline: Pipeline, request: RunRequest) -> Report:
             recorded = store.tasks(run_id)
             with scheduler.signals():
                 store.begin(begun)
-                faults = _faults(pipeline, replace(request, run=run), recorded)
+                done = {path for path, row in recorded.items() if row.state in (TaskState.SUCCEEDED, TaskState.SKIPPED)}
+                faults = explain_hopeless(pipeline, replace(request, run=run), done)
                 try:
                     state, reason = (TaskState.FAILED, faults) if faults else scheduler.execute(recorded)
                 finally:
@@ -212,20 +211,6 @@ def sl_record_events(pipeline: Pipeline, events: Sequence[Event], group: str) ->
     with closing(Store(state_folder(pipeline.options, pipeline.source))) as store:
         store.add_events(given_rows(events, group))
     return True
-
-
-def _faults(pipeline: Pipeline, request: RunRequest, recorded: Mapping[str, TaskRow]) -> str:
-    """Return why the tasks that are left to do cannot succeed, however often they run; empty if nothing is known."""
-    jobs: list[Job] = []
-    for task in () if request.skip else pipeline.tasks():
-        done = recorded.get(task.path, NEW).state in (TaskState.SUCCEEDED, TaskState.SKIPPED)
-        if task.job is not None and not done and is_selected(task, request):
-            with suppress(BindError):  # its own attempt reports that
-                jobs.append(in_project(task.job.bind(request.run.attempt(task.path)), pipeline.source))
-    found = list(dict.fromkeys(pipeline.plugins.check_jobs(jobs)))
-    if not found:
-        return ""
-    return f"nothing was started, because no attempt can succeed before the project is corrected: {'; '.join(found)}"
 
 
 def _taken_up(record: RunRecord, pipeline: Pipeline, request: RunRequest) -> RunRequest:
