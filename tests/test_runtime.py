@@ -586,7 +586,7 @@ def test_a_call_that_goes_on_failing_is_an_outage() -> None:
     [
         ("", "sales has no incoming files"),
         ("not ready", "sales has no incoming files"),
-        ("the query has no row", "not ready: the query has no row"),
+        ("the query has no row", "sales is not ready: the query has no row"),
         ("sales has no incoming files within 3 s", "sales has no incoming files within 3 s"),
     ],
 )

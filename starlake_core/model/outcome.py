@@ -155,7 +155,10 @@ class AttemptInfo:
 
 
 def explain_not_ready(missing: str, outcome: Outcome) -> str:
-    """Return what an orchestrator shows of a check that was not ready.
+    """Return a sentence that says why a check was not ready.
+
+    >>> explain_not_ready("sales has no incoming files", Outcome(Verdict.NOT_READY, reason="the shop is closed"))
+    'sales is not ready: the shop is closed'
 
     Args:
         missing: what is missing, in the words of the pre-load strategy (:attr:`Task.missing`).
@@ -165,4 +168,7 @@ def explain_not_ready(missing: str, outcome: Outcome) -> str:
     own = outcome.reason
     if own.startswith(missing):
         return own
-    return missing if not own or own.startswith("not ready") else f"not ready: {own}"
+    if not own or own.startswith("not ready"):
+        return missing
+    domain = missing.partition(" has no ")[0].removesuffix(" is not ready")
+    return f"{domain} is not ready: {own}" if domain else f"not ready: {own}"

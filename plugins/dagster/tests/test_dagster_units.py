@@ -204,7 +204,7 @@ def test_an_end_runs_and_emits_nothing_if_no_domain_is_ready(route: Any) -> None
     (observed,) = (e for e in result.all_events if e.event_type_value == "ASSET_OBSERVATION")
     assert observed.asset_key == AssetKey("p")
     description = observed.event_specific_data.asset_observation.description
-    assert description.startswith("nothing was loaded or transformed: g1 has no incoming files")
+    assert description.startswith("nothing was loaded or transformed: g1 is not ready: scripted: not ready")
 
 
 def test_a_failed_load_stops_what_is_behind_it_and_is_repeated_alone(route: Any) -> None:

@@ -164,7 +164,7 @@ def job_of(given: Mapping[str, Any], folder: Path) -> Job:
     ("date", "state", "reason"),
     [
         (DAY, "success", ""),
-        (DAY + timedelta(days=1), "skipped", "not ready: the query has no row"),
+        (DAY + timedelta(days=1), "skipped", "sales is not ready: the query has no row"),
     ],
 )
 def test_the_answer_decides_whether_the_domain_is_loaded(
