@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 
-from starlake_core import CheckResult, Column, Written
+from starlake_core.model.details import Column
+from starlake_core.model.written import CheckResult, Written
 
 from .context import Context
 from .driver import duckdb
