@@ -188,7 +188,7 @@ BROKEN = [
     ("NoJson", "test_jobs_survive_json[chain]", "does not survive JSON"),
     ("WrongName", "test_jobs_name_their_environment[chain]", "names the environment 'faked'"),
     ("NoVariables", "test_variables_are_in_the_job", "variables of sl_env_var are missing"),
-    ("CrashedCheckIsNotReady", "test_check[CRASHES-FAILED]", "is not ready, not failed"),
+    ("CrashedCheckIsNotReady", "test_check[CRASHES-FAILED]", "is not failed, but not ready"),
     ("NotReadyIsSuccess", "test_check[NOT_READY-NOT_READY]", "is succeeded, not not ready"),
     ("NotReadyIsCrash", "test_check[NOT_READY-NOT_READY]", "is failed, not not ready"),
     (

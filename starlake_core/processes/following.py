@@ -132,9 +132,9 @@ class Followed:
             OutageError: the machine is short of processes, threads or files at the moment.
         """
         thread = threading.Thread(target=self._follow, args=(start,), name=f"starlake-{self.key.task}", daemon=True)
-        self._thread = thread
         try:
             thread.start()
+            self._thread = thread  # not before: what looks meanwhile would take it for one that has died
             while not self._begun.wait(_LOOK_SECONDS):
                 if not thread.is_alive():
                     break

@@ -20,6 +20,7 @@ from starlake_core_duckdb.engine import client, election, identity
 
 from starlake_core import Job, RunKey
 from starlake_core.processes import watchdog
+from starlake_core.processes.following import Followed
 from starlake_core.runtime import Outcome, Runner, Verdict, execute
 
 if TYPE_CHECKING:
@@ -109,6 +110,25 @@ def test_a_command_that_others_would_feel_gets_a_process(project: Project) -> No
     project.rest()
     assert project.sandbox.query("FROM kpi.set") == [(1,)]
     assert project.sandbox.query("SELECT count(*) FROM starlake_core.run_keys") == [(3,)]
+
+
+def test_a_look_at_a_command_that_is_about_to_get_a_process_does_not_end_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that has not started yet is not one that has died."""
+    project.transform("set", "-- SL_PRESQL\nSET threads = 1\n-- SL_SQL\nSELECT 1 AS n")
+    start, seen = threading.Thread.start, []
+
+    def looking(thread: threading.Thread) -> None:
+        command = getattr(getattr(thread, "_target", None), "__self__", None)
+        if isinstance(command, Followed) and command.process is None:
+            seen.append(command.look())
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", looking)
+    assert project.run("set").verdict is Verdict.SUCCEEDED
+    assert seen
+    assert set(seen) == {None}
 
 
 def test_a_killed_engine_is_replaced_at_once(project: Project) -> None:
