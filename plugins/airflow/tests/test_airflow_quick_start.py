@@ -12,13 +12,13 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from breadth import once_on_airflow
+from breadth import in_the_matrix
 from live_airflow import LiveAirflow, until
 from starlake_core_airflow.versions import AIRFLOW_3
 from starlake_core_project.bakery import expected_tables
 
-# The page installs the latest Airflow. On 2.11, test_airflow_live.py deploys the same files, and its loads start the transforms, too.
-pytestmark = [pytest.mark.live, once_on_airflow]
+# The page installs the latest Airflow. test_airflow_live.py deploys the same files, and its loads start the transforms, too.
+pytestmark = [pytest.mark.live, in_the_matrix]
 
 README = Path(__file__).parents[1] / "README.md"
 DAGS = ("starbake_kpi", "starbake_load_daily", "starbake_load_hourly")
