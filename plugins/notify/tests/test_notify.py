@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlake_core_notify import plugin
 from starlake_core_notify.message import message
 
 from starlake_core import Job, OptionsError, Orchestration, Report, RunKey, StarlakePipeline
@@ -148,6 +149,15 @@ def test_an_address_that_is_a_variable_is_read_in_the_worker(
     assert len(webhook.heard) == 1
     assert run({**given, "notify_on": "succeeded"}, tmp_path, Verdict.SUCCEEDED, run_id="again").state == "success"
     assert "the variable of ${var:hook} is not set" in caplog.text
+
+
+def test_a_masked_address_is_none(webhook: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A triggerer of Airflow knows only the masked job."""
+    spec = {"secret_url": "https://example.com/secret", "on": ["cancelled"], "format": "text", "timeout": 5.0}
+    job = Job("shell", addon_specs={"notify": spec}).masked()
+    monkeypatch.setenv("SL_NOTIFY_URL", webhook.url)
+    plugin.sl_task_ended(job=job, key=RunKey("p/r/t", "1"), outcome=Outcome(Verdict.CANCELLED))
+    assert len(webhook.heard) == 1
 
 
 def test_a_worker_may_have_an_address_of_its_own(
