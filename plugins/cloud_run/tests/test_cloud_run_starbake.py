@@ -72,7 +72,8 @@ def check_tables(example: Path) -> None:
 def test_a_failure_shows_the_end_of_the_output_and_the_console(example: Path, emulator: CloudRun) -> None:
     (example / "metadata" / "transform" / "kpi" / "overview.sql").write_text("SELECT * FROM no.such_table")
     words = [word for name, value in emulator.options.items() for word in ("--option", f"{name}={value}")]
-    done = orchestrate("run", example, "--environment", "cloud_run", "--option", "retries=0", *words)
+    select = ("--select", "kpi_overview")
+    done = orchestrate("run", example, *select, "--environment", "cloud_run", "--option", "retries=0", *words)
     assert done.returncode == 1
     assert "kpi_overview failed: exit code 1" in done.stdout
     assert "such_table" in done.stdout
