@@ -59,6 +59,14 @@ class TestLabels(LabelsSuite):
 
 # What is broken, the check that has to catch it, and words of its message.
 BROKEN = [
+    (
+        "IgnoresAnOption",
+        "test_every_option_has_an_effect",
+        "'kit_cores' changes neither a job nor the pipeline (tried 7, 3",
+    ),
+    ("UsesAnOptionOfNoEffect", "test_every_option_has_an_effect", "effective=False, and changes a job"),
+    ("IgnoresItsOption", "test_every_option_has_an_effect", "'labels_team' changes neither a job nor"),
+    ("NeverReadsAnOption", "test_every_option_is_read", "declared and never read: kit_cores"),
     ("ForgetsTheInstance", "test_run_that_was_made_again_does_its_work_again", "used the result of the old one"),
     ("ForgetsTheInstance", "test_what_goes_on_for_a_run_that_was_deleted_is_stopped", "took over the work"),
     ("ForgetsTheDigest", "test_other_work_under_the_same_name_is_refused", "DID NOT RAISE"),
@@ -345,7 +353,16 @@ def test_checks_are_selected_by_their_level(pytester: pytest.Pytester) -> None:
 
 
 KEPT = {"Labels", "LabelsOptions", "LabelsSuite"}
-BASES = {"_OneProcessService", "_Runner", "_Local", "_ChangesRun", "_ChangesSettings", "_ChangesScheduledRun"}
+BASES = {
+    "_MoreOptions",
+    "_OldOptions",
+    "_OneProcessService",
+    "_Runner",
+    "_Local",
+    "_ChangesRun",
+    "_ChangesSettings",
+    "_ChangesScheduledRun",
+}
 
 
 def test_every_broken_plugin_is_listed() -> None:
