@@ -38,10 +38,10 @@ def prepared_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             directories[location] = read(config)
         return directories[location]
 
-    def local_temp(tempdir: str) -> Any:
+    def local_temp(tempdir: str, overrides: Any = None) -> Any:
         if not any(Path(tempdir).iterdir()):
             shutil.copytree(home, tempdir, dirs_exist_ok=True)
-        return local(tempdir, overrides=QUIET)
+        return local(tempdir, overrides={**QUIET, **(overrides or {})})
 
     def initdb(self: Any, engine: Any, *arguments: Any, **keywords: Any) -> None:
         file = Path(engine.url.database)
