@@ -55,6 +55,11 @@ class Labels:
         return made and made.map_jobs(lambda job: self.labelled(job, options))
 
 
+class IgnoresItsOption(Labels):
+    def labelled(self, job: Job, options: Options) -> Job:
+        return replace(job, spec={**job.spec, "labels": {"team": "sales"}})
+
+
 class ForgetsTheSetUp(Labels):
     @hookimpl(wrapper=True)
     def sl_create_lifecycle(self, pipeline: Pipeline, options: Options) -> Generator[None, Any, Any]:

@@ -24,6 +24,24 @@ class _Suite(EnvironmentSuite):
     emulator: Dataproc
     more: Mapping[str, Any]
     submit = "SubmitJob"
+    option_sets = (
+        {"dataproc_cluster": "existing", "dataproc_serverless": False},
+        {"dataproc_cluster": None, "dataproc_serverless": False},
+        {"dataproc_cluster": None, "dataproc_serverless": False, "dataproc_secondary_num_workers": 2},
+        {"dataproc_cluster": None, "dataproc_serverless": True},
+    )
+    option_values: Mapping[str, Any] = {
+        "dataproc_region": "us-east1",
+        "dataproc_image_version": "2.1-debian11",
+        "dataproc_zone": "europe-west1-b",
+        "dataproc_cluster_properties": {"spark:spark.speculation": "true"},
+        "dataproc_master_properties": {"min_cpu_platform": "Intel Skylake"},
+        "dataproc_worker_properties": {"min_cpu_platform": "Intel Skylake"},
+        "dataproc_secondary_properties": {"min_cpu_platform": "Intel Skylake"},
+        "dataproc_serverless_version": "1.2",
+        "dataproc_cluster_config": {"softwareConfig": {"optionalComponents": ["JUPYTER"]}},
+        "dataproc_batch_config": {"runtimeConfig": {"cohort": "kit"}},
+    }
 
     def repeats(self, check: str) -> bool:
         """Whether a check shows here what it shows in TestDataproc; then it is played in the matrix alone."""
