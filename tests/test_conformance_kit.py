@@ -200,8 +200,8 @@ BROKEN = [
     ("WrongName", "test_jobs_name_their_environment[chain]", "names the environment 'faked'"),
     ("NoVariables", "test_variables_are_in_the_job", "variables of sl_env_var are missing"),
     ("CrashedCheckIsNotReady", "test_check[CRASHES-FAILED]", "is not failed, but not ready"),
-    ("NotReadyIsSuccess", "test_check[NOT_READY-NOT_READY]", "is succeeded, not not ready"),
-    ("NotReadyIsCrash", "test_check[NOT_READY-NOT_READY]", "is failed, not not ready"),
+    ("NotReadyIsSuccess", "test_check[NOT_READY-NOT_READY]", "is not not ready, but succeeded"),
+    ("NotReadyIsCrash", "test_check[NOT_READY-NOT_READY]", "is not not ready, but failed"),
     (
         "OneRunForEveryAttempt",
         "test_older_success_is_not_the_result_of_a_new_attempt",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from breadth import in_the_matrix
 from emulators.cloud_run import CloudRun
 from starlake_core_project.bakery import expected_tables, write_bakery
 
@@ -80,6 +81,7 @@ def test_a_failure_shows_the_end_of_the_output_and_the_console(example: Path, em
     assert "https://console.cloud.google.com/run/jobs/executions/details/europe-west1/starlake-" in done.stdout
 
 
+@in_the_matrix  # the quick start of the README does the same
 def test_the_emulator_is_a_program_that_says_how_to_use_it(example: Path) -> None:
     script = ROOT / "tests" / "emulators" / "cloud_run.py"
     program = f"{sys.executable} -m starlake_core_duckdb"

@@ -99,6 +99,7 @@ def test_the_tables_are_those_of_duckdb(
     assert list(dataproc.clusters) == ["existing"]
 
 
+@in_the_matrix  # the quick start of the README does the same
 def test_the_command_line_runs_the_example(project: Path, tmp_path: Path) -> None:
     """What the README says: the emulator in one shell, ``starlake-orchestrate`` in another."""
     emulator = Path(__file__).resolve().parents[3] / "tests" / "emulators" / "dataproc.py"
