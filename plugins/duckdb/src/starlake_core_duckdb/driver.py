@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import duckdb
 else:
     USED = (
-        "BinderException", "ConversionException", "DuckDBPyConnection", "Error", "FatalException", "IOException", "InterruptException",
+        "BinderException", "CatalogException", "ConversionException", "DuckDBPyConnection", "Error", "FatalException", "IOException", "InterruptException",
         "InvalidInputException", "OutOfRangeException", "Statement", "StatementType", "TransactionException", "connect",
     )  # fmt: skip
     from importlib.util import find_spec

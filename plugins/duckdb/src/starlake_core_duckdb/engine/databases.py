@@ -15,7 +15,10 @@ from ..locks import TurnLock
 
 __all__ = ["Database"]
 
-_IDLE_SECONDS = 0.3
+_IDLE_SECONDS = (0.3, 1.0)
+"""How long a database stays open without a command: at least, and at most where opening it takes long."""
+_WORTH = 4
+"""For how many times as long as opening took it is worth waiting for the next command."""
 _LOOK_SECONDS = 0.05
 _OPEN_SECONDS = 5.0
 
@@ -44,6 +47,7 @@ class Database:
         self._busy = False
         self._leaving = False
         self._unused_since = 0.0
+        self._patience = 0.0
         self._opening: _Opening | None = None
 
     def enter(
@@ -89,12 +93,16 @@ class Database:
             lock = TurnLock(self._path.with_name(f"{self._path.name}.lock"))
             lock.__enter__()
             try:
+                began = time.monotonic()
                 root = self._opened(version)
             except BaseException:
                 lock.close()
                 raise
+            now = time.monotonic()
+            least, most = _IDLE_SECONDS
             with self._changed:
-                self._root, self._lock, self._unused_since = root, lock, time.monotonic()
+                self._root, self._lock, self._unused_since = root, lock, now
+                self._patience = min(max(least, _WORTH * (now - began)), most)
         except BaseException as error:
             opening.error = error
         finally:
@@ -147,7 +155,7 @@ class Database:
             assert self._lock is not None
             self._leaving = self._leaving or self._lock.wanted
             idle = time.monotonic() - self._unused_since
-            if self._users or not (at_once or self._leaving or idle >= _IDLE_SECONDS):
+            if self._users or not (at_once or self._leaving or idle >= self._patience):
                 return False
             self._busy = True
             root, lock = self._root, self._lock
