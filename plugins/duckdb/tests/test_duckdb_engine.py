@@ -226,7 +226,15 @@ def test_how_long_a_database_stays_open_depends_on_the_pauses_between_commands(
         database.leave(cursor)
         return still_open
 
-    assert [command(after) for after in (0, 0.2, 0.5, 0.5, 0.9, 0.9, 1.7)] == [False, True, False, True, True, True, True]
+    assert [command(after) for after in (0, 0.2, 0.5, 0.5, 0.9, 0.9, 1.7)] == [
+        False,
+        True,
+        False,
+        True,
+        True,
+        True,
+        True,
+    ]
     assert [command(after) for after in (5, 0.5)] == [False, False], "who comes seldom keeps nothing open"
     assert database.tidy(at_once=True)
 

@@ -41,9 +41,7 @@ def ensure_table(
     return False
 
 
-def in_the_way(
-    connection: duckdb.DuckDBPyConnection, target: tuple[str, str], kind: str, error: BaseException
-) -> bool:
+def in_the_way(connection: duckdb.DuckDBPyConnection, target: tuple[str, str], kind: str, error: BaseException) -> bool:
     """Whether a table or view could not be written because something of the other kind has its name.
 
     It is enough to ask after the failure, and quicker: DuckDB describes everything in the database for an answer.

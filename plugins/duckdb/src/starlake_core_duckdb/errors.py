@@ -6,7 +6,16 @@ from collections.abc import Sequence
 
 from starlake_core.errors import StarlakeError
 
-__all__ = ["EngineError", "NothingThere", "ProjectFault", "TooLarge", "caused_by", "combined", "is_lasting", "unsupported"]
+__all__ = [
+    "EngineError",
+    "NothingThere",
+    "ProjectFault",
+    "TooLarge",
+    "caused_by",
+    "combined",
+    "is_lasting",
+    "unsupported",
+]
 
 _SETTLED = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 
