@@ -162,6 +162,7 @@ class StarlakePipeline(Verbs):
         if error is not None:
             return
         self.check()
+        self.orchestration.check(self)
         self.native = render(self, self.plugins)
         self.orchestration.add(self)
 
