@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import logging
 import re
@@ -638,6 +639,14 @@ def test_the_lifecycle_stands_around_the_work(draw: Draw, orchestrate: Any, fake
     assert made["all_done"].trigger is TriggerRule.ALL_DONE
     pre: Any = pipeline.nodes["pre_tasks"]
     assert edges(pre) == {("create", "wait")}
+
+
+def test_every_job_of_a_lifecycle_is_changed_alike() -> None:
+    made = Lifecycle((("create", Job("fake")), ("wait", Job("fake"))), (("delete", Job("fake")),))
+    changed = made.map_jobs(lambda job: dataclasses.replace(job, labels={"team": "sales"}))
+    labelled = Job("fake", labels={"team": "sales"})
+    assert changed == Lifecycle((("create", labelled), ("wait", labelled)), (("delete", labelled),))
+    assert made.setup[0][1] == Job("fake")
 
 
 def test_without_a_lifecycle_there_are_no_such_tasks(draw: Draw) -> None:
