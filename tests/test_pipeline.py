@@ -52,10 +52,9 @@ from starlake_core import (
     Wait,
     hookimpl,
 )
-from starlake_core.dsl.orchestration import Overrides
-from starlake_core.dsl.pipeline_files import load_file
 from starlake_core.contract import parse_arguments
 from starlake_core.dsl.orchestration import Overrides, current_overrides, overriding
+from starlake_core.dsl.pipeline_files import load_file
 
 Draw = Callable[..., StarlakePipeline]
 DAILY = StarlakeSchedule(
