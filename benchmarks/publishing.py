@@ -272,7 +272,9 @@ def _airflow(folder: Path) -> None:
     for name in list(texts)[1:]:
         ratio = figures["ours"] / figures[name]
         target = "reported" if name.endswith("cron") else "target 1.30"
-        sys.stdout.write(f"a full parse / {name}: {figures['ours']:.2f} s / {figures[name]:.2f} s = {ratio:.2f}, {target}\n")
+        sys.stdout.write(
+            f"a full parse / {name}: {figures['ours']:.2f} s / {figures[name]:.2f} s = {ratio:.2f}, {target}\n"
+        )
 
 
 if __name__ == "__main__":

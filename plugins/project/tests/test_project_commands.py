@@ -123,7 +123,13 @@ def test_a_backfill_of_a_project_fails_for_what_it_leaves_out(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("words", "code", "state"),
-    [(("s.*",), 0, "warning"), (("t.a",), 1, "error"), (("*",), 1, "error"), ((), 1, "error"), (("s.*", "t.*"), 1, "error")],
+    [
+        (("s.*",), 0, "warning"),
+        (("t.a",), 1, "error"),
+        (("*",), 1, "error"),
+        ((), 1, "error"),
+        (("s.*", "t.*"), 1, "error"),
+    ],
 )
 def test_a_broken_pipeline_fails_a_run_that_selects_its_work(
     words: tuple[str, ...], code: int, state: str, tmp_path: Path
