@@ -33,7 +33,6 @@ A message says what was given, what is wrong and what to do.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 
 from .plain_text import plain
@@ -190,6 +189,12 @@ class NothingFoundError(StarlakeError):
     """A path, a pattern or a run does not exist."""
 
 
+def _closest(word: str, known: Iterable[str], cutoff: float) -> list[str]:
+    import difflib  # takes longer than the rest of this module, and is needed for mistakes alone
+
+    return difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return the hint at the end of a message about an unknown name.
 
@@ -201,7 +206,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
         ``" Did you mean 'x'?"``, or an empty string.
     """
     by_lower = {name.lower(): name for name in known}
-    close = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.75)
+    close = _closest(word.lower(), by_lower, 0.75)
     return f" Did you mean '{by_lower[close[0]]}'?" if close else ""
 
 
@@ -222,7 +227,7 @@ def near_miss(word: str, known: Iterable[str]) -> str | None:
     for candidate in (text, *swapped):
         if candidate in by_lower:
             return by_lower[candidate]
-    close = difflib.get_close_matches(text, list(by_lower), n=1, cutoff=0.88)
+    close = _closest(text, by_lower, 0.88)
     if close:
         return by_lower[close[0]]
     # Two edits in longer words (retrys), and one in shorter words.

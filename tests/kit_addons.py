@@ -52,12 +52,12 @@ class Labels:
         self, pipeline: Pipeline, options: Options
     ) -> Generator[None, Lifecycle | None, Lifecycle | None]:
         made = yield
-        if made is None:
-            return None
-        setup, teardown = (
-            tuple((name, self.labelled(job, options)) for name, job in steps) for steps in (made.setup, made.teardown)
-        )
-        return Lifecycle(setup, teardown)
+        return made and made.map_jobs(lambda job: self.labelled(job, options))
+
+
+class IgnoresItsOption(Labels):
+    def labelled(self, job: Job, options: Options) -> Job:
+        return replace(job, spec={**job.spec, "labels": {"team": "sales"}})
 
 
 class ForgetsTheSetUp(Labels):
@@ -70,7 +70,7 @@ class ForgetsTheTearDown(Labels):
     @hookimpl(wrapper=True)
     def sl_create_lifecycle(self, pipeline: Pipeline, options: Options) -> Generator[None, Any, Any]:
         made = yield
-        return made and Lifecycle(tuple((name, self.labelled(job, options)) for name, job in made.setup), made.teardown)
+        return made and replace(made, setup=made.map_jobs(lambda job: self.labelled(job, options)).setup)
 
 
 class _Changes(Labels):

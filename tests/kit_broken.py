@@ -19,11 +19,14 @@ import kit_service_broken
 from kit_reference import Engine, FakeSuite, ReferenceOrchestrator, ReferenceSuite, ServiceSuite
 
 from starlake_core import (
+    STR,
     Attempt,
     Command,
     CreateChildren,
     DataInterval,
+    Integer,
     Job,
+    OptionGroup,
     Options,
     OutageError,
     Pipeline,
@@ -39,6 +42,7 @@ from starlake_core import (
     TaskReport,
     TaskState,
     hookimpl,
+    option,
 )
 from starlake_core.runtime import (
     AttemptInfo,
@@ -67,6 +71,40 @@ from starlake_core.testing import (
 )
 from starlake_core.testing.fake import FakeRunner
 from starlake_core.testing.graphs import tasks_before
+
+# -- options
+
+
+class _MoreOptions(OptionGroup):
+    kit_cores: int = option(Integer(1), 2, doc="How many cores a job has.")
+
+
+class _OldOptions(OptionGroup):
+    kit_old: str = option(STR, "", doc="Not used any more.", effective=False)
+
+
+class _IgnoresAnOption(FakeEnvironment):
+    @hookimpl
+    def sl_options(self) -> Sequence[type[OptionGroup]]:
+        return [_MoreOptions]
+
+
+class _UsesAnOptionOfNoEffect(FakeEnvironment):
+    @hookimpl
+    def sl_options(self) -> Sequence[type[OptionGroup]]:
+        return [_OldOptions]
+
+    @hookimpl
+    def sl_create_job(self, command: Command, options: Options) -> Job:
+        made = super().sl_create_job(command, options)
+        return replace(made, spec={**made.spec, "old": options[_OldOptions].kit_old})
+
+
+class _NeverReadsAnOption(ReferenceOrchestrator):
+    @hookimpl
+    def sl_options(self) -> Sequence[type[OptionGroup]]:
+        return [_MoreOptions]
+
 
 # -- orchestrators that render wrongly
 

@@ -319,12 +319,6 @@ def test_every_plugin_is_an_extra_of_the_core() -> None:
 
 # Options: what is declared is read, and what is not read says so.
 
-ORCHESTRATORS = {
-    file.parent.name
-    for file in (ROOT / "plugins").glob("*/pyproject.toml")
-    if '[project.entry-points."starlake_core.orchestrators"]' in file.read_text(encoding="utf-8")
-}
-
 
 class Declaration(NamedTuple):
     owner: str
@@ -352,15 +346,8 @@ class Sources:
         self._given = {(owner, name) for owner, module in self.modules for name in self._read_from_given(module)}
 
     def is_read(self, option: Declaration) -> bool:
-        """Whether an option is read: through its group, before the options are resolved, or by an orchestrator that declares it too."""
-        shared = {
-            (other.group, other.attribute)
-            for other in self.declared
-            if other.name == option.name and other.owner in ORCHESTRATORS
-        }
-        return bool({(option.group, option.attribute), *shared} & self._attributes) or (
-            (option.owner, option.name) in self._given
-        )
+        """Whether an option is read: through its group, or before the options are resolved."""
+        return (option.group, option.attribute) in self._attributes or (option.owner, option.name) in self._given
 
     def unread(self) -> list[str]:
         return [str(option) for option in self.declared if option.effective and not self.is_read(option)]

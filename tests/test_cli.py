@@ -11,7 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from starlake_core_project.bakery import expected_tables, write_bakery
+
+from starlake_core.cli.app import app
 
 
 @pytest.fixture
@@ -33,8 +36,8 @@ def orchestrate(*arguments: object, **env: str) -> subprocess.CompletedProcess[s
 
 
 def test_help_lists_every_command() -> None:
-    done = orchestrate("--help")
-    assert done.returncode == 0
+    done = CliRunner().invoke(app, ["--help"], prog_name="starlake-orchestrate")
+    assert done.exit_code == 0
     for name in (
         "run",
         "dry-run",
@@ -50,7 +53,8 @@ def test_help_lists_every_command() -> None:
         "delete",
     ):
         assert f"  {name} " in done.stdout
-        assert orchestrate(name, "--help").returncode == 0
+        assert CliRunner().invoke(app, [name, "--help"]).exit_code == 0
+    assert orchestrate("--help").stdout.startswith("Usage: ")
 
 
 @pytest.mark.parametrize(

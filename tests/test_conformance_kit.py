@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
+import kit_broken  # here, so that it is not imported once more for each mutant
 import pytest
-from breadth import in_the_matrix
+from breadth import ON_EVERY_VERSION
 from kit_addons import LabelsSuite
 from kit_random import random_run
 from kit_reference import FakeSuite, ReferenceOrchestrator, ReferenceSuite, ServiceSuite
@@ -57,8 +58,18 @@ class TestLabels(LabelsSuite):
     """An add-on that keeps every promise."""
 
 
+_BATCHES = 8
+
 # What is broken, the check that has to catch it, and words of its message.
 BROKEN = [
+    (
+        "IgnoresAnOption",
+        "test_every_option_has_an_effect",
+        "'kit_cores' changes neither a job nor the pipeline (tried 7, 3",
+    ),
+    ("UsesAnOptionOfNoEffect", "test_every_option_has_an_effect", "effective=False, and changes a job"),
+    ("IgnoresItsOption", "test_every_option_has_an_effect", "'labels_team' changes neither a job nor"),
+    ("NeverReadsAnOption", "test_every_option_is_read", "declared and never read: kit_cores"),
     ("ForgetsTheInstance", "test_run_that_was_made_again_does_its_work_again", "used the result of the old one"),
     ("ForgetsTheInstance", "test_what_goes_on_for_a_run_that_was_deleted_is_stopped", "took over the work"),
     ("ForgetsTheDigest", "test_other_work_under_the_same_name_is_refused", "DID NOT RAISE"),
@@ -189,8 +200,8 @@ BROKEN = [
     ("WrongName", "test_jobs_name_their_environment[chain]", "names the environment 'faked'"),
     ("NoVariables", "test_variables_are_in_the_job", "variables of sl_env_var are missing"),
     ("CrashedCheckIsNotReady", "test_check[CRASHES-FAILED]", "is not failed, but not ready"),
-    ("NotReadyIsSuccess", "test_check[NOT_READY-NOT_READY]", "is succeeded, not not ready"),
-    ("NotReadyIsCrash", "test_check[NOT_READY-NOT_READY]", "is failed, not not ready"),
+    ("NotReadyIsSuccess", "test_check[NOT_READY-NOT_READY]", "is not not ready, but succeeded"),
+    ("NotReadyIsCrash", "test_check[NOT_READY-NOT_READY]", "is not not ready, but failed"),
     (
         "OneRunForEveryAttempt",
         "test_older_success_is_not_the_result_of_a_new_attempt",
@@ -298,33 +309,66 @@ BROKEN = [
 ]
 
 
-def _mutants() -> Iterator[object]:
+def _mutants() -> list[tuple[str, str, str | None]]:
     """The first mutant of each check is played after each commit, all of them in the matrix."""
-    seen: set[str] = set()
-    for name, check, words in BROKEN:
-        kind = check.partition("[")[0]
-        yield pytest.param(name, check, words, id=f"{name}-{check}", marks=[in_the_matrix] if kind in seen else [])
-        seen.add(kind)
+    first: dict[str, tuple[str, str, str | None]] = {}
+    for mutant in BROKEN:
+        first.setdefault(mutant[1].partition("[")[0], mutant)
+    return list(BROKEN) if ON_EVERY_VERSION else list(first.values())
 
 
-@pytest.mark.parametrize(("name", "check", "words"), [*_mutants()])
-def test_broken_plugin_is_caught(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, name: str, check: str, words: str | None
+class _Reports:
+    """A plugin of pytest that keeps what it reports about the calls of tests."""
+
+    def __init__(self) -> None:
+        self.calls: dict[str, pytest.TestReport] = {}
+        self.others: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call":
+            self.calls[report.nodeid.partition("::")[2]] = report
+        elif not report.passed:
+            self.others.append(f"{report.nodeid}: {report.when} {report.outcome}: {report.longreprtext}")
+
+
+def _said(report: pytest.TestReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return "\n".join((report.longreprtext, getattr(crash, "message", ""), *(text for _, text in report.sections)))
+
+
+# Several in one session, which takes as long to start as most of them to be caught.
+@pytest.mark.parametrize("batch", range(_BATCHES))
+def test_broken_plugins_are_caught(
+    batch: int,
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
 ) -> None:
     pytester.syspathinsert(Path(__file__).parent)
     monkeypatch.setenv("STARLAKE_KIT_PATIENCE", "0.2")  # what hangs is given up on soon
+    mutants = dict.fromkeys(_mutants()[batch::_BATCHES])
+    classes = "\n".join(f"Test_{name} = suite({name!r})" for name in dict.fromkeys(name for name, _, _ in mutants))
     file = pytester.makepyfile(
-        f"""
-        from kit_broken import suite
-
-        pytest_plugins = ["starlake_core.testing.plugin"]
-        TestBroken = suite({name!r})
-        """
+        f'from kit_broken import suite\n\npytest_plugins = ["starlake_core.testing.plugin"]\n{classes}\n'
     )
-    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:logging", f"{file}::TestBroken::{check}")
-    result.assert_outcomes(failed=1)
-    if words is not None:
-        assert words in result.stdout.str(), f"the check fails, but does not say: {words}"
+    reports = _Reports()
+    ids = [f"{file}::Test_{name}::{check}" for name, check, _ in mutants]
+    pytester.inline_run("-p", "no:cacheprovider", "-p", "no:logging", "-q", *ids, plugins=[reports])
+    assert not reports.others, "\n".join(reports.others)
+    wrong, table = [], []
+    for name, check, words in mutants:
+        report = reports.calls.get(f"Test_{name}::{check}")
+        if report is None or not report.failed:
+            wrong.append(
+                f"{name} survives {check}" if report else f"{check} is not there, or was not played for {name}"
+            )
+            continue
+        table.append(f"{name} | {check} | {report.duration:.1f} s")
+        if words is not None and words not in _said(report):
+            wrong.append(f"{check} fails for {name}, but does not say: {words}\n{_said(report)}")
+    assert not wrong, "\n".join(wrong)
+    if ON_EVERY_VERSION:
+        record_property("summary", "\n".join(table))
 
 
 def test_checks_are_selected_by_their_level(pytester: pytest.Pytester) -> None:
@@ -345,12 +389,20 @@ def test_checks_are_selected_by_their_level(pytester: pytest.Pytester) -> None:
 
 
 KEPT = {"Labels", "LabelsOptions", "LabelsSuite"}
-BASES = {"_OneProcessService", "_Runner", "_Local", "_ChangesRun", "_ChangesSettings", "_ChangesScheduledRun"}
+BASES = {
+    "_MoreOptions",
+    "_OldOptions",
+    "_OneProcessService",
+    "_Runner",
+    "_Local",
+    "_ChangesRun",
+    "_ChangesSettings",
+    "_ChangesScheduledRun",
+}
 
 
 def test_every_broken_plugin_is_listed() -> None:
     import kit_addons
-    import kit_broken
     import kit_service_broken
 
     defined = {

@@ -254,7 +254,7 @@ def test_what_is_missing_is_named_at_once_with_what_to_install(tmp_path: Path) -
     assert "no orchestrator 'airflw'" in typo.stderr
 
 
-@pytest.mark.parametrize("typed", ["module", "path"])
+@pytest.mark.parametrize("typed", [pytest.param("module", marks=in_the_matrix), "path"])
 def test_the_commands_that_it_offers_are_typed_as_it_was_itself(tmp_path: Path, typed: str) -> None:
     words = [sys.executable, "-m", "starlake_core"] if typed == "module" else [str(PROGRAM)]
     env = {**environment(), "PATH": "/usr/bin:/bin"}

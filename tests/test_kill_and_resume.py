@@ -1,7 +1,7 @@
 """A run that is killed at any moment and resumed leaves the same tables and files as one that was not disturbed.
 
 The project loads a domain whose files are imported and one that waits for an acknowledgement file, both with APPEND, and transforms with APPEND.
-Five moments by default, all fifty with ``-m soak``; one in five with a process for each command instead of the warm engine.
+Three moments by default, five in the matrix, all fifty with ``-m soak``; one in five with a process for each command instead of the warm engine.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from breadth import in_the_matrix
 from engines import engines
 from starlake_core_project.bakery import write_bakery
 
@@ -175,8 +177,12 @@ def kill_and_resume(root: Path, random_: random.Random, seconds: float, kills: i
 SEED = int(os.environ["STARLAKE_SOAK_SEED"])
 
 
+def often(number: int) -> Any:
+    return pytest.mark.soak if number >= 5 else in_the_matrix if number >= 3 else ()
+
+
 @pytest.mark.faults
-@pytest.mark.parametrize("number", [pytest.param(n, marks=pytest.mark.soak if n >= 5 else ()) for n in range(50)])
+@pytest.mark.parametrize("number", [pytest.param(n, marks=often(n)) for n in range(50)])
 def test_a_killed_run_is_resumed_to_the_same_end(
     number: int, project: Path, undisturbed: tuple[dict[str, object], float]
 ) -> None:

@@ -102,7 +102,7 @@ def imports(wheel: Path) -> list[str]:
 
 
 def _install(wheel: Path, constraints: Path, place: Path) -> str:
-    """Install a wheel into a new virtual environment, import it, and return the list of plugins."""
+    """Install a wheel into a new virtual environment, import it, call it dry, and return the list of plugins."""
     _run("uv", "venv", "--quiet", "--python", sys.executable, place)
     python = place / "bin" / "python"
     _run("uv", "pip", "install", "--quiet", "--python", python, "--constraint", constraints, wheel)
@@ -111,7 +111,7 @@ def _install(wheel: Path, constraints: Path, place: Path) -> str:
     listed = _run(place / "bin" / "starlake-orchestrate", "plugins", folder=place)
     if any("loads" not in line for line in listed.splitlines()[1:] if line.strip()):
         sys.exit(f"with {wheel.name} alone a plugin does not load:\n{listed}")
-    return listed
+    return _run(place / "bin" / "starlake-orchestrate", "plugins", "--check", folder=place)
 
 
 def obstacles() -> list[str]:

@@ -58,6 +58,15 @@ class Lifecycle:
     setup: tuple[tuple[str, Job], ...] = ()
     teardown: tuple[tuple[str, Job], ...] = ()
 
+    def map_jobs(self, change: Callable[[Job], Job]) -> Lifecycle:
+        """Return a lifecycle with the same steps, each with a changed job.
+
+        Args:
+            change: takes the job of a step, before or after the work, and returns the one to run instead.
+        """
+        setup, teardown = (tuple((name, change(job)) for name, job in steps) for steps in (self.setup, self.teardown))
+        return Lifecycle(setup, teardown)
+
 
 class HookSpecs:
     """The hooks. A plugin implements those of its role and omits the others."""
@@ -366,7 +375,8 @@ class HookSpecs:
         """Return the jobs that prepare a pipeline and clean up after it. Optional, for environments.
 
         Called by ``pre_tasks`` and ``post_tasks``. If it returns None, there is nothing to prepare, and both return
-        None.
+        None. These jobs do not pass through ``sl_create_job``: an add-on that changes every job wraps this hook too, and
+        uses :meth:`Lifecycle.map_jobs`.
 
         Example::
 

@@ -22,6 +22,7 @@ from .corpus import CORPUS, Graph
 from .fake import FakeEnvironment, FakeRunner
 from .graphs import differences
 from .lab import SECRET, SECRET_NAME, an_attempt, plain, settle, with_env
+from .option_effects import EVERYTHING, options_of, rendered, without_effect
 from .promises import BASIC, check_levels, level, level_of
 from .recording import RecordingOrchestrator, Watcher, describe_records
 from .subjects import subject
@@ -105,6 +106,8 @@ class AddonSuite:
     Attributes:
         addon: the entry-point name, the module or the plugin object.
         levels: what it can do; see :data:`LEVELS`.
+        option_sets: the ways to use it, each with the options that it needs, if some options only matter in some of them.
+        option_values: values by name, for options whose type is not enough to make one up.
         check_seconds: the seconds that a check may take.
 
     Example::
@@ -124,6 +127,8 @@ class AddonSuite:
 
     addon: Any = None
     levels: tuple[str, ...] = (BASIC,)
+    option_sets: tuple[Mapping[str, Any], ...] = ({},)
+    option_values: Mapping[str, Any] = {}
     check_seconds = 20.0
 
     root: Path
@@ -166,7 +171,7 @@ class AddonSuite:
         """Stop what a check has started: nothing."""
 
     def draw(
-        self, graph: Graph, fake: FakeEnvironment | None = None, *others: Any, without: bool = False
+        self, graph: Graph, fake: FakeEnvironment | None = None, *others: Any, without: bool = False, **options: Any
     ) -> StarlakePipeline:
         """Return the pipeline of a canonical graph, in memory.
 
@@ -175,9 +180,10 @@ class AddonSuite:
             fake: the environment.
             *others: further add-ons.
             without: leave the add-on out.
+            **options: further options.
         """
         addons = () if without else (self.addon,)
-        given: dict[str, Any] = {**graph.options, **({} if without else self.addon_options(self.root))}
+        given: dict[str, Any] = {**graph.options, **({} if without else self.addon_options(self.root)), **options}
         named = [name for name in addons if isinstance(name, str)]
         if named:
             given["plugins"] = ",".join(named)
@@ -238,6 +244,15 @@ class AddonSuite:
             plain(self.draw(CORPUS["two_domains"], without=without).options["sl_env_var"]) for without in (True, False)
         ]
         assert seen[0] == seen[1], "the variables of the user were changed"
+
+    def test_every_option_has_an_effect(self) -> None:
+        """Every option changes a job or the pipeline, or is declared with ``effective=False`` and changes nothing."""
+        plugins = self.draw(EVERYTHING).orchestration.plugins
+        declared = options_of(plugins, plugins.addons[0])
+        problems = without_effect(
+            declared, lambda options: rendered(self.draw(EVERYTHING, **options)), self.option_sets, self.option_values
+        )
+        assert not problems, "\n".join(problems)
 
     def test_secrets_are_masked(self) -> None:
         """Neither the repr of a job, nor its masked form, nor the graph shows a secret."""

@@ -47,6 +47,8 @@ class EnvironmentBase:
         levels: what it can do; see :data:`LEVELS`.
         runs_any_program: whether its options can name the stand-in as the program to run.
         forbidden_imports: the modules (the SDK) that nothing may import before a job runs.
+        option_sets: the ways to use it, each with the options that it needs, if some options only matter in some of them.
+        option_values: values by name, for options whose type is not enough to make one up.
         stops_doubles: whether the service cannot tell a repeated submission, so that a second run may begin, and is
             stopped.
         check_seconds: the seconds that a check may take.
@@ -57,6 +59,8 @@ class EnvironmentBase:
     runs_any_program = True
     forbidden_imports: tuple[str, ...] = ()
     stops_doubles = False
+    option_sets: tuple[Mapping[str, Any], ...] = ({},)
+    option_values: Mapping[str, Any] = {}
     check_seconds = 20.0
 
     root: Path

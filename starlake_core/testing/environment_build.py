@@ -6,6 +6,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +22,7 @@ from .corpus import CORPUS, Graph
 from .environment_base import EnvironmentBase
 from .hostile import HOSTILE
 from .lab import SECRET, Does, an_attempt, canonical, plain
+from .option_effects import EVERYTHING, options_of, rendered, without_effect
 from .workers import same_imports
 
 __all__ = ["BuildChecks"]
@@ -158,6 +160,18 @@ class BuildChecks(EnvironmentBase):
         ]
         assert not loaded, f"building a pipeline imports {', '.join(loaded[:5])}"
         assert built[0][0] == built[1][0], "two processes build different pipelines"
+
+    def test_every_option_has_an_effect(self) -> None:
+        """Every option changes a job or the pipeline, or is declared with ``effective=False`` and changes nothing."""
+
+        def build(options: Mapping[str, Any]) -> str:
+            with self.orchestration(**{**EVERYTHING.options, **options}) as orchestration:
+                return rendered(EVERYTHING(orchestration))
+
+        plugins = self.orchestration().plugins
+        declared = options_of(plugins, plugins.environment)
+        problems = without_effect(declared, build, self.option_sets, self.option_values)
+        assert not problems, "\n".join(problems)
 
     def test_graph_shows_no_secret(self) -> None:
         """The graph as JSON shows no secret, whatever the environment puts into its jobs."""

@@ -13,9 +13,10 @@ import pytest
 from ..dsl.orchestration import Orchestration
 from ..dsl.pipeline import StarlakePipeline
 from ..model.graph import Task
+from ..model.lineage import StarlakeDependencies, StarlakeDependency
 from ..model.run import Report, RunRequest, TaskState
 from ..orchestrators.requests import request_run
-from .corpus import Graph
+from .corpus import CRON, Graph
 from .fake import FakeEnvironment, serving
 from .graphs import NativeGraph
 from .lab import SCHEDULED, with_env
@@ -49,6 +50,7 @@ class OrchestratorBase:
         wait_interval: the least number of seconds between two attempts of a waiting check.
         wait_timeout: the number of seconds that is enough for three attempts.
         task_timeout: the least time-out of a task, in seconds.
+        options_elsewhere: the options that only matter for what the kit does not do: deploying, a server elsewhere.
         check_seconds: the seconds that a check may take.
     """
 
@@ -60,6 +62,7 @@ class OrchestratorBase:
     wait_interval = 0
     wait_timeout = 60
     task_timeout = 1
+    options_elsewhere: tuple[str, ...] = ()
     check_seconds = 20.0
 
     root: Path
@@ -189,6 +192,18 @@ class OrchestratorBase:
         """Return the rendered pipeline of a canonical graph."""
         with self.orchestration(environment, *addons, **{**graph.options, **options}) as orchestration:
             return graph(orchestration)
+
+    def draw_triggered(self, environment: Any = None) -> StarlakePipeline:
+        """Return the rendered pipeline of a transform that a dataset starts."""
+        orders = StarlakeDependency("sales.orders", "table", cron=CRON)
+        nodes = StarlakeDependencies([StarlakeDependency("kpi.revenue", dependencies=[orders])])
+        with (
+            self.orchestration(environment) as orchestration,
+            orchestration.sl_create_pipeline(name="kit_triggered", dependencies=nodes) as pipeline,
+        ):
+            pipeline.add_lineage()
+        assert pipeline.trigger is not None, "the pipeline has no datasets that start it"
+        return pipeline
 
     def run(self, pipeline: StarlakePipeline, request: RunRequest | None = None) -> Report:
         """Run a pipeline, and check what must hold for every report."""

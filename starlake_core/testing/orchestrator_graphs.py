@@ -14,6 +14,7 @@ from .corpus import CORPUS, Graph
 from .fake import FakeEnvironment
 from .graphs import differences, neutral_graph
 from .lab import plain
+from .option_effects import options_of, what_is_read
 from .orchestrator_base import OrchestratorBase
 from .recording import Watcher
 
@@ -93,6 +94,36 @@ class GraphChecks(OrchestratorBase):
             corpus.single_task(orchestration)
         assert given == kept, "the options of the user were changed"
         assert plain(orchestration.options) == typed, "the options of the orchestration were changed"
+
+    def test_every_option_is_read(self) -> None:
+        """Every option is read when pipelines are rendered or run, or is declared with ``effective=False`` and never read."""
+        fake = FakeEnvironment(lifecycle=True)
+        with what_is_read() as read:
+            for graph in (
+                corpus.two_domains,
+                corpus.nested_groups,
+                corpus.tear_down,
+                corpus.lineage,
+                corpus.single_task,
+            ):
+                pipeline = self.draw(graph, fake)
+            self.draw_triggered(fake)
+            if self.runs_pipelines and self.runs_in_process:
+                self.run(pipeline)
+        plugins = pipeline.orchestration.plugins
+        declared = {option.name: option for option in options_of(plugins, plugins.orchestrator)}
+        ignored = [name for name, option in declared.items() if option.effective and name not in read]
+        ignored = [name for name in ignored if name not in self.options_elsewhere]
+        assert not ignored, (
+            f"options are declared and never read: {', '.join(ignored)}; read them, declare them with effective=False, or "
+            "add those that only matter for deploying or a server elsewhere to options_elsewhere"
+        )
+        misread = [name for name, option in declared.items() if not option.effective and name in read]
+        assert not misread, f"options are declared with effective=False, and are read: {', '.join(misread)}"
+        unknown = [name for name in self.options_elsewhere if name not in declared or name in read]
+        assert not unknown, (
+            f"options_elsewhere has names that are not options, or that are read after all: {', '.join(unknown)}"
+        )
 
     def test_native_node(self) -> None:
         """A native node of the orchestrator takes its place between the others."""

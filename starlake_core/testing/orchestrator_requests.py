@@ -14,7 +14,6 @@ from ..dsl.pipeline import StarlakePipeline
 from ..errors import RunError
 from ..model.graph import Task
 from ..model.kinds import Wait
-from ..model.lineage import StarlakeDependencies, StarlakeDependency
 from ..model.run import Report, RunRequest, TaskEvent, TaskState
 from ..orchestrators.requests import request_run
 from ..runtime import Verdict
@@ -241,24 +240,11 @@ class RequestChecks(OrchestratorBase):
 
     # -- pipelines that datasets start
 
-    def _triggered(self, fake: FakeEnvironment) -> StarlakePipeline:
-        orders = StarlakeDependency("sales.orders", "table", cron=corpus.CRON)
-        nodes = [StarlakeDependency("kpi.revenue", dependencies=[orders])]
-        with (
-            self.orchestration(fake) as orchestration,
-            orchestration.sl_create_pipeline(
-                name="kit_triggered", dependencies=StarlakeDependencies(nodes)
-            ) as pipeline,
-        ):
-            pipeline.add_lineage()
-        assert pipeline.trigger is not None, "the pipeline has no datasets that start it"
-        return pipeline
-
     @pytest.mark.parametrize("patient", [False, True])
     def test_a_triggered_run_waits_for_its_data(self, fake: FakeEnvironment, patient: bool) -> None:
         """A request of the rules, and not of a person, starts nothing while no dataset is new, and says so. An
         orchestrator that does not decide this itself refuses such a request."""
-        pipeline = self._triggered(fake)
+        pipeline = self.draw_triggered(fake)
         request = replace(self._request(pipeline), triggered=True, patient=patient)
         if TRIGGERED not in self.levels:
             with pytest.raises(RunError):
@@ -273,7 +259,7 @@ class RequestChecks(OrchestratorBase):
     @level(TRIGGERED)
     def test_a_run_by_hand_needs_no_data(self, fake: FakeEnvironment) -> None:
         """A person may start a pipeline that datasets start, for a date; its commands get that date."""
-        pipeline = self._triggered(fake)
+        pipeline = self.draw_triggered(fake)
         request = replace(self._request(pipeline), date=SCHEDULED)
         assert self.run(pipeline, request).succeeded
         (submission,) = fake.started("transform:kpi.revenue")

@@ -46,17 +46,18 @@ class Call:
     process: int = 0
 
 
-# sh starts Python, because the first line of a script is limited in length and cannot have spaces in the path.
+# sh starts Python, because the first line of a script is limited in length and cannot have spaces in the path. It starts it
+# without the packages of the environment (-S), because the program needs none, and looking for them takes as long as a call.
 _SCRIPT = """\
 #!/bin/sh
-'''exec' {python} "$0" "$@"
+'''exec' {python} -I -S "$0" "$@"
 ' '''
-import importlib.util
 import sys
 
 sys.path.insert(0, {package!r})
 for name in ("starlake_core", "starlake_core.testing"):  # without what they export, which takes longer than a call
-    sys.modules[name] = importlib.util.module_from_spec(importlib.util.find_spec(name))
+    sys.modules[name] = type(sys)(name)
+    sys.modules[name].__path__ = [sys.path[0] + "/" + name.replace(".", "/")]
 from starlake_core.testing.stand_in_program import main
 
 sys.exit(main({folder!r}, sys.argv[1:]))

@@ -1,6 +1,6 @@
 """The program of a :class:`~starlake_core.testing.StandIn`: what one call does.
 
-It is started for every command of a test. It imports little, so that most of a call is not the import of what it does not use.
+It is started for every command of a test. It imports little (not even pathlib), so that most of a call is not the import of what it does not use.
 """
 
 from __future__ import annotations
@@ -12,12 +12,10 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
 from ..contract import parse_arguments
 from ..errors import ContractError
-from .areas import Failure, TableModel, act
 from .subjects import subject
 
 __all__ = ["ALIVE", "CHILD", "RUNNING", "Step", "main"]
@@ -57,7 +55,7 @@ class Step:
     how: str = "fails"
 
 
-def _note(folder: Path, about: str, arguments: Sequence[str]) -> int:
+def _note(folder: str, about: str, arguments: Sequence[str]) -> int:
     """Record the call, and return how many came before it about the same subject."""
     line = {
         "subject": about,
@@ -66,7 +64,7 @@ def _note(folder: Path, about: str, arguments: Sequence[str]) -> int:
         "folder": os.getcwd(),
         "process": os.getpid(),
     }
-    with (folder / "calls.jsonl").open("a+", encoding="utf-8") as file:
+    with open(os.path.join(folder, "calls.jsonl"), "a+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
         earlier = sum(1 for text in file if json.loads(text)["subject"] == about)
@@ -74,32 +72,37 @@ def _note(folder: Path, about: str, arguments: Sequence[str]) -> int:
     return earlier
 
 
-def _go_on(folder: Path) -> None:
+def _go_on(folder: str) -> None:
     with contextlib.suppress(OSError):
-        pipe = os.open(folder / ALIVE, os.O_RDONLY | os.O_NONBLOCK)  # would wait for a writer otherwise
+        pipe = os.open(os.path.join(folder, ALIVE), os.O_RDONLY | os.O_NONBLOCK)  # would wait for a writer otherwise
         os.set_blocking(pipe, True)
         os.read(pipe, 1)
 
 
-def _start_child(folder: Path) -> None:
+def _start_child(folder: str) -> None:
     """Start a process that holds the lock of this one, so that the call counts as running until both have ended."""
     if os.fork() == 0:
-        (folder / CHILD).touch()
+        _touch(os.path.join(folder, CHILD))
         _go_on(folder)
         os._exit(0)
 
 
-def _running(folder: Path) -> IO[str]:
+def _touch(path: str) -> None:
+    with open(path, "a"):
+        pass
+
+
+def _running(folder: str) -> IO[str]:
     """Lock the file of this process, until it is closed."""
-    (folder / RUNNING).mkdir(exist_ok=True)
-    file = (folder / RUNNING / str(os.getpid())).open("a")
+    os.makedirs(os.path.join(folder, RUNNING), exist_ok=True)
+    file = open(os.path.join(folder, RUNNING, str(os.getpid())), "a")  # noqa: SIM115
     fcntl.flock(file, fcntl.LOCK_EX)
     return file
 
 
-def _scenario(folder: Path, about: str, number: int) -> Step:
-    with contextlib.suppress(FileNotFoundError):
-        steps = json.loads((folder / "scenario.json").read_text(encoding="utf-8")).get(about)
+def _scenario(folder: str, about: str, number: int) -> Step:
+    with contextlib.suppress(FileNotFoundError), open(os.path.join(folder, "scenario.json"), encoding="utf-8") as file:
+        steps = json.load(file).get(about)
         if steps:
             found = steps[min(number, len(steps) - 1)]
             return Step(**{**found, "lines": tuple(found["lines"]), "tells": tuple(found["tells"])})
@@ -116,35 +119,38 @@ def main(folder: str, arguments: Sequence[str]) -> int:
     Returns:
         The exit code.
     """
-    with _running(Path(folder)):
+    with _running(folder):
         return _call(folder, arguments)
 
 
 def _call(folder: str, arguments: Sequence[str]) -> int:
     about = subject(arguments)
-    number = _note(Path(folder), about, arguments)
+    number = _note(folder, about, arguments)
     try:
         values = parse_arguments(arguments).values
     except ContractError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    step = _scenario(Path(folder), about, number)
+    step = _scenario(folder, about, number)
     with contextlib.suppress(AttributeError):
         sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     for line in (*step.lines, *(os.environ.get(name, "") for name in step.tells)):
         sys.stdout.write(line + "\n")
     sys.stdout.flush()
     if step.child:
-        _start_child(Path(folder))
+        _start_child(folder)
     if step.goes_on:
-        _go_on(Path(folder))
+        _go_on(folder)
         return 143
     not_ready = step.not_ready
-    kept = Path(folder) / "tables.json"
-    if kept.exists() and not step.exit_code and not not_ready:
-        tables = [TableModel(**each) for each in json.loads(kept.read_text(encoding="utf-8"))]
+    kept = os.path.join(folder, "tables.json")
+    if os.path.exists(kept) and not step.exit_code and not not_ready:
+        from .areas import Failure, TableModel, act
+
+        with open(kept, encoding="utf-8") as file:
+            tables = [TableModel(**each) for each in json.load(file)]
         try:
-            not_ready = not act(arguments[0], values, tables, step.at, step.how, lambda: _go_on(Path(folder)))
+            not_ready = not act(arguments[0], values, tables, step.at, step.how, lambda: _go_on(folder))
         except Failure as failure:
             sys.stdout.write(f"{failure}\n")
             return 1
@@ -153,5 +159,5 @@ def _call(folder: str, arguments: Sequence[str]) -> int:
     marker = values.get("notReadySentinel")
     if marker is None:
         return 1
-    Path(marker).touch()
+    _touch(marker)
     return 0

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from breadth import ON_EVERY_VERSION
 
 from starlake_core import Job, Orchestration, RunKey
 from starlake_core.model.command import load_command
@@ -44,7 +45,9 @@ report = pipeline.run()
 print(report.state, flush=True)
 """
 
-_CROWD, _BROKEN = 300, 3
+# Smaller rounds after each commit; the matrix and the soak play the large ones.
+_CROWD, _SCHEDULES = (300, 20) if ON_EVERY_VERSION else (60, 8)
+_BROKEN = 3
 _MOST_CALLS = 30
 
 
@@ -123,7 +126,7 @@ class FaultSuite:
         job = self.job(emulator, schedule.seconds, lingers=0.3 if schedule.at_kill == "cancel" else 0.0)
         return play(schedule, emulator, job, self.preload, self.submit, self.polls)
 
-    @pytest.mark.parametrize("seed", seeds(20))
+    @pytest.mark.parametrize("seed", seeds(_SCHEDULES))
     def test_no_run_is_doubled_and_none_is_lost(self, seed: int, emulator: Emulator) -> None:
         check(self.play(draw(seed), emulator), self.duplicates)
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from airflow.utils.session import create_session
 from sqlalchemy import func, select
 from starlake_core_airflow import versions
@@ -83,6 +84,28 @@ def run_dag(dag: Any, date: datetime | None = None, conf: Mapping[str, Any] | No
     """Run a DAG with ``dag.test`` and nothing of ours around it; return its run."""
     given: dict[str, Any] = {"run_conf": dict(conf or {})}
     return known(dag).test(**{"logical_date" if AIRFLOW_3 else "execution_date": date}, **given)
+
+
+def run_again(dag: Any, run: Any) -> Any:
+    """Clear all tasks of a run, as a person does, and run them; return the run.
+
+    ``dag.test`` clears the tasks of its date, too, but then deletes the run and creates another one. Here, it keeps it.
+    """
+
+    def keep(*, dag: Any, session: Any, **_: Any) -> Any:
+        kept = session.scalar(select(type(run)).where(type(run).dag_id == run.dag_id, type(run).run_id == run.run_id))
+        kept.dag, kept.state = dag, "running"
+        session.commit()
+        return kept
+
+    module, name = (
+        ("airflow.models.dagrun", "get_or_create_dagrun")
+        if AIRFLOW_3
+        else ("airflow.models.dag", "_get_or_create_dagrun")
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importlib.import_module(module), name, keep)
+        return run_dag(dag, run.logical_date)
 
 
 def states(run: Any) -> dict[str, str | None]:

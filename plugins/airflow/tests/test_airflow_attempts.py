@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import textwrap
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from airflow_forks import Forks
+from airflow_runs import draw
 from starlake_core_airflow import attempts
 from starlake_core_airflow.attempts import take, take_look
 
-from starlake_core import Job, RunKey, RunnerError
+from starlake_core import Job, RunKey, RunnerError, StarlakePipeline, TaskEvent
 from starlake_core.model.identity import digest_of
 from starlake_core.runtime import AttemptInfo, Outcome, Runner, Status, Verdict
 
@@ -226,44 +226,33 @@ def test_a_refusal_passes_while_an_attempt_runs_and_is_final_before(monkeypatch:
         take(JOB, Refusing(_1=None), TRY_2, cleared=0, again=False)
 
 
-STOPPED = """
-import os, signal, sys, threading
-from pathlib import Path
-from starlake_core import Orchestration
+def stopped(root: Path) -> bool:
+    """A run that an interrupt stops when its first task has begun; what it says is in the file ``report``."""
+    # Who runs the tests in the background of a shell hands on that interrupts are ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Who runs the tests in the background of a shell hands on that interrupts are ignored.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-root = Path(sys.argv[1])
-options = {"sl_env_var": {"SL_ROOT": str(root)}, "SL_STARLAKE_PATH": str(root / "starlake"), "retries": 3, "retry_delay": 0}
-with Orchestration(options=options, orchestrator="airflow", environment="shell", filename=str(root / "stopped.py"), namespace={}) as o:
-    with o.sl_create_pipeline(name="stopped") as pipeline:
+    def build(pipeline: StarlakePipeline) -> None:
         first = pipeline.sl_transform("first", "kpi.first")
         pipeline.start_task() >> first >> pipeline.sl_transform("second", "kpi.second") >> pipeline.end_task()
 
-def on_event(event):
-    if event.line == "begun":
-        os.kill(os.getpid(), signal.SIGINT)
+    pipeline = draw(root, build, {"SL_STARLAKE_PATH": str(root / "starlake"), "retries": 3})
 
-report = pipeline.run(listener=on_event)
-(root / "report").write_text(" ".join([report.state, *(f"{task.id}={task.state}" for task in report.tasks)]))
-"""
+    def on_event(event: TaskEvent) -> None:
+        if event.line == "begun":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    report = pipeline.run(listener=on_event)
+    told = " ".join([report.state, *(f"{task.id}={task.state}" for task in report.tasks)])
+    (root / "report").write_text(told, encoding="utf-8")
+    return True
 
 
 def test_an_interrupt_stops_a_run_in_this_process(tmp_path: Path) -> None:
     """It is not a failed try that is tried again, and nothing begins any more."""
     program = tmp_path / "starlake"
-    program.write_text('#!/bin/sh\necho "$@" >> calls\necho begun\nexec sleep 600\n')
+    program.write_text('#!/bin/sh\necho "$@" >> calls\necho begun\nexec sleep 600\n', encoding="utf-8")
     program.chmod(0o755)
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(STOPPED), str(tmp_path)],
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert Forks(tmp_path / "warm").run(lambda: stopped(tmp_path))
     report = (tmp_path / "report").read_text()
     assert report == "cancelled start=success first=cancelled second=cancelled end=cancelled"
     assert len((tmp_path / "calls").read_text().splitlines()) == 1, "the task was tried again, or another one began"

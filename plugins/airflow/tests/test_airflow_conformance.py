@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from airflow_runs import events, last_event, run_dag, state, states
+from airflow_runs import events, last_event, run_again, run_dag, state, states
 from starlake_core_airflow.versions import EmptyOperator, dag_bag
 
 from starlake_core import StarlakePipeline
@@ -19,6 +19,7 @@ pytest_plugins = ["starlake_core.testing.plugin"]
 class TestAirflow(OrchestratorSuite):
     orchestrator = "airflow"
     levels = ("basic", "scheduled")
+    options_elsewhere = ("dags_folder", "airflow_username", "airflow_password", "airflow_token")
 
     def describe(self, native: Any) -> NativeGraph:
         tasks = []
@@ -56,8 +57,13 @@ class TestAirflow(OrchestratorSuite):
     def fire(self, pipeline: StarlakePipeline, moment: datetime) -> NativeRun:
         (self.root / "corpus.py").write_text("# a file that 2.11 keeps the text of\n", encoding="utf-8")
         before = last_event()
-        run = run_dag(pipeline.native, moment)
+        self.run_of_airflow = run_dag(pipeline.native, moment)
+        run = self.run_of_airflow
         return NativeRun(run.run_id, state(run) == "success", states(run), tuple(events(run, before)))
+
+    def fire_again(self, pipeline: StarlakePipeline, run: NativeRun) -> NativeRun:
+        again = run_again(pipeline.native, self.run_of_airflow)
+        return NativeRun(again.run_id, state(again) == "success", states(again))
 
     def native_node(self, task_id: str) -> Any:
         return EmptyOperator(task_id=task_id)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 import pytest
 from airflow.configuration import conf
+from breadth import once_on_airflow
 from starlake_core_airflow import dag_ignore, deploying
 from starlake_core_airflow.dag_modules import local_modules
 from starlake_core_airflow.deploying import dags_folder, delete, deploy, safe_mode_problem
@@ -115,6 +117,7 @@ def test_files_come_with_the_modules_that_they_import_and_go_with_them(source: P
         delete([source / "hourly.py"], target)
 
 
+@once_on_airflow
 def test_a_module_that_another_file_may_import_stays(source: Path, target: Path) -> None:
     write(source, daily=dag("daily", "import helpers"), helpers="")
     deploy([source / "daily.py"], target)
@@ -123,6 +126,7 @@ def test_a_module_that_another_file_may_import_stays(source: Path, target: Path)
     assert (target / "helpers.py").exists()
 
 
+@once_on_airflow
 def test_what_a_package_lost_goes_with_the_next_deployment(source: Path, target: Path) -> None:
     write(source, daily=dag("daily", "import common"), common__in____init__="", common__in__old="")
     deploy([source / "daily.py"], target)
@@ -131,33 +135,26 @@ def test_what_a_package_lost_goes_with_the_next_deployment(source: Path, target:
     assert set(tree(target)) == {"daily.py", "common/__init__.py", ".airflowignore"}
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        (dag("daily", "import nowhere"), "No module named 'nowhere'"),
-        (dag("daily", "raise ValueError('so wrong')"), "so wrong"),
-        ("# airflow dag\nx = (", "was never closed|SyntaxError"),
-        ("# airflow dag\n", "no DAG in .*daily.py"),
-        (
-            dag("daily").replace("airflow", "airfl" + "ow", 1).replace("# airflow dag", "#")
-            + "import time; time.sleep(20)",
-            "[Tt]ime-?out",
-        ),
-    ],
-)
-def test_a_file_that_does_not_load_changes_nothing(
-    source: Path, target: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
-) -> None:
+def test_files_that_do_not_load_change_nothing(source: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT", "3")
-    write(source, daily=text, fine=dag("fine"))
-    write(target, daily="what is there")
-    with pytest.raises(RunError, match=said) as caught:
-        deploy([source / "fine.py", source / "daily.py"], target)
-    assert str(source / "daily.py") in str(caught.value)
+    said = {
+        "missing": (dag("missing", "import nowhere"), "No module named 'nowhere'"),
+        "wrong": (dag("wrong", "raise ValueError('so wrong')"), "so wrong"),
+        "unclosed": ("# airflow dag\nx = (", "was never closed|SyntaxError"),
+        "empty": ("# airflow dag\n", "no DAG in .*empty.py"),
+        "slow": (dag("slow", "import time\ntime.sleep(20)"), "[Tt]ime-?out"),
+    }
+    write(source, fine=dag("fine"), **{name: text for name, (text, _) in said.items()})
+    write(target, missing="what is there")
+    with pytest.raises(RunError) as caught:
+        deploy([source / f"{name}.py" for name in ("fine", *said)], target)
+    assert {name for name, (_, words) in said.items() if re.search(words, str(caught.value))} == set(said), caught.value
+    assert all(str(source / f"{name}.py") in str(caught.value) for name in said)
     assert "fine.py" not in str(caught.value)
-    assert tree(target) == {"daily.py": "what is there"}
+    assert tree(target) == {"missing.py": "what is there"}
 
 
+@once_on_airflow
 def test_the_configuration_of_this_process_and_the_modules_of_the_real_folder_are_there(
     source: Path, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,6 +192,7 @@ def test_a_folder_below_airflows_own(source: Path, target: Path, monkeypatch: py
     assert set(dag_ignore.hidden_by(files, ignored)) == {"helpers.py"}
 
 
+@once_on_airflow
 def test_a_pipeline_file_may_import_another(source: Path, target: Path) -> None:
     text = dag("daily").replace("with DAG", "if __name__ != 'daily':\n  with DAG").replace("    pass", "      pass")
     write(source, daily=text, hourly=dag("hourly", "import daily"))
@@ -228,12 +226,14 @@ def test_files_in_the_way_are_refused(source: Path, target: Path) -> None:
     assert tree(target) == {"helpers.py": "of somebody else"}
 
 
+@once_on_airflow
 def test_a_file_that_is_in_the_folder_already_is_only_checked(target: Path) -> None:
     write(target, daily=dag("daily", "import helpers"), helpers="")
     assert deploy([target / "daily.py"], target) == [target / "daily.py"]
     assert set(tree(target)) == {"daily.py", "helpers.py"}
 
 
+@once_on_airflow
 def test_the_folder_is_made_if_only_it_is_missing(source: Path, tmp_path: Path) -> None:
     write(source, daily=dag("daily", "import nowhere"))
     with pytest.raises(RunError, match="cannot load"):
@@ -308,6 +308,7 @@ def test_what_lies_aside_is_nothing_that_airflow_parses(
     assert all(names <= {"daily.py", "b.py"} for names in seen)
 
 
+@once_on_airflow
 def test_a_deployment_that_cannot_write_says_so(source: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(source, daily=dag("daily"))
     failing(monkeypatch, "replace", 1)

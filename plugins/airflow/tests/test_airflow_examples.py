@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import warnings
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,11 +10,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from airflow_forks import Forks
 from breadth import once_on_airflow
+from click.testing import CliRunner
 from starlake_core_airflow.versions import AIRFLOW_3, VERSION, AssetAny
 from starlake_core_project.bakery import expected_tables, write_bakery
 
 from starlake_core import Orchestration, StarlakeDomain, StarlakePipeline, StarlakeSchedule
+from starlake_core.cli.app import app
 
 PARIS = ZoneInfo("Europe/Paris")
 TABLES = {"daily": ["customers", "ingredients", "products"], "hourly": ["orders"]}
@@ -167,19 +168,23 @@ def check_rows(example: Path) -> None:
 
 # On 2.11, test_compat_examples.py runs the same project from the command line.
 @once_on_airflow
-def test_the_example_runs_twice_from_the_command_line(example: Path) -> None:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SL_")}
+def test_the_example_runs_twice_from_the_command_line(
+    example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("SL_")]:
+        monkeypatch.delenv(name)
+    forks = Forks(tmp_path / "warm")
+
+    def command() -> bool:
+        done = CliRunner().invoke(app, ["run", str(example), "--orchestrator", "airflow"])
+        (tmp_path / "told").write_text(done.output, encoding="utf-8")
+        return done.exit_code == 0
 
     def orchestrate() -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "starlake_core", "run", str(example), "--orchestrator", "airflow"],
-            env=inherited,
-            text=True,
-            capture_output=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        return done.stdout
+        good = forks.run(command)
+        told = (tmp_path / "told").read_text(encoding="utf-8")
+        assert good, told[-6000:]
+        return told
 
     first = orchestrate()
     assert first.count(": success (") == 3

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from airflow import settings
-from airflow_runs import AIRFLOW_3, draw, known, program, run_dag, state
+from airflow_forks import Forks
+from airflow_runs import AIRFLOW_3, draw, known, program, state
 from breadth import once_on_airflow
-from load_fault_runs import batches, in_a_process, seeds_of, told
+from load_fault_runs import batches, seeds_of, told
 
 from starlake_core.testing import StandIn
 from starlake_core.testing.load_faults import draw_loads, draw_schedule, play, prepare
@@ -25,23 +24,11 @@ class Airflow:
     def __init__(self, root: Path, stand_in: StandIn, seeds: Sequence[int]) -> None:
         options = {**program(stand_in), "retries": 1, "retry_delay": 0}
         self.dag = draw(root, lambda p: draw_loads(p, seeds), options, cron="0 0 * * *").native
-        # What every process would import, map and build by itself, which takes longer than its run.
-        run_dag(draw(root / "warm", lambda p: p.start_task("start")).native)
-        self._parents: list[object] = []
+        self.forks = Forks(root / "warm")
 
     def run(self) -> bool:
-        def work() -> bool:
-            # Connections to the database, and the thread that serves the API, are those of the parent.
-            settings.engine.dispose(close=False)
-            if AIRFLOW_3:
-                api = importlib.import_module("airflow.sdk.execution_time.supervisor").in_process_api_server()
-                # Its end would wait for that thread.
-                self._parents.append(api.transport)
-                del api.transport
-            named = {"logical_date": DATE, "run_after": DATE} if AIRFLOW_3 else {"execution_date": DATE}
-            return state(known(self.dag).test(**named)) == "success"
-
-        return in_a_process(work)
+        named = {"logical_date": DATE, "run_after": DATE} if AIRFLOW_3 else {"execution_date": DATE}
+        return self.forks.run(lambda: state(known(self.dag).test(**named)) == "success")
 
     def again(self) -> bool:
         return self.run()

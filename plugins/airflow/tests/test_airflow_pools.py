@@ -19,13 +19,15 @@ from airflow.models.pool import Pool
 from airflow.utils.session import create_session
 from airflow_one_writer import build
 from airflow_runs import AIRFLOW_3, draw, run_dag, unique
-from breadth import in_the_matrix, once_on_airflow
+from breadth import in_the_matrix
+from click.testing import CliRunner
 from one_writer import OneWriter
 from sqlalchemy import select
 from starlake_core_airflow.listener import on_dag_run_running
 from starlake_core_airflow.pools import creation
 
 from starlake_core import StarlakePipeline
+from starlake_core.cli.app import app
 
 POOL = "starlake_duckdb_shop_db"
 
@@ -110,14 +112,8 @@ def file_of(root: Path) -> Path:
 
 def command(*arguments: str) -> tuple[int, str]:
     """The end and the output of ``starlake-orchestrate``, in the database of this process."""
-    done = subprocess.run(
-        [sys.executable, "-m", "starlake_core", *arguments, "--orchestrator", "airflow", "--environment", "shell"],
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
-    )
-    return done.returncode, done.stdout
+    done = CliRunner().invoke(app, [*arguments, "--orchestrator", "airflow", "--environment", "shell"])
+    return done.exit_code, done.output
 
 
 def test_check_names_a_missing_pool_and_the_command_that_makes_it(tmp_path: Path) -> None:
@@ -222,7 +218,7 @@ def two_at_once(tmp_path: Path, times: int, meet: bool = False, **options: Any) 
 
 
 # The lock is the one of the core, which knows nothing of Airflow.
-@once_on_airflow
+@in_the_matrix
 def test_two_runs_at_once(tmp_path: Path) -> None:
     place, ends = two_at_once(tmp_path, 2)
     assert ends == ["success"] * 4

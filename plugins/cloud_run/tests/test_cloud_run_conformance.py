@@ -20,6 +20,10 @@ class TestCloudRun(EnvironmentSuite):
     levels = ("basic", "resumable", "detached", "service")
     stops_doubles = True  # Cloud Run has no request ids
     forbidden_imports = ("google", "grpc")
+    option_values: Mapping[str, Any] = {
+        "cloud_run_job_region": "us-east1",
+        "cloud_run_overrides": {"containerOverrides": [{"name": "sidecar", "args": ["quick"]}]},
+    }
 
     @pytest.fixture(autouse=True)
     def _emulated(self, tmp_path: Path, stand_in: StandIn) -> Iterator[None]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from breadth import in_the_matrix
 from emulators.cloud_run import CloudRun
 from starlake_core_project.bakery import expected_tables, write_bakery
 
@@ -72,13 +73,15 @@ def check_tables(example: Path) -> None:
 def test_a_failure_shows_the_end_of_the_output_and_the_console(example: Path, emulator: CloudRun) -> None:
     (example / "metadata" / "transform" / "kpi" / "overview.sql").write_text("SELECT * FROM no.such_table")
     words = [word for name, value in emulator.options.items() for word in ("--option", f"{name}={value}")]
-    done = orchestrate("run", example, "--environment", "cloud_run", "--option", "retries=0", *words)
+    select = ("--select", "kpi_overview")
+    done = orchestrate("run", example, *select, "--environment", "cloud_run", "--option", "retries=0", *words)
     assert done.returncode == 1
     assert "kpi_overview failed: exit code 1" in done.stdout
     assert "such_table" in done.stdout
     assert "https://console.cloud.google.com/run/jobs/executions/details/europe-west1/starlake-" in done.stdout
 
 
+@in_the_matrix  # the quick start of the README does the same
 def test_the_emulator_is_a_program_that_says_how_to_use_it(example: Path) -> None:
     script = ROOT / "tests" / "emulators" / "cloud_run.py"
     program = f"{sys.executable} -m starlake_core_duckdb"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from breadth import quickly
 from compat_runs import HOSTS, native, native_runs
 from generated import DAILY, DAY, ENVIRONMENTS, HOURLY, RAW_SALE, TOTAL, corpus, load_file, transform_file
 
@@ -165,7 +166,7 @@ def options_of_a_run(host: str, sections: Any) -> dict[str, Any]:
     return {"sl_options": sections if host == "airflow" else json.dumps(sections)}
 
 
-@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("host", quickly(*HOSTS))
 def test_what_a_run_brings_reaches_the_commands(
     tmp_path: Path, home: dict[str, str], recorded: tuple[Path, Path], host: str
 ) -> None:

@@ -137,7 +137,7 @@ def test_every_pre_load_strategy(project: Path, strategy: str, check: str | None
         assert arguments[arguments.index("--globalAckFilePath") + 1] == "datasets/pending/starbake/${sl_ds}.ack"
 
 
-@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("host", quickly(*HOSTS))
 def test_a_dag_that_is_written_by_hand_runs(project: Path, home: dict[str, str], host: str) -> None:
     file = project / "dags" / f"by_hand_{host}.py"
     shutil.copy(EXAMPLES / file.name, file)

@@ -64,10 +64,15 @@ def program(stand_in: StandIn) -> dict[str, Any]:
 
 
 @contextmanager
-def instance_in(folder: Path) -> Iterator[Any]:
-    """An instance of Dagster that keeps all in files of a folder."""
+def instance_in(folder: Path, overrides: Any = None) -> Iterator[Any]:
+    """An instance of Dagster that keeps all in files of a folder.
+
+    Args:
+        folder: for its files.
+        overrides: what ``dagster.yaml`` would say.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    with DagsterInstance.local_temp(str(folder)) as instance:
+    with DagsterInstance.local_temp(str(folder), overrides) as instance:
         yield instance
 
 

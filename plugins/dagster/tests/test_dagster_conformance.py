@@ -26,6 +26,7 @@ class TestDagster(OrchestratorSuite):
     orchestrator = "dagster"
     levels = ("basic", "parallel", "triggered", "scheduled")
     nested_groups = False
+    options_elsewhere = ("workspace",)
 
     def describe(self, native: DagsterPipeline) -> NativeGraph:
         plan = create_execution_plan(native.alone)

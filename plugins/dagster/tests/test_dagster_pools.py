@@ -11,6 +11,7 @@ from typing import Any
 
 import one_writer
 import pytest
+from breadth import in_the_matrix
 from dagster import in_process_executor
 from dagster_runs import draw, instance_in, job, launch, run
 from one_writer import OneWriter
@@ -146,6 +147,7 @@ def test_two_jobs_at_once(tmp_path: Path) -> None:
     assert (len(place.calls()), place.lock_errors()) == (8, 0)
 
 
+@in_the_matrix
 def test_two_jobs_at_once_where_a_pool_of_the_user_lets_them(tmp_path: Path) -> None:
     """The lock of the machine is the second line."""
     place, ends = two_at_once(tmp_path, 1, default_pool="mine")
@@ -153,6 +155,7 @@ def test_two_jobs_at_once_where_a_pool_of_the_user_lets_them(tmp_path: Path) -> 
     assert (len(place.calls()), place.lock_errors()) == (8, 0)
 
 
+@in_the_matrix
 def test_without_it_they_are_in_each_others_way(tmp_path: Path) -> None:
     place, ends = two_at_once(tmp_path, 1, meet=True, exclusive="none", retries=0)
     assert place.lock_errors() > 0, "the program does fail as the real one does"

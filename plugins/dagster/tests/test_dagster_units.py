@@ -16,11 +16,13 @@ from dagster import (
     AssetSpec,
     Definitions,
     IOManager,
+    MaterializeResult,
     StaticPartitionsDefinition,
     asset,
     asset_check,
     define_asset_job,
     in_process_executor,
+    multi_asset,
     op,
 )
 from dagster import __version__ as dagster_version
@@ -58,7 +60,12 @@ def drawn(p: StarlakePipeline) -> None:
         for name in names:
             made[name] = p.sl_load(name, domain, name)
             move >> made[name]
-    for name, reads in (("a", ["g1.x"]), ("b", ["mart.a"]), ("c", ["mart.b", "ml.score"]), ("d", ["g2.z"])):
+    for name, reads in (
+        ("a", ["g1.x"]),
+        ("b", ["mart.a"]),
+        ("c", ["mart.b", "ml.score", "dbt.staged"]),
+        ("d", ["g2.z"]),
+    ):
         inlets = [table(read.replace(".", "/")) for read in reads]
         made[name] = p.sl_transform(name, f"mart.{name}", inlets=inlets)
     made["x"] >> made["a"] >> made["b"] >> made["c"]
@@ -88,6 +95,19 @@ def foreign(ran: list[str]) -> Any:
         ran.append("score")
 
     return score
+
+
+def models(ran: list[str]) -> Any:
+    """A definition of which any part can be made, as that of dbt: its tables are between two of the pipeline, and after them."""
+    specs = [AssetSpec(key("dbt/staged"), deps=[key("mart/a")]), AssetSpec(key("dbt/report"), deps=[key("mart/c")])]
+
+    @multi_asset(specs=specs, can_subset=True, name="models")
+    def dbt(context) -> Iterator[MaterializeResult]:
+        for name in context.selected_asset_keys:
+            ran.append(name.path[-1])
+            yield MaterializeResult(asset_key=name)
+
+    return dbt
 
 
 def check_on(name: str, passes: list[bool]) -> Any:
@@ -174,15 +194,17 @@ def test_circles_and_the_longest_way_are_found_without_recursion() -> None:
 # -- the whole pipeline
 
 
-def test_everything_runs_in_order_with_an_asset_of_the_user_in_between(route: Any) -> None:
+def test_everything_runs_in_order_with_assets_of_the_user_in_between(route: Any) -> None:
     ran: list[str] = []
     pipeline = draw(drawn)
-    score = foreign(ran)
-    defs = Definitions.merge(Definitions(assets=[score]), definitions(pipeline))
-    assert ended(route(defs), "success") == sorted([*ALL, "down", *GATES, "score"])
-    subjects = [s.subject for s in fake(pipeline).submissions]
-    assert subjects.index("transform:mart.a") < subjects.index("transform:mart.c")
-    assert ran == ["score"]
+    defs = Definitions.merge(Definitions(assets=[foreign(ran), models(ran)]), definitions(pipeline))
+    result = route(defs)
+    assert set(ended(result, "success")) >= {*ALL, "down", *GATES}
+    order = [e.asset_key.to_user_string() for e in result.all_events if e.event_type_value == "ASSET_MATERIALIZATION"]
+    for between in ("ml/score", "dbt/staged"):
+        assert order.index("mart/a") < order.index(between) < order.index("mart/c")
+    # The job of the pipeline leaves what comes after it to others.
+    assert set(ran) == {"score", "staged", *(["report"] if route.name == "__ASSET_JOB" else [])}
 
 
 def test_a_domain_that_is_not_ready_skips_what_depends_on_it_only(route: Any) -> None:
@@ -348,6 +370,76 @@ def test_dependencies_and_mappings_of_the_user_reach_a_transform() -> None:
     made = [one.map_asset_specs(mapped) if key("mart/b") in one.keys else one for one in pipeline.native.assets()]
     graph = repository(Definitions(assets=[rates, *made])).asset_graph
     assert key("ref/rates") in graph.get(key("mart/b")).parent_keys
+
+
+# -- what cannot be
+
+
+def two_loads(reads: str) -> Any:
+    def loads(p: StarlakePipeline) -> None:
+        check = p.sl_pre_load("g", ["x", "y"], "imported")
+        assert check is not None
+        check >> [p.sl_load("x", "g", "x"), p.sl_load("y", "g", "y", inlets=[table(reads)])]
+        p.sl_transform("a", "mart.a", inlets=[table("g/y")])
+
+    return loads
+
+
+def test_nothing_stands_between_two_tables_behind_one_gate_and_check_says_so() -> None:
+    pipeline = draw(two_loads("ml/score"))
+    (note,) = shared_assets([pipeline.native])
+    assert note.startswith(
+        "y of pipeline p reads ml/score, which no pipeline here makes, and shares a definition with g/x"
+    )
+
+    @asset(key=SCORE, deps=[key("g/x")])
+    def score() -> None: ...
+
+    defs = Definitions.merge(Definitions(assets=[score]), definitions(pipeline))
+    with pytest.raises(Exception, match=r"does not have (output|input)"):
+        global_job(defs)
+    # As the note advises.
+    pipeline = draw(lambda p: p.sl_load("x", "g", "x"))
+    other = draw(
+        lambda p: p.sl_load("y", "g2", "y", inlets=[table("ml/score")]), name="two", environment=fake(pipeline)
+    )
+    assert shared_assets([pipeline.native, other.native]) == []
+    defs = Definitions.merge(Definitions(assets=[score]), definitions([pipeline, other]))
+    assert global_job(defs) is not None
+
+
+def test_a_blocking_check_behind_a_gate_stops_the_transforms_and_no_table_of_the_domain(instance: Any) -> None:
+    pipeline = draw(two_loads("g/x"))
+    (note,) = shared_assets([pipeline.native])
+    assert note.startswith("y of pipeline p comes after g/x and shares its definition")
+    for checked, behind in (("g/x", {"x", "y", "a"}), ("g/y", {"x", "y"})):
+        defs = Definitions.merge(Definitions(asset_checks=[check_on(checked, [False])]), definitions(pipeline))
+        result = launch(resolved(defs, "job", "p"), instance, DAY)
+        assert not result.success
+        assert set(ended(result, "success")) & {"x", "y", "a"} == behind
+
+
+def test_other_dependencies_of_a_table_behind_a_gate_are_given_to_its_verb() -> None:
+    """Dagster adds some to the definition of an op only."""
+    more = AssetDep(AssetKey(["ref", "rates"]))
+    domain = next(one for one in draw(two_loads("g/x")).native.assets() if key("g/x") in one.keys)
+    with pytest.raises(Exception, match="additional deps to an op-backed asset"):
+        domain.map_asset_specs(lambda spec: spec.replace_attributes(deps=[*spec.deps, more]))
+
+    def build(p: StarlakePipeline) -> None:
+        check = p.sl_pre_load("g", ["x", "y"], "imported")
+        assert check is not None
+        check >> [p.sl_load("x", "g", "x", deps=[more]), p.sl_load("y", "g", "y")]
+
+    assert repository(definitions(draw(build))).asset_graph.get(key("g/x")).parent_keys == {more.asset_key}
+
+
+def test_a_selection_without_the_tables_of_a_domain_asks_no_gate(instance: Any) -> None:
+    pipeline = draw(drawn)
+    fake(pipeline).script("preload:g2", Verdict.NOT_READY)
+    mine = define_asset_job("mine", selection=["mart/d"])
+    defs = Definitions.merge(Definitions(jobs=[mine]), definitions(pipeline))
+    assert ended(launch(resolved(defs, "job", "mine"), instance, DAY), "success") == ["d"]
 
 
 # -- too many in a row

@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from breadth import in_the_matrix
 from emulators.dataproc import Dataproc
 from starlake_core_project.bakery import expected_tables, write_bakery
 
@@ -64,8 +65,12 @@ def rows(project: Path, table: str, columns: list[str]) -> list[list[str]]:
         return sorted(map(list, connection.execute(f"SELECT {shown} FROM {table}").fetchall()), key=str)
 
 
+# On an existing cluster as on one of their own, but for the cluster.
+EXISTING = pytest.param({}, marks=in_the_matrix)
+
+
 @pytest.mark.parametrize(
-    "more", [{"dataproc_cluster": None}, {}, SERVERLESS], ids=["ephemeral", "existing", "serverless"]
+    "more", [{"dataproc_cluster": None}, EXISTING, SERVERLESS], ids=["ephemeral", "existing", "serverless"]
 )
 def test_the_tables_are_those_of_duckdb(
     dataproc: Dataproc, project: Path, tmp_path: Path, more: dict[str, Any]
@@ -94,6 +99,7 @@ def test_the_tables_are_those_of_duckdb(
     assert list(dataproc.clusters) == ["existing"]
 
 
+@in_the_matrix  # the quick start of the README does the same
 def test_the_command_line_runs_the_example(project: Path, tmp_path: Path) -> None:
     """What the README says: the emulator in one shell, ``starlake-orchestrate`` in another."""
     emulator = Path(__file__).resolve().parents[3] / "tests" / "emulators" / "dataproc.py"

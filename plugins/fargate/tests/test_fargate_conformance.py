@@ -19,6 +19,22 @@ class TestFargate(EnvironmentSuite):
     environment = "fargate"
     levels = ("basic", "resumable", "detached", "service")
     forbidden_imports = ("boto3", "botocore")
+    option_sets = (
+        {},
+        {
+            "aws_task_private_subnets": [],
+            "aws_network_configuration": {"awsvpcConfiguration": {"subnets": ["subnet-89abcdef"]}},
+        },
+    )
+    option_values: Mapping[str, Any] = {
+        "aws_task_private_subnets": "subnet-0123abcd",
+        "aws_task_security_groups": "sg-0123abcd",
+        "aws_region": "us-east-1",
+        "aws_endpoint_url": "http://127.0.0.1:1",
+        "aws_platform_version": "1.4.0",
+        "aws_run_task": {"enableExecuteCommand": True},
+        "aws_network_configuration": {"awsvpcConfiguration": {"subnets": ["subnet-4567cdef"]}},
+    }
 
     @pytest.fixture(autouse=True)
     def _emulator(self, tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:

@@ -42,9 +42,15 @@ def typed(folder: Path, site: Path, *words: object) -> str:
     return done.stdout
 
 
+@pytest.fixture(scope="session")
+def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What mypy knows of the core, which all templates use."""
+    return tmp_path_factory.mktemp("mypy")
+
+
 @needs_tools
 @pytest.mark.parametrize("role", ROLES)
-def test_a_new_plugin_is_found_and_passes_at_once(role: str, tmp_path: Path) -> None:
+def test_a_new_plugin_is_found_and_passes_at_once(role: str, tmp_path: Path, mypy_cache: Path) -> None:
     project, site = tmp_path / "project", tmp_path / "site"
     code, output = new_plugin(role, "my_cloud", "--folder", project)
     assert code == 0, output
@@ -56,7 +62,7 @@ def test_a_new_plugin_is_found_and_passes_at_once(role: str, tmp_path: Path) -> 
     assert "starlake-my-cloud" in listed
     assert "works" in listed
     quick = ("-k", QUICK) if role == "service" and not ON_EVERY_VERSION else ()
-    typed(project, site, "mypy", "--cache-dir", tmp_path / "mypy")
+    typed(project, site, "mypy", "--cache-dir", mypy_cache)
     tested = typed(project, site, "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", "-n", "2", *quick)
     assert " passed" in tested
     assert "xfailed" not in tested

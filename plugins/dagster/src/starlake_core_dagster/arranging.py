@@ -61,6 +61,7 @@ def arranged(pipelines: Sequence[DagsterPipeline]) -> Arrangement:
                 _untie(circle, places, unordered, notes)
             continue
         if longest_path(edges) <= MOST_IN_A_ROW:
+            notes.extend(sentence for form in forms.values() for sentence in form.limits(owners.keys()))
             for note in notes:
                 logger.info("%s", note)
             return Arrangement(owners, forms, notes)

@@ -87,6 +87,14 @@ class Form(ABC):
     def waits(self) -> Iterator[tuple[list[AssetKey], list[AssetKey]]]:
         """For each definition: the assets that it defines, and those of other definitions that it waits for."""
 
+    def limits(self, known: Collection[AssetKey]) -> Iterator[str]:
+        """A sentence for each place where Dagster has none for a check or an asset of others, although somebody may expect one.
+
+        Args:
+            known: the assets of all pipelines of the code location.
+        """
+        yield from ()
+
     @abstractmethod
     def definitions(self, ops: Mapping[str, Any]) -> list[AssetsDefinition]:
         """The definitions of its assets.

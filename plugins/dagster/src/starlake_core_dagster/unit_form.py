@@ -32,6 +32,7 @@ from .units import plan
 __all__ = ["UnitForm"]
 
 _CHECKED = "verdict_of"
+_GATES = (TaskKind.CHECK, TaskKind.IMPORT)
 
 
 class UnitForm(Form):
@@ -117,6 +118,33 @@ class UnitForm(Form):
                 [produced.key for path in unit for produced in self.made.get(path, ())],
                 [key for path in unit for key in self.units.outside[path]],
             )
+
+    def limits(self, known: Collection[AssetKey]) -> Iterator[str]:
+        """See :class:`.form.Form`."""
+        tasks, pipeline = self.context.flat.tasks, self.context.pipeline.id
+        for unit in self.units.members:
+            keys = {produced.key: path for path in unit for produced in self.made.get(path, ())}
+            if len(keys) < 2:
+                continue
+            for path in unit:
+                about = f"{path} of pipeline {pipeline}"
+                before = [key.to_user_string() for key in self.units.deps[path] if key in keys and keys[key] != path]
+                if before and path in self.made:
+                    yield (
+                        f"{about} comes after {', '.join(before)} and shares its definition, because both come directly after {unit[0]}: a "
+                        "blocking check between the two does not stop it, and no asset of others can stand between them. To avoid that, make it in "
+                        "another pipeline"
+                    )
+                strange = [key.to_user_string() for key in self.context.says.get(path, ()) if key not in known]
+                if strange and any(
+                    before in tasks and tasks[before].kind in _GATES for before in self.units.inside[path]
+                ):
+                    others = sorted(key.to_user_string() for key, other in keys.items() if other != path)
+                    yield (
+                        f"{about} reads {', '.join(strange)}, which no pipeline here makes, and shares a definition with {', '.join(others)}: if "
+                        "the one is made from the other, Dagster cannot load them ('does not have output' or 'does not have input'). Then load it "
+                        "in another domain or pipeline"
+                    )
 
     def _is_single(self, unit: Sequence[str]) -> bool:
         """Whether an op can be a definition without a graph around it: all its outputs are assets."""

@@ -120,7 +120,8 @@ class FargateOptions(OptionGroup):
     aws_conn_id: str | None = option(
         STR,
         env="",
-        doc="The connection with the credentials, for orchestrators that manage connections; others ignore it.",
+        effective=False,
+        doc="The orchestrator airflow reads it: the connection with the credentials. For other orchestrators, set aws_profile.",
     )
     aws_endpoint_url: str | None = option(
         STR,

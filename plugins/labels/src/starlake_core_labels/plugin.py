@@ -42,12 +42,7 @@ def sl_create_preload(options: Options) -> Generator[None, Job | None, Job | Non
 def sl_create_lifecycle(options: Options) -> Generator[None, Lifecycle | None, Lifecycle | None]:
     # The jobs around a pipeline do not pass through sl_create_job, and a cluster costs most.
     made = yield
-    if made is None:
-        return None
-    setup, teardown = (
-        tuple((name, _labelled(job, options)) for name, job in steps) for steps in (made.setup, made.teardown)
-    )
-    return Lifecycle(setup, teardown)
+    return None if made is None else made.map_jobs(lambda job: _labelled(job, options))
 
 
 def _labelled(job: Job, options: Options) -> Job:

@@ -77,12 +77,7 @@ def sl_create_preload(options: Options) -> Generator[None, Job | None, Job | Non
 @hookimpl(wrapper=True)
 def sl_create_lifecycle(options: Options) -> Generator[None, Lifecycle | None, Lifecycle | None]:
     made = yield
-    if made is None:
-        return None
-    setup, teardown = (
-        tuple((name, _informed(job, options)) for name, job in steps) for steps in (made.setup, made.teardown)
-    )
-    return Lifecycle(setup, teardown)
+    return None if made is None else made.map_jobs(lambda job: _informed(job, options))
 
 
 def _informed(job: Job, options: Options) -> Job:
