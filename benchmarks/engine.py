@@ -91,7 +91,9 @@ def query(number: int, table: Callable[[int], str]) -> str:
     if layer == 0:
         return f"SELECT range AS id, range * {number + 1} AS v, 'name ' || range AS label FROM range({ROWS})"
     a, b, c = (table((layer - 1) * LAYER + (place + step) % LAYER) for step in range(3))
-    return f"SELECT a.id, a.v + b.v + c.v AS v, a.label FROM {a} a JOIN {b} b USING (id) JOIN {c} c USING (id)"
+    return (
+        f"SELECT a.id, (a.v + b.v + c.v) % 1000003 AS v, a.label FROM {a} a JOIN {b} b USING (id) JOIN {c} c USING (id)"
+    )
 
 
 def make_project(folder: Path, count: int) -> None:
