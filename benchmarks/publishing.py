@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -76,6 +77,27 @@ def _least(*works: Callable[[], object], rounds: int = 5) -> list[float]:
             started = time.process_time()
             work()
             times.append(time.process_time() - started)
+    return [min(times) for times in found]
+
+
+def _least_of_children(*works: Callable[[], object], rounds: int = 5) -> list[float]:
+    """CPU seconds of each work in a process of its own, as Airflow parses a file: the best of several rounds, in each of which they take turns."""
+    found: list[list[float]] = [[] for _ in works]
+    for number in range(rounds):
+        order = list(zip(works, found, strict=True))
+        for work, times in order if number % 2 else reversed(order):
+            child = os.fork()
+            if not child:
+                try:
+                    work()
+                except BaseException:
+                    traceback.print_exc()
+                    os._exit(1)
+                os._exit(0)
+            _, status, usage = os.wait4(child, 0)
+            if status:
+                raise SystemExit("a parse failed")
+            times.append(usage.ru_utime + usage.ru_stime)
     return [min(times) for times in found]
 
 
@@ -200,6 +222,8 @@ for k in range(10):
     globals()[dag.dag_id] = dag
 """
 """DAGs with the same tasks and edges, written by hand for Airflow alone."""
+_CRON = 'CronTriggerTimetable("0 1 * * *", timezone="UTC")'
+"""Instead of a schedule of a hundred assets, all of which Airflow turns to JSON whenever it hashes the DAG, once for each task."""
 _IMPORTS = """
 try:
     from airflow.sdk import AssetAny as ANY
@@ -228,6 +252,7 @@ def _airflow(folder: Path) -> None:
         "ours": f"# airflow dag\nfrom starlake_core_project import publish\npublish({str(root)!r}, environment='duckdb')\n",
         "drawn by hand": f'# airflow dag\nORCHESTRATOR = "airflow"\n{_BY_HAND}',
         "for Airflow alone": f"{_IMPORTS}{_NATIVE}",
+        "for Airflow alone, all by cron": f"{_IMPORTS}{_NATIVE}".replace("ANY(*outside)", _CRON),
     }
 
     def parse(place: Path) -> None:
@@ -241,11 +266,14 @@ def _airflow(folder: Path) -> None:
         place.mkdir()
         (place / "all.py").write_text(text, encoding="utf-8")
         works.append(partial(parse, place))
-    figures = dict(zip(texts, _least(*works), strict=True))
+    for work in works:
+        work()  # imports what the processes share, as those of Airflow do
+    figures = dict(zip(texts, _least_of_children(*works), strict=True))
     for name in list(texts)[1:]:
         ratio = figures["ours"] / figures[name]
+        target = "reported" if name.endswith("cron") else "target 1.30"
         sys.stdout.write(
-            f"a full parse / {name}: {figures['ours']:.2f} s / {figures[name]:.2f} s = {ratio:.2f}, target 1.30\n"
+            f"a full parse / {name}: {figures['ours']:.2f} s / {figures[name]:.2f} s = {ratio:.2f}, {target}\n"
         )
 
 

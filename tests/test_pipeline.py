@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import logging
+import re
 import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,6 +54,7 @@ from starlake_core import (
 )
 from starlake_core.contract import parse_arguments
 from starlake_core.dsl.orchestration import Overrides, current_overrides, overriding
+from starlake_core.dsl.pipeline_files import load_file
 
 Draw = Callable[..., StarlakePipeline]
 DAILY = StarlakeSchedule(
@@ -828,6 +832,39 @@ def test_two_pipelines_with_one_id_are_refused(draw: Draw, orchestrate: Any) -> 
     draw(lambda p: p.start_task(), orchestration=orchestration)
     with pytest.raises(StarlakeError, match=r"two pipelines of pipelines\.py have the id 'p'.*name="):
         draw(lambda p: p.start_task(), orchestration=orchestration)
+
+
+TWINS = """
+from starlake_core import Orchestration
+
+def build():
+    with Orchestration(orchestrator={orchestrator!r}, environment="shell") as orchestration:
+        with orchestration.sl_create_pipeline(name="p") as pipeline:
+            pipeline.start_task()
+    return pipeline
+
+build()
+"""
+
+
+def test_two_orchestrations_of_a_file_do_not_make_pipelines_with_one_id(tmp_path: Path) -> None:
+    path = tmp_path / "twins.py"
+    once = TWINS.format(orchestrator="local")
+    path.write_text(once + "build()\n", encoding="utf-8")
+    (problem,) = load_file(path, Overrides()).problems
+    assert re.search(r"twins\.py, line 6: two pipelines of .*twins\.py have the id 'p'.*name=", problem)
+    path.write_text(once, encoding="utf-8")
+    assert [pipeline.id for pipeline in load_file(path, Overrides()).pipelines] == ["p"]
+
+
+def test_a_module_that_is_loaded_again_makes_its_pipelines_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "loaded_twice.py").write_text(TWINS.format(orchestrator="local"), encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = importlib.import_module("loaded_twice")
+    monkeypatch.setitem(sys.modules, "loaded_twice", module)
+    assert importlib.reload(module).build().id == "p", "and its functions as often as they are called"
 
 
 def test_a_wrong_cron_is_refused(orchestrate: Any) -> None:

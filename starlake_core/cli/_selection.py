@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import wraps
@@ -65,11 +65,13 @@ class PipelineFiles:
             *map(str, self.paths),
         )
 
-    def load(self, columns: bool = False) -> list[StarlakePipeline]:
+    def load(self, columns: bool = False, chosen: Collection[str] | None = None) -> list[StarlakePipeline]:
         """Load the pipelines, print warnings, and sort the pipelines so that each comes after those that feed it.
 
         Args:
             columns: whether somebody looks at the columns of transforms; for pipelines of projects.
+            chosen: the tables and transforms that the command is about, so that a broken pipeline without any of them only leads to a warning;
+                None for all.
 
         Raises:
             NothingFoundError: a path leads to no pipeline file.
@@ -88,13 +90,17 @@ class PipelineFiles:
             stderr().print(Text("note: ", style="yellow").append(plain(note)), soft_wrap=True)
         files = load_files(sources.files, self.overrides) if sources.files else []
         files += [load_project(folder, self.overrides, columns) for folder in sources.projects]
+        self.faults.clear()
         for file in files:
             for warning in file.warnings:
                 stderr().print(Text("warning: ", style="yellow").append(plain(warning)), soft_wrap=True)
             for fault in file.faults:
                 what = f"pipeline {fault.pipeline} cannot be built: {fault.message}"
-                stderr().print(Text("error: ", style="bold red").append(plain(what)), soft_wrap=True)
-        self.faults[:] = [fault for file in files for fault in file.faults]
+                if chosen is None or not fault.work or not set(fault.work).isdisjoint(chosen):
+                    self.faults.append(fault)
+                    stderr().print(Text("error: ", style="bold red").append(plain(what)), soft_wrap=True)
+                else:
+                    stderr().print(Text("warning: ", style="yellow").append(plain(what)), soft_wrap=True)
         return sort_pipelines(pipelines_of(files))
 
     def projects(self) -> tuple[Path, ...]:
@@ -175,8 +181,8 @@ class Selection:
             PluginNotFoundError: the command line names a plugin that does not exist.
             PipelineFileError: a file has problems.
         """
-        pipelines = self.files.load(columns)
         chosen = self._of_projects()
+        pipelines = self.files.load(columns, chosen)
         if chosen is not None:
             return [
                 SelectedPipeline(pipeline, fitting, (), self.variables)

@@ -22,7 +22,7 @@ from ..model.schedule import StarlakeSchedule, read_cron
 from ..options import GeneralOptions, Options, resolve_options
 from ..options.documents import relative_to
 from ..plugins import Plugins, choose, select
-from .caller import calling_module
+from .caller import calling_module, ids_of_execution
 from .groups import StarlakeTaskGroup
 from .pipeline import StarlakePipeline
 from .placeholders import FILLED, fill, known_names, warn_of_template
@@ -171,12 +171,12 @@ class Orchestration:
         for problem in problems:
             logger.warning("%s", problem)
 
-    def add(self, pipeline: StarlakePipeline) -> None:
-        """Add a finished pipeline.
+    def check(self, pipeline: StarlakePipeline) -> None:
+        """Check a pipeline whose block has ended, before the orchestrator renders it.
 
         Raises:
             OptionsError: a per-task option of one of its tasks is wrong.
-            StarlakeError: another pipeline of this orchestration has the same id.
+            StarlakeError: another pipeline of this orchestration, or of this file, has the same id.
             DatasetError: another pipeline produces a dataset whose name differs only by case.
         """
         if self.options.problems:
@@ -184,12 +184,18 @@ class Orchestration:
             problems = [one for name, found in self.options.problems.items() if name in names for one in found]
             if problems:
                 raise OptionsError(problems)
-        if any(other.id == pipeline.id for other in self.pipelines):
+        ids = ids_of_execution(self.namespace)
+        if pipeline.id in (ids or ()) or any(other.id == pipeline.id for other in self.pipelines):
             raise StarlakeError(
                 f"two pipelines of {self.filename or 'this orchestration'} have the id '{pipeline.id}'; give one of them another "
-                "name: sl_create_pipeline(name=...)"
+                f"name: sl_create_pipeline(name=...), or publish(..., names={{'{pipeline.id}': ...}}) for that of a project"
             )
         check_datasets(pipeline.outlets, pipeline.id, self._produced)
+        if ids is not None:
+            ids.add(pipeline.id)
+
+    def add(self, pipeline: StarlakePipeline) -> None:
+        """Add a finished pipeline."""
         self.pipelines.append(pipeline)
 
     def sl_create_pipeline(

@@ -53,6 +53,10 @@ class Opened(Protocol):
     allows_any_keyword: bool
     filename: str
 
+    def check(self, pipeline: StarlakePipeline) -> None:
+        """Check a pipeline before it is rendered."""
+        ...
+
     def add(self, pipeline: StarlakePipeline) -> None:
         """Add a finished pipeline."""
         ...
@@ -162,6 +166,7 @@ class StarlakePipeline(Verbs):
         if error is not None:
             return
         self.check()
+        self.orchestration.check(self)
         self.native = render(self, self.plugins)
         self.orchestration.add(self)
 

@@ -30,10 +30,12 @@ class PipelineFault:
     Attributes:
         pipeline: its id, or the name of the file if it belongs to no pipeline.
         message: what is wrong, with file and line; a line for each problem.
+        work: the tables and transforms that it would run, as ``domain.name``; empty if that is not known.
     """
 
     pipeline: str
     message: str
+    work: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -58,9 +58,11 @@ class Written:
 
     def to_line(self) -> str:
         """Return the line of output with which a program tells it to its :class:`.ProcessRunner`."""
-        values = {name: value for name, value in asdict(self).items() if value not in (None, (), "")}
+        values: dict[str, Any] = {name: value for name, value in vars(self).items() if value not in (None, (), "")}
         if self.columns:
             values["columns"] = [[column.name, column.type] for column in self.columns]
+        if self.checks:
+            values["checks"] = [asdict(check) for check in self.checks]
         return _LINE + json.dumps(values, sort_keys=True)
 
     @classmethod

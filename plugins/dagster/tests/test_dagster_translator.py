@@ -261,7 +261,11 @@ def test_what_the_project_says_about_a_table_is_shown() -> None:
             table="KPI.revenue",
             database="lake",
             description="What comes in.",
-            columns=(Column("day", "date", "the day", required=True, key=True), Column("amount", "decimal")),
+            columns=(
+                Column("day", "date", "the day", required=True, key=True),
+                Column("amount", "decimal"),
+                Column("odd"),
+            ),
             checks=(Check("positive", "amount > 0"),),
             owners=("data@example.com", "the team"),
             tags=("gold", "two words"),
@@ -277,6 +281,7 @@ def test_what_the_project_says_about_a_table_is_shown() -> None:
     assert [(column.name, column.type, column.constraints.nullable) for column in schema.columns] == [
         ("day", "date", False),
         ("amount", "decimal", True),
+        ("odd", "?", True),
     ]
     assert spec.metadata["dagster/table_name"] == "lake.KPI.revenue"
     assert spec.metadata["sql"].md_str.startswith("`````sql\n")

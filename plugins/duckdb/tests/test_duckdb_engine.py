@@ -6,11 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
 from starlake_core_duckdb import database as database_module
+from starlake_core_duckdb.engine import databases
 from starlake_core_duckdb.engine.commands import ALONE, CANCELLED, Command, Shared
 
 from conftest import environment
@@ -205,6 +208,35 @@ def test_a_database_that_nobody_uses_is_free_for_others(sandbox: Sandbox, engine
     assert engine.run(*transform(sandbox, "one", "SELECT 1 AS n")) == 0
     until(lambda: engine.shared.tidy())
     assert sandbox.query("FROM kpi.one") == [(1,)]
+
+
+def test_how_long_a_database_stays_open_depends_on_the_pauses_between_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(databases, "time", SimpleNamespace(monotonic=lambda: now, sleep=time.sleep))
+    database = databases.Database(tmp_path / "x.db")
+
+    def command(after: float) -> bool:
+        """Run a command after a pause, and say whether the database was open until then."""
+        nonlocal now
+        now += after
+        still_open = not database.tidy()
+        _, cursor = database.enter(lambda: None, "v1.2.0")
+        database.leave(cursor)
+        return still_open
+
+    assert [command(after) for after in (0, 0.2, 0.5, 0.5, 0.9, 0.9, 1.7)] == [
+        False,
+        True,
+        False,
+        True,
+        True,
+        True,
+        True,
+    ]
+    assert [command(after) for after in (5, 0.5)] == [False, False], "who comes seldom keeps nothing open"
+    assert database.tidy(at_once=True)
 
 
 def test_a_reader_is_waited_for(sandbox: Sandbox, engine: Engine) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -166,10 +166,36 @@ def test_a_view_instead_of_a_table(sandbox: Sandbox) -> None:
     task(sandbox, "SELECT 3 AS n")
     result = sandbox.run("transform", "--name", "kpi.t")
     assert result.code == 1
-    assert (
-        "kpi.t is a view in the database, and the transform wants a table; remove it first (DROP VIEW kpi.t)"
-        in result.err
-    )
+    wrong = "kpi.t is a view in the database, and the transform wants a table; remove it first (DROP VIEW kpi.t)"
+    assert wrong in result.err
+    assert wrong in str(sandbox.query("SELECT message FROM starlake_core.log WHERE NOT success"))
+    task(sandbox, "SELECT 3 AS n", OVERWRITE)
+    assert wrong in sandbox.run("transform", "--name", "kpi.t").err
+    assert sandbox.query("SELECT n FROM kpi.t") == [(2,)]
+    task(sandbox, "SELECT 3 AS n", "{sink: {materializedView: VIEW}}", "source")
+    result = sandbox.run("transform", "--name", "kpi.source")
+    assert "kpi.source is a table in the database, and the transform wants a view; remove it first" in result.err
+
+
+def test_a_transform_describes_no_other_table(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DuckDB describes all tables to find one, so each of many transforms would take longer than the one before."""
+    from starlake_core_duckdb.engine import commands
+
+    execute, seen = commands._Session.execute, []
+
+    def noted(session: Any, query: Any, *more: Any) -> Any:
+        seen.append(str(query))
+        return execute(session, query, *more)
+
+    monkeypatch.setattr(commands._Session, "execute", noted)
+    sandbox.warm = True
+    task(sandbox, "SELECT 1 AS n", OVERWRITE)
+    task(sandbox, "SELECT n FROM kpi.t", "{sink: {materializedView: VIEW}}", "seen")
+    for name in ("kpi.t", "kpi.seen", "kpi.t"):
+        done = sandbox.run("transform", "--name", name, SL_RUN_KEY=f"{name} {len(seen)}")
+        assert (done.code, [found.columns[0].name for found in done.told]) == (0, ["n"])
+    assert any("CREATE OR REPLACE TABLE" in query for query in seen)
+    assert [query for query in seen if "duckdb_" in query or "information_schema" in query] == []
 
 
 def test_the_domain_may_make_all_its_transforms_views(sandbox: Sandbox) -> None:

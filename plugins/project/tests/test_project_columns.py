@@ -10,8 +10,8 @@ from starlake_core_project.bakery import write_bakery
 from starlake_core_project.column_lineage import Known, query_columns
 
 KNOWN = Known()
-KNOWN.add("raw.Orders", ["id", "Amount", "day"])
-KNOWN.add("raw.items", ["id", "price", "name"])
+KNOWN.add("raw.Orders", {"id": "long", "Amount": "decimal", "day": "date", "at": "timestamp", "paid": "boolean"})
+KNOWN.add("raw.items", {"id": "long", "price": "double", "name": "string", "odd": "", "tiny": "byte"})
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ KNOWN.add("raw.items", ["id", "price", "name"])
         (
             "duckdb",
             "SELECT * FROM raw.items",
-            {"id": "raw.items.id", "price": "raw.items.price", "name": "raw.items.name"},
+            {name: f"raw.items.{name}" for name in ("id", "price", "name", "odd", "tiny")},
         ),
         (
             "duckdb",
@@ -55,6 +55,60 @@ def test_columns_of_a_query(dialect: str, sql: str, expected: dict[str, str]) ->
     assert {column.name: " ".join(column.sources) for column in query_columns(sql, dialect, KNOWN)} == expected
 
 
+EXPRESSIONS = {
+    "id": "long",
+    "name": "string",
+    "odd": "",
+    "upper(name)": "string",
+    "name || 'x'": "string",
+    "count(*)": "long",
+    "sum(price)": "double",
+    "avg(id)": "double",
+    "sum(id)": "long",
+    "max(tiny)": "byte",
+    "id + 1": "long",
+    "id * price": "double",
+    "price > 1": "boolean",
+    "CAST(name AS DATE)": "date",
+    "CAST(id AS DECIMAL(10, 2))": "decimal",
+    "CAST(name AS VARCHAR(3))": "string",
+    "coalesce(price, 0)": "double",
+    "CASE WHEN id > 1 THEN 'a' ELSE 'b' END": "string",
+    "row_number() OVER ()": "long",
+    "[id, id]": "",
+    "{'a': id}": "",
+    "current_date": "date",
+    "id / 2": "double",
+}
+_AS_IN_DUCKDB = {"HUGEINT": "long", "BIGINT": "long", "VARCHAR": "string", "INTEGER": "int", "TINYINT": "byte"}
+
+
+@pytest.mark.parametrize(("sql", "expected"), EXPRESSIONS.items())
+def test_a_type_is_that_of_duckdb_or_unknown(sql: str, expected: str) -> None:
+    import duckdb
+
+    query = f"SELECT {sql} AS c FROM raw.items GROUP BY ALL"
+    (column,) = query_columns(query, "duckdb", KNOWN)
+    with duckdb.connect() as connection:
+        connection.execute("CREATE SCHEMA raw")
+        connection.execute(
+            "CREATE TABLE raw.items (id BIGINT, price DOUBLE, name VARCHAR, odd STRUCT(a INT), tiny TINYINT)"
+        )
+        (told,) = connection.execute(f"DESCRIBE {query}").fetchall()
+    actual = _AS_IN_DUCKDB.get(told[1], told[1].partition("(")[0].lower())
+    assert column.type == expected
+    assert column.type in ("", actual)
+
+
+def test_two_types_in_one_column_are_none() -> None:
+    assert [
+        one.type for one in query_columns("SELECT id FROM raw.items UNION ALL SELECT id FROM raw.orders", "", KNOWN)
+    ] == ["long"]
+    assert [
+        one.type for one in query_columns("SELECT id FROM raw.items UNION ALL SELECT name FROM raw.items", "", KNOWN)
+    ] == [""]
+
+
 def test_columns_of_a_project_when_asked_for(tmp_path: Path) -> None:
     write_bakery(tmp_path, days=1)
     for asked in (False, True):
@@ -64,5 +118,14 @@ def test_columns_of_a_project_when_asked_for(tmp_path: Path) -> None:
         if not asked:
             assert columns == {}
     assert columns["revenue"] == ("kpi.product_sales.revenue",)
+    types = {column.name: column.type for column in about["kpi.product_sales"].columns}
+    assert types == {
+        "product_id": "int",
+        "product": "string",
+        "category": "string",
+        "orders": "long",
+        "sold": "long",
+        "revenue": "decimal",  # from a type of the project
+    }
     sales = {column.name: column.sources for column in about["kpi.product_sales"].columns}
     assert sales["revenue"] == ("starbake.Orders.quantity", "starbake.Orders.unit_price")

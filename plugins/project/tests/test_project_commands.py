@@ -121,6 +121,32 @@ def test_a_backfill_of_a_project_fails_for_what_it_leaves_out(tmp_path: Path) ->
     assert done.exit_code == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "state"),
+    [
+        (("s.*",), 0, "warning"),
+        (("t.a",), 1, "error"),
+        (("*",), 1, "error"),
+        ((), 1, "error"),
+        (("s.*", "t.*"), 1, "error"),
+    ],
+)
+def test_a_broken_pipeline_fails_a_run_that_selects_its_work(
+    words: tuple[str, ...], code: int, state: str, tmp_path: Path
+) -> None:
+    root = Case(
+        "",
+        {},
+        dags={"x": "{{domain}}.py"},
+        tables={"s.a": "schedule: '0 1 * * *'", "t.a": ""},
+        application="  dagRef: {load: x}\n",
+    ).write(tmp_path)
+    (root / "metadata/load/t/a.sl.yml").write_text("version: 1\ntable: [\n", encoding="utf-8")
+    (root / "incoming").mkdir()
+    done = call("run", root, "--environment", "duckdb", *(part for word in words for part in ("--select", word)))
+    assert (done.exit_code, f"{state}: " in done.stderr) == (code, True), done.stderr
+
+
 def test_a_backfill_of_a_project_leaves_out_what_has_no_schedule(tmp_path: Path) -> None:
     root = Case("", {}, tables={"s.a": "schedule: '0 1 * * *'"}, tasks={"k.a": ""}).write(tmp_path)
     (root / "metadata/transform/k/a.sql").write_text("SELECT * FROM s.a", encoding="utf-8")

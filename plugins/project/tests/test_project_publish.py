@@ -251,6 +251,23 @@ def test_a_pipeline_file_of_one_line(bakery: Path, tmp_path: Path) -> None:
     assert {pipeline.source for pipeline in loaded.pipelines} == {str(file)}
 
 
+def test_two_projects_of_one_file_with_pipelines_of_one_id(bakery: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    write_bakery(other, days=1)
+    path = tmp_path / "both.py"
+    text = "from starlake_core_project import publish\nfor root in ('bakery', 'other'):\n    publish({}, environment='duckdb')\n"
+    path.write_text(text.format(f"{str(tmp_path)!r} + '/' + root"), encoding="utf-8")
+    loaded = load_file(path, Overrides(orchestrator="local"))
+    assert sorted(pipeline.id for pipeline in loaded.pipelines) == ["kpi_transform", "starbake_load"]
+    assert [fault.pipeline for fault in loaded.faults] == ["kpi_transform", "starbake_load"]
+    assert "both.py have the id 'kpi_transform'; give one of them another name" in loaded.faults[0].message
+    names = ", names={name: f'{root}_{name}' for name in ('kpi_transform', 'starbake_load')}"
+    path.write_text(text.format(f"{str(tmp_path)!r} + '/' + root{names}"), encoding="utf-8")
+    loaded = load_file(path, Overrides(orchestrator="local"))
+    assert (loaded.problems, loaded.faults) == ([], [])
+    assert len(loaded.pipelines) == 4
+
+
 def test_the_bakery_is_run_with_the_engine(bakery: Path, tmp_path: Path) -> None:
     import duckdb
 

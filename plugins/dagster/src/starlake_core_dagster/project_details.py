@@ -21,6 +21,8 @@ __all__ = ["details_metadata", "freshness_of", "owners_of", "plain_lines", "writ
 _EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}")
 _SHORTEST = 60
 """The shortest time, in seconds, after which Dagster lets something count as old."""
+_UNKNOWN_TYPE = "?"
+"""What dagster-dbt shows, too. Dagster's default would be a string."""
 _NOT_IN_TEAM = re.compile(r"[^A-Za-z0-9_]+")
 
 
@@ -87,7 +89,7 @@ def _schema(columns: Sequence[Column]) -> TableSchema:
         columns=[
             TableColumn(
                 column.name,
-                column.type or "string",
+                column.type or _UNKNOWN_TYPE,
                 plain_lines(column.description) or None,
                 TableColumnConstraints(nullable=not column.required),
                 dict.fromkeys(column.tags, ""),

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from .driver import duckdb
-from .errors import EngineError
+from .errors import EngineError, caused_by
 from .sql import identifier, qualified
 from .structures import add_fields
 
-__all__ = ["ensure_table", "insert_rows", "types_explained"]
+__all__ = ["ensure_table", "in_the_way", "insert_rows", "types_explained"]
 
 _UNKNOWN = '"NULL"'
 """The type of a column that is NULL in every row; it fits every column."""
@@ -26,21 +26,8 @@ def ensure_table(
 
     Returns:
         Whether the table is new.
-
-    Raises:
-        EngineError: there is a view of that name.
     """
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(schema)}")
-    view = connection.execute(
-        "SELECT 1 FROM duckdb_views() WHERE database_name = current_database() "
-        "AND lower(schema_name) = lower($schema) AND lower(view_name) = lower($table)",
-        {"schema": schema, "table": table},
-    ).fetchone()
-    if view is not None:
-        name = f"{schema}.{table}"
-        raise EngineError(
-            f"{name} is a view in the database, and rows are written into tables only; remove it first (DROP VIEW {name})"
-        )
     present = {name.lower(): kind for name, kind in _types(connection, schema, table).items()}
     if not present:
         declared = ", ".join(f"{identifier(name)} {ddl}" for name, ddl in columns)
@@ -52,6 +39,30 @@ def ensure_table(
         elif ddl != present[name.lower()]:
             add_fields(connection, (schema, table), name, present[name.lower()], ddl)
     return False
+
+
+def in_the_way(connection: duckdb.DuckDBPyConnection, target: tuple[str, str], kind: str, error: BaseException) -> bool:
+    """Whether a table or view could not be written because something of the other kind has its name.
+
+    It is enough to ask after the failure, and quicker: DuckDB describes everything in the database for an answer.
+
+    Args:
+        target: schema and table.
+        kind: VIEW or TABLE, what may have the name.
+        error: why the target could not be written.
+    """
+    if not caused_by(error, duckdb.BinderException, duckdb.CatalogException):
+        return False
+    column, source = f"{kind.lower()}_name", f"duckdb_{kind.lower()}s()"
+    try:
+        found = connection.execute(
+            f"SELECT 1 FROM {source} WHERE database_name = current_database() AND NOT internal AND NOT temporary "
+            f"AND lower(schema_name) = lower($schema) AND lower({column}) = lower($name)",
+            {"schema": target[0], "name": target[1]},
+        ).fetchone()
+    except duckdb.Error:  # then the failure has another reason
+        return False
+    return found is not None
 
 
 def _types(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> dict[str, str]:

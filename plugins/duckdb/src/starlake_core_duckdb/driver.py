@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import duckdb
 else:
     USED = (
-        "BinderException", "ConversionException", "DuckDBPyConnection", "Error", "FatalException", "IOException", "InterruptException",
-        "InvalidInputException", "OutOfRangeException", "Statement", "StatementType", "TransactionException", "connect",
+        "BinderException", "CatalogException", "ConversionException", "DuckDBPyConnection", "Error", "FatalException", "IOException",
+        "InterruptException", "InvalidInputException", "OutOfRangeException", "Statement", "StatementType", "TransactionException", "connect",
     )  # fmt: skip
     from importlib.util import find_spec
     from pathlib import Path

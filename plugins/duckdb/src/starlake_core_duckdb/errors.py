@@ -6,7 +6,16 @@ from collections.abc import Sequence
 
 from starlake_core.errors import StarlakeError
 
-__all__ = ["EngineError", "NothingThere", "ProjectFault", "TooLarge", "combined", "is_lasting", "unsupported"]
+__all__ = [
+    "EngineError",
+    "NothingThere",
+    "ProjectFault",
+    "TooLarge",
+    "caused_by",
+    "combined",
+    "is_lasting",
+    "unsupported",
+]
 
 _SETTLED = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 
@@ -37,6 +46,15 @@ def unsupported(what: str) -> ProjectFault:
         f"{what} is not supported by the embedded DuckDB engine; "
         "run this with the Starlake command line (environment 'shell', executable 'starlake')"
     )
+
+
+def caused_by(error: BaseException | None, *kinds: type[BaseException]) -> bool:
+    """Whether an error, its cause, or the cause of that is of one of these kinds."""
+    while error is not None:
+        if isinstance(error, kinds):
+            return True
+        error = error.__cause__
+    return False
 
 
 def is_lasting(error: Exception) -> bool:

@@ -13,6 +13,8 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from .errors import caused_by
+
 if TYPE_CHECKING:
     from .context import Context
     from .driver import duckdb
@@ -96,17 +98,9 @@ def retried(once: Callable[[], T], done: Callable[[], bool]) -> T:
         try:
             return once()
         except Exception as error:
-            if not _has_cause(error, duckdb.TransactionException) or done():
+            if not caused_by(error, duckdb.TransactionException) or done():
                 raise
         assert surroundings is not None
         surroundings.check()
         time.sleep(pause)
     return once()
-
-
-def _has_cause(error: BaseException | None, kind: type[BaseException]) -> bool:
-    while error is not None:
-        if isinstance(error, kind):
-            return True
-        error = error.__cause__
-    return False

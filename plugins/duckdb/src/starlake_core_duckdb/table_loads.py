@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from starlake_core_project import Domain
+from starlake_core_project import Domain, Table
 
 from starlake_core.errors import StarlakeError
 
 from .batches import Batches
-from .columns import ensure_table
+from .columns import ensure_table, in_the_way
 from .context import Context
 from .database import transaction
 from .driver import duckdb
@@ -108,7 +108,8 @@ def _load_unit(
             lambda: _write_unit(context, connection, unit, work, before),
             lambda: bool(loaded_names(connection, table) & {item.path.name for item in files}),
         )
-    except (duckdb.Error, StarlakeError, OSError) as error:
+    except (duckdb.Error, StarlakeError, OSError) as failure:
+        error = _explained(connection, table, failure)
         # A commit that raised may have happened all the same; then the files must not be loaded again.
         committed = loaded_names(connection, table)
         lost = [item for item in files if item.path.name not in committed]
@@ -123,7 +124,9 @@ def _load_unit(
         work.log_failure(connection, [(table.domain, table.name)], str(error))
         record_failure(connection, work, error)
         tell_failure(context, error, f"{table.domain}.{table.name}")
-        raise
+        if error is failure:
+            raise
+        raise error from failure
     try:
         unit.plan.checks.outside(connection, work)
     except StarlakeError as error:
@@ -132,6 +135,17 @@ def _load_unit(
         raise
     archive(context, files)
     return result
+
+
+def _explained(connection: duckdb.DuckDBPyConnection, table: Table, error: Exception) -> Exception:
+    """The error to report when the rows of a table could not be written."""
+    target = (table.final_domain, table.final_name)
+    if not in_the_way(connection, target, "VIEW", error):
+        return error
+    name = ".".join(target)
+    return EngineError(
+        f"{name} is a view in the database, and rows are written into tables only; remove it first (DROP VIEW {name})"
+    )
 
 
 def _write_unit(
@@ -247,4 +261,5 @@ def _tell(
                 table=f"{table.domain}.{table.name}",
                 accepted=result.accepted,
                 rejected=result.rejected,
+                kind="TABLE",
             )

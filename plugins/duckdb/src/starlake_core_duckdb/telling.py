@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from dataclasses import replace
 
 from starlake_core.model.details import Column
@@ -30,6 +31,7 @@ def tell(
     table: str,
     accepted: int | None = None,
     rejected: int | None = None,
+    kind: str | None = None,
 ) -> None:
     """Tell what a command wrote, if a runner started it. What was checked is looked up, because an earlier call may have done it.
 
@@ -38,18 +40,19 @@ def tell(
         checks: the checks of the table.
         table: its name in the project.
         accepted, rejected: rows.
+        kind: TABLE or VIEW, what the target is; None if that is not known.
     """
     if context.run_key is None:
         return
     rows: int | None = None
     columns: tuple[Column, ...] = ()
     results: tuple[CheckResult, ...] = ()
-    try:
-        rows, columns = _described(connection, target)
-        if checks.before or checks.after:
+    # What is not known is not told; the work is done.
+    with suppress(duckdb.Error):
+        rows, columns = _described(connection, target, kind)
+    if checks.before or checks.after:
+        with suppress(duckdb.Error):
             results = _checked(connection, context.run_key, target)
-    except duckdb.Error:
-        pass  # what is not known is not told; the work is done
     _write(Written(table, ".".join(target), accepted, rejected, rows, columns, results))
 
 
@@ -77,21 +80,29 @@ def _write(written: Written) -> None:
     sys.stdout.write(f"{line}\n")
 
 
-def _described(connection: duckdb.DuckDBPyConnection, target: tuple[str, str]) -> tuple[int | None, tuple[Column, ...]]:
-    """The number of rows of a table, which is not counted for a view, and its columns."""
-    kind = connection.execute(
-        "SELECT table_type FROM information_schema.tables "
-        "WHERE table_catalog = current_database() AND lower(table_schema) = lower($schema) AND lower(table_name) = lower($table)",
-        {"schema": target[0], "table": target[1]},
-    ).fetchone()
-    if kind is None:
-        return None, ()
+def _described(
+    connection: duckdb.DuckDBPyConnection, target: tuple[str, str], kind: str | None
+) -> tuple[int | None, tuple[Column, ...]]:
+    """The number of rows of a table, which is not counted for a view, and its columns.
+
+    Raises:
+        duckdb.Error: there is none.
+    """
     described = connection.execute(f"SELECT * FROM {qualified(*target)} LIMIT 0").description or ()
     columns = tuple(Column(str(column[0]), str(column[1])) for column in described)
-    if kind[0] == "VIEW":
+    if (kind or _kind(connection, target)) == "VIEW":
         return None, columns
     found = connection.execute(f"SELECT count(*) FROM {qualified(*target)}").fetchone()
     return (int(found[0]) if found else None), columns
+
+
+def _kind(connection: duckdb.DuckDBPyConnection, target: tuple[str, str]) -> str:
+    found = connection.execute(
+        "SELECT 1 FROM duckdb_views() WHERE database_name = current_database() "
+        "AND lower(schema_name) = lower($schema) AND lower(view_name) = lower($table)",
+        {"schema": target[0], "table": target[1]},
+    ).fetchone()
+    return "TABLE" if found is None else "VIEW"
 
 
 def _checked(connection: duckdb.DuckDBPyConnection, run_key: str, target: tuple[str, str]) -> tuple[CheckResult, ...]:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from starlake_core_project import Query, Task, WriteStrategy
 from starlake_core_project.keys import texts
 
+from .columns import in_the_way
 from .context import Context
 from .database import connect, database_path, ensure_schema, transaction
 from .driver import duckdb
@@ -137,16 +138,21 @@ def run_transform(context: Context, plan: Transform, work: Work) -> tuple[int | 
         try:
             first = work.first_result(connection)
             if first is not None:
-                tell(context, connection, plan.target, plan.checks, table=plan.task.full_name, accepted=first["rows"])
+                _tell(context, connection, plan, first["rows"])
                 return first["rows"], True
             task, query = plan.task, plan.query
             look_over(connection, [*query.presql, *task.presql, query.sql, *task.postsql, *query.postsql])
             with writing(plan.database, [plan.target]):
                 rows = _transform(context, connection, plan, work)
-                tell(context, connection, plan.target, plan.checks, table=plan.task.full_name, accepted=rows)
+                _tell(context, connection, plan, rows)
                 return rows, False
         except duckdb.Error as error:
             raise EngineError(f"transform {plan.task.full_name} failed: {error}") from error
+
+
+def _tell(context: Context, connection: duckdb.DuckDBPyConnection, plan: Transform, rows: int | None) -> None:
+    kind = None if plan.task.parse_sql is False else plan.kind
+    tell(context, connection, plan.target, plan.checks, table=plan.task.full_name, accepted=rows, kind=kind)
 
 
 def _with_sql(context: Context, task: Task, sql: str) -> Task:
@@ -162,10 +168,13 @@ def _transform(context: Context, connection: duckdb.DuckDBPyConnection, plan: Tr
             lambda: not late and work.first_result(connection) is not None,
         )
     except (duckdb.Error, EngineError) as error:
-        work.log_failure(connection, [plan.target], str(error))
-        record_failure(connection, work, error)
-        tell_failure(context, error, plan.task.full_name)
-        raise
+        explained = _explained(connection, plan, error)
+        work.log_failure(connection, [plan.target], str(explained))
+        record_failure(connection, work, explained)
+        tell_failure(context, explained, plan.task.full_name)
+        if explained is error:
+            raise
+        raise explained from error
     try:
         plan.checks.outside(connection, work)
     except ExpectationError as error:
@@ -207,7 +216,6 @@ def _run_query(context: Context, connection: duckdb.DuckDBPyConnection, plan: Tr
             "put them below a line -- SL_PRESQL, or unset SL_DUCKDB_COMPAT"
         )
     run_statements(connection, before, query.path)
-    _check_kind(connection, plan)
     try:
         if plan.kind == "VIEW":
             connection.execute(f"CREATE OR REPLACE VIEW {qualified(*plan.target)} AS\n{sql}")
@@ -217,39 +225,32 @@ def _run_query(context: Context, connection: duckdb.DuckDBPyConnection, plan: Tr
         raise EngineError(f"{query.path}: the query fails: {error}") from error
 
 
-def _check_kind(connection: duckdb.DuckDBPyConnection, plan: Transform) -> None:
-    """Refuse to replace a table by a view, or a view by a table: the user decides what happens to the rows."""
-    # Only what would be in the way is searched for: a database has many tables, and to describe all of them takes longer than a small query.
+def _explained(connection: duckdb.DuckDBPyConnection, plan: Transform, error: Exception) -> Exception:
+    """The error to report when a transform fails: it never replaces a table by a view, or a view by a table; the user decides what
+    happens to the rows."""
     kind = "VIEW" if plan.kind == "TABLE" else "TABLE"
-    column, source = f"{kind.lower()}_name", f"duckdb_{kind.lower()}s()"
-    found = connection.execute(
-        f"SELECT {column} FROM {source} WHERE database_name = current_database() AND NOT internal AND NOT temporary "
-        f"AND lower(schema_name) = lower($schema) AND lower({column}) = lower($name)",
-        {"schema": plan.target[0], "name": plan.target[1]},
-    ).fetchone()
-    if found is not None:
-        name = ".".join(plan.target)
-        raise EngineError(
-            f"{plan.task.path}: {name} is a {kind.lower()} in the database, and the transform wants a {plan.kind.lower()}; "
-            f"remove it first (DROP {kind} {name}), or change sink.materializedView"
-        )
+    if plan.task.parse_sql is False or not in_the_way(connection, plan.target, kind, error):
+        return error
+    name = ".".join(plan.target)
+    return EngineError(
+        f"{plan.task.path}: {name} is a {kind.lower()} in the database, and the transform wants a {plan.kind.lower()}; "
+        f"remove it first (DROP {kind} {name}), or change sink.materializedView"
+    )
 
 
 def _write_result(connection: duckdb.DuckDBPyConnection, plan: Transform, query: str) -> int:
-    # On lines of its own, because a query may begin or end with a comment.
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE sl_result AS\n{query}")
-    columns = [(row[0], row[1]) for row in connection.execute(f"DESCRIBE {_RESULT}").fetchall()]
-    names = [name for name, _ in columns]
     place = qualified(*plan.target)
+    # On lines of its own, because a query may begin or end with a comment.
     if plan.strategy.type == "OVERWRITE":
-        listed = ", ".join(identifier(name) for name in names)
-        connection.execute(
-            f"CREATE OR REPLACE TABLE {place} AS SELECT {listed} FROM {_RESULT} ORDER BY {identifier(_ORDER)}"
-        )
-    else:
-        created = ensure_table(connection, *plan.target, plan.strategy.columns_of_table(columns))
-        if plan.truncate:
-            connection.execute(f"DELETE FROM {place}")
-        write(connection, plan.strategy, plan.target, _RESULT, names, (_ORDER,), created=created)
-    found = connection.execute(f"SELECT count(*) FROM {_RESULT}").fetchone()
-    return int(found[0]) if found else 0
+        return _count(connection.execute(f"CREATE OR REPLACE TABLE {place} AS\n{query}").fetchone())
+    rows = _count(connection.execute(f"CREATE OR REPLACE TEMP TABLE sl_result AS\n{query}").fetchone())
+    columns = [(row[0], row[1]) for row in connection.execute(f"DESCRIBE {_RESULT}").fetchall()]
+    created = ensure_table(connection, *plan.target, plan.strategy.columns_of_table(columns))
+    if plan.truncate:
+        connection.execute(f"DELETE FROM {place}")
+    write(connection, plan.strategy, plan.target, _RESULT, [name for name, _ in columns], (_ORDER,), created=created)
+    return rows
+
+
+def _count(row: tuple[int] | None) -> int:
+    return int(row[0]) if row else 0

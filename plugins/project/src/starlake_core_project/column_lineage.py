@@ -10,11 +10,31 @@ from typing import Any
 from starlake_core import Column
 
 from .catalogue import Catalogue, Item
+from .errors import ProjectError
 from .lineage import Lineage, query_connection
 from .project import Project
+from .schema import Attribute, DataType
 from .sql_tables import dialect_of, quiet_sqlglot
+from .types import BUILT_IN_TYPES
 
 __all__ = ["Known", "columns_of_transforms", "query_columns"]
+
+# Types of the project, each with its name in SQL. The first name for a type of SQL is that of a computed column.
+_SQL_TYPES = {
+    "string": "text",
+    "long": "bigint",
+    "int": "int",
+    "integer": "bigint",
+    "short": "smallint",
+    "byte": "tinyint",
+    "double": "double",
+    "decimal": "decimal",
+    "boolean": "boolean",
+    "date": "date",
+    "timestamp": "timestamp",
+    "variant": "json",
+}
+_ALIKE = {"varchar": "string", "char": "string", "float": "double", "timestamptz": "timestamp", "datetime": "timestamp"}
 
 
 @dataclass
@@ -24,21 +44,35 @@ class Known:
     Attributes:
         tables: the names of the columns, by domain, table and name; all keys are in lower case.
         names: ``domain.table``, by the same in lower case.
+        types: what is known of the types of the columns, as the project names them, by domain, table and name in lower case.
     """
 
     tables: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
+    types: dict[tuple[str, str, str], str] = field(default_factory=dict)
 
-    def add(self, sink: str, columns: Mapping[str, None] | list[str]) -> None:
+    def add(self, sink: str, columns: Mapping[str, str]) -> None:
         """Add a table.
 
         Args:
             sink: ``domain.table``.
-            columns: the names of its columns.
+            columns: maps the name of each column to its type, as the project names it; empty if unknown.
         """
         domain, _, table = sink.lower().partition(".")
         self.names[sink.lower()] = sink
         self.tables.setdefault(domain, {})[table] = {name.lower(): name for name in columns}
+        self.types.update(((domain, table, name.lower()), kind) for name, kind in columns.items())
+
+    def schema(self) -> dict[str, Any]:
+        """The tables as sqlglot takes them."""
+        return {
+            domain: {
+                table: {name: _SQL_TYPES.get(self.types.get((domain, table, name), ""), "unknown") for name in names}
+                for table, names in tables.items()
+                if names
+            }
+            for domain, tables in self.tables.items()
+        }
 
     def source(self, domain: str, table: str, column: str) -> str:
         """Return ``domain.table.column`` with the names as they are written; empty for a table that is not known."""
@@ -56,9 +90,16 @@ def columns_of_transforms(project: Project, catalogue: Catalogue, lineage: Linea
         lineage: what the transforms read.
     """
     known = Known()
+    try:
+        kinds = project.types
+    except ProjectError:  # what needs them says so
+        kinds = BUILT_IN_TYPES
     for item in catalogue.tables:
         if item.table is not None:
-            known.add(item.sink, [one.final_name for one in item.table.attributes if not one.ignore])
+            known.add(
+                item.sink,
+                {one.final_name: _known_type(one, kinds) for one in item.table.attributes if not one.ignore},
+            )
     by_name = {item.full_name: item for item in catalogue.tasks}
     found: dict[str, tuple[Column, ...]] = {}
     for name in _order(by_name, lineage):
@@ -74,8 +115,15 @@ def columns_of_transforms(project: Project, catalogue: Catalogue, lineage: Linea
             for column in columns
         )
         if columns:
-            known.add(item.sink, [column.name for column in columns])
+            known.add(item.sink, {column.name: column.type for column in found[name]})
     return found
+
+
+def _known_type(attribute: Attribute, kinds: Mapping[str, DataType]) -> str:
+    """The built-in type that an attribute has or that its own type is made of; empty if there is none."""
+    if attribute.array or attribute.type in _SQL_TYPES:
+        return "" if attribute.array else attribute.type
+    return kinds[attribute.type].primitive_type if attribute.type in kinds else ""
 
 
 def _order(items: Mapping[str, Item], lineage: Lineage) -> list[str]:
@@ -87,7 +135,9 @@ def _order(items: Mapping[str, Item], lineage: Lineage) -> list[str]:
 
 
 def query_columns(sql: str, dialect: str, known: Known) -> tuple[Column, ...]:
-    """Return the columns of a query, each with those that it is computed from; nothing if the query is not understood.
+    """Return the columns of a query, each with its type and those that it is computed from; nothing if the query is not understood.
+
+    A type is empty if it cannot be told from the query and what it reads.
 
     Args:
         sql: the query, rendered.
@@ -96,12 +146,10 @@ def query_columns(sql: str, dialect: str, known: Known) -> tuple[Column, ...]:
     """
     from sqlglot import exp, parse
     from sqlglot.lineage import lineage
+    from sqlglot.optimizer.annotate_types import annotate_types
     from sqlglot.optimizer.qualify import qualify
 
-    schema: dict[str, Any] = {
-        domain: {table: dict.fromkeys(names, "text") for table, names in tables.items() if names}
-        for domain, tables in known.tables.items()
-    }
+    schema = known.schema()
     try:
         queries = [one for one in parse(sql, dialect=dialect or None) if isinstance(one, exp.Query)]
         if not queries:
@@ -117,9 +165,31 @@ def query_columns(sql: str, dialect: str, known: Known) -> tuple[Column, ...]:
         selected = [exp.column(exp.to_identifier(name, quoted=True)) for name in names]
         with quiet_sqlglot():
             nodes = [lineage(column, query, schema=schema, dialect=dialect or None) for column in selected]
-        return tuple(Column(name, sources=_sources(node, known)) for name, node in zip(shown, nodes, strict=True))
+            typed: Any = annotate_types(query.copy(), schema=schema, dialect=dialect or None)
+        return tuple(
+            Column(name, kind, sources=_sources(node, known))
+            for name, kind, node in zip(shown, _types_of(typed), nodes, strict=True)
+        )
     except Exception:  # of sqlglot, which raises any for SQL that it does not expect
         return ()
+
+
+def _types_of(query: Any) -> list[str]:
+    """The types of the columns of a query as the project would name them; empty where they are not known."""
+    from sqlglot import exp
+
+    query = query.unnest()
+    if isinstance(query, exp.SetOperation):
+        both = zip(_types_of(query.left), _types_of(query.right), strict=True)
+        return [one if one == other else "" for one, other in both]
+    return [_type_of(selected.type) for selected in query.selects]
+
+
+def _type_of(kind: Any) -> str:
+    if kind is None or kind.args.get("nested"):
+        return ""
+    name = kind.this.value.lower()
+    return _ALIKE.get(name) or next((ours for ours, theirs in _SQL_TYPES.items() if theirs == name), "")
 
 
 def _sources(node: Any, known: Known) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ class Plan:
     def faults(self) -> tuple[PipelineFault, ...]:
         """The pipelines that cannot be built, and the broken files that belong to none."""
         broken = [
-            PipelineFault(draft.id, "\n".join(messages))
+            PipelineFault(draft.id, "\n".join(messages), _work(draft))
             for draft in self.drafts.drafts
             if (messages := self.faults_of(draft))
         ]
@@ -279,7 +279,7 @@ def publish_plan(
         except StarlakeError as error:
             if strict:
                 raise
-            faults += [PipelineFault(draft.id, str(error)) for draft in drafts]
+            faults += [PipelineFault(draft.id, str(error), _work(draft)) for draft in drafts]
             continue
         made += orchestration.pipelines
     faults = list(dict.fromkeys(faults))
@@ -299,7 +299,11 @@ def _draw(
     except StarlakeError as error:
         if strict:
             raise
-        faults.append(PipelineFault(draft.id, str(error)))
+        faults.append(PipelineFault(draft.id, str(error), _work(draft)))
+
+
+def _work(draft: Draft) -> tuple[str, ...]:
+    return tuple(item.full_name for item in draft.items)
 
 
 @dataclass(frozen=True)

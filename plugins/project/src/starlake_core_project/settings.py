@@ -5,6 +5,7 @@ If the file and a variable differ, the file wins, as in Starlake, where the vari
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -110,9 +111,14 @@ def given(keys: Struct | None, path: str) -> Any:
     for name in path.split("."):
         if found is None:
             return None
-        fields = dict(zip(found.__struct_encode_fields__, found.__struct_fields__, strict=True))
-        found = getattr(found, fields[name])
+        found = getattr(found, _attributes(found.__class__)[name])
     return found
+
+
+@functools.cache
+def _attributes(kind: type[Struct]) -> Mapping[str, str]:
+    """The attributes of a structure by their keys in a file."""
+    return dict(zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True))
 
 
 def switch(keys: Struct | None, variables: Mapping[str, str], path: str) -> bool | None:
@@ -138,7 +144,9 @@ def variables_in_use(keys: Struct, environ: Mapping[str, str]) -> dict[str, str]
     """
     found: dict[str, str] = {}
     for path, names in SETTINGS.items():
-        value = next((environ[name] for name in reversed(names) if environ.get(name)), None)
-        if value is not None and given(keys, path) is None:
+        value = ""
+        for name in names:  # a loop, because every command of the engine does this for about a hundred settings
+            value = environ.get(name) or value
+        if value and given(keys, path) is None:
             found[path] = value
     return found

@@ -16,6 +16,8 @@ from ..locks import TurnLock
 __all__ = ["Database"]
 
 _IDLE_SECONDS = 0.3
+_LONGEST_IDLE_SECONDS = 2.0
+"""How long a database stays open without a command, if commands come one after the other with pauses."""
 _LOOK_SECONDS = 0.05
 _OPEN_SECONDS = 5.0
 
@@ -44,6 +46,8 @@ class Database:
         self._busy = False
         self._leaving = False
         self._unused_since = 0.0
+        self._left_at: float | None = None
+        self._pause = 0.0
         self._opening: _Opening | None = None
 
     def enter(
@@ -61,6 +65,7 @@ class Database:
         """
         mine: _Opening | None = None
         with self._changed:
+            self._learn_pause()
             while True:
                 check()
                 if self._root is not None and not self._leaving:
@@ -77,6 +82,16 @@ class Database:
                     self._begin(version)
                 mine = self._opening
                 self._changed.wait(_LOOK_SECONDS)
+
+    def _learn_pause(self) -> None:
+        if not self._users and self._left_at is not None:
+            pause = time.monotonic() - self._left_at
+            self._pause = max(pause, 0.8 * self._pause) if 2 * pause <= _LONGEST_IDLE_SECONDS else 0.0
+
+    @property
+    def _patience(self) -> float:
+        """How long it stays open without a command: opening it again takes longer than a small command, and shuts others out, too."""
+        return min(max(_IDLE_SECONDS, 2 * self._pause), _LONGEST_IDLE_SECONDS)
 
     def _begin(self, version: str) -> None:
         # In a thread of its own, because nobody can cancel the wait for the lock.
@@ -120,7 +135,7 @@ class Database:
         finally:
             with self._changed:
                 self._users -= 1
-                self._unused_since = time.monotonic()
+                self._unused_since = self._left_at = time.monotonic()
 
     def retire(self, root: duckdb.DuckDBPyConnection) -> None:
         """Let no other command use an instance that is broken; the next one opens another.
@@ -147,7 +162,7 @@ class Database:
             assert self._lock is not None
             self._leaving = self._leaving or self._lock.wanted
             idle = time.monotonic() - self._unused_since
-            if self._users or not (at_once or self._leaving or idle >= _IDLE_SECONDS):
+            if self._users or not (at_once or self._leaving or idle >= self._patience):
                 return False
             self._busy = True
             root, lock = self._root, self._lock
