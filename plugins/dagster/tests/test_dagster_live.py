@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
+from breadth import in_the_matrix
+from dagster import DagsterInstance
 from dagster import __version__ as version
 from dagster_server import LiveDagster, alive, begin_of, shoot, until
 from engines import engines
@@ -27,12 +29,15 @@ LINEAGE = {
     "kpi/overview": ["kpi/customer_value", "kpi/product_sales"],
 }
 
-# One job tells its process and takes long, one fails until the file "mended" is there, and one tells how it was called.
+# One job tells its process and takes long, one fails until the file "mended" is there, one at its first attempt, two if they run at once, and one
+# tells how it was called.
 PROGRAM = """\
 #!/bin/sh
 case "$*" in
 *odd.slow*) echo $$ > "$SL_ROOT/pid" && exec sleep 600 ;;
 *odd.broken*) test -e "$SL_ROOT/mended" ;;
+*odd.narrow*) mkdir "$SL_ROOT/narrow" && sleep 1 && rmdir "$SL_ROOT/narrow" ;;
+*odd.flaky*) test -e "$SL_ROOT/flaked" || ! touch "$SL_ROOT/flaked" ;;
 *odd.nightly*) echo "$*" >> "$SL_ROOT/nights" ;;
 esac
 """
@@ -49,6 +54,18 @@ with Orchestration(options={"start_date": "2024-01-01"}, environment="shell") as
         pipeline.start_task() >> halves >> pipeline.end_task()
     with orchestration.sl_create_pipeline(name="nightly", cron="0 0 * * *") as pipeline:
         pipeline.start_task() >> pipeline.sl_transform("nightly", "odd.nightly", retries=0) >> pipeline.end_task()
+"""
+
+PROCESSES = """\
+# A process for each step: two steps share a pool, one is tried again, and one follows them all.
+from dagster import multiprocess_executor
+from starlake_core import Orchestration
+
+with Orchestration(environment="shell") as orchestration:
+    with orchestration.sl_create_pipeline(name="processes", executor_def=multiprocess_executor) as pipeline:
+        narrow = [pipeline.sl_transform(name, f"odd.{name}", pool="narrow", retries=0) for name in ("narrow_1", "narrow_2")]
+        flaky = pipeline.sl_transform("flaky", "odd.flaky", retries=1, retry_delay=1)
+        [*narrow, flaky] >> pipeline.end_task()
 """
 
 TOGETHER = """\
@@ -175,6 +192,25 @@ def test_a_day(server: LiveDagster, project: Path, tmp_path: Path) -> None:
     if shutil.which("chromium"):
         images = IMAGES if RECENT and os.environ.get("STARLAKE_UPDATE_DOCS") else tmp_path
         shoot(server, "kpi", ("starbake", "kpi"), images / "lineage.png")
+
+
+@in_the_matrix
+def test_processes_with_a_pool_and_a_retry(project: Path, tmp_path: Path) -> None:
+    """Dagster's own executor keeps the pool and the retries of tasks, by the job, by *Materialize* and in a loaded-again code location."""
+    file = project / "processes.py"
+    file.write_text(PROCESSES)
+    server = LiveDagster(tmp_path / "dagster", [file], {"SL_STARLAKE_PATH": str(project / "program")})
+    with DagsterInstance.from_config(str(server.home)) as instance:
+        instance.event_log_storage.set_concurrency_slots("narrow", 1)
+    with server.running():
+        run = server.launch(server.jobs()["processes"])
+        assert set(server.ends(run, "SUCCESS").steps.values()) == {"SUCCESS"}
+        assert server.log(run).count("StepRestart") + server.log(run).count("Started re-execution") == 1
+        # Without a job, the steps run in our threads; the pool is the same.
+        server.reload()
+        tables = ["odd/narrow_1", "odd/narrow_2"]
+        run = server.launch(server.jobs()["processes.py:__ASSET_JOB"], assets=tables)
+        assert server.ends(run, "SUCCESS").steps == {"narrow_1": "SUCCESS", "narrow_2": "SUCCESS"}
 
 
 def test_it_loads_as_files_and_as_a_folder(dagster: LiveDagster, project: Path) -> None:
