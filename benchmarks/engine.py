@@ -23,7 +23,9 @@ from pathlib import Path
 from measuring import Pairs, shown_time
 
 LAYER, ROWS, AT_ONCE = 20, 1000, 4
-TARGET, LINEAR, IN_DAGSTER = 0.35, 5.5, 1.3
+TARGET, LINEAR, IN_DAGSTER, COLD = 0.35, 5.5, 1.3, 0.7
+COLD_PAIRS = 3
+"""How many pairs of single commands are as long as a pair of runs, about."""
 _SUBREAPER = 36
 
 PIPELINE = """
@@ -89,7 +91,9 @@ def query(number: int, table: Callable[[int], str]) -> str:
     if layer == 0:
         return f"SELECT range AS id, range * {number + 1} AS v, 'name ' || range AS label FROM range({ROWS})"
     a, b, c = (table((layer - 1) * LAYER + (place + step) % LAYER) for step in range(3))
-    return f"SELECT a.id, a.v + b.v + c.v AS v, a.label FROM {a} a JOIN {b} b USING (id) JOIN {c} c USING (id)"
+    return (
+        f"SELECT a.id, (a.v + b.v + c.v) % 1000003 AS v, a.label FROM {a} a JOIN {b} b USING (id) JOIN {c} c USING (id)"
+    )
 
 
 def make_project(folder: Path, count: int) -> None:
@@ -131,6 +135,17 @@ def in_dagster(folder: Path, count: int, python: Path, nothing: bool) -> Cost:
     text = pipeline(count, "dagster", "shell" if nothing else "duckdb", **options)
     script.write_text(text + IN_PROCESS)
     return measured([str(python), str(script)], folder, clean())
+
+
+def cold(folder: Path, sources: Path) -> Cost:
+    """A transform by itself, with the sources of a checkout. The first one makes the database and the compiled modules."""
+    make_project(folder, 1)
+    places = [sources, *(sources / "plugins" / name / "src" for name in ("project", "duckdb"))]
+    env = {**clean(), "PYTHONPATH": os.pathsep.join(map(str, places)), "SL_ROOT": str(folder)}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    command = [sys.executable, "-P", "-m", "starlake_core_duckdb", "transform", "--name", "kpi.t0000"]
+    measured(command, folder, env)
+    return measured(command, folder, env)
 
 
 def dbt(folder: Path, count: int, place: Path) -> Cost:
@@ -182,6 +197,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--pairs", type=int, default=5, help="how many pairs (default: %(default)s)")
     parser.add_argument("--dbt", type=Path, metavar="FOLDER", help="the environment that has dbt-duckdb")
     parser.add_argument("--dagster", type=Path, metavar="PYTHON", help="an interpreter that has starlake-core-dagster")
+    parser.add_argument(
+        "--before", type=Path, metavar="FOLDER", help="compare a command by itself with that of this checkout"
+    )
     parser.add_argument("--process", action="store_true", help="compare with a process for each command, too")
     parser.add_argument("--linear", action="store_true", help="compare with five times as many transforms, too")
     asked = parser.parse_args(arguments)
@@ -211,6 +229,16 @@ def main(arguments: Sequence[str]) -> int:
         )
         missed = missed or cpu > IN_DAGSTER
         say(f"in Dagster: {'MISSED' if cpu > IN_DAGSTER else 'ok'} (target {IN_DAGSTER} x)")
+    if asked.before is not None:
+        before = asked.before.absolute()
+        _, cpu = compare(
+            "a command by itself / before",
+            lambda folder: cold(folder, Path(__file__).parents[1]),
+            lambda folder: cold(folder, before),
+            COLD_PAIRS * asked.pairs,
+        )
+        missed = missed or cpu > COLD
+        say(f"a command by itself: {'MISSED' if cpu > COLD else 'ok'} (target {COLD} x)")
     if asked.process:
         compare("warm / process", warm, lambda folder: ours(folder, asked.count, "process"), asked.pairs)
     if asked.linear:

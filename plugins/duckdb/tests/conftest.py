@@ -154,7 +154,9 @@ class Sandbox:
         return self.python("-m", "starlake_core_duckdb", *arguments, **environ)
 
     def finish(self, process: subprocess.Popen[str]) -> Result:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(
+            timeout=600
+        )  # a machine may be busy; this only ends a test that would wait for ever
         return Result.of(process.returncode, out, err)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
