@@ -78,7 +78,7 @@ class Warehouse(StarlakeTranslator):
             group_name="gold",
             owners=["team:bi"],
             tags={**spec.tags, "tier": "1"},
-            kinds={"sql", "starlake", "snowflake"},
+            kinds={*spec.kinds, "snowflake"},
             deps=[*spec.deps, AssetKey(["ref", "rates"])],
             automation_condition=AutomationCondition.eager(),
             metadata={**spec.metadata, "table": asset.dataset.sink, "by": asset.pipeline.id},
