@@ -231,7 +231,7 @@ def bench_run(size: Size, home: Path) -> list[Row]:
 
     def cpu(kind: str) -> float:
         found[kind].append(in_process(SCRIPT, "run", kind))
-        assert found[kind][-1]["steps"] == dagster_children.LOADS + 4
+        assert found[kind][-1]["steps"] == dagster_children.LOADS + 3, found[kind][-1]
         return float(found[kind][-1]["cpu"])
 
     pairs = Pairs.told(lambda: cpu("threads"), lambda: cpu("in_process"), max(3, size.pairs // 2))
