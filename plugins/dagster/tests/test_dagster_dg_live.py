@@ -33,6 +33,19 @@ attributes:
   translation:
     automation_condition: "{{ automation_condition.eager() if spec.key.path == ['report', 'sales'] else None }}"
 """
+CHECKED = {
+    "load/shop/orders": """\
+  expectations:
+    - { expect: "is_col_value_not_unique('id')", failOnError: true }
+    - { expect: "is_row_count_to_be_between(1, 1000)" }
+""",
+    "transform/report/sales": """\
+  attributes:
+    - { name: "day", type: "date", comment: "the day of the orders" }
+  expectations:
+    - { expect: "is_col_value_not_unique('day')", failOnError: true }
+""",
+}
 NEW = "SELECT day, revenue FROM report.sales ORDER BY revenue DESC LIMIT 1\n"
 DAYS = [f"2026-11-0{day}T00:00:00+0000" for day in (1, 2, 3)]
 
@@ -51,6 +64,9 @@ def dagster(tmp_path: Path) -> LiveDagster:
         capture_output=True,
     )
     write_project(tmp_path / "bakery", [])
+    for name, more in CHECKED.items():
+        with (tmp_path / f"bakery/metadata/{name}.sl.yml").open("a", encoding="utf-8") as about:
+            about.write(more)
     folder = project / "src/shop_dg/defs/bakery"
     folder.mkdir()
     (folder / "defs.yaml").write_text(DEFS, encoding="utf-8")
@@ -84,6 +100,7 @@ def test_a_project_in_dg_dev(dagster: LiveDagster, tmp_path: Path) -> None:
         assert dagster.ends(made.run_id, "SUCCESS").tags["dagster/from_automation_condition"] == "true"
         with duckdb.connect(str(tmp_path / "bakery/datasets/duckdb.db"), read_only=True) as connection:
             assert connection.execute("SELECT sum(orders) FROM report.sales").fetchone() == (1,)
+        assert made.metadata["dagster/table_name"].endswith("report.sales")
 
         # A new transform is there as soon as the code location is loaded again.
         for suffix, text in (("sql", NEW), ("sl.yml", "version: 1\ntask: {}\n")):
@@ -95,3 +112,4 @@ def test_a_project_in_dg_dev(dagster: LiveDagster, tmp_path: Path) -> None:
             images = IMAGES if os.environ.get("STARLAKE_UPDATE_DOCS") else tmp_path
             shoot(dagster, "report", ("report", "shop"), images / "component.png")
             picture(dagster, f"runs/{made.run_id}", images / "run.png")
+            picture(dagster, "assets/report/sales?view=overview", images / "asset.png")

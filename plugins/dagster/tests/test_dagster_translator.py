@@ -23,6 +23,7 @@ from dagster import (
 )
 from dagster_runs import draw, instance_in, job, launch, repository, resolved, run
 from starlake_core_dagster import StarlakeTranslator, TranslatedAsset, definitions
+from starlake_core_dagster.keywords import JOB_KEYWORDS, TASK_KEYWORDS
 
 from starlake_core import (
     Check,
@@ -77,7 +78,7 @@ class Warehouse(StarlakeTranslator):
             group_name="gold",
             owners=["team:bi"],
             tags={**spec.tags, "tier": "1"},
-            kinds={"sql", "starlake", "snowflake"},
+            kinds={*spec.kinds, "snowflake"},
             deps=[*spec.deps, AssetKey(["ref", "rates"])],
             automation_condition=AutomationCondition.eager(),
             metadata={**spec.metadata, "table": asset.dataset.sink, "by": asset.pipeline.id},
@@ -194,11 +195,31 @@ def test_verbs_take_what_decides_when_an_asset_is_materialised(tmp_path: Path) -
         ({"automation_condition": "eager"}, "it takes a condition"),
         ({"backfill_policy": "single_run"}, "it takes a policy"),
         ({"deps": "ref/rates"}, "it takes a list"),
+        ({"group_name": 7}, "it takes a name"),
+        ({"code_version": 7}, "it takes a text"),
+        ({"description": 7}, "it takes a text"),
+        ({"retry_policy": 3}, "it takes a policy"),
     ],
 )
 def test_another_value_is_refused(keywords: dict[str, Any], message: str) -> None:
     with pytest.raises(StarlakeError, match=message):
         draw(lambda p: p.sl_transform("a", "kpi.a", **keywords))
+
+
+def test_none_is_no_keyword() -> None:
+    def build(**keywords: Any) -> Any:
+        return lambda p: p.sl_transform("a", "kpi.a", **keywords)
+
+    given = dict.fromkeys(TASK_KEYWORDS)
+    mine, plain = (
+        draw(build(**keywords), cron="0 2 * * *", **(job_keywords if keywords else {}))
+        for keywords, job_keywords in ((given, dict.fromkeys(JOB_KEYWORDS)), ({}, {}))
+    )
+    assert node(mine, "kpi/a").partitions_def == node(plain, "kpi/a").partitions_def is not None
+    ((one,), (other,)) = ([*made.native.assets()[0].specs] for made in (mine, plain))
+    assert one == other
+    with pytest.raises(StarlakeError, match="it takes an executor"):
+        draw(build(), executor_def="multiprocess")
 
 
 def test_a_backfill_is_one_run_if_that_is_wanted() -> None:

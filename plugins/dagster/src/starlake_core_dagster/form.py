@@ -113,7 +113,7 @@ class Form(ABC):
         given = {
             path: tasks[path].native["backfill_policy"]
             for path in paths
-            if path in tasks and "backfill_policy" in tasks[path].native
+            if path in tasks and tasks[path].native.get("backfill_policy") is not None
         }
         if not given:
             single = pipeline.options[DagsterOptions].backfill_policy == "single_run"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dagster import AutomationCondition, BackfillPolicy, TimeWindowPartitionsDefinition
+from dagster import AutomationCondition, BackfillPolicy, ExecutorDefinition, RetryPolicy, TimeWindowPartitionsDefinition
 
 from starlake_core import StarlakeError
 
@@ -27,6 +27,11 @@ _SHAPES: Mapping[str, tuple[tuple[type, ...], str]] = {
         (TimeWindowPartitionsDefinition,),
         'partitions of time, because a command has a data interval: DailyPartitionsDefinition("2026-01-01")',
     ),
+    "retry_policy": ((RetryPolicy,), "a policy: RetryPolicy(max_retries=3)"),
+    "executor_def": ((ExecutorDefinition,), "an executor: multiprocess_executor"),
+    "group_name": ((str,), 'a name: "sales"'),
+    "description": ((str,), 'a text: "what it is for"'),
+    "code_version": ((str,), 'a text: "2"'),
     "deps": ((list, tuple), 'a list: ["ref/rates", AssetDep("ref/fx", partition_mapping=...)]'),
     "kinds": ((list, tuple, set, frozenset), 'several words: {"parquet"}'),
     "owners": ((list, tuple), 'a list: ["ann@example.org", "team:data"]'),
@@ -39,7 +44,7 @@ _SHAPES: Mapping[str, tuple[tuple[type, ...], str]] = {
 
 
 def check_keywords(what: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
-    """Refuse an unknown keyword, and a string in place of several, which Python would split into letters."""
+    """Refuse an unknown keyword, and a value that Dagster does not take there. None is as good as no keyword."""
     for name in given:
         if name not in known:
             raise StarlakeError(f"{what} does not take the keyword '{name}'; it takes {', '.join(known)}")

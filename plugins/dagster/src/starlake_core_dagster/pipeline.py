@@ -170,7 +170,7 @@ class DagsterPipeline:
             "description": self.pipeline.description or None,
             # Runs that are not launched in the user interface have only the tags of the definition.
             "tags": {PIPELINE_TAG: self.pipeline.id, **tag_words(self.pipeline.tags)},
-            "run_tags": {PIPELINE_TAG: self.pipeline.id, **native.get("run_tags", {})},
+            "run_tags": {PIPELINE_TAG: self.pipeline.id, **(native.get("run_tags") or {})},
             "executor_def": native.get("executor_def")
             or thread_executor(self.pipeline.options[DagsterOptions].parallelism),
             "hooks": set(native.get("hooks") or ()) or None,

@@ -9,12 +9,17 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from dagster import FreshnessPolicy, MetadataValue, TableColumn, TableColumnConstraints, TableConstraints, TableSchema
+from dagster import MetadataValue, TableColumn, TableColumnConstraints, TableConstraints, TableSchema
 
 from starlake_core import Column, TableDetails, Task, Written
 from starlake_core.masking import mask_text
 from starlake_core.plain_text import plain
 from starlake_core.runtime import Outcome
+
+try:
+    from dagster import FreshnessPolicy as _FreshnessPolicy
+except ImportError:  # Dagster 1.11 has no policy of this name
+    _FreshnessPolicy = None  # type: ignore[assignment,misc]
 
 __all__ = ["details_metadata", "freshness_of", "owners_of", "plain_lines", "written_by", "written_metadata"]
 
@@ -45,7 +50,7 @@ def freshness_of(details: TableDetails) -> dict[str, Any]:
         details: what the project says about the table.
     """
     warn, error = details.warn_after, details.error_after
-    make = getattr(FreshnessPolicy, "time_window", None)
+    make = getattr(_FreshnessPolicy, "time_window", None)
     if make is None or error < _SHORTEST:
         return {}
     early = timedelta(seconds=warn) if _SHORTEST <= warn < error else None

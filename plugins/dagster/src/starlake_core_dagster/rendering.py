@@ -71,7 +71,7 @@ def make_task(task: Task) -> OpDefinition | Step:
         body,
         context.outputs(path),
         native.get("description") or context.about[path],
-        tags={**tags, **native.get("op_tags", {})},
+        tags={**tags, **(native.get("op_tags") or {})},
         retry_policy=policy if policy is not None else _retry_policy(task.retries, task.retry_delay),
         code_version=native.get("code_version"),
         pool=context.pool(task),

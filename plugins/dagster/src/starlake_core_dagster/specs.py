@@ -82,16 +82,16 @@ class Specs:
         else:
             command = task.command
             kinds = self._kinds["sql" if command is not None and command.transform else "table" if task.domain else ""]
-        condition, partitions = native.get("automation_condition"), native.get("partitions_def", self.partitions)
+        condition, partitions = native.get("automation_condition"), native.get("partitions_def") or self.partitions
         spec = AssetSpec(
             key=produced.key,
             deps=self._deps(native, deps, condition, partitions),
             description=native.get("description") or about,
             group_name=native.get("group_name") or dagster_name(self._group(path, dataset)),
             kinds=kinds,
-            tags={**tags, **native.get("asset_tags", {})},
+            tags={**tags, **(native.get("asset_tags") or {})},
             owners=list(native.get("owners") or ()) or owners,
-            metadata={**metadata, **native.get("metadata", {})},
+            metadata={**metadata, **(native.get("metadata") or {})},
             code_version=native.get("code_version"),
             partitions_def=partitions,
             automation_condition=condition,
@@ -110,7 +110,7 @@ class Specs:
     ) -> Sequence[Any]:
         """The dependencies of an asset, with those of its keyword ``deps``."""
         given: dict[AssetKey, Any] = {
-            dep.asset_key: dep for dep in map(AssetDep.from_coercible, native.get("deps", ()))
+            dep.asset_key: dep for dep in map(AssetDep.from_coercible, native.get("deps") or ())
         }
         if condition is None or partitions is not None:
             return [*(given.pop(key, key) for key in deps), *given.values()] if given else deps
