@@ -22,7 +22,9 @@ LOOK = (
 
 
 def version(sandbox: Sandbox) -> Any:
-    return sandbox.query("SELECT tags['storage_version'] FROM duckdb_databases() WHERE NOT internal")[0][0]
+    return sandbox.query(
+        "SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = current_database()"
+    )[0][0]
 
 
 def test_a_new_database_has_the_format_that_starlake_can_open(sandbox: Sandbox) -> None:
