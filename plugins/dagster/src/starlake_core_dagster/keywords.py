@@ -30,8 +30,8 @@ _SHAPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "retry_policy": ((RetryPolicy,), "a policy: RetryPolicy(max_retries=3)"),
     "executor_def": ((ExecutorDefinition,), "an executor: multiprocess_executor"),
     "group_name": ((str,), 'a name: "sales"'),
-    "description": ((str,), 'a text: "what it is for"'),
-    "code_version": ((str,), 'a text: "2"'),
+    "description": ((str,), 'a string: "what it is for"'),
+    "code_version": ((str,), 'a string: "2"'),
     "deps": ((list, tuple), 'a list: ["ref/rates", AssetDep("ref/fx", partition_mapping=...)]'),
     "kinds": ((list, tuple, set, frozenset), 'several words: {"parquet"}'),
     "owners": ((list, tuple), 'a list: ["ann@example.org", "team:data"]'),
@@ -44,7 +44,7 @@ _SHAPES: Mapping[str, tuple[tuple[type, ...], str]] = {
 
 
 def check_keywords(what: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
-    """Refuse an unknown keyword, and a value that Dagster does not take there. None is as good as no keyword."""
+    """Refuse an unknown keyword, and a value that Dagster does not take there. None counts as not given."""
     for name in given:
         if name not in known:
             raise StarlakeError(f"{what} does not take the keyword '{name}'; it takes {', '.join(known)}")
