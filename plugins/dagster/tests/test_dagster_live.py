@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -66,6 +66,18 @@ with Orchestration(environment="shell") as orchestration:
         narrow = [pipeline.sl_transform(name, f"odd.{name}", pool="narrow", retries=0) for name in ("narrow_1", "narrow_2")]
         flaky = pipeline.sl_transform("flaky", "odd.flaky", retries=1, retry_delay=1)
         [*narrow, flaky] >> pipeline.end_task()
+"""
+
+MINUTELY = """\
+# A job for every minute, and one that waits for it.
+from starlake_core import Orchestration, StarlakeDependencies, StarlakeDependency
+
+with Orchestration(options={"start_date": "TODAY"}, environment="shell") as orchestration:
+    with orchestration.sl_create_pipeline(name="minutely", cron="* * * * *") as pipeline:
+        pipeline.start_task() >> pipeline.sl_transform("nightly", "odd.nightly", retries=0) >> pipeline.end_task()
+    lineage = StarlakeDependencies([StarlakeDependency("odd.follower", dependencies=[StarlakeDependency("odd.nightly", "table")])])
+    with orchestration.sl_create_pipeline(name="follower", dependencies=lineage) as pipeline:
+        pipeline.start_task() >> pipeline.sl_transform("follower", "odd.follower", retries=0) >> pipeline.end_task()
 """
 
 TOGETHER = """\
@@ -211,6 +223,25 @@ def test_processes_with_a_pool_and_a_retry(project: Path, tmp_path: Path) -> Non
         tables = ["odd/narrow_1", "odd/narrow_2"]
         run = server.launch(server.jobs()["processes.py:__ASSET_JOB"], assets=tables)
         assert server.ends(run, "SUCCESS").steps == {"narrow_1": "SUCCESS", "narrow_2": "SUCCESS"}
+
+
+@in_the_matrix
+def test_a_schedule_fires(project: Path, tmp_path: Path) -> None:
+    """The daemon runs the minute that is over, with its interval, and the transform that waits for it follows."""
+    today = datetime.now(timezone.utc).date()
+    file = project / "minutely.py"
+    file.write_text(MINUTELY.replace("TODAY", today.isoformat()))
+    places = {"SL_STARLAKE_PATH": str(project / "program"), "SL_SENSOR_INTERVAL": "5"}
+    server = LiveDagster(tmp_path / "dagster", [file], places)
+    with server.running():
+        ran = [until(lambda: server.runs("minutely"), "the schedule fires", server.logs)[-1]]
+        found = server.ends(ran[0], "SUCCESS")
+        begin = begin_of(found.tags["dagster/partition"])
+        assert begin.second == 0
+        assert f"sl_data_interval_start='{begin.isoformat()}'" in (project / "nights").read_text()
+        follower = until(lambda: server.runs("follower"), "the sensor starts what waits", server.logs)[-1]
+        assert server.ends(follower, "SUCCESS").steps["follower"] == "SUCCESS"
+        server.stop_schedules()
 
 
 def test_it_loads_as_files_and_as_a_folder(dagster: LiveDagster, project: Path) -> None:
