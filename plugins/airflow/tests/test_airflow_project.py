@@ -130,6 +130,22 @@ def test_no_error_is_lost_if_two_projects_of_a_file_have_broken_pipelines_of_one
     assert all(f"{tmp_path}/{root}/metadata/load/t/a.sl.yml:2: " in text for root in ("one", "two"))
 
 
+def test_of_two_pipelines_with_one_id_the_second_is_an_import_error(tmp_path: Path) -> None:
+    folder = tmp_path / "dags"
+    folder.mkdir()
+    lines = ["# airflow dag", "from starlake_core_project import publish"]
+    for name in ("one", "two"):
+        root = CASES.Case("", {}, tables={f"{name}.a": "", f"t.{name}": ""}).write(tmp_path / name)
+        lines.append(f"publish({os.fspath(root)!r}, environment='duckdb')")
+    (folder / "all.py").write_text("\n".join(lines), encoding="utf-8")
+    found = load(folder)
+    assert sorted(found.dags) == ["one_load", "t_load", "two_load"]
+    assert "load_t_one" in {task.task_id.rpartition(".")[2] for task in found.dags["t_load"].tasks}
+    ((name, text),) = found.import_errors.items()
+    assert name.endswith("all.py:t_load")
+    assert "have the id 't_load'; give one of them another name" in text
+
+
 def test_strict_is_an_import_error_of_the_file(tmp_path: Path) -> None:
     root = CASES.Case("", {}, dags={"x": "x.py"}, tables={"s.a": "dagRef: y", "s.b": "dagRef: x"}).write(tmp_path)
     found = bag(root, "environment='duckdb', strict=True")

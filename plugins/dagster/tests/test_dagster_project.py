@@ -39,10 +39,11 @@ def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
-def module_of(root: Path) -> dict[str, Any]:
-    """What Dagster finds in a module that publishes a project."""
+def module_of(root: Path, *others: Path) -> dict[str, Any]:
+    """What Dagster finds in a module that publishes a project, and others after it."""
     path = root / "definitions.py"
-    text = f"from starlake_core_project import publish\npublish({os.fspath(root)!r}, environment='duckdb')\n"
+    calls = [f"publish({os.fspath(project)!r}, environment='duckdb')" for project in (root, *others)]
+    text = "\n".join(["from starlake_core_project import publish", *calls])
     path.write_text(text, encoding="utf-8")
     namespace: dict[str, Any] = {"__name__": "definitions", "__file__": str(path)}
     exec(compile(text, str(path), "exec"), namespace)
@@ -100,6 +101,16 @@ def test_three_broken_files_are_warnings_and_the_others_load(tmp_path: Path, cap
         assert any(
             line.startswith(f"{name} cannot be built: {tmp_path}/metadata/{place}") for line in caplog.messages
         ), (name, caplog.messages)
+
+
+def test_of_two_pipelines_with_one_id_the_second_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    one, two = (CASES.Case("", {}, tables={f"{n}.a": "", f"t.{n}": ""}).write(tmp_path / n) for n in ("one", "two"))
+    found = repository(module_of(one, two)["defs"]).get_all_jobs()
+    assert {job.name for job in found if not job.name.startswith("__")} == {"one_load", "t_load", "two_load"}
+    assert any(
+        line.startswith("t_load cannot be built: two pipelines of ") and "names={'t_load': ...}" in line
+        for line in caplog.messages
+    ), caplog.messages
 
 
 def test_strict_raises_what_is_wrong_with_all_three(tmp_path: Path) -> None:

@@ -287,7 +287,7 @@ def _remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.mark.parametrize("wanted", [10, pytest.param(50, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("wanted", [20, pytest.param(200, marks=pytest.mark.soak)])
 def test_killed_at_random_moments(sandbox: Sandbox, wanted: int) -> None:
     """SIGKILL: the tables and the files are those of an undisturbed run."""
     seed = random.SystemRandom().randrange(1_000_000)

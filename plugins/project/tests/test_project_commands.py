@@ -95,16 +95,22 @@ def test_broken_files_are_reported_and_the_rest_is_shown(tmp_path: Path) -> None
         assert ("cannot be built" in done.stderr, done.exit_code) == (True, 1), command
 
 
-def test_a_backfill_of_a_project_fails_for_what_it_leaves_out(tmp_path: Path) -> None:
+def with_a_broken_table(folder: Path) -> Path:
+    """A project with a pipeline for each of two tables, of which ``t.a`` cannot be read."""
     root = Case(
         "",
         {},
         dags={"x": "{{domain}}.py"},
         tables={"s.a": "schedule: '0 1 * * *'", "t.a": ""},
         application="  dagRef: {load: x}\n",
-    ).write(tmp_path)
+    ).write(folder)
     (root / "metadata/load/t/a.sl.yml").write_text("version: 1\ntable: [\n", encoding="utf-8")
     (root / "incoming").mkdir()
+    return root
+
+
+def test_a_backfill_of_a_project_fails_for_what_it_leaves_out(tmp_path: Path) -> None:
+    root = with_a_broken_table(tmp_path)
     done = call(
         "backfill",
         root,
@@ -134,15 +140,7 @@ def test_a_backfill_of_a_project_fails_for_what_it_leaves_out(tmp_path: Path) ->
 def test_a_broken_pipeline_fails_a_run_that_selects_its_work(
     words: tuple[str, ...], code: int, state: str, tmp_path: Path
 ) -> None:
-    root = Case(
-        "",
-        {},
-        dags={"x": "{{domain}}.py"},
-        tables={"s.a": "schedule: '0 1 * * *'", "t.a": ""},
-        application="  dagRef: {load: x}\n",
-    ).write(tmp_path)
-    (root / "metadata/load/t/a.sl.yml").write_text("version: 1\ntable: [\n", encoding="utf-8")
-    (root / "incoming").mkdir()
+    root = with_a_broken_table(tmp_path)
     done = call("run", root, "--environment", "duckdb", *(part for word in words for part in ("--select", word)))
     assert (done.exit_code, f"{state}: " in done.stderr) == (code, True), done.stderr
 
