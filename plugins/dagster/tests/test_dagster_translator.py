@@ -196,8 +196,8 @@ def test_verbs_take_what_decides_when_an_asset_is_materialised(tmp_path: Path) -
         ({"backfill_policy": "single_run"}, "it takes a policy"),
         ({"deps": "ref/rates"}, "it takes a list"),
         ({"group_name": 7}, "it takes a name"),
-        ({"code_version": 7}, "it takes a text"),
-        ({"description": 7}, "it takes a text"),
+        ({"code_version": 7}, "it takes a string"),
+        ({"description": 7}, "it takes a string"),
         ({"retry_policy": 3}, "it takes a policy"),
     ],
 )
