@@ -816,6 +816,19 @@ def test_what_a_pipeline_takes_from_the_options(draw: Draw) -> None:
     assert (p.pipeline_id, p.schedule_name, p.cron, p.source) == ("p", "daily", "0 0 * * *", "pipelines.py")
 
 
+def test_tags_are_words(draw: Draw) -> None:
+    def tags(given: Any) -> Any:
+        return draw(lambda p: p.start_task(), tags=given).tags
+
+    assert tags(None) == ()
+    assert tags("daily") == ("daily",)
+    assert tags(iter(["b", "a"])) == ("b", "a")
+    with pytest.raises(
+        StarlakeError, match=r"7 is not a valid tag of sl_create_pipeline\(\); use strings: tags=\['daily'\]"
+    ):
+        tags([7])
+
+
 def test_the_start_date_is_fixed(draw: Draw) -> None:
     assert draw(lambda p: p.start_task()).start_date == datetime(2024, 1, 1, tzinfo=timezone.utc)
 

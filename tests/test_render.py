@@ -9,6 +9,7 @@ import pytest
 
 from starlake_core import (
     CreateChildren,
+    GraphError,
     Pipeline,
     PluginContractError,
     PluginFailedError,
@@ -117,6 +118,19 @@ def test_nothing_is_no_native_node(render: Any, hook: str) -> None:
 
     with pytest.raises(PluginContractError, match="orchestrator 'recording' returned nothing for"):
         render(Recording(**{hook: nothing}))
+
+
+def test_a_factory_that_returns_nothing_is_named(draw: Draw, orchestrate: Any) -> None:
+    """Not the orchestrator, which was not asked."""
+
+    def native(p: StarlakePipeline) -> None:
+        with p.sl_create_task_group("g"):
+            p.add_native("n", lambda: None)
+
+    with pytest.raises(
+        GraphError, match=r"the factory of 'g\.n' in pipeline '.*' returned None; it must return the node"
+    ):
+        draw(native, orchestration=orchestrate(orchestrator=Recording()))
 
 
 def test_a_falsy_native_node_is_one(render: Any) -> None:

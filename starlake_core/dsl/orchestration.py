@@ -235,7 +235,7 @@ class Orchestration:
             schedule=schedule,
             dependencies=dependencies,
             cron=read_cron(cron),
-            tags=[tags] if isinstance(tags, str) else tags,
+            tags=[tags] if isinstance(tags, str) else tags or (),
             description=description,
             native_options=native,
         )

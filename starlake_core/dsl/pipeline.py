@@ -173,7 +173,11 @@ class StarlakePipeline(Verbs):
     def _tags(self, tags: Iterable[str]) -> tuple[str, ...]:
         words = re.split(r"[\s,]+", self.options[GeneralOptions].tags)
         domains = [domain.name for domain in self.schedule.domains] if self.schedule else []
-        return tuple(dict.fromkeys(word for word in (*words, *tags, *domains) if word))
+        given = tuple(tags)
+        for tag in given:
+            if not isinstance(tag, str):
+                raise StarlakeError(f"{tag!r} is not a valid tag of sl_create_pipeline(); use strings: tags=['daily']")
+        return tuple(dict.fromkeys(word for word in (*words, *given, *domains) if word))
 
     # -- the standard shapes
 

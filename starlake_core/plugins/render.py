@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from ..errors import PluginContractError
+from ..errors import GraphError, PluginContractError
 from ..model.graph import Node, Pipeline, Task, TaskGroup
 from . import Plugins
 from .hookspecs import CreateChildren
@@ -26,12 +26,20 @@ def render(pipeline: Pipeline, plugins: Plugins) -> Any:
         What the orchestrator's ``sl_create_pipeline`` returned.
 
     Raises:
+        GraphError: the factory of a native task returned nothing.
         PluginContractError: a hook returned nothing, or did not call ``create_children`` exactly once.
     """
 
     def native(node: Node) -> Any:
-        if isinstance(node, Task):
-            made = node.factory() if node.factory is not None else plugins.create_task(node)
+        if isinstance(node, Task) and node.factory is not None:
+            made = node.factory()
+            if made is None:
+                raise GraphError(
+                    f"the factory of '{node.path}' in pipeline '{pipeline.id}' returned None; it must return the node of the orchestrator: "
+                    "lambda: EmptyOperator(task_id='x')"
+                )
+        elif isinstance(node, Task):
+            made = plugins.create_task(node)
         else:
             assert isinstance(node, TaskGroup)
             made = contained(node, plugins.create_task_group)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -92,3 +93,23 @@ def test_a_log_that_cannot_be_kept_stops_nothing(instance: Any, monkeypatch: pyt
 
     monkeypatch.setattr(instance.compute_log_manager, "open_log_stream", full)
     assert run_of(instance).success
+
+
+def test_a_run_stores_little_more_than_dagster_itself(instance: Any) -> None:
+    """Storing an event is most of what a run costs: the command is told by the event of the log, and what only waits does not begin."""
+
+    def build(p: StarlakePipeline) -> None:
+        check = p.sl_pre_load("g", ["x"], "imported")
+        assert check is not None
+        check >> p.sl_load("x", "g", "x") >> p.end_task("end")
+
+    result = launch(resolved(definitions(draw(build)), "job", "p"), instance)
+    assert result.success
+    records = instance.all_logs(result.run_id)
+    assert [one.user_message for one in records if one.dagster_event is None] == []
+    told = {one.dagster_event.message for one in records if one.dagster_event.event_type_value == "LOGS_CAPTURED"}
+    assert {line.split(" --")[0] for line in told} == {"starlake preload", "starlake load"}
+    assert all(line.endswith("  # fake") for line in told)
+    kinds = Counter(one.dagster_event.event_type_value for one in records)
+    assert kinds["STEP_START"] == len(["check", "x", "end"])
+    assert kinds["STEP_SUCCESS"] == kinds["STEP_START"] + len(["waits_1", "anyway"])

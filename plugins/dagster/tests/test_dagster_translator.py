@@ -199,11 +199,39 @@ def test_verbs_take_what_decides_when_an_asset_is_materialised(tmp_path: Path) -
         ({"code_version": 7}, "it takes a string"),
         ({"description": 7}, "it takes a string"),
         ({"retry_policy": 3}, "it takes a policy"),
+        ({"deps": [None]}, "it takes a list"),
+        ({"deps": [StarlakeDataset("starlake://kpi/a")]}, "it takes a list"),
+        ({"group_name": "a b"}, "it takes a name"),
+        ({"kinds": [1]}, "it takes several words"),
+        ({"owners": ["ann"]}, "it takes a list.*Owner must be an email address"),
+        ({"owners": [None]}, "it takes a list"),
+        ({"asset_tags": {"tier": 1}}, "it takes names and values"),
+        ({"asset_tags": {"a tier": "1"}}, "it takes names and values"),
+        ({"op_tags": {1: "a"}}, "it takes names and values"),
+        ({"metadata": {1: 2}}, "it takes names and values"),
     ],
 )
 def test_another_value_is_refused(keywords: dict[str, Any], message: str) -> None:
     with pytest.raises(StarlakeError, match=message):
         draw(lambda p: p.sl_transform("a", "kpi.a", **keywords))
+
+
+@pytest.mark.parametrize(
+    ("options", "keywords", "message"),
+    [
+        ({}, {"hooks": [1]}, "is not a valid value for the keyword 'hooks' of pipeline p; it takes several hooks"),
+        ({}, {"run_tags": {1: "a"}}, "is not a valid value for the keyword 'run_tags' of pipeline p; it takes names"),
+        (
+            {"asset_owners": "ann"},
+            {},
+            "is not a valid value for the option 'asset_owners' of pipeline p; it takes a list",
+        ),
+        ({"default_pool": "a b"}, {}, "'a b' is not a valid pool for task a of pipeline p"),
+    ],
+)
+def test_another_value_of_a_pipeline_is_refused(options: Any, keywords: dict[str, Any], message: str) -> None:
+    with pytest.raises(StarlakeError, match=message):
+        draw(lambda p: p.sl_transform("a", "kpi.a"), options, **keywords)
 
 
 def test_none_is_no_keyword() -> None:

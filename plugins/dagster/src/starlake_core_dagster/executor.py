@@ -12,12 +12,11 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
-from itertools import chain
-from typing import Any
+from typing import Any, TextIO
 
 from dagster import Array, Executor, Field, Noneable, Permissive, executor, in_process_executor
 
@@ -27,12 +26,26 @@ from starlake_core.runtime import rest_runners
 
 from .pools import limit
 
-__all__ = ["TRIGGER_TAG", "InProcess", "run_in_process", "step_log", "stopping", "supports_threads", "thread_executor"]
+__all__ = [
+    "TRIGGER_TAG",
+    "InProcess",
+    "StepLog",
+    "run_in_process",
+    "step_log",
+    "stopping",
+    "supports_threads",
+    "thread_executor",
+]
 
 logger = get_logger(__name__)
 
 TRIGGER_TAG = "starlake/trigger"
 """Tag of a step with the trigger rule of its task, if that differs from Dagster's."""
+
+WRITES_LOG = "writes_log"
+"""Attribute of the body of a step whose output is in :data:`step_log`, and not what this process prints."""
+ONLY_WAITS = "only_waits"
+"""Attribute of the body of a step that does nothing and writes no asset."""
 
 _LOOK_SECONDS = 0.2
 _DRAIN_SECONDS = 60.0
@@ -41,7 +54,46 @@ _DRAIN_SECONDS = 60.0
 stopping: ContextVar[threading.Event | None] = ContextVar("starlake_core_dagster_stopping", default=None)
 """Set when the run is being stopped; None in an executor that interrupts its steps to stop them."""
 
-step_log: ContextVar[Any] = ContextVar("starlake_core_dagster_step_log", default=None)
+
+class StepLog:
+    """The output of one step, which Dagster shows once an event has told where it is.
+
+    Args:
+        stream: where it is written.
+        announce: stores that event, with its message; None if an earlier attempt of the step did.
+    """
+
+    def __init__(self, stream: TextIO, announce: Callable[[str], None] | None) -> None:
+        self._stream = stream
+        self._left = [] if announce is None else [announce]  # taken by one of several threads
+        self.flush = stream.flush
+
+    def begin(self, text: str) -> bool:
+        """Say that the output begins, and with what.
+
+        Args:
+            text: the message of the event: a row in the log of the run, so that it needs no other one.
+
+        Returns:
+            Whether that was written; False if it was before.
+        """
+        try:
+            announce = self._left.pop()
+        except IndexError:
+            return False
+        announce(text)
+        return True
+
+    def write(self, text: str) -> None:
+        """Write a part of the output.
+
+        Args:
+            text: the part, with its line ends.
+        """
+        self._stream.write(text)
+
+
+step_log: ContextVar[StepLog | None] = ContextVar("starlake_core_dagster_step_log", default=None)
 """Where the output of a step is kept; None in an executor that keeps what the process prints."""
 
 
@@ -69,16 +121,17 @@ _here: ContextVar[InProcess | None] = ContextVar("starlake_core_dagster_in_proce
 try:
     from dagster._core.definitions.job_base import InMemoryJob
     from dagster._core.errors import DagsterExecutionInterruptedError
-    from dagster._core.events import DagsterEvent, EngineEventData
+    from dagster._core.events import ComputeLogsCaptureData, DagsterEvent, DagsterEventType, EngineEventData
     from dagster._core.execution.api import ExecuteRunWithPlanIterable, create_execution_plan, execute_run_iterator
     from dagster._core.execution.compute_logs import create_compute_log_file_key
     from dagster._core.execution.context_creation_job import PlanExecutionContextManager
     from dagster._core.execution.plan.active import ActiveExecution
     from dagster._core.execution.plan.execute_plan import _trigger_hook, dagster_event_sequence_for_step
     from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
-    from dagster._core.execution.plan.outputs import StepOutputHandle
+    from dagster._core.execution.plan.objects import StepSuccessData
+    from dagster._core.execution.plan.outputs import StepOutputData, StepOutputHandle
     from dagster._core.execution.retries import RetryMode
-    from dagster._core.storage.compute_log_manager import CapturedLogContext, ComputeIOType
+    from dagster._core.storage.compute_log_manager import ComputeIOType
 except ImportError as error:  # this Dagster is newer than this module
     logger.warning("this Dagster runs steps one after the other: %s", error)
     supports_threads = False
@@ -284,16 +337,21 @@ if supports_threads:
         if live:
             logger.error("the steps %s have not ended; check their jobs", ", ".join(sorted(live)))
 
-    def _has_own_log(job_def: Any, step: Any) -> bool:
-        """Whether the body of a step writes to :data:`step_log`."""
+    def _trait(job_def: Any, step: Any, name: str) -> bool:
+        """Whether the body of a step says something about itself."""
         body = getattr(job_def.get_node(step.node_handle).definition, "compute_fn", None)
-        return bool(getattr(body, "writes_log", False))
+        return bool(getattr(body, name, False))
 
     def _capture(stack: ExitStack, job_context: Any, execution_plan: Any) -> Iterator[Any]:
-        """Keep what this process prints during the run, as Dagster's in-process executor does: one log for all steps that have none of their own."""
+        """Keep what this process prints during the run, as Dagster's in-process executor does: one log for all steps that have none of their own.
+
+        It takes processes that follow what is printed, so it is left out if there is no such step.
+        """
         manager = job_context.instance.compute_log_manager
         steps = execution_plan.get_steps_to_execute_in_topo_order()
-        keys = [step.key for step in steps if not _has_own_log(job_context.job_def, step)]
+        keys = [step.key for step in steps if not _trait(job_context.job_def, step, WRITES_LOG)]
+        if not keys:
+            return
         log_key = manager.build_log_key_for_run(job_context.run_id, create_compute_log_file_key())
         try:
             captured = stack.enter_context(manager.capture_logs(log_key))
@@ -304,32 +362,46 @@ if supports_threads:
             yield DagsterEvent.capture_logs(job_context, keys, log_key, captured)
 
     @contextmanager
-    def _own_log(step_context: Any) -> Iterator[Any]:
-        """A log for one step, if its body writes one, and the events that tell where it is: steps run side by side in one process."""
-        if not _has_own_log(step_context.job_def, step_context.step):
-            yield ()
+    def _own_log(step_context: Any, produce: Callable[[Any], None]) -> Iterator[None]:
+        """A log for one step, if its body writes one: steps run side by side in one process."""
+        if not _trait(step_context.job_def, step_context.step, WRITES_LOG):
+            yield
             return
         with ExitStack() as stack:
-            manager, events = step_context.instance.compute_log_manager, []
+            manager = step_context.instance.compute_log_manager
             log_key = manager.build_log_key_for_run(step_context.run_id, step_context.step.key)
+
+            def announce(text: str) -> None:
+                about = ComputeLogsCaptureData(log_key[-1], [step_context.step.key])
+                produce(DagsterEvent.from_job(DagsterEventType.LOGS_CAPTURED, step_context, text, about))
+
             try:
                 stream = stack.enter_context(manager.open_log_stream(log_key, ComputeIOType.STDOUT))
             except Exception as error:
-                stream = None
                 logger.warning("the output of step %s cannot be kept: %s", step_context.step.key, error)
-            if stream is not None:
-                step_log.set(stream)
-                if step_context.previous_attempt_count == 0:
-                    about = CapturedLogContext(log_key)
-                    events.append(DagsterEvent.capture_logs(step_context, [step_context.step.key], log_key, about))
-            yield events
+            else:
+                step_log.set(StepLog(stream, announce if step_context.previous_attempt_count == 0 else None))
+            yield
+
+    def _passed(step_context: Any) -> Iterator[Any]:
+        """The events of a step that only waits. Storing an event is most of what a run costs, and such a step has nothing to begin."""
+        step = step_context.step
+        for output in step.step_outputs:
+            about = StepOutputData(StepOutputHandle(step.key, output.name))
+            yield DagsterEvent.step_output_event(step_context, about)
+        yield DagsterEvent.step_success_event(step_context, StepSuccessData(duration_ms=0.0))
 
     def _start(step_context: Any, key: str, produced: Any, stop: threading.Event) -> None:
+        if _trait(step_context.job_def, step_context.step, ONLY_WAITS):
+            for event in (*_passed(step_context), None):
+                produced.put((key, event))
+            return
+
         def work() -> None:
             stopping.set(stop)
             try:
-                with _own_log(step_context) as captured:
-                    for event in chain(captured, dagster_event_sequence_for_step(step_context)):
+                with _own_log(step_context, lambda event: produced.put((key, event))):
+                    for event in dagster_event_sequence_for_step(step_context):
                         produced.put((key, event))
             except (DagsterExecutionInterruptedError, KeyboardInterrupt):
                 pass  # its failure was already produced

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from dagster import AutomationCondition, BackfillPolicy, ExecutorDefinition, RetryPolicy, TimeWindowPartitionsDefinition
+from dagster import (
+    AssetDep,
+    AssetKey,
+    AssetSpec,
+    AutomationCondition,
+    BackfillPolicy,
+    ExecutorDefinition,
+    GraphDefinition,
+    HookDefinition,
+    RetryPolicy,
+    RunRequest,
+    TimeWindowPartitionsDefinition,
+)
 
 from starlake_core import StarlakeError
 
-__all__ = ["JOB_KEYWORDS", "TASK_KEYWORDS", "check_keywords"]
+__all__ = ["JOB_KEYWORDS", "TASK_KEYWORDS", "check_keywords", "check_owners"]
 
 TASK_KEYWORDS = (
     "asset_tags", "automation_condition", "backfill_policy", "code_version", "deps", "description", "group_name", "kinds", "metadata", "op_tags",
@@ -43,6 +55,54 @@ _SHAPES: Mapping[str, tuple[tuple[type, ...], str]] = {
 }
 
 
+def _check_deps(given: Iterable[Any]) -> None:
+    for dep in given:
+        AssetDep.from_coercible(dep)
+
+
+def _check_kinds(given: Iterable[Any]) -> None:
+    if not all(isinstance(word, str) for word in given):
+        raise TypeError("a kind is a string")
+
+
+def _check_hooks(given: Iterable[Any]) -> None:
+    if not all(isinstance(hook, HookDefinition) for hook in given):
+        raise TypeError("a hook is what @success_hook or @failure_hook returns")
+
+
+_PLACE = AssetKey("asset")
+_DAGSTER: Mapping[str, Callable[[Any], object]] = {
+    "asset_tags": lambda given: AssetSpec(_PLACE, tags=given),
+    "deps": _check_deps,
+    "group_name": lambda given: AssetSpec(_PLACE, group_name=given),
+    "hooks": _check_hooks,
+    "kinds": _check_kinds,
+    "metadata": lambda given: AssetSpec(_PLACE, metadata=given),
+    "op_tags": lambda given: GraphDefinition("op", tags=given),
+    "owners": lambda given: AssetSpec(_PLACE, owners=given),
+    "run_tags": lambda given: RunRequest(tags=given),
+}
+"""What Dagster says of a value, by itself: where it is used, its error names neither the task nor the keyword."""
+
+
+def check_owners(what: str, owners: Sequence[str]) -> None:
+    """Refuse an owner that Dagster does not take.
+
+    Args:
+        what: what has them.
+        owners: e-mail addresses and teams.
+    """
+    _check(f"a valid value for {what}", "owners", owners)
+
+
+def _check(role: str, name: str, value: Any) -> None:
+    try:
+        _DAGSTER[name](value)
+    except Exception as error:
+        said = " ".join(str(error).split())
+        raise StarlakeError(f"{value!r} is not {role}; it takes {_SHAPES[name][1]}. Dagster says: {said}") from error
+
+
 def check_keywords(what: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
     """Refuse an unknown keyword, and a value that Dagster does not take there. None counts as not given."""
     for name in given:
@@ -52,3 +112,5 @@ def check_keywords(what: str, given: Mapping[str, Any], known: Sequence[str]) ->
         types, takes = _SHAPES.get(name, ((object,), ""))
         if value is not None and not isinstance(value, types):
             raise StarlakeError(f"{value!r} is not a valid value for the keyword '{name}' of {what}; it takes {takes}")
+        if value is not None and name in _DAGSTER:
+            _check(f"a valid value for the keyword '{name}' of {what}", name, value)

@@ -20,7 +20,7 @@ from .one_graph import OneGraph
 from .op_graph import Flat
 from .options import DagsterOptions
 from .outputs import RESULT
-from .render_context import ORDER_INPUT, RenderContext, do_nothing
+from .render_context import JOINS, ORDER_INPUT, RenderContext
 from .specs import tag_words
 from .steps import Step
 from .unpartitioned import tolerates_no_partition
@@ -61,7 +61,7 @@ class DagsterPipeline:
     def _op(self, path: str, made: Any) -> OpDefinition:
         context = self._context
         if path in context.flat.joins:  # a helper between two wide groups
-            return context.op(path, do_nothing, (RESULT,), "Waits for a group.")
+            return context.op(path, JOINS, (RESULT,), "Waits for a group.")
         if isinstance(made, OpDefinition) and isinstance(made.compute_fn, (Step, Together)):
             return made
         if not isinstance(made, OpDefinition) or len(made.outs) != 1:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
+from inspect import signature
 from typing import Any
 
 from dagster import AssetKey, In, Nothing, OpDefinition, Out, Output, RetryPolicy, TimeWindowPartitionsDefinition
@@ -23,7 +24,7 @@ from .steps import shown
 from .translator import translator_of
 from .unpartitioned import tolerates_no_partition
 
-__all__ = ["AFTER", "ORDER_INPUT", "RenderContext", "dagster_name", "do_nothing"]
+__all__ = ["AFTER", "JOINS", "ORDER_INPUT", "RenderContext", "dagster_name"]
 
 AFTER = "after"
 """The name, or its first part, of the inputs that order an op after others."""
@@ -32,8 +33,31 @@ _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_]")
 
 
 def do_nothing(step: Any, inputs: Mapping[str, Any]) -> Any:
-    """The body of an op that only waits."""
+    """Do nothing, successfully."""
     yield Output(None, RESULT)
+
+
+class Waits:
+    """The body of an op that waits, and has no task.
+
+    Args:
+        only: whether it writes no asset, so that our executor need not start it.
+    """
+
+    writes_log = True  # it prints nothing
+    __signature__ = signature(do_nothing)
+
+    def __init__(self, only: bool) -> None:
+        self.only_waits = only
+
+    def __call__(self, step: Any, inputs: Mapping[str, Any]) -> Any:
+        """The body, as Dagster calls it."""
+        return do_nothing(step, inputs)
+
+
+JOINS = Waits(False)
+"""The body of an op that waits for a wide group."""
+_HELPS = Waits(True)
 
 
 # What every op has, created once. Dagster creates what it is not given for each op, and a pipeline may have thousands.
@@ -191,7 +215,7 @@ class RenderContext:
             inputs: the names of its inputs.
             description: what it is for.
         """
-        return _op(f"{self.name}__{alias}", do_nothing, inputs, (RESULT,), description)
+        return _op(f"{self.name}__{alias}", _HELPS, inputs, (RESULT,), description)
 
     def def_name(self, path: str) -> str:
         """The name of an op, which is unique among all pipelines, unlike that of its step."""

@@ -15,7 +15,7 @@ from starlake_core.logs import get_logger
 from .domain_step import Together
 from .executor import TRIGGER_TAG
 from .forms import form_of
-from .keywords import JOB_KEYWORDS, TASK_KEYWORDS, check_keywords
+from .keywords import JOB_KEYWORDS, TASK_KEYWORDS, check_keywords, check_owners
 from .op_graph import check_name
 from .options import DagsterOptions
 from .outputs import RESULT
@@ -65,7 +65,11 @@ def make_task(task: Task) -> OpDefinition | Step:
         tags[TRIGGER_TAG] = task.trigger.value
     if "." in path:
         tags[GROUP_TAG] = path.rpartition(".")[0]
-    policy = native.get("retry_policy")
+    policy, pool = native.get("retry_policy"), context.pool(task)
+    if pool is not None and pool.split() != [pool]:
+        raise StarlakeError(
+            f"{pool!r} is not a valid pool for task {path} of pipeline {context.pipeline.id}: for Dagster, a name has no spaces"
+        )
     return context.op(
         path,
         body,
@@ -74,7 +78,7 @@ def make_task(task: Task) -> OpDefinition | Step:
         tags={**tags, **(native.get("op_tags") or {})},
         retry_policy=policy if policy is not None else _retry_policy(task.retries, task.retry_delay),
         code_version=native.get("code_version"),
-        pool=context.pool(task),
+        pool=pool,
     )
 
 
@@ -130,6 +134,7 @@ def make_pipeline(pipeline: Pipeline, create_children: CreateChildren) -> Dagste
     """The pipeline in Dagster's terms."""
     check_keywords(f"pipeline {pipeline.id}", pipeline.native_options, JOB_KEYWORDS)
     check_name(f"pipeline '{pipeline.id}'", job_name(pipeline))
+    check_owners(f"the option 'asset_owners' of pipeline {pipeline.id}", pipeline.options[DagsterOptions].asset_owners)
     if pipeline.trigger is not None and pipeline.max_active_runs > 1:
         logger.warning(
             "max_active_runs of pipeline %s is %d, but datasets start its runs, so that each continues where the one before it ended: "

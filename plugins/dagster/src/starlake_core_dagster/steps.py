@@ -53,7 +53,15 @@ class _Lines:
         self._kept: list[str] = []
         self._since = time.monotonic()
         # What this process prints is kept by executors that run one step at a time; somebody who watches has seen the lines.
-        self._output = step_log.get() or (sys.stdout if observer.run() is None else None)
+        self._own = step_log.get()
+        self._output = self._own or (sys.stdout if observer.run() is None else None)
+
+    def begin(self, command: str, environment: str) -> None:
+        """Show the command: in the log of the run, and at the beginning of the output."""
+        text = f"{command}  # {environment}"
+        if self._own is None or not self._own.begin(text):
+            self._log.info(text)
+        self.show(f"$ {command}")
 
     def show(self, line: str) -> None:
         """Write a line to the output of the step, but not to its log."""
@@ -94,15 +102,12 @@ class Step:
     produces: Sequence[AssetOutput] = ()
     checks: Sequence[TableCheck] = ()
 
+    # All that it shows goes to the log of its step.
+    writes_log: ClassVar[bool] = True
     # Dagster reads the signature of every body. Reading it from an object is slow, so it is set once.
     __signature__: ClassVar[Signature] = Signature(
         [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in ("step", "inputs")]
     )
-
-    @property
-    def writes_log(self) -> bool:
-        """Whether it writes to the log of its step."""
-        return self.task.job is not None
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -189,8 +194,7 @@ class Step:
             if address:
                 context.log.info(f"Watch it at {address}")
 
-        context.log.info(f"{shown(job)}  # {job.environment}")
-        lines.show(f"$ {shown(job)}")
+        lines.begin(shown(job), job.environment)
         try:
             return execute(
                 job,
