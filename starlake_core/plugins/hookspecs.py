@@ -658,6 +658,20 @@ class HookSpecs:
         """
 
     @hookspec(firstresult=True)
+    def sl_deploy_project(self, folder: Path, pipelines: Sequence[Pipeline]) -> Sequence[Path] | None:
+        """Let the orchestrator load a project from its files, without a pipeline file. Optional, for orchestrators.
+
+        Called by ``starlake-orchestrate deploy`` for a project that has no pipeline files, with the pipelines that were
+        built from it. Return the files written, or None if pipeline files are needed there.
+
+        Example::
+
+            @hookimpl
+            def sl_deploy_project(folder, pipelines):
+                return [Path(shutil.copytree(folder, "projects"))]
+        """
+
+    @hookspec(firstresult=True)
     def sl_delete(self, files: Sequence[Path], options: Options) -> Sequence[Path] | None:
         """Remove deployed pipeline files. Optional, for orchestrators.
 

@@ -486,6 +486,16 @@ class Plugins:
         made = self._call("sl_deploy", files=files, options=options)
         return None if made is None else self._each("sl_deploy", made, Path)
 
+    def deploy_project(self, folder: Path, pipelines: Sequence[Pipeline]) -> Sequence[Path] | None:
+        """Let the orchestrator load a project from its files. Return the files written, or None if it needs pipeline files.
+
+        Args:
+            folder: the folder of the project.
+            pipelines: the pipelines that were built from it.
+        """
+        made = self._call("sl_deploy_project", folder=folder, pipelines=pipelines)
+        return None if made is None else self._each("sl_deploy_project", made, Path)
+
     def delete(self, files: Sequence[Path], options: Options) -> Sequence[Path] | None:
         """Remove deployed pipeline files. Return the files removed, or None if there is no such place.
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from dagster import AssetKey, Definitions
 from dagster_runs import repository
 from starlake_core_project.starting import write_project
 
 from starlake_core import NothingFoundError, StarlakeError
+from starlake_core.cli.app import app
 
 translation = pytest.importorskip("dagster.components.utils.translation", reason="needs Dagster 1.11")
 if not hasattr(translation, "TranslationFnResolver"):
@@ -228,3 +230,35 @@ def test_scaffolded_pipeline_files_load(tmp_path: Path) -> None:
     assert jobs(built("StarlakePipelinesComponent", **{**made, "path": str(target / made["path"])})) == {
         "starbake_load"
     }
+
+
+def test_deploy_names_a_project_in_a_project_of_dg(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once; what somebody has written there is left alone, and a workspace needs pipeline files."""
+    folder = tmp_path / "dg/src/shop/defs"
+    folder.mkdir(parents=True)
+    words = ["deploy", str(shop), "--orchestrator", "dagster", "--environment", "duckdb"]
+    monkeypatch.chdir(tmp_path)
+    said = CliRunner().invoke(app, words)
+    assert said.exit_code != 0
+    assert "no pipeline file in" in said.output
+    (tmp_path / "dg/pyproject.toml").write_text(
+        '[tool.dg]\ndirectory_type = "project"\n[tool.dg.project]\nroot_module = "shop"\n', encoding="utf-8"
+    )
+    monkeypatch.chdir(tmp_path / "dg")
+    file = folder / "bakery/defs.yaml"
+    said = CliRunner().invoke(app, words)
+    assert (said.exit_code, said.output) == (0, f"{file}\n")
+    found = yaml.safe_load(file.read_text(encoding="utf-8"))
+    assert found == {
+        "type": "starlake_core_dagster.components.StarlakeProjectComponent",
+        "attributes": {"project": "../../../../../bakery", "environment": "duckdb"},
+    }
+    assert (file.parent / found["attributes"]["project"]).resolve() == shop
+    written = file.read_text(encoding="utf-8")
+    file.write_text(f"{written}# a note of mine\n", encoding="utf-8")
+    assert CliRunner().invoke(app, words).exit_code == 0
+    said = CliRunner().invoke(app, [*words, "--option", "asset_owners=team:bi"])
+    assert said.exit_code != 0
+    assert "change it, or remove it and deploy again" in said.output
+    assert "asset_owners: team:bi" in said.output
+    assert file.read_text(encoding="utf-8") == f"{written}# a note of mine\n"

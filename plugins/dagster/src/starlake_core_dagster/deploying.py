@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,17 @@ from starlake_core import NothingFoundError, RunError, StarlakeError
 from starlake_core.dsl.orchestration import current_overrides
 from starlake_core.file_transaction import locked, swap
 
-from .loading import definitions
+from .loading import definitions, merged
+from .pipeline import DagsterPipeline
 from .places import Place
+from .render_context import dagster_name
 
-__all__ = ["MODULE", "delete", "deploy"]
+__all__ = ["COMPONENT", "MODULE", "delete", "deploy", "deploy_project"]
 
 MODULE = "starlake_definitions.py"
 """The module that lists the deployed files."""
+
+COMPONENT = "starlake_core_dagster.components.StarlakeProjectComponent"
 
 _HEAD = '''"""The deployed pipelines. Written by ``starlake-orchestrate deploy``; the values in capitals are all that it reads again."""
 
@@ -72,6 +77,56 @@ def deploy(files: Sequence[Path], place: Place) -> list[Path]:
             with suppress(OSError):  # another process may use it by now
                 folder.rmdir()
         raise
+
+
+def deploy_project(folder: Path, pipelines: Sequence[DagsterPipeline], place: Place) -> list[Path] | None:
+    """Name a project as a component in a project of ``dg``.
+
+    Args:
+        folder: the folder of the Starlake project.
+        pipelines: its pipelines, which have to load together.
+        place: where to.
+
+    Returns:
+        The file written; None if there are no components there: in a workspace, or before Dagster 1.11.
+
+    Raises:
+        RunError: the pipelines do not load together, or the file is there and says something else.
+    """
+    if place.workspace is not None or find_spec("dagster.components") is None:
+        return None
+    try:
+        Definitions.validate_loadable(merged(pipelines))
+    except StarlakeError:
+        raise
+    except Exception as error:
+        raise RunError(f"Dagster cannot load these pipelines together: {type(error).__name__}: {error}") from error
+    file = place.folder / dagster_name(folder.name).lower() / "defs.yaml"
+    asked = current_overrides()
+    attributes: dict[str, Any] = {
+        "project": _relative(folder, file.parent),
+        **({"environment": asked.environment} if asked.environment else {}),
+        **({"options": dict(sorted(asked.options.items()))} if asked.options else {}),
+    }
+    wanted = {"type": COMPONENT, "attributes": attributes}
+    if file.exists():
+        if _read_component(file) != wanted:
+            raise RunError(
+                f"{file} is there and does not say what was asked; change it, or remove it and deploy again. Its attributes would be:\n"
+                + yaml.safe_dump(attributes, sort_keys=False, allow_unicode=True)
+            )
+        return [file]
+    file.parent.mkdir(exist_ok=True)
+    text = f"type: {COMPONENT}\n\n{yaml.safe_dump({'attributes': attributes}, sort_keys=False, allow_unicode=True)}"
+    swap({file: text.encode()})
+    return [file]
+
+
+def _read_component(file: Path) -> Any:
+    try:
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
 
 
 def _deploy(files: Sequence[Path], place: Place) -> list[Path]:

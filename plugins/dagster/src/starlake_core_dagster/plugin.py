@@ -93,6 +93,15 @@ def sl_deploy(files: Sequence[Path], options: Options) -> Sequence[Path]:
 
 
 @hookimpl
+def sl_deploy_project(folder: Path, pipelines: Sequence[Pipeline]) -> Sequence[Path] | None:
+    from .deploying import deploy_project
+    from .places import place_of
+
+    place = place_of(pipelines[0].options)
+    return deploy_project(folder, [pipeline.native for pipeline in pipelines], place)
+
+
+@hookimpl
 def sl_delete(files: Sequence[Path], options: Options) -> Sequence[Path]:
     from .deploying import delete
     from .places import place_of
