@@ -15,6 +15,7 @@ from dagster import (
     AssetKey,
     AssetSpec,
     Definitions,
+    GraphDefinition,
     IOManager,
     MaterializeResult,
     StaticPartitionsDefinition,
@@ -513,3 +514,25 @@ def test_what_others_read_in_a_run_without_a_partition_is_left_to_dagster(instan
     mine = Definitions(assets=[reader], resources={"store": Store(), "io_manager": Store()})
     assert launch(global_job(Definitions.merge(mine, definitions(pipeline))), instance).success
     assert asked == [True]
+
+
+def test_a_long_chain_is_found_and_sorted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dagster searches all outputs for each of them, and sorts a chain by removing a node at a time from all others."""
+
+    def build(p: StarlakePipeline) -> None:
+        before = None
+        for number in range(MOST_IN_A_ROW + 2):
+            made = p.sl_transform(f"t{number}", f"mart.t{number}")
+            if before is not None:
+                before >> made
+            before = made
+
+    def searched(*_: Any) -> Any:
+        raise AssertionError("what is searched for takes quadratic time")
+
+    monkeypatch.setattr(GraphDefinition, "get_output_mapping", searched)
+    defs = definitions(draw(build))
+    (graph,) = (made.node_def for made in defs.assets if isinstance(made.node_def, GraphDefinition))
+    names = [node.name for node in graph.nodes_in_topological_order]
+    assert names == [f"t{number}" for number in range(MOST_IN_A_ROW + 2)]
+    assert resolved(defs, "job", "p").nodes_in_topological_order

@@ -112,7 +112,7 @@ def deploy_project(folder: Path, pipelines: Sequence[DagsterPipeline], place: Pl
     if file.exists():
         if _read_component(file) != wanted:
             raise RunError(
-                f"{file} is there and does not say what was asked; change it, or remove it and deploy again. Its attributes would be:\n"
+                f"{file} is there and says something else; change it, or remove it and deploy again. Its attributes would be:\n"
                 + yaml.safe_dump(attributes, sort_keys=False, allow_unicode=True)
             )
         return [file]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from graphlib import TopologicalSorter
 from typing import Any
 
 from dagster import AssetKey, AssetsDefinition, BackfillPolicy, GraphDefinition, NodeInvocation
@@ -24,12 +26,31 @@ _NO_TAGS: dict[str, str] = {}
 
 
 class Graph(GraphDefinition):
-    """A graph that Dagster walks in the order in which it runs; in the order of a set, its default, it recurses along a chain."""
+    """A graph that Dagster walks in the order in which it runs; in the order of a set, its default, it recurses along a chain.
+
+    What Dagster searches for each of its nodes is found at once here, because a chain may have thousands.
+    """
 
     @property
     def nodes(self) -> Sequence[Any]:
         """The nodes in the order of the ops."""
         return list(self.node_dict.values())
+
+    @cached_property
+    def _mappings_by_output(self) -> dict[str, Any]:
+        return {mapping.graph_output_name: mapping for mapping in self.output_mappings}
+
+    def get_output_mapping(self, output_name: str) -> Any:
+        """The mapping of an output."""
+        return self._mappings_by_output.get(output_name) or super().get_output_mapping(output_name)
+
+    def _get_nodes_in_topological_order(self) -> Sequence[Any]:
+        structure = self.dependency_structure
+        befores = {
+            name: [output.node_name for output in structure.all_upstream_outputs_from_node(name)]
+            for name in self.node_dict
+        }
+        return [self.node_dict[name] for name in TopologicalSorter(befores).static_order()]
 
 
 def invocation(op: Any, alias: str) -> NodeInvocation:
