@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 from dagster import AssetKey, Definitions, asset, in_process_executor
 from dagster_runs import draw, instance_in, launch, output_of, resolved
-from starlake_core_dagster import definitions
+from starlake_core_dagster import definitions, steps
 
 from starlake_core import StarlakePipeline
 from starlake_core.runtime import Verdict
@@ -92,3 +94,49 @@ def test_a_log_that_cannot_be_kept_stops_nothing(instance: Any, monkeypatch: pyt
 
     monkeypatch.setattr(instance.compute_log_manager, "open_log_stream", full)
     assert run_of(instance).success
+
+
+def records(instance: Any, run_id: str) -> list[str]:
+    """The records of the log of a run that are about commands."""
+    found = (entry.user_message for entry in instance.all_logs(run_id) if entry.dagster_event is None)
+    return [message for message in found if message.startswith("starlake ")]
+
+
+def test_the_log_of_a_step_has_the_command_and_its_output_in_one_record(instance: Any) -> None:
+    environment = FakeEnvironment()
+    environment.says("load:g.x", "a line of x", "password=hunter22")
+    made = draw(lambda p: p.sl_load("x", "g", "x"), environment=environment)
+    result = launch(resolved(definitions(made), "job", "p"), instance)
+    (record,) = records(instance, result.run_id)
+    command, *lines = record.splitlines()
+    assert command.startswith("starlake load ")
+    assert command.endswith("  # fake")
+    assert lines == ["a line of x", "password=***"]
+
+
+def test_the_log_of_a_step_has_a_silent_command_before_it_ends(
+    instance: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "_LINES_SECONDS", 0.01)
+    program = tmp_path / "waits"
+    program.write_text(f"#!/bin/sh\nuntil [ -e {tmp_path}/seen ]; do sleep 0.05; done\n")
+    program.chmod(0o755)
+    made = draw(
+        lambda p: p.sl_load("x", "g", "x"),
+        {"SL_STARLAKE_PATH": str(program)},
+        environment="shell",
+        root=tmp_path / "project",
+    )
+    seen: list[str] = []
+
+    def look() -> None:
+        deadline = time.monotonic() + 60
+        while not seen and time.monotonic() < deadline:
+            seen.extend(message for run in instance.get_runs() for message in records(instance, run.run_id))
+        (tmp_path / "seen").touch()
+
+    watching = threading.Thread(target=look, daemon=True)
+    watching.start()
+    assert launch(resolved(definitions(made), "job", "p"), instance).success
+    watching.join()
+    assert len(seen) == 1

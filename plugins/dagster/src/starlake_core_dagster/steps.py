@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from inspect import Parameter, Signature
 from typing import Any, ClassVar
@@ -67,6 +68,25 @@ class _Lines:
         self._kept.append(line)
         if len(self._kept) >= _LINES_AT_ONCE or time.monotonic() - self._since >= _LINES_SECONDS:
             self.flush()
+
+    def begin(self, line: str) -> None:
+        """Keep the first line. A command that ends at once has one record, not two."""
+        self._kept.append(line)
+
+    def passing(self, stop: threading.Event | None) -> Callable[[], bool]:
+        """Return a function for ``stop`` of :func:`execute`, which also writes what was kept for long enough.
+
+        Args:
+            stop: what stops the run.
+        """
+
+        def look() -> bool:
+            if self._kept and time.monotonic() - self._since >= _LINES_SECONDS:
+                with suppress(Exception):  # the job goes its way; the lines are written at its end
+                    self.flush()
+            return stop is not None and stop.is_set()
+
+        return look
 
     def flush(self) -> None:
         if self._kept:
@@ -189,8 +209,13 @@ class Step:
             if address:
                 context.log.info(f"Watch it at {address}")
 
-        context.log.info(f"{shown(job)}  # {job.environment}")
+        lines.begin(f"{shown(job)}  # {job.environment}")
         lines.show(f"$ {shown(job)}")
+        stopped = stop.is_set if stop is not None else None
+        if runner.detached:
+            lines.flush()  # a service needs longer, and is not asked as often
+        else:
+            stopped = lines.passing(stop)
         try:
             return execute(
                 job,
@@ -198,7 +223,7 @@ class Step:
                 attempt.key,
                 timeout=self.task.timeout,
                 on_line=lines.add,
-                stop=stop.is_set if stop is not None else None,
+                stop=stopped,
                 on_start=started,
                 again=context.retry_number > 0 or context.run.parent_run_id is not None,
                 counts=lambda name: (
