@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import importlib
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,9 +40,25 @@ class Import(NamedTuple):
     line: int
 
 
-def imports(file: Path, package: str) -> Iterator[Import]:
-    """Every import of a file, with relative ones made absolute."""
+@functools.cache
+def parsed(text: str) -> ast.Module:
+    """The tree of a source, which most tests here look at."""
+    return ast.parse(text)
 
+
+@functools.cache
+def nodes(tree: ast.Module) -> Sequence[ast.AST]:
+    """All that is in a tree."""
+    return tuple(ast.walk(tree))
+
+
+def imports(file: Path, package: str) -> Sequence[Import]:
+    """Every import of a file, with relative ones made absolute."""
+    return _imports(file.read_text(encoding="utf-8"), package)
+
+
+@functools.cache
+def _imports(text: str, package: str) -> Sequence[Import]:
     def visit(node: ast.AST, top: bool) -> Iterator[Import]:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
@@ -56,14 +73,14 @@ def imports(file: Path, package: str) -> Iterator[Import]:
             deeper = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
             yield from visit(child, top and not deeper)
 
-    yield from visit(ast.parse(file.read_text(encoding="utf-8")), True)
+    return tuple(visit(parsed(text), True))
 
 
 def package_of(file: Path, base: Path) -> str:
     return ".".join(file.relative_to(base).parent.parts)
 
 
-def core_imports(file: Path) -> Iterator[Import]:
+def core_imports(file: Path) -> Sequence[Import]:
     return imports(file, package_of(file, ROOT))
 
 
@@ -150,7 +167,7 @@ def test_a_package_imports_only_from_those_below_it(file: Path) -> None:
 
 def test_a_package_says_what_lives_in_it() -> None:
     for package in PACKAGES:
-        text = ast.get_docstring(ast.parse((CORE / package / "__init__.py").read_text(encoding="utf-8"))) or ""
+        text = ast.get_docstring(parsed((CORE / package / "__init__.py").read_text(encoding="utf-8"))) or ""
         modules = {file.stem for file in (CORE / package).glob("[!_]*.py")}
         assert {name for name in modules if f"``{name}``" not in text} == set(), package
         assert len(text.splitlines()) <= 8, package
@@ -210,10 +227,10 @@ LONGEST_MODULE = 400
 
 def code_lines(text: str) -> int:
     """Lines of code: without comments, docstrings and blank lines."""
-    tree = ast.parse(text)
+    tree = parsed(text)
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     skipped: set[int] = set()
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         for child in getattr(node, "body", ()) if isinstance(node, documented) else ():
             if (
                 isinstance(child, ast.Expr)
@@ -344,7 +361,7 @@ class Sources:
     """
 
     def __init__(self, texts: Iterable[tuple[str, str]]) -> None:
-        self.modules = [(owner, ast.parse(text)) for owner, text in texts]
+        self.modules = [(owner, parsed(text)) for owner, text in texts]
         self.declared = [found for owner, module in self.modules for found in self._declarations(owner, module)]
         self._groups = {found.group for found in self.declared}
         self._attributes = {found for _, module in self.modules for found in self._reads(module)}
@@ -362,7 +379,7 @@ class Sources:
 
     @staticmethod
     def _declarations(owner: str, module: ast.Module) -> Iterator[Declaration]:
-        for group in (node for node in ast.walk(module) if isinstance(node, ast.ClassDef)):
+        for group in (node for node in nodes(module) if isinstance(node, ast.ClassDef)):
             if "OptionGroup" not in map(_dotted, group.bases):
                 continue
             for field in group.body:
@@ -381,14 +398,14 @@ class Sources:
     def _reads(self, module: ast.Module) -> Iterator[tuple[str, str]]:
         """Group and attribute of ``options[Group].attribute``, and of ``name.attribute`` for a name that holds a group."""
         held: dict[str, set[str]] = {}
-        for node in ast.walk(module):
+        for node in nodes(module):
             if isinstance(node, ast.arg) and node.annotation is not None:
                 held.setdefault(node.arg, set()).update({_dotted(node.annotation)} & self._groups)
             elif isinstance(node, ast.Assign):
                 for target, value in (pair for one in node.targets for pair in _pairs(one, node.value)):
                     held.setdefault(_dotted(target), set()).update({self._group(value)} - {""})
         held.pop("", None)  # an item of something is not a name
-        for node in ast.walk(module):
+        for node in nodes(module):
             if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
                 group = self._group(node.value)
                 for name in [group] if group else held.get(_dotted(node.value), ()):
@@ -397,7 +414,7 @@ class Sources:
     @staticmethod
     def _read_from_given(module: ast.Module) -> Iterator[str]:
         """The names in ``given.get("name")``: what hooks and the core do before the options are resolved."""
-        for node in ast.walk(module):
+        for node in nodes(module):
             if isinstance(node, ast.Call) and _dotted(node.func) == "given.get":
                 yield from (word.value for word in node.args[:1] if isinstance(word, ast.Constant))
 
@@ -442,7 +459,7 @@ def test_plugins_declare_and_read_options_through_groups(sources: Sources) -> No
     for owner, module in sources.modules:
         if owner in ("core", "compat"):
             continue
-        for node in ast.walk(module):
+        for node in nodes(module):
             one_by_one = isinstance(node, ast.Call) and _dotted(node.func) == "Option"
             quoted = isinstance(node, ast.Subscript) and isinstance(node.slice, (ast.Constant, ast.JoinedStr))
             if one_by_one or (quoted and _dotted(node.value).rpartition(".")[2] == "options"):

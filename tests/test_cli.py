@@ -1,15 +1,14 @@
-"""The command line, as a person uses it: in a process of its own."""
+"""The command line, as a person uses it: each command in a process of its own."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import command_line
 import pytest
 from click.testing import CliRunner
 from starlake_core_project.bakery import expected_tables, write_bakery
@@ -25,14 +24,7 @@ def example(tmp_path: Path) -> Path:
 
 
 def orchestrate(*arguments: object, **env: str) -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SL_")}
-    return subprocess.run(
-        [sys.executable, "-m", "starlake_core", *map(str, arguments)],
-        env={**inherited, **env},
-        text=True,
-        capture_output=True,
-        check=False,
-    )
+    return command_line.orchestrate(*arguments, env={**command_line.inherited(), **env})
 
 
 def test_help_lists_every_command() -> None:
@@ -54,7 +46,7 @@ def test_help_lists_every_command() -> None:
     ):
         assert f"  {name} " in done.stdout
         assert CliRunner().invoke(app, [name, "--help"]).exit_code == 0
-    assert orchestrate("--help").stdout.startswith("Usage: ")
+    assert command_line.fresh("--help").stdout.startswith("Usage: ")
 
 
 @pytest.mark.parametrize(
@@ -250,7 +242,10 @@ def test_a_pipeline_whose_commands_do_not_know_their_project_is_told_so(tmp_path
 
 def test_two_processes_build_the_same_bytes(example: Path) -> None:
     outputs = {
-        orchestrate("graph", example, "--format", "json", PYTHONHASHSEED=seed).stdout for seed in ("0", "1", "4711")
+        command_line.fresh(
+            "graph", example, "--format", "json", env={**command_line.inherited(), "PYTHONHASHSEED": seed}
+        ).stdout
+        for seed in ("0", "1", "4711")
     }
     assert len(outputs) == 1
     assert len(json.loads(outputs.pop())) == 3

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import orchestrate
 
 PIPELINES = """
 import pathlib
@@ -33,17 +31,6 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "code").write_text("0")
     (tmp_path / "pipelines.py").write_text(PIPELINES.format(root=str(tmp_path)))
     return tmp_path
-
-
-def orchestrate(*arguments: object) -> subprocess.CompletedProcess[str]:
-    env = {name: value for name, value in os.environ.items() if not name.startswith("SL_")}
-    return subprocess.run(
-        [sys.executable, "-m", "starlake_core", *map(str, arguments)],
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def document(*arguments: object, code: int = 0) -> dict[str, Any]:

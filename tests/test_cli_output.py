@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from breadth import ON_EVERY_VERSION, in_the_matrix
+from command_line import orchestrate
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
@@ -67,9 +68,7 @@ def calls(project: Path) -> int:
 
 
 def recorded(project: Path) -> str:
-    with start("runs", project, stdout=subprocess.PIPE) as process:
-        output, _ = process.communicate(timeout=PATIENCE)
-    return output.decode()
+    return orchestrate("runs", project).stdout
 
 
 def _shell(line: str, project: Path) -> subprocess.CompletedProcess[str]:
@@ -126,7 +125,9 @@ COMMANDS = [
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_commands_whose_output_is_lost_say_so_and_never_with_a_traceback(command: str, project: Path) -> None:
-    full = _shell(f"$run {command} > /dev/full", project)
+    words = command.replace("$project", str(project)).split()
+    with open("/dev/full", "wb") as nowhere:
+        full = orchestrate(*words, stdout=nowhere.fileno())
     assert "Traceback" not in full.stderr
     assert "Exception ignored" not in full.stderr
     if command != "--help":
@@ -135,7 +136,10 @@ def test_commands_whose_output_is_lost_say_so_and_never_with_a_traceback(command
     closed = _shell(f"$run {command} >&-", project)
     assert closed.returncode == 0, closed
     assert not closed.stderr
-    broken = _shell(f"$run {command} | true; exit ${{PIPESTATUS[0]}}", project)
+    nobody, written = os.pipe()
+    os.close(nobody)
+    broken = orchestrate(*words, stdout=written)
+    os.close(written)
     assert broken.returncode == 0, broken
     assert not broken.stderr
 
@@ -361,16 +365,11 @@ def test_nothing_that_others_wrote_steers_the_terminal(hostile: Path, texts: lis
         ["run", hostile / "pipelines.py", "--select", b"=" + typed],
         ["dry-run", hostile / "pipelines.py", "--option", b"retries=" + typed],
     ):
-        command = [sys.executable, "-m", "starlake_core", *(w if isinstance(w, bytes) else str(w) for w in words)]
-        done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
+        done = orchestrate(*map(os.fsdecode, words))
         for shown in (done.stdout, done.stderr):
-            found = [
-                c
-                for c in shown.decode("utf-8")
-                if c not in "\n\t" and (unicodedata.category(c) in ("Cc", "Cs") or c in _TURNS)
-            ]
+            found = [c for c in shown if c not in "\n\t" and (unicodedata.category(c) in ("Cc", "Cs") or c in _TURNS)]
             assert not found, (words, found, shown)
-        assert b"Traceback" not in done.stderr, (words, done.stderr)
+        assert "Traceback" not in done.stderr, (words, done.stderr)
 
 
 @pytest.mark.parametrize(

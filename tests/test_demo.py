@@ -1,4 +1,4 @@
-"""``starlake-orchestrate demo``, as a newcomer uses it: in an empty folder, in a process of its own."""
+"""``starlake-orchestrate demo``, as a newcomer uses it: in an empty folder, each command in a process of its own."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from importlib.metadata import distributions
 from pathlib import Path
 
+import command_line
 import duckdb
 import pytest
 import yaml
@@ -32,14 +33,7 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def orchestrate(folder: Path, *words: object, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [PROGRAM.name, *map(str, words)],
-        cwd=folder,
-        env=environment(**env),
-        text=True,
-        capture_output=True,
-        check=False,
-    )
+    return command_line.orchestrate(*words, cwd=folder, env=environment(**env))
 
 
 def shell(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
@@ -245,7 +239,7 @@ def test_what_is_missing_is_named_at_once_with_what_to_install(tmp_path: Path) -
     assert [d for d in distributions() if (d.metadata["Name"] or "").startswith("starlake-core-")]
     work = tmp_path / "work"
     work.mkdir()
-    done = orchestrate(work, "demo", PYTHONPATH=str(hiding))
+    done = command_line.fresh("demo", cwd=work, env=environment(PYTHONPATH=str(hiding)))
     assert done.returncode == 2
     assert "pip install starlake-core-duckdb starlake-core-local starlake-core-project" in done.stderr
     assert list(work.iterdir()) == []

@@ -46,12 +46,21 @@ PATTERN = re.compile(
 )
 
 
+def statements(node: ast.AST) -> Iterator[ast.stmt]:
+    """All statements below a node; none is in an expression."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt):
+            yield child
+        if isinstance(child, (ast.stmt, ast.excepthandler, ast.match_case)):
+            yield from statements(child)
+
+
 def words_for_people(text: str) -> Iterator[tuple[int, str]]:
     """The comments and docstrings of a module, a line at a time, with its number."""
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], token.string
-    for node in ast.walk(ast.parse(text)):
+    for node in statements(ast.parse(text)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             code = ""  # the indentation of a line that ends with ::, whose example follows
             for number, line in enumerate(node.value.value.splitlines()):

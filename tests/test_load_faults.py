@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from command_line import inherited, orchestrate
 from load_fault_runs import BATCHES, batches, seeds_of, told
 
 from starlake_core import Orchestration, TaskState
@@ -34,15 +33,11 @@ class Local:
     def __init__(self, root: Path, stand_in: StandIn, seeds: Sequence[int]) -> None:
         self.file = root / "pipelines.py"
         self.file.write_text(PIPELINES.format(program=str(stand_in.path), seeds=list(seeds)), encoding="utf-8")
-        self.env = {name: value for name, value in os.environ.items() if not name.startswith("SL_")}
-        self.env["SL_ROOT"] = str(root)
+        self.env = {**inherited(), "SL_ROOT": str(root)}
 
     def _call(self, verb: str) -> bool:
-        words = [sys.executable, "-m", "starlake_core", verb, str(self.file)]
-        done = subprocess.run(
-            words, env=self.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, check=False
-        )
-        self.output = done.stdout
+        done = orchestrate(verb, self.file, env=self.env)
+        self.output = done.stdout + done.stderr
         return done.returncode == 0
 
     def run(self) -> bool:

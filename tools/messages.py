@@ -116,14 +116,16 @@ def _kind(call: ast.Call) -> str:
     return "output" if name in _OUTPUT else ""
 
 
-def _docstrings(tree: ast.AST) -> Iterator[tuple[ast.Constant, ast.AST]]:
+def _docstrings(node: ast.AST) -> Iterator[tuple[ast.Constant, ast.AST]]:
     """Yield the docstrings of modules, classes, functions and attributes, each with its owner."""
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        for number, statement in enumerate(body if isinstance(body, list) else []):
-            match statement:
-                case ast.Expr(value=ast.Constant(value=str()) as constant):
-                    yield constant, node if number == 0 and isinstance(node, _DOCUMENTED) else statement
+    body = getattr(node, "body", None)
+    for number, statement in enumerate(body if isinstance(body, list) else []):
+        match statement:
+            case ast.Expr(value=ast.Constant(value=str()) as constant):
+                yield constant, node if number == 0 and isinstance(node, _DOCUMENTED) else statement
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.stmt, ast.excepthandler, ast.match_case)):  # an expression holds none
+            yield from _docstrings(child)
 
 
 def _strings(node: ast.AST, kind: str, seen: set[ast.AST]) -> Iterator[tuple[int, str, str]]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+import subprocess
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
 
 import pytest
 from airflow.configuration import conf
 from breadth import once_on_airflow
-from starlake_core_airflow import dag_ignore, deploying
+from load_fault_runs import in_a_process
+from starlake_core_airflow import dag_check, dag_ignore, deploying
 from starlake_core_airflow.dag_modules import local_modules
 from starlake_core_airflow.deploying import dags_folder, delete, deploy, safe_mode_problem
 
@@ -45,6 +49,24 @@ def target(tmp_path: Path) -> Path:
     folder = tmp_path / "dags"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+def checks_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are checked in forks of this process, which has imported Airflow: a Python of their own, as other tests have it, takes seconds to."""
+
+    def run(command: Sequence[str], *, env: Mapping[str, str], **_: object) -> subprocess.CompletedProcess[str]:
+        def check() -> bool:
+            os.environ.clear()
+            os.environ.update(env)
+            warnings.simplefilter("ignore")  # those of pytest are errors
+            dag_check._main(*command[-3:])
+            return True
+
+        assert in_a_process(check)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(dag_check, "subprocess", SimpleNamespace(run=run, DEVNULL=subprocess.DEVNULL))
 
 
 def write(folder: Path, **files: str) -> None:
@@ -118,6 +140,7 @@ def test_files_come_with_the_modules_that_they_import_and_go_with_them(source: P
 
 
 @once_on_airflow
+@pytest.mark.usefixtures("checks_fork")
 def test_a_module_that_another_file_may_import_stays(source: Path, target: Path) -> None:
     write(source, daily=dag("daily", "import helpers"), helpers="")
     deploy([source / "daily.py"], target)
@@ -127,6 +150,7 @@ def test_a_module_that_another_file_may_import_stays(source: Path, target: Path)
 
 
 @once_on_airflow
+@pytest.mark.usefixtures("checks_fork")
 def test_what_a_package_lost_goes_with_the_next_deployment(source: Path, target: Path) -> None:
     write(source, daily=dag("daily", "import common"), common__in____init__="", common__in__old="")
     deploy([source / "daily.py"], target)
@@ -193,6 +217,7 @@ def test_a_folder_below_airflows_own(source: Path, target: Path, monkeypatch: py
 
 
 @once_on_airflow
+@pytest.mark.usefixtures("checks_fork")
 def test_a_pipeline_file_may_import_another(source: Path, target: Path) -> None:
     text = dag("daily").replace("with DAG", "if __name__ != 'daily':\n  with DAG").replace("    pass", "      pass")
     write(source, daily=text, hourly=dag("hourly", "import daily"))
@@ -227,6 +252,7 @@ def test_files_in_the_way_are_refused(source: Path, target: Path) -> None:
 
 
 @once_on_airflow
+@pytest.mark.usefixtures("checks_fork")
 def test_a_file_that_is_in_the_folder_already_is_only_checked(target: Path) -> None:
     write(target, daily=dag("daily", "import helpers"), helpers="")
     assert deploy([target / "daily.py"], target) == [target / "daily.py"]
@@ -234,6 +260,7 @@ def test_a_file_that_is_in_the_folder_already_is_only_checked(target: Path) -> N
 
 
 @once_on_airflow
+@pytest.mark.usefixtures("checks_fork")
 def test_the_folder_is_made_if_only_it_is_missing(source: Path, tmp_path: Path) -> None:
     write(source, daily=dag("daily", "import nowhere"))
     with pytest.raises(RunError, match="cannot load"):
@@ -309,6 +336,7 @@ def test_what_lies_aside_is_nothing_that_airflow_parses(
 
 
 @once_on_airflow
+@pytest.mark.usefixtures("checks_fork")
 def test_a_deployment_that_cannot_write_says_so(source: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(source, daily=dag("daily"))
     failing(monkeypatch, "replace", 1)

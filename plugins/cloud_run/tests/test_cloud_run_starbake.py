@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from breadth import in_the_matrix
+from command_line import orchestrate
 from emulators.cloud_run import CloudRun
 from starlake_core_project.bakery import expected_tables, write_bakery
 
@@ -30,17 +30,6 @@ def emulator(example: Path, buckets: Path) -> Iterator[CloudRun]:
     program = (sys.executable, "-m", "starlake_core_duckdb")
     with CloudRun(program, {"SL_ROOT": str(example)}, buckets) as running:
         yield running
-
-
-def orchestrate(*arguments: object) -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SL_")}
-    return subprocess.run(
-        [sys.executable, "-m", "starlake_core", *map(str, arguments)],
-        env=inherited,
-        text=True,
-        capture_output=True,
-        check=False,
-    )
 
 
 def test_the_example_gives_the_tables_of_the_engine(example: Path, emulator: CloudRun) -> None:

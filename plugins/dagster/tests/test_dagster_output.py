@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 from dagster import AssetKey, Definitions, asset, in_process_executor
 from dagster_runs import draw, instance_in, launch, output_of, resolved
-from starlake_core_dagster import definitions
+from starlake_core_dagster import definitions, steps
 
 from starlake_core import StarlakePipeline
 from starlake_core.runtime import Verdict
@@ -113,3 +115,59 @@ def test_a_run_stores_little_more_than_dagster_itself(instance: Any) -> None:
     kinds = Counter(one.dagster_event.event_type_value for one in records)
     assert kinds["STEP_START"] == len(["check", "x", "end"])
     assert kinds["STEP_SUCCESS"] == kinds["STEP_START"] + len(["waits_1", "anyway"])
+
+
+def records(instance: Any, run_id: str) -> list[str]:
+    """The records of the log of a run that are about commands and their output."""
+    found = [(entry.dagster_event, entry.user_message) for entry in instance.all_logs(run_id)]
+    told = [message if event is None else event.message or "" for event, message in found]
+    return [message for message in told if message.startswith(("starlake ", "a line"))]
+
+
+@pytest.mark.parametrize("executor", [None, in_process_executor], ids=["threads", "in process"])
+def test_the_log_of_a_step_has_the_command_and_its_output_in_few_records(
+    instance: Any, executor: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Where the output of the step has an event, it tells the command."""
+    environment = FakeEnvironment()
+    environment.says("load:g.x", "a line of x", "password=hunter22")
+    made = draw(lambda p: p.sl_load("x", "g", "x"), environment=environment, executor_def=executor)
+    with capfd.disabled():
+        result = launch(resolved(definitions(made), "job", "p"), instance)
+    found = records(instance, result.run_id)
+    assert len(found) == (2 if executor is None else 1)
+    command, *lines = "\n".join(found).splitlines()
+    assert command.startswith("starlake load ")
+    assert command.endswith("  # fake")
+    assert lines == ["a line of x", "password=***"]
+
+
+@pytest.mark.parametrize("executor", [None, in_process_executor], ids=["threads", "in process"])
+def test_the_log_of_a_step_has_a_silent_command_before_it_ends(
+    instance: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, executor: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(steps, "_LINES_SECONDS", 0.01)
+    program = tmp_path / "waits"
+    program.write_text(f"#!/bin/sh\nuntil [ -e {tmp_path}/seen ]; do sleep 0.05; done\n")
+    program.chmod(0o755)
+    made = draw(
+        lambda p: p.sl_load("x", "g", "x"),
+        {"SL_STARLAKE_PATH": str(program)},
+        environment="shell",
+        root=tmp_path / "project",
+        executor_def=executor,
+    )
+    seen: list[str] = []
+
+    def look() -> None:
+        deadline = time.monotonic() + 60
+        while not seen and time.monotonic() < deadline:
+            seen.extend(message for run in instance.get_runs() for message in records(instance, run.run_id))
+        (tmp_path / "seen").touch()
+
+    watching = threading.Thread(target=look, daemon=True)
+    watching.start()
+    with capfd.disabled():
+        assert launch(resolved(definitions(made), "job", "p"), instance).success
+    watching.join()
+    assert len(seen) == 1

@@ -222,7 +222,7 @@ def test_how_long_a_database_stays_open_depends_on_the_pauses_between_commands(
         nonlocal now
         now += after
         still_open = not database.tidy()
-        _, cursor = database.enter(lambda: None, "v1.2.0")
+        _, cursor = database.enter(lambda: None, "v1.2.0", "UTC")
         database.leave(cursor)
         return still_open
 

@@ -70,6 +70,23 @@ def test_a_transform_tells_too_and_counts_no_view(sandbox: Sandbox, kind: str) -
     assert sandbox.run("transform", "--name", "kpi.one", SL_RUN_KEY="k").told == (found,)
 
 
+@pytest.mark.parametrize(
+    ("settings", "rows"),
+    [
+        ("writeStrategy: {type: OVERWRITE}", [2, 2]),
+        ("writeStrategy: {type: APPEND}", [2, 4]),
+        ("writeStrategy: {type: OVERWRITE}, postsql: ['DELETE FROM kpi.one WHERE a = 1']", [1, 1]),
+        ("writeStrategy: {type: OVERWRITE}, presql: ['CREATE OR REPLACE TABLE kpi.one AS SELECT 7 AS a']", [2, 2]),
+    ],
+)
+def test_the_rows_of_the_table_are_those_after_the_command(sandbox: Sandbox, settings: str, rows: list[int]) -> None:
+    sandbox.write("metadata/transform/kpi/one.sql", "SELECT 1 AS a UNION ALL SELECT 2")
+    sandbox.write("metadata/transform/kpi/one.sl.yml", f"task: {{{settings}}}")
+    told = [sandbox.run("transform", "--name", "kpi.one", SL_RUN_KEY=f"k{number}").told for number in range(2)]
+    assert [(found.accepted, found.rows) for (found,) in told] == [(2, count) for count in rows]
+    assert [found.rows for found in sandbox.run("transform", "--name", "kpi.one", SL_RUN_KEY="k0").told] == rows[1:]
+
+
 def test_a_transform_that_fails_tells_what_its_expectations_found(sandbox: Sandbox) -> None:
     sandbox.write("metadata/transform/kpi/one.sql", "SELECT 1 AS a")
     sandbox.write(

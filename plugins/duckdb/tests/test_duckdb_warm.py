@@ -112,6 +112,28 @@ def test_a_command_that_others_would_feel_gets_a_process(project: Project) -> No
     assert project.sandbox.query("SELECT count(*) FROM starlake_core.run_keys") == [(3,)]
 
 
+def test_each_command_has_its_time_zone(project: Project) -> None:
+    project.transform("zone", "SELECT current_setting('TimeZone') AS name")
+    assert "localtime" in project.run("zone", "unknown", env={"SL_TIMEZONE": "localtime"}).tail
+    zones = ["Asia/Tokyo", "Europe/Paris", "Asia/Tokyo", ""]
+    for number, zone in enumerate(zones):
+        assert project.run("zone", f"t{number}", env={"SL_TIMEZONE": zone}).verdict is Verdict.SUCCEEDED
+    assert len(engines(project.root)) == 1
+    project.rest()
+    found = project.sandbox.query("SELECT name FROM kpi.zone ORDER BY rowid")
+    assert [name for (name,) in found] == [*zones[:3], "UTC"]
+
+
+def test_a_schema_that_a_command_drops_is_made_again(project: Project) -> None:
+    project.transform("one", "SELECT 1 AS n")
+    project.transform("drop", "DROP SCHEMA kpi CASCADE")
+    project.sandbox.write("metadata/transform/kpi/drop.sl.yml", "task: {parseSQL: false}")
+    for number, name in enumerate(("one", "drop", "one")):
+        assert project.run(name, f"t{number}").verdict is Verdict.SUCCEEDED
+    project.rest()
+    assert project.sandbox.query("FROM kpi.one") == [(1,)]
+
+
 def test_a_look_at_a_command_that_is_about_to_get_a_process_does_not_end_it(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from command_line import orchestrate
 from local_project import Project
 
 from starlake_core import (
@@ -559,9 +560,7 @@ def test_a_stopped_run_kills_its_processes_and_can_be_resumed(project: Project, 
     assert "a_load cancelled: stopped by the user" in output
     assert not living(project)
     (project.root / "hang" / "a").unlink()
-    done = subprocess.run(
-        [sys.executable, "-m", "starlake_core", "resume", str(file)], capture_output=True, text=True, check=False
-    )
+    done = orchestrate("resume", file)
     assert done.returncode == 0, done.stdout + done.stderr
     assert project.calls() == ["load a", "load a", "load b"]
 
@@ -596,12 +595,7 @@ def test_resume_keeps_the_selection_of_runs_that_had_not_begun(project: Project)
     more = text[text.index("    with orchestration") :].replace("stopped", "later")
     file.write_text(text + more)
     project.exits("a", 1)
-    done = subprocess.run(
-        [sys.executable, "-m", "starlake_core", "backfill", str(file), "--start", "2026-01-01", "--end", "2026-01-02"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = orchestrate("backfill", file, "--start", "2026-01-01", "--end", "2026-01-02")
     assert "has no cron schedule" in done.stderr
     first = subprocess.Popen([sys.executable, "-m", "starlake_core", "run", str(file), "--select", "d.a"])
     calls = project.root / "calls"
@@ -614,8 +608,6 @@ def test_resume_keeps_the_selection_of_runs_that_had_not_begun(project: Project)
     first.wait()
     (project.root / "hang" / "a").unlink()
     project.exits("a", 0)
-    resumed = subprocess.run(
-        [sys.executable, "-m", "starlake_core", "resume", str(file)], capture_output=True, text=True, check=False
-    )
+    resumed = orchestrate("resume", file)
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     assert set(project.calls()) == {"load a"}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from inspect import Parameter, Signature
 from typing import Any, ClassVar
@@ -57,10 +58,13 @@ class _Lines:
         self._output = self._own or (sys.stdout if observer.run() is None else None)
 
     def begin(self, command: str, environment: str) -> None:
-        """Show the command: in the log of the run, and at the beginning of the output."""
+        """Show the command at the beginning of the output, and keep it as the first line of the log, unless the event of the output tells it.
+
+        A command that ends at once then has one record, not two.
+        """
         text = f"{command}  # {environment}"
         if self._own is None or not self._own.begin(text):
-            self._log.info(text)
+            self._kept.append(text)
         self.show(f"$ {command}")
 
     def show(self, line: str) -> None:
@@ -75,6 +79,21 @@ class _Lines:
         self._kept.append(line)
         if len(self._kept) >= _LINES_AT_ONCE or time.monotonic() - self._since >= _LINES_SECONDS:
             self.flush()
+
+    def passing(self, stop: threading.Event | None) -> Callable[[], bool]:
+        """Return a function for ``stop`` of :func:`execute`, which also writes what was kept for long enough.
+
+        Args:
+            stop: what stops the run.
+        """
+
+        def look() -> bool:
+            if self._kept and time.monotonic() - self._since >= _LINES_SECONDS:
+                with suppress(Exception):  # the job goes its way; the lines are written at its end
+                    self.flush()
+            return stop is not None and stop.is_set()
+
+        return look
 
     def flush(self) -> None:
         if self._kept:
@@ -195,6 +214,11 @@ class Step:
                 context.log.info(f"Watch it at {address}")
 
         lines.begin(shown(job), job.environment)
+        stopped = stop.is_set if stop is not None else None
+        if runner.detached:
+            lines.flush()  # a service needs longer, and is not asked as often
+        else:
+            stopped = lines.passing(stop)
         try:
             return execute(
                 job,
@@ -202,7 +226,7 @@ class Step:
                 attempt.key,
                 timeout=self.task.timeout,
                 on_line=lines.add,
-                stop=stop.is_set if stop is not None else None,
+                stop=stopped,
                 on_start=started,
                 again=context.retry_number > 0 or context.run.parent_run_id is not None,
                 counts=lambda name: (

@@ -103,9 +103,11 @@ def ensure_schema(connection: duckdb.DuckDBPyConnection, path: Path, name: str) 
         path: the database.
         name: the schema.
     """
-    if found() is not None:
+    surroundings = found()
+    if surroundings is not None and name.lower() not in surroundings.schemas:
         with writing(path, [(name, "")]):
             retried(lambda: connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(name)}"), lambda: False)
+        surroundings.schemas.add(name.lower())
 
 
 @contextmanager

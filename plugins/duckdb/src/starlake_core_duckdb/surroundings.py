@@ -36,7 +36,14 @@ class NeedsProcess(Interruption):
 
 
 class Surroundings(Protocol):
-    """What the warm engine offers to a command."""
+    """What the warm engine offers to a command.
+
+    Attributes:
+        schemas: the schemas, in lower case, that commands have made in the connected database since it was opened, or found there. They
+            may be gone again.
+    """
+
+    schemas: set[str]
 
     def check(self) -> None:
         """End the command if it is cancelled.

@@ -32,6 +32,7 @@ def tell(
     accepted: int | None = None,
     rejected: int | None = None,
     kind: str | None = None,
+    rows: int | None = None,
 ) -> None:
     """Tell what a command wrote, if a runner started it. What was checked is looked up, because an earlier call may have done it.
 
@@ -41,15 +42,15 @@ def tell(
         table: its name in the project.
         accepted, rejected: rows.
         kind: TABLE or VIEW, what the target is; None if that is not known.
+        rows: how many rows the table has; None to count them.
     """
     if context.run_key is None:
         return
-    rows: int | None = None
     columns: tuple[Column, ...] = ()
     results: tuple[CheckResult, ...] = ()
     # What is not known is not told; the work is done.
     with suppress(duckdb.Error):
-        rows, columns = _described(connection, target, kind)
+        rows, columns = _described(connection, target, kind, rows)
     if checks.before or checks.after:
         with suppress(duckdb.Error):
             results = _checked(connection, context.run_key, target)
@@ -81,7 +82,7 @@ def _write(written: Written) -> None:
 
 
 def _described(
-    connection: duckdb.DuckDBPyConnection, target: tuple[str, str], kind: str | None
+    connection: duckdb.DuckDBPyConnection, target: tuple[str, str], kind: str | None, rows: int | None
 ) -> tuple[int | None, tuple[Column, ...]]:
     """The number of rows of a table, which is not counted for a view, and its columns.
 
@@ -92,6 +93,8 @@ def _described(
     columns = tuple(Column(str(column[0]), str(column[1])) for column in described)
     if (kind or _kind(connection, target)) == "VIEW":
         return None, columns
+    if rows is not None:
+        return rows, columns
     found = connection.execute(f"SELECT count(*) FROM {qualified(*target)}").fetchone()
     return (int(found[0]) if found else None), columns
 

@@ -53,6 +53,12 @@ class Transform:
         """The schema and the name of its table or view."""
         return self.task.domain, self.task.table
 
+    @property
+    def fills(self) -> bool:
+        """Whether the table has the rows of the query and no others, because nothing else of the transform writes after the query."""
+        after = [*self.task.postsql, *self.query.postsql]
+        return self.kind == "TABLE" and self.strategy.type == "OVERWRITE" and not after
+
 
 def query_of(context: Context, task: Task, sql: str | None = None) -> Query:
     """The query of a transform with its variables filled in.
@@ -144,15 +150,22 @@ def run_transform(context: Context, plan: Transform, work: Work) -> tuple[int | 
             look_over(connection, [*query.presql, *task.presql, query.sql, *task.postsql, *query.postsql])
             with writing(plan.database, [plan.target]):
                 rows = _transform(context, connection, plan, work)
-                _tell(context, connection, plan, rows)
+                _tell(context, connection, plan, rows, rows if plan.fills else None)
                 return rows, False
         except duckdb.Error as error:
             raise EngineError(f"transform {plan.task.full_name} failed: {error}") from error
 
 
-def _tell(context: Context, connection: duckdb.DuckDBPyConnection, plan: Transform, rows: int | None) -> None:
+def _tell(
+    context: Context,
+    connection: duckdb.DuckDBPyConnection,
+    plan: Transform,
+    accepted: int | None,
+    rows: int | None = None,
+) -> None:
     kind = None if plan.task.parse_sql is False else plan.kind
-    tell(context, connection, plan.target, plan.checks, table=plan.task.full_name, accepted=rows, kind=kind)
+    name = plan.task.full_name
+    tell(context, connection, plan.target, plan.checks, table=name, accepted=accepted, kind=kind, rows=rows)
 
 
 def _with_sql(context: Context, task: Task, sql: str) -> Task:

@@ -63,11 +63,12 @@ class Work:
         """What earlier calls under this key reported, the first one first."""
         if self.run_key is None:
             return []
+        former = {"former": self.former} if self.former else {}
         # A key has few rows, and a short query is planned in half the time of one that chooses and sorts them.
         rows = connection.execute(
             "SELECT run_key, command, arguments_hash, result, committed_at, coalesce(instance, '') FROM starlake_core.run_keys "
-            "WHERE run_key IN ($key, $former)",
-            {"key": self.run_key, "former": self.former},
+            f"WHERE run_key {'IN ($key, $former)' if former else '= $key'}",
+            {"key": self.run_key, **former},
         ).fetchall()
         own = [
             (at, result)

@@ -38,9 +38,9 @@ def named_variables(metadata: Path, names: Collection[str]) -> frozenset[str]:
 
 
 _recent: dict[Path, tuple[float, frozenset[str]]] = {}
-"""What the files of a large project refer to, and until when it counts: looking takes a twentieth of the time of a run, not more."""
+"""What the files of a large project refer to, and until when it counts: looking takes a hundredth of the time of a run, not more."""
 _QUICK_SECONDS = 0.001
-_SHARE = 20.0
+_SHARE = 100.0
 
 
 def referenced_words(metadata: Path) -> frozenset[str]:

@@ -144,6 +144,7 @@ class Command:
         self._environ = environ
         self._sink = sink
         self._cursor: duckdb.DuckDBPyConnection | None = None
+        self.schemas: set[str] = set()
         self._cancelled = threading.Event()
         self._ended = threading.Event()
 
@@ -204,16 +205,17 @@ class Command:
         """A cursor of the shared instance, with the time zone of the command."""
         database = self._shared.database(path)
         try:
-            root, cursor = database.enter(self.check, context.storage_version)
+            instance, cursor = database.enter(self.check, context.storage_version, context.timezone)
         except duckdb.FatalException as error:
             raise _InstanceLost(str(error)) from error
         try:
-            self._cursor = cursor
+            self._cursor, self.schemas = cursor, instance.schemas
             session = cast("duckdb.DuckDBPyConnection", _Session(cursor, self))
-            session.execute("SET TimeZone = $zone", {"zone": context.timezone})
+            if context.timezone != instance.timezone:
+                session.execute("SET TimeZone = $zone", {"zone": context.timezone})
             yield session
         except _InstanceLost:
-            database.retire(root)
+            database.retire(instance)
             raise
         finally:
             self._cursor = None

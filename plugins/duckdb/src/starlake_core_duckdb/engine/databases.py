@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..database import open_database
@@ -13,7 +14,7 @@ from ..driver import duckdb
 from ..errors import EngineError
 from ..locks import TurnLock
 
-__all__ = ["Database"]
+__all__ = ["Database", "Instance"]
 
 _IDLE_SECONDS = 0.3
 _LONGEST_IDLE_SECONDS = 2.0
@@ -28,6 +29,29 @@ class _Opening:
     error: BaseException | None = None
 
 
+@dataclass(frozen=True)
+class Instance:
+    """An open database.
+
+    Attributes:
+        root: the connection that cursors are made of.
+        timezone: the time zone of a new cursor; empty if it is not known.
+        schemas: see :attr:`starlake_core_duckdb.surroundings.Surroundings.schemas`.
+    """
+
+    root: duckdb.DuckDBPyConnection
+    timezone: str
+    schemas: set[str] = field(default_factory=set)
+
+
+def _zoned(root: duckdb.DuckDBPyConnection, timezone: str) -> Instance:
+    try:
+        root.execute("SET GLOBAL TimeZone = $zone", {"zone": timezone})
+    except duckdb.Error:
+        timezone = ""  # the command that needs it fails, and no other one
+    return Instance(root, timezone)
+
+
 class Database:
     """One database and the instance of DuckDB that all commands share.
 
@@ -40,7 +64,7 @@ class Database:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._changed = threading.Condition()
-        self._root: duckdb.DuckDBPyConnection | None = None
+        self._instance: Instance | None = None
         self._lock: TurnLock | None = None
         self._users = 0
         self._busy = False
@@ -51,13 +75,14 @@ class Database:
         self._opening: _Opening | None = None
 
     def enter(
-        self, check: Callable[[], None], version: str
-    ) -> tuple[duckdb.DuckDBPyConnection, duckdb.DuckDBPyConnection]:
+        self, check: Callable[[], None], version: str, timezone: str
+    ) -> tuple[Instance, duckdb.DuckDBPyConnection]:
         """Wait until the database is open, and return its instance and a cursor. Call :meth:`leave` after use.
 
         Args:
             check: called while it waits; may raise to end the wait.
             version: the format of the file, if it is made.
+            timezone: the time zone of new cursors, if it is opened. Another command may have opened it with another one.
 
         Raises:
             EngineError: the database cannot be opened.
@@ -68,18 +93,18 @@ class Database:
             self._learn_pause()
             while True:
                 check()
-                if self._root is not None and not self._leaving:
+                if self._instance is not None and not self._leaving:
                     try:
-                        cursor = self._root.cursor()
+                        cursor = self._instance.root.cursor()
                     except duckdb.FatalException:
                         self._leaving = True
                         raise
                     self._users += 1
-                    return self._root, cursor
+                    return self._instance, cursor
                 if mine is not None and mine.error is not None:
                     raise mine.error
-                if self._root is None and not self._busy:
-                    self._begin(version)
+                if self._instance is None and not self._busy:
+                    self._begin(version, timezone)
                 mine = self._opening
                 self._changed.wait(_LOOK_SECONDS)
 
@@ -93,23 +118,24 @@ class Database:
         """How long it stays open without a command: opening it again takes longer than a small command, and shuts others out, too."""
         return min(max(_IDLE_SECONDS, 2 * self._pause), _LONGEST_IDLE_SECONDS)
 
-    def _begin(self, version: str) -> None:
+    def _begin(self, version: str, timezone: str) -> None:
         # In a thread of its own, because nobody can cancel the wait for the lock.
         opening = _Opening()
-        threading.Thread(target=self._open, args=(opening, version), name="starlake-open", daemon=True).start()
+        arguments = (opening, version, timezone)
+        threading.Thread(target=self._open, args=arguments, name="starlake-open", daemon=True).start()
         self._busy, self._opening = True, opening
 
-    def _open(self, opening: _Opening, version: str) -> None:
+    def _open(self, opening: _Opening, version: str, timezone: str) -> None:
         try:
             lock = TurnLock(self._path.with_name(f"{self._path.name}.lock"))
             lock.__enter__()
             try:
-                root = self._opened(version)
+                instance = _zoned(self._opened(version), timezone)
             except BaseException:
                 lock.close()
                 raise
             with self._changed:
-                self._root, self._lock, self._unused_since = root, lock, time.monotonic()
+                self._instance, self._lock, self._unused_since = instance, lock, time.monotonic()
         except BaseException as error:
             opening.error = error
         finally:
@@ -137,14 +163,14 @@ class Database:
                 self._users -= 1
                 self._unused_since = self._left_at = time.monotonic()
 
-    def retire(self, root: duckdb.DuckDBPyConnection) -> None:
+    def retire(self, instance: Instance) -> None:
         """Let no other command use an instance that is broken; the next one opens another.
 
         Args:
-            root: the instance.
+            instance: the instance.
         """
         with self._changed:
-            if self._root is root:
+            if self._instance is instance:
                 self._leaving = True
 
     def tidy(self, at_once: bool = False) -> bool:
@@ -157,16 +183,16 @@ class Database:
             Whether it is closed.
         """
         with self._changed:
-            if self._root is None or self._busy:
-                return self._root is None and not self._busy
+            if self._instance is None or self._busy:
+                return self._instance is None and not self._busy
             assert self._lock is not None
             self._leaving = self._leaving or self._lock.wanted
             idle = time.monotonic() - self._unused_since
             if self._users or not (at_once or self._leaving or idle >= self._patience):
                 return False
             self._busy = True
-            root, lock = self._root, self._lock
-            self._root = self._lock = None
+            root, lock = self._instance.root, self._lock
+            self._instance = self._lock = None
         try:
             with suppress(duckdb.Error):  # an instance that is broken
                 root.close()

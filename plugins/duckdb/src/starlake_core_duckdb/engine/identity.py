@@ -100,8 +100,12 @@ def _folder() -> str:
     return f"{place}/engine"
 
 
+@functools.lru_cache(maxsize=1024)
 def _network(path: str) -> str:
-    """The kind of the file system of a path if it is shared by machines; empty if it is local, or unknown."""
+    """The kind of the file system of a path if it is shared by machines; empty if it is local, or unknown.
+
+    Asked once for each path, because the list of mounts is long, and every command needs it.
+    """
     best, kind = "", ""
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:

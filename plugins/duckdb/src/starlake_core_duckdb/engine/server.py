@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import traceback
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 from . import output, wire
@@ -24,14 +25,17 @@ __all__ = ["main"]
 _LOOK_SECONDS = 0.05
 _LONELY_SECONDS = 0.5
 _STUBBORN_SECONDS = 10.0
+_COMMANDS = 1000
+"""How many commands may run at once; others wait. None of those that run waits for one that has not begun."""
 _UCRED = struct.Struct("3i")
 
 
 class _Connection:
     """A run, and its commands."""
 
-    def __init__(self, shared: Shared, opened: socket.socket) -> None:
+    def __init__(self, shared: Shared, threads: Executor, opened: socket.socket) -> None:
         self._shared = shared
+        self._threads = threads
         self._socket = opened
         self._sending = threading.Lock()
         self._changed = threading.Condition()
@@ -75,7 +79,7 @@ class _Connection:
             command = Command(self._shared, arguments, environ, lambda text: self._tell({"id": name, "text": text}))
             with self._changed:
                 self._commands[name] = command
-            threading.Thread(target=self._run, args=(name, command), name=f"starlake-{name}", daemon=True).start()
+            self._threads.submit(self._run, name, command)
         elif message.get("cancel"):
             with self._changed:
                 found = self._commands.get(name)
@@ -120,6 +124,8 @@ class _Server:
         self._place = os.stat(path).st_ino
         self._lock = lock
         self._shared = Shared()
+        # A thread that has had a command takes another one: a new one would begin without memory of its own.
+        self._threads = ThreadPoolExecutor(_COMMANDS, "starlake-command")
         self._connections: list[_Connection] = []
         self._lonely_since: float | None = None
 
@@ -139,7 +145,7 @@ class _Server:
         if not _is_own(opened):
             opened.close()
             return
-        connection = _Connection(self._shared, opened)
+        connection = _Connection(self._shared, self._threads, opened)
         self._connections.append(connection)
         threading.Thread(target=connection.serve, name="starlake-connection", daemon=True).start()
 
