@@ -52,10 +52,10 @@ class Project:
     def job(self, *arguments: str, **env: str) -> Job:
         return Job("duckdb", arguments, {"SL_ROOT": str(self.root), **env}, {"include_env": [], "engine": "warm"})
 
-    def run(self, name: str, task: str = "", **more: Any) -> Outcome:
+    def run(self, name: str, task: str = "", attempt: str = "1", **more: Any) -> Outcome:
         options = ("--options", f"task={task or name}")
         job = self.job("transform", "--name", f"kpi.{name}", *options, **more.pop("env", {}))
-        return execute(job, self.runner, RunKey(f"p/r/{task or name}", "1"), on_line=self.lines.append, **more)
+        return execute(job, self.runner, RunKey(f"p/r/{task or name}", attempt), on_line=self.lines.append, **more)
 
     def begin(self, name: str, **more: Any) -> tuple[threading.Thread, list[Outcome]]:
         found: list[Outcome] = []
@@ -110,6 +110,23 @@ def test_a_command_that_others_would_feel_gets_a_process(project: Project) -> No
     project.rest()
     assert project.sandbox.query("FROM kpi.set") == [(1,)]
     assert project.sandbox.query("SELECT count(*) FROM starlake_core.run_keys") == [(3,)]
+
+
+def test_work_is_done_once_whoever_has_done_it(project: Project) -> None:
+    """This engine, the one before, or a process, and if the engine has looked up other work of the run in between."""
+    project.transform("one", "SELECT 1 AS n")
+    project.transform("set", "-- SL_PRESQL\nSET threads = 1\n-- SL_SQL\nSELECT 1 AS n")
+    for attempt, names in enumerate((("one",), ("one", "set"), ("set", "one"), ("one", "set"))):
+        for name in names:
+            assert project.run(name, attempt=str(attempt)).verdict is Verdict.SUCCEEDED
+        if attempt == 2:
+            project.rest()
+    project.rest()
+    assert project.sandbox.query("SELECT count(*) FROM kpi.one, kpi.set") == [(1,)]
+    assert project.lines.count("already done under this run key") == 5
+    assert project.run("one", "t2").verdict is Verdict.SUCCEEDED
+    project.rest()
+    assert project.sandbox.query("SELECT count(*) FROM kpi.one") == [(2,)]
 
 
 def test_each_command_has_its_time_zone(project: Project) -> None:

@@ -259,9 +259,28 @@ def _interval(instance: Any, run: Any, tags: Mapping[str, str], facts: Facts) ->
         return DataInterval(first.start, last.end)
     if TICK in tags and facts.windows is not None:
         return facts.window(_date(tags[TICK], TICK))
-    record = instance.get_run_record_by_id(run.root_run_id or run.run_id) or instance.get_run_record_by_id(run.run_id)
-    created = record.create_timestamp if record is not None else datetime.now(timezone.utc)
-    return data_interval(facts.cron, created.astimezone(timezone.utc).replace(microsecond=0), facts.zone)
+    return data_interval(
+        facts.cron, _created(instance, run).astimezone(timezone.utc).replace(microsecond=0), facts.zone
+    )
+
+
+_known: dict[str, datetime] = {}
+"""When runs were created, by their ids: every step asks, and reading a run from the database takes as long as a small step."""
+_MOST_KNOWN = 1000
+
+
+def _created(instance: Any, run: Any) -> datetime:
+    """When the first of the runs was created that this run continues."""
+    created = _known.get(run.run_id)
+    if created is None:
+        records = (instance.get_run_record_by_id(run_id) for run_id in (run.root_run_id or run.run_id, run.run_id))
+        record = next(filter(None, records), None)
+        if record is None:  # a run without a database
+            return datetime.now(timezone.utc)
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        created = _known[run.run_id] = record.create_timestamp
+    return created
 
 
 def _window(partition: str, run: Any, facts: Facts) -> DataInterval:

@@ -104,10 +104,10 @@ def ensure_schema(connection: duckdb.DuckDBPyConnection, path: Path, name: str) 
         name: the schema.
     """
     surroundings = found()
-    if surroundings is not None and name.lower() not in surroundings.schemas:
+    if surroundings is not None and name.lower() not in surroundings.memory.schemas:
         with writing(path, [(name, "")]):
             retried(lambda: connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(name)}"), lambda: False)
-        surroundings.schemas.add(name.lower())
+        surroundings.memory.schemas.add(name.lower())
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from .errors import caused_by
 if TYPE_CHECKING:
     from .context import Context
     from .driver import duckdb
+    from .memory import Memory
 
 __all__ = ["ALL_LOADS", "Interruption", "NeedsProcess", "Surroundings", "found", "retried", "surrounded", "writing"]
 
@@ -39,11 +40,10 @@ class Surroundings(Protocol):
     """What the warm engine offers to a command.
 
     Attributes:
-        schemas: the schemas, in lower case, that commands have made in the connected database since it was opened, or found there. They
-            may be gone again.
+        memory: what is known about the connected database.
     """
 
-    schemas: set[str]
+    memory: Memory
 
     def check(self) -> None:
         """End the command if it is cancelled.

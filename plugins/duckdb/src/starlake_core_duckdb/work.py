@@ -16,6 +16,7 @@ from .context import Context
 from .database import transaction
 from .driver import duckdb
 from .fingerprint import fingerprint
+from .surroundings import found
 
 __all__ = ["Work", "utc_now"]
 
@@ -61,7 +62,7 @@ class Work:
 
     def results(self, connection: duckdb.DuckDBPyConnection) -> list[Any]:
         """What earlier calls under this key reported, the first one first."""
-        if self.run_key is None:
+        if self.run_key is None or not self._may_be_known(connection):
             return []
         former = {"former": self.former} if self.former else {}
         # A key has few rows, and a short query is planned in half the time of one that chooses and sorts them.
@@ -79,6 +80,21 @@ class Work:
         ]
         return [json.loads(result) for _, result in sorted(own, key=itemgetter(0))]
 
+    def _may_be_known(self, connection: duckdb.DuckDBPyConnection) -> bool:
+        """Whether the key may be in the database."""
+        surroundings = found()
+        if surroundings is None:
+            return True
+
+        def read(begin: str) -> list[str]:
+            rows = connection.execute(
+                "SELECT run_key FROM starlake_core.run_keys WHERE starts_with(run_key, $begin)", {"begin": begin}
+            )
+            return [key for (key,) in rows.fetchall()]
+
+        keys = filter(None, (self.run_key, self.former))
+        return any(surroundings.memory.run_keys.may_have(key, read) for key in keys)
+
     def first_result(self, connection: duckdb.DuckDBPyConnection) -> Any:
         """What the first call under this key reported, or None."""
         return next(iter(self.results(connection)), None)
@@ -90,6 +106,9 @@ class Work:
             part: which part of the work it is the result of; empty for all of it.
         """
         if self.run_key is not None:
+            surroundings = found()
+            if surroundings is not None:
+                surroundings.memory.run_keys.write(self.run_key)
             connection.execute(
                 "INSERT INTO starlake_core.run_keys (run_key, instance, command, arguments_hash, result, committed_at, work) "
                 "VALUES ($key, $instance, $command, $hash, $result, $now, $work)",

@@ -11,6 +11,7 @@ from typing import Any, cast
 from .. import cli
 from ..context import Context
 from ..driver import duckdb
+from ..memory import Memory
 from ..surroundings import Interruption, NeedsProcess, surrounded
 from .databases import Database
 from .output import routed
@@ -144,7 +145,7 @@ class Command:
         self._environ = environ
         self._sink = sink
         self._cursor: duckdb.DuckDBPyConnection | None = None
-        self.schemas: set[str] = set()
+        self.memory = Memory()
         self._cancelled = threading.Event()
         self._ended = threading.Event()
 
@@ -209,7 +210,7 @@ class Command:
         except duckdb.FatalException as error:
             raise _InstanceLost(str(error)) from error
         try:
-            self._cursor, self.schemas = cursor, instance.schemas
+            self._cursor, self.memory = cursor, instance.memory
             session = cast("duckdb.DuckDBPyConnection", _Session(cursor, self))
             if context.timezone != instance.timezone:
                 session.execute("SET TimeZone = $zone", {"zone": context.timezone})

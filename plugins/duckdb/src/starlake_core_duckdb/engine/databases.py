@@ -13,6 +13,7 @@ from ..database import open_database
 from ..driver import duckdb
 from ..errors import EngineError
 from ..locks import TurnLock
+from ..memory import Memory
 
 __all__ = ["Database", "Instance"]
 
@@ -36,12 +37,12 @@ class Instance:
     Attributes:
         root: the connection that cursors are made of.
         timezone: the time zone of a new cursor; empty if it is not known.
-        schemas: see :attr:`starlake_core_duckdb.surroundings.Surroundings.schemas`.
+        memory: what is known about it.
     """
 
     root: duckdb.DuckDBPyConnection
     timezone: str
-    schemas: set[str] = field(default_factory=set)
+    memory: Memory = field(default_factory=Memory)
 
 
 def _zoned(root: duckdb.DuckDBPyConnection, timezone: str) -> Instance:
