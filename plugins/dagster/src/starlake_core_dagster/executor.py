@@ -378,8 +378,9 @@ if supports_threads:
             try:
                 stream = stack.enter_context(manager.open_log_stream(log_key, ComputeIOType.STDOUT))
             except Exception as error:
+                stream = None
                 logger.warning("the output of step %s cannot be kept: %s", step_context.step.key, error)
-            else:
+            if stream is not None:  # an instance may keep no output
                 step_log.set(StepLog(stream, announce if step_context.previous_attempt_count == 0 else None))
             yield
 
