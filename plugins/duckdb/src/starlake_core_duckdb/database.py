@@ -16,7 +16,7 @@ from .places import database_path
 from .sql import identifier
 from .surroundings import found, retried, writing
 
-__all__ = ["connect", "database_path", "ensure_schema", "open_database", "transaction"]
+__all__ = ["connect", "database_path", "ensure_schema", "make_schema", "open_database", "transaction"]
 
 
 def _open(path: Path | str, **config: str) -> duckdb.DuckDBPyConnection:
@@ -104,10 +104,17 @@ def ensure_schema(connection: duckdb.DuckDBPyConnection, path: Path, name: str) 
         name: the schema.
     """
     surroundings = found()
-    if surroundings is not None and name.lower() not in surroundings.memory.schemas:
+    if surroundings is not None and not surroundings.memory.has_schema(name):
         with writing(path, [(name, "")]):
-            retried(lambda: connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(name)}"), lambda: False)
-        surroundings.memory.schemas.add(name.lower())
+            retried(lambda: make_schema(connection, name), lambda: False)
+        surroundings.memory.keep_schema(name)
+
+
+def make_schema(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Make a schema in the current transaction, unless it is there."""
+    surroundings = found()
+    if surroundings is None or not surroundings.memory.has_schema(name):
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(name)}")
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 
 __all__ = ["Memory", "RunKeys"]
 
@@ -41,14 +40,26 @@ class RunKeys:
         return key in known or key in self._written
 
 
-@dataclass(frozen=True)
 class Memory:
     """What commands have found in a database, or made there, since it was opened.
 
     Attributes:
-        schemas: schemas, in lower case; they may be gone again.
         run_keys: the run keys.
     """
 
-    schemas: set[str] = field(default_factory=set)
-    run_keys: RunKeys = field(default_factory=RunKeys)
+    def __init__(self) -> None:
+        self.run_keys = RunKeys()
+        self._schemas: set[str] = set()
+        self._lasting = True
+
+    def has_schema(self, name: str) -> bool:
+        """Whether a schema is there for certain."""
+        return self._lasting and name.lower() in self._schemas
+
+    def keep_schema(self, name: str) -> None:
+        """Note that a schema is there."""
+        self._schemas.add(name.lower())
+
+    def expect_drops(self) -> None:
+        """From now on, no schema is there for certain. Called before a command runs a statement that may drop one."""
+        self._lasting = False

@@ -11,12 +11,12 @@ from starlake_core_project.keys import texts
 
 from .columns import in_the_way
 from .context import Context
-from .database import connect, database_path, ensure_schema, transaction
+from .database import connect, database_path, ensure_schema, make_schema, transaction
 from .driver import duckdb
 from .errors import EngineError, ProjectFault, unsupported
 from .expectations import Checks, ExpectationError, planned_checks, record_failure
 from .refusals import refuse_task
-from .sql import identifier, qualified
+from .sql import qualified
 from .statements import look_over, query_parts, run_statements
 from .strategies import Strategy, checked_strategy, ensure_table, period_of, write
 from .surroundings import retried, writing
@@ -203,7 +203,7 @@ def _once(context: Context, connection: duckdb.DuckDBPyConnection, plan: Transfo
     """Write the rows, in one transaction."""
     task, query = plan.task, plan.query
     with transaction(connection):
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(plan.target[0])}")
+        make_schema(connection, plan.target[0])
         # The order is Starlake's: the statements of the query's file enclose those of the YAML file.
         run_statements(connection, query.presql, query.path)
         run_statements(connection, task.presql, task.path)

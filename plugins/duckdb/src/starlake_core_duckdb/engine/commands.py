@@ -36,6 +36,14 @@ _PERMITTED = frozenset(
 """Statements that others of the same instance do not feel. Most of the rest changes settings or databases of all of them."""
 
 
+_LASTING = frozenset(
+    getattr(duckdb.StatementType, name)
+    for name in ("SELECT", "INSERT", "UPDATE", "DELETE", "MERGE_INTO", "CREATE", "COPY", "VARIABLE_SET")
+    if hasattr(duckdb.StatementType, name)
+)
+"""Statements after which every schema is still there."""
+
+
 class _Cancelled(Interruption):
     """The run has cancelled the command."""
 
@@ -92,6 +100,7 @@ class _Session:
     def __init__(self, cursor: duckdb.DuckDBPyConnection, command: Command) -> None:
         self._cursor = cursor
         self._command = command
+        self._statements: dict[str, list[Any]] = {}
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._cursor, name)
@@ -106,10 +115,17 @@ class _Session:
         return self._call(self._cursor.commit)
 
     def extract_statements(self, text: str) -> list[Any]:
+        # They are looked over first, and run later.
+        known = self._statements.get(text)
+        if known is not None:
+            return known
         statements: list[Any] = self._call(self._cursor.extract_statements, text)
         for statement in statements:
             if statement.type not in _PERMITTED or _is_about_secrets(statement.query):
                 raise NeedsProcess(f"{statement.query.strip().splitlines()[0][:80]!r} is felt by all commands")
+        if any(statement.type not in _LASTING for statement in statements):
+            self._command.memory.expect_drops()
+        self._statements[text] = statements
         return statements
 
     def _call(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
