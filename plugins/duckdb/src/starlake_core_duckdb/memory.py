@@ -22,7 +22,7 @@ class RunKeys:
             self._written.add(key)
 
     def may_have(self, key: str, read: Callable[[str], Collection[str]]) -> bool:
-        """Whether a key may have been written.
+        """Return whether a key may have been written.
 
         Args:
             key: the key: ``pipeline/run/task``, or another text, of which nothing is known.
@@ -53,7 +53,7 @@ class Memory:
         self._lasting = True
 
     def has_schema(self, name: str) -> bool:
-        """Whether a schema is there for certain."""
+        """Return whether a schema is certainly there."""
         return self._lasting and name.lower() in self._schemas
 
     def keep_schema(self, name: str) -> None:
@@ -61,5 +61,5 @@ class Memory:
         self._schemas.add(name.lower())
 
     def expect_drops(self) -> None:
-        """From now on, no schema is there for certain. Called before a command runs a statement that may drop one."""
+        """From now on, no schema is certainly there. Called before a command runs a statement that may drop one."""
         self._lasting = False
