@@ -62,6 +62,7 @@ class Sandbox:
     environ: dict[str, str] = field(default_factory=dict)
     warm: bool = bool(os.environ.get("STARLAKE_DUCKDB_WARM"))
     made: Path | None = None
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def write(self, path: str, text: str, version: str = "version: 1\n") -> Path:
         """Write a file; YAML of the project gets the version of today where it has none."""
@@ -142,13 +143,22 @@ class Sandbox:
         return Result.of(code, out, err)
 
     def python(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, *arguments],
             env=environment(self.root, {**self.environ, **environ}),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.started.append(process)
+        return process
+
+    def kill(self) -> None:
+        """End what a test that fails has left running."""
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
 
     def process(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
         return self.python("-m", "starlake_core_duckdb", *arguments, **environ)
@@ -214,4 +224,5 @@ def sandbox(tmp_path: Path, capsys: pytest.CaptureFixture[str], made: Path) -> I
     box = Sandbox(tmp_path, capsys, made=made)
     box.write("metadata/load/shop/_config.sl.yml", CONFIG)
     box.table("items", ITEMS)
-    return box
+    yield box
+    box.kill()

@@ -72,6 +72,7 @@ def project(sandbox: Sandbox) -> Iterator[Project]:
     sandbox.write("metadata/application.sl.yml", "application: {}")
     found = Project(sandbox)
     yield found
+    sandbox.kill()
     for engine in list(client._engines.values()):
         engine._hang_up()
     until(lambda: not engines(sandbox.root))
