@@ -235,20 +235,22 @@ def test_a_run_without_a_partition_gets_the_last_complete_interval(
 
 def test_a_re_execution_much_later_has_the_interval_of_the_first_run() -> None:
     pipeline = drawn({**PARIS, "partitions": False}, "0 0 * * *")
-    created = {"root": datetime(2025, 10, 27, 15, 4, 5, 678, tzinfo=UTC), "late": datetime(2025, 11, 27, tzinfo=UTC)}
+    later = datetime(2025, 11, 27, tzinfo=UTC)
+    created = {"root": datetime(2025, 10, 27, 15, 4, 5, 678, tzinfo=UTC), "late": later, "last": later}
     records = {name: SimpleNamespace(create_timestamp=moment) for name, moment in created.items()}
     instance = SimpleNamespace(get_run_record_by_id=records.get, get_run_by_id=lambda run_id: None)
-    late = DagsterRun("p", run_id="late", root_run_id="root", parent_run_id="root")
-    step = SimpleNamespace(run=late, instance=instance, retry_number=0, op_config=None)
-    assert utc(attempt_of(step, pipeline.native.facts, "load").run.interval) == (
-        datetime(2025, 10, 25, 22, tzinfo=UTC),
-        datetime(2025, 10, 26, 23, tzinfo=UTC),
-    )
-    # Dagster lets people delete runs: then the date of the run itself is what is left.
+
+    def interval(run_id: str) -> tuple[datetime, datetime]:
+        run = DagsterRun("p", run_id=run_id, root_run_id="root", parent_run_id="root")
+        step = SimpleNamespace(run=run, instance=instance, retry_number=0, op_config=None)
+        return utc(attempt_of(step, pipeline.native.facts, "load").run.interval)
+
+    first = (datetime(2025, 10, 25, 22, tzinfo=UTC), datetime(2025, 10, 26, 23, tzinfo=UTC))
+    assert interval("late") == first
+    # Dagster lets people delete runs: then the date of the run itself is what is left, but a run that has begun keeps its interval.
     del records["root"]
-    assert utc(attempt_of(step, pipeline.native.facts, "load").run.interval)[1] == datetime(
-        2025, 11, 26, 23, tzinfo=UTC
-    )
+    assert interval("last")[1] == datetime(2025, 11, 26, 23, tzinfo=UTC)
+    assert interval("late") == first
 
 
 # -- from when, until when
