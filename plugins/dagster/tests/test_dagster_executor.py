@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dagster import DagsterInstance, DagsterRunStatus, in_process_executor, op
+from dagster import DagsterInstance, DagsterRunStatus, failure_hook, in_process_executor, op, success_hook
 from dagster import executor as dagster_executor
 from dagster._core.execution.api import execute_run
 from dagster_runs import draw, instance_in, job, states
@@ -236,6 +236,45 @@ def test_who_wants_the_exception_of_a_step_gets_it(instance: Any) -> None:
     with pytest.raises(LookupError, match="the exception of the step"):
         execute_run(executor.InMemoryJob(job_def), made, instance, raise_on_error=True)
     assert not instance.get_run_by_id(made.run_id).is_success
+
+
+def test_a_hook_of_a_step_sees_what_became_of_it(instance: Any) -> None:
+    seen: list[Any] = []
+
+    @failure_hook
+    def failed(context: Any) -> None:
+        seen.append(str(context.op_exception))
+
+    @success_hook
+    def made(context: Any) -> None:
+        seen.append(sorted(context.op_output_values))
+
+    environment = FakeEnvironment()
+    environment.script("transform:kpi.b", Verdict.FAILED)
+
+    def build(p: StarlakePipeline) -> None:
+        p.sl_transform("a", "kpi.a") >> p.sl_transform("b", "kpi.b")
+
+    assert not ran(draw(build, environment=environment, hooks={failed, made}), instance).success
+    outputs, reason = seen
+    assert outputs == ["result"]
+    assert "kpi.b" in reason
+
+
+def test_the_files_of_events_stay_open_during_a_run(instance: Any) -> None:
+    logs: dict[str, list[bool]] = {}
+
+    def look(name: str, run_id: str) -> None:
+        store = instance.event_log_storage
+        logs[name] = [Path(f"{store.path_for_shard(shard)}-wal").exists() for shard in (run_id, "index")]
+
+    @op
+    def during(context) -> None:
+        look("during", context.run_id)
+
+    result = ran(draw(lambda p: p.add_native("during", lambda: during)), instance)
+    look("after", result.run.run_id)
+    assert logs == {"during": [True, True], "after": [False, False]}, "SQLite deletes a log that nobody has open"
 
 
 # -- stopping

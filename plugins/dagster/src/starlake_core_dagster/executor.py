@@ -10,12 +10,14 @@ from __future__ import annotations
 import functools
 import os
 import queue
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TextIO
 
 from dagster import Array, Executor, Field, Noneable, Permissive, executor, in_process_executor
@@ -132,6 +134,8 @@ try:
     from dagster._core.execution.plan.outputs import StepOutputData, StepOutputHandle
     from dagster._core.execution.retries import RetryMode
     from dagster._core.storage.compute_log_manager import ComputeIOType
+    from dagster._core.storage.event_log import SqliteEventLogStorage
+    from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 except ImportError as error:  # this Dagster is newer than this module
     logger.warning("this Dagster runs steps one after the other: %s", error)
     supports_threads = False
@@ -139,6 +143,18 @@ else:
     supports_threads = True
 
 if supports_threads:
+
+    @dataclass
+    class _Live:
+        """An attempt of a step that runs.
+
+        Attributes:
+            context: its context, which takes Dagster long to make.
+            events: what it has produced.
+        """
+
+        context: Any
+        events: list[Any] = field(default_factory=list)
 
     class _Steps(ActiveExecution):
         """Dagster's own bookkeeping of what may run, with the trigger rules of tasks.
@@ -243,6 +259,7 @@ if supports_threads:
                     )
                 )
                 yield from _capture(stack, job_context, execution_plan)
+                _hold_open(stack, job_context)
                 yield from self._loop(job_context, steps)
 
         def _loop(self, job_context: Any, steps: Any) -> Iterator[Any]:
@@ -252,7 +269,7 @@ if supports_threads:
             """
             produced: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
             stop = threading.Event()
-            live: dict[str, list[Any]] = {}
+            live: dict[str, _Live] = {}
             escaped: list[BaseException] = []
             try:
                 while live or not (stop.is_set() or steps.is_complete):
@@ -266,8 +283,9 @@ if supports_threads:
                     held = False
                     if not stop.is_set():
                         for step in steps.get_steps_to_execute(limit=self._max_concurrent - len(live)):
-                            live[step.key] = []
-                            _start(job_context.for_step(step, steps.get_known_state()), step.key, produced, stop)
+                            context = job_context.for_step(step, steps.get_known_state())
+                            live[step.key] = _Live(context)
+                            _start(context, step.key, produced, stop)
                         held = steps.held
                         yield from steps.concurrency_event_iterator(job_context)
                     if live or not steps.is_complete:
@@ -294,7 +312,7 @@ if supports_threads:
             job_context: Any,
             steps: Any,
             produced: Any,
-            live: dict[str, list[Any]],
+            live: dict[str, _Live],
             escaped: list[BaseException],
             held: bool,
         ) -> Iterator[Any]:
@@ -309,15 +327,15 @@ if supports_threads:
             while True:
                 key, event = found
                 if event is None:
-                    events = live.pop(key)
-                    yield from _trigger_hook(job_context.for_step(steps.get_step_by_key(key)), events)
-                    for retry in (one for one in events if one.is_step_up_for_retry):
+                    ended = live.pop(key)
+                    yield from _trigger_hook(ended.context, ended.events)
+                    for retry in (one for one in ended.events if one.is_step_up_for_retry):
                         steps.handle_event(retry)
                     steps.verify_complete(job_context, key)
                 elif isinstance(event, BaseException):
                     escaped.append(event)
                 else:
-                    live[key].append(event)
+                    live[key].events.append(event)
                     yield event
                     # A step that is up for retry may start at once, and its thread has not ended yet.
                     if not event.is_step_up_for_retry:
@@ -360,6 +378,22 @@ if supports_threads:
             yield DagsterEvent.engine_event(job_context, text, EngineEventData({}))
         else:
             yield DagsterEvent.capture_logs(job_context, keys, log_key, captured)
+
+    def _hold_open(stack: ExitStack, job_context: Any) -> None:
+        """Keep the files open in which SQLite stores the events of a run.
+
+        Dagster opens and closes them for each event. Whoever closes a file last has to write back its log, and to delete it, which costs more
+        than the event.
+        """
+        store = job_context.instance.event_log_storage
+        if not isinstance(store, SqliteEventLogStorage):
+            return
+        for shard in (job_context.run_id, INDEX_SHARD_NAME):
+            place = Path(store.path_for_shard(shard)).as_uri()
+            with suppress(sqlite3.Error):
+                # Only a connection that has read something has the log open.
+                held = sqlite3.connect(f"{place}?mode=rw", uri=True, check_same_thread=False)
+                stack.enter_context(closing(held)).execute("PRAGMA user_version").fetchall()
 
     @contextmanager
     def _own_log(step_context: Any, produce: Callable[[Any], None]) -> Iterator[None]:
