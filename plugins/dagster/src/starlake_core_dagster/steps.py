@@ -129,6 +129,11 @@ class Step:
     )
 
     @property
+    def parallelism(self) -> int:
+        """How many steps of a run of its pipeline run at once."""
+        return self.facts.parallelism
+
+    @property
     def outputs(self) -> tuple[str, ...]:
         """The names of its outputs, without that of the verdict of a check."""
         return tuple(produced.output for produced in self.produces) or (RESULT,)
