@@ -112,9 +112,42 @@ mutation($location: String!) { reloadRepositoryLocation(repositoryLocationName: 
 
 LOGS = """
 query($run: ID!) { logsForRun(runId: $run) { ... on EventConnection { events {
-  __typename ... on MessageEvent { message stepKey } ... on ErrorEvent { error { message } }
+  __typename ... on MessageEvent { message stepKey } ... on ErrorEvent { error { message } } %s
 } } } }
 """
+
+TYPES = """
+{ __schema { types {
+  name possibleTypes { name } fields { name args { name } type { kind name ofType { kind name ofType { kind name ofType { kind name } } } } }
+} } }
+"""
+
+UNANSWERED = {("AssetMaterializationPlannedEvent", "pipelineName")}
+"""Fields that Dagster promises, and does not fill in."""
+
+
+def all_fields(types: Mapping[str, Any], name: str, depth: int = 3) -> str:
+    """The fields of a type of Dagster's API, as a query names them, and those of what they hold.
+
+    Args:
+        types: the types by their names.
+        name: the name of the type.
+        depth: how many objects may hold one another.
+    """
+    found = ["__typename"]
+    for field_ in types[name]["fields"] or ():
+        kind = field_["type"]
+        while kind.get("ofType"):
+            kind = kind["ofType"]
+        # One name may have another type in another event.
+        shown = f"{name}_{field_['name']}: {field_['name']}"
+        if (name, field_["name"]) in UNANSWERED or field_["args"] or (kind["kind"] == "OBJECT" and depth == 1):
+            continue
+        if kind["kind"] in ("SCALAR", "ENUM"):
+            found.append(shown)
+        else:
+            found.append(f"{shown} {{ {all_fields(types, kind['name'], depth - 1)} }}")
+    return " ".join(found)
 
 
 def free_port() -> int:
@@ -480,12 +513,18 @@ class LiveDagster:
         over = {"SUCCESS", "FAILURE", "CANCELED"}
         until(lambda: self.run(run_id).status in over, f"the run {run_id} ends", self.logs)
         found = self.run(run_id)
-        assert found.status == status, f"{found}\n{self.log(run_id)}\n{self.logs()}"
+        log = self.log(run_id)
+        assert found.status == status, f"{found}\n{log}\n{self.logs()}"
         return found
 
     def log(self, run_id: str) -> str:
-        """The events of a run."""
-        events = self.ask(LOGS, run=run_id)["logsForRun"]["events"]
+        """The events of a run, with everything that a page may show of them: a page without one of its fields stays empty."""
+        types = {kind["name"]: kind for kind in self.ask(TYPES)["__schema"]["types"]}
+        asked = [
+            f"... on {kind['name']} {{ {all_fields(types, kind['name'])} }}"
+            for kind in types["DagsterRunEvent"]["possibleTypes"]
+        ]
+        events = self.ask(LOGS % " ".join(asked), run=run_id)["logsForRun"]["events"]
         return "\n".join(
             f"{event.get('stepKey')}: {event.get('message')} {(event.get('error') or {}).get('message', '')}"
             for event in events

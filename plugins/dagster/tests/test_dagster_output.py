@@ -115,6 +115,8 @@ def test_a_run_stores_little_more_than_dagster_itself(instance: Any) -> None:
     kinds = Counter(one.dagster_event.event_type_value for one in records)
     assert kinds["STEP_START"] == len(["check", "x", "end"])
     assert kinds["STEP_SUCCESS"] == kinds["STEP_START"] + len(["waits_1", "anyway"])
+    outputs = [one.dagster_event for one in records if one.dagster_event.event_type_value == "STEP_OUTPUT"]
+    assert all(event.step_output_data.type_check_data.success for event in outputs), "or the page of the run is empty"
 
 
 def records(instance: Any, run_id: str) -> list[str]:

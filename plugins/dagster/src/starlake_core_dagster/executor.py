@@ -134,7 +134,7 @@ try:
     from dagster._core.execution.plan.active import ActiveExecution
     from dagster._core.execution.plan.execute_plan import _trigger_hook, dagster_event_sequence_for_step
     from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
-    from dagster._core.execution.plan.objects import StepSuccessData
+    from dagster._core.execution.plan.objects import StepSuccessData, TypeCheckData
     from dagster._core.execution.plan.outputs import StepOutputData, StepOutputHandle
     from dagster._core.execution.retries import RetryMode
     from dagster._core.storage.compute_log_manager import ComputeIOType
@@ -434,7 +434,9 @@ if supports_threads:
         """The events of a step that only waits. Storing an event is most of what a run costs, and such a step has nothing to begin."""
         step = step_context.step
         for output in step.step_outputs:
-            about = StepOutputData(StepOutputHandle(step.key, output.name))
+            # The page of a run stays empty if the result of the check of a type is missing.
+            checked = TypeCheckData(success=True, label=output.name)
+            about = StepOutputData(StepOutputHandle(step.key, output.name), type_check_data=checked)
             yield DagsterEvent.step_output_event(step_context, about)
         yield DagsterEvent.step_success_event(step_context, StepSuccessData(duration_ms=0.0))
 
