@@ -394,7 +394,7 @@ if supports_threads:
     def _hold_open(stack: ExitStack, job_context: Any) -> None:
         """Keep the files open in which SQLite stores the events of a run.
 
-        Dagster opens and closes them for each event. Whoever closes a file last has to write back its log, and to delete it, which costs more
+        Dagster opens and closes them for each event. When a file is closed for the last time, its log is written back and deleted, which costs more
         than the event.
         """
         store = job_context.instance.event_log_storage
