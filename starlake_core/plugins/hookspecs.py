@@ -686,6 +686,21 @@ class HookSpecs:
         """
 
     @hookspec(firstresult=True)
+    def sl_delete_project(self, folder: Path, options: Options) -> Sequence[Path] | None:
+        """Take out a project that ``sl_deploy_project`` has deployed. Optional, for orchestrators.
+
+        Called by ``starlake-orchestrate delete`` for a project that has no pipeline files, with the options of one of
+        its pipelines. Return the files removed, or None if only pipeline files are deployed there.
+
+        Example::
+
+            @hookimpl
+            def sl_delete_project(folder, options):
+                shutil.rmtree(Path("projects", folder.name))
+                return [Path("projects", folder.name)]
+        """
+
+    @hookspec(firstresult=True)
     def sl_write_plugin(self, role: str, name: str, folder: Path) -> Sequence[Path] | None:
         """Write the project of a new plugin to a folder that is new or empty. Optional, for add-ons that hold templates.
 

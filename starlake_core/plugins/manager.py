@@ -506,6 +506,16 @@ class Plugins:
         made = self._call("sl_delete", files=files, options=options)
         return None if made is None else self._each("sl_delete", made, Path)
 
+    def delete_project(self, folder: Path, options: Options) -> Sequence[Path] | None:
+        """Take out a project that was deployed. Return the files removed, or None if only pipeline files are deployed there.
+
+        Args:
+            folder: the folder of the project.
+            options: the options of a pipeline of it.
+        """
+        made = self._call("sl_delete_project", folder=folder, options=options)
+        return None if made is None else self._each("sl_delete_project", made, Path)
+
     def check_project(self, folder: Path, strict: bool) -> ProjectCheck | None:
         """What is wrong with the files of a project; None where no plugin reads it.
 

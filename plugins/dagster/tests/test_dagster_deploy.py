@@ -7,11 +7,12 @@ import os
 import runpy
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import yaml
-from dagster_runs import repository
+from dagster_runs import draw, repository
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlake_core_dagster import deploying
@@ -181,6 +182,42 @@ def test_in_a_project_of_dg_the_files_are_listed_where_it_looks_for_definitions(
     with pytest.raises(NothingFoundError, match=rf"not deployed in {folder}: .*daily\.py"):
         deploying.delete([daily], place_of(options))
     assert place_of(Options({"workspace": "w.yaml"})).workspace == root / "docs" / "w.yaml"
+
+
+needs_components = pytest.mark.skipif(find_spec("dagster.components") is None, reason="Dagster 1.11 has components")
+
+
+@needs_components
+def test_a_project_is_deployed_as_a_component_and_taken_out_again(tmp_path: Path) -> None:
+    project, place = tmp_path / "My-Bakery", Place(tmp_path / "defs")
+    place.folder.mkdir()
+    project.mkdir()
+    pipelines = [draw(lambda p: p.sl_load("x", "d", "x")).native]
+    file = place.folder / "my_bakery" / "defs.yaml"
+    with pytest.raises(NothingFoundError, match=f"not deployed in .*: there is no {file}"):
+        deploying.delete_project(project, place)
+    with overriding(Overrides("dagster", "shell", {"parallelism": 2})):
+        for _again in range(2):
+            assert deploying.deploy_project(project, pipelines, place) == [file]
+    assert yaml.safe_load(file.read_text())["attributes"] == {
+        "project": "../../My-Bakery",
+        "environment": "shell",
+        "options": {"parallelism": 2},
+    }
+    written = file.read_text()
+    for more in ("  by: domain\n", "\npost_processing:\n  assets: []\n", "---\ntype: x\n", "  project: elsewhere\n"):
+        file.write_text(written + more)
+        with pytest.raises(RunError, match="says more than deploy writes, or something else"):
+            deploying.delete_project(project, place)
+    file.write_text(written)
+    (file.parent / "mine.py").touch()
+    assert deploying.delete_project(project, place) == [file]
+    assert [one.name for one in file.parent.iterdir()] == ["mine.py"]
+    (file.parent / "mine.py").unlink()
+    file.write_text(written)
+    deploying.delete_project(project, place)
+    assert not file.parent.exists()
+    assert deploying.delete_project(project, Place.of_workspace(tmp_path / "workspace.yaml")) is None
 
 
 @pytest.mark.parametrize(
@@ -471,6 +508,7 @@ def test_names_of_files_are_kept_as_they_are(source: Path, workspace: Path) -> N
 
 DEPLOY = """\
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from starlake_core_dagster.deploying import deploy
 from starlake_core_dagster.places import Place

@@ -169,3 +169,13 @@ def test_files_that_are_deployed_in_a_project_are_found_by_dg(dg: Dg) -> None:
     assert {job["name"] for job in dg.definitions()["jobs"]} >= {"orders", "people"}
     dg.run("starlake-orchestrate", "delete", str(files), *asked)
     module.unlink()
+
+
+def test_a_project_that_is_deployed_is_found_by_dg_until_it_is_deleted(dg: Dg) -> None:
+    asked = (str(dg.folder / "bakery"), "--orchestrator", "dagster", "--environment", "duckdb")
+    file = dg.defs_yaml("bakery")
+    assert dg.run("starlake-orchestrate", "deploy", *asked).splitlines() == [str(file)]
+    assert {job["name"] for job in dg.definitions()["jobs"]} >= {"shop_load", "report_transform"}
+    assert dg.run("starlake-orchestrate", "delete", *asked).splitlines() == [str(file)]
+    assert not file.parent.exists()
+    assert f"there is no {file}" in dg.run("starlake-orchestrate", "delete", *asked, fails=True)

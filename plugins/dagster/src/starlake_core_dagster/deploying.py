@@ -28,7 +28,7 @@ from .pipeline import DagsterPipeline
 from .places import Place
 from .render_context import dagster_name
 
-__all__ = ["COMPONENT", "MODULE", "delete", "deploy", "deploy_project"]
+__all__ = ["COMPONENT", "MODULE", "delete", "delete_project", "deploy", "deploy_project"]
 
 MODULE = "starlake_definitions.py"
 """The module that lists the deployed files."""
@@ -101,7 +101,7 @@ def deploy_project(folder: Path, pipelines: Sequence[DagsterPipeline], place: Pl
         raise
     except Exception as error:
         raise RunError(f"Dagster cannot load these pipelines together: {type(error).__name__}: {error}") from error
-    file = place.folder / dagster_name(folder.name).lower() / "defs.yaml"
+    file = _component_of(folder, place)
     asked = current_overrides()
     attributes: dict[str, Any] = {
         "project": _relative(folder, file.parent),
@@ -120,6 +120,46 @@ def deploy_project(folder: Path, pipelines: Sequence[DagsterPipeline], place: Pl
     text = f"type: {COMPONENT}\n\n{yaml.safe_dump({'attributes': attributes}, sort_keys=False, allow_unicode=True)}"
     swap({file: text.encode()})
     return [file]
+
+
+def delete_project(folder: Path, place: Place) -> list[Path] | None:
+    """Take a project out of a project of ``dg``.
+
+    Args:
+        folder: the folder of the Starlake project.
+        place: where it is deployed.
+
+    Returns:
+        The file removed; None if there are no components there: in a workspace, or before Dagster 1.11.
+
+    Raises:
+        NothingFoundError: it is not deployed there.
+        RunError: the file has more than what :func:`deploy_project` writes.
+    """
+    if place.workspace is not None or find_spec("dagster.components") is None:
+        return None
+    file = _component_of(folder, place)
+    if not file.is_file():
+        raise NothingFoundError(f"not deployed in {place}: there is no {file}")
+    found = _read_component(file)
+    attributes = found.get("attributes") if isinstance(found, dict) else None
+    if (
+        not isinstance(attributes, dict)
+        or found != {"type": COMPONENT, "attributes": attributes}
+        or attributes.get("project") != _relative(folder, file.parent)
+        or not attributes.keys() <= {"project", "environment", "options"}
+    ):
+        raise RunError(
+            f"{file} says more than deploy writes, or something else; if nobody needs it, remove it yourself"
+        )
+    file.unlink()
+    with suppress(OSError):  # something else is there, too
+        file.parent.rmdir()
+    return [file]
+
+
+def _component_of(folder: Path, place: Place) -> Path:
+    return place.folder / dagster_name(folder.name).lower() / "defs.yaml"
 
 
 def _read_component(file: Path) -> Any:

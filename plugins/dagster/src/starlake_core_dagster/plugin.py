@@ -102,6 +102,14 @@ def sl_deploy_project(folder: Path, pipelines: Sequence[Pipeline]) -> Sequence[P
 
 
 @hookimpl
+def sl_delete_project(folder: Path, options: Options) -> Sequence[Path] | None:
+    from .deploying import delete_project
+    from .places import place_of
+
+    return delete_project(folder, place_of(options))
+
+
+@hookimpl
 def sl_delete(files: Sequence[Path], options: Options) -> Sequence[Path]:
     from .deploying import delete
     from .places import place_of
