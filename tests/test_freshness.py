@@ -165,7 +165,15 @@ def test_what_a_run_leaves_is_kept_as_json() -> None:
     assert after is not None
     assert after.seen == {"a": 3}
     assert Previous.from_json(after.to_json()) == Previous.from_json(json.dumps(after.to_json())) == after
-    for broken in ("no", "[]", {"seen": {}}, {**after.to_json(), "decided": "2026-03-05T00:00:00"}):
+    endless = {**after.to_json(), "seen": {"a": float("inf")}}
+    for broken in (
+        "no",
+        "[]",
+        "[" * 5000,
+        endless,
+        {"seen": {}},
+        {**after.to_json(), "decided": "2026-03-05T00:00:00"},
+    ):
         with pytest.raises(RunError, match=r"the record of the last run|no time zone"):
             Previous.from_json(broken)
 

@@ -122,7 +122,8 @@ class Previous:
             )
             seen = {str(name): int(last) for name, last in found["seen"].items()}
             complete = found.get("complete") is True
-        except (AttributeError, KeyError, TypeError, ValueError):
+        # Anybody may have written it: also a number that is infinite, or lists in lists without end.
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError):
             raise RunError(
                 f"the record of the last run is {data!r}; it must have interval_start, interval_end, decided and seen"
             ) from None

@@ -110,6 +110,7 @@ def launch(
     *,
     again: Any = None,
     from_failure: bool = False,
+    run_config: Mapping[str, Any] | None = None,
 ) -> Any:
     """Run a job in this process with its own executor, as a run worker does.
 
@@ -119,14 +120,16 @@ def launch(
         tags: of the run.
         again: the run that is executed again.
         from_failure: only what failed or did not run in it.
+        run_config: the configuration of the run.
     """
     wrapped = InMemoryJob(job_def)
     keys, known = KnownExecutionState.build_resume_retry_reexecution(instance, again) if from_failure else (None, None)
-    plan = create_execution_plan(wrapped, run_config={}, step_keys_to_execute=keys, known_state=known)
+    plan = create_execution_plan(wrapped, run_config=run_config or {}, step_keys_to_execute=keys, known_state=known)
     inherited = {} if again is None else {k: v for k, v in again.tags.items() if k not in TAGS_TO_MAYBE_OMIT_ON_RETRY}
     made = instance.create_run_for_job(
         job_def=job_def,
         execution_plan=plan,
+        run_config=run_config,
         tags={
             **job_def.run_tags,
             **inherited,

@@ -796,3 +796,36 @@ def test_a_table_of_two_files_that_are_not_loaded_together_is_said_with_the_way_
     caplog.clear()
     assert repository(definitions(files)).get_job("two") is not None
     assert not [line for line in caplog.messages if "is defined by pipeline one of" in line]
+
+
+@pytest.mark.parametrize("one", ["call", "module"])
+def test_what_is_loaded_one_by_one_is_said_on_every_way(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, one: str
+) -> None:
+    """Of two calls, or of a module and a call, as of a file of ``defs`` and a component: one sentence for all assets, and one for the job."""
+    text = (
+        "from starlake_core import Orchestration\n"
+        "with Orchestration({}, orchestrator='dagster', environment='shell') as orchestration:\n"
+        "    with orchestration.sl_create_pipeline(name='NAME') as pipeline:\n"
+        "        pipeline.sl_load('x', 'NAME', 'x')\n"
+        "        pipeline.sl_load('y', 'NAME', 'y')\n"
+    ).replace("NAME", f"{one}_twice")
+    files = [tmp_path / f"{name}.py" for name in ("one", "two")]
+    for file in files:
+        file.write_text(text, encoding="utf-8")
+    if one == "call":
+        assert definitions(files[0]) is not None
+    else:
+        exec(compile(text, str(files[0]), "exec"), {"__name__": "one", "__file__": str(files[0])})
+    assert not caplog.messages
+    assert definitions(files[1]) is not None
+    shared, job_twice = caplog.messages
+    assert f"the asset {one}_twice/x (and 1 more) is defined by pipeline {one}_twice of {files[0]}" in shared
+    assert f"definitions([{str(files[0])!r}, {str(files[1])!r}])" in shared
+    assert f"have the same job {one}_twice" in job_twice
+    assert "sl_create_pipeline(name=...)" in job_twice
+
+
+def test_a_pipeline_cannot_replace_the_job_of_all_assets() -> None:
+    with pytest.raises(StarlakeError, match="'__ASSET_JOB' in Dagster, where that name is reserved"):
+        draw(lambda p: p.sl_load("x", "d", "x"), name="__ASSET_JOB")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from dagster import AssetKey, Definitions, asset, in_process_executor
-from dagster_runs import draw, instance_in, launch, output_of, resolved
+from dagster_runs import draw, instance_in, launch, output_of, resolved, states
 from starlake_core_dagster import definitions, steps
 
 from starlake_core import StarlakePipeline
@@ -64,9 +64,55 @@ def test_tables_in_one_step_share_its_output(instance: Any) -> None:
     environment.says("load:g.y", "a line of y")
     made = draw(grouped, {"load_domain_in_one_step": True}, environment=environment)
     result = launch(resolved(definitions(made), "job", "p"), instance)
-    output = output_of(instance, result, "g")
-    assert "a line of x" in output
-    assert "a line of y" in output
+    # Side by side, so each line says of which table it is.
+    output = output_of(instance, result, "g").splitlines()
+    assert "g.x: a line of x" in output
+    assert "g.y: a line of y" in output
+    assert any(line.startswith("g.y: $ starlake load ") for line in output)
+    told = "\n".join(one.user_message for one in instance.all_logs(result.run_id)).splitlines()
+    assert {"g.x: a line of x", "g.y: a line of y"} <= set(told)
+
+
+def test_the_output_says_how_a_step_ended_that_did_nothing_wrong_aloud(instance: Any) -> None:
+    """A command may fail without a word; that a check is not ready, and that it is looked at again, is not said by its command either."""
+
+    def build(p: StarlakePipeline) -> None:
+        check = p.sl_pre_load("g", ["x"], "imported")
+        assert check is not None
+        check >> p.sl_load("x", "g", "x")
+        p.sl_load("y", "h", "y")
+
+    environment = FakeEnvironment()
+    environment.script("preload:g", Verdict.NOT_READY)
+    environment.script("load:h.y", Verdict.FAILED)
+    options = {
+        "pre_load_sensor": True,
+        "pre_load_sensor_soft_fail": True,
+        "pre_load_poke_interval": 1,
+        "pre_load_timeout": 1,
+    }
+    made = draw(build, options, environment=environment)
+    result = launch(resolved(definitions(made), "job", "p"), instance)
+    assert not result.success
+    first, *rest = output_of(instance, result, "y").splitlines()
+    assert first.startswith("$ starlake load ")
+    assert rest[-1].startswith("# failed: ")
+    (check,) = (name for name in states(result) if name not in ("x", "y"))
+    said = output_of(instance, result, check)
+    assert said.count("$ starlake preload ") == 2
+    assert "; checking again in 1 s\n" in said
+    assert said.splitlines()[-1].startswith("# not ready: ")
+
+
+def test_a_very_long_line_is_whole_in_the_output_but_not_in_the_log(instance: Any) -> None:
+    """Each record of the log is a row in the database of Dagster."""
+    environment = FakeEnvironment()
+    environment.says("load:g.x", "a" * 50_000)
+    made = draw(lambda p: p.sl_load("x", "g", "x"), environment=environment)
+    result = launch(resolved(definitions(made), "job", "p"), instance)
+    assert "a" * 50_000 in output_of(instance, result, "x")
+    (line,) = [text for one in instance.all_logs(result.run_id) if (text := one.user_message).startswith("aaa")]
+    assert line == f"{'a' * 10_000} [40000 characters left out]"
 
 
 def test_the_executor_of_dagster_keeps_it_too(instance: Any, capfd: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dagster import Definitions, define_asset_job, in_process_executor, job, multiprocess_executor, op
+from dagster import (
+    DagsterInstance,
+    Definitions,
+    define_asset_job,
+    in_process_executor,
+    job,
+    multiprocess_executor,
+    op,
+    success_hook,
+)
 from dagster_runs import draw, instance_in, launch, program, repository, resolved
 from starlake_core_dagster import definitions, thread_executor
 
@@ -45,6 +54,38 @@ def test_every_route_has_the_threads(tmp_path: Path) -> None:
     both = Definitions.merge(defs, mine)
     for name in (ASSETS, "p", "mine", "own"):
         assert executor_of(both, name).name == "starlake_threads", name
+
+
+@pytest.mark.parametrize("route", ["p", ASSETS, "mine"])
+def test_what_the_pipeline_says_holds_on_every_route(tmp_path: Path, route: str) -> None:
+    """Its hooks, once for each step, and how many steps run at once: of two pipelines, the one with fewer counts."""
+    called: list[str] = []
+
+    @success_hook
+    def told(context: Any) -> None:
+        called.append(context.op.name)
+
+    first = draw(tables, {"parallelism": 3}, hooks={told})
+    second = draw(lambda p: p.sl_load("x", "x", "x"), {"parallelism": 2}, name="q")
+    everything = define_asset_job("mine", hooks={told})
+    defs = Definitions.merge(definitions([first, second]), Definitions(jobs=[everything]))
+    with instance_in(tmp_path) as instance:
+        result = launch(repository(defs).get_job(route), instance)
+    assert result.success
+    steps = ["p__a", "p__b", "p__clean", "p__mart"]
+    assert sorted(called) == sorted([*steps, *(["q__x"] if route == "mine" else [])])
+    (said,) = [event.message for event in result.all_events if "in at most" in (event.message or "")]
+    assert f"in at most {3 if route == 'p' else 2} threads" in said
+
+
+def test_the_number_of_threads_of_a_run_wins() -> None:
+    defs = definitions(draw(tables, {"parallelism": 3}))
+    for given, expected in (({"max_concurrent": 5}, 5), ({"max_concurrent": None}, 3), ({}, 3)):
+        with DagsterInstance.ephemeral() as instance:
+            config = {"execution": {"config": given}}
+            result = launch(repository(defs).get_job(ASSETS), instance, run_config=config)
+        (said,) = [event.message for event in result.all_events if "in at most" in (event.message or "")]
+        assert f"in at most {expected} threads" in said
 
 
 def test_what_names_one_keeps_it(tmp_path: Path) -> None:

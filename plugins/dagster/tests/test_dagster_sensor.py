@@ -310,7 +310,9 @@ def finish(instance: Any, made: Any) -> None:
         instance.report_dagster_event(DagsterEvent(kind.value, made.job_name), made.run_id)
 
 
-@pytest.mark.parametrize("cursor", ["", "{}", "no json", "[1]", '"text"', '{"a": "b"}', '{"seen": null}', "7"])
+@pytest.mark.parametrize(
+    "cursor", ["", "{}", "no json", "[1]", '"text"', '{"a": "b"}', '{"seen": null}', "7", '{"a": 1e400}', "[" * 5000]
+)
 def test_a_cursor_that_cannot_be_read_is_begun_anew(instance: Any, cursor: str) -> None:
     load(instance, 0)
     assert Played(instance, cursor=cursor).play() == days(0, 1)

@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dagster import AssetKey, DagsterInstance, DagsterRunStatus, DefaultSensorStatus, in_process_executor
+from dagster import (
+    AssetKey,
+    DagsterInstance,
+    DagsterRunStatus,
+    DefaultSensorStatus,
+    Definitions,
+    define_asset_job,
+    in_process_executor,
+)
 from dagster_runs import draw, instance_in, job, launch, repository, resolved, run, states, tick_of_sensor
 from starlake_core_dagster import definitions
 from starlake_core_dagster import teardown_sensor as tearing_down
@@ -245,6 +253,22 @@ def test_what_a_single_table_needed_is_torn_down(instance: Any, environment: Fak
     assert tick_of_sensor(defs, instance, None, "other_tear_down_sensor").run_requests == []
 
 
+def test_what_a_job_of_the_user_set_up_is_torn_down(instance: Any, environment: FakeEnvironment) -> None:
+    pipeline = drawn(environment, run_tags={"pool": "big"})
+    mine = define_asset_job("mine", selection=["sales/orders"])
+    defs = Definitions.merge(definitions(pipeline), Definitions(jobs=[mine]))
+    done = launch(job(defs, "mine"), instance, {"dagster/partition": DAY})
+    assert done.success
+    (request,) = requests(defs, instance)
+    assert request.tags["starlake/tears_down"] == done.run_id
+    torn = torn_down(defs, instance, request)
+    assert [end.key.task for end in environment.started(DELETE)] == [f"p/{done.run_id}/delete_cluster"]
+    # It runs where the runs of the pipeline run, and what limits those does not hold it back.
+    tags = instance.get_run_by_id(torn.run_id).tags
+    assert tags["pool"] == "big"
+    assert "starlake/pipeline" not in tags
+
+
 def test_a_pipeline_whose_assets_are_defined_elsewhere_is_torn_down_too(
     instance: Any, environment: FakeEnvironment
 ) -> None:
@@ -281,7 +305,7 @@ def test_the_cursor_moves_and_stays_readable(instance: Any, environment: FakeEnv
     later = json.dumps((datetime.now(timezone.utc) + timedelta(seconds=5)).isoformat())
     answer = tick_of_sensor(defs, instance, later, SENSOR)
     assert (answer.run_requests, answer.cursor) == ([], later)
-    for strange in ("no json", "7", '"yesterday"', '"2025-01-01T00:00:00"'):
+    for strange in ("no json", "7", '"yesterday"', '"2025-01-01T00:00:00"', '"2999-01-01T00:00:00+00:00"'):
         assert len(requests(defs, instance, strange)) == 1
 
 

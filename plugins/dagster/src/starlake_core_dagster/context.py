@@ -29,6 +29,7 @@ from starlake_core.runtime import RunnerSource
 
 from . import observer
 from .decisions import settled_tags
+from .options import DagsterOptions
 from .watching import Watch
 
 __all__ = [
@@ -79,6 +80,7 @@ class Facts:
         partitions: Dagster's partitions; None without any.
         windows: the windows between the times at which Dagster fires the schedule; None without a schedule.
         deployment: the deployment, for the names of jobs. Dagster never reuses run ids, so it need not contain the instance.
+        parallelism: how many steps of a run run at once.
         watch: the datasets that start it; None if none do.
         own: the assets of its whole job, once that is made.
         steps: maps the key of each step to the path of its task, or of the group whose tasks share it, once the definitions are made.
@@ -93,6 +95,7 @@ class Facts:
     partitions: Any = None
     windows: Any = None
     deployment: str = ""
+    parallelism: int = 0
     watch: Watch | None = None
     own: set[AssetKey] = field(default_factory=set, compare=False)
     steps: dict[str, str] = field(default_factory=dict, compare=False)
@@ -127,6 +130,7 @@ class Facts:
             partitions,
             windows,
             pipeline.deployment_at(),
+            pipeline.options[DagsterOptions].parallelism,
             Watch.of(pipeline, job),
         )
 

@@ -17,7 +17,7 @@ from starlake_core.runtime import may_pass
 from .context import RESUMED, op_context
 from .executor import stopping
 from .outputs import RESULT
-from .steps import Step
+from .steps import Step, shares_log
 from .watching import DONE
 
 __all__ = ["Together"]
@@ -65,6 +65,7 @@ class Together:
 
         def work(member: Step) -> None:
             stopping.set(stop)
+            shares_log.set(True)
             try:
                 if stop.is_set():  # while it waited
                     raise Failure("the run was stopped", allow_retries=False)

@@ -46,9 +46,13 @@ TRIGGER_TAG = "starlake/trigger"
 
 WRITES_LOG = "writes_log"
 """Attribute of the body of a step whose output is in :data:`step_log`, and not what this process prints."""
+PARALLELISM = "parallelism"
+"""Attribute of the body of a step of a pipeline: how many steps of a run run at once."""
 ONLY_WAITS = "only_waits"
 """Attribute of the body of a step that does nothing and writes no asset."""
 
+_MOST = 8
+"""How many steps run at once if nothing says it."""
 _LOOK_SECONDS = 0.2
 _DRAIN_SECONDS = 60.0
 """How long the jobs of a run whose main loop failed have to be cancelled, in seconds."""
@@ -200,12 +204,12 @@ if supports_threads:
         """Runs the steps of a run in threads of one process.
 
         Args:
-            max_concurrent: how many steps run at once.
+            max_concurrent: how many steps run at once; None for what the pipelines of the steps say.
             tag_concurrency_limits: limits as in Dagster's multiprocess executor.
             retries: Dagster's retry mode.
         """
 
-        def __init__(self, max_concurrent: int, tag_concurrency_limits: Any, retries: Any) -> None:
+        def __init__(self, max_concurrent: int | None, tag_concurrency_limits: Any, retries: Any) -> None:
             self._max_concurrent = max_concurrent
             self._limits = tag_concurrency_limits
             self._retries = retries
@@ -219,12 +223,13 @@ if supports_threads:
             """See :class:`dagster.Executor`."""
             keys = execution_plan.step_keys_to_execute
             about = EngineEventData.in_process(os.getpid(), keys)
-            text = f"Executing {len(keys)} steps in at most {self._max_concurrent} threads (pid: {os.getpid()})"
+            most = self._most(plan_context.job.get_definition(), execution_plan)
+            text = f"Executing {len(keys)} steps in at most {most} threads (pid: {os.getpid()})"
             yield DagsterEvent.engine_event(plan_context, text, event_specific_data=about)
             yield from iter(
                 ExecuteRunWithPlanIterable(
                     execution_plan=plan_context.execution_plan,
-                    iterator=self._iterate,
+                    iterator=functools.partial(self._iterate, most),
                     execution_context_manager=PlanExecutionContextManager(
                         job=plan_context.job,
                         retry_mode=plan_context.retry_mode,
@@ -238,7 +243,15 @@ if supports_threads:
                 )
             )
 
-        def _iterate(self, job_context: Any, execution_plan: Any) -> Iterator[Any]:
+        def _most(self, job_def: Any, execution_plan: Any) -> int:
+            """How many steps run at once: of several pipelines, the one with the fewest counts."""
+            if self._max_concurrent is not None:
+                return self._max_concurrent
+            steps = map(execution_plan.get_step_by_key, execution_plan.step_keys_to_execute)
+            said = {_trait(job_def, step, PARALLELISM) for step in steps}
+            return min((most for most in said if most), default=_MOST)
+
+        def _iterate(self, most: int, job_context: Any, execution_plan: Any) -> Iterator[Any]:
             here = _here.get()
             steps_to_run = [execution_plan.get_step_by_key(key) for key in execution_plan.step_keys_to_execute]
             for pool in limit(job_context.instance, (step.pool for step in steps_to_run)):
@@ -251,16 +264,16 @@ if supports_threads:
                         execution_plan,
                         here.excluded if here is not None else frozenset(),
                         retry_mode=self._retries,
-                        max_concurrent=self._max_concurrent,
+                        max_concurrent=most,
                         tag_concurrency_limits=self._limits,
                         instance_concurrency_context=slots,
                     )
                 )
                 yield from _capture(stack, job_context, execution_plan)
                 _hold_open(stack, job_context)
-                yield from self._loop(job_context, steps)
+                yield from self._loop(most, job_context, steps)
 
-        def _loop(self, job_context: Any, steps: Any) -> Iterator[Any]:
+        def _loop(self, most: int, job_context: Any, steps: Any) -> Iterator[Any]:
             """Start what may run, and pass on what the threads produce.
 
             A thread writes the events of its own step; only this thread decides what runs, and writes all other events.
@@ -280,7 +293,7 @@ if supports_threads:
                             job_context.instance.report_run_canceling(job_context.dagster_run)
                     held = False
                     if not stop.is_set():
-                        for step in steps.get_steps_to_execute(limit=self._max_concurrent - len(live)):
+                        for step in steps.get_steps_to_execute(limit=most - len(live)):
                             context = job_context.for_step(step, steps.get_known_state())
                             live[step.key] = _Live(context)
                             _start(context, step.key, produced, stop)
@@ -353,10 +366,9 @@ if supports_threads:
         if live:
             logger.error("the steps %s have not ended; check their jobs", ", ".join(sorted(live)))
 
-    def _trait(job_def: Any, step: Any, name: str) -> bool:
-        """Whether the body of a step says something about itself."""
-        body = getattr(job_def.get_node(step.node_handle).definition, "compute_fn", None)
-        return bool(getattr(body, name, False))
+    def _trait(job_def: Any, step: Any, name: str) -> Any:
+        """What the body of a step says about itself; None if it says nothing."""
+        return getattr(getattr(job_def.get_node(step.node_handle).definition, "compute_fn", None), name, None)
 
     def _capture(stack: ExitStack, job_context: Any, execution_plan: Any) -> Iterator[Any]:
         """Keep what this process prints during the run, as Dagster's in-process executor does: one log for all steps that have none of their own.
@@ -380,7 +392,7 @@ if supports_threads:
     def _hold_open(stack: ExitStack, job_context: Any) -> None:
         """Keep the files open in which SQLite stores the events of a run.
 
-        Dagster opens and closes them for each event. Whoever closes a file last has to write back its log, and to delete it, which costs more
+        Dagster opens and closes them for each event. When a file is closed for the last time, its log is written back and deleted, which costs more
         than the event.
         """
         # Slow to import, and not needed where pipelines are only defined.
@@ -453,34 +465,40 @@ if supports_threads:
 
         threading.Thread(target=copy_context().run, args=(work,), name=f"starlake-{key}", daemon=True).start()
 
-    def _threads(most: int) -> Any:
+    def _threads(most: int | None) -> Any:
         limits = Field(
             Noneable(Array(Permissive())),
             default_value=None,
             is_required=False,
             description="Limits of concurrent steps by tag, as in the multiprocess executor.",
         )
-        steps = Field(int, default_value=most, is_required=False, description="How many steps run at once.")
+        steps = Field(
+            Noneable(int) if most is None else int,
+            default_value=most,
+            is_required=False,
+            description="How many steps run at once."
+            + (" The default is the parallelism of their pipelines." if most is None else ""),
+        )
 
         def starlake_threads(init_context: Any) -> Any:
             """Runs steps in threads of the run's process."""
             config = init_context.executor_config
-            if config["max_concurrent"] < 1:
-                raise ValueError(
-                    f"{config['max_concurrent']} is not a valid value for max_concurrent; it must be at least 1"
-                )
-            return ThreadExecutor(config["max_concurrent"], config["tag_concurrency_limits"], RetryMode.ENABLED)
+            asked = config["max_concurrent"]
+            if asked is not None and asked < 1:
+                raise ValueError(f"{asked} is not a valid value for max_concurrent; it must be at least 1")
+            return ThreadExecutor(asked, config["tag_concurrency_limits"], RetryMode.ENABLED)
 
         schema = {"max_concurrent": steps, "tag_concurrency_limits": limits}
         return executor(name="starlake_threads", config_schema=schema)(starlake_threads)
 
 
 @functools.cache
-def thread_executor(max_concurrent: int = 8) -> Any:
+def thread_executor(max_concurrent: int | None = None) -> Any:
     """The executor that runs the steps of a run in threads; Dagster's in-process executor if this version of Dagster does not allow that.
 
     Args:
-        max_concurrent: how many steps run at once, unless the configuration of a run sets another number.
+        max_concurrent: how many steps run at once, unless the configuration of a run sets another number. None for the option ``parallelism`` of the
+            pipelines whose steps run, and the smallest if they differ; for a run of other steps, 8.
     """
     return _threads(max_concurrent) if supports_threads else in_process_executor
 

@@ -124,6 +124,11 @@ class Form(ABC):
             ops: the ops by path, with the inputs of :meth:`ins`.
         """
 
+    @property
+    def _hooks(self) -> frozenset[Any]:
+        """The hooks of the pipeline, for its steps in runs of other jobs than its own. A hook that both have runs once."""
+        return frozenset(self.context.pipeline.native_options.get("hooks") or ())
+
     def _policy(self, paths: Sequence[str]) -> Any:
         """How the partitions of tasks with one definition are backfilled.
 

@@ -21,6 +21,7 @@ from .pipeline import DagsterPipeline
 from .teardown_sensor import tear_down_of
 from .translator import StarlakeTranslator, translated_by
 from .triggers import schedule_of, sensor_of
+from .twins import warn_of_twins
 
 __all__ = ["definitions", "location_executor", "merged", "shared_assets"]
 
@@ -75,7 +76,9 @@ def definitions(
     if files:
         with translated_by(translator):
             loaded = load_files(files, Overrides("dagster", environment, options))
-        found.extend(_native(pipeline) for pipeline in pipelines_of(loaded))
+        ours = [_native(pipeline) for pipeline in pipelines_of(loaded)]
+        warn_of_twins(ours)
+        found.extend(ours)
     elif found and (environment is not None or translator is not None or options):
         named = {"environment": environment, "translator": translator}
         given = ", ".join([*(name for name, value in named.items() if value is not None), *options])

@@ -170,6 +170,7 @@ class OneGraph(Form):
                 },
                 can_subset=True,
                 backfill_policy=self._policy([produced.path for produced in self.outputs]),
+                hook_defs=self._hooks,
             )
         ]
 

@@ -19,6 +19,8 @@ _RESERVED = frozenset(
     )
 )  # fmt: skip
 """Names that Dagster reserves."""
+_ASSET_JOB = "__ASSET_JOB"
+"""How the names begin of the jobs that Dagster makes for assets, which a job of the same name would silently replace."""
 _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_]")
 
 
@@ -172,7 +174,7 @@ def check_name(what: str, name: str) -> None:
     Raises:
         StarlakeError: Dagster or Python reserves the name.
     """
-    if name in _RESERVED or iskeyword(name):
+    if name in _RESERVED or iskeyword(name) or name.startswith(_ASSET_JOB):
         raise StarlakeError(f"{what} would be '{name}' in Dagster, where that name is reserved; rename it")
 
 

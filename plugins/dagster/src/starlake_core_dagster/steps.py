@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from inspect import Parameter, Signature
 from typing import Any, ClassVar
@@ -36,6 +37,11 @@ NOT_READY = "starlake/not_ready"
 _TAIL_CHARACTERS = 4000
 _LINES_AT_ONCE = 200
 _LINES_SECONDS = 1.0
+_LONGEST_LINE = 10_000
+"""How many characters of a line are in a record; the output of the step has all of them."""
+
+shares_log: ContextVar[bool] = ContextVar("starlake_core_dagster_shares_log", default=False)
+"""Whether several tasks write to the log of one step at the same time, so that each line has to say of which it is."""
 
 
 def shown(job: Job) -> str:
@@ -51,6 +57,7 @@ class _Lines:
     def __init__(self, context: Any, path: str) -> None:
         self._log = context.log
         self._path = path
+        self._mark = f"{path}: " if shares_log.get() else ""
         self._kept: list[str] = []
         self._since = time.monotonic()
         # What this process prints is kept by executors that run one step at a time; somebody who watches has seen the lines.
@@ -70,13 +77,14 @@ class _Lines:
     def show(self, line: str) -> None:
         """Write a line to the output of the step, but not to its log."""
         if self._output is not None:
-            self._output.write(f"{line}\n")
+            self._output.write(f"{self._mark}{line}\n")
 
     def add(self, line: str) -> None:
         line = plain(line)
         observer.line(self._path, line)
         self.show(line)
-        self._kept.append(line)
+        left = len(line) - _LONGEST_LINE
+        self._kept.append(line if left <= 0 else f"{line[:_LONGEST_LINE]} [{left} characters left out]")
         if len(self._kept) >= _LINES_AT_ONCE or time.monotonic() - self._since >= _LINES_SECONDS:
             self.flush()
 
@@ -97,7 +105,7 @@ class _Lines:
 
     def flush(self) -> None:
         if self._kept:
-            self._log.info("\n".join(self._kept))
+            self._log.info("\n".join(f"{self._mark}{line}" for line in self._kept))
         if self._output is not None:
             self._output.flush()
         self._kept, self._since = [], time.monotonic()
@@ -129,6 +137,11 @@ class Step:
     )
 
     @property
+    def parallelism(self) -> int:
+        """How many steps of a run of its pipeline run at once."""
+        return self.facts.parallelism
+
+    @property
     def outputs(self) -> tuple[str, ...]:
         """The names of its outputs, without that of the verdict of a check."""
         return tuple(produced.output for produced in self.produces) or (RESULT,)
@@ -148,6 +161,7 @@ class Step:
                 raise
             reason = str(error) if isinstance(error, StarlakeError) else f"{type(error).__name__}: {error}"
             observer.ended(self.path, Outcome(Verdict.FAILED, reason=reason), reason)
+            _Lines(step, self.path).show(f"# failed: {plain(reason)}")
             raise Failure(reason, allow_retries=may_pass(error)) from error
         metadata = self._metadata(attempt, job, outcome, time.time() - began)
         if outcome.verdict is Verdict.NOT_READY:
@@ -156,7 +170,7 @@ class Step:
         written = written_by(self.task, outcome)
         if outcome.verdict is not Verdict.SUCCEEDED:
             yield from results_of(self.checks, written, False, step.selected_output_names)
-            raise self._failed(outcome, job, metadata)
+            raise self._failed(step, outcome, job, metadata)
         observer.ended(self.path, outcome)
         if self.task.kind is TaskKind.CHECK and VERDICT in step.selected_output_names:
             yield Output(None, VERDICT, metadata=metadata)
@@ -198,7 +212,9 @@ class Step:
                 return Outcome(Verdict.NOT_READY, reason=about), job
             # The last check is at the very end of the time.
             pause = min(float(wait.interval), deadline - now)
-            context.log.info(f"{self.task.missing}; checking again in {pause:.0f} s")
+            about = f"{self.task.missing}; checking again in {pause:.0f} s"
+            context.log.info(about)
+            _Lines(context, self.path).show(about)
             stop = stopping.get() or threading.Event()
             if stop.wait(pause):
                 return Outcome(Verdict.CANCELLED, reason="the run was stopped"), job
@@ -258,13 +274,15 @@ class Step:
         reason = explain_not_ready(self.task.missing, outcome)
         context.log.warning(f"Not ready, so downstream tasks are skipped: {reason}")
         observer.ended(self.path, outcome, reason)
+        _Lines(context, self.path).show(f"# not ready: {reason}")
         # If a table is materialised by itself, there is no end of the pipeline that needs the verdict.
         if VERDICT in context.selected_output_names:
             yield Output(None, VERDICT, metadata={NOT_READY: reason})
 
-    def _failed(self, outcome: Outcome, job: Job | None, metadata: Mapping[str, Any]) -> Failure:
+    def _failed(self, context: Any, outcome: Outcome, job: Job | None, metadata: Mapping[str, Any]) -> Failure:
         reason = outcome.reason or str(outcome.verdict)
         observer.ended(self.path, outcome, reason)
+        _Lines(context, self.path).show(f"# {outcome.verdict}: {reason}")  # the command may have said nothing
         tail = f"\n{outcome.tail[-_TAIL_CHARACTERS:]}" if outcome.tail else ""
         about = f"{shown(job)}: {reason}" if job is not None else reason
         # A run that a user stopped must stay stopped.

@@ -1,7 +1,7 @@
 """Tears down what a run set up and did not tear down itself.
 
 The run was cancelled, its process died, or its executor stops at a failure. Or a user materialised a single table, which needs only what comes
-before it.
+before it, in Dagster's own job for assets or in a job of theirs.
 """
 
 from __future__ import annotations
@@ -40,8 +40,7 @@ TORN_DOWN = "starlake/torn_down"
 
 _MOST_RUNS = 50
 _OVERLAP = timedelta(seconds=5)
-_ASSET_JOB = "__ASSET_JOB"
-"""Dagster's job for single assets: a table and what it needs, which includes the set-up but not the tear-down."""
+_DAY = timedelta(days=1)
 _ENDED = [DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED, DagsterRunStatus.SUCCESS]
 _WILL_RETRY = "dagster/will_retry"
 _RETRY = "dagster/retry_number"
@@ -75,7 +74,11 @@ def tear_down_of(pipeline: DagsterPipeline) -> tuple[Any, Any] | None:
         description=f"Tears down what a run of {pipeline.pipeline.id} set up but could not tear down itself. To launch it by hand, set the tag "
         f"{TEARS_DOWN} to the id of that run.",
     )
-    job = graph.to_job(executor_def=thread_executor(1))
+    native = pipeline.pipeline.native_options
+    # What a run needs where it runs (a service account, a queue) may be in its tags; that of the pipeline limits its runs, and this is none.
+    job = graph.to_job(
+        executor_def=thread_executor(1), run_tags=native.get("run_tags"), hooks=set(native.get("hooks") or ()) or None
+    )
     setups = [path for path, task in pipeline.flat.tasks.items() if task.kind is TaskKind.SETUP]
     began = frozenset(pipeline.flat.step(path) for path in (setups or pipeline.flat.tasks))
     steps = frozenset(paths)
@@ -97,41 +100,38 @@ def tear_down_of(pipeline: DagsterPipeline) -> tuple[Any, Any] | None:
 def _evaluate(context: Any, pipeline: DagsterPipeline, began: frozenset[str], steps: frozenset[str]) -> Any:
     instance = context.instance
     since = _since(context.cursor)
-    looks = []
-    for job_name in (pipeline.name, _ASSET_JOB):
-        wanted = RunsFilter(job_name=job_name, statuses=_ENDED, updated_after=since)
-        looks.append(instance.get_run_records(wanted, limit=_MOST_RUNS, order_by="update_timestamp", ascending=True))
-    runs = [record.dagster_run for records in looks for record in records]
+    # Its assets may be in any job, under keys that begin with its name; the steps of a pipeline without assets are in its own job only.
+    wanted = RunsFilter(job_name=None if pipeline.keys else pipeline.name, statuses=_ENDED, updated_after=since)
+    records = instance.get_run_records(wanted, limit=_MOST_RUNS, order_by="update_timestamp", ascending=True)
+    runs = [record.dagster_run for record in records if TEARS_DOWN not in record.dagster_run.tags]
     requests = [
         RunRequest(run_key=f"tears down {run.run_id}", tags={TEARS_DOWN: run.run_id})
         for run in runs
         if _is_left(instance, run, pipeline.facts.steps, began, steps)
     ]
-    cursor = json.dumps(max(since, _looked_until(looks, since)).isoformat())
+    cursor = json.dumps(max(since, _looked_until(records, since)).isoformat())
     if not requests:
         return SensorResult(skip_reason=SkipReason("no run left anything"), cursor=cursor)
     return SensorResult(run_requests=requests, cursor=cursor)
 
 
-def _looked_until(looks: Sequence[Sequence[Any]], since: datetime) -> datetime:
+def _looked_until(records: Sequence[Any], since: datetime) -> datetime:
     """The time up to which all runs were checked."""
-    lasts: list[tuple[int, datetime]] = [
-        (len(records), records[-1].update_timestamp.astimezone(timezone.utc)) for records in looks if records
-    ]
-    full = [last for count, last in lasts if count == _MOST_RUNS]
-    if full:
-        return min(full)
+    if not records:
+        return since - _OVERLAP
+    last: datetime = records[-1].update_timestamp.astimezone(timezone.utc)
     # Two runs may end at the same time: those of the last seconds are checked again, and a run key is used only once.
-    return max((last for _, last in lasts), default=since) - _OVERLAP
+    return last if len(records) == _MOST_RUNS else last - _OVERLAP
 
 
 def _since(cursor: str | None) -> datetime:
     """The time from which runs are checked."""
     with suppress(TypeError, ValueError):
         found = datetime.fromisoformat(json.loads(cursor or "null"))
-        if found.tzinfo is not None:
+        # One that is far ahead, which a clock that was wrong left, would hide every run.
+        if found.tzinfo is not None and found < datetime.now(timezone.utc) + _DAY:
             return found.astimezone(timezone.utc)
-    return datetime.now(timezone.utc) - timedelta(days=1)
+    return datetime.now(timezone.utc) - _DAY
 
 
 def _is_left(instance: Any, run: Any, keys: Mapping[str, str], began: frozenset[str], steps: frozenset[str]) -> bool:

@@ -193,6 +193,7 @@ class UnitForm(Form):
             },
             can_subset=not single or len(made) > 1,
             backfill_policy=self._policy([produced.path for produced in made]),
+            hook_defs=self._hooks,
         )
 
     def _graph(

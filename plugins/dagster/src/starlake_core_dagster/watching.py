@@ -271,8 +271,8 @@ def _read_cursor(cursor: str | None) -> tuple[Previous | None, Mapping[str, int]
         if "seen" in found:
             return Previous.from_json(found), {}
         return None, {str(key): int(value) for key, value in found.items()}
-    except (AttributeError, TypeError, ValueError, RunError):
-        logger.warning("the cursor %r cannot be read; what the last runs left counts", cursor)
+    except (AttributeError, TypeError, ValueError, OverflowError, RecursionError, RunError):
+        logger.warning("the cursor %.200r cannot be read; what the last runs left counts", cursor)
         return None, {}
 
 
