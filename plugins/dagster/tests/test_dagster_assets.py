@@ -704,6 +704,15 @@ def test_finding_the_plugin_imports_no_dagster() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
+def test_defining_pipelines_imports_no_storage() -> None:
+    """Every code server and every step of a process of its own would pay for it."""
+    code = "import sys; from dagster_runs import *; draw(lambda p: p.sl_transform('a', 'kpi.a')).orchestration.namespace['defs']; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, timeout=60, cwd=Path(__file__).parent, capture_output=True, text=True
+    )
+    assert not {"alembic", "sqlalchemy.engine", "grpc"} & set(done.stdout.split())
+
+
 # Said where it is written.
 
 

@@ -138,8 +138,6 @@ try:
     from dagster._core.execution.plan.outputs import StepOutputData, StepOutputHandle
     from dagster._core.execution.retries import RetryMode
     from dagster._core.storage.compute_log_manager import ComputeIOType
-    from dagster._core.storage.event_log import SqliteEventLogStorage
-    from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 except ImportError as error:  # this Dagster is newer than this module
     logger.warning("this Dagster runs steps one after the other: %s", error)
     supports_threads = False
@@ -397,6 +395,9 @@ if supports_threads:
         Dagster opens and closes them for each event. When a file is closed for the last time, its log is written back and deleted, which costs more
         than the event.
         """
+        # Slow to import, and not needed where pipelines are only defined.
+        from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
+
         store = job_context.instance.event_log_storage
         if not isinstance(store, SqliteEventLogStorage):
             return
@@ -431,7 +432,8 @@ if supports_threads:
             yield
 
     def _passed(step_context: Any) -> Iterator[Any]:
-        """The events of a step that only waits. Storing an event is most of what a run costs, and such a step has nothing to begin."""
+        """The events of a step that only waits. Without a start, the page of a run shows it behind the end of the run."""
+        yield DagsterEvent.step_start_event(step_context)
         step = step_context.step
         for output in step.step_outputs:
             # The page of a run stays empty if the result of the check of a type is missing.
