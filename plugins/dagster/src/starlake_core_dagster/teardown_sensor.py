@@ -138,13 +138,13 @@ def _is_left(instance: Any, run: Any, keys: Mapping[str, str], began: frozenset[
     """Whether a run started and did not tear down, and Dagster does not retry it by itself."""
     if run.tags.get(_WILL_RETRY) == "true":
         return False
+    wanted = [key for key, path in keys.items() if path in began or path in steps]
     while run is not None:
         if TORN_DOWN in run.tags:
             return False
         status = {
             keys[stats.step_key]: str(getattr(stats.status, "value", ""))
-            for stats in instance.get_run_step_stats(run.run_id)
-            if stats.step_key in keys
+            for stats in instance.get_run_step_stats(run.run_id, wanted)
         }
         if all(status.get(name) == "SUCCESS" for name in steps):
             return False
