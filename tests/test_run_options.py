@@ -176,7 +176,7 @@ def test_extra_is_checked_where_it_is_given() -> None:
     from starlake_core.dsl.task_arguments import read_task_arguments
 
     def read(extra: Any) -> Any:
-        return read_task_arguments("sl_load()", {"extra": extra}, frozenset(), "airflow").extra
+        return read_task_arguments("sl_load()", {"extra": extra}, frozenset(), "airflow", lambda keyword: "").extra
 
     assert read({"sl_options": {"all": {"a": 1}}}) == {"sl_options": {"all": {"a": 1}}}
     assert read(None) == {}

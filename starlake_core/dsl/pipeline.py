@@ -92,9 +92,10 @@ class StarlakePipeline(Verbs):
         for keyword in native_options or ():
             if keyword not in orchestration.pipeline_keywords and not orchestration.allows_any_keyword:
                 known = sorted(orchestration.pipeline_keywords)
+                hint = orchestration.plugins.advice_on(keyword) or did_you_mean(keyword, [*known, *_OWN_KEYWORDS])
                 raise StarlakeError(
                     f"sl_create_pipeline() does not take the keyword '{keyword}'; {orchestration.plugins.label('orchestrator')} "
-                    f"takes {', '.join(known) or 'none'}.{did_you_mean(keyword, [*known, *_OWN_KEYWORDS])}"
+                    f"takes {', '.join(known) or 'none'}.{hint}"
                 )
         if schedule is not None and dependencies is not None:
             raise StarlakeError(

@@ -58,7 +58,11 @@ NO_ARGUMENTS = TaskArguments()
 
 
 def read_task_arguments(
-    verb: str, keywords: Mapping[str, Any], native: frozenset[str] | None, orchestrator: str
+    verb: str,
+    keywords: Mapping[str, Any],
+    native: frozenset[str] | None,
+    orchestrator: str,
+    advice_on: Callable[[str], str],
 ) -> TaskArguments:
     """Read the keyword arguments of a call.
 
@@ -67,6 +71,7 @@ def read_task_arguments(
         keywords: the keywords as given.
         native: the keywords that the orchestrator declares; None if it accepts all.
         orchestrator: its label, for messages.
+        advice_on: tells what to write instead of a keyword that is refused.
 
     Raises:
         CommandError: a keyword is unknown, or its value is not allowed.
@@ -83,7 +88,7 @@ def read_task_arguments(
         else:
             raise CommandError(
                 f"{verb} does not take the keyword '{name}'; it takes {', '.join(sorted(_NAMES))}, and of {orchestrator}: "
-                f"{', '.join(sorted(native)) or 'nothing more'}.{did_you_mean(name, _NAMES | native)}"
+                f"{', '.join(sorted(native)) or 'nothing more'}.{advice_on(name) or did_you_mean(name, _NAMES | native)}"
             )
     if not isinstance(known.get("params", {}), Mapping):
         raise CommandError(f"{verb}: params={known['params']!r} is not allowed; use a mapping")

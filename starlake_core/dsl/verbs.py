@@ -113,7 +113,9 @@ class Verbs(Pipeline):
         check_own_arguments(where, **own)
         if not keywords:
             return NO_ARGUMENTS
-        return read_task_arguments(where, keywords, self.task_keywords, self.plugins.label("orchestrator"))
+        return read_task_arguments(
+            where, keywords, self.task_keywords, self.plugins.label("orchestrator"), self.plugins.advice_on
+        )
 
     def _add(
         self,

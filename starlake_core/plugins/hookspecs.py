@@ -386,6 +386,21 @@ class HookSpecs:
         """
 
     @hookspec(firstresult=True)
+    def sl_explain_keyword(self, keyword: str) -> str | None:
+        """Say what to write instead of a keyword that is refused. Optional, for orchestrators and add-ons.
+
+        Called for the error message about an unknown keyword of a verb or of ``sl_create_pipeline``. Return a sentence,
+        or None. The name of an option is explained without this hook.
+
+        Example::
+
+            @hookimpl
+            def sl_explain_keyword(keyword):
+                return "Give the time zone as the option timezone." if keyword == "execution_timezone" else None
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
     def sl_create_task(self, task: Task) -> Any:
         """Create the native form of a task: an operator, op or step. Required for orchestrators.
 

@@ -190,6 +190,19 @@ class Plugins:
             return self.task_keywords()
         return frozenset(self._collected("sl_pipeline_keywords", str))
 
+    def advice_on(self, keyword: str) -> str:
+        """Return what to write instead of a keyword that is refused, as the end of a message; empty if nobody knows.
+
+        Args:
+            keyword: the name of the keyword.
+        """
+        said = self._call("sl_explain_keyword", keyword=keyword)
+        if said is not None:
+            return f" {self._checked('sl_explain_keyword', said, str)}"
+        if any(keyword == declared.option.name for declared in self.declared_options()):
+            return f" It is an option: Orchestration({{{keyword!r}: ...}})"
+        return ""
+
     def find_options(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the explicit options and the values that plugins find in other places.
 

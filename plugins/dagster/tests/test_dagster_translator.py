@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +233,51 @@ def test_another_value_is_refused(keywords: dict[str, Any], message: str) -> Non
 def test_another_value_of_a_pipeline_is_refused(options: Any, keywords: dict[str, Any], message: str) -> None:
     with pytest.raises(StarlakeError, match=message):
         draw(lambda p: p.sl_transform("a", "kpi.a"), options, **keywords)
+
+
+OF_A_VERB = {
+    "hooks": "Give them to sl_create_pipeline",
+    "io_manager_key": "Commands write the tables themselves",
+    "key_prefix": "It is the option asset_key_prefix",
+    "concurrency_key": 'Write pool="warehouse"',
+    "partition_mapping": r"deps=\[AssetDep",
+    "auto_materialize_policy": "automation_condition",
+    "retires": "Did you mean 'retries'",
+}
+OF_A_PIPELINE = {
+    "execution_timezone": "It is the option timezone",
+    "run_config": "sl_options and sl_variables",
+    "op_retry_policy": "options retries and retry_delay",
+    "resource_defs": r"Definitions\(resources=",
+    "kinds": r"Give it to the verbs, such as sl_load\(kinds=",
+    "default_status": r"It is an option: Orchestration\({'default_status': ...}\)",
+    "max_active_runs": "It is an option",
+    "backfill_policy": "It is an option, .* and a keyword of the verbs",
+    "start_date": "It is an option",
+}
+
+
+@pytest.mark.parametrize(("name", "said"), OF_A_VERB.items(), ids=OF_A_VERB)
+def test_a_name_of_dagster_that_a_verb_does_not_take_says_what_to_write(name: str, said: str) -> None:
+    with pytest.raises(StarlakeError, match=f"does not take the keyword '{name}'.*{said}"):
+        draw(lambda p: p.sl_transform("a", "kpi.a", **{name: 1}))
+
+
+@pytest.mark.parametrize(("name", "said"), OF_A_PIPELINE.items(), ids=OF_A_PIPELINE)
+def test_a_name_of_dagster_that_a_pipeline_does_not_take_says_what_to_write(name: str, said: str) -> None:
+    with pytest.raises(StarlakeError, match=f"does not take the keyword '{name}'.*{said}"):
+        draw(lambda p: p.sl_transform("a", "kpi.a"), **{name: 1})
+
+
+@pytest.mark.skipif("freshness_policy" not in TASK_KEYWORDS, reason="Dagster 1.12 has freshness policies")
+def test_a_task_has_a_freshness_of_its_own() -> None:
+    from dagster import FreshnessPolicy
+
+    policy = FreshnessPolicy.time_window(fail_window=timedelta(days=2))
+    made = draw(lambda p: p.sl_transform("a", "kpi.a", freshness_policy=policy))
+    assert [spec.freshness_policy for spec in made.native.assets()[0].specs] == [policy]
+    with pytest.raises(StarlakeError, match=r"it takes a policy: FreshnessPolicy\.time_window"):
+        draw(lambda p: p.sl_transform("a", "kpi.a", freshness_policy=2))
 
 
 def test_none_is_no_keyword() -> None:

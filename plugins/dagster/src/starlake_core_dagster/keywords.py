@@ -21,11 +21,18 @@ from dagster import (
 
 from starlake_core import StarlakeError
 
-__all__ = ["JOB_KEYWORDS", "TASK_KEYWORDS", "check_keywords", "check_owners"]
+try:
+    from dagster import FreshnessPolicy
+except ImportError:  # Dagster 1.11 has no policy of this name, and 1.10 another one
+    FreshnessPolicy = None  # type: ignore[assignment,misc]
 
+__all__ = ["JOB_KEYWORDS", "TASK_KEYWORDS", "check_keywords", "check_owners", "explain_keyword"]
+
+_HAS_FRESHNESS = hasattr(FreshnessPolicy, "time_window")
 TASK_KEYWORDS = (
-    "asset_tags", "automation_condition", "backfill_policy", "code_version", "deps", "description", "group_name", "kinds", "metadata", "op_tags",
-    "owners", "partitions_def", "retry_policy",
+    "asset_tags", "automation_condition", "backfill_policy", "code_version", "deps", "description",
+    *(("freshness_policy",) if _HAS_FRESHNESS else ()),
+    "group_name", "kinds", "metadata", "op_tags", "owners", "partitions_def", "retry_policy",
 )  # fmt: skip
 """Dagster keywords that the verbs of a pipeline accept."""
 
@@ -41,6 +48,10 @@ _SHAPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     ),
     "retry_policy": ((RetryPolicy,), "a policy: RetryPolicy(max_retries=3)"),
     "executor_def": ((ExecutorDefinition,), "an executor: multiprocess_executor"),
+    "freshness_policy": (
+        (FreshnessPolicy,) if _HAS_FRESHNESS else (),
+        "a policy: FreshnessPolicy.time_window(fail_window=timedelta(days=2))",
+    ),
     "group_name": ((str,), 'a name: "sales"'),
     "description": ((str,), 'a string: "what it is for"'),
     "code_version": ((str,), 'a string: "2"'),
@@ -114,3 +125,63 @@ def check_keywords(what: str, given: Mapping[str, Any], known: Sequence[str]) ->
             raise StarlakeError(f"{value!r} is not a valid value for the keyword '{name}' of {what}; it takes {takes}")
         if value is not None and name in _DAGSTER:
             _check(f"a valid value for the keyword '{name}' of {what}", name, value)
+
+
+_PASSES_NOTHING = "Commands write the tables themselves, and steps pass no data on; an asset of your own may load a table with its I/O manager."
+_TASKS = "Give it to the verbs, such as sl_load({0}=...), or with a translator to all."
+_CONFIGURED = (
+    "Variables of a run are its tags sl_options and sl_variables; the configuration of native ops is in that of the run, or in "
+    "define_asset_job(config=...)."
+)
+_RETRIES = "It is the options retries and retry_delay, and for a task also retry_policy."
+_PARTS = (
+    "Dagster takes it with the definitions that are merged: Definitions.merge(definitions(...), Definitions({0}=...))."
+)
+_MAPPED = 'Give it with a dependency: deps=[AssetDep("ref/fx", partition_mapping=...)].'
+_INSTEAD: Mapping[str, str] = {
+    "auto_materialize_policy": "Write automation_condition=AutomationCondition.eager().",
+    "backfill_policy": 'It is an option, Orchestration({"backfill_policy": "single_run"}), and a keyword of the verbs.',
+    "check_specs": "Checks are those of the project; merge your own @asset_check with Definitions.merge.",
+    "compute_kind": 'Write kinds={"parquet"}, or the option asset_kinds for all.',
+    "concurrency_key": 'Write pool="warehouse".',
+    "config": _CONFIGURED,
+    "config_schema": _CONFIGURED,
+    "cron_schedule": 'Write cron="0 2 * * *".',
+    "execution_timezone": 'It is the option timezone: Orchestration({"timezone": "Europe/Paris"}).',
+    "executor": "Write executor_def=multiprocess_executor for a pipeline, or definitions(..., executor=...) for all.",
+    "executor_def": "Give it to sl_create_pipeline.",
+    **({} if _HAS_FRESHNESS else {"freshness_policy": "Dagster takes it from 1.12 on."}),
+    "group": 'Write group_name="sales".',
+    "hooks": "Give them to sl_create_pipeline: they are called for each of its steps, and a hook can look at context.op.",
+    "ins": _PASSES_NOTHING,
+    "io_manager_def": _PASSES_NOTHING,
+    "io_manager_key": _PASSES_NOTHING,
+    "key": "A translator changes keys: get_asset_key.",
+    "key_prefix": "It is the option asset_key_prefix, and for single assets get_asset_key of a translator.",
+    "legacy_freshness_policy": "Write freshness_policy, or give the table a freshness in the project.",
+    "logger_defs": _PARTS.format("loggers"),
+    "max_concurrent": "It is the option parallelism.",
+    "max_concurrent_runs": "Limit the runs with the tag starlake/pipeline in the run queue of the instance.",
+    "minimum_interval_seconds": "It is the option sensor_interval.",
+    "non_argument_deps": 'Write deps=["ref/rates"].',
+    "op_retry_policy": _RETRIES,
+    "partition_mapping": _MAPPED,
+    "partition_mappings": _MAPPED,
+    "required_resource_keys": _PARTS.format("resources"),
+    "resource_defs": _PARTS.format("resources"),
+    "run_config": _CONFIGURED,
+    "run_tags": "Give them to sl_create_pipeline; a step has op_tags.",
+    "skippable": "A step is skipped if what it waits for is: trigger=TriggerRule.NONE_FAILED lets it run after skips.",
+    "translator": "Give it to sl_create_pipeline.",
+}
+"""What to write instead of names of Dagster that a verb or a pipeline does not take."""
+
+
+def explain_keyword(keyword: str) -> str | None:
+    """What to write instead of a keyword that is refused; None for a name that Dagster does not have.
+
+    Args:
+        keyword: its name.
+    """
+    said = _INSTEAD.get(keyword)
+    return _TASKS.format(keyword) if said is None and keyword in TASK_KEYWORDS else said

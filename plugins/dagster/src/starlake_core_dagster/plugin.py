@@ -19,7 +19,7 @@ from starlake_core import (
 )
 from starlake_core.freshness import Recorded
 
-from .keywords import JOB_KEYWORDS, TASK_KEYWORDS
+from .keywords import JOB_KEYWORDS, TASK_KEYWORDS, explain_keyword
 from .options import DagsterOptions
 from .pipeline import DagsterPipeline
 from .rendering import Members, make_group, make_pipeline, make_task
@@ -38,6 +38,11 @@ def sl_task_keywords() -> Sequence[str]:
 @hookimpl
 def sl_pipeline_keywords() -> Sequence[str]:
     return JOB_KEYWORDS
+
+
+@hookimpl
+def sl_explain_keyword(keyword: str) -> str | None:
+    return explain_keyword(keyword)
 
 
 @hookimpl

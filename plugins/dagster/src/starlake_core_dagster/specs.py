@@ -76,6 +76,8 @@ class Specs:
             fresh = freshness_of(details)
             tags, owners = {**tags, **tag_words(details.tags)}, owners_of(details) or owners
             about = f"{about}\n\n{plain_lines(details.description)}" if details.description else about
+        if native.get("freshness_policy") is not None:
+            fresh = {"freshness_policy": native["freshness_policy"]}
         kinds = native.get("kinds")
         if kinds is not None:
             kinds = _in_order(kinds)
