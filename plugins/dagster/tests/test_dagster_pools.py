@@ -17,7 +17,7 @@ from dagster_runs import draw, instance_in, job, launch, run
 from one_writer import OneWriter
 from starlake_core_dagster.pools import limit
 
-from starlake_core import StarlakePipeline
+from starlake_core import StarlakeError, StarlakePipeline
 
 POOL = "starlake_duckdb_shop_db"
 PROGRAM = """
@@ -171,3 +171,34 @@ def test_two_jobs_at_once_fifty_times(tmp_path: Path, record_property: Any) -> N
         f"{place.lock_errors()} lock errors",
     )
     assert (len(ends), ends.count(False), place.lock_errors()) == (50, 0, 0)
+
+
+def test_tables_that_share_a_step_share_a_pool() -> None:
+    def build(*pools: str | None) -> Any:
+        def tables(p: StarlakePipeline) -> None:
+            with p.sl_create_task_group("g"):
+                for number, pool in enumerate(pools):
+                    p.sl_load(f"t{number}", "g", f"t{number}", **({"pool": pool} if pool else {}))
+
+        return tables
+
+    one = {"load_domain_in_one_step": True}
+    assert {op.pool for op in draw(build("a", None, "a"), one).native.ops.values()} == {"a"}
+    with pytest.raises(StarlakeError, match=r"the tables of g of pipeline p have the pools a, b, .* share a step"):
+        draw(build("a", "b"), one)
+    assert {op.pool for op in draw(build("a", "b")).native.ops.values()} == {"a", "b"}
+
+
+def test_a_table_that_cannot_share_a_step_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    def build(p: StarlakePipeline) -> None:
+        with p.sl_create_task_group("g"):
+            p.sl_load("x", "g", "x", op_tags={"tier": "1"})
+            p.sl_load("y", "g", "y")
+
+    draw(build)
+    assert not caplog.messages
+    assert len(draw(build, {"load_domain_in_one_step": True}).native.ops) == 2
+    (said,) = caplog.messages
+    assert said.startswith(
+        "the tables of g of pipeline p have a step each in spite of load_domain_in_one_step, because of x:"
+    )

@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 from dagster import (
+    AssetSelection,
+    AutomationCondition,
+    AutomationConditionSensorDefinition,
     DagsterInstance,
+    DefaultSensorStatus,
     Definitions,
     define_asset_job,
     in_process_executor,
@@ -76,6 +80,23 @@ def test_what_the_pipeline_says_holds_on_every_route(tmp_path: Path, route: str)
     assert sorted(called) == sorted([*steps, *(["q__x"] if route == "mine" else [])])
     (said,) = [event.message for event in result.all_events if "in at most" in (event.message or "")]
     assert f"in at most {3 if route == 'p' else 2} threads" in said
+
+
+def test_conditions_are_evaluated_by_the_sensor_that_is_merged() -> None:
+    """As the README says: that of Dagster is off, and has no tags for its runs."""
+    made = definitions(draw(lambda p: p.sl_transform("x", "kpi.x", automation_condition=AutomationCondition.eager())))
+    mine = AutomationConditionSensorDefinition(
+        "conditions",
+        target=AssetSelection.all(),
+        default_status=DefaultSensorStatus.RUNNING,
+        run_tags={"team": "data"},
+    )
+    both = Definitions.merge(made, Definitions(sensors=[mine]))
+    (default,) = repository(made).sensor_defs
+    assert default.name == "default_automation_condition_sensor"
+    assert default.default_status == DefaultSensorStatus.STOPPED
+    (found,) = repository(both).sensor_defs
+    assert (found.name, found.run_tags) == ("conditions", {"team": "data"})
 
 
 def test_the_number_of_threads_of_a_run_wins() -> None:

@@ -24,6 +24,7 @@ from starlake_core.model.schedule import fire_times
 from starlake_core.testing import FakeEnvironment
 
 UTC = timezone.utc
+DAY = timedelta(days=1)
 PARIS = {"timezone": "Europe/Paris"}
 OLD = tuple(map(int, __version__.split(".")[:2])) < (1, 11)
 
@@ -153,6 +154,29 @@ def test_a_tick_asks_for_the_partition_that_ends_there(zone: str, cron: str, mom
     assert utc(interval_of(pipeline, request.tags)) == utc(expected)
     # What a step formats is in the zone of the schedule, also where Dagster brings types of its own.
     assert interval_of(pipeline, request.tags).end.isoformat() == tick.isoformat()
+
+
+CHANGES_OF_2026 = {
+    "Europe/Paris": (datetime(2026, 3, 29, tzinfo=UTC), datetime(2026, 10, 25, tzinfo=UTC)),
+    "America/St_Johns": (datetime(2026, 3, 8, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)),
+    "Australia/Lord_Howe": (datetime(2026, 4, 5, tzinfo=UTC), datetime(2026, 10, 4, tzinfo=UTC)),
+    "Asia/Kolkata": (datetime(2026, 3, 29, tzinfo=UTC),),
+}
+
+
+@pytest.mark.parametrize("cron", ["0 2 * * *", "30 2 * * *", "*/30 * * * *", "@daily", "0 0 31 * *", "0 0 * * 7"])
+def test_over_each_change_of_the_clock_nothing_is_lost_and_nothing_is_twice(cron: str) -> None:
+    """Whatever the offset: each window ends when the schedule fires, and begins where the one before it ended."""
+    for zone, changes in CHANGES_OF_2026.items():
+        pipeline = drawn({"timezone": zone, "start_date": "2025-01-01"}, cron)
+        around = DAY if "/" in cron else 70 * DAY
+        for change in changes:
+            fired = ticks(pipeline, change - around, change + around)
+            windows = [utc(pipeline.native.facts.window(moment)) for moment in fired]
+            assert [end for _, end in windows] == fired
+            assert [start for start, _ in windows[1:]] == fired[:-1]
+            assert len(fired) > 2
+            assert pipeline.native.partitions is not None
 
 
 def recorded(environment: FakeEnvironment) -> list[str]:

@@ -249,7 +249,7 @@ OF_A_PIPELINE = {
     "run_config": "sl_options and sl_variables",
     "op_retry_policy": "options retries and retry_delay",
     "resource_defs": r"Definitions\(resources=",
-    "kinds": r"Give it to the verbs, such as sl_load\(kinds=",
+    "kinds": "Give it to the verbs, such as sl_load, or with a translator",
     "default_status": r"It is an option: Orchestration\({'default_status': ...}\)",
     "max_active_runs": "It is an option",
     "backfill_policy": "It is an option, .* and a keyword of the verbs",

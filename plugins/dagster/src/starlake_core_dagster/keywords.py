@@ -128,7 +128,7 @@ def check_keywords(what: str, given: Mapping[str, Any], known: Sequence[str]) ->
 
 
 _PASSES_NOTHING = "Commands write the tables themselves, and steps pass no data on; an asset of your own may load a table with its I/O manager."
-_TASKS = "Give it to the verbs, such as sl_load({0}=...), or with a translator to all."
+_TASKS = "Give it to the verbs, such as sl_load, or with a translator to all."
 _CONFIGURED = (
     "Variables of a run are its tags sl_options and sl_variables; the configuration of native ops is in that of the run, or in "
     "define_asset_job(config=...)."
@@ -184,4 +184,4 @@ def explain_keyword(keyword: str) -> str | None:
         keyword: its name.
     """
     said = _INSTEAD.get(keyword)
-    return _TASKS.format(keyword) if said is None and keyword in TASK_KEYWORDS else said
+    return _TASKS if said is None and keyword in TASK_KEYWORDS else said

@@ -61,12 +61,24 @@ def _is_one_step(group: TaskGroup) -> bool:
     return len(group.nodes) > 1 and not group.edges and all(_is_plain_load(node) for node in group.nodes.values())
 
 
+def kept_apart(group: TaskGroup) -> list[str]:
+    """The tasks because of which the loads of a group do not share a step: they have something that a part of a step cannot have.
+
+    Args:
+        group: a group whose loads should share one.
+    """
+    loads = [node for node in group.nodes.values() if _is_load(node)]
+    return [node.id for node in loads if not _is_plain_load(node)] if len(loads) > 1 and not group.edges else []
+
+
+def _is_load(node: object) -> bool:
+    return isinstance(node, Task) and node.factory is None and node.command is not None and node.command.type.per_table
+
+
 def _is_plain_load(node: object) -> bool:
     return (
         isinstance(node, Task)
-        and node.factory is None
-        and node.command is not None
-        and node.command.type.per_table
+        and _is_load(node)
         and node.trigger is TriggerRule.ALL_SUCCESS
         and not (node.inlets or node.native)
     )

@@ -16,7 +16,7 @@ from .domain_step import Together
 from .executor import TRIGGER_TAG
 from .forms import form_of
 from .keywords import JOB_KEYWORDS, TASK_KEYWORDS, check_keywords, check_owners
-from .op_graph import check_name
+from .op_graph import check_name, kept_apart
 from .options import DagsterOptions
 from .outputs import RESULT
 from .pipeline import DagsterPipeline
@@ -104,6 +104,15 @@ def make_group(group: TaskGroup, create_children: CreateChildren) -> Members:
     context = _contexts[-1]
     ops = _members(group, create_children(), f"{group.path}.")
     if not any(step == group.path for step in context.flat.merged.values()):
+        apart = kept_apart(group) if context.pipeline.options[DagsterOptions].load_domain_in_one_step else ()
+        if apart:
+            logger.warning(
+                "the tables of %s of pipeline %s have a step each in spite of load_domain_in_one_step, because of %s: a table that shares a step "
+                "has no keywords of Dagster, no inlets, and no trigger of its own",
+                group.path,
+                context.pipeline.id,
+                ", ".join(apart),
+            )
         return Members(ops)
     replaced = [path for path, made in ops.items() if not isinstance(made, Step)]
     if replaced:
@@ -118,7 +127,12 @@ def _one_op(context: RenderContext, group: TaskGroup, steps: Sequence[Step]) -> 
     """The op that runs all tasks of a group."""
     outputs = [output for step in steps for output in (*step.outputs, *(check.output for check in step.checks))]
     most = max(step.task.retries for step in steps)
-    pools = {context.pool(step.task) for step in steps} - {None}
+    pools = sorted({pool for step in steps if (pool := context.pool(step.task)) is not None})
+    if len(pools) > 1:
+        raise StarlakeError(
+            f"the tables of {group.path} of pipeline {context.pipeline.id} have the pools {', '.join(pools)}, and with load_domain_in_one_step they "
+            "share a step, which has one: give all of them the same pool, or set load_domain_in_one_step=false"
+        )
     return context.op(
         group.path,
         Together(tuple(steps), context.pipeline.options[DagsterOptions].parallelism),
@@ -126,7 +140,7 @@ def _one_op(context: RenderContext, group: TaskGroup, steps: Sequence[Step]) -> 
         f"Loads {len(steps)} tables of {steps[0].task.domain}, several side by side.",
         tags={GROUP_TAG: group.path},
         retry_policy=_retry_policy(most, max(step.task.retry_delay for step in steps)),
-        pool=pools.pop() if len(pools) == 1 else None,
+        pool=pools[0] if pools else None,
     )
 
 

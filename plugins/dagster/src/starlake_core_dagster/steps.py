@@ -282,7 +282,8 @@ class Step:
     def _failed(self, context: Any, outcome: Outcome, job: Job | None, metadata: Mapping[str, Any]) -> Failure:
         reason = outcome.reason or str(outcome.verdict)
         observer.ended(self.path, outcome, reason)
-        _Lines(context, self.path).show(f"# {outcome.verdict}: {reason}")  # the command may have said nothing
+        ending = reason if reason.startswith(outcome.verdict) else f"{outcome.verdict}: {reason}"
+        _Lines(context, self.path).show(f"# {ending}")  # the command may have said nothing
         tail = f"\n{outcome.tail[-_TAIL_CHARACTERS:]}" if outcome.tail else ""
         about = f"{shown(job)}: {reason}" if job is not None else reason
         # A run that a user stopped must stay stopped.
