@@ -408,12 +408,8 @@ def units_lineage(parents: Mapping[str, Sequence[str]]) -> Definitions:
         made.single(made.op(f"d_{name}", [read(key) for key in deps], command, text), spec)
     read_ones = {other for before in parents.values() for other in before}
     keys = [AssetKey(["d", name]) for name in parents if name not in read_ones]
-    helper = made.op("end__waits_1", [read(key) for key in keys], "", RELAYS.replace("end_daily", "end"))
-    end = made.op("end", ["after"], "", "Ends the pipeline.", tags={"starlake/trigger": "none_failed"})
-    after = {"after": MultiDependencyDefinition([DependencyDefinition("end__waits_1", "result")])}
-    nodes: list[tuple[str, OpDefinition, dict[str, Any]]] = [("end__waits_1", helper, {}), ("end", end, after)]
-    spec = _end_spec("lineage", "end", keys, {}, made.partitions, skippable=True)
-    made.graph("end", nodes, {"end": spec}, dict.fromkeys(keys, "end__waits_1"))
+    end = made.op("end", [read(key) for key in keys], "", "Ends the pipeline.", tags={"starlake/trigger": "none_failed"})
+    made.single(end, _end_spec("lineage", "end", keys, {}, made.partitions, skippable=True))
     return made.definitions()
 
 

@@ -122,7 +122,7 @@ def environments(defs: Definitions) -> set[str]:
     return {graph.get(key).metadata["environment"] for key in graph.get_all_asset_keys() if len(key.path) == 2}
 
 
-@pytest.mark.parametrize(("name", "value", "read", "expected"), EFFECTS, ids=lambda value: str(value)[:20])
+@pytest.mark.parametrize(("name", "value", "read", "expected"), EFFECTS, ids=[name for name, *_ in EFFECTS])
 def test_attributes_have_their_effect(name: str, value: Any, read: Any, expected: Any, shop: Path) -> None:
     assert read(of_project(shop)) != expected
     assert read(of_project(shop, **{name: value})) == expected
