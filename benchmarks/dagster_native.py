@@ -408,7 +408,9 @@ def units_lineage(parents: Mapping[str, Sequence[str]]) -> Definitions:
         made.single(made.op(f"d_{name}", [read(key) for key in deps], command, text), spec)
     read_ones = {other for before in parents.values() for other in before}
     keys = [AssetKey(["d", name]) for name in parents if name not in read_ones]
-    end = made.op("end", [read(key) for key in keys], "", "Ends the pipeline.", tags={"starlake/trigger": "none_failed"})
+    end = made.op(
+        "end", [read(key) for key in keys], "", "Ends the pipeline.", tags={"starlake/trigger": "none_failed"}
+    )
     made.single(end, _end_spec("lineage", "end", keys, {}, made.partitions, skippable=True))
     return made.definitions()
 
