@@ -277,7 +277,7 @@ def _fill(instance: Any, first: int, last: int) -> None:
 
 
 def bench_sensor(size: Size, home: Path) -> list[Row]:
-    from dagster import DagsterInstance, build_sensor_context
+    from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, build_sensor_context
 
     from benchmarks import dagster_ours
 
@@ -313,9 +313,11 @@ def bench_sensor(size: Size, home: Path) -> list[Row]:
             # One tick finds nothing new in the store. The other one runs in a copy with something new for each asset.
             instance = stack.enter_context(DagsterInstance.local_temp(str(folders[count])))
             first = tick(instance, None)
-            nothing[count] = ticks(instance, first.cursor, False)
             copy = home / f"instance_{count}_new"
             shutil.copytree(folders[count], copy)
+            for request in first.run_requests:  # nothing is new once the run that it asked for has succeeded
+                instance.add_run(DagsterRun("fed", status=DagsterRunStatus.SUCCESS, tags=request.tags))
+            nothing[count] = ticks(instance, first.cursor, False)
             other = stack.enter_context(DagsterInstance.local_temp(str(copy)))
             _fill_new(other)
             fires[count] = ticks(other, first.cursor, True)
