@@ -13,6 +13,7 @@ import os
 import shutil
 import statistics
 import sys
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -266,14 +267,19 @@ UPSTREAM = 5
 TICKS = 20
 
 
-def _fill(instance: Any, first: int, last: int) -> None:
-    """Write materialisations of tables, in one finished run for each hundred."""
+def _fill(instance: Any, count: int) -> None:
+    """Write materialisations of tables, one of each table a day up to today, in one finished run a day."""
     from dagster import AssetMaterialization, DagsterRun, DagsterRunStatus
+    from dagster._core.events import DagsterEvent, DagsterEventType, StepMaterializationData
 
-    for number in range(first, last):
+    now, days = time.time(), count // ASSETS
+    for number in range(count):
         if number % ASSETS == 0:
             instance.add_run(DagsterRun("fed", status=DagsterRunStatus.SUCCESS))
-        instance.report_runless_asset_event(AssetMaterialization(["up", f"t{number % ASSETS}"]))
+        made = StepMaterializationData(AssetMaterialization(["up", f"t{number % ASSETS}"]))
+        event = DagsterEvent(DagsterEventType.ASSET_MATERIALIZATION.value, job_name="", event_specific_data=made)
+        # As report_runless_asset_event does, which takes no date.
+        instance.report_dagster_event(event, run_id="", timestamp=now - 86_400 * (days - 1 - number // ASSETS))
 
 
 def bench_sensor(size: Size, home: Path) -> list[Row]:
@@ -303,12 +309,10 @@ def bench_sensor(size: Size, home: Path) -> list[Row]:
     rows = []
     with ExitStack() as stack:
         folders = {count: home / f"instance_{count}" for count in stored}
-        for before, count in zip((0, *stored), stored, strict=False):
-            if before:
-                shutil.copytree(folders[before], folders[count])
-            folders[count].mkdir(exist_ok=True)
+        for count in stored:
+            folders[count].mkdir()
             with DagsterInstance.local_temp(str(folders[count])) as instance:
-                _fill(instance, before, count)
+                _fill(instance, count)
         for count in stored:
             # One tick finds nothing new in the store. The other one runs in a copy with something new for each asset.
             instance = stack.enter_context(DagsterInstance.local_temp(str(folders[count])))
