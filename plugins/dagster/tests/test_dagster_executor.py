@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from dagster import DagsterInstance, DagsterRunStatus, failure_hook, in_process_executor, op, success_hook
 from dagster import executor as dagster_executor
 from dagster._core.execution.api import execute_run
+from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster_runs import draw, instance_in, job, states
 from starlake_core_dagster import executor
 from starlake_core_dagster.executor import InProcess, run_in_process, thread_executor
@@ -275,6 +277,12 @@ def test_the_files_of_events_stay_open_during_a_run(instance: Any) -> None:
     result = ran(draw(lambda p: p.add_native("during", lambda: during)), instance)
     look("after", result.run.run_id)
     assert logs == {"during": [True, True], "after": [False, False]}, "SQLite deletes a log that nobody has open"
+
+
+def test_a_run_needs_no_open_files(instance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A newer Dagster may keep its events elsewhere."""
+    monkeypatch.setitem(sys.modules, SqliteEventLogStorage.__module__, None)
+    assert ran(draw(lambda p: p.sl_transform("a", "kpi.a")), instance).success
 
 
 # -- stopping

@@ -395,15 +395,17 @@ if supports_threads:
         Dagster opens and closes them for each event. When a file is closed for the last time, its log is written back and deleted, which costs more
         than the event.
         """
-        # Slow to import, and not needed where pipelines are only defined.
-        from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
-
+        try:
+            # Slow to import, and not needed where pipelines are only defined.
+            from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
+        except ImportError:  # this Dagster is newer than this module; then a run only costs more
+            return
         store = job_context.instance.event_log_storage
         if not isinstance(store, SqliteEventLogStorage):
             return
         for shard in (job_context.run_id, INDEX_SHARD_NAME):
             place = Path(store.path_for_shard(shard)).as_uri()
-            with suppress(sqlite3.Error):
+            with suppress(sqlite3.Error):  # likewise
                 # Only a connection that has read something has the log open.
                 held = sqlite3.connect(f"{place}?mode=rw", uri=True, check_same_thread=False)
                 stack.enter_context(closing(held)).execute("PRAGMA user_version").fetchall()
