@@ -22,14 +22,14 @@ from starlake_core_airflow.versions import AIRFLOW_3
 PATIENCE = 600.0
 
 
-def until(true: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
+def until(true: Callable[[], Any], what: str, logs: Callable[[], str] = str) -> Any:
     """Wait until something is true, and return it; the time is only there so that no test hangs."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + PATIENCE
     while True:
         found = true()
         if found:
             return found
-        assert time.monotonic() < deadline, f"this never happened: {what}"
+        assert time.monotonic() < deadline, f"this never happened: {what}\n{logs()}"
         time.sleep(0.5)
 
 
@@ -160,7 +160,7 @@ class LiveAirflow:
         else:
             self.airflow("dags", "trigger", dag_id, "--run-id", run_id)
 
-    def fail(self, dag_id: str, run_id: str, task_id: str) -> None:
+    def fail(self, dag_id: str, run_id: str) -> None:
         """Mark a run as failed."""
         if AIRFLOW_3:
             self.call("PATCH", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}", {"state": "failed"})

@@ -614,6 +614,28 @@ def test_an_interrupt_that_airflow_does_not_hear_says_so(stub: Stub, monkeypatch
     assert report.task("one").state == "cancelled"
 
 
+def test_a_stopped_run_that_the_scheduler_takes_for_a_success_is_stopped_again(
+    stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    naps: list[float] = []
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", nap)
+    states = ("running", "running", "success", "failed", "this is not asked for")
+    stub.answers[f"GET {RUN}"] = [(200, {"state": state}) for state in states]
+    stub.answers[f"GET {RUN}/taskInstances"] = [(200, {"task_instances": [ti("one", "running")], "total_entries": 1})]
+    stub.answers[f"PATCH {RUN}"] = [(200, {})]
+    pipeline, asked = one()
+    report = run(Api.connect(stub.url), pipeline, asked)
+    assert (report.state, report.reason) == ("cancelled", "stopped by the user")
+    assert stub.bodies(f"PATCH {RUN}") == [{"state": "failed"}] * 2
+    assert stub.paths().count(f"GET {RUN}") == 4
+
+
 def test_an_interrupt_after_the_end_changes_nothing(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     def nap(_: float) -> None:
         raise KeyboardInterrupt

@@ -14,7 +14,7 @@ from . import rest_runs
 from .conf import CHECK
 from .rest_backfill import backfill
 from .rest_client import Api, ApiError, quoted
-from .rest_runs import ENDED, check_dag, check_request, configuration_of, dag_path, report_of
+from .rest_runs import ENDED, check_dag, check_request, configuration_of, dag_path, report_of, stop_runs
 from .rest_tasks import STOPPED, Watch
 
 __all__ = ["Api", "backfill", "delete_dag", "run"]
@@ -123,7 +123,7 @@ def _stop(api: Api, watch: Watch) -> tuple[Mapping[str, Any] | None, str]:
                 return None, STOPPED
             watch.look()
             if found["state"] not in ENDED:
-                api.ask("PATCH", watch.path, {"state": "failed"})
+                stop_runs(api, [watch.path])
             return found, STOPPED
         except ApiError as error:
             if not error.transient or not backoff.wait():

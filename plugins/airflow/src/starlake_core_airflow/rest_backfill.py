@@ -14,7 +14,7 @@ from starlake_core.runtime import Backoff
 
 from . import rest_runs
 from .rest_client import Api, ApiError, quoted
-from .rest_runs import ENDED, check_dag, check_request, configuration_of, dag_path, moment_of, report_of
+from .rest_runs import ENDED, check_dag, check_request, configuration_of, dag_path, moment_of, report_of, stop_runs
 from .rest_tasks import Watch
 
 __all__ = ["backfill"]
@@ -205,9 +205,9 @@ def _stop_backfill(api: Api, pipeline: Pipeline, backfill_id: int, todo: Mapping
     """Cancel a backfill, and stop those of its runs that have started, which Airflow itself would let finish."""
     try:
         api.ask("PUT", f"/backfills/{backfill_id}/cancel")
-        for row in _rows(api, pipeline, list(todo)).values() if todo else ():
-            if row["state"] not in ENDED:
-                api.ask("PATCH", f"{dag_path(pipeline)}/dagRuns/{quoted(row['dag_run_id'])}", {"state": "failed"})
+        rows = _rows(api, pipeline, list(todo)).values() if todo else ()
+        runs = [row["dag_run_id"] for row in rows if row["state"] not in ENDED]
+        stop_runs(api, [f"{dag_path(pipeline)}/dagRuns/{quoted(run)}" for run in runs])
     except ApiError as error:
         logger.warning(
             "backfill %s of %s was not stopped; cancel it in the user interface: %s", backfill_id, pipeline.id, error
