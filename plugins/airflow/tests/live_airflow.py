@@ -22,9 +22,9 @@ from starlake_core_airflow.versions import AIRFLOW_3
 PATIENCE = 600.0
 
 
-def until(true: Callable[[], Any], what: str, logs: Callable[[], str] = str) -> Any:
+def until(true: Callable[[], Any], what: str, seconds: float = PATIENCE, logs: Callable[[], str] = str) -> Any:
     """Wait until something is true, and return it; the time is only there so that no test hangs."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + seconds
     while True:
         found = true()
         if found:
