@@ -19,6 +19,7 @@ from dagster import (
     DailyPartitionsDefinition,
     Definitions,
     StaticPartitionsDefinition,
+    WeeklyPartitionsDefinition,
     asset,
     evaluate_automation_conditions,
 )
@@ -144,6 +145,80 @@ def test_a_translator_that_cannot_be_one_is_refused() -> None:
         draw(lambda p: p.sl_transform("a", "kpi.a"), translator=Keys())
     with pytest.raises(StarlakeError, match="'mine' is not a valid value for the keyword 'translator' of pipeline p"):
         draw(lambda p: p.sl_transform("a", "kpi.a"), translator="mine")
+
+
+def test_a_mistake_in_a_translator_is_said_with_its_line() -> None:
+    class Attributes(StarlakeTranslator):
+        def get_asset_spec(self, asset: TranslatedAsset) -> AssetSpec:
+            return asset.spec.replace_attributes(owner="team:bi")  # type: ignore[call-arg]
+
+    class Arguments(StarlakeTranslator):
+        def get_asset_spec(self) -> AssetSpec:  # type: ignore[override]
+            raise AssertionError
+
+    class Text(StarlakeTranslator):
+        def get_asset_key(self, dataset: StarlakeDataset, pipeline: Pipeline) -> Any:
+            return "kpi/a"
+
+    class Division(StarlakeTranslator):
+        def get_asset_key(self, dataset: StarlakeDataset, pipeline: Pipeline) -> AssetKey:
+            return AssetKey(dataset.sink * (1 // 0))
+
+    class Checks(StarlakeTranslator):
+        def get_asset_check_spec(self, check: Any) -> Any:
+            return check.spec._replace(block=True)
+
+    def build(pipeline: StarlakePipeline) -> None:
+        pipeline.sl_load("a", "kpi", "a")
+        pipeline.describe_tables(TableDetails("kpi.a", checks=(Check("is_unique(id)", "unique"),)))
+
+    here = r"\(test_dagster_translator\.py, line \d+\)$"
+    for translator, message in (
+        (Attributes(), rf"get_asset_spec\(\) of Attributes failed for kpi/a: TypeError: .*'owner'.* {here}"),
+        (Arguments(), rf"get_asset_spec\(\) of Arguments failed for kpi/a: TypeError: .* {here}"),
+        (Text(), r"get_asset_key\(\) of Text returned 'kpi/a' for kpi\.a; return an AssetKey: AssetKey\(\["),
+        (Division(), rf"get_asset_key\(\) of Division failed for kpi\.a: ZeroDivisionError: .* {here}"),
+        (Checks(), rf"get_asset_check_spec\(\) of Checks failed for is_unique_id of kpi/a: .*block.* {here}"),
+    ):
+        with pytest.raises(StarlakeError, match=message):
+            draw(build, translator=translator)
+
+
+def test_two_datasets_with_one_key_are_refused() -> None:
+    class One(StarlakeTranslator):
+        def get_asset_key(self, dataset: StarlakeDataset, pipeline: Pipeline) -> AssetKey:
+            return AssetKey(["all", pipeline.id if dataset.sink == "kpi.c" else "one"])
+
+    def build(*tables: str) -> Any:
+        return lambda p: [p.sl_transform(table, f"kpi.{table}") for table in tables]
+
+    message = "datasets starlake://kpi/a of pipeline p and starlake://kpi/b of pipeline {} have the same key all/one .* get_asset_key"
+    with pytest.raises(StarlakeError, match=message.format("p")):
+        definitions(draw(build("a", "b"), translator=One()))
+    first, second = (draw(build(*tables), name=n, translator=One()) for n, tables in (("p", "ac"), ("q", "bc")))
+    with pytest.raises(StarlakeError, match=message.format("q")):
+        definitions([first, second])
+    definitions([first, draw(build("a", "c"), name="again", translator=One())])
+
+
+def test_partitions_of_one_pipeline_that_differ_are_refused() -> None:
+    daily, weekly = DailyPartitionsDefinition("2026-01-01"), WeeklyPartitionsDefinition("2026-01-01")
+    message = r"the assets kpi/a \(Weekly, .*\) and kpi/b \(Daily, .*\) of pipeline p have different partitions"
+
+    def build(pipeline: StarlakePipeline) -> None:
+        pipeline.sl_transform("a", "kpi.a", partitions_def=weekly)
+        pipeline.sl_transform("c", "kpi.c")
+        pipeline.sl_transform("b", "kpi.b", partitions_def=daily)
+
+    with pytest.raises(StarlakeError, match=message):
+        draw(build)
+
+    class Mixed(StarlakeTranslator):
+        def get_asset_spec(self, asset: TranslatedAsset) -> AssetSpec:
+            return asset.spec.replace_attributes(partitions_def=weekly if asset.spec.key == key("kpi/a") else daily)
+
+    with pytest.raises(StarlakeError, match=message):
+        draw(lambda p: [p.sl_transform(table, f"kpi.{table}") for table in "ab"], translator=Mixed())
 
 
 def test_verbs_take_what_decides_when_an_asset_is_materialised(tmp_path: Path) -> None:

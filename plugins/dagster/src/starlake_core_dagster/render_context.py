@@ -11,7 +11,7 @@ from typing import Any
 
 from dagster import AssetKey, In, Nothing, OpDefinition, Out, Output, RetryPolicy, TimeWindowPartitionsDefinition
 
-from starlake_core import Pipeline, StarlakeDataset, Task, TaskKind, gates_before_work
+from starlake_core import Pipeline, StarlakeDataset, StarlakeError, Task, TaskKind, gates_before_work
 from starlake_core.orchestrators.pools import DrawnResources
 
 from .checks import checks_of
@@ -21,7 +21,7 @@ from .options import DagsterOptions
 from .outputs import RESULT, VERDICT, outputs_of
 from .pools import NO_POOL
 from .steps import shown
-from .translator import translator_of
+from .translator import asked, translator_of
 from .unpartitioned import tolerates_no_partition
 
 __all__ = ["AFTER", "JOINS", "ORDER_INPUT", "RenderContext", "dagster_name"]
@@ -142,7 +142,14 @@ class RenderContext:
         return [self._key_of(dataset) for dataset in task.inlets]
 
     def _key_of(self, dataset: StarlakeDataset) -> AssetKey:
-        return self.translator.get_asset_key(dataset, self.pipeline)
+        about = dataset.sink or dataset.uri
+        key = asked(self.translator, "get_asset_key", about, dataset, self.pipeline)
+        if not isinstance(key, AssetKey):
+            raise StarlakeError(
+                f"get_asset_key() of {type(self.translator).__name__} returned {key!r} for {about}; return an AssetKey: "
+                'AssetKey(["sales", "orders"])'
+            )
+        return key
 
     def pool(self, task: Task) -> str | None:
         """The pool of a task; None for none."""

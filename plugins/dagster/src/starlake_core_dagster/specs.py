@@ -15,7 +15,7 @@ from .options import DagsterOptions
 from .outputs import AssetOutput
 from .project_details import details_metadata, freshness_of, owners_of, plain_lines
 from .render_context import RenderContext, dagster_name
-from .translator import TranslatedAsset
+from .translator import TranslatedAsset, asked
 
 __all__ = ["Specs", "tag_words"]
 
@@ -33,6 +33,7 @@ class Specs:
         self._context = context
         self.pipeline = context.pipeline
         self.partitions = context.partitions
+        self._partitioned: AssetSpec | None = None  # the first that has partitions
 
     @cached_property
     def _tags(self) -> dict[str, str]:
@@ -123,14 +124,29 @@ class Specs:
 
     def _translated(self, spec: AssetSpec, task: Task | None, dataset: StarlakeDataset | None) -> AssetSpec:
         translator = self._context.translator
-        found = translator.get_asset_spec(TranslatedAsset(self.pipeline, task, dataset, spec))
+        about = spec.key.to_user_string()
+        found = asked(translator, "get_asset_spec", about, TranslatedAsset(self.pipeline, task, dataset, spec))
         if not isinstance(found, AssetSpec) or found.key != spec.key:
             what = f"the key {found.key.to_user_string()}" if isinstance(found, AssetSpec) else repr(found)
             raise StarlakeError(
-                f"get_asset_spec() of {type(translator).__name__} returned {what} for {spec.key.to_user_string()}; return an AssetSpec with the same "
-                "key, and override get_asset_key() to change keys"
+                f"get_asset_spec() of {type(translator).__name__} returned {what} for {about}; return an AssetSpec with the same key, and "
+                "override get_asset_key() to change keys"
             )
+        if found.partitions_def is not None:
+            self._hold_to_one(found)
         return found
+
+    def _hold_to_one(self, spec: AssetSpec) -> None:
+        """Let all assets of the pipeline that have partitions have the same: otherwise Dagster has no job for them."""
+        first = self._partitioned
+        if first is None:
+            self._partitioned = spec
+        elif spec.partitions_def is not first.partitions_def and spec.partitions_def != first.partitions_def:
+            one, other = (f"{each.key.to_user_string()} ({each.partitions_def})" for each in (first, spec))
+            raise StarlakeError(
+                f"the assets {one} and {other} of pipeline {self.pipeline.id} have different partitions, and Dagster cannot run both in one job; "
+                "give all its assets the same partitions_def, or put one of the two into another pipeline"
+            )
 
     def _group(self, path: str, dataset: StarlakeDataset | None) -> str:
         """The group of an asset: the domain of its table, or else the pipeline."""
