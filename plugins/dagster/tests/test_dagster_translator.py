@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from dagster import (
@@ -19,8 +20,10 @@ from dagster import (
     DailyPartitionsDefinition,
     Definitions,
     StaticPartitionsDefinition,
+    TimeWindowPartitionsDefinition,
     WeeklyPartitionsDefinition,
     asset,
+    define_asset_job,
     evaluate_automation_conditions,
 )
 from dagster_runs import draw, instance_in, job, launch, repository, resolved, run
@@ -219,6 +222,45 @@ def test_partitions_of_one_pipeline_that_differ_are_refused() -> None:
 
     with pytest.raises(StarlakeError, match=message):
         draw(lambda p: [p.sl_transform(table, f"kpi.{table}") for table in "ab"], translator=Mixed())
+
+
+def test_a_schedule_needs_the_partitions_of_its_cron() -> None:
+    """With others, every tick failed: the partition that it asks for does not exist."""
+    days = DailyPartitionsDefinition("2026-01-01")
+
+    class Others(StarlakeTranslator):
+        def __init__(self, partitions: Any) -> None:
+            self._partitions = partitions
+
+        def get_asset_spec(self, asset: TranslatedAsset) -> AssetSpec:
+            return asset.spec.replace_attributes(partitions_def=self._partitions)
+
+    message = r"sales/orders of pipeline p has the partitions Daily, .*\(Daily, .*\); leave partitions_def out, or set .* partitions to false"
+    with pytest.raises(StarlakeError, match=message):
+        draw(scheduled, schedule=DAILY, translator=Others(days))
+    with pytest.raises(
+        StarlakeError, match="no asset of pipeline p has partitions, but its schedule asks for those of its cron"
+    ):
+        definitions(draw(scheduled, schedule=DAILY, translator=Others(None)))
+    free = draw(scheduled, {"partitions": False}, schedule=DAILY, translator=Others(days))
+    assert node(free, "sales/orders").partitions_def == days
+
+
+def test_an_asset_of_the_user_has_the_partitions_of_a_pipeline() -> None:
+    mine = TimeWindowPartitionsDefinition(
+        start=datetime(2024, 1, 1, tzinfo=ZoneInfo("UTC")),
+        cron_schedule="0 2 * * *",
+        timezone="UTC",
+        fmt="%Y-%m-%dT%H:%M:%S%z",
+    )
+
+    @asset(key=["mine", "report"], deps=[["sales", "orders"]], partitions_def=mine)
+    def report() -> None: ...
+
+    both = define_asset_job("both", selection=AssetSelection.assets(["sales", "orders"], ["mine", "report"]))
+    ours = definitions(draw(scheduled, schedule=DAILY))
+    defs = Definitions.merge(ours, Definitions(assets=[report], jobs=[both]))
+    assert repository(defs).get_job("both").partitions_def == mine == node(defs, "sales/orders").partitions_def
 
 
 def test_verbs_take_what_decides_when_an_asset_is_materialised(tmp_path: Path) -> None:

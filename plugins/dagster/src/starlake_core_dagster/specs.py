@@ -33,7 +33,8 @@ class Specs:
         self._context = context
         self.pipeline = context.pipeline
         self.partitions = context.partitions
-        self._partitioned: AssetSpec | None = None  # the first that has partitions
+        self.partitioned: AssetSpec | None = None
+        """The first description that has partitions."""
 
     @cached_property
     def _tags(self) -> dict[str, str]:
@@ -137,11 +138,18 @@ class Specs:
         return found
 
     def _hold_to_one(self, spec: AssetSpec) -> None:
-        """Let all assets of the pipeline that have partitions have the same: otherwise Dagster has no job for them."""
-        first = self._partitioned
+        """Let all assets of the pipeline that have partitions have the same, which its schedule asks for: otherwise Dagster has no job for them, or
+        no such partition."""
+        its, theirs = self.partitions, spec.partitions_def
+        first = self.partitioned
         if first is None:
-            self._partitioned = spec
-        elif spec.partitions_def is not first.partitions_def and spec.partitions_def != first.partitions_def:
+            self.partitioned = first = spec
+        if its is not None and theirs is not its and theirs != its:
+            raise StarlakeError(
+                f"{spec.key.to_user_string()} of pipeline {self.pipeline.id} has the partitions {theirs}, but its schedule asks for those of its "
+                f"cron ({its}); leave partitions_def out, or set the option partitions to false: then runs of the schedule have no partition"
+            )
+        if theirs is not first.partitions_def and theirs != first.partitions_def:
             one, other = (f"{each.key.to_user_string()} ({each.partitions_def})" for each in (first, spec))
             raise StarlakeError(
                 f"the assets {one} and {other} of pipeline {self.pipeline.id} have different partitions, and Dagster cannot run both in one job; "
