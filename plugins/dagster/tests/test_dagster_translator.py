@@ -21,7 +21,6 @@ from dagster import (
     Definitions,
     StaticPartitionsDefinition,
     TimeWindowPartitionsDefinition,
-    WeeklyPartitionsDefinition,
     asset,
     define_asset_job,
     evaluate_automation_conditions,
@@ -202,48 +201,6 @@ def test_two_datasets_with_one_key_are_refused() -> None:
     with pytest.raises(StarlakeError, match=message.format("q")):
         definitions([first, second])
     definitions([first, draw(build("a", "c"), name="again", translator=One())])
-
-
-def test_partitions_of_one_pipeline_that_differ_are_refused() -> None:
-    daily, weekly = DailyPartitionsDefinition("2026-01-01"), WeeklyPartitionsDefinition("2026-01-01")
-    message = r"the assets kpi/a \(Weekly, .*\) and kpi/b \(Daily, .*\) of pipeline p have different partitions"
-
-    def build(pipeline: StarlakePipeline) -> None:
-        pipeline.sl_transform("a", "kpi.a", partitions_def=weekly)
-        pipeline.sl_transform("c", "kpi.c")
-        pipeline.sl_transform("b", "kpi.b", partitions_def=daily)
-
-    with pytest.raises(StarlakeError, match=message):
-        draw(build)
-
-    class Mixed(StarlakeTranslator):
-        def get_asset_spec(self, asset: TranslatedAsset) -> AssetSpec:
-            return asset.spec.replace_attributes(partitions_def=weekly if asset.spec.key == key("kpi/a") else daily)
-
-    with pytest.raises(StarlakeError, match=message):
-        draw(lambda p: [p.sl_transform(table, f"kpi.{table}") for table in "ab"], translator=Mixed())
-
-
-def test_a_schedule_needs_the_partitions_of_its_cron() -> None:
-    """With others, every tick failed: the partition that it asks for does not exist."""
-    days = DailyPartitionsDefinition("2026-01-01")
-
-    class Others(StarlakeTranslator):
-        def __init__(self, partitions: Any) -> None:
-            self._partitions = partitions
-
-        def get_asset_spec(self, asset: TranslatedAsset) -> AssetSpec:
-            return asset.spec.replace_attributes(partitions_def=self._partitions)
-
-    message = r"sales/orders of pipeline p has the partitions Daily, .*\(Daily, .*\); leave partitions_def out, or set .* partitions to false"
-    with pytest.raises(StarlakeError, match=message):
-        draw(scheduled, schedule=DAILY, translator=Others(days))
-    with pytest.raises(
-        StarlakeError, match="no asset of pipeline p has partitions, but its schedule asks for those of its cron"
-    ):
-        definitions(draw(scheduled, schedule=DAILY, translator=Others(None)))
-    free = draw(scheduled, {"partitions": False}, schedule=DAILY, translator=Others(days))
-    assert node(free, "sales/orders").partitions_def == days
 
 
 def test_an_asset_of_the_user_has_the_partitions_of_a_pipeline() -> None:

@@ -176,11 +176,6 @@ class DagsterPipeline:
             "hooks": set(native.get("hooks") or ()) or None,
             "metadata": native.get("metadata"),
         }
-        if keys and form.each and self.partitions is not None and form.specs.partitioned is None:
-            raise StarlakeError(
-                f"no asset of pipeline {self.pipeline.id} has partitions, but its schedule asks for those of its cron; let the translator keep "
-                "them, or set the option partitions to false"
-            )
         if keys:
             # With what the user put between its assets, and nothing else.
             own = AssetSelection.assets(*keys)

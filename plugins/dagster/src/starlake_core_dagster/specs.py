@@ -33,8 +33,6 @@ class Specs:
         self._context = context
         self.pipeline = context.pipeline
         self.partitions = context.partitions
-        self.partitioned: AssetSpec | None = None
-        """The first description that has partitions."""
 
     @cached_property
     def _tags(self) -> dict[str, str]:
@@ -133,28 +131,7 @@ class Specs:
                 f"get_asset_spec() of {type(translator).__name__} returned {what} for {about}; return an AssetSpec with the same key, and "
                 "override get_asset_key() to change keys"
             )
-        if found.partitions_def is not None:
-            self._hold_to_one(found)
         return found
-
-    def _hold_to_one(self, spec: AssetSpec) -> None:
-        """Let all assets of the pipeline that have partitions have the same, which its schedule asks for: otherwise Dagster has no job for them, or
-        no such partition."""
-        its, theirs = self.partitions, spec.partitions_def
-        first = self.partitioned
-        if first is None:
-            self.partitioned = first = spec
-        if its is not None and theirs is not its and theirs != its:
-            raise StarlakeError(
-                f"{spec.key.to_user_string()} of pipeline {self.pipeline.id} has the partitions {theirs}, but its schedule asks for those of its "
-                f"cron ({its}); leave partitions_def out, or set the option partitions to false: then runs of the schedule have no partition"
-            )
-        if theirs is not first.partitions_def and theirs != first.partitions_def:
-            one, other = (f"{each.key.to_user_string()} ({each.partitions_def})" for each in (first, spec))
-            raise StarlakeError(
-                f"the assets {one} and {other} of pipeline {self.pipeline.id} have different partitions, and Dagster cannot run both in one job; "
-                "give all its assets the same partitions_def, or put one of the two into another pipeline"
-            )
 
     def _group(self, path: str, dataset: StarlakeDataset | None) -> str:
         """The group of an asset: the domain of its table, or else the pipeline."""
