@@ -21,6 +21,7 @@ from dagster import (
     Definitions,
     StaticPartitionsDefinition,
     TimeWindowPartitionsDefinition,
+    WeeklyPartitionsDefinition,
     asset,
     define_asset_job,
     evaluate_automation_conditions,
@@ -275,6 +276,11 @@ def test_verbs_take_what_decides_when_an_asset_is_materialised(tmp_path: Path) -
         ({"description": 7}, "it takes a string"),
         ({"retry_policy": 3}, "it takes a policy"),
         ({"deps": [None]}, "it takes a list"),
+        (
+            {"deps": [AssetDep("ref/rates")]},
+            r"The key ref/rates has one part, with a slash in it; write \['ref', 'rates'\]",
+        ),
+        ({"deps": [AssetKey("ref/rates")]}, "has one part, with a slash in it"),
         ({"deps": [StarlakeDataset("starlake://kpi/a")]}, "it takes a list"),
         ({"group_name": "a b"}, "it takes a name"),
         ({"kinds": [1]}, "it takes several words"),
@@ -289,6 +295,12 @@ def test_verbs_take_what_decides_when_an_asset_is_materialised(tmp_path: Path) -
 def test_another_value_is_refused(keywords: dict[str, Any], message: str) -> None:
     with pytest.raises(StarlakeError, match=message):
         draw(lambda p: p.sl_transform("a", "kpi.a", **keywords))
+
+
+def test_a_dependency_that_is_a_string_has_the_parts_that_it_shows() -> None:
+    """For Dagster it is a key with one part, which no asset has."""
+    pipeline = draw(lambda p: p.sl_transform("a", "kpi.a", deps=["ref/rates", "fx", AssetKey(["b", "c/d"])]))
+    assert node(pipeline, "kpi/a").parent_keys == {key("ref/rates"), AssetKey("fx"), AssetKey(["b", "c/d"])}
 
 
 @pytest.mark.parametrize(
@@ -412,6 +424,70 @@ def test_eager_below_a_load_fires(partitions: bool, by: str) -> None:
         assert run(job(defs, "load"), instance, **chosen).success
         found = evaluate_automation_conditions(defs, instance, asset_selection=asked, cursor=cursor)
         assert found.total_requested == 1
+
+
+WEEKS = WeeklyPartitionsDefinition("2026-01-01")
+
+
+def weekly(p: StarlakePipeline, **keywords: Any) -> None:
+    check = p.sl_pre_load("g", ["x"], "imported")
+    assert check is not None
+    check >> p.sl_load("x", "g", "x", partitions_def=WEEKS) >> p.sl_transform("a", "kpi.a", **keywords)
+
+
+class Weekly(StarlakeTranslator):
+    def get_asset_spec(self, asset: TranslatedAsset) -> AssetSpec:
+        return super().get_asset_spec(asset).replace_attributes(partitions_def=WEEKS)
+
+
+class Unpartitioned(StarlakeTranslator):
+    def get_asset_spec(self, asset: TranslatedAsset) -> AssetSpec:
+        return super().get_asset_spec(asset).replace_attributes(partitions_def=None)
+
+
+@pytest.mark.parametrize("by", ["keyword", "translator"])
+def test_all_steps_of_a_run_have_the_interval_of_its_partition(by: str, tmp_path: Path) -> None:
+    """Whether or not their own assets have partitions."""
+    environment, translator = FakeEnvironment(), Weekly() if by == "translator" else None
+    pipeline = draw(weekly, environment=environment, translator=translator)
+    with instance_in(tmp_path) as instance:
+        assert launch(job(pipeline), instance, {"dagster/partition": "2026-01-11"}).success
+    (words,) = (" ".join(s.job.arguments) for s in environment.submissions if s.subject == "transform:kpi.a")
+    assert (
+        "sl_data_interval_start='2026-01-11T00:00:00+00:00',sl_data_interval_end='2026-01-18T00:00:00+00:00'" in words
+    )
+
+
+def test_eager_below_a_load_with_partitions_of_its_own_fires() -> None:
+    pipeline = draw(lambda p: weekly(p, automation_condition=AutomationCondition.eager()))
+    defs = definitions(pipeline)
+    with DagsterInstance.ephemeral() as instance:
+        asked = AssetSelection.assets(key("kpi/a"))
+        cursor = evaluate_automation_conditions(defs, instance, asset_selection=asked).cursor
+        last = {"partition_key": WEEKS.get_last_partition_key()}
+        load = Definitions(assets=[made for made in defs.assets or () if key("g/x") in made.keys])
+        resolve = getattr(load, "resolve_implicit_global_asset_job_def", None) or load.get_implicit_global_asset_job_def
+        assert run(resolve(), instance, **last).success
+        assert evaluate_automation_conditions(defs, instance, asset_selection=asked, cursor=cursor).total_requested == 1
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        (
+            {"cron": "0 2 * * *"},
+            r"\(g/x\) and Daily.* \(kpi/a\), and a job of Dagster has one .*option partitions=False",
+        ),
+        ({"cron": "0 2 * * *", "translator": Weekly()}, "has one definition of them"),
+        (
+            {"cron": "0 2 * * *", "translator": Unpartitioned()},
+            "no asset of pipeline p has partitions, although its runs",
+        ),
+    ],
+)
+def test_partitions_that_a_job_cannot_have_are_refused(keywords: dict[str, Any], message: str) -> None:
+    with pytest.raises(StarlakeError, match=message):
+        draw(weekly, **keywords)
 
 
 def test_groups_are_named_after_the_domain() -> None:
