@@ -26,6 +26,7 @@ from dagster import (
 from dagster_runs import draw, instance_in, job, launch, repository, resolved, run
 from starlake_core_dagster import StarlakeTranslator, TranslatedAsset, definitions
 from starlake_core_dagster.keywords import JOB_KEYWORDS, TASK_KEYWORDS
+from starlake_core_dagster.loading import shared_assets
 
 from starlake_core import (
     Check,
@@ -145,6 +146,34 @@ def test_a_translator_that_cannot_be_one_is_refused() -> None:
         draw(lambda p: p.sl_transform("a", "kpi.a"), translator=Keys())
     with pytest.raises(StarlakeError, match="'mine' is not a valid value for the keyword 'translator' of pipeline p"):
         draw(lambda p: p.sl_transform("a", "kpi.a"), translator="mine")
+
+
+class LastPart(StarlakeTranslator):
+    def get_asset_key(self, dataset: StarlakeDataset, pipeline: Pipeline) -> AssetKey:
+        return AssetKey(super().get_asset_key(dataset, pipeline).path[-1:])
+
+
+class Words(StarlakeTranslator):
+    def get_asset_key(self, dataset: StarlakeDataset, pipeline: Pipeline) -> Any:
+        return ["dwh", "a"]
+
+
+def test_a_translator_cannot_give_two_tables_one_key() -> None:
+    """The second one would be no asset, without a word."""
+
+    def loads(*domains: str) -> Any:
+        return lambda p: [p.sl_load(f"{domain}_x", domain, "x") for domain in domains]
+
+    with pytest.raises(StarlakeError, match=r"a\.x and b\.x of pipeline p have the same key x, and only one of them"):
+        draw(loads("a", "b"), translator=LastPart())
+    two = [draw(loads(name), translator=LastPart(), name=name) for name in ("a", "b")]
+    with pytest.raises(StarlakeError, match=r"a\.x of pipeline a and b\.x of pipeline b have the same key x"):
+        definitions(two)
+    assert "have the same key x" in shared_assets(made.native for made in two)[0]
+    with pytest.raises(
+        StarlakeError, match=r"get_asset_key\(\) of Words returned \['dwh', 'a'\] for .*; return an AssetKey"
+    ):
+        draw(loads("a"), translator=Words())
 
 
 def test_verbs_take_what_decides_when_an_asset_is_materialised(tmp_path: Path) -> None:
