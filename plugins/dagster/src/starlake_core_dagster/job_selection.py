@@ -58,11 +58,12 @@ class OwnAndBetween(AssetSelection):
                 keys.discard(one)
                 checks.discard(one)
                 continue
-            more = (assets - keys) | set(_checks_of(graph, assets - keys)) | {key for key in whole if key not in assets}
-            more -= keys | checks
-            keys |= more & assets
-            checks |= more - assets
-            left.extend(more)
+            more = assets - keys
+            about = {key for key in whole if isinstance(key, AssetCheckKey)}
+            about = about.union(_checks_of(graph, more)) - checks
+            keys |= more
+            checks |= about
+            left.extend((*more, *about))
         return keys, checks
 
 
