@@ -193,21 +193,18 @@ def test_a_wrong_attribute_stops_the_component(attributes: Any, error: Any, mess
         of_project(shop, **attributes)
 
 
-@pytest.mark.filterwarnings("ignore:Function .*asset_specs")
 def test_an_asset_of_the_user_stands_between_two_transforms_of_a_project(shop: Path) -> None:
     """The project does not know it, so the description of the transform that reads it has to name it."""
     transforms = shop / "metadata" / "transform" / "report"
     (transforms / "top.sql").write_text("SELECT * FROM ml.score", encoding="utf-8")
     (transforms / "top.sl.yml").write_text("task:\n  name: top\n", encoding="utf-8")
-    score = AssetSpec(AssetKey(["ml", "score"]), deps=[AssetKey(["report", "sales"])])
 
-    @multi_asset(specs=[score])
+    @multi_asset(specs=[AssetSpec(AssetKey(["ml", "score"]), deps=[AssetKey(["report", "sales"])])])
     def scores() -> None: ...
 
-    def described(spec: AssetSpec) -> AssetSpec:
-        return spec.replace_attributes(deps=[*spec.deps, score.key]) if spec.key.path[-1] == "top" else spec
-
-    drawn = of_project(shop, by="project").map_asset_specs(func=described)
+    only = "dataset and dataset.sink == 'report.top'"
+    deps = f"{{{{ spec.deps + [['ml', 'score']] if {only} else spec.deps }}}}"
+    drawn = of_project(shop, by="project", translation={"deps": deps})
     made = resolved(Definitions.merge(drawn, Definitions(assets=[scores])), "job", "project")
     befores = {step.key: step.get_execution_dependency_keys() for step in create_execution_plan(made).steps}
     assert befores["scores"] == {"project__report_sales"}
