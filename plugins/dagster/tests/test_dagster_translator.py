@@ -29,6 +29,7 @@ from dagster import (
 from dagster_runs import draw, instance_in, job, launch, repository, resolved, run
 from starlake_core_dagster import StarlakeTranslator, TranslatedAsset, definitions
 from starlake_core_dagster.keywords import JOB_KEYWORDS, TASK_KEYWORDS
+from starlake_core_dagster.loading import shared_assets
 
 from starlake_core import (
     Check,
@@ -179,29 +180,15 @@ def test_a_mistake_in_a_translator_is_said_with_its_line() -> None:
     for translator, message in (
         (Attributes(), rf"get_asset_spec\(\) of Attributes failed for kpi/a: TypeError: .*'owner'.* {here}"),
         (Arguments(), rf"get_asset_spec\(\) of Arguments failed for kpi/a: TypeError: .* {here}"),
-        (Text(), r"get_asset_key\(\) of Text returned 'kpi/a' for kpi\.a; return an AssetKey: AssetKey\(\["),
-        (Division(), rf"get_asset_key\(\) of Division failed for kpi\.a: ZeroDivisionError: .* {here}"),
+        (
+            Text(),
+            r"get_asset_key\(\) of Text returned 'kpi/a' for starlake://kpi/a; return an AssetKey, such as AssetKey\(\[",
+        ),
+        (Division(), rf"get_asset_key\(\) of Division failed for starlake://kpi/a: ZeroDivisionError: .* {here}"),
         (Checks(), rf"get_asset_check_spec\(\) of Checks failed for is_unique_id of kpi/a: .*block.* {here}"),
     ):
         with pytest.raises(StarlakeError, match=message):
             draw(build, translator=translator)
-
-
-def test_two_datasets_with_one_key_are_refused() -> None:
-    class One(StarlakeTranslator):
-        def get_asset_key(self, dataset: StarlakeDataset, pipeline: Pipeline) -> AssetKey:
-            return AssetKey(["all", pipeline.id if dataset.sink == "kpi.c" else "one"])
-
-    def build(*tables: str) -> Any:
-        return lambda p: [p.sl_transform(table, f"kpi.{table}") for table in tables]
-
-    message = "datasets starlake://kpi/a of pipeline p and starlake://kpi/b of pipeline {} have the same key all/one .* get_asset_key"
-    with pytest.raises(StarlakeError, match=message.format("p")):
-        definitions(draw(build("a", "b"), translator=One()))
-    first, second = (draw(build(*tables), name=n, translator=One()) for n, tables in (("p", "ac"), ("q", "bc")))
-    with pytest.raises(StarlakeError, match=message.format("q")):
-        definitions([first, second])
-    definitions([first, draw(build("a", "c"), name="again", translator=One())])
 
 
 def test_an_asset_of_the_user_has_the_partitions_of_a_pipeline() -> None:
@@ -219,6 +206,34 @@ def test_an_asset_of_the_user_has_the_partitions_of_a_pipeline() -> None:
     ours = definitions(draw(scheduled, schedule=DAILY))
     defs = Definitions.merge(ours, Definitions(assets=[report], jobs=[both]))
     assert repository(defs).get_job("both").partitions_def == mine == node(defs, "sales/orders").partitions_def
+
+
+class LastPart(StarlakeTranslator):
+    def get_asset_key(self, dataset: StarlakeDataset, pipeline: Pipeline) -> AssetKey:
+        return AssetKey(super().get_asset_key(dataset, pipeline).path[-1:])
+
+
+class Words(StarlakeTranslator):
+    def get_asset_key(self, dataset: StarlakeDataset, pipeline: Pipeline) -> Any:
+        return ["dwh", "a"]
+
+
+def test_a_translator_cannot_give_two_tables_one_key() -> None:
+    """The second one would be no asset, without a word."""
+
+    def loads(*domains: str) -> Any:
+        return lambda p: [p.sl_load(f"{domain}_x", domain, "x") for domain in domains]
+
+    with pytest.raises(StarlakeError, match=r"a\.x and b\.x of pipeline p have the same key x, and only one of them"):
+        draw(loads("a", "b"), translator=LastPart())
+    two = [draw(loads(name), translator=LastPart(), name=name) for name in ("a", "b")]
+    with pytest.raises(StarlakeError, match=r"a\.x of pipeline a and b\.x of pipeline b have the same key x"):
+        definitions(two)
+    assert "have the same key x" in shared_assets(made.native for made in two)[0]
+    with pytest.raises(
+        StarlakeError, match=r"get_asset_key\(\) of Words returned \['dwh', 'a'\] for .*; return an AssetKey"
+    ):
+        draw(loads("a"), translator=Words())
 
 
 def test_verbs_take_what_decides_when_an_asset_is_materialised(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def merged(pipelines: Sequence[DagsterPipeline], executor: Any = None) -> Defini
         pipelines: rendered pipelines.
         executor: the executor of the code location; None for none.
     """
-    problems = _twins(pipelines) or _same_keys(pipelines)
+    problems = _twins(pipelines) or _one_key(pipelines)
     if problems:
         raise PipelineFileError("\n".join(problems))
     assets, jobs, schedules, sensors = [], [], [], []
@@ -193,22 +193,25 @@ def _twins(pipelines: Iterable[DagsterPipeline]) -> list[str]:
     return found
 
 
-def _same_keys(pipelines: Iterable[DagsterPipeline]) -> list[str]:
-    """A sentence for every two datasets of which a translator makes one asset, so that one of them would be lost."""
-    taken: dict[AssetKey, tuple[StarlakeDataset, DagsterPipeline]] = {}
-    found = {}
+def _one_key(pipelines: Iterable[DagsterPipeline]) -> list[str]:
+    """A sentence for every two datasets of two pipelines that translators give the same key: one of them would be no asset."""
+    known: dict[AssetKey, tuple[StarlakeDataset, DagsterPipeline]] = {}
+    found = []
     for pipeline in pipelines:
-        for produced in (one for every in pipeline.produces.values() for one in every):
+        for produced in (one for made in pipeline.produces.values() for one in made):
             if produced.dataset is None:
                 continue
-            other, its = taken.setdefault(produced.key, (produced.dataset, pipeline))
-            if other.identity != produced.dataset.identity and produced.key not in found:
-                found[produced.key] = (
-                    f"the datasets {other.uri} of pipeline {its.pipeline.id} and {produced.dataset.uri} of pipeline {pipeline.pipeline.id} have the "
-                    f"same key {produced.key.to_user_string()} in Dagster; let get_asset_key() of the translator, or 'translation' of the component, "
-                    "give each a key of its own"
+            dataset, other = known.setdefault(produced.key, (produced.dataset, pipeline))
+            if dataset != produced.dataset:
+                one, two = (
+                    f"{named.sink or named.uri} of pipeline {by.pipeline.id}"
+                    for named, by in ((dataset, other), (produced.dataset, pipeline))
                 )
-    return list(found.values())
+                found.append(
+                    f"{one} and {two} have the same key {produced.key.to_user_string()}, and only one of them would be an asset: let "
+                    "get_asset_key() of their translators tell them apart"
+                )
+    return found
 
 
 def shared_assets(pipelines: Iterable[DagsterPipeline]) -> list[str]:
@@ -218,7 +221,7 @@ def shared_assets(pipelines: Iterable[DagsterPipeline]) -> list[str]:
         pipelines: rendered pipelines.
     """
     every = list(pipelines)
-    found = _twins(every) or _same_keys(every)
+    found = _twins(every) or _one_key(every)
     if found:
         return found
     arrangement = arranged(every)

@@ -17,7 +17,15 @@ from starlake_core import Check, Pipeline, StarlakeDataset, StarlakeError, Task
 from .keys import asset_key
 from .options import DagsterOptions
 
-__all__ = ["StarlakeTranslator", "TranslatedAsset", "TranslatedCheck", "asked", "translated_by", "translator_of"]
+__all__ = [
+    "StarlakeTranslator",
+    "TranslatedAsset",
+    "TranslatedCheck",
+    "asked",
+    "key_of",
+    "translated_by",
+    "translator_of",
+]
 
 
 @dataclass(frozen=True)
@@ -117,6 +125,26 @@ def translated_by(translator: StarlakeTranslator | None) -> Iterator[None]:
 
 
 _DEFAULT = StarlakeTranslator()
+
+
+def key_of(translator: StarlakeTranslator, dataset: StarlakeDataset, pipeline: Pipeline) -> AssetKey:
+    """The key of the asset of a dataset, as a translator says.
+
+    Args:
+        translator: the translator.
+        dataset: the dataset.
+        pipeline: a pipeline that has to do with it.
+
+    Raises:
+        StarlakeError: it returns something else.
+    """
+    key = asked(translator, "get_asset_key", dataset.uri, dataset, pipeline)
+    if not isinstance(key, AssetKey):
+        raise StarlakeError(
+            f"get_asset_key() of {type(translator).__name__} returned {key!r} for {dataset.uri}; return an AssetKey, such as "
+            'AssetKey(["sales", "orders"])'
+        )
+    return key
 
 
 def translator_of(pipeline: Pipeline) -> StarlakeTranslator:
