@@ -13,6 +13,7 @@ from ..model.dataset import StarlakeDataset
 from ..model.graph import Pipeline
 from ..options import GeneralOptions
 from ..options.general import START_DATE
+from .clocks import Fires
 from .crons import CYCLES, UNITS, Cron, read
 from .wake import Term, is_expression, parse, resolve
 
@@ -62,6 +63,8 @@ class FreshnessPolicy:
         check: whether the pipeline waits for its data; False to run with whatever is there.
         merge: how run variables of several datasets are merged.
         min_seconds: the least number of seconds from a run to a replay.
+        fires: when the host fires a schedule on a day on which the clock changes, a function of a module; None for a host
+            that fires as :func:`starlake_core.data_interval` computes.
 
     Raises:
         ScheduleError: a cron expression cannot be read.
@@ -78,6 +81,7 @@ class FreshnessPolicy:
     check: bool = True
     merge: Mapping[str, Any] = field(default_factory=dict)
     min_seconds: int = 900
+    fires: Fires | None = None
 
     def __post_init__(self) -> None:
         if self.cycle is not None:
