@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta, timezone, tzinfo
 
 from ..errors import ScheduleError
-from ..model.schedule import time_zone
+from ..model.schedule import Fires, time_zone
 from .crons import DAY, Cron
 
-__all__ = ["Clock", "Clocks", "Fires"]
-
-Fires = Callable[[str, str, datetime, datetime], Iterable[datetime]]
-"""When a host fires a schedule: takes its cron, the name of its zone, a start and an end, and returns the times from the
-start up to before the end, in order."""
+__all__ = ["Clock", "Clocks"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _EPOCH_WALL = datetime(1970, 1, 1).toordinal() * DAY
@@ -127,7 +122,6 @@ class Clock:
         both = {self._at(wall, fold) for wall in walls for fold in (0, 1)}
         wanted = set(walls)
         return sorted(instant for instant in both if self.wall(instant) in wanted)
-
 
     def _bounds(self, day: int) -> tuple[float, float]:
         """The first instant of a day, and that of the next one."""

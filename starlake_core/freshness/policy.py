@@ -11,9 +11,9 @@ from typing import Any
 from ..errors import ScheduleError
 from ..model.dataset import StarlakeDataset
 from ..model.graph import Pipeline
+from ..model.schedule import Fires
 from ..options import GeneralOptions
 from ..options.general import START_DATE
-from .clocks import Fires
 from .crons import CYCLES, UNITS, Cron, read
 from .wake import Term, is_expression, parse, resolve
 
@@ -63,8 +63,7 @@ class FreshnessPolicy:
         check: whether the pipeline waits for its data; False to run with whatever is there.
         merge: how run variables of several datasets are merged.
         min_seconds: the least number of seconds from a run to a replay.
-        fires: when the host fires a schedule on a day on which the clock changes, a function of a module; None for a host
-            that fires as :func:`starlake_core.data_interval` computes.
+        fires: when the host fires a schedule on a day on which the clock changes; None for the rules of this package.
 
     Raises:
         ScheduleError: a cron expression cannot be read.
@@ -118,6 +117,7 @@ class FreshnessPolicy:
             check=general.freshness_check,
             merge=pipeline.policy.merge,
             min_seconds=general.min_timedelta_between_runs,
+            fires=pipeline.fires,
         )
 
     @cached_property

@@ -329,7 +329,9 @@ def test_a_transform_takes_exactly_what_its_loads_bring_while_the_clock_changes(
 ) -> None:
     """Dagster fires at a time that the clock skips, or that comes twice, by rules of its own."""
     daemon = Played(instance, waiting({"timezone": "Europe/Paris"}, ("sales.orders",), cron=cron))
-    loads = TimeWindowPartitionsDefinition(start=begin - 99 * DAY, fmt="%s", cron_schedule=cron, timezone="Europe/Paris")
+    loads = TimeWindowPartitionsDefinition(
+        start=begin - 99 * DAY, fmt="%s", cron_schedule=cron, timezone="Europe/Paris"
+    )
     window = loads.get_prev_partition_window(begin)
     for _ in range(3 if cron.endswith("0") else 12):
         assert window is not None

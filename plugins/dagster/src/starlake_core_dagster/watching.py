@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import weakref
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from dagster import AssetKey, AssetRecordsFilter, DagsterRunStatus, RunsFilter, TimeWindowPartitionsDefinition
+from dagster import AssetKey, AssetRecordsFilter, DagsterRunStatus, RunsFilter
 
 from starlake_core import DataInterval, Pipeline, RunError, StarlakeDataset
 from starlake_core.freshness import Event, FreshnessPolicy, Previous, history_since
@@ -72,7 +72,7 @@ class Watch:
             return None
         key_of = translator_of(pipeline).get_asset_key
         datasets = {key_of(dataset, pipeline): dataset for dataset in pipeline.trigger.datasets}
-        return cls(replace(FreshnessPolicy.of(pipeline), fires=fires), datasets, job)
+        return cls(FreshnessPolicy.of(pipeline), datasets, job)
 
 
 @dataclass(frozen=True)
@@ -200,15 +200,6 @@ def _history(instance: Any, key: AssetKey, last: int | None, since: datetime | N
         if last is None or not found.has_more:
             return
         page = found.cursor
-
-
-def fires(cron: str, zone: str, start: datetime, end: datetime) -> Iterator[datetime]:
-    """When Dagster fires a schedule: at the time after a gap, and at the second of two equal times, if the clock changes then."""
-    windows = TimeWindowPartitionsDefinition(start=start, fmt="%s", cron_schedule=cron, timezone=zone)
-    window = windows.get_next_partition_window(start, respect_bounds=False)
-    while window is not None and window.start < end:
-        yield window.start
-        window = windows.get_next_partition_window(window.end, respect_bounds=False)
 
 
 def active_run(instance: Any, job: str, run_id: str = "") -> Any:
