@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dagster import AssetCheckKey, AssetCheckSpec, AssetKey, Definitions
+from dagster import AssetCheckKey, AssetCheckSpec, AssetKey, AutomationCondition, Definitions
 from dagster_runs import draw, instance_in, launch, repository, resolved, run, states
 from starlake_core_dagster import StarlakeTranslator, TranslatedCheck, definitions
 
-from starlake_core import Check, CheckResult, Column, StarlakePipeline, TableDetails, Written
+from starlake_core import Check, CheckResult, Column, StarlakeError, StarlakePipeline, TableDetails, Written
 from starlake_core.runtime import Outcome, Verdict
 from starlake_core.testing import FakeEnvironment
 
@@ -134,6 +134,20 @@ def test_a_blocking_expectation_without_a_result_stops_nothing(build: Form, inst
     result = launch(resolved(defs, "job", "p"), instance, DAY)
     assert states(result)["end"] == "success"
     assert evaluated(result) == {"is_unique": (True, "ERROR")}
+
+
+@pytest.mark.parametrize(
+    "more", [{"additional_deps": ["ref"]}, {"automation_condition": AutomationCondition.eager()}], ids=list
+)
+def test_what_a_check_in_the_step_of_its_table_cannot_have_is_refused(more: dict[str, Any]) -> None:
+    """Dagster accepts them, but nothing waits for such a dependency, and a check that is asked for alone fails."""
+
+    class Mine(StarlakeTranslator):
+        def get_asset_check_spec(self, check: TranslatedCheck) -> AssetCheckSpec:
+            return AssetCheckSpec(check.spec.name, asset=check.spec.asset_key, **more)
+
+    with pytest.raises(StarlakeError, match=rf"of Mine sets {next(iter(more))} for is_unique of shop/a; this check is"):
+        pipeline_of(drawn, translator=Mine())
 
 
 def test_a_materialisation_tells_rows_columns_and_the_table(instance: Any) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner
-from dagster import AssetKey, Definitions
-from dagster_runs import repository
+from dagster import AssetKey, AssetSpec, Definitions, multi_asset
+from dagster._core.execution.api import create_execution_plan
+from dagster_runs import repository, resolved
 from starlake_core_project.starting import write_project
 
 from starlake_core import NothingFoundError, StarlakeError
@@ -175,6 +176,11 @@ def test_what_is_broken_is_left_out_unless_the_component_is_strict(
             StarlakeError,
             r"the attribute 'translation' cannot be applied to shop_load of pipeline shop_load: .* Some assets have no dataset",
         ),
+        (
+            {"translation": {"key": "same"}},
+            StarlakeError,
+            "'translation' gives starlake://shop/orders and shop_load the same key same: let it depend on the dataset",
+        ),
         ({"project": "/nowhere"}, StarlakeError, r"/nowhere"),
     ],
     ids=str,
@@ -185,6 +191,24 @@ def test_a_wrong_attribute_stops_the_component(attributes: Any, error: Any, mess
         return
     with pytest.raises(error, match=message):
         of_project(shop, **attributes)
+
+
+def test_an_asset_of_the_user_stands_between_two_transforms_of_a_project(shop: Path) -> None:
+    """The project does not know it, so the description of the transform that reads it has to name it."""
+    transforms = shop / "metadata" / "transform" / "report"
+    (transforms / "top.sql").write_text("SELECT * FROM ml.score", encoding="utf-8")
+    (transforms / "top.sl.yml").write_text("task:\n  name: top\n", encoding="utf-8")
+
+    @multi_asset(specs=[AssetSpec(AssetKey(["ml", "score"]), deps=[AssetKey(["report", "sales"])])])
+    def scores() -> None: ...
+
+    only = "dataset and dataset.sink == 'report.top'"
+    deps = f"{{{{ spec.deps + [['ml', 'score']] if {only} else spec.deps }}}}"
+    drawn = of_project(shop, by="project", translation={"deps": deps})
+    made = resolved(Definitions.merge(drawn, Definitions(assets=[scores])), "job", "project")
+    befores = {step.key: step.get_execution_dependency_keys() for step in create_execution_plan(made).steps}
+    assert befores["scores"] == {"project__report_sales"}
+    assert befores["project__report_top"] == {"scores"}
 
 
 def scaffolded(kind: str, target: Path, **parameters: Any) -> dict[str, Any]:

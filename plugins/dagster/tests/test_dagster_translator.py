@@ -19,12 +19,14 @@ from dagster import (
     DailyPartitionsDefinition,
     Definitions,
     StaticPartitionsDefinition,
+    WeeklyPartitionsDefinition,
     asset,
     evaluate_automation_conditions,
 )
 from dagster_runs import draw, instance_in, job, launch, repository, resolved, run
 from starlake_core_dagster import StarlakeTranslator, TranslatedAsset, definitions
 from starlake_core_dagster.keywords import JOB_KEYWORDS, TASK_KEYWORDS
+from starlake_core_dagster.loading import shared_assets
 
 from starlake_core import (
     Check,
@@ -146,6 +148,34 @@ def test_a_translator_that_cannot_be_one_is_refused() -> None:
         draw(lambda p: p.sl_transform("a", "kpi.a"), translator="mine")
 
 
+class LastPart(StarlakeTranslator):
+    def get_asset_key(self, dataset: StarlakeDataset, pipeline: Pipeline) -> AssetKey:
+        return AssetKey(super().get_asset_key(dataset, pipeline).path[-1:])
+
+
+class Words(StarlakeTranslator):
+    def get_asset_key(self, dataset: StarlakeDataset, pipeline: Pipeline) -> Any:
+        return ["dwh", "a"]
+
+
+def test_a_translator_cannot_give_two_tables_one_key() -> None:
+    """The second one would be no asset, without a word."""
+
+    def loads(*domains: str) -> Any:
+        return lambda p: [p.sl_load(f"{domain}_x", domain, "x") for domain in domains]
+
+    with pytest.raises(StarlakeError, match=r"a\.x and b\.x of pipeline p have the same key x, and only one of them"):
+        draw(loads("a", "b"), translator=LastPart())
+    two = [draw(loads(name), translator=LastPart(), name=name) for name in ("a", "b")]
+    with pytest.raises(StarlakeError, match=r"a\.x of pipeline a and b\.x of pipeline b have the same key x"):
+        definitions(two)
+    assert "have the same key x" in shared_assets(made.native for made in two)[0]
+    with pytest.raises(
+        StarlakeError, match=r"get_asset_key\(\) of Words returned \['dwh', 'a'\] for .*; return an AssetKey"
+    ):
+        draw(loads("a"), translator=Words())
+
+
 def test_verbs_take_what_decides_when_an_asset_is_materialised(tmp_path: Path) -> None:
     regions = StaticPartitionsDefinition(["eu", "us"])
     days = DailyPartitionsDefinition("2026-01-01")
@@ -201,6 +231,11 @@ def test_verbs_take_what_decides_when_an_asset_is_materialised(tmp_path: Path) -
         ({"description": 7}, "it takes a string"),
         ({"retry_policy": 3}, "it takes a policy"),
         ({"deps": [None]}, "it takes a list"),
+        (
+            {"deps": [AssetDep("ref/rates")]},
+            r"The key ref/rates has one part, with a slash in it; write \['ref', 'rates'\]",
+        ),
+        ({"deps": [AssetKey("ref/rates")]}, "has one part, with a slash in it"),
         ({"deps": [StarlakeDataset("starlake://kpi/a")]}, "it takes a list"),
         ({"group_name": "a b"}, "it takes a name"),
         ({"kinds": [1]}, "it takes several words"),
@@ -215,6 +250,12 @@ def test_verbs_take_what_decides_when_an_asset_is_materialised(tmp_path: Path) -
 def test_another_value_is_refused(keywords: dict[str, Any], message: str) -> None:
     with pytest.raises(StarlakeError, match=message):
         draw(lambda p: p.sl_transform("a", "kpi.a", **keywords))
+
+
+def test_a_dependency_that_is_a_string_has_the_parts_that_it_shows() -> None:
+    """For Dagster it is a key with one part, which no asset has."""
+    pipeline = draw(lambda p: p.sl_transform("a", "kpi.a", deps=["ref/rates", "fx", AssetKey(["b", "c/d"])]))
+    assert node(pipeline, "kpi/a").parent_keys == {key("ref/rates"), AssetKey("fx"), AssetKey(["b", "c/d"])}
 
 
 @pytest.mark.parametrize(
@@ -338,6 +379,70 @@ def test_eager_below_a_load_fires(partitions: bool, by: str) -> None:
         assert run(job(defs, "load"), instance, **chosen).success
         found = evaluate_automation_conditions(defs, instance, asset_selection=asked, cursor=cursor)
         assert found.total_requested == 1
+
+
+WEEKS = WeeklyPartitionsDefinition("2026-01-01")
+
+
+def weekly(p: StarlakePipeline, **keywords: Any) -> None:
+    check = p.sl_pre_load("g", ["x"], "imported")
+    assert check is not None
+    check >> p.sl_load("x", "g", "x", partitions_def=WEEKS) >> p.sl_transform("a", "kpi.a", **keywords)
+
+
+class Weekly(StarlakeTranslator):
+    def get_asset_spec(self, asset: TranslatedAsset) -> AssetSpec:
+        return super().get_asset_spec(asset).replace_attributes(partitions_def=WEEKS)
+
+
+class Unpartitioned(StarlakeTranslator):
+    def get_asset_spec(self, asset: TranslatedAsset) -> AssetSpec:
+        return super().get_asset_spec(asset).replace_attributes(partitions_def=None)
+
+
+@pytest.mark.parametrize("by", ["keyword", "translator"])
+def test_all_steps_of_a_run_have_the_interval_of_its_partition(by: str, tmp_path: Path) -> None:
+    """Whether or not their own assets have partitions."""
+    environment, translator = FakeEnvironment(), Weekly() if by == "translator" else None
+    pipeline = draw(weekly, environment=environment, translator=translator)
+    with instance_in(tmp_path) as instance:
+        assert launch(job(pipeline), instance, {"dagster/partition": "2026-01-11"}).success
+    (words,) = (" ".join(s.job.arguments) for s in environment.submissions if s.subject == "transform:kpi.a")
+    assert (
+        "sl_data_interval_start='2026-01-11T00:00:00+00:00',sl_data_interval_end='2026-01-18T00:00:00+00:00'" in words
+    )
+
+
+def test_eager_below_a_load_with_partitions_of_its_own_fires() -> None:
+    pipeline = draw(lambda p: weekly(p, automation_condition=AutomationCondition.eager()))
+    defs = definitions(pipeline)
+    with DagsterInstance.ephemeral() as instance:
+        asked = AssetSelection.assets(key("kpi/a"))
+        cursor = evaluate_automation_conditions(defs, instance, asset_selection=asked).cursor
+        last = {"partition_key": WEEKS.get_last_partition_key()}
+        load = Definitions(assets=[made for made in defs.assets or () if key("g/x") in made.keys])
+        resolve = getattr(load, "resolve_implicit_global_asset_job_def", None) or load.get_implicit_global_asset_job_def
+        assert run(resolve(), instance, **last).success
+        assert evaluate_automation_conditions(defs, instance, asset_selection=asked, cursor=cursor).total_requested == 1
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        (
+            {"cron": "0 2 * * *"},
+            r"\(g/x\) and Daily.* \(kpi/a\), and a job of Dagster has one .*option partitions=False",
+        ),
+        ({"cron": "0 2 * * *", "translator": Weekly()}, "has one definition of them"),
+        (
+            {"cron": "0 2 * * *", "translator": Unpartitioned()},
+            "no asset of pipeline p has partitions, although its runs",
+        ),
+    ],
+)
+def test_partitions_that_a_job_cannot_have_are_refused(keywords: dict[str, Any], message: str) -> None:
+    with pytest.raises(StarlakeError, match=message):
+        draw(weekly, **keywords)
 
 
 def test_groups_are_named_after_the_domain() -> None:

@@ -10,10 +10,12 @@ import pytest
 from dagster import (
     AllPartitionMapping,
     AssetCheckResult,
+    AssetCheckSpec,
     AssetDep,
     AssetIn,
     AssetKey,
     AssetSpec,
+    DailyPartitionsDefinition,
     Definitions,
     GraphDefinition,
     IOManager,
@@ -24,11 +26,12 @@ from dagster import (
     define_asset_job,
     in_process_executor,
     multi_asset,
+    multi_asset_check,
     op,
 )
 from dagster import __version__ as dagster_version
 from dagster_runs import draw, instance_in, job, launch, repository, resolved, run, states
-from starlake_core_dagster import definitions
+from starlake_core_dagster import StarlakeTranslator, TranslatedAsset, definitions, forms
 from starlake_core_dagster.forms import MOST_IN_A_ROW
 from starlake_core_dagster.loading import shared_assets
 from starlake_core_dagster.units import circles, longest_path
@@ -371,6 +374,148 @@ def test_dependencies_and_mappings_of_the_user_reach_a_transform() -> None:
     made = [one.map_asset_specs(mapped) if key("mart/b") in one.keys else one for one in pipeline.native.assets()]
     graph = repository(Definitions(assets=[rates, *made])).asset_graph
     assert key("ref/rates") in graph.get(key("mart/b")).parent_keys
+
+
+READS = {"y": "g/x", "a": "g/y", "w": "mart/a", "v": "ml/score"}
+"""What tasks read in :func:`without_edges`: a table behind the same gate, of another definition, made in between, and of others."""
+
+
+class Adds(StarlakeTranslator):
+    """Lets tables depend on what :data:`READS` says."""
+
+    def get_asset_spec(self, asset: TranslatedAsset) -> AssetSpec:
+        spec = super().get_asset_spec(asset)
+        reads = READS.get(asset.task.id) if asset.task is not None else None
+        return spec if reads is None else spec.replace_attributes(deps=[*spec.deps, key(reads)])
+
+
+def without_edges(says: str) -> Any:
+    """Draws tasks that read from each other, and are not linked.
+
+    Args:
+        says: what tells it: ``inlets``, ``deps`` or a translator.
+    """
+
+    def build(p: StarlakePipeline) -> None:
+        def reads(name: str) -> dict[str, Any]:
+            of = {"inlets": [table(READS[name])], "deps": [READS[name]]}
+            return {says: of[says]} if says in of else {}
+
+        check = p.sl_pre_load("g", ["w", "x", "y", "v"], "imported")
+        assert check is not None
+        check >> [p.sl_load("w", "g", "w", **reads("w")), p.sl_load("v", "g", "v", **reads("v"))]
+        check >> [p.sl_load("y", "g", "y", **reads("y")), p.sl_load("x", "g", "x")]
+        p.sl_transform("a", "mart.a", **reads("a"))
+
+    return build
+
+
+@pytest.mark.parametrize("says", ["inlets", "deps", "translator"])
+@pytest.mark.parametrize("most", [MOST_IN_A_ROW, 0], ids=["units", "one graph"])
+def test_what_is_read_is_waited_for(says: str, most: int, instance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forms, "MOST_IN_A_ROW", most)
+
+    @asset(key=SCORE)
+    def score() -> None:
+        raise RuntimeError("no score")
+
+    pipeline = draw(without_edges(says), translator=Adds() if says == "translator" else None)
+    fake(pipeline).script("transform:mart.a", Verdict.FAILED)
+    defs = Definitions.merge(Definitions(assets=[score]), definitions(pipeline))
+    graph = repository(defs).asset_graph
+    assert {name: graph.get(key(f"{'mart' if name == 'a' else 'g'}/{name}")).parent_keys for name in READS} == {
+        name: {key(reads)} for name, reads in READS.items()
+    }
+    result = launch(global_job(defs), instance, DAY)
+    assert ended(result, "success") == ["check_g_incoming_files", "x", "y"]
+    assert ended(result, "failure") == ["a", "score"]
+
+
+def test_the_end_runs_behind_a_transform_that_only_reads_a_skipped_table(instance: Any) -> None:
+    """In the executor of Dagster, which skips a step if anything that it waits for was skipped."""
+
+    def build(p: StarlakePipeline) -> None:
+        for domain in ("g1", "g2"):
+            check = p.sl_pre_load(domain, ["x"], "imported")
+            assert check is not None
+            check >> p.sl_load(f"{domain}_x", domain, "x")
+        reads = [
+            p.sl_transform(f"a{domain}", f"mart.{domain}", inlets=[table(f"{domain}/x")]) for domain in ("g1", "g2")
+        ]
+        reads >> p.end_task("end")
+
+    pipeline = draw(build, executor_def=in_process_executor)
+    fake(pipeline).script("preload:g2", Verdict.NOT_READY)
+    result = launch(job(pipeline), instance, DAY)
+    assert ended(result, "success") == ["ag1", "check_g1_incoming_files", "check_g2_incoming_files", "end", "g1_x"]
+
+
+def test_a_table_that_is_read_before_it_is_made_is_not_waited_for(instance: Any) -> None:
+    """A copy of what was loaded the last time: the order that is drawn counts."""
+
+    def build(p: StarlakePipeline) -> None:
+        copy = p.sl_job("copy", ["summarize", "--domain", "g", "--table", "x"], inlets=[table("g/x")])
+        copy >> p.sl_load("x", "g", "x")
+
+    pipeline = draw(build)
+    assert launch(job(pipeline), instance, DAY).success
+    assert [s.subject for s in fake(pipeline).submissions][-1] == "load:g.x"
+
+
+def test_a_job_has_what_one_run_of_it_can_make_between_its_tables(instance: Any) -> None:
+    """Dagster refuses a job with a part of something that has no parts, and a job with two kinds of partitions."""
+
+    @multi_asset(specs=[AssetSpec(SCORE, deps=[key("mart/a")]), AssetSpec(key("ml/report"), deps=[key("mart/a")])])
+    def whole() -> Iterator[MaterializeResult]:
+        yield MaterializeResult(asset_key=SCORE)
+        yield MaterializeResult(asset_key=key("ml/report"))
+
+    @asset(key=key("ref/rates"))
+    def rates() -> None: ...
+
+    about = [AssetCheckSpec("good", asset=key("mart/b")), AssetCheckSpec("fresh", asset=key("ref/rates"))]
+
+    @multi_asset_check(specs=about)
+    def both() -> Iterator[AssetCheckResult]:
+        for spec in about:
+            yield AssetCheckResult(passed=True, asset_key=spec.asset_key, check_name=spec.name)
+
+    every, regions = AllPartitionMapping(), StaticPartitionsDefinition(["eu", "us"])
+
+    @asset(key=key("ml/regions"), partitions_def=regions, deps=[AssetDep(key("mart/a"), partition_mapping=every)])
+    def by_region() -> None: ...
+
+    @asset(key=key("ml/after"), deps=[AssetDep(key("ml/regions"), partition_mapping=every)])
+    def behind_them() -> None: ...
+
+    def build(p: StarlakePipeline) -> None:
+        mapped = AssetDep(key("ml/regions"), partition_mapping=every)
+        p.sl_transform("a", "mart.a") >> p.sl_transform("b", "mart.b", deps=["ml/score", "ml/after", mapped])
+
+    mine = Definitions(assets=[whole, rates, by_region, behind_them], asset_checks=[both])
+    for cron, tags in (("0 2 * * *", {"dagster/partition": "2026-03-04T02:00:00+0000"}), (None, DAY)):
+        defs = Definitions.merge(mine, definitions(draw(build, cron=cron)))
+        result = launch(resolved(defs, "job", "p"), instance, tags)
+        assert result.success
+        assert materialised(result) == {"mart/a", "ml/score", "ml/report", "mart/b"}
+        checked = {
+            event.event_specific_data.check_name
+            for event in result.all_events
+            if event.event_type_value == "ASSET_CHECK_EVALUATION"
+        }
+        assert checked == {"good", "fresh"}
+
+
+def test_a_job_of_a_pipeline_without_partitions_stays_without(instance: Any) -> None:
+    days = DailyPartitionsDefinition("2026-01-01")
+
+    @asset(key=SCORE, deps=[key("mart/a")], partitions_def=days)
+    def score() -> None: ...
+
+    pipeline = draw(lambda p: p.sl_transform("a", "mart.a") >> p.sl_transform("b", "mart.b", deps=["ml/score"]))
+    made = resolved(Definitions.merge(Definitions(assets=[score]), definitions(pipeline)), "job", "p")
+    assert made.partitions_def is None
+    assert ended(launch(made, instance, DAY), "success") == ["a", "b"]
 
 
 # -- what cannot be

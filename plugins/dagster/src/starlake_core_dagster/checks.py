@@ -73,6 +73,12 @@ def checks_of(
                 f"get_asset_check_spec() of {type(translator).__name__} returned {spec!r} for {name} of {produced.key.to_user_string()}; return an "
                 "AssetCheckSpec for the same asset, or None"
             )
+        wrong = [given for given in ("additional_deps", "automation_condition") if getattr(spec, given, None)]
+        if wrong:
+            raise StarlakeError(
+                f"get_asset_check_spec() of {type(translator).__name__} sets {', '.join(wrong)} for {name} of {produced.key.to_user_string()}; "
+                "this check is made with its table, so give them to the table (get_asset_spec), or write an @asset_check of your own"
+            )
         found.append(TableCheck(f"{produced.output}__check_{len(found) + 1}", spec, condition))
     return tuple(found)
 

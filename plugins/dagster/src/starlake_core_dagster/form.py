@@ -8,7 +8,7 @@ from functools import cached_property
 from graphlib import TopologicalSorter
 from typing import Any
 
-from dagster import AssetKey, AssetsDefinition, BackfillPolicy, GraphDefinition, NodeInvocation
+from dagster import AssetKey, AssetsDefinition, AssetSpec, BackfillPolicy, GraphDefinition, NodeInvocation
 
 from starlake_core import StarlakeError, TaskKind
 
@@ -84,6 +84,37 @@ class Form(ABC):
         self.specs = Specs(context)
         place = [*context.prefix, context.pipeline.id]
         self.outputs = defined(context.flat, context.produces, theirs, place, elsewhere, self.each)
+
+    @property
+    @abstractmethod
+    def described(self) -> Mapping[AssetOutput, AssetSpec]:
+        """Maps each asset that it defines to its description."""
+
+    @cached_property
+    def partitions(self) -> Any:
+        """The partitions of its job, which has only one definition of them; None without any.
+
+        Raises:
+            StarlakeError: its assets have several, or not those of the data intervals.
+        """
+        wanted, pipeline = self.context.partitions, self.context.pipeline
+        found: list[tuple[Any, AssetKey]] = []
+        for produced, spec in self.described.items():
+            partitions = spec.partitions_def
+            if partitions is not None and not any(partitions is other or partitions == other for other, _ in found):
+                found.append((partitions, produced.key))
+        if len(found) > 1 or (wanted is not None and [partitions for partitions, _ in found] not in ([wanted], [])):
+            about = " and ".join(f"{partitions} ({key.to_user_string()})" for partitions, key in found)
+            cron = " Those of its cron are left out with the option partitions=False." if wanted is not None else ""
+            raise StarlakeError(
+                f"assets of pipeline {pipeline.id} have the partitions {about}, and a job of Dagster has one definition of them: give all tasks the "
+                f"same, or draw a pipeline for each.{cron}"
+            )
+        if wanted is not None and self.outputs and not found:
+            raise StarlakeError(
+                f"no asset of pipeline {pipeline.id} has partitions, although its runs have them: set the option partitions=False instead"
+            )
+        return found[0][0] if found else wanted
 
     @property
     def keys(self) -> list[AssetKey]:

@@ -26,7 +26,7 @@ try:
 except ImportError:  # Dagster 1.11 has no policy of this name, and 1.10 another one
     FreshnessPolicy = None  # type: ignore[assignment,misc]
 
-__all__ = ["JOB_KEYWORDS", "TASK_KEYWORDS", "check_keywords", "check_owners", "explain_keyword"]
+__all__ = ["JOB_KEYWORDS", "TASK_KEYWORDS", "check_keywords", "check_owners", "dep_of", "explain_keyword"]
 
 _HAS_FRESHNESS = hasattr(FreshnessPolicy, "time_window")
 TASK_KEYWORDS = (
@@ -55,7 +55,7 @@ _SHAPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "group_name": ((str,), 'a name: "sales"'),
     "description": ((str,), 'a string: "what it is for"'),
     "code_version": ((str,), 'a string: "2"'),
-    "deps": ((list, tuple), 'a list: ["ref/rates", AssetDep("ref/fx", partition_mapping=...)]'),
+    "deps": ((list, tuple), 'a list: ["ref/rates", AssetDep(["ref", "fx"], partition_mapping=...)]'),
     "kinds": ((list, tuple, set, frozenset), 'several words: {"parquet"}'),
     "owners": ((list, tuple), 'a list: ["ann@example.org", "team:data"]'),
     "hooks": ((list, tuple, set, frozenset), "several hooks: {hook}"),
@@ -66,19 +66,34 @@ _SHAPES: Mapping[str, tuple[tuple[type, ...], str]] = {
 }
 
 
+class _Refused(TypeError):
+    """What Dagster would take, with another effect than the one meant."""
+
+
+def dep_of(given: Any) -> AssetDep:
+    """A dependency as it is given to a verb. Dagster takes the string ``"ref/rates"`` for a key with one part; here it has two, as it is shown.
+
+    Args:
+        given: a string, or what Dagster takes in a list ``deps``.
+    """
+    return AssetDep.from_coercible(AssetKey.from_user_string(given) if isinstance(given, str) else given)
+
+
 def _check_deps(given: Iterable[Any]) -> None:
     for dep in given:
-        AssetDep.from_coercible(dep)
+        parts = dep_of(dep).asset_key.path
+        if len(parts) == 1 and "/" in parts[0]:
+            raise _Refused(f"The key {parts[0]} has one part, with a slash in it; write {parts[0].split('/')}.")
 
 
 def _check_kinds(given: Iterable[Any]) -> None:
     if not all(isinstance(word, str) for word in given):
-        raise TypeError("a kind is a string")
+        raise _Refused("A kind is a string.")
 
 
 def _check_hooks(given: Iterable[Any]) -> None:
     if not all(isinstance(hook, HookDefinition) for hook in given):
-        raise TypeError("a hook is what @success_hook or @failure_hook returns")
+        raise _Refused("A hook is what @success_hook or @failure_hook returns.")
 
 
 _PLACE = AssetKey("asset")
@@ -111,7 +126,8 @@ def _check(role: str, name: str, value: Any) -> None:
         _DAGSTER[name](value)
     except Exception as error:
         said = " ".join(str(error).split())
-        raise StarlakeError(f"{value!r} is not {role}; it takes {_SHAPES[name][1]}. Dagster says: {said}") from error
+        who = "" if isinstance(error, _Refused) else "Dagster says: "
+        raise StarlakeError(f"{value!r} is not {role}; it takes {_SHAPES[name][1]}. {who}{said}") from error
 
 
 def check_keywords(what: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
@@ -137,7 +153,7 @@ _RETRIES = "It is the options retries and retry_delay, and for a task also retry
 _PARTS = (
     "Dagster takes it with the definitions that are merged: Definitions.merge(definitions(...), Definitions({0}=...))."
 )
-_MAPPED = 'Give it with a dependency: deps=[AssetDep("ref/fx", partition_mapping=...)].'
+_MAPPED = 'Give it with a dependency: deps=[AssetDep(["ref", "fx"], partition_mapping=...)].'
 _INSTEAD: Mapping[str, str] = {
     "auto_materialize_policy": "Write automation_condition=AutomationCondition.eager().",
     "backfill_policy": 'It is an option, Orchestration({"backfill_policy": "single_run"}), and a keyword of the verbs.',

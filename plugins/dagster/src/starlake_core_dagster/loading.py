@@ -8,9 +8,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from dagster import Definitions
+from dagster import AssetKey, Definitions
 
-from starlake_core import PipelineFileError, StarlakeError, StarlakePipeline
+from starlake_core import PipelineFileError, StarlakeDataset, StarlakeError, StarlakePipeline
 from starlake_core.dsl.orchestration import Overrides
 from starlake_core.dsl.pipeline_files import load_files, pipelines_of
 from starlake_core.logs import get_logger
@@ -115,7 +115,7 @@ def merged(pipelines: Sequence[DagsterPipeline], executor: Any = None) -> Defini
         pipelines: rendered pipelines.
         executor: the executor of the code location; None for none.
     """
-    problems = _twins(pipelines)
+    problems = _twins(pipelines) or _one_key(pipelines)
     if problems:
         raise PipelineFileError("\n".join(problems))
     assets, jobs, schedules, sensors = [], [], [], []
@@ -154,6 +154,27 @@ def _twins(pipelines: Iterable[DagsterPipeline]) -> list[str]:
     return found
 
 
+def _one_key(pipelines: Iterable[DagsterPipeline]) -> list[str]:
+    """A sentence for every two datasets of two pipelines that translators give the same key: one of them would be no asset."""
+    known: dict[AssetKey, tuple[StarlakeDataset, DagsterPipeline]] = {}
+    found = []
+    for pipeline in pipelines:
+        for produced in (one for made in pipeline.produces.values() for one in made):
+            if produced.dataset is None:
+                continue
+            dataset, other = known.setdefault(produced.key, (produced.dataset, pipeline))
+            if dataset != produced.dataset:
+                one, two = (
+                    f"{named.sink or named.uri} of pipeline {by.pipeline.id}"
+                    for named, by in ((dataset, other), (produced.dataset, pipeline))
+                )
+                found.append(
+                    f"{one} and {two} have the same key {produced.key.to_user_string()}, and only one of them would be an asset: let "
+                    "get_asset_key() of their translators tell them apart"
+                )
+    return found
+
+
 def shared_assets(pipelines: Iterable[DagsterPipeline]) -> list[str]:
     """A sentence for every asset that several pipelines produce, for names that collide, and for pipelines that read from each other.
 
@@ -161,7 +182,7 @@ def shared_assets(pipelines: Iterable[DagsterPipeline]) -> list[str]:
         pipelines: rendered pipelines.
     """
     every = list(pipelines)
-    found = _twins(every)
+    found = _twins(every) or _one_key(every)
     if found:
         return found
     arrangement = arranged(every)

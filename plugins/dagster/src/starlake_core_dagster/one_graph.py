@@ -13,6 +13,7 @@ from typing import Any
 from dagster import (
     AssetKey,
     AssetsDefinition,
+    AssetSpec,
     DependencyDefinition,
     InputMapping,
     MultiDependencyDefinition,
@@ -22,8 +23,9 @@ from dagster import (
 from starlake_core import TaskKind
 
 from .form import Form, Graph, invocation
-from .outputs import RESULT, VERDICT
+from .outputs import RESULT, VERDICT, AssetOutput
 from .render_context import AFTER
+from .units import with_reads
 
 __all__ = ["OneGraph"]
 
@@ -52,9 +54,40 @@ class OneGraph(Form):
         return [self.name]
 
     @cached_property
+    def described(self) -> Mapping[AssetOutput, AssetSpec]:
+        """See :class:`.form.Form`."""
+        return {produced: self.specs(produced, self._lineage[produced.path]) for produced in self.outputs}
+
+    @cached_property
+    def _says(self) -> dict[str, dict[AssetKey, None]]:
+        """Maps the path of each step to the assets that it declares to read, and those that the descriptions of its assets add."""
+        step = self.context.flat.step
+        found = {path: dict.fromkeys(keys) for path, keys in self.context.says.items()}
+        together: dict[str, set[AssetKey]] = {}
+        for produced in self.outputs:
+            together.setdefault(step(produced.path), set()).add(produced.key)
+        for produced, spec in self.described.items():
+            known = {*self._lineage[produced.path], *together[step(produced.path)]}
+            added = [dep.asset_key for dep in spec.deps if dep.asset_key not in known]
+            if added:
+                found.setdefault(step(produced.path), {}).update(dict.fromkeys(added))
+        return found
+
+    @cached_property
     def _reads(self) -> dict[str, list[AssetKey]]:
-        """Maps the path of each step to the assets that it waits for."""
-        return {path: [key for key in keys if key not in self.unordered] for path, keys in self.context.reads.items()}
+        """Maps the path of each step to the assets of others that it waits for."""
+        own = self.context.own
+        return {
+            path: [key for key in keys if key not in own and key not in self.unordered]
+            for path, keys in self._says.items()
+        }
+
+    @cached_property
+    def _befores(self) -> Mapping[str, tuple[str, ...]]:
+        """Maps the path of each step to the steps that it waits for."""
+        flat = self.context.flat
+        befores = {path: flat.befores[path] for path in flat.steps()}
+        return with_reads(befores, self._says, {produced.key: produced.path for produced in self.outputs})
 
     def waits(self) -> Iterator[tuple[list[AssetKey], list[AssetKey]]]:
         """See :class:`.form.Form`."""
@@ -64,7 +97,7 @@ class OneGraph(Form):
     def ins(self, path: str) -> list[str]:
         """See :class:`.form.Form`."""
         flat = self.context.flat
-        befores = flat.befores[path]
+        befores = self._befores[path]
         names = [AFTER] if befores else []
         if not flat.has_one_input(path):
             names = [f"{AFTER}_{flat.names[before]}" for before in befores]
@@ -97,7 +130,7 @@ class OneGraph(Form):
         each: dict[tuple[str, ...], dict[str, Any]] = {}  # steps that wait for the same ones share a mapping
 
         def inputs(path: str) -> dict[str, Any]:
-            befores = flat.befores[path]
+            befores = self._befores[path]
             if not flat.has_one_input(path):
                 if befores not in each:
                     each[befores] = {f"{AFTER}_{names[before]}": self._after(before) for before in befores}
@@ -157,14 +190,13 @@ class OneGraph(Form):
         """See :class:`.form.Form`."""
         if not self.outputs:
             return []
-        lineage = self._lineage()
         read = dict.fromkeys(key for keys in self._reads.values() for key in keys)
         return [
             AssetsDefinition(
                 node_def=self.graph(ops),
                 keys_by_input_name={self.context.input_name(key): key for key in read},
                 keys_by_output_name={self._graph_output(produced): produced.key for produced in self.outputs},
-                specs=[self.specs(produced, lineage[produced.path]) for produced in self.outputs],
+                specs=list(self.described.values()),
                 check_specs_by_output_name={
                     self._check_output(produced, check): check.spec for produced, check in self._checks(self.outputs)
                 },
@@ -174,6 +206,7 @@ class OneGraph(Form):
             )
         ]
 
+    @cached_property
     def _lineage(self) -> dict[str, tuple[AssetKey, ...]]:
         """What each task reads: what it declares, or else the assets that are produced directly before it."""
         flat, produces = self.context.flat, self.context.produces

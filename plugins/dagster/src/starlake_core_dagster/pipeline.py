@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from dagster import AssetKey, AssetsDefinition, AssetSelection, Definitions, OpDefinition, define_asset_job
+from dagster import AssetKey, AssetsDefinition, Definitions, OpDefinition, define_asset_job
 
 from starlake_core import StarlakeError
 from starlake_core.runtime import POOL_PREFIX
@@ -16,6 +16,7 @@ from .domain_step import Together
 from .executor import thread_executor
 from .form import Form
 from .forms import form_of
+from .job_selection import OwnAndBetween
 from .one_graph import OneGraph
 from .op_graph import Flat
 from .options import DagsterOptions
@@ -178,11 +179,8 @@ class DagsterPipeline:
         }
         if keys:
             # With what the user put between its assets, and nothing else.
-            own = AssetSelection.assets(*keys)
-            between: AssetSelection = own.downstream() & own.upstream()
-            if others:
-                between -= AssetSelection.assets(*others)
-            return define_asset_job(self.name, selection=own | between, **shared)
+            selection = OwnAndBetween(tuple(keys), frozenset(others))
+            return define_asset_job(self.name, selection=selection, **shared)
         assert isinstance(form, OneGraph)
         self.facts.steps.update((key, path) for path, key in form.step_keys.items())
         return form.graph(self._ops_of(form)).to_job(name=self.name, partitions_def=self.partitions, **shared)

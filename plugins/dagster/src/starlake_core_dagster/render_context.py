@@ -11,7 +11,7 @@ from typing import Any
 
 from dagster import AssetKey, In, Nothing, OpDefinition, Out, Output, RetryPolicy, TimeWindowPartitionsDefinition
 
-from starlake_core import Pipeline, StarlakeDataset, Task, TaskKind, gates_before_work
+from starlake_core import Pipeline, StarlakeDataset, StarlakeError, Task, TaskKind, gates_before_work
 from starlake_core.orchestrators.pools import DrawnResources
 
 from .checks import checks_of
@@ -21,7 +21,7 @@ from .options import DagsterOptions
 from .outputs import RESULT, VERDICT, outputs_of
 from .pools import NO_POOL
 from .steps import shown
-from .translator import translator_of
+from .translator import key_of, translator_of
 from .unpartitioned import tolerates_no_partition
 
 __all__ = ["AFTER", "JOINS", "ORDER_INPUT", "RenderContext", "dagster_name"]
@@ -115,6 +115,7 @@ class RenderContext:
             for path, task in self.flat.tasks.items()
             if task.outlets
         }
+        self._refuse_one_key()
         self.checks = {
             path: checks_of(path, task, self.produces[path][0], pipeline, self.translator)
             for path, task in self.flat.tasks.items()
@@ -142,7 +143,25 @@ class RenderContext:
         return [self._key_of(dataset) for dataset in task.inlets]
 
     def _key_of(self, dataset: StarlakeDataset) -> AssetKey:
-        return self.translator.get_asset_key(dataset, self.pipeline)
+        return key_of(self.translator, dataset, self.pipeline)
+
+    def _refuse_one_key(self) -> None:
+        """Refuse a translator that gives two datasets the same key.
+
+        Raises:
+            StarlakeError: it does; only the first one would be an asset.
+        """
+        known: dict[AssetKey, StarlakeDataset] = {}
+        for made in self.produces.values():
+            for produced in made:
+                assert produced.dataset is not None
+                other = known.setdefault(produced.key, produced.dataset)
+                if other != produced.dataset:
+                    one, two = (dataset.sink or dataset.uri for dataset in (other, produced.dataset))
+                    raise StarlakeError(
+                        f"{one} and {two} of pipeline {self.pipeline.id} have the same key {produced.key.to_user_string()}, and only one of them "
+                        "would be an asset: let get_asset_key() of the translator tell them apart"
+                    )
 
     def pool(self, task: Task) -> str | None:
         """The pool of a task; None for none."""

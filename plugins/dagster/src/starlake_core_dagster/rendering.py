@@ -49,8 +49,10 @@ def make_task(task: Task) -> OpDefinition | Step:
     produces = context.produces.get(path, ())
     body: Step
     facts = context.facts
-    if native.get("partitions_def") is not None:
-        facts = replace(facts, partitions=native["partitions_def"])
+    # All steps of a run have one interval, also those whose own assets have no partitions.
+    partitions = native.get("partitions_def") if context.alone else context.form.partitions
+    if partitions is not None and partitions is not facts.partitions:
+        facts = replace(facts, partitions=partitions)
     if task.kind is TaskKind.END:
         flat = context.flat
         gates = {gate: flat.tasks[gate].missing for gate in context.gates_of_ends}

@@ -11,6 +11,7 @@ from dagster import AssetDep, AssetKey, AssetSpec, LastPartitionMapping
 
 from starlake_core import StarlakeDataset, StarlakeError, Task
 
+from .keywords import dep_of
 from .options import DagsterOptions
 from .outputs import AssetOutput
 from .project_details import details_metadata, freshness_of, owners_of, plain_lines
@@ -33,6 +34,7 @@ class Specs:
         self._context = context
         self.pipeline = context.pipeline
         self.partitions = context.partitions
+        self._partitioned: set[AssetKey] = set()
 
     @cached_property
     def _tags(self) -> dict[str, str]:
@@ -105,19 +107,19 @@ class Specs:
             found = found.replace_attributes(
                 deps=self._deps(native, deps, found.automation_condition, found.partitions_def)
             )
+        if found.partitions_def is not None:
+            self._partitioned.add(found.key)
         return found
 
     def _deps(
         self, native: Mapping[str, Any], deps: Sequence[AssetKey], condition: Any, partitions: Any
     ) -> Sequence[Any]:
         """The dependencies of an asset, with those of its keyword ``deps``."""
-        given: dict[AssetKey, Any] = {
-            dep.asset_key: dep for dep in map(AssetDep.from_coercible, native.get("deps") or ())
-        }
+        given: dict[AssetKey, Any] = {dep.asset_key: dep for dep in map(dep_of, native.get("deps") or ())}
         if condition is None or partitions is not None:
             return [*(given.pop(key, key) for key in deps), *given.values()] if given else deps
-        # A condition such as eager() waits until nothing is missing: of the tables of others, only the last partition counts.
-        own, last = self._context.own, LastPartitionMapping()
+        # A condition such as eager() waits until nothing is missing: of the tables of others, and of those with partitions, only the last one counts.
+        own, last = self._context.own - self._partitioned, LastPartitionMapping()
         found = [given.pop(key, None) or (key if key in own else AssetDep(key, partition_mapping=last)) for key in deps]
         return [*found, *given.values()]
 

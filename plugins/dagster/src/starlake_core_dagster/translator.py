@@ -14,7 +14,7 @@ from starlake_core import Check, Pipeline, StarlakeDataset, StarlakeError, Task
 from .keys import asset_key
 from .options import DagsterOptions
 
-__all__ = ["StarlakeTranslator", "TranslatedAsset", "TranslatedCheck", "translated_by", "translator_of"]
+__all__ = ["StarlakeTranslator", "TranslatedAsset", "TranslatedCheck", "key_of", "translated_by", "translator_of"]
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,26 @@ def translated_by(translator: StarlakeTranslator | None) -> Iterator[None]:
 
 
 _DEFAULT = StarlakeTranslator()
+
+
+def key_of(translator: StarlakeTranslator, dataset: StarlakeDataset, pipeline: Pipeline) -> AssetKey:
+    """The key of the asset of a dataset, as a translator says.
+
+    Args:
+        translator: the translator.
+        dataset: the dataset.
+        pipeline: a pipeline that has to do with it.
+
+    Raises:
+        StarlakeError: it returns something else.
+    """
+    key = translator.get_asset_key(dataset, pipeline)
+    if not isinstance(key, AssetKey):
+        raise StarlakeError(
+            f"get_asset_key() of {type(translator).__name__} returned {key!r} for {dataset.uri}; return an AssetKey, such as "
+            'AssetKey(["sales", "orders"])'
+        )
+    return key
 
 
 def translator_of(pipeline: Pipeline) -> StarlakeTranslator:

@@ -16,6 +16,7 @@ from typing import Any
 from dagster import (
     AssetKey,
     AssetsDefinition,
+    AssetSpec,
     DependencyDefinition,
     InputMapping,
     MultiDependencyDefinition,
@@ -52,19 +53,22 @@ class UnitForm(Form):
         for produced in self.outputs:
             self.made.setdefault(context.flat.step(produced.path), []).append(produced)
         checks = {path for path, task in context.flat.tasks.items() if task.kind is TaskKind.CHECK}
-        self.units = plan(
-            context.flat,
-            {path: [produced.key for produced in found] for path, found in self.made.items()},
-            context.says,
-            {key for keys in context.reads.values() for key in keys if key not in unordered},
-            checks | set(theirs),
-            frozenset(starts_only(context, theirs)),
-        )
+        made = {path: [produced.key for produced in found] for path, found in self.made.items()}
+        reads = {key for keys in context.reads.values() for key in keys if key not in unordered}
+        dropped = frozenset(starts_only(context, theirs))
+        self._says: Mapping[str, Sequence[AssetKey]] = context.says
+        self.units = plan(context.flat, made, self._says, reads, checks | set(theirs), dropped)
         self._specs = {
             produced: self.specs(produced, self.units.deps[context.flat.step(produced.path)])
             for produced in self.outputs
         }
-        self._wait_for_more()
+        more = self._added()
+        if more:
+            # What a description adds is waited for like what a task declares to read.
+            self._says = {path: (*context.says.get(path, ()), *more.get(path, ())) for path in {**context.says, **more}}
+            known = {key for keys in made.values() for key in keys}
+            reads |= {key for keys in more.values() for key in keys} - known - set(unordered)
+            self.units = plan(context.flat, made, self._says, reads, checks | set(theirs), dropped)
         # Something has to need the verdict of a check, or Dagster does not expect it.
         self._verdicts: dict[str, str] = {}
         for unit in self.units.members:
@@ -75,23 +79,21 @@ class UnitForm(Form):
         names = context.flat.names
         self._names = [f"{context.name}__{names[unit[0]]}__steps" for unit in self.units.members]
 
-    def _wait_for_more(self) -> None:
-        """Wait for what a description adds to the dependencies of an asset."""
-        units = self.units
-        for unit in units.members:
-            made = {produced.key for path in unit for produced in self.made.get(path, ())}
-            for path in unit:
-                known = set(units.deps[path]) | made
-                more = dict.fromkeys(
-                    dep.asset_key
-                    for produced in self.made.get(path, ())
-                    for dep in self._specs[produced].deps
-                    if dep.asset_key not in known
-                )
-                if more:
-                    units.outside[path] = (*units.outside[path], *more)
-                    if path in units.relays:
-                        units.relays[path] = (*units.relays[path], tuple(more))
+    @property
+    def described(self) -> Mapping[AssetOutput, AssetSpec]:
+        """See :class:`.form.Form`."""
+        return self._specs
+
+    def _added(self) -> dict[str, tuple[AssetKey, ...]]:
+        """Maps the path of each step to what the descriptions of its assets add to their dependencies."""
+        found: dict[str, dict[AssetKey, None]] = {}
+        for path, made in self.made.items():
+            known = {*self.units.deps[path], *(produced.key for produced in made)}
+            for produced in made:
+                for dep in self._specs[produced].deps:
+                    if dep.asset_key not in known:
+                        found.setdefault(path, {})[dep.asset_key] = None
+        return {path: tuple(keys) for path, keys in found.items()}
 
     @property
     def step_keys(self) -> dict[str, str]:
@@ -135,7 +137,7 @@ class UnitForm(Form):
                         "blocking check between the two does not stop it, and no asset of others can stand between them. To avoid that, make it in "
                         "another pipeline"
                     )
-                strange = [key.to_user_string() for key in self.context.says.get(path, ()) if key not in known]
+                strange = [key.to_user_string() for key in self._says.get(path, ()) if key not in known]
                 if strange and any(
                     before in tasks and tasks[before].kind in _GATES for before in self.units.inside[path]
                 ):

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from typing import Any
 
 from .op_graph import Flat
 
-__all__ = ["Units", "circles", "longest_path", "plan"]
+__all__ = ["Units", "circles", "longest_path", "plan", "with_reads"]
 
 Key = Any  # an asset key
 
@@ -24,7 +25,7 @@ class Units:
     Attributes:
         members: the paths of the steps of each unit, in topological order.
         outside: maps the path of each step to the assets of other units that it waits for.
-        inside: maps the path of each step to the steps of its unit directly before it.
+        inside: maps the path of each step to the steps of its unit that it waits for: those directly before it, and those whose assets it reads.
         deps: maps the path of each step to what its assets depend on, which includes what steps without a dataset before it wait for.
         relays: maps the path of each step that tolerates skips, and may meet one, to its :attr:`outside`, in groups whose assets are only
             skipped together.
@@ -61,6 +62,7 @@ def plan(
     """
     befores = _befores(flat, dropped)
     maker = {key: path for path, keys in made.items() for key in keys}
+    waits_for = with_reads(befores, says, maker)
     root = {path: path for path in befores}
 
     def find(path: str) -> str:
@@ -94,11 +96,11 @@ def plan(
             waits.update(dict.fromkeys(keys or deps[before]))
             if find(before) != unit:
                 behind.extend(keys or ())
-        inside[path] = tuple(before for before in found if find(before) == unit)
+        inside[path] = tuple(before for before in waits_for[path] if find(before) == unit)
         outside[path] = tuple(dict.fromkeys([*reads, *behind])) if reads or behind else ()
         own = made.get(path, ())
         deps[path] = tuple(key for key in waits if key not in own)
-    relays = _relays(flat, befores, outside, maker, optional)
+    relays = _relays(flat, waits_for, outside, maker, optional)
     return Units(
         list(members.values()),
         outside,
@@ -131,6 +133,37 @@ def _befores(flat: Flat, dropped: Collection[str]) -> dict[str, tuple[str, ...]]
     return found
 
 
+def with_reads(
+    befores: Mapping[str, tuple[str, ...]], says: Mapping[str, Iterable[Key]], maker: Mapping[Key, str]
+) -> Mapping[str, tuple[str, ...]]:
+    """Add to the steps directly before each step those whose assets it reads; the order in which steps were drawn counts if the two differ.
+
+    Args:
+        befores: maps the path of each step to the steps directly before it.
+        says: maps the path of each step to the assets that it reads.
+        maker: maps each asset of the pipeline to the step that makes it.
+
+    Returns:
+        The steps that each step waits for; if that is more, in an order in which they can run.
+    """
+    more: dict[str, list[str]] = {}
+    for path, found in befores.items():
+        reads = dict.fromkeys(maker[key] for key in says.get(path, ()) if key in maker)
+        left = [other for other in reads if other != path and other not in found]
+        if left:
+            more[path] = left
+    if not more:
+        return befores
+    place = {path: number for number, path in enumerate(befores)}
+    if any(place[other] > place[path] for path, left in more.items() for other in left):
+        every = {path: [*found, *more.get(path, ())] for path, found in befores.items()}
+        around = {path: number for number, circle in enumerate(circles(every)) for path in circle}
+        for path, left in more.items():
+            left[:] = [other for other in left if path not in around or around.get(other) != around[path]]
+    waits_for = {path: (*found, *more.get(path, ())) for path, found in befores.items()}
+    return {path: waits_for[path] for path in TopologicalSorter(waits_for).static_order()}
+
+
 def _edges(
     befores: Mapping[str, Iterable[str]], says: Mapping[str, Iterable[Key]], maker: Mapping[Key, str], find: Any
 ) -> dict[str, dict[str, None]]:
@@ -149,16 +182,16 @@ def _edges(
 
 def _relays(
     flat: Flat,
-    befores: Mapping[str, Sequence[str]],
+    waits_for: Mapping[str, Sequence[str]],
     outside: Mapping[str, Sequence[Key]],
     maker: Mapping[Key, str],
     optional: Collection[str],
 ) -> dict[str, tuple[tuple[Key, ...], ...]]:
     """For each step that tolerates skips and may meet one: what it waits for, in groups that depend on the same optional steps."""
-    bits = {path: 1 << number for number, path in enumerate(path for path in befores if path in optional)}
+    bits = {path: 1 << number for number, path in enumerate(path for path in waits_for if path in optional)}
     masks: dict[str, int] = {}
     relays: dict[str, tuple[tuple[Key, ...], ...]] = {}
-    for path, found in befores.items():
+    for path, found in waits_for.items():
         mask = 0
         for before in found:
             mask |= masks[before]

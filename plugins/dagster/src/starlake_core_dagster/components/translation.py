@@ -29,6 +29,7 @@ class AttributeTranslator(StarlakeTranslator):
     ) -> None:
         self._describe = describe
         self._rename = rename
+        self._known: dict[AssetKey, StarlakeDataset] = {}
         self.failure: StarlakeError | None = None
         """Why it could not be applied. Where pipelines with faults are left out, this must not be one of their faults."""
 
@@ -38,7 +39,15 @@ class AttributeTranslator(StarlakeTranslator):
         if self._rename is None:
             return key
         spec = AssetSpec(key)
-        return self._applied(self._rename, TranslatedAsset(pipeline, None, dataset, spec)).key
+        found = self._applied(self._rename, TranslatedAsset(pipeline, None, dataset, spec)).key
+        other = self._known.setdefault(found, dataset)
+        if other != dataset:
+            self.failure = StarlakeError(
+                f"the attribute 'translation' gives {other.uri} and {dataset.uri} the same key {found.to_user_string()}: let it depend on the "
+                "dataset, as {{ dataset.sink }} does, or write key_prefix instead of key"
+            )
+            raise self.failure
+        return found
 
     def get_asset_spec(self, asset: TranslatedAsset) -> AssetSpec:
         """See :class:`..translator.StarlakeTranslator`."""
