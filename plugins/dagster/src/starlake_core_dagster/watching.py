@@ -17,7 +17,7 @@ from starlake_core.logs import get_logger
 from starlake_core.model.run_options import OPTIONS, POLICIES
 from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START, read_event
 
-from .translator import translator_of
+from .translator import key_of, translator_of
 
 __all__ = ["DONE", "PARTLY", "RECORD", "Look", "Memory", "Watch", "active_run", "is_whole", "look", "moment_of"]
 
@@ -70,8 +70,8 @@ class Watch:
         """
         if pipeline.trigger is None:
             return None
-        key_of = translator_of(pipeline).get_asset_key
-        datasets = {key_of(dataset, pipeline): dataset for dataset in pipeline.trigger.datasets}
+        translator = translator_of(pipeline)
+        datasets = {key_of(translator, dataset, pipeline): dataset for dataset in pipeline.trigger.datasets}
         return cls(FreshnessPolicy.of(pipeline), datasets, job)
 
 
