@@ -121,6 +121,11 @@ class Form(ABC):
         """The assets that it defines."""
         return [produced.key for produced in self.outputs]
 
+    @cached_property
+    def paths(self) -> frozenset[str]:
+        """The paths of the tasks that are assets."""
+        return frozenset(produced.path for produced in self.outputs)
+
     @abstractmethod
     def ins(self, path: str) -> list[str]:
         """The names of the inputs of the op of a step."""
