@@ -343,7 +343,7 @@ def test_a_keyword_of_assets_is_refused_for_a_task_that_is_none(verb: str) -> No
         )
 
     with pytest.raises(
-        StarlakeError, match=r"of pipeline p is no asset in Dagster, so deps, owners would have no effect"
+        StarlakeError, match=r"of pipeline p is not an asset in Dagster, so deps, owners would have no effect"
     ):
         draw(build)
     # The last task is one, because something has to lead to it.

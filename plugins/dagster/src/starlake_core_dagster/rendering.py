@@ -94,8 +94,8 @@ def _refuse_without_asset(context: RenderContext, path: str, native: Mapping[str
     given = [name for name, value in native.items() if name in ASSET_KEYWORDS and value is not None]
     if given and not (context.alone or path in context.produces or path in context.form.paths):
         raise StarlakeError(
-            f"task {path} of pipeline {context.pipeline.id} is no asset in Dagster, so {', '.join(given)} would have no effect; give it to a task "
-            "that makes a table, or leave it out"
+            f"task {path} of pipeline {context.pipeline.id} is not an asset in Dagster, so {', '.join(given)} would have no effect; give it to a "
+            "task that makes a table, or leave it out"
         )
 
 
