@@ -45,6 +45,7 @@ from .model.names import StarlakeExecutionEnvironment, StarlakeOrchestrator
 from .model.page import LivePage, Page
 from .model.run import Attempt, DataInterval, Report, Run, RunKey, RunRequest, TaskEvent, TaskReport, TaskState
 from .model.schedule import (
+    Fires,
     StarlakeDomain,
     StarlakeSchedule,
     StarlakeTable,
@@ -125,6 +126,7 @@ __all__ = [
     "DependencyType",
     "DuplicateIdError",
     "EdgeError",
+    "Fires",
     "GeneralOptions",
     "GraphError",
     "Integer",

@@ -190,6 +190,22 @@ def test_what_a_verb_needs_it_names(orchestrate: Any, verb: Any) -> None:
         verb(orchestrate().sl_create_pipeline(name="p"))
 
 
+@pytest.mark.parametrize(
+    ("verb", "order"),
+    [
+        (
+            lambda p: p.sl_load("sales", "orders"),
+            r"needs table=, one name; its first arguments are task_id, domain, table$",
+        ),
+        (lambda p: p.sl_transform("kpi.a"), r"needs transform_name=, one name; .* are task_id, transform_name$"),
+        (lambda p: p.sl_load("load", "sales", 7), "needs table=, one name, found 7$"),
+    ],
+)
+def test_names_in_the_wrong_order_are_told_the_order(orchestrate: Any, verb: Any, order: str) -> None:
+    with pytest.raises(CommandError, match=order):
+        verb(orchestrate().sl_create_pipeline(name="p"))
+
+
 def test_a_job_that_the_command_line_would_refuse_is_refused_at_once(orchestrate: Any) -> None:
     with pytest.raises(ContractError, match="Unknown option --tabels"):
         orchestrate().sl_create_pipeline(name="p").sl_job("x", ["freshness", "--tabels", "a"])

@@ -17,7 +17,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from starlake_core import (
@@ -477,6 +477,60 @@ def test_fire_times_are_those_of_the_oracle(place: tuple[tzinfo, datetime], cron
     first, last = middle - timedelta(hours=3), middle + timedelta(hours=3)
     expected = [moment for moment in fires(cron, zone, middle) if first <= moment <= last]
     assert [moment.astimezone(UTC) for moment in fire_times(cron, first, last, zone)] == expected
+
+
+@functools.cache
+def host_fires(cron: str, zone: tzinfo, middle: datetime) -> tuple[datetime, ...]:
+    """The instants at which a host fires that takes the second of two equal times, and the end of a gap for a time in it."""
+    found: dict[datetime, datetime] = {}
+    before: datetime | None = None
+    for instant, wall in clock(zone, middle):
+        if before is not None and wall > before + MINUTE:
+            skipped = (before + MINUTE * i for i in range(1, (wall - before) // MINUTE))
+            found.update((one, instant) for one in skipped if matches(cron, one))
+        if matches(cron, wall):
+            found[wall] = instant
+        before = wall
+    return tuple(sorted(set(found.values())))
+
+
+@settings(max_examples=20)
+@given(st.sampled_from(PLACES), CRONS, OFFSETS)
+@example(PLACES[0], "30 2,3 * * *", timedelta(hours=1))
+@example(PLACES[1], "0 */2 * * *", timedelta(0))
+def test_a_host_may_have_rules_of_its_own_around_a_change_of_the_clock(
+    place: tuple[tzinfo, datetime], cron: str, offset: timedelta
+) -> None:
+    zone, middle = place
+    expected = host_fires(cron, zone, middle)
+    asked: list[str] = []
+
+    def host(text: str, name: str, start: datetime, end: datetime) -> list[datetime]:
+        asked.append(name)
+        assert (text, start < end) == (cron, True)
+        return [moment.astimezone(zone) for moment in expected if start <= moment < end]
+
+    moment = middle + offset
+    after, before = bisect_right(expected, moment), bisect_left(expected, moment)
+    if after < len(expected):
+        assert next_fire(cron, moment, zone, host).astimezone(UTC) == expected[after]
+    if before > 0:
+        assert previous_fire(cron, moment, zone, host).astimezone(UTC) == expected[before - 1]
+    for start, end in pairwise(expected[max(0, after - 3) : after + 3]):
+        found = data_interval(cron, end, zone, host)
+        assert (found.start.astimezone(UTC), found.end.astimezone(UTC)) == (start, end)
+    first, last = middle - timedelta(hours=3), middle + timedelta(hours=3)
+    found = [one.astimezone(UTC) for one in fire_times(cron, first, last, zone, host)]
+    assert found == [one for one in expected if first <= one <= last]
+    assert set(asked) <= {str(zone)}
+
+
+def test_a_host_is_asked_only_around_a_change_of_the_clock() -> None:
+    def host(*_: object) -> list[datetime]:
+        raise AssertionError("this is a calm week")
+
+    june = datetime(2025, 6, 10, 12, tzinfo=UTC)
+    assert data_interval("0 */2 * * *", june, PARIS, host) == data_interval("0 */2 * * *", june, PARIS)
 
 
 class Foreign(datetime):

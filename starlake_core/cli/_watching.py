@@ -91,8 +91,8 @@ class Watch:
         Args:
             now: the time, aware.
         """
-        crons = [(pipeline.cron, pipeline.zone) for pipeline in self._pipelines if pipeline.cron is not None]
-        return min((next_fire(cron, now, zone).astimezone(_UTC) for cron, zone in crons), default=None)
+        known = [(one.cron, one.zone, one.fires) for one in self._pipelines if one.cron is not None]
+        return min((next_fire(cron, now, zone, fires).astimezone(_UTC) for cron, zone, fires in known), default=None)
 
     def _due(self, pipeline: StarlakePipeline, now: datetime) -> list[RunRequest]:
         last = self._last.pop(pipeline.id, None)
@@ -109,16 +109,16 @@ class Watch:
     def _fires(self, pipeline: StarlakePipeline, cron: str, now: datetime) -> list[datetime]:
         """The scheduled dates that have not run: the last one, or with ``catchup`` all of them."""
         done = self._ends.get(pipeline.id)
-        last = data_interval(cron, now, pipeline.zone).end
+        last = data_interval(cron, now, pipeline.zone, pipeline.fires).end
         if pipeline.catchup:
             after = done or pipeline.start_date
-            found = list(fire_times(cron, after + timedelta(microseconds=1), now, pipeline.zone))
+            found = list(fire_times(cron, after + timedelta(microseconds=1), now, pipeline.zone, pipeline.fires))
         else:
             found = [last]
         fires = []
         for fire in found:
             at = fire.astimezone(_UTC)
-            starts = data_interval(cron, fire, pipeline.zone).start.astimezone(_UTC)
+            starts = data_interval(cron, fire, pipeline.zone, pipeline.fires).start.astimezone(_UTC)
             early = starts < pipeline.start_date
             if (done is None or at > done) and not early and (pipeline.end_date is None or at <= pipeline.end_date):
                 fires.append(fire)

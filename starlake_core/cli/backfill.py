@@ -100,7 +100,7 @@ def _moments(selected: SelectedPipeline, start: datetime, end: datetime) -> Iter
             "whose pipelines have one"
         )
     first, last = aware_date(start, pipeline.zone), aware_date(end, pipeline.zone)
-    for number, moment in enumerate(fire_times(pipeline.cron, first, last, pipeline.zone), start=1):
+    for number, moment in enumerate(fire_times(pipeline.cron, first, last, pipeline.zone, pipeline.fires), start=1):
         if number % _STEP == 0:
             stderr().print(
                 f"planning pipeline {pipeline.id}: {number} runs, up to {moment:%Y-%m-%d}; Ctrl-C stops it",

@@ -140,6 +140,7 @@ class StarlakePipeline(Verbs):
             native_options=native_options,
             deployment=general.deployment or "",
             starlake_environment=general.sl_env_var.get("SL_ENV", ""),
+            fires=self.plugins.fires(),
         )
         if trigger is not None:
             FreshnessPolicy.of(self)  # so that a condition that cannot be read is refused now
@@ -293,7 +294,7 @@ class StarlakePipeline(Verbs):
 
         for name in ("select", "exclude"):
             keywords[name] = tuple(keywords.get(name, ()))
-        dates = fire_times(self.cron, aware_date(start, self.zone), aware_date(end, self.zone), self.zone)
+        dates = fire_times(self.cron, aware_date(start, self.zone), aware_date(end, self.zone), self.zone, self.fires)
         requests = [request_run(self, moment, **keywords) for moment in dates]
         native = self.plugins.backfill(self, requests)
         if native is not None:

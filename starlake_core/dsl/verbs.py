@@ -530,6 +530,9 @@ class Verbs(Pipeline):
 
     def _needed(self, verb: str, name: str, value: str | None) -> str:
         if not value or not isinstance(value, str):
-            found = f", found {value!r}" if value else ""
+            code = getattr(type(self), verb).__code__
+            before = code.co_varnames[1 : code.co_varnames.index(name) + 1]
+            order = f"; its first arguments are {', '.join(before)}" if len(before) > 1 else ""
+            found = f", found {value!r}" if value else order
             raise CommandError(f"{verb}() of pipeline {self.id} needs {name}=, one name{found}")
         return value

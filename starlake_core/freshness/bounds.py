@@ -29,7 +29,7 @@ def history_since(policy: FreshnessPolicy, previous: Previous | None) -> dict[st
     """
     if previous is None:
         return {item.identity: policy.start or _FIRST for item in policy.watched}
-    clock = Clock(policy.zone)
+    clock = Clock(policy.zone, policy.fires)
     return {item.identity: _since(item, clock, previous.end.timestamp()) for item in policy.watched}
 
 

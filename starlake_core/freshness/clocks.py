@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from datetime import datetime, timedelta, timezone, tzinfo
 
 from ..errors import ScheduleError
-from ..model.schedule import time_zone
+from ..model.schedule import Fires, time_zone
 from .crons import DAY, Cron
 
 __all__ = ["Clock", "Clocks"]
@@ -21,15 +21,19 @@ class Clock:
 
     Args:
         zone: the time zone.
+        fires: when the host fires a schedule, asked for days on which the clock changes; None for the rules of :meth:`fire`.
     """
 
-    def __init__(self, zone: tzinfo) -> None:
+    def __init__(self, zone: tzinfo, fires: Fires | None = None) -> None:
         self.zone = zone
+        self._name = getattr(zone, "key", "")
+        self._fires = fires if self._name else None
         self._fixed = isinstance(zone, timezone)
         self._offset = int(zone.utcoffset(None).total_seconds()) if isinstance(zone, timezone) else 0
         self._walls: dict[float, int] = {}
         self._instants: dict[int, float] = {}
         self._ticks: dict[tuple[str, int], list[float]] = {}
+        self._changes: dict[int, bool] = {}
 
     def wall(self, instant: float) -> int:
         """The wall-clock time of an instant, in whole seconds."""
@@ -60,7 +64,7 @@ class Clock:
         """The last instant up to another at which a schedule fires; None if there is none.
 
         A schedule that fires at most once a day fires once at each wall-clock time. Any other fires at every instant
-        whose wall clock matches.
+        whose wall clock matches. On a day on which the clock changes, the host may have other rules.
 
         Args:
             cron: the schedule.
@@ -72,11 +76,22 @@ class Clock:
     def _fire_of_day(self, cron: Cron, until: float, strictly: bool) -> float | None:
         wall = cron.before(self.wall(until) + 1 + (0 if self._fixed else _LARGEST_SHIFT))
         while wall is not None:
-            instant = self.instant(wall)
+            instant = self.fired(cron, wall)
             if instant < until or (instant == until and not strictly):
                 return instant
             wall = cron.before(wall)
         return None
+
+    def fired(self, cron: Cron, wall: int) -> float:
+        """The instant at which a schedule that fires at most once a day fires.
+
+        Args:
+            cron: the schedule.
+            wall: one of its wall-clock times.
+        """
+        day = wall // DAY
+        ticks = self._ticks_of(cron, day) if self._fires is not None and self._is_changed(day) else []
+        return ticks[0] if ticks else self.instant(wall)
 
     def _tick(self, cron: Cron, until: float, strictly: bool) -> float | None:
         find = bisect_left if strictly else bisect_right
@@ -97,13 +112,30 @@ class Clock:
         return found
 
     def _ticks_on(self, cron: Cron, day: int) -> list[float]:
-        walls = [day * DAY + time for time in cron.times]
-        first, last = self._at(day * DAY, 0), self._at((day + 1) * DAY, 1)
-        if last - first == DAY:
+        first, last = self._bounds(day)
+        if not self._is_changed(day):
             return [first + time for time in cron.times]
+        if self._fires is not None:
+            start, end = (_EPOCH + timedelta(seconds=instant) for instant in (first, last))
+            return [moment.timestamp() for moment in self._fires(cron.text, self._name, start, end)]
+        walls = [day * DAY + time for time in cron.times]
         both = {self._at(wall, fold) for wall in walls for fold in (0, 1)}
         wanted = set(walls)
         return sorted(instant for instant in both if self.wall(instant) in wanted)
+
+    def _bounds(self, day: int) -> tuple[float, float]:
+        """The first instant of a day, and that of the next one."""
+        return self.instant(day * DAY), self.instant((day + 1) * DAY)
+
+    def _is_changed(self, day: int) -> bool:
+        """Whether the clock changes on a day."""
+        if self._fixed:
+            return False
+        found = self._changes.get(day)
+        if found is None:
+            first, last = self._bounds(day)
+            found = self._changes[day] = last - first != DAY
+        return found
 
 
 class Clocks:
@@ -111,17 +143,19 @@ class Clocks:
 
     Args:
         zone: the zone of the pipeline.
+        fires: see :class:`Clock`.
     """
 
-    def __init__(self, zone: tzinfo) -> None:
-        self.own = Clock(zone)
+    def __init__(self, zone: tzinfo, fires: Fires | None = None) -> None:
+        self.own = Clock(zone, fires)
+        self._fires = fires
         self._by_name: dict[str, Clock | None] = {}
 
     def named(self, name: str) -> Clock | None:
         """The clock of a zone with this name; None if it is not known on this machine."""
         if name not in self._by_name:
             try:
-                self._by_name[name] = Clock(time_zone(name))
+                self._by_name[name] = Clock(time_zone(name), self._fires)
             except ScheduleError:
                 self._by_name[name] = None
         return self._by_name[name]

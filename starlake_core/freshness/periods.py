@@ -87,7 +87,7 @@ class Periods:
         if key not in self._fires:
             if self.unit and cron.unit:
                 wall = cron.before(period_start(int(candidate) + 1, self.unit) * DAY)
-                self._fires[key] = None if wall is None else clock.instant(wall)
+                self._fires[key] = None if wall is None else clock.fired(cron, wall)
             else:
                 self._fires[key] = clock.fire(cron, self.limit(candidate, clock), strictly=bool(self.unit))
         return self._fires[key]

@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import ScheduleError
 from ..model.dataset import StarlakeDataset
 from ..model.graph import Pipeline
+from ..model.schedule import Fires
 from ..options import GeneralOptions
 from ..options.general import START_DATE
 from .crons import CYCLES, UNITS, Cron, read
@@ -62,6 +63,7 @@ class FreshnessPolicy:
         check: whether the pipeline waits for its data; False to run with whatever is there.
         merge: how run variables of several datasets are merged.
         min_seconds: the least number of seconds from a run to a replay.
+        fires: when the host fires a schedule on a day on which the clock changes; None for the rules of this package.
 
     Raises:
         ScheduleError: a cron expression cannot be read.
@@ -78,6 +80,7 @@ class FreshnessPolicy:
     check: bool = True
     merge: Mapping[str, Any] = field(default_factory=dict)
     min_seconds: int = 900
+    fires: Fires | None = None
 
     def __post_init__(self) -> None:
         if self.cycle is not None:
@@ -114,6 +117,7 @@ class FreshnessPolicy:
             check=general.freshness_check,
             merge=pipeline.policy.merge,
             min_seconds=general.min_timedelta_between_runs,
+            fires=pipeline.fires,
         )
 
     @cached_property

@@ -61,7 +61,7 @@ class _Case:
         self.policy, self.previous, self.by_hand = policy, previous, by_hand
         # In UTC: Python compares the wall clocks of two times in one zone, and an hour may come twice.
         self.now = now = now.astimezone(timezone.utc)
-        self.clocks = Clocks(policy.zone)
+        self.clocks = Clocks(policy.zone, policy.fires)
         self.histories = read_histories(policy, self.clocks, events, previous, now)
         clocks = {identity: history.clock for identity, history in self.histories.items()}
         self.periods = Periods(policy, clocks)

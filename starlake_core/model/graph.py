@@ -15,6 +15,7 @@ from .details import TableDetails
 from .identity import deployment_name
 from .job import Job
 from .kinds import TaskKind, TriggerPolicy, TriggerRule, Wait
+from .schedule import Fires
 
 if TYPE_CHECKING:
     from ..options import Options
@@ -451,7 +452,8 @@ class Pipeline(TaskGroup):
         native_options: keyword arguments for the orchestrator's own pipeline object, which the orchestrator checks.
         deployment: the user's name for the deployment; empty for none.
         starlake_environment: ``SL_ENV`` of its commands; empty if it is not declared.
-        options: its typed options. These last three are set on pipelines that an orchestration made.
+        fires: when its orchestrator fires a schedule around a change of the clock; None for the rules of :func:`next_fire`.
+        options: its typed options. These last four are set on pipelines that an orchestration made.
         plugins: the plugins that provide the runners of its jobs.
         native: the orchestrator's object; None until it is rendered.
     """
@@ -462,6 +464,7 @@ class Pipeline(TaskGroup):
         "deployment",
         "description",
         "end_date",
+        "fires",
         "max_active_runs",
         "native",
         "native_options",
@@ -499,6 +502,7 @@ class Pipeline(TaskGroup):
         native_options: Mapping[str, Any] | None = None,
         deployment: str = "",
         starlake_environment: str = "",
+        fires: Fires | None = None,
     ) -> None:
         super().__init__(name, None)
         self.cron = cron
@@ -516,6 +520,7 @@ class Pipeline(TaskGroup):
         self.native_options = dict(native_options or {})
         self.deployment = deployment
         self.starlake_environment = starlake_environment
+        self.fires = fires
         self.native: Any = None
 
     def deployment_at(self, host: str = "") -> str:

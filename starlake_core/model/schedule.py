@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from typing import TypeVar
@@ -13,6 +13,7 @@ from ..errors import ScheduleError
 from .run import DataInterval
 
 __all__ = [
+    "Fires",
     "StarlakeDomain",
     "StarlakeSchedule",
     "StarlakeTable",
@@ -26,6 +27,10 @@ __all__ = [
     "read_cron",
     "time_zone",
 ]
+
+Fires = Callable[[str, str, datetime, datetime], Iterable[datetime]]
+"""When an orchestrator fires a schedule: takes a cron expression, the name of its time zone, a start and an end, and returns
+the times from the start up to before the end, aware and in order."""
 
 # No zone shifts its clock by more than this at once, except islands that crossed the date line.
 _LARGEST_SHIFT = timedelta(hours=3)
@@ -251,28 +256,71 @@ def _found_neighbour(cron: str, moment: datetime, zone: tzinfo, forward: bool) -
     raise ScheduleError(f"cron expression {cron!r} never fires {'after' if forward else 'before'} {moment.isoformat()}")
 
 
-def next_fire(cron: str, after: datetime, zone: tzinfo = timezone.utc) -> datetime:
+def _is_steady(moment: datetime, zone: tzinfo) -> bool:
+    """Return whether the clock of a zone does not change within a day of an instant."""
+    day = timedelta(days=1)
+    moment = moment.astimezone(timezone.utc)
+    return (moment - day).astimezone(zone).utcoffset() == (moment + day).astimezone(zone).utcoffset()
+
+
+@functools.lru_cache(maxsize=64)
+def _host_day(fires: Fires, cron: str, zone: str, day: date) -> tuple[datetime, ...]:
+    """Return the times (in UTC) at which a host fires on a day of UTC."""
+    start = datetime.combine(day, time.min, timezone.utc)
+    # In UTC: Python compares the wall clocks of two times in one zone.
+    return tuple(fire.astimezone(timezone.utc) for fire in fires(cron, zone, start, start + timedelta(days=1)))
+
+
+def _host_fires(fires: Fires, cron: str, zone: str, start: datetime, end: datetime) -> Iterator[datetime]:
+    """Yield the times (in UTC) from the start up to before the end at which a host fires."""
+    for day in range(start.toordinal(), end.toordinal() + 1):
+        yield from (fire for fire in _host_day(fires, cron, zone, date.fromordinal(day)) if start <= fire < end)
+
+
+def _host_neighbour(cron: str, moment: datetime, zone: tzinfo, forward: bool, fires: Fires) -> datetime:
+    """Return the neighbour as a host fires that has rules of its own around a change of the clock."""
+    moment = _plain(moment).astimezone(timezone.utc)
+    while True:
+        best = _neighbour(cron, moment, zone, forward)
+        if _is_steady(best, zone) and _is_steady(moment, zone):
+            return best
+        near = best.astimezone(timezone.utc)
+        start, end = (moment, near + _LARGEST_SHIFT) if forward else (near - _LARGEST_SHIFT, moment)
+        found = [fire for fire in _host_fires(fires, cron, str(zone), start, end) if fire > moment or not forward]
+        if found:
+            return found[0 if forward else -1].astimezone(zone)
+        moment = end if forward else start
+
+
+def next_fire(cron: str, after: datetime, zone: tzinfo = timezone.utc, fires: Fires | None = None) -> datetime:
     """Return the first time after an instant at which a schedule fires.
 
     Args:
         cron: five fields, in the wall-clock time of the zone.
         after: an aware time, which is itself excluded.
         zone: the zone of the schedule.
+        fires: when the orchestrator fires around a change of the clock (``Pipeline.fires``); None for the rules below.
 
     Returns:
         An aware time in the zone. In an hour that the clock shows twice, expressions that repeat within the day fire
         twice, and others once. A time of day that the clock skips fires after the gap.
     """
-    return _neighbour(cron, after, zone, forward=True)
+    if fires is None:
+        return _neighbour(cron, after, zone, forward=True)
+    return _host_neighbour(cron, after, zone, True, fires)
 
 
-def previous_fire(cron: str, before: datetime, zone: tzinfo = timezone.utc) -> datetime:
+def previous_fire(cron: str, before: datetime, zone: tzinfo = timezone.utc, fires: Fires | None = None) -> datetime:
     """Return the last time before an instant at which a schedule fires; see :func:`next_fire`."""
-    return _neighbour(cron, before, zone, forward=False)
+    if fires is None:
+        return _neighbour(cron, before, zone, forward=False)
+    return _host_neighbour(cron, before, zone, False, fires)
 
 
-def fire_times(cron: str, start: datetime, end: datetime, zone: tzinfo = timezone.utc) -> Iterator[datetime]:
-    """Yield the times at which a schedule fires, from ``start`` to ``end``, both included.
+def fire_times(
+    cron: str, start: datetime, end: datetime, zone: tzinfo = timezone.utc, fires: Fires | None = None
+) -> Iterator[datetime]:
+    """Yield the times at which a schedule fires, from ``start`` to ``end``, both included; see :func:`next_fire`.
 
     Raises:
         ScheduleError: a year is not from 1000 to 9998.
@@ -282,13 +330,15 @@ def fire_times(cron: str, start: datetime, end: datetime, zone: tzinfo = timezon
     start, end = _plain(start), _plain(end)
     # In UTC, because Python compares and shifts times of one zone by the wall clock, and an hour may occur twice.
     last = end.astimezone(timezone.utc)
-    moment = next_fire(cron, start.astimezone(timezone.utc) - timedelta(microseconds=1), zone)
+    moment = next_fire(cron, start.astimezone(timezone.utc) - timedelta(microseconds=1), zone, fires)
     while moment.astimezone(timezone.utc) <= last:
         yield moment
-        moment = next_fire(cron, moment, zone)
+        moment = next_fire(cron, moment, zone, fires)
 
 
-def data_interval(cron: str | None, scheduled: datetime, zone: tzinfo = timezone.utc) -> DataInterval:
+def data_interval(
+    cron: str | None, scheduled: datetime, zone: tzinfo = timezone.utc, fires: Fires | None = None
+) -> DataInterval:
     """Return the data interval that ends at a scheduled date.
 
     Args:
@@ -296,6 +346,7 @@ def data_interval(cron: str | None, scheduled: datetime, zone: tzinfo = timezone
         scheduled: an aware time. If the schedule does not fire then (a manual run), the result is the last complete
             interval.
         zone: the zone of the schedule.
+        fires: see :func:`next_fire`.
 
     Raises:
         ScheduleError: the year is not from 1000 to 9998, or the schedule never fires before this time.
@@ -304,8 +355,8 @@ def data_interval(cron: str | None, scheduled: datetime, zone: tzinfo = timezone
     scheduled = _plain(scheduled)
     if cron is None:
         return DataInterval(scheduled, scheduled)
-    end = previous_fire(cron, scheduled.astimezone(timezone.utc) + timedelta(microseconds=1), zone)
-    return DataInterval(previous_fire(cron, end, zone), end)
+    end = previous_fire(cron, scheduled.astimezone(timezone.utc) + timedelta(microseconds=1), zone, fires)
+    return DataInterval(previous_fire(cron, end, zone, fires), end)
 
 
 _COUNTED = 500

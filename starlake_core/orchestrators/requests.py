@@ -50,7 +50,7 @@ def request_run(
     """
     now = datetime.now(timezone.utc).replace(microsecond=0)
     moment = aware_date(scheduled_date, pipeline.zone) if scheduled_date is not None else now
-    interval: DataInterval = data_interval(_cron(pipeline), moment, pipeline.zone)
+    interval: DataInterval = data_interval(_cron(pipeline), moment, pipeline.zone, pipeline.fires)
     known = list(pipeline.tasks())
     for pattern in (*select, *exclude):
         if not any(matches(task, pattern) for task in known):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..model.outcome import Outcome
     from ..model.page import LivePage, Page
     from ..model.run import Report, RunKey, RunRequest
+    from ..model.schedule import Fires
     from ..options import Option, OptionGroup, Options
     from .runner import Runner
 
@@ -397,6 +398,25 @@ class HookSpecs:
             @hookimpl
             def sl_explain_keyword(keyword):
                 return "Give the time zone as the option timezone." if keyword == "execution_timezone" else None
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def sl_fires(self) -> Fires | None:
+        """Return the function that says when the orchestrator fires a schedule around a change of the clock. Optional,
+        for orchestrators.
+
+        Called once for each pipeline. Implement it if the orchestrator treats times that the clock skips, or that come
+        twice, otherwise than :func:`starlake_core.next_fire`: the data intervals of its runs then follow one another. The
+        function gets a cron expression, the name of a time zone, and two aware times; it returns the times from the first
+        up to before the second at which the orchestrator fires, in order. It is a function of a module, and is asked only
+        about some days around a change. None means the rules of :func:`starlake_core.next_fire`.
+
+        Example::
+
+            @hookimpl
+            def sl_fires():
+                return scheduler_times
         """
         raise NotImplementedError
 

@@ -21,6 +21,7 @@ from ..model.job import Job
 from ..model.outcome import Outcome
 from ..model.page import LivePage, Page
 from ..model.run import Report, RunKey, RunRequest
+from ..model.schedule import Fires
 from ..options import DeclaredOption, GeneralOptions, Option, OptionGroup, Options, OwnNames
 from . import registry
 from .blame import failed, is_own_message, label_runner
@@ -202,6 +203,14 @@ class Plugins:
         if any(keyword == declared.option.name for declared in self.declared_options()):
             return f" It is an option: Orchestration({{{keyword!r}: ...}})"
         return ""
+
+    def fires(self) -> Fires | None:
+        """Return the function that says when the orchestrator fires around a change of the clock; None for the rules of
+        :func:`starlake_core.next_fire`."""
+        found: Fires | None = self._call("sl_fires")
+        if found is not None and not callable(found):
+            raise self._returned("sl_fires", found, "instead of a function")
+        return found
 
     def find_options(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the explicit options and the values that plugins find in other places.

@@ -17,12 +17,14 @@ from ..model.run import RunKey
 from ..plugins.runner import Runner, Storage
 from .notes import FAILED, UNKNOWN, Note, Notes
 
-__all__ = ["Acknowledged", "Appended", "Guarded", "Subject", "word"]
+__all__ = ["MARK", "Acknowledged", "Appended", "Guarded", "Subject", "word"]
 
 logger = get_logger(__name__)
 
 # These and higher exit codes, and negative ones, mean that something else ended the process.
 _KILLED = 128
+MARK = "mark the task as succeeded"
+"""What a user does whose rows are there."""
 
 
 def word(which: str) -> str:
@@ -294,7 +296,7 @@ class Appended(Guarded):
             return ""
         return (
             f"it is not known whether {attempt} of the transform {self.subject.about} has added its rows ({self.subject.strategy}). Check the "
-            f"table. If they are missing, repeat the task with {word('doubtful')}; if they are there, mark the task as succeeded"
+            f"table. If they are missing, repeat the task with {word('doubtful')}; if they are there, {MARK}"
         )
 
     def end_of_unfound(self) -> str:

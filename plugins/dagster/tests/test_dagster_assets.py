@@ -17,8 +17,10 @@ from starlake_core_dagster.publishing import publish
 
 from starlake_core import (
     DuplicateIdError,
+    NothingFoundError,
     Orchestration,
     PipelineFileError,
+    RunError,
     StarlakeDataset,
     StarlakeDependencies,
     StarlakeDependency,
@@ -638,6 +640,46 @@ def test_definitions_of_something_else_are_refused(given: Any) -> None:
         match=r"definitions\(\) takes one or several pipelines, pipeline files or folders with pipeline files",
     ):
         definitions(given)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"translators": None}, r"does not take the keyword 'translators'\. Did you mean 'translator'\?"),
+        ({"executor_def": None}, r"does not take the keyword 'executor_def'\. Did you mean 'executor'\?"),
+        ({"options": {"parallelism": 3}}, r"takes options as keywords: definitions\(source, parallelism=4\)"),
+        ({"resources": {}}, r"the keyword 'resources' of Definitions; merge yours: Definitions\.merge\("),
+        ({"executor": "threads"}, r"'threads' is not a valid value for 'executor' of definitions\(\)"),
+    ],
+)
+def test_a_keyword_of_definitions_that_is_no_option_is_refused(keywords: dict[str, Any], message: str) -> None:
+    with pytest.raises(StarlakeError, match=message):
+        definitions("pipelines", **keywords)
+
+
+def test_a_relative_path_that_does_not_exist_is_said_with_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NothingFoundError, match=r"no file or folder pipelines in .*; .* Path\(__file__\)\.parent / "):
+        definitions("pipelines")
+
+
+@pytest.mark.parametrize("written", ["nowhere", "run_coordinator: [", "storage: {}\nrun_storage: {}", "instances: 3"])
+def test_an_instance_that_cannot_be_opened_is_no_fault_of_the_plugin(
+    written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    if written != "nowhere":
+        home.mkdir()
+        (home / "dagster.yaml").write_text(written, encoding="utf-8")
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    watching = draw(lineage, dependencies=kpis())
+    for start in (watching.run, draw(lambda p: p.sl_transform("a", "kpi.a"), name="b").run):
+        with pytest.raises(
+            RunError, match=r"(?s)the instance of DAGSTER_HOME \(.*home\) cannot be opened: .{20,700}\n.*dagster\.yaml"
+        ):
+            start()
 
 
 def test_options_for_pipelines_that_are_drawn_are_refused() -> None:

@@ -241,7 +241,7 @@ def test_scaffolding_writes_where_the_project_is(shop: Path, tmp_path: Path, mon
     monkeypatch.delenv("SL_ROOT")
     assert jobs(of_project(tmp_path / "defs" / "three" / made["project"])) == {"shop_load", "report_transform"}
     with pytest.raises(
-        ValueError, match=r"there is no metadata/application\.sl\.yml; write a new project there with --init"
+        ValueError, match=r"there is no metadata/application\.sl\.yml; write a new project there with --init true"
     ):
         scaffolded(kind, tmp_path / "defs" / "four", project_path="nowhere")
     with pytest.raises(ValueError, match="no project: name its folder with --project-path"):

@@ -84,6 +84,10 @@ def test_dg_lists_and_scaffolds_the_components_and_says_what_is_missing(dg: Dg) 
         "  project: ../../../../../bakery",
         "  environment: duckdb",
     ]
+    dg.run(*asked, "new", "--project-path", "../new", "--init", "true")
+    assert dg.defs_yaml("new").exists()
+    assert (dg.root.parent / "new/metadata/application.sl.yml").exists()
+    shutil.rmtree(dg.defs_yaml("new").parent)
     dg.run("dg", "scaffold", "defs", f"{COMPONENTS}StarlakePipelinesComponent", "files")
     found = dg.definitions()
     assert {job["name"] for job in found["jobs"]} == {"shop_load", "report_transform", "starbake_load"}

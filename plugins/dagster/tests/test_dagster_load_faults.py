@@ -10,9 +10,10 @@ import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 from dagster_runs import draw, instance_in, job, launch, program
 from load_fault_runs import batches, in_a_process, seeds_of, told
+from starlake_core_dagster.context import UNSAFE
 
 from starlake_core import StarlakePipeline
-from starlake_core.testing import StandIn
+from starlake_core.testing import StandIn, Step
 from starlake_core.testing.load_faults import draw_loads, draw_schedule, play, prepare
 
 
@@ -61,3 +62,24 @@ def test_loads_are_green_with_their_rows_and_never_twice(
     played = play(schedules, Dagster(root, stand_in, tmp_path / "home", seeds_of(batch)), root)
     record_property("summary", f"loads on Dagster: {told(played)}")
     assert not [one for one in played if one.wrong], played
+
+
+def test_who_has_to_decide_is_told_how_in_dagster(tmp_path: Path) -> None:
+    """A transform whose end is not known is not repeated; the step says which tag permits it, and the tag does."""
+    stand_in = StandIn(tmp_path / "bin")
+    stand_in.script("transform:kpi.day", Step(exit_code=137), Step())
+    options = {**program(stand_in), "retry_unsafe": "no"}
+    drawn = draw(lambda p: p.sl_transform("day", "kpi.day"), options, environment="shell", root=tmp_path / "project")
+    with instance_in(tmp_path / "home") as instance:
+        first = launch(job(drawn), instance)
+        second = launch(job(drawn), instance, again=first.dagster_run, from_failure=True)
+        for result in (first, second):
+            assert not result.success
+            (failure,) = (event for event in result.all_events if event.is_step_failure)
+            said = str(failure.step_failure_data.error)
+            assert (
+                "mark the task as succeeded. In Dagster, re-execute with the tag starlake/retry_unsafe=doubtful; "
+                in said
+            )
+        third = launch(job(drawn), instance, {UNSAFE: "doubtful"}, again=second.dagster_run, from_failure=True)
+        assert third.success

@@ -20,6 +20,7 @@ from dagster import (
     DefaultSensorStatus,
     MetadataValue,
     TimestampMetadataValue,
+    TimeWindowPartitionsDefinition,
 )
 from dagster._core.utils import make_new_run_id
 from dagster_events import Daemon, materialise, span
@@ -318,6 +319,28 @@ def test_a_cursor_that_cannot_be_read_is_begun_anew(instance: Any, cursor: str) 
     assert Played(instance, cursor=cursor).play() == days(0, 1)
 
 
+SPRING, AUTUMN = (datetime(2025, 3, 29, 22, tzinfo=UTC), datetime(2025, 10, 25, 22, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("cron", ["30 2 * * *", "0 2 * * 0", "30 2,3 * * *", "20 */2 * * *", "*/30 * * * *"])
+@pytest.mark.parametrize("begin", [SPRING, AUTUMN], ids=["spring", "autumn"])
+def test_a_transform_takes_exactly_what_its_loads_bring_while_the_clock_changes(
+    instance: Any, begin: datetime, cron: str
+) -> None:
+    """Dagster fires at a time that the clock skips, or that comes twice, by rules of its own."""
+    daemon = Played(instance, waiting({"timezone": "Europe/Paris"}, ("sales.orders",), cron=cron))
+    loads = TimeWindowPartitionsDefinition(
+        start=begin - 99 * DAY, fmt="%s", cron_schedule=cron, timezone="Europe/Paris"
+    )
+    window = loads.get_prev_partition_window(begin)
+    for _ in range(3 if cron.endswith("0") else 12):
+        assert window is not None
+        start, end = window.start.astimezone(UTC), window.end.astimezone(UTC)
+        emit(instance, "sales.orders", start, end)
+        assert daemon.play() == (start, end)
+        window = loads.get_next_partition_window(window.end)
+
+
 LOADS = st.lists(st.tuples(st.sampled_from(BOTH), st.integers(0, 5)), max_size=4)
 ENDS = st.sampled_from([DagsterRunStatus.SUCCESS, DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE])
 
@@ -355,6 +378,40 @@ def test_it_decides_as_if_it_had_read_everything(batches: list[Any], cycle: str 
                 previous = expected.after
             else:
                 failed.add(run_id)
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["ephemeral", "stored"])
+def test_events_are_read_again_only_when_there_are_new_ones(
+    tmp_path: Path, stored: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch, read = DagsterInstance.fetch_materializations, []
+
+    def counted(self: Any, *args: Any, **more: Any) -> Any:
+        read.append(args)
+        return fetch(self, *args, **more)
+
+    monkeypatch.setattr(DagsterInstance, "fetch_materializations", counted)
+    with instance_in(tmp_path) if stored else DagsterInstance.ephemeral() as instance:
+        daemon = Played(instance)
+        load(instance, 0)
+        assert daemon.play() == days(0, 1)
+        load(instance, 1, "sales.orders")
+        for reads in (True, False, False):
+            read.clear()
+            assert str(daemon.look()).startswith("WAIT")
+            assert bool(read) == reads
+        load(instance, 1, "sales.customers")
+        assert daemon.play() == days(1, 2)
+        for reads in (True, False):
+            read.clear()
+            assert str(daemon.look()).startswith("SKIP: nothing new")
+            assert bool(read) == reads
+    with DagsterInstance.ephemeral() as another:
+        daemon.instance, daemon.cursor = another, None
+        read.clear()
+        load(another, 2)
+        assert span(daemon.look()) == days(2, 3)
+        assert read
 
 
 def test_more_events_than_a_page_all_count(instance: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from dagster import (
@@ -19,8 +20,10 @@ from dagster import (
     DailyPartitionsDefinition,
     Definitions,
     StaticPartitionsDefinition,
+    TimeWindowPartitionsDefinition,
     WeeklyPartitionsDefinition,
     asset,
+    define_asset_job,
     evaluate_automation_conditions,
 )
 from dagster_runs import draw, instance_in, job, launch, repository, resolved, run
@@ -146,6 +149,63 @@ def test_a_translator_that_cannot_be_one_is_refused() -> None:
         draw(lambda p: p.sl_transform("a", "kpi.a"), translator=Keys())
     with pytest.raises(StarlakeError, match="'mine' is not a valid value for the keyword 'translator' of pipeline p"):
         draw(lambda p: p.sl_transform("a", "kpi.a"), translator="mine")
+
+
+def test_a_mistake_in_a_translator_is_said_with_its_line() -> None:
+    class Attributes(StarlakeTranslator):
+        def get_asset_spec(self, asset: TranslatedAsset) -> AssetSpec:
+            return asset.spec.replace_attributes(owner="team:bi")  # type: ignore[call-arg]
+
+    class Arguments(StarlakeTranslator):
+        def get_asset_spec(self) -> AssetSpec:  # type: ignore[override]
+            raise AssertionError
+
+    class Text(StarlakeTranslator):
+        def get_asset_key(self, dataset: StarlakeDataset, pipeline: Pipeline) -> Any:
+            return "kpi/a"
+
+    class Division(StarlakeTranslator):
+        def get_asset_key(self, dataset: StarlakeDataset, pipeline: Pipeline) -> AssetKey:
+            return AssetKey(dataset.sink * (1 // 0))
+
+    class Checks(StarlakeTranslator):
+        def get_asset_check_spec(self, check: Any) -> Any:
+            return check.spec._replace(block=True)
+
+    def build(pipeline: StarlakePipeline) -> None:
+        pipeline.sl_load("a", "kpi", "a")
+        pipeline.describe_tables(TableDetails("kpi.a", checks=(Check("is_unique(id)", "unique"),)))
+
+    here = r"\(test_dagster_translator\.py, line \d+\)$"
+    for translator, message in (
+        (Attributes(), rf"get_asset_spec\(\) of Attributes failed for kpi/a: TypeError: .*'owner'.* {here}"),
+        (Arguments(), rf"get_asset_spec\(\) of Arguments failed for kpi/a: TypeError: .* {here}"),
+        (
+            Text(),
+            r"get_asset_key\(\) of Text returned 'kpi/a' for starlake://kpi/a; return an AssetKey, such as AssetKey\(\[",
+        ),
+        (Division(), rf"get_asset_key\(\) of Division failed for starlake://kpi/a: ZeroDivisionError: .* {here}"),
+        (Checks(), rf"get_asset_check_spec\(\) of Checks failed for is_unique_id of kpi/a: .*block.* {here}"),
+    ):
+        with pytest.raises(StarlakeError, match=message):
+            draw(build, translator=translator)
+
+
+def test_an_asset_of_the_user_has_the_partitions_of_a_pipeline() -> None:
+    mine = TimeWindowPartitionsDefinition(
+        start=datetime(2024, 1, 1, tzinfo=ZoneInfo("UTC")),
+        cron_schedule="0 2 * * *",
+        timezone="UTC",
+        fmt="%Y-%m-%dT%H:%M:%S%z",
+    )
+
+    @asset(key=["mine", "report"], deps=[["sales", "orders"]], partitions_def=mine)
+    def report() -> None: ...
+
+    both = define_asset_job("both", selection=AssetSelection.assets(["sales", "orders"], ["mine", "report"]))
+    ours = definitions(draw(scheduled, schedule=DAILY))
+    defs = Definitions.merge(ours, Definitions(assets=[report], jobs=[both]))
+    assert repository(defs).get_job("both").partitions_def == mine == node(defs, "sales/orders").partitions_def
 
 
 class LastPart(StarlakeTranslator):

@@ -28,6 +28,7 @@ from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START, rea
 
 from .conf import CHECK, UNSAFE, VARIABLES
 from .deciding import Told, ask, told_by
+from .firing import fires
 from .questions import Answer
 from .versions import (
     execution_mark,
@@ -166,7 +167,7 @@ def _asked_interval(conf: Mapping[str, Any], facts: Facts) -> DataInterval | Non
     end = _date(conf[INTERVAL_END], INTERVAL_END)
     if INTERVAL_START in conf:
         return DataInterval(_date(conf[INTERVAL_START], INTERVAL_START), end)
-    return DataInterval(end if facts.cron is None else previous_fire(facts.cron, end, facts.zone), end)
+    return DataInterval(end if facts.cron is None else previous_fire(facts.cron, end, facts.zone, fires), end)
 
 
 def given_options(context: Mapping[str, Any]) -> Sections:
@@ -254,7 +255,7 @@ def _untold(context: Mapping[str, Any], facts: Facts) -> DataInterval:
     if intervals:
         return DataInterval(min(i.start for i in intervals), max(i.end for i in intervals))
     date = max((event.date for event in events), default=run_date(context))
-    return data_interval(facts.cron, date, facts.zone)
+    return data_interval(facts.cron, date, facts.zone, fires)
 
 
 @dataclass

@@ -8,6 +8,7 @@ from typing import Any
 
 from starlake_core import (
     CreateChildren,
+    Fires,
     OptionGroup,
     Options,
     Pipeline,
@@ -21,6 +22,7 @@ from starlake_core import (
 from starlake_core.freshness import Recorded
 
 from .edges import Block
+from .firing import fires
 from .options import AirflowOptions
 from .rendering import DAG_KEYWORDS, TASK_KEYWORDS, make_dag, make_group, make_task
 
@@ -45,6 +47,11 @@ def sl_task_keywords() -> Sequence[str]:
 @hookimpl
 def sl_pipeline_keywords() -> Sequence[str]:
     return DAG_KEYWORDS
+
+
+@hookimpl
+def sl_fires() -> Fires:
+    return fires
 
 
 @hookimpl

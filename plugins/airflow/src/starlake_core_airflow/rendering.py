@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -31,6 +30,7 @@ from starlake_core.runtime import pool_of
 
 from .context import Facts
 from .edges import Block, link
+from .firing import timetable_of
 from .operator import StarlakeEnd, StarlakeOperator, StarlakeStart, displayed
 from .options import AirflowOptions
 from .pools import DEFAULT_POOL, creation
@@ -374,7 +374,7 @@ def _about_pools(pools: Mapping[str, str]) -> str:
 
 def _schedule(pipeline: Pipeline, drawing: _Drawing) -> Any:
     if pipeline.cron is not None:
-        return _timetable(pipeline.cron, pipeline.zone_name)
+        return timetable_of(pipeline.cron, pipeline.zone_name)
     if pipeline.trigger is None:
         return None
     policy = drawing.facts.freshness
@@ -410,14 +410,6 @@ def _condition(term: Term, named: Mapping[str, Any]) -> Any:
         return named[term.name]
     terms = [_condition(part, named) for part in term.terms]
     return AssetAll(*terms) if term.operator == "&" else AssetAny(*terms)
-
-
-@functools.cache
-def _timetable(cron: str, zone: str) -> Any:
-    """The timetable of a schedule, created once: it computes its own description, which takes longer than a small DAG."""
-    from airflow.timetables.trigger import CronTriggerTimetable
-
-    return CronTriggerTimetable(cron, timezone=zone)
 
 
 def _default_args(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from starlake_core.plain_text import plain
 
 from .outputs import AssetOutput
 from .project_details import plain_lines
-from .translator import StarlakeTranslator, TranslatedCheck
+from .translator import StarlakeTranslator, TranslatedCheck, asked
 
 __all__ = ["REJECTED", "TableCheck", "checks_of", "results_of"]
 
@@ -65,12 +65,14 @@ def checks_of(
         taken.add(name)
         about = "No row is rejected." if condition is None else plain_lines(condition.text)
         default = AssetCheckSpec(name, asset=produced.key, description=about)
-        spec = translator.get_asset_check_spec(TranslatedCheck(pipeline, task, condition, default))
+        about = f"{name} of {produced.key.to_user_string()}"
+        asks = TranslatedCheck(pipeline, task, condition, default)
+        spec = asked(translator, "get_asset_check_spec", about, asks)
         if spec is None:
             continue
         if not isinstance(spec, AssetCheckSpec) or spec.asset_key != produced.key:
             raise StarlakeError(
-                f"get_asset_check_spec() of {type(translator).__name__} returned {spec!r} for {name} of {produced.key.to_user_string()}; return an "
+                f"get_asset_check_spec() of {type(translator).__name__} returned {spec!r} for {about}; return an "
                 "AssetCheckSpec for the same asset, or None"
             )
         wrong = [given for given in ("additional_deps", "automation_condition") if getattr(spec, given, None)]

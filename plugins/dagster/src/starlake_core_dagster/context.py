@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone, tzinfo
+from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -42,6 +42,7 @@ __all__ = [
     "Facts",
     "Variables",
     "attempt_of",
+    "fires",
     "op_context",
     "same_work",
 ]
@@ -146,6 +147,25 @@ class Facts:
         """A window with the plain types of the standard library, with which the core computes."""
         start, end = (datetime.fromtimestamp(date.timestamp(), self.zone) for date in (window.start, window.end))
         return DataInterval(start, end)
+
+
+def fires(cron: str, zone: str, start: datetime, end: datetime) -> Iterator[datetime]:
+    """When Dagster fires a schedule. Around a change of the clock, that is mostly at the end of a gap, and at the second of two equal times.
+
+    Args:
+        cron: the cron expression.
+        zone: the name of its time zone.
+        start: the earliest time.
+        end: the latest time, excluded.
+    """
+    # From some time before: the first windows depend on whether the clock repeats the very time at which they begin.
+    first = start - timedelta(hours=4)
+    windows = TimeWindowPartitionsDefinition(start=first, fmt="%s", cron_schedule=cron, timezone=zone)
+    window = windows.get_next_partition_window(first, respect_bounds=False)
+    while window is not None and window.start < end:
+        if window.start >= start:
+            yield window.start
+        window = windows.get_next_partition_window(window.end, respect_bounds=False)
 
 
 class Variables(Mapping[str, str]):
@@ -255,7 +275,7 @@ def _interval(instance: Any, run: Any, tags: Mapping[str, str], facts: Facts) ->
                     f"the tags {INTERVAL_START} and {INTERVAL_END} of the run are both {end.isoformat()}, an empty interval"
                 )
             return DataInterval(start, end)
-        return DataInterval(previous_fire(facts.cron, end, facts.zone) if facts.cron else end, end)
+        return DataInterval(previous_fire(facts.cron, end, facts.zone, fires) if facts.cron else end, end)
     if facts.partitions is not None and _PARTITION in tags:
         return _window(tags[_PARTITION], run, facts)
     if facts.partitions is not None and _RANGE[0] in tags and _RANGE[1] in tags:
@@ -264,7 +284,7 @@ def _interval(instance: Any, run: Any, tags: Mapping[str, str], facts: Facts) ->
     if TICK in tags and facts.windows is not None:
         return facts.window(_date(tags[TICK], TICK))
     return data_interval(
-        facts.cron, _created(instance, run).astimezone(timezone.utc).replace(microsecond=0), facts.zone
+        facts.cron, _created(instance, run).astimezone(timezone.utc).replace(microsecond=0), facts.zone, fires
     )
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import enum
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from dagster import AssetKey, Definitions
+from dagster import AssetKey, Definitions, Executor, ExecutorDefinition
 
-from starlake_core import PipelineFileError, StarlakeDataset, StarlakeError, StarlakePipeline
+from starlake_core import NothingFoundError, PipelineFileError, StarlakeDataset, StarlakeError, StarlakePipeline
 from starlake_core.dsl.orchestration import Overrides
 from starlake_core.dsl.pipeline_files import load_files, pipelines_of
+from starlake_core.errors import near_miss
 from starlake_core.logs import get_logger
 
 from .arranging import arranged
@@ -47,7 +49,7 @@ def definitions(
     """Create Dagster's definitions: ``defs = definitions("pipelines")``.
 
     Args:
-        source: pipelines, or files and folders with pipeline files; one or several.
+        source: pipelines, or files and folders with pipeline files; one or several. A relative path starts at the working directory of Dagster.
         environment: the environment of pipeline files that name none.
         executor: the executor of every job of the code location that names none, and of the runs that Dagster creates for assets: *Materialize*,
             backfills of assets, ``dg launch``. The default is ``thread_executor()``; None leaves it to the code location, in
@@ -57,7 +59,10 @@ def definitions(
 
     Raises:
         PipelineFileError: with every problem of every file.
+        NothingFoundError: there is no such file or folder.
+        StarlakeError: an argument is not what it should be.
     """
+    _check_keywords(executor, options)
     one = isinstance(source, (str, PathLike, StarlakePipeline, DagsterPipeline))
     if not one and (isinstance(source, Mapping) or not isinstance(source, Iterable)):
         raise _no_source(source)
@@ -70,7 +75,7 @@ def definitions(
         elif isinstance(item, StarlakePipeline):
             found.append(_native(item))
         elif isinstance(item, (str, PathLike)):
-            files.append(Path(item))
+            files.append(_existing(Path(item)))
         else:
             raise _no_source(item)
     if files:
@@ -86,6 +91,40 @@ def definitions(
             f"definitions() takes {given} for pipeline files only: a pipeline already has the options of its Orchestration"
         )
     return merged(found, location_executor() if executor is _Threads.OURS else executor)
+
+
+_KEYWORDS = ("environment", "executor", "executor_def", "translator")
+_OF_DEFINITIONS = frozenset(inspect.signature(Definitions).parameters) - {"executor"}
+
+
+def _check_keywords(executor: Any, options: Mapping[str, Any]) -> None:
+    """Refuse keywords that cannot be options. Others may be options of a plugin that not every file selects."""
+    if not (executor is None or isinstance(executor, (_Threads, Executor, ExecutorDefinition))):
+        raise StarlakeError(
+            f"{executor!r} is not a valid value for 'executor' of definitions(); it takes an executor: executor=multiprocess_executor, or None"
+        )
+    for name in options:
+        if name == "options":
+            raise StarlakeError("definitions() takes options as keywords: definitions(source, parallelism=4)")
+        if name in _OF_DEFINITIONS:
+            raise StarlakeError(
+                f"definitions() does not take the keyword '{name}' of Definitions; merge yours: "
+                f"Definitions.merge(Definitions({name}=...), definitions(source))"
+            )
+        near = near_miss(name, _KEYWORDS)
+        if near is not None:
+            raise StarlakeError(
+                f"definitions() does not take the keyword '{name}'. Did you mean '{near.removesuffix('_def')}'?"
+            )
+
+
+def _existing(path: Path) -> Path:
+    if path.exists() or path.is_absolute():
+        return path
+    raise NothingFoundError(
+        f"there is no file or folder {path} in {Path.cwd()}, the working directory; a path that starts at this Python file is "
+        f"Path(__file__).parent / {str(path)!r}"
+    )
 
 
 def location_executor() -> Any:

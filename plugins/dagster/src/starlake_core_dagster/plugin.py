@@ -8,6 +8,7 @@ from typing import Any
 
 from starlake_core import (
     CreateChildren,
+    Fires,
     OptionGroup,
     Options,
     Pipeline,
@@ -19,6 +20,7 @@ from starlake_core import (
 )
 from starlake_core.freshness import Recorded
 
+from .context import fires
 from .keywords import JOB_KEYWORDS, TASK_KEYWORDS, explain_keyword
 from .options import DagsterOptions
 from .pipeline import DagsterPipeline
@@ -43,6 +45,11 @@ def sl_pipeline_keywords() -> Sequence[str]:
 @hookimpl
 def sl_explain_keyword(keyword: str) -> str | None:
     return explain_keyword(keyword)
+
+
+@hookimpl
+def sl_fires() -> Fires:
+    return fires
 
 
 @hookimpl

@@ -31,6 +31,7 @@ from starlake_core import (
 from starlake_core.freshness import ByHand, Kind, Recorded
 from starlake_core.model.run_options import overlay
 from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START
+from starlake_core.plain_text import plain
 from starlake_core.runtime import Verdict, rest_runners
 
 from .context import PARTITION_FORMAT, RUN_ID
@@ -45,6 +46,7 @@ from .watching import PARTLY, RECORD, active_run, look
 __all__ = ["read_recorded", "run_pipeline"]
 
 STOPPED = "stopped by the user"
+_MOST_OF_AN_ERROR = 600
 _BAD = (TaskState.FAILED, TaskState.UPSTREAM_FAILED, TaskState.CANCELLED)
 
 
@@ -117,11 +119,30 @@ def _has_own_executor(pipeline: Pipeline) -> bool:
 def _instance() -> Iterator[Any]:
     """The instance of DAGSTER_HOME, or else a temporary one: in files, because threads cannot share one in memory."""
     if os.environ.get("DAGSTER_HOME"):
-        with DagsterInstance.get() as instance:
+        with _instance_of_home() as instance:
             yield instance
         return
     with TemporaryDirectory(prefix="starlake-dagster-") as folder, DagsterInstance.local_temp(folder) as instance:
         yield instance
+
+
+def _instance_of_home() -> Any:
+    """The instance of DAGSTER_HOME.
+
+    Raises:
+        RunError: it cannot be opened: its folder or its dagster.yaml is wrong.
+    """
+    try:
+        return DagsterInstance.get()
+    except Exception as error:  # of Dagster, of YAML, of a storage
+        said = plain(f"{error}".strip() or type(error).__name__)
+        said = (
+            said if len(said) <= _MOST_OF_AN_ERROR else f"{said[:_MOST_OF_AN_ERROR]} ..."
+        )  # it may list everything that is allowed
+        raise RunError(
+            f"the instance of DAGSTER_HOME ({os.environ['DAGSTER_HOME']}) cannot be opened: {said}\nMend the folder or its dagster.yaml, or unset "
+            "DAGSTER_HOME to run in a temporary instance"
+        ) from error
 
 
 def _decided(native: DagsterPipeline, request: RunRequest, instance: Any) -> tuple[RunRequest, dict[str, str]]:

@@ -16,7 +16,7 @@ from .options import DagsterOptions
 from .outputs import AssetOutput
 from .project_details import details_metadata, freshness_of, owners_of, plain_lines
 from .render_context import RenderContext, dagster_name
-from .translator import TranslatedAsset
+from .translator import TranslatedAsset, asked
 
 __all__ = ["Specs", "tag_words"]
 
@@ -125,12 +125,13 @@ class Specs:
 
     def _translated(self, spec: AssetSpec, task: Task | None, dataset: StarlakeDataset | None) -> AssetSpec:
         translator = self._context.translator
-        found = translator.get_asset_spec(TranslatedAsset(self.pipeline, task, dataset, spec))
+        about = spec.key.to_user_string()
+        found = asked(translator, "get_asset_spec", about, TranslatedAsset(self.pipeline, task, dataset, spec))
         if not isinstance(found, AssetSpec) or found.key != spec.key:
             what = f"the key {found.key.to_user_string()}" if isinstance(found, AssetSpec) else repr(found)
             raise StarlakeError(
-                f"get_asset_spec() of {type(translator).__name__} returned {what} for {spec.key.to_user_string()}; return an AssetSpec with the same "
-                "key, and override get_asset_key() to change keys"
+                f"get_asset_spec() of {type(translator).__name__} returned {what} for {about}; return an AssetSpec with the same key, and "
+                "override get_asset_key() to change keys"
             )
         return found
 

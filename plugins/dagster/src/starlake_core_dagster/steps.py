@@ -22,6 +22,7 @@ from starlake_core.plain_text import plain, plain_line
 from starlake_core.runtime import Outcome, Verdict, execute, explain_not_ready, in_project, may_pass, runner_for
 
 from . import observer
+from .advice import advised
 from .checks import TableCheck, results_of
 from .context import Facts, attempt_of, op_context, same_work
 from .executor import step_log, stopping
@@ -161,6 +162,7 @@ class Step:
                 raise
             reason = str(error) if isinstance(error, StarlakeError) else f"{type(error).__name__}: {error}"
             observer.ended(self.path, Outcome(Verdict.FAILED, reason=reason), reason)
+            reason = advised(reason)
             _Lines(step, self.path).show(f"# failed: {plain(reason)}")
             raise Failure(reason, allow_retries=may_pass(error)) from error
         metadata = self._metadata(attempt, job, outcome, time.time() - began)
@@ -282,6 +284,7 @@ class Step:
     def _failed(self, context: Any, outcome: Outcome, job: Job | None, metadata: Mapping[str, Any]) -> Failure:
         reason = outcome.reason or str(outcome.verdict)
         observer.ended(self.path, outcome, reason)
+        reason = advised(reason)
         ending = reason if reason.startswith(outcome.verdict) else f"{outcome.verdict}: {reason}"
         _Lines(context, self.path).show(f"# {ending}")  # the command may have said nothing
         tail = f"\n{outcome.tail[-_TAIL_CHARACTERS:]}" if outcome.tail else ""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from dagster import AssetCheckSpec, AssetKey, AssetSpec
 
@@ -14,7 +17,15 @@ from starlake_core import Check, Pipeline, StarlakeDataset, StarlakeError, Task
 from .keys import asset_key
 from .options import DagsterOptions
 
-__all__ = ["StarlakeTranslator", "TranslatedAsset", "TranslatedCheck", "key_of", "translated_by", "translator_of"]
+__all__ = [
+    "StarlakeTranslator",
+    "TranslatedAsset",
+    "TranslatedCheck",
+    "asked",
+    "key_of",
+    "translated_by",
+    "translator_of",
+]
 
 
 @dataclass(frozen=True)
@@ -127,7 +138,7 @@ def key_of(translator: StarlakeTranslator, dataset: StarlakeDataset, pipeline: P
     Raises:
         StarlakeError: it returns something else.
     """
-    key = translator.get_asset_key(dataset, pipeline)
+    key = asked(translator, "get_asset_key", dataset.uri, dataset, pipeline)
     if not isinstance(key, AssetKey):
         raise StarlakeError(
             f"get_asset_key() of {type(translator).__name__} returned {key!r} for {dataset.uri}; return an AssetKey, such as "
@@ -152,3 +163,29 @@ def translator_of(pipeline: Pipeline) -> StarlakeTranslator:
             "starlake_core_dagster.StarlakeTranslator"
         )
     return found
+
+
+def asked(translator: StarlakeTranslator, method: str, about: str, *arguments: Any) -> Any:
+    """What a method of a translator returns.
+
+    Args:
+        translator: the translator.
+        method: the name of the method.
+        about: what it is asked about, for messages.
+        *arguments: what the method takes.
+
+    Raises:
+        StarlakeError: the method raised something; the message names the line of the user's code.
+    """
+    try:
+        return getattr(translator, method)(*arguments)
+    except StarlakeError:
+        raise
+    except Exception as error:
+        code = getattr(getattr(type(translator), method), "__code__", None)
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [frame.lineno for frame in frames if code is not None and frame.filename == code.co_filename]
+        place = f" ({Path(code.co_filename).name}, line {own[-1] if own else code.co_firstlineno})" if code else ""
+        raise StarlakeError(
+            f"{method}() of {type(translator).__name__} failed for {about}: {type(error).__name__}: {error}{place}"
+        ) from error

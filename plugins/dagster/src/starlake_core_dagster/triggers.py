@@ -27,7 +27,7 @@ from .context import PARTITION_FORMAT, TICK
 from .decisions import DECIDED, REFUSED, clock, decision_key, tags_of
 from .options import DagsterOptions
 from .pipeline import DagsterPipeline
-from .watching import RECORD, Watch, active_run, look
+from .watching import RECORD, Memory, Watch, active_run, look
 
 __all__ = ["schedule_of", "sensor_of"]
 
@@ -85,9 +85,10 @@ def sensor_of(pipeline: DagsterPipeline, job: Any) -> Any:
     if watch is None:
         return None
     running = drawn.options[DagsterOptions].default_status == "running"
+    memory = Memory()
 
     def evaluate(context: Any) -> Any:
-        return _evaluate(context, watch, pipeline.facts.own)
+        return _evaluate(context, watch, pipeline.facts.own, memory)
 
     names = ", ".join(key.to_user_string() for key in watch.datasets)
     return SensorDefinition(
@@ -100,14 +101,14 @@ def sensor_of(pipeline: DagsterPipeline, job: Any) -> Any:
     )
 
 
-def _evaluate(context: Any, watch: Watch, own: Collection[AssetKey]) -> Any:
+def _evaluate(context: Any, watch: Watch, own: Collection[AssetKey], memory: Memory) -> Any:
     """One evaluation: it decides, and requests at most one run. Waiting changes nothing, so nothing is lost."""
     instance = context.instance
     busy = _busy(instance, watch.job)
     if busy:
         return SensorResult(skip_reason=SkipReason(busy), cursor=context.cursor)
     # In this order: a run that ends now is either still active, or has left its record.
-    seen = look(instance, watch, own, context.cursor)
+    seen = look(instance, watch, own, context.cursor, memory)
     cursor = context.cursor if seen.previous is None else json.dumps(seen.previous.to_json(), sort_keys=True)
     decision = decide(watch.policy, seen.events, seen.previous, clock())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -18,7 +19,7 @@ from starlake_core.orchestrators.events import INTERVAL_END, INTERVAL_START, rea
 
 from .translator import translator_of
 
-__all__ = ["DONE", "PARTLY", "RECORD", "Look", "Watch", "active_run", "is_whole", "look", "moment_of"]
+__all__ = ["DONE", "PARTLY", "RECORD", "Look", "Memory", "Watch", "active_run", "is_whole", "look", "moment_of"]
 
 logger = get_logger(__name__)
 
@@ -89,7 +90,33 @@ class Look:
     unreadable: Mapping[str, str]
 
 
-def look(instance: Any, watch: Watch, own: Collection[AssetKey], cursor: str | None = None) -> Look:
+class Memory:
+    """What a sensor found last, so that an evaluation does not read again what cannot have changed.
+
+    Events never change. What an evaluation reads depends on what the runs before left and on how far the events of each dataset go, both
+    of which it reads every time.
+    """
+
+    def __init__(self) -> None:
+        self._kept: tuple[Any, Look] | None = None
+
+    def recall(self, key: Any) -> Look | None:
+        """What was found for a key; None if that is not the last one."""
+        kept = self._kept
+        return kept[1] if kept is not None and kept[0] == key else None
+
+    def keep(self, key: Any, found: Look) -> None:
+        """Remember what was found, instead of what was found before."""
+        self._kept = (key, found)
+
+
+def look(
+    instance: Any,
+    watch: Watch,
+    own: Collection[AssetKey],
+    cursor: str | None = None,
+    memory: Memory | None = None,
+) -> Look:
     """Read what an instance has for a decision.
 
     Args:
@@ -97,11 +124,28 @@ def look(instance: Any, watch: Watch, own: Collection[AssetKey], cursor: str | N
         watch: what the pipeline watches.
         own: the assets of the whole job.
         cursor: the cursor of the sensor; a run that somebody starts has none.
+        memory: of the sensor, always of the same pipeline; a run that somebody starts has none.
     """
     entries = {
         record.asset_entry.asset_key: record.asset_entry for record in instance.get_asset_records(list(watch.datasets))
     }
-    previous = _previous(instance, watch, own, cursor, _wiped(watch, entries.values()))
+    wiped = _wiped(watch, entries.values())
+    previous = _previous(instance, watch, own, cursor, wiped)
+    if memory is None:
+        return _read(instance, watch, entries, previous)
+    newest = {key: entry.last_materialization_record for key, entry in entries.items()}
+    # Storage ids begin again in a new database, and after a wipe.
+    reach = {key: record and (record.storage_id, record.timestamp) for key, record in newest.items()}
+    place = instance.get_ref() if instance.is_persistent else weakref.ref(instance)
+    key = (place, previous, reach, wiped)
+    found = memory.recall(key)
+    if found is None:
+        found = _read(instance, watch, entries, previous)
+        memory.keep(key, found)
+    return found
+
+
+def _read(instance: Any, watch: Watch, entries: Mapping[AssetKey, Any], previous: Previous | None) -> Look:
     since = history_since(watch.policy, previous)
     events: list[Event] = []
     unreadable: dict[str, str] = {}

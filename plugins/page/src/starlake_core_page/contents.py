@@ -163,7 +163,7 @@ def _next_runs(pipeline: Pipeline, now: datetime | None) -> list[str]:
     moment = max(now, pipeline.start_date)
     try:
         while len(found) < _NEXT_RUNS:
-            moment = next_fire(pipeline.cron, moment, pipeline.zone)
+            moment = next_fire(pipeline.cron, moment, pipeline.zone, pipeline.fires)
             if pipeline.end_date is not None and moment > pipeline.end_date:
                 break
             found.append(moment.isoformat(timespec="minutes"))

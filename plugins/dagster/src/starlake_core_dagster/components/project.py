@@ -52,11 +52,11 @@ class _Parameters(Model):
         path = self.folder()
         if path is None:
             raise ValueError(
-                "no project: name its folder with --project-path FOLDER, and write a new one with --init in addition"
+                "no project: name its folder with --project-path FOLDER, and write a new one with --init true in addition"
             )
         if not self.init and not (path / _APPLICATION).is_file():
             raise ValueError(
-                f"{path} is not the folder of a Starlake project: there is no {_APPLICATION}; write a new project there with --init"
+                f"{path} is not the folder of a Starlake project: there is no {_APPLICATION}; write a new project there with --init true"
             )
         return self
 
@@ -67,7 +67,7 @@ class _Parameters(Model):
 
 
 class _Scaffolder(Scaffolder[_Parameters]):
-    """Writes the ``defs.yaml`` of the component, and a new project with ``--init``."""
+    """Writes the ``defs.yaml`` of the component, and a new project with ``--init true``."""
 
     @classmethod
     def get_scaffold_params(cls) -> type[_Parameters]:

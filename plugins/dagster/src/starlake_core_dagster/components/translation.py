@@ -59,10 +59,13 @@ class AttributeTranslator(StarlakeTranslator):
         try:
             return translate(asset.spec, asset)
         except Exception as error:
-            said = " ".join(str(error).split())
+            said = " ".join(str(error).split()).rstrip(".")
+            lacks = asset.task is None or asset.dataset is None or not asset.dataset.sink
+            hint = (
+                ". Some assets have no dataset or no task: {{ dataset.sink if dataset else 'other' }}" if lacks else ""
+            )
             self.failure = StarlakeError(
-                f"the attribute 'translation' cannot be applied to {asset.spec.key.to_user_string()} of pipeline {asset.pipeline.id}: {said}. "
-                "Some assets have no dataset or no task: {{ dataset.sink if dataset else 'other' }}"
+                f"the attribute 'translation' cannot be applied to {asset.spec.key.to_user_string()} of pipeline {asset.pipeline.id}: {said}{hint}"
             )
             raise self.failure from error
 
