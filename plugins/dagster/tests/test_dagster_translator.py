@@ -381,6 +381,41 @@ def test_a_task_has_a_freshness_of_its_own() -> None:
         draw(lambda p: p.sl_transform("a", "kpi.a", freshness_policy=2))
 
 
+@pytest.mark.parametrize("verb", ["check", "import", "job", "start"])
+def test_a_keyword_of_assets_is_refused_for_a_task_that_is_none(verb: str) -> None:
+    """A gate with ``deps``, for example, would wait for nothing."""
+
+    def build(p: StarlakePipeline) -> None:
+        def own(name: str) -> dict[str, Any]:
+            return {"deps": ["ref/rates"], "owners": ["team:bi"], "op_tags": {"a": "b"}} if name == verb else {}
+
+        check = p.sl_pre_load("g", ["x"], "imported", **own("check"))
+        assert check is not None
+        move = p.sl_import("move", "g", ["x"], **own("import"))
+        noted = p.sl_job("noted", ["summarize", "--domain", "g", "--table", "x"], **own("job"))
+        (
+            p.start_task(**own("start"))
+            >> check
+            >> move
+            >> p.sl_load("x", "g", "x")
+            >> noted
+            >> p.sl_transform("a", "kpi.a")
+        )
+
+    with pytest.raises(
+        StarlakeError, match=r"of pipeline p is not an asset in Dagster, so deps, owners would have no effect"
+    ):
+        draw(build)
+    # The last task is one, because something has to lead to it.
+    last = draw(
+        lambda p: (
+            p.sl_load("x", "g", "x")
+            >> p.sl_job("end", ["summarize", "--domain", "g", "--table", "x"], owners=["team:bi"])
+        )
+    )
+    assert list(node(last, "p/end").owners) == ["team:bi"]
+
+
 def test_none_is_no_keyword() -> None:
     def build(**keywords: Any) -> Any:
         return lambda p: p.sl_transform("a", "kpi.a", **keywords)

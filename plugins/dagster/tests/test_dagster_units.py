@@ -36,7 +36,7 @@ from starlake_core_dagster.forms import MOST_IN_A_ROW
 from starlake_core_dagster.loading import shared_assets
 from starlake_core_dagster.units import circles, longest_path
 
-from starlake_core import StarlakeDataset, StarlakePipeline
+from starlake_core import StarlakeDataset, StarlakePipeline, TaskState
 from starlake_core.runtime import Verdict
 from starlake_core.testing import FakeEnvironment
 
@@ -429,6 +429,21 @@ def test_what_is_read_is_waited_for(says: str, most: int, instance: Any, monkeyp
     result = launch(global_job(defs), instance, DAY)
     assert ended(result, "success") == ["check_g_incoming_files", "x", "y"]
     assert ended(result, "failure") == ["a", "score"]
+
+
+def test_a_run_in_this_process_says_why_a_task_that_reads_did_not_run() -> None:
+    """As if the two were linked; what only was skipped is not resumed."""
+
+    def build(p: StarlakePipeline) -> None:
+        p.sl_transform("a", "mart.a", inlets=[table("g/x")])
+        p.sl_load("x", "g", "x")
+
+    pipeline = draw(build)
+    fake(pipeline).script("load:g.x", Verdict.FAILED)
+    assert {task.id: task.state for task in pipeline.run().tasks} == {
+        "a": TaskState.UPSTREAM_FAILED,
+        "x": TaskState.FAILED,
+    }
 
 
 def test_the_end_runs_behind_a_transform_that_only_reads_a_skipped_table(instance: Any) -> None:

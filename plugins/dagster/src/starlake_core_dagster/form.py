@@ -90,6 +90,11 @@ class Form(ABC):
     def described(self) -> Mapping[AssetOutput, AssetSpec]:
         """Maps each asset that it defines to its description."""
 
+    @property
+    @abstractmethod
+    def says(self) -> Mapping[str, Iterable[AssetKey]]:
+        """Maps the path of each step to the assets that it declares to read, and those that the descriptions of its assets add."""
+
     @cached_property
     def partitions(self) -> Any:
         """The partitions of its job, which has only one definition of them; None without any.
@@ -120,6 +125,11 @@ class Form(ABC):
     def keys(self) -> list[AssetKey]:
         """The assets that it defines."""
         return [produced.key for produced in self.outputs]
+
+    @cached_property
+    def paths(self) -> frozenset[str]:
+        """The paths of the tasks that are assets."""
+        return frozenset(produced.path for produced in self.outputs)
 
     @abstractmethod
     def ins(self, path: str) -> list[str]:

@@ -26,7 +26,15 @@ try:
 except ImportError:  # Dagster 1.11 has no policy of this name, and 1.10 another one
     FreshnessPolicy = None  # type: ignore[assignment,misc]
 
-__all__ = ["JOB_KEYWORDS", "TASK_KEYWORDS", "check_keywords", "check_owners", "dep_of", "explain_keyword"]
+__all__ = [
+    "ASSET_KEYWORDS",
+    "JOB_KEYWORDS",
+    "TASK_KEYWORDS",
+    "check_keywords",
+    "check_owners",
+    "dep_of",
+    "explain_keyword",
+]
 
 _HAS_FRESHNESS = hasattr(FreshnessPolicy, "time_window")
 TASK_KEYWORDS = (
@@ -35,6 +43,9 @@ TASK_KEYWORDS = (
     "group_name", "kinds", "metadata", "op_tags", "owners", "partitions_def", "retry_policy",
 )  # fmt: skip
 """Dagster keywords that the verbs of a pipeline accept."""
+
+ASSET_KEYWORDS = frozenset(TASK_KEYWORDS) - {"code_version", "description", "op_tags", "retry_policy"}
+"""Those that say something about the asset of a task, and not about its step."""
 
 JOB_KEYWORDS = ("executor_def", "hooks", "metadata", "run_tags", "translator")
 """Keywords of Dagster's jobs that ``sl_create_pipeline`` accepts."""

@@ -59,8 +59,8 @@ class OneGraph(Form):
         return {produced: self.specs(produced, self._lineage[produced.path]) for produced in self.outputs}
 
     @cached_property
-    def _says(self) -> dict[str, dict[AssetKey, None]]:
-        """Maps the path of each step to the assets that it declares to read, and those that the descriptions of its assets add."""
+    def says(self) -> Mapping[str, dict[AssetKey, None]]:
+        """See :class:`.form.Form`."""
         step = self.context.flat.step
         found = {path: dict.fromkeys(keys) for path, keys in self.context.says.items()}
         together: dict[str, set[AssetKey]] = {}
@@ -79,7 +79,7 @@ class OneGraph(Form):
         own = self.context.own
         return {
             path: [key for key in keys if key not in own and key not in self.unordered]
-            for path, keys in self._says.items()
+            for path, keys in self.says.items()
         }
 
     @cached_property
@@ -87,7 +87,7 @@ class OneGraph(Form):
         """Maps the path of each step to the steps that it waits for."""
         flat = self.context.flat
         befores = {path: flat.befores[path] for path in flat.steps()}
-        return with_reads(befores, self._says, {produced.key: produced.path for produced in self.outputs})
+        return with_reads(befores, self.says, {produced.key: produced.path for produced in self.outputs})
 
     def waits(self) -> Iterator[tuple[list[AssetKey], list[AssetKey]]]:
         """See :class:`.form.Form`."""

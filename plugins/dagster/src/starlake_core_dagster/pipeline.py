@@ -24,6 +24,7 @@ from .outputs import RESULT
 from .render_context import JOINS, ORDER_INPUT, RenderContext
 from .specs import tag_words
 from .steps import Step
+from .units import with_reads
 from .unpartitioned import tolerates_no_partition
 
 __all__ = ["DagsterPipeline"]
@@ -118,6 +119,13 @@ class DagsterPipeline:
         for before in self.flat.befores[path]:
             found.extend(self.flat.joins.get(before, (before,)))
         return found
+
+    @cached_property
+    def waits_for(self) -> Mapping[str, tuple[str, ...]]:
+        """Maps the path of each task to the tasks that it waits for: those directly before it, and those whose assets it reads."""
+        form = self.form()
+        befores = {path: tuple(self.befores(path)) for path in self.flat.tasks}
+        return with_reads(befores, form.says, {produced.key: produced.path for produced in form.outputs})
 
     # -- definitions
 

@@ -15,7 +15,7 @@ from starlake_core.logs import get_logger
 from .domain_step import Together
 from .executor import TRIGGER_TAG
 from .forms import form_of
-from .keywords import JOB_KEYWORDS, TASK_KEYWORDS, check_keywords, check_owners
+from .keywords import ASSET_KEYWORDS, JOB_KEYWORDS, TASK_KEYWORDS, check_keywords, check_owners
 from .op_graph import check_name, kept_apart
 from .options import DagsterOptions
 from .outputs import RESULT
@@ -46,6 +46,7 @@ def make_task(task: Task) -> OpDefinition | Step:
     native = task.native
     if native:
         check_keywords(f"task {path} of pipeline {context.pipeline.id}", native, TASK_KEYWORDS)
+        _refuse_without_asset(context, path, native)
     produces = context.produces.get(path, ())
     body: Step
     facts = context.facts
@@ -82,6 +83,20 @@ def make_task(task: Task) -> OpDefinition | Step:
         code_version=native.get("code_version"),
         pool=pool,
     )
+
+
+def _refuse_without_asset(context: RenderContext, path: str, native: Mapping[str, Any]) -> None:
+    """Refuse keywords of assets for a task that is none: they would have no effect.
+
+    Raises:
+        StarlakeError: there is one.
+    """
+    given = [name for name, value in native.items() if name in ASSET_KEYWORDS and value is not None]
+    if given and not (context.alone or path in context.produces or path in context.form.paths):
+        raise StarlakeError(
+            f"task {path} of pipeline {context.pipeline.id} is not an asset in Dagster, so {', '.join(given)} would have no effect; give it to a "
+            "task that makes a table, or leave it out"
+        )
 
 
 @dataclass(frozen=True)

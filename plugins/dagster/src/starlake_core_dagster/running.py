@@ -220,11 +220,12 @@ def _report(pipeline: Pipeline, observation: Observation, here: InProcess, left_
     native: DagsterPipeline = pipeline.native
     run = observation.request.run
     reports: dict[str, TaskReport] = {}
-    for path, task in native.flat.tasks.items():
+    for path, waits_for in native.waits_for.items():
+        task = native.flat.tasks[path]
         if path in left_out:
             report = TaskReport(path, TaskState.EXCLUDED, "not selected")
         else:
-            befores = [reports[other] for other in native.befores(path)]
+            befores = [reports[other] for other in waits_for]
             state, reason = _state(native, path, observation, here, befores)
             if here.stopped and not _has_ended(native, path, observation, here, state):
                 state, reason = TaskState.CANCELLED, STOPPED
@@ -242,7 +243,7 @@ def _report(pipeline: Pipeline, observation: Observation, here: InProcess, left_
             )
         reports[path] = report
         observation.tell(TaskEvent(path, report.state, report.attempts, report.reason, log=report.log))
-    tasks = tuple(reports.values())
+    tasks = tuple(reports[path] for path in native.flat.tasks)
     datasets = [
         dataset.uri
         for path, task in native.flat.tasks.items()

@@ -84,6 +84,11 @@ class UnitForm(Form):
         """See :class:`.form.Form`."""
         return self._specs
 
+    @property
+    def says(self) -> Mapping[str, Sequence[AssetKey]]:
+        """See :class:`.form.Form`."""
+        return self._says
+
     def _added(self) -> dict[str, tuple[AssetKey, ...]]:
         """Maps the path of each step to what the descriptions of its assets add to their dependencies."""
         found: dict[str, dict[AssetKey, None]] = {}
