@@ -89,13 +89,11 @@ with DAG("many", start_date=datetime(2026, 1, 1), schedule=None, max_active_task
 """,
     "filled.py": HEAD
     + """
-try:
-    from airflow.timetables.trigger import CronTriggerTimetable
-    schedule = CronTriggerTimetable("0 0 * * *", timezone="Europe/Paris")
-except ImportError:
-    schedule = "0 0 * * *"
-for name in ("filled", "recent", "left"):
-    with DAG(name, start_date=datetime(2026, 1, 1), schedule=schedule, catchup=False):
+from airflow.timetables.trigger import CronTriggerTimetable
+crons = {"filled": "0 0 * * *", "recent": "0 0 * * *", "left": "0 0 * * *", "autumn": "30 2 * * *"}
+for name, cron in crons.items():
+    schedule = CronTriggerTimetable(cron, timezone="Europe/Paris")
+    with DAG(name, start_date=datetime(2025, 1, 1), schedule=schedule, catchup=False):
         EmptyOperator(task_id="one") >> EmptyOperator(task_id="two")
 """,
     "paused.py": HEAD
@@ -180,7 +178,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def api(server: Server) -> Iterator[Api]:
-    api = server.wait({"mixed", "slow", "many", "filled", "recent", "left", "paused", "kpi"}, errors=1)
+    api = server.wait({"mixed", "slow", "many", "filled", "autumn", "recent", "left", "paused", "kpi"}, errors=1)
     yield api
     api.close()
 
@@ -296,14 +294,18 @@ def test_a_token_that_is_no_longer_good_is_renewed(server: Server, api: Api) -> 
     assert Api.connect(server.url, token=good).get("/dags")["total_entries"] >= 5
 
 
-def test_a_backfill(api: Api) -> None:
-    pipeline = simple("filled", "one", "two", cron="0 0 * * *")
-    assert pipeline.cron is not None
-    # Paris changes its clocks on March 29.
-    first, last = (datetime(2026, 3, day, 0, 0, tzinfo=pipeline.zone) for day in (28, 30))
+@pytest.mark.parametrize(
+    ("name", "cron", "first"),
+    [("filled", "0 0 * * *", datetime(2026, 3, 28)), ("autumn", "30 2 * * *", datetime(2025, 10, 25))],
+)
+def test_a_backfill(api: Api, name: str, cron: str, first: datetime) -> None:
+    """Paris changes its clocks on the second of the three days."""
+    pipeline = simple(name, "one", "two", cron=cron)
+    first = first.replace(tzinfo=pipeline.zone)
+    last = first + timedelta(days=2, hours=3)
     runs = [
         request_run(pipeline, date, variables={"A": "b"})
-        for date in fire_times(pipeline.cron, first, last, pipeline.zone)
+        for date in fire_times(cron, first, last, pipeline.zone, pipeline.fires)
     ]
     reports = backfill(api, pipeline, runs)
     if not api.v2:
@@ -313,7 +315,7 @@ def test_a_backfill(api: Api) -> None:
     done = list(reports)
     assert sorted(report.interval.end for report in done if report.interval) == [r.run.scheduled_date for r in runs]
     assert [(report.state, len(report.tasks)) for report in done] == [("success", 2)] * 3
-    assert {api.get(f"/dags/filled/dagRuns/{report.run_id}")["conf"]["sl_variables"]["A"] for report in done} == {"b"}
+    assert {api.get(f"/dags/{name}/dagRuns/{report.run_id}")["conf"]["sl_variables"]["A"] for report in done} == {"b"}
 
     reports = backfill(api, pipeline, runs)
     assert reports is not None

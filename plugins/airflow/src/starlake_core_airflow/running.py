@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from starlake_core import (
@@ -24,6 +26,7 @@ from starlake_core import (
 )
 from starlake_core.freshness import Recorded
 from starlake_core.logs import get_logger
+from starlake_core.processes.supervisor import interrupts
 from starlake_core.runtime import rest_runners
 
 from .context import current_run
@@ -141,6 +144,33 @@ def _left_out(dag: Any, excluded: Iterable[str]) -> Iterator[None]:
             dag.task_dict[task_id].outlets = kept
 
 
+@contextmanager
+def _hearing(observation: Observation) -> Iterator[None]:
+    """While this block is active, an interrupt stops the run wherever it arrives.
+
+    Between the operators, Airflow takes it for the failure of a task, and goes on with the next one.
+    """
+
+    def heard(before: Callable[..., Any]) -> Callable[..., None]:
+        def handle(*arguments: Any) -> None:
+            try:
+                before(*arguments)
+            except KeyboardInterrupt:
+                observation.stopped = True
+                raise
+
+        return handle
+
+    with ExitStack() as stack:
+        here = threading.current_thread() is threading.main_thread()
+        for number in interrupts() if here else ():
+            before = signal.getsignal(number)
+            if callable(before):
+                stack.callback(signal.signal, number, before)
+                signal.signal(number, heard(before))
+        yield
+
+
 def _run_here(pipeline: Pipeline, request: RunRequest) -> Report:
     if request.triggered:
         raise RunError(
@@ -153,7 +183,7 @@ def _run_here(pipeline: Pipeline, request: RunRequest) -> Report:
     observation = Observation(request, pipeline.plugins, pipeline.source, excluded)
     token = current_run.set(run)
     try:
-        with observing(observation), _left_out(dag, excluded):
+        with observing(observation), _hearing(observation), _left_out(dag, excluded):
             dag_run = in_test_run(dag)
             instances = {ti.task_id: ti for ti in dag_run.get_task_instances()}
     except KeyboardInterrupt:
