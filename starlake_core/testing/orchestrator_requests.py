@@ -302,7 +302,7 @@ class RequestChecks(OrchestratorBase):
         fake.lifecycle = True
         fake.script("transform:kpi.work", None)
         pipeline = self.draw(corpus.tear_down, fake)
-        report, _ = self._interrupted(pipeline, fake)
+        report, _ = self._interrupted(pipeline, fake, "transform:kpi.work")
         count = len(fake.started("job:delete_cluster"))
         assert count == 1, (
             f"after Ctrl-C, the tear-down ran {count} times, not once: call tear_down(pipeline, task, run)"
@@ -330,14 +330,17 @@ class RequestChecks(OrchestratorBase):
         request = replace(self._request(pipeline, run_id="kit-rest"), exclude=("left",))
         assert self.run(pipeline, request).succeeded, "a task that is left out stops the run"
 
-    def _interrupted(self, pipeline: StarlakePipeline, fake: FakeEnvironment) -> tuple[Report | None, int]:
-        """Run a pipeline and interrupt it; return the report, if there is one, and how many tasks had started before."""
+    def _interrupted(
+        self, pipeline: StarlakePipeline, fake: FakeEnvironment, subject: str = ""
+    ) -> tuple[Report | None, int]:
+        """Run a pipeline and interrupt it, when a subject has started if one is given; return the report, if there is one,
+        and how many tasks had started before."""
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         over, seen = threading.Event(), [0]
 
         def interrupt() -> None:
             while not over.wait(_QUIET_SECONDS):
-                if len(fake.submissions) == seen[0] > 0:
+                if len(fake.submissions) == seen[0] > 0 and (not subject or fake.started(subject)):
                     os.kill(os.getpid(), signal.SIGINT)
                     return
                 seen[0] = len(fake.submissions)

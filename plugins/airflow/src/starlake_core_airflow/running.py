@@ -148,7 +148,7 @@ def _left_out(dag: Any, excluded: Iterable[str]) -> Iterator[None]:
 def _hearing(observation: Observation) -> Iterator[None]:
     """While this block is active, an interrupt stops the run wherever it arrives.
 
-    Between the operators, Airflow takes it for the failure of a task, and goes on with the next one.
+    Between the operators, Airflow takes it for the failure of a task, and begins the next one.
     """
 
     def heard(before: Callable[..., Any]) -> Callable[..., None]:
