@@ -19,6 +19,7 @@ from airflow_server import PASSWORD, USER, Server
 from click.testing import CliRunner
 from rest_stub import DROP, Stub, stub_server
 from starlake_core_airflow import rest_client, rest_runs
+from starlake_core_airflow.firing import fires
 from starlake_core_airflow.rest import Api, backfill, delete_dag, run
 from starlake_core_airflow.rest_events import read_recorded
 from starlake_core_airflow.versions import AIRFLOW_3
@@ -301,6 +302,7 @@ def test_a_token_that_is_no_longer_good_is_renewed(server: Server, api: Api) -> 
 def test_a_backfill(api: Api, name: str, cron: str, first: datetime) -> None:
     """Paris changes its clocks on the second of the three days."""
     pipeline = simple(name, "one", "two", cron=cron)
+    pipeline.fires = fires  # these pipelines are drawn without a DAG
     first = first.replace(tzinfo=pipeline.zone)
     last = first + timedelta(days=2, hours=3)
     runs = [
