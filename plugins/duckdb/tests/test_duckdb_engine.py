@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 from starlake_core_duckdb import database as database_module
+from starlake_core_duckdb import surroundings
 from starlake_core_duckdb.engine import databases
 from starlake_core_duckdb.engine.commands import ALONE, CANCELLED, Command, Shared
 
@@ -130,6 +131,33 @@ def test_what_two_commands_write_beside_their_tables_is_tried_again(sandbox: San
     engine.rest()
     assert codes == [0] * 6, engine.told
     assert failures(sandbox) == []
+
+
+@pytest.mark.parametrize(
+    ("message", "tries"), [("Catalog write-write conflict", 9), ("Conflict on update!", 9), ("duplicate key", 6)]
+)
+def test_transactions_that_exclude_each_other_wait_longer_than_those_that_fail(
+    message: str, tries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(surroundings, "_PAUSES", (0.0,) * 5)
+    monkeypatch.setattr(surroundings, "_LONGER", (0.0,) * 5)
+    errors = [duckdb.TransactionException(f"TransactionContext Error: {message}") for _ in range(8)]
+    calls = []
+
+    def once() -> str:
+        calls.append(1)
+        if errors:
+            raise errors.pop()
+        return "done"
+
+    here: Any = SimpleNamespace(check=lambda: None)
+    with surroundings.surrounded(here):
+        if tries == 9:
+            assert surroundings.retried(once, lambda: False) == "done"
+        else:
+            with pytest.raises(duckdb.TransactionException, match=message):
+                surroundings.retried(once, lambda: False)
+    assert len(calls) == tries
 
 
 def test_one_command_is_cancelled_and_its_neighbours_are_not(sandbox: Sandbox, engine: Engine) -> None:

@@ -26,6 +26,8 @@ T = TypeVar("T")
 ALL_LOADS = ("starlake_core", "sl_batch")
 """What every load writes: its batch."""
 _PAUSES = (0.01, 0.05, 0.2, 0.5, 1.0)
+_LONGER = (1.0, 2.0, 3.0, 5.0, 8.0, 13.0)
+"""The pauses after those, for transactions that exclude each other: the other one may take its time."""
 
 
 class Interruption(BaseException):
@@ -101,11 +103,13 @@ def retried(once: Callable[[], T], done: Callable[[], bool]) -> T:
     from .driver import duckdb
 
     surroundings = found()
-    for pause in _PAUSES if surroundings is not None else ():
+    for number, pause in enumerate((*_PAUSES, *_LONGER) if surroundings is not None else ()):
         try:
             return once()
         except Exception as error:
             if not caused_by(error, duckdb.TransactionException) or done():
+                raise
+            if number >= len(_PAUSES) and "conflict" not in str(error).casefold():
                 raise
         assert surroundings is not None
         surroundings.check()
