@@ -94,7 +94,7 @@ class Memory:
     """What a sensor found last, so that an evaluation does not read again what cannot have changed.
 
     Events never change. What an evaluation reads depends on what the runs before left and on how far the events of each dataset go, both
-    of which it reads every time.
+    of which it reads every time. Events that go with a run that somebody deletes count until the next one comes.
     """
 
     def __init__(self) -> None:
