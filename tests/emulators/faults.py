@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -52,6 +53,7 @@ class Faults:
 
     Attributes:
         calls: how many calls there were of each method.
+        moments: when each call was made, by the monotonic clock.
         hits: how many calls have gone wrong since :meth:`forget`.
         kill: called for :attr:`Kind.KILL`; has to end the client.
         slow_seconds: how late a reply of :attr:`Kind.SLOW` is.
@@ -59,6 +61,7 @@ class Faults:
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
+        self.moments: list[float] = []
         self.hits = 0
         self.kill: Callable[[], None] = lambda: None
         self.slow_seconds = 1.5
@@ -145,6 +148,7 @@ class Faults:
     def _next(self, method: str) -> Fault | None:
         number = self.calls.total()
         self.calls[method] += 1
+        self.moments.append(time.monotonic())
         fault = self._at.pop(number, None)
         if method == self._armed[0] and (fault is None or fault.when is When.AFTER):
             self._burst, self._armed = self._armed[1:], ("", (), [])

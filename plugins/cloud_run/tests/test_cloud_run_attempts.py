@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -168,6 +169,24 @@ def test_a_double_that_another_process_waits_for_is_stopped_too(
     until(lambda: bool(emulator.executions()[1].completion_time), "the younger one has ended")
     (tmp_path / "gate").touch()
     assert wait(watcher, younger).succeeded
+
+
+@pytest.mark.parametrize("attempt", ["1", "2"])
+def test_a_double_of_an_execution_that_is_taken_over_is_stopped_too(
+    emulator: CloudRun, job: MakeJob, runner: MakeRunner, tmp_path: Path, attempt: str
+) -> None:
+    """Both submitters are gone, and whoever takes over the older execution does not see the younger one yet."""
+    made = job({"WAITS_FOR": str(tmp_path / "gate")})
+    emulator.lag = 0.4
+    older = run_outside(runner(), made, KEY)
+    until(lambda: bool(runner().find(made, KEY.task)), "the list shows the older one")
+    run_outside(runner(), made, KEY)
+    waits = runner(cloud_run_list_lag=0.5)
+    assert start(made, waits, replace(KEY, attempt=attempt)) == older
+    until(lambda: bool(emulator.executions()[1].completion_time), "the younger one has ended")
+    (tmp_path / "gate").touch()
+    assert wait(waits, older).succeeded
+    assert ends(emulator) == ["succeeded", "cancelled"]
 
 
 def test_looking_again_for_many_costs_a_list_or_two(emulator: CloudRun, job: MakeJob, runner: MakeRunner) -> None:

@@ -14,7 +14,6 @@ from starlake_core_google import (
     Calls,
     CloudLogs,
     Objects,
-    ServiceClock,
     Sightings,
     UnclearError,
     connect,
@@ -43,7 +42,7 @@ from .doubles import Doubles
 from .history import History
 from .output import Output
 from .request import command_line, job_name, run_request
-from .state import Execution, console, created_at, is_stopping, outcome_of, parent_of, state_of
+from .state import Execution, console, is_stopping, outcome_of, parent_of, state_of
 
 __all__ = ["CloudRunRunner"]
 
@@ -86,12 +85,13 @@ class CloudRunRunner(Runner):
         self._brief = self._client.brief(_POLL_SECONDS)
         self._history = History(self._client.page, int(spec["history"]), self._lag)
         self._doubles = Doubles(self._look_again, min(1.0, self._lag / 2))
-        self._clock = ServiceClock()
         self._aside = Aside()
         self._submitting: dict[RunKey, tuple[threading.Lock, int]] = {}
         self._looked: Recent[str, float] = Recent()
         self._stopped: Recent[str, bool] = Recent(_REMEMBERED)
         self._doubled: Recent[str, bool] = Recent(_REMEMBERED)
+        # Executions after whose first sighting the list is searched for duplicates again.
+        self._searched_again: Recent[str, bool] = Recent(_REMEMBERED)
         # For a duplicate that was stopped: the execution that continues.
         self._survivors: Recent[str, str] = Recent(_REMEMBERED)
         self._troubled: frozenset[str] = frozenset()
@@ -167,7 +167,7 @@ class CloudRunRunner(Runner):
             if current is None:
                 continue
             if current.handle != started:
-                self._sightings.note(current.handle)
+                self._see(current)
             first = found.setdefault((current.attempt, current.instance), current)
             if first is not current:
                 self._stop_double(current, first)
@@ -272,11 +272,18 @@ class CloudRunRunner(Runner):
                     ) from error
         handle = f"{parent}/executions/{execution.name.rpartition('/')[2]}"
         self._history.note(parent, execution)
-        self._clock.note(created_at(execution))
         self._sightings.expect(handle)
-        if self._lag:
-            self._doubles.later(self._lag, parent, key.task)
+        self._search_again(handle, key.task)
         return handle
+
+    def _search_again(self, handle: str, task: str) -> None:
+        """Search for duplicates of an execution once the list is sure to show what was started before this process knew of the execution.
+
+        The process that started a duplicate may be gone, so every process searches that learns of an execution; it cannot tell how old a duplicate is.
+        """
+        if self._lag and handle not in self._searched_again:
+            self._searched_again.put(handle, True)
+            self._doubles.later(self._lag, parent_of(handle), task)
 
     def _after_silence(self, parent: str, key: RunKey) -> str | None:
         """The execution of an unanswered submission, if it was started anyway."""
@@ -341,8 +348,6 @@ class CloudRunRunner(Runner):
 
     def _listed(self, parent: str, executions: Sequence[Any], missing: set[str], found: dict[str, Any]) -> None:
         """Take the wanted executions from a page, and remember the others, among them duplicates."""
-        if executions:
-            self._clock.note(created_at(executions[0]))
         messages, several = self._history.note_page(parent, executions)
         for handle in missing & messages.keys():
             found[handle] = messages[handle]
@@ -358,7 +363,11 @@ class CloudRunRunner(Runner):
     def _status(self, handle: str, message: Any, until: float) -> Status:
         if message is None:
             return self._missing(handle)
-        self._see(handle, message)
+        if handle not in self._sightings:
+            self._sightings.note(handle)
+            known = self._history.note(parent_of(handle), message)
+            if known is not None:
+                self._see(known)
         end: Outcome | None = None
         if state_of(message) not in ("pending", "running", "cancelling", "deleting"):
             try:
@@ -374,16 +383,11 @@ class CloudRunRunner(Runner):
         stopping = end is None and (is_stopping(message) or handle in self._stopped)
         return Status(end, state_of(message), stopping)
 
-    def _see(self, handle: str, message: Any) -> None:
-        """Remember that an execution was seen; at its first sighting, its duplicates may not be listed yet."""
-        if handle in self._sightings:
-            return
-        self._sightings.note(handle)
-        created = created_at(message)
-        known = self._history.note(parent_of(handle), message)
-        left = self._lag - self._clock.since(created)
-        if known is not None and not known.ended and self._lag:
-            self._doubles.later(max(0.0, left), parent_of(handle), known.task)
+    def _see(self, execution: Execution) -> None:
+        """Remember that the service has shown an execution; at first, lists may not show its duplicates yet."""
+        self._sightings.note(execution.handle)
+        if not execution.ended:
+            self._search_again(execution.handle, execution.task)
 
     def _missing(self, handle: str) -> Status:
         """The status of an execution that the service does not know: not yet, or no longer."""

@@ -17,7 +17,6 @@ from .request import RUN_TASK
 __all__ = [
     "Execution",
     "console",
-    "created_at",
     "has_failed",
     "is_stopping",
     "outcome_of",
@@ -80,15 +79,6 @@ def parent_of(handle: str) -> str:
         handle: the full name of the execution.
     """
     return handle.rpartition("/executions/")[0]
-
-
-def created_at(execution: Any) -> float:
-    """When an execution was created, by the clock of the service, in seconds since the epoch.
-
-    Args:
-        execution: the message of the service.
-    """
-    return float(execution.create_time.seconds + execution.create_time.nanos / 1e9)
 
 
 def console(handle: str) -> str:
