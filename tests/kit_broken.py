@@ -8,7 +8,7 @@ import os
 import shlex
 import signal
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -24,6 +24,7 @@ from starlake_core import (
     Command,
     CreateChildren,
     DataInterval,
+    Fires,
     Integer,
     Job,
     OptionGroup,
@@ -41,7 +42,9 @@ from starlake_core import (
     TaskKind,
     TaskReport,
     TaskState,
+    fire_times,
     hookimpl,
+    next_fire,
     option,
 )
 from starlake_core.runtime import (
@@ -654,6 +657,26 @@ class _DropsRetryDelays(_ChangesSettings):
 
 class _DropsKeywords(_ChangesSettings):
     changes: Mapping[str, Any] = {"keywords": {}}
+
+
+class _FiresBySunTime(ReferenceOrchestrator):
+    """Its scheduler knows no change of the clock, and says nothing of that."""
+
+    def next_fire(self, pipeline: Pipeline, after: datetime) -> datetime:
+        assert pipeline.cron is not None
+        return next_fire(pipeline.cron, after, timezone(timedelta(hours=1)))
+
+
+class _TellsOfOtherFires(ReferenceOrchestrator):
+    @hookimpl
+    def sl_fires(self) -> Fires:
+        return _fires_by_sun_time
+
+
+def _fires_by_sun_time(cron: str, zone: str, start: datetime, end: datetime) -> Iterator[datetime]:
+    for moment in fire_times(cron, start, end, timezone(timedelta(hours=1))):
+        if moment < end:
+            yield moment
 
 
 class _RunsForNow(ReferenceOrchestrator):

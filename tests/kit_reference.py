@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import graphlib
 import runpy
 import signal
@@ -34,6 +35,7 @@ from starlake_core import (
     explain_hopeless,
     hookimpl,
     is_selected,
+    next_fire,
     request_run,
     skipped_report,
     tear_down,
@@ -273,7 +275,12 @@ class ReferenceOrchestrator(RecordingOrchestrator):
             {task.path: task.retries for task in tasks},
             {task.path: task.retry_delay for task in tasks},
             {task.path: task.native for task in tasks},
+            functools.partial(self.next_fire, pipeline),
         )
+
+    def next_fire(self, pipeline: Pipeline, after: datetime) -> datetime:
+        assert pipeline.cron is not None
+        return next_fire(pipeline.cron, after, pipeline.zone)
 
     def interval(self, native: Record, moment: datetime) -> DataInterval:
         assert isinstance(native.node, StarlakePipeline)

@@ -161,6 +161,16 @@ BROKEN = [
     ("DropsRetries", "test_the_schedule_is_native[retries]", "retries is {}"),
     ("DropsRetryDelays", "test_the_schedule_is_native[retry_delays]", "retry_delays is {}"),
     ("DropsKeywords", "test_keywords_of_the_orchestrator_reach_it", "does not reach the native task"),
+    (
+        "FiresBySunTime",
+        "test_the_schedule_follows_the_scheduler_where_the_clock_changes[30 2 * * *]",
+        "at 2026-03-30T01:30:00+00:00 for the scheduler, and at 2026-03-30T00:30:00+00:00 for the pipeline; sl_fires says",
+    ),
+    (
+        "TellsOfOtherFires",
+        "test_the_schedule_follows_the_scheduler_where_the_clock_changes[20 */2 * * *]",
+        "sl_fires says what the scheduler does",
+    ),
     ("RunsForNow", "test_a_scheduled_run_has_the_interval_of_its_schedule", None),
     ("RunsInUtc", "test_a_scheduled_run_has_the_interval_of_its_schedule", None),
     ("ScheduledFailureIsGreen", "test_a_scheduled_run_that_fails_is_red", "is green for the scheduler"),

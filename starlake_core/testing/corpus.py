@@ -49,6 +49,7 @@ class Graph:
         draw: builds it with the verbs of a pipeline.
         options: the options that the orchestration needs.
         schedule: the schedule of the loads, if it has any.
+        cron: when the pipeline runs.
         dependencies: the JSON of a lineage, if it has one.
         large: whether it is too large to be run in a test.
     """
@@ -59,6 +60,7 @@ class Graph:
     schedule: StarlakeSchedule | None = None
     dependencies: str | None = None
     large: bool = False
+    cron: str = CRON
 
     def __call__(self, orchestration: Orchestration) -> StarlakePipeline:
         """Build and render the pipeline."""
@@ -66,7 +68,7 @@ class Graph:
             self.schedule,
             StarlakeDependencies(self.dependencies) if self.dependencies else None,
             name=f"kit_{self.name}",
-            cron=CRON,
+            cron=self.cron,
         ) as pipeline:
             self.draw(pipeline)
         return pipeline

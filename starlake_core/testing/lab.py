@@ -13,7 +13,7 @@ from ..model.run import Attempt, DataInterval, Run
 from ..runtime import Outcome, Runner, finish
 from .stand_in import Step
 from .subjects import subject
-from .time_limits import patience
+from .time_limits import within
 
 __all__ = [
     "SCHEDULED",
@@ -103,7 +103,7 @@ def an_attempt(task: str = "group.task", number: str = "1") -> Attempt:
 
 def settle(runner: Runner, handle: str) -> Outcome:
     """Wait for the end of an attempt, and look often."""
-    deadline = time.monotonic() + _PATIENCE * patience()
+    deadline = time.monotonic() + within(_PATIENCE)
     while True:
         outcome = runner.poll([handle])[handle].outcome
         if outcome is not None:
@@ -135,7 +135,7 @@ def until(true: Callable[[], bool], what: str, in_vain: Callable[[], str] = lamb
         what: what it means, for the message.
         in_vain: returns why the condition cannot become true any more; empty while it can.
     """
-    deadline = time.monotonic() + _PATIENCE * patience()
+    deadline = time.monotonic() + within(_PATIENCE)
     while not true():
         why = in_vain()
         # What is in vain may have become true in the meantime.

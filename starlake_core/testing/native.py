@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -25,6 +25,7 @@ class NativeSettings:
         retries: the retries of each task, by path.
         retry_delays: the seconds between two attempts of each task, by path.
         keywords: the orchestrator's own keywords of each task, by path.
+        next_fire: returns the first time after a time at which the scheduler starts a run by its schedule.
     """
 
     cron: str | None = None
@@ -37,6 +38,7 @@ class NativeSettings:
     retries: Mapping[str, int] | None = None
     retry_delays: Mapping[str, float] | None = None
     keywords: Mapping[str, Mapping[str, Any]] | None = None
+    next_fire: Callable[[datetime], datetime] | None = None
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from itertools import zip_longest
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from ..dsl.pipeline import StarlakePipeline
+from ..model.schedule import fire_times
 from ..runtime import Verdict
 from . import corpus
 from .corpus import Graph
@@ -24,6 +27,8 @@ __all__ = ["ORCHESTRATORS", "NativeChecks"]
 _PARIS = ZoneInfo("Europe/Paris")
 _MOMENT = datetime(2026, 3, 30, tzinfo=_PARIS)
 """The end of the day on which the clock is set forward."""
+_CHANGES = (datetime(2026, 3, 29, tzinfo=_PARIS), datetime(2026, 10, 25, tzinfo=_PARIS))
+"""The days on which the clock is set forward and back."""
 _OPTIONS: Mapping[str, Any] = {
     "timezone": "Europe/Paris",
     "start_date": "2026-03-01",
@@ -102,6 +107,30 @@ class NativeChecks(OrchestratorBase):
             found = tuple(sorted(set(found) & set(pipeline.tags)))
             wanted = tuple(sorted(pipeline.tags))
         assert found == wanted, f"{name} is {found!r} for the scheduler, not {wanted!r}"
+
+    @level(NATIVE)
+    @pytest.mark.parametrize("cron", ["30 2 * * *", "0 3 * * *", "30 2,3 * * *", "20 */2 * * *", "*/20 * * * *"])
+    def test_the_schedule_follows_the_scheduler_where_the_clock_changes(self, cron: str) -> None:
+        """Around a change of the clock, a pipeline takes its runs to start when the scheduler starts them (``sl_fires``),
+        so that no data interval is lost or done twice."""
+        pipeline = self.draw(replace(corpus.single_task, cron=cron), None, timezone="Europe/Paris")
+        following = self.settings(pipeline).next_fire
+        if following is None:
+            pytest.skip("settings() has no next_fire: the orchestrator does not have it")
+        for change in _CHANGES:
+            # In UTC: Python compares and shifts times of one zone by the wall clock, which shows an hour twice.
+            start, end = ((change + timedelta(days=days)).astimezone(timezone.utc) for days in (-1, 2))
+            expected = fire_times(cron, start, end, pipeline.zone, pipeline.fires)
+            wanted, found = [moment.astimezone(timezone.utc) for moment in expected], []
+            moment = following(start - timedelta(seconds=1)).astimezone(timezone.utc)
+            while moment <= end and len(found) <= len(wanted):
+                found.append(moment)
+                moment = following(moment).astimezone(timezone.utc)
+            for own, native in zip_longest(wanted, found):
+                assert own == native, (
+                    f"the schedule {cron!r} of Paris fires at {native and native.isoformat()} for the scheduler, and at "
+                    f"{own and own.isoformat()} for the pipeline; sl_fires says what the scheduler does"
+                )
 
     @level(NATIVE)
     def test_keywords_of_the_orchestrator_reach_it(self) -> None:

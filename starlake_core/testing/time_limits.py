@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["PATIENCE", "at_most", "patience", "uncounted"]
+__all__ = ["PATIENCE", "at_most", "patience", "uncounted", "within"]
 
 PATIENCE = "STARLAKE_KIT_PATIENCE"
 """An environment variable: by how much the time limits of checks are multiplied."""
@@ -20,6 +20,18 @@ def patience() -> float:
     """Return by how much time limits are multiplied: more on a machine that does other things too."""
     load = os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else 1.0
     return float(os.environ.get(PATIENCE, "1")) * max(1.0, load)
+
+
+def within(seconds: float) -> float:
+    """Return for how long to wait for something inside a check: shorter than the check may still take, so that the check
+    can say what did not happen.
+
+    Args:
+        seconds: the time on a machine that does nothing else.
+    """
+    left = signal.getitimer(signal.ITIMER_REAL)[0] if hasattr(signal, "getitimer") else 0.0
+    wanted = seconds * patience()
+    return min(wanted, 0.8 * left) if left else wanted
 
 
 @contextmanager

@@ -68,7 +68,7 @@ class Worker:
         """
         out = self._process.stdout
         assert out is not None
-        seconds = _PATIENCE * time_limits.patience() if patience is None else patience
+        seconds = time_limits.within(_PATIENCE) if patience is None else patience
         ready, _, _ = select.select([out], [], [], seconds)
         assert ready, f"another process (worker {self._number}) does not answer"
         line = out.readline()

@@ -6,11 +6,13 @@ import importlib
 import re
 import warnings
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import pendulum
 import pytest
+from airflow.timetables.base import DataInterval, TimeRestriction
 from airflow.utils.session import create_session
 from sqlalchemy import func, select
 from starlake_core_airflow import versions
@@ -154,6 +156,20 @@ def _event_models() -> tuple[Any, Any, Any]:
     from airflow.models.dataset import DatasetEvent, DatasetModel
 
     return DatasetEvent, DatasetModel, DatasetEvent.dataset_id == DatasetModel.id
+
+
+def next_run(dag: Any, after: datetime) -> datetime:
+    """The time of the next run that a scheduler starts after a time.
+
+    Args:
+        dag: a DAG with a schedule.
+        after: an aware time.
+    """
+    last = DataInterval.exact(pendulum.instance(after))
+    info = dag.timetable.next_dagrun_info(
+        last_automated_data_interval=last, restriction=TimeRestriction(earliest=None, latest=None, catchup=True)
+    )
+    return datetime.fromtimestamp(info.run_after.timestamp(), timezone.utc)
 
 
 def last_event() -> int:

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from airflow_runs import events, last_event, run_again, run_dag, state, states
+from airflow_runs import events, last_event, next_run, run_again, run_dag, state, states
 from starlake_core_airflow.versions import EmptyOperator, dag_bag
 
 from starlake_core import StarlakePipeline
@@ -49,6 +49,7 @@ class TestAirflow(OrchestratorSuite):
             retries={task.task_id: task.retries for task in dag.tasks},
             retry_delays={task.task_id: task.retry_delay.total_seconds() for task in dag.tasks},
             keywords={task.task_id: {"priority_weight": task.priority_weight} for task in dag.tasks},
+            next_fire=lambda after: next_run(dag, after),
         )
 
     def native_keyword(self) -> tuple[str, Any]:

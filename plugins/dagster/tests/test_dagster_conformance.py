@@ -11,6 +11,7 @@ from dagster import op
 from dagster._core.definitions.reconstruct import repository_def_from_target_def
 from dagster._core.execution.api import create_execution_plan
 from dagster._core.workspace.autodiscovery import loadable_targets_from_python_file
+from dagster._utils.schedules import schedule_execution_time_iterator
 from dagster_runs import instance_in, job, launch, resolved, states, tick_of_schedule
 from starlake_core_dagster import definitions
 from starlake_core_dagster.keys import asset_key
@@ -64,6 +65,11 @@ class TestDagster(OrchestratorSuite):
             keywords={
                 path: {"op_tags": {name: found.tags.get(name) for name in ("team",)}} for path, found in ops.items()
             },
+            next_fire=lambda after: next(
+                schedule_execution_time_iterator(
+                    after.timestamp() + 1, schedule.cron_schedule, schedule.execution_timezone
+                )
+            ),
         )
 
     def native_keyword(self) -> tuple[str, Any]:
