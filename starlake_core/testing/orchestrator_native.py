@@ -121,7 +121,8 @@ class NativeChecks(OrchestratorBase):
             # In UTC: Python compares and shifts times of one zone by the wall clock, which shows an hour twice.
             start, end = ((change + timedelta(days=days)).astimezone(timezone.utc) for days in (-1, 2))
             expected = fire_times(cron, start, end, pipeline.zone, pipeline.fires)
-            wanted, found = [moment.astimezone(timezone.utc) for moment in expected], []
+            wanted = [moment.astimezone(timezone.utc) for moment in expected]
+            found: list[datetime] = []
             moment = following(start - timedelta(seconds=1)).astimezone(timezone.utc)
             while moment <= end and len(found) <= len(wanted):
                 found.append(moment)

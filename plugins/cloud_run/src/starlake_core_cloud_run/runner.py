@@ -279,7 +279,7 @@ class CloudRunRunner(Runner):
     def _search_again(self, handle: str, task: str) -> None:
         """Search for duplicates of an execution once the list is sure to show what was started before this process knew of the execution.
 
-        The process that started a duplicate may be gone, so every process searches that learns of an execution; it cannot tell how old a duplicate is.
+        The process that started a duplicate may be gone, and its age is unknown. So every process that learns of an execution searches.
         """
         if self._lag and handle not in self._searched_again:
             self._searched_again.put(handle, True)
