@@ -443,6 +443,20 @@ class _IgnoresSelection(Engine):
         super().__init__(pipeline, replace(request, select=(), exclude=()))
 
 
+class _TellsAtTheEnd(Engine):
+    """The listener hears of a failure after the whole run."""
+
+    def go(self) -> Report:
+        report = super().go()
+        for task in report.tasks:
+            super().tell(task)
+        return report
+
+    def tell(self, report: TaskReport) -> None:
+        if report.state != TaskState.FAILED:
+            super().tell(report)
+
+
 class _NeverTells(Engine):
     def tell(self, report: TaskReport) -> None:
         pass

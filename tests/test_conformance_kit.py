@@ -126,6 +126,11 @@ BROKEN = [
     ("MissingProgramIsSkip", "test_missing_program_fails_with_a_message", None),
     ("IgnoresSelection", "test_selection", "the tasks that ran are not the selected ones"),
     ("NeverTells", "test_listener_hears_how_every_task_ends", "the listener received other final states"),
+    (
+        "TellsAtTheEnd",
+        "test_listener_hears_of_a_task_before_later_ones",
+        "before the end of 'work', which runs earlier",
+    ),
     ("MixesReport", "test_every_task_runs_once_and_in_order[chain]", "not in topological order"),
     ("DryRunRuns", "test_dry_run_starts_nothing", "a dry run started a job"),
     ("LosesReport", "test_ready", "does not name every task once"),

@@ -165,6 +165,28 @@ class RunChecks(OrchestratorBase):
             "the listener received other final states than the report"
         )
 
+    def test_listener_hears_of_a_task_before_later_ones(self, fake: FakeEnvironment) -> None:
+        """The listener hears that a task has succeeded or failed as soon as that is so: before a task that runs after it
+        starts or ends."""
+        fake.lifecycle = True
+        fake.script("transform:kpi.work", Verdict.FAILED)
+        pipeline = self.draw(corpus.tear_down, fake)
+        heard: list[tuple[str, str]] = []
+        request = request_run(
+            pipeline,
+            SCHEDULED,
+            run_id="kit-heard-in-order",
+            listener=lambda event: heard.append((event.task, event.state)),
+        )
+        report = self.run(pipeline, request)
+        first = {task: heard.index((task, state)) for task, state in reversed(heard)}
+        for after, befores in tasks_before(neutral_graph(pipeline)).items():
+            for before in befores:
+                if report.task(before).state in (TaskState.SUCCEEDED, TaskState.FAILED):
+                    assert heard.index((before, report.task(before).state)) < first[after], (
+                        f"the listener hears of '{after}' before the end of '{before}', which runs earlier: {heard}"
+                    )
+
     def test_failure_stops_what_depends_on_it(self, fake: FakeEnvironment) -> None:
         """A failure fails the run and stops downstream tasks. Independent tasks run."""
         fake.script("transform:kpi.left", Verdict.FAILED)

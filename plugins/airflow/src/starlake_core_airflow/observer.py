@@ -10,8 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow.listeners import hookimpl
+
 from starlake_core import Job, RunRequest, TaskEvent, TaskState
 from starlake_core.runtime import Outcome, RunnerSource, in_project
+
+from .versions import listener_manager
 
 __all__ = [
     "STOPPED",
@@ -57,6 +61,37 @@ class Observation:
         self.request.listener(event)
 
 
+class _Ends:
+    """Hears from Airflow how each task of a run in this process ends, also those that do nothing, whose operators are Airflow's own."""
+
+    def __init__(self, observation: Observation) -> None:
+        self._observation = observation
+
+    @hookimpl
+    def on_task_instance_success(self, task_instance: Any) -> None:
+        """Tell of a task that has succeeded.
+
+        Args:
+            task_instance: the task instance.
+        """
+        if task_instance.task_id not in self._observation.excluded:
+            self._observation.tell(TaskEvent(task_instance.task_id, TaskState.SUCCEEDED, task_instance.try_number))
+
+    @hookimpl
+    def on_task_instance_failed(self, task_instance: Any) -> None:
+        """Tell of a task whose last attempt has failed. The report of the run tells of one without an outcome.
+
+        Args:
+            task_instance: the task instance.
+        """
+        observation = self._observation
+        outcome, reason = observation.outcomes.get(task_instance.task_id, (None, ""))
+        if task_instance.state == "failed" and outcome is not None and reason and not observation.stopped:
+            observation.tell(
+                TaskEvent(task_instance.task_id, TaskState.FAILED, task_instance.try_number, reason, log=outcome.log)
+            )
+
+
 STOPPED = "stopped by the user"
 
 _observation: Observation | None = None
@@ -67,9 +102,12 @@ def observing(observation: Observation) -> Iterator[Observation]:
     """While this block is active, the operators of this process report to this observation."""
     global _observation
     before, _observation = _observation, observation
+    manager, ends = listener_manager(), _Ends(observation)
+    manager.add_listener(ends)
     try:
         yield observation
     finally:
+        manager.pm.unregister(ends)
         _observation = before
 
 

@@ -414,6 +414,15 @@ def in_test_run(dag: Any) -> Any:
         ) from error
 
 
+def listener_manager() -> Any:
+    """What tells listeners in this process about its tasks."""
+    if AIRFLOW_3_2:
+        from airflow.sdk.listener import get_listener_manager
+    else:  # 2.11 and 3.1
+        from airflow.listeners.listener import get_listener_manager
+    return get_listener_manager()
+
+
 def dag_bag(**keywords: Any) -> Any:
     """Create a DagBag.
 

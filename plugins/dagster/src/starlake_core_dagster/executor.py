@@ -113,6 +113,7 @@ class InProcess:
         failure: Dagster's message about the run as a whole, if it failed.
         stopped: whether the user stopped it.
         run_id: its id in Dagster.
+        tell: called with the key of each step that ended, after it is in ``ends``.
     """
 
     excluded: frozenset[str] = frozenset()
@@ -120,6 +121,7 @@ class InProcess:
     failure: str = ""
     stopped: bool = False
     run_id: str = ""
+    tell: Callable[[str], object] = field(default=lambda step: None)
 
 
 _here: ContextVar[InProcess | None] = ContextVar("starlake_core_dagster_in_process", default=None)
@@ -538,6 +540,7 @@ def run_in_process(job: Any, instance: Any, tags: Mapping[str, str], parallelism
             step = event.step_key
             if step is not None and (event.is_step_success or event.is_step_failure or event.is_step_skipped):
                 here.ends[step] = event.event_type_value
+                here.tell(step)
             elif event.is_failure and step is None:
                 here.failure = event.message or "the run failed"
                 error = getattr(event.event_specific_data, "error", None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timezone
@@ -88,6 +88,8 @@ def run_pipeline(pipeline: Pipeline, request: RunRequest) -> Report:
             if hopeless:
                 raise RunError(hopeless)
             observation = Observation(request)
+            here.tell = _teller(native, observation, here, left_out)
+            here.tell("")
             token = observing.set(observation)
             parallelism = request.parallelism
             if parallelism is None and (left_out or not _has_own_executor(pipeline)):
@@ -106,6 +108,50 @@ def run_pipeline(pipeline: Pipeline, request: RunRequest) -> Report:
         with _instance() as instance:  # the sensor has nothing to do for this run
             instance.add_run_tags(here.run_id, {TORN_DOWN: "true"})
     return report
+
+
+def _teller(
+    native: DagsterPipeline, observation: Observation, here: InProcess, left_out: Collection[str]
+) -> Callable[[str], None]:
+    """What tells the listener how the tasks of a step ended, if they ended by themselves. The report of the run tells the rest.
+
+    Args:
+        native: the pipeline.
+        observation: the run.
+        here: what has become of its steps.
+        left_out: the paths of the tasks that are not selected.
+    """
+    steps: dict[str, list[str]] = {}
+    for path in native.waits_for:
+        if path not in left_out:
+            steps.setdefault(native.step_key(path), []).append(path)
+
+    def tell(step: str) -> None:
+        for path in steps.get(step, ()):
+            # What starts the pipeline has no step, and precedes all others.
+            state, reason = _state(native, path, observation, here, ()) if step else (TaskState.SUCCEEDED, "")
+            skipped_by_others = state == TaskState.SKIPPED and path not in observation.outcomes
+            if _has_ended(native, path, observation, here, state) and not skipped_by_others:
+                _tell(observation, _report_of(path, state, reason, observation))
+
+    return tell
+
+
+def _report_of(path: str, state: TaskState, reason: str, observation: Observation) -> TaskReport:
+    outcome, _ = observation.outcomes.get(path, (None, ""))
+    return TaskReport(
+        path,
+        state,
+        reason,
+        outcome.exit_code if outcome is not None else None,
+        observation.attempts.get(path, 1 if state == TaskState.SUCCEEDED else 0),
+        outcome.log if outcome is not None else "",
+        observation.seconds.get(path, 0.0),
+    )
+
+
+def _tell(observation: Observation, report: TaskReport) -> None:
+    observation.tell(TaskEvent(report.id, report.state, report.attempts, report.reason, log=report.log))
 
 
 def _has_own_executor(pipeline: Pipeline) -> bool:
@@ -231,18 +277,9 @@ def _report(pipeline: Pipeline, observation: Observation, here: InProcess, left_
                 state, reason = TaskState.CANCELLED, STOPPED
             if here.stopped and state in _BAD and task.kind is TaskKind.TEARDOWN and task.job is not None:
                 state, reason = tear_down(pipeline, task, run)
-            outcome, _ = observation.outcomes.get(path, (None, ""))
-            report = TaskReport(
-                path,
-                state,
-                reason,
-                outcome.exit_code if outcome is not None else None,
-                observation.attempts.get(path, 1 if state == TaskState.SUCCEEDED else 0),
-                outcome.log if outcome is not None else "",
-                observation.seconds.get(path, 0.0),
-            )
+            report = _report_of(path, state, reason, observation)
         reports[path] = report
-        observation.tell(TaskEvent(path, report.state, report.attempts, report.reason, log=report.log))
+        _tell(observation, report)
     tasks = tuple(reports[path] for path in native.flat.tasks)
     datasets = [
         dataset.uri
