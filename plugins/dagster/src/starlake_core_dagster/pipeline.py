@@ -84,7 +84,7 @@ class DagsterPipeline:
             names = form.ins(path)
             if path in self._theirs:
                 op = _with_inputs(self._theirs[path], self._theirs[path].ins, names, self._context.def_name(path))
-            elif list(op.ins) != names:
+            elif list(op.input_dict) != names:
                 op = _with_inputs(op, {}, names, op.name)
             found[path] = op
         return found
