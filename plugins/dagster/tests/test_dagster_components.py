@@ -181,7 +181,11 @@ def test_what_is_broken_is_left_out_unless_the_component_is_strict(
             StarlakeError,
             "'translation' gives starlake://shop/orders and shop_load the same key same: let it depend on the dataset",
         ),
-        ({"project": "/nowhere"}, StarlakeError, r"/nowhere"),
+        (
+            {"project": "/nowhere"},
+            StarlakeError,
+            r"/nowhere is not a Starlake project: .* name the folder that contains metadata/",
+        ),
     ],
     ids=str,
 )

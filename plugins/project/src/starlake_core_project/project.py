@@ -94,7 +94,7 @@ class Project:
         if not metadata.is_dir():
             raise ProjectError(
                 f"{root} is not a Starlake project: {metadata} does not exist; "
-                "set SL_ROOT to the folder that contains metadata/"
+                "name the folder that contains metadata/, or set SL_ROOT to it"
             )
         base = {
             **environ,
