@@ -42,6 +42,8 @@ class Observation:
         source: the pipeline file.
         excluded: ids of tasks that must not run.
         outcomes: maps the id of each task that ran to how its last attempt ended, and why.
+        succeeded: ids of the tasks that have succeeded.
+        stopped: whether the user stopped the run.
     """
 
     request: RunRequest
@@ -49,6 +51,7 @@ class Observation:
     source: str
     excluded: frozenset[str]
     outcomes: dict[str, tuple[Outcome, str]] = field(default_factory=dict)
+    succeeded: set[str] = field(default_factory=set)
     stopped: bool = False
     _told: dict[str, str] = field(default_factory=dict)
 
@@ -75,6 +78,7 @@ class _Ends:
             task_instance: the task instance.
         """
         if task_instance.task_id not in self._observation.excluded:
+            self._observation.succeeded.add(task_instance.task_id)
             self._observation.tell(TaskEvent(task_instance.task_id, TaskState.SUCCEEDED, task_instance.try_number))
 
     @hookimpl

@@ -187,12 +187,12 @@ def _run_here(pipeline: Pipeline, request: RunRequest) -> Report:
             dag_run = in_test_run(dag)
             instances = {ti.task_id: ti for ti in dag_run.get_task_instances()}
     except KeyboardInterrupt:
-        observation.stopped, instances = True, {}
+        observation.stopped = True
     finally:
         current_run.reset(token)
         rest_runners()  # who started the run may open the database now
     if observation.stopped:
-        return _stopped(pipeline, observation, instances)
+        return _stopped(pipeline, observation)
     reports = _reports(pipeline, observation, instances, left_out)
     for report in reports:
         observation.tell(TaskEvent(report.id, report.state, report.attempts, report.reason, log=report.log))
@@ -221,7 +221,7 @@ def _run_here(pipeline: Pipeline, request: RunRequest) -> Report:
     )
 
 
-def _stopped(pipeline: Pipeline, observation: Observation, instances: Mapping[str, Any]) -> Report:
+def _stopped(pipeline: Pipeline, observation: Observation) -> Report:
     """The report of a run that the user stopped; what was set up is torn down first."""
     run, reports = observation.request.run, []
     for task in pipeline.tasks():
@@ -229,7 +229,7 @@ def _stopped(pipeline: Pipeline, observation: Observation, instances: Mapping[st
             reports.append(TaskReport(task.path, TaskState.EXCLUDED, "not selected"))
             continue
         outcome, reason = observation.outcomes.get(task.path, (None, ""))
-        done = _state(instances.get(task.path)) == TaskState.SUCCEEDED or (outcome is not None and outcome.succeeded)
+        done = task.path in observation.succeeded or (outcome is not None and outcome.succeeded)
         state = TaskState.SUCCEEDED if done else TaskState.CANCELLED
         if task.kind is TaskKind.TEARDOWN and task.job is not None and outcome is None:
             state, reason = tear_down(pipeline, task, run)
