@@ -23,9 +23,9 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from starlake_core import Report, TaskReport, TaskState
+from starlake_core import Report, TaskEvent, TaskReport, TaskState
 from starlake_core.cli._output import Output
-from starlake_core.cli._progress import distinct_names, summary
+from starlake_core.cli._progress import LastLines, distinct_names, summary
 
 PATIENCE = 60.0
 
@@ -386,3 +386,19 @@ def test_where_the_output_of_a_failure_is_said(log: str, told: str, tmp_path: Pa
     task = TaskReport("t", TaskState.FAILED, "why", 1, 1, log=str(tmp_path / "1.log") if log == "$here" else log)
     summary(shown, Report("p", "r", TaskState.FAILED, (task,)))
     assert told in shown.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_the_end_of_the_output_is_shown_though_the_orchestrator_keeps_none(tmp_path: Path) -> None:
+    events: list[TaskEvent] = []
+    heard = LastLines(events.append)
+    for number in range(30):
+        heard(TaskEvent("bad", TaskState.RUNNING, line=f"line {number}"))
+        heard(TaskEvent("good", TaskState.RUNNING, line=f"other {number}"))
+    heard(TaskEvent("good", TaskState.SUCCEEDED))
+    heard(TaskEvent("bad", TaskState.FAILED))
+    assert len(events) == 62
+    shown = Console(file=io.StringIO(), width=200)
+    tasks = (TaskReport("bad", TaskState.FAILED, "why", 1, 1), TaskReport("good", TaskState.SUCCEEDED, "", 0, 1))
+    summary(shown, Report("p", "r", TaskState.FAILED, tasks), heard)
+    text = shown.file.getvalue()  # type: ignore[attr-defined]
+    assert [line.strip() for line in text.splitlines()[2:]] == [f"| line {number}" for number in range(15, 30)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console, Group, RenderableType
@@ -21,6 +21,7 @@ from ..plain_text import plain, plain_line
 
 __all__ = [
     "STYLES",
+    "LastLines",
     "LiveProgress",
     "PlainProgress",
     "Progress",
@@ -53,6 +54,9 @@ _NARROWEST = 50
 """The minimum number of columns for a table; below it, plain lines are shown."""
 _WIDE = 80
 """The minimum number of columns for the last line of output in the table."""
+_TAIL_LINES = 15
+"""How many lines of output of a failed task are shown."""
+_LONGEST_LINE = 2000
 _ACTIVE = (TaskState.RUNNING, TaskState.RETRYING, TaskState.POKING)
 
 
@@ -81,6 +85,35 @@ class Progress:
     def note(self, text: str) -> None:
         """Show a message that does not belong to a task."""
         self.console.print(Text(plain(text)), soft_wrap=True)
+
+
+class LastLines:
+    """Keeps the last lines of output of the tasks of a run, except of those that have succeeded: an orchestrator may
+    keep no output.
+
+    Args:
+        listener: receives all events too.
+    """
+
+    def __init__(self, listener: Callable[[TaskEvent], object]) -> None:
+        self._listener = listener
+        self._lines: dict[str, deque[str]] = {}
+
+    def __call__(self, event: TaskEvent) -> None:
+        """Receive an event."""
+        if event.line is not None:
+            self._lines.setdefault(event.task, deque(maxlen=_TAIL_LINES)).append(event.line[:_LONGEST_LINE])
+        elif event.state == TaskState.SUCCEEDED:
+            self._lines.pop(event.task, None)
+        self._listener(event)
+
+    def of(self, task: str) -> list[str]:
+        """Return the last lines of a task.
+
+        Args:
+            task: the path of the task.
+        """
+        return list(self._lines.get(task, ()))
 
 
 class PlainProgress(Progress):
@@ -247,7 +280,7 @@ def _interval(run: Run) -> str:
     return f"data interval {start} to {end}"
 
 
-def _tail(path: str, lines: int = 15) -> list[str]:
+def _tail(path: str, lines: int = _TAIL_LINES) -> list[str]:
     try:
         with open(path, "rb") as file:
             file.seek(0, 2)
@@ -267,9 +300,15 @@ def count_states(report: Report) -> str:
     return ", ".join(f"{count} {state}" for state, count in counts.items())
 
 
-def summary(console: Console, report: Report) -> None:
+def summary(console: Console, report: Report, heard: LastLines | None = None) -> None:
     """Print how a run ended: counts, skipped tasks and why, and failed tasks with the end of their output; if no task
-    failed, why the run did."""
+    failed, why the run did.
+
+    Args:
+        console: the console to use.
+        report: the report of the run.
+        heard: what was heard of the output, for tasks without a log.
+    """
     shown = count_states(report)
     style = "green" if report.succeeded else "bold red"
     line = Text(report.pipeline_id, style="bold").append(": ").append(report.state, style=style).append(f" ({shown})")
@@ -283,9 +322,10 @@ def summary(console: Console, report: Report) -> None:
         if task.state == TaskState.FAILED:
             console.print(Text(plain(f"  {task.id} failed: {task.reason}"), style="red"), soft_wrap=True)
             tail = _tail(task.log)
-            for text in tail:
+            last = heard.of(task.id) if heard is not None and not tail else []
+            for text in tail or last:
                 console.print(Text(plain_line(f"    | {text}"), style="dim"), soft_wrap=True)
             if tail or (task.log and not os.path.exists(task.log)):  # where else it is, such as an address
                 console.print(plain_line(f"    log: {task.log}"), highlight=False, markup=False, soft_wrap=True)
-            elif task.attempts and not task.log:
+            elif task.attempts and not task.log and not last:
                 console.print(Text("    no log: the orchestrator does not say where its output is", style="dim"))

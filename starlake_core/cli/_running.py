@@ -23,7 +23,7 @@ from ._console import stderr
 from ._feeding import fed_request
 from ._json import emit, report_data
 from ._output import Output, output_lost
-from ._progress import Progress, summary
+from ._progress import LastLines, Progress, summary
 
 logger = logging.getLogger(__name__)
 
@@ -190,17 +190,18 @@ def _run_unless_unfed(
         _hold([planned], request)
         _show(partial(progress.held, report))
         return report
-    return _run_one(pipeline, replace(request, listener=progress), progress)
+    return _run_one(pipeline, request, progress)
 
 
 def _run_one(pipeline: StarlakePipeline, request: RunRequest, progress: Progress) -> Report:
+    heard = LastLines(progress)
     _show(lambda: progress.begin(pipeline, request.run))
     report = Report(pipeline.id, request.run.run_id, TaskState.FAILED, reason="it did not finish")
     try:
-        report = pipeline.start_run(request)
+        report = pipeline.start_run(replace(request, listener=heard))
     finally:
         _show(lambda: progress.end(report))
-    _show(lambda: summary(progress.console, report))
+    _show(lambda: summary(progress.console, report, heard))
     return report
 
 
