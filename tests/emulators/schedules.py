@@ -14,7 +14,7 @@ import random
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -276,8 +276,9 @@ def _impatient() -> None:
         amazon.READ_SECONDS = DEADLINE_SECONDS
 
 
-def _attempt(job: str, key: RunKey, impatient: bool, waits: bool, answers: Any) -> None:
-    """The submitting process."""
+def _attempt(job: str, key: RunKey, impatient: bool, waits: bool, answers: Any, env: Mapping[str, str]) -> None:
+    """The submitting process, with the variables that its parent has now: the process from which it is forked may be older."""
+    os.environ.update(env)
     made = Job.from_json(job)
     if impatient:
         _impatient()
@@ -373,7 +374,7 @@ class _Process:
         self, job: Job, key: RunKey, preload: Sequence[str], *, impatient: bool = False, waits: bool = True
     ) -> None:
         self.answer, theirs = _processes(preload).Pipe()
-        arguments = (job.to_json(), key, impatient, waits, theirs)
+        arguments = (job.to_json(), key, impatient, waits, theirs, dict(os.environ))
         self.process = _processes(preload).Process(target=_attempt, args=arguments, daemon=True)
         self.process.start()
         theirs.close()
