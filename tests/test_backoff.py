@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 
 import pytest
@@ -45,3 +46,10 @@ def test_whoever_waits_can_end_it() -> None:
         assert not Backoff(60, 5.0).wait()
     assert Backoff(60, 0.001).wait()
     assert not Backoff(0).wait()
+
+
+def test_the_numbers_of_the_program_are_left_alone() -> None:
+    """Who seeds the module ``random`` gets the same numbers, whatever is waited for in the background."""
+    before = random.getstate()
+    Backoff(None).next()
+    assert random.getstate() == before

@@ -18,6 +18,8 @@ __all__ = ["Backoff", "given_up_on", "pause", "pausing", "retrying", "unless_sto
 
 logger = get_logger(__name__)
 
+_JITTER = random.SystemRandom()
+"""The generator of the module ``random`` belongs to the program, which may have seeded it."""
 _SLICE = 0.1
 _LAST_SECONDS = 1.0
 """Seconds that a running call may still take after the wait for it was stopped."""
@@ -117,7 +119,7 @@ class Backoff:
         Args:
             at_least: the minimum seconds that the service requests, for example in ``Retry-After``.
         """
-        seconds = max(at_least, self._most * random.uniform(0.5, 1.0))
+        seconds = max(at_least, self._most * _JITTER.uniform(0.5, 1.0))
         self._most = min(self.longest, 2 * self._most)
         return None if self._over is not None and time.monotonic() + seconds >= self._over else seconds
 

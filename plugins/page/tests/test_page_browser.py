@@ -196,6 +196,25 @@ def test_everything_works_from_the_keyboard(opened):
     assert tab.page.is_visible("#help")
 
 
+@pytest.mark.parametrize("keys", [["Enter"], ["Tab", "Enter"], ["ArrowDown", "Enter"]], ids=" ".join)
+def test_keys_that_follow_at_once_are_about_what_was_typed(opened, keys):
+    """The results are shown after a short pause, and nobody waits for it."""
+    tab = opened(shop())
+    tab.page.keyboard.press("/")
+    tab.page.keyboard.type("kpi.sale")
+    tab.page.wait_for_selector("#results .hit")
+    tab.page.evaluate(
+        """() => {
+            const search = document.getElementById("search");
+            search.value = "kpi.over";
+            search.dispatchEvent(new InputEvent("input", { bubbles: true }));
+        }"""
+    )
+    for key in keys:
+        tab.page.keyboard.press(key)
+    assert tab.page.inner_text("#panel h2") == "kpi.overview"
+
+
 def test_the_list_says_the_same_and_sorts(opened):
     tab = opened(shop())
     tab.page.click("#tabs >> text=List")

@@ -215,6 +215,8 @@ function onKey(event) {
     return go(back());
   }
   if (typing) {
+    // A key that uses the results comes before the pause after which they are shown, or they would change under the focus.
+    if (waiting && event.target.id === "search" && ["Enter", "Tab", "ArrowDown"].includes(event.key)) search();
     if (event.key === "Enter" && event.target.id === "search") {
       const { nodes, exact } = find(state.query);
       if (exact && nodes.length > 1) showFound();
@@ -247,19 +249,23 @@ function onKey(event) {
 // ---- start
 
 let waiting = 0;
+function search() {
+  clearTimeout(waiting);
+  waiting = 0;
+  state.query = one("search").value;
+  showResults();
+  requestAnimationFrame(() => (state.view === "map" ? cy.batch(mute) : state.view === "list" ? showList() : null));
+}
+
 function start() {
   load();
   document.title = graph.title;
   one("title").textContent = graph.title;
   one("tabs").replaceChildren(...VIEWS.map(([view, text]) => button(text, () => go({ view }), { dataset: { view } })));
   readAddress();
-  one("search").addEventListener("input", (event) => {
+  one("search").addEventListener("input", () => {
     clearTimeout(waiting);
-    waiting = setTimeout(() => {
-      state.query = event.target.value;
-      showResults();
-      requestAnimationFrame(() => (state.view === "map" ? cy.batch(mute) : state.view === "list" ? showList() : null));
-    }, 90);
+    waiting = setTimeout(search, 90);
   });
   one("theme-button").onclick = () => go({ theme: themeNow === "dark" ? "light" : "dark" });
   one("help-button").onclick = showHelp;
