@@ -20,6 +20,7 @@ from ..model.run import Report, RunRequest
 from ..model.run_options import read_policies
 from ..model.schedule import StarlakeSchedule, aware_date, fire_times, time_zone
 from ..options import GeneralOptions, Options
+from ..orchestrators.listening import with_careful_listener
 from ..orchestrators.requests import request_run
 from ..plugins import Plugins
 from ..plugins.render import render
@@ -240,7 +241,7 @@ class StarlakePipeline(Verbs):
             select: patterns of task ids, paths or domains; all tasks by default.
             exclude: patterns of tasks to leave out.
             parallelism: how many tasks may run at once, if the orchestrator lets the caller decide.
-            listener: called with every :class:`TaskEvent`.
+            listener: called with every :class:`TaskEvent`. Its first error is logged, and changes nothing else.
 
         Raises:
             RunError: the orchestrator cannot run it from here.
@@ -264,7 +265,7 @@ class StarlakePipeline(Verbs):
 
         if self.native is None:
             raise RunError(f"pipeline {self.id} is not finished: run it after its 'with' block")
-        report = self.plugins.run_pipeline(self, request)
+        report = self.plugins.run_pipeline(self, with_careful_listener(request))
         if report is None:
             label = self.plugins.label("orchestrator")
             raise RunError(f"{label} cannot run pipeline {self.id} from here; use its own user interface or scheduler")
@@ -296,7 +297,7 @@ class StarlakePipeline(Verbs):
             keywords[name] = tuple(keywords.get(name, ()))
         dates = fire_times(self.cron, aware_date(start, self.zone), aware_date(end, self.zone), self.zone, self.fires)
         requests = [request_run(self, moment, **keywords) for moment in dates]
-        native = self.plugins.backfill(self, requests)
+        native = self.plugins.backfill(self, [with_careful_listener(request) for request in requests])
         if native is not None:
             return list(native)
         reports = []

@@ -7,11 +7,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from airflow_runs import events, last_event, next_run, run_again, run_dag, state, states
 from starlake_core_airflow.versions import EmptyOperator, dag_bag
 
-from starlake_core import StarlakePipeline
-from starlake_core.testing import NativeGraph, NativeRun, NativeSettings, NativeTask, OrchestratorSuite
+from starlake_core import StarlakePipeline, TaskEvent
+from starlake_core.testing import (
+    CORPUS,
+    FakeEnvironment,
+    NativeGraph,
+    NativeRun,
+    NativeSettings,
+    NativeTask,
+    OrchestratorSuite,
+)
 
 pytest_plugins = ["starlake_core.testing.plugin"]
 
@@ -51,6 +60,15 @@ class TestAirflow(OrchestratorSuite):
             keywords={task.task_id: {"priority_weight": task.priority_weight} for task in dag.tasks},
             next_fire=lambda after: next_run(dag, after),
         )
+
+    def test_a_listener_that_breaks_changes_nothing(
+        self, fake: FakeEnvironment, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def listen(event: TaskEvent) -> None:
+            raise BrokenPipeError
+
+        assert self.draw(CORPUS["diamond"], fake).run(listener=listen).succeeded
+        assert caplog.text.count("progress is no longer shown: BrokenPipeError") == 1
 
     def native_keyword(self) -> tuple[str, Any]:
         return "priority_weight", 7

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from dagster import op
 from dagster._core.definitions.reconstruct import repository_def_from_target_def
 from dagster._core.execution.api import create_execution_plan
@@ -17,8 +18,16 @@ from starlake_core_dagster import definitions
 from starlake_core_dagster.keys import asset_key
 from starlake_core_dagster.pipeline import DagsterPipeline
 
-from starlake_core import StarlakePipeline
-from starlake_core.testing import NativeGraph, NativeRun, NativeSettings, NativeTask, OrchestratorSuite
+from starlake_core import StarlakePipeline, TaskEvent
+from starlake_core.testing import (
+    CORPUS,
+    FakeEnvironment,
+    NativeGraph,
+    NativeRun,
+    NativeSettings,
+    NativeTask,
+    OrchestratorSuite,
+)
 
 pytest_plugins = ["starlake_core.testing.plugin"]
 
@@ -71,6 +80,15 @@ class TestDagster(OrchestratorSuite):
                 )
             ),
         )
+
+    def test_a_listener_that_breaks_changes_nothing(
+        self, fake: FakeEnvironment, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def listen(event: TaskEvent) -> None:
+            raise BrokenPipeError
+
+        assert self.draw(CORPUS["diamond"], fake).run(listener=listen).succeeded
+        assert caplog.text.count("progress is no longer shown: BrokenPipeError") == 1
 
     def native_keyword(self) -> tuple[str, Any]:
         return "op_tags", {"team": "kit"}

@@ -59,12 +59,7 @@ class Recorder:
             event: a change of state, or a line of output.
         """
         if self._listener is not None:
-            try:
-                self._listener(event)
-            except (Exception, SystemExit) as error:
-                # A listener must not affect the run: a closed terminal is not a failure.
-                self._listener = None
-                logger.warning("progress is no longer shown: %s: %s", type(error).__name__, error)
+            self._listener(event)
         elif event.line is not None:
             logger.debug("%s: %s", event.task, event.line)
         else:
