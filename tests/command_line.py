@@ -11,6 +11,7 @@ import atexit
 import functools
 import gc
 import importlib
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -28,6 +29,15 @@ _PATIENCE = 600.0
 
 _PROGRAM = Path(sys.executable).with_name("starlake-orchestrate")
 
+
+def _duckdb_forks() -> bool:
+    """Whether the library of DuckDB may be imported before a fork."""
+    try:
+        return not importlib.metadata.version("duckdb").startswith("1.")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+
+
 _IMPORTED = (
     "starlake_core.cli.app",
     "starlake_core.orchestrators",
@@ -37,7 +47,8 @@ _IMPORTED = (
     "starlake_core_project.project",
     "starlake_core_duckdb.plugin",
     "croniter",
-    "duckdb",
+    # DuckDB 1 ends a forked process with an abort: its library has been imported with threads that the process does not have.
+    *(("duckdb",) if _duckdb_forks() else ()),
 )
 """What most commands import, as far as it is installed."""
 

@@ -86,6 +86,12 @@ def rows(database: Path, table: str, columns: list[str]) -> list[list[str]]:
         return sorted(map(list, connection.execute(f"SELECT {cast} FROM {table}").fetchall()), key=str)
 
 
+def test_a_date_may_end_with_z(example: Path) -> None:
+    """Also on Python 3.10, whose library does not read it."""
+    shown = [orchestrate("dry-run", example, "--date", f"2026-03-05T00:00:00{zone}").stdout for zone in ("Z", "+00:00")]
+    assert shown[0] == shown[1] != ""
+
+
 def test_the_example_runs_twice(example: Path) -> None:
     expected = expected_tables()
     database = example / "datasets" / "duckdb.db"

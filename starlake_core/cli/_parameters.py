@@ -8,7 +8,7 @@ from datetime import datetime
 import click
 
 from ..errors import ScheduleError
-from ..model.schedule import in_range
+from ..model.schedule import in_range, read_moment
 from ._command import CommandFunction
 
 __all__ = [
@@ -46,7 +46,7 @@ def read_date(ctx: click.Context, parameter: click.Parameter, value: str | None)
     if value is None:
         return None
     try:
-        return in_range(datetime.fromisoformat(value))
+        return in_range(read_moment(value))
     except ValueError:
         raise click.BadParameter(f"{value!r} is not a date; use 2026-01-31 or 2026-01-31T06:00:00+01:00") from None
     except ScheduleError as error:

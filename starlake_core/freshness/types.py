@@ -13,7 +13,7 @@ from ..errors import RunError
 from ..masking import mask_mapping, mask_text
 from ..model.run import DataInterval
 from ..model.run_options import Sections
-from ..model.schedule import in_range
+from ..model.schedule import in_range, read_moment
 
 __all__ = ["ByHand", "Decision", "Event", "Kind", "Previous", "Reason", "Recorded", "State"]
 
@@ -117,8 +117,7 @@ class Previous:
         try:
             found = json.loads(data) if isinstance(data, str) else data
             start, end, decided = (
-                _checked(datetime.fromisoformat(found[name]), name)
-                for name in ("interval_start", "interval_end", "decided")
+                _checked(read_moment(found[name]), name) for name in ("interval_start", "interval_end", "decided")
             )
             seen = {str(name): int(last) for name, last in found["seen"].items()}
             complete = found.get("complete") is True

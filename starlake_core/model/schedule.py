@@ -25,6 +25,7 @@ __all__ = [
     "next_fire",
     "previous_fire",
     "read_cron",
+    "read_moment",
     "time_zone",
 ]
 
@@ -156,6 +157,18 @@ _Date = TypeVar("_Date", date, datetime)
 FIRST_YEAR, LAST_YEAR = 1000, 9998
 """The years that a date may have. They have four digits everywhere, and leave room for the previous and the next
 interval."""
+
+
+def read_moment(text: str) -> datetime:
+    """Read a date with a time, as ``datetime.fromisoformat`` of Python 3.11 does: 3.10 does not know ``Z``.
+
+    Args:
+        text: the date, in the format of ISO 8601.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    return datetime.fromisoformat(f"{text[:-1]}+00:00" if text.endswith("Z") else text)
 
 
 def in_range(value: _Date) -> _Date:
