@@ -20,6 +20,19 @@ QUIET: Any = {"telemetry": {"enabled": False}}
 """Dagster counts what is run, in the home of the user."""
 
 
+_OF_DAGSTER = (
+    "datetime.datetime.utcfromtimestamp:DeprecationWarning:dagster._core.storage.event_log.sql_event_log",
+    "unclosed database in <sqlite3.Connection:ResourceWarning",
+    "Exception ignored in. <sqlite3.Connection:pytest.PytestUnraisableExceptionWarning",
+)
+"""Warnings of Python 3.12 and 3.13 about Dagster."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for message in _OF_DAGSTER:
+        config.addinivalue_line("filterwarnings", f"ignore:{message}")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def prepared_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Read the migrations of Dagster once, and copy the empty databases of an instance and of a run.
