@@ -160,10 +160,11 @@ interval."""
 
 
 def read_moment(text: str) -> datetime:
-    """Read a date with a time, as ``datetime.fromisoformat`` of Python 3.11 does: 3.10 does not know ``Z``.
+    """Read a date, with or without a time. It may end with ``Z``, which ``datetime.fromisoformat`` of Python 3.10 does not
+    know.
 
     Args:
-        text: the date, in the format of ISO 8601.
+        text: the date, as ``datetime.isoformat`` writes it, or with ``Z`` instead of ``+00:00``.
 
     Raises:
         ValueError: it is something else.
